@@ -1,0 +1,214 @@
+/**
+ * Every fault of the system, its one class and its one catalogue. All rooms throw `AppError`; the function
+ * skeleton and the ingest loop turn it into an HTTP answer, a log severity and a state by this table alone.
+ * What must stay true: a detail never holds mail content or a secret.
+ */
+
+/** `later`: the same call may succeed without anybody doing anything. `never`: a person has to act first. */
+export type Retry = 'later' | 'never';
+
+export type Severity = 'INFO' | 'WARNING' | 'ERROR';
+
+interface Fault {
+  readonly title: string;
+  readonly retry: Retry;
+  /** HTTP status of the answer that reports it. */
+  readonly status: number;
+  readonly severity: Severity;
+  /** What the operator does next, one sentence or two. */
+  readonly cure: string;
+}
+
+const CATALOGUE = {
+  bad_request: fault('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail says.'),
+  not_found: fault(
+    'No such path',
+    'never',
+    404,
+    'INFO',
+    'Use /api/system/email-monitor/{status,start,stop,poll-now}.',
+  ),
+  method_not_allowed: fault(
+    'Method not allowed',
+    'never',
+    405,
+    'INFO',
+    'Use a method that the Allow header names.',
+  ),
+  not_configured: fault(
+    'No Gmail credentials',
+    'never',
+    409,
+    'WARNING',
+    'Set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them.',
+  ),
+  reauth_required: fault(
+    'Gmail refused the refresh token',
+    'never',
+    409,
+    'ERROR',
+    'Run `npm run authorize`, set the new GMAIL_REFRESH_TOKEN and deploy. Nothing is lost meanwhile: the cursor waits.',
+  ),
+  bad_client: fault(
+    'Google refused the OAuth client',
+    'never',
+    409,
+    'ERROR',
+    'Compare GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET with the OAuth client in the Cloud console.',
+  ),
+  gmail_denied: fault(
+    'Gmail denies access to the mailbox',
+    'never',
+    409,
+    'ERROR',
+    'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
+  ),
+  gmail_rate_limited: fault(
+    'Gmail limits the rate',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: the pace is lowered and the rest follows. If it lasts, another client shares the mailbox quota.',
+  ),
+  gmail_unavailable: fault(
+    'Gmail does not answer as it should',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: it is tried again. If it lasts, look at the Google Workspace status page.',
+  ),
+  gmail_refused: fault(
+    'Gmail refuses the request',
+    'never',
+    502,
+    'ERROR',
+    'Look at the reason in the detail; a message that is refused every time ends as dead in the ledger.',
+  ),
+  message_gone: fault('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
+  history_expired: fault(
+    'The history cursor has expired',
+    'never',
+    503,
+    'ERROR',
+    'Nothing is lost yet: list the gap with `npm run backfill -- --query "after:YYYY/MM/DD"`.',
+  ),
+  database_unavailable: fault(
+    'The database does not answer',
+    'later',
+    503,
+    'ERROR',
+    'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right. Nothing is lost.',
+  ),
+  schema_outdated: fault(
+    'The database schema is older than the code',
+    'never',
+    503,
+    'ERROR',
+    'Run `npm run migrate` with the same DATABASE_URL.',
+  ),
+  lease_lost: fault(
+    'The lease was lost to another instance',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: the other instance goes on.',
+  ),
+  out_of_time: fault(
+    'The time of the invocation is used up',
+    'later',
+    503,
+    'INFO',
+    'Nothing to do: the next invocation goes on.',
+  ),
+  scheduler_unavailable: fault(
+    'Cloud Scheduler does not answer',
+    'later',
+    503,
+    'ERROR',
+    'Call again. The switch in the database stands as wished; `status` names a disagreement.',
+  ),
+  scheduler_denied: fault(
+    'Cloud Scheduler denies the call',
+    'never',
+    502,
+    'ERROR',
+    'Grant cloudscheduler.jobs.get, .pause and .enable on the job to the account of the function, then call again.',
+  ),
+  scheduler_job_missing: fault(
+    'The Cloud Scheduler job does not exist',
+    'never',
+    502,
+    'ERROR',
+    'Compare SCHEDULER_JOB with `gcloud scheduler jobs list`, or run `terraform apply`.',
+  ),
+  internal: fault(
+    'Unexpected fault',
+    'later',
+    500,
+    'ERROR',
+    'Look for the same run or trace in the log; it is tried again.',
+  ),
+} as const satisfies Record<string, Fault>;
+
+/** The name of a fault: stored in the ledger and the run record, shown in answers and logs. */
+export type ErrorCode = keyof typeof CATALOGUE;
+
+/**
+ * The one error class.
+ *
+ * @param code what happened, by the catalogue
+ * @param detail what was being done and what came back; safe to show and to log
+ */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly code: ErrorCode;
+  /** From a Retry-After header, null when the other side named no time. */
+  readonly retryAfterMs: number | null;
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { readonly cause?: unknown; readonly retryAfterMs?: number | null } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryAfterMs = options.retryAfterMs ?? null;
+  }
+
+  get title(): string {
+    return CATALOGUE[this.code].title;
+  }
+  get retry(): Retry {
+    return CATALOGUE[this.code].retry;
+  }
+  get status(): number {
+    return CATALOGUE[this.code].status;
+  }
+  get severity(): Severity {
+    return CATALOGUE[this.code].severity;
+  }
+  get cure(): string {
+    return CATALOGUE[this.code].cure;
+  }
+}
+
+/** Any thrown thing as an `AppError`; what nobody mapped becomes `internal`, without its message (it may quote data). */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const name = error instanceof Error ? error.name : typeof error;
+  return new AppError('internal', `Unexpected ${name}.`, { cause: error });
+}
+
+/** The cure for a stored error code, null for an unknown one (a row written by other code). */
+export function cureFor(code: string | null): string | null {
+  return code !== null && Object.hasOwn(CATALOGUE, code) ? CATALOGUE[code as ErrorCode].cure : null;
+}
+
+/** True when the mailbox cannot be read until a person acts, whatever message is asked for. */
+export function needsPerson(code: string | null): code is 'reauth_required' | 'bad_client' | 'gmail_denied' {
+  return code === 'reauth_required' || code === 'bad_client' || code === 'gmail_denied';
+}
+
+function fault(title: string, retry: Retry, status: number, severity: Severity, cure: string): Fault {
+  return { title, retry, status, severity, cure };
+}

@@ -1,0 +1,91 @@
+/**
+ * One JSON object a line for Cloud Logging, or a readable line for a person at a terminal.
+ * What must stay true: fields are flat, carry their unit, and hold neither mail content nor secrets; the event
+ * names below are what metrics and alerts hang on.
+ *
+ * Format: https://cloud.google.com/logging/docs/structured-logging
+ */
+import type { Severity } from './errors.ts';
+
+export type LogEvent =
+  | 'run_started'
+  | 'run_finished'
+  | 'run_skipped'
+  | 'mailbox_identified'
+  | 'message_failed'
+  | 'message_dead'
+  | 'message_defects'
+  | 'lease_lost'
+  | 'hint_recorded'
+  | 'push_ignored'
+  | 'control_changed'
+  | 'request_failed'
+  | 'database_error'
+  | 'incident_opened'
+  | 'incident_closed'
+  | 'local';
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface Log {
+  debug(event: LogEvent, message: string, fields?: LogFields): void;
+  info(event: LogEvent, message: string, fields?: LogFields): void;
+  write(severity: Severity | 'DEBUG', event: LogEvent, message: string, fields?: LogFields): void;
+  /** The same log with fields that every line carries. */
+  with(fields: LogFields): Log;
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+const RANK = { DEBUG: 0, INFO: 1, WARNING: 2, ERROR: 3 } as const;
+const LEVEL_RANK: Record<LogLevel, number> = { debug: 0, info: 1, warning: 2, error: 3 };
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Takes one line, without its newline. */
+  readonly sink: (line: string) => void;
+  /** `json` for machines, `text` for a terminal. */
+  readonly format: 'json' | 'text';
+}
+
+export function createLog(options: LogOptions, base: LogFields = {}): Log {
+  const write: Log['write'] = (severity, event, message, fields = {}) => {
+    if (RANK[severity] < LEVEL_RANK[options.level]) return;
+    const all = { ...base, ...fields };
+    options.sink(
+      options.format === 'json' ? asJson(severity, event, message, all) : asText(severity, message, all),
+    );
+  };
+  return {
+    debug: (event, message, fields) => write('DEBUG', event, message, fields),
+    info: (event, message, fields) => write('INFO', event, message, fields),
+    write,
+    with: (fields) => createLog(options, { ...base, ...fields }),
+  };
+}
+
+/**
+ * The fields of Cloud Logging that tie a line to its request, from its trace header
+ * `X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=1`.
+ */
+export function traceFields(header: string | undefined, projectId: string | undefined): LogFields {
+  const traceId = header?.split('/', 1)[0];
+  if (!traceId || !/^[0-9a-f]{32}$/i.test(traceId) || !projectId) return {};
+  return { 'logging.googleapis.com/trace': `projects/${projectId}/traces/${traceId}` };
+}
+
+function asJson(severity: string, event: LogEvent, message: string, fields: LogFields): string {
+  return JSON.stringify({ severity, message, event, ...fields });
+}
+
+const HIDDEN_IN_TEXT = new Set(['run_id', 'mailbox_id', 'logging.googleapis.com/trace']);
+
+function asText(severity: string, message: string, fields: LogFields): string {
+  const time = new Date().toTimeString().slice(0, 8);
+  const shown = Object.entries(fields)
+    .filter(([name, value]) => !HIDDEN_IN_TEXT.has(name) && value !== null && value !== 0)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+  const mark = severity === 'INFO' || severity === 'DEBUG' ? '' : `${severity} `;
+  return `${time}  ${mark}${message}${shown === '' ? '' : `  (${shown})`}`;
+}
