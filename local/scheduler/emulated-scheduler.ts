@@ -1,0 +1,165 @@
+/**
+ * Cloud Scheduler on this machine: the jobs and the rules of REST API v1, without HTTP around them.
+ *
+ * Time comes from outside: nothing fires unless somebody calls `tick`, so tests need no sleep. The server
+ * beside this file calls it from a timer. No official emulator exists.
+ * Source of the rules: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
+ */
+import { randomInt } from 'node:crypto';
+import { ApiError } from './api-error.ts';
+import { type Deliver, deliverOverHttp } from './delivery.ts';
+import { toTimestamp } from './duration.ts';
+import { applyMask, camelCased } from './field-mask.ts';
+import { type Job, type JobState, parseSettings } from './job.ts';
+import { JobRunner, type RunnerHost } from './job-runner.ts';
+import { type JobStore, memoryStore } from './job-store.ts';
+import { checkJobName, checkLocationName } from './names.ts';
+
+const MAX_PAGE_SIZE = 500;
+
+export interface EmulatedSchedulerOptions {
+  clock?: () => Date;
+  deliver?: Deliver;
+  store?: JobStore;
+  /** Id of a job that was created without a name. */
+  newJobId?: () => string;
+}
+
+/** Jobs of any number of projects and locations; all calls throw {ApiError} as Google would answer. */
+export class EmulatedScheduler {
+  private readonly runners = new Map<string, JobRunner>();
+  private readonly inFlight = new Set<Promise<void>>();
+  private readonly clock: () => Date;
+  private readonly store: JobStore;
+  private readonly newJobId: () => string;
+  private readonly host: RunnerHost;
+
+  constructor(options: EmulatedSchedulerOptions = {}) {
+    this.clock = options.clock ?? (() => new Date());
+    this.store = options.store ?? memoryStore;
+    this.newJobId = options.newJobId ?? (() => String(randomInt(10 ** 12, 10 ** 13)));
+    this.host = {
+      clock: this.clock,
+      deliver: options.deliver ?? deliverOverHttp,
+      changed: () => this.save(),
+    };
+    // What fell due while the emulator was off is not made up for: the product catches up by itself.
+    for (const job of this.store.load()) this.runners.set(job.name, new JobRunner(job, this.host));
+  }
+
+  get(name: string): Job {
+    return this.runner(name).job;
+  }
+
+  /** Jobs of a location by name, at most 500 a page; an empty token starts and ends the listing. */
+  list(parent: string, pageSize = 0, pageToken = ''): { jobs: Job[]; nextPageToken: string } {
+    checkLocationName(parent);
+    if (!Number.isInteger(pageSize) || pageSize < 0) {
+      throw new ApiError('INVALID_ARGUMENT', 'page_size must not be negative.');
+    }
+    const after = Buffer.from(pageToken, 'base64url').toString();
+    const rest = [...this.runners.values()]
+      .map(({ job }) => job)
+      .filter(({ name }) => name.startsWith(`${parent}/jobs/`) && name > after)
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const jobs = rest.slice(0, Math.min(pageSize || MAX_PAGE_SIZE, MAX_PAGE_SIZE));
+    const last = jobs.length < rest.length ? jobs.at(-1) : undefined;
+    return { jobs, nextPageToken: last ? Buffer.from(last.name).toString('base64url') : '' };
+  }
+
+  create(parent: string, body: Record<string, unknown>): Job {
+    checkLocationName(parent);
+    const settings = parseSettings(camelCased(body));
+    const name = body['name'] ? String(body['name']) : `${parent}/jobs/${this.newJobId()}`;
+    checkJobName(name);
+    if (!name.startsWith(`${parent}/jobs/`)) {
+      throw new ApiError('INVALID_ARGUMENT', `Job ${name} is not in ${parent}.`);
+    }
+    if (this.runners.has(name)) throw new ApiError('ALREADY_EXISTS', `Job ${name} already exists.`);
+    const userUpdateTime = toTimestamp(this.clock());
+    const job: Job = { ...settings, name, state: 'ENABLED', userUpdateTime };
+    this.runners.set(name, new JobRunner(job, this.host));
+    this.save();
+    return this.get(name);
+  }
+
+  /** Changes what the mask names; null or an empty mask: every setting that the body carries. */
+  patch(name: string, body: Record<string, unknown>, updateMask: string | null): Job {
+    const runner = this.runner(name);
+    const { state: _state, status: _status, ...current } = runner.job;
+    const settings = parseSettings(applyMask(current, camelCased(body), updateMask));
+    runner.update(settings, this.clock());
+    this.save();
+    return runner.job;
+  }
+
+  delete(name: string): void {
+    this.runner(name).cancel();
+    this.runners.delete(name);
+    this.save();
+  }
+
+  pause(name: string): Job {
+    return this.move(name, 'ENABLED', 'PAUSED');
+  }
+
+  resume(name: string): Job {
+    return this.move(name, 'PAUSED', 'ENABLED');
+  }
+
+  /** Fires the job now, paused or running as it may be; answers before the target has. */
+  run(name: string): Job {
+    const runner = this.runner(name);
+    void this.follow(runner.runNow(this.clock()));
+    return runner.job;
+  }
+
+  /** Puts a job in a state that only Google can put it in (DISABLED, UPDATE_FAILED). */
+  force(name: string, state: JobState): Job {
+    const runner = this.runner(name);
+    runner.setState(state);
+    this.save();
+    return runner.job;
+  }
+
+  /** Fires everything due at `now`; resolves when the attempts that this call started have ended. */
+  async tick(now: Date = this.clock()): Promise<void> {
+    await Promise.all([...this.runners.values()].map((runner) => this.follow(runner.tick(now))));
+  }
+
+  /** Cuts off the attempts in flight and waits for their end; the scheduler is of no use afterwards. */
+  async close(): Promise<void> {
+    for (const runner of this.runners.values()) runner.cancel();
+    await this.settled();
+  }
+
+  /** Resolves when no attempt is in flight. */
+  async settled(): Promise<void> {
+    while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
+  }
+
+  private runner(name: string): JobRunner {
+    checkJobName(name);
+    const runner = this.runners.get(name);
+    if (!runner) throw new ApiError('NOT_FOUND', 'Job not found.');
+    return runner;
+  }
+
+  private move(name: string, from: JobState, to: JobState): Job {
+    const runner = this.runner(name);
+    if (runner.job.state !== from) {
+      throw new ApiError('FAILED_PRECONDITION', `Job.state must be ${from}, but is ${runner.job.state}.`);
+    }
+    return this.force(name, to);
+  }
+
+  private follow(attempt: Promise<void>): Promise<void> {
+    const followed = attempt.finally(() => this.inFlight.delete(followed));
+    this.inFlight.add(followed);
+    return followed;
+  }
+
+  private save(): void {
+    this.store.save([...this.runners.values()].map(({ job }) => job));
+  }
+}
