@@ -106,6 +106,20 @@ const CATALOGUE = {
     'ERROR',
     'Run `npm run migrate` with the same DATABASE_URL.',
   ),
+  unstorable: fault(
+    'The database refuses the row',
+    'never',
+    500,
+    'ERROR',
+    'Keep the log line: it is a defect of this software. The message stays in the ledger.',
+  ),
+  killed_process: fault(
+    'The message killed the process that read it',
+    'never',
+    500,
+    'ERROR',
+    'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+  ),
   lease_lost: fault(
     'The lease was lost to another instance',
     'later',

@@ -63,8 +63,9 @@ create table email_ledger (
   check_labels boolean not null default false,
   ignored_rule text check ((state = 'ignored') = (ignored_rule is not null)),
   attempt_count integer not null default 0,
-  -- Set when an attempt starts, cleared when it ends: still set at the next start means that it killed its process.
-  attempt_started_at timestamptz,
+  last_attempt_at timestamptz,
+  -- True from the start of an attempt to its end: still true in a later run means that its process died.
+  attempt_open boolean not null default false,
   next_attempt_at timestamptz not null default now(),
   error_code text,
   error_detail text,

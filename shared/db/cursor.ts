@@ -1,0 +1,138 @@
+/**
+ * The cursor: a Gmail historyId on the mailbox row. All history up to it stands in the ledger for good.
+ *
+ * A listing's end does not become the cursor at once, because Gmail's index can lag what it announces: a record
+ * may turn up below an end that was listed already. The end settles first: only a later listing from the same
+ * cursor, at least the settle time after it, that finds nothing new at or below it, moves the cursor there.
+ * Re-listing costs 2 units; the ledger absorbs the repeats.
+ */
+
+import { AppError } from '../errors.ts';
+import type { Database, Queryable } from './database.ts';
+import { assertFence, type Fence } from './lease.ts';
+import { enterSightings, PRIORITY, readmit, type Sighting } from './ledger.ts';
+
+/** Where the next listing starts. */
+export interface ScanStart {
+  readonly historyId: string;
+  /** False when it goes on where a listing ran out of time: its end can settle nothing. */
+  readonly fromCursor: boolean;
+}
+
+export async function findScanStart(db: Queryable, mailboxId: number): Promise<ScanStart> {
+  const { rows } = await db.query<{ history_id: string; from_cursor: boolean }>(
+    `select coalesce(scan_history_id, cursor_history_id) as history_id,
+            scan_history_id is null as from_cursor
+     from mailboxes
+     where id = $1::integer`,
+    [mailboxId],
+  );
+  const row = rows[0];
+  if (row === undefined) throw new AppError('internal', `The mailbox ${mailboxId} has no row.`);
+  return { historyId: row.history_id, fromCursor: row.from_cursor };
+}
+
+export interface HistoryPageEntry {
+  readonly sightings: readonly Sighting[];
+  /** Ids that the ledger takes only if a rule had left them out. */
+  readonly readmitted: readonly string[];
+  /** A page with more behind it: the last record on it. */
+  readonly resumeAt: string | null;
+  /** The last page: Gmail's current historyId. */
+  readonly end: string | null;
+  /** The listing began at the cursor, so that its end can settle what came before. */
+  readonly fromCursor: boolean;
+  /** The lowest new record on the earlier pages of the same listing. */
+  readonly oldestNewHistoryId: string | null;
+  readonly settleSeconds: number;
+}
+
+/**
+ * Enters one page of history and moves along it, both or neither. May run twice.
+ *
+ * @throws {AppError} lease_lost
+ */
+export async function enterHistoryPage(
+  db: Database,
+  fence: Fence,
+  page: HistoryPageEntry,
+): Promise<{ readonly newCount: number; readonly oldestNewHistoryId: string | null }> {
+  return await db.transaction(async (tx) => {
+    await assertFence(tx, fence);
+    const entered = await enterSightings(tx, fence.mailboxId, 'history', PRIORITY.live, page.sightings);
+    const readmittedCount = await readmit(tx, fence.mailboxId, page.readmitted);
+    const oldest = lower(page.oldestNewHistoryId, entered.oldestNewHistoryId);
+    if (page.end === null) await moveScan(tx, fence, page.resumeAt);
+    else await settle(tx, fence, { ...page, end: page.end, oldestNewHistoryId: oldest });
+    return { newCount: entered.newCount + readmittedCount, oldestNewHistoryId: oldest };
+  });
+}
+
+async function moveScan(tx: Queryable, fence: Fence, resumeAt: string | null): Promise<void> {
+  if (resumeAt === null) return;
+  await tx.query(
+    `update mailboxes
+     set scan_history_id = $2::numeric
+     where id = $1::integer`,
+    [fence.mailboxId, resumeAt],
+  );
+}
+
+// The end of a listing: what settled long enough becomes the cursor, and the new end begins to settle.
+// A new record at or below the settling end proves the index late: the wait starts again.
+// $1 mailbox id int, $2 end numeric, $3 listed from the cursor bool, $4 lowest new record numeric or null, $5 settle seconds int
+const SETTLE = `
+with before as (
+  select id,
+         coalesce($3::boolean
+           and settling_since <= now() - $5::integer * interval '1 second'
+           and coalesce($4::numeric > settling_history_id, true), false) as is_settled,
+         coalesce($4::numeric <= settling_history_id, false) as is_late
+  from mailboxes
+  where id = $1::integer
+),
+next as (
+  select b.id,
+         case
+           when $5::integer = 0 then greatest(m.cursor_history_id, $2::numeric)
+           when b.is_settled then greatest(m.cursor_history_id, m.settling_history_id)
+           else m.cursor_history_id
+         end as cursor_history_id,
+         b.is_settled or b.is_late or m.settling_history_id is null as starts_anew
+  from before b
+  join mailboxes m on m.id = b.id
+)
+update mailboxes m
+set scan_history_id = null,
+    cursor_history_id = n.cursor_history_id,
+    settling_history_id = case
+      when $2::numeric <= n.cursor_history_id then null
+      when n.starts_anew then $2::numeric
+      else m.settling_history_id
+    end,
+    settling_since = case
+      when $2::numeric <= n.cursor_history_id then null
+      when n.starts_anew then now()
+      else m.settling_since
+    end
+from next n
+where m.id = n.id`;
+
+async function settle(
+  tx: Queryable,
+  fence: Fence,
+  page: HistoryPageEntry & { readonly end: string },
+): Promise<void> {
+  await tx.query(SETTLE, [
+    fence.mailboxId,
+    page.end,
+    page.fromCursor,
+    page.oldestNewHistoryId,
+    page.settleSeconds,
+  ]);
+}
+
+function lower(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return a ?? b;
+  return BigInt(a) <= BigInt(b) ? a : b;
+}

@@ -1,0 +1,124 @@
+/**
+ * The door to PostgreSQL: one small pool an instance, every call bounded in time, every fault mapped once.
+ * What must stay true: no transaction stays open across a call to anything but the database.
+ */
+import pg from 'pg';
+import type { DatabaseTarget } from '../config.ts';
+import { AppError } from '../errors.ts';
+import { fromPgError, isConnectionFault } from './pg-error.ts';
+
+export interface Queryable {
+  /**
+   * @returns the rows, and how many rows the statement touched
+   * @throws {AppError} database_unavailable, schema_outdated, unstorable
+   */
+  query<Row extends object>(
+    sql: string,
+    parameters?: readonly unknown[],
+  ): Promise<{ readonly rows: Row[]; readonly rowCount: number }>;
+}
+
+export interface Database extends Queryable {
+  /** Commits what `work` did, or nothing. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Bounds that no statement of ours comes near; a 50 MB message is stored in about a second. */
+const TIMEOUTS = {
+  connectionTimeoutMillis: 5_000,
+  statement_timeout: 30_000,
+  query_timeout: 35_000,
+  lock_timeout: 10_000,
+  /** A frozen instance must not hold the row that its successor needs. */
+  idle_in_transaction_session_timeout: 15_000,
+};
+
+export interface DatabaseOptions {
+  readonly target: DatabaseTarget;
+  readonly poolSize: number;
+  /** Told of faults on idle connections, which belong to no call. */
+  readonly onIdleError?: (error: AppError) => void;
+}
+
+/** Connects at the first query, not before. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    ...connection(options.target),
+    ...TIMEOUTS,
+    max: options.poolSize,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    application_name: 'email-monitor',
+  });
+  pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
+
+  return {
+    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => {
+      try {
+        return await run<Row>(pool, sql, parameters);
+      } catch (error) {
+        // A connection that slept with its instance may be dead. Every single statement of ours may run twice.
+        if (!isConnectionFault(error)) throw fromPgError(error);
+        return await run<Row>(pool, sql, parameters).catch((again: unknown) =>
+          Promise.reject(fromPgError(again)),
+        );
+      }
+    },
+    transaction: async (work) => await inTransaction(pool, work),
+    close: async () => await pool.end(),
+  };
+}
+
+async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
+  // An error event without a listener would end the process; the failing query reports it.
+  const ignore = () => undefined;
+  client.on('error', ignore);
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work({
+      query: async (sql, parameters = []) => await run(client, sql, parameters),
+    });
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((fault: Error) => {
+      broken = fault;
+    });
+    throw error instanceof AppError ? error : fromPgError(error);
+  } finally {
+    client.off('error', ignore);
+    client.release(broken);
+  }
+}
+
+async function run<Row extends object>(
+  on: pg.Pool | pg.PoolClient,
+  sql: string,
+  parameters: readonly unknown[],
+): Promise<{ rows: Row[]; rowCount: number }> {
+  const result = await on.query<Row>(sql, [...parameters]);
+  return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+}
+
+function connection(target: DatabaseTarget): pg.PoolConfig {
+  if (target.kind === 'url') return { connectionString: target.url };
+  return {
+    // Cloud Run mounts the socket of an attached instance here; it encrypts and checks the way to it.
+    host: `/cloudsql/${target.instance}`,
+    database: target.database,
+    user: target.user,
+    password: iamLoginToken,
+  };
+}
+
+/** An access token is the password of an IAM database user. https://cloud.google.com/sql/docs/postgres/iam-logins */
+async function iamLoginToken(): Promise<string> {
+  const { GoogleAuth } = await import('google-auth-library');
+  const auth = new GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
+  const token = await auth.getAccessToken();
+  if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
+  return token;
+}

@@ -1,0 +1,161 @@
+/**
+ * The stored email: its row, its attachments, its raw bytes, its ledger state and the counter, in one commit.
+ * The only writer of `incoming_emails`, `email_attachments` and `email_raw`.
+ */
+import type { ParsedAttachment, ParsedEmail } from '../mime/parsed-email.ts';
+import type { Database, Queryable } from './database.ts';
+import { assertFence, type Fence } from './lease.ts';
+import { markStored } from './ledger.ts';
+
+export interface RawEmail {
+  readonly encoding: 'gzip';
+  /** Compressed. */
+  readonly data: Uint8Array;
+  /** Of the exact bytes that Gmail gave. */
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface EmailToStore {
+  readonly gmailMessageId: string;
+  readonly gmailThreadId: string | null;
+  readonly labelIds: readonly string[];
+  readonly receivedAt: Date;
+  readonly email: ParsedEmail;
+  readonly parserVersion: number;
+  readonly raw: RawEmail;
+}
+
+/**
+ * All or nothing. May run twice: the second time finds the ledger row ended and changes nothing.
+ *
+ * @returns false when somebody has stored it before
+ * @throws {AppError} lease_lost, unstorable, database_unavailable
+ */
+export async function storeEmail(db: Database, fence: Fence, stored: EmailToStore): Promise<boolean> {
+  return await db.transaction(async (tx) => {
+    await assertFence(tx, fence);
+    if (!(await markStored(tx, fence.mailboxId, stored.gmailMessageId))) return false;
+    const emailId = await insertEmail(tx, fence.mailboxId, stored);
+    await insertAttachments(tx, emailId, stored.email.attachments);
+    await tx.query(
+      `insert into email_raw (email_id, encoding, data, size_bytes, sha256)
+       values ($1::integer, $2::text, $3::bytea, $4::integer, $5::text)`,
+      [emailId, stored.raw.encoding, stored.raw.data, stored.raw.sizeBytes, stored.raw.sha256],
+    );
+    // Last, because every store of every instance waits for this row.
+    await tx.query(
+      `update email_monitor_status
+       set emails_processed_total = emails_processed_total + 1
+       where id = 1`,
+    );
+    return true;
+  });
+}
+
+async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStore): Promise<number> {
+  const { rows } = await tx.query<{ id: number }>(
+    `insert into incoming_emails
+       (mailbox_id, gmail_message_id, gmail_thread_id, label_ids, received_at, size_bytes, parser_version,
+        sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text, body_html,
+        attachment_count, defects)
+     values
+       ($1::integer, $2::text, $3::text, $4::text[], $5::timestamptz, $6::integer, $7::integer,
+        $8::text, $9::text, $10::jsonb, $11::text, $12::text, $13::timestamptz, $14::text, $15::text,
+        $16::integer, $17::text[])
+     returning id`,
+    [
+      mailboxId,
+      stored.gmailMessageId,
+      stored.gmailThreadId,
+      stored.labelIds,
+      stored.receivedAt,
+      stored.raw.sizeBytes,
+      stored.parserVersion,
+      ...parsedValues(stored.email),
+    ],
+  );
+  return rows[0]?.id ?? 0;
+}
+
+/** Takes the parsed columns from a newer reader; the identity, the raw bytes and `processed` stay. */
+export async function replaceParsed(
+  db: Database,
+  emailId: number,
+  email: ParsedEmail,
+  parserVersion: number,
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.query(
+      `update incoming_emails
+       set parser_version = $2::integer,
+           sender = $3::text,
+           sender_address = $4::text,
+           recipients = $5::jsonb,
+           subject = $6::text,
+           rfc822_message_id = $7::text,
+           sent_at = $8::timestamptz,
+           body_text = $9::text,
+           body_html = $10::text,
+           attachment_count = $11::integer,
+           defects = $12::text[],
+           updated_at = now()
+       where id = $1::integer`,
+      [emailId, parserVersion, ...parsedValues(email)],
+    );
+    await tx.query('delete from email_attachments where email_id = $1::integer', [emailId]);
+    await insertAttachments(tx, emailId, email.attachments);
+  });
+}
+
+async function insertAttachments(
+  tx: Queryable,
+  emailId: number,
+  attachments: readonly ParsedAttachment[],
+): Promise<void> {
+  for (const attachment of attachments) {
+    await tx.query(
+      `insert into email_attachments
+         (email_id, part_path, filename, content_type, detected_content_type, content_id, is_inline,
+          file_data, file_size_bytes, sha256)
+       values
+         ($1::integer, $2::text, $3::text, $4::text, $5::text, $6::text, $7::boolean,
+          $8::bytea, $9::integer, $10::text)`,
+      [
+        emailId,
+        attachment.partPath,
+        attachment.filename,
+        attachment.contentType,
+        attachment.detectedType,
+        attachment.contentId,
+        attachment.isInline,
+        attachment.content,
+        attachment.sizeBytes,
+        attachment.sha256,
+      ],
+    );
+  }
+}
+
+/** In the order sender .. defects of the statements above. */
+function parsedValues(email: ParsedEmail): unknown[] {
+  return [
+    senderLine(email),
+    email.from?.address ?? null,
+    JSON.stringify({ to: email.to, cc: email.cc, bcc: email.bcc, reply_to: email.replyTo }),
+    email.subject,
+    email.rfc822MessageId,
+    email.sentAt,
+    email.bodyText,
+    email.bodyHtml,
+    email.attachments.length,
+    email.defects,
+  ];
+}
+
+/** As a person reads it: `Name <address>`, or what there is of it. */
+function senderLine({ from }: ParsedEmail): string | null {
+  if (from === null) return null;
+  if (from.name && from.address) return `${from.name} <${from.address}>`;
+  return from.address ?? from.name;
+}

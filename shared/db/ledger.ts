@@ -1,0 +1,295 @@
+/**
+ * The ledger: one row for each Gmail message id that was ever seen. A row is written before anything is
+ * fetched, and ends as `stored`, `gone`, `ignored` or `dead`; until then it is `pending` and due again.
+ * What must stay true: an id enters in the transaction that moves the cursor past it.
+ */
+
+import type { Queryable } from './database.ts';
+import type { Fence } from './lease.ts';
+
+export type LedgerSource = 'history' | 'initial' | 'backfill' | 'gap' | 'proof';
+
+/** Live mail goes ahead of backlog. */
+export const PRIORITY = { live: 0, backlog: 1 } as const;
+
+export interface Sighting {
+  readonly gmailMessageId: string;
+  /** The rule that leaves it out, null to fetch it. */
+  readonly ignoredRule: string | null;
+  /** The history record that showed it; null when a listing did. */
+  readonly historyId: string | null;
+  /** The labels are not known: the rules are applied to the fetched message. */
+  readonly checkLabels: boolean;
+}
+
+export interface Entered {
+  /** Ids that the ledger did not have. */
+  readonly newCount: number;
+  /** The lowest history record among the new ids, null when there is none. */
+  readonly oldestNewHistoryId: string | null;
+}
+
+// A repeat changes nothing, except that an id which a rule left out is taken when a later sighting lets it in.
+// $1 mailbox id int, $2 source text, $3 priority int, $4 ids text[], $5 rules text[], $6 historyIds numeric[],
+// $7 check labels bool[]; every id once
+const ENTER = `
+with entered as (
+  insert into email_ledger as l
+    (mailbox_id, source, priority, gmail_message_id, state, ignored_rule, history_id, check_labels, settled_at)
+  select $1::integer, $2::text, $3::smallint, s.id,
+         case when s.rule is null then 'pending' else 'ignored' end,
+         s.rule, s.history_id, s.check_labels,
+         case when s.rule is not null then now() end
+  from unnest($4::text[], $5::text[], $6::numeric[], $7::boolean[]) as s (id, rule, history_id, check_labels)
+  on conflict (mailbox_id, gmail_message_id) do update
+    set state = 'pending',
+        ignored_rule = null,
+        attempt_count = 0,
+        next_attempt_at = now(),
+        settled_at = null
+    where l.state = 'ignored' and excluded.state = 'pending'
+  returning l.history_id, (xmax = 0) as is_new
+)
+select count(*) filter (where is_new)::integer as new_count,
+       min(history_id) filter (where is_new) as oldest_new_history_id
+from entered`;
+
+/** Enters ids, each once in the list. May run twice. */
+export async function enterSightings(
+  db: Queryable,
+  mailboxId: number,
+  source: LedgerSource,
+  priority: number,
+  sightings: readonly Sighting[],
+): Promise<Entered> {
+  if (sightings.length === 0) return { newCount: 0, oldestNewHistoryId: null };
+  const { rows } = await db.query<{ new_count: number; oldest_new_history_id: string | null }>(ENTER, [
+    mailboxId,
+    source,
+    priority,
+    sightings.map((s) => s.gmailMessageId),
+    sightings.map((s) => s.ignoredRule),
+    sightings.map((s) => s.historyId),
+    sightings.map((s) => s.checkLabels),
+  ]);
+  return { newCount: rows[0]?.new_count ?? 0, oldestNewHistoryId: rows[0]?.oldest_new_history_id ?? null };
+}
+
+/** Lets ids in that a rule had left out, and only those: ids that the ledger does not have stay out. */
+export async function readmit(db: Queryable, mailboxId: number, ids: readonly string[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const { rowCount } = await db.query(
+    `update email_ledger
+     set state = 'pending',
+         ignored_rule = null,
+         attempt_count = 0,
+         next_attempt_at = now(),
+         settled_at = null
+     where mailbox_id = $1::integer
+       and gmail_message_id = any ($2::text[])
+       and state = 'ignored'`,
+    [mailboxId, ids],
+  );
+  return rowCount;
+}
+
+export interface Claim {
+  readonly gmailMessageId: string;
+  /** This attempt counted. */
+  readonly attempt: number;
+  readonly checkLabels: boolean;
+  readonly source: LedgerSource;
+}
+
+export interface ClaimQuery {
+  readonly limit: number;
+  /** When the run began, by the clock of the database. */
+  readonly runStartedAt: Date;
+  /** True: what waits for its next attempt is taken too, once a run. */
+  readonly ignoreWaits: boolean;
+  /** True: only messages whose last attempt never ended (their process died). They are read one at a time. */
+  readonly suspects: boolean;
+}
+
+// Count the attempt before it starts, so that a message which kills its process uses its attempts up.
+// $1 mailbox id int, $2 lease token uuid, $3 limit int, $4 run start timestamptz, $5 ignore waits bool, $6 suspects bool
+const CLAIM = `
+update email_ledger l
+set attempt_count = l.attempt_count + 1,
+    last_attempt_at = now(),
+    attempt_open = true
+from (
+  select id
+  from email_ledger
+  where mailbox_id = $1::integer
+    and state = 'pending'
+    and (next_attempt_at <= now() or ($5::boolean and coalesce(last_attempt_at < $4::timestamptz, true)))
+    and attempt_open = $6::boolean
+    and (not attempt_open or last_attempt_at < $4::timestamptz)
+  order by priority, next_attempt_at, id
+  limit $3::integer
+) due
+where l.id = due.id
+  and exists (
+    select 1
+    from mailboxes m
+    where m.id = $1::integer
+      and m.lease_token = $2::uuid
+      and m.lease_expires_at > now()
+  )
+returning l.gmail_message_id, l.attempt_count, l.check_labels, l.source, l.priority, l.id`;
+
+/** Takes messages that are due, live mail first, and counts their attempts. */
+export async function claimDue(db: Queryable, fence: Fence, query: ClaimQuery): Promise<Claim[]> {
+  const { rows } = await db.query<{
+    gmail_message_id: string;
+    attempt_count: number;
+    check_labels: boolean;
+    source: LedgerSource;
+    priority: number;
+    id: number;
+  }>(CLAIM, [
+    fence.mailboxId,
+    fence.token,
+    query.limit,
+    query.runStartedAt,
+    query.ignoreWaits,
+    query.suspects,
+  ]);
+  return rows
+    .toSorted((a, b) => a.priority - b.priority || a.id - b.id)
+    .map((row) => ({
+      gmailMessageId: row.gmail_message_id,
+      attempt: row.attempt_count,
+      checkLabels: row.check_labels,
+      source: row.source,
+    }));
+}
+
+export type AttemptEnd =
+  | { readonly state: 'gone' }
+  | { readonly state: 'ignored'; readonly rule: string }
+  | { readonly state: 'dead'; readonly code: string; readonly detail: string }
+  /** To be tried again; `counts` false hands the attempt back (the fault was not the message's). */
+  | {
+      readonly state: 'pending';
+      readonly code: string;
+      readonly detail: string;
+      readonly waitMs: number;
+      readonly counts: boolean;
+    };
+
+/** Writes how an attempt ended that stored nothing. Touches no row that has ended already. */
+export async function endAttempt(db: Queryable, fence: Fence, id: string, end: AttemptEnd): Promise<void> {
+  const failed = end.state === 'pending' || end.state === 'dead' ? end : null;
+  await db.query(
+    `update email_ledger
+     set state = $4::text,
+         attempt_open = false,
+         ignored_rule = $5::text,
+         error_code = $6::text,
+         error_detail = $7::text,
+         next_attempt_at = now() + $8::integer * interval '1 millisecond',
+         attempt_count = attempt_count - $9::integer,
+         settled_at = case when $4::text <> 'pending' then now() end
+     where mailbox_id = $1::integer
+       and gmail_message_id = $3::text
+       and state = 'pending'
+       and exists (
+         select 1
+         from mailboxes m
+         where m.id = $1::integer
+           and m.lease_token = $2::uuid
+           and m.lease_expires_at > now()
+       )`,
+    [
+      fence.mailboxId,
+      fence.token,
+      id,
+      end.state,
+      end.state === 'ignored' ? end.rule : null,
+      failed?.code ?? null,
+      failed?.detail ?? null,
+      end.state === 'pending' ? Math.round(end.waitMs) : 0,
+      end.state === 'pending' && !end.counts ? 1 : 0,
+    ],
+  );
+}
+
+/**
+ * Inside the transaction that stores the email.
+ *
+ * @returns false when the row has ended already: somebody stored it before
+ */
+export async function markStored(tx: Queryable, mailboxId: number, id: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update email_ledger
+     set state = 'stored',
+         attempt_open = false,
+         error_code = null,
+         error_detail = null,
+         settled_at = now()
+     where mailbox_id = $1::integer
+       and gmail_message_id = $2::text
+       and state = 'pending'`,
+    [mailboxId, id],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Ends as dead what has killed its process as often as a message may fail.
+ *
+ * @returns the ids
+ */
+export async function buryKillers(
+  db: Queryable,
+  fence: Fence,
+  rule: { readonly maxAttempts: number; readonly runStartedAt: Date },
+): Promise<string[]> {
+  const { rows } = await db.query<{ gmail_message_id: string }>(
+    `update email_ledger
+     set state = 'dead',
+         attempt_open = false,
+         error_code = 'killed_process',
+         error_detail = 'Every attempt ended with the death of its process.',
+         settled_at = now()
+     where mailbox_id = $1::integer
+       and state = 'pending'
+       and attempt_open
+       and attempt_count >= $2::integer
+       and last_attempt_at < $3::timestamptz
+     returning gmail_message_id`,
+    [fence.mailboxId, rule.maxAttempts, rule.runStartedAt],
+  );
+  return rows.map((row) => row.gmail_message_id);
+}
+
+/** Gives every dead message of the mailbox its attempts back. */
+export async function reviveDead(db: Queryable, mailboxId: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `update email_ledger
+     set state = 'pending',
+         attempt_count = 0,
+         next_attempt_at = now(),
+         settled_at = null
+     where mailbox_id = $1::integer
+       and state = 'dead'`,
+    [mailboxId],
+  );
+  return rowCount;
+}
+
+/** True while something is due, or will be within `withinMs`. */
+export async function hasDue(db: Queryable, mailboxId: number, withinMs: number): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `select 1
+     from email_ledger
+     where mailbox_id = $1::integer
+       and state = 'pending'
+       and next_attempt_at <= now() + $2::integer * interval '1 millisecond'
+     limit 1`,
+    [mailboxId, withinMs],
+  );
+  return rowCount > 0;
+}

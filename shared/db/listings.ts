@@ -1,0 +1,106 @@
+/**
+ * Planned enumerations of messages.list, resumable page by page: the first start, a backfill. Each page enters
+ * its ids and its place in one transaction.
+ */
+import type { Database, Queryable } from './database.ts';
+import { assertFence, type Fence } from './lease.ts';
+import { enterSightings, type LedgerSource, PRIORITY } from './ledger.ts';
+
+export type ListingPurpose = Exclude<LedgerSource, 'history'>;
+
+export interface Listing {
+  readonly id: number;
+  readonly purpose: ListingPurpose;
+  readonly query: string;
+  readonly pageToken: string | null;
+}
+
+/** The oldest listing that is not at its end; null when there is none. */
+export async function findOpenListing(db: Queryable, mailboxId: number): Promise<Listing | null> {
+  const { rows } = await db.query<{
+    id: number;
+    purpose: ListingPurpose;
+    query: string;
+    page_token: string | null;
+  }>(
+    `select id, purpose, query, page_token
+     from listings
+     where mailbox_id = $1::integer
+       and finished_at is null
+     order by id
+     limit 1`,
+    [mailboxId],
+  );
+  const row = rows[0];
+  if (row === undefined) return null;
+  return { id: row.id, purpose: row.purpose, query: row.query, pageToken: row.page_token };
+}
+
+/** Plans one; the next cycles work it off. */
+export async function planListing(
+  db: Queryable,
+  mailboxId: number,
+  purpose: ListingPurpose,
+  query: string,
+): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    `insert into listings (mailbox_id, purpose, query)
+     values ($1::integer, $2::text, $3::text)
+     returning id`,
+    [mailboxId, purpose, query],
+  );
+  return rows[0]?.id ?? 0;
+}
+
+/**
+ * Enters one page. May run twice.
+ *
+ * @param nextPageToken null at the end of the listing
+ * @returns how many ids the ledger did not have
+ * @throws {AppError} lease_lost
+ */
+export async function enterListingPage(
+  db: Database,
+  fence: Fence,
+  listing: Listing,
+  page: { readonly ids: readonly string[]; readonly nextPageToken: string | null },
+): Promise<number> {
+  return await db.transaction(async (tx) => {
+    await assertFence(tx, fence);
+    const sightings = page.ids.map((gmailMessageId) => ({
+      gmailMessageId,
+      ignoredRule: null,
+      historyId: null,
+      // A listing names ids only: a query may well find drafts or sent mail.
+      checkLabels: true,
+    }));
+    const { newCount } = await enterSightings(
+      tx,
+      fence.mailboxId,
+      listing.purpose,
+      PRIORITY.backlog,
+      sightings,
+    );
+    await tx.query(
+      `update listings
+       set page_token = $2::text,
+           listed_count = listed_count + $3::integer,
+           new_count = new_count + $4::integer,
+           finished_at = case when $2::text is null then now() end
+       where id = $1::integer`,
+      [listing.id, page.nextPageToken, page.ids.length, newCount],
+    );
+    return newCount;
+  });
+}
+
+/** Starts the listing over: Gmail no longer knows its page token. The ledger absorbs the repeats. */
+export async function restartListing(db: Queryable, listingId: number): Promise<void> {
+  await db.query(
+    `update listings
+     set page_token = null,
+         listed_count = 0
+     where id = $1::integer`,
+    [listingId],
+  );
+}

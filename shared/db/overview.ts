@@ -1,0 +1,83 @@
+/** What `status` shows of the mailboxes: read only, one statement. */
+import type { Queryable } from './database.ts';
+
+export interface MailboxOverview {
+  readonly emailAddress: string;
+  readonly credentialFingerprint: string | null;
+  readonly cursorHistoryId: string;
+  readonly failureCount: number;
+  readonly nextPollAt: Date | null;
+  readonly lastSuccessAt: Date | null;
+  readonly lastErrorCode: string | null;
+  readonly lastError: string | null;
+  readonly leaseHolder: string | null;
+  readonly hintAt: Date | null;
+  readonly watchExpiresAt: Date | null;
+  readonly isListing: boolean;
+  readonly ledger: Readonly<Record<'pending' | 'stored' | 'gone' | 'ignored' | 'dead', number>>;
+  /** The oldest message that waits; null when none does. */
+  readonly oldestPendingAt: Date | null;
+}
+
+const OVERVIEW = `
+select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure_count, m.next_poll_at,
+       m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.watch_expires_at,
+       case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
+       exists (select 1 from listings s where s.mailbox_id = m.id and s.finished_at is null) as is_listing,
+       coalesce(l.counts, '{}') as counts,
+       l.oldest_pending_at
+from mailboxes m
+left join lateral (
+  select jsonb_object_agg(state, n) as counts,
+         min(oldest) filter (where state = 'pending') as oldest_pending_at
+  from (
+    select state, count(*)::integer as n, min(discovered_at) as oldest
+    from email_ledger
+    where mailbox_id = m.id
+    group by state
+  ) by_state
+) l on true
+order by m.id`;
+
+interface OverviewRow {
+  email_address: string;
+  credential_fingerprint: string | null;
+  cursor_history_id: string;
+  failure_count: number;
+  next_poll_at: Date | null;
+  last_success_at: Date | null;
+  last_error_code: string | null;
+  last_error: string | null;
+  hint_at: Date | null;
+  watch_expires_at: Date | null;
+  lease_holder: string | null;
+  is_listing: boolean;
+  counts: Partial<Record<string, number>>;
+  oldest_pending_at: Date | null;
+}
+
+export async function readOverview(db: Queryable): Promise<MailboxOverview[]> {
+  const { rows } = await db.query<OverviewRow>(OVERVIEW);
+  return rows.map((row) => ({
+    emailAddress: row.email_address,
+    credentialFingerprint: row.credential_fingerprint,
+    cursorHistoryId: row.cursor_history_id,
+    failureCount: row.failure_count,
+    nextPollAt: row.next_poll_at,
+    lastSuccessAt: row.last_success_at,
+    lastErrorCode: row.last_error_code,
+    lastError: row.last_error,
+    leaseHolder: row.lease_holder,
+    hintAt: row.hint_at,
+    watchExpiresAt: row.watch_expires_at,
+    isListing: row.is_listing,
+    ledger: {
+      pending: row.counts['pending'] ?? 0,
+      stored: row.counts['stored'] ?? 0,
+      gone: row.counts['gone'] ?? 0,
+      ignored: row.counts['ignored'] ?? 0,
+      dead: row.counts['dead'] ?? 0,
+    },
+    oldestPendingAt: row.oldest_pending_at,
+  }));
+}
