@@ -1,0 +1,135 @@
+// The Gmail methods that the emulator has: path, HTTP method and what answers. Paths are those below
+// `/gmail/v1/users/{userId}/`.
+
+import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
+import type { EmulatedGmail } from './emulated-gmail.ts';
+import { maskFields } from './field-mask.ts';
+import { bodyList, type GmailRequest } from './gmail-request.ts';
+import { invalidArgument, notFound } from './google-error.ts';
+import { listHistory } from './history-listing.ts';
+import { labelResource, labelWithCounts } from './label-resource.ts';
+import { listMessages } from './message-listing.ts';
+import { attachmentAnswer, messageAnswer, minimalResource } from './message-resource.ts';
+import type { GmailMethod } from './quota.ts';
+import type { StoredMessage } from './stored-message.ts';
+
+interface MethodRoute {
+  method: GmailMethod;
+  httpMethod: 'GET' | 'POST';
+  path: RegExp;
+  /** Not covered by the read-only scope. */
+  changesMail?: true;
+  answer(gmail: EmulatedGmail, request: GmailRequest): Answer;
+}
+
+export const gmailMethods: readonly MethodRoute[] = [
+  { method: 'getProfile', httpMethod: 'GET', path: /^profile$/, answer: getProfile },
+  { method: 'labels.list', httpMethod: 'GET', path: /^labels$/, answer: listLabels },
+  { method: 'labels.get', httpMethod: 'GET', path: /^labels\/([^/]+)$/, answer: getLabel },
+  {
+    method: 'messages.list',
+    httpMethod: 'GET',
+    path: /^messages$/,
+    answer: (gmail, request) => listMessages(gmail.mailbox, gmail.indexLag, request, gmail.clock()),
+  },
+  {
+    method: 'messages.get',
+    httpMethod: 'GET',
+    path: /^messages\/([^/]+)$/,
+    answer: (gmail, request) => messageAnswer(message(gmail, request), request, gmail.random),
+  },
+  {
+    method: 'messages.attachments.get',
+    httpMethod: 'GET',
+    path: /^messages\/([^/]+)\/attachments\/([^/]+)$/,
+    answer: (gmail, request) => attachmentAnswer(message(gmail, request), request.ids[1] ?? '', request),
+  },
+  {
+    method: 'messages.modify',
+    httpMethod: 'POST',
+    path: /^messages\/([^/]+)\/modify$/,
+    changesMail: true,
+    answer: modifyMessage,
+  },
+  {
+    method: 'history.list',
+    httpMethod: 'GET',
+    path: /^history$/,
+    answer: (gmail, request) => listHistory(gmail.mailbox, gmail, request, gmail.clock()),
+  },
+  { method: 'watch', httpMethod: 'POST', path: /^watch$/, answer: watch },
+  { method: 'stop', httpMethod: 'POST', path: /^stop$/, answer: stop },
+];
+
+function getProfile(gmail: EmulatedGmail, request: GmailRequest): Answer {
+  const messages = [...gmail.mailbox.messages.values()];
+  const profile = {
+    emailAddress: gmail.emailAddress,
+    messagesTotal: messages.length,
+    threadsTotal: new Set(messages.map(({ threadId }) => threadId)).size,
+    historyId: gmail.mailbox.history.current.toString(),
+  };
+  return jsonAnswer(200, maskFields(profile, request.query));
+}
+
+function listLabels(gmail: EmulatedGmail, request: GmailRequest): Answer {
+  return jsonAnswer(
+    200,
+    maskFields({ labels: gmail.mailbox.labels.list().map(labelResource) }, request.query),
+  );
+}
+
+function getLabel(gmail: EmulatedGmail, request: GmailRequest): Answer {
+  const label = gmail.mailbox.labels.get(request.ids[0] ?? '');
+  if (label === undefined) throw notFound();
+  return jsonAnswer(200, maskFields(labelWithCounts(label, gmail.mailbox.messages.values()), request.query));
+}
+
+/** @throws {GoogleError} 400 for what cannot be an id, 404 for an id that is not there */
+function message(gmail: EmulatedGmail, request: GmailRequest): StoredMessage {
+  const id = request.ids[0] ?? '';
+  if (!/^[0-9a-f]{1,16}$/.test(id)) throw invalidArgument('Invalid id value');
+  const found = gmail.mailbox.messages.get(id);
+  if (found === undefined) throw notFound();
+  return found;
+}
+
+function modifyMessage(gmail: EmulatedGmail, request: GmailRequest): Answer {
+  const target = message(gmail, request);
+  const add = bodyList(request.body, 'addLabelIds');
+  const remove = bodyList(request.body, 'removeLabelIds');
+  if (add.length === 0 && remove.length === 0) throw invalidArgument('No label add or removes specified');
+  const unknown = [...add, ...remove].find((id) => gmail.mailbox.labels.get(id) === undefined);
+  if (unknown !== undefined) throw invalidArgument(`Invalid label: ${unknown}`);
+  gmail.mailbox.modifyLabels(target.id, { add, remove });
+  return jsonAnswer(200, maskFields(minimalResource(target), request.query));
+}
+
+/** A watch lives seven days: https://developers.google.com/workspace/gmail/api/guides/push */
+const watchMs = 7 * 86_400_000;
+
+function watch(gmail: EmulatedGmail, request: GmailRequest): Answer {
+  const { topicName } = request.body;
+  if (topicName === undefined || topicName === '') throw invalidArgument('topicName required');
+  if (typeof topicName !== 'string' || !/^projects\/[^/\s]+\/topics\/[^/\s]+$/.test(topicName)) {
+    throw invalidArgument('Invalid topicName does not match projects/emulated-project/topics/*');
+  }
+  const behavior = String(
+    request.body['labelFilterBehavior'] ?? request.body['labelFilterAction'] ?? 'include',
+  );
+  const expiresAtMs = gmail.clock() + watchMs;
+  gmail.mailbox.setWatch({
+    topicName,
+    labelIds: bodyList(request.body, 'labelIds'),
+    labelFilterBehavior: behavior.toLowerCase() === 'exclude' ? 'exclude' : 'include',
+    expiresAtMs,
+  });
+  gmail.notifications.announce();
+  const historyId = gmail.mailbox.history.current.toString();
+  return jsonAnswer(200, maskFields({ historyId, expiration: String(expiresAtMs) }, request.query));
+}
+
+function stop(gmail: EmulatedGmail): Answer {
+  gmail.mailbox.setWatch(null);
+  return emptyAnswer(204);
+}

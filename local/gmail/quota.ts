@@ -1,0 +1,128 @@
+// What Gmail charges and when it refuses: prices in quota units, a budget over the last sixty seconds, and a
+// limit on calls in flight. Prices as of 1 May 2026:
+// https://developers.google.com/workspace/gmail/api/reference/quota
+
+import { GoogleError } from './google-error.ts';
+import type { Clock } from './timers.ts';
+
+/** Units a call; `stop` is from the older table, the newer one leaves it out. */
+export const priceUnits = {
+  getProfile: 1,
+  'labels.list': 1,
+  'labels.get': 1,
+  'history.list': 2,
+  'messages.list': 5,
+  'messages.modify': 5,
+  'messages.get': 20,
+  'messages.attachments.get': 20,
+  watch: 100,
+  stop: 50,
+} as const;
+
+export type GmailMethod = keyof typeof priceUnits;
+
+const windowMs = 60_000;
+
+interface QuotaOptions {
+  clock: Clock;
+  /** null = unlimited */
+  unitsPerMinute: number | null;
+  /** null = unlimited */
+  maxConcurrent: number | null;
+}
+
+export class Quota {
+  /** null = unlimited. May be changed at any time, like the next two. */
+  unitsPerMinute: number | null;
+  maxConcurrent: number | null;
+  /** How a spent budget is refused: Gmail has said it in each of these ways. */
+  refusal: '403 rateLimitExceeded' | '403 userRateLimitExceeded' | '429 rateLimitExceeded' =
+    '403 rateLimitExceeded';
+  /** Units spent since the start or the last reset, in total and by method. Refused calls cost nothing. */
+  spentUnits = 0;
+  spentUnitsByMethod: Partial<Record<GmailMethod, number>> = {};
+  refusedForUnits = 0;
+  refusedForConcurrency = 0;
+  inFlight = 0;
+  /** The most calls that were in flight at once. */
+  peakInFlight = 0;
+
+  readonly #clock: Clock;
+  #window: { atMs: number; units: number }[] = [];
+  #windowUnits = 0;
+
+  constructor(options: QuotaOptions) {
+    this.#clock = options.clock;
+    this.unitsPerMinute = options.unitsPerMinute;
+    this.maxConcurrent = options.maxConcurrent;
+  }
+
+  /** Units spent in the last sixty seconds. */
+  windowUnits(): number {
+    const startMs = this.#clock() - windowMs;
+    let expired = 0;
+    for (const entry of this.#window) {
+      if (entry.atMs > startMs) break;
+      this.#windowUnits -= entry.units;
+      expired += 1;
+    }
+    if (expired > 0) this.#window = this.#window.slice(expired);
+    return this.#windowUnits;
+  }
+
+  /**
+   * Takes a call in and charges it. The function it gives must be called once when the call has ended.
+   * @throws {GoogleError} 403 or 429 when the budget or the number of calls in flight is exceeded
+   */
+  admit(method: GmailMethod): () => void {
+    const units = priceUnits[method];
+    if (this.maxConcurrent !== null && this.inFlight >= this.maxConcurrent) {
+      this.refusedForConcurrency += 1;
+      throw tooManyConcurrent();
+    }
+    if (this.unitsPerMinute !== null && this.windowUnits() + units > this.unitsPerMinute) {
+      this.refusedForUnits += 1;
+      throw quotaExceeded(this.refusal);
+    }
+    this.#window.push({ atMs: this.#clock(), units });
+    this.#windowUnits += units;
+    this.spentUnits += units;
+    this.spentUnitsByMethod[method] = (this.spentUnitsByMethod[method] ?? 0) + units;
+    this.inFlight += 1;
+    this.peakInFlight = Math.max(this.peakInFlight, this.inFlight);
+    return () => {
+      this.inFlight -= 1;
+    };
+  }
+
+  /** Counters back to zero; the running minute stays charged. */
+  resetCounters(): void {
+    this.spentUnits = 0;
+    this.spentUnitsByMethod = {};
+    this.refusedForUnits = 0;
+    this.refusedForConcurrency = 0;
+    this.peakInFlight = this.inFlight;
+  }
+}
+
+function quotaExceeded(refusal: Quota['refusal']): GoogleError {
+  if (refusal === '429 rateLimitExceeded') {
+    const message = 'Resource has been exhausted (e.g. check quota).';
+    return new GoogleError({ code: 429, reason: 'rateLimitExceeded', message });
+  }
+  return new GoogleError({
+    code: 403,
+    reason: refusal === '403 rateLimitExceeded' ? 'rateLimitExceeded' : 'userRateLimitExceeded',
+    domain: 'usageLimits',
+    message:
+      "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user' of service 'gmail.googleapis.com' for consumer 'project_number:100000000000'.",
+  });
+}
+
+function tooManyConcurrent(): GoogleError {
+  return new GoogleError({
+    code: 429,
+    reason: 'rateLimitExceeded',
+    message: 'Too many concurrent requests for user.',
+  });
+}
