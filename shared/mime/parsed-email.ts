@@ -26,15 +26,85 @@ export interface ParsedAttachment {
   readonly contentId: string | null;
   /** True for a part that the HTML body shows by `cid:` or Content-Location. */
   readonly isInline: boolean;
-  /** The decoded bytes. */
+  /** The decoded bytes; may be a view on the raw email, so neither may be written to. */
   readonly content: Uint8Array;
   readonly sizeBytes: number;
   /** Lower-case hex over the decoded bytes. */
   readonly sha256: string;
 }
 
-/** A flaw that the reader worked around; a closed list, so that it can be counted and filtered. */
-export type DefectCode = string;
+/**
+ * A flaw that the reader met and worked around; a closed list, so that it can be counted and filtered.
+ * None of them kept the email from being stored, and the exact bytes stand in its raw copy.
+ */
+export type DefectCode =
+  /** An address header holds something that is no address; kept as a name. */
+  | 'address_unreadable'
+  /** Lines ended in CR alone; they were read as if they ended in LF. */
+  | 'bare_cr_lines'
+  /** Characters inside base64 that are not of its alphabet; skipped, as RFC 2045 asks. */
+  | 'base64_junk'
+  /** Text after the padding that ends base64, a mailing list's footer for instance; left out. */
+  | 'base64_trailing_text'
+  /** Base64 that stops in the middle of a group. */
+  | 'base64_truncated'
+  /** Neither a text nor an HTML part with anything to read in it. */
+  | 'body_missing'
+  /** A multipart's boundary was missing or wrong; the one its lines show was taken. */
+  | 'boundary_guessed'
+  /** A multipart in which no boundary was found; kept as one part. */
+  | 'boundary_missing'
+  /** No charset, or a wrong one, was declared; it was told from the bytes. */
+  | 'charset_guessed'
+  /** The declared charset is not known. */
+  | 'charset_unknown'
+  /** A multipart ends without its closing boundary: the email may have been cut. */
+  | 'closing_boundary_missing'
+  | 'date_missing'
+  | 'date_unreadable'
+  /** Subject, From, Date or Message-ID stands twice; the first one counts. */
+  | 'duplicate_header'
+  /** Not a single byte. */
+  | 'empty_message'
+  | 'filename_shortened'
+  | 'from_missing'
+  /** Bytes above 127 in a header that are not UTF-8; their charset was guessed. */
+  | 'header_8bit'
+  /** A line among the headers that is no header; skipped. */
+  | 'header_malformed'
+  /** The body begins without the empty line that should stand before it. */
+  | 'header_separator_missing'
+  /** A header longer, or more often repeated, than the reader takes; the rest was left out. */
+  | 'header_too_long'
+  /** Empty lines or an mbox separator before the first header. */
+  | 'leading_lines'
+  /** A multipart that was itself sent as base64 or quoted-printable. */
+  | 'multipart_encoded'
+  /** Multiparts within multiparts beyond the limit; the inner ones are kept as one file. */
+  | 'nesting_too_deep'
+  /** A part that follows its multipart's closing boundary; read all the same. */
+  | 'part_after_end'
+  /** More parts than the limit; the rest of the email is kept as one file. */
+  | 'parts_too_many'
+  /** An equals sign that begins no escape; kept as it stands. */
+  | 'quoted_printable_malformed'
+  /** The reader itself failed; the whole email is kept as one file. */
+  | 'reader_failed'
+  /** Text after a multipart's closing boundary; left out. */
+  | 'text_after_end'
+  /** A part declared or taken as text holds a binary file; kept as an attachment. */
+  | 'text_is_binary'
+  /** NUL characters were taken out of text: PostgreSQL cannot hold them. */
+  | 'text_nul_removed'
+  /** Bytes that mean nothing in their charset stand as U+FFFD. */
+  | 'text_undecodable'
+  /** A winmail.dat that could not be read to its end. */
+  | 'tnef_damaged'
+  | 'transfer_encoding_unknown'
+  | 'uuencode_damaged';
+
+/** Where the stages of one reading note what they met. */
+export type Defects = Set<DefectCode>;
 
 export interface ParsedEmail {
   readonly subject: string | null;
@@ -49,7 +119,9 @@ export interface ParsedEmail {
   readonly inReplyTo: string | null;
   /** The Date header; null when absent or unreadable. */
   readonly sentAt: Date | null;
+  /** The first readable text/plain part, line ends as LF; null when there is none. Never made from HTML. */
   readonly bodyText: string | null;
+  /** The first readable text/html part, line ends as LF; null when there is none. Not sanitized. */
   readonly bodyHtml: string | null;
   readonly attachments: readonly ParsedAttachment[];
   /** Sorted, each once; empty for a clean email. */

@@ -1,0 +1,97 @@
+/**
+ * Finds the boundary lines of the multiparts that are open at some point of a message. Each line is looked
+ * at once, and only when it begins with two hyphens, so that a scan is linear however deep parts nest.
+ */
+
+import { endOfLine } from './header-block.ts';
+import type { Part } from './part-tree.ts';
+
+/** A multipart whose boundary is being looked for. */
+export interface Level {
+  readonly part: Part;
+  readonly delimiter: string;
+  readonly depth: number;
+  readonly bodyStart: number;
+  isClosed: boolean;
+}
+
+export interface Delimiter {
+  readonly level: Level;
+  readonly isClosing: boolean;
+  /** Where the content before it ends: the line break before a boundary belongs to the boundary. */
+  readonly contentEnd: number;
+  /** Where the line after it begins. */
+  readonly end: number;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+const LINE_WITH_HYPHENS = Buffer.from('\n--');
+
+export class DelimiterScan {
+  readonly #bytes: Buffer;
+  readonly #levels = new Map<string, Level[]>();
+  #depth = 0;
+  #longest = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  push(part: Part, boundary: string, bodyStart: number): Level {
+    // Compared as bytes: a boundary of other than ASCII was decoded as UTF-8 on the way here.
+    const delimiter = Buffer.from(`--${boundary}`, 'utf8').toString('latin1');
+    this.#depth += 1;
+    const level: Level = { part, delimiter, depth: this.#depth, bodyStart, isClosed: false };
+    this.#levels.set(delimiter, [...(this.#levels.get(delimiter) ?? []), level]);
+    this.#longest = Math.max(this.#longest, delimiter.length);
+    return level;
+  }
+
+  pop(level: Level): void {
+    const left = (this.#levels.get(level.delimiter) ?? []).filter((other) => other !== level);
+    if (left.length > 0) this.#levels.set(level.delimiter, left);
+    else this.#levels.delete(level.delimiter);
+  }
+
+  /** The first boundary line at or after `from`, which must be the start of a line; null when none is left. */
+  next(from: number): Delimiter | null {
+    let lineStart = from;
+    for (;;) {
+      if (this.#bytes[lineStart] === 0x2d && this.#bytes[lineStart + 1] === 0x2d) {
+        const found = this.match(lineStart);
+        if (found !== null) return found;
+      }
+      const hit = this.#bytes.indexOf(LINE_WITH_HYPHENS, lineStart);
+      if (hit < 0) return null;
+      lineStart = hit + 1;
+    }
+  }
+
+  /** The boundary that this line is, with nothing but white space behind it; null when it is none. */
+  match(lineStart: number): Delimiter | null {
+    const bytes = this.#bytes;
+    const end = endOfLine(bytes, lineStart);
+    let textEnd = end;
+    while (textEnd > lineStart && isWhite(bytes[textEnd - 1])) textEnd -= 1;
+    if (textEnd - lineStart > this.#longest + 2) return null;
+    const text = bytes.toString('latin1', lineStart, textEnd);
+    const opening = this.#innermost(text);
+    const closing = text.endsWith('--') ? this.#innermost(text.slice(0, -2)) : null;
+    const level = closing !== null && (opening === null || closing.depth > opening.depth) ? closing : opening;
+    if (level === null) return null;
+    let contentEnd = lineStart;
+    if (bytes[contentEnd - 1] === LF) contentEnd -= bytes[contentEnd - 2] === CR ? 2 : 1;
+    return { level, isClosing: level === closing, contentEnd, end };
+  }
+
+  /** An open multipart goes before a closed one: a boundary may be used twice, within itself. */
+  #innermost(delimiter: string): Level | null {
+    const levels = this.#levels.get(delimiter);
+    return levels?.findLast((level) => !level.isClosed) ?? levels?.at(-1) ?? null;
+  }
+}
+
+function isWhite(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09 || byte === CR || byte === LF;
+}

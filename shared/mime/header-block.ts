@@ -1,0 +1,174 @@
+/**
+ * The header block of a message or a part, over bytes. Only the fields that the reader asks for are kept,
+ * so that a block of a million headers costs time but no memory. Values stay bytes until they are asked
+ * for, because their charset may stand in another field of the same block.
+ */
+
+import { isAscii, isUtf8 } from 'node:buffer';
+import { decodeText, isKnownCharset } from './charset.ts';
+import type { Defects } from './parsed-email.ts';
+
+const KEPT = new Set([
+  'bcc',
+  'cc',
+  'content-disposition',
+  'content-id',
+  'content-location',
+  'content-transfer-encoding',
+  'content-type',
+  'date',
+  'from',
+  'in-reply-to',
+  'message-id',
+  'reply-to',
+  'subject',
+  'to',
+]);
+
+/** Bytes of one field's value. Gmail takes 500 kB of headers altogether. */
+const MAX_VALUE_BYTES = 512 * 1024;
+/** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
+const MAX_REPEATS = 100;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const COLON = 0x3a;
+
+export type HeaderFields = ReadonlyMap<string, readonly Uint8Array[]>;
+
+export interface HeaderBlock {
+  readonly fields: HeaderFields;
+  /** Where the body begins: behind the empty line, or at the line that is no header. */
+  readonly bodyStart: number;
+}
+
+/**
+ * Reads header lines from `start` to the empty line. A line that is no header ends the block, unless
+ * another header follows it directly.
+ *
+ * @param isDelimiter says that the line at this offset is a boundary of an enclosing multipart, which ends
+ *   a part in the middle of its headers too
+ */
+export function readHeaderBlock(
+  bytes: Buffer,
+  start: number,
+  isDelimiter: (lineStart: number) => boolean,
+  defects: Defects,
+): HeaderBlock {
+  const fields = new Map<string, Uint8Array[]>();
+  let at = start;
+  while (at < bytes.length) {
+    const lineEnd = endOfLine(bytes, at);
+    if (isBlank(bytes, at, lineEnd)) return { fields, bodyStart: lineEnd };
+    if (bytes[at] === 0x2d && isDelimiter(at)) return { fields, bodyStart: at };
+
+    const colon = fieldNameEnd(bytes, at, lineEnd);
+    if (colon < 0) {
+      if (fieldNameEnd(bytes, lineEnd, endOfLine(bytes, lineEnd)) < 0) {
+        defects.add('header_separator_missing');
+        return { fields, bodyStart: at };
+      }
+      defects.add('header_malformed');
+      at = lineEnd;
+      continue;
+    }
+
+    let end = lineEnd;
+    while (end < bytes.length && (bytes[end] === SPACE || bytes[end] === TAB)) {
+      const next = endOfLine(bytes, end);
+      // White space alone on a line: obsolete folding when headers go on below, else the end of them.
+      if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
+      end = next;
+    }
+    keep(fields, bytes, at, colon, end, defects);
+    at = end;
+  }
+  return { fields, bodyStart: bytes.length };
+}
+
+/**
+ * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,
+ * else in the charset that the block's Content-Type names, else as windows-1252.
+ */
+export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
+  return headerTexts(fields, name, defects)[0] ?? null;
+}
+
+/** Every field of that name, as `headerText` gives the first. */
+export function headerTexts(fields: HeaderFields, name: string, defects: Defects): string[] {
+  return (fields.get(name) ?? []).map((value) =>
+    unfold(decodeHeaderBytes(value, () => charsetHint(fields), defects)),
+  );
+}
+
+function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects: Defects): string {
+  if (isAscii(value)) {
+    return value.includes(0x1b) ? decodeText(value, null, defects) : Buffer.from(value).toString('latin1');
+  }
+  if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
+  defects.add('header_8bit');
+  return decodeText(value, hint() ?? 'windows-1252', defects);
+}
+
+function charsetHint(fields: HeaderFields): string | null {
+  const contentType = Buffer.from(fields.get('content-type')?.[0] ?? []).toString('latin1');
+  const charset = /charset\s{0,9}=\s{0,9}"?([^\s";]{1,40})/i.exec(contentType)?.[1] ?? null;
+  return isKnownCharset(charset) && !/^utf-?8$/i.test(charset ?? '') ? charset : null;
+}
+
+function unfold(value: string): string {
+  return value
+    .replace(/\r?\n(?=[ \t])/g, '')
+    .replace(/[\r\n]+/g, ' ')
+    .trim();
+}
+
+function keep(
+  fields: Map<string, Uint8Array[]>,
+  bytes: Buffer,
+  start: number,
+  colon: number,
+  end: number,
+  defects: Defects,
+): void {
+  // The longest kept name has 25 characters.
+  if (colon - start > 32) return;
+  const name = bytes.toString('latin1', start, colon).trimEnd().toLowerCase();
+  if (!KEPT.has(name)) return;
+  const values = fields.get(name) ?? [];
+  if (values.length >= MAX_REPEATS || end - colon > MAX_VALUE_BYTES) defects.add('header_too_long');
+  if (values.length >= MAX_REPEATS) return;
+  values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + MAX_VALUE_BYTES)));
+  fields.set(name, values);
+}
+
+/** The offset of the colon that ends a field's name at the head of this line; -1 when it is no header. */
+function fieldNameEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== COLON && (bytes[at] ?? 0) > SPACE && (bytes[at] ?? 0) < 0x7f) at += 1;
+  if (at === start) return -1;
+  while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
+  return at < end && bytes[at] === COLON ? at : -1;
+}
+
+/** The offset behind the line's LF, or the end of the bytes. */
+export function endOfLine(bytes: Buffer, start: number): number {
+  const lf = bytes.indexOf(LF, start);
+  return lf < 0 || start >= bytes.length ? bytes.length : lf + 1;
+}
+
+function isHeaderOrFold(bytes: Buffer, start: number): boolean {
+  if (bytes[start] === SPACE || bytes[start] === TAB) return true;
+  return fieldNameEnd(bytes, start, endOfLine(bytes, start)) >= 0;
+}
+
+/** True for a line of nothing but white space. */
+export function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at];
+    if (byte !== LF && byte !== CR && byte !== SPACE && byte !== TAB) return false;
+  }
+  return true;
+}

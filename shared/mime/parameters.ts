@@ -1,0 +1,134 @@
+/**
+ * Structured header values, `type/subtype; name=value; ...`, with what senders make of them: RFC 2231
+ * continuations and charsets, RFC 2047 words inside quotes, missing quotes, backslashes of Windows paths.
+ * One pass over the text, linear in its length.
+ */
+
+import { decodeText } from './charset.ts';
+import { decodeWords } from './encoded-words.ts';
+import type { Defects } from './parsed-email.ts';
+
+export interface StructuredValue {
+  /** What stands before the first semicolon, lower case, comments removed. */
+  readonly value: string;
+  /** By lower-case name, decoded. Of a repeated parameter the first counts. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+interface Section {
+  readonly number: number;
+  readonly encoded: boolean;
+  readonly text: string;
+}
+
+export function parseStructured(text: string, defects: Defects): StructuredValue {
+  const value = (/^[^;\s(]*/.exec(text.trimStart())?.[0] ?? '').toLowerCase();
+  const plain = new Map<string, string>();
+  const sections = new Map<string, Section[]>();
+
+  for (const [name, raw] of rawParameters(text)) {
+    const match = /^([^*]+)(?:\*(\d{1,4}))?(\*)?$/.exec(name);
+    if (match === null) continue;
+    const [, base = '', number, star] = match;
+    if (number === undefined && star === undefined) {
+      if (!plain.has(base)) plain.set(base, raw);
+      continue;
+    }
+    const list = sections.get(base) ?? [];
+    list.push({ number: Number(number ?? 0), encoded: star !== undefined, text: raw });
+    sections.set(base, list);
+  }
+
+  const parameters = new Map<string, string>();
+  for (const [name, raw] of plain) parameters.set(name, decodeWords(raw, defects));
+  // The RFC 2231 form is the exact one; the plain one beside it is for old readers.
+  for (const [name, list] of sections) parameters.set(name, joinSections(list, defects));
+  return { value, parameters };
+}
+
+/** `name=value` pairs behind the first semicolon or space, quotes removed, nothing decoded. */
+function* rawParameters(text: string): Generator<[string, string]> {
+  const start = /^\s*[^;\s]*/.exec(text)?.[0].length ?? 0;
+  const token = /[\s;="]*([^\s=;"]+)\s*(=)?\s*/y;
+  token.lastIndex = start;
+  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
+    const name = (match[1] ?? '').toLowerCase();
+    if (match[2] === undefined) continue;
+    if (text[token.lastIndex] === '"') {
+      const [value, end] = quotedValue(text, token.lastIndex + 1);
+      token.lastIndex = end;
+      yield [name, value];
+    } else {
+      const semicolon = text.indexOf(';', token.lastIndex);
+      const end = semicolon < 0 ? text.length : semicolon;
+      const value = text.slice(token.lastIndex, end).trim();
+      token.lastIndex = end;
+      // `Invoice (1).pdf` is a name; anywhere else a parenthesis opens a comment.
+      yield [name, /^(?:file)?name/.test(name) ? value : withoutComment(value)];
+    }
+  }
+}
+
+function withoutComment(value: string): string {
+  const open = value.indexOf('(');
+  return open < 0 ? value : value.slice(0, open).trimEnd();
+}
+
+/** The value from behind the opening quote, and the offset behind the closing one. */
+function quotedValue(text: string, start: number): [string, number] {
+  let value = '';
+  let from = start;
+  for (let at = start; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') return [value + text.slice(from, at), at + 1];
+    // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that somebody forgot to escape.
+    if (character === '\\' && (text[at + 1] === '"' || text[at + 1] === '\\')) {
+      value += text.slice(from, at);
+      from = at + 1;
+      at += 1;
+    }
+  }
+  return [value + text.slice(from), text.length];
+}
+
+function joinSections(list: Section[], defects: Defects): string {
+  list.sort((left, right) => left.number - right.number);
+  const first = list[0];
+  const prefix = first?.encoded ? /^([^']*)'[^']*'/.exec(first.text) : null;
+  const charset = prefix?.[1] || 'utf-8';
+  let result = '';
+  // A multi-byte character may be cut between two sections: neighbours are decoded together.
+  let pending: Buffer[] = [];
+  const flush = (): void => {
+    if (pending.length > 0) result += decodeText(Buffer.concat(pending), charset, defects);
+    pending = [];
+  };
+  for (const section of list) {
+    const text = section === first && prefix !== null ? section.text.slice(prefix[0].length) : section.text;
+    if (section.encoded) {
+      pending.push(percentDecode(text));
+    } else {
+      flush();
+      result += text;
+    }
+  }
+  flush();
+  // Some senders put encoded words into sections, which RFC 2231 forbids.
+  return first?.encoded ? result : decodeWords(result, defects);
+}
+
+function percentDecode(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  let length = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const digits = bytes[at] === 0x25 ? bytes.toString('latin1', at + 1, at + 3) : '';
+    if (/^[0-9a-f]{2}$/i.test(digits)) {
+      bytes[length] = Number.parseInt(digits, 16);
+      at += 2;
+    } else {
+      bytes[length] = bytes[at] ?? 0;
+    }
+    length += 1;
+  }
+  return bytes.subarray(0, length);
+}

@@ -1,0 +1,219 @@
+/**
+ * Opens winmail.dat, the envelope in which Outlook hides attachments: [MS-OXTNEF]. The file itself is kept
+ * as well, so that what this reader passes over is not lost. It never throws, reads within bounds, and
+ * gives what precedes any damage.
+ */
+
+import type { FoundFile } from './attachments.ts';
+import { ByteReader } from './byte-reader.ts';
+import { decodeText } from './charset.ts';
+import { cleanText } from './clean-text.ts';
+import { decompressRtf } from './compressed-rtf.ts';
+import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from './mapi-properties.ts';
+import type { Defects } from './parsed-email.ts';
+
+const SIGNATURE = 0x223e9f78;
+/** Messages within messages within a winmail.dat. */
+const MAX_DEPTH = 5;
+/** Files out of one winmail.dat. */
+const MAX_FILES = 1000;
+
+const ATTRIBUTE = {
+  body: 0x0002800c,
+  messageProperties: 0x00069003,
+  codepage: 0x00069007,
+  attachmentStart: 0x00069002,
+  attachmentTitle: 0x00018010,
+  attachmentData: 0x0006800f,
+  attachmentProperties: 0x00069005,
+} as const;
+
+export interface OpenedTnef {
+  readonly text: string | null;
+  readonly html: string | null;
+  readonly files: readonly FoundFile[];
+}
+
+/** One attachment while its attributes come in. */
+interface Pending {
+  title: Buffer | null;
+  data: Buffer | null;
+  list: PropertyList | null;
+}
+
+export function isTnef(file: FoundFile): boolean {
+  const starts = file.content.length >= 6 && file.content.readUInt32LE(0) === SIGNATURE;
+  return starts || /^application\/(?:vnd\.)?ms-tnef$/.test(file.type);
+}
+
+/**
+ * @param takesBody whether its body should become the email's; otherwise it comes out among the files
+ */
+export function readTnef(file: FoundFile, takesBody: boolean, defects: Defects): OpenedTnef {
+  const reader = new TnefReader(file.path, defects);
+  return reader.read(file.content, takesBody);
+}
+
+class TnefReader {
+  readonly #path: string;
+  readonly #defects: Defects;
+  readonly #files: FoundFile[] = [];
+
+  constructor(path: string, defects: Defects) {
+    this.#path = path;
+    this.#defects = defects;
+  }
+
+  read(content: Buffer, takesBody: boolean): OpenedTnef {
+    const body = this.#readMessage(content, 1);
+    const text = takesBody && body.text !== null ? body.text : null;
+    const html = takesBody && body.html !== null ? body.html : null;
+    if (text === null) this.#addText('message-body.txt', 'text/plain', body.text);
+    if (html === null) this.#addText('message-body.html', 'text/html', body.html);
+    if (body.rtf !== null) this.#addFile('message-body.rtf', 'application/rtf', body.rtf, null);
+    return { text, html, files: this.#files };
+  }
+
+  /** Adds the message's attachments to the files and returns its bodies. */
+  #readMessage(content: Buffer, depth: number): MessageBodies {
+    const reader = new ByteReader(content);
+    const bodies: MessageBodies = { text: null, html: null, rtf: null, subject: null };
+    let codepage: string | null = null;
+    let pending: Pending | null = null;
+    if (reader.u32() !== SIGNATURE || reader.u16() === null) this.#defects.add('tnef_damaged');
+    else {
+      while (!reader.isAtEnd) {
+        const level = reader.u8();
+        const id = reader.u32();
+        const size = reader.u32();
+        if (level === null || id === null || size === null || (level !== 1 && level !== 2)) {
+          this.#defects.add('tnef_damaged');
+          break;
+        }
+        const whole = reader.take(size);
+        const value = whole ?? reader.rest();
+        const sum = reader.u16();
+        if (whole === null || sum !== checksum(value)) this.#defects.add('tnef_damaged');
+
+        if (id === ATTRIBUTE.attachmentStart) {
+          this.#addPending(pending, codepage, depth);
+          pending = { title: null, data: null, list: null };
+        } else if (level === 2) {
+          pending ??= { title: null, data: null, list: null };
+          if (id === ATTRIBUTE.attachmentTitle) pending.title = value;
+          if (id === ATTRIBUTE.attachmentData) pending.data = value;
+          if (id === ATTRIBUTE.attachmentProperties) pending.list = this.#properties(value);
+        } else if (id === ATTRIBUTE.codepage && value.length >= 4) {
+          codepage = `cp${value.readUInt32LE(0)}`;
+        } else if (id === ATTRIBUTE.body) {
+          bodies.text ??= this.#string8(value, codepage);
+        } else if (id === ATTRIBUTE.messageProperties) {
+          this.#readBodies(this.#properties(value), codepage, bodies);
+        }
+      }
+    }
+    this.#addPending(pending, codepage, depth);
+    return bodies;
+  }
+
+  #readBodies(list: PropertyList, codepage: string | null, bodies: MessageBodies): void {
+    const { properties } = list;
+    const internet = properties.get(PROPERTY.internetCodepage);
+    const htmlCharset =
+      internet !== undefined && internet.value.length >= 4 ? `cp${internet.value.readUInt32LE(0)}` : codepage;
+    const rtf = properties.get(PROPERTY.compressedRtf);
+    bodies.text = this.#string(properties.get(PROPERTY.body), codepage) ?? bodies.text;
+    bodies.html = this.#string(properties.get(PROPERTY.bodyHtml), htmlCharset) ?? bodies.html;
+    bodies.subject = this.#string(properties.get(PROPERTY.subject), codepage);
+    if (rtf !== undefined) {
+      bodies.rtf = decompressRtf(rtf.value);
+      if (bodies.rtf === null) this.#defects.add('tnef_damaged');
+    }
+  }
+
+  #addPending(pending: Pending | null, codepage: string | null, depth: number): void {
+    if (pending === null || this.#files.length >= MAX_FILES) return;
+    const properties: ReadonlyMap<number, Property> = pending.list?.properties ?? new Map();
+    const data = properties.get(PROPERTY.attachData);
+    const name =
+      this.#string(properties.get(PROPERTY.attachLongFilename), codepage) ??
+      (pending.title === null ? null : this.#string8(pending.title, codepage)) ??
+      this.#string(properties.get(PROPERTY.attachFilename), codepage) ??
+      this.#string(properties.get(PROPERTY.displayName), codepage);
+    const type = this.#string(properties.get(PROPERTY.attachMimeTag), codepage)?.toLowerCase() ?? null;
+    const contentId = this.#string(properties.get(PROPERTY.attachContentId), codepage);
+
+    if (data?.type === TYPE.object) {
+      // An object begins with the GUID of its interface; an attached message goes on as a TNEF stream.
+      const object = data.value.subarray(16);
+      const isMessage = object.length >= 4 && object.readUInt32LE(0) === SIGNATURE;
+      if (isMessage && depth < MAX_DEPTH) this.#addMessage(object, name, depth);
+      else this.#addFile(name, isMessage ? 'application/ms-tnef' : type, object, contentId);
+      return;
+    }
+    const content = data?.value ?? pending.data;
+    if (content === null) return;
+    this.#addFile(name, type, content, contentId);
+  }
+
+  /** A message attached within: its bodies come out as files named after it, then its own attachments. */
+  #addMessage(content: Buffer, name: string | null, depth: number): void {
+    const bodies = this.#readMessage(content, depth + 1);
+    const base = (bodies.subject ?? name ?? 'message').replaceAll(/[/\\]/g, '-');
+    this.#addText(`${base}.txt`, 'text/plain', bodies.text);
+    this.#addText(`${base}.html`, 'text/html', bodies.html);
+    if (bodies.rtf !== null) this.#addFile(`${base}.rtf`, 'application/rtf', bodies.rtf, null);
+  }
+
+  #addText(name: string, type: string, text: string | null): void {
+    if (text !== null) this.#addFile(name, type, Buffer.from(text, 'utf8'), null);
+  }
+
+  #addFile(name: string | null, type: string | null, content: Buffer, contentId: string | null): void {
+    this.#files.push({
+      path: `${this.#path}.tnef.${this.#files.length + 1}`,
+      content,
+      name,
+      type: type !== null && /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : 'application/octet-stream',
+      contentId,
+      contentLocation: null,
+    });
+  }
+
+  #properties(value: Buffer): PropertyList {
+    const list = readProperties(value);
+    if (list.isDamaged) this.#defects.add('tnef_damaged');
+    return list;
+  }
+
+  #string(property: Property | undefined, codepage: string | null): string | null {
+    if (property === undefined) return null;
+    if (property.type !== TYPE.unicode) return this.#string8(property.value, codepage);
+    return this.#filled(new TextDecoder('utf-16le').decode(property.value));
+  }
+
+  #string8(value: Buffer, codepage: string | null): string | null {
+    const end = value.indexOf(0);
+    return this.#filled(decodeText(end < 0 ? value : value.subarray(0, end), codepage, this.#defects));
+  }
+
+  /** Without the NUL that ends it and any behind; null when nothing is left. */
+  #filled(text: string): string | null {
+    const end = text.indexOf('\0');
+    const filled = cleanText(end < 0 ? text : text.slice(0, end), this.#defects).replaceAll('\r\n', '\n');
+    return filled.trim() === '' ? null : filled;
+  }
+}
+
+interface MessageBodies {
+  text: string | null;
+  html: string | null;
+  rtf: Buffer | null;
+  subject: string | null;
+}
+
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (const byte of bytes) sum = (sum + byte) & 0xffff;
+  return sum;
+}

@@ -1,0 +1,113 @@
+/**
+ * Content-Transfer-Encoding, bytes to bytes. Decoding never fails: what is not of the encoding is skipped
+ * or kept as it stands, with a defect. Written over bytes and not with `Buffer.from(text, 'base64')`,
+ * because that needs the text as a second copy, takes `-` and `_` for digits and hides every flaw.
+ */
+
+import type { Defects } from './parsed-email.ts';
+import { decodeQuotedPrintable } from './quoted-printable.ts';
+import { decodeUuencode } from './uuencode.ts';
+
+const IDENTITY = new Set(['', '7bit', '8bit', 'binary', '7-bit', '8-bit', 'none']);
+const UUENCODE = new Set(['x-uuencode', 'uuencode', 'x-uue', 'uue']);
+
+/**
+ * The decoded bytes; for 7bit, 8bit and binary the same memory.
+ *
+ * @param encoding the header's value as it stands, null when absent
+ */
+export function decodeTransfer(bytes: Buffer, encoding: string | null, defects: Defects): Buffer {
+  const name = encodingName(encoding);
+  if (name === 'base64') return decodeBase64(bytes, defects);
+  if (name === 'quoted-printable') return decodeQuotedPrintable(bytes, defects);
+  if (UUENCODE.has(name)) return decodeUuencode(bytes, defects);
+  if (!IDENTITY.has(name)) defects.add('transfer_encoding_unknown');
+  return bytes;
+}
+
+/** The encoding's name in lower case, without comments and quotes; empty when absent. */
+export function encodingName(encoding: string | null): string {
+  const name =
+    (encoding ?? '')
+      .slice(0, 200)
+      .replace(/\([^)]*\)/g, '')
+      .match(/[\w-]+/)?.[0]
+      .toLowerCase() ?? '';
+  if (name === 'base-64') return 'base64';
+  return name === 'quoted_printable' || name === 'quotedprintable' ? 'quoted-printable' : name;
+}
+
+const JUNK = 0xff;
+const WHITE = 0xfe;
+const PAD = 0xfd;
+
+/** Each byte's six bits, or why it has none. */
+const SIX_BITS = new Uint8Array(256).fill(JUNK);
+for (const [value, digit] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+].entries()) {
+  SIX_BITS[digit.charCodeAt(0)] = value;
+}
+for (const white of ' \t\r\n') SIX_BITS[white.charCodeAt(0)] = WHITE;
+SIX_BITS['='.charCodeAt(0)] = PAD;
+
+function decodeBase64(bytes: Buffer, defects: Defects): Buffer {
+  const decoded = Buffer.allocUnsafe(Math.ceil((bytes.length * 3) / 4) + 3);
+  let end = bytes.length;
+  let length = 0;
+  let group = 0;
+  let digits = 0;
+  let padded = false;
+  for (let at = 0; at < end; at += 1) {
+    const value = SIX_BITS[bytes[at] ?? 0] ?? JUNK;
+    if (value < 64) {
+      group = (group << 6) | value;
+      digits += 1;
+      if (digits === 4) {
+        decoded[length] = group >> 16;
+        decoded[length + 1] = group >> 8;
+        decoded[length + 2] = group;
+        length += 3;
+        group = 0;
+        digits = 0;
+      }
+    } else if (value === JUNK) {
+      defects.add('base64_junk');
+    } else if (value === PAD) {
+      length = flush(decoded, length, group, digits);
+      if (digits === 1) defects.add('base64_truncated');
+      group = 0;
+      digits = 0;
+      if (!padded) {
+        // Padding ends base64, but some senders pad every line or join encoded pieces, and mailing lists
+        // write a footer below. So what follows counts up to the first line that is not base64.
+        padded = true;
+        end = endOfCleanLines(bytes, at);
+        if (end < bytes.length) defects.add('base64_trailing_text');
+      }
+    }
+  }
+  if (digits > 0) defects.add('base64_truncated');
+  length = flush(decoded, length, group, digits);
+  return decoded.subarray(0, length);
+}
+
+/** Writes a group of two or three digits, which hold one or two bytes; a single digit holds none. */
+function flush(decoded: Buffer, length: number, group: number, digits: number): number {
+  if (digits === 2) decoded[length] = group >> 4;
+  if (digits === 3) {
+    decoded[length] = group >> 10;
+    decoded[length + 1] = group >> 2;
+  }
+  return length + Math.max(0, digits - 1);
+}
+
+function endOfCleanLines(bytes: Buffer, start: number): number {
+  let lineStart = start + 1;
+  for (let at = start; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (SIX_BITS[byte] === JUNK) return lineStart;
+    if (byte === 0x0a) lineStart = at + 1;
+  }
+  return bytes.length;
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { base64Lines, multipart, parse, part } from './mail-builder.ts';
+
+const TEXT = part(['Content-Type: text/plain; charset=utf-8'], 'Please find the order attached.');
+const PDF = Buffer.from('%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n%%EOF\n', 'latin1');
+const pdfPart = (...headers: string[]): (string | Buffer)[] =>
+  part(['Content-Type: application/pdf', 'Content-Transfer-Encoding: base64', ...headers], base64Lines(PDF));
+
+describe('what counts as an attachment', () => {
+  it('keeps a PDF whatever its disposition says', async () => {
+    for (const disposition of ['attachment; filename=order.pdf', 'inline; filename=order.pdf', 'order.pdf']) {
+      const email = await parse(
+        ...multipart('mixed', 'b', TEXT, pdfPart(`Content-Disposition: ${disposition}`)),
+      );
+      expect(email.attachments).toHaveLength(1);
+      expect(Buffer.from(email.attachments[0]?.content ?? [])).toEqual(PDF);
+      expect(email.attachments[0]).toMatchObject({
+        contentType: 'application/pdf',
+        detectedType: 'application/pdf',
+        sizeBytes: PDF.length,
+        sha256: createHash('sha256').update(PDF).digest('hex'),
+        isInline: false,
+      });
+      expect(email.defects).toEqual([]);
+    }
+  });
+
+  it('keeps a PDF without any disposition, under a name of its type', async () => {
+    const email = await parse(...multipart('mixed', 'b', TEXT, pdfPart()));
+    expect(email.attachments[0]?.filename).toBe('attachment-1.pdf');
+  });
+
+  it('keeps text, HTML and CSV with a file name as attachments, not as the body', async () => {
+    const email = await parse(
+      ...multipart(
+        'mixed',
+        'b',
+        part(['Content-Type: text/csv; name=lines.csv'], 'sku,qty', 'A-1,3'),
+        part(['Content-Type: text/plain', 'Content-Disposition: inline; filename=notes.txt'], 'notes'),
+        part(['Content-Type: text/html', 'Content-Disposition: attachment'], '<p>form</p>'),
+        TEXT,
+      ),
+    );
+    expect(email.bodyText).toBe('Please find the order attached.');
+    expect(email.bodyHtml).toBeNull();
+    expect(email.attachments.map(({ filename, partPath }) => [partPath, filename])).toEqual([
+      ['1', 'lines.csv'],
+      ['2', 'notes.txt'],
+      ['3', 'attachment-3.html'],
+    ]);
+  });
+
+  it('keeps a second text part, such as a list footer, as an attachment', async () => {
+    const email = await parse(...multipart('mixed', 'b', TEXT, part(['Content-Type: text/plain'], 'Footer')));
+    expect(email.bodyText).toBe('Please find the order attached.');
+    expect(email.attachments.map(({ content }) => Buffer.from(content).toString())).toEqual(['Footer']);
+  });
+});

@@ -1,0 +1,53 @@
+/** Mails for the MIME reader's tests, written out line by line: what stands here is what the reader gets. */
+
+import { parseEmail } from '../../shared/mime/parse-email.ts';
+import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';
+
+/** Lines joined by CRLF; a Buffer among them goes in as it is, for bytes that no string holds. */
+export function mail(...lines: (string | Buffer)[]): Buffer {
+  const pieces = lines.map((line) => (typeof line === 'string' ? Buffer.from(line, 'utf8') : line));
+  return Buffer.concat(
+    pieces.flatMap((piece, index) => (index === 0 ? [piece] : [Buffer.from('\r\n'), piece])),
+  );
+}
+
+export const HEAD = [
+  'From: Ann Buyer <ann@example.com>',
+  'To: orders@example.com',
+  'Subject: Order 4711',
+  'Date: Tue, 3 Nov 2026 10:15:00 +0100',
+  'Message-ID: <4711@example.com>',
+  'MIME-Version: 1.0',
+];
+
+/** One part: its header lines, then its body. */
+export function part(headers: string[], ...body: (string | Buffer)[]): (string | Buffer)[] {
+  return [...headers, '', ...body];
+}
+
+/** Parts between boundary lines, closed. */
+export function between(boundary: string, ...parts: (string | Buffer)[][]): (string | Buffer)[] {
+  return [...parts.flatMap((lines) => [`--${boundary}`, ...lines]), `--${boundary}--`, ''];
+}
+
+export function multipart(
+  subtype: string,
+  boundary: string,
+  ...parts: (string | Buffer)[][]
+): (string | Buffer)[] {
+  return part([`Content-Type: multipart/${subtype}; boundary="${boundary}"`], ...between(boundary, ...parts));
+}
+
+/** The mail of these lines below a usual head, parsed. */
+export function parse(...lines: (string | Buffer)[]): Promise<ParsedEmail> {
+  return parseEmail(mail(...HEAD, ...lines));
+}
+
+/** A base64 body as mail programs write it, 76 characters a line. */
+export function base64Lines(bytes: Uint8Array): string {
+  return (
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,76}/g) ?? []
+  ).join('\r\n');
+}
