@@ -2,6 +2,7 @@
  * The environment, checked once at the border. All faults are reported together, by name, without values
  * (they may be secrets). `.env.example` lists the same names for the operator.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
@@ -23,6 +24,8 @@ export type DatabaseTarget =
 export interface Config {
   /** Null: nothing is configured, everything answers, nothing is fetched. */
   readonly gmail: GmailCredentials | null;
+  /** The credential variables that are not set; with `gmail` null, what the operator is told to set. */
+  readonly missingCredentials: readonly string[];
   readonly pollIntervalSeconds: number;
   readonly initialQuery: string;
   readonly labelId: string | null;
@@ -34,7 +37,7 @@ export interface Config {
   readonly oauthTokenUrl: string | null;
   readonly schedulerJob: string | null;
   readonly schedulerEmulatorHost: string | null;
-  readonly database: DatabaseTarget | null;
+  readonly database: DatabaseTarget;
   /** Connections that one instance may hold. */
   readonly databasePoolSize: number;
   /** Time that one invocation works before it hands over to the next. */
@@ -132,29 +135,15 @@ export function readConfig(env: Environment): Config {
   const faults = parsed.success
     ? []
     : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
-  faults.push(
-    ...partialGroup(
-      env,
-      ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'],
-      'all three or none',
-    ),
-  );
   if (!env['DATABASE_URL']?.trim()) {
-    faults.push(
-      ...partialGroup(env, ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER'], 'all three, or DATABASE_URL'),
-    );
+    const missing = unset(env, ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER']);
+    faults.push(...missing.map((name) => `${name} is missing; set all three of its group, or DATABASE_URL`));
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
   const e = parsed.data;
   return {
-    gmail:
-      e.GMAIL_CLIENT_ID && e.GMAIL_CLIENT_SECRET && e.GMAIL_REFRESH_TOKEN
-        ? {
-            clientId: e.GMAIL_CLIENT_ID,
-            clientSecret: e.GMAIL_CLIENT_SECRET,
-            refreshToken: e.GMAIL_REFRESH_TOKEN,
-          }
-        : null,
+    gmail: credentials(e),
+    missingCredentials: unset(env, ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN']),
     pollIntervalSeconds: e.GMAIL_POLL_INTERVAL_SECONDS,
     initialQuery: e.GMAIL_INITIAL_QUERY,
     labelId: e.GMAIL_LABEL_ID,
@@ -173,14 +162,32 @@ export function readConfig(env: Environment): Config {
   };
 }
 
-function databaseTarget(e: z.output<typeof schema>): DatabaseTarget | null {
-  if (e.DATABASE_URL !== null) return { kind: 'url', url: e.DATABASE_URL };
-  if (e.CLOUD_SQL_INSTANCE === null || e.DB_NAME === null || e.DB_USER === null) return null;
-  return { kind: 'cloud_sql', instance: e.CLOUD_SQL_INSTANCE, database: e.DB_NAME, user: e.DB_USER };
+/** Partial credentials are none: the system starts and says what is missing, it does not stay down. */
+function credentials(e: z.output<typeof schema>): GmailCredentials | null {
+  if (e.GMAIL_CLIENT_ID === null || e.GMAIL_CLIENT_SECRET === null || e.GMAIL_REFRESH_TOKEN === null)
+    return null;
+  return {
+    clientId: e.GMAIL_CLIENT_ID,
+    clientSecret: e.GMAIL_CLIENT_SECRET,
+    refreshToken: e.GMAIL_REFRESH_TOKEN,
+  };
 }
 
-function partialGroup(env: Environment, names: readonly string[], rule: string): string[] {
-  const missing = names.filter((name) => !env[name]?.trim());
-  if (missing.length === 0 || missing.length === names.length) return [];
-  return missing.map((name) => `${name} is missing; set ${rule}`);
+/** Which credentials these are, without giving them away: SHA-256, hex. Binds a mailbox row to them. */
+export function credentialFingerprint(of: GmailCredentials): string {
+  return createHash('sha256').update(`${of.clientId}\n${of.refreshToken}`).digest('hex');
+}
+
+function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {
+  if (e.DATABASE_URL !== null) return { kind: 'url', url: e.DATABASE_URL };
+  return {
+    kind: 'cloud_sql',
+    instance: e.CLOUD_SQL_INSTANCE ?? '',
+    database: e.DB_NAME ?? '',
+    user: e.DB_USER ?? '',
+  };
+}
+
+function unset(env: Environment, names: readonly string[]): string[] {
+  return names.filter((name) => !env[name]?.trim());
 }

@@ -16,12 +16,15 @@ export interface RawEmail {
   readonly sha256: string;
 }
 
+/** What the reader gave; the defects may also be the store's own. */
+export type StorableEmail = Omit<ParsedEmail, 'defects'> & { readonly defects: readonly string[] };
+
 export interface EmailToStore {
   readonly gmailMessageId: string;
   readonly gmailThreadId: string | null;
   readonly labelIds: readonly string[];
   readonly receivedAt: Date;
-  readonly email: ParsedEmail;
+  readonly email: StorableEmail;
   readonly parserVersion: number;
   readonly raw: RawEmail;
 }
@@ -82,7 +85,7 @@ async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStor
 export async function replaceParsed(
   db: Database,
   emailId: number,
-  email: ParsedEmail,
+  email: StorableEmail,
   parserVersion: number,
 ): Promise<void> {
   await db.transaction(async (tx) => {
@@ -138,7 +141,7 @@ async function insertAttachments(
 }
 
 /** In the order sender .. defects of the statements above. */
-function parsedValues(email: ParsedEmail): unknown[] {
+function parsedValues(email: StorableEmail): unknown[] {
   return [
     senderLine(email),
     email.from?.address ?? null,
@@ -154,7 +157,7 @@ function parsedValues(email: ParsedEmail): unknown[] {
 }
 
 /** As a person reads it: `Name <address>`, or what there is of it. */
-function senderLine({ from }: ParsedEmail): string | null {
+function senderLine({ from }: StorableEmail): string | null {
   if (from === null) return null;
   if (from.name && from.address) return `${from.name} <${from.address}>`;
   return from.address ?? from.name;

@@ -280,6 +280,23 @@ export async function reviveDead(db: Queryable, mailboxId: number): Promise<numb
   return rowCount;
 }
 
+/** Hands the last attempt of these messages back: the fault turned out not to be theirs. */
+export async function refundAttempts(
+  db: Queryable,
+  mailboxId: number,
+  ids: readonly string[],
+): Promise<void> {
+  await db.query(
+    `update email_ledger
+     set attempt_count = greatest(0, attempt_count - 1),
+         next_attempt_at = now()
+     where mailbox_id = $1::integer
+       and gmail_message_id = any ($2::text[])
+       and state = 'pending'`,
+    [mailboxId, ids],
+  );
+}
+
 /** True while something is due, or will be within `withinMs`. */
 export async function hasDue(db: Queryable, mailboxId: number, withinMs: number): Promise<boolean> {
   const { rowCount } = await db.query(

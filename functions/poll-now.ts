@@ -1,0 +1,47 @@
+/**
+ * `poll-now`: one cycle at an operator's word, also while the monitor is stopped or waits after a failure; what
+ * waits for its next attempt is tried at once.
+ *
+ * POST. `?retry=dead` gives the dead messages their attempts back first. 200 `{outcome, new_emails, ...}`,
+ * outcome `busy` when a cycle runs already; 409 without credentials; a failed cycle answers with its fault.
+ */
+
+import { reviveDead } from '../shared/db/ledger.ts';
+import { findMailbox } from '../shared/db/mailboxes.ts';
+import { Deadline } from '../shared/deadline.ts';
+import { AppError } from '../shared/errors.ts';
+import { type HttpRequest, json, type Route } from '../shared/http.ts';
+import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
+import type { System } from '../shared/ingest/run.ts';
+import { createSystem } from '../shared/ingest/system.ts';
+import { assertConfigured } from '../shared/monitor/switch.ts';
+import type { FunctionContext } from './context.ts';
+import { reportBody } from './report-body.ts';
+
+export function createRoute(context: FunctionContext): Route {
+  const system = createSystem(context);
+  return {
+    methods: ['POST'],
+    handle: async (request, log) => {
+      assertConfigured(context.config);
+      const revived = wantsRetry(request) ? await retryDead(system) : null;
+      const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000);
+      const report = await ingestMailbox({ ...system, log }, { trigger: 'manual', deadline });
+      const body = { ...reportBody(report), ...(revived === null ? {} : { retried: revived }) };
+      return json(report.error === null ? 200 : report.error.status, body);
+    },
+  };
+}
+
+function wantsRetry(request: HttpRequest): boolean {
+  const { retry } = request.query;
+  if (retry === undefined) return false;
+  if (retry !== 'dead') throw new AppError('bad_request', 'The only value of "retry" is "dead".');
+  return true;
+}
+
+async function retryDead(system: System): Promise<number> {
+  if (system.credentialFingerprint === null) return 0;
+  const mailbox = await findMailbox(system.db, system.credentialFingerprint);
+  return mailbox === null ? 0 : await reviveDead(system.db, mailbox.id);
+}

@@ -1,0 +1,20 @@
+/**
+ * `start`: turns the monitor on and resumes its scheduler job. POST; may be called again. Answers like `status`;
+ * 409 without credentials.
+ */
+import { json, type Route } from '../shared/http.ts';
+import { readStatus } from '../shared/monitor/status.ts';
+import { startMonitor } from '../shared/monitor/switch.ts';
+import type { FunctionContext } from './context.ts';
+import { createMonitor } from './monitor.ts';
+
+export function createRoute(context: FunctionContext): Route {
+  const monitor = createMonitor(context);
+  return {
+    methods: ['POST'],
+    handle: async (_request, log) => {
+      await startMonitor({ ...monitor, log });
+      return json(200, await readStatus(monitor));
+    },
+  };
+}

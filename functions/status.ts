@@ -1,0 +1,18 @@
+/**
+ * `status`: what runs, how far it is, what is wrong and what to do. GET. Reads only; answers 503 only when the
+ * database is away.
+ */
+import { json, type Route } from '../shared/http.ts';
+import { readStatus } from '../shared/monitor/status.ts';
+import type { FunctionContext } from './context.ts';
+import { createMonitor } from './monitor.ts';
+
+export function createRoute(context: FunctionContext): Route {
+  const monitor = createMonitor(context);
+  return {
+    methods: ['GET', 'HEAD'],
+    handle: async () => {
+      return json(200, await readStatus(monitor));
+    },
+  };
+}

@@ -1,0 +1,20 @@
+/**
+ * `stop`: turns the monitor off and pauses its scheduler job. POST; may be called again. Answers like `status`.
+ * Pushes are still recorded, and everything that arrives meanwhile is caught up after `start`.
+ */
+import { json, type Route } from '../shared/http.ts';
+import { readStatus } from '../shared/monitor/status.ts';
+import { stopMonitor } from '../shared/monitor/switch.ts';
+import type { FunctionContext } from './context.ts';
+import { createMonitor } from './monitor.ts';
+
+export function createRoute(context: FunctionContext): Route {
+  const monitor = createMonitor(context);
+  return {
+    methods: ['POST'],
+    handle: async (_request, log) => {
+      await stopMonitor({ ...monitor, log });
+      return json(200, await readStatus(monitor));
+    },
+  };
+}

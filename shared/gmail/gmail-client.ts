@@ -1,0 +1,187 @@
+/**
+ * The Gmail mailbox as ingest sees it: four calls, each retried within the deadline, paid for before it is made,
+ * checked when it is answered.
+ */
+import { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
+import type { GmailCredentials } from '../config.ts';
+import type { Deadline } from '../deadline.ts';
+import { AppError } from '../errors.ts';
+import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
+import { createAccess } from './access.ts';
+import {
+  type HistoryPage,
+  historyAnswer,
+  type MessageList,
+  messageListAnswer,
+  type Profile,
+  profileAnswer,
+  rawMessageAnswer,
+} from './answers.ts';
+import { noAnswer } from './gmail-error.ts';
+import { Pacer } from './pacer.ts';
+import { type GmailMethod, UNITS } from './prices.ts';
+import { type Call, callGmail } from './transport.ts';
+
+/** Gmail asks for a second at least, doubled, with jitter. Four calls are about ten seconds. */
+const RETRIES: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
+/** The most that one page may hold. */
+const PAGE_SIZE = 500;
+
+/** What a run gives to each call: its time, its purse, its counters. */
+export interface CallContext {
+  readonly deadline: Deadline;
+  /** Resolves when the units are taken from the budget; rejects with out_of_time when they cannot be had in time. */
+  readonly pay: (units: number) => Promise<void>;
+  readonly onRefused?: () => void;
+}
+
+export interface RawMessage {
+  readonly id: string;
+  readonly threadId: string | null;
+  readonly labelIds: readonly string[];
+  /** When Gmail accepted it; null when Gmail did not say. */
+  readonly internalDate: Date | null;
+  /** The exact bytes. */
+  readonly raw: Uint8Array;
+}
+
+export interface GmailClient {
+  /** Calls in flight that the mailbox bears; lives as long as the client. */
+  readonly pacer: Pacer;
+  getProfile(context: CallContext): Promise<Profile>;
+  /**
+   * Everything after `startHistoryId`, in order, 500 records a page at most; pages may be empty and go on.
+   *
+   * @throws {AppError} history_expired
+   */
+  listHistory(
+    context: CallContext,
+    page: { readonly startHistoryId: string; readonly pageToken: string | null },
+  ): Promise<HistoryPage>;
+  /** Ids that match a query, newest first as a rule, 500 a page at most. */
+  listMessages(
+    context: CallContext,
+    page: { readonly query: string; readonly labelId: string | null; readonly pageToken: string | null },
+  ): Promise<MessageList>;
+  /**
+   * @param onLarge awaited before a large body is read; hold it until the message is dealt with
+   * @throws {AppError} message_gone
+   */
+  getRawMessage(context: CallContext, id: string, onLarge: () => Promise<void>): Promise<RawMessage>;
+}
+
+export interface GmailClientOptions {
+  readonly credentials: GmailCredentials;
+  /** Null means Google's. */
+  readonly rootUrl: string | null;
+  readonly tokenUrl: string | null;
+  readonly random?: Random;
+  readonly sleep?: Sleep;
+}
+
+export function createGmailClient(options: GmailClientOptions): GmailClient {
+  const access = createAccess(options.credentials, options.tokenUrl);
+  const { users } = new gmail_v1.Gmail({
+    auth: access.auth,
+    ...(options.rootUrl === null ? {} : { rootUrl: options.rootUrl }),
+  });
+  const pacer = new Pacer();
+
+  const call = async <T>(
+    context: CallContext,
+    method: GmailMethod,
+    rest: Pick<Call<T>, 'send' | 'schema' | 'onLarge'>,
+  ): Promise<T> =>
+    await withRetries(
+      async () => {
+        await context.pay(UNITS[method]);
+        try {
+          return await callGmail(access, { method, deadline: context.deadline, ...rest });
+        } catch (error) {
+          if (error instanceof AppError && error.code === 'gmail_rate_limited') {
+            pacer.refused();
+            context.onRefused?.();
+          }
+          throw error;
+        }
+      },
+      {
+        policy: RETRIES,
+        deadline: context.deadline,
+        random: options.random ?? Math.random,
+        sleep: options.sleep ?? realSleep,
+      },
+    );
+
+  return {
+    pacer,
+    getProfile: async (context) =>
+      await call(context, 'users.getProfile', {
+        schema: profileAnswer,
+        send: async (o) => await users.getProfile({ userId: 'me' }, o),
+      }),
+    listHistory: async (context, page) =>
+      await call(context, 'users.history.list', {
+        schema: historyAnswer,
+        send: async (o) =>
+          await users.history.list(
+            {
+              userId: 'me',
+              startHistoryId: page.startHistoryId,
+              // No labelId: it would hide what a filter files away at once.
+              historyTypes: ['messageAdded', 'labelAdded', 'labelRemoved'],
+              maxResults: PAGE_SIZE,
+              ...pageToken(page.pageToken),
+            },
+            o,
+          ),
+      }),
+    listMessages: async (context, page) =>
+      await call(context, 'users.messages.list', {
+        schema: messageListAnswer,
+        send: async (o) =>
+          await users.messages.list(
+            {
+              userId: 'me',
+              q: page.query,
+              maxResults: PAGE_SIZE,
+              ...(page.labelId === null ? {} : { labelIds: [page.labelId] }),
+              ...pageToken(page.pageToken),
+            },
+            o,
+          ),
+      }),
+    getRawMessage: async (context, id, onLarge) => {
+      const answer = await call(context, 'users.messages.get', {
+        schema: rawMessageAnswer,
+        onLarge,
+        send: async (o) =>
+          await users.messages.get(
+            { userId: 'me', id, format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' },
+            o,
+          ),
+      });
+      return {
+        id,
+        threadId: answer.threadId ?? null,
+        labelIds: answer.labelIds,
+        internalDate: answer.internalDate === undefined ? null : new Date(Number(answer.internalDate)),
+        raw: decodeRaw(answer.raw),
+      };
+    },
+  };
+}
+
+function pageToken(token: string | null): { pageToken?: string } {
+  return token === null ? {} : { pageToken: token };
+}
+
+/** Node skips what is not base64: a decoded length that is too short betrays it. */
+function decodeRaw(encoded: string): Buffer {
+  const raw = Buffer.from(encoded, 'base64url');
+  const padding = encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0;
+  if (raw.length !== Math.floor(((encoded.length - padding) * 3) / 4)) {
+    throw noAnswer('users.messages.get', 'the raw message is not base64url');
+  }
+  return raw;
+}

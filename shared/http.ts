@@ -1,0 +1,100 @@
+/**
+ * The one skeleton of every HTTP function: method check, the handler, its answer or its fault as JSON. The core
+ * never sees a framework's request; `functions/` adapts.
+ */
+import { AppError, toAppError } from './errors.ts';
+import { type Log, traceFields } from './log.ts';
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Parsed JSON where it was declared as such, else text or bytes; undefined without a body. */
+  readonly body: unknown;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Null: no body. */
+  readonly body: string | null;
+}
+
+export interface Route {
+  readonly methods: readonly string[];
+  readonly handle: (request: HttpRequest, log: Log) => Promise<HttpAnswer>;
+}
+
+/** RFC 9457, with our code, and the cure that the operator needs. */
+interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly cure: string;
+}
+
+/** Answers always; what was thrown becomes a problem, and a log line when it is the system's fault. */
+export async function answer(
+  route: Route,
+  request: HttpRequest,
+  options: { readonly log: Log; readonly projectId: string | null },
+): Promise<HttpAnswer> {
+  const trace = request.headers['x-cloud-trace-context'];
+  const log = options.log.with(
+    traceFields(typeof trace === 'string' ? trace : undefined, options.projectId ?? undefined),
+  );
+  if (!route.methods.includes(request.method)) {
+    const detail = `${request.method} is not possible here.`;
+    return problem(new AppError('method_not_allowed', detail), { allow: route.methods.join(', ') });
+  }
+  try {
+    return await route.handle(request, log);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    logFault(log, error);
+    return problem(error);
+  }
+}
+
+export function json(status: number, body: unknown): HttpAnswer {
+  return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(body)}\n` };
+}
+
+export function noContent(): HttpAnswer {
+  return { status: 204, headers: {}, body: null };
+}
+
+export function problem(error: AppError, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
+  const body: Problem = {
+    type: 'about:blank',
+    title: error.title,
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    cure: error.cure,
+  };
+  return {
+    status: error.status,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+    body: `${JSON.stringify(body)}\n`,
+  };
+}
+
+function logFault(log: Log, error: AppError): void {
+  // Of an unexpected fault the stack is wanted, and only the stack: its message may quote a value.
+  const cause = error.code === 'internal' && error.cause instanceof Error ? error.cause : null;
+  const stack =
+    cause?.stack
+      ?.split('\n')
+      .filter((line) => line.startsWith('    at '))
+      .join('\n') ?? null;
+  log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
+    error_code: error.code,
+    status: error.status,
+    cure: error.cure,
+    stack,
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * One attempt at one message: fetched and stored, or its failure told apart into the message's own, the
+ * mailbox's, and the outage's. Never throws.
+ */
+import { type AttemptEnd, type Claim, endAttempt } from '../db/ledger.ts';
+import { type AppError, needsPerson, toAppError } from '../errors.ts';
+import { ruleAgainstFetched } from './rules.ts';
+import type { Run } from './run.ts';
+import { storeMessage } from './store-message.ts';
+
+/**
+ * With the waits below, the last one comes about six hours after the first: longer than Gmail's usual outages,
+ * short enough that somebody hears of it on the same day.
+ */
+export const MAX_ATTEMPTS = 8;
+const FIRST_WAIT_MS = 20_000;
+const WAIT_FACTOR = 3;
+const LONGEST_WAIT_MS = 4 * 3_600_000;
+
+export type AttemptResult =
+  | { readonly end: 'stored' }
+  /** Gone, ignored, dead, or stored by somebody else: nothing more to do for it. */
+  | { readonly end: 'settled' }
+  | { readonly end: 'out_of_time' }
+  /** To be tried again. */
+  | { readonly end: 'failed'; readonly error: AppError }
+  /** Nothing can be fetched at present, this message or another. */
+  | { readonly end: 'fatal'; readonly error: AppError };
+
+export async function attemptMessage(run: Run, claim: Claim): Promise<AttemptResult> {
+  try {
+    return await fetchAndStore(run, claim);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    try {
+      return await settleFailure(run, claim, error);
+    } catch (again) {
+      return { end: 'fatal', error: toAppError(again) };
+    }
+  }
+}
+
+async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
+  const pass = run.system.largeGate.pass();
+  try {
+    const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, pass.enter);
+    run.gmail.pacer.succeeded();
+    const rule = claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds)) : null;
+    if (rule !== null) {
+      await endAttempt(run.db, run.fence, claim.gmailMessageId, { state: 'ignored', rule });
+      run.counts.ignored += 1;
+      return { end: 'settled' };
+    }
+    if (!(await storeMessage(run, claim, message))) return { end: 'settled' };
+    run.counts.stored += 1;
+    return { end: 'stored' };
+  } finally {
+    pass.leave();
+  }
+}
+
+async function settleFailure(run: Run, claim: Claim, error: AppError): Promise<AttemptResult> {
+  const end = async (attemptEnd: AttemptEnd) =>
+    await endAttempt(run.db, run.fence, claim.gmailMessageId, attemptEnd);
+  const { code, message: detail } = error;
+  const handBack: AttemptEnd = { state: 'pending', code, detail, waitMs: 0, counts: false };
+
+  if (code === 'message_gone') {
+    await end({ state: 'gone' });
+    run.counts.gone += 1;
+    return { end: 'settled' };
+  }
+  if (code === 'out_of_time') {
+    await end(handBack);
+    return { end: 'out_of_time' };
+  }
+  if (code === 'lease_lost' || code === 'database_unavailable' || code === 'schema_outdated') {
+    return { end: 'fatal', error };
+  }
+  if (needsPerson(code)) {
+    await end(handBack);
+    return { end: 'fatal', error };
+  }
+  run.counts.failed += 1;
+  if (code === 'gmail_rate_limited') {
+    await end({ ...handBack, waitMs: FIRST_WAIT_MS });
+    return { end: 'failed', error };
+  }
+  const fields = { gmail_message_id: claim.gmailMessageId, attempt: claim.attempt, error_code: code, detail };
+  if (claim.attempt >= MAX_ATTEMPTS) {
+    await end({ state: 'dead', code, detail });
+    run.counts.dead += 1;
+    run.log.write('ERROR', 'message_dead', 'A message failed every time and is given up', fields);
+    return { end: 'settled' };
+  }
+  await end({ state: 'pending', code, detail, waitMs: waitMs(run, claim.attempt), counts: true });
+  run.log.write('WARNING', 'message_failed', 'A message failed and waits for its next attempt', fields);
+  return error.retry === 'later' ? { end: 'failed', error } : { end: 'settled' };
+}
+
+function waitMs(run: Run, attempt: number): number {
+  const step = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * WAIT_FACTOR ** (attempt - 1));
+  return step * (0.75 + run.system.random() / 4);
+}

@@ -1,0 +1,177 @@
+/**
+ * The one door: poll, push and poll-now all come through here. Takes the lease, discovers, fetches, looks again
+ * while something newer stands announced, gives the lease back, and writes down what happened.
+ */
+import { randomUUID } from 'node:crypto';
+import { releaseLease, takeLease } from '../db/lease.ts';
+import { buryKillers } from '../db/ledger.ts';
+import type { Mailbox } from '../db/mailboxes.ts';
+import { readMonitorStatus } from '../db/monitor-status.ts';
+import { takeQuota } from '../db/quota.ts';
+import { beginRun, type RunCounts, type Trigger } from '../db/runs.ts';
+import { Deadline } from '../deadline.ts';
+import { type AppError, toAppError } from '../errors.ts';
+import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import { MAX_ATTEMPTS } from './attempt.ts';
+import { closeRun, recordUnidentified } from './close-run.ts';
+import { discover } from './discover.ts';
+import { fetchDue } from './fetch.ts';
+import { identifyMailbox } from './identify.ts';
+import { keepLease } from './lease-keeper.ts';
+import { Purse } from './purse.ts';
+import { noCounts, type Run, type System } from './run.ts';
+
+/** Time kept back from the work for closing the run: writing it down and giving the lease back. */
+const RESERVE_MS = 3_000;
+/** A backlog is interrupted so often to let live mail go ahead of it. */
+const LOOK_AGAIN_MS = 10_000;
+/** After so many looks the lease is given back whatever stands announced: the poll is the net below. */
+const MAX_IDLE_ROUNDS = 5;
+/** Between looks for what a push announced and the history does not show yet: 0.4, 0.8, 1.6, 3.2 s. */
+const ROUND_WAIT_MS = 400;
+
+export type Outcome =
+  | 'completed'
+  /** The time was used up; the next invocation goes on. */
+  | 'out_of_time'
+  | 'failed'
+  /** Somebody else holds the lease, and sees what this one would have seen. */
+  | 'busy'
+  | 'not_due'
+  | 'stopped'
+  | 'not_configured';
+
+export interface IngestRequest {
+  readonly trigger: Trigger;
+  /** When the invocation itself ends. */
+  readonly deadline: Deadline;
+}
+
+export interface IngestReport {
+  readonly outcome: Outcome;
+  readonly counts: Readonly<RunCounts>;
+  /** With outcome `failed`: why. What was stored before it stays stored. */
+  readonly error: AppError | null;
+}
+
+/** Safe to call at any time, from any number of instances. @throws {AppError} when the database is away */
+export async function ingestMailbox(system: System, request: IngestRequest): Promise<IngestReport> {
+  const { gmail, credentialFingerprint } = system;
+  if (gmail === null || credentialFingerprint === null) return skipped(system, request, 'not_configured');
+  const isManual = request.trigger === 'manual';
+  if (!isManual && !(await readMonitorStatus(system.db)).isRunning)
+    return skipped(system, request, 'stopped');
+
+  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), system.clock);
+  let mailbox: Mailbox;
+  try {
+    // One unit, once for each new credentials: the budget has no row to stand on yet.
+    const call: CallContext = { deadline, pay: async () => undefined };
+    mailbox = await identifyMailbox(system, gmail, credentialFingerprint, call);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    await recordUnidentified(system, request.trigger, error);
+    return { outcome: 'failed', counts: noCounts(), error };
+  }
+  if (!isManual && !mailbox.isDue && (request.trigger === 'schedule' || mailbox.failureCount > 0)) {
+    return skipped(system, request, 'not_due');
+  }
+  return await ingestUnderLease(system, request, { gmail, mailbox, deadline });
+}
+
+async function ingestUnderLease(
+  system: System,
+  request: IngestRequest,
+  at: { readonly gmail: GmailClient; readonly mailbox: Mailbox; readonly deadline: Deadline },
+): Promise<IngestReport> {
+  const { db } = system;
+  const startedMs = system.clock();
+  const fence = { mailboxId: at.mailbox.id, token: randomUUID() };
+  const leased = await takeLease(db, fence, system.holder);
+  if (leased === null) return skipped(system, request, 'busy');
+
+  const counts = noCounts();
+  const stopKeeping = keepLease(db, fence);
+  let end: { outcome: Outcome; error: AppError | null };
+  let runId = 0;
+  const purse = new Purse({
+    deadline: at.deadline,
+    sleep: system.sleep,
+    take: async (least, most) =>
+      await takeQuota(db, fence.mailboxId, {
+        least,
+        most,
+        unitsPerMinute: system.config.quotaUnitsPerMinute,
+      }),
+  });
+  try {
+    runId = await beginRun(db, fence.mailboxId, request.trigger);
+    const run: Run = {
+      system,
+      db,
+      gmail: at.gmail,
+      config: system.config,
+      log: system.log.with({ run_id: runId, mailbox_id: fence.mailboxId, trigger: request.trigger }),
+      trigger: request.trigger,
+      fence,
+      startedAt: leased.takenAt,
+      deadline: at.deadline,
+      call: {
+        deadline: at.deadline,
+        pay: async (units) => await purse.pay(units),
+        onRefused: () => {
+          counts.refused += 1;
+        },
+      },
+      counts,
+    };
+    end = { outcome: await work(run), error: null };
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    end =
+      error.code === 'out_of_time' ? { outcome: 'out_of_time', error: null } : { outcome: 'failed', error };
+  } finally {
+    stopKeeping();
+  }
+  counts.quotaUnits = purse.spentUnits;
+  const durationMs = system.clock() - startedMs;
+  await closeRun(system, { ...end, trigger: request.trigger, runId, fence, counts, durationMs });
+  return { ...end, counts };
+}
+
+/** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
+async function work(run: Run): Promise<'completed' | 'out_of_time'> {
+  const buried = await buryKillers(run.db, run.fence, {
+    maxAttempts: MAX_ATTEMPTS,
+    runStartedAt: run.startedAt,
+  });
+  for (const id of buried) {
+    run.counts.dead += 1;
+    run.log.write('ERROR', 'message_dead', 'A message killed its process every time and is given up', {
+      gmail_message_id: id,
+      error_code: 'killed_process',
+    });
+  }
+  let idleRounds = 0;
+  for (;;) {
+    const found = run.counts.discovered;
+    const discovery = await discover(run);
+    const fetched = await fetchDue(run, LOOK_AGAIN_MS);
+    if (fetched === 'out_of_time' || discovery.seenHistoryId === null) return 'out_of_time';
+    if (fetched === 'look_again' || discovery.hasMore) continue;
+
+    idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
+    if (idleRounds >= MAX_IDLE_ROUNDS) return 'completed';
+    if ((await releaseLease(run.db, run.fence, discovery.seenHistoryId)) === 'released') return 'completed';
+    const waitMs = ROUND_WAIT_MS * 2 ** idleRounds;
+    if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.system.sleep(waitMs);
+  }
+}
+
+function skipped(system: System, request: IngestRequest, outcome: Outcome): IngestReport {
+  system.log.info('run_skipped', `Nothing done: ${outcome.replaceAll('_', ' ')}`, {
+    outcome,
+    trigger: request.trigger,
+  });
+  return { outcome, counts: noCounts(), error: null };
+}

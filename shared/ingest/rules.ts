@@ -1,0 +1,100 @@
+/**
+ * What counts as an incoming email. Decided by the labels with which a message reached the mailbox, not by what
+ * became of it since: an order that a colleague read, filed or deleted at once is still an order.
+ */
+import type { Sighting } from '../db/ledger.ts';
+import type { HistoryRecord } from '../gmail/answers.ts';
+
+export type Rule = 'draft' | 'chat' | 'spam' | 'trash' | 'sent' | 'label';
+
+const NEVER: readonly (readonly [string, Rule])[] = [
+  ['DRAFT', 'draft'],
+  ['CHAT', 'chat'],
+  ['SPAM', 'spam'],
+  ['TRASH', 'trash'],
+];
+
+/**
+ * @param labels Gmail label ids of the message
+ * @param labelId the only label that is wanted, null for all
+ * @returns the rule that leaves the message out, null to take it
+ */
+export function ruleAgainst(labels: ReadonlySet<string>, labelId: string | null): Rule | null {
+  for (const [label, rule] of NEVER) if (labels.has(label) && label !== labelId) return rule;
+  if (labels.has('SENT') && !labels.has('INBOX') && labelId !== 'SENT') return 'sent';
+  return labelId !== null && !labels.has(labelId) ? 'label' : null;
+}
+
+/**
+ * The rules for a message whose labels are those of now, not those of its arrival: what a person may have done
+ * since (deleted it, reported it, taken the label off) does not count against it.
+ */
+export function ruleAgainstFetched(labels: ReadonlySet<string>): Rule | null {
+  const rule = ruleAgainst(labels, null);
+  return rule === 'spam' || rule === 'trash' ? null : rule;
+}
+
+export interface PageSightings {
+  /** New arrivals and rescues, each id once. */
+  readonly sightings: Sighting[];
+  /** Ids that a change of labels lets in, if a rule had left them out. */
+  readonly readmitted: string[];
+}
+
+interface Seen {
+  historyId: string;
+  isArrival: boolean;
+  isTaken: boolean;
+  rule: Rule | null;
+  checkLabels: boolean;
+}
+
+/** What a page of history says of each message, the labels of all its records taken together. */
+export function sightingsOf(records: readonly HistoryRecord[], labelId: string | null): PageSightings {
+  const byId = new Map<string, Seen>();
+  const note = (id: string, historyId: string, isArrival: boolean, labels: ReadonlySet<string> | null) => {
+    const rule = labels === null ? null : ruleAgainst(labels, labelId);
+    const seen = byId.get(id) ?? {
+      historyId,
+      isArrival: false,
+      isTaken: false,
+      rule,
+      checkLabels: labels === null,
+    };
+    seen.isArrival ||= isArrival;
+    seen.isTaken ||= rule === null;
+    if (labels !== null) seen.checkLabels = false;
+    byId.set(id, seen);
+  };
+  for (const record of records) {
+    for (const { message } of record.messagesAdded) {
+      note(message.id, record.id, true, message.labelIds ? new Set(message.labelIds) : null);
+    }
+    for (const { message, labelIds } of record.labelsAdded) {
+      const now = new Set([...(message.labelIds ?? []), ...labelIds]);
+      const before = new Set([...now].filter((label) => !labelIds.includes(label)));
+      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), now);
+      note(message.id, record.id, false, before);
+    }
+    for (const { message, labelIds } of record.labelsRemoved) {
+      const now = new Set((message.labelIds ?? []).filter((label) => !labelIds.includes(label)));
+      const before = new Set([...now, ...labelIds]);
+      // Taken out of spam by a person: to the mailbox it arrives now.
+      note(message.id, record.id, labelId === null && labelIds.includes('SPAM'), now);
+      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), before);
+    }
+  }
+  const sightings: Sighting[] = [];
+  const readmitted: string[] = [];
+  for (const [gmailMessageId, seen] of byId) {
+    if (seen.isArrival) {
+      sightings.push({
+        gmailMessageId,
+        historyId: seen.historyId,
+        ignoredRule: seen.isTaken ? null : seen.rule,
+        checkLabels: seen.checkLabels,
+      });
+    } else if (seen.isTaken) readmitted.push(gmailMessageId);
+  }
+  return { sightings, readmitted };
+}

@@ -1,0 +1,70 @@
+/** From the exact bytes of a message to its committed rows. Never fails for what the bytes are. */
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { type EmailToStore, type StorableEmail, storeEmail } from '../db/emails.ts';
+import type { Claim } from '../db/ledger.ts';
+import { AppError } from '../errors.ts';
+import type { RawMessage } from '../gmail/gmail-client.ts';
+import { parseEmail } from '../mime/parse-email.ts';
+import { PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
+import type { Run } from './run.ts';
+
+const compress = promisify(gzip);
+
+/**
+ * @returns false when somebody has stored it before
+ * @throws {AppError} lease_lost, database_unavailable, unstorable
+ */
+export async function storeMessage(run: Run, claim: Claim, message: RawMessage): Promise<boolean> {
+  const email = await parseEmail(message.raw);
+  const toStore: EmailToStore = {
+    gmailMessageId: claim.gmailMessageId,
+    gmailThreadId: message.threadId,
+    labelIds: message.labelIds,
+    receivedAt: message.internalDate ?? new Date(),
+    email,
+    parserVersion: PARSER_VERSION,
+    raw: {
+      encoding: 'gzip',
+      // Level 1: a mail is mostly base64 of compressed files, where higher levels cost much and give little.
+      data: await compress(message.raw, { level: 1 }),
+      sizeBytes: message.raw.length,
+      sha256: createHash('sha256').update(message.raw).digest('hex'),
+    },
+  };
+  logDefects(run, claim, email);
+  try {
+    return await storeEmail(run.db, run.fence, toStore);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'unstorable')) throw error;
+    // Raw first: whatever the reader made of it, the bytes stand, and `reprocess` can read them again.
+    return await storeEmail(run.db, run.fence, { ...toStore, email: unparsed() });
+  }
+}
+
+function logDefects(run: Run, claim: Claim, email: ParsedEmail): void {
+  if (email.defects.length === 0) return;
+  run.log.debug('message_defects', 'Stored with defects', {
+    gmail_message_id: claim.gmailMessageId,
+    defects: email.defects.join(' '),
+  });
+}
+
+function unparsed(): StorableEmail {
+  return {
+    subject: null,
+    from: null,
+    to: [],
+    cc: [],
+    bcc: [],
+    replyTo: [],
+    rfc822MessageId: null,
+    inReplyTo: null,
+    sentAt: null,
+    bodyText: null,
+    bodyHtml: null,
+    attachments: [],
+    defects: ['not_storable_as_read'],
+  };
+}

@@ -1,0 +1,60 @@
+/** What a person should do now, one sentence each, the most pressing first. Empty when all is well. */
+import type { Config } from '../config.ts';
+import { cureFor } from '../errors.ts';
+import type { StatusBody } from './status.ts';
+
+/** Cycles that may be missed before somebody is told: a deployment, a slow start. */
+const MISSED_CYCLES = 5;
+
+export function adviceFor(
+  status: Omit<StatusBody, 'advice'>,
+  config: Config,
+  lastErrorCode: string | null,
+  now: Date = new Date(),
+): string[] {
+  const advice: string[] = [];
+  if (config.gmail === null) {
+    advice.push(`Set ${config.missingCredentials.join(', ')}; \`npm run authorize\` obtains them.`);
+    return advice;
+  }
+  const current = status.mailboxes.find((mailbox) => mailbox.is_current);
+  const cure = current === undefined ? cureFor(lastErrorCode) : (current.last_error?.cure ?? null);
+  if (cure !== null) advice.push(cure);
+  const scheduler = schedulerAdvice(status);
+  if (scheduler !== null) advice.push(scheduler);
+  if (!status.is_running)
+    advice.push('The monitor is stopped: POST start to fetch what has arrived meanwhile.');
+  else if (isSilent(status, config, now)) {
+    advice.push(
+      'No cycle has run for several intervals: check that the scheduler reaches the poll function.',
+    );
+  }
+  for (const mailbox of status.mailboxes) {
+    if (mailbox.ledger.dead > 0) {
+      advice.push(
+        `${mailbox.ledger.dead} messages of ${mailbox.email_address} failed every time: see error_code in ` +
+          'email_ledger where state is dead, then POST poll-now?retry=dead.',
+      );
+    }
+  }
+  return advice;
+}
+
+function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 'advice'>): string | null {
+  if (scheduler === null || scheduler.agrees === true) return null;
+  if (scheduler.error !== null) return scheduler.error.cure;
+  if (scheduler.state === 'missing') return cureFor('scheduler_job_missing');
+  return isRunning
+    ? `The monitor is on but its scheduler job is ${scheduler.state}: POST start resumes it, POST stop stops both.`
+    : `The monitor is off but its scheduler job is ${scheduler.state}: POST stop pauses it, POST start starts both.`;
+}
+
+function isSilent(status: Omit<StatusBody, 'advice'>, config: Config, now: Date): boolean {
+  if (status.last_poll_at === null) return false;
+  const waitMs = Math.max(60, config.pollIntervalSeconds) * 1_000;
+  const dueMs = status.mailboxes.reduce(
+    (latest, mailbox) => Math.max(latest, mailbox.next_poll_at?.getTime() ?? 0),
+    status.last_poll_at.getTime(),
+  );
+  return now.getTime() - dueMs > MISSED_CYCLES * waitMs;
+}
