@@ -1,0 +1,34 @@
+/**
+ * One real PostgreSQL for the whole test run, with one migrated template; each test file clones its own database
+ * from it (see `test-database.ts`). Gone when the run ends.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { freePort } from '../../local/ports.ts';
+import { startPostgres } from '../../local/postgres/server.ts';
+import { migrate } from '../../shared/db/migrations.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgresUrl: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), 'email-monitor-test-'));
+  const server = await startPostgres({
+    folder: join(folder, 'postgres'),
+    port: await freePort(),
+    database: 'template',
+    // Nothing outlives the run, so nothing needs to reach the disk.
+    settings: ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200'],
+  });
+  await migrate(server.url);
+  project.provide('postgresUrl', server.url);
+  return async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
