@@ -1,12 +1,179 @@
-// The control API: turns the emulator's switches from another process. See the table below.
-import type { IncomingMessage } from 'node:http';
-import { type Answer, jsonAnswer } from './answer.ts';
-import type { EmulatedGmail } from './emulated-gmail.ts';
+// The control API: drives the emulator from another process. Loopback only, no authentication. JSON in, JSON
+// out, field names as in TypeScript; 400 with `{error}` for what cannot be done.
+//
+//   GET  /control/stats                     counters, quota, watch, switches, fault rules
+//   GET  /control/messages                  what is in the mailbox, with SHA-256 of the raw bytes
+//   GET  /control/calls                     the call log
+//   POST /control/deliver                   {raw: base64, id?, threadId?, labelIds?, filterLabelIds?, internalDateMs?}
+//   POST /control/save-draft                {raw: base64, previousId?}
+//   POST /control/modify                    {id, add?, remove?}
+//   POST /control/{trash,archive,mark-read,delete}  {id}
+//   POST /control/create-label              {name}
+//   POST /control/faults/add                a FaultRule (faults.ts) -> {id}
+//   POST /control/faults/remove             {id}
+//   POST /control/faults/clear              {}
+//   POST /control/switches                  any of those in control-switches.ts -> all of them
+//   POST /control/expire-history            {floor?: "historyId"}
+//   POST /control/revoke                    {} refresh and access tokens
+//   POST /control/reauthorize               {refreshToken}
+//   POST /control/expire-access-tokens      {}
+//   POST /control/expire-watch              {}
+//   POST /control/reset-counters            {}
 
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { type Answer, jsonAnswer } from './answer.ts';
+import { readSwitches, turnSwitches } from './control-switches.ts';
+import type { EmulatedGmail } from './emulated-gmail.ts';
+import type { FaultRule } from './faults.ts';
+import { bodyText } from './http-exchange.ts';
+import type { DeliveryOptions } from './mailbox.ts';
+
+type Verb = (gmail: EmulatedGmail, body: unknown) => unknown;
+
+const reads: Readonly<Record<string, (gmail: EmulatedGmail) => unknown>> = {
+  stats,
+  messages,
+  calls: (gmail) => ({ calls: gmail.callLog.calls }),
+};
+
+const verbs: Readonly<Record<string, Verb>> = {
+  deliver: (gmail, body) => {
+    const { raw, internalDateMs, ...rest } = deliverySchema.parse(body);
+    const internalDate = internalDateMs === undefined ? {} : { internalDate: new Date(internalDateMs) };
+    return gmail.deliver(Buffer.from(raw, 'base64'), given<DeliveryOptions>({ ...rest, ...internalDate }));
+  },
+  'save-draft': (gmail, body) => {
+    const { raw, previousId } = draftSchema.parse(body);
+    return gmail.saveDraft(Buffer.from(raw, 'base64'), previousId);
+  },
+  modify: (gmail, body) => {
+    const { id, ...labels } = modifySchema.parse(body);
+    return gmail.modifyLabels(id, given<{ add?: string[]; remove?: string[] }>(labels));
+  },
+  trash: (gmail, body) => gmail.trash(idSchema.parse(body).id),
+  archive: (gmail, body) => gmail.archive(idSchema.parse(body).id),
+  'mark-read': (gmail, body) => gmail.markRead(idSchema.parse(body).id),
+  delete: (gmail, body) => gmail.delete(idSchema.parse(body).id),
+  'create-label': (gmail, body) => ({
+    id: gmail.createLabel(z.object({ name: z.string() }).parse(body).name),
+  }),
+  'faults/add': (gmail, body) => ({ id: gmail.faults.add(given<FaultRule>(faultSchema.parse(body))) }),
+  'faults/remove': (gmail, body) => gmail.faults.remove(z.object({ id: z.number() }).parse(body).id),
+  'faults/clear': (gmail) => gmail.faults.clear(),
+  switches: turnSwitches,
+  'expire-history': (gmail, body) => {
+    const { floor } = z.object({ floor: z.string().regex(/^\d+$/).optional() }).parse(body);
+    gmail.expireHistory(floor === undefined ? undefined : BigInt(floor));
+  },
+  revoke: (gmail) => gmail.revokeRefreshToken(),
+  reauthorize: (gmail, body) =>
+    gmail.reauthorize(z.object({ refreshToken: z.string() }).parse(body).refreshToken),
+  'expire-access-tokens': (gmail) => gmail.expireAccessTokens(),
+  'expire-watch': (gmail) => gmail.expireWatch(),
+  'reset-counters': (gmail) => gmail.resetCounters(),
+};
+
+const idSchema = z.object({ id: z.string() });
+const labelsSchema = z.array(z.string()).optional();
+const modifySchema = z.object({ id: z.string(), add: labelsSchema, remove: labelsSchema });
+const draftSchema = z.object({ raw: z.base64(), previousId: z.string().optional() });
+const deliverySchema = z.object({
+  raw: z.base64(),
+  id: z.string().optional(),
+  threadId: z.string().optional(),
+  labelIds: labelsSchema,
+  filterLabelIds: labelsSchema,
+  internalDateMs: z.number().optional(),
+});
+
+const faultSchema = z.intersection(
+  z.object({
+    method: z.string().optional(),
+    messageId: z.string().optional(),
+    times: z.int().positive().optional(),
+    skip: z.int().nonnegative().optional(),
+    probability: z.number().min(0).max(1).optional(),
+  }),
+  z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('status'),
+      status: z.int().min(400).max(599),
+      reason: z.string().optional(),
+      message: z.string().optional(),
+      retryAfterSeconds: z.number().optional(),
+    }),
+    z.object({ kind: z.literal('delay'), delayMs: z.number() }),
+    z.object({ kind: z.enum(['reset', 'truncate', 'notJson', 'hang']) }),
+  ]),
+);
+
+/** Answers a call below `/control/`. */
 export async function answerControl(
-  _gmail: EmulatedGmail,
-  _request: IncomingMessage,
-  _url: URL,
+  gmail: EmulatedGmail,
+  request: IncomingMessage,
+  url: URL,
 ): Promise<Answer> {
-  return jsonAnswer(404, { error: 'not yet' });
+  const name = url.pathname.slice('/control/'.length);
+  try {
+    if (request.method === 'GET') {
+      const read = reads[name];
+      return read === undefined ? unknownVerb(name) : jsonAnswer(200, read(gmail));
+    }
+    const verb = verbs[name];
+    if (request.method !== 'POST' || verb === undefined) return unknownVerb(name);
+    // A page in somebody's browser can post plain text to loopback, but not JSON without being asked first.
+    if (!String(request.headers['content-type']).startsWith('application/json')) {
+      return jsonAnswer(415, { error: 'Send application/json' });
+    }
+    const text = await bodyText(request);
+    return jsonAnswer(200, verb(gmail, text === '' ? {} : JSON.parse(text)) ?? {});
+  } catch (error) {
+    return jsonAnswer(400, { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function unknownVerb(name: string): Answer {
+  return jsonAnswer(404, { error: `Unknown control call: ${name}` });
+}
+
+/** Zod says `undefined` for what was left out, our types want it absent. */
+function given<Target>(value: object): Target {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Target;
+}
+
+function stats(gmail: EmulatedGmail): unknown {
+  const { quota, callLog, faults, notifications, mailbox } = gmail;
+  return {
+    emailAddress: gmail.emailAddress,
+    historyId: gmail.historyId,
+    messageCount: mailbox.messages.size,
+    watch: mailbox.watch,
+    units: {
+      spent: quota.spentUnits,
+      spentByMethod: quota.spentUnitsByMethod,
+      lastMinute: quota.windowUnits(),
+      refusedForUnits: quota.refusedForUnits,
+      refusedForConcurrency: quota.refusedForConcurrency,
+      peakInFlight: quota.peakInFlight,
+    },
+    calls: { byMethod: callLog.countByMethod, byStatus: callLog.countByStatus },
+    faults: { struck: faults.countByKind, rules: faults.list() },
+    notifications: notifications.counts,
+    switches: readSwitches(gmail),
+  };
+}
+
+function messages(gmail: EmulatedGmail): unknown {
+  return {
+    messages: [...gmail.mailbox.messages.values()].map((message) => ({
+      id: message.id,
+      threadId: message.threadId,
+      labelIds: [...message.labelIds],
+      internalDateMs: message.internalDateMs,
+      sizeBytes: message.raw.length,
+      sha256: createHash('sha256').update(message.raw).digest('hex'),
+    })),
+  };
 }

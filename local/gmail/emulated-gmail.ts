@@ -143,6 +143,12 @@ export class EmulatedGmail {
     this.mailbox.expireHistory(floor);
   }
 
+  /** The watch has run out, as after seven days without renewal: no notification until the next one. */
+  expireWatch(): void {
+    const { watch } = this.mailbox;
+    if (watch !== null) this.mailbox.setWatch({ ...watch, expiresAtMs: this.clock() });
+  }
+
   /** The present historyId. */
   get historyId(): string {
     return this.mailbox.history.current.toString();
@@ -166,8 +172,6 @@ export class EmulatedGmail {
     this.callLog.reset();
     this.quota.resetCounters();
     this.faults.countByKind = {};
-    for (const name of Object.keys(this.notifications.counts)) {
-      this.notifications.counts[name as keyof Notifications['counts']] = 0;
-    }
+    this.notifications.resetCounts();
   }
 }

@@ -60,9 +60,18 @@ function findTarget(exchange: Exchange): Target | { status: number } | null {
     if (match === null) continue;
     isKnownPath = true;
     if (route.httpMethod !== exchange.request.method) continue;
-    return { route, userId: decodeURIComponent(userId), ids: match.slice(1).map(decodeURIComponent) };
+    return { route, userId: decoded(userId), ids: match.slice(1).map(decoded) };
   }
   return isKnownPath ? { status: 405 } : null;
+}
+
+/** A path segment; one with a broken escape stays as it is, and names nothing. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
 
 async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {

@@ -78,6 +78,7 @@ export class Mailbox {
 
   deliver(raw: Uint8Array, options: DeliveryOptions = {}): Change & { threadId: string } {
     const id = options.id ?? this.#newId();
+    if (!/^[0-9a-f]{1,16}$/.test(id)) throw new Error(`A Gmail id has up to 16 hexadecimal digits: ${id}`);
     if (this.hasSeen(id)) throw new Error(`The mailbox has already had a message ${id}`);
     const bytes = Buffer.from(raw);
     const threadId = options.threadId ?? this.#threads.find(bytes) ?? id;

@@ -61,11 +61,16 @@ export function searchableText(message: StoredMessage): string {
   return texts.join('\n').toLowerCase();
 }
 
+/** A snippet needs no more of a body than this. */
+const snippetBytes = 1 << 14;
+
 /** The first words of the mail as Gmail shows them in a list: escaped for HTML, at most 200 characters. */
 export function snippet(mail: MimePart): string {
   for (const part of allParts(mail)) {
     if (!part.mimeType.startsWith('text/') || part.filename !== '') continue;
-    const text = readable(part).replace(/\s+/g, ' ').trim();
+    const text = readable({ ...part, body: part.body.subarray(0, snippetBytes) })
+      .replace(/\s+/g, ' ')
+      .trim();
     if (text !== '') return escapeHtml([...text.slice(0, 400)].slice(0, 200).join('').trim());
   }
   return '';
@@ -76,7 +81,7 @@ function readable(part: MimePart): string {
   if (part.mimeType !== 'text/html') return text;
   return text
     .replace(/<(style|script|head)\b[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
+    .replace(/<[^<>]*>/g, ' ')
     .replace(/&nbsp;/gi, ' ')
     .replace(/&lt;/gi, '<')
     .replace(/&gt;/gi, '>')

@@ -81,7 +81,7 @@ export function decodeTransfer(bytes: Buffer, encoding: string): Buffer {
 }
 
 function decodeQuotedPrintable(bytes: Buffer): Buffer {
-  const text = bytes.toString('latin1').replace(/[ \t]*=[ \t]*\r?\n/g, '');
+  const text = bytes.toString('latin1').replace(/=[ \t]*\r?\n/g, '');
   const decoded = text.replace(/=([0-9a-f]{2})/gi, (_whole, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

@@ -33,6 +33,32 @@ export interface PushBody {
 /** Shortest time between two notifications of one user. */
 const rateLimitMs = 1000;
 
+/** What became of the notifications since the start or the last reset. */
+export interface NotificationCounts {
+  published: number;
+  /** Never published: the user had one less than a second before. */
+  rateLimited: number;
+  /** Published and lost, by chance or because there is no receiver. */
+  dropped: number;
+  attempted: number;
+  delivered: number;
+  redelivered: number;
+  /** Given up after the last attempt. */
+  abandoned: number;
+}
+
+function noCounts(): NotificationCounts {
+  return {
+    published: 0,
+    rateLimited: 0,
+    dropped: 0,
+    attempted: 0,
+    delivered: 0,
+    redelivered: 0,
+    abandoned: 0,
+  };
+}
+
 export class Notifications {
   /** Where to push; null = nobody listens, and what is published is lost. */
   url: string | null = null;
@@ -49,29 +75,20 @@ export class Notifications {
   duplicateProbability = 0;
   /** Waits that long before the first delivery. */
   delayMs = 0;
-  /** Each notification waits until this many have gathered, then they go out newest first; 0 = in order. */
-  reorderCount = 0;
-  /** The receiver answered anything but 2xx, or nothing in time. */
+  /** Waits by chance up to this much longer, so that notifications overtake each other. */
+  jitterMs = 0;
+  /** Attempts until a notification is given up that nobody answers with 2xx in time. */
   maxAttempts = 5;
   firstBackoffMs = 1000;
   maxBackoffMs = 60_000;
   ackDeadlineMs = 60_000;
 
-  counts = {
-    published: 0,
-    rateLimited: 0,
-    dropped: 0,
-    attempted: 0,
-    delivered: 0,
-    redelivered: 0,
-    abandoned: 0,
-  };
+  counts = noCounts();
 
   readonly #options: NotificationOptions;
   readonly #underway = new Set<Promise<void>>();
-  #gathered: PushBody[] = [];
   #lastAtMs = Number.NEGATIVE_INFINITY;
-  #isClosed = false;
+  readonly #closing = new AbortController();
   #nextMessageId = 0;
 
   constructor(options: NotificationOptions) {
@@ -95,14 +112,15 @@ export class Notifications {
       this.counts.dropped += 1;
       return;
     }
-    this.#gathered.push(this.#pushBody(nowMs));
-    if (this.#gathered.length < this.reorderCount) return;
-    const bodies = this.reorderCount > 0 ? this.#gathered.reverse() : this.#gathered;
-    this.#gathered = [];
-    for (const body of bodies) {
-      this.#send(body, 1, this.delayMs);
-      if (this.#happens(this.duplicateProbability)) this.#send(body, 1, this.delayMs);
+    const body = this.#pushBody(nowMs);
+    const copies = this.#happens(this.duplicateProbability) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.#send(body, 1, this.delayMs + this.#options.random() * this.jitterMs);
     }
+  }
+
+  resetCounts(): void {
+    this.counts = noCounts();
   }
 
   /** Resolves when no push request is underway; those that wait for a timer do not count. */
@@ -112,7 +130,7 @@ export class Notifications {
 
   /** No further push, whatever still waits. */
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
   }
 
   #isWatched(message: StoredMessage): boolean {
@@ -154,7 +172,7 @@ export class Notifications {
       this.#options.timers.after(delayMs, () => this.#send(body, attempt, 0));
       return;
     }
-    if (this.#isClosed) return;
+    if (this.#closing.signal.aborted) return;
     const sending = this.#attempt(body, attempt).finally(() => this.#underway.delete(sending));
     this.#underway.add(sending);
   }
@@ -180,7 +198,7 @@ export class Notifications {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'x-request-id': randomUUID(), ...this.headers },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(this.ackDeadlineMs),
+        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.ackDeadlineMs)]),
       });
       await response.body?.cancel();
       return response.ok;

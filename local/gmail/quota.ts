@@ -80,7 +80,9 @@ export class Quota {
       this.refusedForConcurrency += 1;
       throw tooManyConcurrent();
     }
-    if (this.unitsPerMinute !== null && this.windowUnits() + units > this.unitsPerMinute) {
+    // Asked without a limit too: it forgets what is older than the window.
+    const windowUnits = this.windowUnits();
+    if (this.unitsPerMinute !== null && windowUnits + units > this.unitsPerMinute) {
       this.refusedForUnits += 1;
       throw quotaExceeded(this.refusal);
     }

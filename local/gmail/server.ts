@@ -32,7 +32,7 @@ export async function startEmulatedGmail(
   options: { port?: number } = {},
 ): Promise<RunningGmail> {
   const server = createServer((request, response) => {
-    answer(gmail, request, response).catch(() => response.destroy());
+    answer(gmail, request, response).catch((error: unknown) => answerFault(response, error));
   });
   // A client that keeps its connections must not find them closed under its next call.
   server.keepAliveTimeout = 60_000;
@@ -50,6 +50,12 @@ export async function startEmulatedGmail(
       return close(server);
     },
   };
+}
+
+/** A fault of the emulator itself must not pass for one that somebody injected. */
+function answerFault(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) response.destroy();
+  else response.writeHead(500, { 'content-type': 'text/plain' }).end(`The emulator failed: ${error}\n`);
 }
 
 function listen(server: Server, port: number): Promise<void> {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { mail, mailboxUnderTest } from './mailbox-client.ts';
+import { mailboxWithClient } from './google-client.ts';
+import { mail } from './mailbox-under-test.ts';
 
 describe('messages', () => {
   it('gives back exactly the bytes that were delivered', async () => {
-    const { gmail, client } = await mailboxUnderTest();
+    const { gmail, client } = await mailboxWithClient();
     const raw = Buffer.concat([
       mail('every byte'),
       Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
@@ -18,7 +19,7 @@ describe('messages', () => {
   });
 
   it('lists the newest first, in pages that new mail does not shift', async () => {
-    const { gmail, client } = await mailboxUnderTest();
+    const { gmail, client } = await mailboxWithClient();
     const ids = [1, 2, 3, 4, 5].map((day) =>
       gmail.deliver(mail(`order ${day}`), { internalDate: new Date(Date.UTC(2026, 10, day)) }),
     );
@@ -32,18 +33,189 @@ describe('messages', () => {
   });
 
   it('leaves the field out when nothing matches', async () => {
-    const { client } = await mailboxUnderTest();
+    const { client } = await mailboxWithClient();
     const { data } = await client.users.messages.list({ userId: 'me' });
     expect(data).toEqual({ resultSizeEstimate: 0 });
   });
 
   it('says 404 to an id that is gone and 400 to what is no id', async () => {
-    const { gmail, client } = await mailboxUnderTest();
+    const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(mail('short-lived'));
     gmail.delete(id);
     await expect(client.users.messages.get({ userId: 'me', id })).rejects.toMatchObject({ status: 404 });
     await expect(client.users.messages.get({ userId: 'me', id: 'no-id' })).rejects.toMatchObject({
       status: 400,
     });
+  });
+});
+
+describe('the formats of a message', () => {
+  const raw = mail('=?utf-8?B?w5xiZXJzaWNodA==?=', {
+    headers: ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary="outer"'],
+    body: [
+      '--outer',
+      'Content-Type: multipart/alternative; boundary=inner',
+      '',
+      '--inner',
+      'Content-Type: text/plain; charset=iso-8859-1',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      'Zehn K=E4sten <bitte>',
+      '--inner',
+      'Content-Type: text/html',
+      '',
+      '<p>Zehn</p>',
+      '--inner--',
+      '--outer',
+      'Content-Type: application/pdf',
+      "Content-Disposition: attachment; filename*=utf-8''Bestellung%20%C3%9C.pdf",
+      'Content-Transfer-Encoding: base64',
+      '',
+      'JVBERi0=',
+      '--outer--',
+    ].join('\r\n'),
+  });
+
+  it('show the tree of parts, text in UTF-8, and an attachment by id only', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const { id } = gmail.deliver(raw);
+    const { data } = await client.users.messages.get({ userId: 'me', id });
+    const text = (encoded: string) => Buffer.from(encoded).toString('base64');
+    expect(data.snippet).toBe('Zehn Kästen &lt;bitte&gt;');
+    expect(data.payload).toMatchObject({
+      partId: '',
+      mimeType: 'multipart/mixed',
+      body: { size: 0 },
+      parts: [
+        {
+          partId: '0',
+          mimeType: 'multipart/alternative',
+          parts: [
+            {
+              partId: '0.0',
+              mimeType: 'text/plain',
+              body: { size: 20, data: text('Zehn Kästen <bitte>') },
+            },
+            { partId: '0.1', mimeType: 'text/html', filename: '' },
+          ],
+        },
+        { partId: '1', mimeType: 'application/pdf', filename: 'Bestellung Ü.pdf', body: { size: 5 } },
+      ],
+    });
+    expect(data.payload?.headers).toContainEqual({ name: 'Subject', value: 'Übersicht' });
+    expect(data.payload?.parts?.[1]?.body?.data).toBeUndefined();
+  });
+
+  it('give an attachment under an id that changes with every call', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const { id } = gmail.deliver(raw);
+    const attachmentId = async () =>
+      (await client.users.messages.get({ userId: 'me', id })).data.payload?.parts?.[1]?.body?.attachmentId ??
+      '';
+    const [first, second] = [await attachmentId(), await attachmentId()];
+    expect(first).not.toBe(second);
+    for (const attachment of [first, second]) {
+      const { data } = await client.users.messages.attachments.get({
+        userId: 'me',
+        messageId: id,
+        id: attachment,
+      });
+      expect([data.size, Buffer.from(data.data ?? '', 'base64url').toString()]).toEqual([5, '%PDF-']);
+    }
+    const other = gmail.deliver(mail('no attachment')).id;
+    const wrong = client.users.messages.attachments.get({ userId: 'me', messageId: other, id: first });
+    await expect(wrong).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('can be only metadata with the headers that were asked for, or minimal', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const { id } = gmail.deliver(raw);
+    const get = async (format: string, metadataHeaders: string[] = []) =>
+      (await client.users.messages.get({ userId: 'me', id, format, metadataHeaders })).data;
+    expect((await get('metadata', ['subject'])).payload).toEqual({
+      mimeType: 'multipart/mixed',
+      headers: [{ name: 'Subject', value: 'Übersicht' }],
+    });
+    expect((await get('minimal')).payload).toBeUndefined();
+    await expect(get('everything')).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('obey a field mask', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const { id } = gmail.deliver(raw);
+    const { data } = await client.users.messages.get({
+      userId: 'me',
+      id,
+      format: 'raw',
+      fields: 'id,sizeEstimate',
+    });
+    expect(data).toEqual({ id, sizeEstimate: raw.length });
+    const list = await client.users.messages.list({ userId: 'me', fields: 'messages/id,nextPageToken' });
+    expect(list.data).toEqual({ messages: [{ id }] });
+    const bad = client.users.messages.list({ userId: 'me', fields: 'messages(' });
+    await expect(bad).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('travel compressed when the client takes it, else with their length', async () => {
+    const { gmail, call } = await mailboxWithClient();
+    const { id } = gmail.deliver(mail('long', { body: 'words '.repeat(50_000) }));
+    const path = `messages/${id}?format=raw`;
+    const zipped = await call(path, { headers: { 'accept-encoding': 'gzip' } });
+    expect(zipped.headers.get('content-encoding')).toBe('gzip');
+    expect(zipped.headers.get('content-length')).toBeNull();
+    gmail.compresses = false;
+    const plain = await call(path);
+    const text = await plain.text();
+    expect(Number(plain.headers.get('content-length'))).toBe(Buffer.byteLength(text));
+    expect(await zipped.text()).toBe(text);
+  });
+});
+
+describe('labels and threads', () => {
+  it('count messages, and a modify changes them', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const { id } = gmail.deliver(mail('order'));
+    gmail.deliver(mail('another'));
+    const orders = gmail.createLabel('Orders');
+    const requestBody = { addLabelIds: [orders], removeLabelIds: ['UNREAD'] };
+    const { data } = await client.users.messages.modify({ userId: 'me', id, requestBody });
+    expect(data).toEqual({ id, threadId: id, labelIds: ['INBOX', orders] });
+    const inbox = await client.users.labels.get({ userId: 'me', id: 'INBOX' });
+    expect(inbox.data).toMatchObject({
+      type: 'system',
+      messagesTotal: 2,
+      messagesUnread: 1,
+      threadsTotal: 2,
+    });
+    const listed = await client.users.labels.list({ userId: 'me' });
+    expect(listed.data.labels).toContainEqual({ id: orders, name: 'Orders', type: 'user' });
+    const unknown = client.users.messages.modify({
+      userId: 'me',
+      id,
+      requestBody: { addLabelIds: ['Nope'] },
+    });
+    await expect(unknown).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('put a reply into the thread of the mail that it answers', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const first = gmail.deliver(mail('order'));
+    const reply = gmail.deliver(mail('Re: order', { headers: ['In-Reply-To: <order@example.com>'] }));
+    expect(reply.threadId).toBe(first.id);
+    expect((await client.users.getProfile({ userId: 'me' })).data).toEqual({
+      emailAddress: 'orders@example.com',
+      messagesTotal: 2,
+      threadsTotal: 1,
+      historyId: gmail.historyId,
+    });
+  });
+
+  it('save a draft as a new message at each autosave', async () => {
+    const { gmail, call } = await mailboxWithClient();
+    const first = gmail.saveDraft(mail('half a draft'));
+    const second = gmail.saveDraft(mail('a whole draft'), first.id);
+    expect(second.threadId).toBe(first.threadId);
+    expect((await call(`messages/${first.id}`)).status).toBe(404);
+    expect(gmail.mailbox.messages.get(second.id)?.labelIds).toEqual(new Set(['DRAFT']));
   });
 });

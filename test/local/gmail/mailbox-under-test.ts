@@ -1,7 +1,6 @@
-// What these tests share: an emulated mailbox on a clock of its own, and Google's real client pointed at it.
+// What these tests share: an emulated mailbox on a clock of its own, called by plain fetch. Google's own
+// client, which takes longer to load, is in google-client.ts.
 
-import { OAuth2Client } from 'google-auth-library';
-import { type gmail_v1, gmail as gmailClient } from 'googleapis/build/src/apis/gmail/index.js';
 import { onTestFinished } from 'vitest';
 import {
   EmulatedGmail,
@@ -17,7 +16,6 @@ export interface MailboxUnderTest {
   gmail: EmulatedGmail;
   server: RunningGmail;
   time: ManualTime;
-  client: gmail_v1.Gmail;
   /** A bearer token that works, for calls without the client. */
   token: string;
   /** GET (or any other call) below the user's path, by plain fetch. */
@@ -36,7 +34,6 @@ export async function mailboxUnderTest(options: EmulatedGmailOptions = {}): Prom
   });
   const server = await startEmulatedGmail(gmail);
   onTestFinished(() => server.close());
-  const client = realClient(server);
   const granted = await requestToken(server, {
     grant_type: 'refresh_token',
     refresh_token: options.refreshToken ?? emulatedCredentials.refreshToken,
@@ -47,7 +44,6 @@ export async function mailboxUnderTest(options: EmulatedGmailOptions = {}): Prom
     gmail,
     server,
     time,
-    client,
     token,
     call: (path, init = {}) =>
       fetch(`${server.rootUrl}gmail/v1/users/me/${path}`, {
@@ -55,17 +51,6 @@ export async function mailboxUnderTest(options: EmulatedGmailOptions = {}): Prom
         headers: { authorization: `Bearer ${token}`, ...init.headers },
       }),
   };
-}
-
-/** Google's client with the emulator's endpoints and one attempt a call. */
-export function realClient(server: RunningGmail, refreshToken: string = emulatedCredentials.refreshToken) {
-  const auth = new OAuth2Client({
-    clientId: emulatedCredentials.clientId,
-    clientSecret: emulatedCredentials.clientSecret,
-    endpoints: { oauth2TokenUrl: server.tokenUrl },
-  });
-  auth.setCredentials({ refresh_token: refreshToken });
-  return gmailClient({ version: 'v1', auth, rootUrl: server.rootUrl, retry: false });
 }
 
 export function requestToken(server: RunningGmail, form: Record<string, string>): Promise<Response> {
