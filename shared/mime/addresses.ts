@@ -12,7 +12,9 @@ import type { Defects, EmailAddress } from './parsed-email.ts';
  */
 export function readAddresses(fields: HeaderFields, name: string, defects: Defects): EmailAddress[] {
   return headerTexts(fields, name, defects).flatMap((text) => {
-    const parsed = addressParser(text, { flatten: true }).map((entry) => toAddress(entry, defects));
+    const parsed = addressParser(text, { flatten: true })
+      .filter((entry) => entry.name !== '' || (entry.address ?? '') !== '')
+      .map((entry) => toAddress(entry, defects));
     if (parsed.length > 0 || text === '' || /:[\s,;]*$/.test(text.slice(-100))) return parsed;
     return [unreadable(decodeWords(text, defects), defects)];
   });

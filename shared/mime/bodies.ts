@@ -10,6 +10,12 @@ import { countControls } from './control-characters.ts';
 import type { Defects } from './parsed-email.ts';
 import { isMultipart, type Part } from './part-tree.ts';
 
+/**
+ * A longer text is kept as a file. Nobody reads it as a body, and as a string of 50 MB it passed 800 MiB of
+ * memory on its way through decoding and cleaning.
+ */
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
 export interface Body {
   readonly part: Part;
   readonly text: string;
@@ -32,7 +38,8 @@ export function chooseBodies(
   for (const part of parts) {
     const kind = bodyKind(part);
     if (kind === null) continue;
-    if (isBinary(contentOf(part), part)) defects.add('text_is_binary');
+    if (contentOf(part).length > MAX_BODY_BYTES) defects.add('text_too_long');
+    else if (isBinary(contentOf(part), part)) defects.add('text_is_binary');
     else candidates.push({ part, kind });
   }
 
@@ -74,8 +81,9 @@ function firstReadable(
 
 function bodyText(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
   const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
-  const text = cleanText(decodeText(content, charset, defects), defects);
-  return text.includes('\r\n') ? text.replaceAll('\r\n', '\n') : text;
+  if (isUtf16(part, content))
+    return cleanText(decodeText(content, charset, defects), defects).replaceAll('\r\n', '\n');
+  return cleanText(decodeText(withoutNulAndCr(content, defects), charset, defects), defects);
 }
 
 function bodyKind(part: Part): Kind | null {
@@ -90,10 +98,32 @@ function isBinary(content: Buffer, part: Part): boolean {
   const head = content.subarray(0, 1024);
   const start = head.toString('latin1', 0, 32);
   if (/^\s{0,20}%PDF-/.test(start) || start.startsWith('PK\u0003\u0004')) return true;
-  const isUtf16 =
-    /^utf-?(?:16|32)|^unicode|^ucs/i.test(part.header.charset ?? '') || /^(?:\xff\xfe|\xfe\xff)/.test(start);
   const controls = countControls(head);
-  return !isUtf16 && controls >= 8 && controls > head.length / 20;
+  return !isUtf16(part, content) && controls >= 8 && controls > head.length / 20;
+}
+
+function isUtf16(part: Part, content: Buffer): boolean {
+  const mark = content.length < 2 ? 0 : content.readUInt16BE(0);
+  return (
+    mark === 0xfffe || mark === 0xfeff || /^utf-?(?:16|32)|^unicode|^ucs/i.test(part.header.charset ?? '')
+  );
+}
+
+/**
+ * Line ends as LF, and no NUL. Done on bytes, which every charset but UTF-16 allows, because `replaceAll`
+ * on a string of 10 MB takes ten times its size.
+ */
+function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
+  if (content.includes(0)) defects.add('text_nul_removed');
+  const kept = Buffer.allocUnsafe(content.length);
+  let length = 0;
+  for (let at = 0; at < content.length; at += 1) {
+    const byte = content[at] ?? 0;
+    if (byte === 0 || (byte === 0x0d && content[at + 1] === 0x0a)) continue;
+    kept[length] = byte;
+    length += 1;
+  }
+  return kept.subarray(0, length);
 }
 
 function charsetOfHtml(content: Buffer): string | null {

@@ -1,6 +1,6 @@
 /**
- * Three charsets of seven-bit mail that switch to multi-byte text by shifts and that TextDecoder refuses.
- * Each is short; each never fails, because what it cannot place comes out as U+FFFD or as it stands.
+ * The charsets of seven-bit mail that switch to multi-byte text by shifts, which TextDecoder refuses or reads
+ * too strictly. None fails, because what it cannot place comes out as U+FFFD or as it stands.
  */
 
 /** UTF-7, RFC 2152: `+` opens base64 of UTF-16, `-` or any other character closes it. */
@@ -25,6 +25,15 @@ export function decodeHz(bytes: Uint8Array): string {
       return whole === '~~' ? '~' : '';
     },
   );
+}
+
+/**
+ * ISO-2022-JP, RFC 1468. TextDecoder reads it, but gives U+FFFD for an escape directly behind another, as
+ * they meet where two encoded words or two lines are joined.
+ */
+export function decodeIso2022Jp(bytes: Uint8Array): string {
+  const text = latin1(bytes).replaceAll('\u001b(B\u001b', '\u001b').replaceAll('\u001b(J\u001b', '\u001b');
+  return new TextDecoder('iso-2022-jp').decode(Buffer.from(text, 'latin1'));
 }
 
 /** ISO-2022-KR, RFC 1557: SO opens KS C 5601 in seven bits, SI closes it; the header escape is dropped. */

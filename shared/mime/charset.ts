@@ -4,7 +4,7 @@
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
-import { decodeHz, decodeIso2022Kr, decodeUtf7 } from './charset-shifted.ts';
+import { decodeHz, decodeIso2022Jp, decodeIso2022Kr, decodeUtf7 } from './charset-shifted.ts';
 import type { Defects } from './parsed-email.ts';
 
 /** Names met in mail that the WHATWG list lacks, by their spelling without separators. */
@@ -58,7 +58,7 @@ const ASCII_NAMES: ReadonlySet<string> = new Set([
 
 /**
  * The text of these bytes. An unknown or missing charset is told from the bytes: ISO-2022-JP by its
- * escapes, then UTF-8 where it is valid, then windows-1252, which has a character for every byte.
+ * escapes, then UTF-8 where it is valid or nearly so, then windows-1252, which has a character for every byte.
  *
  * @param declared the charset as the mail names it, null when it names none
  */
@@ -81,9 +81,9 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
     defects.add('charset_guessed');
     return decodeLatin1(bytes);
   }
-  const text = decoder.decode(bytes);
+  const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
   if (!text.includes('\uFFFD')) return text;
-  if (isUtf8(bytes)) {
+  if (isUtf8(bytes) && !isAscii(bytes)) {
     defects.add('charset_guessed');
     return new TextDecoder().decode(bytes);
   }
@@ -102,10 +102,17 @@ function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
   if (isAscii(bytes)) {
     if (!hasJapaneseEscape(bytes)) return decodeLatin1(bytes);
     defects.add('charset_guessed');
-    return new TextDecoder('iso-2022-jp').decode(bytes);
+    return decodeIso2022Jp(bytes);
   }
   defects.add('charset_guessed');
-  return new TextDecoder(isUtf8(bytes) ? 'utf-8' : 'windows-1252').decode(bytes);
+  const text = new TextDecoder().decode(bytes);
+  if (isUtf8(bytes)) return text;
+  // UTF-8 that was cut or spoilt in places is still UTF-8; legacy charsets give hardly any valid sequence.
+  if (isMostlyValid(text)) {
+    defects.add('text_undecodable');
+    return text;
+  }
+  return new TextDecoder('windows-1252').decode(bytes);
 }
 
 function decodeUtf8(bytes: Uint8Array, defects: Defects): string {
@@ -118,6 +125,16 @@ function decodeUtf8(bytes: Uint8Array, defects: Defects): string {
   }
   defects.add('charset_guessed');
   return new TextDecoder('windows-1252').decode(bytes);
+}
+
+/** Of the characters beyond ASCII, at most every fourth is a replacement. */
+function isMostlyValid(text: string): boolean {
+  let balance = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7f) balance += unit === 0xfffd ? -3 : 1;
+  }
+  return balance > 0;
 }
 
 /** By byte order mark, which says more than any declaration; null without one. */

@@ -66,22 +66,16 @@ export function readHeaderBlock(
 
     const colon = fieldNameEnd(bytes, at, lineEnd);
     if (colon < 0) {
-      if (fieldNameEnd(bytes, lineEnd, endOfLine(bytes, lineEnd)) < 0) {
+      if (!headersGoOn(bytes, at)) {
         defects.add('header_separator_missing');
         return { fields, bodyStart: at };
       }
       defects.add('header_malformed');
-      at = lineEnd;
+      at = endOfField(bytes, lineEnd);
       continue;
     }
 
-    let end = lineEnd;
-    while (end < bytes.length && (bytes[end] === SPACE || bytes[end] === TAB)) {
-      const next = endOfLine(bytes, end);
-      // White space alone on a line: obsolete folding when headers go on below, else the end of them.
-      if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
-      end = next;
-    }
+    const end = endOfField(bytes, lineEnd);
     keep(fields, bytes, at, colon, end, defects);
     at = end;
   }
@@ -90,7 +84,7 @@ export function readHeaderBlock(
 
 /**
  * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,
- * else in the charset that the block's Content-Type names, else as windows-1252.
+ * else in the charset that the block's Content-Type names, else by a guess.
  */
 export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
   return headerTexts(fields, name, defects)[0] ?? null;
@@ -109,7 +103,7 @@ function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects
   }
   if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
   defects.add('header_8bit');
-  return decodeText(value, hint() ?? 'windows-1252', defects);
+  return decodeText(value, hint(), defects);
 }
 
 function charsetHint(fields: HeaderFields): string | null {
@@ -157,6 +151,38 @@ function fieldNameEnd(bytes: Buffer, start: number, end: number): number {
 export function endOfLine(bytes: Buffer, start: number): number {
   const lf = bytes.indexOf(LF, start);
   return lf < 0 || start >= bytes.length ? bytes.length : lf + 1;
+}
+
+/** The offset behind the folded lines that follow a field's first line, which ends at `lineEnd`. */
+function endOfField(bytes: Buffer, lineEnd: number): number {
+  let end = lineEnd;
+  while (bytes[end] === SPACE || bytes[end] === TAB) {
+    const next = endOfLine(bytes, end);
+    // White space alone on a line: obsolete folding when headers go on below, else the end of them.
+    if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
+    end = next;
+  }
+  return end;
+}
+
+/**
+ * Whether a line that is no header stands among headers all the same: one follows it directly, or there is
+ * nothing but folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty
+ * line. Anything else is taken for a body whose empty line is missing.
+ */
+function headersGoOn(bytes: Buffer, start: number): boolean {
+  const next = endOfLine(bytes, start);
+  if (fieldNameEnd(bytes, next, endOfLine(bytes, next)) >= 0) return true;
+  // Looked at over a bounded stretch: every malformed line comes here.
+  const stop = Math.min(bytes.length, start + 8192);
+  for (let at = start; at < stop; ) {
+    const end = endOfLine(bytes, at);
+    const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
+    if (isBlank(bytes, at, end)) return at > start;
+    if (!isFold && !bytes.subarray(at, Math.min(end, stop)).includes(COLON)) return false;
+    at = end;
+  }
+  return false;
 }
 
 function isHeaderOrFold(bytes: Buffer, start: number): boolean {

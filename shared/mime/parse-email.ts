@@ -144,8 +144,7 @@ function withLineFeeds(bytes: Buffer, defects: Defects): Buffer {
 function withoutLeadingLines(bytes: Buffer, defects: Defects): Buffer {
   let at = 0;
   for (let end = endOfLine(bytes, at); at < bytes.length; end = endOfLine(bytes, at)) {
-    const isSeparator = /^>?From [^:]/.test(bytes.toString('latin1', at, at + 16));
-    if (!isSeparator && !isBlank(bytes, at, end)) break;
+    if (!isBlank(bytes, at, end) && !/^>?From [^:]/.test(bytes.toString('latin1', at, at + 16))) break;
     at = end;
   }
   if (at > 0) defects.add('leading_lines');

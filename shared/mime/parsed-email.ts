@@ -94,6 +94,8 @@ export type DefectCode =
   | 'text_after_end'
   /** A part declared or taken as text holds a binary file; kept as an attachment. */
   | 'text_is_binary'
+  /** A text part too large for a body; kept as an attachment. */
+  | 'text_too_long'
   /** NUL characters were taken out of text: PostgreSQL cannot hold them. */
   | 'text_nul_removed'
   /** Bytes that mean nothing in their charset stand as U+FFFD. */
@@ -101,6 +103,8 @@ export type DefectCode =
   /** A winmail.dat that could not be read to its end. */
   | 'tnef_damaged'
   | 'transfer_encoding_unknown'
+  /** Plain text that was declared as base64; kept as it stands. */
+  | 'transfer_encoding_wrong'
   | 'uuencode_damaged';
 
 /** Where the stages of one reading note what they met. */
