@@ -20,6 +20,8 @@ const CALL_TIMEOUT_MS = 10_000;
 /** Three lost calls with their waits must fit into a request that a person waits for. */
 const TOTAL_MS = 35_000;
 const RETRY: RetryPolicy = { attempts: 3, baseMs: 500, capMs: 2_000 };
+/** `status` shows much besides the job, so a silent Cloud Scheduler may hold it up for one call's time only. */
+const READ_RETRY: RetryPolicy = { ...RETRY, attempts: 2 };
 
 /** Wire names, and the proto's numbers for a client that does not translate them. */
 const STATES = ['STATE_UNSPECIFIED', 'ENABLED', 'PAUSED', 'DISABLED', 'UPDATE_FAILED'] as const;
@@ -73,22 +75,26 @@ export function createSchedulerJob(options: SchedulerJobOptions): SchedulerJob {
   const { job: name, callTimeoutMs = CALL_TIMEOUT_MS, random = Math.random, sleep = realSleep } = options;
   const client = options.client ?? lazyClient(options.emulatorHost);
 
-  async function callOnce(verb: Verb): Promise<SchedulerJobState> {
+  async function callOnce(verb: Verb, timeout = callTimeoutMs): Promise<SchedulerJobState> {
     const answer = client().then((ready) =>
       // `retry: null`: the library's own retries, up to ten minutes of them, would multiply with ours.
-      ready[verb]({ name }, { timeout: callTimeoutMs, retry: null as never }),
+      ready[verb]({ name }, { timeout, retry: null as never }),
     );
     // The library's timeout does not cover loading it and fetching a token.
-    const [raw] = await before(callTimeoutMs, answer);
+    const [raw] = await before(timeout, answer);
     return toState(name, raw);
   }
 
-  function retried(call: () => Promise<SchedulerJobState>, doing: string): Promise<SchedulerJobState> {
+  function retried(
+    call: () => Promise<SchedulerJobState>,
+    doing: string,
+    policy = RETRY,
+  ): Promise<SchedulerJobState> {
     const attempt = () =>
       call().catch((error: unknown) => {
         throw toSchedulerError(error, `${doing} ${name}`);
       });
-    return withRetries(attempt, { policy: RETRY, deadline: Deadline.after(TOTAL_MS), random, sleep });
+    return withRetries(attempt, { policy, deadline: Deadline.after(TOTAL_MS), random, sleep });
   }
 
   /** Pausing needs ENABLED and resuming needs PAUSED; refused for that, the job may already be as wished. */
@@ -110,7 +116,7 @@ export function createSchedulerJob(options: SchedulerJobOptions): SchedulerJob {
   return {
     async read() {
       try {
-        return await retried(() => callOnce('getJob'), 'Reading');
+        return await retried(() => callOnce('getJob', callTimeoutMs / 2), 'Reading', READ_RETRY);
       } catch (error) {
         if (error instanceof AppError && error.code === 'scheduler_job_missing') return missing(name);
         throw error;

@@ -19,7 +19,7 @@ async function jobOn(...answers: Answer[]): Promise<SchedulerJob & { waits: numb
     waits.push(ms);
   };
   // Only silence is waited out; everything else answers as fast as the machine is.
-  const callTimeoutMs = answers.includes('hang') ? 250 : 10_000;
+  const callTimeoutMs = answers.includes('hang') ? 500 : 10_000;
   const options = { job: NAME, emulatorHost: google.host, callTimeoutMs, random: () => 0.5, sleep };
   return { ...createSchedulerJob(options), waits };
 }
