@@ -1,6 +1,8 @@
 // What the server writes: a status, headers and a body that is made in pieces. The base64url form of a large
 // mail is produced while it is sent, never held as one string; its length is known before.
 
+import { randomUUID } from 'node:crypto';
+
 export interface Answer {
   status: number;
   headers: Record<string, string>;
@@ -34,9 +36,6 @@ export function emptyAnswer(status: number, headers: Record<string, string> = {}
   return { status, headers, lengthBytes: 0, body: () => [] };
 }
 
-/** Stands in a JSON value for bytes that are written in their place; cannot occur in an ordinary answer. */
-const placeholder = '@emulated-gmail-bytes@';
-
 /** Bytes a piece: a multiple of three, so that the pieces of base64 join without padding between. */
 const pieceBytes = 3 << 15;
 
@@ -45,6 +44,8 @@ const pieceBytes = 3 << 15;
  * @param shape makes the value around the field from what stands for it
  */
 export function bytesAnswer(bytes: Buffer, shape: (encoded: string) => unknown): Answer {
+  // Stands for the bytes; new each time, so that no mail can contain it.
+  const placeholder = `@${randomUUID()}@`;
   const text = JSON.stringify(shape(placeholder));
   const place = text.indexOf(placeholder);
   // A field mask may have left the bytes out.

@@ -28,6 +28,9 @@ export function listHistory(
   const start = startHistoryId(request.query);
   const types = requestedTypes(request.query);
   const labelId = request.query.get('labelId');
+  if (labelId !== null && mailbox.labels.get(labelId) === undefined) {
+    throw invalidArgument(`Invalid label: ${labelId}`);
+  }
   const size = pageSize(request.query);
   if (!mailbox.history.knows(start)) throw notFound();
 
@@ -82,7 +85,7 @@ function requestedTypes(query: URLSearchParams): ReadonlySet<HistoryType> {
 }
 
 function matchesLabel(record: HistoryRecord, labelId: string | null): boolean {
-  if (labelId === null || labelId === '') return true;
+  if (labelId === null) return true;
   return [...record.labelIds, ...record.labelsAdded, ...record.labelsRemoved].includes(labelId);
 }
 

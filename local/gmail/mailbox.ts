@@ -53,6 +53,7 @@ export class Mailbox {
   readonly #options: MailboxOptions;
   readonly #threads = new Threads();
   readonly #deletedIds = new Set<string>();
+  #arrivedCount = 0;
   readonly #listeners: ((message: StoredMessage) => void)[] = [];
 
   constructor(options: MailboxOptions) {
@@ -123,9 +124,10 @@ export class Mailbox {
     return id;
   }
 
-  /** Makes every cursor below `floor` answer 404; below the current id unless given. */
+  /** Makes every cursor below `floor` answer 404; below the current id unless given, and at most. */
   expireHistory(floor: bigint = this.history.current): void {
-    this.#happen({ kind: 'history_expired', floor });
+    const { current } = this.history;
+    this.#happen({ kind: 'history_expired', floor: floor < current ? floor : current });
   }
 
   setWatch(watch: Watch | null): void {
@@ -221,7 +223,9 @@ export class Mailbox {
   #store(event: Extract<MailboxEvent, { kind: 'delivered' }>): StoredMessage {
     const { id, threadId, raw, internalDateMs, historyId, atMs } = event;
     const labelIds = new Set(event.labelIds);
-    const message = { id, threadId, raw, internalDateMs, historyId, arrivedAtMs: atMs, labelIds };
+    this.#arrivedCount += 1;
+    const sequence = this.#arrivedCount;
+    const message = { id, threadId, raw, internalDateMs, historyId, arrivedAtMs: atMs, sequence, labelIds };
     this.messages.set(id, message);
     this.timeline.insert(message);
     this.#threads.remember(raw, threadId);

@@ -12,6 +12,7 @@ import {
   readPageToken,
   writePageToken,
 } from './gmail-request.ts';
+import { invalidArgument } from './google-error.ts';
 import type { IndexLag } from './index-lag.ts';
 import type { Mailbox } from './mailbox.ts';
 import { matchesSearch } from './search-match.ts';
@@ -30,13 +31,16 @@ export function listMessages(
   const { query } = request;
   const size = pageSize(query);
   const labelIds = listArgument(query, 'labelIds');
+  const unknown = labelIds.find((id) => mailbox.labels.get(id) === undefined);
+  if (unknown !== undefined) throw invalidArgument(`Invalid label: ${unknown}`);
   const search = parseSearch(query.get('q') ?? '');
   const spamAndTrash =
     booleanArgument(query, 'includeSpamTrash') ||
     search.namesSpamOrTrash ||
     labelIds.some((id) => id === 'SPAM' || id === 'TRASH');
-  const token = readPageToken(query, ['date', 'id']);
-  const after = token === null ? null : { internalDateMs: Number(token.date), id: token.id };
+  const token = readPageToken(query, ['date', 'sequence']);
+  const after =
+    token === null ? null : { internalDateMs: Number(token.date), sequence: Number(token.sequence) };
 
   const isShown = (message: StoredMessage): boolean =>
     message.arrivedAtMs + indexLag.listMs <= nowMs &&
@@ -59,7 +63,7 @@ export function listMessages(
     ...(page.length > 0 && { messages: page.map(({ id, threadId }) => ({ id, threadId })) }),
     ...(hasMore &&
       last !== undefined && {
-        nextPageToken: writePageToken({ date: String(last.internalDateMs), id: last.id }),
+        nextPageToken: writePageToken({ date: String(last.internalDateMs), sequence: String(last.sequence) }),
       }),
     resultSizeEstimate: Math.min(estimate, highestEstimate),
   };

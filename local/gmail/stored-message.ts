@@ -9,6 +9,8 @@ export interface StoredMessage {
   readonly internalDateMs: number;
   /** When it came into this mailbox: the age by which an index lags. */
   readonly arrivedAtMs: number;
+  /** Counts up with each arrival: the order among mails of the same moment. */
+  readonly sequence: number;
   readonly labelIds: Set<string>;
   /** Of the last change of this message. */
   historyId: bigint;

@@ -3,6 +3,9 @@
 
 import type { StoredMessage } from './stored-message.ts';
 
+/** A place between two messages. */
+export type Place = Pick<StoredMessage, 'internalDateMs' | 'sequence'>;
+
 export class Timeline {
   /** Oldest first: new mail, by far the usual case, is appended. */
   readonly #ascending: StoredMessage[] = [];
@@ -17,7 +20,7 @@ export class Timeline {
   }
 
   /** Newest first, from the first message that is older than `after`; null = from the newest. */
-  *newestFirst(after: { internalDateMs: number; id: string } | null): Generator<StoredMessage> {
+  *newestFirst(after: Place | null): Generator<StoredMessage> {
     const end = after === null ? this.#ascending.length : this.#position(after);
     for (let index = end - 1; index >= 0; index -= 1) {
       const message = this.#ascending[index];
@@ -25,8 +28,8 @@ export class Timeline {
     }
   }
 
-  /** Index of the first message that is not before `place`; the id decides between equal dates. */
-  #position(place: { internalDateMs: number; id: string }): number {
+  /** Index of the first message that is not before `place`. */
+  #position(place: Place): number {
     let low = 0;
     let high = this.#ascending.length;
     while (low < high) {
@@ -39,10 +42,7 @@ export class Timeline {
   }
 }
 
-function isBefore(
-  left: { internalDateMs: number; id: string },
-  right: { internalDateMs: number; id: string },
-): boolean {
+function isBefore(left: Place, right: Place): boolean {
   if (left.internalDateMs !== right.internalDateMs) return left.internalDateMs < right.internalDateMs;
-  return left.id < right.id;
+  return left.sequence < right.sequence;
 }

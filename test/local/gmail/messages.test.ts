@@ -32,6 +32,20 @@ describe('messages', () => {
     expect(second.data.nextPageToken).toBeUndefined();
   });
 
+  it('lists mail of the same moment in the order of its arrival, and refuses a label that is not there', async () => {
+    const { gmail, client } = await mailboxWithClient();
+    const ids = Array.from({ length: 9 }, (_, index) => gmail.deliver(mail(`order ${index}`)).id);
+    const seen: (string | null | undefined)[] = [];
+    for (let pageToken = ''; seen.length < 9; ) {
+      const { data } = await client.users.messages.list({ userId: 'me', maxResults: 4, pageToken });
+      seen.push(...(data.messages ?? []).map(({ id }) => id));
+      pageToken = data.nextPageToken ?? '';
+    }
+    expect(seen).toEqual(ids.reverse());
+    const unknown = client.users.messages.list({ userId: 'me', labelIds: ['Label_9'] });
+    await expect(unknown).rejects.toMatchObject({ status: 400 });
+  });
+
   it('leaves the field out when nothing matches', async () => {
     const { client } = await mailboxWithClient();
     const { data } = await client.users.messages.list({ userId: 'me' });

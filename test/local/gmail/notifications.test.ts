@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { EmulatedGmailOptions } from '../../../local/gmail/emulated-gmail.ts';
 import type { PushBody } from '../../../local/gmail/notifications.ts';
 import { mailboxWithClient } from './google-client.ts';
 import { mail } from './mailbox-under-test.ts';
@@ -8,7 +9,7 @@ import { mail } from './mailbox-under-test.ts';
 const topicName = 'projects/emulated-project/topics/gmail';
 
 /** A mailbox that is watched and pushes to a receiver, which answers with the statuses given, then 204. */
-async function watchedMailbox(statuses: number[] = []) {
+async function watchedMailbox(statuses: number[] = [], options: EmulatedGmailOptions = {}) {
   const received: PushBody[] = [];
   const receiver = createServer(async (request, response) => {
     let text = '';
@@ -21,7 +22,7 @@ async function watchedMailbox(statuses: number[] = []) {
     receiver.closeAllConnections();
     receiver.close();
   });
-  const under = await mailboxWithClient();
+  const under = await mailboxWithClient(options);
   const { gmail } = under;
   gmail.notifications.url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/${topicName}`;
   const watch = async (body: object = {}) =>
@@ -134,6 +135,13 @@ describe('notifications', () => {
     time.advance(5000);
     await gmail.notifications.settled();
     expect(received).toHaveLength(3);
+  });
+
+  it('keep every digit of a historyId beyond the numbers that JavaScript counts with', async () => {
+    const { gmail, watch, texts } = await watchedMailbox([], { historyStart: 2n ** 63n + 1n });
+    await watch();
+    await gmail.notifications.settled();
+    expect(texts()).toEqual(['{"emailAddress":"orders@example.com","historyId":9223372036854775809}']);
   });
 
   it('overtake each other when they are jittered', async () => {
