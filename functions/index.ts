@@ -7,7 +7,8 @@ import { ConfigError } from '../shared/config.ts';
 import { createFunction, TARGETS, type Target } from './catalogue.ts';
 import { createContext, type FunctionContext } from './context.ts';
 
-const context = contextOrExit();
+/** For who serves several targets in one process and ends it in order. */
+export const context = contextOrExit();
 
 for (const target of TARGETS) {
   const loaded = createFunction(target, context);

@@ -21,3 +21,36 @@ async function tryPort(port: number): Promise<number | null> {
     });
   });
 }
+
+export interface LocalPorts {
+  readonly console: number;
+  readonly gmail: number;
+  readonly scheduler: number;
+  readonly poll: number;
+  readonly gmailPush: number;
+  readonly postgres: number;
+}
+
+/**
+ * The console on the wanted port (PORT, 8080), the others on the ones after it where these are free, so that
+ * what a person wrote down yesterday is true today.
+ *
+ * @throws {Error} when the wanted port is taken or is none
+ */
+export async function choosePorts(wanted: string | undefined): Promise<LocalPorts> {
+  const first = Number(wanted?.trim() || 8080);
+  if (!Number.isInteger(first) || first < 1 || first > 65_530) {
+    throw new Error(`PORT must be a number from 1 to 65530.`);
+  }
+  if (await isTaken(first)) {
+    throw new Error(`Port ${first} of 127.0.0.1 is taken. Choose another: \`PORT=9000 npm start\`.`);
+  }
+  return {
+    console: first,
+    gmail: await freePort(first + 1),
+    scheduler: await freePort(first + 2),
+    poll: await freePort(first + 3),
+    gmailPush: await freePort(first + 4),
+    postgres: await freePort(first + 5),
+  };
+}

@@ -1,0 +1,59 @@
+/** `npm run sql -- "select ..."`: asks the database of the local stack (or DATABASE_URL) and prints a table. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { runCommand } from './command.ts';
+
+await runCommand(async () => {
+  const statement = process.argv.slice(2).join(' ').trim();
+  if (statement === '') throw new Error('Usage: npm run sql -- "select ..."');
+  const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] || localUrl() });
+  await client.connect();
+  try {
+    const { rows, rowCount, fields } = await client.query(statement);
+    if (fields.length > 0)
+      process.stdout.write(
+        `${table(
+          fields.map((field) => field.name),
+          rows,
+        )}\n`,
+      );
+    process.stdout.write(`${rowCount ?? 0} rows\n`);
+  } finally {
+    await client.end();
+  }
+});
+
+function localUrl(): string {
+  const folder = process.env['LOCAL_DATA_DIR'] || join(import.meta.dirname, '../.local');
+  try {
+    return readFileSync(join(folder, 'database-url'), 'utf8').trim();
+  } catch {
+    throw new Error('No local database yet: `npm start` makes one. Or set DATABASE_URL.');
+  }
+}
+
+function table(names: string[], rows: Record<string, unknown>[]): string {
+  const cells = [names, ...rows.map((row) => names.map((name) => cell(row[name])))];
+  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
+  const lines = cells.map((line) =>
+    line
+      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('  '));
+  return lines.join('\n');
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (Buffer.isBuffer(value)) return `${value.length} bytes`;
+  const text =
+    value instanceof Date
+      ? value.toISOString()
+      : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
+  return text.replaceAll(/\s+/g, ' ').slice(0, 80);
+}

@@ -1,0 +1,70 @@
+/**
+ * `npm start [-- --mailbox DIR]`: the whole system on this machine. Ctrl-C ends it in order; after a `kill -9`
+ * the next start recovers by itself.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startStack } from '../local/stack.ts';
+import { welcome } from '../local/welcome.ts';
+import { createLog } from '../shared/log.ts';
+import { runCommand } from './command.ts';
+
+const USAGE =
+  'Usage: npm start [-- --mailbox DIR]   DIR: a folder of .eml files to fill the emulated mailbox with';
+
+await runCommand(async () => {
+  const { mailbox } = argumentsOf(process.argv.slice(2));
+  const dataFolder = process.env['LOCAL_DATA_DIR'] || join(import.meta.dirname, '../.local');
+  const logFormat = process.stdout.isTTY ? 'text' : 'json';
+  const stack = await startStack({
+    env: process.env,
+    mailboxFolder: mailbox ?? null,
+    dataFolder,
+    logFormat,
+  });
+  writeFileSync(join(dataFolder, 'database-url'), `${stack.databaseUrl}\n`, { mode: 0o600 });
+  endOnSignal(stack.stop);
+
+  const api = `http://127.0.0.1:${stack.ports.console}/api/system/email-monitor`;
+  // A new stack begins by itself; later ones stay as they were left.
+  if (stack.scheduler.isNew) await fetch(`${api}/start`, { method: 'POST' });
+  const status = (await (await fetch(`${api}/status`)).json()) as { is_running: boolean };
+  process.stdout.write(`${welcome(stack, { isRunning: status.is_running })}\n`);
+  if (status.is_running) stack.scheduler.runNow();
+
+  const log = createLog({
+    level: 'info',
+    format: logFormat,
+    sink: (line) => process.stdout.write(`${line}\n`),
+  });
+  stack.mailbox?.beginArrivals((title) =>
+    log.info('local', `A mail arrives in the emulated mailbox: ${title}`),
+  );
+});
+
+function argumentsOf(argv: string[]): { mailbox?: string | undefined } {
+  try {
+    return parseArgs({ args: argv, options: { mailbox: { type: 'string' } } }).values;
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
+}
+
+/** The first Ctrl-C ends in order, the second at once. */
+function endOnSignal(stop: () => Promise<void>): void {
+  let isEnding = false;
+  const end = () => {
+    if (isEnding) process.exit(130);
+    isEnding = true;
+    process.stdout.write('\nStopping.\n');
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+}

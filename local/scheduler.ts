@@ -1,0 +1,53 @@
+/** The emulated Cloud Scheduler of the local stack, with the one job that calls poll every minute. */
+
+import type { Environment } from '../shared/config.ts';
+import { EmulatedScheduler } from './scheduler/emulated-scheduler.ts';
+import { jsonFileStore } from './scheduler/job-store.ts';
+import { startEmulatedScheduler } from './scheduler/server.ts';
+
+export const LOCAL_PROJECT = 'email-monitor-local';
+export const LOCAL_LOCATION = 'europe-west1';
+export const LOCAL_JOB = 'email-monitor-poll';
+const PARENT = `projects/${LOCAL_PROJECT}/locations/${LOCAL_LOCATION}`;
+const JOB_NAME = `${PARENT}/jobs/${LOCAL_JOB}`;
+
+export interface LocalScheduler {
+  readonly env: Environment;
+  /** The job did not exist before. */
+  readonly isNew: boolean;
+  /** Calls poll now, not only at the next full minute. */
+  runNow(): void;
+  stop(): Promise<void>;
+}
+
+/** The job keeps its state across restarts, as the cloud's does: what was paused stays paused. */
+export async function startScheduler(options: {
+  readonly dataFile: string;
+  readonly port: number;
+  readonly pollUrl: string;
+}): Promise<LocalScheduler> {
+  const scheduler = new EmulatedScheduler({ store: jsonFileStore(options.dataFile) });
+  const server = await startEmulatedScheduler(scheduler, { port: options.port });
+  const isNew = !scheduler.list(PARENT).jobs.some((job) => job.name === JOB_NAME);
+  const httpTarget = { uri: options.pollUrl, httpMethod: 'POST' };
+  if (isNew) {
+    scheduler.create(PARENT, {
+      name: JOB_NAME,
+      description: 'Polls the mailbox every minute.',
+      schedule: '* * * * *',
+      timeZone: 'Etc/UTC',
+      httpTarget,
+      attemptDeadline: '180s',
+    });
+  } else {
+    scheduler.patch(JOB_NAME, { httpTarget }, 'httpTarget');
+  }
+  return {
+    env: { SCHEDULER_JOB: JOB_NAME, CLOUD_SCHEDULER_EMULATOR_HOST: server.host },
+    isNew,
+    runNow: () => {
+      scheduler.run(JOB_NAME);
+    },
+    stop: server.close,
+  };
+}

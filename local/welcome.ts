@@ -1,0 +1,36 @@
+/** What `npm start` tells the person at the terminal: what runs where, and what to try next. */
+import { join } from 'node:path';
+import { LOCAL_JOB, LOCAL_LOCATION, LOCAL_PROJECT } from './scheduler.ts';
+import type { Stack } from './stack.ts';
+
+export function welcome(stack: Stack, options: { readonly isRunning: boolean }): string {
+  const { ports, mailbox } = stack;
+  const api = `http://127.0.0.1:${ports.console}/api/system/email-monitor`;
+  const gmail =
+    mailbox === null
+      ? 'the real one, by the credentials in the environment'
+      : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/`;
+  const postgres =
+    stack.postgresFolder === null
+      ? 'yours, by DATABASE_URL'
+      : `127.0.0.1:${ports.postgres}, data and password in ${join(stack.postgresFolder, '/')}`;
+  return `
+Email Monitor runs on this machine. Ctrl-C stops it; the data stays.
+
+  Functions   ${api}/{status,start,stop,poll-now}
+  Gmail       ${gmail}
+  Scheduler   emulated, http://127.0.0.1:${ports.scheduler}/, calls poll every minute
+  PostgreSQL  ${postgres}
+${options.isRunning ? '' : '\nThe monitor is stopped, as it was left. `start` below turns it on.\n'}
+Try, in another terminal:
+
+  curl -s ${api}/status
+  curl -s -X POST ${api}/poll-now
+  curl -s -X POST ${api}/stop
+  curl -s -X POST ${api}/start
+  npm run sql -- "select id, sender, subject, attachment_count, received_at from incoming_emails order by id desc limit 10"
+  npm run sql -- "select email_id, filename, detected_content_type, file_size_bytes from email_attachments order by id desc limit 10"
+  CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER=http://127.0.0.1:${ports.scheduler}/ CLOUDSDK_AUTH_ACCESS_TOKEN=local \\
+    gcloud scheduler jobs pause ${LOCAL_JOB} --location ${LOCAL_LOCATION} --project ${LOCAL_PROJECT}
+`;
+}
