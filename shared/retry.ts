@@ -52,12 +52,17 @@ export async function withRetries<T>(
       return await call();
     } catch (thrown) {
       const error = toAppError(thrown);
-      if (error.retry === 'never' || error.code === 'internal' || attempt >= options.policy.attempts)
-        throw error;
+      if (!isTransient(error) || attempt >= options.policy.attempts) throw error;
       const waitMs = Math.max(backoffMs(attempt, options.policy, options.random), error.retryAfterMs ?? 0);
       if (!options.deadline.hasTimeFor(waitMs)) throw error;
       options.onRetry?.(error);
       await options.sleep(waitMs);
     }
   }
+}
+
+/** What may be over in a moment. Time that has run out does not come back, and a lost lease neither. */
+function isTransient(error: AppError): boolean {
+  const { code, retry } = error;
+  return retry === 'later' && code !== 'internal' && code !== 'out_of_time' && code !== 'lease_lost';
 }

@@ -3,6 +3,7 @@
  * PostgreSQL refuses to run as root, so root starts it as another user, who must be able to reach the files: in a
  * home that only root can enter they are copied out once.
  */
+import { createHash } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -44,8 +45,10 @@ export function serverUser(): ServerUser | null {
 
 /** A folder that the server's user can enter: the wanted one, or one of our own beside the temporary files. */
 export function reachableFolder(wanted: string, user: ServerUser | null): string {
-  if (user === null || canEnter(wanted)) return wanted;
-  return join(tmpdir(), 'email-monitor', Buffer.from(resolve(wanted)).toString('base64url').slice(-48));
+  // The folder itself belongs to that user; what counts is the way to it.
+  if (user === null || canEnter(dirname(resolve(wanted)))) return wanted;
+  const name = createHash('sha256').update(resolve(wanted)).digest('hex').slice(0, 16);
+  return join(tmpdir(), 'email-monitor', name);
 }
 
 export async function findBinaries(user: ServerUser | null): Promise<PostgresBinaries> {

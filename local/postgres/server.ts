@@ -30,6 +30,8 @@ export interface LocalPostgres {
   /** With the password: for a program, not for a log. */
   readonly url: string;
   readonly port: number;
+  /** Where the cluster and the file `password` really are. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,7 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   return {
     url: `${base}/${options.database}`,
     port: options.port,
+    folder,
     stop: async () => await stopServer(binaries, data, user),
   };
 }

@@ -13,6 +13,8 @@ export interface QuotaGrant {
   readonly units: number;
   /** With 0 units: milliseconds until the window has room for the least. */
   readonly waitMs: number;
+  /** Where they are booked: the epoch second, for giving back what was not spent. */
+  readonly second: string;
 }
 
 // Take up to $3 units, at least $2 or none, out of what the last minute leaves.
@@ -49,7 +51,7 @@ taken as (
   where m.id = g.id
   returning g.granted, g.units, m.quota_spent
 )
-select t.granted,
+select t.granted, c.second,
        case when t.granted = 0 then (
          select min(running.second) + $5::integer - c.second
          from (
@@ -66,7 +68,7 @@ export async function takeQuota(
   mailboxId: number,
   ask: { readonly least: number; readonly most: number; readonly unitsPerMinute: number },
 ): Promise<QuotaGrant> {
-  const { rows } = await db.query<{ granted: number; wait_seconds: string | null }>(TAKE, [
+  const { rows } = await db.query<{ granted: number; second: string; wait_seconds: string | null }>(TAKE, [
     mailboxId,
     ask.least,
     ask.most,
@@ -74,9 +76,23 @@ export async function takeQuota(
     WINDOW_SECONDS,
   ]);
   const row = rows[0];
-  if (row === undefined) return { units: 0, waitMs: 1_000 };
-  return {
-    units: row.granted,
-    waitMs: row.granted > 0 ? 0 : Math.max(1, Number(row.wait_seconds ?? 1)) * 1_000,
-  };
+  if (row === undefined) return { units: 0, waitMs: 1_000, second: '0' };
+  const waitMs = row.granted > 0 ? 0 : Math.max(1, Number(row.wait_seconds ?? 1)) * 1_000;
+  return { units: row.granted, waitMs, second: row.second };
+}
+
+/** Gives units back that were taken and not spent. Called once for a grant. */
+export async function returnQuota(
+  db: Queryable,
+  mailboxId: number,
+  unspent: { readonly second: string; readonly units: number },
+): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set quota_spent = quota_spent || jsonb_build_object(
+       $2::text, greatest(0, (quota_spent ->> $2::text)::integer - $3::integer))
+     where id = $1::integer
+       and quota_spent ? $2::text`,
+    [mailboxId, unspent.second, unspent.units],
+  );
 }

@@ -7,7 +7,7 @@ import { releaseLease, takeLease } from '../db/lease.ts';
 import { buryKillers } from '../db/ledger.ts';
 import type { Mailbox } from '../db/mailboxes.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
-import { takeQuota } from '../db/quota.ts';
+import { returnQuota, takeQuota } from '../db/quota.ts';
 import { beginRun, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
@@ -134,6 +134,9 @@ async function ingestUnderLease(
     stopKeeping();
   }
   counts.quotaUnits = purse.spentUnits;
+  const { unspent } = purse;
+  // What cannot be given back is counted as spent for a minute: no harm.
+  if (unspent.units > 0) await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined);
   const durationMs = system.clock() - startedMs;
   await closeRun(system, { ...end, trigger: request.trigger, runId, fence, counts, durationMs });
   return { ...end, counts };

@@ -13,7 +13,7 @@ const MOST_AT_ONCE = 160;
 export type TakeUnits = (
   least: number,
   most: number,
-) => Promise<{ readonly units: number; readonly waitMs: number }>;
+) => Promise<{ readonly units: number; readonly waitMs: number; readonly second: string }>;
 
 export class Purse {
   readonly #take: TakeUnits;
@@ -22,6 +22,7 @@ export class Purse {
   #inHand = 0;
   #handful = 0;
   #spent = 0;
+  #lastSecond = '0';
   /** Payments queue up, so that concurrent ones do not each take a handful. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -36,6 +37,11 @@ export class Purse {
     return this.#spent;
   }
 
+  /** What is left at the end of a run, and where the last of it was booked. */
+  get unspent(): { readonly second: string; readonly units: number } {
+    return { second: this.#lastSecond, units: this.#inHand };
+  }
+
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */
   async pay(units: number): Promise<void> {
     const turn = this.#queue.then(async () => await this.#payInTurn(units));
@@ -48,6 +54,7 @@ export class Purse {
       const missing = units - this.#inHand;
       const granted = await this.#take(missing, Math.max(missing, this.#handful));
       this.#inHand += granted.units;
+      if (granted.units > 0) this.#lastSecond = granted.second;
       if (granted.units > 0) {
         this.#handful = Math.min(MOST_AT_ONCE, granted.units * 2);
       } else {
