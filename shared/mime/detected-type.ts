@@ -23,13 +23,15 @@ const TEXTUAL =
 export async function detectType(content: Uint8Array): Promise<string | null> {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   const head = bytes.toString('latin1', 0, 1024);
-  if (head.includes('%PDF-')) return 'application/pdf';
+  if (/^\s{0,200}%PDF-/.test(head)) return 'application/pdf';
   if (bytes.length >= 6 && bytes.readUInt32LE(0) === 0x223e9f78) return 'application/ms-tnef';
   if (isPkcs7(bytes)) return 'application/pkcs7-mime';
   const found = await fromFileType(bytes);
   if (found === 'application/zip') return officeInZip(bytes) ?? found;
   if (found === 'application/x-cfb') return compoundType(bytes) ?? found;
   if (found !== null && (TEXTUAL.test(found) || countControls(bytes.subarray(0, 4096)) > 0)) return found;
+  // Readers of PDF allow anything before its first line, within a kilobyte.
+  if (/[\r\n]%PDF-\d/.test(head) && bytes.subarray(-1024).includes('%%EOF')) return 'application/pdf';
   return /^(?:\u00ef\u00bb\u00bf)?\s{0,200}<(?:!doctype html|html[\s>])/i.test(head) ? 'text/html' : null;
 }
 

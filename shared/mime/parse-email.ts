@@ -89,8 +89,8 @@ async function readEmail(bytes: Buffer, defects: Defects): Promise<ParsedEmail> 
   const head = readHead(root.fields, defects);
   return {
     ...head,
-    bodyText: text ?? bodies.text?.text ?? null,
-    bodyHtml: html ?? bodies.html?.text ?? null,
+    bodyText: text ?? (bodies.text?.text || null),
+    bodyHtml: html ?? (bodies.html?.text || null),
     attachments,
     defects: [...defects].sort(),
   };

@@ -123,9 +123,9 @@ export interface ParsedEmail {
   readonly inReplyTo: string | null;
   /** The Date header; null when absent or unreadable. */
   readonly sentAt: Date | null;
-  /** The first readable text/plain part, line ends as LF; null when there is none. Never made from HTML. */
+  /** The first readable text/plain part, line ends as LF; null when there is none or it is empty. Never made from HTML. */
   readonly bodyText: string | null;
-  /** The first readable text/html part, line ends as LF; null when there is none. Not sanitized. */
+  /** The first readable text/html part, line ends as LF; null when there is none or it is empty. Not sanitized. */
   readonly bodyHtml: string | null;
   readonly attachments: readonly ParsedAttachment[];
   /** Sorted, each once; empty for a clean email. */

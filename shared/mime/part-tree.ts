@@ -76,7 +76,10 @@ class TreeReader {
   }
 
   #recover(part: Part): void {
-    if (isBlank(part.body, 0, part.body.length)) return;
+    if (isBlank(part.body, 0, part.body.length)) {
+      this.#defects.add('boundary_missing');
+      return;
+    }
     const { boundary, transferEncoding } = part.header;
     const encoding = encodingName(transferEncoding);
     if (boundary !== null && (encoding === 'base64' || encoding === 'quoted-printable')) {
@@ -111,10 +114,12 @@ class TreeReader {
       for (const level of levels) {
         scan.pop(level);
         const { part } = level;
-        if (part.children.length === 0)
-          part.body = bytes.subarray(level.bodyStart, Math.max(level.bodyStart, end));
-        if (part.children.length === 0 && part !== container) unopened.push(part);
-        else if (!level.isClosed) this.#defects.add('closing_boundary_missing');
+        if (part.children.length > 0) {
+          if (!level.isClosed) this.#defects.add('closing_boundary_missing');
+          continue;
+        }
+        part.body = bytes.subarray(level.bodyStart, Math.max(level.bodyStart, end));
+        if (part !== container) unopened.push(part);
       }
     };
 

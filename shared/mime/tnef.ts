@@ -158,11 +158,14 @@ class TnefReader {
 
   /** A message attached within: its bodies come out as files named after it, then its own attachments. */
   #addMessage(content: Buffer, name: string | null, depth: number): void {
+    const before = this.#files.length;
     const bodies = this.#readMessage(content, depth + 1);
     const base = (bodies.subject ?? name ?? 'message').replaceAll(/[/\\]/g, '-');
     this.#addText(`${base}.txt`, 'text/plain', bodies.text);
     this.#addText(`${base}.html`, 'text/html', bodies.html);
     if (bodies.rtf !== null) this.#addFile(`${base}.rtf`, 'application/rtf', bodies.rtf, null);
+    // A contact, a distribution list: nothing that this reader can open.
+    if (this.#files.length === before) this.#addFile(`${base}.tnef`, 'application/ms-tnef', content, null);
   }
 
   #addText(name: string, type: string, text: string | null): void {

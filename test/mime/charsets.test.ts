@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from './mail-builder.ts';
+
+const body = (charset: string | null, bytes: Buffer) =>
+  parse(
+    charset === null ? 'X-None: 1' : `Content-Type: text/plain; charset=${charset}`,
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    bytes,
+  );
+const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 'hex');
+
+describe('a declared charset', () => {
+  it.each([
+    ['utf-8', 'c3a4 e282ac', 'ä€'],
+    ['iso-8859-1', '93e494', '“ä”'],
+    ['"ISO-8859-15"', 'a4', '€'],
+    ['windows-1251', 'e7e0eae0e7', 'заказ'],
+    ['koi8-r', 'dac1cbc1da', 'заказ'],
+    ['gb18030', 'b6a9b5a5', '订单'],
+    ['gb2312', 'b6a9b5a5', '订单'],
+    ['big5', 'ad71b3e6', '訂單'],
+    ['euc-kr', 'c1d6b9ae', '주문'],
+    ['ks_c_5601-1987', 'c1d6b9ae', '주문'],
+    ['cp949', 'c1d6b9ae', '주문'],
+    ['shift_jis', '928d95b6', '注文'],
+    ['cp932', '928d95b6 8740', '注文①'],
+    ['x-sjis', '928d95b6', '注文'],
+    ['euc-jp', 'c3edcab8', '注文'],
+    ['iso-2022-jp', '1b2442 436d 4a38 1b2842', '注文'],
+    ['iso-2022-kr', '1b242943 0e 4156 392e 0f 21', '주문!'],
+    ['hz-gb-2312', '7e7b 3629 3525 7e7d', '订单'],
+    ['utf-7', '2b2d 20 2b 414f 51 2d', '+ ä'],
+    ['utf-16le', 'e400 0a00', 'ä\n'],
+    ['windows-874', 'cae8a7', 'ส่ง'],
+    ['x-mac-roman', '8a', 'ä'],
+  ])('%s is decoded', async (charset, bytes, text) => {
+    const email = await body(charset, hex(bytes));
+    expect(email.bodyText).toBe(text);
+    expect(email.defects).toEqual([]);
+  });
+
+  it('that nobody knows is told from the bytes', async () => {
+    expect(await body('x-unknown', Buffer.from('Größe'))).toMatchObject({
+      bodyText: 'Größe',
+      defects: ['charset_guessed', 'charset_unknown'],
+    });
+    expect((await body('x-unknown', hex('47f6df65'))).bodyText).toBe('Göße');
+  });
+
+  it('that is wrong gives way to the bytes', async () => {
+    expect((await body('utf-8', hex('47f6df65'))).bodyText).toBe('Göße');
+    expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
+    expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
+    expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
+  });
+
+  it('UTF-8 that was cut keeps what is whole', async () => {
+    expect(await body('utf-8', hex('c3a4 c3b6 c3'))).toMatchObject({
+      bodyText: 'äö\ufffd',
+      defects: ['text_undecodable'],
+    });
+  });
+});
+
+describe('no charset', () => {
+  it('is plain ASCII without a defect', async () => {
+    expect(await body(null, Buffer.from('Order'))).toMatchObject({ bodyText: 'Order', defects: [] });
+  });
+
+  it('is told from the bytes: ISO-2022-JP, UTF-8, windows-1252', async () => {
+    for (const [bytes, text] of [
+      ['1b2442 436d 4a38 1b2842', '注文'],
+      ['c3a4', 'ä'],
+      ['93e494', '“ä”'],
+    ] as const) {
+      expect(await body(null, hex(bytes))).toMatchObject({ bodyText: text, defects: ['charset_guessed'] });
+    }
+  });
+
+  it('is taken from the meta element of HTML', async () => {
+    const email = await parse(
+      'Content-Type: text/html',
+      '',
+      Buffer.concat([Buffer.from('<meta charset="windows-1251"><p>'), hex('e7e0eae0e7')]),
+    );
+    expect(email.bodyHtml).toBe('<meta charset="windows-1251"><p>заказ');
+    expect(email.defects).toEqual([]);
+  });
+
+  it('gives way to a byte order mark, which is left out', async () => {
+    expect((await body('iso-8859-1', hex('efbbbf c3a4'))).bodyText).toBe('ä');
+    expect((await body(null, hex('fffe e400'))).bodyText).toBe('ä');
+  });
+});

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { base64Lines, between, HEAD, mail } from './mail-builder.ts';
+
+/** Mulberry32: the same trees on every run. */
+function seeded(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let value = Math.imul(state ^ (state >>> 15), 1 | state);
+    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
+    return ((value ^ (value >>> 14)) >>> 0) % below;
+  };
+}
+
+interface Tree {
+  readonly lines: (string | Buffer)[];
+  /** The decoded bytes of every leaf. */
+  readonly leaves: Buffer[];
+}
+
+function leaf(random: (below: number) => number): Tree {
+  const type =
+    ['text/plain', 'text/html', 'text/csv', 'application/pdf', 'message/rfc822', 'image/png'][random(6)] ??
+    '';
+  const headers = [
+    `Content-Type: ${type}${random(3) === 0 ? `; name=f${random(99)}.bin` : '; charset=utf-8'}`,
+  ];
+  if (random(3) === 0) headers.push(`Content-Disposition: ${['attachment', 'inline'][random(2)]}`);
+  // Text stays readable, so that it can be a body; anything else may hold any byte.
+  const isText = type === 'text/plain' || type === 'text/html';
+  const length = random(300) + 1;
+  const bytes = Buffer.from(Array.from({ length }, () => (isText ? 97 + random(26) : random(256))));
+  const encoding = random(3);
+  if (encoding === 0) {
+    const quoted = [...bytes].map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+    const lines = quoted.join('').match(/.{1,75}/g) ?? [];
+    return {
+      lines: [...headers, 'Content-Transfer-Encoding: quoted-printable', '', lines.join('=\r\n')],
+      leaves: [bytes],
+    };
+  }
+  if (encoding === 1 && !bytes.includes('\n--')) return { lines: [...headers, '', bytes], leaves: [bytes] };
+  return {
+    lines: [...headers, 'Content-Transfer-Encoding: base64', '', base64Lines(bytes)],
+    leaves: [bytes],
+  };
+}
+
+function tree(random: (below: number) => number, depth: number): Tree {
+  if (depth === 0 || random(3) === 0) return leaf(random);
+  const children = Array.from({ length: 1 + random(4) }, () => tree(random, depth - 1));
+  const subtype = ['mixed', 'alternative', 'related', 'signed', 'report'][random(5)];
+  const boundary = `=_${depth}_${random(1_000_000)}`;
+  const preamble = random(2) === 0 ? ['This is a multi-part message in MIME format.'] : [];
+  const parts = between(boundary, ...children.map(({ lines }) => lines));
+  return {
+    lines: [`Content-Type: multipart/${subtype}; boundary="${boundary}"`, '', ...preamble, ...parts],
+    leaves: children.flatMap(({ leaves }) => leaves),
+  };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('every leaf of a mail', () => {
+  it('comes out exactly once, as body or attachment, byte for byte', async () => {
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const { lines, leaves } = tree(seeded(seed), 4);
+      const email = await parseEmail(mail(...HEAD, ...lines));
+      const bodies = [email.bodyText, email.bodyHtml]
+        .filter((body) => body !== null)
+        .map((body) => Buffer.from(body));
+      const found = [...bodies.map(sha256), ...email.attachments.map((attachment) => attachment.sha256)];
+      expect(found.sort(), `seed ${seed}`).toEqual(leaves.map(sha256).sort());
+      for (const attachment of email.attachments) {
+        expect(attachment.sha256).toBe(sha256(attachment.content));
+        expect(attachment.sizeBytes).toBe(attachment.content.length);
+      }
+      const paths = email.attachments.map(({ partPath }) => partPath);
+      expect(new Set(paths).size, `seed ${seed}`).toBe(paths.length);
+    }
+  });
+
+  it('survives any cut and any flipped byte without a rejection', async () => {
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const random = seeded(seed);
+      const whole = mail(...HEAD, ...tree(random, 3).lines);
+      const damaged = Buffer.from(whole.subarray(0, random(whole.length)));
+      for (let flips = random(10); flips > 0 && damaged.length > 0; flips -= 1)
+        damaged[random(damaged.length)] = random(256);
+      const email = await parseEmail(damaged);
+      expect(email.defects, `seed ${seed}`).not.toContain('reader_failed');
+    }
+  });
+});

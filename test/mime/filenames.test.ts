@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { multipart, parse, part } from './mail-builder.ts';
+
+const nameOf = async (...headers: (string | Buffer)[]): Promise<string | undefined> => {
+  const type = headers.some((header) => /^content-type/i.test(header.toString()))
+    ? []
+    : ['Content-Type: application/pdf'];
+  const email = await parse(...multipart('mixed', 'b', [...type, ...headers, '', '%PDF-1.7']));
+  return email.attachments[0]?.filename;
+};
+const disposition = (parameters: string): string => `Content-Disposition: attachment; ${parameters}`;
+
+describe('a file name', () => {
+  it.each([
+    ['filename=order.pdf', 'order.pdf'],
+    ['filename="order 7.pdf"', 'order 7.pdf'],
+    ['filename=order (7).pdf', 'order (7).pdf'],
+    ["filename*=utf-8''Bestellung%20%C3%A4.pdf", 'Bestellung ä.pdf'],
+    ["filename*=iso-8859-1'de'Bestellung%20%E4.pdf", 'Bestellung ä.pdf'],
+    ['filename*0*=utf-8\'\'Best%C3; filename*1*=%A4nde; filename*2="%20.pdf"', 'Bestände%20.pdf'],
+    ['filename*1=b.pdf; filename*0=a', 'ab.pdf'],
+    ['filename="fallback.pdf"; filename*=utf-8\'\'%E2%82%AC.pdf', '€.pdf'],
+    ['filename="=?utf-8?Q?Bestellung_=C3=A4.pdf?="', 'Bestellung ä.pdf'],
+    ['filename==?utf-8?B?w6QucGRm?=', 'ä.pdf'],
+    ['filename="Größe.pdf"', 'Größe.pdf'],
+    ['filename="a \\"b\\".pdf"', 'a "b".pdf'],
+    ['filename="C:\\orders\\7.pdf"', '7.pdf'],
+    ['filename="../../etc/passwd"', 'passwd'],
+    ['filename="a\tb\u0001\u202ec.pdf"', 'abc.pdf'],
+    ['filename="unclosed.pdf', 'unclosed.pdf'],
+    ['FILENAME=upper.pdf', 'upper.pdf'],
+    ['size=3; filename=later.pdf', 'later.pdf'],
+  ])('%s is %s', async (parameters, name) => {
+    expect(await nameOf(disposition(parameters))).toBe(name);
+  });
+
+  it('comes from Content-Type when the disposition has none, and from the disposition when both have', async () => {
+    expect(await nameOf('Content-Type: application/pdf; name="=?utf-8?Q?=C3=A4.pdf?="')).toBe('ä.pdf');
+    expect(
+      await nameOf('Content-Type: application/pdf; name=type.pdf', disposition('filename=own.pdf')),
+    ).toBe('own.pdf');
+  });
+
+  it('may hold raw bytes of another charset', async () => {
+    expect(await nameOf(Buffer.from('Content-Disposition: attachment; filename="\xe4.pdf"', 'latin1'))).toBe(
+      'ä.pdf',
+    );
+  });
+
+  it.each(['filename=""', 'filename="/"', 'filename=".."', 'filename="\u0001"', 'x=y'])(
+    'is made from the type that the bytes show when %j leaves nothing',
+    async (parameters) => {
+      expect(await nameOf('Content-Type: application/octet-stream', disposition(parameters))).toBe(
+        'attachment-1.pdf',
+      );
+    },
+  );
+
+  it('is made from the declared type when the bytes show none', async () => {
+    const email = await parse(
+      ...multipart('mixed', 'b', part(['Content-Type: text/csv'], 'a;b'), part(['Content-Type: x/y'], 'z')),
+    );
+    expect(email.attachments.map(({ filename }) => filename)).toEqual([
+      'attachment-1.csv',
+      'attachment-2.bin',
+    ]);
+  });
+
+  it('is cut to 255 characters before its extension', async () => {
+    const name = await nameOf(disposition(`filename="${'a'.repeat(400)}.pdf"`));
+    expect(name).toBe(`${'a'.repeat(251)}.pdf`);
+  });
+});

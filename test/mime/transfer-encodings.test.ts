@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { base64Lines, mail, parse } from './mail-builder.ts';
+
+/** Bytes that any text stage would garble. */
+const BYTES = Buffer.from(Array.from({ length: 4099 }, (_, index) => (index * 7 + (index >> 8)) & 0xff));
+
+const decode = async (encoding: string, ...lines: (string | Buffer)[]) => {
+  const email = await parse(
+    'Content-Type: application/x; name=x',
+    `Content-Transfer-Encoding: ${encoding}`,
+    '',
+    ...lines,
+  );
+  const defects = email.defects.filter((defect) => defect !== 'body_missing');
+  return { content: Buffer.from(email.attachments[0]?.content ?? []), defects };
+};
+const text = async (encoding: string, ...lines: string[]): Promise<[string, string[]]> => {
+  const { content, defects } = await decode(encoding, ...lines);
+  return [content.toString('latin1'), defects];
+};
+
+describe('base64', () => {
+  it('gives the exact bytes, on lines, on one line, and with any ending', async () => {
+    for (const length of [0, 1, 2, 3, 4, 4098, 4099]) {
+      const bytes = BYTES.subarray(0, length);
+      for (const lines of [base64Lines(bytes), bytes.toString('base64'), `${base64Lines(bytes)}\r\n\r\n`]) {
+        expect(await decode('BASE64', lines)).toEqual({ content: bytes, defects: [] });
+      }
+    }
+  });
+
+  it.each([
+    ['junk between its characters is skipped', ['SGVs*bG8g!d29y', 'bGQ='], 'Hello world', ['base64_junk']],
+    ['a hyphen and an underscore are junk too', ['SGVs-bG8_='], 'Hello', ['base64_junk']],
+    ['missing padding costs nothing', ['SGVsbG8'], 'Hello', ['base64_truncated']],
+    ['half a character is dropped', ['SGVsbG8gd29ybGQhA'], 'Hello world!', ['base64_truncated']],
+    ['pieces with their own padding are joined', ['SGVsbG8=', 'IHdvcmxk'], 'Hello world', []],
+    [
+      'a footer below the padding is left out',
+      ['SGVsbG8=', '____', 'list@example.com'],
+      'Hello',
+      ['base64_trailing_text'],
+    ],
+  ])('%s', async (_, lines, expected, defects) => {
+    expect(await text('base64', ...lines)).toEqual([expected, defects]);
+  });
+
+  it('is not believed of plain text', async () => {
+    const prose =
+      'Please send us three pieces of the part that we talked about on the phone this morning. '.repeat(3);
+    expect(await text('base64', prose)).toEqual([prose, ['transfer_encoding_wrong']]);
+  });
+});
+
+describe('quoted-printable', () => {
+  it.each([
+    ['a=3Db=E4=e4', 'a=b\xe4\xe4', []],
+    ['soft=\r\n break=  \r\nhere=', 'soft breakhere', []],
+    ['line\r\nends \r\nstay', 'line\r\nends \r\nstay', []],
+    ['1 = 2 =ZZ =4', '1 = 2 =ZZ =4', ['quoted_printable_malformed']],
+  ])('%j is decoded', async (encoded, expected, defects) => {
+    expect(await text('quoted-printable', encoded)).toEqual([expected, defects]);
+  });
+
+  it('gives the exact bytes', async () => {
+    const encoded = [...BYTES].map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+    const lines = encoded.match(/.{1,75}/g)?.join('=\r\n') ?? '';
+    expect((await decode('Quoted-Printable', lines)).content).toEqual(BYTES);
+  });
+});
+
+describe('other encodings', () => {
+  it('leave bytes as they are', async () => {
+    const bytes = Buffer.concat([BYTES, Buffer.from('\r\n\n\r\0')]);
+    for (const encoding of ['7bit', '8bit', 'binary', '8BIT (comment)']) {
+      expect(await decode(encoding, bytes)).toEqual({ content: bytes, defects: [] });
+    }
+    expect((await decode('x-rot13', bytes)).defects).toEqual(['transfer_encoding_unknown']);
+  });
+
+  it('may be uuencode', async () => {
+    expect(await text('x-uuencode', 'begin 644 a.txt', '+:&5L;&\\@=V]R;&0', '`', 'end')).toEqual([
+      'hello world',
+      [],
+    ]);
+    expect((await text('uuencode', 'no block'))[1]).toEqual(['uuencode_damaged']);
+  });
+
+  it('never change the bytes they were given', async () => {
+    const raw = mail('Content-Transfer-Encoding: quoted-printable', '', 'a=3D\0\r\n');
+    const before = Buffer.from(raw);
+    await parseEmail(raw);
+    expect(raw).toEqual(before);
+  });
+});
