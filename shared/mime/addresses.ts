@@ -3,7 +3,8 @@
 import { addressParser } from 'postal-mime';
 import { cleanText } from './clean-text.ts';
 import { decodeWords } from './encoded-words.ts';
-import { type HeaderFields, headerTexts } from './header-block.ts';
+import type { HeaderFields } from './header-block.ts';
+import { headerTexts } from './header-text.ts';
 import type { Defects, EmailAddress } from './parsed-email.ts';
 
 /**

@@ -4,7 +4,7 @@
  */
 
 /** UTF-7, RFC 2152: `+` opens base64 of UTF-16, `-` or any other character closes it. */
-export function decodeUtf7(bytes: Uint8Array): string {
+function decodeUtf7(bytes: Uint8Array): string {
   return latin1(bytes).replace(/\+([A-Za-z0-9+/]*)-?/g, (_, base64: string) => {
     if (base64 === '') return '+';
     const units = Buffer.from(base64, 'base64');
@@ -16,7 +16,7 @@ export function decodeUtf7(bytes: Uint8Array): string {
 }
 
 /** HZ, RFC 1843: `~{` opens GB2312 in seven bits, `~}` closes it, `~~` is a tilde. */
-export function decodeHz(bytes: Uint8Array): string {
+function decodeHz(bytes: Uint8Array): string {
   const decoder = new TextDecoder('gb18030');
   return latin1(bytes).replace(
     /~(?:\{((?:[!-w][!-~])*)(?:~\})?|~|\r?\n)/g,
@@ -37,7 +37,7 @@ export function decodeIso2022Jp(bytes: Uint8Array): string {
 }
 
 /** ISO-2022-KR, RFC 1557: SO opens KS C 5601 in seven bits, SI closes it; the header escape is dropped. */
-export function decodeIso2022Kr(bytes: Uint8Array): string {
+function decodeIso2022Kr(bytes: Uint8Array): string {
   const decoder = new TextDecoder('euc-kr');
   return latin1(bytes)
     .replaceAll('\x1b$)C', '')
@@ -51,6 +51,11 @@ export function decodeIso2022Kr(bytes: Uint8Array): string {
     .join('');
 }
 
+/** The decoder of a charset that TextDecoder refuses; undefined for any other. */
+export function shiftedDecoder(name: string): ((bytes: Uint8Array) => string) | undefined {
+  return SHIFTED.get(name);
+}
+
 function withHighBits(text: string): Uint8Array {
   const bytes = Buffer.from(text, 'latin1');
   // Spaces and line ends inside a shifted run stay what they are.
@@ -60,3 +65,12 @@ function withHighBits(text: string): Uint8Array {
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
+
+/** By the name that `charset-names.ts` gives. */
+const SHIFTED: ReadonlyMap<string, (bytes: Uint8Array) => string> = new Map([
+  ['utf7', decodeUtf7],
+  ['unicode11utf7', decodeUtf7],
+  ['hz', decodeHz],
+  ['hzgb2312', decodeHz],
+  ['iso2022kr', decodeIso2022Kr],
+]);

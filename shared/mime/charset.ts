@@ -4,76 +4,9 @@
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
-import { decodeHz, decodeIso2022Jp, decodeIso2022Kr, decodeUtf7 } from './charset-shifted.ts';
+import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
+import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
 import type { Defects } from './parsed-email.ts';
-
-/** Names met in mail that the WHATWG list lacks, by their spelling without separators. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ['ansi', 'windows-1252'],
-  ['big5eten', 'big5'],
-  ['cp932', 'shift_jis'],
-  ['cp936', 'gb18030'],
-  ['cp949', 'euc-kr'],
-  ['cp950', 'big5'],
-  ['cp1200', 'utf-16le'],
-  ['cp1201', 'utf-16be'],
-  ['cp10000', 'macintosh'],
-  ['cp20866', 'koi8-r'],
-  ['cp20932', 'euc-jp'],
-  ['cp21866', 'koi8-u'],
-  ['cp28591', 'iso-8859-1'],
-  ['cp28592', 'iso-8859-2'],
-  ['cp28593', 'iso-8859-3'],
-  ['cp28594', 'iso-8859-4'],
-  ['cp28595', 'iso-8859-5'],
-  ['cp28596', 'iso-8859-6'],
-  ['cp28597', 'iso-8859-7'],
-  ['cp28598', 'iso-8859-8'],
-  ['cp28599', 'iso-8859-9'],
-  ['cp28605', 'iso-8859-15'],
-  ['cp51932', 'euc-jp'],
-  ['cp51949', 'euc-kr'],
-  ['cp54936', 'gb18030'],
-  ['cp50220', 'iso-2022-jp'],
-  ['cp50221', 'iso-2022-jp'],
-  ['cp50222', 'iso-2022-jp'],
-  ['cp65001', 'utf-8'],
-  ['eucgb2312cn', 'gb18030'],
-  ['eucjpms', 'euc-jp'],
-  ['iso88598e', 'iso-8859-8'],
-  ['iso88598i', 'iso-8859-8-i'],
-  ['iso2022jp1', 'iso-2022-jp'],
-  ['iso2022jp2', 'iso-2022-jp'],
-  ['iso2022jpms', 'iso-2022-jp'],
-  ['ksc56011987', 'euc-kr'],
-  ['ksx1001', 'euc-kr'],
-  ['mskanji', 'shift_jis'],
-  ['tis620', 'windows-874'],
-  ['uhc', 'euc-kr'],
-  ['utf8mb4', 'utf-8'],
-]);
-
-/** Multi-byte sets that switch by escapes and that TextDecoder refuses. */
-const SHIFTED: ReadonlyMap<string, (bytes: Uint8Array) => string> = new Map([
-  ['utf7', decodeUtf7],
-  ['unicode11utf7', decodeUtf7],
-  ['hz', decodeHz],
-  ['hzgb2312', decodeHz],
-  ['iso2022kr', decodeIso2022Kr],
-]);
-
-/** Names that claim nothing beyond ASCII: bytes above 127 under them are of another charset. */
-const ASCII_NAMES: ReadonlySet<string> = new Set([
-  '',
-  'ascii',
-  'usascii',
-  'ansix3.41968',
-  'cp20127',
-  'iso646us',
-  '7bit',
-  '8bit',
-  'binary',
-]);
 
 /**
  * The text of these bytes. An unknown or missing charset is told from the bytes: ISO-2022-JP by its
@@ -85,9 +18,9 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
   const byMark = decodeByMark(bytes);
   if (byMark !== null) return byMark;
 
-  const name = normalize(declared ?? '');
-  if (ASCII_NAMES.has(name)) return decodeUndeclared(bytes, defects);
-  const shifted = SHIFTED.get(name);
+  const name = charsetName(declared);
+  if (isAsciiName(name)) return decodeUndeclared(bytes, defects);
+  const shifted = shiftedDecoder(name);
   if (shifted !== undefined) return shifted(bytes);
   const decoder = decoderFor(declared ?? '', name);
   if (decoder === null) {
@@ -108,13 +41,6 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
   }
   defects.add('text_undecodable');
   return text;
-}
-
-/** True when `label` names a charset that can be decoded; false for a missing one. */
-export function isKnownCharset(label: string | null): boolean {
-  if (label === null) return false;
-  const name = normalize(label);
-  return SHIFTED.has(name) || (!ASCII_NAMES.has(name) && decoderFor(label, name) !== null);
 }
 
 function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
@@ -179,33 +105,4 @@ function hasJapaneseEscape(bytes: Uint8Array): boolean {
 
 function decodeLatin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-}
-
-function normalize(label: string): string {
-  return label
-    .slice(0, 64)
-    .toLowerCase()
-    .replace(/["'\s_-]/g, '')
-    .replace(/^(?:xms|x|cs)(?=[a-z])/, '')
-    .replace(/^(?:windows|ms|ibm)(?=\d)/, 'cp');
-}
-
-type Decoder = InstanceType<typeof TextDecoder>;
-
-function decoderFor(label: string, name: string): Decoder | null {
-  for (const candidate of [
-    ALIASES.get(name),
-    label.trim(),
-    name,
-    name.replace(/^cp(?=125\d)/, 'windows-'),
-    name.replace(/^iso8859/, 'iso-8859-'),
-  ]) {
-    if (candidate === undefined || candidate === '' || candidate === 'replacement') continue;
-    try {
-      return new TextDecoder(candidate);
-    } catch {
-      // Not a name that the runtime knows: the next spelling.
-    }
-  }
-  return null;
 }

@@ -11,8 +11,11 @@ const PREFILL =
   '\\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par ' +
   '\\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx';
 
-/** The RTF text as bytes; null when it is not this format. Cut input gives what could be read. */
-export function decompressRtf(bytes: Buffer): Buffer | null {
+/**
+ * The RTF text as bytes; null when it is not this format or would take more than `maxBytes`. Cut input gives
+ * what could be read.
+ */
+export function decompressRtf(bytes: Buffer, maxBytes: number): Buffer | null {
   if (bytes.length < 16) return null;
   const rawBytes = bytes.readUInt32LE(4);
   const kind = bytes.readUInt32LE(8);
@@ -20,9 +23,12 @@ export function decompressRtf(bytes: Buffer): Buffer | null {
   if (kind === UNCOMPRESSED) return content.subarray(0, rawBytes);
   if (kind !== COMPRESSED) return null;
 
+  const size = Math.min(rawBytes, content.length * MAX_GROWTH);
+  if (size > maxBytes) return null;
+
   const ring = Buffer.alloc(RING_BYTES);
   let write = ring.write(PREFILL, 'latin1');
-  const output = Buffer.allocUnsafe(Math.min(rawBytes, content.length * MAX_GROWTH));
+  const output = Buffer.allocUnsafe(size);
   let length = 0;
   const emit = (byte: number): void => {
     output[length] = byte;

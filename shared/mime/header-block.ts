@@ -1,11 +1,9 @@
 /**
  * The header block of a message or a part, over bytes. Only the fields that the reader asks for are kept,
- * so that a block of a million headers costs time but no memory. Values stay bytes until they are asked
- * for, because their charset may stand in another field of the same block.
+ * so that a block of a million headers costs time but no memory.
+ * Values stay bytes: `header-text.ts` decodes them.
  */
 
-import { isAscii, isUtf8 } from 'node:buffer';
-import { decodeText, isKnownCharset } from './charset.ts';
 import type { Defects } from './parsed-email.ts';
 
 const KEPT = new Set([
@@ -25,8 +23,10 @@ const KEPT = new Set([
   'to',
 ]);
 
-/** Bytes of one field's value. Gmail takes 500 kB of headers altogether. */
-const MAX_VALUE_BYTES = 512 * 1024;
+/** Bytes of one field's value: some five thousand addresses. */
+const MAX_VALUE_BYTES = 256 * 1024;
+/** Bytes of all values kept of one block. Gmail takes 500 kB of headers altogether. */
+const MAX_KEPT_BYTES = 512 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
 
@@ -82,43 +82,6 @@ export function readHeaderBlock(
   return { fields, bodyStart: bytes.length };
 }
 
-/**
- * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,
- * else in the charset that the block's Content-Type names, else by a guess.
- */
-export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
-  return headerTexts(fields, name, defects)[0] ?? null;
-}
-
-/** Every field of that name, as `headerText` gives the first. */
-export function headerTexts(fields: HeaderFields, name: string, defects: Defects): string[] {
-  return (fields.get(name) ?? []).map((value) =>
-    unfold(decodeHeaderBytes(value, () => charsetHint(fields), defects)),
-  );
-}
-
-function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects: Defects): string {
-  if (isAscii(value)) {
-    return value.includes(0x1b) ? decodeText(value, null, defects) : Buffer.from(value).toString('latin1');
-  }
-  if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
-  defects.add('header_8bit');
-  return decodeText(value, hint(), defects);
-}
-
-function charsetHint(fields: HeaderFields): string | null {
-  const contentType = Buffer.from(fields.get('content-type')?.[0] ?? []).toString('latin1');
-  const charset = /charset\s{0,9}=\s{0,9}"?([^\s";]{1,40})/i.exec(contentType)?.[1] ?? null;
-  return isKnownCharset(charset) && !/^utf-?8$/i.test(charset ?? '') ? charset : null;
-}
-
-function unfold(value: string): string {
-  return value
-    .replace(/\r?\n(?=[ \t])/g, '')
-    .replace(/[\r\n]+/g, ' ')
-    .trim();
-}
-
 function keep(
   fields: Map<string, Uint8Array[]>,
   bytes: Buffer,
@@ -132,10 +95,22 @@ function keep(
   const name = bytes.toString('latin1', start, colon).trimEnd().toLowerCase();
   if (!KEPT.has(name)) return;
   const values = fields.get(name) ?? [];
-  if (values.length >= MAX_REPEATS || end - colon > MAX_VALUE_BYTES) defects.add('header_too_long');
-  if (values.length >= MAX_REPEATS) return;
-  values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + MAX_VALUE_BYTES)));
+  if (values.length >= MAX_REPEATS) {
+    defects.add('header_too_long');
+    return;
+  }
+  const room = Math.min(MAX_VALUE_BYTES, MAX_KEPT_BYTES - keptBytes(fields));
+  if (end - colon > room) defects.add('header_too_long');
+  if (room <= 0) return;
+  values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + room)));
   fields.set(name, values);
+}
+
+/** At most fourteen names with a hundred values each are counted. */
+function keptBytes(fields: HeaderFields): number {
+  let total = 0;
+  for (const values of fields.values()) for (const value of values) total += value.length;
+  return total;
 }
 
 /** The offset of the colon that ends a field's name at the head of this line; -1 when it is no header. */

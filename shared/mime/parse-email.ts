@@ -12,12 +12,13 @@ import { type FoundFile, fileOfPart, toAttachment } from './attachments.ts';
 import { type Bodies, chooseBodies } from './bodies.ts';
 import { cleanText } from './clean-text.ts';
 import { decodeWords } from './encoded-words.ts';
-import { endOfLine, type HeaderFields, headerText, isBlank } from './header-block.ts';
+import { endOfLine, type HeaderFields, isBlank } from './header-block.ts';
+import { headerText } from './header-text.ts';
 import { InlineReferences } from './inline-references.ts';
 import type { Defects, ParsedAttachment, ParsedEmail } from './parsed-email.ts';
 import { leaves, type Part, readPartTree } from './part-tree.ts';
 import { parseSentDate } from './sent-date.ts';
-import { isTnef, readTnef } from './tnef.ts';
+import { isTnef, readTnef, tnefBudget } from './tnef.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
 
 /**
@@ -68,13 +69,14 @@ async function readEmail(bytes: Buffer, defects: Defects): Promise<ParsedEmail> 
 
   const bodies = chooseBodies(parts, contentOf, defects);
   const files: FoundFile[] = [];
+  const budget = tnefBudget();
   let { text, html } = textsOf(bodies);
   for (const part of parts) {
     if (part === bodies.text?.part || part === bodies.html?.part) continue;
     const file = fileOfPart(part, contentOf(part), defects);
     files.push(file);
     if (!isTnef(file)) continue;
-    const opened = readTnef(file, text === null && html === null, defects);
+    const opened = readTnef(file, text === null && html === null, budget, defects);
     text ??= opened.text;
     html ??= opened.html;
     files.push(...opened.files);

@@ -100,7 +100,7 @@ export type DefectCode =
   | 'text_nul_removed'
   /** Bytes that mean nothing in their charset stand as U+FFFD. */
   | 'text_undecodable'
-  /** A winmail.dat that could not be read to its end. */
+  /** A winmail.dat that could not be read to its end, or holds more than the reader takes out. */
   | 'tnef_damaged'
   | 'transfer_encoding_unknown'
   /** Plain text that was declared as base64; kept as it stands. */

@@ -1,6 +1,7 @@
 /** What the header block of one part says about the part, decoded once. */
 
-import { type HeaderFields, headerText } from './header-block.ts';
+import type { HeaderFields } from './header-block.ts';
+import { headerText } from './header-text.ts';
 import { parseStructured, type StructuredValue } from './parameters.ts';
 import type { Defects } from './parsed-email.ts';
 

@@ -5,28 +5,21 @@
  */
 
 import type { FoundFile } from './attachments.ts';
-import { ByteReader } from './byte-reader.ts';
 import { decodeText } from './charset.ts';
 import { cleanText } from './clean-text.ts';
 import { decompressRtf } from './compressed-rtf.ts';
 import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from './mapi-properties.ts';
 import type { Defects } from './parsed-email.ts';
+import { ATTRIBUTE, readAttributes, TNEF_SIGNATURE } from './tnef-attributes.ts';
 
-const SIGNATURE = 0x223e9f78;
 /** Messages within messages within a winmail.dat. */
 const MAX_DEPTH = 5;
-/** Files out of one winmail.dat. */
+/** Files out of all winmail.dat of one email. */
 const MAX_FILES = 1000;
-
-const ATTRIBUTE = {
-  body: 0x0002800c,
-  messageProperties: 0x00069003,
-  codepage: 0x00069007,
-  attachmentStart: 0x00069002,
-  attachmentTitle: 0x00018010,
-  attachmentData: 0x0006800f,
-  attachmentProperties: 0x00069005,
-} as const;
+/** Bytes of RTF unfolded for one email: it grows up to ninefold. */
+const MAX_RTF_BYTES = 32 * 1024 * 1024;
+/** A longer body of a winmail.dat is kept as a file. */
+const MAX_BODY_LENGTH = 10 * 1024 * 1024;
 
 export interface OpenedTnef {
   readonly text: string | null;
@@ -41,33 +34,51 @@ interface Pending {
   list: PropertyList | null;
 }
 
+/** What may still be taken out of the winmail.dat files of one email. */
+export interface TnefBudget {
+  files: number;
+  rtfBytes: number;
+}
+
+export function tnefBudget(): TnefBudget {
+  return { files: MAX_FILES, rtfBytes: MAX_RTF_BYTES };
+}
+
 export function isTnef(file: FoundFile): boolean {
-  const starts = file.content.length >= 6 && file.content.readUInt32LE(0) === SIGNATURE;
+  const starts = file.content.length >= 6 && file.content.readUInt32LE(0) === TNEF_SIGNATURE;
   return starts || /^application\/(?:vnd\.)?ms-tnef$/.test(file.type);
 }
 
 /**
  * @param takesBody whether its body should become the email's; otherwise it comes out among the files
  */
-export function readTnef(file: FoundFile, takesBody: boolean, defects: Defects): OpenedTnef {
-  const reader = new TnefReader(file.path, defects);
+export function readTnef(
+  file: FoundFile,
+  takesBody: boolean,
+  budget: TnefBudget,
+  defects: Defects,
+): OpenedTnef {
+  const reader = new TnefReader(file.path, budget, defects);
   return reader.read(file.content, takesBody);
 }
 
 class TnefReader {
   readonly #path: string;
+  readonly #budget: TnefBudget;
   readonly #defects: Defects;
   readonly #files: FoundFile[] = [];
 
-  constructor(path: string, defects: Defects) {
+  constructor(path: string, budget: TnefBudget, defects: Defects) {
     this.#path = path;
+    this.#budget = budget;
     this.#defects = defects;
   }
 
   read(content: Buffer, takesBody: boolean): OpenedTnef {
     const body = this.#readMessage(content, 1);
-    const text = takesBody && body.text !== null ? body.text : null;
-    const html = takesBody && body.html !== null ? body.html : null;
+    const fits = (text: string | null): boolean => takesBody && (text?.length ?? 0) <= MAX_BODY_LENGTH;
+    const text = fits(body.text) ? body.text : null;
+    const html = fits(body.html) ? body.html : null;
     if (text === null) this.#addText('message-body.txt', 'text/plain', body.text);
     if (html === null) this.#addText('message-body.html', 'text/html', body.html);
     if (body.rtf !== null) this.#addFile('message-body.rtf', 'application/rtf', body.rtf, null);
@@ -76,40 +87,25 @@ class TnefReader {
 
   /** Adds the message's attachments to the files and returns its bodies. */
   #readMessage(content: Buffer, depth: number): MessageBodies {
-    const reader = new ByteReader(content);
     const bodies: MessageBodies = { text: null, html: null, rtf: null, subject: null };
     let codepage: string | null = null;
     let pending: Pending | null = null;
-    if (reader.u32() !== SIGNATURE || reader.u16() === null) this.#defects.add('tnef_damaged');
-    else {
-      while (!reader.isAtEnd) {
-        const level = reader.u8();
-        const id = reader.u32();
-        const size = reader.u32();
-        if (level === null || id === null || size === null || (level !== 1 && level !== 2)) {
-          this.#defects.add('tnef_damaged');
-          break;
-        }
-        const whole = reader.take(size);
-        const value = whole ?? reader.rest();
-        const sum = reader.u16();
-        if (whole === null || sum !== checksum(value)) this.#defects.add('tnef_damaged');
-
-        if (id === ATTRIBUTE.attachmentStart) {
-          this.#addPending(pending, codepage, depth);
-          pending = { title: null, data: null, list: null };
-        } else if (level === 2) {
-          pending ??= { title: null, data: null, list: null };
-          if (id === ATTRIBUTE.attachmentTitle) pending.title = value;
-          if (id === ATTRIBUTE.attachmentData) pending.data = value;
-          if (id === ATTRIBUTE.attachmentProperties) pending.list = this.#properties(value);
-        } else if (id === ATTRIBUTE.codepage && value.length >= 4) {
-          codepage = `cp${value.readUInt32LE(0)}`;
-        } else if (id === ATTRIBUTE.body) {
-          bodies.text ??= this.#string8(value, codepage);
-        } else if (id === ATTRIBUTE.messageProperties) {
-          this.#readBodies(this.#properties(value), codepage, bodies);
-        }
+    for (const { level, id, value, isDamaged } of readAttributes(content)) {
+      if (isDamaged) this.#defects.add('tnef_damaged');
+      if (id === ATTRIBUTE.attachmentStart) {
+        this.#addPending(pending, codepage, depth);
+        pending = { title: null, data: null, list: null };
+      } else if (level === 2) {
+        pending ??= { title: null, data: null, list: null };
+        if (id === ATTRIBUTE.attachmentTitle) pending.title = value;
+        if (id === ATTRIBUTE.attachmentData) pending.data = value;
+        if (id === ATTRIBUTE.attachmentProperties) pending.list = this.#properties(value);
+      } else if (id === ATTRIBUTE.codepage && value.length >= 4) {
+        codepage = `cp${value.readUInt32LE(0)}`;
+      } else if (id === ATTRIBUTE.body) {
+        bodies.text ??= this.#string8(value, codepage);
+      } else if (id === ATTRIBUTE.messageProperties) {
+        this.#readBodies(this.#properties(value), codepage, bodies);
       }
     }
     this.#addPending(pending, codepage, depth);
@@ -126,13 +122,14 @@ class TnefReader {
     bodies.html = this.#string(properties.get(PROPERTY.bodyHtml), htmlCharset) ?? bodies.html;
     bodies.subject = this.#string(properties.get(PROPERTY.subject), codepage);
     if (rtf !== undefined) {
-      bodies.rtf = decompressRtf(rtf.value);
+      bodies.rtf = decompressRtf(rtf.value, this.#budget.rtfBytes);
+      this.#budget.rtfBytes -= bodies.rtf?.length ?? 0;
       if (bodies.rtf === null) this.#defects.add('tnef_damaged');
     }
   }
 
   #addPending(pending: Pending | null, codepage: string | null, depth: number): void {
-    if (pending === null || this.#files.length >= MAX_FILES) return;
+    if (pending === null) return;
     const properties: ReadonlyMap<number, Property> = pending.list?.properties ?? new Map();
     const data = properties.get(PROPERTY.attachData);
     const name =
@@ -146,7 +143,7 @@ class TnefReader {
     if (data?.type === TYPE.object) {
       // An object begins with the GUID of its interface; an attached message goes on as a TNEF stream.
       const object = data.value.subarray(16);
-      const isMessage = object.length >= 4 && object.readUInt32LE(0) === SIGNATURE;
+      const isMessage = object.length >= 4 && object.readUInt32LE(0) === TNEF_SIGNATURE;
       if (isMessage && depth < MAX_DEPTH) this.#addMessage(object, name, depth);
       else this.#addFile(name, isMessage ? 'application/ms-tnef' : type, object, contentId);
       return;
@@ -173,6 +170,11 @@ class TnefReader {
   }
 
   #addFile(name: string | null, type: string | null, content: Buffer, contentId: string | null): void {
+    if (this.#budget.files <= 0) {
+      this.#defects.add('tnef_damaged');
+      return;
+    }
+    this.#budget.files -= 1;
     this.#files.push({
       path: `${this.#path}.tnef.${this.#files.length + 1}`,
       content,
@@ -213,10 +215,4 @@ interface MessageBodies {
   html: string | null;
   rtf: Buffer | null;
   subject: string | null;
-}
-
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (const byte of bytes) sum = (sum + byte) & 0xffff;
-  return sum;
 }

@@ -1,0 +1,47 @@
+/**
+ * Header fields as text. Their bytes are decoded only here, because the charset of raw bytes above 127 may
+ * stand in another field of the same block.
+ */
+
+import { isAscii, isUtf8 } from 'node:buffer';
+import { decodeText } from './charset.ts';
+import { isKnownCharset } from './charset-names.ts';
+import type { HeaderFields } from './header-block.ts';
+import type { Defects } from './parsed-email.ts';
+
+/**
+ * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,
+ * else in the charset that the block's Content-Type names, else by a guess.
+ */
+export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
+  return headerTexts(fields, name, defects)[0] ?? null;
+}
+
+/** Every field of that name, as `headerText` gives the first. */
+export function headerTexts(fields: HeaderFields, name: string, defects: Defects): string[] {
+  return (fields.get(name) ?? []).map((value) =>
+    unfold(decodeHeaderBytes(value, () => charsetHint(fields), defects)),
+  );
+}
+
+function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects: Defects): string {
+  if (isAscii(value)) {
+    return value.includes(0x1b) ? decodeText(value, null, defects) : Buffer.from(value).toString('latin1');
+  }
+  if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
+  defects.add('header_8bit');
+  return decodeText(value, hint(), defects);
+}
+
+function charsetHint(fields: HeaderFields): string | null {
+  const contentType = Buffer.from(fields.get('content-type')?.[0] ?? []).toString('latin1');
+  const charset = /charset\s{0,9}=\s{0,9}"?([^\s";]{1,40})/i.exec(contentType)?.[1] ?? null;
+  return isKnownCharset(charset) && !/^utf-?8$/i.test(charset ?? '') ? charset : null;
+}
+
+function unfold(value: string): string {
+  return value
+    .replace(/\r?\n(?=[ \t])/g, '')
+    .replace(/[\r\n]+/g, ' ')
+    .trim();
+}
