@@ -1,12 +1,13 @@
 /**
  * `npm run build`: writes `dist/`, a source that the functions buildpack deploys and that
- * `npx functions-framework --source=dist --target=T` runs. Bundled, so that an instance starts in a fraction of
+ * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER` into that new or empty folder. Bundled, so that an instance starts in a fraction of
  * the time; split, so that a function loads only what it uses. The framework itself stays outside, because its
  * registry must be the one of the process that serves.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { runCommand } from './command.ts';
 
@@ -17,11 +18,10 @@ const FRAMEWORK = '@google-cloud/functions-framework';
 
 await runCommand(async () => {
   const started = performance.now();
-  rmSync(DIST, { recursive: true, force: true });
-  mkdirSync(DIST);
+  const out = outputFolder();
   const { metafile } = await build({
     entryPoints: { index: join(ROOT, 'functions/index.ts') },
-    outdir: DIST,
+    outdir: out,
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -38,13 +38,23 @@ await runCommand(async () => {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
-  writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
+  writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
   process.stdout.write(
-    `dist/ written: ${(bytes / 1_048_576).toFixed(1)} MB with source maps, ${seconds} s\n`,
+    `${relative(process.cwd(), out)}/ written: ${(bytes / 1_048_576).toFixed(1)} MB with source maps, ${seconds} s\n`,
   );
 });
+
+/** Only `dist/` is ours to empty. */
+function outputFolder(): string {
+  const { out } = parseArgs({ options: { out: { type: 'string' } } }).values;
+  if (out === undefined) rmSync(DIST, { recursive: true, force: true });
+  const folder = out === undefined ? DIST : resolve(out);
+  mkdirSync(folder, { recursive: true });
+  if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty.`);
+  return folder;
+}
 
 /** With a lockfile of its own beside it the buildpack would insist on it; one exact version needs none. */
 function deployedPackage(): object {

@@ -9,7 +9,7 @@ import { recordHint } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { toAppError } from '../shared/errors.ts';
 import { decodeNotification } from '../shared/gmail/notification.ts';
-import { noContent, type Route } from '../shared/http.ts';
+import { logFault, noContent, type Route } from '../shared/http.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { createSystem } from '../shared/ingest/system.ts';
 import type { FunctionContext } from './context.ts';
@@ -47,10 +47,7 @@ export function createRoute(context: FunctionContext): Route {
         await ingestMailbox({ ...system, log }, { trigger: 'push', deadline });
       } catch (thrown) {
         // The hint is durable: the next poll serves it. A redelivery would only repeat what failed.
-        const error = toAppError(thrown);
-        log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
-          error_code: error.code,
-        });
+        logFault(log, toAppError(thrown));
       }
       return noContent();
     },

@@ -10,13 +10,13 @@ import { reviveDead } from '../shared/db/ledger.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';
-import { type HttpRequest, json, type Route } from '../shared/http.ts';
+import type { HttpRequest, Route } from '../shared/http.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
 import { assertConfigured } from '../shared/monitor/switch.ts';
 import type { FunctionContext } from './context.ts';
-import { reportBody } from './report-body.ts';
+import { reportAnswer } from './report-body.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const system = createSystem(context);
@@ -27,8 +27,7 @@ export function createRoute(context: FunctionContext): Route {
       const revived = wantsRetry(request) ? await retryDead(system) : null;
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000);
       const report = await ingestMailbox({ ...system, log }, { trigger: 'manual', deadline });
-      const body = { ...reportBody(report), ...(revived === null ? {} : { retried: revived }) };
-      return json(report.error === null ? 200 : report.error.status, body);
+      return reportAnswer(report, revived === null ? {} : { retried: revived });
     },
   };
 }

@@ -5,11 +5,11 @@
  * with its fault, so that Scheduler shows it too. Safe to call at any time: the lease lets one in.
  */
 import { Deadline } from '../shared/deadline.ts';
-import { json, type Route } from '../shared/http.ts';
+import type { Route } from '../shared/http.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { createSystem } from '../shared/ingest/system.ts';
 import type { FunctionContext } from './context.ts';
-import { reportBody } from './report-body.ts';
+import { reportAnswer } from './report-body.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const system = createSystem(context);
@@ -18,7 +18,7 @@ export function createRoute(context: FunctionContext): Route {
     handle: async (_request, log) => {
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000);
       const report = await ingestMailbox({ ...system, log }, { trigger: 'schedule', deadline });
-      return json(report.error === null ? 200 : report.error.status, reportBody(report));
+      return reportAnswer(report);
     },
   };
 }

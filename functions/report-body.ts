@@ -1,21 +1,14 @@
 /** The answer of `poll` and `poll-now`: what the cycle did, and why it failed if it did. */
+import { type HttpAnswer, json, problem } from '../shared/http.ts';
 import type { IngestReport } from '../shared/ingest/ingest-mailbox.ts';
 
-export function reportBody(report: IngestReport): Record<string, unknown> {
-  const { counts, error } = report;
-  return {
-    // RFC 9457 beside our own members, so that a failed cycle reads like every other fault.
-    ...(error === null
-      ? {}
-      : {
-          type: 'about:blank',
-          title: error.title,
-          status: error.status,
-          detail: error.message,
-          code: error.code,
-          cure: error.cure,
-        }),
-    outcome: report.outcome,
+/** A failed cycle reads like every other fault, with our own members beside those of RFC 9457. */
+export function reportAnswer(
+  { counts, error, outcome }: IngestReport,
+  more: Readonly<Record<string, unknown>> = {},
+): HttpAnswer {
+  const members = {
+    outcome,
     new_emails: counts.stored,
     discovered: counts.discovered,
     gone: counts.gone,
@@ -23,5 +16,7 @@ export function reportBody(report: IngestReport): Record<string, unknown> {
     failed: counts.failed,
     dead: counts.dead,
     quota_units: counts.quotaUnits,
+    ...more,
   };
+  return error === null ? json(200, members) : problem(error, {}, members);
 }

@@ -29,9 +29,4 @@ export class Deadline {
   hasTimeFor(ms: number): boolean {
     return this.remainingMs() >= ms;
   }
-
-  /** A signal that fires when this deadline passes, or after `ms`, whichever is sooner. */
-  signal(ms: number): AbortSignal {
-    return AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(ms, this.remainingMs()))));
-  }
 }

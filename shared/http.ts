@@ -60,14 +60,23 @@ export async function answer(
 }
 
 export function json(status: number, body: unknown): HttpAnswer {
-  return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(body)}\n` };
+  return {
+    status,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body: `${JSON.stringify(body)}\n`,
+  };
 }
 
 export function noContent(): HttpAnswer {
   return { status: 204, headers: {}, body: null };
 }
 
-export function problem(error: AppError, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
+/** @param more members of our own beside those of RFC 9457 */
+export function problem(
+  error: AppError,
+  headers: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): HttpAnswer {
   const body: Problem = {
     type: 'about:blank',
     title: error.title,
@@ -79,11 +88,12 @@ export function problem(error: AppError, headers: Readonly<Record<string, string
   return {
     status: error.status,
     headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
-    body: `${JSON.stringify(body)}\n`,
+    body: `${JSON.stringify({ ...body, ...more })}\n`,
   };
 }
 
-function logFault(log: Log, error: AppError): void {
+/** The one line about a request that failed. */
+export function logFault(log: Log, error: AppError): void {
   // Of an unexpected fault the stack is wanted, and only the stack: its message may quote a value.
   const cause = error.code === 'internal' && error.cause instanceof Error ? error.cause : null;
   const stack =

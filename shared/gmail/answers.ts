@@ -41,8 +41,13 @@ export const rawMessageAnswer = z.object({
   id: z.string().min(1),
   threadId: z.string().optional(),
   labelIds: z.array(z.string()).default([]),
-  /** Epoch milliseconds. */
-  internalDate: z.string().regex(/^\d+$/).optional(),
+  /** Epoch milliseconds, negative for an imported mail that claims to be older. A garbled one loses no mail. */
+  internalDate: z
+    .string()
+    .regex(/^-?\d{1,15}$/)
+    .transform((ms) => new Date(Number(ms)))
+    .nullable()
+    .catch(null),
   /** base64url of the whole message. */
   raw: z.string().min(1),
 });

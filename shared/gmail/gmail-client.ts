@@ -165,7 +165,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
         id,
         threadId: answer.threadId ?? null,
         labelIds: answer.labelIds,
-        internalDate: answer.internalDate === undefined ? null : new Date(Number(answer.internalDate)),
+        internalDate: answer.internalDate,
         raw: decodeRaw(answer.raw),
       };
     },
@@ -176,11 +176,11 @@ function pageToken(token: string | null): { pageToken?: string } {
   return token === null ? {} : { pageToken: token };
 }
 
-/** Node skips what is not base64: a decoded length that is too short betrays it. */
+/** Node skips what is not base64: a decoded length that is too short betrays it. A single last digit is half a byte. */
 function decodeRaw(encoded: string): Buffer {
   const raw = Buffer.from(encoded, 'base64url');
-  const padding = encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0;
-  if (raw.length !== Math.floor(((encoded.length - padding) * 3) / 4)) {
+  const digits = encoded.length - (encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0);
+  if (digits % 4 === 1 || raw.length !== Math.floor((digits * 3) / 4)) {
     throw noAnswer('users.messages.get', 'the raw message is not base64url');
   }
   return raw;

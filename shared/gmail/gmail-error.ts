@@ -45,6 +45,15 @@ const DENIED_REASONS = new Set([
   'authError',
 ]);
 
+/** Refusals of the token endpoint that say nothing about the client. */
+const PASSING_TOKEN_REASONS = new Set([
+  'internal_failure',
+  'rate_limit_exceeded',
+  'server_error',
+  'slow_down',
+  'temporarily_unavailable',
+]);
+
 export function fromGmailAnswer(method: GmailMethod, answer: FailedAnswer): AppError {
   const reason = reasonOf(answer.body);
   const detail = `${method}: ${answer.status}${reason === null ? '' : ` ${reason}`}.`;
@@ -79,11 +88,10 @@ export function fromTokenAnswer(status: number, body: unknown): AppError {
   const reason = parsed.success ? word(parsed.data.error) : null;
   const detail = `OAuth token: ${status}${reason === null ? '' : ` ${reason}`}.`;
   if (reason === 'invalid_grant') return new AppError('reauth_required', detail);
-  if (status === 429 || status >= 500) return new AppError('gmail_unavailable', detail);
-  return new AppError(
-    status === 400 || status === 401 || status === 403 ? 'bad_client' : 'gmail_unavailable',
-    detail,
-  );
+  const isRefusal = status === 400 || status === 401 || status === 403;
+  // Without a word of OAuth it is not the token endpoint that speaks, but something on the way to it.
+  const isFinal = isRefusal && reason !== null && !PASSING_TOKEN_REASONS.has(reason);
+  return new AppError(isFinal ? 'bad_client' : 'gmail_unavailable', detail);
 }
 
 /** The call brought no whole answer: refused, reset, timed out, cut, not JSON, not of the expected form. */

@@ -17,11 +17,13 @@ export interface GmailNotification {
 const pushBody = z.object({ message: z.object({ data: z.string() }) });
 const envelope = z.union([pushBody, z.object({ data: pushBody }).transform((event) => event.data)]);
 const payload = z.object({
-  emailAddress: z.string().min(3).max(320),
-  // Google sends a number, its documentation a string.
-  historyId: z
-    .union([z.string().regex(/^\d{1,20}$/), z.number().int().nonnegative().refine(Number.isSafeInteger)])
-    .transform(String),
+  // No control characters: PostgreSQL refuses NUL, and the push would come again for ever.
+  emailAddress: z
+    .string()
+    .max(320)
+    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u),
+  // Google sends a number, its documentation a string. Numbers arrive here as the digits that were written.
+  historyId: z.string().regex(/^\d{1,20}$/),
 });
 
 /**
@@ -31,6 +33,7 @@ const payload = z.object({
 export function decodeNotification(body: unknown): GmailNotification | null {
   const outer = envelope.safeParse(fromText(body));
   if (!outer.success) return null;
+  // Buffer takes both alphabets of base64, with and without padding.
   const inner = payload.safeParse(fromText(Buffer.from(outer.data.message.data, 'base64')));
   return inner.success ? inner.data : null;
 }
@@ -38,8 +41,13 @@ export function decodeNotification(body: unknown): GmailNotification | null {
 function fromText(body: unknown): unknown {
   if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
   try {
-    return JSON.parse(body.toString('utf8'));
+    return JSON.parse(body.toString('utf8'), exactHistoryId);
   } catch {
     return null;
   }
+}
+
+/** A uint64 may have more digits than a JavaScript number keeps: it is taken as it is written. */
+function exactHistoryId(key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return key === 'historyId' && typeof value === 'number' ? (context?.source ?? String(value)) : value;
 }

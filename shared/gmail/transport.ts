@@ -47,7 +47,7 @@ export async function callGmail<T>(access: Access, call: Call<T>): Promise<T> {
   if (!('failed' in first)) return first.value;
   if (first.failed.status !== 401) throw fromGmailAnswer(call.method, first.failed);
   // The token may have been revoked or have expired by Google's clock: once more with a fresh one.
-  access.dropToken();
+  access.dropToken(first.token);
   const second = await attempt(access, call);
   if ('failed' in second) throw fromGmailAnswer(call.method, second.failed);
   return second.value;
@@ -56,8 +56,9 @@ export async function callGmail<T>(access: Access, call: Call<T>): Promise<T> {
 async function attempt<T>(
   access: Access,
   call: Call<T>,
-): Promise<{ readonly value: T } | { readonly failed: FailedAnswer }> {
-  await access.ensureToken();
+): Promise<{ readonly value: T } | { readonly failed: FailedAnswer; readonly token: string }> {
+  if (call.deadline.remainingMs() === 0) throw outOfTime(call.method);
+  const token = await access.ensureToken(call.deadline);
   const watch = new Watch(call.deadline);
   try {
     watch.arm(HEADERS_TIMEOUT_MS);
@@ -75,12 +76,13 @@ async function attempt<T>(
           body: body.toString('utf8', 0, 16_384),
           retryAfter: header(answer, 'retry-after'),
         },
+        token,
       };
     }
     return { value: parse(call, body) };
   } catch (error) {
     if (error instanceof AppError) throw error;
-    if (call.deadline.remainingMs() === 0) throw new AppError('out_of_time', `${call.method}: no time left.`);
+    if (call.deadline.remainingMs() === 0) throw outOfTime(call.method);
     throw noAnswer(
       call.method,
       watch.signal.aborted ? 'timed out' : 'connection failed or answer cut',
@@ -89,6 +91,10 @@ async function attempt<T>(
   } finally {
     watch.disarm();
   }
+}
+
+function outOfTime(method: GmailMethod): AppError {
+  return new AppError('out_of_time', `${method}: no time left.`);
 }
 
 function parse<T>(call: Call<T>, body: Buffer): T {

@@ -41,9 +41,14 @@ export function adviceFor(
 }
 
 function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 'advice'>): string | null {
-  if (scheduler === null || scheduler.agrees === true) return null;
+  if (scheduler === null) return null;
   if (scheduler.error !== null) return scheduler.error.cure;
+  // Said while the monitor is off too: it could not be started.
   if (scheduler.state === 'missing') return cureFor('scheduler_job_missing');
+  if (scheduler.state === 'disabled' || scheduler.state === 'update_failed') {
+    return `Cloud Scheduler has put its job out of action (${scheduler.state}), and start cannot resume it: run \`terraform apply\`.`;
+  }
+  if (scheduler.agrees === true) return null;
   return isRunning
     ? `The monitor is on but its scheduler job is ${scheduler.state}: POST start resumes it, POST stop stops both.`
     : `The monitor is off but its scheduler job is ${scheduler.state}: POST stop pauses it, POST start starts both.`;

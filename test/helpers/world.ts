@@ -18,6 +18,9 @@ import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
   readonly method?: string;
+  /** `/` unless given. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
 }
@@ -75,9 +78,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       loaded.set(target, one);
       const answer = await one.handle({
         method: request.method ?? (target === 'status' ? 'GET' : 'POST'),
-        path: '/',
+        path: request.path ?? '/',
         query: request.query ?? {},
-        headers: {},
+        headers: request.headers ?? {},
         body: request.body,
       });
       return { ...answer, json: answer.body === null ? null : JSON.parse(answer.body) };
