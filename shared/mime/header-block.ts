@@ -23,10 +23,11 @@ const KEPT = new Set([
   'to',
 ]);
 
-/** Bytes of one field's value: some five thousand addresses. */
-const MAX_VALUE_BYTES = 256 * 1024;
-/** Bytes of all values kept of one block. Gmail takes 500 kB of headers altogether. */
-const MAX_KEPT_BYTES = 512 * 1024;
+/**
+ * Bytes of all values of one name: some five thousand addresses. Each name has its own, so that an endless
+ * To cannot push out the Subject below it. Gmail takes 500 kB of headers altogether.
+ */
+const MAX_NAME_BYTES = 256 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
 
@@ -99,18 +100,11 @@ function keep(
     defects.add('header_too_long');
     return;
   }
-  const room = Math.min(MAX_VALUE_BYTES, MAX_KEPT_BYTES - keptBytes(fields));
+  const room = MAX_NAME_BYTES - values.reduce((total, value) => total + value.length, 0);
   if (end - colon > room) defects.add('header_too_long');
   if (room <= 0) return;
   values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + room)));
   fields.set(name, values);
-}
-
-/** At most fourteen names with a hundred values each are counted. */
-function keptBytes(fields: HeaderFields): number {
-  let total = 0;
-  for (const values of fields.values()) for (const value of values) total += value.length;
-  return total;
 }
 
 /** The offset of the colon that ends a field's name at the head of this line; -1 when it is no header. */

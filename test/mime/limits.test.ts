@@ -49,6 +49,18 @@ describe('beyond its limits the reader', () => {
     expect(email).toMatchObject({ subject: 'Order 4711', bodyText: 'Body', defects: [] });
   });
 
+  it('finds the subject below endless addresses', async () => {
+    const to = `To: ${'a@example.com, '.repeat(40_000)}`;
+    const email = await parseEmail(mail(to, to.replace('To', 'Cc'), ...HEAD, '', 'Body'));
+    expect(email).toMatchObject({
+      subject: 'Order 4711',
+      from: { address: 'ann@example.com' },
+      bodyText: 'Body',
+    });
+    expect(email.to.length).toBeGreaterThan(10_000);
+    expect(email.defects).toEqual(['header_too_long']);
+  });
+
   it('cuts a header of a megabyte', async () => {
     const email = await parseEmail(mail(`Subject: ${'=?utf-8?B?w6Q=?= '.repeat(60_000)}`, '', 'Body'));
     expect(email.subject).toMatch(/^ä+/);
