@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { AppError, cureFor, type ErrorCode, needsPerson, toAppError } from '../shared/errors.ts';
+
+/** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
+const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
+  bad_request: [400, 'never', 'INFO'],
+  not_found: [404, 'never', 'INFO'],
+  method_not_allowed: [405, 'never', 'INFO'],
+  not_configured: [409, 'never', 'WARNING'],
+  reauth_required: [409, 'never', 'ERROR'],
+  bad_client: [409, 'never', 'ERROR'],
+  gmail_denied: [409, 'never', 'ERROR'],
+  gmail_rate_limited: [503, 'later', 'WARNING'],
+  gmail_unavailable: [503, 'later', 'WARNING'],
+  gmail_refused: [502, 'never', 'ERROR'],
+  message_gone: [404, 'never', 'INFO'],
+  history_expired: [503, 'never', 'ERROR'],
+  database_unavailable: [503, 'later', 'ERROR'],
+  schema_outdated: [503, 'never', 'ERROR'],
+  unstorable: [500, 'never', 'ERROR'],
+  killed_process: [500, 'never', 'ERROR'],
+  lease_lost: [503, 'later', 'WARNING'],
+  out_of_time: [503, 'later', 'INFO'],
+  scheduler_unavailable: [503, 'later', 'ERROR'],
+  scheduler_denied: [502, 'never', 'ERROR'],
+  scheduler_job_missing: [502, 'never', 'ERROR'],
+  internal: [500, 'later', 'ERROR'],
+};
+const CODES = Object.keys(EXPECTED) as ErrorCode[];
+
+describe('the catalogue', () => {
+  it.each(CODES)('says of %s what it is, whether to try again, and what a person does', (code) => {
+    const error = new AppError(code, 'detail');
+    expect([error.status, error.retry, error.severity]).toEqual(EXPECTED[code]);
+    expect(error.title).toMatch(/^[A-Z].*[^.]$/);
+    expect(error.cure).toMatch(/^[A-Z].*\.$/s);
+    expect(cureFor(code)).toBe(error.cure);
+  });
+
+  it.each(['reauth_required', 'bad_client', 'gmail_denied'])('counts %s as a matter for a person', (code) => {
+    expect(needsPerson(code)).toBe(true);
+  });
+
+  it('counts nothing else as a matter for a person, a passing fault least of all', () => {
+    expect(CODES.filter(needsPerson)).toHaveLength(3);
+    expect(needsPerson(null)).toBe(false);
+  });
+
+  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no cure for the stored code %s', (code) => {
+    expect(cureFor(code)).toBeNull();
+  });
+});
+
+describe('what somebody throws', () => {
+  it('stays what it is when it is ours', () => {
+    const error = new AppError('message_gone', 'users.messages.get: 404.');
+    expect(toAppError(error)).toBe(error);
+  });
+
+  it('becomes internal without its message, which may quote mail, and keeps its cause for the stack', () => {
+    const thrown = new TypeError('Order 4711 of buyer@example.com');
+    const error = toAppError(thrown);
+    expect(error).toMatchObject({ code: 'internal', message: 'Unexpected TypeError.', cause: thrown });
+  });
+
+  it.each([
+    ['a string', 'Unexpected string.'],
+    [undefined, 'Unexpected undefined.'],
+    [null, 'Unexpected object.'],
+    [{ message: 'Order 4711' }, 'Unexpected object.'],
+  ])('becomes internal when it is no error: %s', (thrown, message) => {
+    expect(toAppError(thrown)).toMatchObject({ code: 'internal', message });
+  });
+
+  it('carries the wait that the other side named, and null when it named none', () => {
+    expect(new AppError('gmail_rate_limited', '', { retryAfterMs: 2_000 }).retryAfterMs).toBe(2_000);
+    expect(new AppError('gmail_rate_limited', '').retryAfterMs).toBeNull();
+  });
+
+  it('has no cause property when there is no cause', () => {
+    expect('cause' in new AppError('internal', '')).toBe(false);
+  });
+});
