@@ -17,19 +17,22 @@ export interface ScanStart {
   readonly historyId: string;
   /** False when it goes on where a listing ran out of time: its end can settle nothing. */
   readonly fromCursor: boolean;
+  /** By the clock of the database. */
+  readonly listedAt: Date;
 }
 
 export async function findScanStart(db: Queryable, mailboxId: number): Promise<ScanStart> {
-  const { rows } = await db.query<{ history_id: string; from_cursor: boolean }>(
+  const { rows } = await db.query<{ history_id: string; from_cursor: boolean; listed_at: Date }>(
     `select coalesce(scan_history_id, cursor_history_id) as history_id,
-            scan_history_id is null as from_cursor
+            scan_history_id is null as from_cursor,
+            now() as listed_at
      from mailboxes
      where id = $1::integer`,
     [mailboxId],
   );
   const row = rows[0];
   if (row === undefined) throw new AppError('internal', `The mailbox ${mailboxId} has no row.`);
-  return { historyId: row.history_id, fromCursor: row.from_cursor };
+  return { historyId: row.history_id, fromCursor: row.from_cursor, listedAt: row.listed_at };
 }
 
 export interface HistoryPageEntry {
@@ -42,6 +45,8 @@ export interface HistoryPageEntry {
   readonly end: string | null;
   /** The listing began at the cursor, so that its end can settle what came before. */
   readonly fromCursor: boolean;
+  /** When the listing began: its first pages are as old as that. */
+  readonly listedAt: Date;
   /** The lowest new record on the earlier pages of the same listing. */
   readonly oldestNewHistoryId: string | null;
   readonly settleSeconds: number;
@@ -62,30 +67,38 @@ export async function enterHistoryPage(
     const entered = await enterSightings(tx, fence.mailboxId, 'history', PRIORITY.live, page.sightings);
     const readmittedCount = await readmit(tx, fence.mailboxId, page.readmitted);
     const oldest = lower(page.oldestNewHistoryId, entered.oldestNewHistoryId);
-    if (page.end === null) await moveScan(tx, fence, page.resumeAt);
+    if (page.end === null) await moveScan(tx, fence, page.resumeAt, oldest);
     else await settle(tx, fence, { ...page, end: page.end, oldestNewHistoryId: oldest });
     return { newCount: entered.newCount + readmittedCount, oldestNewHistoryId: oldest };
   });
 }
 
-async function moveScan(tx: Queryable, fence: Fence, resumeAt: string | null): Promise<void> {
-  if (resumeAt === null) return;
+// A listing that is cut here goes on in another run, which will not know that the index was late: the wait starts
+// again at once.
+async function moveScan(
+  tx: Queryable,
+  fence: Fence,
+  resumeAt: string | null,
+  oldestNewHistoryId: string | null,
+): Promise<void> {
   await tx.query(
     `update mailboxes
-     set scan_history_id = $2::numeric
+     set scan_history_id = coalesce($2::numeric, scan_history_id),
+         settling_since = case when $3::numeric <= settling_history_id then now() else settling_since end
      where id = $1::integer`,
-    [fence.mailboxId, resumeAt],
+    [fence.mailboxId, resumeAt, oldestNewHistoryId],
   );
 }
 
 // The end of a listing: what settled long enough becomes the cursor, and the new end begins to settle.
 // A new record at or below the settling end proves the index late: the wait starts again.
-// $1 mailbox id int, $2 end numeric, $3 listed from the cursor bool, $4 lowest new record numeric or null, $5 settle seconds int
+// $1 mailbox id int, $2 end numeric, $3 listed from the cursor bool, $4 lowest new record numeric or null, $5 settle seconds int,
+// $6 begin of the listing timestamptz
 const SETTLE = `
 with before as (
   select id,
          coalesce($3::boolean
-           and settling_since <= now() - $5::integer * interval '1 second'
+           and settling_since <= $6::timestamptz - $5::integer * interval '1 second'
            and coalesce($4::numeric > settling_history_id, true), false) as is_settled,
          coalesce($4::numeric <= settling_history_id, false) as is_late
   from mailboxes
@@ -129,6 +142,7 @@ async function settle(
     page.fromCursor,
     page.oldestNewHistoryId,
     page.settleSeconds,
+    page.listedAt,
   ]);
 }
 

@@ -6,6 +6,7 @@ import pg from 'pg';
 import type { DatabaseTarget } from '../config.ts';
 import { AppError } from '../errors.ts';
 import { fromPgError, isConnectionFault } from './pg-error.ts';
+import { Turnstile } from './turnstile.ts';
 
 export interface Queryable {
   /**
@@ -51,6 +52,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     application_name: 'email-monitor',
   });
+  // Not in the queue of the pool, where waiting is a fault after five seconds: a store of many megabytes on a small
+  // database takes some of them. One connection stays free for the heartbeat of the lease and the push that knocks.
+  const transactions = new Turnstile(Math.max(1, options.poolSize - 1));
   pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 
   return {
@@ -65,19 +69,15 @@ export function openDatabase(options: DatabaseOptions): Database {
         );
       }
     },
-    transaction: async (work) => await inTransaction(pool, work),
+    transaction: async (work) => await transactions.pass(async () => await inTransaction(pool, work)),
     close: async () => await pool.end(),
   };
 }
 
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
-  // An error event without a listener would end the process; the failing query reports it.
-  const ignore = () => undefined;
-  client.on('error', ignore);
+  const client = await begin(pool);
   let broken: Error | undefined;
   try {
-    await client.query('begin');
     const result = await work({
       query: async (sql, parameters = []) => await run(client, sql, parameters),
     });
@@ -91,6 +91,25 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   } finally {
     client.off('error', ignore);
     client.release(broken);
+  }
+}
+
+/** An error event without a listener would end the process; the failing query reports it. */
+const ignore = () => undefined;
+
+/** A connection that slept with its instance may be dead: nothing is done yet, so another is taken. */
+async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
+  for (let isAgain = false; ; isAgain = true) {
+    const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
+    client.on('error', ignore);
+    try {
+      await client.query('begin');
+      return client;
+    } catch (error) {
+      client.off('error', ignore);
+      client.release(error instanceof Error ? error : true);
+      if (isAgain || !isConnectionFault(error)) throw fromPgError(error);
+    }
   }
 }
 

@@ -40,6 +40,8 @@ export async function storeEmail(db: Database, fence: Fence, stored: EmailToStor
     await assertFence(tx, fence);
     if (!(await markStored(tx, fence.mailboxId, stored.gmailMessageId))) return false;
     const emailId = await insertEmail(tx, fence.mailboxId, stored);
+    // The ledger was set back by hand: it is mended by now, and the email is not touched.
+    if (emailId === null) return false;
     await insertAttachments(tx, emailId, stored.email.attachments);
     await tx.query(
       `insert into email_raw (email_id, encoding, data, size_bytes, sha256)
@@ -56,7 +58,7 @@ export async function storeEmail(db: Database, fence: Fence, stored: EmailToStor
   });
 }
 
-async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStore): Promise<number> {
+async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStore): Promise<number | null> {
   const { rows } = await tx.query<{ id: number }>(
     `insert into incoming_emails
        (mailbox_id, gmail_message_id, gmail_thread_id, label_ids, received_at, size_bytes, parser_version,
@@ -66,6 +68,7 @@ async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStor
        ($1::integer, $2::text, $3::text, $4::text[], $5::timestamptz, $6::integer, $7::integer,
         $8::text, $9::text, $10::jsonb, $11::text, $12::text, $13::timestamptz, $14::text, $15::text,
         $16::integer, $17::text[])
+     on conflict (gmail_message_id, mailbox_id) do nothing
      returning id`,
     [
       mailboxId,
@@ -78,7 +81,7 @@ async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStor
       ...parsedValues(stored.email),
     ],
   );
-  return rows[0]?.id ?? 0;
+  return rows[0]?.id ?? null;
 }
 
 /** Takes the parsed columns from a newer reader; the identity, the raw bytes and `processed` stay. */

@@ -55,28 +55,81 @@ export async function renewLease(db: Queryable, fence: Fence): Promise<boolean> 
   return rowCount === 1;
 }
 
+/** How far the holder's last listing reached. */
+export interface Seen {
+  /** What Gmail called its present historyId. */
+  readonly endHistoryId: string;
+  /** The last change that was really listed: Gmail names an id as present before it lists what happened there. */
+  readonly shownHistoryId: string;
+}
+
+/** For so long after a push the holder waits for the record that it announced; usual lags are 1 to 3 s. */
+const FRESH_HINT_SECONDS = 10;
+
+// $3 end numeric or null, $4 last shown record numeric or null, $5 seconds int
+const IS_HINTED = `coalesce(hint_history_id > $3::numeric, false)
+           or coalesce(hint_history_id > $4::numeric and hint_at > now() - $5::integer * interval '1 second', false)`;
+
+// The lease is given back, unless a push announced something that the holder has not looked for yet.
+// $1 mailbox id int, $2 lease token uuid, $3 to $5 as above
+// No row: the lease is somebody else's.
+const RELEASE = `
+with held as (
+  select id,
+         ${IS_HINTED} as is_hinted
+  from mailboxes
+  where id = $1::integer
+    and lease_token = $2::uuid
+  for update
+),
+released as (
+  update mailboxes m
+  set lease_token = null,
+      lease_holder = null,
+      lease_expires_at = null
+  from held h
+  where m.id = h.id
+    and not h.is_hinted
+)
+select is_hinted
+from held`;
+
+function hintParameters(fence: Fence, seen: Seen | null): unknown[] {
+  return [
+    fence.mailboxId,
+    fence.token,
+    seen?.endHistoryId ?? null,
+    seen?.shownHistoryId ?? null,
+    FRESH_HINT_SECONDS,
+  ];
+}
+
+/** True while a push has announced something that the holder has not looked for yet. */
+export async function mustLookAgain(db: Queryable, fence: Fence, seen: Seen): Promise<boolean> {
+  const { rows } = await db.query<{ is_hinted: boolean }>(
+    `select ${IS_HINTED} as is_hinted
+     from mailboxes
+     where id = $1::integer
+       and lease_token = $2::uuid`,
+    hintParameters(fence, seen),
+  );
+  return rows[0]?.is_hinted === true;
+}
+
 /**
  * Gives the lease back, unless a push announced something that the holder has not looked for yet.
  *
- * @param seenHistoryId end of the holder's last listing; null gives it back whatever stands announced
- * @returns `kept` when the holder must look again (or has lost the lease already)
+ * @param seen null gives it back whatever stands announced
  */
 export async function releaseLease(
   db: Queryable,
   fence: Fence,
-  seenHistoryId: string | null,
-): Promise<'released' | 'kept'> {
-  const { rowCount } = await db.query(
-    `update mailboxes
-     set lease_token = null,
-         lease_holder = null,
-         lease_expires_at = null
-     where id = $1::integer
-       and lease_token = $2::uuid
-       and ($3::numeric is null or hint_history_id is null or hint_history_id <= $3::numeric)`,
-    [fence.mailboxId, fence.token, seenHistoryId],
-  );
-  return rowCount === 1 ? 'released' : 'kept';
+  seen: Seen | null,
+): Promise<'released' | 'look_again' | 'lost'> {
+  const { rows } = await db.query<{ is_hinted: boolean }>(RELEASE, hintParameters(fence, seen));
+  const row = rows[0];
+  if (row === undefined) return 'lost';
+  return row.is_hinted ? 'look_again' : 'released';
 }
 
 /**

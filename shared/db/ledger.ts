@@ -29,7 +29,9 @@ export interface Entered {
   readonly oldestNewHistoryId: string | null;
 }
 
-// A repeat changes nothing, except that an id which a rule left out is taken when a later sighting lets it in.
+// A repeat changes nothing, with two exceptions. An id that a rule left out is taken when a later sighting lets it
+// in (but not by the repeat of a history record that did not know the labels: the fetched message has decided).
+// A waiting id goes ahead as live mail, and is taken unchecked, when the history knows better than a listing.
 // $1 mailbox id int, $2 source text, $3 priority int, $4 ids text[], $5 rules text[], $6 historyIds numeric[],
 // $7 check labels bool[]; every id once
 const ENTER = `
@@ -44,10 +46,17 @@ with entered as (
   on conflict (mailbox_id, gmail_message_id) do update
     set state = 'pending',
         ignored_rule = null,
-        attempt_count = 0,
-        next_attempt_at = now(),
+        priority = case when l.state = 'ignored' then excluded.priority else least(l.priority, excluded.priority) end,
+        check_labels = excluded.check_labels and (l.state = 'ignored' or l.check_labels),
+        attempt_count = case when l.state = 'ignored' then 0 else l.attempt_count end,
+        next_attempt_at = case when l.state = 'ignored' then now() else l.next_attempt_at end,
         settled_at = null
-    where l.state = 'ignored' and excluded.state = 'pending'
+    where excluded.state = 'pending'
+      and case l.state
+            when 'ignored' then not (l.check_labels and excluded.check_labels and excluded.source = 'history')
+            when 'pending' then excluded.priority < l.priority or (l.check_labels and not excluded.check_labels)
+            else false
+          end
   returning l.history_id, (xmax = 0) as is_new
 )
 select count(*) filter (where is_new)::integer as new_count,
@@ -82,6 +91,8 @@ export async function readmit(db: Queryable, mailboxId: number, ids: readonly st
     `update email_ledger
      set state = 'pending',
          ignored_rule = null,
+         -- The history has seen the labels with which it is let in.
+         check_labels = false,
          attempt_count = 0,
          next_attempt_at = now(),
          settled_at = null
@@ -109,10 +120,15 @@ export interface ClaimQuery {
   readonly ignoreWaits: boolean;
   /** True: only messages whose last attempt never ended (their process died). They are read one at a time. */
   readonly suspects: boolean;
+  /** True: live mail only. */
+  readonly liveOnly?: boolean;
 }
 
 // Count the attempt before it starts, so that a message which kills its process uses its attempts up.
-// $1 mailbox id int, $2 lease token uuid, $3 limit int, $4 run start timestamptz, $5 ignore waits bool, $6 suspects bool
+// What was never tried goes first, then what was tried longest ago: messages that fail and fail, or kill their
+// process, hold nobody up.
+// $1 mailbox id int, $2 lease token uuid, $3 limit int, $4 run start timestamptz, $5 ignore waits bool, $6 suspects bool,
+// $7 highest priority number smallint
 const CLAIM = `
 update email_ledger l
 set attempt_count = l.attempt_count + 1,
@@ -126,7 +142,8 @@ from (
     and (next_attempt_at <= now() or ($5::boolean and coalesce(last_attempt_at < $4::timestamptz, true)))
     and attempt_open = $6::boolean
     and (not attempt_open or last_attempt_at < $4::timestamptz)
-  order by priority, next_attempt_at, id
+    and priority <= $7::smallint
+  order by priority, last_attempt_at nulls first, id
   limit $3::integer
 ) due
 where l.id = due.id
@@ -155,6 +172,7 @@ export async function claimDue(db: Queryable, fence: Fence, query: ClaimQuery): 
     query.runStartedAt,
     query.ignoreWaits,
     query.suspects,
+    query.liveOnly === true ? PRIORITY.live : PRIORITY.backlog,
   ]);
   return rows
     .toSorted((a, b) => a.priority - b.priority || a.id - b.id)
@@ -169,7 +187,6 @@ export async function claimDue(db: Queryable, fence: Fence, query: ClaimQuery): 
 export type AttemptEnd =
   | { readonly state: 'gone' }
   | { readonly state: 'ignored'; readonly rule: string }
-  | { readonly state: 'dead'; readonly code: string; readonly detail: string }
   /** To be tried again; `counts` false hands the attempt back (the fault was not the message's). */
   | {
       readonly state: 'pending';
@@ -179,9 +196,29 @@ export type AttemptEnd =
       readonly counts: boolean;
     };
 
-/** Writes how an attempt ended that stored nothing. Touches no row that has ended already. */
+/** True while live mail waits whose last attempt never ended: it must not wait for the end of a backlog. */
+export async function hasLiveSuspects(
+  db: Queryable,
+  mailboxId: number,
+  runStartedAt: Date,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `select 1
+     from email_ledger
+     where mailbox_id = $1::integer
+       and state = 'pending'
+       and priority = $2::smallint
+       and attempt_open
+       and last_attempt_at < $3::timestamptz
+     limit 1`,
+    [mailboxId, PRIORITY.live, runStartedAt],
+  );
+  return rowCount > 0;
+}
+
+/** Writes how an attempt ended that stored nothing. May run twice; touches no attempt that has ended already. */
 export async function endAttempt(db: Queryable, fence: Fence, id: string, end: AttemptEnd): Promise<void> {
-  const failed = end.state === 'pending' || end.state === 'dead' ? end : null;
+  const failed = end.state === 'pending' ? end : null;
   await db.query(
     `update email_ledger
      set state = $4::text,
@@ -190,11 +227,12 @@ export async function endAttempt(db: Queryable, fence: Fence, id: string, end: A
          error_code = $6::text,
          error_detail = $7::text,
          next_attempt_at = now() + $8::integer * interval '1 millisecond',
-         attempt_count = attempt_count - $9::integer,
+         attempt_count = greatest(0, attempt_count - $9::integer),
          settled_at = case when $4::text <> 'pending' then now() end
      where mailbox_id = $1::integer
        and gmail_message_id = $3::text
        and state = 'pending'
+       and attempt_open
        and exists (
          select 1
          from mailboxes m
@@ -237,32 +275,48 @@ export async function markStored(tx: Queryable, mailboxId: number, id: string): 
   return rowCount === 1;
 }
 
+export interface Buried {
+  readonly gmailMessageId: string;
+  readonly attempts: number;
+  readonly errorCode: string;
+}
+
 /**
- * Ends as dead what has killed its process as often as a message may fail.
+ * Ends as dead what has failed, or killed its process, as often as a message may.
  *
- * @returns the ids
+ * @returns what was buried
  */
-export async function buryKillers(
+export async function buryExhausted(
   db: Queryable,
   fence: Fence,
   rule: { readonly maxAttempts: number; readonly runStartedAt: Date },
-): Promise<string[]> {
-  const { rows } = await db.query<{ gmail_message_id: string }>(
+): Promise<Buried[]> {
+  const { rows } = await db.query<{ gmail_message_id: string; attempt_count: number; error_code: string }>(
     `update email_ledger
      set state = 'dead',
          attempt_open = false,
-         error_code = 'killed_process',
-         error_detail = 'Every attempt ended with the death of its process.',
+         error_code = case when attempt_open then 'killed_process' else coalesce(error_code, 'internal') end,
+         error_detail = case when attempt_open then 'Its last attempt ended with its process.' else error_detail end,
          settled_at = now()
      where mailbox_id = $1::integer
        and state = 'pending'
-       and attempt_open
        and attempt_count >= $2::integer
-       and last_attempt_at < $3::timestamptz
-     returning gmail_message_id`,
-    [fence.mailboxId, rule.maxAttempts, rule.runStartedAt],
+       and (not attempt_open or last_attempt_at < $3::timestamptz)
+       and exists (
+         select 1
+         from mailboxes m
+         where m.id = $1::integer
+           and m.lease_token = $4::uuid
+           and m.lease_expires_at > now()
+       )
+     returning gmail_message_id, attempt_count, error_code`,
+    [fence.mailboxId, rule.maxAttempts, rule.runStartedAt, fence.token],
   );
-  return rows.map((row) => row.gmail_message_id);
+  return rows.map((row) => ({
+    gmailMessageId: row.gmail_message_id,
+    attempts: row.attempt_count,
+    errorCode: row.error_code,
+  }));
 }
 
 /** Gives every dead message of the mailbox its attempts back. */
@@ -271,6 +325,8 @@ export async function reviveDead(db: Queryable, mailboxId: number): Promise<numb
     `update email_ledger
      set state = 'pending',
          attempt_count = 0,
+         -- What killed its process is read alone again.
+         attempt_open = (error_code = 'killed_process'),
          next_attempt_at = now(),
          settled_at = null
      where mailbox_id = $1::integer
@@ -280,33 +336,24 @@ export async function reviveDead(db: Queryable, mailboxId: number): Promise<numb
   return rowCount;
 }
 
-/** Hands the last attempt of these messages back: the fault turned out not to be theirs. */
-export async function refundAttempts(
-  db: Queryable,
-  mailboxId: number,
-  ids: readonly string[],
-): Promise<void> {
+/** Hands the last attempt of these messages back: the fault turned out not to be theirs. Not to be run twice. */
+export async function refundAttempts(db: Queryable, fence: Fence, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
   await db.query(
     `update email_ledger
      set attempt_count = greatest(0, attempt_count - 1),
          next_attempt_at = now()
      where mailbox_id = $1::integer
-       and gmail_message_id = any ($2::text[])
-       and state = 'pending'`,
-    [mailboxId, ids],
-  );
-}
-
-/** True while something is due, or will be within `withinMs`. */
-export async function hasDue(db: Queryable, mailboxId: number, withinMs: number): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `select 1
-     from email_ledger
-     where mailbox_id = $1::integer
+       and gmail_message_id = any ($3::text[])
        and state = 'pending'
-       and next_attempt_at <= now() + $2::integer * interval '1 millisecond'
-     limit 1`,
-    [mailboxId, withinMs],
+       and not attempt_open
+       and exists (
+         select 1
+         from mailboxes m
+         where m.id = $1::integer
+           and m.lease_token = $2::uuid
+           and m.lease_expires_at > now()
+       )`,
+    [fence.mailboxId, fence.token, ids],
   );
-  return rowCount > 0;
 }

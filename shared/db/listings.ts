@@ -15,7 +15,7 @@ export interface Listing {
   readonly pageToken: string | null;
 }
 
-/** The oldest listing that is not at its end; null when there is none. */
+/** The oldest listing that is not at its end and not to wait; null when there is none. */
 export async function findOpenListing(db: Queryable, mailboxId: number): Promise<Listing | null> {
   const { rows } = await db.query<{
     id: number;
@@ -27,6 +27,7 @@ export async function findOpenListing(db: Queryable, mailboxId: number): Promise
      from listings
      where mailbox_id = $1::integer
        and finished_at is null
+       and not_before <= now()
      order by id
      limit 1`,
     [mailboxId],
@@ -55,6 +56,9 @@ export async function planListing(
 /**
  * Enters one page. May run twice.
  *
+ * The first listing is made again the settle time after its beginning: a mail that came just before the cursor was
+ * pinned is in no later history, and Gmail's search may not have shown it the first time.
+ *
  * @param nextPageToken null at the end of the listing
  * @returns how many ids the ledger did not have
  * @throws {AppError} lease_lost
@@ -63,7 +67,11 @@ export async function enterListingPage(
   db: Database,
   fence: Fence,
   listing: Listing,
-  page: { readonly ids: readonly string[]; readonly nextPageToken: string | null },
+  page: {
+    readonly ids: readonly string[];
+    readonly nextPageToken: string | null;
+    readonly settleSeconds: number;
+  },
 ): Promise<number> {
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
@@ -86,21 +94,31 @@ export async function enterListingPage(
        set page_token = $2::text,
            listed_count = listed_count + $3::integer,
            new_count = new_count + $4::integer,
-           finished_at = case when $2::text is null then now() end
+           not_before = case when $2::text is null and again.is_needed then again.at else not_before end,
+           finished_at = case when $2::text is null and not again.is_needed then now() end
+       from (
+         select created_at + $5::integer * interval '1 second' as at,
+                purpose = 'initial' and not_before < created_at + $5::integer * interval '1 second' as is_needed
+         from listings
+         where id = $1::integer
+       ) again
        where id = $1::integer`,
-      [listing.id, page.nextPageToken, page.ids.length, newCount],
+      [listing.id, page.nextPageToken, page.ids.length, newCount, page.settleSeconds],
     );
     return newCount;
   });
 }
 
 /** Starts the listing over: Gmail no longer knows its page token. The ledger absorbs the repeats. */
-export async function restartListing(db: Queryable, listingId: number): Promise<void> {
-  await db.query(
-    `update listings
-     set page_token = null,
-         listed_count = 0
-     where id = $1::integer`,
-    [listingId],
-  );
+export async function restartListing(db: Database, fence: Fence, listingId: number): Promise<void> {
+  await db.transaction(async (tx) => {
+    await assertFence(tx, fence);
+    await tx.query(
+      `update listings
+       set page_token = null,
+           listed_count = 0
+       where id = $1::integer`,
+      [listingId],
+    );
+  });
 }

@@ -23,7 +23,8 @@ const OVERVIEW = `
 select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure_count, m.next_poll_at,
        m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.watch_expires_at,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
-       exists (select 1 from listings s where s.mailbox_id = m.id and s.finished_at is null) as is_listing,
+       exists (select 1 from listings s where s.mailbox_id = m.id and s.finished_at is null and s.not_before <= now())
+         as is_listing,
        coalesce(l.counts, '{}') as counts,
        l.oldest_pending_at
 from mailboxes m

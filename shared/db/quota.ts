@@ -5,8 +5,11 @@
  */
 import type { Queryable } from './database.ts';
 
-/** One second more than the minute, because a second is counted whole. */
-const WINDOW_SECONDS = 61;
+/**
+ * One second more than the minute, because a second is counted whole; two more, because units are spent up to
+ * that much later than they are taken (see `purse.ts`).
+ */
+const WINDOW_SECONDS = 63;
 
 export interface QuotaGrant {
   /** What may be spent now: 0, or the least asked for up to the most. */
@@ -21,14 +24,22 @@ export interface QuotaGrant {
 // $1 mailbox id int, $2 least int, $3 most int, $4 units a minute int, $5 window seconds int
 // One row always; granted 0 means that the window is too full.
 const TAKE = `
-with clock as (
+with locked as materialized (
+  select id, quota_spent
+  from mailboxes
+  where id = $1::integer
+  for update
+),
+-- Read behind the lock: whoever waited for it spends now, not when the wait began.
+clock as materialized (
   select floor(extract(epoch from clock_timestamp()))::bigint as second
+  from locked
 ),
 spent as (
   select m.id,
          coalesce(jsonb_object_agg(s.key, s.value) filter (where s.key is not null), '{}') as kept,
          coalesce(sum(s.value::integer), 0)::integer as units
-  from (select id, quota_spent from mailboxes where id = $1::integer for update) m
+  from locked m
   cross join clock c
   left join lateral jsonb_each_text(m.quota_spent) s on s.key::bigint > c.second - $5::integer
   group by m.id

@@ -19,11 +19,11 @@ const LONGEST_WAIT_MS = 4 * 3_600_000;
 
 export type AttemptResult =
   | { readonly end: 'stored' }
-  /** Gone, ignored, dead, or stored by somebody else: nothing more to do for it. */
+  /** Gone, ignored, stored by somebody else, or refused for its own sake. */
   | { readonly end: 'settled' }
   | { readonly end: 'out_of_time' }
-  /** To be tried again. */
-  | { readonly end: 'failed'; readonly error: AppError }
+  /** To be tried again, and the reason need not be the message's. */
+  | { readonly end: 'failed'; readonly error: AppError; readonly isCharged: boolean }
   /** Nothing can be fetched at present, this message or another. */
   | { readonly end: 'fatal'; readonly error: AppError };
 
@@ -45,7 +45,9 @@ async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
   try {
     const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, pass.enter);
     run.gmail.pacer.succeeded();
-    const rule = claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds)) : null;
+    // A listing has asked for the label itself.
+    const labelId = claim.source === 'history' ? run.config.labelId : null;
+    const rule = claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
     if (rule !== null) {
       await endAttempt(run.db, run.fence, claim.gmailMessageId, { state: 'ignored', rule });
       run.counts.ignored += 1;
@@ -74,28 +76,21 @@ async function settleFailure(run: Run, claim: Claim, error: AppError): Promise<A
     await end(handBack);
     return { end: 'out_of_time' };
   }
-  if (code === 'lease_lost' || code === 'database_unavailable' || code === 'schema_outdated') {
-    return { end: 'fatal', error };
-  }
-  if (needsPerson(code)) {
+  if (code === 'lease_lost') return { end: 'fatal', error };
+  if (needsPerson(code) || code === 'schema_outdated') {
     await end(handBack);
     return { end: 'fatal', error };
   }
   run.counts.failed += 1;
   if (code === 'gmail_rate_limited') {
     await end({ ...handBack, waitMs: FIRST_WAIT_MS });
-    return { end: 'failed', error };
+    return { end: 'failed', error, isCharged: false };
   }
   const fields = { gmail_message_id: claim.gmailMessageId, attempt: claim.attempt, error_code: code, detail };
-  if (claim.attempt >= MAX_ATTEMPTS) {
-    await end({ state: 'dead', code, detail });
-    run.counts.dead += 1;
-    run.log.write('ERROR', 'message_dead', 'A message failed every time and is given up', fields);
-    return { end: 'settled' };
-  }
+  // A database that is away fails here too, and ends the run; one that failed at this message only does not.
   await end({ state: 'pending', code, detail, waitMs: waitMs(run, claim.attempt), counts: true });
-  run.log.write('WARNING', 'message_failed', 'A message failed and waits for its next attempt', fields);
-  return error.retry === 'later' ? { end: 'failed', error } : { end: 'settled' };
+  run.log.write('WARNING', 'message_failed', 'A message failed', fields);
+  return error.retry === 'later' ? { end: 'failed', error, isCharged: true } : { end: 'settled' };
 }
 
 function waitMs(run: Run, attempt: number): number {

@@ -2,11 +2,12 @@
  * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the
  * lease, and the one `run_finished` line that metrics and alerts hang on.
  */
-import { type Fence, releaseLease } from '../db/lease.ts';
+import type { Queryable } from '../db/database.ts';
+import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
-import type { AppError } from '../errors.ts';
+import { type AppError, toAppError } from '../errors.ts';
 import type { Outcome } from './ingest-mailbox.ts';
 import { noCounts, type System } from './run.ts';
 
@@ -25,39 +26,54 @@ export interface RunClosing {
   readonly trigger: Trigger;
   readonly runId: number;
   readonly fence: Fence;
+  /** How far the history was seen; null gives the lease back whatever a push has announced. */
+  readonly seen: Seen | null;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
 }
 
+type RunEnded = Awaited<ReturnType<typeof endRun>> & { readonly failureCount: number };
+
 /**
+ * Gives the lease back and writes the end down, in one commit: whoever comes next finds both, and a holder that
+ * has lost the lease changes nothing of the mailbox.
+ *
  * Whatever fails here is logged and does not undo the run: what it stored is stored, and the lease expires.
+ *
+ * @returns `look_again` when a push has announced something newer: nothing is closed then
  */
-export async function closeRun(system: System, run: RunClosing): Promise<void> {
-  const { db, config, log } = system;
-  let cursor: { cursorBefore: string | null; cursorAfter: string | null } | null = null;
-  let failureCount = 0;
+export async function closeRun(system: System, run: RunClosing): Promise<'closed' | 'look_again'> {
+  const { db, log } = system;
+  let ended: RunEnded | null = null;
   try {
-    // Not the mailbox's failure: another instance works on it, and its own end will say how it went.
-    if (run.error?.code !== 'lease_lost') {
-      if (run.error === null)
-        await recordSuccess(db, run.fence.mailboxId, waitMs(config.pollIntervalSeconds, run));
-      else
-        failureCount = await recordFailure(
-          db,
-          run.fence.mailboxId,
-          failureOf(run.error, config.pollIntervalSeconds),
-        );
-      await recordPoll(db, describe(run.error));
-    }
-    cursor = await endRun(db, run.runId, { ...run, errorCode: run.error?.code ?? null });
-    await releaseLease(db, run.fence, null);
+    ended = await db.transaction(async (tx) => await close(tx, system, run));
+    if (ended === null) return 'look_again';
     await pruneRuns(db);
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
       run_id: run.runId,
-      detail: thrown instanceof Error ? thrown.message : 'unknown',
+      detail: toAppError(thrown).message,
     });
   }
+  logEnd(system, run, ended);
+  return 'closed';
+}
+
+async function close(tx: Queryable, { config }: System, run: RunClosing): Promise<RunEnded | null> {
+  const { mailboxId } = run.fence;
+  const lease = await releaseLease(tx, run.fence, run.seen);
+  if (lease === 'look_again') return null;
+  let failureCount = 0;
+  // Without the lease it is not the mailbox's end: another instance works on it, and will say how it went.
+  if (lease === 'released' && run.error?.code !== 'lease_lost') {
+    if (run.error === null) await recordSuccess(tx, mailboxId, waitMs(config.pollIntervalSeconds, run));
+    else failureCount = await recordFailure(tx, mailboxId, failureOf(run.error, config.pollIntervalSeconds));
+    await recordPoll(tx, describe(run.error));
+  }
+  return { ...(await endRun(tx, run.runId, { ...run, errorCode: run.error?.code ?? null })), failureCount };
+}
+
+function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void {
   const { counts } = run;
   log.write(run.error?.severity ?? 'INFO', 'run_finished', sentence(run), {
     run_id: run.runId,
@@ -73,9 +89,9 @@ export async function closeRun(system: System, run: RunClosing): Promise<void> {
     dead_count: counts.dead,
     refused_count: counts.refused,
     quota_units: counts.quotaUnits,
-    cursor_before: cursor?.cursorBefore ?? null,
-    cursor_after: cursor?.cursorAfter ?? null,
-    failure_count: failureCount,
+    cursor_before: ended?.cursorBefore ?? null,
+    cursor_after: ended?.cursorAfter ?? null,
+    failure_count: ended?.failureCount ?? 0,
     ...(run.error === null
       ? {}
       : { error_code: run.error.code, detail: run.error.message, cure: run.error.cure }),

@@ -3,8 +3,9 @@
  * the cursor first (live mail), then the pages of a planned listing (backlog).
  */
 import { enterHistoryPage, findScanStart } from '../db/cursor.ts';
+import type { Seen } from '../db/lease.ts';
 import { enterListingPage, findOpenListing, restartListing } from '../db/listings.ts';
-import { AppError } from '../errors.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
 import { sightingsOf } from './rules.ts';
 import type { Run } from './run.ts';
 
@@ -14,22 +15,46 @@ const LISTING_PAGES_A_ROUND = 4;
 const STEP_MS = 1_000;
 
 export interface Discovery {
-  /** Gmail's current historyId at the end of the listing; null when time ran out before it. */
-  readonly seenHistoryId: string | null;
+  /** How far the history was seen; null when its end was not reached. */
+  readonly seen: Seen | null;
   /** A planned listing is not at its end. */
   readonly hasMore: boolean;
+  /** One way of discovering failed, and says nothing about the others or about what the ledger holds already. */
+  readonly failure: AppError | null;
 }
 
-/** @throws {AppError} of Gmail, of the database, lease_lost, history_expired, out_of_time */
+/** The history is of no use at present, Gmail is. */
+const HISTORY_FAULTS: readonly ErrorCode[] = ['history_expired', 'gmail_refused'];
+/** The history has just answered: it is this listing that fails. */
+const LISTING_FAULTS: readonly ErrorCode[] = ['gmail_refused', 'gmail_unavailable', 'gmail_rate_limited'];
+
+/** @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail when it answers nothing */
 export async function discover(run: Run): Promise<Discovery> {
-  const seenHistoryId = await discoverHistory(run);
-  const hasMore = await workListings(run);
-  return { seenHistoryId, hasMore };
+  const history = await unlessFault(HISTORY_FAULTS, async () => await discoverHistory(run));
+  const listings = await unlessFault(LISTING_FAULTS, async () => await workListings(run));
+  return {
+    seen: history.value ?? null,
+    hasMore: listings.value ?? false,
+    failure: history.fault ?? listings.fault ?? null,
+  };
 }
 
-async function discoverHistory(run: Run): Promise<string | null> {
+async function unlessFault<T>(
+  codes: readonly ErrorCode[],
+  step: () => Promise<T>,
+): Promise<{ readonly value?: T; readonly fault?: AppError }> {
+  try {
+    return { value: await step() };
+  } catch (error) {
+    if (error instanceof AppError && codes.includes(error.code)) return { fault: error };
+    throw error;
+  }
+}
+
+async function discoverHistory(run: Run): Promise<Seen | null> {
   const start = await findScanStart(run.db, run.fence.mailboxId);
   let pageToken: string | null = null;
+  let shownHistoryId = start.historyId;
   let oldestNewHistoryId: string | null = null;
   for (;;) {
     if (!run.deadline.hasTimeFor(STEP_MS)) return null;
@@ -39,12 +64,14 @@ async function discoverHistory(run: Run): Promise<string | null> {
       resumeAt: page.nextPageToken === null ? null : (page.history.at(-1)?.id ?? null),
       end: page.nextPageToken === null ? page.historyId : null,
       fromCursor: start.fromCursor,
+      listedAt: start.listedAt,
       oldestNewHistoryId,
       settleSeconds: run.config.settleSeconds,
     });
     run.counts.discovered += entered.newCount;
     oldestNewHistoryId = entered.oldestNewHistoryId;
-    if (page.nextPageToken === null) return page.historyId;
+    shownHistoryId = page.history.at(-1)?.id ?? shownHistoryId;
+    if (page.nextPageToken === null) return { endHistoryId: page.historyId, shownHistoryId };
     pageToken = page.nextPageToken;
   }
 }
@@ -63,12 +90,13 @@ async function workListings(run: Run): Promise<boolean> {
       run.counts.discovered += await enterListingPage(run.db, run.fence, listing, {
         ids: [...new Set(page.messages.map((message) => message.id))],
         nextPageToken: page.nextPageToken,
+        settleSeconds: run.config.settleSeconds,
       });
     } catch (error) {
       // Page tokens do not live for ever.
       if (!(error instanceof AppError && error.code === 'gmail_refused' && listing.pageToken !== null))
         throw error;
-      await restartListing(run.db, listing.id);
+      await restartListing(run.db, run.fence, listing.id);
     }
   }
   return (await findOpenListing(run.db, run.fence.mailboxId)) !== null;

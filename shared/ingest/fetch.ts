@@ -2,9 +2,16 @@
  * Works the ledger off: claims what is due, fetches several at once, stores each in its own commit, and writes
  * down how each attempt ended. One message never stops the others.
  */
-import { type Claim, claimDue, refundAttempts } from '../db/ledger.ts';
+import {
+  buryExhausted,
+  type Claim,
+  type ClaimQuery,
+  claimDue,
+  hasLiveSuspects,
+  refundAttempts,
+} from '../db/ledger.ts';
 import type { AppError } from '../errors.ts';
-import { attemptMessage } from './attempt.ts';
+import { attemptMessage, MAX_ATTEMPTS } from './attempt.ts';
 import type { Run } from './run.ts';
 
 /** No message is begun with less time left: most take a fraction of it, and what runs out is handed back. */
@@ -30,13 +37,31 @@ export async function fetchDue(run: Run, lookAgainAfterMs: number): Promise<Fetc
   return await new Fetching(run, run.system.clock() + lookAgainAfterMs).toEnd();
 }
 
+/** Gives up what has used its attempts, and says so. @throws {AppError} database_unavailable */
+export async function bury(run: Run): Promise<void> {
+  const rule = { maxAttempts: MAX_ATTEMPTS, runStartedAt: run.startedAt };
+  for (const dead of await buryExhausted(run.db, run.fence, rule)) {
+    run.counts.dead += 1;
+    run.log.write('ERROR', 'message_dead', 'A message failed every time and is given up', {
+      gmail_message_id: dead.gmailMessageId,
+      attempt: dead.attempts,
+      error_code: dead.errorCode,
+    });
+  }
+}
+
 class Fetching {
   readonly #run: Run;
   readonly #lookAgainAt: number;
   readonly #active = new Set<Promise<void>>();
   #fatal: AppError | null = null;
   #isOutOfTime = false;
-  #streak: Claim[] = [];
+  #isOutage = false;
+  /** What is in flight may kill the process: nothing else is begun beside it. */
+  #isAlone = false;
+  /** Live mail that may have killed its process is still to be read. */
+  #hasLiveSuspects = false;
+  #streak: { readonly id: string; readonly isCharged: boolean }[] = [];
 
   constructor(run: Run, lookAgainAt: number) {
     this.#run = run;
@@ -44,9 +69,19 @@ class Fetching {
   }
 
   async toEnd(): Promise<FetchEnd> {
+    const { db, fence, startedAt } = this.#run;
+    this.#hasLiveSuspects = await hasLiveSuspects(db, fence.mailboxId, startedAt);
     const end = await this.#work();
+    // All in flight has ended by now: whoever failed late in an outage is not charged either.
+    if (this.#isOutage) await this.#refund();
+    if (this.#fatal === null || this.#isOutage) await bury(this.#run);
     if (this.#fatal !== null) throw this.#fatal;
     return end;
+  }
+
+  async #refund(): Promise<void> {
+    const charged = this.#streak.filter((one) => one.isCharged).map((one) => one.id);
+    await refundAttempts(this.#run.db, this.#run.fence, charged);
   }
 
   async #work(): Promise<FetchEnd> {
@@ -54,7 +89,7 @@ class Fetching {
       for (;;) {
         const reason = this.#reasonToStop();
         if (reason !== null) return reason;
-        const free = this.#run.gmail.pacer.limit - this.#active.size;
+        const free = this.#isAlone ? 0 : this.#run.gmail.pacer.limit - this.#active.size;
         // A quarter of the pace at a time: not a statement for each message, and no long gaps either.
         const isWorthAsking =
           free > 0 && (this.#active.size === 0 || free * 4 >= this.#run.gmail.pacer.limit);
@@ -75,15 +110,7 @@ class Fetching {
 
   /** @returns how many were begun */
   async #start(free: number): Promise<number> {
-    const ask = {
-      runStartedAt: this.#run.startedAt,
-      ignoreWaits: this.#run.trigger === 'manual',
-    };
-    let claims = await claimDue(this.#run.db, this.#run.fence, { ...ask, limit: free, suspects: false });
-    // What may have killed its process is read alone, after the others, so that it takes nobody with it.
-    if (claims.length === 0 && this.#active.size === 0) {
-      claims = await claimDue(this.#run.db, this.#run.fence, { ...ask, limit: 1, suspects: true });
-    }
+    const claims = await this.#next(free);
     for (const claim of claims) {
       const task: Promise<void> = this.#attempt(claim).finally(() => this.#active.delete(task));
       this.#active.add(task);
@@ -91,23 +118,52 @@ class Fetching {
     return claims.length;
   }
 
+  /**
+   * What may have killed its process is read alone, after what is of its own priority, so that it takes nobody
+   * with it: live mail of that kind before any backlog, backlog at the very end.
+   */
+  async #next(free: number): Promise<Claim[]> {
+    if (this.#hasLiveSuspects) {
+      const live = await this.#claim({ limit: free, suspects: false, liveOnly: true });
+      if (live.length > 0 || this.#active.size > 0) return live;
+      const suspects = await this.#claimSuspect({ liveOnly: true });
+      if (suspects.length > 0) return suspects;
+      this.#hasLiveSuspects = false;
+    }
+    const claims = await this.#claim({ limit: free, suspects: false });
+    if (claims.length > 0 || this.#active.size > 0) return claims;
+    return await this.#claimSuspect({});
+  }
+
+  async #claimSuspect(which: { readonly liveOnly?: boolean }): Promise<Claim[]> {
+    const claims = await this.#claim({ ...which, limit: 1, suspects: true });
+    this.#isAlone = claims.length > 0;
+    return claims;
+  }
+
+  async #claim(which: Pick<ClaimQuery, 'limit' | 'suspects' | 'liveOnly'>): Promise<Claim[]> {
+    const { db, fence, startedAt, trigger } = this.#run;
+    return await claimDue(db, fence, {
+      ...which,
+      runStartedAt: startedAt,
+      ignoreWaits: trigger === 'manual',
+    });
+  }
+
   async #attempt(claim: Claim): Promise<void> {
     const result = await attemptMessage(this.#run, claim);
+    this.#isAlone = false;
     if (result.end === 'stored' || result.end === 'settled') {
-      this.#streak = [];
+      if (!this.#isOutage) this.#streak = [];
       return;
     }
     if (result.end === 'out_of_time') this.#isOutOfTime = true;
     if (result.end === 'fatal') this.#fatal ??= result.error;
     if (result.end !== 'failed') return;
-    this.#streak.push(claim);
+    this.#streak.push({ id: claim.gmailMessageId, isCharged: result.isCharged });
     if (this.#streak.length >= OUTAGE_STREAK && this.#fatal === null) {
       this.#fatal = result.error;
-      await refundAttempts(
-        this.#run.db,
-        this.#run.fence.mailboxId,
-        this.#streak.map((one) => one.gmailMessageId),
-      ).catch(() => undefined);
+      this.#isOutage = true;
     }
   }
 }

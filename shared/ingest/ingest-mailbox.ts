@@ -3,8 +3,7 @@
  * while something newer stands announced, gives the lease back, and writes down what happened.
  */
 import { randomUUID } from 'node:crypto';
-import { releaseLease, takeLease } from '../db/lease.ts';
-import { buryKillers } from '../db/ledger.ts';
+import { mustLookAgain, type Seen, takeLease } from '../db/lease.ts';
 import type { Mailbox } from '../db/mailboxes.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
 import { returnQuota, takeQuota } from '../db/quota.ts';
@@ -12,10 +11,9 @@ import { beginRun, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
-import { MAX_ATTEMPTS } from './attempt.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import { discover } from './discover.ts';
-import { fetchDue } from './fetch.ts';
+import { bury, fetchDue } from './fetch.ts';
 import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
 import { Purse } from './purse.ts';
@@ -29,6 +27,13 @@ const LOOK_AGAIN_MS = 10_000;
 const MAX_IDLE_ROUNDS = 5;
 /** Between looks for what a push announced and the history does not show yet: 0.4, 0.8, 1.6, 3.2 s. */
 const ROUND_WAIT_MS = 400;
+
+interface WorkEnd {
+  readonly outcome: 'completed' | 'out_of_time' | 'failed';
+  readonly error: AppError | null;
+  /** The lease goes back only if no push has announced anything beyond; null: in any case. */
+  readonly seen: Seen | null;
+}
 
 export type Outcome =
   | 'completed'
@@ -92,11 +97,10 @@ async function ingestUnderLease(
 
   const counts = noCounts();
   const stopKeeping = keepLease(db, fence);
-  let end: { outcome: Outcome; error: AppError | null };
-  let runId = 0;
   const purse = new Purse({
     deadline: at.deadline,
     sleep: system.sleep,
+    clock: system.clock,
     take: async (least, most) =>
       await takeQuota(db, fence.mailboxId, {
         least,
@@ -105,7 +109,7 @@ async function ingestUnderLease(
       }),
   });
   try {
-    runId = await beginRun(db, fence.mailboxId, request.trigger);
+    const runId = await beginRun(db, fence.mailboxId, request.trigger);
     const run: Run = {
       system,
       db,
@@ -125,48 +129,54 @@ async function ingestUnderLease(
       },
       counts,
     };
-    end = { outcome: await work(run), error: null };
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    end =
-      error.code === 'out_of_time' ? { outcome: 'out_of_time', error: null } : { outcome: 'failed', error };
+    for (;;) {
+      const end = await workToEnd(run);
+      counts.quotaUnits = purse.spentUnits;
+      await giveBack(run, purse);
+      const durationMs = system.clock() - startedMs;
+      const closing = { ...end, trigger: request.trigger, runId, fence, counts, durationMs };
+      if ((await closeRun(system, closing)) === 'closed')
+        return { outcome: end.outcome, error: end.error, counts };
+    }
   } finally {
     stopKeeping();
   }
-  counts.quotaUnits = purse.spentUnits;
-  const { unspent } = purse;
+}
+
+async function giveBack({ db, fence }: Run, purse: Purse): Promise<void> {
+  const unspent = purse.empty();
   // What cannot be given back is counted as spent for a minute: no harm.
   if (unspent.units > 0) await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined);
-  const durationMs = system.clock() - startedMs;
-  await closeRun(system, { ...end, trigger: request.trigger, runId, fence, counts, durationMs });
-  return { ...end, counts };
+}
+
+async function workToEnd(run: Run): Promise<WorkEnd> {
+  try {
+    return { ...(await work(run)), error: null };
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    return error.code === 'out_of_time'
+      ? { outcome: 'out_of_time', error: null, seen: null }
+      : { outcome: 'failed', error, seen: null };
+  }
 }
 
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
-async function work(run: Run): Promise<'completed' | 'out_of_time'> {
-  const buried = await buryKillers(run.db, run.fence, {
-    maxAttempts: MAX_ATTEMPTS,
-    runStartedAt: run.startedAt,
-  });
-  for (const id of buried) {
-    run.counts.dead += 1;
-    run.log.write('ERROR', 'message_dead', 'A message killed its process every time and is given up', {
-      gmail_message_id: id,
-      error_code: 'killed_process',
-    });
-  }
+async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
+  await bury(run);
   let idleRounds = 0;
   for (;;) {
     const found = run.counts.discovered;
-    const discovery = await discover(run);
-    const fetched = await fetchDue(run, LOOK_AGAIN_MS);
-    if (fetched === 'out_of_time' || discovery.seenHistoryId === null) return 'out_of_time';
-    if (fetched === 'look_again' || discovery.hasMore) continue;
+    const { seen, hasMore, failure } = await discover(run);
+    // With nothing more to discover at present, what is known is fetched without a break.
+    const fetched = await fetchDue(run, failure === null ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY);
+    if (failure !== null) throw failure;
+    if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
+    if (fetched === 'look_again' || hasMore) continue;
 
     idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
-    if (idleRounds >= MAX_IDLE_ROUNDS) return 'completed';
-    if ((await releaseLease(run.db, run.fence, discovery.seenHistoryId)) === 'released') return 'completed';
-    const waitMs = ROUND_WAIT_MS * 2 ** idleRounds;
+    if (idleRounds >= MAX_IDLE_ROUNDS) return { outcome: 'completed', seen: null };
+    if (!(await mustLookAgain(run.db, run.fence, seen))) return { outcome: 'completed', seen };
+    const waitMs = ROUND_WAIT_MS * 2 ** (idleRounds - 1);
     if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.system.sleep(waitMs);
   }
 }

@@ -2,12 +2,17 @@
  * Quota units in hand. Taken from the budget on the mailbox row in handfuls, so that not every call asks the
  * database: small at first (a quiet poll takes what it spends), doubling while a backlog lasts.
  */
-import type { Deadline } from '../deadline.ts';
+import type { Clock, Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Sleep } from '../retry.ts';
 
 /** Eight messages. More would sit unused at the end of a run; the minute has room for 300. */
 const MOST_AT_ONCE = 160;
+/**
+ * Units that lay in hand for longer than this are not spent: they stand booked at the time of their taking, and
+ * Gmail would count them later. The budget allows for this much (see `takeQuota`).
+ */
+const KEPT_MS = 1_500;
 
 /** Takes from the budget; see `takeQuota`. */
 export type TakeUnits = (
@@ -19,17 +24,20 @@ export class Purse {
   readonly #take: TakeUnits;
   readonly #deadline: Deadline;
   readonly #sleep: Sleep;
+  readonly #clock: Clock;
   #inHand = 0;
+  #takenAtMs = 0;
   #handful = 0;
   #spent = 0;
   #lastSecond = '0';
   /** Payments queue up, so that concurrent ones do not each take a handful. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(options: { take: TakeUnits; deadline: Deadline; sleep: Sleep }) {
+  constructor(options: { take: TakeUnits; deadline: Deadline; sleep: Sleep; clock: Clock }) {
     this.#take = options.take;
     this.#deadline = options.deadline;
     this.#sleep = options.sleep;
+    this.#clock = options.clock;
   }
 
   /** Units paid in this run. */
@@ -37,9 +45,11 @@ export class Purse {
     return this.#spent;
   }
 
-  /** What is left at the end of a run, and where the last of it was booked. */
-  get unspent(): { readonly second: string; readonly units: number } {
-    return { second: this.#lastSecond, units: this.#inHand };
+  /** Takes out what is left at the end of a run, and says where the last of it was booked. */
+  empty(): { readonly second: string; readonly units: number } {
+    const units = this.#inHand;
+    this.#inHand = 0;
+    return { second: this.#lastSecond, units };
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */
@@ -50,8 +60,11 @@ export class Purse {
   }
 
   async #payInTurn(units: number): Promise<void> {
+    if (this.#clock() - this.#takenAtMs > KEPT_MS) this.#inHand = 0;
     while (this.#inHand < units) {
       const missing = units - this.#inHand;
+      // The oldest in hand decides; while the hand is empty, the time of asking.
+      if (this.#inHand === 0) this.#takenAtMs = this.#clock();
       const granted = await this.#take(missing, Math.max(missing, this.#handful));
       this.#inHand += granted.units;
       if (granted.units > 0) this.#lastSecond = granted.second;

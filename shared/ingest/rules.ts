@@ -27,10 +27,12 @@ export function ruleAgainst(labels: ReadonlySet<string>, labelId: string | null)
 
 /**
  * The rules for a message whose labels are those of now, not those of its arrival: what a person may have done
- * since (deleted it, reported it, taken the label off) does not count against it.
+ * since (deleted it, reported it) does not count against it.
+ *
+ * @param labelId null also when a listing found it by its label: taken off since, it still was there
  */
-export function ruleAgainstFetched(labels: ReadonlySet<string>): Rule | null {
-  const rule = ruleAgainst(labels, null);
+export function ruleAgainstFetched(labels: ReadonlySet<string>, labelId: string | null): Rule | null {
+  const rule = ruleAgainst(labels, labelId);
   return rule === 'spam' || rule === 'trash' ? null : rule;
 }
 
@@ -62,25 +64,27 @@ export function sightingsOf(records: readonly HistoryRecord[], labelId: string |
       checkLabels: labels === null,
     };
     seen.isArrival ||= isArrival;
-    seen.isTaken ||= rule === null;
+    seen.isTaken ||= labels !== null && rule === null;
+    if (labels !== null) seen.rule = rule;
     if (labels !== null) seen.checkLabels = false;
     byId.set(id, seen);
   };
   for (const record of records) {
+    const changes = changesOf(record);
     for (const { message } of record.messagesAdded) {
       note(message.id, record.id, true, message.labelIds ? new Set(message.labelIds) : null);
     }
     for (const { message, labelIds } of record.labelsAdded) {
       const now = new Set([...(message.labelIds ?? []), ...labelIds]);
-      const before = new Set([...now].filter((label) => !labelIds.includes(label)));
+      const before = labelsBefore(now, changes.get(message.id));
       note(message.id, record.id, labelId !== null && labelIds.includes(labelId), now);
       note(message.id, record.id, false, before);
     }
     for (const { message, labelIds } of record.labelsRemoved) {
       const now = new Set((message.labelIds ?? []).filter((label) => !labelIds.includes(label)));
-      const before = new Set([...now, ...labelIds]);
+      const before = labelsBefore(now, changes.get(message.id));
       // Taken out of spam by a person: to the mailbox it arrives now.
-      note(message.id, record.id, labelId === null && labelIds.includes('SPAM'), now);
+      note(message.id, record.id, labelIds.includes('SPAM'), now);
       note(message.id, record.id, labelId !== null && labelIds.includes(labelId), before);
     }
   }
@@ -91,10 +95,37 @@ export function sightingsOf(records: readonly HistoryRecord[], labelId: string |
       sightings.push({
         gmailMessageId,
         historyId: seen.historyId,
-        ignoredRule: seen.isTaken ? null : seen.rule,
+        ignoredRule: seen.isTaken || seen.checkLabels ? null : seen.rule,
         checkLabels: seen.checkLabels,
       });
     } else if (seen.isTaken) readmitted.push(gmailMessageId);
   }
   return { sightings, readmitted };
+}
+
+interface Change {
+  readonly added: Set<string>;
+  readonly removed: Set<string>;
+}
+
+/** What one record did to the labels of each message: a move out of spam into the trash is both. */
+function changesOf(record: HistoryRecord): Map<string, Change> {
+  const byId = new Map<string, Change>();
+  const changeOf = (id: string): Change => {
+    const change = byId.get(id) ?? { added: new Set<string>(), removed: new Set<string>() };
+    byId.set(id, change);
+    return change;
+  };
+  for (const { message, labelIds } of record.labelsAdded) {
+    for (const label of labelIds) changeOf(message.id).added.add(label);
+  }
+  for (const { message, labelIds } of record.labelsRemoved) {
+    for (const label of labelIds) changeOf(message.id).removed.add(label);
+  }
+  return byId;
+}
+
+function labelsBefore(now: ReadonlySet<string>, change: Change | undefined): ReadonlySet<string> {
+  if (change === undefined) return now;
+  return new Set([...now, ...change.removed].filter((label) => !change.added.has(label)));
 }

@@ -2,23 +2,34 @@
 import { hostname } from 'node:os';
 import { type Config, credentialFingerprint } from '../config.ts';
 import type { Database } from '../db/database.ts';
-import { monotonicClock } from '../deadline.ts';
+import { type Clock, monotonicClock } from '../deadline.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
 import type { Log } from '../log.ts';
-import { realSleep } from '../retry.ts';
+import { type Random, realSleep, type Sleep } from '../retry.ts';
 import { LargeGate } from './large-gate.ts';
 import type { System } from './run.ts';
 
-export function createSystem(base: { config: Config; db: Database; log: Log }): System {
-  const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = base.config;
+/** Time and chance, where a test owns them. */
+export interface Seams {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly sleep?: Sleep;
+}
+
+export function createSystem(base: { config: Config; db: Database; log: Log; seams?: Seams }): System {
+  const { config, db, log } = base;
+  const { clock = monotonicClock, random = Math.random, sleep = realSleep } = base.seams ?? {};
+  const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
   return {
-    ...base,
-    gmail: credentials === null ? null : createGmailClient({ credentials, rootUrl, tokenUrl }),
+    config,
+    db,
+    log,
+    gmail: credentials === null ? null : createGmailClient({ credentials, rootUrl, tokenUrl, random, sleep }),
     credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),
     holder: `${hostname()}:${process.pid}`,
     largeGate: new LargeGate(),
-    clock: monotonicClock,
-    random: Math.random,
-    sleep: realSleep,
+    clock,
+    random,
+    sleep,
   };
 }

@@ -74,7 +74,8 @@ create table email_ledger (
   unique (mailbox_id, gmail_message_id)
 );
 
-create index idx_email_ledger_pending on email_ledger (mailbox_id, priority, next_attempt_at, id)
+-- The order in which messages are taken: what was never tried first, then what was tried longest ago.
+create index idx_email_ledger_pending on email_ledger (mailbox_id, priority, last_attempt_at nulls first, id)
   where state = 'pending';
 create index idx_email_ledger_dead on email_ledger (mailbox_id) where state = 'dead';
 
@@ -167,6 +168,8 @@ create table listings (
   listed_count integer not null default 0,
   new_count integer not null default 0,
   created_at timestamptz not null default now(),
+  -- The first listing is made twice, the second time from here on: Gmail's search shows new mail with a lag.
+  not_before timestamptz not null default now(),
   finished_at timestamptz
 );
 

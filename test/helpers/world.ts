@@ -1,8 +1,8 @@
 /**
  * The whole system of one test: a database, an emulated Gmail on HTTP, and the functions on top, as deployed.
- * Time passes by back-dating rows, never by sleeping.
+ * Time passes by back-dating rows, never by sleeping: what the system sleeps is skipped, for Gmail's clock too.
  */
-
+import { setImmediate } from 'node:timers/promises';
 import { createFunction, type Target } from '../../functions/catalogue.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
 import {
@@ -13,7 +13,11 @@ import {
   startEmulatedGmail,
 } from '../../local/gmail/emulated-gmail.ts';
 import type { Environment } from '../../shared/config.ts';
+import type { Trigger } from '../../shared/db/runs.ts';
+import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
+import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { createSystem, type Seams } from '../../shared/ingest/system.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
@@ -30,17 +34,33 @@ export interface Answered extends HttpAnswer {
   readonly json: any;
 }
 
-export interface World {
-  readonly gmail: EmulatedGmail;
-  readonly server: RunningGmail;
-  readonly db: TestDatabase;
-  readonly env: Environment;
+export interface IngestOptions {
+  readonly trigger?: Trigger;
+  /** Of the invocation, the reserve included. */
+  readonly budgetMs?: number;
+}
+
+/** One instance of the deployment. */
+export interface Instance {
   readonly context: FunctionContext;
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;
+  /** One cycle, behind the functions; `manual` unless told otherwise. */
+  ingest(options?: IngestOptions): Promise<IngestReport>;
+}
+
+export interface World extends Instance {
+  readonly gmail: EmulatedGmail;
+  readonly server: RunningGmail;
+  readonly db: TestDatabase;
+  readonly env: Environment;
+  /** What the system wanted to sleep, milliseconds each. */
+  readonly sleeps: number[];
   /** A second instance of the same deployment, with an environment of its own. */
-  instance(env?: Environment): Pick<World, 'call' | 'context' | 'log'>;
+  instance(env?: Environment): Instance;
+  /** Seconds pass: every row that looks at a clock becomes older. */
+  pass(seconds: number): Promise<void>;
   /** Turns the switch on, without a cycle. */
   switchOn(): Promise<void>;
   rows<Row extends object = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
@@ -50,11 +70,29 @@ export interface World {
 export interface WorldOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
+  /** Called whenever the system sleeps, before it wakes up. */
+  readonly onSleep?: (ms: number) => Promise<void> | void;
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const db = await createTestDatabase();
-  const gmail = new EmulatedGmail({ quotaUnitsPerMinute: null, ...options.gmail });
+  const time = new SkippedTime(db);
+  const gmail = new EmulatedGmail({
+    quotaUnitsPerMinute: null,
+    clock: () => time.epochMs(),
+    ...options.gmail,
+  });
+  const sleeps: number[] = [];
+  const seams: Seams = {
+    clock: () => time.monotonicMs(),
+    // Jitter is nobody's subject here.
+    random: () => 0.5,
+    sleep: async (ms) => {
+      sleeps.push(ms);
+      await options.onSleep?.(ms);
+      await time.sleep(ms);
+    },
+  };
   const server = await startEmulatedGmail(gmail);
   const env: Environment = {
     GMAIL_CLIENT_ID: emulatedCredentials.clientId,
@@ -70,7 +108,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const contexts: FunctionContext[] = [];
   const instance: World['instance'] = (more = {}) => {
     const log: Record<string, unknown>[] = [];
-    const context = createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)));
+    const context = {
+      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line))),
+      seams,
+    };
     contexts.push(context);
     const loaded = new Map<Target, ReturnType<typeof createFunction>>();
     const call: World['call'] = async (target, request = {}) => {
@@ -85,7 +126,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       return { ...answer, json: answer.body === null ? null : JSON.parse(answer.body) };
     };
-    return { call, context, log };
+    const system = createSystem(context);
+    const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
+      await ingestMailbox(system, { trigger, deadline: Deadline.after(budgetMs, system.clock) });
+    return { call, ingest, context, log };
   };
   const first = instance();
   return {
@@ -94,7 +138,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     server,
     db,
     env,
+    sleeps,
     instance,
+    pass: async (seconds) => await time.pass(seconds),
     switchOn: async () => {
       await db.query('update email_monitor_status set is_running = true');
     },
@@ -107,3 +153,59 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
   };
 }
+
+/** The clocks of the system and of Gmail run on; what is slept or passed is skipped. */
+class SkippedTime {
+  readonly #db: TestDatabase;
+  #skippedMs = 0;
+  #agedSeconds = 0;
+
+  constructor(db: TestDatabase) {
+    this.#db = db;
+  }
+
+  monotonicMs(): number {
+    return performance.now() + this.#skippedMs;
+  }
+
+  epochMs(): number {
+    return Date.now() + this.#skippedMs;
+  }
+
+  /** Sleeps that overlap pass together. */
+  async sleep(ms: number): Promise<void> {
+    const until = this.monotonicMs() + ms;
+    await setImmediate();
+    this.#skippedMs += Math.max(0, until - this.monotonicMs());
+    await this.#ageQuota();
+  }
+
+  async pass(seconds: number): Promise<void> {
+    this.#skippedMs += seconds * 1_000;
+    await this.#ageQuota();
+    for (const [table, columns] of Object.entries(AGING)) {
+      const set = columns.map((column) => `${column} = ${column} - $1::integer * interval '1 second'`);
+      await this.#db.query(`update ${table} set ${set.join(', ')}`, [seconds]);
+    }
+  }
+
+  async #ageQuota(): Promise<void> {
+    const seconds = Math.floor(this.#skippedMs / 1_000) - this.#agedSeconds;
+    if (seconds <= 0) return;
+    this.#agedSeconds += seconds;
+    await this.#db.query(
+      `update mailboxes m
+       set quota_spent = coalesce(
+         (select jsonb_object_agg((s.key::bigint - $1::integer)::text, s.value::integer)
+          from jsonb_each_text(m.quota_spent) s),
+         '{}')`,
+      [seconds],
+    );
+  }
+}
+
+const AGING = {
+  mailboxes: ['settling_since', 'hint_at', 'lease_expires_at', 'next_poll_at'],
+  email_ledger: ['last_attempt_at', 'next_attempt_at'],
+  listings: ['created_at', 'not_before'],
+} as const;
