@@ -7,9 +7,6 @@ import { ConfigError } from '../shared/config.ts';
 import { createFunction, TARGETS, type Target } from './catalogue.ts';
 import { createContext, type FunctionContext } from './context.ts';
 
-// The framework answers a body that is no JSON by itself, before any function: outside of production with a stack.
-process.env['NODE_ENV'] ??= 'production';
-
 /** For who serves several targets in one process and ends it in order. */
 export const context = contextOrExit();
 
