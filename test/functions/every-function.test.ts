@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TARGETS, type Target } from '../../functions/catalogue.ts';
+import { freePort } from '../../local/ports.ts';
+import { createWorld, type World } from '../helpers/world.ts';
+
+const STATUS_PATH = '/api/system/email-monitor/status';
+const data = Buffer.from('{"emailAddress":"orders@example.com","historyId":"7"}').toString('base64');
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world.close());
+
+/** What each of them is called with when all is well. */
+function wellMeant(target: Target) {
+  if (target === 'console') return { path: STATUS_PATH, method: 'GET' };
+  return target === 'gmailPush' ? { body: { message: { data } } } : {};
+}
+
+it('is deployed under the names that the contract gives', () => {
+  expect([...TARGETS].sort()).toEqual(['console', 'gmailPush', 'poll', 'pollNow', 'start', 'status', 'stop']);
+});
+
+describe.each(TARGETS)('%s', (target) => {
+  it('is a 503 problem while the database is away, and says so in the log without its address', async () => {
+    const port = await freePort();
+    const DATABASE_URL = `postgres://app:hush-password@127.0.0.1:${port}/mail`;
+    const { call, log } = world.instance({ DATABASE_URL });
+    const answered = await call(target, wellMeant(target));
+    expect(answered.status).toBe(503);
+    expect(answered.headers['content-type']).toBe('application/problem+json');
+    expect(answered.json).toMatchObject({
+      status: 503,
+      code: 'database_unavailable',
+      detail: 'PostgreSQL: ECONNREFUSED.',
+      cure: expect.stringContaining('DATABASE_URL'),
+    });
+    const faults = log.filter((line) => line['event'] === 'request_failed');
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatchObject({ severity: 'ERROR', error_code: 'database_unavailable' });
+    expect(JSON.stringify([answered, log])).not.toMatch(/hush|app@/);
+  });
+
+  it('sends an operator to migrate when the schema is older than the code', async () => {
+    const url = new URL(world.db.url);
+    url.pathname = '/postgres';
+    const { call } = world.instance({ DATABASE_URL: url.href });
+    expect((await call(target, wellMeant(target))).json).toMatchObject({
+      status: 503,
+      code: 'schema_outdated',
+      cure: expect.stringContaining('npm run migrate'),
+    });
+  });
+
+  it('refuses a method that it does not have', async () => {
+    const refused = await world.call(target, { path: STATUS_PATH, method: 'TRACE' });
+    expect(refused.status).toBe(405);
+    expect(refused.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
+  });
+});

@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createWorld, type World } from '../helpers/world.ts';
+
+const SUBJECT = 'Hush order 4711';
+const MAIL = Buffer.from(
+  `From: buyer@example.com\r\nTo: orders@example.com\r\nSubject: ${SUBJECT}\r\n\r\nHush body\r\n`,
+);
+const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(() => world.close());
+
+const gmailCalls = () => world.gmail.callLog.calls.length;
+
+describe('poll', () => {
+  it('stores what has arrived and counts it', async () => {
+    await world.switchOn();
+    world.gmail.deliver(MAIL);
+    world.gmail.deliver(MAIL);
+    const polled = await world.call('poll');
+    expect(polled.status).toBe(200);
+    expect(polled.headers['content-type']).toBe('application/json');
+    expect(polled.json).toMatchObject({
+      outcome: 'completed',
+      new_emails: 2,
+      discovered: 2,
+      failed: 0,
+      dead: 0,
+    });
+    expect(polled.json).not.toHaveProperty('code');
+    expect((await world.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 0 });
+    expect((await world.call('status')).json.emails_processed_total).toBe(2);
+  });
+
+  it('does nothing while the monitor is off, successfully', async () => {
+    const polled = await world.call('poll');
+    expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'stopped', 0]);
+  });
+
+  it('does nothing without credentials, successfully', async () => {
+    await world.switchOn();
+    const polled = await world.instance(NO_CREDENTIALS).call('poll');
+    expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'not_configured', 0]);
+  });
+
+  it('that fails answers as a problem, with what it did beside it, and waits before the next', async () => {
+    await world.switchOn();
+    await world.call('poll');
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    const failed = await world.call('poll');
+    expect(failed.status).toBe(503);
+    expect(failed.headers['content-type']).toBe('application/problem+json');
+    expect(failed.json).toMatchObject({
+      type: 'about:blank',
+      status: 503,
+      code: 'gmail_unavailable',
+      detail: 'users.history.list: 503 backendError.',
+      outcome: 'failed',
+      new_emails: 0,
+    });
+    world.gmail.faults.clear();
+    expect((await world.call('poll')).json.outcome).toBe('not_due');
+    expect((await world.call('pollNow')).json.outcome).toBe('completed');
+    expect((await world.call('poll')).json.outcome).toBe('completed');
+  });
+
+  it('with a revoked token names the command that cures it', async () => {
+    await world.switchOn();
+    world.gmail.revokeRefreshToken();
+    const failed = await world.call('poll');
+    expect(failed.status).toBe(409);
+    expect(failed.json).toMatchObject({
+      code: 'reauth_required',
+      outcome: 'failed',
+      cure: expect.stringContaining('npm run authorize'),
+    });
+  });
+});
+
+describe('poll-now', () => {
+  it('runs a cycle while the monitor is off', async () => {
+    world.gmail.deliver(MAIL);
+    const polled = await world.call('pollNow');
+    expect(polled.status).toBe(200);
+    expect(polled.json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    expect(polled.json).not.toHaveProperty('retried');
+  });
+
+  it('without credentials is refused with what is missing', async () => {
+    const refused = await world.instance(NO_CREDENTIALS).call('pollNow');
+    expect(refused.status).toBe(409);
+    expect(refused.json).toMatchObject({
+      code: 'not_configured',
+      detail: 'Not set: GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
+    });
+  });
+
+  it('says busy when somebody else is at work', async () => {
+    await world.call('pollNow');
+    await world.db.query(
+      `update mailboxes
+       set lease_token = gen_random_uuid(), lease_holder = 'another', lease_expires_at = now() + interval '1 minute'`,
+    );
+    expect(await world.call('pollNow')).toMatchObject({
+      status: 200,
+      json: { outcome: 'busy', new_emails: 0 },
+    });
+    expect((await world.call('status')).json.mailboxes[0].lease_holder).toBe('another');
+  });
+
+  it.each([{ retry: 'bad' }, { retry: '' }, { retry: ['dead', 'dead'] }])(
+    'with %o is a bad request',
+    async (query) => {
+      const refused = await world.call('pollNow', { query: query as never });
+      expect(refused.status).toBe(400);
+      expect(refused.json).toMatchObject({
+        code: 'bad_request',
+        detail: 'The only value of "retry" is "dead".',
+      });
+      expect(gmailCalls()).toBe(0);
+    },
+  );
+
+  it('gives the dead messages another chance when it is told to', async () => {
+    const { id } = world.gmail.deliver(MAIL);
+    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await world.call('pollNow');
+    await world.db.query(`update email_ledger set state = 'dead', settled_at = now()`);
+    world.gmail.faults.clear();
+    expect((await world.call('pollNow')).json.new_emails).toBe(0);
+    expect((await world.call('status')).json.advice).toContainEqual(
+      expect.stringMatching(/^1 messages? of orders@example\.com .*poll-now\?retry=dead/),
+    );
+    const retried = await world.call('pollNow', { query: { retry: 'dead' } });
+    expect(retried.json).toMatchObject({ outcome: 'completed', new_emails: 1, retried: 1 });
+  });
+
+  it('has nothing to revive before the mailbox is known', async () => {
+    expect((await world.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 0 });
+  });
+});
+
+it('what goes wrong is told without secrets and without mail', async () => {
+  await world.switchOn();
+  const ids = [1, 2, 3, 4].map(() => world.gmail.deliver(MAIL).id);
+  const [first = '', second = '', third = ''] = ids;
+  world.gmail.faults.add({
+    kind: 'status',
+    status: 403,
+    reason: 'forbidden',
+    message: SUBJECT,
+    messageId: first,
+  });
+  world.gmail.faults.add({ kind: 'notJson', messageId: second });
+  world.gmail.faults.add({ kind: 'truncate', messageId: third });
+  const answers = [await world.call('poll'), await world.call('status')];
+  const denied = { kind: 'status', status: 403, reason: 'domainPolicy', message: SUBJECT } as const;
+  world.gmail.faults.add({ ...denied, method: 'history.list' });
+  answers.push(await world.call('pollNow'), await world.call('status'));
+  world.gmail.faults.clear();
+  world.gmail.revokeRefreshToken();
+  answers.push(await world.call('pollNow'), await world.call('status'));
+  const said = JSON.stringify([answers, world.log]);
+  expect(said).toContain('gmail_denied');
+  expect(said).toContain('reauth_required');
+  expect(said).toContain('message_failed');
+  const secrets = ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL'].map(
+    (name) => world.env[name],
+  );
+  for (const hidden of [...secrets, new URL(world.db.url).password, 'Hush', 'buyer@', 'ya29.']) {
+    expect(said).not.toContain(hidden);
+  }
+});

@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createWorld, type World } from '../helpers/world.ts';
+import { JOB, type SchedulerBeside, schedulerBeside } from './scheduler-beside.ts';
+
+// What waits between two attempts at a silent scheduler need not be waited for here.
+vi.mock(import('../../shared/retry.ts'), async (original) => ({
+  ...(await original()),
+  realSleep: async () => undefined,
+}));
+
+const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+
+let beside: SchedulerBeside;
+let world: World;
+beforeEach(async () => {
+  beside = await schedulerBeside();
+  world = await createWorld({ env: beside.env });
+});
+afterEach(async () => {
+  await world.close();
+  await beside.close();
+});
+
+async function switchStands(): Promise<boolean | undefined> {
+  return (await world.rows<{ is_running: boolean }>('select is_running from email_monitor_status'))[0]
+    ?.is_running;
+}
+
+describe('start', () => {
+  it('turns the monitor on, resumes the job, and answers like status', async () => {
+    beside.scheduler.pause(JOB);
+    const started = await world.call('start');
+    expect(started.status).toBe(200);
+    expect(started.json).toMatchObject({
+      is_running: true,
+      state: 'starting',
+      scheduler: { job: JOB, state: 'enabled', agrees: true, error: null },
+      advice: [],
+    });
+    expect(started.json).toEqual((await world.call('status')).json);
+    expect(beside.scheduler.get(JOB).state).toBe('ENABLED');
+  });
+
+  it('may be called again', async () => {
+    await world.call('start');
+    const again = await world.call('start');
+    expect([again.status, again.json.is_running]).toEqual([200, true]);
+  });
+
+  it('without credentials is refused with what is missing and how to get it, and turns nothing on', async () => {
+    const { call } = world.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
+    beside.scheduler.pause(JOB);
+    const refused = await call('start');
+    expect(refused.status).toBe(409);
+    expect(refused.headers['content-type']).toBe('application/problem+json');
+    expect(refused.json).toMatchObject({
+      code: 'not_configured',
+      detail: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
+      cure: expect.stringContaining('npm run authorize'),
+    });
+    expect(await switchStands()).toBe(false);
+    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+  });
+
+  it('with the scheduler away is a 503, but the switch stands, and status tells of both', async () => {
+    await beside.close();
+    const started = await world.call('start');
+    expect(started.status).toBe(503);
+    expect(started.json).toMatchObject({
+      code: 'scheduler_unavailable',
+      cure: expect.stringContaining('Call again'),
+    });
+    expect(await switchStands()).toBe(true);
+    const status = await world.call('status');
+    expect(status.status).toBe(200);
+    expect(status.json).toMatchObject({
+      is_running: true,
+      scheduler: {
+        job: JOB,
+        state: 'unknown',
+        agrees: null,
+        error: { code: 'scheduler_unavailable', cure: started.json.cure },
+      },
+      advice: [started.json.cure],
+    });
+  });
+
+  it('without the job says which setting is wrong', async () => {
+    beside.scheduler.delete(JOB);
+    const started = await world.call('start');
+    expect(started.status).toBe(502);
+    expect(started.json).toMatchObject({
+      code: 'scheduler_job_missing',
+      cure: expect.stringContaining('SCHEDULER_JOB'),
+    });
+    const status = await world.call('status');
+    expect(status.json).toMatchObject({
+      scheduler: { state: 'missing', agrees: false },
+      advice: [expect.stringContaining('SCHEDULER_JOB')],
+    });
+  });
+
+  it('of a job that Google has disabled succeeds, and sends nobody to call start again', async () => {
+    beside.scheduler.force(JOB, 'DISABLED');
+    const { status, json } = await world.call('start');
+    expect(status).toBe(200);
+    expect(json.scheduler).toMatchObject({ state: 'disabled', agrees: false });
+    expect(json.advice).toEqual([expect.stringContaining('terraform apply')]);
+    expect(json.advice[0]).not.toContain('POST start');
+  });
+
+  it('without a job only turns the switch', async () => {
+    const { call } = world.instance({ SCHEDULER_JOB: '' });
+    beside.scheduler.pause(JOB);
+    expect((await call('start')).json).toMatchObject({ is_running: true, scheduler: null });
+    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+  });
+});
+
+describe('stop', () => {
+  it('turns the monitor off, pauses the job, and answers like status', async () => {
+    await world.call('start');
+    const stopped = await world.call('stop');
+    expect(stopped.status).toBe(200);
+    expect(stopped.json).toMatchObject({
+      is_running: false,
+      state: 'stopped',
+      scheduler: { state: 'paused', agrees: true, next_run_at: null },
+    });
+    expect(stopped.json).toEqual((await world.call('status')).json);
+    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+  });
+
+  it('may be called again', async () => {
+    await world.call('stop');
+    expect((await world.call('stop')).status).toBe(200);
+    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+  });
+
+  it('works without credentials', async () => {
+    await world.switchOn();
+    const { call } = world.instance(NO_CREDENTIALS);
+    expect((await call('stop')).json).toMatchObject({ is_running: false, state: 'not_configured' });
+  });
+
+  it('with the scheduler away is a 503, but the monitor has stopped', async () => {
+    await world.switchOn();
+    await beside.close();
+    expect((await world.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
+    expect(await switchStands()).toBe(false);
+    expect((await world.call('poll')).json.outcome).toBe('stopped');
+  });
+
+  it('without the job says so, while it is stopped too', async () => {
+    beside.scheduler.delete(JOB);
+    expect((await world.call('stop')).json.code).toBe('scheduler_job_missing');
+    const { advice } = (await world.call('status')).json;
+    expect(advice[0]).toContain('SCHEDULER_JOB');
+  });
+});
+
+describe('somebody who moves the job by gcloud', () => {
+  it('is told by status that the monitor is on and its job is not', async () => {
+    await world.call('start');
+    beside.scheduler.pause(JOB);
+    expect((await world.call('status')).json).toMatchObject({
+      scheduler: { state: 'paused', agrees: false },
+      advice: [
+        'The monitor is on but its scheduler job is paused: POST start resumes it, POST stop stops both.',
+      ],
+    });
+    expect((await world.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
+  });
+
+  it('is told by status that the monitor is off and its job is not', async () => {
+    await world.call('stop');
+    beside.scheduler.resume(JOB);
+    expect((await world.call('status')).json).toMatchObject({
+      scheduler: { state: 'enabled', agrees: false },
+      advice: [
+        'The monitor is off but its scheduler job is enabled: POST stop pauses it, POST start starts both.',
+        expect.stringContaining('stopped'),
+      ],
+    });
+    expect((await world.call('stop')).json.scheduler.agrees).toBe(true);
+  });
+});
+
+it('start and stop leave one line each that says who turned what', async () => {
+  await world.call('start');
+  await world.call('stop');
+  const lines = world.log.filter((line) => line['event'] === 'control_changed');
+  expect(lines.map((line) => line['message'])).toEqual(['Started', 'Stopped']);
+});
