@@ -77,17 +77,17 @@ export function openDatabase(options: DatabaseOptions): Database {
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await begin(pool);
   let broken: Error | undefined;
+  const ask = async <Row extends object>(sql: string, parameters: readonly unknown[] = []) =>
+    await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
   try {
-    const result = await work({
-      query: async (sql, parameters = []) => await run(client, sql, parameters),
-    });
-    await client.query('commit');
+    const result = await work({ query: ask });
+    await ask('commit');
     return result;
   } catch (error) {
     await client.query('rollback').catch((fault: Error) => {
       broken = fault;
     });
-    throw error instanceof AppError ? error : fromPgError(error);
+    throw error;
   } finally {
     client.off('error', ignore);
     client.release(broken);

@@ -37,7 +37,7 @@ clock as materialized (
 ),
 spent as (
   select m.id,
-         coalesce(jsonb_object_agg(s.key, s.value) filter (where s.key is not null), '{}') as kept,
+         coalesce(jsonb_object_agg(s.key, s.value::integer) filter (where s.key is not null), '{}') as kept,
          coalesce(sum(s.value::integer), 0)::integer as units
   from locked m
   cross join clock c

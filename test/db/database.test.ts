@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../shared/db/database.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+const opened: Database[] = [];
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => {
+  await Promise.all(opened.map(async (one) => await one.close()));
+  await db.close();
+});
+
+function open(poolSize: number, url = db.url): Database {
+  const one = openDatabase({ target: { kind: 'url', url }, poolSize });
+  opened.push(one);
+  return one;
+}
+
+async function pidOf(on: { query: Database['query'] }): Promise<number> {
+  return (await on.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
+}
+
+async function kill(pid: number): Promise<void> {
+  await db.query('select pg_terminate_backend($1::integer)', [pid]);
+}
+
+describe('a transaction', () => {
+  test('commits all or nothing', async () => {
+    await db.query('create table pairs (n integer)');
+    const work = db.transaction(async (tx) => {
+      await tx.query('insert into pairs values (1)');
+      throw new Error('in between');
+    });
+    await expect(work).rejects.toThrow('in between');
+    await db.transaction(async (tx) => await tx.query('insert into pairs values (2)'));
+    expect((await db.query('select n from pairs')).rows).toEqual([{ n: 2 }]);
+  });
+
+  test('takes another connection when the one it got had died asleep', async () => {
+    const one = open(1);
+    await kill(await pidOf(one));
+    expect(await one.transaction(async (tx) => (await tx.query('select 1 as n')).rows)).toEqual([{ n: 1 }]);
+  });
+
+  test('fails as a whole when its connection dies in the middle, and leaves the pool usable', async () => {
+    const one = open(1);
+    const work = one.transaction(async (tx) => {
+      await tx.query('create table half (n integer)');
+      await kill(await pidOf(tx));
+      await tx.query('select 1');
+    });
+    await expect(work).rejects.toMatchObject({ code: 'database_unavailable' });
+    expect((await one.query("select to_regclass('half') as half")).rows).toEqual([{ half: null }]);
+  });
+
+  test('waits its turn behind others and leaves a connection free for what is short', async () => {
+    const one = open(3);
+    let inside = 0;
+    let most = 0;
+    const two = Promise.withResolvers<void>();
+    const door = Promise.withResolvers<void>();
+    const works = Array.from(
+      { length: 8 },
+      async () =>
+        await one.transaction(async (tx) => {
+          inside += 1;
+          most = Math.max(most, inside);
+          await tx.query('select 1');
+          if (inside === 2) two.resolve();
+          await door.promise;
+          inside -= 1;
+        }),
+    );
+    await two.promise;
+    await one.query('select 1');
+    door.resolve();
+    await Promise.all(works);
+    expect(most).toBe(2);
+  });
+
+  test('gives its place on when it fails', async () => {
+    const one = open(1);
+    const fault = async () => await Promise.reject(new Error('no'));
+    await Promise.allSettled([one.transaction(fault), one.transaction(fault), one.transaction(fault)]);
+    expect(await one.transaction(async (tx) => (await tx.query('select 1 as n')).rows)).toEqual([{ n: 1 }]);
+  });
+});
+
+describe('a statement', () => {
+  test('is sent again on a connection that died asleep', async () => {
+    const one = open(1);
+    await kill(await pidOf(one));
+    expect((await one.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+  });
+
+  test.each([
+    ['a missing table', 'select * from nowhere', 'schema_outdated'],
+    ['a missing column', 'select nothing from mailboxes', 'schema_outdated'],
+    ['a value out of range', 'select 1 / 0', 'unstorable'],
+    ['a broken constraint', 'insert into email_monitor_status (id) values (2)', 'unstorable'],
+  ])('that meets %s fails by that name', async (_case, sql, code) => {
+    await expect(db.query(sql)).rejects.toMatchObject({ code });
+  });
+
+  test('does not quote the value that the server refuses', async () => {
+    const fault = await db.query("select 'Order 4711 of Alice'::integer").catch((error: Error) => error);
+    expect(fault).toMatchObject({ message: expect.not.stringContaining('4711') });
+  });
+
+  test('to a server that is not there fails as unavailable', async () => {
+    const nowhere = new URL(db.url);
+    nowhere.port = '1';
+    await expect(open(1, nowhere.href).query('select 1')).rejects.toMatchObject({
+      code: 'database_unavailable',
+    });
+  });
+});
