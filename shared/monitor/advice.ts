@@ -31,8 +31,9 @@ export function adviceFor(
   }
   for (const mailbox of status.mailboxes) {
     if (mailbox.ledger.dead > 0) {
+      const messages = mailbox.ledger.dead === 1 ? '1 message' : `${mailbox.ledger.dead} messages`;
       advice.push(
-        `${mailbox.ledger.dead} messages of ${mailbox.email_address} failed every time: see error_code in ` +
+        `${messages} of ${mailbox.email_address} failed every time: see error_code in ` +
           'email_ledger where state is dead, then POST poll-now?retry=dead.',
       );
     }
