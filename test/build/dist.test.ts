@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+import { buildDist, type Dist, type Served, serve, serveInVain } from './dist.ts';
+
+let dist: Dist;
+let db: TestDatabase;
+beforeAll(async () => {
+  [dist, db] = await Promise.all([buildDist(), createTestDatabase()]);
+}, 60_000);
+afterAll(async () => {
+  dist.remove();
+  await db.close();
+});
+
+describe('the deployed source', () => {
+  it('names its entry, its Node and its one dependency in the exact version that was tested', () => {
+    const { dependencies } = JSON.parse(
+      readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+    );
+    const framework = '@google-cloud/functions-framework';
+    expect(JSON.parse(readFileSync(join(dist.folder, 'package.json'), 'utf8'))).toMatchObject({
+      type: 'module',
+      main: 'index.js',
+      engines: { node: '>=24' },
+      dependencies: { [framework]: dependencies[framework] },
+    });
+  });
+
+  it.each(['status', 'start', 'stop', 'console'])(
+    'loads nothing of Gmail, MIME or Scheduler for %s',
+    (entry) => {
+      const sources = dist.sourcesOf(entry);
+      expect(sources).toContain(`functions/${entry}.ts`);
+      expect(sources).toContain('shared/errors.ts');
+      const heavy =
+        /googleapis|gaxios|google-auth-library|@google-cloud\/scheduler|postal-mime|shared\/(gmail|mime|ingest)\//;
+      expect(sources.filter((source) => heavy.test(source))).toEqual([]);
+    },
+  );
+
+  it.each(['poll', 'poll-now', 'gmail-push'])('loads of googleapis only Gmail for %s', (entry) => {
+    const apis = dist
+      .sourcesOf(entry)
+      .map((source) => /googleapis\/build\/src\/apis\/([^/]+)\//.exec(source)?.[1])
+      .filter((api) => api !== undefined);
+    expect([...new Set(apis)]).toEqual(['gmail']);
+  });
+});
+
+describe('an instance', () => {
+  let status: Served;
+  let stop: Served;
+  beforeAll(async () => {
+    const env = { DATABASE_URL: db.url };
+    [status, stop] = await Promise.all([serve(dist.folder, 'status', env), serve(dist.folder, 'stop', env)]);
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([status.stop(), stop.stop()]);
+  });
+
+  it('of status answers GET with JSON that nobody caches', async () => {
+    const response = await fetch(status.url);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(await response.json()).toMatchObject({ is_running: false, state: 'not_configured' });
+  });
+
+  it('of status answers HEAD with the headers alone, and takes any path, as the platform routes it', async () => {
+    const head = await fetch(status.url, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect((await fetch(`${status.url}some/path/`)).status).toBe(200);
+  });
+
+  it('of a function for POST alone refuses GET with 405 and Allow', async () => {
+    const response = await fetch(stop.url);
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe('POST');
+    expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
+  });
+
+  it.each(['application/json', 'text/plain', 'application/octet-stream'])(
+    'of stop takes POST with any body of type %s that is well formed',
+    async (type) => {
+      const response = await fetch(stop.url, {
+        method: 'POST',
+        body: '{}',
+        headers: { 'content-type': type },
+      });
+      expect(response.status).toBe(200);
+    },
+  );
+
+  it('never sees a body that is no JSON: the framework refuses it', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(stop.url, { method: 'POST', body: '{bad', headers });
+    expect(response.status).toBe(400);
+    expect(stop.output()).not.toContain('request_failed');
+  });
+
+  it('ends at once when it is told to', async () => {
+    const served = await serve(dist.folder, 'console', { DATABASE_URL: db.url });
+    expect((await fetch(`${served.url}api/system/email-monitor/status`)).status).toBe(200);
+    expect(await served.stop()).toEqual({ code: 0, signal: null });
+  });
+});
+
+it('with a wrong environment the process tells every fault, shows no value, and ends', async () => {
+  const { code, output } = await serveInVain(dist.folder, 'poll', {
+    LOG_LEVEL: 'hush',
+    GMAIL_POLL_INTERVAL_SECONDS: 'hush',
+    DB_NAME: 'mail',
+  });
+  expect(code).not.toBe(0);
+  for (const name of ['LOG_LEVEL', 'GMAIL_POLL_INTERVAL_SECONDS', 'CLOUD_SQL_INSTANCE', 'DB_USER']) {
+    expect(output).toMatch(new RegExp(`^ {2}- ${name} `, 'm'));
+  }
+  expect(output).toContain('.env.example');
+  expect(output).not.toContain('hush');
+  expect(output).not.toContain('Serving function');
+});

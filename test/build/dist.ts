@@ -1,0 +1,112 @@
+/** A build of the functions, as it is deployed: written once, looked at and run. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort } from '../../local/ports.ts';
+import type { Environment } from '../../shared/config.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+export interface Dist {
+  readonly folder: string;
+  /** Source files that are loaded with a function before its first request, by the source maps of its chunks. */
+  sourcesOf(entry: string): string[];
+  remove(): void;
+}
+
+export async function buildDist(): Promise<Dist> {
+  const folder = mkdtempSync(join(tmpdir(), 'email-monitor-dist-'));
+  await promisify(execFile)(process.execPath, [join(ROOT, 'commands/build.ts'), '--out', folder]);
+  // What the buildpack installs from the package.json of the build.
+  const framework = 'node_modules/@google-cloud/functions-framework';
+  mkdirSync(join(folder, dirname(framework)), { recursive: true });
+  symlinkSync(join(ROOT, framework), join(folder, framework));
+  return {
+    folder,
+    sourcesOf: (entry) => {
+      const form = new RegExp(`^${entry}-[A-Z0-9]{8}\\.js$`);
+      const chunk = readdirSync(join(folder, 'chunks')).find((name) => form.test(name));
+      if (chunk === undefined) throw new Error(`No chunk ${entry}`);
+      const loaded = loadedWith(join(folder, 'index.js'));
+      return [...loadedWith(join(folder, 'chunks', chunk), loaded)].flatMap(sourcesIn);
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** The file and everything that it imports statically. */
+function loadedWith(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const code = readFileSync(file, 'utf8');
+  for (const [, path = ''] of code.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+\.js)["'];/gms)) {
+    loadedWith(join(dirname(file), path), seen);
+  }
+  return seen;
+}
+
+function sourcesIn(file: string): string[] {
+  const { sources } = JSON.parse(readFileSync(`${file}.map`, 'utf8')) as { sources: string[] };
+  return sources.map((source) => relative(ROOT, resolve(dirname(file), source)));
+}
+
+export interface Served {
+  readonly url: string;
+  /** Everything that the process wrote. */
+  output(): string;
+  /** @returns exit code and signal */
+  stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/** As the platform starts it: the framework's own command on the folder, nothing of ours around it. */
+export async function serve(folder: string, target: string, env: Environment): Promise<Served> {
+  const port = await freePort();
+  const child = start(folder, target, { ...env, PORT: String(port) });
+  const said: string[] = [];
+  const up = new Promise<void>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (piece: Buffer) => {
+        said.push(piece.toString());
+        if (said.join('').includes('URL: ')) resolve();
+      });
+    }
+    child.once('exit', () => reject(new Error(`${target} did not start: ${said.join('')}`)));
+  });
+  await up;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    output: () => said.join(''),
+    stop: async () => {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      const [code, signal] = await gone;
+      return { code, signal };
+    },
+  };
+}
+
+/** Starts what is expected to end by itself. */
+export async function serveInVain(
+  folder: string,
+  target: string,
+  env: Environment,
+): Promise<{ code: number | null; output: string }> {
+  const child = start(folder, target, { ...env, PORT: String(await freePort()) });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (piece: Buffer) => said.push(piece.toString()));
+  const [code] = await once(child, 'close');
+  return { code, output: said.join('') };
+}
+
+function start(folder: string, target: string, env: Environment) {
+  const command = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
+  return spawn(process.execPath, [command, `--source=${folder}`, `--target=${target}`], {
+    // Only what is given: the environment of the test runner is not that of an instance.
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
