@@ -2,7 +2,7 @@
  * One real PostgreSQL for the whole test run, with one migrated template; each test file clones its own database
  * from it (see `test-database.ts`). Gone when the run ends.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -18,6 +18,8 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-test-'));
+  // Entered by the server's user too; the cluster below it is closed to others.
+  chmodSync(folder, 0o755);
   const server = await startPostgres({
     folder: join(folder, 'postgres'),
     port: await freePort(),

@@ -1,0 +1,16 @@
+/** `npm run bench -- NAME`: measures the built functions against the emulated Gmail and a real PostgreSQL. */
+import { runCommand } from './command.ts';
+
+const BENCHES: Record<string, () => Promise<void>> = {
+  throughput: async () => await (await import('../test/bench/throughput.ts')).throughput(),
+  quota: async () => await (await import('../test/bench/quota.ts')).quota(),
+  memory: async () => await (await import('../test/bench/memory.ts')).memory(),
+  kills: async () => await (await import('../test/bench/kills.ts')).kills(),
+};
+
+await runCommand(async () => {
+  const name = process.argv[2] ?? '';
+  const bench = BENCHES[name];
+  if (bench === undefined) throw new Error(`Usage: npm run bench -- ${Object.keys(BENCHES).join('|')}`);
+  await bench();
+});

@@ -1,0 +1,43 @@
+/** A PostgreSQL of its own for a benchmark, durable as in production: every commit reaches the disk. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { freePort } from '../../local/ports.ts';
+import { startPostgres } from '../../local/postgres/server.ts';
+import { migrate } from '../../shared/db/migrations.ts';
+
+export interface BenchDatabase {
+  readonly url: string;
+  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
+  rows(sql: string): Promise<any[]>;
+  close(): Promise<void>;
+}
+
+export async function startBenchDatabase(): Promise<BenchDatabase> {
+  const folder = mkdtempSync(join(tmpdir(), 'email-monitor-bench-'));
+  // Entered by the server's user too; the cluster below it is closed to others.
+  chmodSync(folder, 0o755);
+  const server = await startPostgres({
+    folder: join(folder, 'postgres'),
+    port: await freePort(),
+    database: 'bench',
+  });
+  await migrate(server.url);
+  const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+  pool.on('error', () => undefined);
+  return {
+    url: server.url,
+    rows: async (sql) => (await pool.query(sql)).rows,
+    close: async () => {
+      await pool.end();
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}

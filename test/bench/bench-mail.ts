@@ -1,0 +1,32 @@
+/** Mails of a given size with one attachment, all different. */
+import { randomBytes } from 'node:crypto';
+
+/** @param bytes of the whole mail, about */
+export function mailWithAttachment(n: number, bytes: number): Buffer {
+  const file = randomBytes(Math.floor(((bytes - 700) * 3) / 4.1));
+  const encoded = file.toString('base64').replace(/.{76}/g, '$&\r\n');
+  return Buffer.from(
+    [
+      'From: Orders <orders@example.org>',
+      'To: inbox@example.com',
+      `Subject: Purchase order ${n}`,
+      'Date: Mon, 02 Nov 2026 09:30:00 +0000',
+      `Message-ID: <bench-${n}@example.org>`,
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/mixed; boundary="part"',
+      '',
+      '--part',
+      'Content-Type: text/plain; charset=utf-8',
+      '',
+      `Please find order ${n} attached.`,
+      '--part',
+      `Content-Type: application/pdf; name="order-${n}.pdf"`,
+      `Content-Disposition: attachment; filename="order-${n}.pdf"`,
+      'Content-Transfer-Encoding: base64',
+      '',
+      encoded,
+      '--part--',
+      '',
+    ].join('\r\n'),
+  );
+}

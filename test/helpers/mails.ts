@@ -1,0 +1,34 @@
+/** Small mails for tests that ask what becomes of them, not how they are read. */
+
+/** An order with a PDF of `sizeBytes` bytes or so. */
+export function order(n: number | string, sizeBytes = 40): Buffer {
+  const pdf = Buffer.concat([Buffer.from(`%PDF-1.7 order ${n}\n`), Buffer.alloc(sizeBytes, `${n} `)]);
+  return mail(`Order ${n}`, [
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    `Please find order ${n} attached.`,
+    '--b',
+    `Content-Type: application/pdf; name=order-${n}.pdf`,
+    'Content-Transfer-Encoding: base64',
+    '',
+    ...(pdf.toString('base64').match(/.{1,76}/g) ?? []),
+    '--b--',
+  ]);
+}
+
+export function mail(subject: string, rest: readonly string[] = ['', 'Hello.']): Buffer {
+  return Buffer.from(
+    [
+      'From: Alice Buyer <alice@example.com>',
+      'To: orders@example.com',
+      `Subject: ${subject}`,
+      'Message-ID: <reused@example.com>',
+      ...rest,
+      '',
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * The deployed pieces as real processes: the built functions under the functions framework, and the emulated Gmail.
+ * For benchmarks and faults, where one process must be able to die without the others.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Target } from '../../functions/catalogue.ts';
+import { emulatedCredentials } from '../../local/gmail/emulated-gmail.ts';
+import { freePort } from '../../local/ports.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/**
+ * Builds the functions into a folder of this process alone: another build, of a person or a test, must not take
+ * the files away under a running one. Inside the project, so that the framework is found. Gone with the process.
+ */
+export function buildFunctions(): string {
+  const out = join(ROOT, '.local', `built-${process.pid}`);
+  rmSync(out, { recursive: true, force: true });
+  execFileSync(process.execPath, [join(ROOT, 'commands/build.ts'), '--out', out], { stdio: 'ignore' });
+  process.once('exit', () => rmSync(out, { recursive: true, force: true }));
+  return out;
+}
+
+export interface GmailProcess {
+  readonly rootUrl: string;
+  readonly tokenUrl: string;
+  /** Calls the control API of the emulator. */
+  control<Answer = unknown>(path: string, body?: unknown): Promise<Answer>;
+  /** What the functions need to reach it. */
+  readonly env: Record<string, string>;
+  kill(): Promise<void>;
+}
+
+export async function startGmailProcess(options: object = {}): Promise<GmailProcess> {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'gmail-process.ts'), JSON.stringify(options)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const { rootUrl, tokenUrl, controlUrl } = JSON.parse(line);
+  return {
+    rootUrl,
+    tokenUrl,
+    env: {
+      GMAIL_CLIENT_ID: emulatedCredentials.clientId,
+      GMAIL_CLIENT_SECRET: emulatedCredentials.clientSecret,
+      GMAIL_REFRESH_TOKEN: emulatedCredentials.refreshToken,
+      GMAIL_API_ROOT_URL: rootUrl,
+      GOOGLE_OAUTH_TOKEN_URL: tokenUrl,
+    },
+    control: async <Answer>(path: string, body?: unknown) => {
+      const response = await fetch(`${controlUrl}${path}`, {
+        ...(body === undefined
+          ? {}
+          : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      });
+      if (!response.ok) throw new Error(`control ${path}: ${response.status} ${await response.text()}`);
+      const text = await response.text();
+      return (text === '' ? null : JSON.parse(text)) as Answer;
+    },
+    kill: async () => await end(child, 'SIGKILL'),
+  };
+}
+
+export interface FunctionProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** POSTs and gives the parsed answer; rejects when the process dies meanwhile. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever was answered
+  post(body?: unknown): Promise<{ readonly status: number; readonly json: any }>;
+  /** Highest resident memory so far, bytes. Linux only. */
+  peakMemoryBytes(): number;
+  readonly logLines: string[];
+  kill(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** One function of the built source, served as the cloud serves it. */
+export async function startFunction(
+  target: Target,
+  env: Record<string, string>,
+  dist: string,
+): Promise<FunctionProcess> {
+  const port = await freePort();
+  const program = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
+  const child = spawn(
+    process.execPath,
+    [program, `--source=${dist}`, `--target=${target}`, `--port=${port}`],
+    {
+      env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: target, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const logLines: string[] = [];
+  const served = new Promise<void>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('URL: ')) resolve();
+      else logLines.push(line);
+    });
+    createInterface({ input: child.stderr }).on('line', (line) => logLines.push(line));
+    child.once('exit', (code) => reject(new Error(`${target} ended with ${code}:\n${logLines.join('\n')}`)));
+  });
+  await served;
+  const url = `http://127.0.0.1:${port}/`;
+  return {
+    url,
+    pid: child.pid ?? 0,
+    logLines,
+    post: async (body) => {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      return { status: response.status, json: text === '' ? null : JSON.parse(text) };
+    },
+    peakMemoryBytes: () => {
+      const kilobytes = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
+      return Number(kilobytes) * 1024;
+    },
+    kill: async (signal = 'SIGKILL') => await end(child, signal),
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
