@@ -11,7 +11,7 @@ const EMAILS = 900;
 const UNITS_PER_MINUTE = 6_000;
 
 interface Stats {
-  readonly quota: { readonly spentUnits: number; readonly refusedForUnits: number };
+  readonly units: { readonly spent: number; readonly refusedForUnits: number };
 }
 
 export async function quota(): Promise<void> {
@@ -40,8 +40,8 @@ export async function quota(): Promise<void> {
   // The first minute's budget is there at once; after it, the budget of each further minute as it comes.
   const budget = UNITS_PER_MINUTE * (1 + minutes);
   process.stdout.write(
-    `${stored} emails in ${(minutes * 60).toFixed(1)} s, ${stats.quota.spentUnits} units, ` +
-      `${stats.quota.refusedForUnits} refusals, ${((stats.quota.spentUnits / budget) * 100).toFixed(1)} % of the budget\n`,
+    `${stored} emails in ${(minutes * 60).toFixed(1)} s, ${stats.units.spent} units, ` +
+      `${stats.units.refusedForUnits} refusals, ${((stats.units.spent / budget) * 100).toFixed(1)} % of the budget\n`,
   );
   await poll.kill();
   await gmail.kill();

@@ -1,0 +1,25 @@
+/** `npm run schema`: migrates an empty PostgreSQL of its own and writes the resulting schema to `sql/schema.sql`. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../local/ports.ts';
+import { startPostgres } from '../local/postgres/server.ts';
+import { openDatabase } from '../shared/db/database.ts';
+import { migrate } from '../shared/db/migrations.ts';
+import { dumpSchema } from '../shared/db/schema-dump.ts';
+import { runCommand } from './command.ts';
+
+await runCommand(async () => {
+  const root = join(import.meta.dirname, '..');
+  const folder = mkdtempSync(join(root, '.schema-'));
+  const server = await startPostgres({ folder, port: await freePort(), database: 'schema' });
+  try {
+    await migrate(server.url);
+    const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 1 });
+    writeFileSync(join(root, 'sql/schema.sql'), await dumpSchema(db));
+    await db.close();
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  process.stdout.write('sql/schema.sql written\n');
+});

@@ -1,0 +1,186 @@
+-- Written by `npm run schema` from the migrations; do not edit.
+
+create table email_attachments (
+  id integer not null generated always as identity,
+  email_id integer not null,
+  part_path text not null,
+  filename text not null,
+  content_type text not null,
+  detected_content_type text,
+  content_id text,
+  is_inline boolean not null default false,
+  file_data bytea not null,
+  file_size_bytes integer not null,
+  sha256 text not null,
+  created_at timestamp with time zone not null default now(),
+  constraint email_attachments_email_id_part_path_key UNIQUE (email_id, part_path),
+  constraint email_attachments_pkey PRIMARY KEY (id),
+  constraint email_attachments_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_attachments_check CHECK ((file_size_bytes = octet_length(file_data))),
+  constraint email_attachments_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+CREATE INDEX idx_email_attachments_email_id ON public.email_attachments USING btree (email_id);
+
+create table email_ledger (
+  id integer not null generated always as identity,
+  mailbox_id integer not null,
+  gmail_message_id text not null,
+  state text not null default 'pending'::text,
+  priority smallint not null default 0,
+  source text not null,
+  history_id numeric(20,0),
+  check_labels boolean not null default false,
+  ignored_rule text,
+  attempt_count integer not null default 0,
+  last_attempt_at timestamp with time zone,
+  attempt_open boolean not null default false,
+  next_attempt_at timestamp with time zone not null default now(),
+  error_code text,
+  error_detail text,
+  discovered_at timestamp with time zone not null default now(),
+  settled_at timestamp with time zone,
+  constraint email_ledger_mailbox_id_gmail_message_id_key UNIQUE (mailbox_id, gmail_message_id),
+  constraint email_ledger_pkey PRIMARY KEY (id),
+  constraint email_ledger_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
+  constraint email_ledger_check CHECK (((state = 'ignored'::text) = (ignored_rule IS NOT NULL))),
+  constraint email_ledger_source_check CHECK ((source = ANY (ARRAY['history'::text, 'initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text]))),
+  constraint email_ledger_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'ignored'::text, 'dead'::text])))
+);
+CREATE INDEX idx_email_ledger_dead ON public.email_ledger USING btree (mailbox_id) WHERE (state = 'dead'::text);
+CREATE INDEX idx_email_ledger_pending ON public.email_ledger USING btree (mailbox_id, priority, last_attempt_at NULLS FIRST, id) WHERE (state = 'pending'::text);
+
+create table email_monitor_status (
+  id integer not null default 1,
+  is_running boolean not null default false,
+  last_poll_at timestamp with time zone,
+  last_error text,
+  last_error_code text,
+  emails_processed_total integer not null default 0,
+  updated_at timestamp with time zone not null default now(),
+  constraint email_monitor_status_pkey PRIMARY KEY (id),
+  constraint email_monitor_status_id_check CHECK ((id = 1))
+);
+
+create table email_raw (
+  email_id integer not null,
+  encoding text not null,
+  data bytea not null,
+  size_bytes integer not null,
+  sha256 text not null,
+  constraint email_raw_pkey PRIMARY KEY (email_id),
+  constraint email_raw_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_raw_encoding_check CHECK ((encoding = 'gzip'::text)),
+  constraint email_raw_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+create table incidents (
+  id integer not null generated always as identity,
+  mailbox_id integer not null,
+  kind text not null,
+  opened_at timestamp with time zone not null default now(),
+  closed_at timestamp with time zone,
+  detail jsonb not null default '{}'::jsonb,
+  constraint incidents_pkey PRIMARY KEY (id),
+  constraint incidents_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
+);
+CREATE INDEX idx_incidents_open ON public.incidents USING btree (mailbox_id) WHERE (closed_at IS NULL);
+
+create table incoming_emails (
+  id integer not null generated always as identity,
+  mailbox_id integer not null,
+  gmail_message_id text not null,
+  gmail_thread_id text,
+  label_ids text[] not null default '{}'::text[],
+  rfc822_message_id text,
+  sender text,
+  sender_address text,
+  recipients jsonb not null default '{}'::jsonb,
+  subject text,
+  body_text text,
+  body_html text,
+  received_at timestamp with time zone not null,
+  sent_at timestamp with time zone,
+  size_bytes integer not null,
+  attachment_count integer not null,
+  defects text[] not null default '{}'::text[],
+  parser_version integer not null,
+  processed boolean not null default false,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  constraint incoming_emails_pkey PRIMARY KEY (id),
+  constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
+);
+CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING btree (gmail_message_id, mailbox_id);
+CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
+
+create table ingest_runs (
+  id integer not null generated always as identity,
+  mailbox_id integer,
+  trigger text not null,
+  outcome text,
+  started_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  duration_ms integer,
+  discovered_count integer not null default 0,
+  stored_count integer not null default 0,
+  gone_count integer not null default 0,
+  ignored_count integer not null default 0,
+  failed_count integer not null default 0,
+  dead_count integer not null default 0,
+  quota_units integer not null default 0,
+  refused_count integer not null default 0,
+  cursor_before numeric(20,0),
+  cursor_after numeric(20,0),
+  error_code text,
+  constraint ingest_runs_pkey PRIMARY KEY (id),
+  constraint ingest_runs_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
+  constraint ingest_runs_trigger_check CHECK ((trigger = ANY (ARRAY['schedule'::text, 'push'::text, 'manual'::text])))
+);
+CREATE INDEX idx_ingest_runs_started_at ON public.ingest_runs USING btree (started_at);
+
+create table listings (
+  id integer not null generated always as identity,
+  mailbox_id integer not null,
+  purpose text not null,
+  query text not null,
+  page_token text,
+  listed_count integer not null default 0,
+  new_count integer not null default 0,
+  created_at timestamp with time zone not null default now(),
+  not_before timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint listings_pkey PRIMARY KEY (id),
+  constraint listings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
+  constraint listings_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text])))
+);
+CREATE INDEX idx_listings_open ON public.listings USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
+
+create table mailboxes (
+  id integer not null generated always as identity,
+  email_address text not null,
+  credential_fingerprint text,
+  created_at timestamp with time zone not null default now(),
+  cursor_history_id numeric(20,0) not null,
+  settling_history_id numeric(20,0),
+  settling_since timestamp with time zone,
+  scan_history_id numeric(20,0),
+  hint_history_id numeric(20,0),
+  hint_at timestamp with time zone,
+  lease_token uuid,
+  lease_holder text,
+  lease_expires_at timestamp with time zone,
+  watch_topic text,
+  watch_expires_at timestamp with time zone,
+  quota_spent jsonb not null default '{}'::jsonb,
+  failure_count integer not null default 0,
+  next_poll_at timestamp with time zone,
+  last_success_at timestamp with time zone,
+  last_error_code text,
+  last_error text,
+  last_error_at timestamp with time zone,
+  proved_at timestamp with time zone,
+  proved_gmail_count integer,
+  proved_missing_count integer,
+  constraint mailboxes_email_address_key UNIQUE (email_address),
+  constraint mailboxes_pkey PRIMARY KEY (id)
+);
