@@ -149,6 +149,9 @@ create table listings (
   created_at timestamp with time zone not null default now(),
   not_before timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  restart_count integer not null default 0,
+  error_code text,
+  error_detail text,
   constraint listings_pkey PRIMARY KEY (id),
   constraint listings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint listings_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text])))

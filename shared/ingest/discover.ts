@@ -4,13 +4,21 @@
  */
 import { enterHistoryPage, findScanStart } from '../db/cursor.ts';
 import type { Seen } from '../db/lease.ts';
-import { enterListingPage, findOpenListing, restartListing } from '../db/listings.ts';
+import {
+  enterListingPage,
+  findOpenListing,
+  type Listing,
+  refuseListing,
+  restartListing,
+} from '../db/listings.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { sightingsOf } from './rules.ts';
 import type { Run } from './run.ts';
 
 /** Listing pages between two looks at the history: 2,000 ids, so that live mail never waits for a long list. */
 const LISTING_PAGES_A_ROUND = 4;
+/** A page token that Gmail refuses as often is not old: something else is wrong with the listing. */
+const MAX_RESTARTS = 3;
 /** No step begins with less: a page is listed and entered in a fraction of it. */
 const STEP_MS = 1_000;
 
@@ -93,11 +101,20 @@ async function workListings(run: Run): Promise<boolean> {
         settleSeconds: run.config.settleSeconds,
       });
     } catch (error) {
-      // Page tokens do not live for ever.
-      if (!(error instanceof AppError && error.code === 'gmail_refused' && listing.pageToken !== null))
-        throw error;
-      await restartListing(run.db, run.fence, listing.id);
+      await settleRefusal(run, listing, error);
     }
   }
   return (await findOpenListing(run.db, run.fence.mailboxId)) !== null;
+}
+
+/** Page tokens do not live for ever. A query that is refused ends this cycle as failed, and no other. */
+async function settleRefusal(run: Run, listing: Listing, error: unknown): Promise<void> {
+  if (!(error instanceof AppError && error.code === 'gmail_refused')) throw error;
+  if (listing.pageToken !== null && listing.restartCount < MAX_RESTARTS) {
+    await restartListing(run.db, run.fence, listing.id);
+    return;
+  }
+  const detail = `Listing ${listing.id} (${listing.purpose}): ${error.message}`;
+  await refuseListing(run.db, run.fence, listing.id, { code: error.code, detail });
+  throw new AppError(error.code, detail, { cause: error });
 }
