@@ -171,10 +171,23 @@ describe('silence', () => {
     expect(gmail?.callCount).toBe(0);
   });
 
-  it('is not even waited for when the deadline has passed', async () => {
-    const { client, context } = await bench([whole(SMALL)], { deadline: Deadline.after(0) });
-    expect((await faultOf(client.getProfile(context))).code).toBe('out_of_time');
+  it('is not even waited for when the deadline has passed, whether a token is at hand or not', async () => {
+    const { client, context } = await bench([whole(SMALL)]);
+    const late = { ...context, deadline: Deadline.after(0) };
+    expect((await faultOf(client.getProfile(late))).code).toBe('out_of_time');
     expect([gmail?.callCount, gmail?.tokenCount]).toEqual([0, 0]);
+    await client.getRawMessage(context, 'm1', neverLarge);
+    expect((await faultOf(client.getProfile(late))).code).toBe('out_of_time');
+    expect([gmail?.callCount, gmail?.tokenCount]).toEqual([1, 1]);
+  });
+
+  it('of ours, while a large body waits to be let in, is not held against Gmail', async () => {
+    const { client, context } = await bench([whole(LARGE)]);
+    freezeTimers();
+    await client.getRawMessage(context, 'm1', async () => {
+      vi.advanceTimersByTime(60_000);
+    });
+    expect(gmail?.callCount).toBe(1);
   });
 });
 
