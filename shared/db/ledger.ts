@@ -336,15 +336,23 @@ export async function reviveDead(db: Queryable, mailboxId: number): Promise<numb
   return rowCount;
 }
 
-/** Hands the last attempt of these messages back: the fault turned out not to be theirs. Not to be run twice. */
+/**
+ * Hands attempts of these messages back, one for each time that an id is named: the fault turned out not to be
+ * theirs. Not to be run twice.
+ */
 export async function refundAttempts(db: Queryable, fence: Fence, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await db.query(
     `update email_ledger
-     set attempt_count = greatest(0, attempt_count - 1),
+     set attempt_count = greatest(0, attempt_count - named.count),
          next_attempt_at = now()
+     from (
+       select id, count(*)::integer as count
+       from unnest($3::text[]) as id
+       group by id
+     ) named
      where mailbox_id = $1::integer
-       and gmail_message_id = any ($3::text[])
+       and gmail_message_id = named.id
        and state = 'pending'
        and not attempt_open
        and exists (

@@ -16,12 +16,6 @@ import type { Run } from './run.ts';
 
 /** No message is begun with less time left: most take a fraction of it, and what runs out is handed back. */
 const MESSAGE_MS = 1_500;
-/**
- * Messages that fail one after another, none succeeding between, for reasons that need not be theirs. Then it is
- * not the messages: the cycle ends as failed, and none of them is charged for it.
- */
-const OUTAGE_STREAK = 8;
-
 export type FetchEnd =
   /** Nothing is due any more. */
   | 'idle'
@@ -37,8 +31,12 @@ export async function fetchDue(run: Run, lookAgainAfterMs: number): Promise<Fetc
   return await new Fetching(run, run.system.clock() + lookAgainAfterMs).toEnd();
 }
 
-/** Gives up what has used its attempts, and says so. @throws {AppError} database_unavailable */
-export async function bury(run: Run): Promise<void> {
+/**
+ * Once nothing is in flight: hands back what an outage has cost, then gives up what has used its attempts, and says
+ * so. @throws {AppError} database_unavailable
+ */
+export async function settleAccounts(run: Run): Promise<void> {
+  if (run.streak.isOutage) await refundAttempts(run.db, run.fence, run.streak.charged);
   const rule = { maxAttempts: MAX_ATTEMPTS, runStartedAt: run.startedAt };
   for (const dead of await buryExhausted(run.db, run.fence, rule)) {
     run.counts.dead += 1;
@@ -56,12 +54,10 @@ class Fetching {
   readonly #active = new Set<Promise<void>>();
   #fatal: AppError | null = null;
   #isOutOfTime = false;
-  #isOutage = false;
   /** What is in flight may kill the process: nothing else is begun beside it. */
   #isAlone = false;
   /** Live mail that may have killed its process is still to be read. */
   #hasLiveSuspects = false;
-  #streak: { readonly id: string; readonly isCharged: boolean }[] = [];
 
   constructor(run: Run, lookAgainAt: number) {
     this.#run = run;
@@ -72,16 +68,8 @@ class Fetching {
     const { db, fence, startedAt } = this.#run;
     this.#hasLiveSuspects = await hasLiveSuspects(db, fence.mailboxId, startedAt);
     const end = await this.#work();
-    // All in flight has ended by now: whoever failed late in an outage is not charged either.
-    if (this.#isOutage) await this.#refund();
-    if (this.#fatal === null || this.#isOutage) await bury(this.#run);
     if (this.#fatal !== null) throw this.#fatal;
     return end;
-  }
-
-  async #refund(): Promise<void> {
-    const charged = this.#streak.filter((one) => one.isCharged).map((one) => one.id);
-    await refundAttempts(this.#run.db, this.#run.fence, charged);
   }
 
   async #work(): Promise<FetchEnd> {
@@ -151,19 +139,17 @@ class Fetching {
   }
 
   async #attempt(claim: Claim): Promise<void> {
+    const { streak } = this.#run;
     const result = await attemptMessage(this.#run, claim);
     this.#isAlone = false;
     if (result.end === 'stored' || result.end === 'settled') {
-      if (!this.#isOutage) this.#streak = [];
+      streak.succeeded();
       return;
     }
     if (result.end === 'out_of_time') this.#isOutOfTime = true;
     if (result.end === 'fatal') this.#fatal ??= result.error;
     if (result.end !== 'failed') return;
-    this.#streak.push({ id: claim.gmailMessageId, isCharged: result.isCharged });
-    if (this.#streak.length >= OUTAGE_STREAK && this.#fatal === null) {
-      this.#fatal = result.error;
-      this.#isOutage = true;
-    }
+    streak.failed(claim.gmailMessageId, result.isCharged);
+    if (streak.isOutage) this.#fatal ??= result.error;
   }
 }

@@ -13,7 +13,8 @@ import { type AppError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import { discover } from './discover.ts';
-import { bury, fetchDue } from './fetch.ts';
+import { FailureStreak } from './failure-streak.ts';
+import { fetchDue, settleAccounts } from './fetch.ts';
 import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
 import { Purse } from './purse.ts';
@@ -128,6 +129,7 @@ async function ingestUnderLease(
         },
       },
       counts,
+      streak: new FailureStreak(),
     };
     for (;;) {
       const end = await workToEnd(run);
@@ -151,7 +153,12 @@ async function giveBack({ db, fence }: Run, purse: Purse): Promise<void> {
 
 async function workToEnd(run: Run): Promise<WorkEnd> {
   try {
-    return { ...(await work(run)), error: null };
+    try {
+      return { ...(await work(run)), error: null };
+    } finally {
+      // With the lease or the database lost it changes nothing, and the next run does it.
+      await settleAccounts(run).catch(() => undefined);
+    }
   } catch (thrown) {
     const error = toAppError(thrown);
     return error.code === 'out_of_time'
@@ -162,7 +169,7 @@ async function workToEnd(run: Run): Promise<WorkEnd> {
 
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
 async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
-  await bury(run);
+  await settleAccounts(run);
   let idleRounds = 0;
   for (;;) {
     const found = run.counts.discovered;

@@ -47,6 +47,7 @@ interface Seen {
   historyId: string;
   isArrival: boolean;
   isTaken: boolean;
+  /** By the labels of the latest record. */
   rule: Rule | null;
   checkLabels: boolean;
 }
@@ -77,15 +78,15 @@ export function sightingsOf(records: readonly HistoryRecord[], labelId: string |
     for (const { message, labelIds } of record.labelsAdded) {
       const now = new Set([...(message.labelIds ?? []), ...labelIds]);
       const before = labelsBefore(now, changes.get(message.id));
-      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), now);
       note(message.id, record.id, false, before);
+      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), now);
     }
     for (const { message, labelIds } of record.labelsRemoved) {
       const now = new Set((message.labelIds ?? []).filter((label) => !labelIds.includes(label)));
       const before = labelsBefore(now, changes.get(message.id));
+      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), before);
       // Taken out of spam by a person: to the mailbox it arrives now.
       note(message.id, record.id, labelIds.includes('SPAM'), now);
-      note(message.id, record.id, labelId !== null && labelIds.includes(labelId), before);
     }
   }
   const sightings: Sighting[] = [];

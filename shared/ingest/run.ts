@@ -10,6 +10,7 @@ import type { Clock, Deadline } from '../deadline.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import type { Log } from '../log.ts';
 import type { Random, Sleep } from '../retry.ts';
+import type { FailureStreak } from './failure-streak.ts';
 import type { LargeGate } from './large-gate.ts';
 
 /** What an instance keeps between its invocations. */
@@ -42,6 +43,7 @@ export interface Run {
   readonly deadline: Deadline;
   readonly call: CallContext;
   readonly counts: RunCounts;
+  readonly streak: FailureStreak;
 }
 
 export function noCounts(): RunCounts {

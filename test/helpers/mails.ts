@@ -27,6 +27,7 @@ export function mail(subject: string, rest: readonly string[] = ['', 'Hello.']):
       'To: orders@example.com',
       `Subject: ${subject}`,
       'Message-ID: <reused@example.com>',
+      'Date: Mon, 2 Nov 2026 08:00:00 +0000',
       ...rest,
       '',
     ].join('\r\n'),

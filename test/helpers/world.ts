@@ -169,7 +169,7 @@ class SkippedTime {
   }
 
   epochMs(): number {
-    return Date.now() + this.#skippedMs;
+    return Math.floor(Date.now() + this.#skippedMs);
   }
 
   /** Sleeps that overlap pass together. */
