@@ -1,7 +1,6 @@
 import nock from 'nock';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ErrorCode } from '../../shared/errors.ts';
-import type { GmailClient } from '../../shared/gmail/gmail-client.ts';
 import {
   ACCESS_TOKEN,
   benchClient,
@@ -14,7 +13,7 @@ import {
 const GMAIL = 'https://gmail.googleapis.com';
 const OAUTH = 'https://oauth2.googleapis.com';
 
-type Verb = Exclude<keyof GmailClient, 'pacer'>;
+type Verb = 'getProfile' | 'listHistory' | 'listMessages' | 'getRawMessage';
 
 const PATH: Record<Verb, string> = {
   getProfile: '/gmail/v1/users/me/profile',
