@@ -3,13 +3,13 @@
  * consent, and gives the three variables that let the system read it.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openBrowser } from '../local/authorize/browser.ts';
 import { askForConsent, type Consent, type GoogleEndpoints } from '../local/authorize/consent.ts';
 import { type DesktopClient, readDesktopClient } from '../local/authorize/desktop-client.ts';
 import { envLine, writeEnvFile } from '../local/authorize/env-file.ts';
 import type { Environment } from '../shared/config.ts';
 import { runCommand } from './command.ts';
+import { readFlags, say } from './terminal.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
 const USAGE = `Usage: npm run authorize [-- OPTIONS]
@@ -19,7 +19,16 @@ const USAGE = `Usage: npm run authorize [-- OPTIONS]
   --no-browser          only print the URL`;
 
 await runCommand(async () => {
-  const flags = readFlags(process.argv.slice(2));
+  const flags = readFlags(
+    {
+      'client-secret': { type: 'string' },
+      'env-file': { type: 'string' },
+      help: { type: 'boolean', default: false },
+      'no-browser': { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+    },
+    USAGE,
+  );
   if (flags.help) return say(USAGE);
   const client = readDesktopClient(flags['client-secret'], process.env);
   const consent = await askForConsent({
@@ -78,25 +87,4 @@ function readEndpoints(env: Environment): GoogleEndpoints {
     tokenUrl: url('GOOGLE_OAUTH_TOKEN_URL'),
     gmailApiRootUrl: url('GMAIL_API_ROOT_URL')?.replace(/\/*$/, '/') ?? null,
   };
-}
-
-function readFlags(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        'client-secret': { type: 'string' },
-        'env-file': { type: 'string' },
-        'no-browser': { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-        write: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-  }
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
 }
