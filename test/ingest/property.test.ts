@@ -1,0 +1,194 @@
+/**
+ * The one property over all: whatever happens to the mail, to Gmail, to the lease and to the instances, once it is
+ * quiet every mail that arrived is stored once, byte for byte, or is known to be gone.
+ *
+ * `PROPERTY_SEED=n` repeats a run; `n,m,...` takes several.
+ */
+import { describe, expect, test } from 'vitest';
+import type { FaultRule } from '../../local/gmail/faults.ts';
+import { seededRandom } from '../../local/gmail/random.ts';
+import { order } from '../helpers/mails.ts';
+import { incompleteEmails, ledger, storedBytes, storedIds } from '../helpers/stored.ts';
+import type { Instance, World } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+const fixed = process.env['PROPERTY_SEED'];
+const SEEDS = fixed === undefined ? [1, 2, 3, 4, 5, 6] : fixed.split(',').map(Number);
+const STEPS = 40;
+
+const FAULTS: readonly FaultRule[] = [
+  { kind: 'status', status: 503 },
+  { kind: 'status', status: 429 },
+  { kind: 'status', status: 403, reason: 'userRateLimitExceeded' },
+  { kind: 'status', status: 401 },
+  { kind: 'status', status: 400, method: 'messages.get' },
+  { kind: 'reset' },
+  { kind: 'truncate' },
+  { kind: 'notJson' },
+  { kind: 'status', status: 500, method: 'token' },
+];
+
+describe('once it is quiet', () => {
+  test.each(SEEDS)('every mail is stored once or gone, whatever happened (seed %i)', async (seed) => {
+    const random = seededRandom(seed);
+    const world = await createWorld({
+      gmail: { random, quotaUnitsPerMinute: 3_000 },
+      env: {
+        GMAIL_SETTLE_SECONDS: '90',
+        GMAIL_QUOTA_UNITS_PER_MINUTE: '3000',
+        GMAIL_INITIAL_QUERY: 'in:inbox',
+      },
+    });
+    const story = new Story(world, random);
+    for (let n = 0; n < STEPS; n += 1) await story.step();
+    await story.quiet();
+
+    const states = await ledger(world);
+    const { delivered, deleted, kept } = story;
+    expect(await storedIds(world)).toEqual(expect.arrayContaining(kept));
+    for (const id of deleted) expect(['stored', 'gone', undefined]).toContain(states[id]);
+    const bytes = await storedBytes(world);
+    for (const [id, stored] of bytes) expect(delivered.get(id)?.equals(stored)).toBe(true);
+    expect(await incompleteEmails(world)).toEqual([]);
+    expect(await world.rows('select emails_processed_total as n from email_monitor_status')).toEqual([
+      { n: bytes.size },
+    ]);
+    expect(await world.rows("select 1 from email_ledger where state in ('pending', 'dead')")).toEqual([]);
+    expect(world.gmail.quota.refusedForUnits).toBe(0);
+  });
+});
+
+class Story {
+  readonly delivered = new Map<string, Buffer>();
+  readonly deleted = new Set<string>();
+  readonly #world: World;
+  readonly #random: () => number;
+  readonly #instances: Instance[];
+  #count = 0;
+  #isListed = false;
+
+  constructor(world: World, random: () => number) {
+    this.#world = world;
+    this.#random = random;
+    this.#instances = [world, world.instance(), world.instance({ DB_POOL_SIZE: '2' })];
+  }
+
+  /** Delivered and never deleted, sorted. */
+  get kept(): string[] {
+    return [...this.delivered.keys()].filter((id) => !this.deleted.has(id)).sort();
+  }
+
+  async step(): Promise<void> {
+    const { gmail } = this.#world;
+    const steps: (() => unknown)[] = [
+      () => this.#deliver(1 + this.#below(5)),
+      () => this.#deliver(1),
+      () => this.#change(),
+      () => this.#change(),
+      () => gmail.saveDraft(order(`draft ${this.#count}`)),
+      () => this.#delete(),
+      () => this.#fault(),
+      () => this.#lag(),
+      () => this.#run(),
+      () => this.#run(),
+      () => this.#run(),
+      async () => await Promise.all([this.#run(), this.#run()]),
+      async () => await this.#drop(),
+      async () => await this.#world.pass(this.#below(200)),
+    ];
+    await steps[this.#below(steps.length)]?.();
+  }
+
+  /** No more faults; cycles until nothing waits and everything has settled. */
+  async quiet(): Promise<void> {
+    const { gmail } = this.#world;
+    gmail.faults.clear();
+    for (let n = 0; n < 6; n += 1) {
+      await this.#world.pass(5 * 3_600);
+      await this.#world.ingest({ budgetMs: 300_000 });
+      await this.#world.ingest({ budgetMs: 300_000 });
+    }
+  }
+
+  #below(n: number): number {
+    return Math.floor(this.#random() * n);
+  }
+
+  #deliver(count: number): void {
+    for (let n = 0; n < count; n += 1) {
+      this.#count += 1;
+      const raw = order(this.#count, this.#below(20) === 0 ? 1_300_000 : this.#below(3_000));
+      const labelIds = this.#below(4) === 0 ? [] : ['INBOX', 'UNREAD'];
+      // The first listing asks for the inbox only, and for what is there when it comes to it.
+      const { id } = this.#world.gmail.deliver(raw, { labelIds: this.#isListed ? labelIds : ['INBOX'] });
+      this.delivered.set(id, raw);
+    }
+  }
+
+  #change(): void {
+    const id = this.#any();
+    if (id === null || !this.#isListed) return;
+    const { gmail } = this.#world;
+    const changes = [
+      () => gmail.markRead(id),
+      () => gmail.archive(id),
+      () => gmail.trash(id),
+      () => gmail.modifyLabels(id, { add: ['SPAM'], remove: ['INBOX'] }),
+      () => gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM', 'TRASH'] }),
+      () => gmail.modifyLabels(id, { add: ['STARRED'] }),
+    ];
+    changes[this.#below(changes.length)]?.();
+  }
+
+  #delete(): void {
+    const id = this.#any();
+    if (id === null) return;
+    this.#world.gmail.delete(id);
+    this.deleted.add(id);
+  }
+
+  #any(): string | null {
+    const { kept } = this;
+    return kept[this.#below(kept.length)] ?? null;
+  }
+
+  #fault(): void {
+    const fault = FAULTS[this.#below(FAULTS.length)];
+    if (fault === undefined) return;
+    this.#world.gmail.faults.add({ ...fault, times: 1 + this.#below(6), skip: this.#below(8) });
+  }
+
+  #lag(): void {
+    const { indexLag } = this.#world.gmail;
+    if (this.#below(2) === 0) indexLag.nextRecordMs = 1_000 * this.#below(80);
+    else indexLag.historyMs = 1_000 * this.#below(4);
+  }
+
+  async #run(): Promise<void> {
+    const instance = this.#instances[this.#below(this.#instances.length)];
+    const budgetMs = this.#below(4) === 0 ? 3_000 + this.#below(2_500) : 60_000;
+    await instance?.ingest({ budgetMs }).catch(() => undefined);
+    if (this.#isListed) return;
+    // All that was there by then is in the ledger.
+    const open = await this.#world.rows('select finished_at, listed_count from listings');
+    this.#isListed = open.some((one) => one['finished_at'] !== null || Number(one['listed_count']) > 0);
+  }
+
+  /** A run in whose midst its lease passes to another, or all its connections break. */
+  async #drop(): Promise<void> {
+    const running = this.#run();
+    if (this.#below(2) === 0) {
+      await this.#world.db.query("update mailboxes set lease_expires_at = now() - interval '1 second'");
+      await this.#run();
+    } else {
+      await this.#world.db
+        .query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and pid <> pg_backend_pid()`,
+        )
+        .catch(() => undefined);
+    }
+    await running;
+  }
+}
