@@ -200,6 +200,27 @@ export async function readListing(db: Queryable, id: number): Promise<ListingPro
   };
 }
 
+export interface Backlog {
+  /** Messages that can be fetched now. */
+  readonly dueCount: number;
+  /** Messages that failed and wait for their next attempt. */
+  readonly waitingCount: number;
+}
+
+/** What listings have found and nobody has fetched yet. */
+export async function countBacklog(db: Queryable, mailboxId: number): Promise<Backlog> {
+  const { rows } = await db.query<{ due: number; waiting: number }>(
+    `select count(*) filter (where next_attempt_at <= now())::integer as due,
+            count(*) filter (where next_attempt_at > now())::integer as waiting
+     from email_ledger
+     where mailbox_id = $1::integer
+       and state = 'pending'
+       and priority = $2::smallint`,
+    [mailboxId, PRIORITY.backlog],
+  );
+  return { dueCount: rows[0]?.due ?? 0, waitingCount: rows[0]?.waiting ?? 0 };
+}
+
 /** A backfill: plans it, or finds it planned and not at its end, so that asking again goes on with it. */
 export async function planBackfill(
   db: Database,

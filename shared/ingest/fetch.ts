@@ -130,11 +130,11 @@ class Fetching {
   }
 
   async #claim(which: Pick<ClaimQuery, 'limit' | 'suspects' | 'liveOnly'>): Promise<Claim[]> {
-    const { db, fence, startedAt, trigger } = this.#run;
+    const { db, fence, startedAt, ignoresWaits } = this.#run;
     return await claimDue(db, fence, {
       ...which,
       runStartedAt: startedAt,
-      ignoreWaits: trigger === 'manual',
+      ignoreWaits: ignoresWaits,
     });
   }
 

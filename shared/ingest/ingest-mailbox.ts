@@ -51,6 +51,8 @@ export interface IngestRequest {
   readonly trigger: Trigger;
   /** When the invocation itself ends. */
   readonly deadline: Deadline;
+  /** What waits for its next attempt is tried too. Unless given: when a person asks for one cycle. */
+  readonly ignoresWaits?: boolean;
 }
 
 export interface IngestReport {
@@ -118,6 +120,7 @@ async function ingestUnderLease(
       config: system.config,
       log: system.log.with({ run_id: runId, mailbox_id: fence.mailboxId, trigger: request.trigger }),
       trigger: request.trigger,
+      ignoresWaits: request.ignoresWaits ?? request.trigger === 'manual',
       fence,
       startedAt: leased.takenAt,
       deadline: at.deadline,

@@ -36,6 +36,7 @@ export interface Run {
   readonly config: Config;
   readonly log: Log;
   readonly trigger: Trigger;
+  readonly ignoresWaits: boolean;
   readonly fence: Fence;
   /** When the lease was taken, by the clock of the database. */
   readonly startedAt: Date;
