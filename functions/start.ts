@@ -1,5 +1,5 @@
 /**
- * `start`: turns the monitor on and resumes its scheduler job. POST; may be called again. Answers like `status`;
+ * `start`: turns the monitor on, resumes its scheduler job and registers the push watch. POST; may be called again. Answers like `status`;
  * 409 without credentials.
  */
 import { json, type Route } from '../shared/http.ts';
@@ -7,6 +7,7 @@ import { readStatus } from '../shared/monitor/status.ts';
 import { startMonitor } from '../shared/monitor/switch.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
+import { switchPush } from './push-switch.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);
@@ -14,6 +15,7 @@ export function createRoute(context: FunctionContext): Route {
     methods: ['POST'],
     handle: async (_request, log) => {
       await startMonitor({ ...monitor, log });
+      await switchPush({ ...context, log }, true);
       return json(200, await readStatus(monitor));
     },
   };

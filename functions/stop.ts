@@ -1,5 +1,5 @@
 /**
- * `stop`: turns the monitor off and pauses its scheduler job. POST; may be called again. Answers like `status`.
+ * `stop`: turns the monitor off, pauses its scheduler job and ends the push watch. POST; may be called again. Answers like `status`.
  * Pushes are still recorded, and everything that arrives meanwhile is caught up after `start`.
  */
 import { json, type Route } from '../shared/http.ts';
@@ -7,6 +7,7 @@ import { readStatus } from '../shared/monitor/status.ts';
 import { stopMonitor } from '../shared/monitor/switch.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
+import { switchPush } from './push-switch.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);
@@ -14,6 +15,7 @@ export function createRoute(context: FunctionContext): Route {
     methods: ['POST'],
     handle: async (_request, log) => {
       await stopMonitor({ ...monitor, log });
+      await switchPush({ ...context, log }, false);
       return json(200, await readStatus(monitor));
     },
   };

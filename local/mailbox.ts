@@ -29,6 +29,8 @@ export async function startMailbox(options: {
   readonly folder: string | null;
   readonly dataFolder: string;
   readonly port: number;
+  /** Where notifications are pushed, as Pub/Sub does. */
+  readonly pushUrl: string;
 }): Promise<LocalMailbox> {
   const name = options.folder === null ? 'orders' : folderName(options.folder);
   const emailAddress = `${name}@example.com`;
@@ -37,6 +39,7 @@ export async function startMailbox(options: {
   const journal = fileJournal(join(options.dataFolder, `${name}.jsonl`));
   const gmail = new EmulatedGmail({ emailAddress, refreshToken, journal });
   const filledCount = await fill(gmail, options.folder);
+  gmail.notifications.url = options.pushUrl;
   const server = await startEmulatedGmail(gmail, { port: options.port });
   let timer: NodeJS.Timeout | undefined;
   return {
@@ -47,6 +50,7 @@ export async function startMailbox(options: {
       GMAIL_REFRESH_TOKEN: refreshToken,
       GMAIL_API_ROOT_URL: server.rootUrl,
       GOOGLE_OAUTH_TOKEN_URL: server.tokenUrl,
+      GMAIL_PUBSUB_TOPIC: 'projects/email-monitor-local/topics/gmail',
     },
     emailAddress,
     filledCount,

@@ -63,6 +63,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           folder: options.mailboxFolder,
           dataFolder: join(options.dataFolder, 'gmail'),
           port: ports.gmail,
+          pushUrl: `http://127.0.0.1:${ports.gmailPush}/`,
         });
     if (mailbox !== null) closers.push(mailbox.stop);
 

@@ -84,13 +84,28 @@ const CATALOGUE = {
     'ERROR',
     'Look at the reason in the detail; a message that is refused every time ends as dead in the ledger.',
   ),
+  watch_denied: fault(
+    'Gmail may not publish to the topic',
+    'never',
+    409,
+    'ERROR',
+    'Grant roles/pubsub.publisher on the topic of GMAIL_PUBSUB_TOPIC to ' +
+      'gmail-api-push@system.gserviceaccount.com; domain restricted sharing needs an exception. Polling goes on.',
+  ),
+  watch_topic_wrong: fault(
+    'Gmail does not accept the topic',
+    'never',
+    409,
+    'ERROR',
+    'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
+  ),
   message_gone: fault('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
   history_expired: fault(
     'The history cursor has expired',
     'never',
     503,
     'ERROR',
-    'Nothing is lost yet: list the gap with `npm run backfill -- --query "after:YYYY/MM/DD"`.',
+    'Nothing to do: the gap is listed by date and fetched. If it repeats at once, look at the Workspace status page.',
   ),
   database_unavailable: fault(
     'The database does not answer',

@@ -19,10 +19,14 @@ export type LogEvent =
   | 'hint_recorded'
   | 'push_ignored'
   | 'control_changed'
+  | 'watch_renewed'
+  | 'watch_ended'
+  | 'watch_failed'
   | 'request_failed'
   | 'database_error'
   | 'incident_opened'
   | 'incident_closed'
+  | 'proof_judged'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -152,11 +152,15 @@ create table listings (
   restart_count integer not null default 0,
   error_code text,
   error_detail text,
+  window_begins_at timestamp with time zone,
+  unknown_ids text[] not null default '{}'::text[],
+  judged_at timestamp with time zone,
   constraint listings_pkey PRIMARY KEY (id),
   constraint listings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint listings_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text])))
 );
 CREATE INDEX idx_listings_open ON public.listings USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
+CREATE INDEX idx_listings_unjudged ON public.listings USING btree (mailbox_id) WHERE ((purpose = 'proof'::text) AND (judged_at IS NULL));
 
 create table mailboxes (
   id integer not null generated always as identity,
@@ -184,6 +188,10 @@ create table mailboxes (
   proved_at timestamp with time zone,
   proved_gmail_count integer,
   proved_missing_count integer,
+  watch_error_code text,
+  watch_error text,
+  proved_ledger_count integer,
+  proved_since timestamp with time zone,
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)
 );

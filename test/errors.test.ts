@@ -14,6 +14,8 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   gmail_unavailable: [503, 'later', 'WARNING'],
   gmail_refused: [502, 'never', 'ERROR'],
   message_gone: [404, 'never', 'INFO'],
+  watch_denied: [409, 'never', 'ERROR'],
+  watch_topic_wrong: [409, 'never', 'ERROR'],
   history_expired: [503, 'never', 'ERROR'],
   database_unavailable: [503, 'later', 'ERROR'],
   schema_outdated: [503, 'never', 'ERROR'],

@@ -10,7 +10,7 @@
 import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
 import { assertFence, type Fence } from './lease.ts';
-import { enterSightings, PRIORITY, readmit, type Sighting } from './ledger.ts';
+import { enterSightings, noteShown, PRIORITY, readmit, type Sighting } from './ledger.ts';
 
 /** Where the next listing starts. */
 export interface ScanStart {
@@ -65,6 +65,7 @@ export async function enterHistoryPage(
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
     const entered = await enterSightings(tx, fence.mailboxId, 'history', PRIORITY.live, page.sightings);
+    await noteShown(tx, fence.mailboxId, page.sightings);
     const readmittedCount = await readmit(tx, fence.mailboxId, page.readmitted);
     const oldest = lower(page.oldestNewHistoryId, entered.oldestNewHistoryId);
     if (page.end === null) await moveScan(tx, fence, page.resumeAt, oldest);

@@ -24,22 +24,29 @@ export interface LeasedState {
   readonly cursorHistoryId: string;
   /** Transaction time of the taking, by the clock of the database. */
   readonly takenAt: Date;
+  /** When the mailbox was first seen: what arrived before is not asked for, but by the first listing. */
+  readonly mailboxCreatedAt: Date;
 }
 
 /** @returns null when somebody else holds it */
 export async function takeLease(db: Queryable, fence: Fence, holder: string): Promise<LeasedState | null> {
-  const { rows } = await db.query<{ cursor_history_id: string; taken_at: Date }>(
+  const { rows } = await db.query<{ cursor_history_id: string; taken_at: Date; created_at: Date }>(
     `update mailboxes
      set lease_token = $2::uuid,
          lease_holder = $3::text,
          lease_expires_at = now() + $4::integer * interval '1 millisecond'
      where id = $1::integer
        and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)
-     returning cursor_history_id, now() as taken_at`,
+     returning cursor_history_id, created_at, now() as taken_at`,
     [fence.mailboxId, fence.token, holder, LEASE_MS],
   );
   const row = rows[0];
-  return row === undefined ? null : { cursorHistoryId: row.cursor_history_id, takenAt: row.taken_at };
+  if (row === undefined) return null;
+  return {
+    cursorHistoryId: row.cursor_history_id,
+    takenAt: row.taken_at,
+    mailboxCreatedAt: row.created_at,
+  };
 }
 
 /** @returns false when it is no longer ours */

@@ -27,6 +27,7 @@ export interface Entered {
   readonly newCount: number;
   /** The lowest history record among the new ids, null when there is none. */
   readonly oldestNewHistoryId: string | null;
+  readonly newIds: readonly string[];
 }
 
 // A repeat changes nothing, with two exceptions. An id that a rule left out is taken when a later sighting lets it
@@ -57,9 +58,10 @@ with entered as (
             when 'pending' then excluded.priority < l.priority or (l.check_labels and not excluded.check_labels)
             else false
           end
-  returning l.history_id, (xmax = 0) as is_new
+  returning l.gmail_message_id, l.history_id, (xmax = 0) as is_new
 )
 select count(*) filter (where is_new)::integer as new_count,
+       coalesce(array_agg(gmail_message_id) filter (where is_new), '{}') as new_ids,
        min(history_id) filter (where is_new) as oldest_new_history_id
 from entered`;
 
@@ -71,8 +73,12 @@ export async function enterSightings(
   priority: number,
   sightings: readonly Sighting[],
 ): Promise<Entered> {
-  if (sightings.length === 0) return { newCount: 0, oldestNewHistoryId: null };
-  const { rows } = await db.query<{ new_count: number; oldest_new_history_id: string | null }>(ENTER, [
+  if (sightings.length === 0) return { newCount: 0, oldestNewHistoryId: null, newIds: [] };
+  const { rows } = await db.query<{
+    new_count: number;
+    new_ids: string[];
+    oldest_new_history_id: string | null;
+  }>(ENTER, [
     mailboxId,
     source,
     priority,
@@ -81,7 +87,31 @@ export async function enterSightings(
     sightings.map((s) => s.historyId),
     sightings.map((s) => s.checkLabels),
   ]);
-  return { newCount: rows[0]?.new_count ?? 0, oldestNewHistoryId: rows[0]?.oldest_new_history_id ?? null };
+  const row = rows[0];
+  return {
+    newCount: row?.new_count ?? 0,
+    oldestNewHistoryId: row?.oldest_new_history_id ?? null,
+    newIds: row?.new_ids ?? [],
+  };
+}
+
+/** The history shows what a proof had found first: it was only new, not missing. */
+export async function noteShown(
+  db: Queryable,
+  mailboxId: number,
+  sightings: readonly Sighting[],
+): Promise<void> {
+  if (sightings.length === 0) return;
+  await db.query(
+    `update email_ledger l
+     set history_id = s.history_id
+     from unnest($2::text[], $3::numeric[]) as s (id, history_id)
+     where l.mailbox_id = $1::integer
+       and l.gmail_message_id = s.id
+       and l.source = 'proof'
+       and l.history_id is null`,
+    [mailboxId, sightings.map((s) => s.gmailMessageId), sightings.map((s) => s.historyId)],
+  );
 }
 
 /** Lets ids in that a rule had left out, and only those: ids that the ledger does not have stay out. */

@@ -35,7 +35,8 @@ export async function findOpenListing(db: Queryable, mailboxId: number): Promise
      where mailbox_id = $1::integer
        and finished_at is null
        and not_before <= now()
-     order by id
+     -- What may have been lost goes before what is only wanted.
+     order by purpose <> 'gap', id
      limit 1`,
     [mailboxId],
   );
@@ -95,7 +96,7 @@ export async function enterListingPage(
       // A listing names ids only: a query may well find drafts or sent mail.
       checkLabels: true,
     }));
-    const { newCount } = await enterSightings(
+    const { newCount, newIds } = await enterSightings(
       tx,
       fence.mailboxId,
       listing.purpose,
@@ -107,6 +108,7 @@ export async function enterListingPage(
        set page_token = $2::text,
            listed_count = listed_count + $3::integer,
            new_count = new_count + $4::integer,
+           unknown_ids = case when purpose = 'proof' then unknown_ids || $6::text[] else unknown_ids end,
            error_code = null,
            error_detail = null,
            not_before = case when $2::text is null and again.is_needed then again.at else not_before end,
@@ -118,7 +120,7 @@ export async function enterListingPage(
          where id = $1::integer
        ) again
        where id = $1::integer`,
-      [listing.id, page.nextPageToken, page.ids.length, newCount, page.settleSeconds],
+      [listing.id, page.nextPageToken, page.ids.length, newCount, page.settleSeconds, newIds],
     );
     return newCount;
   });

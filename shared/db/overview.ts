@@ -12,7 +12,21 @@ export interface MailboxOverview {
   readonly lastError: string | null;
   readonly leaseHolder: string | null;
   readonly hintAt: Date | null;
-  readonly watchExpiresAt: Date | null;
+  readonly watch: {
+    readonly topic: string | null;
+    readonly expiresAt: Date | null;
+    readonly errorCode: string | null;
+    readonly error: string | null;
+  };
+  /** Null before the first proof. */
+  readonly proof: {
+    readonly provedAt: Date;
+    readonly since: Date | null;
+    readonly gmailCount: number;
+    readonly ledgerCount: number;
+    readonly missingCount: number;
+  } | null;
+  readonly id: number;
   readonly isListing: boolean;
   readonly ledger: Readonly<Record<'pending' | 'stored' | 'gone' | 'ignored' | 'dead', number>>;
   /** The oldest message that waits; null when none does. */
@@ -21,9 +35,14 @@ export interface MailboxOverview {
 
 const OVERVIEW = `
 select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure_count, m.next_poll_at,
-       m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.watch_expires_at,
+       m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.id,
+       m.watch_topic, m.watch_expires_at, m.watch_error_code, m.watch_error,
+       m.proved_at, m.proved_since, m.proved_gmail_count, m.proved_ledger_count, m.proved_missing_count,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
-       exists (select 1 from listings s where s.mailbox_id = m.id and s.finished_at is null and s.not_before <= now())
+       exists (
+         select 1 from listings s
+         where s.mailbox_id = m.id and s.finished_at is null and s.purpose <> 'proof' and s.not_before <= now(
+       ))
          as is_listing,
        coalesce(l.counts, '{}') as counts,
        l.oldest_pending_at
@@ -50,7 +69,16 @@ interface OverviewRow {
   last_error_code: string | null;
   last_error: string | null;
   hint_at: Date | null;
+  id: number;
+  watch_topic: string | null;
   watch_expires_at: Date | null;
+  watch_error_code: string | null;
+  watch_error: string | null;
+  proved_at: Date | null;
+  proved_since: Date | null;
+  proved_gmail_count: number | null;
+  proved_ledger_count: number | null;
+  proved_missing_count: number | null;
   lease_holder: string | null;
   is_listing: boolean;
   counts: Partial<Record<string, number>>;
@@ -70,7 +98,14 @@ export async function readOverview(db: Queryable): Promise<MailboxOverview[]> {
     lastError: row.last_error,
     leaseHolder: row.lease_holder,
     hintAt: row.hint_at,
-    watchExpiresAt: row.watch_expires_at,
+    id: row.id,
+    watch: {
+      topic: row.watch_topic,
+      expiresAt: row.watch_expires_at,
+      errorCode: row.watch_error_code,
+      error: row.watch_error,
+    },
+    proof: toProof(row),
     isListing: row.is_listing,
     ledger: {
       pending: row.counts['pending'] ?? 0,
@@ -81,4 +116,15 @@ export async function readOverview(db: Queryable): Promise<MailboxOverview[]> {
     },
     oldestPendingAt: row.oldest_pending_at,
   }));
+}
+
+function toProof(row: OverviewRow): MailboxOverview['proof'] {
+  if (row.proved_at === null) return null;
+  return {
+    provedAt: row.proved_at,
+    since: row.proved_since,
+    gmailCount: row.proved_gmail_count ?? 0,
+    ledgerCount: row.proved_ledger_count ?? 0,
+    missingCount: row.proved_missing_count ?? 0,
+  };
 }

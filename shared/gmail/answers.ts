@@ -52,6 +52,16 @@ export const rawMessageAnswer = z.object({
   raw: z.string().min(1),
 });
 
+/** https://developers.google.com/workspace/gmail/api/reference/rest/v1/users/watch */
+export const watchAnswer = z.object({
+  historyId,
+  /** Epoch milliseconds; int64, a string in JSON. */
+  expiration: z.union([z.string().regex(/^\d+$/), z.number().int()]).transform(Number),
+});
+
+/** `stop` answers with nothing: an empty body counts as an empty object. */
+export const stopAnswer = z.object({});
+
 export type Profile = z.output<typeof profileAnswer>;
 export type HistoryPage = z.output<typeof historyAnswer>;
 export type HistoryRecord = HistoryPage['history'][number];

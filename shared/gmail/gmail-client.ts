@@ -16,6 +16,8 @@ import {
   type Profile,
   profileAnswer,
   rawMessageAnswer,
+  stopAnswer,
+  watchAnswer,
 } from './answers.ts';
 import { noAnswer } from './gmail-error.ts';
 import { Pacer } from './pacer.ts';
@@ -68,6 +70,15 @@ export interface GmailClient {
    * @throws {AppError} message_gone
    */
   getRawMessage(context: CallContext, id: string, onLarge: () => Promise<void>): Promise<RawMessage>;
+  /**
+   * Tells Gmail to publish every change to the topic, for seven days. May be called again; the newest call counts.
+   *
+   * @param topic `projects/P/topics/T`
+   * @throws {AppError} watch_denied, watch_topic_wrong
+   */
+  watch(context: CallContext, topic: string): Promise<{ readonly expiresAt: Date }>;
+  /** Ends every watch of the mailbox. May be called again. */
+  stopWatch(context: CallContext): Promise<void>;
 }
 
 export interface GmailClientOptions {
@@ -168,6 +179,20 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
         internalDate: answer.internalDate,
         raw: decodeRaw(answer.raw),
       };
+    },
+    watch: async (context, topic) => {
+      const answer = await call(context, 'users.watch', {
+        schema: watchAnswer,
+        // No labelIds: every change rings; what counts is told by the history.
+        send: async (o) => await users.watch({ userId: 'me', requestBody: { topicName: topic } }, o),
+      });
+      return { expiresAt: new Date(answer.expiration) };
+    },
+    stopWatch: async (context) => {
+      await call(context, 'users.stop', {
+        schema: stopAnswer,
+        send: async (o) => await users.stop({ userId: 'me' }, o),
+      });
     },
   };
 }

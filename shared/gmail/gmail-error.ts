@@ -63,6 +63,13 @@ export function fromGmailAnswer(method: GmailMethod, answer: FailedAnswer): AppE
 }
 
 function codeOf(method: GmailMethod, status: number, reason: string | null): ErrorCode {
+  if (method === 'users.watch') {
+    // The topic is the only thing that a watch can have wrong; a scope or an API that is missing has its own reason.
+    if (status === 403 && !(reason !== null && (RATE_REASONS.has(reason) || DENIED_REASONS.has(reason)))) {
+      return 'watch_denied';
+    }
+    if (status === 400 || status === 404) return 'watch_topic_wrong';
+  }
   const ofOneMessage = method === 'users.messages.get';
   if (status === 401) return 'reauth_required';
   if (status === 429) return 'gmail_rate_limited';

@@ -7,6 +7,8 @@ export const UNITS = {
   'users.history.list': 2,
   'users.messages.list': 5,
   'users.messages.get': 20,
+  'users.watch': 100,
+  'users.stop': 50,
 } as const;
 
 export type GmailMethod = keyof typeof UNITS;

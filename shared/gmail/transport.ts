@@ -101,7 +101,7 @@ function parse<T>(call: Call<T>, body: Buffer): T {
   let json: unknown;
   try {
     // One byte a character whatever the body holds, half the memory of a large answer. All that we read is ASCII.
-    json = JSON.parse(body.toString('latin1'));
+    json = body.length === 0 ? {} : JSON.parse(body.toString('latin1'));
   } catch (error) {
     throw noAnswer(call.method, 'the answer is not JSON', error);
   }

@@ -4,7 +4,8 @@
  */
 import { type AttemptEnd, type Claim, endAttempt } from '../db/ledger.ts';
 import { type AppError, needsPerson, toAppError } from '../errors.ts';
-import { ruleAgainstFetched } from './rules.ts';
+import type { RawMessage } from '../gmail/gmail-client.ts';
+import { type Rule, ruleAgainstFetched } from './rules.ts';
 import type { Run } from './run.ts';
 import { storeMessage } from './store-message.ts';
 
@@ -45,9 +46,7 @@ async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
   try {
     const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, pass.enter);
     run.gmail.pacer.succeeded();
-    // A listing has asked for the label itself.
-    const labelId = claim.source === 'history' ? run.config.labelId : null;
-    const rule = claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
+    const rule = ruleFor(run, claim, message);
     if (rule !== null) {
       await endAttempt(run.db, run.fence, claim.gmailMessageId, { state: 'ignored', rule });
       run.counts.ignored += 1;
@@ -59,6 +58,19 @@ async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
   } finally {
     pass.leave();
   }
+}
+
+function ruleFor(run: Run, claim: Claim, message: RawMessage): Rule | null {
+  const { source } = claim;
+  if ((source === 'proof' || source === 'gap') && arrivedBeforeStart(run, message)) return 'before_start';
+  // A listing has asked for the label itself.
+  const labelId = source === 'history' ? run.config.labelId : null;
+  return claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
+}
+
+/** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */
+function arrivedBeforeStart(run: Run, { internalDate }: RawMessage): boolean {
+  return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }
 
 async function settleFailure(run: Run, claim: Claim, error: AppError): Promise<AttemptResult> {

@@ -3,6 +3,7 @@
  * the cursor first (live mail), then the pages of a planned listing (backlog).
  */
 import { enterHistoryPage, findScanStart } from '../db/cursor.ts';
+import { planGap } from '../db/gap.ts';
 import type { Seen } from '../db/lease.ts';
 import {
   enterListingPage,
@@ -38,7 +39,7 @@ const LISTING_FAULTS: readonly ErrorCode[] = ['gmail_refused', 'gmail_unavailabl
 
 /** @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail when it answers nothing */
 export async function discover(run: Run): Promise<Discovery> {
-  const history = await unlessFault(HISTORY_FAULTS, async () => await discoverHistory(run));
+  const history = await unlessFault(HISTORY_FAULTS, async () => await discoverAcrossGap(run));
   const listings = await unlessFault(LISTING_FAULTS, async () => await workListings(run));
   return {
     seen: history.value ?? null,
@@ -56,6 +57,23 @@ async function unlessFault<T>(
   } catch (error) {
     if (error instanceof AppError && codes.includes(error.code)) return { fault: error };
     throw error;
+  }
+}
+
+/** An expired history is a branch, not a failure: the cursor is pinned anew, and the gap is listed by date. */
+async function discoverAcrossGap(run: Run): Promise<Seen | null> {
+  try {
+    return await discoverHistory(run);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'history_expired')) throw error;
+    const profile = await run.gmail.getProfile(run.call);
+    const gap = await planGap(run.db, run.fence, profile.historyId);
+    run.log.write('WARNING', 'incident_opened', 'The history has expired; the gap is listed by date', {
+      incident_id: gap.incidentId,
+      incident_kind: 'history_expired',
+      query: gap.query,
+    });
+    return await discoverHistory(run);
   }
 }
 

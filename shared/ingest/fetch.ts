@@ -54,8 +54,6 @@ class Fetching {
   readonly #active = new Set<Promise<void>>();
   #fatal: AppError | null = null;
   #isOutOfTime = false;
-  /** What is in flight may kill the process: nothing else is begun beside it. */
-  #isAlone = false;
   /** Live mail that may have killed its process is still to be read. */
   #hasLiveSuspects = false;
 
@@ -77,7 +75,7 @@ class Fetching {
       for (;;) {
         const reason = this.#reasonToStop();
         if (reason !== null) return reason;
-        const free = this.#isAlone ? 0 : this.#run.gmail.pacer.limit - this.#active.size;
+        const free = this.#run.gmail.pacer.limit - this.#active.size;
         // A quarter of the pace at a time: not a statement for each message, and no long gaps either.
         const isWorthAsking =
           free > 0 && (this.#active.size === 0 || free * 4 >= this.#run.gmail.pacer.limit);
@@ -123,10 +121,9 @@ class Fetching {
     return await this.#claimSuspect({});
   }
 
+  /** Nothing is begun beside it: the next claim comes when it has ended. */
   async #claimSuspect(which: { readonly liveOnly?: boolean }): Promise<Claim[]> {
-    const claims = await this.#claim({ ...which, limit: 1, suspects: true });
-    this.#isAlone = claims.length > 0;
-    return claims;
+    return await this.#claim({ ...which, limit: 1, suspects: true });
   }
 
   async #claim(which: Pick<ClaimQuery, 'limit' | 'suspects' | 'liveOnly'>): Promise<Claim[]> {
@@ -141,7 +138,6 @@ class Fetching {
   async #attempt(claim: Claim): Promise<void> {
     const { streak } = this.#run;
     const result = await attemptMessage(this.#run, claim);
-    this.#isAlone = false;
     if (result.end === 'stored' || result.end === 'settled') {
       streak.succeeded();
       return;

@@ -17,8 +17,10 @@ import { FailureStreak } from './failure-streak.ts';
 import { fetchDue, settleAccounts } from './fetch.ts';
 import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
+import { judge, planDueProof, planWholeProof } from './prove.ts';
 import { Purse } from './purse.ts';
 import { noCounts, type Run, type System } from './run.ts';
+import { tendWatch } from './watch.ts';
 
 /** Time kept back from the work for closing the run: writing it down and giving the lease back. */
 const RESERVE_MS = 3_000;
@@ -53,6 +55,8 @@ export interface IngestRequest {
   readonly deadline: Deadline;
   /** What waits for its next attempt is tried too. Unless given: when a person asks for one cycle. */
   readonly ignoresWaits?: boolean;
+  /** Compare everything since the first start, not only the window of the last days. */
+  readonly prove?: 'all';
 }
 
 export interface IngestReport {
@@ -123,6 +127,7 @@ async function ingestUnderLease(
       ignoresWaits: request.ignoresWaits ?? request.trigger === 'manual',
       fence,
       startedAt: leased.takenAt,
+      mailboxCreatedAt: leased.mailboxCreatedAt,
       deadline: at.deadline,
       call: {
         deadline: at.deadline,
@@ -133,6 +138,7 @@ async function ingestUnderLease(
       },
       counts,
       streak: new FailureStreak(),
+      provesAll: request.prove === 'all',
     };
     for (;;) {
       const end = await workToEnd(run);
@@ -173,6 +179,8 @@ async function workToEnd(run: Run): Promise<WorkEnd> {
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
 async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
   await settleAccounts(run);
+  await tendWatch(run.system, { gmail: run.gmail, mailboxId: run.fence.mailboxId, call: run.call });
+  if (run.provesAll) await planWholeProof(run);
   let idleRounds = 0;
   for (;;) {
     const found = run.counts.discovered;
@@ -182,6 +190,8 @@ async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'compl
     if (failure !== null) throw failure;
     if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
     if (fetched === 'look_again' || hasMore) continue;
+    if (await planDueProof(run)) continue;
+    await judge(run);
 
     idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
     if (idleRounds >= MAX_IDLE_ROUNDS) return { outcome: 'completed', seen: null };

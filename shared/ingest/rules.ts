@@ -5,7 +5,8 @@
 import type { Sighting } from '../db/ledger.ts';
 import type { HistoryRecord } from '../gmail/answers.ts';
 
-export type Rule = 'draft' | 'chat' | 'spam' | 'trash' | 'sent' | 'label';
+/** `before_start`: it was in the mailbox before the first start, and the first listing did not ask for it. */
+export type Rule = 'before_start' | 'draft' | 'chat' | 'spam' | 'trash' | 'sent' | 'label';
 
 const NEVER: readonly (readonly [string, Rule])[] = [
   ['DRAFT', 'draft'],

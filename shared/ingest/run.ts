@@ -40,11 +40,15 @@ export interface Run {
   readonly fence: Fence;
   /** When the lease was taken, by the clock of the database. */
   readonly startedAt: Date;
+  /** When the mailbox was first seen, by the clock of the database. */
+  readonly mailboxCreatedAt: Date;
   /** End of the work; the reserve for closing lies behind it. */
   readonly deadline: Deadline;
   readonly call: CallContext;
   readonly counts: RunCounts;
   readonly streak: FailureStreak;
+  /** The proof of everything was asked for. */
+  readonly provesAll: boolean;
 }
 
 export function noCounts(): RunCounts {

@@ -20,6 +20,8 @@ export function adviceFor(
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
   const cure = current === undefined ? cureFor(lastErrorCode) : (current.last_error?.cure ?? null);
   if (cure !== null) advice.push(cure);
+  const watchCure = current?.watch?.error?.cure ?? null;
+  if (watchCure !== null) advice.push(watchCure);
   const scheduler = schedulerAdvice(status);
   if (scheduler !== null) advice.push(scheduler);
   if (!status.is_running)

@@ -1,5 +1,6 @@
 /** The answer of `status`: what runs, how far it is, what is wrong, and what to do about it. */
 import { type Config, credentialFingerprint } from '../config.ts';
+import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { type MailboxOverview, readOverview } from '../db/overview.ts';
 import { cureFor, needsPerson, toAppError } from '../errors.ts';
@@ -13,6 +14,8 @@ export type State =
   | 'access_denied'
   | 'stopped'
   | 'backing_off'
+  /** Push could not be set up or renewed; polling goes on. */
+  | 'watch_failing'
   | 'starting'
   | 'catching_up'
   | 'watching';
@@ -37,7 +40,33 @@ export interface MailboxStatus {
   readonly ledger: MailboxOverview['ledger'];
   readonly oldest_pending_at: Date | null;
   readonly last_push_at: Date | null;
-  readonly watch_expires_at: Date | null;
+  /** Push; null when none is registered and none has failed. */
+  readonly watch: {
+    readonly topic: string | null;
+    readonly expires_at: Date | null;
+    readonly error: Fault | null;
+  } | null;
+  /** "Gmail n, ledger n, missing 0, at t"; null before the first proof. */
+  readonly proof: {
+    readonly proved_at: Date;
+    readonly since: Date | null;
+    readonly gmail_count: number;
+    readonly ledger_count: number;
+    readonly missing_count: number;
+  } | null;
+  /** The open ones, and the last five that have ended. */
+  readonly incidents: readonly {
+    readonly kind: string;
+    readonly opened_at: Date;
+    readonly closed_at: Date | null;
+    readonly detail: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+interface Fault {
+  readonly code: string;
+  readonly detail: string | null;
+  readonly cure: string | null;
 }
 
 export interface SchedulerStatus {
@@ -62,14 +91,23 @@ export interface StatusBody {
   readonly advice: readonly string[];
 }
 
+const SHOWN_INCIDENTS = 5;
+
 /** @throws {AppError} when the database is away; a scheduler that is away is part of the answer */
 export async function readStatus(monitor: Monitor): Promise<StatusBody> {
   const { config, db } = monitor;
   const [status, overviews] = await Promise.all([readMonitorStatus(db), readOverview(db)]);
   const scheduler = await readScheduler(monitor.scheduler, config, status.isRunning);
   const current = config.gmail === null ? null : credentialFingerprint(config.gmail);
-  const mailboxes = overviews.map((overview) =>
-    toMailboxStatus(overview, status, overview.credentialFingerprint === current && current !== null),
+  const mailboxes = await Promise.all(
+    overviews.map(async (overview) =>
+      toMailboxStatus(
+        overview,
+        status,
+        overview.credentialFingerprint === current && current !== null,
+        await readIncidents(db, overview.id, SHOWN_INCIDENTS),
+      ),
+    ),
   );
   const body = {
     is_running: status.isRunning,
@@ -97,6 +135,7 @@ function mailboxState(overview: MailboxOverview, status: MonitorStatus): State {
   if (!status.isRunning) return 'stopped';
   if (overview.failureCount > 0) return 'backing_off';
   if (overview.lastSuccessAt === null) return 'starting';
+  if (overview.watch.errorCode !== null) return 'watch_failing';
   return overview.ledger.pending > 0 || overview.isListing ? 'catching_up' : 'watching';
 }
 
@@ -108,6 +147,7 @@ function toMailboxStatus(
   overview: MailboxOverview,
   status: MonitorStatus,
   isCurrent: boolean,
+  incidents: readonly Incident[],
 ): MailboxStatus {
   return {
     email_address: overview.emailAddress,
@@ -126,7 +166,34 @@ function toMailboxStatus(
     ledger: overview.ledger,
     oldest_pending_at: overview.oldestPendingAt,
     last_push_at: overview.hintAt,
-    watch_expires_at: overview.watchExpiresAt,
+    watch: toWatch(overview),
+    proof: toProof(overview),
+    incidents: incidents.map((incident) => ({
+      kind: incident.kind,
+      opened_at: incident.openedAt,
+      closed_at: incident.closedAt,
+      detail: incident.detail,
+    })),
+  };
+}
+
+function toWatch({ watch }: MailboxOverview): MailboxStatus['watch'] {
+  if (watch.topic === null && watch.errorCode === null) return null;
+  const error =
+    watch.errorCode === null
+      ? null
+      : { code: watch.errorCode, detail: watch.error, cure: cureFor(watch.errorCode) };
+  return { topic: watch.topic, expires_at: watch.expiresAt, error };
+}
+
+function toProof({ proof }: MailboxOverview): MailboxStatus['proof'] {
+  if (proof === null) return null;
+  return {
+    proved_at: proof.provedAt,
+    since: proof.since,
+    gmail_count: proof.gmailCount,
+    ledger_count: proof.ledgerCount,
+    missing_count: proof.missingCount,
   };
 }
 

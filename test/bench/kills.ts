@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildFunctions, startFunction, startGmailProcess } from '../helpers/processes.ts';
-import { startBenchDatabase } from './bench-database.ts';
+import { type BenchDatabase, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 
 const EMAILS = 400;
@@ -23,6 +23,7 @@ export async function kills(): Promise<void> {
   }
   let killed = 0;
   while (killed < KILLS) {
+    const before = await storedCount(db);
     const poll = await startFunction(
       'pollNow',
       {
@@ -36,11 +37,12 @@ export async function kills(): Promise<void> {
       () => true,
       () => false,
     );
-    await delay(50 + Math.random() * 700);
+    // Not before it works: a process that is killed while it loads proves nothing.
+    while ((await storedCount(db)) === before) await delay(10);
+    await delay(Math.random() * 400);
     await poll.kill();
     if (!(await ended)) killed += 1;
-    const [row] = await db.rows('select count(*)::int as n from incoming_emails');
-    process.stdout.write(`kill ${killed}: ${row.n} stored\n`);
+    process.stdout.write(`kill ${killed}: ${await storedCount(db)} stored\n`);
     // The dead holder's lease would run out by itself; here it is aged instead of waited for.
     await db.rows(`update mailboxes set lease_expires_at = now() - interval '1 second'`);
   }
@@ -67,4 +69,9 @@ export async function kills(): Promise<void> {
   await poll.kill();
   await gmail.kill();
   await db.close();
+}
+
+async function storedCount(db: BenchDatabase): Promise<number> {
+  const [row] = await db.rows('select count(*)::int as n from incoming_emails');
+  return row.n;
 }

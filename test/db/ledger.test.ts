@@ -64,10 +64,12 @@ describe('entering', () => {
     const fence = await leasedMailbox(db);
     expect(await enter(fence, 'history', 0, sighting('a', { historyId: '7' }), sighting('b'))).toEqual({
       newCount: 2,
+      newIds: ['a', 'b'],
       oldestNewHistoryId: '7',
     });
     expect(await enter(fence, 'history', 0, sighting('a', { historyId: '9' }))).toEqual({
       newCount: 0,
+      newIds: [],
       oldestNewHistoryId: null,
     });
     expect(await enter(fence, 'backfill', 1, sighting('a', { checkLabels: true }))).toMatchObject({

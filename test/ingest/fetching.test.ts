@@ -228,7 +228,7 @@ describe('an outage', () => {
 });
 
 describe('one way of discovering that fails', () => {
-  test('a history that has expired does not hold up what the ledger knows', async () => {
+  test('a history that expires again and again does not hold up what the ledger knows', async () => {
     const world = await watched();
     const ids = deliver(world, 3);
     const faults = ids.map((messageId) =>
@@ -236,10 +236,10 @@ describe('one way of discovering that fails', () => {
     );
     await world.ingest();
     expect(faults).toHaveLength(3);
-    world.gmail.deliver(mail('Lost in the gap'));
-    world.gmail.expireHistory();
+    world.gmail.deliver(mail('In the gap'));
+    world.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
     expect(await world.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'history_expired' } });
-    expect(await storedIds(world)).toEqual(ids);
+    expect(await storedIds(world)).toEqual(expect.arrayContaining(ids));
   });
 
   test('a listing that Gmail refuses does not hold up live mail', async () => {

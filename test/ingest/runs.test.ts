@@ -101,7 +101,7 @@ describe('the first start', () => {
     const reports = await Promise.all([world.ingest(), world.instance().ingest(), world.instance().ingest()]);
     expect(reports.map((report) => report.outcome).sort()).toEqual(['busy', 'busy', 'completed']);
     expect(await storedIds(world)).toEqual(ids);
-    expect(await world.rows('select 1 from listings')).toHaveLength(1);
+    expect(await world.rows("select 1 from listings where purpose = 'initial'")).toHaveLength(1);
   });
 
   test('without credentials does nothing, successfully', async () => {
@@ -220,6 +220,31 @@ describe('a holder that comes too late', () => {
       failure_count: 4,
       lease_token: expect.any(String),
     });
+  });
+
+  test('leaves it so also when it fails for a reason of its own', async () => {
+    let isLost = false;
+    const world: World = await watched({
+      onSleep: async () => {
+        if (isLost) return;
+        isLost = true;
+        await world.db.query(
+          "update mailboxes set lease_token = gen_random_uuid(), lease_expires_at = now() + interval '40 seconds'",
+        );
+      },
+    });
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    expect(await world.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
+      failure_count: 0,
+      lease_token: expect.any(String),
+    });
+    expect(await world.rows('select last_error_code from email_monitor_status')).toEqual([
+      { last_error_code: null },
+    ]);
+    expect(await world.rows('select outcome from ingest_runs order by id desc limit 1')).toEqual([
+      { outcome: 'failed' },
+    ]);
   });
 });
 

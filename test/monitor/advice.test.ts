@@ -30,7 +30,9 @@ function mailbox(more: Partial<MailboxStatus> = {}): MailboxStatus {
     ledger: { pending: 0, stored: 0, gone: 0, ignored: 0, dead: 0 },
     oldest_pending_at: null,
     last_push_at: null,
-    watch_expires_at: null,
+    watch: null,
+    proof: null,
+    incidents: [],
     ...more,
   };
 }

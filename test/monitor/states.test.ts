@@ -71,7 +71,9 @@ describe('the state', () => {
           ledger: { pending: 0, stored: 1, gone: 0, ignored: 0, dead: 0 },
           oldest_pending_at: null,
           last_push_at: null,
-          watch_expires_at: null,
+          watch: null,
+          proof: { gmail_count: 1, ledger_count: 1, missing_count: 0 },
+          incidents: [],
         },
       ],
     });

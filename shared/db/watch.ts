@@ -1,0 +1,87 @@
+/** The push watch of a mailbox: its topic, its end, and why it could not be renewed. */
+import type { Queryable } from './database.ts';
+
+export interface WatchState {
+  readonly topic: string | null;
+  readonly expiresAt: Date | null;
+  readonly errorCode: string | null;
+  /** Less than the renewal margin is left, by the clock of the database. */
+  readonly isDue: boolean;
+}
+
+/**
+ * @param topic the configured one, null for none
+ * @param marginSeconds a watch that ends within it is due for renewal
+ */
+export async function readWatch(
+  db: Queryable,
+  mailboxId: number,
+  topic: string | null,
+  marginSeconds: number,
+): Promise<WatchState> {
+  const { rows } = await db.query<{
+    watch_topic: string | null;
+    watch_expires_at: Date | null;
+    watch_error_code: string | null;
+    is_due: boolean;
+  }>(
+    `select watch_topic, watch_expires_at, watch_error_code,
+            watch_topic is distinct from $2::text
+              or coalesce(watch_expires_at < now() + $3::integer * interval '1 second', true) as is_due
+     from mailboxes
+     where id = $1::integer`,
+    [mailboxId, topic, marginSeconds],
+  );
+  const row = rows[0];
+  return {
+    topic: row?.watch_topic ?? null,
+    expiresAt: row?.watch_expires_at ?? null,
+    errorCode: row?.watch_error_code ?? null,
+    isDue: row?.is_due ?? true,
+  };
+}
+
+/** Registered or renewed. */
+export async function saveWatch(
+  db: Queryable,
+  mailboxId: number,
+  watch: { readonly topic: string; readonly expiresAt: Date },
+): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set watch_topic = $2::text,
+         watch_expires_at = $3::timestamptz,
+         watch_error_code = null,
+         watch_error = null
+     where id = $1::integer`,
+    [mailboxId, watch.topic, watch.expiresAt],
+  );
+}
+
+/** Ended, or no topic is configured any more. */
+export async function clearWatch(db: Queryable, mailboxId: number): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set watch_topic = null,
+         watch_expires_at = null,
+         watch_error_code = null,
+         watch_error = null
+     where id = $1::integer`,
+    [mailboxId],
+  );
+}
+
+/** It could not be registered or renewed; what was registered before stays noted. */
+export async function recordWatchFailure(
+  db: Queryable,
+  mailboxId: number,
+  failure: { readonly code: string; readonly detail: string },
+): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set watch_error_code = $2::text,
+         watch_error = $3::text
+     where id = $1::integer`,
+    [mailboxId, failure.code, failure.detail],
+  );
+}
