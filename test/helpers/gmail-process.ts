@@ -1,6 +1,12 @@
-/** An emulated Gmail in a process of its own: `node gmail-process.ts '{"quotaUnitsPerMinute":null}'` prints its URLs as JSON. */
+/**
+ * An emulated Gmail in a process of its own: `node gmail-process.ts '{"quotaUnitsPerMinute":null}'` prints its URLs as
+ * JSON. With `"seed"`, its own chances repeat.
+ */
 import { EmulatedGmail, startEmulatedGmail } from '../../local/gmail/emulated-gmail.ts';
+import { seededRandom } from '../../local/gmail/random.ts';
 
-const gmail = new EmulatedGmail(JSON.parse(process.argv[2] ?? '{}'));
+const { seed, ...options } = JSON.parse(process.argv[2] ?? '{}');
+const random = seed === undefined ? Math.random : seededRandom(seed);
+const gmail = new EmulatedGmail({ random, ...options });
 const { rootUrl, tokenUrl, controlUrl, port } = await startEmulatedGmail(gmail);
 process.stdout.write(`${JSON.stringify({ rootUrl, tokenUrl, controlUrl, port })}\n`);

@@ -78,6 +78,8 @@ export interface FunctionProcess {
   /** Highest resident memory so far, bytes. Linux only. */
   peakMemoryBytes(): number;
   readonly logLines: string[];
+  /** Resolves when it has ended, with its exit code or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
   kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -106,12 +108,14 @@ export async function startFunction(
     createInterface({ input: child.stderr }).on('line', (line) => logLines.push(line));
     child.once('exit', (code) => reject(new Error(`${target} ended with ${code}:\n${logLines.join('\n')}`)));
   });
+  const ended = once(child, 'exit').then(([code, signal]): number | NodeJS.Signals => code ?? signal);
   await served;
   const url = `http://127.0.0.1:${port}/`;
   return {
     url,
     pid: child.pid ?? 0,
     logLines,
+    ended,
     post: async (body) => {
       const response = await fetch(url, {
         method: 'POST',

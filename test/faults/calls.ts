@@ -1,0 +1,70 @@
+/** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that nobody should see are kept. */
+import type { Target } from '../../functions/catalogue.ts';
+import type { Fleet } from './fleet.ts';
+
+/** No invocation may take longer than its budget (8 s at most here) and what a frozen process adds. */
+const ANSWER_MS = 25_000;
+/** With what the functions may answer while things are wrong: done, a person has to act, refused, later. */
+const EXPECTED = new Set([200, 204, 409, 502, 503]);
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever was answered
+  readonly json: any;
+}
+
+export class Calls {
+  readonly defects: string[] = [];
+  readonly #fleet: Fleet;
+  readonly #underway = new Set<Promise<unknown>>();
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  /** @returns null when there was no process, or when it went away meanwhile */
+  async call(target: Target, body?: unknown, query = ''): Promise<Answer | null> {
+    const asking = this.#ask(target, body, query).finally(() => this.#underway.delete(asking));
+    this.#underway.add(asking);
+    return await asking;
+  }
+
+  /** Resolves when none is underway. */
+  async settled(): Promise<void> {
+    while (this.#underway.size > 0) await Promise.all(this.#underway);
+  }
+
+  async #ask(target: Target, body: unknown, query: string): Promise<Answer | null> {
+    const member = this.#fleet.next(target);
+    if (member === null) return null;
+    let status = 0;
+    let text = '';
+    try {
+      const response = await fetch(`${member.process.url}${query}`, {
+        method: target === 'status' ? 'GET' : 'POST',
+        signal: AbortSignal.timeout(ANSWER_MS),
+        ...(body === undefined
+          ? {}
+          : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      });
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
+      if (error instanceof Error && error.name === 'TimeoutError') {
+        this.defects.push(`${target} did not answer within ${ANSWER_MS} ms`);
+      }
+      return null;
+    }
+    return this.#read(target, status, text);
+  }
+
+  #read(target: Target, status: number, text: string): Answer {
+    if (!EXPECTED.has(status)) this.defects.push(`${target} answered ${status}: ${text.slice(0, 300)}`);
+    try {
+      return { status, json: text === '' ? null : JSON.parse(text) };
+    } catch {
+      this.defects.push(`${target} answered ${status} without JSON: ${text.slice(0, 300)}`);
+      return { status, json: null };
+    }
+  }
+}

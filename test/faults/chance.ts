@@ -1,0 +1,52 @@
+/** Everything that a plan leaves to chance draws from here: the same seed gives the same plan on every machine. */
+import { type Random, seededRandom } from '../../local/gmail/random.ts';
+
+export class Chance {
+  readonly random: Random;
+
+  /** @param path what it decides about, so that a draw more in one place moves nothing in another */
+  constructor(seed: number, ...path: readonly (string | number)[]) {
+    this.random = seededRandom(hash([seed, ...path].join('/')));
+  }
+
+  happens(probability: number): boolean {
+    return this.random() < probability;
+  }
+
+  /** A whole number from `low` to `high`, both included. */
+  int(low: number, high: number): number {
+    return low + Math.floor(this.random() * (high - low + 1));
+  }
+
+  pick<const T>(items: readonly [T, ...T[]]): T {
+    return items[this.int(0, items.length - 1)] ?? items[0];
+  }
+
+  /** Up to `count` different ones. */
+  some<T>(items: readonly T[], count: number): T[] {
+    const left = [...items];
+    const taken: T[] = [];
+    while (taken.length < count && left.length > 0)
+      taken.push(...left.splice(this.int(0, left.length - 1), 1));
+    return taken;
+  }
+
+  bytes(length: number): Buffer {
+    const bytes = Buffer.alloc(length);
+    for (let at = 0; at < length; at += 1) bytes[at] = this.random() * 256;
+    return bytes;
+  }
+
+  hex(digits: number): string {
+    return Array.from({ length: digits }, () => this.int(0, 15).toString(16)).join('');
+  }
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let state = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) {
+    state = Math.imul(state ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  }
+  return state;
+}

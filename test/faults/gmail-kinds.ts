@@ -1,0 +1,107 @@
+/** Faults of Gmail's answers: single messages, everything for a while, limits, tokens. */
+import type { FaultKind, FaultRule } from '../../local/gmail/faults.ts';
+import type { Chance } from './chance.ts';
+import type { Draft } from './draft.ts';
+
+/** Refused for good at the first answer: each strike is an attempt, and a message has eight. */
+const FINAL = new Set([400, 403]);
+
+/** Some messages fail on their own, each a few times. */
+export function items(draft: Draft): void {
+  const { chance } = draft;
+  for (const mail of chance.some(draft.mails, chance.int(2, 6))) {
+    const fault = anyFault(chance, true);
+    const isFinal = fault.kind === 'status' && FINAL.has(fault.status);
+    draft.at(chance.happens(0.7) ? 0 : mail.atMs, {
+      kind: 'gmail_fault',
+      rule: {
+        ...fault,
+        method: 'messages.get',
+        messageId: mail.gmailMessageId,
+        times: fault.kind === 'hang' ? 1 : chance.int(1, isFinal ? 2 : 6),
+      },
+      forMs: null,
+    });
+  }
+}
+
+/** For a while many calls fail, of one method or of all. */
+export function storm(draft: Draft): void {
+  const { chance } = draft;
+  for (let n = chance.int(1, 2); n > 0; n -= 1) {
+    const fault = anyFault(chance, false);
+    const method = chance.pick(['history.list', 'messages.get', 'messages.list', 'token', null, null]);
+    // What hangs holds its run to the end of its time: few calls are enough.
+    const often =
+      fault.kind === 'hang' ? { times: chance.int(1, 2) } : { probability: chance.pick([0.2, 0.5, 1]) };
+    const rule: FaultRule = { ...fault, ...often, ...(method && { method }) };
+    draft.at(draft.moment(0, 0.7), { kind: 'gmail_fault', rule, forMs: chance.int(100, 900) });
+  }
+}
+
+/** Few calls at once are allowed, and the minute is nearly spent. */
+export function quota(draft: Draft): void {
+  const { chance } = draft;
+  draft.at(draft.moment(0, 0.5), {
+    kind: 'switches',
+    why: 'Gmail allows few calls at once',
+    value: { quota: { maxConcurrent: chance.int(1, 4) } },
+  });
+  draft.at(draft.moment(0.6), {
+    kind: 'switches',
+    why: 'and allows more again',
+    value: { quota: { maxConcurrent: null } },
+  });
+}
+
+export function tokens(draft: Draft): void {
+  const { chance } = draft;
+  switch (chance.pick(['expire', 'expire', 'revoke', 'redeploy', 'rotate', 'beside'])) {
+    case 'expire':
+      for (let n = chance.int(1, 4); n > 0; n -= 1) draft.at(draft.moment(), { kind: 'expire_tokens' });
+      break;
+    case 'revoke':
+      draft.at(draft.moment(0, 0.8), { kind: 'revoke', reauthorizedAfterMs: chance.int(100, 900) });
+      break;
+    case 'redeploy':
+      draft.at(draft.moment(0, 0.6), { kind: 'redeploy', revokesOld: true, share: 'all' });
+      break;
+    case 'rotate':
+      draft.at(draft.moment(0, 0.6), { kind: 'redeploy', revokesOld: true, share: 'some' });
+      break;
+    case 'beside':
+      draft.at(draft.moment(0, 0.6), { kind: 'redeploy', revokesOld: false, share: 'some' });
+  }
+}
+
+function anyFault(chance: Chance, isOfOneMessage: boolean): FaultKind {
+  switch (chance.pick(['status', 'status', 'status', 'reset', 'truncate', 'notJson', 'delay', 'hang'])) {
+    case 'reset':
+      return { kind: 'reset' };
+    case 'truncate':
+      return { kind: 'truncate' };
+    case 'notJson':
+      return { kind: 'notJson' };
+    case 'delay':
+      return { kind: 'delay', delayMs: chance.int(100, 900) };
+    case 'hang':
+      return { kind: 'hang' };
+    case 'status':
+      return statusFault(chance, isOfOneMessage);
+  }
+}
+
+function statusFault(chance: Chance, isOfOneMessage: boolean): FaultKind {
+  const status = chance.pick(
+    isOfOneMessage ? [400, 403, 403, 429, 500, 503] : [403, 403, 429, 429, 500, 502, 503],
+  );
+  if (status !== 403) {
+    const retry = status === 429 && chance.happens(0.3) ? { retryAfterSeconds: 1 } : {};
+    return { kind: 'status', status, ...retry };
+  }
+  // A 403 for one message may be about the message; one for everything is a limit.
+  const reason = isOfOneMessage
+    ? chance.pick(['rateLimitExceeded', 'forbidden'])
+    : chance.pick(['rateLimitExceeded', 'userRateLimitExceeded']);
+  return { kind: 'status', status, reason };
+}

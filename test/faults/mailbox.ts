@@ -1,0 +1,2 @@
+/** The mailbox of every world. */
+export const MAILBOX = 'inbox@example.com';

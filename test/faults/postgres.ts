@@ -1,0 +1,176 @@
+/**
+ * The PostgreSQL of the suite: a cluster that is stopped, killed and started again under the functions, with one
+ * database for each world. What the suite itself asks waits until the server is back.
+ */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { freePort } from '../../local/ports.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
+import { migrate } from '../../shared/db/migrations.ts';
+
+export interface FaultDatabase {
+  readonly url: string;
+  /** Asks again until the server answers. */
+  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
+  rows(sql: string, parameters?: readonly unknown[]): Promise<any[]>;
+  drop(): Promise<void>;
+}
+
+/** Of the functions; the suite's own sessions have another name. */
+const SESSIONS = `from pg_stat_activity where application_name = 'email-monitor'`;
+const PATIENCE_MS = 30_000;
+const STEP_MS = 50;
+
+// A cursor that moves back has let go of what it passed: nobody would notice until a mail is missing.
+const AUDIT = `
+create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);
+create function audit_mailbox() returns trigger language plpgsql as $$
+begin
+  if new.cursor_history_id < old.cursor_history_id then
+    insert into fault_audit (note) values (format('cursor moved back from %s to %s',
+      old.cursor_history_id, new.cursor_history_id));
+  end if;
+  return new;
+end $$;
+create trigger audit_mailbox before update on mailboxes for each row execute function audit_mailbox();
+create function audit_ledger() returns trigger language plpgsql as $$
+begin
+  if old.state = 'stored' and new.state <> 'stored' then
+    insert into fault_audit (note) values (format('%s left the state stored for %s', old.gmail_message_id, new.state));
+  end if;
+  return new;
+end $$;
+create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();`;
+
+export type StopMode =
+  /** As an operator does it: sessions are ended, everything reaches the disk. */
+  | 'fast'
+  /** As if the machine lost power for the server alone: it recovers from its log. */
+  | 'immediate'
+  /** One of its processes dies: the server throws out every session and recovers. */
+  | 'crash';
+
+export class FaultPostgres {
+  readonly #folder: string;
+  readonly #port: number;
+  #server: LocalPostgres | null = null;
+  #baseUrl = '';
+  #count = 0;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.#port = port;
+  }
+
+  static async start(): Promise<FaultPostgres> {
+    const folder = mkdtempSync(join(tmpdir(), 'email-monitor-faults-'));
+    // Entered by the server's user too; the cluster below it is closed to others.
+    chmodSync(folder, 0o755);
+    // Below the ports that the system gives to outgoing connections: it must be free again after each stop.
+    const cluster = new FaultPostgres(folder, await freePort(20_000 + (process.pid % 10_000)));
+    await cluster.up();
+    await migrate(cluster.#url('template'));
+    await cluster.#ask('template', AUDIT);
+    return cluster;
+  }
+
+  /** Starts it, if it is down. */
+  async up(): Promise<void> {
+    if (this.#server !== null) return;
+    this.#server = await startPostgres({
+      folder: join(this.#folder, 'postgres'),
+      port: this.#port,
+      database: 'template',
+      // The machine stays up, so the disk need not be waited for; a commit must still outlive the server.
+      settings: ['fsync=off', 'synchronous_commit=on', 'max_connections=200'],
+    });
+    this.#baseUrl = this.#server.url;
+  }
+
+  async stop(mode: Exclude<StopMode, 'crash'>): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    if (server === null) return;
+    if (mode === 'fast') return await server.stop();
+    const pidFile = join(server.folder, 'data/postmaster.pid');
+    const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
+    process.kill(pid, 'SIGQUIT');
+    while (isAlive(pid) && existsSync(pidFile)) await delay(10);
+  }
+
+  /** Kills the process behind one session of the functions; false when there is none. */
+  async crash(): Promise<boolean> {
+    const [session] = await this.#ask('postgres', `select pid ${SESSIONS} limit 1`);
+    if (session === undefined) return false;
+    process.kill(session.pid, 'SIGKILL');
+    return true;
+  }
+
+  /** Ends every session of the functions. @returns how many there were */
+  async cut(): Promise<number> {
+    return (await this.#ask('postgres', `select pg_terminate_backend(pid) ${SESSIONS}`)).length;
+  }
+
+  async createDatabase(): Promise<FaultDatabase> {
+    this.#count += 1;
+    const name = `world_${this.#count}`;
+    await this.#ask('postgres', `create database ${name} template template`);
+    return {
+      url: this.#url(name),
+      rows: async (sql, parameters = []) => await this.#ask(name, sql, parameters),
+      drop: async () => {
+        await this.#ask('postgres', `drop database ${name} with (force)`);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #url(database: string): string {
+    return new URL(`/${database}`, this.#baseUrl).href;
+  }
+
+  // A session for each question: none of ours is in the way of a stop, and none is left broken by it.
+  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
+  async #ask(database: string, sql: string, parameters: readonly unknown[] = []): Promise<any[]> {
+    const giveUpAt = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const client = new pg.Client({
+        connectionString: this.#url(database),
+        application_name: 'fault-suite',
+        connectionTimeoutMillis: 2_000,
+      });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        return (await client.query(sql, [...parameters])).rows;
+      } catch (error) {
+        if (!isOutage(error) || performance.now() > giveUpAt) throw error;
+        await delay(STEP_MS);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    }
+  }
+}
+
+/** Everything but a statement that is wrong. */
+function isOutage(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return !/^(42|22|23|3D)/.test(code);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

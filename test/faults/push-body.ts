@@ -1,0 +1,25 @@
+/** Bodies of pushes that Gmail has not sent itself: repeated, old, for somebody else, or none at all. */
+import { MAILBOX } from './mailbox.ts';
+
+export type PushKind = 'current' | 'old' | 'garbage' | 'stranger';
+
+export function pushBody(kind: PushKind, historyId: string): unknown {
+  switch (kind) {
+    case 'current':
+      return push(MAILBOX, historyId);
+    case 'old':
+      return push(MAILBOX, String(BigInt(historyId) - 1_000n));
+    case 'stranger':
+      return push('somebody@example.net', historyId);
+    case 'garbage':
+      return { message: { data: Buffer.from('no notification').toString('base64') } };
+  }
+}
+
+function push(emailAddress: string, historyId: string): unknown {
+  const data = Buffer.from(JSON.stringify({ emailAddress, historyId })).toString('base64');
+  return {
+    message: { data, messageId: '1' },
+    subscription: 'projects/emulated-project/subscriptions/gmail-push',
+  };
+}

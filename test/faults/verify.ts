@@ -1,0 +1,165 @@
+/**
+ * The property: stored = delivered, minus what was destroyed before it could be read; each once, byte for byte, with
+ * every attachment; and the system says so itself. Nothing here knows how the system works, only its tables.
+ */
+import { gunzipSync } from 'node:zlib';
+import type { Calls } from './calls.ts';
+import { sha256 } from './mails.ts';
+import type { Tally } from './tally.ts';
+import type { SentMail, World } from './world.ts';
+
+/** Looks at the mails of one round, and at what the world counts over all of its rounds. @returns the violations */
+export async function verify(world: World, calls: Calls, round: number, tally: Tally): Promise<string[]> {
+  const found = [
+    ...(await verifyMails(world, round, tally)),
+    ...(await verifyWhole(world)),
+    ...(await verifyStatus(world, calls)),
+    ...world.fleet.defects.splice(0),
+    ...calls.defects.splice(0),
+    ...strangeLines(world.fleet.takeLog()),
+  ];
+  const audit = await world.db.rows('delete from fault_audit returning note');
+  return [...found, ...audit.map(({ note }) => String(note))];
+}
+
+interface StoredRow {
+  readonly id: string;
+  readonly email_id: number;
+  readonly attachment_count: number;
+  readonly data: Buffer;
+  readonly sha256: string;
+  readonly attachments: readonly string[];
+}
+
+async function verifyMails({ db, sent }: World, round: number, tally: Tally): Promise<string[]> {
+  const mails = [...sent.values()].filter((mail) => mail.round === round);
+  const ids = mails.map((mail) => mail.gmailMessageId);
+  const states = new Map<string, string>(
+    (
+      await db.rows(
+        'select gmail_message_id as id, state from email_ledger where gmail_message_id = any ($1::text[])',
+        [ids],
+      )
+    ).map(({ id, state }) => [id, state]),
+  );
+  const stored: StoredRow[] = await db.rows(
+    `select e.gmail_message_id as id, e.attachment_count, r.data, r.sha256,
+            array(select encode(sha256(a.file_data), 'hex') from email_attachments a where a.email_id = e.id order by 1)
+              as attachments
+     from incoming_emails e
+     left join email_raw r on r.email_id = e.id
+     where e.gmail_message_id = any ($1::text[])`,
+    [ids],
+  );
+  const violations: string[] = [];
+  for (const mail of mails) {
+    const rows = stored.filter(({ id }) => id === mail.gmailMessageId);
+    const state = states.get(mail.gmailMessageId) ?? 'unknown';
+    const name = `mail ${mail.index} (${mail.gmailMessageId}, ${mail.arrival}, ${mail.acts.join('+') || 'untouched'})`;
+    if (!allowedStates(mail).includes(state)) {
+      violations.push(`${name} is ${state}, not ${allowedStates(mail).join(' or ')}`);
+      if (isWanted(mail)) tally.lost += 1;
+    }
+    if ((state === 'stored') !== rows.length > 0)
+      violations.push(`${name} is ${state} with ${rows.length} emails`);
+    if (rows.length > 1) tally.duplicated += rows.length - 1;
+    if (rows.length > 1) violations.push(`${name} is stored ${rows.length} times`);
+    for (const row of rows) violations.push(...differences(name, mail, row));
+    tally.stored += rows.length;
+    if (state === 'gone') tally.gone += 1;
+    if (state === 'ignored') tally.ignored += 1;
+  }
+  return violations;
+}
+
+function isWanted({ arrival, acts }: SentMail): boolean {
+  return arrival === 'inbox' || arrival === 'filed' || arrival === 'read' || acts.includes('rescue');
+}
+
+function allowedStates(mail: SentMail): string[] {
+  const isDeleted = mail.acts.includes('delete');
+  if (!isWanted(mail)) return ['ignored', ...(mail.mayBeUnseen ? ['unknown'] : [])];
+  if (!isDeleted) return ['stored'];
+  return ['stored', 'gone', ...(mail.mayBeUnseen ? ['unknown'] : [])];
+}
+
+function differences(name: string, mail: SentMail, row: StoredRow): string[] {
+  const found: string[] = [];
+  if (row.data === null) return [`${name} has no raw bytes`];
+  const raw = sha256(gunzipSync(row.data));
+  if (raw !== mail.sha256) found.push(`${name} has other bytes than were sent`);
+  if (raw !== row.sha256) found.push(`${name} has a wrong sha256 beside its raw bytes`);
+  if (row.attachments.join() !== mail.attachments.join()) {
+    found.push(`${name} has attachments ${row.attachments.join(' ')}, not ${mail.attachments.join(' ')}`);
+  }
+  if (row.attachment_count !== mail.attachments.length) {
+    found.push(`${name} names ${row.attachment_count} attachments of ${mail.attachments.length}`);
+  }
+  return found;
+}
+
+async function verifyWhole({ db, door, gmail, sent }: World): Promise<string[]> {
+  const [row] = await db.rows(
+    `select (select count(*)::integer from incoming_emails) as emails,
+            (select count(*)::integer from email_raw) as raws,
+            (select emails_processed_total from email_monitor_status) as total,
+            (select count(*)::integer from email_ledger where state = 'stored') as stored,
+            (select count(*)::integer from email_ledger where state = 'dead') as dead,
+            (select count(*)::integer from email_ledger where state = 'pending' or attempt_open) as open,
+            (select count(*)::integer from mailboxes where lease_token is not null or lease_expires_at is not null)
+              as leases,
+            (select array_agg(gmail_message_id) from email_ledger) as ids,
+            (select cursor_history_id::text from mailboxes) as cursor,
+            (select coalesce(hint_history_id, 0)::text from mailboxes) as hint`,
+  );
+  const { historyId } = await gmail.control<{ historyId: string }>('stats');
+  const violations: string[] = [];
+  const expect = (isRight: boolean, text: string) => isRight || violations.push(text);
+  expect(row.total === row.emails, `emails_processed_total is ${row.total}, stored are ${row.emails}`);
+  expect(row.raws === row.emails, `${row.emails} emails have ${row.raws} raws`);
+  expect(row.stored === row.emails, `the ledger says ${row.stored} stored, there are ${row.emails}`);
+  expect(row.dead === 0, `${row.dead} are dead`);
+  expect(row.open === 0, `${row.open} are pending or have an attempt that never ended`);
+  expect(row.leases === 0, 'a lease is open');
+  expect(
+    BigInt(row.cursor) <= BigInt(historyId),
+    `the cursor ${row.cursor} is ahead of Gmail's ${historyId}`,
+  );
+  expect(
+    BigInt(row.hint) >= door.acknowledged,
+    `push ${door.acknowledged} was acknowledged, the hint is ${row.hint}`,
+  );
+  const strangers = (row.ids ?? []).filter((id: string) => !sent.has(id));
+  expect(strangers.length === 0, `the ledger has ids that were never delivered: ${strangers.join(' ')}`);
+  return violations;
+}
+
+async function verifyStatus(world: World, calls: Calls): Promise<string[]> {
+  const answer = await calls.call('status');
+  if (answer?.status !== 200) return [`status answers ${answer?.status}`];
+  const { json } = answer;
+  const [row] = await world.db.rows('select count(*)::integer as emails from incoming_emails');
+  const violations: string[] = [];
+  const expect = (isRight: boolean, text: string) => isRight || violations.push(`status: ${text}`);
+  const [mailbox] = json.mailboxes;
+  expect(json.state === 'watching', `state ${json.state}`);
+  expect(json.is_running === true, 'is_running is not true');
+  expect(json.last_error === null, `last_error ${json.last_error}`);
+  expect(json.emails_processed_total === row.emails, `emails_processed_total ${json.emails_processed_total}`);
+  expect(json.mailboxes.length === 1, `${json.mailboxes.length} mailboxes`);
+  expect(mailbox?.failure_count === 0, `failure_count ${mailbox?.failure_count}`);
+  expect(mailbox?.lease_holder === null, `lease_holder ${mailbox?.lease_holder}`);
+  expect(mailbox?.ledger.pending === 0 && mailbox?.ledger.dead === 0, JSON.stringify(mailbox?.ledger));
+  expect(mailbox?.ledger.stored === row.emails, `ledger.stored ${mailbox?.ledger.stored}`);
+  expect(json.advice.length === 0, `advice ${JSON.stringify(json.advice)}`);
+  return violations;
+}
+
+/** Faults that nobody has mapped, and what is no log line at all: a stack on stderr. */
+function strangeLines(lines: readonly string[]): string[] {
+  return lines.filter((line) => {
+    const json = line.slice(line.indexOf(': ') + 2);
+    if (json === '' || /^(Serving function|Function:|Signature type:|Received )/.test(json)) return false;
+    return !json.startsWith('{') || json.includes('"error_code":"internal"');
+  });
+}

@@ -1,0 +1,103 @@
+/**
+ * What some rounds share: a mailbox, its Gmail, a database, warm functions, and the memory of everything that was
+ * delivered.
+ */
+import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
+import { Chance } from './chance.ts';
+import type { PlannedMail } from './draft.ts';
+import { Fleet } from './fleet.ts';
+import { MAILBOX } from './mailbox.ts';
+import { SETTLE_SECONDS } from './mailbox-kinds.ts';
+import type { FaultDatabase, FaultPostgres } from './postgres.ts';
+import { PushDoor } from './push-door.ts';
+
+const TOPIC = 'projects/emulated-project/topics/gmail';
+
+/** A mail, and what may have become of it. */
+export interface SentMail extends PlannedMail {
+  readonly round: number;
+  /** History expired in its round: what was destroyed before anybody looked is known to nobody. */
+  readonly mayBeUnseen: boolean;
+}
+
+export interface World {
+  readonly postgres: FaultPostgres;
+  readonly db: FaultDatabase;
+  readonly gmail: GmailProcess;
+  readonly fleet: Fleet;
+  readonly door: PushDoor;
+  /** By Gmail message id. */
+  readonly sent: Map<string, SentMail>;
+  /** The refresh token that counts now. */
+  refreshToken: string;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly postgres: FaultPostgres;
+  readonly dist: string;
+  readonly seed: number;
+  /** Of the first round in it. */
+  readonly round: number;
+}
+
+export async function openWorld({ postgres, dist, seed, round }: WorldOptions): Promise<World> {
+  const chance = new Chance(seed, 'world', round);
+  const db = await postgres.createDatabase();
+  const gmail = await startGmailProcess({
+    emailAddress: MAILBOX,
+    quotaUnitsPerMinute: null,
+    latencyMs: chance.pick([5, 20, 50]),
+    seed: chance.int(0, 2 ** 31),
+  });
+  const fleet = new Fleet(dist, {
+    ...gmail.env,
+    DATABASE_URL: db.url,
+    GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS),
+    GMAIL_POLL_INTERVAL_SECONDS: '1',
+    GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000',
+    // Short, so that the end of an invocation is met as well.
+    RUN_BUDGET_SECONDS: String(chance.pick([5, 6, 8])),
+    DB_POOL_SIZE: String(chance.pick([2, 4, 4])),
+    LOG_LEVEL: 'info',
+  });
+  const door = await PushDoor.open(fleet, MAILBOX);
+  const refreshToken = gmail.env['GMAIL_REFRESH_TOKEN'] ?? '';
+  await watch(gmail, refreshToken);
+  await fleet.complete();
+  return {
+    postgres,
+    db,
+    gmail,
+    fleet,
+    door,
+    sent: new Map(),
+    refreshToken,
+    close: async () => {
+      await fleet.endAll();
+      await door.close();
+      await gmail.kill();
+      await db.drop();
+    },
+  };
+}
+
+/** Registers the watch, as the owner of the mailbox would by hand. */
+async function watch(gmail: GmailProcess, refreshToken: string): Promise<void> {
+  const granted = await fetch(gmail.tokenUrl, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'refresh_token',
+      client_id: gmail.env['GMAIL_CLIENT_ID'] ?? '',
+      client_secret: gmail.env['GMAIL_CLIENT_SECRET'] ?? '',
+      refresh_token: refreshToken,
+    }),
+  });
+  const { access_token: token } = (await granted.json()) as { access_token: string };
+  const answer = await fetch(new URL('gmail/v1/users/me/watch', gmail.rootUrl), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ topicName: TOPIC }),
+  });
+  if (!answer.ok) throw new Error(`watch: ${answer.status} ${await answer.text()}`);
+}
