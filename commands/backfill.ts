@@ -39,7 +39,15 @@ await runCommand(async () => {
     const interruption = untilInterrupted();
     const system = createSystem({ ...context, seams: interruptibleTime(interruption, budgetMs) });
     const mailbox = await knownMailbox(system);
-    const listingId = await planned(system, mailbox, query);
+    const listingId = await planned(system, mailbox, query).catch((error: unknown) => {
+      if (!interruption.aborted) throw error;
+      return null;
+    });
+    if (listingId === null) {
+      say('Stopped before anything was planned.');
+      process.exitCode = 130;
+      return;
+    }
     if (flags['plan-only']) return say(`Planned. ${await whoGoesOn(system)}`);
     await work(system, { mailbox, listingId, budgetMs, interruption });
   } finally {

@@ -62,17 +62,18 @@ function mailboxFindings({ mailboxes, state }: StatusBody): Finding[] {
   if (mailboxes.length === 0) return [ok('mailbox', `none yet (${state}): the first cycle makes it known`)];
   return mailboxes.flatMap((mailbox) =>
     mailbox.is_current
-      ? [stateFinding(mailbox), pendingFinding(mailbox), deadFinding(mailbox)].filter((one) => one !== null)
+      ? [stateFinding(mailbox), pendingFinding(mailbox), deadFinding(mailbox), proofFinding(mailbox)]
       : [ok('mailbox', `${mailbox.email_address} is of other credentials, and rests`)],
   );
 }
 
 function stateFinding(mailbox: MailboxStatus): Finding {
-  const { email_address: address, state, last_error: error, ledger } = mailbox;
+  const { email_address: address, state, ledger } = mailbox;
   if (!TROUBLED.has(state)) {
     return ok('mailbox', `${address} is ${state.replaceAll('_', ' ')}, ${ledger.stored} stored`);
   }
   const since = mailbox.failure_count > 0 ? ` after ${mailbox.failure_count} failed cycles` : '';
+  const error = state === 'watch_failing' ? (mailbox.watch?.error ?? null) : mailbox.last_error;
   const why = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
   return fail(
     'mailbox',
@@ -95,6 +96,16 @@ function deadFinding({ ledger }: MailboxStatus): Finding {
   if (ledger.dead === 0) return ok('dead', 'no message was given up');
   const cure = 'See error_code in email_ledger where state is dead, then POST poll-now?retry=dead.';
   return fail('dead', `${ledger.dead} ${ledger.dead === 1 ? 'message' : 'messages'} failed every time`, cure);
+}
+
+function proofFinding({ proof, incidents }: MailboxStatus): Finding {
+  if (proof === null) return ok('proof', 'Gmail has not been compared with the ledger yet');
+  const { proved_at: at, gmail_count: gmail, ledger_count: ledger, missing_count: missing } = proof;
+  const open = incidents.filter((incident) => incident.closed_at === null).map((incident) => incident.kind);
+  const said = `Gmail ${gmail}, ledger ${ledger}, missing ${missing}, at ${at.toISOString()}`;
+  if (open.length === 0) return ok('proof', said);
+  const cure = 'What is missing is fetched by itself; POST poll-now makes haste. `status` has the incident.';
+  return fail('proof', `${said}; open incidents: ${open.join(', ')}`, cure);
 }
 
 async function listingFindings({ db }: Monitor): Promise<Finding[]> {

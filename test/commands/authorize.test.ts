@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { askForConsent } from '../../local/authorize/consent.ts';
 import { withVariables } from '../../local/authorize/env-file.ts';
 import {
@@ -11,6 +11,9 @@ import {
   startEmulatedGmail,
 } from '../../local/gmail/emulated-gmail.ts';
 import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
+
+// Each command is a process of its own, and a busy machine starts it slowly.
+vi.setConfig({ testTimeout: 30_000 });
 
 const { clientId, clientSecret } = emulatedCredentials;
 const folder = mkdtempSync(join(tmpdir(), 'authorize-test-'));

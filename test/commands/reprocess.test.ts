@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { reprocess } from '../../shared/ingest/reprocess.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
+
+// Each command is a process of its own, and a busy machine starts it slowly.
+vi.setConfig({ testTimeout: 30_000 });
 
 let world: World;
 let before: Awaited<ReturnType<typeof snapshot>>;
