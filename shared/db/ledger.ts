@@ -47,6 +47,7 @@ with entered as (
   on conflict (mailbox_id, gmail_message_id) do update
     set state = 'pending',
         ignored_rule = null,
+        source = case when l.state = 'ignored' then excluded.source else l.source end,
         priority = case when l.state = 'ignored' then excluded.priority else least(l.priority, excluded.priority) end,
         check_labels = excluded.check_labels and (l.state = 'ignored' or l.check_labels),
         attempt_count = case when l.state = 'ignored' then 0 else l.attempt_count end,

@@ -34,6 +34,7 @@ where m.id = $1::integer
     where s.mailbox_id = m.id
       and case
         when s.purpose <> 'proof' then s.finished_at is null and $3::integer > 0
+          and (s.not_before <= now() or s.error_code is not null)
         when s.judged_at is null then $3::integer > 0 or s.window_begins_at <= m.created_at
         else s.created_at > now() - $3::integer * interval '1 second'
       end

@@ -62,10 +62,11 @@ async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
 
 function ruleFor(run: Run, claim: Claim, message: RawMessage): Rule | null {
   const { source } = claim;
-  if ((source === 'proof' || source === 'gap') && arrivedBeforeStart(run, message)) return 'before_start';
   // A listing has asked for the label itself.
   const labelId = source === 'history' ? run.config.labelId : null;
-  return claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
+  const rule = claim.checkLabels ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
+  const isByDate = source === 'proof' || source === 'gap';
+  return rule ?? (isByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
 /** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest';
+import { mail, order } from '../helpers/mails.ts';
+import { storedIds } from '../helpers/stored.ts';
+import type { World } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+
+function deliver(world: World, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => world.gmail.deliver(order(n)).id);
+}
+
+async function incidents(world: World) {
+  return await world.rows<{ kind: string; closed_at: Date | null; detail: Record<string, unknown> }>(
+    'select kind, closed_at, detail from incidents order by id',
+  );
+}
+
+describe('an expired history', () => {
+  test('costs no mail: the gap is listed, fetched, and stands as an incident that has ended', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    const ids = deliver(world, 7);
+    world.gmail.expireHistory();
+    ids.push(...deliver(world, 2));
+    expect(await world.ingest()).toMatchObject({ outcome: 'completed', counts: { stored: 9 } });
+    expect(await storedIds(world)).toEqual(ids.toSorted());
+    expect(await incidents(world)).toEqual([
+      {
+        kind: 'history_expired',
+        closed_at: expect.any(Date),
+        detail: expect.objectContaining({ query: expect.stringMatching(/^after:\d+$/), new_count: 9 }),
+      },
+    ]);
+    expect((await world.call('status')).json.mailboxes[0].incidents).toHaveLength(1);
+  });
+
+  test('pins the present history before it lists, so that mail arriving meanwhile is found', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    deliver(world, 3);
+    world.gmail.expireHistory();
+    const pinned = world.gmail.historyId;
+    await world.ingest();
+    const [incident] = await incidents(world);
+    expect(incident?.detail['pinned_history_id']).toBe(pinned);
+    const { id } = world.gmail.deliver(mail('Afterwards'));
+    await world.ingest();
+    expect(await storedIds(world)).toContain(id);
+  });
+
+  test('lists again from a day before the last proof, and the ledger absorbs the repeats', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    const known = deliver(world, 4);
+    await world.ingest();
+    await world.rows(
+      "update mailboxes set created_at = created_at - interval '9 days', proved_at = now() - interval '3 days'",
+    );
+    world.gmail.expireHistory();
+    const { id } = world.gmail.deliver(mail('New'));
+    await world.rows('update mailboxes set cursor_history_id = 1');
+    const calls = world.gmail.callLog.countByMethod['messages.get'] ?? 0;
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([...known, id].toSorted());
+    expect((world.gmail.callLog.countByMethod['messages.get'] ?? 0) - calls).toBe(1);
+    const [listing] = await world.rows<{ days: number }>(
+      `select extract(epoch from now() - to_timestamp(substr(query, 7)::bigint)) / 86400 as days
+       from listings where purpose = 'gap'`,
+    );
+    expect(Number(listing?.days)).toBeCloseTo(4, 2);
+  });
+
+  test('takes nothing that was in the mailbox before the first start', async () => {
+    const world = await createWorld();
+    world.gmail.deliver(mail('Read long ago'), { labelIds: ['INBOX'] });
+    await world.ingest();
+    world.gmail.expireHistory();
+    await world.rows('update mailboxes set cursor_history_id = 1');
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([]);
+  });
+
+  test('stays open while something of the gap waits', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    const [id = ''] = deliver(world, 1);
+    world.gmail.faults.add({
+      kind: 'status',
+      status: 400,
+      reason: 'failedPrecondition',
+      messageId: id,
+      times: 1,
+    });
+    world.gmail.expireHistory();
+    await world.ingest();
+    expect(await incidents(world)).toMatchObject([{ closed_at: null }]);
+    await world.ingest();
+    expect(await incidents(world)).toMatchObject([{ closed_at: expect.any(Date) }]);
+  });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import type { World } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+const TOPIC = 'projects/orders-project/topics/gmail';
+
+async function started(): Promise<World> {
+  const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+  await world.call('start');
+  return world;
+}
+
+async function watchOf(world: World) {
+  return (await world.call('status')).json.mailboxes[0].watch;
+}
+
+function watchCalls(world: World): number {
+  return world.gmail.callLog.countByMethod['watch'] ?? 0;
+}
+
+describe('the watch', () => {
+  test('is registered by start and shown with its end', async () => {
+    const world = await started();
+    expect(world.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    expect(await watchOf(world)).toEqual({ topic: TOPIC, expires_at: expect.any(String), error: null });
+  });
+
+  test('is ended by stop', async () => {
+    const world = await started();
+    await world.call('stop');
+    expect(world.gmail.mailbox.watch).toBeNull();
+    expect(await watchOf(world)).toBeNull();
+  });
+
+  test('is left alone by a poll while more than two days are left', async () => {
+    const world = await started();
+    await world.rows("update mailboxes set watch_expires_at = now() + interval '49 hours'");
+    await world.call('poll');
+    expect(watchCalls(world)).toBe(1);
+  });
+
+  test('is renewed by a poll in its last two days', async () => {
+    const world = await started();
+    await world.rows("update mailboxes set watch_expires_at = now() + interval '47 hours'");
+    await world.call('poll');
+    expect(watchCalls(world)).toBe(2);
+    const { expires_at: end } = await watchOf(world);
+    expect(new Date(end).getTime() - Date.now()).toBeGreaterThan(6 * 86_400_000);
+  });
+
+  test('is registered anew by a poll when the topic has changed', async () => {
+    const world = await started();
+    const other = 'projects/orders-project/topics/other';
+    await world.instance({ GMAIL_PUBSUB_TOPIC: other }).call('poll');
+    expect(world.gmail.mailbox.watch?.topicName).toBe(other);
+  });
+
+  test('is ended by a poll when no topic is configured any more', async () => {
+    const world = await started();
+    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('poll');
+    expect(world.gmail.mailbox.watch).toBeNull();
+  });
+});
+
+describe('a watch that Gmail refuses', () => {
+  test.each([
+    [403, 'forbidden', 'watch_denied', /roles\/pubsub\.publisher/],
+    [400, 'invalidArgument', 'watch_topic_wrong', /project of the OAuth client/],
+    [404, 'notFound', 'watch_topic_wrong', /project of the OAuth client/],
+  ])(
+    'with %i %s is a state with its cure, and mail is fetched all the same',
+    async (status, reason, code, cure) => {
+      const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+      world.gmail.faults.add({ kind: 'status', status, reason, method: 'watch' });
+      expect((await world.call('start')).status).toBe(200);
+      world.gmail.deliver(Buffer.from('Subject: Order\r\n\r\nHello'));
+      expect((await world.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+      const { json } = await world.call('status');
+      expect(json).toMatchObject({ state: 'watch_failing', mailboxes: [{ watch: { error: { code } } }] });
+      expect(json.advice.join(' ')).toMatch(cure);
+    },
+  );
+
+  test('is well again with the next poll that succeeds', async () => {
+    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+    world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch', times: 1 });
+    await world.call('start');
+    await world.call('poll');
+    expect((await world.call('status')).json).toMatchObject({ state: 'watching', advice: [] });
+  });
+});
