@@ -1,0 +1,123 @@
+/**
+ * The mails that the fuzz begins from: the orders of the local stack, small ones written here for what those do not
+ * hold (winmail.dat, digests, shifted charsets, uuencode), and the files of a folder when one is given.
+ * Same folder, same mails in the same order: a seed and a number name one mutated mail.
+ */
+import { hash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { samplePurchaseOrders } from '../../local/samples/samples.ts';
+import { base64Lines, HEAD, mail, multipart, part } from '../mime/mail-builder.ts';
+import {
+  attachment,
+  attribute,
+  binary,
+  ID,
+  object,
+  properties,
+  tnef,
+  unicode,
+} from '../mime/tnef-builder.ts';
+
+/** Larger ones take most of the time, and break nothing that smaller ones do not. */
+const MAX_FILE_BYTES = 1_000_000;
+
+export interface Starts {
+  readonly mails: readonly Buffer[];
+  /** Names the set: the same digest means that a seed and a number give the same mail. */
+  readonly digest: string;
+}
+
+export async function loadStarts(corpus: string | null): Promise<Starts> {
+  // A fixed time: the samples carry it, and it must not change what a seed means.
+  const orders = await samplePurchaseOrders(new Date(Date.UTC(2026, 10, 2, 9)));
+  const mails = [
+    ...orders.map((order) => order.raw),
+    ...handwritten(),
+    ...(corpus === null ? [] : filesBelow(corpus)),
+  ].filter((raw) => raw.length > 0 && raw.length <= MAX_FILE_BYTES);
+  const all = hash('sha256', mails.map((raw) => hash('sha256', raw, 'hex')).join(' '), 'hex');
+  return { mails, digest: all.slice(0, 12) };
+}
+
+function filesBelow(folder: string): Buffer[] {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(?:eml|raw|txt|msg|mbox)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  return files.flatMap((path) => {
+    const bytes = readFileSync(path);
+    return path.endsWith('.mbox') ? mailsOf(bytes) : [bytes];
+  });
+}
+
+/** The mails of an mbox; they keep their separator line, which the reader must step over. */
+function mailsOf(mbox: Buffer): Buffer[] {
+  return mbox
+    .toString('latin1')
+    .split(/^(?=From )/m)
+    .map((text) => Buffer.from(text, 'latin1'));
+}
+
+function handwritten(): Buffer[] {
+  const pdf = Buffer.from('%PDF-1.7 order');
+  const text = part(['Content-Type: text/plain; charset=utf-8'], 'Order 4711');
+  const html = part(['Content-Type: text/html'], '<p>Order</p><img src="cid:logo@example.com">');
+  const file = part(
+    [
+      'Content-Type: application/pdf; name="=?utf-8?Q?Auftrag=C3=A4.pdf?="',
+      'Content-Transfer-Encoding: base64',
+    ],
+    base64Lines(Buffer.alloc(900, pdf)),
+  );
+  const named = part(
+    [
+      "Content-Disposition: attachment; filename*0*=utf-8''%e6%b3%a8; filename*1*=%e6%96%87; filename*2=.pdf",
+      'Content-ID: <logo@example.com>',
+    ],
+    'FILE',
+  );
+  const message = part(['Content-Type: message/rfc822'], ...HEAD, ...multipart('mixed', 'inner', text, file));
+  const list = properties(
+    unicode(0x1000, 'Outlook text'),
+    binary(0x1013, Buffer.from('<p>x</p>')),
+    binary(0x1009, RTF),
+  );
+  const inner = tnef(attribute(1, ID.messageProperties, list), attachment('A.PDF', pdf));
+  const winmail = part(
+    ['Content-Type: application/ms-tnef; name=winmail.dat', 'Content-Transfer-Encoding: base64'],
+    base64Lines(
+      tnef(
+        attribute(1, ID.codepage, Buffer.from('e304000000000000', 'hex')),
+        attribute(1, ID.messageProperties, list),
+        attachment('ORDER~1.PDF', pdf, unicode(0x3707, 'Bestellung.pdf'), unicode(0x370e, 'application/pdf')),
+        attachment('message', null, object(0x3701, inner)),
+      ),
+    ),
+  );
+  const shifted = (charset: string, body: Buffer) =>
+    mail(...HEAD, `Content-Type: text/plain; charset=${charset}`, '', body);
+  return [
+    mail(...HEAD, ...multipart('mixed', 'b', text, winmail)),
+    mail(...HEAD, ...winmail),
+    mail(
+      ...HEAD,
+      ...multipart('mixed', 'b', multipart('alternative', 'b-a', text, html), file, named, message),
+    ),
+    mail(...HEAD, ...multipart('digest', 'd', part([], ...HEAD, '', 'one'), part([], ...HEAD, '', 'two'))),
+    mail(...HEAD, ...multipart('related', 'r', html, named)),
+    mail(...HEAD, '', 'Text', 'begin 644 order.pdf', '.)5!$1BTQ+C<@;W)D97(', '`', 'end', 'more'),
+    mail(...HEAD, 'Content-Transfer-Encoding: quoted-printable', '', 'Gr=C3=B6=C3=9Fe =\r\n7 =20'),
+    shifted('iso-2022-jp', Buffer.from('\x1b$BCmJ8=q\x1b(B 4711', 'latin1')),
+    shifted('utf-7', Buffer.from('Gr+APYA3w-e')),
+    shifted('hz-gb-2312', Buffer.from('~{6)5%~} 4711')),
+    shifted('utf-16', Buffer.from('\ufeffOrder 4711', 'utf16le')),
+    mail('From sender Mon Nov  2 09:00:00 2026', ...HEAD, '', 'From an mbox'),
+  ];
+}
+
+/** The first example of [MS-OXRTFCP]. */
+const RTF = Buffer.from(
+  '2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0',
+  'hex',
+);
