@@ -228,6 +228,16 @@ export function toAppError(error: unknown): AppError {
   return new AppError('internal', `Unexpected ${name}.`, { cause: error });
 }
 
+/**
+ * Where an unexpected fault came from, for the log; null for every other. Only the stack, not its first line: the
+ * message may quote a value.
+ */
+export function stackOf(error: AppError): string | null {
+  if (error.code !== 'internal' || !(error.cause instanceof Error)) return null;
+  const frames = error.cause.stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return frames?.join('\n') ?? null;
+}
+
 /** The cure for a stored error code, null for an unknown one (a row written by other code). */
 export function cureFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(CATALOGUE, code) ? CATALOGUE[code as ErrorCode].cure : null;

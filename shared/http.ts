@@ -2,7 +2,7 @@
  * The one skeleton of every HTTP function: method check, the handler, its answer or its fault as JSON. The core
  * never sees a framework's request; `functions/` adapts.
  */
-import { AppError, toAppError } from './errors.ts';
+import { AppError, stackOf, toAppError } from './errors.ts';
 import { type Log, traceFields } from './log.ts';
 
 export interface HttpRequest {
@@ -94,17 +94,10 @@ export function problem(
 
 /** The one line about a request that failed. */
 export function logFault(log: Log, error: AppError): void {
-  // Of an unexpected fault the stack is wanted, and only the stack: its message may quote a value.
-  const cause = error.code === 'internal' && error.cause instanceof Error ? error.cause : null;
-  const stack =
-    cause?.stack
-      ?.split('\n')
-      .filter((line) => line.startsWith('    at '))
-      .join('\n') ?? null;
   log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
     error_code: error.code,
     status: error.status,
     cure: error.cure,
-    stack,
+    stack: stackOf(error),
   });
 }

@@ -30,7 +30,7 @@ export interface Entered {
   readonly newIds: readonly string[];
 }
 
-// A repeat changes nothing, with two exceptions. An id that a rule left out is taken when a later sighting lets it
+// A repeat changes nothing, with three exceptions. What was thought gone and is listed is taken up again. An id that a rule left out is taken when a later sighting lets it
 // in (but not by the repeat of a history record that did not know the labels: the fetched message has decided).
 // A waiting id goes ahead as live mail, and is taken unchecked, when the history knows better than a listing.
 // $1 mailbox id int, $2 source text, $3 priority int, $4 ids text[], $5 rules text[], $6 historyIds numeric[],
@@ -47,16 +47,30 @@ with entered as (
   on conflict (mailbox_id, gmail_message_id) do update
     set state = 'pending',
         ignored_rule = null,
-        source = case when l.state = 'ignored' then excluded.source else l.source end,
-        priority = case when l.state = 'ignored' then excluded.priority else least(l.priority, excluded.priority) end,
-        check_labels = excluded.check_labels and (l.state = 'ignored' or l.check_labels),
-        attempt_count = case when l.state = 'ignored' then 0 else l.attempt_count end,
-        next_attempt_at = case when l.state = 'ignored' then now() else l.next_attempt_at end,
+        source = case
+          when l.state <> 'pending' or l.source in ('proof', 'gap') then excluded.source
+          else l.source
+        end,
+        priority = case when l.state <> 'pending' then excluded.priority else least(l.priority, excluded.priority) end,
+        check_labels = excluded.check_labels and (l.state <> 'pending' or l.check_labels),
+        attempt_count = case when l.state <> 'pending' then 0 else l.attempt_count end,
+        next_attempt_at = case when l.state <> 'pending' then now() else l.next_attempt_at end,
         settled_at = null
     where excluded.state = 'pending'
       and case l.state
-            when 'ignored' then not (l.check_labels and excluded.check_labels and excluded.source = 'history')
-            when 'pending' then excluded.priority < l.priority or (l.check_labels and not excluded.check_labels)
+            when 'ignored' then
+              case excluded.source
+                when 'history' then not (l.check_labels and excluded.check_labels)
+                -- Gmail's plain listing shows no spam and no trash: somebody took it out. The other rules still hold.
+                when 'proof' then l.ignored_rule in ('spam', 'trash', 'label')
+                else true
+              end
+            -- What Gmail lists is not gone: its answer of then was early.
+            when 'gone' then excluded.source <> 'history'
+            when 'pending' then
+              excluded.priority < l.priority
+                or (l.check_labels and not excluded.check_labels)
+                or (l.source in ('proof', 'gap') and excluded.source in ('initial', 'backfill'))
             else false
           end
   returning l.gmail_message_id, l.history_id, (xmax = 0) as is_new

@@ -5,6 +5,8 @@ import type { Queryable } from './database.ts';
 export interface MonitorStatus {
   readonly isRunning: boolean;
   readonly lastPollAt: Date | null;
+  /** The switch was turned or a cycle ended. */
+  readonly updatedAt: Date;
   readonly lastError: string | null;
   readonly lastErrorCode: string | null;
   /** Emails fetched and stored since the beginning. */
@@ -16,11 +18,12 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   const { rows } = await db.query<{
     is_running: boolean;
     last_poll_at: Date | null;
+    updated_at: Date;
     last_error: string | null;
     last_error_code: string | null;
     emails_processed_total: number;
   }>(
-    `select is_running, last_poll_at, last_error, last_error_code, emails_processed_total
+    `select is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total
      from email_monitor_status
      where id = 1`,
   );
@@ -29,6 +32,7 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   return {
     isRunning: row.is_running,
     lastPollAt: row.last_poll_at,
+    updatedAt: row.updated_at,
     lastError: row.last_error,
     lastErrorCode: row.last_error_code,
     emailsProcessedTotal: row.emails_processed_total,

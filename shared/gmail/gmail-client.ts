@@ -106,11 +106,12 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
     await withRetries(
       async () => {
         await context.pay(UNITS[method]);
+        const { round } = pacer;
         try {
           return await callGmail(access, { method, deadline: context.deadline, ...rest });
         } catch (error) {
           if (error instanceof AppError && error.code === 'gmail_rate_limited') {
-            pacer.refused();
+            pacer.refused(round);
             context.onRefused?.();
           }
           throw error;

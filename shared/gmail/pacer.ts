@@ -8,6 +8,7 @@ const MAX = 16;
 export class Pacer {
   #limit = START;
   #successes = 0;
+  #round = 0;
 
   /** Calls that may be in flight now: 1 to 16. */
   get limit(): number {
@@ -22,8 +23,19 @@ export class Pacer {
     this.#successes = 0;
   }
 
-  /** 429, or a 403 that means the rate. */
-  refused(): void {
+  /** Names the present pace; a call notes it when it begins. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /**
+   * 429, or a 403 that means the rate.
+   *
+   * @param round of the call that was refused: one burst of refusals is one, however many calls it struck
+   */
+  refused(round = this.#round): void {
+    if (round !== this.#round) return;
+    this.#round += 1;
     this.#limit = Math.max(1, Math.floor(this.#limit / 2));
     this.#successes = 0;
   }

@@ -3,7 +3,7 @@
  * mailbox's, and the outage's. Never throws.
  */
 import { type AttemptEnd, type Claim, endAttempt } from '../db/ledger.ts';
-import { type AppError, needsPerson, toAppError } from '../errors.ts';
+import { type AppError, needsPerson, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { type Rule, ruleAgainstFetched } from './rules.ts';
 import type { Run } from './run.ts';
@@ -99,7 +99,13 @@ async function settleFailure(run: Run, claim: Claim, error: AppError): Promise<A
     await end({ ...handBack, waitMs: FIRST_WAIT_MS });
     return { end: 'failed', error, isCharged: false };
   }
-  const fields = { gmail_message_id: claim.gmailMessageId, attempt: claim.attempt, error_code: code, detail };
+  const fields = {
+    gmail_message_id: claim.gmailMessageId,
+    attempt: claim.attempt,
+    error_code: code,
+    detail,
+    stack: stackOf(error),
+  };
   // A database that is away fails here too, and ends the run; one that failed at this message only does not.
   await end({ state: 'pending', code, detail, waitMs: waitMs(run, claim.attempt), counts: true });
   run.log.write('WARNING', 'message_failed', 'A message failed', fields);

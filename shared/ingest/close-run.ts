@@ -7,7 +7,7 @@ import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
-import { type AppError, toAppError } from '../errors.ts';
+import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { Outcome } from './ingest-mailbox.ts';
 import { noCounts, type System } from './run.ts';
 
@@ -94,7 +94,12 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
     failure_count: ended?.failureCount ?? 0,
     ...(run.error === null
       ? {}
-      : { error_code: run.error.code, detail: run.error.message, cure: run.error.cure }),
+      : {
+          error_code: run.error.code,
+          detail: run.error.message,
+          cure: run.error.cure,
+          stack: stackOf(run.error),
+        }),
   });
 }
 

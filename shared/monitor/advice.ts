@@ -1,5 +1,7 @@
 /** What a person should do now, one sentence each, the most pressing first. Empty when all is well. */
 import type { Config } from '../config.ts';
+import type { MonitorStatus } from '../db/monitor-status.ts';
+import type { RefusedListing } from '../db/refused-listings.ts';
 import { cureFor } from '../errors.ts';
 import type { StatusBody } from './status.ts';
 
@@ -9,7 +11,8 @@ const MISSED_CYCLES = 5;
 export function adviceFor(
   status: Omit<StatusBody, 'advice'>,
   config: Config,
-  lastErrorCode: string | null,
+  row: Pick<MonitorStatus, 'lastErrorCode' | 'updatedAt'>,
+  refused: readonly RefusedListing[] = [],
   now: Date = new Date(),
 ): string[] {
   const advice: string[] = [];
@@ -18,7 +21,7 @@ export function adviceFor(
     return advice;
   }
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
-  const cure = current === undefined ? cureFor(lastErrorCode) : (current.last_error?.cure ?? null);
+  const cure = current === undefined ? cureFor(row.lastErrorCode) : (current.last_error?.cure ?? null);
   if (cure !== null) advice.push(cure);
   const watchCure = current?.watch?.error?.cure ?? null;
   if (watchCure !== null) advice.push(watchCure);
@@ -26,7 +29,7 @@ export function adviceFor(
   if (scheduler !== null) advice.push(scheduler);
   if (!status.is_running)
     advice.push('The monitor is stopped: POST start to fetch what has arrived meanwhile.');
-  else if (isSilent(status, config, now)) {
+  else if (isSilent(status, config, row.updatedAt, now)) {
     advice.push(
       'No cycle has run for several intervals: check that the scheduler reaches the poll function.',
     );
@@ -39,6 +42,14 @@ export function adviceFor(
           'email_ledger where state is dead, then POST poll-now?retry=dead.',
       );
     }
+  }
+  for (const listing of refused) {
+    advice.push(
+      `Gmail refused the ${listing.purpose} listing "${listing.query}" (${listing.detail}): ` +
+        (listing.isFinished
+          ? 'plan it again with another query by `npm run backfill`.'
+          : 'it is asked again within the hour; check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.'),
+    );
   }
   return advice;
 }
@@ -57,12 +68,12 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 
     : `The monitor is off but its scheduler job is ${scheduler.state}: POST stop pauses it, POST start starts both.`;
 }
 
-function isSilent(status: Omit<StatusBody, 'advice'>, config: Config, now: Date): boolean {
-  if (status.last_poll_at === null) return false;
+function isSilent(status: Omit<StatusBody, 'advice'>, config: Config, updatedAt: Date, now: Date): boolean {
   const waitMs = Math.max(60, config.pollIntervalSeconds) * 1_000;
   const dueMs = status.mailboxes.reduce(
     (latest, mailbox) => Math.max(latest, mailbox.next_poll_at?.getTime() ?? 0),
-    status.last_poll_at.getTime(),
+    // Never polled: since it was turned on.
+    (status.last_poll_at ?? updatedAt).getTime(),
   );
   return now.getTime() - dueMs > MISSED_CYCLES * waitMs;
 }

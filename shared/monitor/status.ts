@@ -3,6 +3,7 @@ import { type Config, credentialFingerprint } from '../config.ts';
 import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { type MailboxOverview, readOverview } from '../db/overview.ts';
+import { findRefusedListings } from '../db/refused-listings.ts';
 import { cureFor, needsPerson, toAppError } from '../errors.ts';
 import type { SchedulerJob } from '../scheduler/scheduler-job.ts';
 import { adviceFor } from './advice.ts';
@@ -118,7 +119,7 @@ export async function readStatus(monitor: Monitor): Promise<StatusBody> {
     scheduler,
     mailboxes,
   };
-  return { ...body, advice: adviceFor(body, config, status.lastErrorCode) };
+  return { ...body, advice: adviceFor(body, config, status, await findRefusedListings(db)) };
 }
 
 function stateOf(config: Config, status: MonitorStatus, mailboxes: readonly MailboxStatus[]): State {

@@ -91,7 +91,7 @@ describe('entering', () => {
     expect((await ledgerRow(db, other, 'same')).state).toBe('pending');
   });
 
-  test.each(['stored', 'gone', 'dead'])('changes nothing of what is %s', async (state) => {
+  test.each(['stored', 'dead'])('changes nothing of what is %s', async (state) => {
     const fence = await leasedMailbox(db);
     await enterLive(db, fence, 'a');
     await db.query('update email_ledger set state = $2, settled_at = now() where mailbox_id = $1', [
@@ -104,6 +104,21 @@ describe('entering', () => {
     await readmit(db, fence.mailboxId, ['a']);
     expect(await ledgerRow(db, fence, 'a')).toEqual(before);
   });
+
+  test.each(['backfill', 'gap', 'proof'] as const)(
+    'takes up what was thought gone when a %s lists it',
+    async (source) => {
+      const fence = await leasedMailbox(db);
+      await enterLive(db, fence, 'a');
+      await db.query("update email_ledger set state = 'gone', attempt_count = 3 where mailbox_id = $1", [
+        fence.mailboxId,
+      ]);
+      await enter(fence, 'history', 0, sighting('a', { historyId: '9' }));
+      expect((await ledgerRow(db, fence, 'a')).state).toBe('gone');
+      await enter(fence, source, 1, sighting('a', { checkLabels: true }));
+      expect(await ledgerRow(db, fence, 'a')).toMatchObject({ state: 'pending', source, attempt_count: 0 });
+    },
+  );
 
   test('keeps what a rule leaves out with the rule, and lets it in when a later sighting does', async () => {
     const fence = await leasedMailbox(db);

@@ -46,3 +46,12 @@ it('begins a new round after a refusal, and rises again from one', () => {
   succeed(pacer, 1);
   expect(pacer.limit).toBe(2);
 });
+
+it('halves once for a burst of refusals of calls that were in flight together', () => {
+  const pacer = new Pacer();
+  const { round } = pacer;
+  for (let call = 0; call < 5; call += 1) pacer.refused(round);
+  expect(pacer.limit).toBe(2);
+  pacer.refused(pacer.round);
+  expect(pacer.limit).toBe(1);
+});

@@ -122,4 +122,36 @@ describe('the proof of completeness', () => {
     const { status, json } = await world.call('pollNow', { query: { prove: 'some' } });
     expect([status, json.code]).toEqual([400, 'bad_request']);
   });
+
+  test('asks nothing again of drafts and sent mail that a rule has left out', async () => {
+    const world = await watched(await createWorld());
+    world.gmail.deliver(mail('Draft'), { labelIds: ['DRAFT'] });
+    world.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
+    await world.ingest();
+    await forgetProofs(world);
+    await world.ingest();
+    expect(world.gmail.callLog.countByMethod['messages.get'] ?? 0).toBe(0);
+    expect(await proofOf(world)).toMatchObject({ gmail_count: 2, missing_count: 0 });
+  });
+
+  test('takes up again what was thought gone and is listed', async () => {
+    const world = await watched(await createWorld());
+    const { id } = world.gmail.deliver(mail('Late'));
+    world.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', messageId: id, times: 1 });
+    await world.ingest();
+    await forgetProofs(world);
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([id]);
+  });
+
+  test('takes up again what was spam and is no longer', async () => {
+    const world = await watched(await createWorld());
+    const { id } = world.gmail.deliver(mail('Rescued'), { labelIds: ['SPAM'] });
+    await world.ingest();
+    world.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
+    await world.rows(`update mailboxes set cursor_history_id = ${world.gmail.historyId}`);
+    await forgetProofs(world);
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([id]);
+  });
 });

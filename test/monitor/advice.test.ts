@@ -64,7 +64,7 @@ function advise(
     mailboxes: [mailbox()],
     ...more,
   };
-  return adviceFor(status, readConfig({ ...ENV, ...env }), lastErrorCode, NOW);
+  return adviceFor(status, readConfig({ ...ENV, ...env }), { lastErrorCode, updatedAt: NOW }, [], NOW);
 }
 
 it('there is no advice when all is well', () => {
