@@ -6,6 +6,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   quota: async () => await (await import('../test/bench/quota.ts')).quota(),
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
+  push: async () => await (await import('../test/bench/push.ts')).push(),
 };
 
 await runCommand(async () => {

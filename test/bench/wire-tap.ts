@@ -1,0 +1,105 @@
+/**
+ * A wire between a process and PostgreSQL that notes every round trip: what was asked, when, and how long the answer
+ * took. Reads the message headers of the protocol only, so that the bundled functions are measured as they are.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export interface RoundTrip {
+  /** The beginning of the SQL, on one line. */
+  readonly sql: string;
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
+
+export interface WireTap {
+  /** The same database by way of the tap. */
+  readonly url: string;
+  /** Takes what was noted since the last time, in order of the start. */
+  take(): RoundTrip[];
+  close(): void;
+}
+
+const SHOWN_LENGTH = 70;
+const MESSAGE = { query: 0x51, parse: 0x50, ready: 0x5a };
+
+export async function tapWire(databaseUrl: string): Promise<WireTap> {
+  const target = new URL(databaseUrl);
+  const noted: RoundTrip[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect({ host: target.hostname, port: Number(target.port), noDelay: true });
+    near.setNoDelay(true);
+    let sql: string | null = null;
+    let startedMs = 0;
+    // The start-up message has no type byte.
+    const asked = new MessageReader(true, (type, body) => {
+      if (type !== MESSAGE.query && type !== MESSAGE.parse) return;
+      startedMs = performance.now();
+      // A Parse message begins with the name of the statement.
+      sql = textAt(body, type === MESSAGE.parse ? body.indexOf(0) + 1 : 0);
+    });
+    const answered = new MessageReader(false, (type) => {
+      if (type !== MESSAGE.ready || sql === null) return;
+      noted.push({ sql, startedMs, endedMs: performance.now() });
+      sql = null;
+    });
+    for (const [from, to, reader] of [
+      [near, far, asked],
+      [far, near, answered],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (chunk) => {
+        reader.push(chunk);
+        to.write(chunk);
+      });
+      from.on('close', () => to.destroy());
+      from.on('error', () => to.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    take: () => noted.splice(0).sort((a, b) => a.startedMs - b.startedMs),
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function textAt(body: Buffer, from: number): string {
+  const text = body.toString('utf8', from, body.indexOf(0, from));
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, SHOWN_LENGTH);
+}
+
+/** Cuts a stream into messages: a type byte, a length that counts itself, the body. */
+class MessageReader {
+  readonly #onMessage: (type: number, body: Buffer) => void;
+  #isStart: boolean;
+  #rest = Buffer.alloc(0);
+
+  constructor(isStart: boolean, onMessage: (type: number, body: Buffer) => void) {
+    this.#isStart = isStart;
+    this.#onMessage = onMessage;
+  }
+
+  push(chunk: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    for (;;) {
+      const head = this.#isStart ? 0 : 1;
+      if (this.#rest.length < head + 4) return;
+      const end = head + this.#rest.readUInt32BE(head);
+      if (this.#rest.length < end) return;
+      const message = this.#rest.subarray(0, end);
+      this.#rest = this.#rest.subarray(end);
+      if (!this.#isStart) this.#onMessage(message[0] ?? 0, message.subarray(5));
+      this.#isStart = false;
+    }
+  }
+}
