@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- quota`: 900 emails under 6,000 units a minute, one poll after another until all are stored.
+ * `npm run bench -- quota`: 890 emails under 6,000 units a minute, one poll after another until all are stored.
  * How much of the budget is used, and how often Gmail refuses.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +7,8 @@ import { buildFunctions, startFunction, startGmailProcess } from '../helpers/pro
 import { startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 
-const EMAILS = 900;
+/** Three minutes' worth, nearly. */
+const EMAILS = 890;
 const UNITS_PER_MINUTE = 6_000;
 
 interface Stats {
@@ -37,8 +38,8 @@ export async function quota(): Promise<void> {
   }
   const minutes = (performance.now() - started) / 60_000;
   const stats = await gmail.control<Stats>('stats');
-  // The first minute's budget is there at once; after it, the budget of each further minute as it comes.
-  const budget = UNITS_PER_MINUTE * (1 + minutes);
+  // The budget of a minute is there at its beginning: three beginnings in two minutes.
+  const budget = UNITS_PER_MINUTE * (1 + Math.floor(minutes));
   process.stdout.write(
     `${stored} emails in ${(minutes * 60).toFixed(1)} s, ${stats.units.spent} units, ` +
       `${stats.units.refusedForUnits} refusals, ${((stats.units.spent / budget) * 100).toFixed(1)} % of the budget\n`,
