@@ -36,6 +36,8 @@ export class Fleet {
   #generation = 0;
   #members: Member[] = [];
   #turn = 0;
+  /** Of processes that have ended. */
+  #pastLog: string[] = [];
 
   constructor(dist: string, env: Record<string, string>) {
     this.#dist = dist;
@@ -96,8 +98,7 @@ export class Fleet {
   }
 
   async end(member: Member, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
-    member.state = 'ended';
-    this.#members = this.#members.filter((other) => other !== member);
+    this.#leave(member);
     await member.process.kill(signal);
   }
 
@@ -122,17 +123,23 @@ export class Fleet {
 
   /** The log lines since the last call. */
   takeLog(): string[] {
-    return this.#members.flatMap(({ target, process }) =>
-      process.logLines.splice(0).map((line) => `${target}: ${line}`),
-    );
+    return [...this.#pastLog.splice(0), ...this.#members.flatMap(logOf)];
   }
 
   #onEnd(member: Member, how: number | NodeJS.Signals): void {
     if (member.state === 'ended') return;
+    const last = member.process.logLines.slice(-5).join(' | ');
+    this.defects.push(`${member.target} ended by itself (${how}): ${last}`);
+    this.#leave(member);
+  }
+
+  #leave(member: Member): void {
     member.state = 'ended';
     this.#members = this.#members.filter((other) => other !== member);
-    this.defects.push(
-      `${member.target} ended by itself (${how}): ${member.process.logLines.slice(-5).join(' | ')}`,
-    );
+    this.#pastLog.push(...logOf(member));
   }
+}
+
+function logOf({ target, process }: Member): string[] {
+  return process.logLines.splice(0).map((line) => `${target} ${process.pid}: ${line}`);
 }

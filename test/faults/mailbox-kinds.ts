@@ -50,6 +50,11 @@ export function lag(draft: Draft): void {
 
 export function expired(draft: Draft): void {
   const { chance } = draft;
+  // What the history no longer tells has to be listed, and the listing is late too.
+  if (chance.happens(0.5)) {
+    const indexLag = { historyMs: chance.int(0, 900), listMs: chance.int(300, LONGEST_LAG_MS) };
+    draft.at(0, { kind: 'switches', why: 'history and list run behind', value: { indexLag } });
+  }
   if (chance.happens(0.5)) {
     for (let n = chance.int(1, 2); n > 0; n -= 1) {
       draft.at(draft.moment(), { kind: 'expire_history', atRest: false });

@@ -1,2 +1,20 @@
-/** The mailbox of every world. */
+/** The mailbox of every world, and how its Gmail behaves when nothing is wrong. */
 export const MAILBOX = 'inbox@example.com';
+
+/** Records that are held back already stay so until their time. */
+export const CALM = {
+  emptyHistoryPages: 0,
+  indexLag: { historyMs: 0, listMs: 0, nextRecordMs: 0, lateRecordProbability: 0 },
+  quota: { maxConcurrent: null },
+  notifications: {
+    dropProbability: 0,
+    duplicateProbability: 0,
+    delayMs: 0,
+    jitterMs: 0,
+    isRateLimited: false,
+    maxAttempts: 5,
+    firstBackoffMs: 100,
+    maxBackoffMs: 1_000,
+    ackDeadlineMs: 10_000,
+  },
+};

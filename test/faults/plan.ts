@@ -11,6 +11,8 @@ export interface Plan {
   readonly round: number;
   readonly kinds: readonly KindName[];
   readonly isBirth: boolean;
+  /** Ends with a proof of completeness. */
+  readonly proves: boolean;
   readonly mails: readonly PlannedMail[];
   /** In order of time. */
   readonly events: readonly Event[];
@@ -26,7 +28,14 @@ export function makePlan(seed: number, round: number, only: KindName | null): Pl
   traffic(draft, round);
   for (const kind of kinds) KINDS[kind](draft);
   const events = draft.events.toSorted((a, b) => a.atMs - b.atMs);
-  return { round, kinds, isBirth: draft.isBirth, mails: draft.mails, events };
+  return {
+    round,
+    kinds,
+    isBirth: draft.isBirth,
+    proves: new Chance(seed, 'proof', round).happens(0.3),
+    mails: draft.mails,
+    events,
+  };
 }
 
 /** A fault alone is understood at once; the mixtures find what nobody thought of. */

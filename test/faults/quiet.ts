@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
+import { CALM } from './mailbox.ts';
 import { LONGEST_LAG_MS } from './mailbox-kinds.ts';
 import { pidOf } from './stage.ts';
 import type { World } from './world.ts';
@@ -40,9 +41,13 @@ export async function becomeQuiet(world: World, calls: Calls): Promise<string | 
 }
 
 async function oneCycle(world: World, calls: Calls): Promise<string> {
-  const started = await calls.call('start');
-  if (started?.status !== 200) return `start: ${started?.status} ${started?.json?.code}`;
+  if (!(await isOn(world))) {
+    const started = await calls.call('start');
+    if (started?.status !== 200) return `start: ${started?.status} ${started?.json?.code}`;
+  }
   await ageLeasesOfTheDead(world);
+  // Pushes are no longer fresh: nobody waits for what they announced and the history will never show.
+  await world.db.rows(`update mailboxes set hint_at = hint_at - interval '1 minute'`);
   const polled = await calls.call('pollNow');
   if (polled?.json?.outcome !== 'completed') {
     return `poll-now: ${polled?.status} ${polled?.json?.outcome} ${polled?.json?.code ?? ''}`;
@@ -50,16 +55,29 @@ async function oneCycle(world: World, calls: Calls): Promise<string> {
   return (await unquiet(world)) ?? 'quiet';
 }
 
+/** The switch is on, and push with it. */
+async function isOn({ db }: World): Promise<boolean> {
+  const rows = await db.rows(
+    `select 1
+     from email_monitor_status s
+     cross join mailboxes m
+     where s.is_running and m.watch_topic is not null and m.watch_error_code is null`,
+  );
+  return rows.length > 0;
+}
+
 /** What is not at rest in the database, null for nothing. */
-async function unquiet({ db }: World): Promise<string | null> {
-  const [row] = await db.rows(
+async function unquiet(world: World): Promise<string | null> {
+  const [row] = await world.db.rows(
     `select (select count(*)::integer from email_ledger where state = 'pending') as pending,
             (select count(*)::integer from listings where finished_at is null) as listings,
-            (select count(*)::integer from mailboxes where lease_token is not null) as leases,
-            (select count(*)::integer from mailboxes) as mailboxes`,
+            (select count(*)::integer from listings where purpose = 'proof' and judged_at is null) as proofs,
+            (select count(*)::integer from incidents where closed_at is null) as incidents,
+            (select count(*)::integer from mailboxes where lease_token is not null) as leases`,
   );
-  if (row.mailboxes === 1 && row.pending === 0 && row.listings === 0 && row.leases === 0) return null;
-  return JSON.stringify(row);
+  const isOff = !(await isOn(world));
+  if (Object.values(row).every((count) => count === 0) && !isOff) return null;
+  return JSON.stringify({ ...row, is_off: isOff });
 }
 
 /** Instead of the 40 seconds that a dead holder's lease would take to run out. */
@@ -74,20 +92,21 @@ async function ageLeasesOfTheDead({ db, fleet }: World): Promise<void> {
   }
 }
 
-/** Records that are held back already stay so until their time. */
-export const CALM = {
-  emptyHistoryPages: 0,
-  indexLag: { historyMs: 0, listMs: 0, nextRecordMs: 0, lateRecordProbability: 0 },
-  quota: { maxConcurrent: null },
-  notifications: {
-    dropProbability: 0,
-    duplicateProbability: 0,
-    delayMs: 0,
-    jitterMs: 0,
-    isRateLimited: false,
-    maxAttempts: 5,
-    firstBackoffMs: 100,
-    maxBackoffMs: 1_000,
-    ackDeadlineMs: 10_000,
-  },
-};
+/**
+ * Time passes until what was listed has settled: then the cursor stands where Gmail stands. One that stays behind would
+ * list more from day to day, until its history expires.
+ *
+ * @returns the violations
+ */
+export async function catchesUp(world: World, calls: Calls): Promise<string[]> {
+  let seen = '';
+  for (let tries = 0; tries < 5; tries += 1) {
+    await world.db.rows(`update mailboxes set settling_since = settling_since - interval '1 hour'`);
+    const polled = await calls.call('pollNow');
+    const [row] = await world.db.rows('select cursor_history_id::text as cursor from mailboxes');
+    const { historyId } = await world.gmail.control<{ historyId: string }>('stats');
+    if (row.cursor === historyId) return [];
+    seen = `${row.cursor} of ${historyId}, poll-now ${polled?.json?.outcome}`;
+  }
+  return [`The cursor does not catch up: ${seen}`];
+}

@@ -8,15 +8,26 @@ import { sha256 } from './mails.ts';
 import type { Tally } from './tally.ts';
 import type { SentMail, World } from './world.ts';
 
-/** Looks at the mails of one round, and at what the world counts over all of its rounds. @returns the violations */
-export async function verify(world: World, calls: Calls, round: number, tally: Tally): Promise<string[]> {
+/**
+ * Looks at the mails of one round, and at what the world counts over all of its rounds.
+ *
+ * @param log what the functions wrote in this round
+ * @returns the violations
+ */
+export async function verify(
+  world: World,
+  calls: Calls,
+  round: number,
+  tally: Tally,
+  log: readonly string[],
+): Promise<string[]> {
   const found = [
     ...(await verifyMails(world, round, tally)),
     ...(await verifyWhole(world)),
     ...(await verifyStatus(world, calls)),
     ...world.fleet.defects.splice(0),
     ...calls.defects.splice(0),
-    ...strangeLines(world.fleet.takeLog()),
+    ...strangeLines(log),
   ];
   const audit = await world.db.rows('delete from fault_audit returning note');
   return [...found, ...audit.map(({ note }) => String(note))];
@@ -108,6 +119,7 @@ async function verifyWhole({ db, door, gmail, sent }: World): Promise<string[]> 
             (select count(*)::integer from email_ledger where state = 'pending' or attempt_open) as open,
             (select count(*)::integer from mailboxes where lease_token is not null or lease_expires_at is not null)
               as leases,
+            (select count(*)::integer from incidents where kind = 'missing_found') as found_missing,
             (select array_agg(gmail_message_id) from email_ledger) as ids,
             (select cursor_history_id::text from mailboxes) as cursor,
             (select coalesce(hint_history_id, 0)::text from mailboxes) as hint`,
@@ -121,6 +133,7 @@ async function verifyWhole({ db, door, gmail, sent }: World): Promise<string[]> 
   expect(row.dead === 0, `${row.dead} are dead`);
   expect(row.open === 0, `${row.open} are pending or have an attempt that never ended`);
   expect(row.leases === 0, 'a lease is open');
+  expect(row.found_missing === 0, 'a proof had to find what history and listings had passed by');
   expect(
     BigInt(row.cursor) <= BigInt(historyId),
     `the cursor ${row.cursor} is ahead of Gmail's ${historyId}`,
@@ -151,6 +164,11 @@ async function verifyStatus(world: World, calls: Calls): Promise<string[]> {
   expect(mailbox?.lease_holder === null, `lease_holder ${mailbox?.lease_holder}`);
   expect(mailbox?.ledger.pending === 0 && mailbox?.ledger.dead === 0, JSON.stringify(mailbox?.ledger));
   expect(mailbox?.ledger.stored === row.emails, `ledger.stored ${mailbox?.ledger.stored}`);
+  expect(mailbox?.watch?.error === null, `watch ${JSON.stringify(mailbox?.watch)}`);
+  expect(
+    mailbox?.incidents.every((one: { closed_at: unknown }) => one.closed_at !== null),
+    'open incidents',
+  );
   expect(json.advice.length === 0, `advice ${JSON.stringify(json.advice)}`);
   return violations;
 }

@@ -6,7 +6,7 @@ import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
 import { Chance } from './chance.ts';
 import type { PlannedMail } from './draft.ts';
 import { Fleet } from './fleet.ts';
-import { MAILBOX } from './mailbox.ts';
+import { CALM, MAILBOX } from './mailbox.ts';
 import { SETTLE_SECONDS } from './mailbox-kinds.ts';
 import type { FaultDatabase, FaultPostgres } from './postgres.ts';
 import { PushDoor } from './push-door.ts';
@@ -55,6 +55,7 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
     DATABASE_URL: db.url,
     GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS),
     GMAIL_POLL_INTERVAL_SECONDS: '1',
+    GMAIL_PUBSUB_TOPIC: TOPIC,
     GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000',
     // Short, so that the end of an invocation is met as well.
     RUN_BUDGET_SECONDS: String(chance.pick([5, 6, 8])),
@@ -63,7 +64,7 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
   });
   const door = await PushDoor.open(fleet, MAILBOX);
   const refreshToken = gmail.env['GMAIL_REFRESH_TOKEN'] ?? '';
-  await watch(gmail, refreshToken);
+  await gmail.control('switches', { ...CALM, notifications: { ...CALM.notifications, url: door.url } });
   await fleet.complete();
   return {
     postgres,
@@ -80,24 +81,4 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
       await db.drop();
     },
   };
-}
-
-/** Registers the watch, as the owner of the mailbox would by hand. */
-async function watch(gmail: GmailProcess, refreshToken: string): Promise<void> {
-  const granted = await fetch(gmail.tokenUrl, {
-    method: 'POST',
-    body: new URLSearchParams({
-      grant_type: 'refresh_token',
-      client_id: gmail.env['GMAIL_CLIENT_ID'] ?? '',
-      client_secret: gmail.env['GMAIL_CLIENT_SECRET'] ?? '',
-      refresh_token: refreshToken,
-    }),
-  });
-  const { access_token: token } = (await granted.json()) as { access_token: string };
-  const answer = await fetch(new URL('gmail/v1/users/me/watch', gmail.rootUrl), {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ topicName: TOPIC }),
-  });
-  if (!answer.ok) throw new Error(`watch: ${answer.status} ${await answer.text()}`);
 }

@@ -1,0 +1,25 @@
+/**
+ * A few rounds of the fault suite, always the same ones; `npm run faults` plays as many as one has time for.
+ */
+import { describe, expect, it } from 'vitest';
+import { runSuite } from './suite.ts';
+
+const SEED = 20_261_122;
+const ROUNDS = 10;
+
+describe('the built functions under faults', () => {
+  it('store what was delivered, each once, byte for byte', { timeout: 240_000 }, async () => {
+    const lines: string[] = [];
+    const tally = await runSuite({
+      seed: SEED,
+      first: 0,
+      rounds: ROUNDS,
+      forMs: null,
+      only: null,
+      bail: true,
+      say: (line) => lines.push(line),
+    });
+    expect(tally.violations, lines.join('\n')).toBe(0);
+    expect(tally).toMatchObject({ rounds: ROUNDS, lost: 0, duplicated: 0 });
+  });
+});

@@ -1,0 +1,46 @@
+/** One round: its happenings, then quiet, then the property. */
+import { Calls } from './calls.ts';
+import { type Plan, ROUNDS_A_WORLD } from './plan.ts';
+import { prove } from './prove.ts';
+import { becomeQuiet, catchesUp } from './quiet.ts';
+import { Stage } from './stage.ts';
+import type { Tally } from './tally.ts';
+import { verify } from './verify.ts';
+import type { World } from './world.ts';
+
+export interface RoundEnd {
+  /** Empty when everything is as it must be. */
+  readonly violations: readonly string[];
+  /** What the functions wrote. */
+  readonly log: readonly string[];
+}
+
+/** @param isFresh nobody has looked at the mailbox of this world yet */
+export async function playRound(world: World, plan: Plan, tally: Tally, isFresh: boolean): Promise<RoundEnd> {
+  const calls = new Calls(world.fleet);
+  await calls.call('start');
+  // A mailbox is met for the first time with its faults, or before them: never somewhere in between.
+  if (isFresh && !plan.isBirth) {
+    const unquiet = await becomeQuiet(world, calls);
+    if (unquiet !== null) {
+      return { violations: [`The world did not open: ${unquiet}`], log: world.fleet.takeLog() };
+    }
+  }
+  await new Stage(world, plan, calls, tally).play();
+  const unquiet = await becomeQuiet(world, calls);
+  await countStruck(world, tally);
+  const log = world.fleet.takeLog();
+  const found = await verify(world, calls, plan.round, tally, log);
+  if (unquiet !== null) return { violations: [`It did not come to rest: ${unquiet}`, ...found], log };
+  // After the comparison with what was delivered: a proof mends what it finds missing.
+  if (plan.proves) found.push(...(await prove(world, calls)));
+  if ((plan.round + 1) % ROUNDS_A_WORLD === 0) found.push(...(await catchesUp(world, calls)));
+  return { violations: found, log };
+}
+
+/** The faults of Gmail that really met a call. */
+async function countStruck({ gmail }: World, tally: Tally): Promise<void> {
+  const { faults } = await gmail.control<{ faults: { struck: Record<string, number> } }>('stats');
+  for (const [name, count] of Object.entries(faults.struck)) tally.fault(`Gmail: ${name}`, count);
+  await gmail.control('reset-counters', {});
+}
