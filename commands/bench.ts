@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   throughput: async () => await (await import('../test/bench/throughput.ts')).throughput(),
   quota: async () => await (await import('../test/bench/quota.ts')).quota(),
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
+  gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
   push: async () => await (await import('../test/bench/push.ts')).push(),
 };
