@@ -1,0 +1,140 @@
+/**
+ * The way of a notification through Google's own Pub/Sub emulator to the built function: what our own emulated pushes
+ * only claim, redelivery and dead letter above all. Left out where the emulator is not installed, and says so.
+ */
+import { type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
+import { order } from '../helpers/mails.ts';
+import { storedIds } from '../helpers/stored.ts';
+import { createWorld, type World } from '../helpers/world.ts';
+import { type BreakableWire, wireTo } from './breakable-wire.ts';
+import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
+import { openDoor, type RecordingDoor } from './recording-door.ts';
+
+/** The fewest that Pub/Sub takes. */
+const MAX_DELIVERY_ATTEMPTS = 5;
+/** The emulator delivers again after a second; a machine under load takes its time. */
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
+const program = findPubSubEmulator();
+const title = `through Google's Pub/Sub emulator${program === null ? ' (left out: it is not installed)' : ''}`;
+
+describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
+  let emulator: PubSubEmulator;
+  let world: World;
+  let dist: Dist;
+  let wire: BreakableWire;
+  let served: Served;
+  let door: RecordingDoor;
+  let pubsub: PubSub;
+  let topic: Topic;
+  let deadLetters: Subscription;
+  const dead: Message[] = [];
+
+  beforeAll(async () => {
+    [emulator, world, dist] = await Promise.all([
+      startPubSubEmulator(program ?? ''),
+      createWorld(),
+      buildDist(),
+    ]);
+    await world.switchOn();
+    // The mailbox has to be known before a push can name it.
+    await world.ingest();
+    wire = await wireTo(world.db.url);
+    served = await serve(dist.folder, 'gmailPush', { ...world.env, DATABASE_URL: wire.url });
+    door = await openDoor(served.url);
+
+    vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
+    // Google's libraries look for a metadata server otherwise, which takes seconds to be missed.
+    vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
+    pubsub = new PubSub({ projectId: 'demo' });
+    const [[gmailTopic], [deadTopic]] = await Promise.all([
+      pubsub.createTopic('gmail'),
+      pubsub.createTopic('gmail-dead'),
+    ]);
+    topic = gmailTopic;
+    [deadLetters] = await deadTopic.createSubscription('gmail-dead');
+    deadLetters.on('message', (message) => {
+      dead.push(message);
+      message.ack();
+    });
+    // Without a retry policy it is delivered again as soon as the emulator can, after a second.
+    await topic.createSubscription('gmail-push', {
+      pushConfig: { pushEndpoint: `${door.url}/${topic.name}` },
+      ackDeadlineSeconds: 10,
+      deadLetterPolicy: { deadLetterTopic: deadTopic.name, maxDeliveryAttempts: MAX_DELIVERY_ATTEMPTS },
+    });
+  }, 60_000);
+
+  afterAll(async () => {
+    await deadLetters?.close();
+    await pubsub?.close();
+    await door?.close();
+    await served?.stop();
+    wire?.close();
+    dist?.remove();
+    await Promise.all([emulator?.kill(), world?.close()]);
+  });
+
+  /** A mail arrives, and Gmail publishes: JSON and no attributes, the historyId as a number. */
+  async function arrive(n: number): Promise<{ readonly id: string; readonly messageId: string }> {
+    const { id } = world.gmail.deliver(order(n));
+    const data = `{"emailAddress":"${world.gmail.emailAddress}","historyId":${world.gmail.historyId}}`;
+    return { id, messageId: await topic.publishMessage({ data: Buffer.from(data) }) };
+  }
+
+  async function isStored(id: string): Promise<void> {
+    await vi.waitFor(async () => expect(await storedIds(world)).toContain(id), PATIENCE);
+  }
+
+  it('a published notification reaches the function as a real push, is acknowledged, and its mail stored', async () => {
+    const { id, messageId } = await arrive(1);
+    await isStored(id);
+    await vi.waitFor(() => expect(door.statusesOf(messageId)).toEqual([204]), PATIENCE);
+    const push = JSON.parse(door.deliveries.find((one) => one.messageId === messageId)?.body ?? '');
+    expect(push).toMatchObject({
+      message: { messageId, attributes: {} },
+      subscription: 'projects/demo/subscriptions/gmail-push',
+    });
+  });
+
+  it('a push is delivered again while the database is away, and its mail stored once it is back; garbage is not', async () => {
+    const garbage = await Promise.all(
+      [
+        { data: Buffer.from('no notification') },
+        { data: Buffer.from('{"emailAddress":"x"}') },
+        { attributes: { a: 'no data' } },
+      ].map(async (message) => await topic.publishMessage(message)),
+    );
+    await vi.waitFor(() => expect(garbage.map(door.statusesOf)).toEqual(garbage.map(() => [204])), PATIENCE);
+
+    wire.break();
+    const { id, messageId } = await arrive(2);
+    await vi.waitFor(() => expect(door.statusesOf(messageId).length).toBeGreaterThanOrEqual(2), PATIENCE);
+    expect(new Set(door.statusesOf(messageId))).toEqual(new Set([503]));
+    expect(await storedIds(world)).not.toContain(id);
+    wire.mend();
+    await isStored(id);
+    await vi.waitFor(() => expect(door.statusesOf(messageId).at(-1)).toBe(204), PATIENCE);
+    // Two rounds of delivery have passed meanwhile.
+    expect(garbage.map(door.statusesOf)).toEqual(garbage.map(() => [204]));
+  });
+
+  it('a push that is never acknowledged ends in the dead-letter topic, and its mail comes by the poll', async () => {
+    wire.break();
+    const { id, messageId } = await arrive(3);
+    const isOurs = (message: Message) =>
+      message.data.toString().includes(`"historyId":${world.gmail.historyId}`);
+    await vi.waitFor(() => expect(dead.filter(isOurs)).toHaveLength(1), PATIENCE);
+    expect(door.statusesOf(messageId)).toEqual(Array(MAX_DELIVERY_ATTEMPTS).fill(503));
+    expect(dead.find(isOurs)?.attributes).toMatchObject({
+      CloudPubSubDeadLetterSourceSubscription: 'gmail-push',
+      CloudPubSubDeadLetterSourceDeliveryCount: String(MAX_DELIVERY_ATTEMPTS),
+    });
+    expect(dead).toHaveLength(1);
+    wire.mend();
+    await world.ingest({ trigger: 'schedule' });
+    expect(await storedIds(world)).toContain(id);
+  });
+});
