@@ -3,11 +3,12 @@
  * which one it is, in a file that outlives whatever the mail does to the process.
  */
 import { hash } from 'node:crypto';
-import { openSync, writeSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { faultsOf, summaryOf } from './fuzz-checks.ts';
 import { loadStarts } from './fuzz-starts.ts';
 import { mutatedMail } from './mutators.ts';
+import { writePlace } from './place.ts';
 
 export interface ReaderOrder {
   readonly seed: number;
@@ -15,7 +16,7 @@ export interface ReaderOrder {
   readonly first: number;
   readonly end: number;
   readonly step: number;
-  /** Where the place is noted: two doubles, the number of the mail being read, and how many have been begun. */
+  /** Where the place is noted: see `place.ts`. */
   readonly placePath: string;
 }
 
@@ -46,8 +47,9 @@ async function work(order: ReaderOrder, say: (message: ReaderMessage) => void): 
   let begun = 0;
   for (let number = order.first; number < order.end; number += order.step) {
     begun += 1;
-    writeSync(placeFile, Float64Array.of(number, begun), 0, 16, 0);
+    writePlace(placeFile, { number, begun, isMade: false });
     const { bytes } = mutatedMail(starts.mails, order.seed, number);
+    writePlace(placeFile, { number, begun, isMade: true });
     const { faults, cpuMs } = await readAndCheck(bytes, number % TWICE_EVERY === 0);
     for (const what of faults) say({ fault: { number, what } });
     if (cpuMs > slowestMs) {

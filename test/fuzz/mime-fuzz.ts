@@ -5,13 +5,14 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ReaderMessage, ReaderOrder, Slowest } from './fuzz-reader.ts';
 import { loadStarts, type Starts } from './fuzz-starts.ts';
 import { HangWatch } from './hang-watch.ts';
 import { mutatedMail } from './mutators.ts';
+import { type Place, readPlace } from './place.ts';
 
 /** Wall clock. A reading takes milliseconds; a machine under load stretches that, but not so far. */
 const HANG_MS = 15_000;
@@ -110,9 +111,8 @@ class Fuzz {
     clearInterval(looking);
     look();
     if (code === 0) return null;
-    // Nothing of the mails has happened yet: the fuzz itself is broken.
-    if (place === null) throw new Error(`The reading process ended with ${code}:\n${stderr}`);
-    const { number } = place as Place;
+    const { number, isMade } = (place as Place | null) ?? { number: -1, isMade: false };
+    if (!isMade) throw new Error(`The fuzz itself failed at mail ${number}, with ${code}:\n${stderr}`);
     if (watch.hasHung) this.#find('hang', number, `hangs for more than ${HANG_MS} ms`);
     else this.#find('crash', number, `its process ended with ${code}:\n${stderr}`);
     return number + step;
@@ -147,20 +147,5 @@ class Fuzz {
 
   close(): void {
     rmSync(this.#places, { recursive: true, force: true });
-  }
-}
-
-interface Place {
-  readonly number: number;
-  readonly begun: number;
-}
-
-/** Null while nothing has been begun. */
-function readPlace(path: string): Place | null {
-  try {
-    const bytes = readFileSync(path);
-    return bytes.length < 16 ? null : { number: bytes.readDoubleLE(0), begun: bytes.readDoubleLE(8) };
-  } catch {
-    return null;
   }
 }

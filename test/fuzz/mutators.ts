@@ -102,9 +102,9 @@ function linesOf(mail: Buffer, random: Random): Buffer {
 
 function duplicateLines(mail: Buffer, { random }: Chance): Buffer {
   const lines = linesOf(mail, random);
-  const copies = Array.from({ length: skewed(random, 30) }, () => lines);
+  const copies = repeated(lines, lines.length * skewed(random, 30));
   const at = lineStart(mail, random);
-  return replaced(mail, at, at, Buffer.concat(copies));
+  return replaced(mail, at, at, copies);
 }
 
 function moveLines(mail: Buffer, { random }: Chance): Buffer {
@@ -132,9 +132,8 @@ function insertToken(mail: Buffer, { random }: Chance): Buffer {
 /** Where time with the square of the length would show. */
 function repeatPiece(mail: Buffer, { random }: Chance): Buffer {
   const piece = random() < 0.5 ? pieceOf(mail, random) : Buffer.from(pick(random, TOKENS), 'latin1');
-  const total = skewed(random, 400_000);
   const at = random() < 0.5 ? lineStart(mail, random) : between(random, 0, mail.length);
-  return replaced(mail, at, at, repeated(piece, Math.max(total, piece.length)));
+  return replaced(mail, at, at, repeated(piece, skewed(random, 400_000)));
 }
 
 /** A run of bytes that text should not hold. */

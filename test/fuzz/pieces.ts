@@ -9,6 +9,9 @@ export interface Chance {
 
 export type Mutator = (mail: Buffer, chance: Chance) => Buffer;
 
+/** What one mutation adds at most. */
+const MAX_REPEATED_BYTES = 400_000;
+
 /** Small numbers far more often than large ones. */
 export function skewed(random: Random, most: number): number {
   return Math.min(most, Math.floor(2 ** (random() * Math.log2(most + 1))));
@@ -26,10 +29,16 @@ export function replaced(mail: Buffer, from: number, to: number, piece: Buffer):
   return Buffer.concat([mail.subarray(0, from), piece, mail.subarray(to)]);
 }
 
-/** `piece` again and again, so many bytes. */
+/** `piece` again and again, about so many bytes. */
 export function repeated(piece: Buffer, bytes: number): Buffer {
   // Node cannot fill with nothing.
-  return piece.length === 0 ? piece : Buffer.alloc(bytes, piece);
+  if (piece.length === 0) return piece;
+  return Buffer.alloc(Math.max(piece.length, Math.min(bytes, MAX_REPEATED_BYTES)), piece);
+}
+
+/** `text` so many times, or as often as fits: a damaged mail may have lines of a megabyte. */
+export function timesOver(text: string, times: number): string {
+  return text.repeat(Math.max(1, Math.min(times, Math.floor(MAX_REPEATED_BYTES / Math.max(1, text.length)))));
 }
 
 /** Where a line begins, at or behind a place by chance. */
