@@ -29,6 +29,10 @@ export async function answerGmailCall(gmail: EmulatedGmail, exchange: Exchange):
   const call: Call = { atMs, method: target.route.method, units: 0, status: 0 };
   const messageId = target.route.method.startsWith('messages.') ? target.ids[0] : undefined;
   if (messageId !== undefined) call.messageId = messageId;
+  const note = (status: number) => {
+    call.status = status;
+    gmail.callLog.add(call);
+  };
   try {
     const body = await readBody(exchange);
     authorize(gmail, exchange, target);
@@ -39,14 +43,12 @@ export async function answerGmailCall(gmail: EmulatedGmail, exchange: Exchange):
       await pause(gmail.timers, gmail.latencyMs);
       const request = { ids: target.ids, query: exchange.url.searchParams, body };
       const answer = () => answered(() => target.route.answer(gmail, request));
-      call.status = await strikeFault(gmail, exchange, fault, answer, 'gmail');
+      await strikeFault(gmail, exchange, fault, answer, 'gmail', note);
     });
   } catch (error) {
     if (!(error instanceof GoogleError)) throw error;
-    call.status = error.code;
+    note(error.code);
     await writeAnswer(exchange, errorAnswer(error));
-  } finally {
-    gmail.callLog.add(call);
   }
 }
 

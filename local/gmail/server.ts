@@ -98,14 +98,22 @@ async function answerToken(gmail: EmulatedGmail, exchange: Exchange): Promise<vo
   const atMs = gmail.clock();
   const form = new URLSearchParams(await bodyText(exchange.request));
   const fault = gmail.faults.strike('token', undefined);
-  const status = await strikeFault(gmail, exchange, fault, () => tokenAnswer(gmail, form), 'oauth');
-  gmail.callLog.add({
-    atMs,
-    method: 'token',
-    units: 0,
-    status,
-    ...(fault !== null && { fault: fault.kind }),
-  });
+  await strikeFault(
+    gmail,
+    exchange,
+    fault,
+    () => tokenAnswer(gmail, form),
+    'oauth',
+    (status) => {
+      gmail.callLog.add({
+        atMs,
+        method: 'token',
+        units: 0,
+        status,
+        ...(fault !== null && { fault: fault.kind }),
+      });
+    },
+  );
 }
 
 function tokenAnswer(gmail: EmulatedGmail, form: URLSearchParams): Answer {

@@ -11,7 +11,9 @@ import { pause } from './timers.ts';
 type ErrorForm = 'gmail' | 'oauth';
 
 /**
- * Writes the answer as the fault wants it; gives the status that the caller saw, 0 for none.
+ * Writes the answer as the fault wants it.
+ * @param note takes the status that the caller will see, 0 for none: before it is written, so that who has the answer
+ *   finds it counted
  * @param answer asked only when the call gets through, so that a refused modify changes nothing
  */
 export async function strikeFault(
@@ -20,32 +22,38 @@ export async function strikeFault(
   fault: FaultKind | null,
   answer: () => Answer,
   form: ErrorForm,
-): Promise<number> {
+  note: (status: number) => void,
+): Promise<void> {
   switch (fault?.kind) {
     case 'reset':
+      note(0);
       exchange.response.destroy();
-      return 0;
+      return;
     case 'hang':
+      note(0);
       await ended(exchange);
-      return 0;
+      return;
     case 'truncate': {
       const whole = answer();
+      note(whole.status);
       await writeTruncated(exchange, whole);
-      return whole.status;
+      return;
     }
     case 'notJson':
+      note(200);
       await writeAnswer(exchange, htmlAnswer(200, '<!DOCTYPE html><title>Sign in</title><p>Welcome.\n'));
-      return 200;
+      return;
     case 'status': {
+      note(fault.status);
       await writeAnswer(exchange, statusAnswer(fault, form));
-      return fault.status;
+      return;
     }
     case 'delay':
       await pause(gmail.timers, fault.delayMs);
   }
   const ready = answer();
+  note(ready.status);
   await writeAnswer(exchange, ready);
-  return ready.status;
 }
 
 function statusAnswer(fault: Extract<FaultKind, { kind: 'status' }>, form: ErrorForm): Answer {

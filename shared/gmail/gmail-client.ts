@@ -101,7 +101,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   const call = async <T>(
     context: CallContext,
     method: GmailMethod,
-    rest: Pick<Call<T>, 'send' | 'schema' | 'onLarge'>,
+    rest: Pick<Call<T>, 'send' | 'schema' | 'onLarge' | 'mayBeEmpty'>,
   ): Promise<T> =>
     await withRetries(
       async () => {
@@ -192,6 +192,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
     stopWatch: async (context) => {
       await call(context, 'users.stop', {
         schema: stopAnswer,
+        mayBeEmpty: true,
         send: async (o) => await users.stop({ userId: 'me' }, o),
       });
     },

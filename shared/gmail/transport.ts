@@ -37,6 +37,8 @@ export interface Call<T> {
   readonly send: (options: CallOptions) => Promise<StreamedAnswer>;
   readonly schema: z.ZodType<T>;
   readonly deadline: Deadline;
+  /** An answer without a body counts as an empty object. */
+  readonly mayBeEmpty?: true;
   /** Awaited before more than `LARGE_BODY_BYTES` of the body are held. */
   readonly onLarge?: () => Promise<void>;
 }
@@ -101,7 +103,7 @@ function parse<T>(call: Call<T>, body: Buffer): T {
   let json: unknown;
   try {
     // One byte a character whatever the body holds, half the memory of a large answer. All that we read is ASCII.
-    json = body.length === 0 ? {} : JSON.parse(body.toString('latin1'));
+    json = body.length === 0 && call.mayBeEmpty ? {} : JSON.parse(body.toString('latin1'));
   } catch (error) {
     throw noAnswer(call.method, 'the answer is not JSON', error);
   }

@@ -35,7 +35,7 @@ describe('a folder of mail', () => {
       'c.eml': mail('second'),
     });
     const { result, messages } = await filled(folder);
-    expect(result).toEqual({ deliveredCount: 3, knownCount: 0 });
+    expect(result).toEqual({ deliveredCount: 3, knownCount: 0, skippedCount: 1 });
     expect(messages.map(({ raw }) => /Subject: (\w+)/.exec(raw.toString())?.[1])).toEqual([
       'first',
       'second',
@@ -44,6 +44,17 @@ describe('a folder of mail', () => {
     expect(messages.map(({ id }) => id).every((id) => /^[0-9a-f]{16}$/.test(id))).toBe(true);
     expect(new Set(messages.map(({ id }) => id)).size).toBe(3);
     expect((await filled(folder)).messages.map(({ id }) => id)).toEqual(messages.map(({ id }) => id));
+  });
+
+  it('takes a mail of another name along when it begins with the header of one', async () => {
+    const folder = await folderWith({
+      'order.raw': mail('raw'),
+      'notes.txt': Buffer.from('Subject to change: prices.\n\nFrom: nobody'),
+      mbox: Buffer.from('From alice@example.com Mon Nov  2 09:30:00 2026\nSubject: many\n\nHello\n'),
+    });
+    const { result, messages } = await filled(folder);
+    expect(result).toEqual({ deliveredCount: 1, knownCount: 0, skippedCount: 2 });
+    expect(messages[0]?.raw.toString()).toContain('Subject: raw');
   });
 
   it('takes the date from the mail, else from the file', async () => {
@@ -65,7 +76,7 @@ describe('a folder of mail', () => {
     const { gmail, messages } = await filled(folder);
     gmail.delete(messages[0]?.id ?? '');
     const again = await fillFromFolder(gmail.mailbox, folder, { nowMs });
-    expect(again).toEqual({ deliveredCount: 0, knownCount: 2 });
+    expect(again).toEqual({ deliveredCount: 0, knownCount: 2, skippedCount: 0 });
     expect(gmail.mailbox.messages.size).toBe(1);
   });
 
