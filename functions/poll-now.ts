@@ -7,7 +7,7 @@
  * outcome `busy` when a cycle runs already; 409 without credentials; a failed cycle answers with its fault.
  */
 
-import { reviveDead } from '../shared/db/ledger.ts';
+import { reviveDead } from '../shared/db/dead-messages.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';

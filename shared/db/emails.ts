@@ -3,9 +3,9 @@
  * The only writer of `email_raw`; what the reader gave is replaced by `replace-parsed.ts`.
  */
 import type { ParsedAttachment, ParsedEmail } from '../mime/parsed-email.ts';
+import { markStored } from './attempts.ts';
 import type { Database, Queryable } from './database.ts';
 import { assertFence, type Fence } from './lease.ts';
-import { markStored } from './ledger.ts';
 
 export interface RawEmail {
   readonly encoding: 'gzip';

@@ -70,8 +70,8 @@ export async function planListing(
 /**
  * Enters one page. May run twice.
  *
- * The first listing is made again the settle time after its beginning: a mail that came just before the cursor was
- * pinned is in no later history, and Gmail's search may not have shown it the first time.
+ * The first listing and that of a gap are made again the settle time after their beginning: a mail that came just
+ * before the cursor was pinned is in no later history, and Gmail's search may not have shown it the first time.
  *
  * @param nextPageToken null at the end of the listing
  * @returns how many ids the ledger did not have
@@ -115,7 +115,8 @@ export async function enterListingPage(
            finished_at = case when $2::text is null and not again.is_needed then now() end
        from (
          select created_at + $5::integer * interval '1 second' as at,
-                purpose = 'initial' and not_before < created_at + $5::integer * interval '1 second' as is_needed
+                purpose in ('initial', 'gap')
+                  and not_before < created_at + $5::integer * interval '1 second' as is_needed
          from listings
          where id = $1::integer
        ) again

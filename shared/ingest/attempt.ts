@@ -2,7 +2,7 @@
  * One attempt at one message: fetched and stored, or its failure told apart into the message's own, the
  * mailbox's, and the outage's. Never throws.
  */
-import { type AttemptEnd, type Claim, endAttempt } from '../db/ledger.ts';
+import { type AttemptEnd, type Claim, endAttempt } from '../db/attempts.ts';
 import { type AppError, needsPerson, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { type Rule, ruleAgainstFetched } from './rules.ts';

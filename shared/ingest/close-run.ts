@@ -8,8 +8,7 @@ import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
-import type { Outcome } from './ingest-mailbox.ts';
-import { noCounts, type System } from './run.ts';
+import { noCounts, type Outcome, type System } from './run.ts';
 
 /** The longest wait after failures, seconds; the owner's figure. */
 const BACKOFF_CAP_SECONDS = 300;

@@ -2,14 +2,9 @@
  * Works the ledger off: claims what is due, fetches several at once, stores each in its own commit, and writes
  * down how each attempt ended. One message never stops the others.
  */
-import {
-  buryExhausted,
-  type Claim,
-  type ClaimQuery,
-  claimDue,
-  hasLiveSuspects,
-  refundAttempts,
-} from '../db/ledger.ts';
+
+import { type Claim, type ClaimQuery, claimDue, hasLiveSuspects, refundAttempts } from '../db/attempts.ts';
+import { buryExhausted } from '../db/dead-messages.ts';
 import type { AppError } from '../errors.ts';
 import { attemptMessage, MAX_ATTEMPTS } from './attempt.ts';
 import type { Run } from './run.ts';

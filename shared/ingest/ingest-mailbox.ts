@@ -19,7 +19,7 @@ import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
 import { judge, planDueProof, planWholeProof } from './prove.ts';
 import { Purse } from './purse.ts';
-import { noCounts, type Run, type System } from './run.ts';
+import { noCounts, type Outcome, type Run, type System } from './run.ts';
 import { tendWatch } from './watch.ts';
 
 /** Time kept back from the work for closing the run: writing it down and giving the lease back. */
@@ -37,17 +37,6 @@ interface WorkEnd {
   /** The lease goes back only if no push has announced anything beyond; null: in any case. */
   readonly seen: Seen | null;
 }
-
-export type Outcome =
-  | 'completed'
-  /** The time was used up; the next invocation goes on. */
-  | 'out_of_time'
-  | 'failed'
-  /** Somebody else holds the lease, and sees what this one would have seen. */
-  | 'busy'
-  | 'not_due'
-  | 'stopped'
-  | 'not_configured';
 
 export interface IngestRequest {
   readonly trigger: Trigger;

@@ -13,6 +13,18 @@ import type { Random, Sleep } from '../retry.ts';
 import type { FailureStreak } from './failure-streak.ts';
 import type { LargeGate } from './large-gate.ts';
 
+/** How a run ended. Busy, late and stopped are outcomes, not errors. */
+export type Outcome =
+  | 'completed'
+  /** The time was used up; the next invocation goes on. */
+  | 'out_of_time'
+  | 'failed'
+  /** Somebody else holds the lease, and sees what this one would have seen. */
+  | 'busy'
+  | 'not_due'
+  | 'stopped'
+  | 'not_configured';
+
 /** What an instance keeps between its invocations. */
 export interface System {
   readonly config: Config;

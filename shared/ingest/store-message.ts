@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { Claim } from '../db/attempts.ts';
 import { type EmailToStore, type StorableEmail, storeEmail } from '../db/emails.ts';
-import type { Claim } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { parseEmail } from '../mime/parse-email.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { claimDue, endAttempt, refundAttempts } from '../../shared/db/attempts.ts';
 import { enterHistoryPage } from '../../shared/db/cursor.ts';
+import { buryExhausted } from '../../shared/db/dead-messages.ts';
 import { assertFence, mustLookAgain, releaseLease, renewLease, takeLease } from '../../shared/db/lease.ts';
-import { buryExhausted, claimDue, endAttempt, refundAttempts } from '../../shared/db/ledger.ts';
 import { findOpenListing, planListing, restartListing } from '../../shared/db/listings.ts';
 import { recordHint } from '../../shared/db/mailboxes.ts';
 import {

@@ -1,18 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Fence } from '../../shared/db/lease.ts';
 import {
-  buryExhausted,
   type ClaimQuery,
   claimDue,
   endAttempt,
-  enterSightings,
   hasLiveSuspects,
-  type LedgerSource,
   markStored,
+  refundAttempts,
+} from '../../shared/db/attempts.ts';
+import { buryExhausted, reviveDead } from '../../shared/db/dead-messages.ts';
+import type { Fence } from '../../shared/db/lease.ts';
+import {
+  enterSightings,
+  type LedgerSource,
   PRIORITY,
   readmit,
-  refundAttempts,
-  reviveDead,
   type Sighting,
 } from '../../shared/db/ledger.ts';
 import { enterLive, leasedMailbox, ledgerRow, sighting } from '../helpers/leased-mailbox.ts';

@@ -71,6 +71,23 @@ describe('an expired history', () => {
     expect(Number(listing?.days)).toBeCloseTo(4, 2);
   });
 
+  test('is listed again after the settle time: the list shows what came just before the pin with a lag', async () => {
+    const world = await createWorld({ env: { GMAIL_SETTLE_SECONDS: '90' } });
+    await world.ingest();
+    // Neither the history nor the list shows it yet when the history expires.
+    Object.assign(world.gmail.indexLag, { historyMs: 1_000, listMs: 30_000 });
+    const { id } = world.gmail.deliver(order(1));
+    world.gmail.expireHistory();
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([]);
+    expect(await incidents(world)).toEqual([expect.objectContaining({ closed_at: null })]);
+    await world.pass(100);
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([id]);
+    expect(await incidents(world)).toEqual([expect.objectContaining({ closed_at: expect.any(Date) })]);
+    expect(await world.rows("select 1 from incidents where kind = 'missing_found'")).toEqual([]);
+  });
+
   test('takes nothing that was in the mailbox before the first start', async () => {
     const world = await createWorld();
     world.gmail.deliver(mail('Read long ago'), { labelIds: ['INBOX'] });

@@ -1,0 +1,180 @@
+/** Every fault of the system: its title, whether to try again, its HTTP status, its severity, and its cure. */
+
+/** `later`: the same call may succeed without anybody doing anything. `never`: a person has to act first. */
+export type Retry = 'later' | 'never';
+
+export type Severity = 'INFO' | 'WARNING' | 'ERROR';
+
+interface Fault {
+  readonly title: string;
+  readonly retry: Retry;
+  /** HTTP status of the answer that reports it. */
+  readonly status: number;
+  readonly severity: Severity;
+  /** What the operator does next, one sentence or two. */
+  readonly cure: string;
+}
+
+export const CATALOGUE = {
+  bad_request: fault('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail says.'),
+  not_found: fault(
+    'No such path',
+    'never',
+    404,
+    'INFO',
+    'Use /api/system/email-monitor/{status,start,stop,poll-now}.',
+  ),
+  method_not_allowed: fault(
+    'Method not allowed',
+    'never',
+    405,
+    'INFO',
+    'Use a method that the Allow header names.',
+  ),
+  not_configured: fault(
+    'No Gmail credentials',
+    'never',
+    409,
+    'WARNING',
+    'Set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them.',
+  ),
+  reauth_required: fault(
+    'Gmail refused the refresh token',
+    'never',
+    409,
+    'ERROR',
+    'Run `npm run authorize`, set the new GMAIL_REFRESH_TOKEN and deploy. Nothing is lost meanwhile: the cursor waits.',
+  ),
+  bad_client: fault(
+    'Google refused the OAuth client',
+    'never',
+    409,
+    'ERROR',
+    'Compare GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET with the OAuth client in the Cloud console.',
+  ),
+  gmail_denied: fault(
+    'Gmail denies access to the mailbox',
+    'never',
+    409,
+    'ERROR',
+    'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
+  ),
+  gmail_rate_limited: fault(
+    'Gmail limits the rate',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: the pace is lowered and the rest follows. If it lasts, another client shares the mailbox quota.',
+  ),
+  gmail_unavailable: fault(
+    'Gmail does not answer as it should',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: it is tried again. If it lasts, look at the Google Workspace status page.',
+  ),
+  gmail_refused: fault(
+    'Gmail refuses the request',
+    'never',
+    502,
+    'ERROR',
+    'Look at the reason in the detail; a message that is refused every time ends as dead in the ledger.',
+  ),
+  watch_denied: fault(
+    'Gmail may not publish to the topic',
+    'never',
+    409,
+    'ERROR',
+    'Grant roles/pubsub.publisher on the topic of GMAIL_PUBSUB_TOPIC to ' +
+      'gmail-api-push@system.gserviceaccount.com; domain restricted sharing needs an exception. Polling goes on.',
+  ),
+  watch_topic_wrong: fault(
+    'Gmail does not accept the topic',
+    'never',
+    409,
+    'ERROR',
+    'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
+  ),
+  message_gone: fault('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
+  history_expired: fault(
+    'The history cursor has expired',
+    'never',
+    503,
+    'ERROR',
+    'Nothing to do: the gap is listed by date and fetched. If it repeats at once, look at the Workspace status page.',
+  ),
+  database_unavailable: fault(
+    'The database does not answer',
+    'later',
+    503,
+    'ERROR',
+    'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right. Nothing is lost.',
+  ),
+  schema_outdated: fault(
+    'The database schema is older than the code',
+    'never',
+    503,
+    'ERROR',
+    'Run `npm run migrate` with the same DATABASE_URL.',
+  ),
+  unstorable: fault(
+    'The database refuses the row',
+    'never',
+    500,
+    'ERROR',
+    'Keep the log line: it is a defect of this software. The message stays in the ledger.',
+  ),
+  killed_process: fault(
+    'The message killed the process that read it',
+    'never',
+    500,
+    'ERROR',
+    'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+  ),
+  lease_lost: fault(
+    'The lease was lost to another instance',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: the other instance goes on.',
+  ),
+  out_of_time: fault(
+    'The time of the invocation is used up',
+    'later',
+    503,
+    'INFO',
+    'Nothing to do: the next invocation goes on.',
+  ),
+  scheduler_unavailable: fault(
+    'Cloud Scheduler does not answer',
+    'later',
+    503,
+    'ERROR',
+    'Call again. The switch in the database stands as wished; `status` names a disagreement.',
+  ),
+  scheduler_denied: fault(
+    'Cloud Scheduler denies the call',
+    'never',
+    502,
+    'ERROR',
+    'Grant cloudscheduler.jobs.get, .pause and .enable on the job to the account of the function, then call again.',
+  ),
+  scheduler_job_missing: fault(
+    'The Cloud Scheduler job does not exist',
+    'never',
+    502,
+    'ERROR',
+    'Compare SCHEDULER_JOB with `gcloud scheduler jobs list`, or run `terraform apply`.',
+  ),
+  internal: fault(
+    'Unexpected fault',
+    'later',
+    500,
+    'ERROR',
+    'Look for the same run or trace in the log; it is tried again.',
+  ),
+} as const satisfies Record<string, Fault>;
+
+function fault(title: string, retry: Retry, status: number, severity: Severity, cure: string): Fault {
+  return { title, retry, status, severity, cure };
+}
