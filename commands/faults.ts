@@ -1,5 +1,5 @@
 /**
- * `npm run faults -- --seed S --rounds N [--minutes M] [--only KIND] [--first N] [--bail]`: the built functions under
+ * `npm run faults -- --seed S --rounds N [--minutes M] [--only KIND] [--first N] [--bail] [--verbose]`: the built functions under
  * every fault that is known. Exit code 1 when a mail is lost, doubled or changed, or the system does not come to rest.
  */
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ await runCommand(async () => {
       only: { type: 'string' },
       first: { type: 'string', default: '0' },
       bail: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
     },
   });
   const only = KIND_NAMES.find((name) => name === values.only) ?? null;
@@ -38,6 +39,7 @@ await runCommand(async () => {
     forMs: values.minutes === undefined ? null : whole('minutes', values.minutes) * 60_000,
     only,
     bail: values.bail,
+    verbose: values.verbose,
     say: (line) => process.stdout.write(`${line}\n`),
     isCancelled: () => isCancelled,
   });

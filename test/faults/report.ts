@@ -8,11 +8,7 @@ import type { Tally } from './tally.ts';
 /** Lines that say nothing of what went wrong. */
 const DULL = /"event":"run_skipped"|: (Serving function|Function:|Signature type:)/;
 
-export function failureReport(
-  { seed, only }: SuiteOptions,
-  plan: Plan,
-  { violations, log }: RoundEnd,
-): string {
+export function roundReport({ seed, only }: SuiteOptions, plan: Plan, { violations, log }: RoundEnd): string {
   const kind = only === null ? '' : ` --only ${only}`;
   return [
     ...violations.map((violation) => `  VIOLATION ${violation}`),

@@ -1,5 +1,6 @@
 /** One round: its happenings, then quiet, then the property. */
 import { Calls } from './calls.ts';
+import { PROMPT } from './mailbox.ts';
 import { type Plan, ROUNDS_A_WORLD } from './plan.ts';
 import { prove } from './prove.ts';
 import { becomeQuiet, catchesUp } from './quiet.ts';
@@ -28,6 +29,7 @@ export async function playRound(world: World, plan: Plan, tally: Tally, isFresh:
   }
   await new Stage(world, plan, calls, tally).play();
   const unquiet = await becomeQuiet(world, calls);
+  await world.gmail.control('switches', PROMPT);
   await countStruck(world, tally);
   const log = world.fleet.takeLog();
   const found = await verify(world, calls, plan.round, tally, log);

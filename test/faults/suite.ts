@@ -4,7 +4,7 @@ import { buildFunctions } from '../helpers/processes.ts';
 import type { KindName } from './kinds.ts';
 import { makePlan, ROUNDS_A_WORLD } from './plan.ts';
 import { FaultPostgres } from './postgres.ts';
-import { failureReport, summary } from './report.ts';
+import { roundReport, summary } from './report.ts';
 import { playRound, type RoundEnd } from './round.ts';
 import { Tally } from './tally.ts';
 import { openWorld, type World } from './world.ts';
@@ -19,6 +19,8 @@ export interface SuiteOptions {
   readonly only: KindName | null;
   /** Ends at the first violation. */
   readonly bail: boolean;
+  /** Plan and log of every round, not only of those that fail. */
+  readonly verbose?: boolean;
   readonly say: (line: string) => void;
   /** Ends between two rounds. */
   readonly isCancelled?: () => boolean;
@@ -48,9 +50,9 @@ export async function runSuite(options: SuiteOptions): Promise<Tally> {
       const seconds = ((performance.now() - roundStartedAt) / 1_000).toFixed(1);
       const verdict = end.violations.length === 0 ? 'ok' : `${end.violations.length} VIOLATIONS`;
       say(`round ${round}: ${plan.kinds.join('+')}, ${plan.mails.length} mails, ${seconds} s, ${verdict}`);
+      if (end.violations.length > 0 || options.verbose === true) say(roundReport(options, plan, end));
       if (end.violations.length === 0) continue;
       tally.violations += end.violations.length;
-      say(failureReport(options, plan, end));
       if (options.bail) break;
       // What a violation leaves behind must not show in the next rounds.
       await world.close();
