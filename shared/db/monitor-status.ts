@@ -3,6 +3,8 @@ import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 
 export interface MonitorStatus {
+  /** When this was read, by the clock that all the other times here are of. */
+  readonly readAt: Date;
   readonly isRunning: boolean;
   readonly lastPollAt: Date | null;
   /** The switch was turned or a cycle ended. */
@@ -16,6 +18,7 @@ export interface MonitorStatus {
 /** @throws {AppError} schema_outdated when the row is missing */
 export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   const { rows } = await db.query<{
+    read_at: Date;
     is_running: boolean;
     last_poll_at: Date | null;
     updated_at: Date;
@@ -23,13 +26,14 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
     last_error_code: string | null;
     emails_processed_total: number;
   }>(
-    `select is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total
+    `select now() as read_at, is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total
      from email_monitor_status
      where id = 1`,
   );
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
   return {
+    readAt: row.read_at,
     isRunning: row.is_running,
     lastPollAt: row.last_poll_at,
     updatedAt: row.updated_at,

@@ -11,9 +11,8 @@ const MISSED_CYCLES = 5;
 export function adviceFor(
   status: Omit<StatusBody, 'advice'>,
   config: Config,
-  row: Pick<MonitorStatus, 'lastErrorCode' | 'updatedAt'>,
+  row: Pick<MonitorStatus, 'lastErrorCode' | 'updatedAt' | 'readAt'>,
   refused: readonly RefusedListing[] = [],
-  now: Date = new Date(),
 ): string[] {
   const advice: string[] = [];
   if (config.gmail === null) {
@@ -29,7 +28,7 @@ export function adviceFor(
   if (scheduler !== null) advice.push(scheduler);
   if (!status.is_running)
     advice.push('The monitor is stopped: POST start to fetch what has arrived meanwhile.');
-  else if (isSilent(status, config, row.updatedAt, now)) {
+  else if (isSilent(status, config, row)) {
     advice.push(
       'No cycle has run for several intervals: check that the scheduler reaches the poll function.',
     );
@@ -68,12 +67,17 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 
     : `The monitor is off but its scheduler job is ${scheduler.state}: POST stop pauses it, POST start starts both.`;
 }
 
-function isSilent(status: Omit<StatusBody, 'advice'>, config: Config, updatedAt: Date, now: Date): boolean {
+/** By the clock of the database, of which the times are: that of an instance may be minutes off. */
+function isSilent(
+  status: Omit<StatusBody, 'advice'>,
+  config: Config,
+  { readAt, updatedAt }: Pick<MonitorStatus, 'readAt' | 'updatedAt'>,
+): boolean {
   const waitMs = Math.max(60, config.pollIntervalSeconds) * 1_000;
   const dueMs = status.mailboxes.reduce(
     (latest, mailbox) => Math.max(latest, mailbox.next_poll_at?.getTime() ?? 0),
     // Never polled: since it was turned on.
     (status.last_poll_at ?? updatedAt).getTime(),
   );
-  return now.getTime() - dueMs > MISSED_CYCLES * waitMs;
+  return readAt.getTime() - dueMs > MISSED_CYCLES * waitMs;
 }

@@ -64,7 +64,12 @@ function advise(
     mailboxes: [mailbox()],
     ...more,
   };
-  return adviceFor(status, readConfig({ ...ENV, ...env }), { lastErrorCode, updatedAt: NOW }, [], NOW);
+  return adviceFor(
+    status,
+    readConfig({ ...ENV, ...env }),
+    { lastErrorCode, updatedAt: NOW, readAt: NOW },
+    [],
+  );
 }
 
 it('there is no advice when all is well', () => {
