@@ -7,7 +7,9 @@ import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
+import { Deadline } from '../deadline.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
+import { type RetryPolicy, withRetries } from '../retry.ts';
 import { noCounts, type Outcome, type System } from './run.ts';
 
 /** The longest wait after failures, seconds; the owner's figure. */
@@ -18,6 +20,12 @@ const BACKOFF_CAP_SECONDS = 300;
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
+/**
+ * A lease that is not given back stops everybody for 40 s. A database that restarts or fails over is away for a few
+ * seconds: as many of them are waited for as the reserve of the run allows.
+ */
+const CLOSING: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 1_000 };
+const CLOSING_MS = 2_500;
 
 export interface RunClosing {
   readonly outcome: Outcome;
@@ -37,7 +45,9 @@ type RunEnded = Awaited<ReturnType<typeof endRun>> & { readonly failureCount: nu
  * Gives the lease back and writes the end down, in one commit: whoever comes next finds both, and a holder that
  * has lost the lease changes nothing of the mailbox.
  *
- * Whatever fails here is logged and does not undo the run: what it stored is stored, and the lease expires.
+ * Tried again when the database is away for a moment: a first try that did come through leaves nothing to give back,
+ * and the second changes nothing more of the mailbox. Whatever fails for good is logged and does not undo the run:
+ * what it stored is stored, and the lease expires.
  *
  * @returns `look_again` when a push has announced something newer: nothing is closed then
  */
@@ -45,7 +55,12 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
   const { db, log } = system;
   let ended: RunEnded | null = null;
   try {
-    ended = await db.transaction(async (tx) => await close(tx, system, run));
+    ended = await withRetries(async () => await db.transaction(async (tx) => await close(tx, system, run)), {
+      policy: CLOSING,
+      deadline: Deadline.after(CLOSING_MS, system.clock),
+      random: system.random,
+      sleep: system.sleep,
+    });
     if (ended === null) return 'look_again';
     await pruneRuns(db);
   } catch (thrown) {
@@ -133,7 +148,8 @@ function failureOf(error: AppError, intervalSeconds: number) {
 }
 
 /** What ran out of time goes on at the next tick. */
-function waitMs(intervalSeconds: number, run: RunClosing): number {
+function waitMs(intervalSeconds: number, run: RunClosing): number | null {
+  if (run.trigger !== 'schedule') return null;
   if (intervalSeconds <= TICK_SECONDS || run.outcome === 'out_of_time') return 0;
   return Math.max(0, Math.round(intervalSeconds * 1_000 - TICK_JITTER_MS - run.durationMs));
 }

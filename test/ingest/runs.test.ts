@@ -420,6 +420,27 @@ describe('a database that goes away in the middle', () => {
     expect(await storedIds(world)).toEqual(ids);
   });
 
+  test('for a moment at the end of a run leaves no lease behind that would stop everybody', async () => {
+    const world = await watched();
+    const ids = deliver(world, 2);
+    await world.db.query('create sequence refusals');
+    await world.db.query(`
+      create function refuse_twice() returns trigger language plpgsql as
+      $$ begin
+        if nextval('refusals') <= 2 then raise exception 'starting up' using errcode = '57P03'; end if;
+        return new;
+      end $$`);
+    await world.db.query(
+      'create trigger refuse before update on ingest_runs for each row execute function refuse_twice()',
+    );
+    expect(await world.ingest()).toMatchObject({ outcome: 'completed' });
+    expect(await mailboxRow(world.db, FENCE)).toMatchObject({ lease_token: null, failure_count: 0 });
+    expect(await storedIds(world)).toEqual(ids);
+    expect(await world.rows('select outcome from ingest_runs order by id desc limit 1')).toEqual([
+      { outcome: 'completed' },
+    ]);
+  });
+
   test('charges no message while the schema is older than the code', async () => {
     const world = await watched();
     const ids = deliver(world, 3);
