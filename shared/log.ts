@@ -8,7 +8,6 @@
 import type { Severity } from './errors.ts';
 
 export type LogEvent =
-  | 'run_started'
   | 'run_finished'
   | 'run_skipped'
   | 'mailbox_identified'

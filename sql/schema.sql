@@ -192,6 +192,10 @@ create table mailboxes (
   watch_error text,
   proved_ledger_count integer,
   proved_since timestamp with time zone,
+  watch_next_attempt_at timestamp with time zone,
+  whole_proved_at timestamp with time zone,
+  whole_gmail_count integer,
+  whole_missing_count integer,
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)
 );

@@ -4,17 +4,19 @@
  * leaves the old cursor, which expires again, or the new one with the gap planned.
  */
 import type { Database } from './database.ts';
-import { openIncident } from './incidents.ts';
+import { openIncident, reopenIncident } from './incidents.ts';
 import { assertFence, type Fence } from './lease.ts';
 
 /**
- * The gap begins where completeness was last proven, less this much: dates of mail are Gmail's, the proof's are
- * ours, and clocks differ. Listing a mail again costs a hundredth of a unit.
+ * The gap begins where completeness was last proven, less the life of spam: what a person took out of spam, or gave
+ * the wanted label, while nobody saw the history may have arrived so long ago. Repeats cost a hundredth of a unit.
  */
-const OVERLAP_SECONDS = 86_400;
+const OVERLAP_SECONDS = 31 * 86_400;
 
 export interface Gap {
   readonly incidentId: number;
+  /** False when the history has expired again soon after: it is the same incident still. */
+  readonly isNew: boolean;
   /** Of Gmail's search. */
   readonly query: string;
 }
@@ -42,20 +44,41 @@ export async function planGap(db: Database, fence: Fence, pinnedHistoryId: strin
              scan_history_id = null
          from before b
          where m.id = b.id
+       ),
+       resumed as (
+         -- A gap that is still being listed is listed from its first page again.
+         update listings s
+         set page_token = null,
+             listed_count = 0,
+             not_before = now()
+         from before b
+         where s.mailbox_id = b.id
+           and s.purpose = 'gap'
+           and s.finished_at is null
+         returning s.id, s.query
+       ),
+       planned as (
+         insert into listings (mailbox_id, purpose, query)
+         select b.id, 'gap', b.query
+         from before b
+         where not exists (select 1 from resumed)
+         returning id, query
        )
-       insert into listings (mailbox_id, purpose, query)
-       select b.id, 'gap', b.query
-       from before b
-       returning query, id as listing_id, (select expired from before)::text as expired`,
+       select p.id as listing_id, p.query, (select expired from before)::text as expired
+       from (select * from resumed union all select * from planned) p
+       limit 1`,
       [fence.mailboxId, pinnedHistoryId, OVERLAP_SECONDS],
     );
     const row = rows[0];
-    const incidentId = await openIncident(tx, fence.mailboxId, 'history_expired', {
+    const detail = {
       expired_history_id: row?.expired ?? null,
       pinned_history_id: pinnedHistoryId,
       query: row?.query ?? null,
       listing_id: row?.listing_id ?? null,
-    });
-    return { incidentId, query: row?.query ?? '' };
+    };
+    const again = await reopenIncident(tx, fence.mailboxId, 'history_expired', detail);
+    if (again !== null) return { incidentId: again, isNew: false, query: row?.query ?? '' };
+    const incidentId = await openIncident(tx, fence.mailboxId, 'history_expired', detail);
+    return { incidentId, isNew: true, query: row?.query ?? '' };
   });
 }

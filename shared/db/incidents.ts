@@ -34,36 +34,71 @@ export async function openIncident(
 }
 
 /**
- * Closes what has ended: an expired history when its gap is listed and none of it waits, found messages when
- * none of them waits. May run at any time.
+ * The same thing again within the hour is the same incident: a fault that lasts must not fill the list.
+ *
+ * @returns its id, null when there is none
+ */
+export async function reopenIncident(
+  tx: Queryable,
+  mailboxId: number,
+  kind: IncidentKind,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<number | null> {
+  const { rows } = await tx.query<{ id: number }>(
+    `update incidents
+     set closed_at = null,
+         detail = detail || $3::jsonb
+     where id = (
+       select max(id)
+       from incidents
+       where mailbox_id = $1::integer
+         and kind = $2::text
+         and (closed_at is null or opened_at > now() - interval '1 hour')
+     )
+     returning id`,
+    [mailboxId, kind, JSON.stringify(detail)],
+  );
+  return rows[0]?.id ?? null;
+}
+
+/**
+ * Closes the expired histories whose gap is listed and of which nothing waits. May run at any time.
  *
  * @returns the closed ones
  */
-export async function closeEndedIncidents(db: Queryable, mailboxId: number): Promise<Incident[]> {
+export async function closeListedGaps(db: Queryable, mailboxId: number): Promise<Incident[]> {
   const { rows } = await db.query<IncidentRow>(
     `update incidents i
      set closed_at = now(),
-         detail = i.detail || coalesce((
-           select jsonb_build_object('listed_count', s.listed_count, 'new_count', s.new_count)
-           from listings s
-           where s.id = (i.detail ->> 'listing_id')::integer
-         ), '{}')
+         detail = i.detail || jsonb_build_object('listed_count', s.listed_count, 'new_count', s.new_count)
+     from listings s
      where i.mailbox_id = $1::integer
+       and i.kind = 'history_expired'
        and i.closed_at is null
-       and not exists (
-         select 1
-         from listings s
-         where s.id = (i.detail ->> 'listing_id')::integer
-           and s.finished_at is null
-       )
+       and s.id = (i.detail ->> 'listing_id')::integer
+       and s.finished_at is not null
        and not exists (
          select 1
          from email_ledger l
          where l.mailbox_id = i.mailbox_id
            and l.state = 'pending'
-           and l.source = case i.kind when 'history_expired' then 'gap' else 'proof' end
+           and l.source = 'gap'
        )
      returning i.id, i.kind, i.opened_at, i.closed_at, i.detail`,
+    [mailboxId],
+  );
+  return rows.map(toIncident);
+}
+
+/** Closes the incidents of missing mail: a later proof has found nothing missing. */
+export async function closeMissing(tx: Queryable, mailboxId: number): Promise<Incident[]> {
+  const { rows } = await tx.query<IncidentRow>(
+    `update incidents
+     set closed_at = now()
+     where mailbox_id = $1::integer
+       and kind = 'missing_found'
+       and closed_at is null
+     returning id, kind, opened_at, closed_at, detail`,
     [mailboxId],
   );
   return rows.map(toIncident);

@@ -139,6 +139,19 @@ export async function releaseLease(
   return row.is_hinted ? 'look_again' : 'released';
 }
 
+/** A hint that Gmail never comes to is not waited for in every run: it is lowered to what was seen. */
+export async function dropStaleHint(db: Queryable, fence: Fence, seen: Seen): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set hint_history_id = $3::numeric
+     where id = $1::integer
+       and lease_token = $2::uuid
+       and hint_history_id > $3::numeric
+       and hint_at <= now() - $4::integer * interval '1 second'`,
+    [fence.mailboxId, fence.token, seen.endHistoryId, FRESH_HINT_SECONDS],
+  );
+}
+
 /**
  * Inside a transaction: goes on only while the lease is ours, and keeps it from being taken until the commit.
  *

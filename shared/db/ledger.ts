@@ -46,8 +46,10 @@ with entered as (
   on conflict (mailbox_id, gmail_message_id) do update
     set state = 'pending',
         ignored_rule = null,
+        history_id = coalesce(l.history_id, excluded.history_id),
         source = case
-          when l.state <> 'pending' or l.source in ('proof', 'gap') then excluded.source
+          when l.state <> 'pending' then excluded.source
+          when l.source in ('proof', 'gap') and excluded.source in ('initial', 'backfill') then excluded.source
           else l.source
         end,
         priority = case when l.state <> 'pending' then excluded.priority else least(l.priority, excluded.priority) end,
@@ -62,6 +64,7 @@ with entered as (
                 when 'history' then not (l.check_labels and excluded.check_labels)
                 -- Gmail's plain listing shows no spam and no trash: somebody took it out. The other rules still hold.
                 when 'proof' then l.ignored_rule in ('spam', 'trash', 'label')
+                when 'gap' then l.ignored_rule in ('spam', 'trash', 'label')
                 else true
               end
             -- What Gmail lists is not gone: its answer of then was early.
@@ -122,7 +125,6 @@ export async function noteShown(
      from unnest($2::text[], $3::numeric[]) as s (id, history_id)
      where l.mailbox_id = $1::integer
        and l.gmail_message_id = s.id
-       and l.source = 'proof'
        and l.history_id is null`,
     [mailboxId, sightings.map((s) => s.gmailMessageId), sightings.map((s) => s.historyId)],
   );
@@ -142,7 +144,8 @@ export async function readmit(db: Queryable, mailboxId: number, ids: readonly st
          settled_at = null
      where mailbox_id = $1::integer
        and gmail_message_id = any ($2::text[])
-       and state = 'ignored'`,
+       and state = 'ignored'
+       and ignored_rule <> 'before_start'`,
     [mailboxId, ids],
   );
   return rowCount;

@@ -36,7 +36,7 @@ export async function findOpenListing(db: Queryable, mailboxId: number): Promise
        and finished_at is null
        and not_before <= now()
      -- What may have been lost goes before what is only wanted.
-     order by purpose <> 'gap', id
+     order by purpose <> 'gap', purpose <> 'proof', id
      limit 1`,
     [mailboxId],
   );
@@ -106,7 +106,7 @@ export async function enterListingPage(
     await tx.query(
       `update listings
        set page_token = $2::text,
-           listed_count = listed_count + $3::integer,
+           listed_count = case when $2::text is null and again.is_needed then 0 else listed_count + $3::integer end,
            new_count = new_count + $4::integer,
            unknown_ids = case when purpose = 'proof' then unknown_ids || $6::text[] else unknown_ids end,
            error_code = null,
@@ -159,6 +159,7 @@ export async function refuseListing(
        set error_code = $2::text,
            error_detail = $3::text,
            page_token = null,
+           listed_count = 0,
            restart_count = 0,
            finished_at = case when purpose = 'backfill' then now() end,
            not_before = case

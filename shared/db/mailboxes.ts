@@ -87,7 +87,7 @@ export async function recordHint(
   const { rows } = await db.query<{ id: number; is_news: boolean }>(
     `update mailboxes m
      set hint_history_id = greatest(m.hint_history_id, $2::numeric),
-         hint_at = now()
+         hint_at = case when coalesce($2::numeric > before.hint_history_id, true) then now() else m.hint_at end
      from (
        select id, hint_history_id
        from mailboxes
@@ -102,12 +102,17 @@ export async function recordHint(
   return row === undefined ? null : { mailboxId: row.id, isNews: row.is_news };
 }
 
-/** The run succeeded: the failures are forgotten. `waitMs` is the wait to the next scheduled poll, 0 for none. */
-export async function recordSuccess(db: Queryable, mailboxId: number, waitMs: number): Promise<void> {
+/** The run succeeded: the failures are forgotten. `waitMs` is the wait to the next scheduled poll, 0 for
+ * none, null to leave it as it is. */
+export async function recordSuccess(db: Queryable, mailboxId: number, waitMs: number | null): Promise<void> {
   await db.query(
     `update mailboxes
      set failure_count = 0,
-         next_poll_at = case when $2::integer > 0 then now() + $2::integer * interval '1 millisecond' end,
+         next_poll_at = case
+           when $2::integer > 0 then now() + $2::integer * interval '1 millisecond'
+           -- A push in between forgives the failures; it does not put the poll off.
+           when $2::integer is null and failure_count = 0 then next_poll_at
+         end,
          last_success_at = now(),
          last_error_code = null,
          last_error = null,

@@ -25,6 +25,12 @@ export interface MailboxOverview {
     readonly gmailCount: number;
     readonly ledgerCount: number;
     readonly missingCount: number;
+    /** The last one of the whole time since the first start; null before it. */
+    readonly whole: {
+      readonly provedAt: Date;
+      readonly gmailCount: number;
+      readonly missingCount: number;
+    } | null;
   } | null;
   readonly id: number;
   readonly isListing: boolean;
@@ -38,6 +44,7 @@ select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure
        m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.id,
        m.watch_topic, m.watch_expires_at, m.watch_error_code, m.watch_error,
        m.proved_at, m.proved_since, m.proved_gmail_count, m.proved_ledger_count, m.proved_missing_count,
+       m.whole_proved_at, m.whole_gmail_count, m.whole_missing_count,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
        exists (
          select 1 from listings s
@@ -79,6 +86,9 @@ interface OverviewRow {
   proved_gmail_count: number | null;
   proved_ledger_count: number | null;
   proved_missing_count: number | null;
+  whole_proved_at: Date | null;
+  whole_gmail_count: number | null;
+  whole_missing_count: number | null;
   lease_holder: string | null;
   is_listing: boolean;
   counts: Partial<Record<string, number>>;
@@ -126,5 +136,13 @@ function toProof(row: OverviewRow): MailboxOverview['proof'] {
     gmailCount: row.proved_gmail_count ?? 0,
     ledgerCount: row.proved_ledger_count ?? 0,
     missingCount: row.proved_missing_count ?? 0,
+    whole:
+      row.whole_proved_at === null
+        ? null
+        : {
+            provedAt: row.whole_proved_at,
+            gmailCount: row.whole_gmail_count ?? 0,
+            missingCount: row.whole_missing_count ?? 0,
+          },
   };
 }

@@ -3,9 +3,8 @@ import type { Queryable } from './database.ts';
 
 export interface WatchState {
   readonly topic: string | null;
-  readonly expiresAt: Date | null;
   readonly errorCode: string | null;
-  /** Less than the renewal margin is left, by the clock of the database. */
+  /** Less than the renewal margin is left, by the clock of the database, and no failure is waited out. */
   readonly isDue: boolean;
 }
 
@@ -21,13 +20,13 @@ export async function readWatch(
 ): Promise<WatchState> {
   const { rows } = await db.query<{
     watch_topic: string | null;
-    watch_expires_at: Date | null;
     watch_error_code: string | null;
     is_due: boolean;
   }>(
-    `select watch_topic, watch_expires_at, watch_error_code,
-            watch_topic is distinct from $2::text
-              or coalesce(watch_expires_at < now() + $3::integer * interval '1 second', true) as is_due
+    `select watch_topic, watch_error_code,
+            (watch_topic is distinct from $2::text
+              or coalesce(watch_expires_at < now() + $3::integer * interval '1 second', true))
+              and coalesce(watch_next_attempt_at <= now(), true) as is_due
      from mailboxes
      where id = $1::integer`,
     [mailboxId, topic, marginSeconds],
@@ -35,7 +34,6 @@ export async function readWatch(
   const row = rows[0];
   return {
     topic: row?.watch_topic ?? null,
-    expiresAt: row?.watch_expires_at ?? null,
     errorCode: row?.watch_error_code ?? null,
     isDue: row?.is_due ?? true,
   };
@@ -51,6 +49,7 @@ export async function saveWatch(
     `update mailboxes
      set watch_topic = $2::text,
          watch_expires_at = $3::timestamptz,
+         watch_next_attempt_at = null,
          watch_error_code = null,
          watch_error = null
      where id = $1::integer`,
@@ -64,6 +63,7 @@ export async function clearWatch(db: Queryable, mailboxId: number): Promise<void
     `update mailboxes
      set watch_topic = null,
          watch_expires_at = null,
+         watch_next_attempt_at = null,
          watch_error_code = null,
          watch_error = null
      where id = $1::integer`,
@@ -75,13 +75,14 @@ export async function clearWatch(db: Queryable, mailboxId: number): Promise<void
 export async function recordWatchFailure(
   db: Queryable,
   mailboxId: number,
-  failure: { readonly code: string; readonly detail: string },
+  failure: { readonly code: string; readonly detail: string; readonly waitSeconds: number },
 ): Promise<void> {
   await db.query(
     `update mailboxes
      set watch_error_code = $2::text,
-         watch_error = $3::text
+         watch_error = $3::text,
+         watch_next_attempt_at = now() + $4::integer * interval '1 second'
      where id = $1::integer`,
-    [mailboxId, failure.code, failure.detail],
+    [mailboxId, failure.code, failure.detail, failure.waitSeconds],
   );
 }

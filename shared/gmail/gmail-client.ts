@@ -1,5 +1,5 @@
 /**
- * The Gmail mailbox as ingest sees it: four calls, each retried within the deadline, paid for before it is made,
+ * The Gmail mailbox as ingest sees it: six calls, each retried within the deadline, paid for before it is made,
  * checked when it is answered.
  */
 import { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';

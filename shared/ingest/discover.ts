@@ -68,7 +68,8 @@ async function discoverAcrossGap(run: Run): Promise<Seen | null> {
     if (!(error instanceof AppError && error.code === 'history_expired')) throw error;
     const profile = await run.gmail.getProfile(run.call);
     const gap = await planGap(run.db, run.fence, profile.historyId);
-    run.log.write('WARNING', 'incident_opened', 'The history has expired; the gap is listed by date', {
+    const severity = gap.isNew ? 'WARNING' : 'DEBUG';
+    run.log.write(severity, 'incident_opened', 'The history has expired; the gap is listed by date', {
       incident_id: gap.incidentId,
       incident_kind: 'history_expired',
       query: gap.query,

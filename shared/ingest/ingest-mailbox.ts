@@ -3,7 +3,7 @@
  * while something newer stands announced, gives the lease back, and writes down what happened.
  */
 import { randomUUID } from 'node:crypto';
-import { mustLookAgain, type Seen, takeLease } from '../db/lease.ts';
+import { dropStaleHint, mustLookAgain, type Seen, takeLease } from '../db/lease.ts';
 import type { Mailbox } from '../db/mailboxes.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
 import { returnQuota, takeQuota } from '../db/quota.ts';
@@ -77,6 +77,8 @@ export async function ingestMailbox(system: System, request: IngestRequest): Pro
   if (!isManual && !mailbox.isDue && (request.trigger === 'schedule' || mailbox.failureCount > 0)) {
     return skipped(system, request, 'not_due');
   }
+  // Planned before the lease is asked for: whoever holds it works it off.
+  if (request.prove === 'all') await planWholeProof(system.db, mailbox.id);
   return await ingestUnderLease(system, request, { gmail, mailbox, deadline });
 }
 
@@ -127,7 +129,6 @@ async function ingestUnderLease(
       },
       counts,
       streak: new FailureStreak(),
-      provesAll: request.prove === 'all',
     };
     for (;;) {
       const end = await workToEnd(run);
@@ -168,8 +169,9 @@ async function workToEnd(run: Run): Promise<WorkEnd> {
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
 async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
   await settleAccounts(run);
-  await tendWatch(run.system, { gmail: run.gmail, mailboxId: run.fence.mailboxId, call: run.call });
-  if (run.provesAll) await planWholeProof(run);
+  await judge(run);
+  await planDueProof(run);
+  let isWatchTended = false;
   let idleRounds = 0;
   for (;;) {
     const found = run.counts.discovered;
@@ -177,17 +179,29 @@ async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'compl
     // With nothing more to discover at present, what is known is fetched without a break.
     const fetched = await fetchDue(run, failure === null ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY);
     if (failure !== null) throw failure;
+    if (!isWatchTended) await tend(run);
+    isWatchTended = true;
     if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
     if (fetched === 'look_again' || hasMore) continue;
     if (await planDueProof(run)) continue;
     await judge(run);
 
     idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
-    if (idleRounds >= MAX_IDLE_ROUNDS) return { outcome: 'completed', seen: null };
+    if (idleRounds >= MAX_IDLE_ROUNDS) {
+      await dropStaleHint(run.db, run.fence, seen);
+      return { outcome: 'completed', seen: null };
+    }
     if (!(await mustLookAgain(run.db, run.fence, seen))) return { outcome: 'completed', seen };
     const waitMs = ROUND_WAIT_MS * 2 ** (idleRounds - 1);
     if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.system.sleep(waitMs);
   }
+}
+
+/** Mail first, push after it. By the scheduled run alone: it runs only while the monitor is on. */
+async function tend(run: Run): Promise<void> {
+  if (run.trigger !== 'schedule') return;
+  const { gmail, deadline } = run;
+  await tendWatch(run.system, { gmail, mailboxId: run.fence.mailboxId, deadline });
 }
 
 function skipped(system: System, request: IngestRequest, outcome: Outcome): IngestReport {

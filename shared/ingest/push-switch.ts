@@ -2,9 +2,8 @@
  * Push with the switch: `start` registers the watch, `stop` ends it. Never a reason for either to fail: what could
  * not be done is noted on the mailbox, shown by `status`, and done by the next poll.
  */
-import { takeQuota } from '../db/quota.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError, toAppError } from '../errors.ts';
+import { toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
 import { identifyMailbox } from './identify.ts';
 import type { System } from './run.ts';
@@ -12,21 +11,12 @@ import { endWatch, tendWatch } from './watch.ts';
 
 /** @throws {AppError} database_unavailable only */
 export async function switchPush(system: System, isOn: boolean, deadline: Deadline): Promise<void> {
-  const { gmail, credentialFingerprint, config, db, log } = system;
+  const { gmail, credentialFingerprint, config, log } = system;
   if (gmail === null || credentialFingerprint === null || config.pubsubTopic === null) return;
   try {
     const free: CallContext = { deadline, pay: async () => undefined };
     const mailbox = await identifyMailbox(system, gmail, credentialFingerprint, free);
-    const call: CallContext = {
-      deadline,
-      pay: async (units) => {
-        const ask = { least: units, most: units, unitsPerMinute: config.quotaUnitsPerMinute };
-        const granted = await takeQuota(db, mailbox.id, ask);
-        if (granted.units === 0)
-          throw new AppError('out_of_time', 'The quota of the running minute is spent.');
-      },
-    };
-    const target = { gmail, mailboxId: mailbox.id, call };
+    const target = { gmail, mailboxId: mailbox.id, deadline };
     if (isOn) await tendWatch(system, target, true);
     else await endWatch(system, target);
   } catch (thrown) {

@@ -59,8 +59,6 @@ export interface Run {
   readonly call: CallContext;
   readonly counts: RunCounts;
   readonly streak: FailureStreak;
-  /** The proof of everything was asked for. */
-  readonly provesAll: boolean;
 }
 
 export function noCounts(): RunCounts {

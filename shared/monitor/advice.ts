@@ -3,7 +3,10 @@ import type { Config } from '../config.ts';
 import type { MonitorStatus } from '../db/monitor-status.ts';
 import type { RefusedListing } from '../db/refused-listings.ts';
 import { cureFor } from '../errors.ts';
-import type { StatusBody } from './status.ts';
+import type { MailboxStatus, StatusBody } from './status.ts';
+
+/** Proofs come every quarter of an hour; a large backlog may put them off for a while. */
+const STALE_PROOF_MS = 3 * 3_600_000;
 
 /** Cycles that may be missed before somebody is told: a deployment, a slow start. */
 const MISSED_CYCLES = 5;
@@ -42,6 +45,7 @@ export function adviceFor(
       );
     }
   }
+  if (current !== undefined) advice.push(...proofAdvice(current, status.is_running, row.readAt));
   for (const listing of refused) {
     advice.push(
       `Gmail refused the ${listing.purpose} listing "${listing.query}" (${listing.detail}): ` +
@@ -49,6 +53,26 @@ export function adviceFor(
           ? 'plan it again with another query by `npm run backfill`.'
           : 'it is asked again within the hour; check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.'),
     );
+  }
+  return [...new Set(advice)];
+}
+
+/** What was true at the last proof need not be true now. */
+function proofAdvice(mailbox: MailboxStatus, isRunning: boolean, now: Date): string[] {
+  const advice: string[] = [];
+  const { proof, watch } = mailbox;
+  if (proof !== null && proof.missing_count > 0) {
+    advice.push(
+      `The last proof found ${proof.missing_count} missing: they are fetched; see incidents, and POST poll-now?prove=all.`,
+    );
+  }
+  if (isRunning && proof !== null && now.getTime() - proof.proved_at.getTime() > STALE_PROOF_MS) {
+    advice.push(
+      'Completeness has not been proven for hours: see whether cycles end as completed, then POST poll-now?prove=all.',
+    );
+  }
+  if (isRunning && watch?.expires_at && watch.expires_at < now) {
+    advice.push('The push watch has run out: POST start registers it again; polling goes on.');
   }
   return advice;
 }
@@ -71,13 +95,13 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 
 function isSilent(
   status: Omit<StatusBody, 'advice'>,
   config: Config,
-  { readAt, updatedAt }: Pick<MonitorStatus, 'readAt' | 'updatedAt'>,
+  row: Pick<MonitorStatus, 'updatedAt' | 'readAt'>,
 ): boolean {
   const waitMs = Math.max(60, config.pollIntervalSeconds) * 1_000;
   const dueMs = status.mailboxes.reduce(
     (latest, mailbox) => Math.max(latest, mailbox.next_poll_at?.getTime() ?? 0),
     // Never polled: since it was turned on.
-    (status.last_poll_at ?? updatedAt).getTime(),
+    (status.last_poll_at ?? row.updatedAt).getTime(),
   );
-  return readAt.getTime() - dueMs > MISSED_CYCLES * waitMs;
+  return row.readAt.getTime() - dueMs > MISSED_CYCLES * waitMs;
 }

@@ -54,6 +54,12 @@ export interface MailboxStatus {
     readonly gmail_count: number;
     readonly ledger_count: number;
     readonly missing_count: number;
+    /** The last proof of everything since the first start. */
+    readonly whole: {
+      readonly proved_at: Date;
+      readonly gmail_count: number;
+      readonly missing_count: number;
+    } | null;
   } | null;
   /** The open ones, and the last five that have ended. */
   readonly incidents: readonly {
@@ -195,6 +201,14 @@ function toProof({ proof }: MailboxOverview): MailboxStatus['proof'] {
     gmail_count: proof.gmailCount,
     ledger_count: proof.ledgerCount,
     missing_count: proof.missingCount,
+    whole:
+      proof.whole === null
+        ? null
+        : {
+            proved_at: proof.whole.provedAt,
+            gmail_count: proof.whole.gmailCount,
+            missing_count: proof.whole.missingCount,
+          },
   };
 }
 

@@ -17,3 +17,11 @@ alter table listings
   add column judged_at timestamptz;
 
 create index idx_listings_unjudged on listings (mailbox_id) where purpose = 'proof' and judged_at is null;
+
+alter table mailboxes
+  -- A watch that failed is tried again then, not in every run.
+  add column watch_next_attempt_at timestamptz,
+  -- The last proof of the whole time since the first start: it outlives the proofs of the window.
+  add column whole_proved_at timestamptz,
+  add column whole_gmail_count integer,
+  add column whole_missing_count integer;

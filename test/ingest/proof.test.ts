@@ -45,7 +45,12 @@ describe('the proof of completeness', () => {
     expect(await storedIds(world)).toEqual([id]);
     expect(await proofOf(world)).toMatchObject({ gmail_count: 1, ledger_count: 0, missing_count: 1 });
     expect((await world.call('status')).json.mailboxes[0].incidents).toMatchObject([
-      { kind: 'missing_found', closed_at: expect.any(String), detail: { gmail_message_ids: [id] } },
+      { kind: 'missing_found', closed_at: null, detail: { gmail_message_ids: [id] } },
+    ]);
+    await forgetProofs(world);
+    await world.ingest();
+    expect((await world.call('status')).json.mailboxes[0].incidents).toMatchObject([
+      { kind: 'missing_found', closed_at: expect.any(String) },
     ]);
   });
 

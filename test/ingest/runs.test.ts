@@ -334,11 +334,12 @@ describe('after failures', () => {
 
   test('a longer interval is kept after a success, for the schedule and not for pushes', async () => {
     const world = await createWorld({ env: { GMAIL_POLL_INTERVAL_SECONDS: '600' } });
-    await world.ingest();
     await world.switchOn();
+    await world.ingest({ trigger: 'schedule' });
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
+    await world.pass(300);
     expect(await world.ingest({ trigger: 'push' })).toMatchObject({ outcome: 'completed' });
-    await world.pass(596);
+    await world.pass(296);
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'completed' });
   });
 });

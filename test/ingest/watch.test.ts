@@ -82,11 +82,54 @@ describe('a watch that Gmail refuses', () => {
     },
   );
 
-  test('is well again with the next poll that succeeds', async () => {
+  test('is tried again after a while, not in every run, and is well when that succeeds', async () => {
     const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch', times: 1 });
     await world.call('start');
     await world.call('poll');
+    expect(watchCalls(world)).toBe(1);
+    await world.rows('update mailboxes set watch_next_attempt_at = now()');
+    await world.call('poll');
     expect((await world.call('status')).json).toMatchObject({ state: 'watching', advice: [] });
+  });
+
+  test('holds no mail up when it does not even answer', async () => {
+    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+    await world.switchOn();
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
+    const { id } = world.gmail.deliver(Buffer.from('Subject: Order\r\n\r\nHello'));
+    await world.ingest({ trigger: 'schedule' });
+    const { calls } = world.gmail.callLog;
+    const got = calls.findIndex((call) => call.messageId === id);
+    expect(got).toBeGreaterThan(-1);
+    expect(calls.findIndex((call) => call.method === 'watch')).toBeGreaterThan(got);
+  });
+
+  test("is nobody else's business: poll-now and pushes leave it alone, also without the topic", async () => {
+    const world = await started();
+    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('pollNow');
+    expect(world.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    await world.call('stop');
+    await world.call('pollNow');
+    expect(world.gmail.mailbox.watch).toBeNull();
+  });
+
+  test('is forgotten with its topic', async () => {
+    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+    world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+    await world.call('start');
+    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('poll');
+    expect((await world.call('status')).json.state).toBe('watching');
+  });
+
+  test('with a dead token makes one ERROR line a cycle', async () => {
+    const world = await started();
+    await world.rows('update mailboxes set watch_expires_at = now()');
+    world.gmail.revokeRefreshToken();
+    const second = world.instance();
+    await second.call('poll');
+    expect(
+      second.log.filter((line) => line['severity'] === 'ERROR' && line['event'] !== 'request_failed'),
+    ).toHaveLength(1);
   });
 });
