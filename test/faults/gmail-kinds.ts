@@ -9,7 +9,7 @@ const FINAL = new Set([400, 403]);
 /** Some messages fail on their own, each a few times. */
 export function items(draft: Draft): void {
   const { chance } = draft;
-  for (const mail of chance.some(draft.mails, chance.int(2, 6))) {
+  for (const mail of chance.some(draft.mails, chance.int(3, 12))) {
     const fault = anyFault(chance, true);
     const isFinal = fault.kind === 'status' && FINAL.has(fault.status);
     draft.at(chance.happens(0.7) ? 0 : mail.atMs, {
@@ -28,14 +28,25 @@ export function items(draft: Draft): void {
 /** For a while many calls fail, of one method or of all. */
 export function storm(draft: Draft): void {
   const { chance } = draft;
-  for (let n = chance.int(1, 2); n > 0; n -= 1) {
+  for (let n = chance.int(1, 3); n > 0; n -= 1) {
     const fault = anyFault(chance, false);
-    const method = chance.pick(['history.list', 'messages.get', 'messages.list', 'token', null, null]);
+    const from = draft.moment(0, 0.6);
+    const method = chance.pick([
+      'history.list',
+      'messages.get',
+      'messages.get',
+      'messages.list',
+      'token',
+      null,
+      null,
+    ]);
+    // Otherwise nobody asks for one.
+    if (method === 'token') draft.at(from, { kind: 'expire_tokens' });
     // What hangs holds its run to the end of its time: few calls are enough.
     const often =
       fault.kind === 'hang' ? { times: chance.int(1, 2) } : { probability: chance.pick([0.2, 0.5, 1]) };
     const rule: FaultRule = { ...fault, ...often, ...(method && { method }) };
-    draft.at(draft.moment(0, 0.7), { kind: 'gmail_fault', rule, forMs: chance.int(100, 900) });
+    draft.at(from, { kind: 'gmail_fault', rule, forMs: chance.int(300, 1_600) });
   }
 }
 

@@ -46,7 +46,7 @@ function chooseKinds(chance: Chance): KindName[] {
 /** What happens without any fault: mail, the scheduler's polls, an operator now and then. */
 function traffic(draft: Draft, round: number): void {
   const { chance } = draft;
-  const count = chance.int(6, 26);
+  const count = chance.int(8, 40);
   const burstAt = chance.happens(0.25) ? draft.moment(0, 0.6) : null;
   for (let n = 0; n < count; n += 1) {
     const arrival = draft.isBirth ? 'inbox' : chance.pick(['inbox', 'inbox', 'inbox', 'filed', 'read']);

@@ -40,9 +40,18 @@ export async function playRound(world: World, plan: Plan, tally: Tally, isFresh:
   return { violations: found, log };
 }
 
+interface Stats {
+  readonly faults: { readonly struck: Record<string, number> };
+  readonly units: { readonly refusedForConcurrency: number };
+  readonly notifications: { readonly dropped: number; readonly redelivered: number };
+}
+
 /** The faults of Gmail that really met a call. */
 async function countStruck({ gmail }: World, tally: Tally): Promise<void> {
-  const { faults } = await gmail.control<{ faults: { struck: Record<string, number> } }>('stats');
+  const { faults, units, notifications } = await gmail.control<Stats>('stats');
   for (const [name, count] of Object.entries(faults.struck)) tally.fault(`Gmail: ${name}`, count);
+  tally.fault('Gmail: too many calls at once', units.refusedForConcurrency);
+  tally.fault('push lost', notifications.dropped);
+  tally.fault('push delivered again', notifications.redelivered);
   await gmail.control('reset-counters', {});
 }

@@ -12,7 +12,7 @@ export class Tally {
   readonly faults = new Map<string, number>();
 
   fault(name: string, count = 1): void {
-    this.faults.set(name, (this.faults.get(name) ?? 0) + count);
+    if (count > 0) this.faults.set(name, (this.faults.get(name) ?? 0) + count);
   }
 
   get faultCount(): number {
