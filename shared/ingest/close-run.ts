@@ -62,7 +62,7 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
       sleep: system.sleep,
     });
     if (ended === null) return 'look_again';
-    await pruneRuns(db);
+    if (run.trigger !== 'push') await pruneRuns(db);
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
       run_id: run.runId,

@@ -11,6 +11,7 @@ import { beginRun, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import { UNITS } from '../gmail/prices.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import { discover } from './discover.ts';
 import { FailureStreak } from './failure-streak.ts';
@@ -28,6 +29,8 @@ const RESERVE_MS = 3_000;
 const LOOK_AGAIN_MS = 10_000;
 /** After so many looks the lease is given back whatever stands announced: the poll is the net below. */
 const MAX_IDLE_ROUNDS = 5;
+/** A push brings a mail, as a rule: one listing and one message are taken from the budget in one go. */
+const PUSH_UNITS = UNITS['users.history.list'] + UNITS['users.messages.get'];
 /** Between looks for what a push announced and the history does not show yet: 0.4, 0.8, 1.6, 3.2 s. */
 const ROUND_WAIT_MS = 400;
 
@@ -99,6 +102,7 @@ async function ingestUnderLease(
     deadline: at.deadline,
     sleep: system.sleep,
     clock: system.clock,
+    firstHandful: request.trigger === 'push' ? PUSH_UNITS : 0,
     take: async (least, most) =>
       await takeQuota(db, fence.mailboxId, {
         least,
@@ -169,7 +173,7 @@ async function workToEnd(run: Run): Promise<WorkEnd> {
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
 async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
   await settleAccounts(run);
-  await judge(run);
+  if (run.trigger !== 'push') await judge(run);
   await planDueProof(run);
   let isWatchTended = false;
   let idleRounds = 0;
@@ -184,7 +188,8 @@ async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'compl
     if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
     if (fetched === 'look_again' || hasMore) continue;
     if (await planDueProof(run)) continue;
-    await judge(run);
+    // A push is for its mail; the next poll judges.
+    if (run.trigger !== 'push') await judge(run);
 
     idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
     if (idleRounds >= MAX_IDLE_ROUNDS) {

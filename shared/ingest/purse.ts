@@ -27,14 +27,22 @@ export class Purse {
   readonly #clock: Clock;
   #inHand = 0;
   #takenAtMs = 0;
-  #handful = 0;
+  #handful: number;
   #spent = 0;
   #lastSecond = '0';
   /** Payments queue up, so that concurrent ones do not each take a handful. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(options: { take: TakeUnits; deadline: Deadline; sleep: Sleep; clock: Clock }) {
+  /** `firstHandful`: what the run is likely to spend at least; what is left of it is given back. */
+  constructor(options: {
+    take: TakeUnits;
+    deadline: Deadline;
+    sleep: Sleep;
+    clock: Clock;
+    firstHandful?: number;
+  }) {
     this.#take = options.take;
+    this.#handful = options.firstHandful ?? 0;
     this.#deadline = options.deadline;
     this.#sleep = options.sleep;
     this.#clock = options.clock;
