@@ -46,10 +46,11 @@ export async function planGap(db: Database, fence: Fence, pinnedHistoryId: strin
          where m.id = b.id
        ),
        resumed as (
-         -- A gap that is still being listed is listed from its first page again.
+         -- A gap that is still being listed begins again, its second pass too: the list may run behind this pin as well.
          update listings s
          set page_token = null,
              listed_count = 0,
+             created_at = now(),
              not_before = now()
          from before b
          where s.mailbox_id = b.id

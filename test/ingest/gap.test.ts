@@ -88,6 +88,24 @@ describe('an expired history', () => {
     expect(await world.rows("select 1 from incidents where kind = 'missing_found'")).toEqual([]);
   });
 
+  test('that expires again before its second listing begins again, second listing and all', async () => {
+    const world = await createWorld({ env: { GMAIL_SETTLE_SECONDS: '90' } });
+    await world.ingest();
+    Object.assign(world.gmail.indexLag, { historyMs: 1_000, listMs: 60_000 });
+    const ids = [world.gmail.deliver(order(1)).id];
+    world.gmail.expireHistory();
+    await world.ingest();
+    await world.pass(80);
+    ids.push(world.gmail.deliver(order(2)).id);
+    world.gmail.expireHistory();
+    await world.ingest();
+    await world.pass(20);
+    await world.ingest();
+    await world.pass(100);
+    await world.ingest();
+    expect(await storedIds(world)).toEqual(ids.toSorted());
+  });
+
   test('takes nothing that was in the mailbox before the first start', async () => {
     const world = await createWorld();
     world.gmail.deliver(mail('Read long ago'), { labelIds: ['INBOX'] });
