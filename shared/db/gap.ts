@@ -28,7 +28,7 @@ export interface Gap {
 export async function planGap(db: Database, fence: Fence, pinnedHistoryId: string): Promise<Gap> {
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
-    const { rows } = await tx.query<{ query: string; listing_id: number; expired: string }>(
+    const { rows } = await tx.query<{ id: number; query: string; expired: string }>(
       `with before as (
          select id, coalesce(scan_history_id, cursor_history_id) as expired,
                 'after:' || floor(extract(epoch from
@@ -45,29 +45,21 @@ export async function planGap(db: Database, fence: Fence, pinnedHistoryId: strin
          from before b
          where m.id = b.id
        ),
-       resumed as (
-         -- A gap that is still being listed begins again, its second pass too: the list may run behind this pin as well.
+       ended as (
+         -- A gap that is still being listed is listed anew, from its first page.
          update listings s
-         set page_token = null,
-             listed_count = 0,
-             created_at = now(),
-             not_before = now()
+         set finished_at = now()
          from before b
          where s.mailbox_id = b.id
            and s.purpose = 'gap'
            and s.finished_at is null
-         returning s.id, s.query
-       ),
-       planned as (
-         insert into listings (mailbox_id, purpose, query)
-         select b.id, 'gap', b.query
-         from before b
-         where not exists (select 1 from resumed)
-         returning id, query
        )
-       select p.id as listing_id, p.query, (select expired from before)::text as expired
-       from (select * from resumed union all select * from planned) p
-       limit 1`,
+       insert into listings (mailbox_id, purpose, query)
+       select b.id, 'gap', q.query
+       from before b
+       -- What was thrown away meanwhile is not in Gmail's plain listing.
+       cross join lateral (values (b.query), ('in:trash ' || b.query)) as q (query)
+       returning id, query, (select expired from before)::text as expired`,
       [fence.mailboxId, pinnedHistoryId, OVERLAP_SECONDS],
     );
     const row = rows[0];
@@ -75,7 +67,7 @@ export async function planGap(db: Database, fence: Fence, pinnedHistoryId: strin
       expired_history_id: row?.expired ?? null,
       pinned_history_id: pinnedHistoryId,
       query: row?.query ?? null,
-      listing_id: row?.listing_id ?? null,
+      listing_ids: rows.map(({ id }) => id),
     };
     const again = await reopenIncident(tx, fence.mailboxId, 'history_expired', detail);
     if (again !== null) return { incidentId: again, isNew: false, query: row?.query ?? '' };

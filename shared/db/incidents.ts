@@ -70,13 +70,22 @@ export async function closeListedGaps(db: Queryable, mailboxId: number): Promise
   const { rows } = await db.query<IncidentRow>(
     `update incidents i
      set closed_at = now(),
-         detail = i.detail || jsonb_build_object('listed_count', s.listed_count, 'new_count', s.new_count)
-     from listings s
+         detail = i.detail || (
+           select jsonb_build_object(
+             'listed_count', coalesce(sum(s.listed_count), 0), 'new_count', coalesce(sum(s.new_count), 0))
+           from listings s
+           where i.detail -> 'listing_ids' @> to_jsonb(s.id)
+         )
      where i.mailbox_id = $1::integer
        and i.kind = 'history_expired'
        and i.closed_at is null
-       and s.id = (i.detail ->> 'listing_id')::integer
-       and s.finished_at is not null
+       and not exists (
+         select 1
+         from listings s
+         where s.mailbox_id = i.mailbox_id
+           and s.purpose = 'gap'
+           and s.finished_at is null
+       )
        and not exists (
          select 1
          from email_ledger l

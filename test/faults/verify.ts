@@ -90,8 +90,8 @@ function isWanted({ arrival, acts }: SentMail): boolean {
 function allowedStates(mail: SentMail): string[] {
   const isDeleted = mail.acts.includes('delete');
   if (!isWanted(mail)) return ['ignored', ...(mail.mayBeUnseen ? ['unknown'] : [])];
-  if (!isDeleted) return ['stored'];
-  return ['stored', 'gone', ...(mail.mayBeUnseen ? ['unknown'] : [])];
+  const mayBeUnseen = mail.mayBeUnseen && (isDeleted || mail.acts.includes('report-spam'));
+  return ['stored', ...(isDeleted ? ['gone'] : []), ...(mayBeUnseen ? ['unknown'] : [])];
 }
 
 function differences(name: string, mail: SentMail, row: StoredRow): string[] {

@@ -16,7 +16,7 @@ const TOPIC = 'projects/emulated-project/topics/gmail';
 /** A mail, and what may have become of it. */
 export interface SentMail extends PlannedMail {
   readonly round: number;
-  /** History expired in its round: what was destroyed before anybody looked is known to nobody. */
+  /** History expired in its round: what was destroyed, or reported as spam, before anybody looked is known to nobody. */
   readonly mayBeUnseen: boolean;
 }
 

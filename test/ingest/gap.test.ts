@@ -29,7 +29,10 @@ describe('an expired history', () => {
       {
         kind: 'history_expired',
         closed_at: expect.any(Date),
-        detail: expect.objectContaining({ query: expect.stringMatching(/^after:\d+$/), new_count: 9 }),
+        detail: expect.objectContaining({
+          query: expect.stringMatching(/^after:\d+$/),
+          new_count: 9,
+        }),
       },
     ]);
     expect((await world.call('status')).json.mailboxes[0].incidents).toHaveLength(1);
@@ -65,8 +68,8 @@ describe('an expired history', () => {
     expect(await storedIds(world)).toEqual([...known, id].toSorted());
     expect((world.gmail.callLog.countByMethod['messages.get'] ?? 0) - calls).toBe(1);
     const [listing] = await world.rows<{ days: number }>(
-      `select extract(epoch from now() - to_timestamp(substr(query, 7)::bigint)) / 86400 as days
-       from listings where purpose = 'gap'`,
+      `select extract(epoch from now() - to_timestamp(substring(query from 'after:(.*)')::bigint)) / 86400 as days
+       from listings where purpose = 'gap' and query like 'after:%'`,
     );
     expect(Number(listing?.days)).toBeCloseTo(34, 2);
   });
@@ -131,6 +134,30 @@ describe('an expired history', () => {
     await world.ingest();
     expect(await incidents(world)).toMatchObject([{ closed_at: null }]);
     await world.ingest();
+    expect(await incidents(world)).toMatchObject([{ closed_at: expect.any(Date) }]);
+  });
+
+  test('takes what was thrown away meanwhile, and not what came into the trash before', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    world.gmail.deliver(mail('By a filter'), { labelIds: ['TRASH'] });
+    await world.ingest();
+    const { id } = world.gmail.deliver(mail('Thrown away'));
+    world.gmail.trash(id);
+    world.gmail.expireHistory();
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([id]);
+  });
+
+  test('that expires again and again is one incident', async () => {
+    const world = await createWorld();
+    await world.ingest();
+    for (let n = 0; n < 3; n += 1) {
+      const { id } = world.gmail.deliver(mail(`Order ${n}`));
+      world.gmail.expireHistory();
+      await world.ingest();
+      expect(await storedIds(world)).toContain(id);
+    }
     expect(await incidents(world)).toMatchObject([{ closed_at: expect.any(Date) }]);
   });
 });
