@@ -16,9 +16,14 @@ export function readAddresses(fields: HeaderFields, name: string, defects: Defec
     const parsed = addressParser(text, { flatten: true })
       .filter((entry) => entry.name !== '' || (entry.address ?? '') !== '')
       .map((entry) => toAddress(entry, defects));
-    if (parsed.length > 0 || text === '' || /:[\s,;]*$/.test(text.slice(-100))) return parsed;
+    if (parsed.length > 0 || text === '' || isEmptyGroup(text)) return parsed;
     return [unreadable(decodeWords(text, defects), defects)];
   });
+}
+
+/** `Undisclosed recipients:;` names nobody. With an @ in it somebody is meant, however it is written. */
+function isEmptyGroup(text: string): boolean {
+  return /:[\s,;]*$/.test(text.slice(-100)) && !text.includes('@');
 }
 
 function toAddress(entry: { name: string; address?: string | undefined }, defects: Defects): EmailAddress {

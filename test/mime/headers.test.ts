@@ -72,6 +72,12 @@ describe('addresses', () => {
     expect(email.cc).toEqual([{ name: 'Bob <bob>', address: null }]);
     expect(email.defects).toContain('address_unreadable');
   });
+
+  it('written like a group without members are not lost', async () => {
+    const email = await read('From: Ann <ann@example.com>:');
+    expect(email.from?.name).toContain('ann@example.com');
+    expect(email.defects).toContain('address_unreadable');
+  });
 });
 
 describe('the Date header', () => {
