@@ -2,15 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { dataFolderOf } from '../local/local-env.ts';
 import { runCommand } from './command.ts';
 
 await runCommand(async () => {
   const statement = process.argv.slice(2).join(' ').trim();
   if (statement === '') throw new Error('Usage: npm run sql -- "select ..."');
   const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] || localUrl() });
-  await client.connect();
+  await client.connect().catch((error: unknown) => {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new Error(`The database does not answer (${reason}). Does \`npm start\` run?`);
+  });
   try {
-    const { rows, rowCount, fields } = await client.query(statement);
+    const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);
+    const { rows, rowCount, fields } = Array.isArray(result) ? (result.at(-1) as pg.QueryResult) : result;
     if (fields.length > 0)
       process.stdout.write(
         `${table(
@@ -18,14 +23,14 @@ await runCommand(async () => {
           rows,
         )}\n`,
       );
-    process.stdout.write(`${rowCount ?? 0} rows\n`);
+    process.stdout.write(`${rowCount ?? 0} ${rowCount === 1 ? 'row' : 'rows'}\n`);
   } finally {
     await client.end();
   }
 });
 
 function localUrl(): string {
-  const folder = process.env['LOCAL_DATA_DIR'] || join(import.meta.dirname, '../.local');
+  const folder = dataFolderOf(process.env);
   try {
     return readFileSync(join(folder, 'database-url'), 'utf8').trim();
   } catch {

@@ -5,43 +5,51 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { dataFolderOf } from '../local/local-env.ts';
 import { startStack } from '../local/stack.ts';
-import { welcome } from '../local/welcome.ts';
+import { type LocalStatus, welcome } from '../local/welcome.ts';
 import { createLog } from '../shared/log.ts';
 import { runCommand } from './command.ts';
 
 const USAGE =
   'Usage: npm start [-- --mailbox DIR]   DIR: a folder of .eml files to fill the emulated mailbox with';
 
-await runCommand(async () => {
-  const { mailbox } = argumentsOf(process.argv.slice(2));
-  const dataFolder = process.env['LOCAL_DATA_DIR'] || join(import.meta.dirname, '../.local');
-  const logFormat = process.stdout.isTTY ? 'text' : 'json';
-  const stack = await startStack({
-    env: process.env,
-    mailboxFolder: mailbox ?? null,
-    dataFolder,
-    logFormat,
-  });
-  writeFileSync(join(dataFolder, 'database-url'), `${stack.databaseUrl}\n`, { mode: 0o600 });
-  endOnSignal(stack.stop);
+await runCommand(
+  async () => {
+    const { mailbox } = argumentsOf(process.argv.slice(2));
+    const dataFolder = dataFolderOf(process.env);
+    const logFormat = process.stdout.isTTY ? 'text' : 'json';
+    const stack = await startStack({
+      env: process.env,
+      mailboxFolder: mailbox ?? null,
+      dataFolder,
+      logFormat,
+    });
+    writeFileSync(join(dataFolder, 'database-url'), `${stack.databaseUrl}\n`, { mode: 0o600 });
+    endOnSignal(stack.stop);
 
-  const api = `http://127.0.0.1:${stack.ports.console}/api/system/email-monitor`;
-  // A new stack begins by itself; later ones stay as they were left.
-  if (stack.scheduler.isNew) await fetch(`${api}/start`, { method: 'POST' });
-  const status = (await (await fetch(`${api}/status`)).json()) as { is_running: boolean };
-  process.stdout.write(`${welcome(stack, { isRunning: status.is_running })}\n`);
-  if (status.is_running) stack.scheduler.runNow();
+    const api = `http://127.0.0.1:${stack.ports.console}/api/system/email-monitor`;
+    const read = async () => (await (await fetch(`${api}/status`)).json()) as LocalStatus;
+    let status = await read();
+    // A new database begins by itself; later it stays as it was left.
+    if (status.state === 'stopped' && status.last_poll_at === null && status.mailboxes.length === 0) {
+      await fetch(`${api}/start`, { method: 'POST' });
+      status = await read();
+    }
+    process.stdout.write(`${welcome(stack, status)}\n`);
+    if (status.is_running) stack.scheduler.runNow();
 
-  const log = createLog({
-    level: 'info',
-    format: logFormat,
-    sink: (line) => process.stdout.write(`${line}\n`),
-  });
-  stack.mailbox?.beginArrivals((title) =>
-    log.info('local', `A mail arrives in the emulated mailbox: ${title}`),
-  );
-});
+    const log = createLog({
+      level: 'info',
+      format: logFormat,
+      sink: (line) => process.stdout.write(`${line}\n`),
+    });
+    stack.mailbox?.beginArrivals((title) =>
+      log.info('local', `A mail arrives in the emulated mailbox: ${title}`),
+    );
+  },
+  { localStack: false },
+);
 
 function argumentsOf(argv: string[]): { mailbox?: string | undefined } {
   try {

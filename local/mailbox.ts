@@ -19,7 +19,8 @@ export interface LocalMailbox {
   readonly gmail: EmulatedGmail;
   readonly env: Environment;
   readonly emailAddress: string;
-  readonly filledCount: number;
+  /** For the person at the terminal: what the folder held; empty without one. */
+  readonly note: string;
   /** Synthetic orders begin to arrive; does nothing for a folder. `onArrival` gets a line for a person. */
   beginArrivals(onArrival: (title: string) => void): void;
   stop(): Promise<void>;
@@ -38,7 +39,7 @@ export async function startMailbox(options: {
   const refreshToken = `${emulatedCredentials.refreshToken}-${name}`;
   const journal = fileJournal(join(options.dataFolder, `${name}.jsonl`));
   const gmail = new EmulatedGmail({ emailAddress, refreshToken, journal });
-  const filledCount = await fill(gmail, options.folder);
+  const note = await fill(gmail, options.folder);
   gmail.notifications.url = options.pushUrl;
   const server = await startEmulatedGmail(gmail, { port: options.port });
   let timer: NodeJS.Timeout | undefined;
@@ -53,7 +54,7 @@ export async function startMailbox(options: {
       GMAIL_PUBSUB_TOPIC: 'projects/email-monitor-local/topics/gmail',
     },
     emailAddress,
-    filledCount,
+    note,
     beginArrivals: (onArrival) => {
       if (options.folder !== null) return;
       const arrive = async (count: number) => {
@@ -72,14 +73,17 @@ export async function startMailbox(options: {
   };
 }
 
-async function fill(gmail: EmulatedGmail, folder: string | null): Promise<number> {
+async function fill(gmail: EmulatedGmail, folder: string | null): Promise<string> {
   if (folder !== null) {
-    return (await fillFromFolder(gmail.mailbox, folder, { nowMs: Date.now() })).deliveredCount;
+    const filled = await fillFromFolder(gmail.mailbox, folder, { nowMs: Date.now() });
+    const mails = filled.deliveredCount + filled.knownCount;
+    const skipped = filled.skippedCount === 0 ? '' : `; ${filled.skippedCount} other files left out`;
+    return `\n              ${mails} mails of ${folder}${skipped}`;
   }
-  if (gmail.mailbox.messages.size > 0) return 0;
-  const orders = await samplePurchaseOrders(new Date());
-  for (const { raw } of orders) gmail.deliver(raw);
-  return orders.length;
+  if (gmail.mailbox.messages.size === 0) {
+    for (const { raw } of await samplePurchaseOrders(new Date())) gmail.deliver(raw);
+  }
+  return '';
 }
 
 /** `corpus-1f3a9c`: readable, and different for folders of the same name. */

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
 import { migrate } from '../shared/db/migrations.ts';
 import { type LocalFunctions, serveFunctions } from './functions.ts';
+import { writeLocalEnv } from './local-env.ts';
 import { type LocalMailbox, startMailbox } from './mailbox.ts';
 import { choosePorts, type LocalPorts } from './ports.ts';
-import { startPostgres } from './postgres/server.ts';
+import { startPostgres, stopOrphan } from './postgres/server.ts';
 import { type LocalScheduler, startScheduler } from './scheduler.ts';
 import { lockFolder } from './stack-lock.ts';
 
@@ -41,13 +42,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     closers.push(lockFolder(join(options.dataFolder, 'stack.pid')));
+    const givenUrl = options.env['DATABASE_URL']?.trim() || null;
+    const postgresFolder = join(options.dataFolder, 'postgres');
+    // First, so that its port is free to be chosen again.
+    if (givenUrl === null) await stopOrphan(postgresFolder);
     const ports = await choosePorts(options.env['PORT']);
 
-    const givenUrl = options.env['DATABASE_URL']?.trim() || null;
     const postgres =
       givenUrl === null
         ? await startPostgres({
-            folder: join(options.dataFolder, 'postgres'),
+            folder: postgresFolder,
             port: ports.postgres,
             database: 'email_monitor',
           })
@@ -74,16 +78,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     closers.push(scheduler.stop);
 
-    const functions = await serveFunctions(
-      {
-        ...options.env,
-        ...mailbox?.env,
-        ...scheduler.env,
-        DATABASE_URL: databaseUrl,
-        LOG_FORMAT: options.logFormat,
-      },
-      ports,
-    );
+    const settings: Environment = {
+      ...mailbox?.env,
+      ...scheduler.env,
+      DATABASE_URL: databaseUrl,
+      LOG_FORMAT: options.logFormat,
+    };
+    writeLocalEnv(options.dataFolder, settings);
+    const functions = await serveFunctions({ ...options.env, ...settings }, ports);
     closers.push(functions.stop);
     return {
       ports,

@@ -3,13 +3,26 @@ import { join } from 'node:path';
 import { LOCAL_JOB, LOCAL_LOCATION, LOCAL_PROJECT } from './scheduler.ts';
 import type { Stack } from './stack.ts';
 
-export function welcome(stack: Stack, options: { readonly isRunning: boolean }): string {
+/** What of the answer of `status` matters here. */
+export interface LocalStatus {
+  readonly is_running: boolean;
+  readonly state: string;
+  readonly last_poll_at: string | null;
+  readonly mailboxes: readonly unknown[];
+  readonly advice: readonly string[];
+}
+
+export function welcome(stack: Stack, status: LocalStatus): string {
   const { ports, mailbox } = stack;
   const api = `http://127.0.0.1:${ports.console}/api/system/email-monitor`;
   const gmail =
     mailbox === null
-      ? 'the real one, by the credentials in the environment'
-      : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/`;
+      ? status.state === 'not_configured'
+        ? `not configured: ${status.advice[0] ?? ''}`
+        : 'the real one, by the credentials in the environment'
+      : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/ (its API, no page)${mailbox.note}`;
+  // So that the lines below ask this stack and not another one.
+  const where = process.env['LOCAL_DATA_DIR'] ? `LOCAL_DATA_DIR=${process.env['LOCAL_DATA_DIR']} ` : '';
   const postgres =
     stack.postgresFolder === null
       ? 'yours, by DATABASE_URL'
@@ -21,15 +34,15 @@ Email Monitor runs on this machine. Ctrl-C stops it; the data stays.
   Gmail       ${gmail}
   Scheduler   emulated, http://127.0.0.1:${ports.scheduler}/, calls poll every minute
   PostgreSQL  ${postgres}
-${options.isRunning ? '' : '\nThe monitor is stopped, as it was left. `start` below turns it on.\n'}
+${status.is_running || status.state === 'not_configured' ? '' : '\nThe monitor is stopped, as it was left. `start` below turns it on.\n'}
 Try, in another terminal:
 
   curl -s ${api}/status
   curl -s -X POST ${api}/poll-now
   curl -s -X POST ${api}/stop
   curl -s -X POST ${api}/start
-  npm run sql -- "select id, sender, subject, attachment_count, received_at from incoming_emails order by id desc limit 10"
-  npm run sql -- "select email_id, filename, detected_content_type, file_size_bytes from email_attachments order by id desc limit 10"
+  ${where}npm run sql -- "select id, sender, subject, attachment_count, received_at from incoming_emails order by id desc limit 10"
+  ${where}npm run sql -- "select email_id, filename, detected_content_type, file_size_bytes from email_attachments order by id desc limit 10"
   CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER=http://127.0.0.1:${ports.scheduler}/ CLOUDSDK_AUTH_ACCESS_TOKEN=local \\
     gcloud scheduler jobs pause ${LOCAL_JOB} --location ${LOCAL_LOCATION} --project ${LOCAL_PROJECT}
 `;

@@ -136,8 +136,15 @@ export function readConfig(env: Environment): Config {
     ? []
     : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
   if (!env['DATABASE_URL']?.trim()) {
-    const missing = unset(env, ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER']);
-    faults.push(...missing.map((name) => `${name} is missing; set all three of its group, or DATABASE_URL`));
+    const group = ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER'];
+    const missing = unset(env, group);
+    if (missing.length === group.length) {
+      faults.push(`DATABASE_URL is missing; set it, or all of ${group.join(', ')}`);
+    } else {
+      faults.push(
+        ...missing.map((name) => `${name} is missing; set all three of its group, or DATABASE_URL`),
+      );
+    }
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
   const e = parsed.data;

@@ -153,8 +153,10 @@ describe('the database', () => {
     ]);
   });
 
-  it('asks for all of the group when nothing is set', () => {
-    expect(faultsOf({})).toHaveLength(3);
+  it('asks for a URL or the group in one line when nothing is set', () => {
+    expect(faultsOf({})).toEqual([
+      'DATABASE_URL is missing; set it, or all of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER',
+    ]);
   });
 
   it('takes an instance of a domain-scoped project', () => {
@@ -190,7 +192,7 @@ describe('faults', () => {
   });
 
   it('of form and of a missing database come together', () => {
-    expect(faultsOf({ GMAIL_SETTLE_SECONDS: 'soon' })).toHaveLength(4);
+    expect(faultsOf({ GMAIL_SETTLE_SECONDS: 'soon' })).toHaveLength(2);
   });
 
   it.each([

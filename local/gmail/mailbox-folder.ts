@@ -32,7 +32,8 @@ export async function fillFromFolder(
   const result: FolderResult = { deliveredCount: 0, knownCount: 0, skippedCount: 0 };
   for (const path of await files(folder)) {
     const raw = await readFile(path);
-    if (!path.toLowerCase().endsWith('.eml') && !looksLikeMail(raw)) {
+    // Gmail holds no message without a byte.
+    if (raw.length === 0 || (!path.toLowerCase().endsWith('.eml') && !looksLikeMail(raw))) {
       result.skippedCount += 1;
       continue;
     }

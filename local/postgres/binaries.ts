@@ -3,7 +3,7 @@
  * PostgreSQL refuses to run as root, so root starts it as another user, who must be able to reach the files: in a
  * home that only root can enter they are copied out once.
  */
-import { createHash } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -14,6 +14,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -43,12 +44,19 @@ export function serverUser(): ServerUser | null {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** A folder that the server's user can enter: the wanted one, or one of our own beside the temporary files. */
+/**
+ * A folder that the server's user can enter: the wanted one, or one of our own beside the temporary files. That one
+ * goes by an id that stands at the wanted place, so that whoever deletes the data there begins anew.
+ */
 export function reachableFolder(wanted: string, user: ServerUser | null): string {
   // The folder itself belongs to that user; what counts is the way to it.
   if (user === null || canEnter(dirname(resolve(wanted)))) return wanted;
-  const name = createHash('sha256').update(resolve(wanted)).digest('hex').slice(0, 16);
-  return join(tmpdir(), 'email-monitor', name);
+  const idFile = `${wanted}.id`;
+  if (!existsSync(idFile)) {
+    mkdirSync(dirname(idFile), { recursive: true });
+    writeFileSync(idFile, `${randomUUID()}\n`);
+  }
+  return join(tmpdir(), 'email-monitor', readFileSync(idFile, 'utf8').trim());
 }
 
 export async function findBinaries(user: ServerUser | null): Promise<PostgresBinaries> {

@@ -54,8 +54,7 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   const data = join(folder, 'data');
   prepareFolder(folder, user);
   const password = await ensureCluster(binaries, folder, data, user);
-  // A killed parent leaves its server behind, with the old port and the lock on the data.
-  if (existsSync(join(data, 'postmaster.pid'))) await stopServer(binaries, data, user).catch(() => undefined);
+  await stopOrphan(options.folder);
 
   const log = openSync(join(folder, 'postgres.log'), 'a');
   const settings = [
@@ -85,6 +84,14 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     folder,
     stop: async () => await stopServer(binaries, data, user),
   };
+}
+
+/** A killed parent leaves its server behind, with its port and the lock on the data. */
+export async function stopOrphan(wanted: string): Promise<void> {
+  const user = serverUser();
+  const data = join(reachableFolder(wanted, user), 'data');
+  if (!existsSync(join(data, 'postmaster.pid'))) return;
+  await stopServer(await findBinaries(user), data, user).catch(() => undefined);
 }
 
 function prepareFolder(folder: string, user: ServerUser | null): void {

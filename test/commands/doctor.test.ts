@@ -45,7 +45,7 @@ describe('npm run doctor', () => {
     const { code, failed, lines } = await examine({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
     expect(code).toBe(1);
     expect(failed.join('\n')).toContain('LOG_LEVEL must be one of');
-    expect(failed.join('\n')).toContain('CLOUD_SQL_INSTANCE is missing');
+    expect(failed.join('\n')).toContain('DATABASE_URL is missing');
     expect(lines.at(-1)).toMatch(/^skip/);
   });
 

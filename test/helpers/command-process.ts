@@ -22,7 +22,8 @@ export function startCommand(
   env: Readonly<Record<string, string | undefined>>,
 ): CommandProcess {
   const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`), ...args], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    // No local stack of this checkout may lend its configuration.
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LOCAL_DATA_DIR: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
