@@ -38,12 +38,16 @@ export async function answerGmailCall(gmail: EmulatedGmail, exchange: Exchange):
     authorize(gmail, exchange, target);
     const fault = gmail.faults.strike(call.method, messageId);
     if (fault !== null) call.fault = fault.kind;
-    await admitted(gmail, target.route.method, fault, async (units) => {
+    await admitted(gmail, target.route.method, fault, async (units, leave) => {
       call.units = units;
       await pause(gmail.timers, gmail.latencyMs);
       const request = { ids: target.ids, query: exchange.url.searchParams, body };
       const answer = () => answered(() => target.route.answer(gmail, request));
-      await strikeFault(gmail, exchange, fault, answer, 'gmail', note);
+      await strikeFault(gmail, exchange, fault, answer, 'gmail', (status) => {
+        // Whoever has the answer finds the place free; a call without one holds it to its end.
+        if (status !== 0) leave();
+        note(status);
+      });
     });
   } catch (error) {
     if (!(error instanceof GoogleError)) throw error;
@@ -108,15 +112,23 @@ async function admitted(
   gmail: EmulatedGmail,
   method: GmailMethod,
   fault: FaultKind | null,
-  run: (units: number) => Promise<void>,
+  run: (units: number, leave: () => void) => Promise<void>,
 ): Promise<void> {
-  if (fault?.kind === 'status' && refusals.has(fault.status)) return run(0);
-  const leave = gmail.quota.admit(method);
+  if (fault?.kind === 'status' && refusals.has(fault.status)) return run(0, () => undefined);
+  const leave = once(gmail.quota.admit(method));
   try {
-    await run(priceUnits[method]);
+    await run(priceUnits[method], leave);
   } finally {
     leave();
   }
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
 }
 
 function answered(answer: () => Answer): Answer {
