@@ -32,15 +32,23 @@ export interface Member {
 export class Fleet {
   readonly defects: string[] = [];
   readonly #dist: string;
+  readonly #onStart: (number: number, pid: number) => Promise<void>;
   #env: Record<string, string>;
   #generation = 0;
   #members: Member[] = [];
   #turn = 0;
+  #started = 0;
   /** Of processes that have ended. */
   #pastLog: string[] = [];
 
-  constructor(dist: string, env: Record<string, string>) {
+  /** @param onStart told of each process before it gets its first request */
+  constructor(
+    dist: string,
+    env: Record<string, string>,
+    onStart: (number: number, pid: number) => Promise<void>,
+  ) {
     this.#dist = dist;
+    this.#onStart = onStart;
     this.#env = env;
   }
 
@@ -52,10 +60,18 @@ export class Fleet {
 
   async start(target: Target): Promise<Member> {
     const generation = this.#generation;
-    const env = { ...this.#env, FAULT_CLOCK_MS: CLOCK_MS, NODE_OPTIONS: `--import ${PRELOAD}` };
+    this.#started += 1;
+    const number = this.#started;
+    const env = {
+      ...this.#env,
+      DATABASE_URL: named(this.#env['DATABASE_URL'] ?? '', number),
+      FAULT_CLOCK_MS: CLOCK_MS,
+      NODE_OPTIONS: `--import ${PRELOAD}`,
+    };
     for (let tries = 1; ; tries += 1) {
       try {
         const process = await startFunction(target, env, this.#dist);
+        await this.#onStart(number, process.pid);
         const member: Member = { target, process, generation, state: 'up' };
         this.#members.push(member);
         void process.ended.then((how) => this.#onEnd(member, how));
@@ -138,6 +154,13 @@ export class Fleet {
     this.#members = this.#members.filter((other) => other !== member);
     this.#pastLog.push(...logOf(member));
   }
+}
+
+/** Each session says whose it is; see `audit.ts`. */
+function named(databaseUrl: string, number: number): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', `-c faults.member=${number}`);
+  return url.href;
 }
 
 function logOf({ target, process }: Member): string[] {

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { freePort } from '../../local/ports.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { migrate } from '../../shared/db/migrations.ts';
+import { AUDIT } from './audit.ts';
 
 export interface FaultDatabase {
   readonly url: string;
@@ -23,27 +24,6 @@ export interface FaultDatabase {
 const SESSIONS = `from pg_stat_activity where application_name = 'email-monitor'`;
 const PATIENCE_MS = 30_000;
 const STEP_MS = 50;
-
-// A cursor that moves back has let go of what it passed: nobody would notice until a mail is missing.
-const AUDIT = `
-create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);
-create function audit_mailbox() returns trigger language plpgsql as $$
-begin
-  if new.cursor_history_id < old.cursor_history_id then
-    insert into fault_audit (note) values (format('cursor moved back from %s to %s',
-      old.cursor_history_id, new.cursor_history_id));
-  end if;
-  return new;
-end $$;
-create trigger audit_mailbox before update on mailboxes for each row execute function audit_mailbox();
-create function audit_ledger() returns trigger language plpgsql as $$
-begin
-  if old.state = 'stored' and new.state <> 'stored' then
-    insert into fault_audit (note) values (format('%s left the state stored for %s', old.gmail_message_id, new.state));
-  end if;
-  return new;
-end $$;
-create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();`;
 
 export type StopMode =
   /** As an operator does it: sessions are ended, everything reaches the disk. */

@@ -50,7 +50,7 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
     latencyMs: chance.pick([5, 20, 50]),
     seed: chance.int(0, 2 ** 31),
   });
-  const fleet = new Fleet(dist, {
+  const env = {
     ...gmail.env,
     DATABASE_URL: db.url,
     GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS),
@@ -61,6 +61,9 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
     RUN_BUDGET_SECONDS: String(chance.pick([5, 6, 8])),
     DB_POOL_SIZE: String(chance.pick([2, 4, 4])),
     LOG_LEVEL: 'info',
+  };
+  const fleet = new Fleet(dist, env, async (number, pid) => {
+    await db.rows('insert into fault_members (member, pid) values ($1::integer, $2::integer)', [number, pid]);
   });
   const door = await PushDoor.open(fleet, MAILBOX);
   const refreshToken = gmail.env['GMAIL_REFRESH_TOKEN'] ?? '';

@@ -1,0 +1,56 @@
+/**
+ * Triggers that watch every write of the functions while it happens, and note what must never be: a cursor that moves
+ * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`.
+ * Who writes is known by a setting of the session, `faults.member`, which each process brings in its DATABASE_URL.
+ */
+export const AUDIT = `
+create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);
+create table fault_members (member integer primary key, pid integer not null);
+
+-- The process of this session holds the lease of the mailbox.
+create function holds_lease(holder text, expires_at timestamptz) returns boolean language sql as $$
+  select coalesce(expires_at > now() and exists (
+    select 1
+    from fault_members
+    where member = nullif(current_setting('faults.member', true), '')::integer
+      and pid::text = split_part(holder, ':', 2)
+  ), false)
+$$;
+
+create function audit_mailbox() returns trigger language plpgsql as $$
+begin
+  if new.cursor_history_id < old.cursor_history_id then
+    insert into fault_audit (note)
+    values (format('the cursor moved back from %s to %s', old.cursor_history_id, new.cursor_history_id));
+  end if;
+  if (new.cursor_history_id, new.scan_history_id) is distinct from (old.cursor_history_id, old.scan_history_id)
+    and not holds_lease(new.lease_holder, new.lease_expires_at)
+  then
+    insert into fault_audit (note)
+    values (format('the cursor was moved by process %s without the lease', current_setting('faults.member', true)));
+  end if;
+  return new;
+end $$;
+create trigger audit_mailbox before update on mailboxes for each row execute function audit_mailbox();
+
+create function audit_email() returns trigger language plpgsql as $$
+begin
+  if not exists (
+    select 1 from mailboxes m where m.id = new.mailbox_id and holds_lease(m.lease_holder, m.lease_expires_at)
+  ) then
+    insert into fault_audit (note)
+    values (format('%s was stored by process %s without the lease',
+      new.gmail_message_id, current_setting('faults.member', true)));
+  end if;
+  return new;
+end $$;
+create trigger audit_email before insert on incoming_emails for each row execute function audit_email();
+
+create function audit_ledger() returns trigger language plpgsql as $$
+begin
+  if old.state = 'stored' and new.state <> 'stored' then
+    insert into fault_audit (note) values (format('%s left the state stored for %s', old.gmail_message_id, new.state));
+  end if;
+  return new;
+end $$;
+create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();`;
