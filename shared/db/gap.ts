@@ -53,6 +53,18 @@ export async function planGap(db: Database, fence: Fence, pinnedHistoryId: strin
          where s.mailbox_id = b.id
            and s.purpose = 'gap'
            and s.finished_at is null
+       ),
+       put_off as (
+         -- A proof under way begins again after the gap: no history can show any more what it found first.
+         update listings s
+         set page_token = null,
+             listed_count = 0,
+             unknown_ids = '{}',
+             finished_at = null
+         from before b
+         where s.mailbox_id = b.id
+           and s.purpose = 'proof'
+           and s.judged_at is null
        )
        insert into listings (mailbox_id, purpose, query)
        select b.id, 'gap', q.query

@@ -35,6 +35,14 @@ export async function findOpenListing(db: Queryable, mailboxId: number): Promise
      where mailbox_id = $1::integer
        and finished_at is null
        and not_before <= now()
+       and (purpose <> 'proof' or not exists (
+         -- What a gap still has to find is not missing.
+         select 1
+         from listings gap
+         where gap.mailbox_id = $1::integer
+           and gap.purpose = 'gap'
+           and gap.finished_at is null
+       ))
      -- What may have been lost goes before what is only wanted.
      order by purpose <> 'gap', purpose <> 'proof', id
      limit 1`,

@@ -160,4 +160,25 @@ describe('an expired history', () => {
     }
     expect(await incidents(world)).toMatchObject([{ closed_at: expect.any(Date) }]);
   });
+
+  test('puts a proof off until it is listed, so that what it still has to find is not called missing', async () => {
+    const world = await createWorld({ env: { GMAIL_SETTLE_SECONDS: '90' } });
+    await world.ingest();
+    await world.pass(91);
+    await world.ingest();
+    await world.rows("update listings set created_at = now() - interval '1 hour' where purpose = 'proof'");
+    const { id } = world.gmail.deliver(mail('In the gap'));
+    world.gmail.expireHistory();
+    await world.ingest();
+    const open =
+      "select purpose from listings where finished_at is null and purpose <> 'initial' order by purpose";
+    expect((await world.rows(open)).map((row) => row['purpose'])).toContain('proof');
+    await world.pass(91);
+    await world.ingest();
+    await world.pass(91);
+    await world.ingest();
+    expect(await storedIds(world)).toEqual([id]);
+    expect(await world.rows("select 1 from incidents where kind = 'missing_found'")).toEqual([]);
+    expect((await world.call('status')).json.mailboxes[0].proof).toMatchObject({ missing_count: 0 });
+  });
 });
