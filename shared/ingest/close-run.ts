@@ -7,10 +7,9 @@ import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
-import { Deadline } from '../deadline.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
-import { type RetryPolicy, withRetries } from '../retry.ts';
 import { noCounts, type Outcome, type System } from './run.ts';
+import { withPatience } from './with-patience.ts';
 
 /** The longest wait after failures, seconds; the owner's figure. */
 const BACKOFF_CAP_SECONDS = 300;
@@ -20,12 +19,6 @@ const BACKOFF_CAP_SECONDS = 300;
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
-/**
- * A lease that is not given back stops everybody for 40 s. A database that restarts or fails over is away for a few
- * seconds: as many of them are waited for as the reserve of the run allows.
- */
-const CLOSING: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 1_000 };
-const CLOSING_MS = 2_500;
 
 export interface RunClosing {
   readonly outcome: Outcome;
@@ -55,12 +48,8 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
   const { db, log } = system;
   let ended: RunEnded | null = null;
   try {
-    ended = await withRetries(async () => await db.transaction(async (tx) => await close(tx, system, run)), {
-      policy: CLOSING,
-      deadline: Deadline.after(CLOSING_MS, system.clock),
-      random: system.random,
-      sleep: system.sleep,
-    });
+    const write = async () => await db.transaction(async (tx) => await close(tx, system, run));
+    ended = await withPatience(system, write);
     if (ended === null) return 'look_again';
     if (run.trigger !== 'push') await pruneRuns(db);
   } catch (thrown) {

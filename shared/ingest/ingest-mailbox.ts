@@ -3,11 +3,11 @@
  * while something newer stands announced, gives the lease back, and writes down what happened.
  */
 import { randomUUID } from 'node:crypto';
-import { dropStaleHint, mustLookAgain, type Seen, takeLease } from '../db/lease.ts';
+import { dropStaleHint, mustLookAgain, type Seen } from '../db/lease.ts';
 import type { Mailbox } from '../db/mailboxes.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
 import { returnQuota, takeQuota } from '../db/quota.ts';
-import { beginRun, type RunCounts, type Trigger } from '../db/runs.ts';
+import type { RunCounts, Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
@@ -18,6 +18,7 @@ import { FailureStreak } from './failure-streak.ts';
 import { fetchDue, settleAccounts } from './fetch.ts';
 import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
+import { openRun } from './open-run.ts';
 import { judge, planDueProof, planWholeProof } from './prove.ts';
 import { Purse } from './purse.ts';
 import { noCounts, type Outcome, type Run, type System } from './run.ts';
@@ -93,8 +94,8 @@ async function ingestUnderLease(
   const { db } = system;
   const startedMs = system.clock();
   const fence = { mailboxId: at.mailbox.id, token: randomUUID() };
-  const leased = await takeLease(db, fence, system.holder);
-  if (leased === null) return skipped(system, request, 'busy');
+  const opened = await openRun(system, fence, request.trigger);
+  if (opened === null) return skipped(system, request, 'busy');
 
   const counts = noCounts();
   const stopKeeping = keepLease(db, fence);
@@ -111,7 +112,7 @@ async function ingestUnderLease(
       }),
   });
   try {
-    const runId = await beginRun(db, fence.mailboxId, request.trigger);
+    const { runId, leased } = opened;
     const run: Run = {
       system,
       db,

@@ -442,6 +442,25 @@ describe('a database that goes away in the middle', () => {
     ]);
   });
 
+  test('at the begin of a run leaves no lease behind either', async () => {
+    const world = await watched();
+    const ids = deliver(world, 2);
+    await world.db.query('create sequence refusals');
+    await world.db.query(`
+      create function refuse_twice() returns trigger language plpgsql as
+      $$ begin
+        if nextval('refusals') <= 2 then raise exception 'starting up' using errcode = '57P03'; end if;
+        return new;
+      end $$`);
+    await world.db.query(
+      'create trigger refuse before insert on ingest_runs for each row execute function refuse_twice()',
+    );
+    await expect(world.ingest()).rejects.toMatchObject({ code: 'database_unavailable' });
+    expect(await mailboxRow(world.db, FENCE)).toMatchObject({ lease_token: null });
+    expect(await world.ingest()).toMatchObject({ outcome: 'completed' });
+    expect(await storedIds(world)).toEqual(ids);
+  });
+
   test('charges no message while the schema is older than the code', async () => {
     const world = await watched();
     const ids = deliver(world, 3);
