@@ -48,6 +48,8 @@ export type Happening =
   | { readonly kind: 'switches'; readonly value: object; readonly why: string }
   | { readonly kind: 'expire_history'; readonly atRest: boolean }
   | { readonly kind: 'expire_tokens' }
+  /** Gmail publishes no longer, and tells nobody. */
+  | { readonly kind: 'expire_watch' }
   | { readonly kind: 'revoke'; readonly reauthorizedAfterMs: number }
   /** A new refresh token; the old one may go on working beside it. Instances with it replace the others. */
   | { readonly kind: 'redeploy'; readonly revokesOld: boolean; readonly share: 'all' | 'some' }

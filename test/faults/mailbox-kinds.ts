@@ -21,6 +21,7 @@ export function pushes(draft: Draft): void {
       },
     },
   });
+  if (chance.happens(0.3)) draft.at(draft.moment(), { kind: 'expire_watch' });
   for (let n = chance.int(1, 4); n > 0; n -= 1) {
     draft.at(draft.moment(), {
       kind: 'push',

@@ -61,7 +61,7 @@ export class Stage {
   }
 
   async #happen(event: Event): Promise<void> {
-    const { db, fleet, gmail, postgres } = this.#world;
+    const { db, fleet, postgres } = this.#world;
     switch (event.kind) {
       case 'deliver':
         return await this.#deliver(event.mail, event.arrival);
@@ -103,6 +103,9 @@ export class Stage {
       case 'expire_tokens':
         this.#tally.fault('access tokens expired');
         return await this.#change('expire-access-tokens', {});
+      case 'expire_watch':
+        this.#tally.fault('watch expired');
+        return await this.#change('expire-watch', {});
       case 'revoke':
         this.#tally.fault('refresh token revoked');
         await this.#change('revoke', {});
@@ -123,7 +126,6 @@ export class Stage {
       case 'all_down':
         this.#tally.fault('all processes killed');
         await fleet.endAll();
-        await gmail.control('stats');
         return;
       case 'all_up':
         return await fleet.complete();
