@@ -55,6 +55,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   // Not in the queue of the pool, where waiting is a fault after five seconds: a store of many megabytes on a small
   // database takes some of them. One connection stays free for the heartbeat of the lease and the push that knocks.
   const transactions = new Turnstile(Math.max(1, options.poolSize - 1));
+  // From the first moment and for good: the pool takes its own listener off when it hands a connection out, and what
+  // the server sent in the same packet is read before whoever waits for the connection gets to run.
+  pool.on('connect', (client) => client.on('error', ignore));
   pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 
   return {
@@ -89,24 +92,21 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
     });
     throw error;
   } finally {
-    client.off('error', ignore);
     client.release(broken);
   }
 }
 
-/** An error event without a listener would end the process; the failing query reports it. */
+/** An error event without a listener is an uncaught exception; the failing query reports it. */
 const ignore = () => undefined;
 
 /** A connection that slept with its instance may be dead: nothing is done yet, so another is taken. */
 async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
   for (let isAgain = false; ; isAgain = true) {
     const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
-    client.on('error', ignore);
     try {
       await client.query('begin');
       return client;
     } catch (error) {
-      client.off('error', ignore);
       client.release(error instanceof Error ? error : true);
       if (isAgain || !isConnectionFault(error)) throw fromPgError(error);
     }

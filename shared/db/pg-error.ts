@@ -43,11 +43,15 @@ export function fromPgError(error: unknown): AppError {
   );
 }
 
-/** True when the connection, not the statement, is at fault: nothing is known to have been done. */
+/** True when the connection, not the statement, is at fault: it was not sent, or nobody knows what became of it. */
 export function isConnectionFault(error: unknown): boolean {
   const code = codeOf(error);
   if (CONNECTION_CODES.has(code) || code.startsWith('08') || code.startsWith('57P')) return true;
-  return code === '' && error instanceof Error && /connection (terminated|ended|closed)/i.test(error.message);
+  return (
+    code === '' &&
+    error instanceof Error &&
+    /connection (terminated|ended|closed)|not queryable/i.test(error.message)
+  );
 }
 
 function codeOf(error: unknown): string {

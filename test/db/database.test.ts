@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
+import { startDyingServer } from '../helpers/dying-server.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -25,6 +26,19 @@ async function pidOf(on: { query: Database['query'] }): Promise<number> {
 async function kill(pid: number): Promise<void> {
   await db.query('select pg_terminate_backend($1::integer)', [pid]);
 }
+
+describe('a connection that ends in the packet that opens it', () => {
+  // Without a listener its error event is an uncaught exception, which fails the run of the tests.
+  test.each(['query', 'transaction'] as const)('is replaced by another for a %s', async (how) => {
+    const server = await startDyingServer(1);
+    const one = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 2 });
+    if (how === 'query') await one.query('select');
+    else await one.transaction(async (tx) => await tx.query('select'));
+    expect(server.connectionCount()).toBe(2);
+    await one.close();
+    await server.close();
+  });
+});
 
 describe('a transaction', () => {
   test('commits all or nothing', async () => {
