@@ -9,6 +9,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { bundlePage } from '../shared/console/bundle-page.ts';
 import { runCommand } from './command.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -27,7 +28,8 @@ await runCommand(async () => {
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    external: [FRAMEWORK, 'pg-native'],
+    // The bundler makes the console's page where the sources run; in the build the page is made already.
+    external: [FRAMEWORK, 'pg-native', 'esbuild'],
     chunkNames: 'chunks/[name]-[hash]',
     sourcemap: 'linked',
     sourcesContent: false,
@@ -38,6 +40,7 @@ await runCommand(async () => {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
+  await writePage(join(out, 'console-page'));
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
@@ -54,6 +57,13 @@ function outputFolder(): string {
   mkdirSync(folder, { recursive: true });
   if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty.`);
   return folder;
+}
+
+/** Where `shared/console/page.ts` looks for it. */
+async function writePage(folder: string): Promise<void> {
+  mkdirSync(folder);
+  const files = await bundlePage(join(ROOT, 'console'));
+  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
 }
 
 /** With a lockfile of its own beside it the buildpack would insist on it; one exact version needs none. */

@@ -1,38 +1,36 @@
 /**
- * `console`: the four verbs under one origin, as the owner's note names them:
- * /api/system/email-monitor/{status,start,stop,poll-now}.
+ * `console`: the operator's page, its data, and the four verbs, under one origin:
+ * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}.
  */
 import { AppError } from '../shared/errors.ts';
-import { answer, type HttpRequest, problem, type Route } from '../shared/http.ts';
+import { answer, problem, type Route } from '../shared/http.ts';
 import type { FunctionContext } from './context.ts';
 
-const BASE = '/api/system/email-monitor/';
-
-const VERBS = {
-  status: async () => await import('./status.ts'),
-  start: async () => await import('./start.ts'),
-  stop: async () => await import('./stop.ts'),
-  'poll-now': async () => await import('./poll-now.ts'),
-};
+/** Where each part stands; the first that fits is asked, and checks its own methods. */
+const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<Route>])[] = [
+  [/^\/$/, async () => (await import('./console/page.ts')).createPageRoute()],
+  [/^\/assets\/[^/]+$/, async () => (await import('./console/page.ts')).createAssetRoute()],
+  [verb('status'), async (context) => (await import('./status.ts')).createRoute(context)],
+  [verb('start'), async (context) => (await import('./start.ts')).createRoute(context)],
+  [verb('stop'), async (context) => (await import('./stop.ts')).createRoute(context)],
+  [verb('poll-now'), async (context) => (await import('./poll-now.ts')).createRoute(context)],
+];
 
 export function createRoute(context: FunctionContext): Route {
-  const routes = new Map<string, Promise<Route>>();
+  const routes = new Map<RegExp, Promise<Route>>();
   return {
-    // The verbs check their own methods.
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     handle: async (request, log) => {
-      const verb = verbOf(request);
-      if (verb === null)
-        return problem(new AppError('not_found', `There is nothing at ${BASE.slice(0, -1)} but its verbs.`));
-      const route = routes.get(verb) ?? VERBS[verb]().then((module) => module.createRoute(context));
-      routes.set(verb, route);
+      const place = PLACES.find(([form]) => form.test(request.path));
+      if (place === undefined) return problem(new AppError('not_found', 'There is nothing at this path.'));
+      const [form, load] = place;
+      const route = routes.get(form) ?? load(context);
+      routes.set(form, route);
       return await answer(await route, request, { log, projectId: context.config.projectId });
     },
   };
 }
 
-function verbOf(request: HttpRequest): keyof typeof VERBS | null {
-  if (!request.path.startsWith(BASE)) return null;
-  const name = request.path.slice(BASE.length).replace(/\/$/, '');
-  return Object.hasOwn(VERBS, name) ? (name as keyof typeof VERBS) : null;
+function verb(name: string): RegExp {
+  return new RegExp(`^/api/system/email-monitor/${name}/?$`);
 }

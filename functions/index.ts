@@ -2,8 +2,11 @@
  * The source that the functions framework loads: registers every target and checks the configuration. With a
  * fault in it the process says all of them and ends; it never serves half configured.
  */
+import { pipeline } from 'node:stream/promises';
 import { http, type Request, type Response } from '@google-cloud/functions-framework';
 import { ConfigError } from '../shared/config.ts';
+import { toAppError } from '../shared/errors.ts';
+import type { HttpAnswer } from '../shared/http.ts';
 import { createFunction, TARGETS, type Target } from './catalogue.ts';
 import { createContext, type FunctionContext } from './context.ts';
 
@@ -13,13 +16,31 @@ export const context = contextOrExit();
 for (const target of TARGETS) {
   const loaded = createFunction(target, context);
   http(target, async (request: Request, response: Response) => {
-    const answer = await loaded.handle(request);
-    response.status(answer.status).set(answer.headers);
-    if (answer.body === null) response.end();
-    else response.send(answer.body);
+    await send(await loaded.handle(request), request, response);
   });
   // In the cloud the target is known: what it needs is loaded before the first request comes.
   if (process.env['FUNCTION_TARGET'] === (target satisfies Target)) await loaded.load();
+}
+
+async function send(
+  { body, headers, status }: HttpAnswer,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  response.status(status).set(headers);
+  if (body === null) response.end();
+  else if (typeof body === 'string' || Buffer.isBuffer(body)) response.send(body);
+  else if (request.method === 'HEAD') {
+    body.destroy();
+    response.end();
+  } else {
+    // The status is sent by now: a download that breaks off is told by the missing end alone.
+    await pipeline(body, response).catch((fault: unknown) =>
+      context.log.write('WARNING', 'download_broken', 'A download broke off', {
+        detail: toAppError(fault).message,
+      }),
+    );
+  }
 }
 
 function contextOrExit(): FunctionContext {

@@ -18,11 +18,11 @@ interface Fault {
 export const CATALOGUE = {
   bad_request: fault('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail says.'),
   not_found: fault(
-    'No such path',
+    'Not there',
     'never',
     404,
     'INFO',
-    'Use /api/system/email-monitor/{status,start,stop,poll-now}.',
+    'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
   ),
   method_not_allowed: fault(
     'Method not allowed',

@@ -2,6 +2,7 @@
  * The one skeleton of every HTTP function: method check, the handler, its answer or its fault as JSON. The core
  * never sees a framework's request; `functions/` adapts.
  */
+import type { Readable } from 'node:stream';
 import { AppError, stackOf, toAppError } from './errors.ts';
 import { type Log, traceFields } from './log.ts';
 
@@ -17,8 +18,8 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Null: no body. */
-  readonly body: string | null;
+  /** Null: no body. A stream is for what does not fit in memory; a fault in it breaks the connection off. */
+  readonly body: string | Buffer | Readable | null;
 }
 
 export interface Route {

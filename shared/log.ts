@@ -22,6 +22,7 @@ export type LogEvent =
   | 'watch_ended'
   | 'watch_failed'
   | 'request_failed'
+  | 'download_broken'
   | 'database_error'
   | 'incident_opened'
   | 'incident_closed'

@@ -15,7 +15,7 @@ async function ask(
   const lines: Record<string, unknown>[] = [];
   const log = createLog({ level: 'debug', format: 'json', sink: (line) => lines.push(JSON.parse(line)) });
   const answered = await answer({ methods: ['POST', 'PUT'], handle }, request(more), { log, projectId });
-  return { ...answered, lines, json: JSON.parse(answered.body ?? 'null') };
+  return { ...answered, lines, json: JSON.parse(String(answered.body ?? 'null')) };
 }
 
 describe('an answer', () => {
@@ -104,7 +104,7 @@ describe('a fault', () => {
 
   it('can carry members of our own', () => {
     const body = problem(new AppError('internal', 'x'), {}, { outcome: 'failed' }).body ?? '';
-    expect(JSON.parse(body)).toMatchObject({ code: 'internal', outcome: 'failed' });
+    expect(JSON.parse(String(body))).toMatchObject({ code: 'internal', outcome: 'failed' });
   });
 });
 

@@ -47,7 +47,6 @@ describe('the console', () => {
   });
 
   it.each([
-    '/',
     '/status',
     BASE,
     `${BASE}/`,

@@ -124,7 +124,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         headers: request.headers ?? {},
         body: request.body,
       });
-      return { ...answer, json: answer.body === null ? null : JSON.parse(answer.body) };
+      const isJson =
+        typeof answer.body === 'string' && answer.headers['content-type']?.includes('json') === true;
+      return { ...answer, json: isJson ? JSON.parse(String(answer.body)) : null };
     };
     const system = createSystem(context);
     const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>

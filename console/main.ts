@@ -1,0 +1,1 @@
+document.querySelector('#main')?.setAttribute('data-ready', '');
