@@ -1,4 +1,5 @@
 /** The deployed functions by their targets. Each is loaded at its first use, with what it alone needs. */
+import type { Config } from '../shared/config.ts';
 import { answer, type HttpAnswer, type HttpRequest, type Route } from '../shared/http.ts';
 import type { FunctionContext } from './context.ts';
 
@@ -22,16 +23,23 @@ export interface LoadedFunction {
 }
 
 export function createFunction(target: Target, context: FunctionContext): LoadedFunction {
-  let loading: Promise<Route> | null = null;
-  const route = async () => {
-    loading ??= FUNCTIONS[target]().then((module) => module.createRoute(context));
-    return await loading;
+  let made: { readonly config: Config; readonly route: Promise<Route> } | null = null;
+  const route = async (config: Config) => {
+    // What keeps state (access tokens) lives as long as its configuration.
+    if (made === null || made.config !== config) {
+      const current = { ...context, config };
+      made = { config, route: FUNCTIONS[target]().then((module) => module.createRoute(current)) };
+    }
+    return await made.route;
   };
   return {
     load: async () => {
-      await route();
+      await route(context.config);
     },
     handle: async (request) =>
-      await answer(await route(), request, { log: context.log, projectId: context.config.projectId }),
+      await answer(await route(await context.currentConfig()), request, {
+        log: context.log,
+        projectId: context.config.projectId,
+      }),
   };
 }

@@ -4,16 +4,26 @@
  */
 import { type Config, type Environment, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
+import { type Clock, monotonicClock } from '../shared/deadline.ts';
 import { createLog, type Log } from '../shared/log.ts';
+import { LiveConfig } from './live-config.ts';
 
 export interface FunctionContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
+  /** The configuration as it is now: `config` itself while nothing has changed. */
+  readonly currentConfig: () => Promise<Config>;
+  /** Google did not take the credentials of `config`. */
+  readonly onCredentialsRefused: () => void;
 }
 
 /** @throws {ConfigError} with every fault of the environment */
-export function createContext(env: Environment, sink: (line: string) => void): FunctionContext {
+export function createContext(
+  env: Environment,
+  sink: (line: string) => void,
+  clock: Clock = monotonicClock,
+): FunctionContext {
   const config = readConfig(env);
   const log = createLog({
     level: config.logLevel,
@@ -26,5 +36,12 @@ export function createContext(env: Environment, sink: (line: string) => void): F
     onIdleError: (error) =>
       log.write('WARNING', 'database_error', 'An idle connection ended', { detail: error.message }),
   });
-  return { config, log, db };
+  const live = new LiveConfig(config, env, log, clock);
+  return {
+    config,
+    log,
+    db,
+    currentConfig: async () => await live.current(),
+    onCredentialsRefused: () => live.refused(),
+  };
 }

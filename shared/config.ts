@@ -2,15 +2,10 @@
  * The environment, checked once at the border. All faults are reported together, by name, without values
  * (they may be secrets). `.env.example` lists the same names for the operator.
  */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
+import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
-
-export interface GmailCredentials {
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly refreshToken: string;
-}
 
 export type DatabaseTarget =
   | { readonly kind: 'url'; readonly url: string }
@@ -40,6 +35,8 @@ export interface Config {
   readonly database: DatabaseTarget;
   /** Connections that one instance may hold. */
   readonly databasePoolSize: number;
+  /** Whom migrate grants what; empty outside of it. */
+  readonly databaseAccounts: readonly DatabaseAccount[];
   /** Time that one invocation works before it hands over to the next. */
   readonly runBudgetSeconds: number;
   readonly logLevel: LogLevel;
@@ -87,9 +84,6 @@ const httpUrl = optional.refine(
 );
 
 const schema = z.object({
-  GMAIL_CLIENT_ID: optional,
-  GMAIL_CLIENT_SECRET: optional,
-  GMAIL_REFRESH_TOKEN: optional,
   GMAIL_POLL_INTERVAL_SECONDS: whole(60, 1, 86_400),
   GMAIL_INITIAL_QUERY: z
     .string()
@@ -115,6 +109,12 @@ const schema = z.object({
   DB_NAME: optional,
   DB_USER: optional,
   DB_POOL_SIZE: whole(4, 1, 100),
+  DB_ACCOUNTS: optional.transform((value, context) => {
+    const accounts = parseDatabaseAccounts(value);
+    if (Array.isArray(accounts)) return accounts;
+    context.addIssue(accounts.fault);
+    return z.NEVER;
+  }),
   RUN_BUDGET_SECONDS: whole(50, 5, 1700),
   LOG_LEVEL: z
     .string()
@@ -128,13 +128,16 @@ const schema = z.object({
 
 /**
  * @param env usually `process.env`
+ * @param readFile for the files that credentials come from; the file system's unless given
  * @throws {ConfigError} with every fault
  */
-export function readConfig(env: Environment): Config {
+export function readConfig(env: Environment, readFile?: ReadFile): Config {
   const parsed = schema.safeParse(env);
   const faults = parsed.success
     ? []
     : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
+  const credentials = readCredentials(env, readFile);
+  faults.push(...credentials.faults);
   if (!env['DATABASE_URL']?.trim()) {
     const group = ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER'];
     const missing = unset(env, group);
@@ -149,8 +152,8 @@ export function readConfig(env: Environment): Config {
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
   const e = parsed.data;
   return {
-    gmail: credentials(e),
-    missingCredentials: unset(env, ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN']),
+    gmail: credentials.gmail,
+    missingCredentials: credentials.missing,
     pollIntervalSeconds: e.GMAIL_POLL_INTERVAL_SECONDS,
     initialQuery: e.GMAIL_INITIAL_QUERY,
     labelId: e.GMAIL_LABEL_ID,
@@ -163,26 +166,11 @@ export function readConfig(env: Environment): Config {
     schedulerEmulatorHost: e.CLOUD_SCHEDULER_EMULATOR_HOST,
     database: databaseTarget(e),
     databasePoolSize: e.DB_POOL_SIZE,
+    databaseAccounts: e.DB_ACCOUNTS,
     runBudgetSeconds: e.RUN_BUDGET_SECONDS,
     logLevel: e.LOG_LEVEL,
     projectId: e.GOOGLE_CLOUD_PROJECT,
   };
-}
-
-/** Partial credentials are none: the system starts and says what is missing, it does not stay down. */
-function credentials(e: z.output<typeof schema>): GmailCredentials | null {
-  if (e.GMAIL_CLIENT_ID === null || e.GMAIL_CLIENT_SECRET === null || e.GMAIL_REFRESH_TOKEN === null)
-    return null;
-  return {
-    clientId: e.GMAIL_CLIENT_ID,
-    clientSecret: e.GMAIL_CLIENT_SECRET,
-    refreshToken: e.GMAIL_REFRESH_TOKEN,
-  };
-}
-
-/** Which credentials these are, without giving them away: SHA-256, hex. Binds a mailbox row to them. */
-export function credentialFingerprint(of: GmailCredentials): string {
-  return createHash('sha256').update(`${of.clientId}\n${of.refreshToken}`).digest('hex');
 }
 
 function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {

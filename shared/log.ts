@@ -18,6 +18,8 @@ export type LogEvent =
   | 'hint_recorded'
   | 'push_ignored'
   | 'control_changed'
+  | 'credentials_read'
+  | 'migrated'
   | 'watch_renewed'
   | 'watch_ended'
   | 'watch_failed'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, credentialFingerprint, type Environment, readConfig } from '../shared/config.ts';
+import { ConfigError, type Environment, readConfig } from '../shared/config.ts';
+import { credentialFingerprint } from '../shared/credentials.ts';
 
 const DATABASE = { DATABASE_URL: 'postgres://app@127.0.0.1:5432/mail' };
 const CREDENTIALS = { GMAIL_CLIENT_ID: 'id', GMAIL_CLIENT_SECRET: 'secret', GMAIL_REFRESH_TOKEN: 'token' };
@@ -31,6 +32,7 @@ describe('an environment with nothing but a database', () => {
       schedulerEmulatorHost: null,
       database: { kind: 'url', url: DATABASE.DATABASE_URL },
       databasePoolSize: 4,
+      databaseAccounts: [],
       runBudgetSeconds: 50,
       logLevel: 'info',
       projectId: null,

@@ -1,5 +1,6 @@
 /** Do the credentials work, do they allow enough, and which mailbox is it? Two calls, one quota unit. */
-import type { Config, GmailCredentials } from '../../shared/config.ts';
+import type { Config } from '../../shared/config.ts';
+import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { createAccess } from '../../shared/gmail/access.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';

@@ -4,7 +4,7 @@
  * What must stay true: a refresh ends by itself, because later calls join it.
  */
 import { gaxios, OAuth2Client } from 'google-auth-library';
-import type { GmailCredentials } from '../config.ts';
+import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { fromTokenAnswer, noAnswer } from './gmail-error.ts';

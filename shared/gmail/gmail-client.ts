@@ -3,9 +3,9 @@
  * checked when it is answered.
  */
 import { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
-import type { GmailCredentials } from '../config.ts';
+import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError } from '../errors.ts';
+import { AppError, needsPerson } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { createAccess } from './access.ts';
 import {
@@ -88,6 +88,8 @@ export interface GmailClientOptions {
   readonly tokenUrl: string | null;
   readonly random?: Random;
   readonly sleep?: Sleep;
+  /** Told each time that Google does not take the credentials: others may have been stored meanwhile. */
+  readonly onCredentialsRefused?: () => void;
 }
 
 export function createGmailClient(options: GmailClientOptions): GmailClient {
@@ -114,6 +116,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
             pacer.refused(round);
             context.onRefused?.();
           }
+          if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
           throw error;
         }
       },

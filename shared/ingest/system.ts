@@ -1,6 +1,7 @@
 /** Puts the system of an instance together: once, kept between its invocations. */
 import { hostname } from 'node:os';
-import { type Config, credentialFingerprint } from '../config.ts';
+import type { Config } from '../config.ts';
+import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
@@ -16,7 +17,17 @@ export interface Seams {
   readonly sleep?: Sleep;
 }
 
-export function createSystem(base: { config: Config; db: Database; log: Log; seams?: Seams }): System {
+/** What a system is made of. */
+export interface SystemBase {
+  readonly config: Config;
+  readonly db: Database;
+  readonly log: Log;
+  readonly seams?: Seams;
+  /** Google did not take the credentials. */
+  readonly onCredentialsRefused?: () => void;
+}
+
+export function createSystem(base: SystemBase): System {
   const { config, db, log } = base;
   const { clock = monotonicClock, random = Math.random, sleep = realSleep } = base.seams ?? {};
   const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
@@ -24,7 +35,17 @@ export function createSystem(base: { config: Config; db: Database; log: Log; sea
     config,
     db,
     log,
-    gmail: credentials === null ? null : createGmailClient({ credentials, rootUrl, tokenUrl, random, sleep }),
+    gmail:
+      credentials === null
+        ? null
+        : createGmailClient({
+            credentials,
+            rootUrl,
+            tokenUrl,
+            random,
+            sleep,
+            ...(base.onCredentialsRefused && { onCredentialsRefused: base.onCredentialsRefused }),
+          }),
     credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),
     holder: `${hostname()}:${process.pid}`,
     largeGate: new LargeGate(),

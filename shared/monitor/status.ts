@@ -1,5 +1,6 @@
 /** The answer of `status`: what runs, how far it is, what is wrong, and what to do about it. */
-import { type Config, credentialFingerprint } from '../config.ts';
+import type { Config } from '../config.ts';
+import { credentialFingerprint } from '../credentials.ts';
 import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { type MailboxOverview, readOverview } from '../db/overview.ts';
