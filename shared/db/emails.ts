@@ -32,16 +32,16 @@ export interface EmailToStore {
 /**
  * All or nothing. May run twice: the second time finds the ledger row ended and changes nothing.
  *
- * @returns false when somebody has stored it before
+ * @returns when, by the clock of the database; null when somebody has stored it before
  * @throws {AppError} lease_lost, unstorable, database_unavailable
  */
-export async function storeEmail(db: Database, fence: Fence, stored: EmailToStore): Promise<boolean> {
+export async function storeEmail(db: Database, fence: Fence, stored: EmailToStore): Promise<Date | null> {
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
-    if (!(await markStored(tx, fence.mailboxId, stored.gmailMessageId))) return false;
+    if (!(await markStored(tx, fence.mailboxId, stored.gmailMessageId))) return null;
     const emailId = await insertEmail(tx, fence.mailboxId, stored);
     // The ledger was set back by hand: it is mended by now, and the email is not touched.
-    if (emailId === null) return false;
+    if (emailId === null) return null;
     await insertAttachments(tx, emailId, stored.email.attachments);
     await tx.query(
       `insert into email_raw (email_id, encoding, data, size_bytes, sha256)
@@ -49,12 +49,13 @@ export async function storeEmail(db: Database, fence: Fence, stored: EmailToStor
       [emailId, stored.raw.encoding, stored.raw.data, stored.raw.sizeBytes, stored.raw.sha256],
     );
     // Last, because every store of every instance waits for this row.
-    await tx.query(
+    const { rows } = await tx.query<{ stored_at: Date }>(
       `update email_monitor_status
        set emails_processed_total = emails_processed_total + 1
-       where id = 1`,
+       where id = 1
+       returning clock_timestamp() as stored_at`,
     );
-    return true;
+    return rows[0]?.stored_at ?? new Date();
   });
 }
 

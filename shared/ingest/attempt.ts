@@ -52,12 +52,25 @@ async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
       run.counts.ignored += 1;
       return { end: 'settled' };
     }
-    if (!(await storeMessage(run, claim, message))) return { end: 'settled' };
+    const storedAt = await storeMessage(run, claim, message);
+    if (storedAt === null) return { end: 'settled' };
     run.counts.stored += 1;
+    noteArrival(run, claim, message, storedAt);
     return { end: 'stored' };
   } finally {
     pass.leave();
   }
+}
+
+/**
+ * How long a live mail took from Gmail's acceptance to its commit. Not of what a listing brought, and not where only
+ * a label's mail counts: there a mail may arrive long after Gmail accepted it.
+ */
+function noteArrival(run: Run, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
+  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
+  // Two clocks: Gmail's may be ahead of the database's.
+  const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
+  run.counts.arrivalToStoredMaxMs = Math.max(tookMs, run.counts.arrivalToStoredMaxMs ?? 0);
 }
 
 function ruleFor(run: Run, claim: Claim, message: RawMessage): Rule | null {

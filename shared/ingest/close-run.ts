@@ -6,7 +6,7 @@ import type { Queryable } from '../db/database.ts';
 import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
-import { beginRun, endRun, pruneRuns, type RunCounts, type Trigger } from '../db/runs.ts';
+import { beginRun, endRun, pruneRuns, type RunCounts, type RunEnded, type Trigger } from '../db/runs.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import { noCounts, type Outcome, type System } from './run.ts';
 import { withPatience } from './with-patience.ts';
@@ -32,7 +32,10 @@ export interface RunClosing {
   readonly durationMs: number;
 }
 
-type RunEnded = Awaited<ReturnType<typeof endRun>> & { readonly failureCount: number };
+interface Closed {
+  readonly ended: RunEnded | null;
+  readonly failureCount: number;
+}
 
 /**
  * Gives the lease back and writes the end down, in one commit: whoever comes next finds both, and a holder that
@@ -46,11 +49,11 @@ type RunEnded = Awaited<ReturnType<typeof endRun>> & { readonly failureCount: nu
  */
 export async function closeRun(system: System, run: RunClosing): Promise<'closed' | 'look_again'> {
   const { db, log } = system;
-  let ended: RunEnded | null = null;
+  let closed: Closed | null = null;
   try {
     const write = async () => await db.transaction(async (tx) => await close(tx, system, run));
-    ended = await withPatience(system, write);
-    if (ended === null) return 'look_again';
+    closed = await withPatience(system, write);
+    if (closed === null) return 'look_again';
     if (run.trigger !== 'push') await pruneRuns(db);
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
@@ -58,11 +61,11 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
       detail: toAppError(thrown).message,
     });
   }
-  logEnd(system, run, ended);
+  logEnd(system, run, closed);
   return 'closed';
 }
 
-async function close(tx: Queryable, { config }: System, run: RunClosing): Promise<RunEnded | null> {
+async function close(tx: Queryable, { config }: System, run: RunClosing): Promise<Closed | null> {
   const { mailboxId } = run.fence;
   const lease = await releaseLease(tx, run.fence, run.seen);
   if (lease === 'look_again') return null;
@@ -73,11 +76,15 @@ async function close(tx: Queryable, { config }: System, run: RunClosing): Promis
     else failureCount = await recordFailure(tx, mailboxId, failureOf(run.error, config.pollIntervalSeconds));
     await recordPoll(tx, describe(run.error));
   }
-  return { ...(await endRun(tx, run.runId, { ...run, errorCode: run.error?.code ?? null })), failureCount };
+  // Only the scheduled run tends the watch, and it runs only while there is to be one.
+  const watchTopic = run.trigger === 'schedule' ? config.pubsubTopic : null;
+  const ended = await endRun(tx, run.runId, { ...run, errorCode: run.error?.code ?? null, watchTopic });
+  return { ended, failureCount };
 }
 
-function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void {
+function logEnd({ log }: System, run: RunClosing, closed: Closed | null): void {
   const { counts } = run;
+  const ended = closed?.ended;
   log.write(run.error?.severity ?? 'INFO', 'run_finished', sentence(run), {
     run_id: run.runId,
     mailbox_id: run.fence.mailboxId,
@@ -94,7 +101,13 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
     quota_units: counts.quotaUnits,
     cursor_before: ended?.cursorBefore ?? null,
     cursor_after: ended?.cursorAfter ?? null,
-    failure_count: ended?.failureCount ?? 0,
+    failure_count: closed?.failureCount ?? 0,
+    arrival_to_stored_max_ms: counts.arrivalToStoredMaxMs,
+    dead_total: ended?.deadTotal ?? null,
+    pending_total: ended?.pendingTotal ?? null,
+    live_waiting_s: ended?.liveWaitingSeconds ?? null,
+    missing_total: ended?.missingTotal ?? null,
+    watch_remaining_s: ended?.watchRemainingSeconds ?? null,
     ...(run.error === null
       ? {}
       : {
@@ -110,7 +123,13 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
 export async function recordUnidentified(system: System, trigger: Trigger, error: AppError): Promise<void> {
   const { db } = system;
   const runId = await beginRun(db, null, trigger);
-  await endRun(db, runId, { outcome: 'failed', durationMs: 0, counts: noCounts(), errorCode: error.code });
+  await endRun(db, runId, {
+    outcome: 'failed',
+    durationMs: 0,
+    counts: noCounts(),
+    errorCode: error.code,
+    watchTopic: null,
+  });
   await recordPoll(db, describe(error));
   system.log.write(error.severity, 'run_finished', `Failed: ${error.title}`, {
     run_id: runId,

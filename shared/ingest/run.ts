@@ -62,5 +62,15 @@ export interface Run {
 }
 
 export function noCounts(): RunCounts {
-  return { discovered: 0, stored: 0, gone: 0, ignored: 0, failed: 0, dead: 0, quotaUnits: 0, refused: 0 };
+  return {
+    discovered: 0,
+    stored: 0,
+    gone: 0,
+    ignored: 0,
+    failed: 0,
+    dead: 0,
+    quotaUnits: 0,
+    refused: 0,
+    arrivalToStoredMaxMs: null,
+  };
 }

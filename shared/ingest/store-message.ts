@@ -13,10 +13,10 @@ import type { Run } from './run.ts';
 const compress = promisify(gzip);
 
 /**
- * @returns false when somebody has stored it before
+ * @returns when, by the clock of the database; null when somebody has stored it before
  * @throws {AppError} lease_lost, database_unavailable, unstorable
  */
-export async function storeMessage(run: Run, claim: Claim, message: RawMessage): Promise<boolean> {
+export async function storeMessage(run: Run, claim: Claim, message: RawMessage): Promise<Date | null> {
   const email = await parseEmail(message.raw);
   const toStore: EmailToStore = {
     gmailMessageId: claim.gmailMessageId,

@@ -109,7 +109,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const instance: World['instance'] = (more = {}) => {
     const log: Record<string, unknown>[] = [];
     const context = {
-      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line))),
+      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)), seams.clock),
       seams,
     };
     contexts.push(context);
