@@ -2,7 +2,7 @@
  * One attempt of a job: the HTTP request that Cloud Scheduler sends to its target.
  *
  * Only loopback targets are called: a job copied from production must never reach production from a
- * developer's machine. No OIDC token is sent, because nobody could verify it here.
+ * developer's machine. An OIDC token is sent only by who was given a minter: Google's key is not to be had here.
  * Source of the headers: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
  */
 import { request } from 'node:http';
@@ -22,6 +22,9 @@ export interface Attempt {
 
 /** Sends one attempt; never throws, the fault is in the status. */
 export type Deliver = (attempt: Attempt) => Promise<RpcStatus>;
+
+/** Signs the ID token of an account for an audience, as Google does for the account of a job. */
+export type MintToken = (of: { readonly email: string; readonly audience: string }) => string;
 
 /** google.rpc.Code for an HTTP answer; Google shows these in a job's `status`. */
 const CODE_BY_HTTP_STATUS: Record<number, number> = {
@@ -49,7 +52,11 @@ function isLoopback({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
 
-function headersOf({ target, jobName, scheduleTime }: Attempt, body: Buffer): Record<string, string> {
+function headersOf(
+  { target, jobName, scheduleTime }: Attempt,
+  body: Buffer,
+  mint: MintToken | null,
+): Record<string, string> {
   const own = Object.entries(target.headers ?? {}).filter(([name]) => !RESERVED_HEADER.test(name));
   const hasType = own.some(([name]) => name.toLowerCase() === 'content-type');
   return {
@@ -60,7 +67,15 @@ function headersOf({ target, jobName, scheduleTime }: Attempt, body: Buffer): Re
     'X-CloudScheduler': 'true',
     'X-CloudScheduler-JobName': jobName.slice(jobName.lastIndexOf('/') + 1),
     'X-CloudScheduler-ScheduleTime': toTimestamp(scheduleTime),
+    ...authorization(target, mint),
   };
+}
+
+/** The audience is the address of the target where the job names none. */
+function authorization({ uri, oidcToken }: HttpTarget, mint: MintToken | null): Record<string, string> {
+  if (oidcToken === undefined || mint === null) return {};
+  const { serviceAccountEmail: email, audience = uri } = oidcToken;
+  return { Authorization: `Bearer ${mint({ email, audience })}` };
 }
 
 function statusOf(httpStatus: number): RpcStatus {
@@ -69,8 +84,16 @@ function statusOf(httpStatus: number): RpcStatus {
   return { code, message: `HTTP ${httpStatus}` };
 }
 
+/** Attempts without a token. */
+export const deliverOverHttp: Deliver = (attempt) => send(attempt, null);
+
+/** Attempts with the token that the job asks for, for a target that checks it. */
+export function deliverWithToken(mint: MintToken): Deliver {
+  return (attempt) => send(attempt, mint);
+}
+
 /** node:http and not fetch, whose own five-minute header timeout would cut a 30-minute deadline short. */
-export const deliverOverHttp: Deliver = (attempt) => {
+function send(attempt: Attempt, mint: MintToken | null): Promise<RpcStatus> {
   const url = new URL(attempt.target.uri);
   if (!isLoopback(url)) {
     return Promise.resolve({
@@ -89,7 +112,7 @@ export const deliverOverHttp: Deliver = (attempt) => {
       );
     const sent = request(url, {
       method: attempt.target.httpMethod,
-      headers: headersOf(attempt, body),
+      headers: headersOf(attempt, body, mint),
       signal: AbortSignal.any([deadline, attempt.signal]),
       // A kept-alive socket would outlive the target's shutdown and fail the next attempt.
       agent: false,
@@ -102,4 +125,4 @@ export const deliverOverHttp: Deliver = (attempt) => {
     });
     sent.end(body);
   });
-};
+}

@@ -1,9 +1,11 @@
 /** A build of the functions, as it is deployed: written once, looked at and run. */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../../local/ports.ts';
 import type { Environment } from '../../shared/config.ts';
@@ -19,7 +21,7 @@ export interface Dist {
 
 export async function buildDist(): Promise<Dist> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-dist-'));
-  await promisify(execFile)(process.execPath, [join(ROOT, 'commands/build.ts'), '--out', folder]);
+  await writeDist(folder);
   // What the buildpack installs from the package.json of the build.
   const framework = 'node_modules/@google-cloud/functions-framework';
   mkdirSync(join(folder, dirname(framework)), { recursive: true });
@@ -35,6 +37,11 @@ export async function buildDist(): Promise<Dist> {
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** What `npm run build` writes, and nothing beside it. */
+export async function writeDist(folder: string): Promise<void> {
+  await promisify(execFile)(process.execPath, [join(ROOT, 'commands/build.ts'), '--out', folder]);
 }
 
 /** The file and everything that it imports statically. */
@@ -61,21 +68,16 @@ export interface Served {
   stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** As the platform starts it: the framework's own command on the folder, nothing of ours around it. */
+/** As the platform starts it: the framework that is installed in the folder, told by FUNCTION_TARGET and PORT. */
 export async function serve(folder: string, target: string, env: Environment): Promise<Served> {
   const port = await freePort();
   const child = start(folder, target, { ...env, PORT: String(port) });
   const said: string[] = [];
-  const up = new Promise<void>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (piece: Buffer) => {
-        said.push(piece.toString());
-        if (said.join('').includes('URL: ')) resolve();
-      });
-    }
-    child.once('exit', () => reject(new Error(`${target} did not start: ${said.join('')}`)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (piece: Buffer) => said.push(piece.toString()));
+  await listening(port, child).catch((error: unknown) => {
+    throw new Error(`${target} did not start: ${said.join('')}`, { cause: error });
   });
-  await up;
   return {
     url: `http://127.0.0.1:${port}/`,
     output: () => said.join(''),
@@ -86,6 +88,22 @@ export async function serve(folder: string, target: string, env: Environment): P
       return { code, signal };
     },
   };
+}
+
+/** In production the framework says nothing when it is ready, so the port is asked until it answers. */
+async function listening(port: number, child: ChildProcess): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch {
+      await delay(10);
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error('The process ended before it listened.');
 }
 
 /** Starts what is expected to end by itself. */
@@ -103,10 +121,10 @@ export async function serveInVain(
 }
 
 function start(folder: string, target: string, env: Environment) {
-  const command = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
-  return spawn(process.execPath, [command, `--source=${folder}`, `--target=${target}`], {
+  return spawn(process.execPath, ['node_modules/@google-cloud/functions-framework/build/src/main.js'], {
+    cwd: folder,
     // Only what is given: the environment of the test runner is not that of an instance.
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], FUNCTION_TARGET: target, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

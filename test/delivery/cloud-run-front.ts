@@ -1,0 +1,107 @@
+/**
+ * What stands before a service that nobody may call unauthenticated: checks the ID token (signature by the published
+ * keys, audience, issuer, expiry), then whether its account is an invoker, and hands only such calls on. The signature
+ * is taken off on the way, as Cloud Run does it: no function can lend a caller's token on.
+ * https://cloud.google.com/run/docs/authenticating/service-to-service
+ */
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { OAuth2Client } from 'google-auth-library';
+import { ISSUER } from './identity.ts';
+
+export interface CloudRunFront {
+  /** Of the service, without a slash at its end: what a token has to name as its audience. */
+  readonly url: string;
+  /** Whose calls were handed on. */
+  readonly passed: readonly string[];
+  /** The status of each call that was refused. */
+  readonly refused: readonly number[];
+  close(): Promise<void>;
+}
+
+export async function openFront(options: {
+  readonly functionUrl: string;
+  /** Accounts with `roles/run.invoker` on the service. */
+  readonly invokers: readonly string[];
+  readonly jwksUrl: string;
+}): Promise<CloudRunFront> {
+  const passed: string[] = [];
+  const refused: number[] = [];
+  const server = createServer(async (request, response) => {
+    const caller = await callerOf(request, { jwksUrl: options.jwksUrl, audience: url });
+    if (caller === null || !options.invokers.includes(caller)) {
+      const status = caller === null ? 401 : 403;
+      refused.push(status);
+      request.resume();
+      response.writeHead(status).end();
+      return;
+    }
+    passed.push(caller);
+    const answer = await handOn(request, options.functionUrl);
+    response
+      .writeHead(answer.status, [...answer.headers].flat())
+      .end(Buffer.from(await answer.arrayBuffer()));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    passed,
+    refused,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** The account of a valid token; null for none, or for one that does not hold. */
+async function callerOf(
+  { headers }: IncomingMessage,
+  { jwksUrl, audience }: { readonly jwksUrl: string; readonly audience: string },
+): Promise<string | null> {
+  const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (token === undefined) return null;
+  try {
+    const ticket = await new OAuth2Client().verifySignedJwtWithCertsAsync(
+      token,
+      await publishedKeys(jwksUrl),
+      audience,
+      [ISSUER],
+    );
+    const { email, email_verified: isVerified } = ticket.getPayload() ?? {};
+    return isVerified === true && email !== undefined ? email : null;
+  } catch {
+    return null;
+  }
+}
+
+/** PEM by key id. */
+async function publishedKeys(jwksUrl: string): Promise<Record<string, string>> {
+  const { keys } = (await (await fetch(jwksUrl)).json()) as { keys: (JsonWebKey & { kid: string })[] };
+  return Object.fromEntries(
+    keys.map((key) => [
+      key.kid,
+      String(createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' })),
+    ]),
+  );
+}
+
+async function handOn(request: IncomingMessage, functionUrl: string): Promise<Response> {
+  const { authorization = '', 'content-type': contentType } = request.headers;
+  const method = request.method ?? 'GET';
+  const body = await buffer(request);
+  return await fetch(new URL(request.url ?? '/', functionUrl), {
+    method,
+    headers: {
+      authorization: authorization.replace(/[^.]*$/, 'SIGNATURE_REMOVED_BY_GOOGLE'),
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    },
+    ...(body.length === 0 ? {} : { body }),
+  });
+}

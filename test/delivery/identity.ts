@@ -1,0 +1,84 @@
+/**
+ * Google's part in identity: a key pair that signs ID tokens, with its public half published as a JWKS. The forms are
+ * those of the tokens that Cloud Scheduler and Pub/Sub send.
+ * https://cloud.google.com/docs/authentication/token-types#id-contents
+ */
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export const ISSUER = 'https://accounts.google.com';
+const KEY_ID = 'test-key';
+const LIFETIME_SECONDS = 3_600;
+
+export interface Claims {
+  readonly email: string;
+  readonly audience: string;
+  /** Seconds since it was issued; 0 unless given. A token lives for an hour. */
+  readonly ageSeconds?: number;
+  readonly issuer?: string;
+}
+
+export interface Identity {
+  /** Where the public keys are to be had. */
+  readonly jwksUrl: string;
+  mint(claims: Claims): string;
+  /** By a key that nobody published, under the name of the published one. */
+  forge(claims: Claims): string;
+  close(): Promise<void>;
+}
+
+export async function startIdentity(): Promise<Identity> {
+  const own = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const jwk = createPublicKey(own.privateKey).export({ format: 'jwk' });
+  const jwks = JSON.stringify({ keys: [{ ...jwk, kid: KEY_ID, use: 'sig', alg: 'RS256' }] });
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(jwks);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/certs`,
+    mint: (claims) => signed(claims, own.privateKey),
+    forge: (claims) => signed(claims, foreign.privateKey),
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+function signed(claims: Claims, key: KeyObject): string {
+  const issuedAt = Math.floor(Date.now() / 1_000) - (claims.ageSeconds ?? 0);
+  const head = encoded({ alg: 'RS256', kid: KEY_ID, typ: 'JWT' });
+  const payload = encoded({
+    aud: claims.audience,
+    azp: '100000000000000000001',
+    email: claims.email,
+    email_verified: true,
+    exp: issuedAt + LIFETIME_SECONDS,
+    iat: issuedAt,
+    iss: claims.issuer ?? ISSUER,
+    sub: '100000000000000000001',
+  });
+  const signature = sign('RSA-SHA256', Buffer.from(`${head}.${payload}`), key).toString('base64url');
+  return `${head}.${payload}.${signature}`;
+}
+
+/** The token with the claims of another, under its own signature. */
+export function withClaimsOf(token: string, other: string): string {
+  const [head, , signature] = token.split('.');
+  return `${head}.${other.split('.')[1]}.${signature}`;
+}
+
+/** Claims that nobody signed. */
+export function unsigned(token: string): string {
+  return `${encoded({ alg: 'none', kid: KEY_ID, typ: 'JWT' })}.${token.split('.')[1]}.`;
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}

@@ -1,0 +1,162 @@
+/**
+ * The way from Cloud Scheduler and Pub/Sub into the built functions, through a front that asks for an ID token as Cloud
+ * Run does: mail is stored with the right token, and nothing reaches a function without.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deliverWithToken } from '../../local/scheduler/delivery.ts';
+import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
+import { order } from '../helpers/mails.ts';
+import { storedIds } from '../helpers/stored.ts';
+import { createWorld, type World } from '../helpers/world.ts';
+import { JOB, PARENT, schedulerBench } from '../local/scheduler/scheduler-bench.ts';
+import { type CloudRunFront, openFront } from './cloud-run-front.ts';
+import { type Claims, type Identity, startIdentity, unsigned, withClaimsOf } from './identity.ts';
+
+const SCHEDULER = 'scheduler-invoker@demo.iam.gserviceaccount.com';
+const PUBSUB = 'pubsub-invoker@demo.iam.gserviceaccount.com';
+
+let identity: Identity;
+let dist: Dist;
+let world: World;
+let served: Served[];
+let poll: CloudRunFront;
+let gmailPush: CloudRunFront;
+beforeAll(async () => {
+  [identity, dist, world] = await Promise.all([startIdentity(), buildDist(), createWorld()]);
+  await world.switchOn();
+  // The mailbox has to be known before a push can name it.
+  await world.ingest();
+  served = await Promise.all([
+    serve(dist.folder, 'poll', world.env),
+    serve(dist.folder, 'gmailPush', world.env),
+  ]);
+  const [pollUrl = '', pushUrl = ''] = served.map(({ url }) => url);
+  const { jwksUrl } = identity;
+  poll = await openFront({ functionUrl: pollUrl, invokers: [SCHEDULER], jwksUrl });
+  gmailPush = await openFront({ functionUrl: pushUrl, invokers: [PUBSUB], jwksUrl });
+});
+afterAll(async () => {
+  await Promise.all([poll?.close(), gmailPush?.close(), ...(served ?? []).map((one) => one.stop())]);
+  await Promise.all([world?.close(), identity?.close()]);
+  dist?.remove();
+});
+
+/** One tick of a job that calls poll, by way of its front. @returns the status that the job shows afterwards */
+async function tick(httpTarget: { readonly oidcToken?: object }) {
+  const { scheduler, tickAt } = schedulerBench({ deliver: deliverWithToken(identity.mint) });
+  scheduler.create(PARENT, {
+    name: JOB,
+    schedule: '* * * * *',
+    httpTarget: { uri: `${poll.url}/`, httpMethod: 'POST', ...httpTarget },
+  });
+  await tickAt('09:01');
+  return scheduler.get(JOB).status;
+}
+
+/** A mail arrives, and its push goes to gmail-push by way of its front. */
+async function announced(authorization: string | null): Promise<string> {
+  const { notifications } = world.gmail;
+  const { id } = world.gmail.deliver(order(1));
+  notifications.url = gmailPush.url;
+  notifications.isRateLimited = false;
+  notifications.maxAttempts = 1;
+  notifications.headers = authorization === null ? {} : { authorization };
+  notifications.announce();
+  await notifications.settled();
+  return id;
+}
+
+describe('the scheduler', () => {
+  it('has a mail stored by calling poll with the token of its account', async () => {
+    const { id } = world.gmail.deliver(order(1));
+    expect(await tick({ oidcToken: { serviceAccountEmail: SCHEDULER, audience: poll.url } })).toEqual({});
+    expect(poll.passed).toEqual([SCHEDULER]);
+    expect(await storedIds(world)).toContain(id);
+  });
+
+  it.each([
+    ['without an account', 16, () => ({})],
+    [
+      'with the token of another account',
+      7,
+      () => ({ oidcToken: { serviceAccountEmail: PUBSUB, audience: poll.url } }),
+    ],
+    // With its slash, the address of the target is not the audience that Cloud Run knows the service by.
+    ['without an audience', 16, () => ({ oidcToken: { serviceAccountEmail: SCHEDULER } })],
+  ])('is refused %s, and its job shows it', async (_name, code, target) => {
+    const before = await traces();
+    world.gmail.deliver(order(1));
+    expect(await tick(target())).toMatchObject({ code });
+    expect(await traces()).toEqual(before);
+  });
+});
+
+describe('Pub/Sub', () => {
+  it('has a mail stored by a push with the token of its account', async () => {
+    const token = identity.mint({ email: PUBSUB, audience: gmailPush.url });
+    const id = await announced(`Bearer ${token}`);
+    expect(gmailPush.passed).toEqual([PUBSUB]);
+    expect(await storedIds(world)).toContain(id);
+  });
+
+  it('is refused without a token', async () => {
+    const before = await traces();
+    await announced(null);
+    expect(gmailPush.refused).toEqual([401]);
+    expect(await traces()).toEqual(before);
+  });
+});
+
+const BAD_CALLS: [name: string, status: number, authorization: (right: Claims) => string][] = [
+  ['a token that is none', 401, () => 'Bearer nonsense'],
+  ['a password', 401, () => `Basic ${Buffer.from('poll:password').toString('base64')}`],
+  [
+    'a token that has expired',
+    401,
+    (right) => `Bearer ${identity.mint({ ...right, ageSeconds: 2 * 3_600 })}`,
+  ],
+  [
+    'a token for another service',
+    401,
+    (right) => `Bearer ${identity.mint({ ...right, audience: gmailPush.url })}`,
+  ],
+  [
+    'a token of another issuer',
+    401,
+    (right) => `Bearer ${identity.mint({ ...right, issuer: 'https://issuer.example.com' })}`,
+  ],
+  ['a token by a foreign key', 401, (right) => `Bearer ${identity.forge(right)}`],
+  ['a token that nobody signed', 401, (right) => `Bearer ${unsigned(identity.mint(right))}`],
+  [
+    'the claims of one account under the signature of another',
+    401,
+    (right) => `Bearer ${withClaimsOf(identity.mint({ ...right, email: PUBSUB }), identity.mint(right))}`,
+  ],
+  [
+    'the token of an account that is no invoker',
+    403,
+    (right) => `Bearer ${identity.mint({ ...right, email: 'stranger@example.com' })}`,
+  ],
+];
+
+it.each(BAD_CALLS)(
+  '%s is answered with %i, and the function never sees it',
+  async (_name, status, header) => {
+    const before = await traces();
+    const authorization = header({ email: SCHEDULER, audience: poll.url });
+    world.gmail.deliver(order(1));
+    const response = await fetch(poll.url, { method: 'POST', headers: { authorization } });
+    expect(response.status).toBe(status);
+    expect(await traces()).toEqual(before);
+  },
+);
+
+/** What a call leaves behind that reached a function: handed on, answered, logged, a run, a mail. */
+async function traces() {
+  return {
+    passed: [...poll.passed, ...gmailPush.passed],
+    said: served.map((one) => one.output()),
+    runs: await world.rows('select id from ingest_runs'),
+    stored: await storedIds(world),
+  };
+}
