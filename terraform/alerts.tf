@@ -1,0 +1,362 @@
+# What wakes somebody. Each alert is one entry of `local.alerts`, with its runbook beside it in runbooks/KEY.md.tftpl
+# and its section in the README, under the same title; tests hold the three together.
+#
+# What must stay true: every series is reduced to one. A deployment begins new series (a revision is a label) and ends
+# old ones, which is no reason to wake anybody.
+
+locals {
+  # Metrics that are made from the log can be ten minutes late; a shorter window would take lateness for silence.
+  log_delay_seconds = 600
+  # A state stands in the line of every run: the window holds two runs at least, so that it does not flicker.
+  state_window_seconds = max(local.log_delay_seconds, ceil(2 * var.poll_interval_seconds / 60) * 60)
+  # Three missed intervals. Monitoring takes 23.5 hours at most for an absence.
+  silence_seconds = min(84600, max(local.log_delay_seconds, ceil(3 * var.poll_interval_seconds / 60) * 60))
+
+  logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
+  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
+
+  # The person that these codes need is the one of shared/errors.ts (needsPerson).
+  person_codes = ["reauth_required", "bad_client", "gmail_denied"]
+
+  # Of every condition: `says` is its name; the series that `filter` finds are aligned over `window_seconds` and reduced
+  # to one, which must be above (GT) or below (LT) `value` for `lasts_seconds`; without data it counts as `silent`.
+  alerts = {
+    no-successful-cycle = {
+      title    = "No successful cycle"
+      severity = "CRITICAL"
+      # An incident that closed itself while nothing runs would be a lie.
+      auto_close_seconds = 604800
+      absences = [{
+        says             = "No run of any kind for ${local.silence_seconds / 60} minutes"
+        filter           = "${local.logged}\"${local.log_metric_types["runs"]}\""
+        duration_seconds = local.silence_seconds
+      }]
+      thresholds = [{
+        says           = "No scheduled run has got on for ${local.silence_seconds / 60} minutes"
+        filter         = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.trigger=\"schedule\" AND metric.labels.outcome=one_of(\"completed\",\"out_of_time\")"
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.silence_seconds
+        comparison     = "LT"
+        value          = 1
+        lasts_seconds  = 60
+        silent         = "ACTIVE"
+      }]
+    }
+
+    # The alert above needs a first success to miss a second one. This one does not, and it needs no log line either:
+    # it sees an instance that cannot even start.
+    cycles-keep-failing = {
+      title              = "Cycles keep failing"
+      severity           = "ERROR"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "poll has answered with faults, again and again, for half an hour"
+        filter         = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}-poll\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.labels.response_code_class!=\"2xx\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 1800
+        silent         = "INACTIVE"
+      }]
+    }
+
+    gmail-needs-a-person = {
+      title              = "Gmail needs a person"
+      severity           = "CRITICAL"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Google refuses the token, the client or the mailbox"
+        filter         = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.error_code=one_of(${join(",", [for code in local.person_codes : "\"${code}\""])})"
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    mail-was-missing = {
+      title              = "Mail was missing"
+      severity           = "ERROR"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "The last proof found messages that the ledger did not have"
+        filter         = "${local.logged}\"${local.log_metric_types["runs-with-missing"]}\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    messages-are-dead = {
+      title              = "Messages are dead"
+      severity           = "ERROR"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Messages are given up"
+        filter         = "${local.logged}\"${local.log_metric_types["runs-with-dead"]}\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    live-mail-waits = {
+      title              = "Live mail waits"
+      severity           = "ERROR"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Live mail waits for longer than ${var.alert_live_waiting_seconds} s"
+        filter         = "${local.logged}\"${local.log_metric_types["runs-with-live-waiting"]}\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    mail-is-stored-late = {
+      title              = "Mail is stored late"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "95 % of the runs with live mail take longer than ${var.alert_stored_within_seconds} s for it"
+        filter         = "${local.logged}\"${local.log_metric_types["arrival-to-stored-ms"]}\""
+        aligner        = "ALIGN_DELTA"
+        reducer        = "REDUCE_PERCENTILE_95"
+        window_seconds = max(900, local.state_window_seconds)
+        comparison     = "GT"
+        value          = var.alert_stored_within_seconds * 1000
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    watch-is-ending = {
+      title              = "The watch is ending"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Gmail publishes for less than ${var.alert_watch_remaining_seconds} s more"
+        filter         = "${local.logged}\"${local.log_metric_types["runs-with-watch-ending"]}\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        # Poll tries a refused watch again after ten minutes: one try that fails wakes nobody.
+        lasts_seconds = 900
+        silent        = "INACTIVE"
+      }]
+    }
+
+    history-has-expired = {
+      title              = "The history has expired"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "The cursor was older than the history that Gmail keeps"
+        filter         = "${local.logged}\"${local.log_metric_types["incidents"]}\" AND metric.labels.incident_kind=\"history_expired\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = 3600
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    pushes-are-given-up = {
+      title              = "Pushes are given up"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Messages lie in the dead-letter subscription"
+        filter         = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead_letter.name}\" AND metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+        aligner        = "ALIGN_MAX"
+        reducer        = "REDUCE_SUM"
+        window_seconds = 300
+        comparison     = "GT"
+        value          = 0
+        lasts_seconds  = 60
+        silent         = "INACTIVE"
+      }]
+    }
+
+    connections-run-short = {
+      title              = "Database connections run short"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says = "More than ${var.alert_connections_percent} % of ${local.database_max_connections} connections are in use"
+        # One series a database.
+        filter         = "${local.database}\"cloudsql.googleapis.com/database/postgresql/num_backends\""
+        aligner        = "ALIGN_MAX"
+        reducer        = "REDUCE_SUM"
+        window_seconds = 300
+        comparison     = "GT"
+        value          = floor(local.database_max_connections * var.alert_connections_percent / 100)
+        lasts_seconds  = 300
+        silent         = "INACTIVE"
+      }]
+    }
+
+    database-disk-fills-up = {
+      title              = "The database disk fills up"
+      severity           = "ERROR"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "More than ${var.alert_disk_percent} % of the disk is in use"
+        filter         = "${local.database}\"cloudsql.googleapis.com/database/disk/utilization\""
+        aligner        = "ALIGN_MEAN"
+        reducer        = "REDUCE_MAX"
+        window_seconds = 300
+        comparison     = "GT"
+        value          = var.alert_disk_percent / 100
+        lasts_seconds  = 900
+        silent         = "INACTIVE"
+      }]
+    }
+  }
+
+  # What the runbooks name: the commands of this deployment, ready to be pasted.
+  runbook = {
+    project           = var.project_id
+    region            = var.region
+    name              = var.name
+    instance          = google_sql_database_instance.main.name
+    dead_letters      = google_pubsub_subscription.dead_letter.name
+    topic             = google_pubsub_topic.gmail.id
+    status            = "curl -s ${local.identity} ${google_cloud_run_v2_service.function["status"].uri}"
+    start             = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["start"].uri}"
+    poll_now          = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["poll-now"].uri}"
+    retry_dead        = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?retry=dead\""
+    prove_all         = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?prove=all\""
+    silence_minutes   = local.silence_seconds / 60
+    live_waiting_s    = var.alert_live_waiting_seconds
+    stored_within_s   = var.alert_stored_within_seconds
+    watch_remaining_s = var.alert_watch_remaining_seconds
+    max_connections   = local.database_max_connections
+    connections       = var.alert_connections_percent
+    disk              = var.alert_disk_percent
+  }
+  identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
+
+  # Those who are named, else the people who may operate.
+  alert_emails = var.alert_emails == null ? toset([
+    for member in var.operators : split(":", member)[1] if can(regex("^(user|group):", member))
+  ]) : var.alert_emails
+  notification_channels = concat(
+    [for channel in google_monitoring_notification_channel.email : channel.id],
+    var.notification_channels,
+  )
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = local.alert_emails
+
+  project      = var.project_id
+  display_name = "${var.name}: ${each.value}"
+  type         = "email"
+  labels       = { email_address = each.value }
+  user_labels  = local.labels
+
+  depends_on = [google_project_service.required]
+}
+
+resource "google_monitoring_alert_policy" "alert" {
+  for_each = local.alerts
+
+  project      = var.project_id
+  display_name = each.value.title
+  combiner     = "OR"
+  severity     = each.value.severity
+  user_labels  = merge(local.labels, { alert = each.key })
+
+  notification_channels = local.notification_channels
+
+  dynamic "conditions" {
+    for_each = each.value.absences
+    content {
+      display_name = conditions.value.says
+      condition_absent {
+        filter   = conditions.value.filter
+        duration = "${conditions.value.duration_seconds}s"
+        aggregations {
+          alignment_period     = "60s"
+          per_series_aligner   = "ALIGN_COUNT"
+          cross_series_reducer = "REDUCE_SUM"
+        }
+      }
+    }
+  }
+
+  dynamic "conditions" {
+    for_each = each.value.thresholds
+    content {
+      display_name = conditions.value.says
+      condition_threshold {
+        filter          = conditions.value.filter
+        comparison      = "COMPARISON_${conditions.value.comparison}"
+        threshold_value = conditions.value.value
+        # Monitoring decides about missing data only where a condition has to last a minute.
+        duration                = "${conditions.value.lasts_seconds}s"
+        evaluation_missing_data = "EVALUATION_MISSING_DATA_${conditions.value.silent}"
+        aggregations {
+          alignment_period     = "${conditions.value.window_seconds}s"
+          per_series_aligner   = conditions.value.aligner
+          cross_series_reducer = conditions.value.reducer
+        }
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "${each.value.auto_close_seconds}s"
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "${var.name}: ${each.value.title}"
+    content   = chomp(templatefile("${path.module}/runbooks/${each.key}.md.tftpl", local.runbook))
+  }
+
+  # See metrics.tf: the services and the database take the time that Monitoring needs to learn of the metrics.
+  depends_on = [google_cloud_run_v2_service.function]
+}
+
+# A warning at every plan, not a fault: a trial deployment needs nobody awake.
+check "alerts_reach_somebody" {
+  assert {
+    condition     = length(local.alert_emails) + length(var.notification_channels) > 0
+    error_message = "The alerts reach nobody: set alert_emails (or notification_channels, or a user among operators)."
+  }
+}

@@ -1,0 +1,208 @@
+# One page for whoever was woken: is mail coming in, how late, what waits, and what the parts below are doing.
+#
+# What must stay true: no field has the value that Monitoring assumes anyway (a position of 0, an empty list). It does
+# not give such fields back, and each plan would want to set them again.
+
+locals {
+  # Width and height of a tile in the grid of twelve columns; three stand in a row.
+  tile_size = 4
+
+  # Sums of extracted values are asked for in PromQL: a filter can only chart means and percentiles of a distribution.
+  value_sum = {
+    for key, metric in google_logging_metric.value :
+    key => "logging_googleapis_com:user_${replace(metric.name, "-", "_")}_sum{monitored_resource=\"cloud_run_revision\"}"
+  }
+
+  services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
+  pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"${var.name}-\") AND metric.type="
+
+  # `lines`: filter, aligner, reducer, and what to tell apart `by`; or a `query` in PromQL.
+  tiles = [
+    {
+      title     = "Freshness: scheduled runs that got on, in five minutes"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.trigger=\"schedule\" AND metric.labels.outcome=one_of(\"completed\",\"out_of_time\")"
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = [], window = 300
+      }]
+    },
+    {
+      title     = "Runs by outcome"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["runs"]}\""
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["metric.label.outcome", "metric.label.trigger"], window = 60
+      }]
+    },
+    {
+      title     = "Failed runs by fault"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.outcome=\"failed\""
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["metric.label.error_code"], window = 60
+      }]
+    },
+    {
+      title     = "From arrival to stored, ms: median and 95th percentile"
+      threshold = var.alert_stored_within_seconds * 1000
+      lines = [for percentile in ["50", "95"] : {
+        filter  = "${local.logged}\"${local.log_metric_types["arrival-to-stored-ms"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_${percentile}", by = [], window = 300
+      }]
+    },
+    {
+      title     = "Emails stored in an hour"
+      threshold = null
+      lines     = [{ query = "sum(increase(${local.value_sum["stored-count"]}[1h]))" }]
+    },
+    {
+      title     = "Pending messages"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["pending-total"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Live mail waiting, s"
+      threshold = var.alert_live_waiting_seconds
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["live-waiting-s"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Dead messages"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["dead-total"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Missing messages at the last proof"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["missing-total"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Gmail quota, units a minute"
+      threshold = var.gmail_quota_units_per_minute
+      lines     = [{ query = "sum(rate(${local.value_sum["quota-units"]}[5m])) * 60" }]
+    },
+    {
+      title     = "Watch remaining, s"
+      threshold = var.alert_watch_remaining_seconds
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["watch-remaining-s"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Duration of runs, ms: 95th percentile"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["duration-ms"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = [], window = 300
+      }]
+    },
+    {
+      title     = "Database connections, of ${local.database_max_connections}"
+      threshold = floor(local.database_max_connections * var.alert_connections_percent / 100)
+      lines = [{
+        filter  = "${local.database}\"cloudsql.googleapis.com/database/postgresql/num_backends\""
+        aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = [], window = 60
+      }]
+    },
+    {
+      title     = "Database disk in use, share"
+      threshold = var.alert_disk_percent / 100
+      lines = [{
+        filter  = "${local.database}\"cloudsql.googleapis.com/database/disk/utilization\""
+        aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = [], window = 300
+      }]
+    },
+    {
+      title     = "Answer times by service, ms: 95th percentile"
+      threshold = null
+      lines = [{
+        filter  = "${local.services}\"run.googleapis.com/request_latencies\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = ["resource.label.service_name"], window = 60
+      }]
+    },
+    {
+      title     = "Instances by service"
+      threshold = null
+      lines = [{
+        filter  = "${local.services}\"run.googleapis.com/container/instance_count\""
+        aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = ["resource.label.service_name"], window = 60
+      }]
+    },
+    {
+      title     = "Answers by service and class"
+      threshold = null
+      lines = [{
+        filter  = "${local.services}\"run.googleapis.com/request_count\""
+        aligner = "ALIGN_SUM", reducer = "REDUCE_SUM", by = ["resource.label.service_name", "metric.label.response_code_class"], window = 60
+      }]
+    },
+    {
+      title     = "Oldest push that is not acknowledged, s"
+      threshold = null
+      lines = [{
+        filter  = "${local.pubsub}\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = ["resource.label.subscription_id"], window = 60
+      }]
+    },
+  ]
+}
+
+resource "google_monitoring_dashboard" "this" {
+  project = var.project_id
+  dashboard_json = jsonencode({
+    displayName = var.name
+    labels      = local.labels
+    mosaicLayout = {
+      columns = 3 * local.tile_size
+      tiles = [
+        for index, tile in local.tiles : merge(
+          index % 3 == 0 ? {} : { xPos = index % 3 * local.tile_size },
+          index < 3 ? {} : { yPos = floor(index / 3) * local.tile_size },
+          {
+            width  = local.tile_size
+            height = local.tile_size
+            widget = {
+              title = tile.title
+              xyChart = merge(
+                tile.threshold == null ? {} : { thresholds = [{ value = tile.threshold }] },
+                {
+                  dataSets = [for line in tile.lines : {
+                    plotType = "LINE"
+                    timeSeriesQuery = { for kind, query in {
+                      prometheusQuery = try(line.query, null)
+                      timeSeriesFilter = !can(line.filter) ? null : {
+                        filter = line.filter
+                        aggregation = merge(
+                          length(line.by) == 0 ? {} : { groupByFields = line.by },
+                          {
+                            alignmentPeriod    = "${line.window}s"
+                            perSeriesAligner   = line.aligner
+                            crossSeriesReducer = line.reducer
+                          },
+                        )
+                      }
+                    } : kind => query if query != null }
+                  }]
+                },
+              )
+            }
+          },
+        )
+      ]
+    }
+  })
+
+  depends_on = [google_project_service.required]
+}
