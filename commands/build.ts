@@ -5,7 +5,7 @@
  * registry must be the one of the process that serves.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
@@ -41,6 +41,8 @@ await runCommand(async () => {
     },
   });
   await writePage(join(out, 'console-page'));
+  // Where `shared/db/migrations.ts` looks for them.
+  cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);

@@ -1,15 +1,19 @@
-/** `npm run migrate`: brings the database of DATABASE_URL to the schema of this code. May run any number of times. */
+/**
+ * `npm run migrate`: brings the configured database to the schema of this code, and grants what DB_ACCOUNTS says. May
+ * run any number of times. In a deployment the function `migrate` does it from inside.
+ */
+import { readConfig } from '../shared/config.ts';
 import { migrate } from '../shared/db/migrations.ts';
 import { runCommand } from './command.ts';
 
 await runCommand(async () => {
-  const url = process.env['DATABASE_URL']?.trim();
-  if (!url)
-    throw new Error(
-      'Set DATABASE_URL to the database to migrate (with the Cloud SQL Auth Proxy: its local address).',
-    );
-  const applied = await migrate(url);
+  const { database, databaseAccounts } = readConfig(process.env);
+  const applied = await migrate(database, databaseAccounts);
   process.stdout.write(
     applied.length === 0 ? 'The schema is current.\n' : `Applied: ${applied.join(', ')}\n`,
   );
+  if (databaseAccounts.length > 0)
+    process.stdout.write(
+      `Granted: ${databaseAccounts.map((one) => `${one.part} (${one.account})`).join(', ')}\n`,
+    );
 });

@@ -13,7 +13,7 @@ await runCommand(async () => {
   const folder = mkdtempSync(join(root, '.schema-'));
   const server = await startPostgres({ folder, port: await freePort(), database: 'schema' });
   try {
-    await migrate(server.url);
+    await migrate({ kind: 'url', url: server.url });
     const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 1 });
     writeFileSync(join(root, 'sql/schema.sql'), await dumpSchema(db));
     await db.close();

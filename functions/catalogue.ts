@@ -11,6 +11,7 @@ const FUNCTIONS = {
   stop: async () => await import('./stop.ts'),
   pollNow: async () => await import('./poll-now.ts'),
   console: async () => await import('./console.ts'),
+  migrate: async () => await import('./migrate.ts'),
 };
 
 export type Target = keyof typeof FUNCTIONS;

@@ -58,7 +58,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         : null;
     if (postgres !== null) closers.push(postgres.stop);
     const databaseUrl = postgres?.url ?? givenUrl ?? '';
-    await migrate(databaseUrl);
+    await migrate({ kind: 'url', url: databaseUrl });
 
     const isReal = Boolean(options.env['GMAIL_CLIENT_ID']?.trim());
     const mailbox = isReal

@@ -71,6 +71,11 @@ export function cureFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(CATALOGUE, code) ? CATALOGUE[code as ErrorCode].cure : null;
 }
 
+/** True when the database is at fault as a whole, whatever is asked of it. */
+export function isOfDatabase(code: string): boolean {
+  return code === 'database_unavailable' || code === 'database_denied' || code === 'schema_outdated';
+}
+
 /** True when the mailbox cannot be read until a person acts, whatever message is asked for. */
 export function needsPerson(code: string | null): code is 'reauth_required' | 'bad_client' | 'gmail_denied' {
   return code === 'reauth_required' || code === 'bad_client' || code === 'gmail_denied';

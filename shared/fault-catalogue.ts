@@ -110,12 +110,27 @@ export const CATALOGUE = {
     'ERROR',
     'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right. Nothing is lost.',
   ),
+  database_denied: fault(
+    'The database denies this account',
+    'later',
+    503,
+    'ERROR',
+    'Call the function migrate (or `npm run deploy`), which gives each account its tables; DB_USER must be an account of ' +
+      'DB_ACCOUNTS, and migrate must run as the owner of the tables. Nothing is lost.',
+  ),
+  migration_running: fault(
+    'Another migration runs',
+    'later',
+    503,
+    'WARNING',
+    'Wait until it has ended, then call again. One that was killed gives its lock back with its connection.',
+  ),
   schema_outdated: fault(
     'The database schema is older than the code',
     'never',
     503,
     'ERROR',
-    'Run `npm run migrate` with the same DATABASE_URL.',
+    'Run `npm run migrate` with the same DATABASE_URL, or call the function migrate of the deployment (`npm run deploy` does).',
   ),
   unstorable: fault(
     'The database refuses the row',

@@ -18,6 +18,8 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   watch_topic_wrong: [409, 'never', 'ERROR'],
   history_expired: [503, 'never', 'ERROR'],
   database_unavailable: [503, 'later', 'ERROR'],
+  database_denied: [503, 'later', 'ERROR'],
+  migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],
   unstorable: [500, 'never', 'ERROR'],
   killed_process: [500, 'never', 'ERROR'],

@@ -4,7 +4,8 @@
  */
 import pg from 'pg';
 import type { DatabaseTarget } from '../config.ts';
-import { AppError } from '../errors.ts';
+import type { AppError } from '../errors.ts';
+import { connectionTo } from './connection.ts';
 import { fromPgError, isConnectionFault } from './pg-error.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -45,7 +46,7 @@ export interface DatabaseOptions {
 /** Connects at the first query, not before. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
-    ...connection(options.target),
+    ...connectionTo(options.target),
     ...TIMEOUTS,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
@@ -120,24 +121,4 @@ async function run<Row extends object>(
 ): Promise<{ rows: Row[]; rowCount: number }> {
   const result = await on.query<Row>(sql, [...parameters]);
   return { rows: result.rows, rowCount: result.rowCount ?? 0 };
-}
-
-function connection(target: DatabaseTarget): pg.PoolConfig {
-  if (target.kind === 'url') return { connectionString: target.url };
-  return {
-    // Cloud Run mounts the socket of an attached instance here; it encrypts and checks the way to it.
-    host: `/cloudsql/${target.instance}`,
-    database: target.database,
-    user: target.user,
-    password: iamLoginToken,
-  };
-}
-
-/** An access token is the password of an IAM database user. https://cloud.google.com/sql/docs/postgres/iam-logins */
-async function iamLoginToken(): Promise<string> {
-  const { GoogleAuth } = await import('google-auth-library');
-  const auth = new GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
-  const token = await auth.getAccessToken();
-  if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
-  return token;
 }

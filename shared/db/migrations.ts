@@ -1,26 +1,91 @@
-/** Brings a database to the schema of this code: the files of `sql/migrations`, forward only, each once, under a lock. */
-import { readdirSync } from 'node:fs';
+/**
+ * Brings a database to the schema of this code: the files of `sql/migrations`, forward only, each once, under a lock;
+ * then gives the accounts of the deployment their tables.
+ */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
+import pg from 'pg';
+import type { DatabaseTarget } from '../config.ts';
+import type { DatabaseAccount } from '../db-accounts.ts';
 import { AppError } from '../errors.ts';
+import { connectionTo } from './connection.ts';
 import type { Queryable } from './database.ts';
+import { grantAll } from './grants.ts';
+import { fromPgError } from './pg-error.ts';
 
-const FOLDER = join(import.meta.dirname, '../../sql/migrations');
+/** Where the build writes them, beside the folder of chunks that this module stands in then. */
+const BUILT = join(import.meta.dirname, '../migrations');
+const SOURCES = join(import.meta.dirname, '../../sql/migrations');
+const FOLDER = existsSync(BUILT) ? BUILT : SOURCES;
+
+/** Time enough for an index over a million rows, less than a request may take. */
+const STATEMENT_MS = 240_000;
 
 /**
- * @param databaseUrl of an account that may create tables
+ * May run any number of times, and beside functions that work.
+ *
+ * @param target of an account that may create tables
+ * @param accounts whom to grant what; none: only the schema
  * @returns the names that were applied now
+ * @throws {AppError} migration_running, database_denied, database_unavailable, internal
  */
-export async function migrate(databaseUrl: string, folder = FOLDER): Promise<string[]> {
-  const applied = await runner({
-    databaseUrl,
-    dir: folder,
-    direction: 'up',
-    migrationsTable: 'schema_migrations',
-    count: Number.POSITIVE_INFINITY,
-    log: () => undefined,
+export async function migrate(
+  target: DatabaseTarget,
+  accounts: readonly DatabaseAccount[] = [],
+  folder = FOLDER,
+): Promise<string[]> {
+  const client = new pg.Client({
+    ...connectionTo(target),
+    application_name: 'email-monitor-migrate',
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: STATEMENT_MS,
+    lock_timeout: 30_000,
   });
-  return applied.map((migration) => migration.name);
+  // The failing call reports it; without a listener the process would end.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const applied = await runner({
+      dbClient: client,
+      dir: folder,
+      direction: 'up',
+      migrationsTable: 'schema_migrations',
+      count: Number.POSITIVE_INFINITY,
+      log: () => undefined,
+    });
+    await grantTogether(client, accounts);
+    return applied.map((migration) => migration.name);
+  } catch (error) {
+    throw toFault(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function grantTogether(client: pg.Client, accounts: readonly DatabaseAccount[]): Promise<void> {
+  if (accounts.length === 0) return;
+  const tx: Queryable = {
+    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => {
+      const { rows, rowCount } = await client.query<Row>(sql, [...parameters]);
+      return { rows, rowCount: rowCount ?? 0 };
+    },
+  };
+  await client.query('begin');
+  try {
+    await grantAll(tx, accounts);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The runner knows its lock by a message alone. */
+function toFault(error: unknown): AppError {
+  if (error instanceof Error && /another migration is already running/i.test(error.message))
+    return new AppError('migration_running', 'Somebody else migrates this database now.', { cause: error });
+  return fromPgError(error);
 }
 
 /** How the database differs from this code; both empty when it does not. */

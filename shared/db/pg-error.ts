@@ -9,6 +9,9 @@ import { AppError } from '../errors.ts';
 /** Undefined table, undefined column, undefined function: the code expects a newer schema. */
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 
+/** Insufficient privilege, and a login that is refused: the account is at fault, not what it asks for. */
+const DENIED = new Set(['42501', '28000', '28P01']);
+
 /** The server said no to the value, and would say so again. */
 const REFUSED_CLASSES = new Set(['22', '23', '54']);
 
@@ -32,6 +35,9 @@ export function fromPgError(error: unknown): AppError {
       `PostgreSQL misses a table or column (SQLSTATE ${code}).`,
       options,
     );
+  }
+  if (DENIED.has(code)) {
+    return new AppError('database_denied', `PostgreSQL denies this account (SQLSTATE ${code}).`, options);
   }
   if (REFUSED_CLASSES.has(code.slice(0, 2))) {
     return new AppError('unstorable', `PostgreSQL refuses a value (SQLSTATE ${code}).`, options);

@@ -103,7 +103,7 @@ async function settleFailure(run: Run, claim: Claim, error: AppError): Promise<A
     return { end: 'out_of_time' };
   }
   if (code === 'lease_lost') return { end: 'fatal', error };
-  if (needsPerson(code) || code === 'schema_outdated') {
+  if (needsPerson(code) || code === 'schema_outdated' || code === 'database_denied') {
     await end(handBack);
     return { end: 'fatal', error };
   }

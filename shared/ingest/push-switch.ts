@@ -3,7 +3,7 @@
  * not be done is noted on the mailbox, shown by `status`, and done by the next poll.
  */
 import type { Deadline } from '../deadline.ts';
-import { toAppError } from '../errors.ts';
+import { isOfDatabase, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
 import { identifyMailbox } from './identify.ts';
 import type { System } from './run.ts';
@@ -21,7 +21,7 @@ export async function switchPush(system: System, isOn: boolean, deadline: Deadli
     else await endWatch(system, target);
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (error.code === 'database_unavailable' || error.code === 'schema_outdated') throw error;
+    if (isOfDatabase(error.code)) throw error;
     log.write('WARNING', 'watch_failed', `Push is left to the next poll: ${error.title}`, {
       error_code: error.code,
       detail: error.message,

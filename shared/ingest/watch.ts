@@ -6,7 +6,7 @@
 import { takeQuota } from '../db/quota.ts';
 import { clearWatch, readWatch, recordWatchFailure, saveWatch } from '../db/watch.ts';
 import { Deadline } from '../deadline.ts';
-import { AppError, needsPerson, toAppError } from '../errors.ts';
+import { AppError, isOfDatabase, needsPerson, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import type { System } from './run.ts';
 
@@ -66,7 +66,7 @@ export async function endWatch(system: System, target: WatchTarget): Promise<voi
 async function noteFailure(system: System, mailboxId: number, error: AppError, what: string): Promise<void> {
   // The next call of the run meets it too, and says so once.
   if (needsPerson(error.code)) return;
-  if (error.code === 'database_unavailable' || error.code === 'schema_outdated') throw error;
+  if (isOfDatabase(error.code)) throw error;
   const code = error.code === 'out_of_time' ? 'gmail_unavailable' : error.code;
   await recordWatchFailure(system.db, mailboxId, { code, detail: error.message, waitSeconds: RETRY_SECONDS });
   system.log.write(error.severity, 'watch_failed', `${what}: ${error.title}`, {

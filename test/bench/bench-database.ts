@@ -23,7 +23,7 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
     port: await freePort(),
     database: 'bench',
   });
-  await migrate(server.url);
+  await migrate({ kind: 'url', url: server.url });
   const pool = new pg.Pool({ connectionString: server.url, max: 2 });
   pool.on('error', () => undefined);
   return {

@@ -37,10 +37,13 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the zip of the build', () => {
-  it('is smaller than 3 MB and holds code, maps, the page and one package.json alone', () => {
+  it('is smaller than 3 MB and holds code, maps, migrations, the page and one package.json alone', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
     const strangers = Object.keys(unzipSync(zip)).filter(
-      (name) => !/^(package\.json|(chunks\/)?[\w.-]+\.js(\.map)?|console-page\/[\w.-]+)$/.test(name),
+      (name) =>
+        !/^(package\.json|(chunks\/)?[\w.-]+\.js(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
+          name,
+        ),
     );
     expect(strangers).toEqual([]);
   });
@@ -70,6 +73,7 @@ describe('unpacked in an empty folder and installed', () => {
     stop: { method: 'POST', status: 200 },
     pollNow: { method: 'POST', status: 200 },
     console: { path: 'api/system/email-monitor/status', status: 200 },
+    migrate: { method: 'POST', status: 200 },
   };
 
   it.each(TARGETS)('%s is served by the framework and answers a call', async (target) => {

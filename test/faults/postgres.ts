@@ -52,7 +52,7 @@ export class FaultPostgres {
     // Below the ports that the system gives to outgoing connections: it must be free again after each stop.
     const cluster = new FaultPostgres(folder, await freePort(20_000 + (process.pid % 10_000)));
     await cluster.up();
-    await migrate(cluster.#url('template'));
+    await migrate({ kind: 'url', url: cluster.#url('template') });
     await cluster.#ask('template', AUDIT);
     return cluster;
   }

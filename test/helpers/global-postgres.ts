@@ -27,7 +27,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     // Nothing outlives the run, so nothing needs to reach the disk.
     settings: ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200'],
   });
-  await migrate(server.url);
+  await migrate({ kind: 'url', url: server.url });
   project.provide('postgresUrl', server.url);
   return async () => {
     await server.stop();
