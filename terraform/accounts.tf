@@ -1,0 +1,50 @@
+# One account a function, so that each may do what it does and nothing else, and the three that call or build them.
+# What an account may do stands beside the resource that it may do it to.
+
+resource "google_service_account" "function" {
+  for_each = local.functions
+
+  project      = var.project_id
+  account_id   = "${var.name}-${each.key}"
+  display_name = "${var.name} ${each.key}"
+  description  = "Runs the function ${each.key}."
+
+  depends_on = [google_project_service.required]
+}
+
+resource "google_service_account" "scheduler_invoker" {
+  project      = var.project_id
+  account_id   = "${var.name}-scheduler"
+  display_name = "${var.name} scheduler-invoker"
+  description  = "Cloud Scheduler calls poll as this account."
+
+  depends_on = [google_project_service.required]
+}
+
+resource "google_service_account" "pubsub_invoker" {
+  project      = var.project_id
+  account_id   = "${var.name}-pubsub"
+  display_name = "${var.name} pubsub-invoker"
+  description  = "Pub/Sub pushes to gmail-push as this account."
+
+  depends_on = [google_project_service.required]
+}
+
+resource "google_service_account" "build" {
+  project      = var.project_id
+  account_id   = "${var.name}-build"
+  display_name = "${var.name} build"
+  description  = "Builds the images of the functions from their source."
+
+  depends_on = [google_project_service.required]
+}
+
+# The e-mails, made of what is known before anything is applied: a plan then shows whole environments and grants.
+locals {
+  function_emails = {
+    for key, account in google_service_account.function : key => "${account.account_id}@${account.project}.iam.gserviceaccount.com"
+  }
+  scheduler_invoker_email = "${google_service_account.scheduler_invoker.account_id}@${google_service_account.scheduler_invoker.project}.iam.gserviceaccount.com"
+  pubsub_invoker_email    = "${google_service_account.pubsub_invoker.account_id}@${google_service_account.pubsub_invoker.project}.iam.gserviceaccount.com"
+  build_email             = "${google_service_account.build.account_id}@${google_service_account.build.project}.iam.gserviceaccount.com"
+}

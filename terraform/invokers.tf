@@ -1,0 +1,30 @@
+# Who may call which function. Nothing is public; whoever is not here is refused before a line of ours runs.
+
+locals {
+  # Named by what they are, not by their e-mails, so that a plan knows how many there are.
+  invoker_sets = {
+    poll       = { scheduler-invoker = "serviceAccount:${local.scheduler_invoker_email}" }
+    gmail-push = { pubsub-invoker = "serviceAccount:${local.pubsub_invoker_email}" }
+    poll-now   = { for member in var.operators : member => member }
+    status     = { for member in concat(var.operators, var.viewers) : member => member... }
+    start      = { for member in var.operators : member => member }
+    stop       = { for member in var.operators : member => member }
+    console    = { for member in var.operators : member => member }
+    migrate    = { for member in var.deployers : member => member }
+  }
+  invokers = merge([
+    for key, members in local.invoker_sets : {
+      for name, member in members : "${key} ${name}" => { function = key, member = try(member[0], member) }
+    }
+  ]...)
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.invokers
+
+  project  = var.project_id
+  location = google_cloud_run_v2_service.function[each.value.function].location
+  name     = google_cloud_run_v2_service.function[each.value.function].name
+  role     = "roles/run.invoker"
+  member   = each.value.member
+}
