@@ -8,9 +8,12 @@ locals {
   # Metrics that are made from the log can be ten minutes late; a shorter window would take lateness for silence.
   log_delay_seconds = 600
   # A state stands in the line of every run: the window holds two runs at least, so that it does not flicker.
-  state_window_seconds = max(local.log_delay_seconds, ceil(2 * var.poll_interval_seconds / 60) * 60)
-  # Three missed intervals. Monitoring takes 23.5 hours at most for an absence.
-  silence_seconds = min(84600, max(local.log_delay_seconds, ceil(3 * var.poll_interval_seconds / 60) * 60))
+  # Monitoring looks back 25 hours at most, the duration of the condition included.
+  state_window_seconds = min(86400, max(local.log_delay_seconds, 2 * var.poll_interval_seconds))
+  # Three missed intervals; of the longest ones, as much as Monitoring looks back.
+  silence_seconds = min(88200, max(local.log_delay_seconds, 3 * var.poll_interval_seconds))
+  # An absence is 23.5 hours at most. Beyond, the threshold stands alone: it takes missing data for none as well.
+  absence_seconds = [for seconds in [local.silence_seconds] : seconds if seconds <= 84600]
 
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
   database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
@@ -26,10 +29,10 @@ locals {
       severity = "CRITICAL"
       # An incident that closed itself while nothing runs would be a lie.
       auto_close_seconds = 604800
-      absences = [{
-        says             = "No run of any kind for ${local.silence_seconds / 60} minutes"
+      absences = [for seconds in local.absence_seconds : {
+        says             = "No run of any kind for ${seconds / 60} minutes"
         filter           = "${local.logged}\"${local.log_metric_types["runs"]}\""
-        duration_seconds = local.silence_seconds
+        duration_seconds = seconds
       }]
       thresholds = [{
         says           = "No scheduled run has got on for ${local.silence_seconds / 60} minutes"
