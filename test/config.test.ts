@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, type Environment, readConfig } from '../shared/config.ts';
-import { credentialFingerprint } from '../shared/credentials.ts';
+import { credentialFingerprint, type ReadFile } from '../shared/credentials.ts';
 
 const DATABASE = { DATABASE_URL: 'postgres://app@127.0.0.1:5432/mail' };
 const CREDENTIALS = { GMAIL_CLIENT_ID: 'id', GMAIL_CLIENT_SECRET: 'secret', GMAIL_REFRESH_TOKEN: 'token' };
 
-function faultsOf(env: Environment): readonly string[] {
+function faultsOf(env: Environment, readFile?: ReadFile): readonly string[] {
   try {
-    readConfig(env);
+    readConfig(env, readFile);
   } catch (error) {
     if (error instanceof ConfigError) return error.faults;
     throw error;
@@ -119,6 +119,35 @@ describe('credentials', () => {
     expect(config.missingCredentials).toEqual([name]);
   });
 
+  it('may stand in files, and a file that is empty is named like a variable', () => {
+    const files: Record<string, string> = { '/id': 'id\n', '/secret': 'secret', '/token': ' token ' };
+    const env = {
+      ...DATABASE,
+      GMAIL_CLIENT_ID_FILE: '/id',
+      GMAIL_CLIENT_SECRET_FILE: '/secret',
+      GMAIL_REFRESH_TOKEN_FILE: '/token',
+    };
+    const read = (path: string) => files[path] ?? '';
+    expect(readConfig(env, read).gmail).toEqual({
+      clientId: 'id',
+      clientSecret: 'secret',
+      refreshToken: 'token',
+    });
+    files['/token'] = '\n';
+    expect(readConfig(env, read)).toMatchObject({ gmail: null, missingCredentials: ['GMAIL_REFRESH_TOKEN'] });
+  });
+
+  it('twice, or in a file that cannot be read, are faults that show no value', () => {
+    const env = { ...DATABASE, ...CREDENTIALS, GMAIL_CLIENT_ID_FILE: '/id', GMAIL_REFRESH_TOKEN: '' };
+    const denied = () => {
+      throw Object.assign(new Error('hush'), { code: 'EACCES' });
+    };
+    expect(faultsOf({ ...env, GMAIL_REFRESH_TOKEN_FILE: '/token' }, denied)).toEqual([
+      'GMAIL_CLIENT_ID_FILE is set beside GMAIL_CLIENT_ID; only one of them may be',
+      'GMAIL_REFRESH_TOKEN_FILE names /token, which cannot be read (EACCES)',
+    ]);
+  });
+
   it('have a fingerprint that changes with the account, not with the client secret, and shows nothing', () => {
     const base = { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' };
     const print = credentialFingerprint(base);
@@ -164,6 +193,15 @@ describe('the database', () => {
   it('takes an instance of a domain-scoped project', () => {
     expect(faultsOf({ ...GROUP, CLOUD_SQL_INSTANCE: 'example.com:project:region:instance' })).toEqual([]);
   });
+});
+
+it('the accounts of the database, of which only the next phase may have several', () => {
+  const env = { ...DATABASE, DB_ACCOUNTS: ' poll=a@p.iam , consumer=b@p.iam,consumer=c=d, ' };
+  expect(readConfig(env).databaseAccounts).toEqual([
+    { part: 'poll', account: 'a@p.iam' },
+    { part: 'consumer', account: 'b@p.iam' },
+    { part: 'consumer', account: 'c=d' },
+  ]);
 });
 
 describe('faults', () => {
@@ -219,6 +257,10 @@ describe('faults', () => {
     ['GMAIL_API_ROOT_URL', 'gmail.example.com', 'http:// or https:// URL'],
     ['DATABASE_URL', 'postgres://:x@[', 'postgres://user@host:port/database'],
     ['LOG_LEVEL', 'verbose', 'debug, info, warning, error'],
+    ['DB_ACCOUNTS', 'poll', 'part=account'],
+    ['DB_ACCOUNTS', 'poll=', 'part=account'],
+    ['DB_ACCOUNTS', 'root=a', 'gmail-push'],
+    ['DB_ACCOUNTS', 'poll=a,poll=b', 'poll twice'],
   ])('show the form that %s must have', (name, value, form) => {
     const faults = faultsOf({ ...DATABASE, [name]: value });
     expect(faults).toHaveLength(1);

@@ -1,0 +1,113 @@
+/** Credentials in files, as a mounted secret gives them: they change under a running instance. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { emulatedCredentials } from '../../local/gmail/emulated-gmail.ts';
+import { mail } from '../helpers/mails.ts';
+import type { Instance, World } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'email-monitor-secrets-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const FILES = {
+  GMAIL_CLIENT_ID: 'client-id',
+  GMAIL_CLIENT_SECRET: 'client-secret',
+  GMAIL_REFRESH_TOKEN: 'refresh-token',
+} as const;
+
+function put(values: Partial<Record<keyof typeof FILES, string>>): void {
+  for (const [name, value] of Object.entries(values))
+    writeFileSync(join(folder, FILES[name as keyof typeof FILES]), value);
+}
+
+const THE_RIGHT = {
+  GMAIL_CLIENT_ID: emulatedCredentials.clientId,
+  GMAIL_CLIENT_SECRET: emulatedCredentials.clientSecret,
+  // As `gcloud secrets versions add` leaves it when a person typed it.
+  GMAIL_REFRESH_TOKEN: `${emulatedCredentials.refreshToken}\n`,
+};
+
+async function deployed(values: Parameters<typeof put>[0]): Promise<{ world: World; instance: Instance }> {
+  const world = await createWorld();
+  await world.switchOn();
+  put(values);
+  const byFile = Object.entries(FILES).flatMap(([name, file]) => [
+    [name, ''],
+    [`${name}_FILE`, join(folder, file)],
+  ]);
+  return { world, instance: world.instance(Object.fromEntries(byFile)) };
+}
+
+const outcomeOf = async ({ call }: Instance) => {
+  const { json } = await call('pollNow');
+  return json.code ?? json.outcome;
+};
+
+describe('credentials from files', () => {
+  it('are taken, without the line break at their end', async () => {
+    const { world, instance } = await deployed(THE_RIGHT);
+    world.gmail.deliver(mail('An order'));
+    expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+  });
+
+  it('that are empty yet leave the monitor not_configured, and are taken by the next call once they are there', async () => {
+    const { instance } = await deployed({ ...THE_RIGHT, GMAIL_REFRESH_TOKEN: '\n' });
+    expect((await instance.call('status')).json).toMatchObject({ state: 'not_configured' });
+    expect((await instance.call('pollNow')).json).toMatchObject({
+      code: 'not_configured',
+      detail: 'Not set: GMAIL_REFRESH_TOKEN.',
+    });
+    put(THE_RIGHT);
+    expect(await outcomeOf(instance)).toBe('completed');
+  });
+
+  it('that Google refuses are read again by the next call, so that a new authorization needs no restart', async () => {
+    const { world, instance } = await deployed(THE_RIGHT);
+    await outcomeOf(instance);
+    world.gmail.revokeRefreshToken();
+    expect(await outcomeOf(instance)).toBe('reauth_required');
+    world.gmail.reauthorize('second-token');
+    expect(await outcomeOf(instance)).toBe('reauth_required');
+    put({ GMAIL_REFRESH_TOKEN: 'second-token' });
+    world.gmail.deliver(mail('Meanwhile'));
+    expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    expect((await instance.call('status')).json).toMatchObject({ state: 'watching' });
+  });
+
+  it('that work are read again after five minutes, not at each call', async () => {
+    const { world, instance } = await deployed(THE_RIGHT);
+    await outcomeOf(instance);
+    world.gmail.reauthorize('second-token');
+    put({ GMAIL_REFRESH_TOKEN: 'second-token' });
+    await world.pass(299);
+    await outcomeOf(instance);
+    expect(taken(instance)).toHaveLength(0);
+    await world.pass(2);
+    await outcomeOf(instance);
+    expect(taken(instance)).toHaveLength(1);
+  });
+
+  it('that cannot be read any more leave the ones before, and a warning without their contents', async () => {
+    const { world, instance } = await deployed(THE_RIGHT);
+    await outcomeOf(instance);
+    rmSync(join(folder, FILES.GMAIL_REFRESH_TOKEN));
+    await world.pass(301);
+    expect(await outcomeOf(instance)).toBe('completed');
+    expect(taken(instance)).toEqual([
+      expect.objectContaining({ severity: 'WARNING', detail: expect.stringContaining('ENOENT') }),
+    ]);
+    expect(JSON.stringify(instance.log)).not.toContain(emulatedCredentials.refreshToken);
+  });
+});
+
+/** The log lines of credentials that were read anew. */
+function taken({ log }: Instance): Record<string, unknown>[] {
+  return log.filter((line) => line['event'] === 'credentials_read');
+}
