@@ -1,5 +1,71 @@
 # What a person may decide. Only project_id must be given; terraform.tfvars.example shows the others.
 
+variable "alert_connections_percent" {
+  description = "Share of the database's connections, percent, above which somebody is woken. The functions use 70 at most."
+  type        = number
+  default     = 80
+
+  validation {
+    condition     = var.alert_connections_percent > 0 && var.alert_connections_percent < 100
+    error_message = "alert_connections_percent is a share in percent: above 0 and below 100."
+  }
+}
+
+variable "alert_disk_percent" {
+  description = "Share of the database's disk, percent, above which somebody is woken."
+  type        = number
+  default     = 85
+
+  validation {
+    condition     = var.alert_disk_percent > 0 && var.alert_disk_percent < 100
+    error_message = "alert_disk_percent is a share in percent: above 0 and below 100."
+  }
+}
+
+variable "alert_emails" {
+  description = "Addresses that are woken. Null: the users and groups among operators."
+  type        = set(string)
+  default     = null
+
+  validation {
+    condition     = var.alert_emails == null ? true : alltrue([for address in var.alert_emails : can(regex("^[^@:[:space:]]+@[^@:[:space:]]+$", address))])
+    error_message = "alert_emails holds plain addresses: ops@example.com, without \"user:\" before it."
+  }
+}
+
+variable "alert_live_waiting_seconds" {
+  description = "Seconds that live mail may wait for its fetch before somebody is woken."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.alert_live_waiting_seconds >= 60 && floor(var.alert_live_waiting_seconds) == var.alert_live_waiting_seconds
+    error_message = "alert_live_waiting_seconds is a whole number of 60 or more: a mail that is fetched in this minute waits for nobody."
+  }
+}
+
+variable "alert_stored_within_seconds" {
+  description = "Seconds from Gmail's acceptance of a mail to its commit, above which (for 95 % of the runs with live mail) somebody is told."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.alert_stored_within_seconds >= 1 && var.alert_stored_within_seconds <= 86400
+    error_message = "alert_stored_within_seconds lies between 1 and 86400."
+  }
+}
+
+variable "alert_watch_remaining_seconds" {
+  description = "Seconds before the end of Gmail's watch at which somebody is told. Poll renews it 172800 s (two days) before."
+  type        = number
+  default     = 86400
+
+  validation {
+    condition     = var.alert_watch_remaining_seconds >= 3600 && var.alert_watch_remaining_seconds < 172800 && floor(var.alert_watch_remaining_seconds) == var.alert_watch_remaining_seconds
+    error_message = "alert_watch_remaining_seconds is a whole number from 3600 to below 172800: in its last two days the watch is renewed, and an earlier alert would come with each renewal."
+  }
+}
+
 variable "consumers" {
   description = "E-mails of the service accounts of the next phase, which read what is stored and mark it processed. Each becomes a user of the database."
   type        = list(string)
@@ -158,6 +224,17 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,15}[a-z0-9]$", var.name))
     error_message = "name must have 2 to 17 small letters, digits and hyphens, and begin with a letter: the accounts of the functions carry it, and the database takes 63 characters of theirs."
+  }
+}
+
+variable "notification_channels" {
+  description = "Notification channels that exist already (chat, paging), beside the addresses of alert_emails: projects/P/notificationChannels/N."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
+    error_message = "notification_channels holds full names: projects/P/notificationChannels/N, as `gcloud beta monitoring channels list` shows them."
   }
 }
 
