@@ -1,0 +1,62 @@
+# Labels: on everything that takes them.
+
+mock_provider "archive" {
+  mock_data "archive_file" {
+    defaults = {
+      output_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+      output_path   = ".terraform/source.zip"
+    }
+  }
+}
+
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+}
+
+variables {
+  project_id = "orders-example"
+}
+
+run "labels_everything_that_takes_labels" {
+  command = plan
+  variables {
+    labels = { team = "orders" }
+  }
+
+  assert {
+    condition = alltrue([for labels in concat(
+      [for service in google_cloud_run_v2_service.function : service.labels],
+      [for service in google_cloud_run_v2_service.function : service.template[0].labels],
+      [for secret in google_secret_manager_secret.credential : secret.labels],
+      [google_artifact_registry_repository.functions.labels],
+      [google_pubsub_subscription.dead_letter.labels, google_pubsub_subscription.gmail_push.labels],
+      [google_pubsub_topic.dead_letter.labels, google_pubsub_topic.gmail.labels],
+      [google_sql_database_instance.main.settings[0].user_labels],
+      [google_storage_bucket.source.labels],
+    ) : labels["app"] == "email-monitor" && labels["team"] == "orders"])
+    error_message = "What carries no label is found by nobody who asks what this costs."
+  }
+}
+
+run "does_not_let_a_label_of_a_person_hide_whose_it_is" {
+  command = plan
+  variables {
+    labels = { app = "other" }
+    name   = "orders-mail"
+  }
+
+  assert {
+    condition     = google_storage_bucket.source.labels["app"] == "orders-mail"
+    error_message = "app is the name of the deployment."
+  }
+}
+
+run "refuses_a_label_that_google_would_refuse" {
+  command = plan
+  variables {
+    labels = { Team = "Orders" }
+  }
+  expect_failures = [var.labels]
+}
