@@ -24,6 +24,13 @@ export const CATALOGUE = {
     'INFO',
     'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
   ),
+  cross_site: fault(
+    'Another site asks',
+    'never',
+    403,
+    'WARNING',
+    "Use the console's own page, or curl. Behind a proxy, let it hand on Host or X-Forwarded-Host as the browser sees them.",
+  ),
   method_not_allowed: fault(
     'Method not allowed',
     'never',

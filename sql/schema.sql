@@ -107,11 +107,15 @@ create table incoming_emails (
   processed boolean not null default false,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  attachment_names text not null default ''::text,
+  search_words tsvector generated always as (email_words((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(attachment_names, 20000)))) stored,
   constraint incoming_emails_pkey PRIMARY KEY (id),
   constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
 CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING btree (gmail_message_id, mailbox_id);
 CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
+CREATE INDEX idx_incoming_emails_received_at ON public.incoming_emails USING btree (mailbox_id, received_at);
+CREATE INDEX idx_incoming_emails_search ON public.incoming_emails USING gin (search_words) WITH (fastupdate='on', gin_pending_list_limit='512');
 
 create table ingest_runs (
   id integer not null generated always as identity,
@@ -132,11 +136,18 @@ create table ingest_runs (
   cursor_before numeric(20,0),
   cursor_after numeric(20,0),
   error_code text,
+  arrival_to_stored_max_ms integer,
   constraint ingest_runs_pkey PRIMARY KEY (id),
   constraint ingest_runs_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint ingest_runs_trigger_check CHECK ((trigger = ANY (ARRAY['schedule'::text, 'push'::text, 'manual'::text])))
 );
 CREATE INDEX idx_ingest_runs_started_at ON public.ingest_runs USING btree (started_at);
+
+create table ledger_changes (
+  mailbox_id integer not null,
+  state text not null,
+  change integer not null
+);
 
 create table listings (
   id integer not null generated always as identity,
@@ -199,3 +210,45 @@ create table mailboxes (
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)
 );
+
+CREATE OR REPLACE FUNCTION public.count_ledger()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  case tg_op
+    when 'INSERT' then
+      insert into ledger_changes (mailbox_id, state, change)
+      select mailbox_id, state, count(*)
+      from added
+      group by mailbox_id, state;
+    when 'UPDATE' then
+      insert into ledger_changes (mailbox_id, state, change)
+      values (old.mailbox_id, old.state, -1), (new.mailbox_id, new.state, 1);
+    when 'DELETE' then
+      insert into ledger_changes (mailbox_id, state, change)
+      select mailbox_id, state, -count(*)
+      from removed
+      group by mailbox_id, state;
+    when 'TRUNCATE' then
+      delete from ledger_changes;
+  end case;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.email_words(text)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN strip(to_tsvector('simple'::regconfig, translate($1, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
+
+CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
+
+CREATE TRIGGER count_emptied AFTER TRUNCATE ON public.email_ledger FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
+
+CREATE TRIGGER count_moved AFTER UPDATE ON public.email_ledger FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) OR (old.mailbox_id IS DISTINCT FROM new.mailbox_id))) EXECUTE FUNCTION count_ledger();
+
+CREATE TRIGGER count_removed AFTER DELETE ON public.email_ledger REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();

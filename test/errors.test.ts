@@ -5,6 +5,7 @@ import { AppError, cureFor, type ErrorCode, needsPerson, toAppError } from '../s
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
+  cross_site: [403, 'never', 'WARNING'],
   method_not_allowed: [405, 'never', 'INFO'],
   not_configured: [409, 'never', 'WARNING'],
   reauth_required: [409, 'never', 'ERROR'],

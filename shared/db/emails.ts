@@ -64,11 +64,11 @@ async function insertEmail(tx: Queryable, mailboxId: number, stored: EmailToStor
     `insert into incoming_emails
        (mailbox_id, gmail_message_id, gmail_thread_id, label_ids, received_at, size_bytes, parser_version,
         sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text, body_html,
-        attachment_count, defects)
+        attachment_count, defects, attachment_names)
      values
        ($1::integer, $2::text, $3::text, $4::text[], $5::timestamptz, $6::integer, $7::integer,
         $8::text, $9::text, $10::jsonb, $11::text, $12::text, $13::timestamptz, $14::text, $15::text,
-        $16::integer, $17::text[])
+        $16::integer, $17::text[], $18::text)
      on conflict (gmail_message_id, mailbox_id) do nothing
      returning id`,
     [
@@ -115,7 +115,7 @@ export async function insertAttachments(
   }
 }
 
-/** What the reader gave, in the order sender, sender_address, recipients .. defects. */
+/** What the reader gave, in the order sender, sender_address, recipients .. defects, attachment_names. */
 export function parsedValues(email: StorableEmail): unknown[] {
   return [
     senderLine(email),
@@ -128,6 +128,7 @@ export function parsedValues(email: StorableEmail): unknown[] {
     email.bodyHtml,
     email.attachments.length,
     email.defects,
+    email.attachments.map((one) => one.filename).join('\n'),
   ];
 }
 

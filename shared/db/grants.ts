@@ -16,6 +16,7 @@ const STATE: Privileges = {
   email_monitor_status: 'select',
   incidents: 'select',
   ingest_runs: 'select',
+  ledger_changes: 'select',
   listings: 'select',
   mailboxes: 'select',
 };
@@ -37,6 +38,7 @@ const INGEST: Privileges = {
   incidents: 'select, insert, update',
   incoming_emails: 'select, insert',
   ingest_runs: 'select, insert, update, delete',
+  ledger_changes: 'select, insert, update, delete',
 };
 
 /** The next phase reads what is complete and says what it has done. */

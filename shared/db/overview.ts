@@ -1,5 +1,6 @@
 /** What `status` shows of the mailboxes: read only, one statement. */
 import type { Queryable } from './database.ts';
+import { PRIORITY } from './ledger.ts';
 
 export interface MailboxOverview {
   readonly emailAddress: string;
@@ -52,18 +53,39 @@ select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure
        ))
          as is_listing,
        coalesce(l.counts, '{}') as counts,
-       l.oldest_pending_at
+       p.oldest_pending_at
 from mailboxes m
 left join lateral (
-  select jsonb_object_agg(state, n) as counts,
-         min(oldest) filter (where state = 'pending') as oldest_pending_at
+  select jsonb_object_agg(state, n) as counts
   from (
-    select state, count(*)::integer as n, min(discovered_at) as oldest
-    from email_ledger
+    select state, sum(change)::integer as n
+    from ledger_changes
     where mailbox_id = m.id
     group by state
   ) by_state
 ) l on true
+-- Without reading a whole backlog: what was never tried stands first in the index, the oldest first; what was tried is
+-- little, and in no order of age.
+left join lateral (
+  select min(discovered_at) as oldest_pending_at
+  from (
+    (select discovered_at
+     from email_ledger
+     where mailbox_id = m.id and state = 'pending' and priority = ${PRIORITY.live} and last_attempt_at is null
+     order by priority, last_attempt_at nulls first, id
+     limit 1)
+    union all
+    (select discovered_at
+     from email_ledger
+     where mailbox_id = m.id and state = 'pending' and priority = ${PRIORITY.backlog} and last_attempt_at is null
+     order by priority, last_attempt_at nulls first, id
+     limit 1)
+    union all
+    select discovered_at
+    from email_ledger
+    where mailbox_id = m.id and state = 'pending' and last_attempt_at is not null
+  ) waiting
+) p on true
 order by m.id`;
 
 interface OverviewRow {

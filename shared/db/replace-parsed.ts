@@ -3,14 +3,14 @@ import type { ParsedAttachment } from '../mime/parsed-email.ts';
 import type { Database, Queryable } from './database.ts';
 import { insertAttachments, parsedValues, type StorableEmail } from './emails.ts';
 
-// $1 email id int, $2 parser version int, $3 to $12 the parsed values
+// $1 email id int, $2 parser version int, $3 to $13 the parsed values
 // No row: the email is gone, or a newer reader has read it.
 const COMPARE = `
 select (sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text, body_html,
-        attachment_count, defects)
+        attachment_count, defects, attachment_names)
        is not distinct from
        ($3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::timestamptz, $9::text, $10::text,
-        $11::integer, $12::text[]) as is_same
+        $11::integer, $12::text[], $13::text) as is_same
 from incoming_emails
 where id = $1::integer
   and parser_version <= $2::integer
@@ -55,7 +55,8 @@ export async function replaceParsed(
            body_html = $10::text,
            attachment_count = $11::integer,
            defects = $12::text[],
-           updated_at = case when $13::boolean then updated_at else now() end
+           attachment_names = $13::text,
+           updated_at = case when $14::boolean then updated_at else now() end
        where id = $1::integer`,
       [...values, isSame],
     );

@@ -62,7 +62,7 @@ export async function beginRun(db: Queryable, mailboxId: number | null, trigger:
 // One statement, because every idle poll pays for it: the end of the run, and what its log line says of the mailbox.
 // The scans of the ledger are of partial indexes that hold nothing while all is well.
 // $1 run id int, $2 outcome text, $3 duration ms int, $4 to $11 counts int, $12 error code text or null,
-// $13 topic text or null, $14 rows to count at most int
+// $13 topic text or null, $14 rows to count at most int, $15 arrival to stored ms int or null
 const END = `
 with ended as (
   update ingest_runs r
@@ -78,6 +78,7 @@ with ended as (
       quota_units = $10::integer,
       refused_count = $11::integer,
       error_code = $12::text,
+      arrival_to_stored_max_ms = $15::integer,
       cursor_after = (select m.cursor_history_id from mailboxes m where m.id = r.mailbox_id)
   where id = $1::integer
   returning mailbox_id, cursor_before, cursor_after
@@ -143,6 +144,7 @@ export async function endRun(db: Queryable, runId: number, end: RunEnd): Promise
     end.errorCode,
     end.watchTopic,
     COUNTED_ROWS,
+    storableMs(end.counts.arrivalToStoredMaxMs),
   ]);
   const row = rows[0];
   if (row === undefined) return null;
@@ -155,6 +157,11 @@ export async function endRun(db: Queryable, runId: number, end: RunEnd): Promise
     missingTotal: row.missing_total,
     watchRemainingSeconds: row.watch_remaining_s,
   };
+}
+
+/** A mail that waited for weeks, in a column that holds 24 days. */
+function storableMs(ms: number | null): number | null {
+  return ms === null ? null : Math.min(Math.round(ms), 2_147_483_647);
 }
 
 /** Removes some of the oldest rows; called once a run, so that they never pile up. */

@@ -11,6 +11,7 @@ select c.relname as table_name,
          case when a.attnotnull then ' not null' else '' end,
          case
            when a.attidentity = 'a' then ' generated always as identity'
+           when a.attgenerated = 's' then ' generated always as (' || pg_get_expr(d.adbin, d.adrelid) || ') stored'
            when d.adbin is not null then ' default ' || pg_get_expr(d.adbin, d.adrelid)
            else ''
          end), E',\\n' order by a.attnum) as columns
@@ -39,6 +40,18 @@ where schemaname = 'public'
   and not exists (select 1 from pg_constraint c where c.conname = i.indexname)
 order by tablename, indexname`;
 
+const FUNCTIONS = `
+select pg_get_functiondef(oid) as definition
+from pg_proc
+where pronamespace = 'public'::regnamespace
+order by proname, oid`;
+
+const TRIGGERS = `
+select pg_get_triggerdef(oid) as definition
+from pg_trigger
+where not tgisinternal
+order by tgrelid::regclass::text, tgname`;
+
 /** SQL-like text, newline at the end. */
 export async function dumpSchema(db: Queryable): Promise<string> {
   const tables = await db.query<{ table_name: string; columns: string }>(COLUMNS);
@@ -51,5 +64,9 @@ export async function dumpSchema(db: Queryable): Promise<string> {
     const after = indexes.rows.filter((row) => row.table_name === table).map((row) => `${row.definition};`);
     return [`create table ${table} (`, [columns, ...rules].join(',\n'), ');', ...after].join('\n');
   });
+  for (const sql of [FUNCTIONS, TRIGGERS]) {
+    const { rows } = await db.query<{ definition: string }>(sql);
+    blocks.push(...rows.map(({ definition }) => `${definition.trimEnd()};`));
+  }
   return `-- Written by \`npm run schema\` from the migrations; do not edit.\n\n${blocks.join('\n\n')}\n`;
 }

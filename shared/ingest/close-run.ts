@@ -4,6 +4,7 @@
  */
 import type { Queryable } from '../db/database.ts';
 import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
+import { addUpLedgerChanges } from '../db/ledger-counts.ts';
 import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
 import { beginRun, endRun, pruneRuns, type RunCounts, type RunEnded, type Trigger } from '../db/runs.ts';
@@ -54,7 +55,10 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
     const write = async () => await db.transaction(async (tx) => await close(tx, system, run));
     closed = await withPatience(system, write);
     if (closed === null) return 'look_again';
-    if (run.trigger !== 'push') await pruneRuns(db);
+    if (run.trigger !== 'push') {
+      await pruneRuns(db);
+      await addUpLedgerChanges(db);
+    }
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
       run_id: run.runId,
