@@ -37,6 +37,12 @@ export async function findMailbox(db: Queryable, fingerprint: string): Promise<M
   return rows[0] === undefined ? null : toMailbox(rows[0]);
 }
 
+/** All that the database knows, oldest first. */
+export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
+  const { rows } = await db.query<MailboxRow>(`select ${MAILBOX_COLUMNS} from mailboxes order by id`);
+  return rows.map(toMailbox);
+}
+
 // A new mailbox is pinned to its present historyId in the same statement that plans its first listing: what
 // arrives during that listing is in the history after the pin, whatever happens to the process.
 // $1 address text, $2 credential fingerprint text, $3 present historyId numeric, $4 query of the first listing text

@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runToEnd } from '../helpers/command-process.ts';
+import { order } from '../helpers/mails.ts';
+import { ledger, storedIds } from '../helpers/stored.ts';
+import { createWorld, type World } from '../helpers/world.ts';
+
+// Each command is a process of its own, and a busy machine starts it slowly.
+vi.setConfig({ testTimeout: 30_000 });
+
+let world: World;
+let ids: string[];
+
+/** Three dead messages: two that Gmail refused, and one that killed its process. */
+beforeEach(async () => {
+  world = await createWorld();
+  await world.ingest();
+  ids = [1, 2, 3].map((n) => world.gmail.deliver(order(n)).id);
+  for (const messageId of ids) world.gmail.faults.add({ kind: 'status', status: 400, messageId, times: 1 });
+  await world.ingest();
+  await world.db.query(
+    `update email_ledger
+     set state = 'dead', attempt_count = 8, settled_at = '2026-11-02T08:00:00Z',
+         error_code = case gmail_message_id when $1 then 'killed_process' else error_code end`,
+    [ids[2]],
+  );
+  expect(await states()).toEqual(['dead', 'dead', 'dead']);
+});
+afterEach(async () => await world.close());
+
+async function states(): Promise<(string | undefined)[]> {
+  const known = await ledger(world);
+  return ids.map((id) => known[id]);
+}
+
+async function run(args: string[], env: Record<string, string> = {}) {
+  return await runToEnd('retry-dead', args, { ...world.env, LOG_LEVEL: 'error', ...env });
+}
+
+describe('npm run retry-dead', () => {
+  it('lists the dead by their error with its cure, and changes nothing', async () => {
+    const { code, output } = await run([]);
+    expect(code).toBe(0);
+    expect(output).toContain('3 dead messages of orders@example.com');
+    expect(output).toContain('gmail_refused: 2 messages');
+    expect(output).toContain('killed_process: 1 message\n');
+    for (const id of ids) expect(output).toContain(`${id}  8 attempts, dead since 2026-11-02T08:00Z`);
+    expect(output).toContain('Nothing is changed yet');
+    // Not on a terminal: no colours.
+    expect(output).not.toContain('\u001b');
+    expect(await states()).toEqual(['dead', 'dead', 'dead']);
+  });
+
+  it('gives all of them their attempts back, and the next poll takes them', async () => {
+    await world.switchOn();
+    const { code, output } = await run(['--apply']);
+    expect([code, output]).toEqual([
+      0,
+      expect.stringContaining('3 messages got the attempts back. The next poll'),
+    ]);
+    expect(await world.rows('select distinct state, attempt_count from email_ledger')).toEqual([
+      { state: 'pending', attempt_count: 0 },
+    ]);
+    await world.ingest({ trigger: 'schedule' });
+    expect(await storedIds(world)).toEqual(ids.toSorted());
+    expect(await run([])).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('No message of orders@'),
+    });
+  });
+
+  it('takes those of one id or of one error alone', async () => {
+    expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain(
+      '1 message got the attempts back',
+    );
+    expect(await states()).toEqual(['pending', 'dead', 'dead']);
+    expect((await run(['--code', 'killed_process', '--apply'])).output).toContain('1 dead message of');
+    expect(await states()).toEqual(['pending', 'dead', 'pending']);
+    expect(await world.rows('select gmail_message_id from email_ledger where attempt_open')).toEqual([
+      { gmail_message_id: ids[2] },
+    ]);
+  });
+
+  it('fetches them at once when asked to, whether the monitor is on or not', async () => {
+    const { code, output } = await run(['--apply', '--now']);
+    expect([code, output]).toEqual([0, expect.stringContaining('After one cycle: 3 stored.')]);
+    expect(await storedIds(world)).toEqual(ids.toSorted());
+  });
+
+  it('says what failed again, and does not pass for done', async () => {
+    world.gmail.faults.add({ kind: 'status', status: 400, messageId: ids[0] ?? '' });
+    const { code, output } = await run(['--apply', '--now']);
+    expect(code).toBe(1);
+    expect(output).toContain('After one cycle: 1 pending, 2 stored.');
+    expect(output).toContain(`${ids[0]}  gmail_refused: `);
+  });
+
+  it('says what a message is that is not dead', async () => {
+    await run(['--id', ids[0] ?? '', '--apply', '--now']);
+    const { code, output } = await run(['--id', ids[0] ?? '', '--id', '18c0ffee00000000']);
+    expect(code).toBe(1);
+    expect(output).toContain(`${ids[0]}  stored`);
+    expect(output).toContain('18c0ffee00000000  the ledger does not know it');
+  });
+
+  it('works without credentials, as beside a deployment, and asks which mailbox when there are several', async () => {
+    const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+    expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
+      '2 messages got the attempts back. The monitor is stopped: after POST start',
+    );
+    await world.db.query(
+      "insert into mailboxes (email_address, cursor_history_id) values ('b@example.com', 1)",
+    );
+    expect(await run([], bare)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('--mailbox orders@example.com, b@example.com'),
+    });
+    expect((await run(['--mailbox', 'B@example.com'], bare)).output).toContain('No message of b@example.com');
+    expect(await run(['--apply', '--now'], bare)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('Not set: GMAIL_CLIENT_ID'),
+    });
+  });
+
+  it('refuses what it does not understand, without a stack', async () => {
+    for (const [args, said] of [
+      [['--now'], '--now goes with --apply'],
+      [['--id', '<a@example.com>'], 'is no message id of Gmail'],
+      [['--code', 'No!'], 'is no error code'],
+      [['--all'], 'Usage: npm run retry-dead'],
+    ] as const) {
+      const { code, output } = await run([...args]);
+      expect([code, output]).toEqual([1, expect.stringContaining(said)]);
+      expect(output).not.toMatch(/^ {4}at /m);
+    }
+    expect(await run(['--help'])).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('cloud-sql-proxy'),
+    });
+    expect(await states()).toEqual(['dead', 'dead', 'dead']);
+  });
+});
