@@ -1,0 +1,96 @@
+/** What Terraform's own tests cannot see: that nothing stands in the configuration beside what they look at. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const FOLDER = join(import.meta.dirname, '../../terraform');
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.tf'));
+const code = files
+  .map((name) => readFileSync(join(FOLDER, name), 'utf8'))
+  .join('\n')
+  // Comments and descriptions may speak of what code may not do.
+  .replaceAll(/^\s*#.*$/gm, '');
+
+interface Block {
+  readonly type: string;
+  readonly name: string;
+  readonly body: string;
+}
+
+/** `terraform fmt` puts the closing brace of a top-level block, and no other, at the beginning of a line. */
+function blocks(kind: string): Block[] {
+  const form = new RegExp(`^${kind} "([^"]+)"(?: "([^"]+)")? \\{\\n(.*?)^\\}`, 'gms');
+  return [...code.matchAll(form)].map(([, type = '', name = '', body = '']) => ({ type, name, body }));
+}
+
+const resources = blocks('resource');
+const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
+
+test('what reaches over the whole project is known: four grants and two roles', () => {
+  expect(
+    addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
+  ).toEqual([
+    'google_project_iam_custom_role.scheduler_reader',
+    'google_project_iam_custom_role.scheduler_switch',
+    'google_project_iam_member.build_writes_log',
+    'google_project_iam_member.cloudsql',
+    'google_project_iam_member.scheduler_reader',
+    'google_project_iam_member.scheduler_switch',
+  ]);
+});
+
+test('no grant takes from others what this deployment did not give', () => {
+  expect(addresses(resources.filter(({ type }) => /_iam_(binding|policy)$/.test(type)))).toEqual([]);
+});
+
+test('services, clocks and subscriptions are those that the tests look at', () => {
+  const looked = /^google_(cloud_run_v2_service|cloud_scheduler_job|pubsub_subscription|sql_user)$/;
+  expect(addresses(resources.filter(({ type }) => looked.test(type)))).toEqual([
+    'google_cloud_run_v2_service.function',
+    'google_cloud_scheduler_job.poll',
+    'google_pubsub_subscription.dead_letter',
+    'google_pubsub_subscription.gmail_push',
+    'google_sql_user.consumer',
+    'google_sql_user.function',
+  ]);
+});
+
+test('whether the clock is paused is left to start and stop', () => {
+  const job = resources.find(({ type }) => type === 'google_cloud_scheduler_job');
+  expect(job?.body).toMatch(/lifecycle \{\s*ignore_changes = \[paused\]\s*\}/);
+  expect(job?.body).not.toMatch(/^\s*paused\s*=/m);
+});
+
+test('the first version of a secret is not written again', () => {
+  const version = resources.find(({ type }) => type === 'google_secret_manager_secret_version');
+  expect(version?.body).toMatch(/ignore_changes = \[enabled, secret_data\]/);
+});
+
+test('nobody unnamed is granted anything', () => {
+  expect(code).not.toMatch(/allUsers|allAuthenticatedUsers/);
+});
+
+test('a plan needs nothing but Terraform and its providers', () => {
+  expect(code).not.toMatch(/\bprovisioner\b|data "(external|http)"/);
+  expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
+});
+
+test('variables stand in alphabetical order, each with its description and type', () => {
+  const variables = blocks('variable');
+  expect(variables.map(({ type }) => type)).toEqual(variables.map(({ type }) => type).sort());
+  for (const { type, body } of variables) {
+    expect(body, type).toMatch(/^ {2}description = "[^"]{10,}/m);
+    expect(body, type).toMatch(/^ {2}type +=/m);
+  }
+});
+
+test('no variable takes a secret', () => {
+  const names = blocks('variable').map(({ type }) => type);
+  expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual([]);
+});
+
+test('the example of the variables shows each of them once', () => {
+  const example = readFileSync(join(FOLDER, 'terraform.tfvars.example'), 'utf8');
+  const shown = [...example.matchAll(/^(?:# )?([a-z_]+) +=/gm)].map(([, name]) => name ?? '');
+  expect(shown.sort()).toEqual(blocks('variable').map(({ type }) => type));
+});
