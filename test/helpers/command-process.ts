@@ -15,13 +15,18 @@ export interface CommandProcess {
   ended(): Promise<number | null>;
 }
 
-/** @param name of a file in `commands/`, without its ending */
+/**
+ * @param name of a file in `commands/`, without its ending
+ * @param cwd the folder that it starts in; this one unless given
+ */
 export function startCommand(
   name: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  cwd?: string,
 ): CommandProcess {
   const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`), ...args], {
+    cwd,
     // No local stack of this checkout may lend its configuration.
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LOCAL_DATA_DIR: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -69,7 +74,8 @@ export async function runToEnd(
   name: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  cwd?: string,
 ): Promise<{ readonly code: number | null; readonly output: string }> {
-  const command = startCommand(name, args, env);
+  const command = startCommand(name, args, env, cwd);
   return { code: await command.ended(), output: command.output };
 }

@@ -1,0 +1,109 @@
+/**
+ * Calls a deployed function in the name of whoever deploys. A fresh deployment needs patience: a grant takes up to
+ * some minutes to be seen everywhere, a new instance some seconds to come up.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { DeployError } from './deploy-error.ts';
+
+/** Longer than the function itself may take. */
+const ANSWER_MS = 290_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 8_000;
+const SHOWN_CHARACTERS = 200;
+
+export interface FunctionCall {
+  /** As the operator knows it: `migrate`. */
+  readonly name: string;
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly token: string;
+  /** For how long a refusal that may pass is asked again, seconds; 0: never. */
+  readonly patienceSeconds: number;
+  readonly signal: AbortSignal;
+  readonly onWait: (why: string) => void;
+  /** Who may call it, and how one becomes that; for the cure of a 403. */
+  readonly cureOfRefusal: string;
+  /** Where its log is read. */
+  readonly logCommand: string;
+}
+
+const PROBLEM = z.object({ title: z.string(), detail: z.string(), cure: z.string() });
+
+/** @returns the JSON of a 200. @throws {DeployError} */
+export async function callFunction(call: FunctionCall): Promise<unknown> {
+  const giveUpAt = performance.now() + call.patienceSeconds * 1_000;
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
+    const answer = await ask(call);
+    if ('json' in answer) return answer.json;
+    if (!answer.mayPass || performance.now() + waitMs > giveUpAt) throw answer.error;
+    call.onWait(answer.error.message);
+    await delay(waitMs, undefined, { signal: call.signal });
+  }
+}
+
+type Asked = { readonly json: unknown } | { readonly error: DeployError; readonly mayPass: boolean };
+
+async function ask(call: FunctionCall): Promise<Asked> {
+  assertSafe(call.url);
+  let status: number;
+  let text: string;
+  try {
+    const response = await fetch(call.url, {
+      method: call.method,
+      headers: { authorization: `Bearer ${call.token}`, accept: 'application/json' },
+      // The token goes to this host alone.
+      redirect: 'manual',
+      signal: AbortSignal.any([call.signal, AbortSignal.timeout(ANSWER_MS)]),
+    });
+    status = response.status;
+    text = await response.text();
+  } catch (error) {
+    call.signal.throwIfAborted();
+    const why = `${call.name} at ${call.url} does not answer (${reasonOf(error)})`;
+    const cure = `See that this machine reaches it, and read its log: ${call.logCommand}`;
+    return { error: new DeployError(why, cure), mayPass: true };
+  }
+  return judge(call, status, text);
+}
+
+function judge(call: FunctionCall, status: number, text: string): Asked {
+  const json = parseJson(text);
+  if (status === 200 && json !== null) return { json };
+  const problem = PROBLEM.safeParse(json);
+  if (problem.success) {
+    const { title, detail, cure } = problem.data;
+    const error = new DeployError(`${call.name} answers ${status}, ${title}: ${detail}`, cure);
+    return { error, mayPass: status === 503 };
+  }
+  // Not from the function: from what stands before it.
+  if (status === 401 || status === 403) {
+    const why = `${call.name} answers ${status}: this account may not call it, or not yet`;
+    return { error: new DeployError(why, call.cureOfRefusal), mayPass: true };
+  }
+  const said = text.replaceAll(/<[^>]*>|\s+/g, ' ').trim();
+  const why = `${call.name} answers ${status}${said === '' ? '' : `: ${said.slice(0, SHOWN_CHARACTERS)}`}`;
+  const error = new DeployError(why, `Read its log: ${call.logCommand}`);
+  return { error, mayPass: status === 404 || status === 429 || status >= 500 };
+}
+
+/** A token is shown to nobody on the way. */
+function assertSafe(url: string): void {
+  const { hostname, protocol } = new URL(url);
+  if (protocol === 'https:' || hostname === '127.0.0.1') return;
+  throw new DeployError(`${url} is not https, and gets no token`, "Correct Terraform's outputs.");
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (cause instanceof Error && 'code' in cause && cause.code !== undefined) return String(cause.code);
+  return cause instanceof Error ? cause.name : String(cause);
+}

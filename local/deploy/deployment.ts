@@ -1,0 +1,117 @@
+/**
+ * A deployment from its sources to a system that answers: build, Terraform, migrations, status. Stops at the first
+ * failure; each step may run again, so the whole may.
+ */
+import type { Environment } from '../../shared/config.ts';
+import { asLine } from '../doctor/finding.ts';
+import { callMigrate, callStatus } from './calls.ts';
+import { DeployError } from './deploy-error.ts';
+import { type DeployOptions, terraformVariables } from './deploy-options.ts';
+import { type DeployedStatus, judgeStatus } from './deployed-status.ts';
+import type { Login } from './gcloud.ts';
+import { nextSteps } from './next-steps.ts';
+import { checkPreconditions } from './preconditions.ts';
+import type { Programs } from './programs.ts';
+import { Progress } from './progress.ts';
+import { apply, type Deployment, init, plan, readDeployment, withLockFileKept } from './terraform.ts';
+
+export interface DeployTools {
+  readonly programs: Programs;
+  readonly signal: AbortSignal;
+  readonly env: Environment;
+  readonly say: (text: string) => void;
+}
+
+const ABOVE = 'Its own words stand above.';
+
+/** @throws {Error} with the step, the reason and how to go on. @throws {Interrupted} likewise */
+export async function deploy(options: DeployOptions, tools: DeployTools): Promise<void> {
+  const progress = new Progress(tools.say);
+  const login = await assertReady(options, tools);
+  await progress.step('build (npm run build)', 'dist/ is built', async () => {
+    const code = await tools.programs.show('npm', ['run', 'build']);
+    if (code !== 0) throw new DeployError('the build fails', `Mend the sources. ${ABOVE}`);
+  });
+  if (options.isPlanOnly) await showPlan(options, tools, progress);
+  else if (login !== null) await applyAll(options, tools, { progress, login });
+}
+
+async function assertReady(options: DeployOptions, { programs, env }: DeployTools): Promise<Login | null> {
+  const { lacks, login } = await checkPreconditions(programs, options, env);
+  if (lacks.length === 0) return login;
+  const lines = lacks.map(({ what, cure }) => `  - ${what}\n    ${cure}`);
+  throw new Error(`Nothing was done. Before a deployment:\n${lines.join('\n')}`);
+}
+
+async function showPlan(
+  options: DeployOptions,
+  { programs, say }: DeployTools,
+  progress: Progress,
+): Promise<void> {
+  const isChange = await withLockFileKept(options.root, async () => {
+    await initialise(programs, progress);
+    return await progress.step('terraform plan', 'the plan is shown', async () => {
+      const changes = await plan(programs, terraformVariables(options));
+      if (changes === null) throw new DeployError('terraform plan fails', ABOVE);
+      return changes;
+    });
+  });
+  say(
+    isChange
+      ? '\nNothing was changed. `npm run deploy` would do what the plan says, then call migrate and look at status.'
+      : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would call migrate and look at status.',
+  );
+}
+
+async function initialise(programs: Programs, progress: Progress): Promise<void> {
+  await progress.step('terraform init', 'Terraform is initialised', async () => {
+    if ((await init(programs)) !== 0) {
+      const cure = `${ABOVE} A folder that belongs to another state: \`terraform -chdir=terraform init -reconfigure\`.`;
+      throw new DeployError('terraform init fails', cure);
+    }
+  });
+}
+
+async function applyAll(
+  options: DeployOptions,
+  { programs, say, signal }: DeployTools,
+  { progress, login }: { readonly progress: Progress; readonly login: Login },
+): Promise<void> {
+  await initialise(programs, progress);
+  const deployment = await progress.step('terraform apply', 'Terraform has applied the plan', async () => {
+    const code = await apply(programs, {
+      variables: terraformVariables(options),
+      isApproved: options.isApproved,
+    });
+    if (code !== 0) {
+      const cure = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
+      throw new DeployError(`terraform apply ends with ${code}`, cure);
+    }
+    return await readDeployment(programs);
+  });
+  const caller = { programs, login, say, signal, patienceSeconds: options.patienceSeconds };
+  await progress.step('migrate', 'the database is migrated', async () => {
+    const applied = await callMigrate(caller, deployment);
+    say(applied.length === 0 ? 'The schema is current.' : `Applied: ${applied.join(', ')}`);
+  });
+  const status = await progress.step('status', 'status is well', async () => {
+    const read = await callStatus(caller, deployment);
+    assertWell(read, deployment, say);
+    return read;
+  });
+  say(`\nDeployed: ${deployment.name} in ${deployment.projectId}, ${deployment.region}.\n`);
+  say(nextSteps(status, deployment));
+}
+
+function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: string) => void): void {
+  const findings = judgeStatus(status);
+  for (const finding of findings) say(asLine(finding));
+  const failed = findings.filter((finding) => finding.state === 'FAIL');
+  if (failed.length === 0) return;
+  if (status.state === 'reauth_required') say(`\n${nextSteps(status, deployment)}`);
+  const cures = failed.flatMap((finding) => finding.cure ?? []);
+  throw new DeployError(
+    `it is deployed and answers, but not well: ${failed.map((finding) => finding.text).join('; ')}`,
+    cures.length === 0 ? 'As the advice above says.' : [...new Set(cures)].join(' '),
+  );
+}

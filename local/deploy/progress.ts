@@ -1,0 +1,45 @@
+/** The steps of a deployment as a person follows them: what runs, what is done, and at a failure how to go on. */
+import { DeployError } from './deploy-error.ts';
+import { Interrupted } from './interruption.ts';
+
+const GO_ON = 'Go on: `npm run deploy` again, as often as needed; what is done already is found done.';
+
+export class Progress {
+  readonly #say: (text: string) => void;
+  readonly #done: string[] = [];
+
+  constructor(say: (text: string) => void) {
+    this.#say = say;
+  }
+
+  /** @param done said at a failure of a later step. @throws {Error} that tells the step, why, and how to go on */
+  async step<Result>(name: string, done: string, work: () => Promise<Result>): Promise<Result> {
+    this.#say(`\n== ${name}`);
+    try {
+      const result = await work();
+      this.#done.push(done);
+      return result;
+    } catch (error) {
+      if (error instanceof Interrupted || isAbort(error)) throw new Interrupted(this.#interrupted(name));
+      throw new Error(this.#stopped(name, error), { cause: error });
+    }
+  }
+
+  #stopped(name: string, error: unknown): string {
+    const why = error instanceof Error ? error.message : String(error);
+    const cure = error instanceof DeployError ? [`Cure: ${error.cure}`] : [];
+    return [`\nStopped at: ${name}`, `Why: ${why}`, ...cure, this.#soFar(), GO_ON].join('\n');
+  }
+
+  #interrupted(name: string): string {
+    return [`\nInterrupted at: ${name}`, this.#soFar(), GO_ON].join('\n');
+  }
+
+  #soFar(): string {
+    return `Done: ${this.#done.length === 0 ? 'nothing; nothing was changed' : this.#done.join('; ')}.`;
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
