@@ -35,9 +35,12 @@ await runCommand(async () => {
     sourcesContent: false,
     metafile: true,
     logLevel: 'warning',
-    // CommonJS packages inside an ES module bundle still call require.
+    // CommonJS packages inside an ES module bundle still call require, and Google's client of Cloud Scheduler asks for
+    // its folder while it loads.
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js:
+        "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); " +
+        'const __dirname = import.meta.dirname;',
     },
   });
   await writePage(join(out, 'console-page'));

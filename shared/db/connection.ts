@@ -1,7 +1,6 @@
 /** How a target is reached, for the pool of the functions and for the one connection that migrates. */
 import type { ClientConfig } from 'pg';
 import type { DatabaseTarget } from '../config.ts';
-import { AppError } from '../errors.ts';
 
 export function connectionTo(target: DatabaseTarget): ClientConfig {
   if (target.kind === 'url') return { connectionString: target.url };
@@ -14,11 +13,8 @@ export function connectionTo(target: DatabaseTarget): ClientConfig {
   };
 }
 
-/** An access token is the password of an IAM database user. https://cloud.google.com/sql/docs/postgres/iam-logins */
+/** Loaded late: only Cloud SQL asks for it. */
 async function iamLoginToken(): Promise<string> {
-  const { GoogleAuth } = await import('google-auth-library');
-  const auth = new GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
-  const token = await auth.getAccessToken();
-  if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
-  return token;
+  const { readIamLoginToken } = await import('./iam-login.ts');
+  return await readIamLoginToken();
 }

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JOB, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { buildDist, type Dist, type Served, serve, serveInVain } from './dist.ts';
 
@@ -47,6 +48,14 @@ describe('the deployed source', () => {
       .filter((api) => api !== undefined);
     expect([...new Set(apis)]).toEqual(['gmail']);
   });
+});
+
+it('no source that is deployed imports a package late: in the bundle its names would be gone', () => {
+  const root = join(import.meta.dirname, '../..');
+  const sources = globSync(['functions/**/*.ts', 'shared/**/*.ts'], { cwd: root });
+  const late = /(?<!typeof )\bimport\('(?!\.|node:|esbuild')/;
+  expect(sources.length).toBeGreaterThan(50);
+  expect(sources.filter((source) => late.test(readFileSync(join(root, source), 'utf8')))).toEqual([]);
 });
 
 describe('an instance', () => {
@@ -99,6 +108,18 @@ describe('an instance', () => {
     const response = await fetch(stop.url, { method: 'POST', body: '{bad', headers });
     expect(response.status).toBe(400);
     expect(stop.output()).not.toContain('request_failed');
+  });
+
+  it('of status reads its scheduler job by the client that is in the bundle', async () => {
+    const beside = await schedulerBeside();
+    const served = await serve(dist.folder, 'status', { DATABASE_URL: db.url, ...beside.env });
+    try {
+      const { scheduler } = (await (await fetch(served.url)).json()) as { scheduler: object };
+      expect(scheduler).toMatchObject({ job: JOB, state: 'enabled', error: null });
+    } finally {
+      await served.stop();
+      await beside.close();
+    }
   });
 
   it('ends at once when it is told to', async () => {
