@@ -1,110 +1,116 @@
 /**
- * `npm run reprocess [-- --all | --id N]`: rebuilds the parsed columns and the attachments of stored emails from
- * their exact bytes, without Gmail.
+ * `npm run reprocess [-- OPTIONS] [--apply]`: rebuilds the parsed columns and the attachments of stored emails from
+ * their exact bytes, without Gmail. Without --apply it only says what would change.
  */
 import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
-import { countToReread } from '../shared/db/raw-emails.ts';
-import { type Reread, reprocess, reprocessOne } from '../shared/ingest/reprocess.ts';
+import { countToReread, listDefects, type RereadChoice } from '../shared/db/raw-emails.ts';
+import { type RereadMode, reprocess } from '../shared/ingest/reprocess.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
 import { runCommand } from './command.ts';
-import { counted, readFlags, say, untilInterrupted } from './terminal.ts';
+import { Progress } from './progress.ts';
+import { choiceOf, goOnOptions } from './reprocess-choice.ts';
+import { differenceLines, Tally } from './reprocess-lines.ts';
+import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './terminal.ts';
 
 const USAGE = `Usage: npm run reprocess [-- OPTIONS]
-             emails that an older reader has read
-  --all      every email
-  --id N     the email with this id
-  --after N  begin behind this id`;
-const PROGRESS_MS = 5_000;
+Reads stored emails again from their exact bytes, and says which columns and files come out differently. Changes
+nothing without --apply. Which emails (all that is asked for must hold):
+                       those that an older reader has read (the same as --older-parser)
+  --id N               the email with this id; may be given several times
+  --since DATE         received on this day (UTC) or later; a time is taken too: 2026-11-02T08:00:00Z
+  --until DATE         received on this day or before
+  --defect CODE        with this defect: charset_guessed, ...
+  --older-parser       read by an older reader than the present one
+  --parser-version N   read by this version of the reader
+  --all                every email
+  --after N            begin behind this id
+And then:
+  --apply              do it; each email in one commit, so it may be ended by Ctrl-C and started again
+  --reset-processed    what differs counts as not processed again (without it, processed is not touched)
 
-type Fault = Exclude<Reread['result'], 'same' | 'changed' | 'skipped'>;
-
-const FAULTS: Record<Fault, string> = {
-  raw_missing: 'its exact bytes are missing in email_raw; it stays as it is.',
-  checksum_wrong:
-    'its exact bytes do not match their SHA-256; it stays as it is. Restore email_raw from a backup.',
-  raw_damaged: 'its exact bytes cannot be decompressed; it stays as it is. Restore email_raw from a backup.',
-  unstorable:
-    'PostgreSQL refuses what the reader made of it; it stays as it is. That is a defect of this software.',
-};
-
-class Tally {
-  readonly faults: { readonly emailId: number; readonly result: Fault }[] = [];
-  readonly #counts = { same: 0, changed: 0, skipped: 0 };
-
-  get seen(): number {
-    return this.#counts.same + this.#counts.changed + this.#counts.skipped + this.faults.length;
-  }
-
-  add({ emailId, result }: Reread): void {
-    if (result === 'same' || result === 'changed' || result === 'skipped') this.#counts[result] += 1;
-    else this.faults.push({ emailId, result });
-  }
-
-  summary(): string {
-    const { same, changed, skipped } = this.#counts;
-    const parts = [`${counted(same + changed, 'email')} rebuilt, ${changed} of them differ from before`];
-    if (skipped > 0) parts.push(`${skipped} skipped (removed, or read by a newer reader)`);
-    if (this.faults.length > 0) parts.push(`${this.faults.length} not rebuilt:`);
-    return parts.join('; ');
-  }
-}
+${ON_A_DEPLOYMENT}`;
 
 await runCommand(async () => {
   const flags = readFlags(
     {
       after: { type: 'string' },
       all: { type: 'boolean', default: false },
+      apply: { type: 'boolean', default: false },
+      defect: { type: 'string' },
       help: { type: 'boolean', default: false },
-      id: { type: 'string' },
+      id: { type: 'string', multiple: true },
+      'older-parser': { type: 'boolean', default: false },
+      'parser-version': { type: 'string' },
+      'reset-processed': { type: 'boolean', default: false },
+      since: { type: 'string' },
+      until: { type: 'string' },
     },
     USAGE,
   );
   if (flags.help) return say(USAGE);
-  const id = flags.id === undefined ? null : idOf(flags.id);
-  const choice = {
-    emails: flags.all ? 'all' : 'outdated',
-    afterId: flags.after === undefined ? 0 : idOf(flags.after),
-  } as const;
+  const choice = choiceOf(flags);
+  const mode = { applies: flags.apply, resetsProcessed: flags['reset-processed'] };
   const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });
   try {
+    const total = await countToReread(db, choice);
+    say(
+      `${counted(total, 'email')} to read again (reader version ${PARSER_VERSION})${mode.applies ? '.' : ', without changing any.'}`,
+    );
+    if (total === 0) return await assertNothing(db, choice);
     const tally = new Tally();
-    if (id !== null) tally.add(await reprocessOne(db, id));
-    else await reprocessMany(db, choice, tally);
-    say(tally.summary());
-    if (tally.faults.length > 0) {
-      say(tally.faults.map((fault) => `  email ${fault.emailId}: ${FAULTS[fault.result]}`).join('\n'));
-      process.exitCode = 1;
-    }
+    const stoppedAt = await rebuild(db, { choice, mode, total, tally });
+    say(tally.summary(mode));
+    if (tally.faults.length > 0) process.exitCode = 1;
+    if (stoppedAt !== null) {
+      say(
+        `Stopped after email ${stoppedAt}; ${mode.applies ? 'what is done stays done. ' : ''}` +
+          `To go on: npm run reprocess -- ${goOnOptions(process.argv.slice(2), stoppedAt)}`,
+      );
+      process.exitCode = 130;
+    } else if (!mode.applies) say('Nothing is changed yet: the same with --apply does it.');
   } finally {
     await db.close();
   }
 });
 
-async function reprocessMany(
+/** @returns the last email that was read when Ctrl-C ended it; null at the end */
+async function rebuild(
   db: Database,
-  choice: { readonly emails: 'all' | 'outdated'; readonly afterId: number },
-  tally: Tally,
-): Promise<void> {
-  const belowVersion = choice.emails === 'all' ? null : PARSER_VERSION;
-  const total = await countToReread(db, { afterId: choice.afterId, belowVersion });
-  say(`${counted(total, 'email')} to read again (reader version ${PARSER_VERSION}).`);
+  on: {
+    readonly choice: RereadChoice;
+    readonly mode: RereadMode;
+    readonly total: number;
+    readonly tally: Tally;
+  },
+): Promise<number | null> {
   const interruption = untilInterrupted();
-  let spokenAt = performance.now();
-  for await (const reread of reprocess(db, choice)) {
-    tally.add(reread);
-    if (interruption.aborted) {
-      const again = choice.emails === 'all' ? `--all --after ${reread.emailId}` : '';
-      say(`Stopped after email ${reread.emailId}. To go on: npm run reprocess${again && ` -- ${again}`}`);
-      return;
+  const progress = new Progress();
+  try {
+    for await (const reread of reprocess(db, on.choice, on.mode)) {
+      on.tally.add(reread);
+      if (reread.result.kind === 'changed') {
+        progress.clear();
+        say(differenceLines(reread.emailId, reread.result.difference));
+      }
+      progress.update({ done: on.tally.seen, total: on.total, noun: 'emails' });
+      if (interruption.aborted) return reread.emailId;
     }
-    if (performance.now() - spokenAt < PROGRESS_MS) continue;
-    spokenAt = performance.now();
-    say(`  ${tally.seen} of ${total}, at email ${reread.emailId}`);
+    return null;
+  } finally {
+    progress.clear();
   }
 }
 
-function idOf(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new Error(`"${text}" is no id.\n${USAGE}`);
+/** Nothing was found: an error where something was named that is not there. */
+async function assertNothing(db: Database, choice: RereadChoice): Promise<void> {
+  if (choice.ids !== null)
+    throw new Error(`There is no email ${choice.ids.join(', ')}, or not all of the options hold for it.`);
+  if (choice.defect === null) return;
+  const known = await listDefects(db);
+  say(
+    known.length === 0
+      ? 'No stored email has a defect.'
+      : `Defects that stored emails have: ${known.join(', ')}`,
+  );
 }

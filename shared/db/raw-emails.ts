@@ -3,37 +3,74 @@
 import type { Queryable } from './database.ts';
 import type { RawEmail } from './emails.ts';
 
-export interface RereadQuery {
+/** Which emails; what is null is not asked for, and all that is asked for must hold. */
+export interface RereadChoice {
+  readonly ids: readonly number[] | null;
   /** Ids above this one, in order; 0 for the first. */
   readonly afterId: number;
-  /** Emails that a reader of a lower version has read; null for all. */
+  /** Read by a lower version of the reader. */
   readonly belowVersion: number | null;
-  readonly limit: number;
+  /** Read by this version of the reader. */
+  readonly version: number | null;
+  readonly receivedFrom: Date | null;
+  readonly receivedBefore: Date | null;
+  readonly defect: string | null;
+}
+
+export const EVERY_EMAIL: RereadChoice = {
+  ids: null,
+  afterId: 0,
+  belowVersion: null,
+  version: null,
+  receivedFrom: null,
+  receivedBefore: null,
+  defect: null,
+};
+
+const CHOSEN = `id > $1::integer
+       and ($2::integer[] is null or id = any ($2::integer[]))
+       and ($3::integer is null or parser_version < $3::integer)
+       and ($4::integer is null or parser_version = $4::integer)
+       and ($5::timestamptz is null or received_at >= $5::timestamptz)
+       and ($6::timestamptz is null or received_at < $6::timestamptz)
+       and ($7::text is null or $7::text = any (defects))`;
+
+function chosen(choice: RereadChoice): unknown[] {
+  const { afterId, ids, belowVersion, version, receivedFrom, receivedBefore, defect } = choice;
+  return [afterId, ids, belowVersion, version, receivedFrom, receivedBefore, defect];
 }
 
 /** Ids of the next emails to read again, lowest first. */
-export async function findToReread(db: Queryable, query: RereadQuery): Promise<number[]> {
+export async function findToReread(db: Queryable, choice: RereadChoice, limit: number): Promise<number[]> {
   const { rows } = await db.query<{ id: number }>(
     `select id
      from incoming_emails
-     where id > $1::integer
-       and ($2::integer is null or parser_version < $2::integer)
+     where ${CHOSEN}
      order by id
-     limit $3::integer`,
-    [query.afterId, query.belowVersion, query.limit],
+     limit $8::integer`,
+    [...chosen(choice), limit],
   );
   return rows.map((row) => row.id);
 }
 
-export async function countToReread(db: Queryable, query: Omit<RereadQuery, 'limit'>): Promise<number> {
+export async function countToReread(db: Queryable, choice: RereadChoice): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select count(*)::integer as count
      from incoming_emails
-     where id > $1::integer
-       and ($2::integer is null or parser_version < $2::integer)`,
-    [query.afterId, query.belowVersion],
+     where ${CHOSEN}`,
+    chosen(choice),
   );
   return rows[0]?.count ?? 0;
+}
+
+/** The defects that stored emails have, each once, by name. */
+export async function listDefects(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ defect: string }>(
+    `select distinct unnest(defects) as defect
+     from incoming_emails
+     order by 1`,
+  );
+  return rows.map((row) => row.defect);
 }
 
 /** Null when there is none. */
@@ -47,9 +84,4 @@ export async function readRawEmail(db: Queryable, emailId: number): Promise<RawE
   const row = rows[0];
   if (row === undefined) return null;
   return { encoding: row.encoding, data: row.data, sizeBytes: row.size_bytes, sha256: row.sha256 };
-}
-
-export async function hasEmail(db: Queryable, id: number): Promise<boolean> {
-  const { rowCount } = await db.query('select 1 from incoming_emails where id = $1::integer', [id]);
-  return rowCount === 1;
 }

@@ -2,46 +2,29 @@
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 import type { Database, Queryable } from './database.ts';
 import { insertAttachments, parsedValues, type StorableEmail } from './emails.ts';
-
-// $1 email id int, $2 parser version int, $3 to $13 the parsed values
-// No row: the email is gone, or a newer reader has read it.
-const COMPARE = `
-select (sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text, body_html,
-        attachment_count, defects, attachment_names)
-       is not distinct from
-       ($3::text, $4::text, $5::jsonb, $6::text, $7::text, $8::timestamptz, $9::text, $10::text,
-        $11::integer, $12::text[], $13::text) as is_same
-from incoming_emails
-where id = $1::integer
-  and parser_version <= $2::integer
-for update`;
-
-export type Replaced =
-  /** The reader gives what stood there. */
-  | 'same'
-  | 'changed'
-  /** Gone, or read by a newer reader: nothing was done. */
-  | 'skipped';
+import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
 
 /**
- * Takes the parsed columns and the attachments from another reading of the same bytes. The identity, the raw bytes
- * and `processed` stay, and so does the row (and id) of each attachment whose part, name and bytes are unchanged:
- * later phases refer to it. May run twice.
+ * Takes the parsed columns and the attachments from another reading of the same bytes. The identity and the raw bytes
+ * stay, and so does the row (and id) of each attachment whose part, name and bytes are unchanged: later phases refer to
+ * it. May run twice.
  *
+ * @param options.resetsProcessed true: an email that differs counts as not processed, so that it is processed again
+ * @returns what stood there before, compared; null when the email is gone, or read by a newer reader: nothing was done
  * @throws {AppError} unstorable, database_unavailable
  */
 export async function replaceParsed(
   db: Database,
   emailId: number,
   email: StorableEmail,
-  parserVersion: number,
-): Promise<Replaced> {
+  options: { readonly parserVersion: number; readonly resetsProcessed: boolean },
+): Promise<Comparison | null> {
+  const { parserVersion, resetsProcessed } = options;
   return await db.transaction(async (tx) => {
-    const values = [emailId, parserVersion, ...parsedValues(email)];
-    const { rows } = await tx.query<{ is_same: boolean }>(COMPARE, values);
-    if (rows[0] === undefined) return 'skipped';
-    const hasSameFiles = await replaceAttachments(tx, emailId, email.attachments);
-    const isSame = rows[0].is_same && hasSameFiles;
+    const compared = await compareParsed(tx, emailId, email, { parserVersion, locks: true });
+    if (compared === null) return null;
+    const hasChanged = !isSame(compared.difference);
+    if (hasChanged) await replaceAttachments(tx, emailId, compared.storedFiles, email.attachments);
     await tx.query(
       `update incoming_emails
        set parser_version = $2::integer,
@@ -56,53 +39,53 @@ export async function replaceParsed(
            attachment_count = $11::integer,
            defects = $12::text[],
            attachment_names = $13::text,
-           updated_at = case when $14::boolean then updated_at else now() end
+           processed = processed and not ($14::boolean and $15::boolean),
+           updated_at = case when $14::boolean then now() else updated_at end
        where id = $1::integer`,
-      [...values, isSame],
+      [emailId, parserVersion, ...parsedValues(email), hasChanged, resetsProcessed],
     );
-    return isSame ? 'same' : 'changed';
+    return compared;
   });
 }
 
-/** @returns true when nothing had to be changed */
 async function replaceAttachments(
   tx: Queryable,
   emailId: number,
+  stored: readonly StoredFile[],
   attachments: readonly ParsedAttachment[],
-): Promise<boolean> {
-  const { rows } = await tx.query<{ id: number; part_path: string; filename: string; sha256: string }>(
-    `select id, part_path, filename, sha256
-     from email_attachments
-     where email_id = $1::integer`,
-    [emailId],
-  );
-  const idByFile = new Map(rows.map((row) => [fileKey(row.part_path, row.filename, row.sha256), row.id]));
-  const idOf = (one: ParsedAttachment) => idByFile.get(fileKey(one.partPath, one.filename, one.sha256));
+): Promise<void> {
+  const idByFile = new Map(stored.map((one) => [fileKey(one), one.id]));
+  const idOf = (one: ParsedAttachment) => idByFile.get(fileKey(one));
   const kept = attachments.flatMap((one) => idOf(one) ?? []);
   // First, because a part path stands once in an email.
-  const { rowCount: goneCount } = await tx.query(
+  await tx.query(
     `delete from email_attachments
      where email_id = $1::integer
        and not (id = any ($2::integer[]))`,
     [emailId, kept],
   );
-  let toldAnewCount = 0;
   for (const one of attachments) {
     const id = idOf(one);
-    if (id !== undefined && (await describeAnew(tx, id, one))) toldAnewCount += 1;
+    if (id !== undefined) await describeAnew(tx, id, one);
   }
-  const added = attachments.filter((one) => idOf(one) === undefined);
-  await insertAttachments(tx, emailId, added);
-  return goneCount + toldAnewCount + added.length === 0;
+  await insertAttachments(
+    tx,
+    emailId,
+    attachments.filter((one) => idOf(one) === undefined),
+  );
 }
 
-function fileKey(partPath: string, filename: string, sha256: string): string {
+function fileKey({
+  partPath,
+  filename,
+  sha256,
+}: Pick<StoredFile, 'partPath' | 'filename' | 'sha256'>): string {
   return JSON.stringify([partPath, filename, sha256]);
 }
 
-/** What is said about an unchanged file. @returns false when that is unchanged too */
-async function describeAnew(tx: Queryable, id: number, one: ParsedAttachment): Promise<boolean> {
-  const { rowCount } = await tx.query(
+/** What is said about an unchanged file. */
+async function describeAnew(tx: Queryable, id: number, one: ParsedAttachment): Promise<void> {
+  await tx.query(
     `update email_attachments
      set content_type = $2::text,
          detected_content_type = $3::text,
@@ -113,5 +96,4 @@ async function describeAnew(tx: Queryable, id: number, one: ParsedAttachment): P
            is distinct from ($2::text, $3::text, $4::text, $5::boolean)`,
     [id, one.contentType, one.detectedType, one.contentId, one.isInline],
   );
-  return rowCount > 0;
 }

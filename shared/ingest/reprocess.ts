@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
 import type { RawEmail } from '../db/emails.ts';
-import { findToReread, hasEmail, readRawEmail } from '../db/raw-emails.ts';
-import { type Replaced, replaceParsed } from '../db/replace-parsed.ts';
+import { compareParsed, type Difference, isSame } from '../db/parsed-difference.ts';
+import { findToReread, type RereadChoice, readRawEmail } from '../db/raw-emails.ts';
+import { replaceParsed } from '../db/replace-parsed.ts';
 import { AppError } from '../errors.ts';
 import { parseEmail } from '../mime/parse-email.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
@@ -24,46 +25,54 @@ export type RereadFault = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'un
 
 export interface Reread {
   readonly emailId: number;
-  readonly result: Replaced | RereadFault;
+  readonly result:
+    | { readonly kind: 'same' }
+    | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
+    /** Gone, or read by a newer reader: nothing was done. */
+    | { readonly kind: 'skipped' }
+    | { readonly kind: 'fault'; readonly fault: RereadFault };
 }
 
-export interface RereadChoice {
-  /** `outdated`: read by a lower version of the reader. */
-  readonly emails: 'outdated' | 'all';
-  /** Begin behind this id; 0 for the beginning. */
-  readonly afterId: number;
-}
+/** What is done with another reading: it is only compared, or it replaces what stands there. */
+export type RereadMode =
+  | { readonly applies: false }
+  | { readonly applies: true; readonly resetsProcessed: boolean };
 
 /**
  * One email after another, lowest id first; whoever iterates may stop at any time.
  *
  * @throws {AppError} database_unavailable
  */
-export async function* reprocess(db: Database, choice: RereadChoice): AsyncGenerator<Reread> {
-  const belowVersion = choice.emails === 'all' ? null : PARSER_VERSION;
+export async function* reprocess(
+  db: Database,
+  choice: RereadChoice,
+  mode: RereadMode,
+): AsyncGenerator<Reread> {
   for (let { afterId } = choice; ; ) {
-    const ids = await findToReread(db, { afterId, belowVersion, limit: BATCH });
+    const ids = await findToReread(db, { ...choice, afterId }, BATCH);
     if (ids.length === 0) return;
-    for (const emailId of ids) yield { emailId, result: await rereadEmail(db, emailId) };
+    for (const emailId of ids) yield { emailId, result: await rereadEmail(db, emailId, mode) };
     afterId = ids.at(-1) ?? afterId;
   }
 }
 
-/** @throws {AppError} not_found, database_unavailable */
-export async function reprocessOne(db: Database, emailId: number): Promise<Reread> {
-  if (!(await hasEmail(db, emailId))) throw new AppError('not_found', `There is no email ${emailId}.`);
-  return { emailId, result: await rereadEmail(db, emailId) };
-}
-
-async function rereadEmail(db: Database, emailId: number): Promise<Replaced | RereadFault> {
+async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Promise<Reread['result']> {
   const stored = await readRawEmail(db, emailId);
-  if (stored === null) return 'raw_missing';
+  if (stored === null) return { kind: 'fault', fault: 'raw_missing' };
   const raw = await unpack(stored);
-  if (!(raw instanceof Uint8Array)) return raw;
+  if (!(raw instanceof Uint8Array)) return { kind: 'fault', fault: raw };
+  const email = await parseEmail(raw);
+  const parserVersion = PARSER_VERSION;
   try {
-    return await replaceParsed(db, emailId, await parseEmail(raw), PARSER_VERSION);
+    const compared = mode.applies
+      ? await replaceParsed(db, emailId, email, { parserVersion, resetsProcessed: mode.resetsProcessed })
+      : await compareParsed(db, emailId, email, { parserVersion, locks: false });
+    if (compared === null) return { kind: 'skipped' };
+    const { difference, isProcessed: wasProcessed } = compared;
+    return isSame(difference) ? { kind: 'same' } : { kind: 'changed', difference, wasProcessed };
   } catch (error) {
-    if (error instanceof AppError && error.code === 'unstorable') return 'unstorable';
+    if (error instanceof AppError && error.code === 'unstorable')
+      return { kind: 'fault', fault: 'unstorable' };
     throw error;
   }
 }

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { choiceOf, type ReprocessFlags } from '../../commands/reprocess-choice.ts';
+import { countToReread, EVERY_EMAIL } from '../../shared/db/raw-emails.ts';
 import { reprocess } from '../../shared/ingest/reprocess.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
-import { runToEnd } from '../helpers/command-process.ts';
+import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
 
+const REPLACE = { applies: true, resetsProcessed: false } as const;
 let world: World;
 let before: Awaited<ReturnType<typeof snapshot>>;
 
@@ -20,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => await world.close());
 /** Every email as the present reader reads it. */
 beforeEach(async () => {
-  for await (const _ of reprocess(world.db, { emails: 'all', afterId: 0 }));
+  for await (const _ of reprocess(world.db, EVERY_EMAIL, REPLACE));
 });
 
 async function snapshot() {
@@ -46,13 +49,13 @@ describe('npm run reprocess', () => {
       "update incoming_emails set parser_version = 0, subject = 'wrong', body_text = null, processed = true where id = 2",
     );
     await world.db.query('update incoming_emails set parser_version = 0 where id = 3');
-    const { code, output } = await run();
+    const { code, output } = await run('--apply');
     expect([code, output]).toEqual([0, expect.stringContaining('2 emails rebuilt, 1 of them differ')]);
     const after = await snapshot();
     expect(after[1]).toMatchObject({ ...before[1], processed: true, updated_at: expect.any(Date) });
     expect(after[1]?.['updated_at']).not.toEqual(before[1]?.['updated_at']);
     expect(after[2]).toEqual(before[2]);
-    expect((await run()).output).toContain('0 emails to read again');
+    expect((await run('--apply')).output).toContain('0 emails to read again');
   });
 
   it('keeps the row of an attachment whose part, name and bytes are unchanged, and replaces the others', async () => {
@@ -66,7 +69,7 @@ describe('npm run reprocess', () => {
     );
     const kept = await ids('select id from email_attachments where email_id = 1');
     const lost = await ids('select id from email_attachments where email_id = 2');
-    expect((await run('--all')).output).toContain('3 emails rebuilt, 3 of them differ');
+    expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 3 of them differ');
     expect(await ids('select id from email_attachments where email_id = 1')).toEqual(kept);
     expect(await ids('select id from email_attachments where email_id = 2')).not.toEqual(lost);
     const files = await world.rows(
@@ -82,12 +85,12 @@ describe('npm run reprocess', () => {
         content_type: 'application/pdf',
       })),
     );
-    expect((await run('--all')).output).toContain('3 emails rebuilt, 0 of them differ');
+    expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 0 of them differ');
   });
 
   it('reads one email, and says when there is none of that id', async () => {
     await world.db.query("update incoming_emails set subject = 'wrong'");
-    expect((await run('--id', '2')).output).toContain('1 email rebuilt, 1 of them differ');
+    expect((await run('--id', '2', '--apply')).output).toContain('1 email rebuilt, 1 of them differ');
     expect(await ids("select id from incoming_emails where subject = 'wrong' order by id")).toEqual([1, 3]);
     expect(await run('--id', '4711')).toMatchObject({
       code: 1,
@@ -104,7 +107,7 @@ describe('npm run reprocess', () => {
     await world.db.query("update email_raw set sha256 = repeat('0', 64) where email_id = 1");
     await world.db.query("update email_raw set data = decode('1f8b', 'hex') where email_id = 2");
     await world.db.query("update incoming_emails set subject = 'wrong'");
-    const { code, output } = await run('--all');
+    const { code, output } = await run('--all', '--apply');
     expect(code).toBe(1);
     expect(output).toContain('1 email rebuilt');
     expect(output).toContain('email 1: its exact bytes do not match their SHA-256');
@@ -123,13 +126,144 @@ describe('npm run reprocess', () => {
     await world.db.query("update incoming_emails set parser_version = $1, subject = 'newer' where id = 1", [
       PARSER_VERSION + 1,
     ]);
-    expect((await run('--all')).output).toContain('1 skipped');
+    expect((await run('--all', '--apply')).output).toContain('1 skipped');
     expect(await ids("select id from incoming_emails where subject = 'newer'")).toEqual([1]);
     await world.db.query('update incoming_emails set parser_version = $1 where id = 1', [PARSER_VERSION]);
   });
 
   it('goes on behind an id', async () => {
-    expect((await run('--all', '--after', '2')).output).toContain('1 email to read again');
+    expect((await run('--all', '--apply', '--after', '2')).output).toContain('1 email to read again');
+  });
+
+  it('says first what would change, by column and file, and changes nothing', async () => {
+    await world.db.query(
+      `update incoming_emails
+       set processed = id = 1, parser_version = 0, subject = case id when 1 then 'secret word' else subject end,
+           body_text = case id when 1 then 'another secret' else body_text end`,
+    );
+    await world.db.query(
+      "update email_attachments set filename = E'\\x1b[2Jevil\\u202efdp.exe' where email_id = 2",
+    );
+    await world.db.query("update email_attachments set content_type = 'text/wrong' where email_id = 3");
+    await world.db.query(
+      `insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
+       select email_id, '9', 'gone.pdf', content_type, file_data, file_size_bytes, sha256
+       from email_attachments
+       where email_id = 3`,
+    );
+    await world.db.query('delete from email_attachments where email_id = 1');
+    const stood = await snapshot();
+    const { code, output } = await run('--all');
+    expect(code).toBe(0);
+    type File = { filename: string; file_size_bytes: number; sha256: string };
+    const [file] = (before[0]?.['files'] ?? []) as File[];
+    const size = file?.file_size_bytes;
+    const sha = file?.sha256.slice(0, 12);
+    expect(output).toContain('email 1: body_text, subject\n');
+    expect(output).toContain(`  + part 2 "${file?.filename}" ${size} bytes ${sha}\n`);
+    expect(output).toMatch(
+      /email 2: only its files\n {2}~ part 2 "\\u\{1b\}\[2Jevil\\u\{202e\}fdp.exe" \d+ bytes [0-9a-f]{12} -> part 2 "order-\d.pdf" \d+ bytes [0-9a-f]{12}: filename\n/,
+    );
+    expect(output).toMatch(
+      /email 3: only its files\n {2}- part 9 "gone.pdf" .*\n {2}~ part 2 "order-\d.pdf" .*: content_type\n/,
+    );
+    expect(output).toContain('3 emails would be rebuilt, 3 of them differ');
+    expect(output).toContain('attachments: 1 added, 1 removed, 2 changed');
+    expect(output).toContain('1 of those that differ are processed already: they stay so');
+    expect(output).toContain('Nothing is changed yet');
+    for (const hidden of ['secret', 'Order 1', 'alice@', '\u001b', '\u202e'])
+      expect(output).not.toContain(hidden);
+    expect(await snapshot()).toEqual(stood);
+    expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 3 of them differ');
+    expect((await run('--all')).output).toContain('3 emails would be rebuilt, 0 of them differ');
+    await world.db.query('update incoming_emails set processed = false');
+  });
+
+  it('hands what differs to the next phase again when told to, and leaves the rest processed', async () => {
+    await world.db.query(
+      "update incoming_emails set processed = true, subject = case id when 2 then 'x' else subject end",
+    );
+    await run('--all', '--reset-processed');
+    expect(await ids('select id from incoming_emails where not processed')).toEqual([]);
+    expect((await run('--all', '--apply', '--reset-processed')).output).toContain(
+      'they count as not processed again',
+    );
+    expect(await ids('select id from incoming_emails where not processed')).toEqual([2]);
+    await world.db.query('update incoming_emails set processed = false');
+  });
+
+  it('takes the emails of a time, a defect or a version of the reader', async () => {
+    const taken = async (flags: ReprocessFlags) => await countToReread(world.db, choiceOf(flags));
+    await world.db.query(
+      `update incoming_emails
+       set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 0 else 1 end,
+           defects = case id when 2 then '{date_missing}'::text[] else '{}' end`,
+    );
+    expect(await taken({ since: '2026-11-02' })).toBe(2);
+    expect(await taken({ until: '2026-11-02' })).toBe(2);
+    expect(await taken({ since: '2026-11-02', until: '2026-11-02' })).toBe(1);
+    expect(await taken({ since: '2026-11-02T23:59:59.6Z' })).toBe(1);
+    expect(await taken({ defect: 'date_missing' })).toBe(1);
+    expect(await taken({ defect: 'date_missing', since: '2026-11-03' })).toBe(0);
+    expect(await taken({ 'parser-version': '1' })).toBe(2);
+    expect(await taken({ 'older-parser': true })).toBe(1);
+    expect(await taken({})).toBe(1);
+    expect(await taken({ id: ['1', '3'] })).toBe(2);
+    expect(await taken({ all: true, after: '1' })).toBe(2);
+    const { output } = await run('--since', '2026-11-02', '--defect', 'no_such');
+    expect(output).toContain('Defects that stored emails have: date_missing');
+  });
+
+  it('refuses what it does not understand, without a stack', async () => {
+    for (const [flags, said] of [
+      [{ since: '2026-02-30' }, 'is no date'],
+      [{ until: 'yesterday' }, 'is no date'],
+      [{ since: '2026-11-02T08:00' }, 'is no date'],
+      [{ since: '2026-11-03', until: '2026-11-02' }, '--since lies behind --until'],
+      [{ defect: "'; drop table" }, 'is no defect'],
+      [{ id: ['99999999999'] }, 'is no id'],
+      [{ all: true, id: ['1'] }, '--all is every email'],
+      [{ 'older-parser': true, 'parser-version': '1' }, 'choose one'],
+      [{ 'parser-version': 'x' }, 'is no version of the reader'],
+    ] as const) {
+      expect(() => choiceOf(flags)).toThrow(said);
+    }
+    const { code, output } = await run('--since', '2026-02-30');
+    expect([code, output]).toEqual([1, expect.stringContaining('is no date')]);
+    expect(output).not.toMatch(/^ {4}at /m);
+    expect(await run('--help')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('cloud-sql-proxy'),
+    });
+  });
+
+  it('keeps at Ctrl-C what is done, whole, and goes on where it was', async () => {
+    await world.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
+    // It waits at the second email, whose row somebody else holds.
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const holder = world.context.db.transaction(async (tx) => {
+      await tx.query('select 1 from incoming_emails where id = 2 for update');
+      await held;
+    });
+    const command = startCommand('reprocess', ['--apply'], { DATABASE_URL: world.db.url });
+    await command.printed(/email 1: subject/);
+    // npm passes the terminal's Ctrl-C on: it comes twice.
+    command.signal('SIGINT');
+    command.signal('SIGINT');
+    letGo();
+    await holder;
+    expect(await command.ended()).toBe(130);
+    const wrong = await ids("select id from incoming_emails where subject = 'wrong' order by id");
+    expect(wrong).toContain(3);
+    expect(wrong).not.toContain(1);
+    expect(command.output).toMatch(
+      /Stopped after email [12]; what is done stays done. To go on: npm run reprocess -- --apply --after [12]\n/,
+    );
+    expect((await run('--apply')).output).toContain(`${wrong.length} email`);
+    expect(await ids("select id from incoming_emails where subject = 'wrong'")).toEqual([]);
   });
 
   it('runs beside ingest and beside itself', async () => {
@@ -138,7 +272,7 @@ describe('npm run reprocess', () => {
     await world.db.query("update email_attachments set filename = 'wrong.pdf'");
     const all = async () => {
       const results: string[] = [];
-      for await (const { result } of reprocess(world.db, { emails: 'all', afterId: 0 })) results.push(result);
+      for await (const { result } of reprocess(world.db, EVERY_EMAIL, REPLACE)) results.push(result.kind);
       return results;
     };
     const [report, ...results] = await Promise.all([world.ingest(), all(), all()]);
