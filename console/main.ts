@@ -1,1 +1,35 @@
-document.querySelector('#main')?.setAttribute('data-ready', '');
+/** The console's page: asks for the overview, and lets each part show its own. */
+import { wireCharts } from './charts.ts';
+import type { Overview } from './contract.ts';
+import { wireControls } from './controls.ts';
+import { wireDeadMessages } from './dead-messages.ts';
+import { wireEmailDialog } from './email-dialog.ts';
+import { wireEmails } from './emails.ts';
+import { showFigures } from './figures.ts';
+import { wireIncidents } from './incidents.ts';
+import { Refresh } from './refresh.ts';
+import { wireRuns } from './runs.ts';
+import { showFresh, showStale } from './staleness.ts';
+import { showState } from './state-panel.ts';
+import { beginTicking, learnServerTime } from './times.ts';
+
+const onChange = async () => await refresh.now();
+
+wireControls(onChange);
+wireEmailDialog();
+const sections = [wireDeadMessages(onChange), wireEmails(), wireCharts(), wireRuns(), wireIncidents()];
+
+const refresh = new Refresh({
+  onOverview: (overview: Overview) => {
+    learnServerTime(overview.now);
+    showFresh(overview.now);
+    showState(overview);
+    showFigures(overview);
+    document.documentElement.dataset['ready'] = '';
+    for (const update of sections) void update(overview);
+  },
+  onFailure: (problem, nextMs) => showStale(problem, nextMs, () => void refresh.now()),
+});
+
+beginTicking();
+void refresh.now();

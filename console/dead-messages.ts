@@ -1,0 +1,72 @@
+/** Messages that were given up, each with its error, its cure and a way to try it again. */
+import { DATA, get, post, VERBS } from './api.ts';
+import type { DeadMessage, Overview, Report } from './contract.ts';
+import { reportText, whileBusy } from './controls.ts';
+import { withCommands } from './cures.ts';
+import { button, byId, element } from './element.ts';
+import { KeyedList } from './keyed-list.ts';
+import { counted } from './quantities.ts';
+import { Section } from './section.ts';
+import { ageOf } from './times.ts';
+
+const SHOWN = 50;
+
+/** @param onChange asked for once a retry has ended */
+export function wireDeadMessages(onChange: () => Promise<void>): (overview: Overview) => Promise<void> {
+  const root = byId('dead-messages');
+  const retryAll = byId<HTMLButtonElement>('retry-all');
+  const list = new KeyedList<DeadMessage>(
+    byId('dead-list'),
+    (message) => String(message.ledger_id),
+    (message) => row(message, onChange),
+  );
+  const section = new Section(
+    root,
+    ({ dead_count: count, status }) => [count, count === 0 ? null : status.last_poll_at],
+    async () => {
+      const { messages } = await get<{ messages: DeadMessage[] }>(`${DATA}/dead?limit=${SHOWN}`);
+      list.show(messages);
+    },
+  );
+  retryAll.addEventListener('click', () => void retry(retryAll, `${DATA}/dead/retry`, onChange));
+  return async (overview) => {
+    const hadFocus = root.contains(document.activeElement);
+    root.hidden = overview.dead_count === 0;
+    retryAll.hidden = overview.dead_count < 2;
+    // What had the focus is gone with its message.
+    if (root.hidden && hadFocus) byId('poll-now').focus();
+    await section.update(overview);
+  };
+}
+
+function row(message: DeadMessage, onChange: () => Promise<void>): HTMLLIElement {
+  const { attempt_count: attempts, cure, error_code: code, error_detail: detail } = message;
+  const last = message.last_attempt_at;
+  return element(
+    'li',
+    {},
+    element(
+      'p',
+      { class: 'row-head' },
+      element('code', { class: 'code' }, code ?? 'unknown'),
+      ' ',
+      element('span', { class: 'quiet' }, 'Gmail id '),
+      element('code', {}, message.gmail_message_id),
+      element('span', { class: 'quiet' }, `, ${counted(attempts, 'attempt')}`),
+      ...(last === null ? [] : [element('span', { class: 'quiet' }, ', the last ', ageOf(last))]),
+    ),
+    detail === null ? null : element('p', {}, detail),
+    cure === null ? null : element('p', { class: 'cure' }, ...withCommands(cure)),
+    button('Retry', (self) => void retry(self, `${DATA}/dead/${message.ledger_id}/retry`, onChange), {
+      'aria-label': `Retry message ${message.gmail_message_id}`,
+    }),
+  );
+}
+
+async function retry(control: HTMLButtonElement, path: string, onChange: () => Promise<void>): Promise<void> {
+  await whileBusy(control, 'Retrying…', onChange, async () => {
+    const { retried } = await post<{ retried: number }>(path);
+    if (retried === 0) return 'It is no longer dead: somebody else has retried it.';
+    return reportText(await post<Report>(`${VERBS}/poll-now`));
+  });
+}

@@ -1,0 +1,38 @@
+/** One email in the list: a button that opens it, and its attachments. */
+import { attachmentLinks } from './attachment-links.ts';
+import type { Email } from './contract.ts';
+import { element } from './element.ts';
+import { timeOf } from './times.ts';
+
+export function emailRow(email: Email, open: (email: Email) => void): HTMLLIElement {
+  const opener = element(
+    'button',
+    { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
+    element('bdi', { class: 'sender', title: email.sender_address }, senderOf(email)),
+    element('bdi', { class: 'subject' }, subjectOf(email)),
+    timeOf(email.received_at),
+  );
+  opener.addEventListener('click', () => open(email));
+  return element(
+    'li',
+    {},
+    opener,
+    email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
+    email.defects.length === 0
+      ? null
+      : element('p', { class: 'defects' }, `Read incompletely: ${email.defects.join(', ')}`),
+  );
+}
+
+export function subjectOf({ subject }: Pick<Email, 'subject'>): string {
+  return subject?.trim() || '(no subject)';
+}
+
+/** The name without the address, which the title holds. */
+function senderOf({ sender, sender_address: address }: Email): string {
+  const name = (sender ?? '')
+    .replace(/<[^<>]*>\s*$/, '')
+    .replaceAll('"', '')
+    .trim();
+  return name || address || '(no sender)';
+}

@@ -1,0 +1,62 @@
+/** What went wrong in a way that somebody may ask about later, and how it ended. */
+import { DATA, get } from './api.ts';
+import type { Incident, Overview } from './contract.ts';
+import { withCommands } from './cures.ts';
+import { byId, type Child, element, setText } from './element.ts';
+import { KeyedList } from './keyed-list.ts';
+import { number } from './quantities.ts';
+import { Section } from './section.ts';
+import { durationText, timeOf } from './times.ts';
+
+const SHOWN = 10;
+
+const TITLES: Readonly<Record<string, string>> = {
+  history_expired: 'Gmail’s history had expired',
+  missing_found: 'Missing mail was found',
+};
+
+export function wireIncidents(): (overview: Overview) => Promise<void> {
+  const list = new KeyedList<Incident>(byId('incident-list'), (incident) => String(incident.id), row);
+  const section = new Section(
+    byId('incidents'),
+    ({ incidents_open_count: open, status }) => [open, status.last_poll_at],
+    async () => {
+      const { incidents } = await get<{ incidents: Incident[] }>(`${DATA}/incidents?limit=${SHOWN}`);
+      list.show(incidents);
+      setText(byId('incident-count'), incidents.length === 0 ? 'None yet.' : '');
+    },
+  );
+  return async (overview) => await section.update(overview);
+}
+
+function row(incident: Incident): HTMLLIElement {
+  const { closed_at: closed, cure, explanation, kind, opened_at: opened } = incident;
+  const counts = countsOf(incident.detail);
+  return element(
+    'li',
+    { class: closed === null ? 'is-open' : null },
+    element(
+      'p',
+      { class: 'row-head' },
+      element('strong', {}, TITLES[kind] ?? kind),
+      ' ',
+      element('span', { class: 'quiet' }, timeOf(opened), ...ending(opened, closed)),
+    ),
+    explanation === null ? null : element('p', {}, ...withCommands(explanation)),
+    counts === '' ? null : element('p', { class: 'quiet' }, counts),
+    cure === null || closed !== null ? null : element('p', { class: 'cure' }, ...withCommands(cure)),
+  );
+}
+
+function ending(opened: string, closed: string | null): Child[] {
+  if (closed === null) return [', still open'];
+  return [`, over after ${durationText(Date.parse(closed) - Date.parse(opened))}`];
+}
+
+/** `missing_count: 3` as "missing 3"; ids and the rest are in the database. */
+function countsOf(detail: Incident['detail']): string {
+  return Object.entries(detail)
+    .filter((entry): entry is [string, number] => entry[0].endsWith('_count') && typeof entry[1] === 'number')
+    .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')} ${number(value)}`)
+    .join(', ');
+}

@@ -1,0 +1,45 @@
+/** The latest runs: who called, what came of it, how long it took. */
+import { DATA, get } from './api.ts';
+import type { Overview, Run } from './contract.ts';
+import { byId, element, setText } from './element.ts';
+import { KeyedList } from './keyed-list.ts';
+import { number } from './quantities.ts';
+import { Section } from './section.ts';
+import { durationText, timeOf } from './times.ts';
+
+const SHOWN = 12;
+
+const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
+
+export function wireRuns(): (overview: Overview) => Promise<void> {
+  const list = new KeyedList<Run>(byId('run-list'), (run) => String(run.id), row);
+  const section = new Section(
+    byId('runs'),
+    ({ status }) => [status.last_poll_at, status.emails_processed_total],
+    async () => {
+      const { runs } = await get<{ runs: Run[] }>(`${DATA}/runs?limit=${SHOWN}`);
+      list.show(runs);
+      setText(byId('run-count'), runs.length === 0 ? 'None yet.' : '');
+    },
+  );
+  return async (overview) => await section.update(overview);
+}
+
+function row(run: Run): HTMLTableRowElement {
+  const { duration_ms: duration, error_code: error, outcome } = run;
+  return element(
+    'tr',
+    { class: outcome === 'failed' ? 'is-bad' : null },
+    element('td', {}, timeOf(run.started_at)),
+    element('td', {}, run.trigger),
+    element(
+      'td',
+      {},
+      outcome === null ? 'not ended' : (OUTCOMES[outcome] ?? outcome),
+      ...(error === null ? [] : [' ', element('code', {}, error)]),
+    ),
+    element('td', { class: 'number' }, number(run.stored_count)),
+    element('td', { class: 'number' }, duration === null ? '–' : durationText(duration)),
+    element('td', { class: 'number units' }, number(run.quota_units)),
+  );
+}

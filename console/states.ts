@@ -1,0 +1,94 @@
+/** What each state is called, how it is coloured, and why it is so: the sentence under the word. */
+import type { Mailbox, Overview } from './contract.ts';
+import { counted } from './quantities.ts';
+
+/** `well`: nothing to do. `busy`: works, and will be well. `off`: by a person's will. `care`: look. `bad`: act. */
+export type Tone = 'well' | 'busy' | 'off' | 'care' | 'bad';
+
+interface StateWords {
+  readonly word: string;
+  readonly tone: Tone;
+  readonly reason: (overview: Overview, mailbox: Mailbox | null) => string;
+}
+
+const STATES: Readonly<Record<string, StateWords>> = {
+  watching: {
+    word: 'Watching',
+    tone: 'well',
+    reason: (_overview, mailbox) =>
+      mailbox?.watch?.topic
+        ? 'Nothing waits. New mail is announced by push and stored within seconds.'
+        : 'Nothing waits. New mail is found at the next poll.',
+  },
+  catching_up: {
+    word: 'Catching up',
+    tone: 'busy',
+    reason: (overview, mailbox) =>
+      overview.pending_count === 0 && mailbox?.is_listing === true
+        ? 'A listing of older mail is being read.'
+        : `${counted(overview.pending_count, 'message')} ${overview.pending_count === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`,
+  },
+  starting: {
+    word: 'Starting',
+    tone: 'busy',
+    reason: () => 'It is on, and its first cycle has not ended yet.',
+  },
+  stopped: {
+    word: 'Stopped',
+    tone: 'off',
+    reason: () => 'Nothing is fetched. Gmail keeps what arrives, and start fetches all of it.',
+  },
+  backing_off: {
+    word: 'Retrying',
+    tone: 'bad',
+    reason: (_overview, mailbox) =>
+      `${sentence(mailbox?.last_error?.detail ?? 'The last cycle failed.')} ${counted(mailbox?.failure_count ?? 1, 'cycle')} failed in a row.`,
+  },
+  watch_failing: {
+    word: 'Polling only',
+    tone: 'care',
+    reason: (_overview, mailbox) =>
+      `Push could not be set up; mail is found by polling. ${sentence(mailbox?.watch?.error?.detail ?? '')}`,
+  },
+  reauth_required: {
+    word: 'Locked out',
+    tone: 'bad',
+    reason: (_overview, mailbox) =>
+      sentence(mailbox?.last_error?.detail ?? 'Gmail refuses the credentials; nothing can be fetched.'),
+  },
+  access_denied: {
+    word: 'Denied',
+    tone: 'bad',
+    reason: (_overview, mailbox) =>
+      sentence(mailbox?.last_error?.detail ?? 'Gmail denies access; nothing can be fetched.'),
+  },
+  not_configured: {
+    word: 'Not set up',
+    tone: 'bad',
+    reason: () => 'There are no Gmail credentials, so nothing can be fetched.',
+  },
+};
+
+/** What an operator has to see first. A mailbox that is watched while advice stands is not simply well. */
+export function describeState(overview: Overview): {
+  readonly word: string;
+  readonly tone: Tone;
+  readonly reason: string;
+} {
+  const { status } = overview;
+  const mailbox = currentMailbox(overview);
+  const known = STATES[status.state];
+  // Newer code than this page: the name says more than nothing.
+  if (known === undefined) return { word: status.state, tone: 'care', reason: '' };
+  const calls = (known.tone === 'well' || known.tone === 'busy') && status.advice.length > 0;
+  return { word: known.word, tone: calls ? 'care' : known.tone, reason: known.reason(overview, mailbox) };
+}
+
+/** The one that the credentials reach; null before the first contact. */
+export function currentMailbox({ status }: Overview): Mailbox | null {
+  return status.mailboxes.find((mailbox) => mailbox.is_current) ?? null;
+}
+
+function sentence(text: string): string {
+  return text === '' || /[.!?]$/.test(text) ? text : `${text}.`;
+}

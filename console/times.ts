@@ -1,0 +1,88 @@
+/**
+ * Times as people read them: local, with the ISO time in the title, and ages that tick. Ages are by the server's
+ * clock; that of the visitor may be minutes off.
+ */
+import { element, setText } from './element.ts';
+
+let serverAheadMs = 0;
+
+export function learnServerTime(iso: string): void {
+  serverAheadMs = Date.parse(iso) - Date.now();
+}
+
+export function serverNowMs(): number {
+  return Date.now() + serverAheadMs;
+}
+
+const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const DAY = new Intl.DateTimeFormat(undefined, {
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+});
+const LONG_AGO = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
+const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+const HOUR = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+
+const YEAR_MS = 300 * 86_400_000;
+
+/** As short as it can be without being taken for another day. */
+export function timeOf(iso: string): HTMLTimeElement {
+  const at = new Date(iso);
+  const now = new Date(serverNowMs());
+  const isToday = at.toDateString() === now.toDateString();
+  const form = isToday ? TODAY : now.getTime() - at.getTime() > YEAR_MS ? LONG_AGO : DAY;
+  return element('time', { datetime: iso, title: iso }, form.format(at));
+}
+
+/** With date, seconds and zone. */
+export function wholeTimeOf(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso }, WHOLE.format(new Date(iso)));
+}
+
+export function hourText(epochSeconds: number): string {
+  return HOUR.format(new Date(epochSeconds * 1_000));
+}
+
+/** "4 min ago", and it stays true. */
+export function ageOf(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'ago' }, ageText(iso));
+}
+
+/** "4 min", without the "ago". */
+export function spanSince(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'span' }, spanText(iso));
+}
+
+export function beginTicking(): void {
+  setInterval(() => {
+    for (const shown of document.querySelectorAll<HTMLTimeElement>('time[data-age]')) {
+      setText(shown, shown.dataset['age'] === 'span' ? spanText(shown.dateTime) : ageText(shown.dateTime));
+    }
+  }, 1_000);
+}
+
+function ageText(iso: string): string {
+  const ms = serverNowMs() - Date.parse(iso);
+  if (ms < -5_000) return `in ${durationText(-ms)}`;
+  return ms < 2_000 ? 'just now' : `${durationText(ms)} ago`;
+}
+
+function spanText(iso: string): string {
+  return durationText(Math.max(0, serverNowMs() - Date.parse(iso)));
+}
+
+/** One unit, the largest that fits: "840 ms", "12 s", "4 min", "3 h", "12 days". */
+export function durationText(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 10_000) return `${trimmed(ms / 1_000)} s`;
+  if (ms < 60_000) return `${Math.floor(ms / 1_000)} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
+  if (ms < 2 * 86_400_000) return `${Math.floor(ms / 3_600_000)} h`;
+  return `${Math.floor(ms / 86_400_000)} days`;
+}
+
+function trimmed(value: number): string {
+  return value.toFixed(1).replace(/\.0$/, '');
+}
