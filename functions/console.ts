@@ -1,9 +1,13 @@
 /**
  * `console`: the operator's page, its data, and the four verbs, under one origin:
  * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}.
+ * What must stay true: what changes or searches is not asked for by another site's page.
  */
-import { AppError } from '../shared/errors.ts';
-import { answer, problem, type Route } from '../shared/http.ts';
+import { AppError, toAppError } from '../shared/errors.ts';
+import { answer, type HttpAnswer, type HttpRequest, logFault, problem, type Route } from '../shared/http.ts';
+import type { Log } from '../shared/log.ts';
+import { findDataRoute } from './console/data.ts';
+import { assertSameSite } from './console/same-site.ts';
 import type { FunctionContext } from './context.ts';
 
 /** Where each part stands; the first that fits is asked, and checks its own methods. */
@@ -16,17 +20,42 @@ const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<
   [verb('poll-now'), async (context) => (await import('./poll-now.ts')).createRoute(context)],
 ];
 
+/** Of every answer: nothing is guessed from its bytes, no address of ours is told, no other window reaches in. */
+const GUARDS = {
+  'cross-origin-opener-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
 export function createRoute(context: FunctionContext): Route {
   const routes = new Map<RegExp, Promise<Route>>();
+  const find = async (path: string): Promise<Route | null> => {
+    const place = PLACES.find(([form]) => form.test(path));
+    if (place === undefined) return findDataRoute(path, context);
+    const [form, load] = place;
+    const route = routes.get(form) ?? load(context);
+    routes.set(form, route);
+    return await route;
+  };
+  const respond = async (request: HttpRequest, log: Log): Promise<HttpAnswer> => {
+    const route = await find(request.path);
+    if (route === null) return problem(new AppError('not_found', 'There is nothing at this path.'));
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      try {
+        assertSameSite(request);
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        logFault(log, error);
+        return problem(error);
+      }
+    }
+    return await answer(route, request, { log, projectId: context.config.projectId });
+  };
   return {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     handle: async (request, log) => {
-      const place = PLACES.find(([form]) => form.test(request.path));
-      if (place === undefined) return problem(new AppError('not_found', 'There is nothing at this path.'));
-      const [form, load] = place;
-      const route = routes.get(form) ?? load(context);
-      routes.set(form, route);
-      return await answer(await route, request, { log, projectId: context.config.projectId });
+      const given = await respond(request, log);
+      return { ...given, headers: { ...given.headers, ...GUARDS } };
     },
   };
 }

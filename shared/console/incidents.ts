@@ -1,0 +1,47 @@
+/** Incidents with what each means, for a person who meets its kind for the first time. */
+import type { Queryable } from '../db/database.ts';
+import type { IncidentKind } from '../db/incidents.ts';
+import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
+
+/** As it is answered. */
+export interface ListedIncident {
+  readonly id: number;
+  readonly kind: string;
+  readonly opened_at: Date;
+  readonly closed_at: Date | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly explanation: string | null;
+  readonly cure: string | null;
+}
+
+const MEANINGS: Readonly<Record<IncidentKind, { readonly explanation: string; readonly cure: string }>> = {
+  history_expired: {
+    explanation:
+      'Gmail no longer kept the history since the last cycle, so the mail of that time is listed by date and fetched.',
+    cure: 'Nothing to do: it closes when all of it is fetched. After a long stop it is expected; if it comes back at once, look at the Google Workspace status page.',
+  },
+  missing_found: {
+    explanation:
+      "A comparison with Gmail's own list found messages that the history had never shown; they were taken up at once and are fetched.",
+    cure: 'Wait for the next comparison, or POST poll-now?prove=all to compare everything now: it closes when nothing is missing. If messages are dead, retry them.',
+  },
+};
+
+/** The newest first. */
+export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<ListedIncident>> {
+  const { rows } = await db.query<Omit<ListedIncident, 'explanation' | 'cure'>>(
+    `select id, kind, opened_at, closed_at, detail
+     from incidents
+     where id < $1::integer
+     order by id desc
+     limit $2::integer`,
+    [ask.before ?? ABOVE_ALL, ask.limit + 1],
+  );
+  const page = toPage(rows, ask.limit);
+  return { ...page, rows: page.rows.map((row) => ({ ...row, ...meaningOf(row.kind) })) };
+}
+
+/** A row of newer code may have a kind that this one does not know. */
+function meaningOf(kind: string): Pick<ListedIncident, 'explanation' | 'cure'> {
+  return Object.hasOwn(MEANINGS, kind) ? MEANINGS[kind as IncidentKind] : { explanation: null, cure: null };
+}

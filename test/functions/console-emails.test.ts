@@ -1,0 +1,357 @@
+/** The console's emails: listed, searched, shown, downloaded. */
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { mail, order } from '../helpers/mails.ts';
+import { type Answered, createWorld, type World } from '../helpers/world.ts';
+
+const BASE = '/api/console';
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world.close());
+
+async function get(path: string, query: Record<string, string> = {}): Promise<Answered> {
+  return await world.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
+}
+
+async function search(body: unknown): Promise<Answered> {
+  return await world.call('console', { path: `${BASE}/emails/search`, body });
+}
+
+async function store(...mails: readonly Buffer[]): Promise<string[]> {
+  const ids = mails.map((one) => world.gmail.deliver(one).id);
+  expect((await world.ingest()).outcome).toBe('completed');
+  return ids;
+}
+
+const subjects = (answered: Answered): string[] =>
+  answered.json.emails.map((email: { subject: string }) => email.subject);
+
+async function found(q: string): Promise<string[]> {
+  return subjects(await search({ q }));
+}
+
+async function bytesOf({ body }: Answered): Promise<Buffer> {
+  return await buffer(body as Readable);
+}
+
+async function idOf(gmailId: string): Promise<number> {
+  const [row] = await world.rows<{ id: number }>(
+    'select id from incoming_emails where gmail_message_id = $1::text',
+    [gmailId],
+  );
+  return row?.id ?? 0;
+}
+
+/** A mail with one file of this name, put into the row as it stands: the reader would have cleaned it. */
+async function fileNamed(filename: string): Promise<number> {
+  const [gmailId = ''] = await store(order('named'));
+  const [row] = await world.rows<{ id: number }>(
+    'update email_attachments set filename = $2::text where email_id = $1::integer returning id',
+    [await idOf(gmailId), filename],
+  );
+  return row?.id ?? 0;
+}
+
+describe('the list of emails', () => {
+  it('shows the newest first, each with its files', async () => {
+    const [first, second] = await store(order(1), order(2));
+    const { json, headers } = await get('emails', { limit: '2' });
+    expect(headers['cache-control']).toBe('no-store');
+    expect(json.emails.map((email: { id: number }) => email.id)).toEqual([
+      await idOf(second ?? ''),
+      await idOf(first ?? ''),
+    ]);
+    expect(json.emails[0]).toMatchObject({
+      subject: 'Order 2',
+      sender: 'Alice Buyer <alice@example.com>',
+      sender_address: 'alice@example.com',
+      attachment_count: 1,
+      processed: false,
+      defects: [],
+      attachments: [
+        {
+          filename: 'order-2.pdf',
+          content_type: 'application/pdf',
+          is_inline: false,
+          id: expect.any(Number),
+        },
+      ],
+    });
+    expect(json.emails[0].attachments[0].file_size_bytes).toBeGreaterThan(40);
+    expect(Date.parse(json.emails[0].stored_at)).toBeGreaterThanOrEqual(
+      Date.parse(json.emails[0].received_at) - 60_000,
+    );
+  });
+
+  it('is read page by page without a gap or a repeat while mail arrives', async () => {
+    await store(...Array.from({ length: 9 }, (_, n) => order(`paged-${n}`)));
+    const all = (await world.rows<{ id: number }>('select id from incoming_emails order by id desc')).map(
+      (row) => row.id,
+    );
+    for (const ask of [get.bind(null, 'emails'), async (q: object) => await search({ ...q, q: 'order' })]) {
+      const seen: number[] = [];
+      let before: string | null = null;
+      do {
+        const { json } = await ask({ limit: '4', ...(before === null ? {} : { before }) });
+        seen.push(...json.emails.map((email: { id: number }) => email.id));
+        before = json.next_before === null ? null : String(json.next_before);
+        await store(order('meanwhile'));
+      } while (before !== null);
+      expect(seen.filter((id) => all.includes(id))).toEqual(all);
+      expect(new Set(seen).size).toBe(seen.length);
+    }
+  });
+
+  it.each([
+    [{ limit: 'abc' }, '"limit" must be a whole number from 1 to 100.'],
+    [{ limit: '0' }, '"limit" must be a whole number from 1 to 100.'],
+    [{ limit: '101' }, '"limit" must be a whole number from 1 to 100.'],
+    [{ limit: '' }, '"limit" must be a whole number from 1 to 100.'],
+    [{ before: '2147483648' }, '"before" must be a whole number from 1 to 2147483647.'],
+    [{ before: '-1' }, '"before" must be a whole number from 1 to 2147483647.'],
+    [{ before: '1e3' }, '"before" must be a whole number from 1 to 2147483647.'],
+    [{ q: 'x'.repeat(501) }, '"q" must be text of at most 500 characters.'],
+  ])('refuses %o and says what is right', async (query, detail) => {
+    expect(await get('emails', query as Record<string, string>)).toMatchObject({
+      status: 400,
+      json: { code: 'bad_request', detail },
+    });
+  });
+});
+
+describe('the search', () => {
+  beforeAll(async () => {
+    await store(
+      mail('Bestellung =?utf-8?Q?M=C3=BCller_?=Nr. 88-1234', [
+        'MIME-Version: 1.0',
+        'Content-Type: application/pdf; name="lieferschein_2026-11.pdf"',
+        'Content-Disposition: attachment',
+        '',
+        '%PDF',
+      ]),
+      mail("O'Brien & Söhne (100% wool) \\ | ! <-> :*"),
+    );
+  });
+
+  it.each([
+    ['88', 'the beginning of a number'],
+    ['1234', 'a number behind a sign'],
+    ['müller', 'other letters'],
+    ['MÜLLER bestell', 'the beginnings of two words, whatever their case'],
+    ['lieferschein', "a word of a file's name"],
+    ['2026-11.pdf', "the end of a file's name"],
+    ['alice@example.com 1234', 'the sender and the subject together'],
+    ['example.com lieferschein 88', 'sender, subject and file together'],
+  ])('%s finds by %s', async (q) => {
+    expect(await found(q)).toEqual(['Bestellung Müller Nr. 88-1234']);
+  });
+
+  it.each(["O'Brien", 'wool)', '100% (wool', "'brien", '\\', 'söhne | nothing', "brien' & !", 'brien:*'])(
+    'takes %s as words, whatever it means elsewhere',
+    async (q) => {
+      const { status, json } = await search({ q });
+      expect(status).toBe(200);
+      const isFound = json.emails.some((email: { subject: string }) => email.subject.startsWith("O'Brien"));
+      expect(isFound).toBe(!q.includes('nothing'));
+    },
+  );
+
+  it.each(["'; drop table incoming_emails; --", "') or 1=1 --", '$1', 'a\0b', '\ud800', '🧾', '<->', "''::"])(
+    'is not harmed by %j',
+    async (q) => {
+      expect((await search({ q })).status).toBe(200);
+      expect((await get('emails')).json.emails.length).toBeGreaterThan(0);
+    },
+  );
+
+  it('finds nothing where one of the words is missing', async () => {
+    expect(await found('müller nowhere')).toEqual([]);
+  });
+
+  it('finds an email by its whole Gmail message id', async () => {
+    const [gmailId = ''] = await store(mail('By id'));
+    expect(await found(` ${gmailId.toUpperCase()} `)).toEqual(['By id']);
+  });
+
+  it('finds old mail that the newest do not show, in order and page by page', async () => {
+    const before = (await world.rows<{ max: number }>('select max(id) from incoming_emails'))[0]?.max ?? 0;
+    await world.rows(
+      `insert into incoming_emails
+         (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
+       select m.id, 'bulk-' || n, 'bulk@example.com',
+              case when n <= 40 then 'rarity ' || n else 'bulk ' || n end, now(), 1, 0, 1
+       from mailboxes m, generate_series(1, 3500) n
+       order by n`,
+    );
+    const first = await search({ q: 'rarity', limit: 30 });
+    expect(subjects(first)).toEqual(Array.from({ length: 30 }, (_, n) => `rarity ${40 - n}`));
+    const second = await search({ q: 'rarity', limit: 30, before: first.json.next_before });
+    expect(subjects(second)).toEqual(Array.from({ length: 10 }, (_, n) => `rarity ${10 - n}`));
+    expect(second.json.next_before).toBeNull();
+    await world.rows('delete from incoming_emails where id > $1::integer', [before]);
+  });
+
+  it.each([undefined, 'q=order', [], null])('refuses the body %j', async (body) => {
+    expect(await search(body)).toMatchObject({ status: 400, json: { code: 'bad_request' } });
+  });
+
+  it('leaves its words in no log line', async () => {
+    const { call, log } = world.instance();
+    await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword', limit: 'x' } });
+    await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword' } });
+    expect(JSON.stringify(log)).not.toContain('verysecretword');
+  });
+});
+
+describe('one email', () => {
+  it('shows its text, its recipients and whether it has HTML', async () => {
+    const [gmailId = ''] = await store(order('shown'));
+    expect((await get(`emails/${await idOf(gmailId)}`)).json).toMatchObject({
+      subject: 'Order shown',
+      gmail_message_id: gmailId,
+      rfc822_message_id: expect.stringContaining('reused@example.com'),
+      sent_at: '2026-11-02T08:00:00.000Z',
+      recipients: { to: [{ address: 'orders@example.com' }] },
+      body_text: expect.stringContaining('Please find order shown attached.'),
+      body_text_truncated: false,
+      has_html: false,
+      attachments: [{ filename: 'order-shown.pdf' }],
+    });
+  });
+
+  it('cuts a long text and says so', async () => {
+    const [gmailId = ''] = await store(mail('Long', ['', 'x'.repeat(990).concat('\r\n').repeat(300)]));
+    const { json } = await get(`emails/${await idOf(gmailId)}`);
+    expect([json.body_text.length, json.body_text_truncated]).toEqual([200_000, true]);
+  });
+
+  it('gives its HTML as a document without any right', async () => {
+    const html = '<script>alert(1)</script><img src="https://example.com/track.gif" onerror="alert(2)">ü';
+    const [gmailId = ''] = await store(
+      mail('Hostile', ['MIME-Version: 1.0', 'Content-Type: text/html; charset=utf-8', '', html]),
+    );
+    const { body, headers, status } = await get(`emails/${await idOf(gmailId)}/html`);
+    expect(status).toBe(200);
+    expect(String(body)).toContain(html);
+    expect(headers).toMatchObject({
+      'content-security-policy': "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'",
+      'content-type': 'text/html; charset=utf-8',
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+  });
+
+  it('is downloaded with the exact bytes that came', async () => {
+    const sent = Buffer.concat([order('raw'), Buffer.from([0x80, 0xff, 0x0d, 0x0a])]);
+    const [gmailId = ''] = await store(sent);
+    const raw = await get(`emails/${await idOf(gmailId)}/raw`);
+    expect(await bytesOf(raw)).toEqual(sent);
+    expect(raw.headers).toMatchObject({
+      'content-type': 'message/rfc822',
+      'content-length': String(sent.length),
+      'content-disposition': expect.stringContaining(
+        `attachment; filename="email-${await idOf(gmailId)}.eml"`,
+      ),
+      'content-security-policy': 'sandbox',
+    });
+  });
+});
+
+describe('a download', () => {
+  it('of 25 MB carries every byte, a slice at a time', async () => {
+    const bytes = Buffer.alloc(25 * 1_048_576 + 17);
+    for (let n = 0; n < bytes.length; n += 4)
+      bytes.writeUInt32LE((n * 2_654_435_761) >>> 0, Math.min(n, bytes.length - 4));
+    const id = await fileNamed('large.bin');
+    await world.rows(
+      'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
+      [id, bytes, bytes.length],
+    );
+    const answered = await get(`attachments/${id}`);
+    const pieces: Buffer[] = [];
+    for await (const piece of answered.body as Readable) pieces.push(piece);
+    expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(1_048_576);
+    expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+  });
+
+  it('breaks off where the file goes away in the middle', async () => {
+    const id = await fileNamed('gone.bin');
+    const bytes = Buffer.alloc(3 * 1_048_576, 1);
+    await world.rows(
+      'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
+      [id, bytes, bytes.length],
+    );
+    const answered = await get(`attachments/${id}`);
+    await world.rows('delete from email_attachments where id = $1::integer', [id]);
+    await expect(bytesOf(answered)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it.each([
+    ['plain.pdf', 'attachment; filename="plain.pdf"; filename*=UTF-8\'\'plain.pdf'],
+    ['a"b\\c.pdf', 'attachment; filename="a_b_c.pdf"; filename*=UTF-8\'\'a_b_c.pdf'],
+    [
+      'a\r\nSet-Cookie: x=1.pdf',
+      'attachment; filename="aSet-Cookie_ x=1.pdf"; filename*=UTF-8\'\'aSet-Cookie_%20x%3D1.pdf',
+    ],
+    ['\u202efdp.exe', 'attachment; filename="fdp.exe"; filename*=UTF-8\'\'fdp.exe'],
+    ['../../etc/passwd', 'attachment; filename="_.._etc_passwd"; filename*=UTF-8\'\'_.._etc_passwd'],
+    ["it's (1)*.pdf", "attachment; filename=\"it's (1)_.pdf\"; filename*=UTF-8''it%27s%20%281%29_.pdf"],
+    [
+      'Bestellung Müller 100%.pdf',
+      'attachment; filename="Bestellung M_ller 100_.pdf"; filename*=UTF-8\'\'Bestellung%20M%C3%BCller%20100%25.pdf',
+    ],
+    ['注文書.pdf', 'attachment; filename="___.pdf"; filename*=UTF-8\'\'%E6%B3%A8%E6%96%87%E6%9B%B8.pdf'],
+  ])('of %j is saved under a safe name', async (filename, header) => {
+    const { headers } = await get(`attachments/${await fileNamed(filename)}`);
+    expect(headers['content-disposition']).toBe(header);
+    expect(headers).toMatchObject({
+      'content-type': 'application/octet-stream',
+      'content-security-policy': 'sandbox',
+      'x-content-type-options': 'nosniff',
+    });
+  });
+
+  it.each(['\u202e', '...', ' \u200b '])('of %j has a name nevertheless', async (filename) => {
+    const id = await fileNamed(filename);
+    const { headers } = await get(`attachments/${id}`);
+    expect(headers['content-disposition']).toContain(`filename="attachment-${id}.bin"`);
+  });
+
+  it('of a name of 300 characters keeps its ending, and fits a file system', async () => {
+    const { headers } = await get(`attachments/${await fileNamed(`${'ü'.repeat(296)}.pdf`)}`);
+    const name = decodeURIComponent(headers['content-disposition']?.split("UTF-8''")[1] ?? '');
+    expect(name).toMatch(/^ü+\.pdf$/);
+    expect(Buffer.byteLength(name)).toBe(200);
+  });
+});
+
+test.each(['emails/2147483647', 'emails/2147483647/html', 'emails/2147483647/raw', 'attachments/2147483647'])(
+  '%s is not there',
+  async (path) => {
+    expect(await get(path)).toMatchObject({ status: 404, json: { code: 'not_found' } });
+  },
+);
+
+test.each([
+  'emails/abc',
+  'emails/0/html',
+  'emails/2147483648/raw',
+  'attachments/-1',
+  'attachments/99999999999',
+])('%s is refused, and says what an id is', async (path) => {
+  expect(await get(path)).toMatchObject({
+    status: 400,
+    json: { code: 'bad_request', detail: '"id" must be a whole number from 1 to 2147483647.' },
+  });
+});
+
+test('an email without HTML has no document', async () => {
+  const [gmailId = ''] = await store(order('plain'));
+  expect((await get(`emails/${await idOf(gmailId)}/html`)).status).toBe(404);
+});
