@@ -1,0 +1,89 @@
+/**
+ * `npm run pictures [-- --out DIR]`: the pictures of the console in docs/pictures/, taken of the real local stack with
+ * synthetic mail and two days of seeded history. Needs a Chromium.
+ */
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findChromium, launchChromium } from '../local/browser.ts';
+import { deliverHistory, recordHistory } from '../local/pictures/history.ts';
+import { freePort } from '../local/ports.ts';
+import { nextPurchaseOrder } from '../local/samples/samples.ts';
+import { type Stack, startStack } from '../local/stack.ts';
+import { runCommand } from './command.ts';
+import { readFlags, say } from './terminal.ts';
+
+const VIEW = { width: 1280, height: 1080 };
+
+await runCommand(
+  async () => {
+    const { out } = readFlags(
+      { out: { type: 'string', default: join(import.meta.dirname, '../docs/pictures') } },
+      'Usage: npm run pictures [-- --out DIR]',
+    );
+    const chromium = findChromium(process.env);
+    if (chromium === null) {
+      throw new Error('There is no Chromium: `apt-get install chromium`, or name one by CHROMIUM_PATH.');
+    }
+    mkdirSync(out, { recursive: true });
+    const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-pictures-'));
+    const stack = await startStack({
+      // Nothing of the operator's own comes into a picture.
+      env: { PATH: process.env['PATH'], PORT: String(await freePort()), LOG_LEVEL: 'error' },
+      mailboxFolder: null,
+      dataFolder,
+      logFormat: 'text',
+    });
+    try {
+      const page = `http://127.0.0.1:${stack.ports.console}/`;
+      await live(stack, page);
+      await takePictures(chromium, page, out);
+    } finally {
+      await stack.stop();
+      rmSync(dataFolder, { recursive: true, force: true });
+    }
+  },
+  { localStack: false },
+);
+
+async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void> {
+  if (mailbox === null) throw new Error('The emulated mailbox is missing.');
+  const { gmail } = mailbox;
+  // Two days take no longer for their quota.
+  gmail.quota.unitsPerMinute = null;
+  const hours = await deliverHistory(gmail, new Date());
+  const call = async (verb: string) => {
+    const response = await fetch(`${page}api/system/email-monitor/${verb}`, { method: 'POST' });
+    const answer = (await response.json()) as { outcome?: string; title?: string };
+    if (!response.ok) throw new Error(`${verb}: ${response.status} ${answer.title}`);
+    return answer;
+  };
+  await call('start');
+  while ((await call('poll-now')).outcome !== 'completed');
+  await call('poll-now?prove=all');
+  await recordHistory(databaseUrl, hours);
+  for (let n = 0; n < 3; n += 1) {
+    gmail.deliver((await nextPurchaseOrder(900 + n, new Date())).raw);
+    while ((await call('poll-now')).outcome === 'busy');
+  }
+}
+
+async function takePictures(chromium: string, url: string, out: string): Promise<void> {
+  const browser = await launchChromium(chromium);
+  try {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await browser.newPage({ viewport: VIEW, colorScheme, locale: 'en-GB', timezoneId: 'UTC' });
+      await page.goto(url);
+      await page.locator('html[data-state="watching"]').waitFor();
+      await page.locator('#latency-chart canvas').waitFor();
+      await page.locator('#email-list li').first().waitFor();
+      await page.locator('#run-list tr').first().waitFor();
+      const path = join(out, `console-${colorScheme}.png`);
+      await page.screenshot({ path });
+      say(`${path} written: ${Math.round(statSync(path).size / 1_000)} KB`);
+      await page.close();
+    }
+  } finally {
+    await browser.close();
+  }
+}
