@@ -3,20 +3,30 @@
  * database: the deployed poll goes on with it whenever this command ends.
  */
 import { createContext } from '../functions/context.ts';
+import { readFigures, readOutcome } from '../shared/db/backfill-progress.ts';
 import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
+import { UNITS } from '../shared/gmail/prices.ts';
 import { assertQuery, type BackfillCycle, isWorkedOff, plan, workOff } from '../shared/ingest/backfill.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
 import { assertConfigured } from '../shared/monitor/switch.ts';
+import { BackfillCount, outcomeLines } from './backfill-lines.ts';
 import { runCommand } from './command.ts';
 import { interruptibleTime } from './interruptible-time.ts';
-import { counted, readFlags, say, untilInterrupted } from './terminal.ts';
+import { Progress } from './progress.ts';
+import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './terminal.ts';
 
 const USAGE = `Usage: npm run backfill -- --query QUERY [--plan-only]
   --query QUERY  as in Gmail's search box: after:2026/01/01, from:alice@example.com, in:anywhere, ...
-  --plan-only    only plan it; the deployed poll works it off`;
+  --plan-only    only plan it; the deployed poll works it off
+May be ended by Ctrl-C and started again: what is found and stored stays, and live mail goes first all the time.
+Needs the database and the Gmail credentials of the deployment (in the environment or .env).
+
+${ON_A_DEPLOYMENT}`;
+/** Between two looks at how far it is. */
+const LOOK_MS = 1_000;
 
 await runCommand(async () => {
   const flags = readFlags(
@@ -78,60 +88,95 @@ async function planned(system: System, mailbox: Mailbox, query: string): Promise
   say(
     `Backfill of ${mailbox.emailAddress}: ${query}${labelId === null ? '' : `, only the label ${labelId}`} ` +
       `(listing ${id}, ${isNew ? 'new' : 'goes on where it was'}). At most ` +
-      `${Math.floor(system.config.quotaUnitsPerMinute / 20)} messages a minute; live mail goes first.`,
+      `${Math.floor(system.config.quotaUnitsPerMinute / UNITS['users.messages.get'])} messages a minute; live mail goes first.`,
   );
+  const { pendingCount } = await readFigures(system.db, mailbox.id, id);
+  if (pendingCount > 0)
+    say(`${counted(pendingCount, 'message')} found before and not fetched yet: they come along.`);
   return id;
 }
 
-async function work(
-  system: System,
-  on: {
-    readonly mailbox: Mailbox;
-    readonly listingId: number;
-    readonly budgetMs: number;
-    readonly interruption: AbortSignal;
-  },
-): Promise<void> {
-  let count = 0;
-  let storedCount = 0;
-  let deadCount = 0;
-  for await (const cycle of workOff(system, on.mailbox, on.listingId, on.budgetMs)) {
-    count += 1;
-    storedCount += cycle.report.counts.stored;
-    deadCount += cycle.report.counts.dead;
-    say(`  cycle ${count}: ${line(cycle)}`);
-    if (isWorkedOff(cycle)) finish(cycle, { storedCount, deadCount });
-    else if (on.interruption.aborted) {
-      say(`Stopped, and nothing is lost. ${await whoGoesOn(system)} Or run the same command again.`);
-      process.exitCode = 130;
-      return;
+interface Work {
+  readonly mailbox: Mailbox;
+  readonly listingId: number;
+  readonly budgetMs: number;
+  readonly interruption: AbortSignal;
+}
+
+async function work(system: System, on: Work): Promise<void> {
+  const progress = new Progress();
+  const count = new BackfillCount(await readFigures(system.db, on.mailbox.id, on.listingId));
+  const look = async () => {
+    progress.update(count.note(await readFigures(system.db, on.mailbox.id, on.listingId)));
+  };
+  // A look that fails says nothing: the cycle meets the same database, and says it.
+  const looking = every(LOOK_MS, async () => await look().catch(() => undefined));
+  let trouble = '';
+  try {
+    for await (const cycle of workOff(system, on.mailbox, on.listingId, on.budgetMs)) {
+      await look();
+      const isOver = isWorkedOff(cycle);
+      const said = isOver ? '' : troubleOf(cycle);
+      if (said !== trouble && said !== '') {
+        progress.clear();
+        say(`  ${said}`);
+      }
+      trouble = said;
+      if (!isOver && !on.interruption.aborted) continue;
+      await looking.stop();
+      progress.clear();
+      return await (isOver ? finish(system, on, cycle) : stop(system, on));
     }
+  } finally {
+    await looking.stop();
+    progress.clear();
   }
 }
 
-function line({ report, listing, backlog }: BackfillCycle): string {
-  const { counts, error, outcome } = report;
-  const said =
-    outcome === 'busy'
-      ? 'another instance is at work on the mailbox'
-      : `${counts.stored} stored${counts.ignored > 0 ? `, ${counts.ignored} ignored` : ''}` +
-        `${counts.gone > 0 ? `, ${counts.gone} gone` : ''}${counts.failed > 0 ? `, ${counts.failed} failed` : ''}` +
-        `${error === null ? '' : `, then: ${error.title} (${error.message})`}`;
-  return `${said}; ${listing.listedCount} found, ${listing.newCount} of them new, ${backlog.dueCount} to fetch`;
+/** Why the cycle did less than it could. */
+function troubleOf({ report: { error, outcome } }: BackfillCycle): string {
+  if (outcome === 'busy') return 'Another instance is at work on the mailbox, and on this with it.';
+  return error === null ? '' : `A cycle failed, and the next one goes on: ${error.title} (${error.message})`;
+}
+
+async function stop(system: System, on: Work): Promise<void> {
+  await sayOutcome(system, on, false);
+  say(`Stopped, and nothing is lost. ${await whoGoesOn(system)} Or run the same command again.`);
+  process.exitCode = 130;
 }
 
 /** Exit code 1 unless all of it is stored: whoever looks at nothing else must not take it for done. */
-function finish({ listing, backlog }: BackfillCycle, sum: { storedCount: number; deadCount: number }): void {
+async function finish(system: System, on: Work, { listing, backlog }: BackfillCycle): Promise<void> {
   if (listing.refusal !== null) throw new Error(`Gmail refused it. ${listing.refusal}`);
-  say(
-    `Done: ${counted(listing.listedCount, 'message')} found, ${listing.newCount} of them new; ` +
-      `${counted(sum.storedCount, 'email')} stored by this command.`,
-  );
+  const { deadCount } = await sayOutcome(system, on, true);
   if (backlog.waitingCount > 0)
-    say(`${counted(backlog.waitingCount, 'message')} failed for now: the poll tries again by itself.`);
-  if (sum.deadCount > 0)
-    say(`${counted(sum.deadCount, 'message')} failed every time: POST poll-now?retry=dead tries again.`);
-  if (backlog.waitingCount + sum.deadCount > 0) process.exitCode = 1;
+    say(`  ${counted(backlog.waitingCount, 'message')} failed for now: the poll tries again by itself.`);
+  if (backlog.waitingCount + deadCount > 0) process.exitCode = 1;
+}
+
+async function sayOutcome({ db }: System, on: Work, done: boolean) {
+  const outcome = await readOutcome(db, on.mailbox.id, on.listingId);
+  say(outcomeLines(done, await readFigures(db, on.mailbox.id, on.listingId), outcome));
+  return outcome;
+}
+
+/** One at a time; `stop` waits for the last one, so that nothing asks a database that is closed. */
+function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> } {
+  let running = Promise.resolve();
+  let isRunning = false;
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    running = step().finally(() => {
+      isRunning = false;
+    });
+  }, ms);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
 }
 
 async function whoGoesOn({ db }: System): Promise<string> {

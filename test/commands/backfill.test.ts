@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BackfillCount } from '../../commands/backfill-lines.ts';
 import { assertQuery, type BackfillCycle, plan, workOff } from '../../shared/ingest/backfill.ts';
 import { createSystem } from '../../shared/ingest/system.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
@@ -33,11 +34,51 @@ describe('npm run backfill', () => {
   it('fetches what the query finds, and finds nothing twice', async () => {
     const { code, output } = await run(ALL);
     expect(output).toMatch(/Backfill of orders@example.com: in:inbox \(listing \d+, new\)/);
-    expect(output).toContain('cycle 1: 6 stored; 6 found, 6 of them new, 0 to fetch');
-    expect(output).toContain('Done: 6 messages found, 6 of them new; 6 emails stored');
+    expect(output).toContain('Done: 6 messages found, 6 of them new, 0 known already.\n  6 emails stored\n');
+    expect(output).not.toContain('\u001b');
     expect(code).toBe(0);
     expect(await storedIds(world)).toEqual(ids);
-    expect((await run(ALL)).output).toContain('Done: 6 messages found, 0 of them new; 0 emails stored');
+    expect((await run(ALL)).output).toContain(
+      'Done: 6 messages found, 0 of them new, 6 known already.\n  0 emails stored\n',
+    );
+    expect(await storedIds(world)).toEqual(ids);
+  });
+
+  it('says what it left out, and why', async () => {
+    const lastYear = new Date('2025-11-02T08:00:00Z');
+    for (const [n, label] of (['DRAFT', 'DRAFT', 'SENT'] as const).entries())
+      world.gmail.deliver(order(`left out ${n}`), { labelIds: [label], internalDate: lastYear });
+    const gone = world.gmail.deliver(order('gone'), { labelIds: ['INBOX'], internalDate: lastYear }).id;
+    world.gmail.faults.add({ kind: 'status', status: 404, messageId: gone });
+    // As if they had been there before the first start: the history is past them, the ledger does not know them.
+    await world.ingest();
+    await world.db.query('delete from email_ledger');
+    const { code, output } = await run(['--query', 'in:anywhere']);
+    expect(code).toBe(0);
+    expect(output).toContain('Done: 10 messages found, 10 of them new');
+    expect(output).toContain('  6 emails stored\n');
+    expect(output).toContain('  2 messages ignored: drafts\n');
+    expect(output).toContain('  1 message ignored: only sent, not received\n');
+    expect(output).toContain('  1 message gone: deleted before they could be fetched\n');
+  });
+
+  it('goes on at a second start with what a Ctrl-C left', async () => {
+    const command = startCommand('backfill', ALL, { ...world.env, GMAIL_QUOTA_UNITS_PER_MINUTE: '60' });
+    await command.printed(/Backfill of/);
+    await vi.waitFor(async () => expect(await storedIds(world)).not.toEqual([]), { timeout: 20_000 });
+    // npm passes the terminal's Ctrl-C on: it comes twice.
+    command.signal('SIGINT');
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(130);
+    expect(command.output).toContain('So far: 6 messages found, 6 of them new');
+    const kept = (await storedIds(world)).length;
+    expect(kept).toBeLessThan(6);
+    await world.pass(120);
+    const again = await run(ALL);
+    expect([again.code, again.output]).toEqual([
+      0,
+      expect.stringContaining(`${6 - kept} messages found before and not fetched yet: they come along.`),
+    ]);
     expect(await storedIds(world)).toEqual(ids);
   });
 
@@ -114,6 +155,27 @@ describe('npm run backfill', () => {
       code: 1,
       output: expect.stringContaining('Gmail refused the refresh token'),
     });
+  });
+});
+
+describe('how far a backfill is', () => {
+  const none = { isListed: false, listedCount: 0, newCount: 0, pendingCount: 0, minuteUnits: 0 };
+
+  it('counts what is left off, whoever works on it', () => {
+    const count = new BackfillCount({ ...none, pendingCount: 10, newCount: 90 });
+    expect(
+      count.note({ ...none, listedCount: 500, newCount: 590, pendingCount: 480, minuteUnits: 1_200 }),
+    ).toEqual({
+      done: 30,
+      total: null,
+      noun: 'messages',
+      extra: '500 found so far, 1,200 units in the last minute',
+    });
+    const listed = { ...none, isListed: true, listedCount: 600, newCount: 690 };
+    expect(count.note({ ...listed, pendingCount: 400 })).toMatchObject({ done: 210, total: 610 });
+    // Forty that a rule had left out came back.
+    expect(count.note({ ...listed, pendingCount: 440 })).toMatchObject({ done: 210, total: 650 });
+    expect(count.note({ ...listed, pendingCount: 0 })).toMatchObject({ done: 610, total: 610 });
   });
 });
 
