@@ -47,7 +47,8 @@ function stateFinding({ state, last_poll_at: lastPollAt, emails_processed_total:
   return TROUBLED.has(state) ? fail('state', said, 'As the advice says.') : ok('state', said);
 }
 
-function schedulerFinding({ scheduler, is_running: isRunning }: DeployedStatus): Finding {
+function schedulerFinding(status: DeployedStatus): Finding {
+  const { scheduler, is_running: isRunning } = status;
   const name = 'scheduler job';
   if (scheduler === null) {
     return fail(name, 'status knows of none', 'SCHEDULER_JOB is set by Terraform: run `npm run deploy`.');
@@ -55,6 +56,8 @@ function schedulerFinding({ scheduler, is_running: isRunning }: DeployedStatus):
   if (scheduler.error !== null) return fail(name, scheduler.error.detail ?? '', scheduler.error.cure);
   const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
   if (scheduler.agrees === true) return ok(name, said);
+  // As Terraform makes it: until the first start it ticks, and poll does nothing.
+  if (scheduler.state === 'enabled' && !isRunning && status.last_poll_at === null) return ok(name, said);
   const cure =
     scheduler.state === 'missing'
       ? 'Run `npm run deploy`, which makes it.'

@@ -1,5 +1,5 @@
 /**
- * A deployment from its sources to a system that answers: build, Terraform, migrations, status. Stops at the first
+ * A deployment from its sources to a system that answers: build, images, Terraform, migrations, status. Stops at the first
  * failure; each step may run again, so the whole may.
  */
 import type { Environment } from '../../shared/config.ts';
@@ -8,12 +8,22 @@ import { callMigrate, callStatus } from './calls.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
 import { type DeployedStatus, judgeStatus } from './deployed-status.ts';
-import type { Login } from './gcloud.ts';
+import { type Login, readAccessToken } from './gcloud.ts';
+import { GoogleApi } from './google-api.ts';
+import { buildImages } from './images.ts';
 import { nextSteps } from './next-steps.ts';
 import { checkPreconditions } from './preconditions.ts';
 import type { Programs } from './programs.ts';
 import { Progress } from './progress.ts';
-import { apply, type Deployment, init, plan, readDeployment, withLockFileKept } from './terraform.ts';
+import {
+  apply,
+  type Deployment,
+  init,
+  plan,
+  readBuilds,
+  readDeployment,
+  withLockFileKept,
+} from './terraform.ts';
 
 export interface DeployTools {
   readonly programs: Programs;
@@ -58,7 +68,7 @@ async function showPlan(
   });
   say(
     isChange
-      ? '\nNothing was changed. `npm run deploy` would do what the plan says, then call migrate and look at status.'
+      ? '\nNothing was changed. `npm run deploy` would build what images are missing, do what the plan says, call migrate and look at status.'
       : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would call migrate and look at status.',
   );
 }
@@ -74,19 +84,22 @@ async function initialise(programs: Programs, progress: Progress): Promise<void>
 
 async function applyAll(
   options: DeployOptions,
-  { programs, say, signal }: DeployTools,
+  { programs, env, say, signal }: DeployTools,
   { progress, login }: { readonly progress: Progress; readonly login: Login },
 ): Promise<void> {
   await initialise(programs, progress);
+  const agreed = { variables: terraformVariables(options), isApproved: options.isApproved };
+  await progress.step('terraform apply (what builds need)', 'what builds need is there', async () => {
+    assertApplied(await apply(programs, { ...agreed, onlyForBuilds: true }));
+  });
+  await progress.step('images', 'the images are built', async () => {
+    const { patienceSeconds } = options;
+    const api = new GoogleApi({ token: await readAccessToken(programs), env, signal, patienceSeconds });
+    const built = await buildImages(api, await readBuilds(programs), { signal, say });
+    say(built.length === 0 ? 'All images of this source are there.' : `Built: ${built.join(', ')}`);
+  });
   const deployment = await progress.step('terraform apply', 'Terraform has applied the plan', async () => {
-    const code = await apply(programs, {
-      variables: terraformVariables(options),
-      isApproved: options.isApproved,
-    });
-    if (code !== 0) {
-      const cure = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
-      throw new DeployError(`terraform apply ends with ${code}`, cure);
-    }
+    assertApplied(await apply(programs, agreed));
     return await readDeployment(programs);
   });
   const caller = { programs, login, say, signal, patienceSeconds: options.patienceSeconds };
@@ -101,6 +114,12 @@ async function applyAll(
   });
   say(`\nDeployed: ${deployment.name} in ${deployment.projectId}, ${deployment.region}.\n`);
   say(nextSteps(status, deployment));
+}
+
+function assertApplied(code: number): void {
+  if (code === 0) return;
+  const cure = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
+  throw new DeployError(`terraform apply ends with ${code}`, cure);
 }
 
 function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: string) => void): void {

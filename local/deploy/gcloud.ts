@@ -45,6 +45,14 @@ export async function hasDefaultCredentials(programs: Programs, env: Environment
   return (await programs.read('gcloud', ['auth', 'application-default', 'print-access-token'])).code === 0;
 }
 
+/** For Google's APIs. @throws {DeployError} with what gcloud says */
+export async function readAccessToken(programs: Programs): Promise<string> {
+  const { code, stdout, stderr } = await programs.read('gcloud', ['auth', 'print-access-token']);
+  const token = stdout.trim();
+  if (code === 0 && token !== '') return token;
+  throw new DeployError(`gcloud gives no access token: ${firstLine(stderr)}`, 'Run `gcloud auth login`.');
+}
+
 /** @param url of the function that it is for. @throws {DeployError} with what gcloud says */
 export async function readIdentityToken(programs: Programs, login: Login, url: string): Promise<string> {
   const { code, stdout, stderr } = await programs.read('gcloud', [

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { BUILDS, type Builds } from './images.ts';
 import type { Programs } from './programs.ts';
 
 export const TERRAFORM_FOLDER = 'terraform';
@@ -35,6 +36,8 @@ export interface ApplyOptions {
   readonly variables: readonly string[];
   /** Without Terraform's own question. */
   readonly isApproved: boolean;
+  /** Only what is needed before images can be built. */
+  readonly onlyForBuilds?: boolean;
 }
 
 /** `1.11.4`; null when it does not say. */
@@ -53,9 +56,18 @@ export async function init(programs: Programs): Promise<number> {
 }
 
 /** @returns the exit code */
-export async function apply(programs: Programs, { variables, isApproved }: ApplyOptions): Promise<number> {
-  const approval = isApproved ? ['-input=false', '-auto-approve'] : [];
-  return await programs.show('terraform', [CHDIR, 'apply', ...approval, ...variables]);
+export async function apply(programs: Programs, options: ApplyOptions): Promise<number> {
+  const approval = options.isApproved ? ['-input=false', '-auto-approve'] : [];
+  const target = options.onlyForBuilds ? ['-target=terraform_data.build'] : [];
+  return await programs.show('terraform', [CHDIR, 'apply', ...approval, ...target, ...options.variables]);
+}
+
+/** What to build, by what was applied last. @throws {Error} when it is not told */
+export async function readBuilds(programs: Programs): Promise<Builds> {
+  const { stdout, stderr } = await programs.read('terraform', [CHDIR, 'output', '-json', 'builds']);
+  const builds = BUILDS.safeParse(parseJson(stdout));
+  if (builds.success) return builds.data;
+  throw new Error(`Terraform's output \`builds\` does not tell what to build. ${lastLines(stderr)}`.trim());
 }
 
 /** @returns whether something would change; null when it failed */

@@ -19,6 +19,7 @@ import { type CommandProcess, startCommand } from '../helpers/command-process.ts
 export const ACCOUNT = 'alice@example.com';
 export const ID_TOKEN = 'identity-token-of-alice';
 export const ACCESS_TOKEN = 'access-token-of-terraform';
+export const API_TOKEN = 'access-token-of-alice';
 export const LOCK_FILE = 'terraform/.terraform.lock.hcl';
 
 /** What a program does when the line it was called with fits. */
@@ -78,8 +79,8 @@ export interface Stage {
   remove(): void;
 }
 
-/** @param url where the deployed functions answer */
-export function createStage(url: string): Stage {
+/** @param url where the deployed functions answer. @param googleUrl where Google's APIs do */
+export function createStage(url: string, googleUrl: string): Stage {
   const root = mkdtempSync(join(tmpdir(), 'email-monitor-deploy-'));
   const bin = join(root, 'bin');
   mkdirSync(bin);
@@ -96,7 +97,7 @@ export function createStage(url: string): Stage {
   };
   play();
   const start: Stage['start'] = (args, env = {}) =>
-    startCommand('deploy', args, { ...ENVIRONMENT, PATH: bin, HOME: root, ...env }, root);
+    startCommand('deploy', args, { ...environment(googleUrl), PATH: bin, HOME: root, ...env }, root);
   const ended = async (command: CommandProcess) => {
     const code = await command.ended();
     return { code, output: command.output };
@@ -123,7 +124,25 @@ export function createStage(url: string): Stage {
   };
 }
 
-const ENVIRONMENT = { TF_VAR_project_id: 'orders-example' };
+function environment(googleUrl: string): Record<string, string> {
+  return {
+    TF_VAR_project_id: 'orders-example',
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: googleUrl,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD: googleUrl,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY: googleUrl,
+  };
+}
+
+const request = (key: string, functionTarget: string) => ({
+  storageSource: { bucket: 'orders-example-source', object: 'source-1.zip' },
+  imageUri: `europe-west1-docker.pkg.dev/orders-example/email-monitor/${key}:abc`,
+  buildpackBuild: { functionTarget },
+});
+/** As Terraform's output `builds`. */
+export const BUILDS = {
+  parent: 'projects/orders-example/locations/europe-west1',
+  requests: { poll: request('poll', 'poll'), 'poll-now': request('poll-now', 'pollNow') },
+};
 
 /** All is well: everything is installed, somebody is logged in, Terraform applies. */
 function ordinary(url: string): Scene[] {
@@ -142,10 +161,12 @@ function ordinary(url: string): Scene[] {
     { when: /^terraform \S+ init/, prints: 'Terraform has been initialized', writes: LOCK_FILE },
     { when: /^terraform \S+ plan/, prints: 'Plan: 3 to add, 0 to change', code: 2 },
     { when: /^terraform \S+ apply/, prints: 'Apply complete! Resources: 3 added' },
+    { when: /^terraform \S+ output -json builds/, prints: JSON.stringify(BUILDS) },
     { when: /^terraform \S+ output -json/, prints: JSON.stringify(outputs) },
     { when: /^gcloud auth list/, prints: ACCOUNT, complains: 'WARNING: nothing of concern' },
     { when: /^gcloud config get/, complains: '(unset)' },
     { when: /^gcloud auth application-default print-access-token/, prints: ACCESS_TOKEN },
+    { when: /^gcloud auth print-access-token/, prints: API_TOKEN },
     { when: /^gcloud auth print-identity-token/, prints: ID_TOKEN },
   ];
 }

@@ -9,8 +9,17 @@ import { freePort } from '../../local/ports.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
-import { ACCESS_TOKEN, ACCOUNT, createStage, ID_TOKEN, type Stage } from './deploy-stage.ts';
+import {
+  ACCESS_TOKEN,
+  ACCOUNT,
+  API_TOKEN,
+  BUILDS,
+  createStage,
+  ID_TOKEN,
+  type Stage,
+} from './deploy-stage.ts';
 import { type FrontDoor, openFrontDoor } from './front-door.ts';
+import { type GoogleBuilds, startGoogleBuilds } from './google-builds.ts';
 
 // Each command is a process of its own that starts others.
 vi.setConfig({ testTimeout: 60_000 });
@@ -20,6 +29,7 @@ let db: TestDatabase;
 let scheduler: SchedulerBeside;
 let served: Served[];
 let door: FrontDoor;
+let google: GoogleBuilds;
 let stage: Stage;
 
 beforeAll(async () => {
@@ -46,14 +56,16 @@ beforeEach(async () => {
     status: status ?? '',
     'migrate-in-vain': migrateInVain ?? '',
   });
-  stage = createStage(door.url);
-  // As Terraform makes it: the job is paused until somebody turns the monitor on.
+  google = await startGoogleBuilds(API_TOKEN);
+  // Most deployments here are of a source that was built before.
+  for (const key of Object.keys(BUILDS.requests)) google.images.add(`${key}:abc`);
+  stage = createStage(door.url, google.url);
   if (scheduler.scheduler.get(JOB).state === 'ENABLED') scheduler.scheduler.pause(JOB);
   await db.query('update email_monitor_status set is_running = false');
 });
 afterEach(async () => {
   stage.remove();
-  await door.close();
+  await Promise.all([door.close(), google.close()]);
 });
 
 /** What Terraform was called for, without its folder and options. */
@@ -65,11 +77,14 @@ describe('npm run deploy', () => {
     const { rows } = await db.query<{ name: string }>('select name from schema_migrations order by id');
     await db.query('drop schema public cascade');
     await db.query('create schema public');
+    google.images.clear();
     const { code, output } = await stage.run(['--yes']);
     expect([code, output]).toEqual([0, expect.stringContaining('Deployed: email-monitor in orders-example')]);
-    expect(terraformSteps()).toEqual(['init', 'apply', 'output']);
+    expect(terraformSteps()).toEqual(['init', 'apply', 'output', 'apply', 'output']);
     expect(stage.calls()).toContain('terraform -chdir=terraform apply -input=false -auto-approve');
     expect(stage.calls('npm')).toEqual(['npm run build']);
+    expect(google.submitted).toEqual(Object.values(BUILDS.requests));
+    expect([...google.images]).toEqual(['poll:abc', 'poll-now:abc']);
     expect(door.letIn).toEqual(['POST /migrate', 'GET /status']);
     // The real migrations, into an empty database.
     expect(output).toContain(`Applied: ${rows.map((row) => row.name).join(', ')}`);
@@ -87,7 +102,9 @@ describe('npm run deploy', () => {
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(0);
     expect(output).toContain('The schema is current.');
-    for (const secret of [ID_TOKEN, ACCESS_TOKEN]) {
+    expect(output).toContain('All images of this source are there.');
+    expect(google.submitted).toEqual([]);
+    for (const secret of [ID_TOKEN, ACCESS_TOKEN, API_TOKEN]) {
       expect(output).not.toContain(secret);
       expect(stage.calls().join('\n')).not.toContain(secret);
     }
@@ -145,10 +162,10 @@ describe('npm run deploy -- --plan', () => {
     expect(terraformSteps()).toEqual(['init', 'plan']);
     expect(stage.calls('npm')).toEqual(['npm run build']);
     expect(stage.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
-    expect([door.letIn, door.refusedCount]).toEqual([[], 0]);
+    expect([door.letIn, door.refusedCount, google.submitted]).toEqual([[], 0, []]);
     expect(stage.lockFile()).toBeNull();
     expect(output).toMatch(
-      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would do what the plan says/,
+      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build what images are missing, do what the plan says/,
     );
   });
 
@@ -257,13 +274,35 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('terraform apply, or a person who does not agree to it', async () => {
-    stage.play({ when: /^terraform \S+ apply/, complains: 'Error: Error 403: denied', code: 1 });
+    stage.play({ when: /^terraform \S+ apply(?!.*-target)/, complains: 'Error: Error 403: denied', code: 1 });
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Error 403: denied[\s\S]*Stopped at: terraform apply/);
-    expect(output).toContain('Done: dist/ is built; Terraform is initialised.');
+    expect(output).toContain(
+      'Done: dist/ is built; Terraform is initialised; what builds need is there; the images are built.',
+    );
     expect(output).toMatch(goesOn);
-    expect([terraformSteps(), door.letIn]).toEqual([['init', 'apply'], []]);
+    expect([terraformSteps(), door.letIn]).toEqual([['init', 'apply', 'output', 'apply'], []]);
+  });
+
+  it('a build of an image, after all of them have ended', async () => {
+    google.images.clear();
+    google.endWith('FAILURE');
+    const { code, output } = await stage.run(['--yes']);
+    expect(code).toBe(1);
+    expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ends with FAILURE: npm ERR/);
+    expect(output).toMatch(/Cure: Its log: https:\/\/console\.example\/log/);
+    expect([google.submitted.length, terraformSteps()]).toEqual([2, ['init', 'apply', 'output']]);
+  });
+
+  it("Google's API refuses", async () => {
+    stage.play({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
+    const { code, output } = await stage.run(['--yes', '--wait', '0']);
+    expect(code).toBe(1);
+    expect(output).toMatch(
+      /Stopped at: images\nWhy: artifactregistry\.googleapis\.com answers 401 .*invalid authen/,
+    );
+    expect(output).not.toContain('of-somebody-else');
   });
 
   it('no identity token', async () => {
@@ -289,9 +328,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
         `Cure: .*roles/run\\.invoker on email-monitor-migrate: put "user:${ACCOUNT}" into \`deployers\``,
       ),
     );
-    expect(output).toContain(
-      'Done: dist/ is built; Terraform is initialised; Terraform has applied the plan.',
-    );
+    expect(output).toContain('the images are built; Terraform has applied the plan.');
     expect(output).toMatch(goesOn);
   });
 
@@ -304,7 +341,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
       status_url: { value: `${door.url}/status` },
       urls: { value: { start: `${door.url}/start` } },
     });
-    stage.play({ when: /^terraform \S+ output/, prints: outputs });
+    stage.play({ when: /^terraform \S+ output -json$/, prints: outputs });
     const { code, output } = await stage.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(/Why: migrate answers 503, The database/);
@@ -325,7 +362,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
   it('a function that does not answer: the cure reads its log', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
-    const away = createStage(nowhere);
+    const away = createStage(nowhere, google.url);
     const { code, output } = await away.run(['--yes', '--wait', '0']);
     away.remove();
     expect(code).toBe(1);
@@ -343,7 +380,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('outputs of Terraform that are of another version', async () => {
-    stage.play({ when: /^terraform \S+ output/, prints: '{"name":{"value":"email-monitor"}}' });
+    stage.play({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
     const { code, output } = await stage.run(['--yes']);
     expect([code, output]).toEqual([
       1,
@@ -354,7 +391,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
 describe('Ctrl-C', () => {
   it('during terraform apply tells Terraform to stop exactly once, waits for it, and ends with a clear word', async () => {
-    stage.play({ when: /^terraform \S+ apply/, untilStopped: 1 });
+    stage.play({ when: /^terraform \S+ apply(?!.*-target)/, untilStopped: 1 });
     const command = stage.start(['--yes']);
     await command.printed(/Working\./);
     // The terminal sends it, and npm passes it on once more.

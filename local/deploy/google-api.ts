@@ -1,0 +1,90 @@
+/**
+ * Google's REST APIs in the name of who is logged in to gcloud. The endpoints can be overridden by the variables that
+ * gcloud itself reads. What must stay true: the token goes into one header, over https or to this machine.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Environment } from '../../shared/config.ts';
+import { DeployError } from './deploy-error.ts';
+
+const ANSWER_MS = 60_000;
+const RETRY_MS = 5_000;
+const ERROR = z.object({ error: z.object({ message: z.string() }) });
+
+export interface ApiOptions {
+  readonly token: string;
+  readonly env: Environment;
+  readonly signal: AbortSignal;
+  /** For how long a refusal that may pass is asked again: an API or a grant that is minutes old. */
+  readonly patienceSeconds: number;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly json: unknown;
+}
+
+export class GoogleApi {
+  readonly #options: ApiOptions;
+
+  constructor(options: ApiOptions) {
+    this.#options = options;
+  }
+
+  /** @param api `run`, `cloudbuild`, `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
+  async get(api: string, path: string): Promise<unknown> {
+    const answer = await this.#patiently(api, path, { method: 'GET' });
+    return answer.status === 404 ? null : answer.json;
+  }
+
+  /** @throws {DeployError} */
+  async post(api: string, path: string, body: unknown): Promise<unknown> {
+    const answer = await this.#patiently(api, path, { method: 'POST', body: JSON.stringify(body) });
+    if (answer.status === 404) throw fault(api, path, answer);
+    return answer.json;
+  }
+
+  async #patiently(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
+    const giveUpAt = performance.now() + this.#options.patienceSeconds * 1_000;
+    for (;;) {
+      const answer = await this.#ask(api, path, init);
+      if (answer.status === 200 || answer.status === 404) return answer;
+      const mayPass = answer.status === 403 || answer.status === 429 || answer.status >= 500;
+      if (!mayPass || performance.now() + RETRY_MS > giveUpAt) throw fault(api, path, answer);
+      await delay(RETRY_MS, undefined, { signal: this.#options.signal });
+    }
+  }
+
+  async #ask(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
+    const { env, signal, token } = this.#options;
+    const override = env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`]?.trim();
+    const url = new URL(path, override || `https://${api}.googleapis.com/`);
+    if (url.protocol !== 'https:' && url.hostname !== '127.0.0.1') {
+      const cure = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
+      throw new DeployError(`${url.origin} is not https, and gets no token`, cure);
+    }
+    try {
+      const response = await fetch(url, {
+        ...init,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+      });
+      return { status: response.status, json: await response.json().catch(() => null) };
+    } catch {
+      signal.throwIfAborted();
+      throw new DeployError(`${url.origin} does not answer`, 'See that this machine reaches it.');
+    }
+  }
+}
+
+function fault(api: string, path: string, { status, json }: ApiAnswer): DeployError {
+  const said = ERROR.safeParse(json);
+  const why = said.success ? said.data.error.message : 'without a reason';
+  const cure =
+    status === 403
+      ? 'Whoever deploys needs roles/run.developer, roles/cloudbuild.builds.editor and roles/iam.serviceAccountUser on the ' +
+        'account of the builds; an owner has them. A grant or an API that is minutes old is not seen everywhere yet.'
+      : 'As it says.';
+  return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${why}`, cure);
+}
