@@ -62,12 +62,8 @@ run "puts_no_credential_into_an_environment" {
   }
 }
 
-# Somebody put the true credentials in, and took the empty version out of use.
-run "leaves_the_versions_of_others_alone" {
-  override_resource {
-    target = google_secret_manager_secret_version.empty
-    values = { enabled = true }
-  }
+run "begins_with_a_version_that_counts_as_none_and_deletes_none" {
+  command = plan
 
   assert {
     condition     = alltrue([for version in google_secret_manager_secret_version.empty : trimspace(version.secret_data) == "" && version.secret_data != ""])
