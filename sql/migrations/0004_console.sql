@@ -7,12 +7,17 @@ alter table ingest_runs
   add column arrival_to_stored_max_ms integer;
 
 -- The words of a text, for search. Punctuation parts words and says nothing: the parser would otherwise keep addresses,
--- file names and numbers with a sign whole, and `4711` would not find `order-4711.pdf`.
+-- file names and numbers with a sign whole, and `4711` would not find `order-4711.pdf`. Letters are made small by a
+-- collation of PostgreSQL's own (from version 17 on), one for one: that of the database may know ASCII alone, and no
+-- beginning of a word may depend on what follows. Wide and composed letters become plain ones before. Cut, because a
+-- tsvector holds a megabyte at most, and no subject may keep a mail from being stored.
 create function email_words(text) returns tsvector
 language sql immutable parallel safe strict
 return strip(to_tsvector(
   'simple'::regconfig,
-  translate($1, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))));
+  translate(
+    lower(left(normalize($1, nfkc), 30000) collate "pg_c_utf8"),
+    '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))));
 
 alter table incoming_emails
   -- One name a line, as email_attachments has them: a generated column sees its own row alone.
@@ -28,7 +33,7 @@ from (
 where a.email_id = e.id;
 
 alter table incoming_emails
-  -- Cut, because a tsvector holds a megabyte at most, and no subject may keep a mail from being stored.
+  -- Each with a share of what is kept of all.
   add column search_words tsvector generated always as (email_words(
     left(coalesce(sender, ''), 1000) || ' ' || left(coalesce(sender_address, ''), 1000) || ' '
     || left(coalesce(subject, ''), 4000) || ' ' || left(attachment_names, 20000))) stored;
