@@ -17,22 +17,25 @@ const RULES: Record<Rule, string> = {
 /** How much of the work is done, told from what is left of it, because others may work on it too. */
 export class BackfillCount {
   readonly #began: BackfillFigures;
+  readonly #mostPerMinute: number;
   #done = 0;
 
   /** @param began when this command did */
-  constructor(began: BackfillFigures) {
+  constructor(began: BackfillFigures, mostPerMinute: number) {
     this.#began = began;
+    this.#mostPerMinute = mostPerMinute;
   }
 
   note(now: BackfillFigures): Omit<ProgressState, 'perMinute'> {
     const entered = Math.max(0, now.newCount - this.#began.newCount);
     // What an earlier rule had left out comes back without being new: never less than was seen before.
     this.#done = Math.max(this.#done, this.#began.pendingCount + entered - now.pendingCount);
-    const units = `${now.minuteUnits.toLocaleString('en')} units in the last minute`;
+    const units = `${now.minuteUnits.toLocaleString('en')} units last minute`;
     return {
       done: this.#done,
       total: now.isListed ? this.#done + now.pendingCount : null,
       noun: 'messages',
+      mostPerMinute: this.#mostPerMinute,
       extra: now.isListed ? units : `${now.listedCount.toLocaleString('en')} found so far, ${units}`,
     };
   }

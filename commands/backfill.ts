@@ -88,12 +88,16 @@ async function planned(system: System, mailbox: Mailbox, query: string): Promise
   say(
     `Backfill of ${mailbox.emailAddress}: ${query}${labelId === null ? '' : `, only the label ${labelId}`} ` +
       `(listing ${id}, ${isNew ? 'new' : 'goes on where it was'}). At most ` +
-      `${Math.floor(system.config.quotaUnitsPerMinute / UNITS['users.messages.get'])} messages a minute; live mail goes first.`,
+      `${mostPerMinute(system)} messages a minute; live mail goes first.`,
   );
   const { pendingCount } = await readFigures(system.db, mailbox.id, id);
   if (pendingCount > 0)
     say(`${counted(pendingCount, 'message')} found before and not fetched yet: they come along.`);
   return id;
+}
+
+function mostPerMinute({ config }: System): number {
+  return Math.floor(config.quotaUnitsPerMinute / UNITS['users.messages.get']);
 }
 
 interface Work {
@@ -105,7 +109,10 @@ interface Work {
 
 async function work(system: System, on: Work): Promise<void> {
   const progress = new Progress();
-  const count = new BackfillCount(await readFigures(system.db, on.mailbox.id, on.listingId));
+  const count = new BackfillCount(
+    await readFigures(system.db, on.mailbox.id, on.listingId),
+    mostPerMinute(system),
+  );
   const look = async () => {
     progress.update(count.note(await readFigures(system.db, on.mailbox.id, on.listingId)));
   };

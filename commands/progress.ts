@@ -11,7 +11,9 @@ export interface ProgressState {
   readonly noun: string;
   /** Null before there is anything to tell it from. */
   readonly perMinute: number | null;
-  /** What else is to be said, after the rate: units, for instance. */
+  /** Faster it cannot go for long: a quota, which lets the first minute's work pass at once. */
+  readonly mostPerMinute?: number;
+  /** What else is to be said, at the end of the line: units, for instance. */
   readonly extra?: string;
 }
 
@@ -38,7 +40,9 @@ export function renderBar(state: ProgressState, columns: number): string {
 }
 
 export function renderLine(state: ProgressState): string {
-  const { done, total, noun, perMinute, extra } = state;
+  const { done, total, noun, extra } = state;
+  const perMinute =
+    state.perMinute === null ? null : Math.min(state.perMinute, state.mostPerMinute ?? Infinity);
   const share = shareOf(state);
   const parts = [
     total === null
@@ -46,9 +50,9 @@ export function renderLine(state: ProgressState): string {
       : `${figure(done)} of ${figure(total)} ${noun}${share === null ? '' : ` (${Math.floor(share * 100)} %)`}`,
   ];
   if (perMinute !== null) parts.push(`${figure(Math.round(perMinute))} a minute`);
-  if (extra) parts.push(extra);
   if (total !== null && total > done && perMinute !== null && perMinute > 0)
     parts.push(`${duration(((total - done) / perMinute) * 60)} left`);
+  if (extra) parts.push(extra);
   return parts.join(', ');
 }
 

@@ -162,14 +162,15 @@ describe('how far a backfill is', () => {
   const none = { isListed: false, listedCount: 0, newCount: 0, pendingCount: 0, minuteUnits: 0 };
 
   it('counts what is left off, whoever works on it', () => {
-    const count = new BackfillCount({ ...none, pendingCount: 10, newCount: 90 });
+    const count = new BackfillCount({ ...none, pendingCount: 10, newCount: 90 }, 300);
     expect(
       count.note({ ...none, listedCount: 500, newCount: 590, pendingCount: 480, minuteUnits: 1_200 }),
     ).toEqual({
       done: 30,
       total: null,
       noun: 'messages',
-      extra: '500 found so far, 1,200 units in the last minute',
+      extra: '500 found so far, 1,200 units last minute',
+      mostPerMinute: 300,
     });
     const listed = { ...none, isListed: true, listedCount: 600, newCount: 690 };
     expect(count.note({ ...listed, pendingCount: 400 })).toMatchObject({ done: 210, total: 610 });

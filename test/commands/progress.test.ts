@@ -7,10 +7,19 @@ const half = { done: 3_000, total: 6_000, noun: 'messages', perMinute: 300, extr
 describe('the progress of a command', () => {
   it('is a bar with share, rate and time left', () => {
     expect(renderBar(half, 200)).toBe(
-      '[############------------] 3,000 of 6,000 messages (50 %), 300 a minute, 5,980 units a minute, 10 min left',
+      '[############------------] 3,000 of 6,000 messages (50 %), 300 a minute, 10 min left, 5,980 units a minute',
     );
     expect(renderBar({ ...half, done: 6_000 }, 200)).toContain('[########################] 6,000 of 6,000');
     expect(renderBar({ ...half, done: 5_999 }, 200)).toContain('#-] 5,999 of 6,000 messages (99 %)');
+  });
+
+  it('promises no more than a quota lets through', () => {
+    expect(renderLine({ ...half, perMinute: 3_600, mostPerMinute: 300 })).toContain(
+      '300 a minute, 10 min left',
+    );
+    expect(renderLine({ ...half, perMinute: 150, mostPerMinute: 300 })).toContain(
+      '150 a minute, 20 min left',
+    );
   });
 
   it('never wraps: the bar could not be drawn over', () => {
