@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME`: measures the built functions against the emulated Gmail and a real PostgreSQL. */
+/**
+ * `npm run bench -- NAME`: measures the built functions against the emulated Gmail and a real PostgreSQL; `cost` reckons
+ * a month from such figures.
+ */
 import { runCommand } from './command.ts';
 
 const BENCHES: Record<string, () => Promise<void>> = {
@@ -8,6 +11,8 @@ const BENCHES: Record<string, () => Promise<void>> = {
   gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
   push: async () => await (await import('../test/bench/push.ts')).push(),
+  cost: async () => await (await import('../test/bench/cost.ts')).cost(),
+  'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),
 };
 
 await runCommand(async () => {

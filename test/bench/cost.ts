@@ -1,0 +1,138 @@
+/**
+ * `npm run bench -- cost`: prints the tables of docs/cost.md, each under its name. Asks nobody; a test holds the two
+ * equal. `npm run bench -- cost-inputs` measures anew what it is reckoned from.
+ */
+import { ASSUMED, DAYS, DEPLOYED, MEASURED } from './cost-inputs.ts';
+import { type Case, chargeOf, databaseGb, diskGb, growsBelowGb, isToCome, itemsOf } from './cost-model.ts';
+import { PRICES, type Price } from './cost-prices.ts';
+
+const IDLE: Case = { emailsPerDay: 0, month: 1 };
+const BUSY: Case = { emailsPerDay: ASSUMED.emailsPerDay, month: 1 };
+
+export async function cost(): Promise<void> {
+  for (const [name, table] of Object.entries(costTables())) {
+    process.stdout.write(`<!-- cost: ${name} -->\n${table}\n<!-- end -->\n\n`);
+  }
+}
+
+/** Markdown by the name that the document gives each. */
+export function costTables(): Record<string, string> {
+  return {
+    total: total(),
+    idle: itemised(IDLE),
+    busy: itemised(BUSY),
+    growth: growth(),
+    'disk-alert': diskAlert(),
+    measured: measured(),
+    prices: prices(),
+  };
+}
+
+function total(): string {
+  const cases: readonly (readonly [string, Case])[] = [
+    ['idle', IDLE],
+    [`${count(BUSY.emailsPerDay)} emails a day, first month`, BUSY],
+    ['the same, twelfth month', { ...BUSY, month: 12 }],
+  ];
+  return table(
+    ['USD a month', 'of it Cloud SQL', 'to pay', 'without any free part', 'alerts, from September 2027'],
+    cases.map(([name, which]) => {
+      const items = itemsOf(which);
+      const now = items.filter((one) => !isToCome(one));
+      const sum = (of: typeof items, kind: 'list' | 'due'): string =>
+        of.reduce((all, one) => all + chargeOf(one)[kind], 0).toFixed(2);
+      const sql = now.filter(({ part }) => part === 'Cloud SQL');
+      return [name, sum(sql, 'due'), sum(now, 'due'), sum(now, 'list'), sum(items.filter(isToCome), 'list')];
+    }),
+  );
+}
+
+function itemised(which: Case): string {
+  return table(
+    ['part', 'what', 'quantity', 'free', 'list USD', 'to pay USD'],
+    itemsOf(which).map((one) => {
+      const { due, list } = chargeOf(one);
+      const { free } = PRICES[one.price];
+      const note = isToCome(one) ? `0.00 (then ${due.toFixed(2)})` : due.toFixed(2);
+      return [one.part, one.what, count(one.quantity), free === 0 ? '–' : count(free), list.toFixed(2), note];
+    }),
+  );
+}
+
+function growth(): string {
+  return table(
+    ['after months', 'database GB', 'disk GB', 'disk USD a month', 'in use', 'disk alert'],
+    [1, 3, 6, 12, 18, 24, 30].map((month) => {
+      const stored = databaseGb(BUSY.emailsPerDay, month);
+      const disk = diskGb(stored);
+      const percent = Math.round((stored / disk) * 100);
+      const alerts = percent > DEPLOYED.diskAlertPercent ? 'yes' : 'no';
+      return [
+        count(month),
+        stored.toFixed(1),
+        count(disk),
+        (disk * PRICES.sqlStorage.usd).toFixed(2),
+        `${percent} %`,
+        alerts,
+      ];
+    }),
+  );
+}
+
+/** When more than the alert allows is in use for the first time, and when the disk cannot grow any more. */
+function diskAlert(): string {
+  const share = DEPLOYED.diskAlertPercent / 100;
+  const perDayGb = (BUSY.emailsPerDay * MEASURED.storedBytes) / 1e9;
+  const day = (gb: number): string => count(Math.ceil((gb - ASSUMED.emptyDatabaseGb) / perDayGb));
+  let disk: number = DEPLOYED.diskBeginsGb;
+  // A disk that grows before it is so full never alerts.
+  while (disk < DEPLOYED.diskLimitGb && disk - growsBelowGb(disk) <= disk * share) {
+    disk = Math.min(DEPLOYED.diskLimitGb, disk + growsBelowGb(disk));
+  }
+  return (
+    `An email takes ${count(MEASURED.storedBytes)} bytes, a day ${perDayGb.toFixed(3)} GB, a month ` +
+    `${(perDayGb * DAYS).toFixed(2)} GB, a year ${(perDayGb * DAYS * 12).toFixed(1)} GB. The disk alert ` +
+    `(${DEPLOYED.diskAlertPercent} %) comes for the first time on day ${day(disk * share)}, at a disk of ${disk} GB, ` +
+    `and goes when the disk grows; it stays from day ${day(DEPLOYED.diskLimitGb * share)}, at the limit of ` +
+    `${DEPLOYED.diskLimitGb} GB.`
+  );
+}
+
+function measured(): string {
+  const { email, poll } = MEASURED;
+  const row = (name: string, of: typeof poll | typeof email): string[] => [
+    name,
+    `${of.medianMs}`,
+    `${of.billedMs}`,
+    `${of.cpuMs}`,
+    `${of.logBytes}`,
+    count(of.walBytes),
+  ];
+  return table(
+    ['', 'median ms', 'billed ms', 'CPU ms', 'log bytes', 'write-ahead log bytes'],
+    [row('idle poll', poll), row('email by push', email)],
+  );
+}
+
+function prices(): string {
+  return table(
+    ['USD', 'per', 'page', 'copy', 'standing'],
+    Object.values<Price>(PRICES).map(({ copy, page, per, standing, usd }) => [
+      Number(usd.toPrecision(3)).toString(),
+      per,
+      page,
+      copy,
+      standing === 'read' ? standing : `**${standing}: check**`,
+    ]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}
+
+function count(value: number): string {
+  const digits = value >= 100 || Number.isInteger(value) ? 0 : value >= 1 ? 1 : 3;
+  return value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: 0 });
+}

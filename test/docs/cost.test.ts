@@ -1,0 +1,95 @@
+/** docs/cost.md says what `npm run bench -- cost` prints, and that is reckoned from what Terraform deploys. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { costTables } from '../bench/cost.ts';
+import { ASSUMED, DEPLOYED } from '../bench/cost-inputs.ts';
+import { chargeOf, diskGb, type Item, itemsOf } from '../bench/cost-model.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+const document = read('docs/cost.md');
+const variables = read('terraform/variables.tf');
+
+function defaultOf(variable: string): string | undefined {
+  const block = new RegExp(`^variable "${variable}" \\{[\\s\\S]*?^\\}`, 'm').exec(variables)?.[0] ?? '';
+  return /^\s*default\s*=\s*"?([^"\n]*)"?/m.exec(block)?.[1];
+}
+
+/** How many entries `NAME = { ... }` of the first level a local map of metrics.tf has. */
+function entriesOf(map: string): number {
+  const block =
+    new RegExp(`^  ${map} = \\{\\n([\\s\\S]*?)^  \\}`, 'm').exec(read('terraform/metrics.tf'))?.[1] ?? '';
+  return block.match(/^ {4}[a-z-]+\s*= \{/gm)?.length ?? 0;
+}
+
+test('docs/cost.md holds the tables that the script prints, each once and no other', () => {
+  const held = [...document.matchAll(/<!-- cost: ([a-z-]+) -->\n([\s\S]*?)\n<!-- end -->/g)].map(
+    ([, name, table]) => [name, table],
+  );
+
+  expect(Object.fromEntries(held)).toEqual(costTables());
+  expect(held).toHaveLength(Object.keys(costTables()).length);
+});
+
+test('the cost is reckoned for the defaults of Terraform', () => {
+  expect({
+    region: defaultOf('region'),
+    tier: defaultOf('database_tier'),
+    availability: defaultOf('database_availability'),
+    pollIntervalSeconds: Number(defaultOf('poll_interval_seconds')),
+    diskLimitGb: Number(defaultOf('database_disk_limit_gb')),
+    diskAlertPercent: Number(defaultOf('alert_disk_percent')),
+    backups: Number(defaultOf('database_retained_backups')),
+  }).toEqual({
+    region: DEPLOYED.region,
+    tier: DEPLOYED.tier,
+    availability: 'ZONAL',
+    pollIntervalSeconds: DEPLOYED.pollIntervalSeconds,
+    diskLimitGb: DEPLOYED.diskLimitGb,
+    diskAlertPercent: DEPLOYED.diskAlertPercent,
+    backups: DEPLOYED.backups,
+  });
+});
+
+test('the cost counts the functions, metrics, conditions and images that Terraform makes', () => {
+  expect({
+    functions: read('terraform/locals.tf').match(/^\s*target\s*=\s*"/gm)?.length,
+    logCounters: entriesOf('log_counters'),
+    logValues: entriesOf('log_values'),
+    alertConditions: read('terraform/alerts.tf').match(/^\s*says\s*= /gm)?.length,
+    keptImages: Number(/keep_count = (\d+)/.exec(read('terraform/build.tf'))?.[1]),
+  }).toEqual({
+    functions: DEPLOYED.functions,
+    logCounters: DEPLOYED.logCounters,
+    logValues: DEPLOYED.logValues,
+    alertConditions: DEPLOYED.alertConditions,
+    keptImages: DEPLOYED.keptImages,
+  });
+});
+
+test('the secrets are paid for as often as the functions read them', () => {
+  const readAgainMs = /READ_AGAIN_MS = ([\d_]+)/.exec(read('functions/live-config.ts'))?.[1] ?? '';
+
+  expect(Number(readAgainMs.replaceAll('_', ''))).toBe(ASSUMED.readsAgainSeconds * 1_000);
+});
+
+test('the free part is taken off what is to pay, not off the list price, and never below nothing', () => {
+  const accesses = (quantity: number): Item => ({ part: '', what: '', price: 'secretAccess', quantity });
+
+  expect(chargeOf(accesses(20_000))).toEqual({ list: expect.closeTo(0.06), due: expect.closeTo(0.03) });
+  expect(chargeOf(accesses(5_000))).toEqual({ list: expect.closeTo(0.015), due: 0 });
+});
+
+test('the disk grows before it is full, up to its limit', () => {
+  expect([1, 5, 5.1, 10, 95].map(diskGb)).toEqual([10, 10, 15, 15, DEPLOYED.diskLimitGb]);
+});
+
+test('mail adds to a month what it adds, and an idle one pays for nothing of it', () => {
+  const quantity = (emailsPerDay: number, what: string): number =>
+    itemsOf({ emailsPerDay, month: 1 }).find((one) => one.what === what)?.quantity ?? Number.NaN;
+
+  expect(quantity(0, 'requests')).toBe(43_800);
+  expect(quantity(1_000, 'requests')).toBeCloseTo(43_800 + 30_416.67, 1);
+  expect(quantity(0, 'published and pushed, GiB')).toBe(0);
+});
