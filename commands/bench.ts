@@ -10,6 +10,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
   gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
+  console: async () => await (await import('../test/bench/console.ts')).consoleAnswers(),
   push: async () => await (await import('../test/bench/push.ts')).push(),
   cost: async () => await (await import('../test/bench/cost.ts')).cost(),
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),

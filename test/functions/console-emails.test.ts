@@ -97,7 +97,7 @@ describe('the list of emails', () => {
       const seen: number[] = [];
       let before: string | null = null;
       do {
-        const { json } = await ask({ limit: '4', ...(before === null ? {} : { before }) });
+        const { json }: Answered = await ask({ limit: '4', ...(before === null ? {} : { before }) });
         seen.push(...json.emails.map((email: { id: number }) => email.id));
         before = json.next_before === null ? null : String(json.next_before);
         await store(order('meanwhile'));

@@ -1,0 +1,47 @@
+/** A database as years of orders leave it: emails with files, their ledger, and ninety days of runs. */
+import type { BenchDatabase } from './bench-database.ts';
+
+/** Days of runs that are kept, one a minute. */
+const RUN_COUNT = 90 * 24 * 60;
+
+const SUBJECT = `
+(array['Order ', 'Bestellung ', 'Purchase order PO-', 'AW: Bestellung ', 'Commande ', 'Re: Order confirmation '])[1 + n % 6]
+|| (100000 + n) || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]`;
+
+/** One in a thousand of the senders is rare; the subjects share few words and have a number each. */
+export async function fillConsole(
+  db: BenchDatabase,
+  emailCount: number,
+): Promise<{ readonly insertMs: number }> {
+  await db.rows(`insert into mailboxes (email_address, cursor_history_id, proved_at, proved_missing_count)
+                 values ('orders@example.com', 1, now() - interval '5 minutes', 0)`);
+  const started = performance.now();
+  await db.rows(`
+    insert into incoming_emails
+      (mailbox_id, gmail_message_id, sender, sender_address, subject, body_text, received_at, size_bytes,
+       attachment_count, attachment_names, parser_version, processed)
+    select 1, to_hex(1000000000000000 + n),
+           'Buyer ' || n % 4999 || ' <buyer' || n % 4999 || '@customer' || n % 211 || '.example.com>',
+           'buyer' || n % 4999 || '@customer' || n % 211 || '.example.com', ${SUBJECT},
+           repeat('Please deliver 12 pieces of article ' || n || ' to our site. ', 15),
+           now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 'order-' || (100000 + n) || '.pdf', 1, n % 10 > 0
+    from generate_series(1, ${emailCount}) n`);
+  const insertMs = performance.now() - started;
+  await db.rows(`
+    insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
+    select id, '2', attachment_names, 'application/pdf', '\\x25504446', 4, repeat('0', 64) from incoming_emails`);
+  await db.rows(`
+    insert into email_ledger (mailbox_id, gmail_message_id, source, state, ignored_rule)
+    select 1, to_hex(1000000000000000 + n), 'history',
+           case when n <= ${emailCount} then 'stored' when n % 500 = 0 then 'dead' else 'ignored' end,
+           case when n > ${emailCount} and n % 500 > 0 then 'sent' end
+    from generate_series(1, ${Math.round(emailCount * 1.2)}) n`);
+  await db.rows(`
+    insert into ingest_runs (mailbox_id, trigger, outcome, started_at, finished_at, duration_ms, stored_count,
+                             quota_units, arrival_to_stored_max_ms)
+    select 1, 'schedule', 'completed', at, at + interval '1 second', 1000, n % 3, 40,
+           case when n % 3 > 0 then 2000 + n % 5000 end
+    from (select n, now() - (${RUN_COUNT} - n) * interval '1 minute' as at from generate_series(1, ${RUN_COUNT}) n) t`);
+  await db.rows('vacuum analyze');
+  return { insertMs };
+}

@@ -1,0 +1,137 @@
+/**
+ * `npm run bench -- console [EMAILS]`: each answer of the console over a small and a large database, the median of twenty.
+ * The time is that of the function, without the way to the browser; the database stands on the same machine.
+ */
+import { createFunction } from '../../functions/catalogue.ts';
+import { createContext } from '../../functions/context.ts';
+import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
+import { fillConsole } from './console-mail.ts';
+
+const ROUNDS = 20;
+const COMPARED = 1_000;
+/** More is a defect. */
+const LIMIT_MS = 50;
+
+const BASE = '/api/console';
+
+interface Ask {
+  readonly name: string;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly q?: string;
+  readonly before?: number;
+}
+
+function asks(emailCount: number): Ask[] {
+  const middle = Math.round(emailCount / 2);
+  const search = (name: string, q: string, before?: number): Ask => ({
+    name: `search: ${name}`,
+    path: `${BASE}/emails/search`,
+    q,
+    ...(before === undefined ? {} : { before }),
+  });
+  return [
+    { name: 'status', path: '/api/system/email-monitor/status' },
+    { name: 'overview', path: `${BASE}/overview` },
+    { name: 'charts, 48 hours', path: `${BASE}/charts` },
+    { name: 'charts, 14 days', path: `${BASE}/charts`, query: { hours: '336' } },
+    { name: 'emails', path: `${BASE}/emails` },
+    {
+      name: 'emails, from the middle, 100',
+      path: `${BASE}/emails`,
+      query: { before: String(middle), limit: '100' },
+    },
+    search('a word of every email', 'example'),
+    search('a word of every email, from the middle', 'example', middle),
+    search('one letter', 'b'),
+    search('a sixth of all', 'commande'),
+    search('the oldest email', '100001'),
+    search('a sender of few', 'buyer42'),
+    search('two frequent words, no email with both', 'commande nachlieferung zzz'),
+    search('a word that no email has', 'zebra'),
+    search('a prefix of a tenth', '1'),
+    search('a Gmail message id', (1_000_000_000_000_000 + middle).toString(16)),
+    { name: 'one email', path: `${BASE}/emails/${middle}` },
+    { name: 'dead', path: `${BASE}/dead` },
+    { name: 'runs', path: `${BASE}/runs` },
+    { name: 'incidents', path: `${BASE}/incidents` },
+  ];
+}
+
+export async function consoleAnswers(): Promise<void> {
+  const large = Number(process.argv[3] ?? 100_000);
+  const few = await measure(COMPARED);
+  const many = await measure(large);
+  process.stdout.write(
+    `\n${'answer, ms, median (slowest) of 20'.padEnd(56)} ${String(COMPARED).padStart(15)} ${String(large).padStart(15)}\n`,
+  );
+  let slowCount = 0;
+  for (const [name, times] of many) {
+    const slow = median(times) > LIMIT_MS;
+    if (slow) slowCount += 1;
+    process.stdout.write(
+      `${name.padEnd(56)} ${shown(few.get(name))} ${shown(times)}${slow ? '  TOO SLOW' : ''}\n`,
+    );
+  }
+  if (slowCount > 0) process.exitCode = 1;
+}
+
+function shown(times: readonly number[] = []): string {
+  return `${median(times).toFixed(1)} (${Math.max(...times).toFixed(1)})`.padStart(15);
+}
+
+async function measure(emailCount: number): Promise<Map<string, number[]>> {
+  const db = await startBenchDatabase();
+  try {
+    const { insertMs } = await fillConsole(db, emailCount);
+    await sayCost(db, emailCount, insertMs);
+    const context = createContext({ DATABASE_URL: db.url, DB_POOL_SIZE: '2' }, () => undefined);
+    try {
+      return await timeAll(context, emailCount);
+    } finally {
+      await context.db.close();
+    }
+  } finally {
+    await db.close();
+  }
+}
+
+async function timeAll(
+  context: ReturnType<typeof createContext>,
+  emailCount: number,
+): Promise<Map<string, number[]>> {
+  const served = createFunction('console', context);
+  const times = new Map<string, number[]>();
+  for (const { before, name, path, q, query = {} } of asks(emailCount)) {
+    const request = {
+      method: q === undefined ? 'GET' : 'POST',
+      path,
+      query,
+      headers: {},
+      body: q === undefined ? undefined : { q, ...(before === undefined ? {} : { before }) },
+    };
+    // The first is not counted: it loads the route and fills the caches.
+    await served.handle(request);
+    const taken: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const started = performance.now();
+      const { status } = await served.handle(request);
+      if (status !== 200) throw new Error(`${name} answers ${status}.`);
+      taken.push(performance.now() - started);
+    }
+    times.set(name, taken);
+  }
+  return times;
+}
+
+/** What search and counting cost the writer. */
+async function sayCost(db: BenchDatabase, emailCount: number, insertMs: number): Promise<void> {
+  const [size] = await db.rows(
+    `select pg_relation_size('idx_incoming_emails_search') / 1024 as index_kb,
+            pg_relation_size('incoming_emails') / 1024 as table_kb`,
+  );
+  process.stdout.write(
+    `${emailCount} emails: ${((insertMs * 1_000) / emailCount).toFixed(0)} µs each to insert; ` +
+      `search index ${size.index_kb} KB, table ${size.table_kb} KB\n`,
+  );
+}

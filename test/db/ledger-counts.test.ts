@@ -1,0 +1,122 @@
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
+import { readOverview } from '../../shared/db/overview.ts';
+import { createTestDatabase } from '../helpers/test-database.ts';
+
+const db = await createTestDatabase();
+afterAll(async () => await db.close());
+
+beforeEach(async () => {
+  await db.query('truncate email_ledger');
+  await db.query('delete from mailboxes');
+  await db.query(
+    `insert into mailboxes (email_address, cursor_history_id) values ('a@example.com', 1), ('b@example.com', 1)`,
+  );
+});
+
+/** What status shows, and what counting would show, by mailbox. */
+async function shown(): Promise<{ counted: unknown; real: unknown }> {
+  const counted = (await readOverview(db)).map((mailbox) => mailbox.ledger);
+  const { rows } = await db.query<{ state: string; id: number; n: number }>(
+    `select m.id, s.state, count(l.id)::integer as n
+     from mailboxes m
+     cross join unnest(array['pending', 'stored', 'gone', 'ignored', 'dead']) s (state)
+     left join email_ledger l on l.mailbox_id = m.id and l.state = s.state
+     group by m.id, s.state
+     order by m.id`,
+  );
+  const ids = [...new Set(rows.map((row) => row.id))];
+  const real = ids.map((id) =>
+    Object.fromEntries(rows.filter((row) => row.id === id).map((row) => [row.state, row.n])),
+  );
+  return { counted, real };
+}
+
+async function expectRight(): Promise<void> {
+  const { counted, real } = await shown();
+  expect(counted).toEqual(real);
+}
+
+async function changeRows(): Promise<number> {
+  const { rows } = await db.query<{ n: number }>('select count(*)::integer as n from ledger_changes');
+  return rows[0]?.n ?? 0;
+}
+
+/** 300 rows in each of the two mailboxes, 100 of each state. */
+async function fill(): Promise<void> {
+  await db.query(
+    `insert into email_ledger (mailbox_id, gmail_message_id, source, state)
+     select m.id, 'm' || n, 'history', (array['pending', 'stored', 'gone'])[1 + n % 3]
+     from mailboxes m, generate_series(1, 300) n`,
+  );
+}
+
+test('the counts hold through every change, whoever makes it', async () => {
+  await fill();
+  await expectRight();
+  await db.query(`update email_ledger set state = 'stored' where state = 'pending' and id % 2 = 0`);
+  await db.query(`update email_ledger set state = 'ignored', ignored_rule = 'spam' where state = 'gone'`);
+  await db.query(`update email_ledger set attempt_count = attempt_count + 1`);
+  await db.query(
+    `insert into email_ledger (mailbox_id, gmail_message_id, source)
+     select mailbox_id, gmail_message_id, 'history' from email_ledger where state = 'ignored'
+     on conflict (mailbox_id, gmail_message_id) do update set state = 'pending', ignored_rule = null`,
+  );
+  await db.query(`delete from email_ledger where id % 7 = 0`);
+  await expectRight();
+  await db.query(`truncate email_ledger`);
+  await expectRight();
+});
+
+test('what is rolled back was never counted', async () => {
+  await fill();
+  const before = await shown();
+  await expect(
+    db.transaction(async (tx) => {
+      await tx.query(`update email_ledger set state = 'dead'`);
+      throw new Error('no');
+    }),
+  ).rejects.toThrow('no');
+  expect(await shown()).toEqual(before);
+  await expectRight();
+});
+
+test('an attempt, which changes no state, writes no change', async () => {
+  await fill();
+  const before = await changeRows();
+  await db.query('update email_ledger set attempt_count = 1, attempt_open = true');
+  expect(await changeRows()).toBe(before);
+});
+
+test('adding up leaves a row for each state and changes no sum, also when two do it amid writing', async () => {
+  await fill();
+  await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
+  expect(await changeRows()).toBeGreaterThan(200);
+  await Promise.all([
+    addUpLedgerChanges(db),
+    db.query(`update email_ledger set state = 'gone' where state = 'stored' and id % 2 = 0`),
+    addUpLedgerChanges(db),
+    expectRight(),
+  ]);
+  await expectRight();
+  await addUpLedgerChanges(db);
+  await addUpLedgerChanges(db);
+  await expectRight();
+  expect(await changeRows()).toBeLessThan(200);
+});
+
+test('the oldest waiting message is found among those that were tried and those that were not', async () => {
+  const oldest = async () => (await readOverview(db))[0]?.oldestPendingAt?.toISOString() ?? null;
+  expect(await oldest()).toBeNull();
+  await db.query(
+    `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)
+     select id, 'o' || n, 'history', n % 2, '2026-11-02T00:00:00Z'::timestamptz + n * interval '1 hour',
+            case when n = 1 then now() end
+     from (select min(id) as id from mailboxes) m, generate_series(1, 5) n`,
+  );
+  expect(await oldest()).toBe('2026-11-02T01:00:00.000Z');
+  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o1'`);
+  expect(await oldest()).toBe('2026-11-02T02:00:00.000Z');
+  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o2'`);
+  expect(await oldest()).toBe('2026-11-02T03:00:00.000Z');
+});
