@@ -66,9 +66,9 @@ describe('npm run backfill', () => {
     const command = startCommand('backfill', ALL, { ...world.env, GMAIL_QUOTA_UNITS_PER_MINUTE: '60' });
     await command.printed(/Backfill of/);
     await vi.waitFor(async () => expect(await storedIds(world)).not.toEqual([]), { timeout: 20_000 });
-    // npm passes the terminal's Ctrl-C on: it comes twice.
+    // npm passes the terminal's Ctrl-C on, so it comes twice. Two alike at once the kernel would merge into one.
     command.signal('SIGINT');
-    command.signal('SIGINT');
+    command.signal('SIGTERM');
     expect(await command.ended()).toBe(130);
     expect(command.output).toContain('So far: 6 messages found, 6 of them new');
     const kept = (await storedIds(world)).length;

@@ -250,9 +250,9 @@ describe('npm run reprocess', () => {
     });
     const command = startCommand('reprocess', ['--apply'], { DATABASE_URL: world.db.url });
     await command.printed(/email 1: subject/);
-    // npm passes the terminal's Ctrl-C on: it comes twice.
+    // npm passes the terminal's Ctrl-C on, so it comes twice. Two alike at once the kernel would merge into one.
     command.signal('SIGINT');
-    command.signal('SIGINT');
+    command.signal('SIGTERM');
     letGo();
     await holder;
     expect(await command.ended()).toBe(130);
