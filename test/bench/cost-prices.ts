@@ -10,7 +10,7 @@ export interface Price {
   readonly free: number;
   readonly page: string;
   readonly copy: string;
-  readonly standing: 'read' | 'other region' | 'from memory';
+  readonly standing: 'read' | 'inferred' | 'other region' | 'region not known' | 'from memory';
 }
 
 const SQL = 'cloud.google.com/sql/pricing';
@@ -26,7 +26,7 @@ export const PRICES = {
     free: 0,
     page: SQL,
     copy: 'through published infracost output ($25.55 for 730 h), region not said, date unknown',
-    standing: 'other region',
+    standing: 'region not known',
   },
   sqlStorage: { usd: 0.17, per: 'GB of SSD', free: 0, page: SQL, copy: INFRACOST, standing: 'other region' },
   sqlBackup: { usd: 0.08, per: 'GB', free: 0, page: SQL, copy: INFRACOST, standing: 'other region' },
@@ -44,7 +44,7 @@ export const PRICES = {
     free: 0,
     page: 'cloud.google.com/sql/docs/sqlserver/backup-recovery/pitr',
     copy: 'date unknown; says so of SQL Server, and the page of PostgreSQL that the logs lie in Cloud Storage as well',
-    standing: 'read',
+    standing: 'inferred',
   },
   runCpu: { usd: 0.000024, per: 'vCPU-second', free: 180_000, page: RUN, copy: UNDATED, standing: 'read' },
   runMemory: {
