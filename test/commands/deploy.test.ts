@@ -396,6 +396,7 @@ describe('Ctrl-C', () => {
     await command.printed(/Working\./);
     // The terminal sends it, and npm passes it on once more.
     command.signal('SIGINT');
+    await vi.waitUntil(() => stage.calls().includes('terraform is told to stop'), { interval: 5 });
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
     expect(stage.calls().filter((line) => line === 'terraform is told to stop')).toHaveLength(1);
