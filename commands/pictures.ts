@@ -60,9 +60,8 @@ async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void
   };
   await call('start');
   while ((await call('poll-now')).outcome !== 'completed');
-  await call('poll-now?prove=all');
   await recordHistory(databaseUrl, hours);
-  for (let n = 0; n < 3; n += 1) {
+  for (let n = 0; n < 12; n += 1) {
     gmail.deliver((await nextPurchaseOrder(900 + n, new Date())).raw);
     while ((await call('poll-now')).outcome === 'busy');
   }

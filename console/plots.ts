@@ -26,6 +26,8 @@ interface Colours {
 }
 
 const HEIGHT_PX = 150;
+/** Seconds between the names of hours: what has room. */
+const SIX_HOURS = [6, 12, 24].map((hours) => hours * 3_600);
 
 export function emailPlot(place: HTMLElement, onHour: OnHour): Plot {
   return plot(place, onHour, {
@@ -52,7 +54,8 @@ export function latencyPlot(place: HTMLElement, onHour: OnHour): Plot {
     // Seconds and hours have room on one chart.
     scale: { distr: 3, log: 10, range: (_self, min, max) => decades(min, max) },
     axis: {
-      values: (_self, splits) => splits.map((split) => (isDecade(split) ? durationText(split) : '')),
+      filter: (_self, splits) => splits.map((split) => (isDecade(split) ? split : null)),
+      values: (_self, splits) => splits.map((split) => (split === null ? '' : durationText(split))),
     },
     columns: (hours) => [
       hours.map((hour) => atLeastOne(hour.latency_max_ms)),
@@ -79,7 +82,14 @@ function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { y: drawing.scale },
         axes: [
-          { ...axis, font, size: 28, space: 60, grid: { show: false } },
+          {
+            ...axis,
+            font,
+            size: 24,
+            incrs: SIX_HOURS,
+            grid: { show: false },
+            values: (_self, splits) => splits.map(hourName),
+          },
           { ...axis, font, size: 46, space: 28, ...drawing.axis },
         ],
         series: [{}, ...drawing.series(colours)],
@@ -118,6 +128,14 @@ function coloursOf(place: Element): Colours {
     strong: named('--ink-chart'),
     weak: named('--weak-chart'),
   };
+}
+
+/** The day where it begins, the hour elsewhere. */
+function hourName(epochSeconds: number): string {
+  const at = new Date(epochSeconds * 1_000);
+  return at.getHours() === 0
+    ? at.toLocaleDateString(undefined, { weekday: 'short', day: 'numeric' })
+    : at.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 }
 
 /** A logarithm needs more than nothing. */

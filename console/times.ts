@@ -65,12 +65,17 @@ export function beginTicking(): void {
 
 function ageText(iso: string): string {
   const ms = serverNowMs() - Date.parse(iso);
-  if (ms < -5_000) return `in ${durationText(-ms)}`;
-  return ms < 2_000 ? 'just now' : `${durationText(ms)} ago`;
+  if (ms < -1_000) return `in ${wholeText(-ms)}`;
+  return ms < 2_000 ? 'just now' : `${wholeText(ms)} ago`;
 }
 
 function spanText(iso: string): string {
-  return durationText(Math.max(0, serverNowMs() - Date.parse(iso)));
+  return wholeText(Math.max(0, serverNowMs() - Date.parse(iso)));
+}
+
+/** Whole seconds at least: what ticks once a second must not flicker. */
+function wholeText(ms: number): string {
+  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : durationText(ms);
 }
 
 /** One unit, the largest that fits: "840 ms", "12 s", "4 min", "3 h", "12 days". */

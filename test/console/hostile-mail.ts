@@ -1,0 +1,56 @@
+/** A mail that tries whatever a mail can try against the page that shows it. */
+
+/** Would be seen if it ran: by a dialog, by a mark in the window, by a request to the canary. */
+function attack(canary: string, place: string): string {
+  return `alert('${place}');window.top.hacked='${place}';new Image().src='${canary}${place}'`;
+}
+
+/** @param canary the address of a server that nobody may ask */
+export function hostileMail(canary: string): Buffer {
+  const tag = (place: string) => `<img src=x onerror="${attack(canary, place)}">`;
+  const html = [
+    `<html><head><meta http-equiv=refresh content="0;url=${canary}refresh"><base href="${canary}">`,
+    `<link rel=stylesheet href="${canary}style.css"><script>${attack(canary, 'script')}</script></head>`,
+    `<body onload="${attack(canary, 'onload')}"><p id=shown>The HTML of the hostile mail</p>`,
+    tag('html'),
+    `<img src="${canary}pixel.png"><iframe src="${canary}frame"></iframe><object data="${canary}object"></object>`,
+    `<div style="background:url(${canary}background)">x</div>`,
+    `<svg><script>${attack(canary, 'svg')}</script></svg><form action="${canary}form"><button>Go</button></form>`,
+    `<a id=top target=_top href="javascript:${attack(canary, 'link')}">link</a></body></html>`,
+  ].join('\r\n');
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg"><script>${attack(canary, 'svg-file')}</script></svg>`;
+  return Buffer.from(
+    [
+      `From: =?utf-8?B?${base64(`<script>${attack(canary, 'sender')}</script>`)}?= <evil@example.com>`,
+      'To: orders@example.com',
+      `Subject: =?utf-8?B?${base64(`<b>Hostile</b> ${tag('subject')}`)}?=`,
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      'Content-Type: multipart/alternative; boundary=c',
+      '',
+      '--c',
+      'Content-Type: text/plain; charset=utf-8',
+      '',
+      `The text ${tag('text')}`,
+      '--c',
+      'Content-Type: text/html; charset=utf-8',
+      '',
+      html,
+      '--c--',
+      '--b',
+      'Content-Type: image/svg+xml',
+      `Content-Disposition: attachment; filename*=utf-8''${encodeURIComponent(`">${tag('filename')}.svg`)}`,
+      'Content-Transfer-Encoding: base64',
+      '',
+      base64(svg),
+      '--b--',
+      '',
+    ].join('\r\n'),
+  );
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}

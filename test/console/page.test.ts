@@ -1,0 +1,263 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { mail, order } from '../helpers/mails.ts';
+import { chromiumPath, createStage, type Stage, titled } from './stage.ts';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await createStage();
+    await stage.call('start');
+    await stage.call('poll-now');
+  });
+  afterEach(async () => await stage.closePages());
+  afterAll(async () => await stage.close());
+
+  it('shows each state after the button that changes it, and says so', async () => {
+    const { page, misdeeds } = await stage.open();
+    await state(page, 'watching');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await state(page, 'stopped');
+    await result(page, /^Stopped\./);
+    expect(await page.locator('h1').textContent()).toBe('Stopped');
+    expect(await page.title()).toBe('Stopped · Email Monitor');
+    expect(await page.locator('#advice').textContent()).toContain('POST start');
+    await page.getByRole('button', { name: 'Start' }).click();
+    await state(page, 'watching');
+    await result(page, /^Started\./);
+    expect(misdeeds).toEqual([]);
+  });
+
+  it('says what a button does while it does it, and lets nobody press it twice', async () => {
+    const { page } = await stage.open();
+    let calls = 0;
+    let answer: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route('**/poll-now', async (route) => {
+      calls += 1;
+      await held;
+      await route.continue();
+    });
+    const poll = page.locator('#poll-now');
+    await poll.click();
+    await page.getByText('Polling…').waitFor();
+    expect(await poll.getAttribute('aria-disabled')).toBe('true');
+    await poll.click({ force: true });
+    answer();
+    await result(page, /^Nothing new\.$/);
+    expect([calls, await poll.textContent(), await poll.getAttribute('aria-disabled')]).toEqual([
+      1,
+      'Poll now',
+      null,
+    ]);
+  });
+
+  it('shows a mail that arrives without being loaded again, and moves neither focus nor an open email', async () => {
+    const { page, misdeeds } = await stage.open({ clock: true });
+    const first = page.locator('#email-list .open').first();
+    await first.focus();
+    await first.press('Enter');
+    await page.locator('#email[open] .facts').waitFor();
+    stage.push(true);
+    const { id } = stage.gmail.deliver(mail('A mail that comes while somebody reads'));
+    await expect.poll(async () => await isStored(stage, id), { timeout: 10_000 }).toBe(true);
+    stage.push(false);
+    await page.clock.fastForward(5_000);
+    await page
+      .locator('#email-list .open', { hasText: 'while somebody reads' })
+      .waitFor({ state: 'attached' });
+    expect(await page.locator('#email[open]').count()).toBe(1);
+    await page.keyboard.press('Escape');
+    expect(await page.locator('#email[open]').count()).toBe(0);
+    // The one that was opened is the second by now, and has the focus again.
+    expect(await page.locator('#email-list li:nth-child(2) .open:focus').count()).toBe(1);
+    expect(misdeeds).toEqual([]);
+  });
+
+  it('finds mail by its words, and has the whole list again when they are gone', async () => {
+    const { page } = await stage.open();
+    stage.gmail.deliver(order('zebra-4711'));
+    await page.locator('#poll-now').click();
+    await page.locator('#email-list .open', { hasText: 'zebra-4711' }).waitFor();
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    await page.locator('#search').fill('zebra');
+    await page.getByText('1 email found').waitFor();
+    expect(await page.locator('#email-list .open').count()).toBe(1);
+    expect(urls.filter((url) => url.includes('zebra'))).toEqual([]);
+    await page.locator('#search').fill('');
+    await page.locator('#email-list > li:nth-child(2)').waitFor();
+  });
+
+  it('downloads an attachment byte for byte under its name', async () => {
+    const { page, misdeeds } = await stage.open();
+    stage.gmail.deliver(order('download', 5_000));
+    await page.locator('#poll-now').click();
+    const link = page.getByRole('link', { name: 'order-download.pdf' });
+    await link.waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+    const { rows } = await stage.db.query<{ file_data: Buffer }>(
+      "select file_data from email_attachments where filename = 'order-download.pdf'",
+    );
+    expect(download.suggestedFilename()).toBe('order-download.pdf');
+    expect(readFileSync(await download.path()).equals(rows[0]?.file_data ?? Buffer.alloc(0))).toBe(true);
+    expect(misdeeds).toEqual([]);
+  });
+
+  it('shows a dead message with its error and cure, and stores it at a retry', async () => {
+    const { id } = stage.gmail.deliver(mail('Refused at first'));
+    stage.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await stage.call('poll-now');
+    await stage.db.query(
+      `update email_ledger set state = 'dead', attempt_count = 8, error_code = 'gmail_refused',
+         error_detail = 'messages.get: 400', settled_at = now() where gmail_message_id = $1::text`,
+      [id],
+    );
+    stage.gmail.faults.clear();
+    const { page, misdeeds } = await stage.open();
+    const row = page.locator('#dead-list li');
+    await row.waitFor();
+    expect(await row.textContent()).toMatch(
+      new RegExp(`gmail_refused.*${id}.*8 attempts.*Look at the reason`),
+    );
+    expect(await page.locator('html').getAttribute('data-tone')).toBe('care');
+    await row.getByRole('button').click();
+    await page.locator('#dead-messages[hidden]').waitFor({ state: 'attached' });
+    await page.locator('#email-list .open', { hasText: 'Refused at first' }).waitFor();
+    expect(misdeeds).toEqual([]);
+  });
+
+  it('shows the title, the detail and the cure of a call that fails', async () => {
+    stage.gmail.revokeRefreshToken();
+    const { page } = await stage.open();
+    await page.locator('#poll-now').click();
+    const box = page.locator('#faults .fault');
+    await box.waitFor();
+    expect(await box.textContent()).toMatch(/Poll now: Gmail refused the refresh token.*npm run authorize/);
+    await state(page, 'reauth_required');
+    expect(await page.locator('h1').textContent()).toBe('Locked out');
+    await box.getByRole('button', { name: 'Dismiss' }).click();
+    expect(await page.locator('#faults .fault').count()).toBe(0);
+    stage.gmail.reauthorize(process.env['GMAIL_REFRESH_TOKEN'] ?? '');
+    await page.locator('#poll-now').click();
+    await state(page, 'watching');
+  });
+
+  it('says since when its figures are old while the server is away, and recovers by itself', async () => {
+    const { page } = await stage.open({ clock: true });
+    await page.route('**/api/console/overview', (route) => route.abort());
+    await page.clock.fastForward(5_000);
+    await page.locator('#stale:not([hidden])').waitFor();
+    expect(await page.locator('#stale').textContent()).toMatch(/does not answer.*figures are of.*Try now/);
+    expect(await page.title()).toBe('No answer · Email Monitor');
+    await page.unroute('**/api/console/overview');
+    await page.clock.fastForward(5_000);
+    await page.locator('#stale').waitFor({ state: 'hidden' });
+    await state(page, 'watching');
+  });
+
+  it('is used by the keyboard alone', async () => {
+    const { page } = await stage.open();
+    await page.locator('#email-list .open').first().waitFor();
+    await tabTo(page, '#stop');
+    expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
+    await page.keyboard.press('Enter');
+    await state(page, 'stopped');
+    await result(page, /^Stopped\./);
+    expect(await page.locator('#stop:focus').count()).toBe(1);
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Space');
+    await state(page, 'watching');
+    await tabTo(page, '#email-list li:nth-child(2) .open');
+    await page.keyboard.press('Enter');
+    await page.locator('#email[open] .facts').waitFor();
+    await tabTo(page, '#email-close');
+    await page.keyboard.press('Escape');
+    await page.locator('#email').waitFor({ state: 'hidden' });
+    expect(await page.locator('#email-list li:nth-child(2) .open:focus').count()).toBe(1);
+  });
+
+  it.each([320, 360, 768])('has all of it on a screen of %i pixels', async (width) => {
+    const { page } = await stage.open({ viewport: { width, height: 740 } });
+    await page.locator('#run-list tr').first().waitFor();
+    await page.locator('#email-chart canvas').waitFor();
+    expect(await overflow(page)).toBe(0);
+    await page.locator('#email-list .open').first().click();
+    await page.locator('#email[open] .facts').waitFor();
+    expect(await overflow(page)).toBe(0);
+  });
+
+  it.each(['light', 'dark'] as const)(
+    'has no serious fault of accessibility when it is %s',
+    async (colorScheme) => {
+      const { page } = await stage.open({ colorScheme });
+      await page.locator('#run-list tr').first().waitFor();
+      await page.locator('#email-list .open').first().waitFor();
+      await page.evaluate(AXE);
+      expect(await seriousFaults(page)).toEqual([]);
+      await page.locator('#email-list .open').first().click();
+      await page.locator('#email[open] .facts').waitFor();
+      expect(await seriousFaults(page)).toEqual([]);
+    },
+  );
+
+  it('weighs less than 60 KB at the first visit', async () => {
+    const page = await (await stage.browser.newContext()).newPage();
+    const bytes: Promise<number>[] = [];
+    page.on('requestfinished', (request) => {
+      if (!request.url().includes('/api/'))
+        bytes.push(request.sizes().then((sizes) => sizes.responseBodySize));
+    });
+    await page.goto(stage.url);
+    await page.locator('html[data-ready]').waitFor();
+    const sum = (await Promise.all(bytes)).reduce((total, size) => total + size, 0);
+    expect(sum).toBeGreaterThan(1_000);
+    expect(sum).toBeLessThan(60_000);
+  });
+});
+
+async function state(page: Page, name: string): Promise<void> {
+  const shown = page.locator(`html[data-state="${name}"]`);
+  await shown.waitFor({ timeout: 10_000 }).catch(async () => {
+    throw new Error(`It is not ${name}, but: ${await page.locator('.state').innerText()}`);
+  });
+}
+
+async function isStored(stage: Stage, gmailMessageId: string): Promise<boolean> {
+  const { rowCount } = await stage.db.query('select from incoming_emails where gmail_message_id = $1::text', [
+    gmailMessageId,
+  ]);
+  return rowCount === 1;
+}
+
+async function result(page: Page, text: RegExp): Promise<void> {
+  await page.locator('#result', { hasText: text }).waitFor({ timeout: 10_000 });
+}
+
+/** A page that cannot be reached this way has lost its order or has a trap. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    if ((await page.locator(selector).and(page.locator(':focus')).count()) === 1) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`${selector} is not reached by 60 presses of Tab.`);
+}
+
+/** Pixels that stand out to the right. */
+async function overflow(page: Page): Promise<unknown> {
+  return await page.evaluate(
+    'Math.max(document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll("dialog[open]")].map((box) => box.scrollWidth - box.clientWidth))',
+  );
+}
+
+async function seriousFaults(page: Page): Promise<unknown> {
+  return await page.evaluate(`axe.run().then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
+}
