@@ -19,9 +19,11 @@ variables {
   project_id = "orders-example"
 }
 
-run "ends_the_budget_before_the_service_and_the_service_before_its_callers" {
+# All of what a plan without any wish shows, in one: each run costs the reading of the whole schema.
+run "plans_what_is_meant_when_nothing_is_wished" {
   command = plan
 
+  # Ends the budget before the service and the service before its callers.
   assert {
     condition = alltrue([for key, service in google_cloud_run_v2_service.function :
       local.environment.RUN_BUDGET_SECONDS + 30 < tonumber(trimsuffix(service.template[0].timeout, "s"))
@@ -36,31 +38,8 @@ run "ends_the_budget_before_the_service_and_the_service_before_its_callers" {
     condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) < google_pubsub_subscription.gmail_push.ack_deadline_seconds
     error_message = "Pub/Sub must wait longer than gmail-push may take."
   }
-}
 
-run "keeps_that_order_at_the_longest_budget" {
-  command = plan
-  variables {
-    run_budget_seconds = 540
-  }
-
-  assert {
-    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) == 580 && google_pubsub_subscription.gmail_push.ack_deadline_seconds == 600
-    error_message = "The longest budget must fit below the ten minutes that Pub/Sub waits at most."
-  }
-}
-
-run "refuses_a_budget_that_pubsub_would_not_wait_for" {
-  command = plan
-  variables {
-    run_budget_seconds = 541
-  }
-  expect_failures = [var.run_budget_seconds]
-}
-
-run "gives_a_gibibyte_to_what_fetches_mail_and_half_of_one_to_the_others" {
-  command = plan
-
+  # Gives a gibibyte to what fetches mail and half of one to the others.
   assert {
     condition = { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].resources[0].limits["memory"] } == {
       console = "1Gi", gmail-push = "1Gi", poll = "1Gi", poll-now = "1Gi"
@@ -72,11 +51,8 @@ run "gives_a_gibibyte_to_what_fetches_mail_and_half_of_one_to_the_others" {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.template[0].containers[0].resources[0].cpu_idle && service.template[0].containers[0].resources[0].startup_cpu_boost])
     error_message = "Every function must be paid for by the request, and start with the boost."
   }
-}
 
-run "deploys_each_entry_point_from_the_image_that_is_built_for_it" {
-  command = plan
-
+  # Deploys each entry point from the image that is built for it.
   assert {
     condition = { for key, service in google_cloud_run_v2_service.function : key => service.build_config[0].function_target } == {
       console = "console", gmail-push = "gmailPush", migrate = "migrate", poll = "poll", poll-now = "pollNow"
@@ -100,6 +76,62 @@ run "deploys_each_entry_point_from_the_image_that_is_built_for_it" {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.build_config[0].service_account == "projects/orders-example/serviceAccounts/email-monitor-build@orders-example.iam.gserviceaccount.com"])
     error_message = "Builds must run as the account for builds, by its full name."
   }
+
+  # Tells each function its own user and pool.
+  assert {
+    condition     = { for key, service in google_cloud_run_v2_service.function : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_USER"]) } == { for key, user in google_sql_user.function : key => user.name }
+    error_message = "Each function must log in as the user that is made for it."
+  }
+  assert {
+    condition     = { for key, service in google_cloud_run_v2_service.function : key => tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_POOL_SIZE"])) } == { for key, function in local.functions : key => function.pool }
+    error_message = "The budget of connections holds only if each function knows its pool."
+  }
+  assert {
+    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].scaling[0].max_instance_count == local.instances[key]])
+    error_message = "The budget of connections holds only if no function has more instances."
+  }
+
+  # Reaches the database over its socket.
+  assert {
+    condition = alltrue([for service in google_cloud_run_v2_service.function : one([
+      for volume in service.template[0].volumes : one(volume.cloud_sql_instance[0].instances) if length(volume.cloud_sql_instance) > 0
+    ]) == "${google_sql_database_instance.main.project}:${google_sql_database_instance.main.region}:${google_sql_database_instance.main.name}"])
+    error_message = "Every function must have the socket of the instance that there is."
+  }
+  assert {
+    condition     = alltrue([for service in google_cloud_run_v2_service.function : contains(service.template[0].containers[0].volume_mounts[*].mount_path, "/cloudsql")])
+    error_message = "The code looks for the socket under /cloudsql."
+  }
+  assert {
+    condition     = local.environment.DB_NAME == google_sql_database.main.name
+    error_message = "The functions must use the database that is made."
+  }
+}
+
+run "keeps_that_order_at_the_longest_budget" {
+  command = plan
+  variables {
+    run_budget_seconds = 540
+  }
+
+  assert {
+    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) == 580 && google_pubsub_subscription.gmail_push.ack_deadline_seconds == 600
+    error_message = "The longest budget must fit below the ten minutes that Pub/Sub waits at most."
+  }
+}
+
+run "refuses_each_of_these" {
+  command = plan
+  variables {
+    # Refuses a budget that pubsub would not wait for.
+    run_budget_seconds = 541
+    # Refuses a name too long for a user of the database.
+    name = "email-monitor-test"
+    # Refuses a log level that would silence the alerts.
+    log_level = "warning"
+  }
+
+  expect_failures = [var.run_budget_seconds, var.name, var.log_level]
 }
 
 run "asks_for_the_same_builds_that_the_services_expect" {
@@ -141,23 +173,6 @@ run "takes_another_image_when_the_source_is_another" {
   }
 }
 
-run "tells_each_function_its_own_user_and_pool" {
-  command = plan
-
-  assert {
-    condition     = { for key, service in google_cloud_run_v2_service.function : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_USER"]) } == { for key, user in google_sql_user.function : key => user.name }
-    error_message = "Each function must log in as the user that is made for it."
-  }
-  assert {
-    condition     = { for key, service in google_cloud_run_v2_service.function : key => tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_POOL_SIZE"])) } == { for key, function in local.functions : key => function.pool }
-    error_message = "The budget of connections holds only if each function knows its pool."
-  }
-  assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].scaling[0].max_instance_count == local.instances[key]])
-    error_message = "The budget of connections holds only if no function has more instances."
-  }
-}
-
 run "tells_migrate_alone_whose_accounts_there_are" {
   command = plan
   variables {
@@ -181,33 +196,6 @@ run "tells_migrate_alone_whose_accounts_there_are" {
   }
 }
 
-run "reaches_the_database_over_its_socket" {
-  command = plan
-
-  assert {
-    condition = alltrue([for service in google_cloud_run_v2_service.function : one([
-      for volume in service.template[0].volumes : one(volume.cloud_sql_instance[0].instances) if length(volume.cloud_sql_instance) > 0
-    ]) == "${google_sql_database_instance.main.project}:${google_sql_database_instance.main.region}:${google_sql_database_instance.main.name}"])
-    error_message = "Every function must have the socket of the instance that there is."
-  }
-  assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : contains(service.template[0].containers[0].volume_mounts[*].mount_path, "/cloudsql")])
-    error_message = "The code looks for the socket under /cloudsql."
-  }
-  assert {
-    condition     = local.environment.DB_NAME == google_sql_database.main.name
-    error_message = "The functions must use the database that is made."
-  }
-}
-
-run "refuses_a_name_too_long_for_a_user_of_the_database" {
-  command = plan
-  variables {
-    name = "email-monitor-test"
-  }
-  expect_failures = [var.name]
-}
-
 run "keeps_the_longest_user_within_what_postgresql_takes" {
   command = plan
   variables {
@@ -222,12 +210,4 @@ run "keeps_the_longest_user_within_what_postgresql_takes" {
     condition     = alltrue([for account in google_service_account.function : length(account.account_id) <= 30])
     error_message = "An account's id has 30 characters at most."
   }
-}
-
-run "refuses_a_log_level_that_would_silence_the_alerts" {
-  command = plan
-  variables {
-    log_level = "warning"
-  }
-  expect_failures = [var.log_level]
 }

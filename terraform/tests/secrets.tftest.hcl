@@ -19,9 +19,11 @@ variables {
   project_id = "orders-example"
 }
 
-run "mounts_each_credential_where_the_environment_says" {
+# All of what a plan without any wish shows, in one: each run costs the reading of the whole schema.
+run "plans_what_is_meant_when_nothing_is_wished" {
   command = plan
 
+  # Mounts each credential where the environment says.
   assert {
     condition = alltrue([for key, service in google_cloud_run_v2_service.function : !local.functions[key].credentials || toset([
       for env in service.template[0].containers[0].env : env.value if startswith(env.name, "GMAIL_") && endswith(env.name, "_FILE")
@@ -38,11 +40,8 @@ run "mounts_each_credential_where_the_environment_says" {
     }
     error_message = "Each folder must hold its own secret, in its newest version."
   }
-}
 
-run "shows_the_credentials_to_those_who_need_them" {
-  command = plan
-
+  # Shows the credentials to those who need them.
   assert {
     condition     = [for key, service in google_cloud_run_v2_service.function : key if length([for volume in service.template[0].volumes : volume if length(volume.secret) > 0]) == 0] == ["migrate"]
     error_message = "migrate has no business with the mailbox; all others say how it stands."
@@ -51,20 +50,14 @@ run "shows_the_credentials_to_those_who_need_them" {
     condition     = toset([for grant in google_secret_manager_secret_iam_member.function_reads : "${grant.secret_id} ${grant.member} ${grant.role}"]) == toset([for pair in setproduct(["client-id", "client-secret", "refresh-token"], ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"]) : "email-monitor-gmail-${pair[0]} serviceAccount:email-monitor-${pair[1]}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
     error_message = "Exactly those who mount a secret may read it."
   }
-}
 
-run "puts_no_credential_into_an_environment" {
-  command = plan
-
+  # Puts no credential into an environment.
   assert {
     condition     = alltrue(flatten([for service in google_cloud_run_v2_service.function : [for env in service.template[0].containers[0].env : !contains(["GMAIL_CLIENT_ID", "GMAIL_CLIENT_SECRET", "GMAIL_REFRESH_TOKEN", "DATABASE_URL"], env.name) && length(env.value_source) == 0]]))
     error_message = "A secret in a variable stands in the console and stays as it was at the start."
   }
-}
 
-run "begins_with_a_version_that_counts_as_none_and_deletes_none" {
-  command = plan
-
+  # Begins with a version that counts as none and deletes none.
   assert {
     condition     = alltrue([for version in google_secret_manager_secret_version.empty : trimspace(version.secret_data) == "" && version.secret_data != ""])
     error_message = "The first version must count as none, and be there."
