@@ -13,6 +13,7 @@ import { type Stack, startStack } from '../local/stack.ts';
 import { runCommand } from './command.ts';
 import { readFlags, say } from './terminal.ts';
 
+const LIVE_MAILS = 12;
 const VIEW = { width: 1280, height: 1080 };
 
 await runCommand(
@@ -61,10 +62,21 @@ async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void
   await call('start');
   while ((await call('poll-now')).outcome !== 'completed');
   await recordHistory(databaseUrl, hours);
-  for (let n = 0; n < 12; n += 1) {
+  for (let n = 0; n < LIVE_MAILS; n += 1) {
     gmail.deliver((await nextPurchaseOrder(900 + n, new Date())).raw);
     while ((await call('poll-now')).outcome === 'busy');
   }
+  await call('poll-now?prove=all');
+  // A proof is listed by one cycle and judged by a later one.
+  for (let cycles = 0; cycles < 20 && (await provenCount(page)) < LIVE_MAILS; cycles += 1)
+    await call('poll-now');
+}
+
+async function provenCount(page: string): Promise<number> {
+  const status = (await (await fetch(`${page}api/system/email-monitor/status`)).json()) as {
+    mailboxes: { proof: { gmail_count: number } | null }[];
+  };
+  return status.mailboxes[0]?.proof?.gmail_count ?? 0;
 }
 
 async function takePictures(chromium: string, url: string, out: string): Promise<void> {

@@ -54,7 +54,8 @@ export function latencyPlot(place: HTMLElement, onHour: OnHour): Plot {
     // Seconds and hours have room on one chart.
     scale: { distr: 3, log: 10, range: (_self, min, max) => decades(min, max) },
     axis: {
-      filter: (_self, splits) => splits.map((split) => (isDecade(split) ? split : null)),
+      filter: onlyDecades,
+      grid: { filter: onlyDecades },
       values: (_self, splits) => splits.map((split) => (split === null ? '' : durationText(split))),
     },
     columns: (hours) => [
@@ -80,7 +81,8 @@ function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
         height: HEIGHT_PX,
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-        scales: { y: drawing.scale },
+        // The last hour has its whole width too.
+        scales: { x: { range: (_self, min, max) => [min, max + 3_600] }, y: drawing.scale },
         axes: [
           {
             ...axis,
@@ -90,7 +92,14 @@ function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
             grid: { show: false },
             values: (_self, splits) => splits.map(hourName),
           },
-          { ...axis, font, size: 46, space: 28, ...drawing.axis },
+          {
+            ...axis,
+            font,
+            size: 46,
+            space: 28,
+            ...drawing.axis,
+            grid: { ...axis.grid, ...drawing.axis.grid },
+          },
         ],
         series: [{}, ...drawing.series(colours)],
         hooks: {
@@ -150,6 +159,9 @@ function decades(min: number | null, max: number | null): [number, number] {
   const high = 10 ** Math.ceil(Math.log10(max));
   return [low, Math.max(high, low * 10)];
 }
+
+const onlyDecades: uPlot.Axis.Filter = (_self, splits) =>
+  splits.map((split) => (isDecade(split) ? split : null));
 
 function isDecade(ms: number): boolean {
   const power = Math.log10(ms);

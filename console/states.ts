@@ -42,7 +42,7 @@ const STATES: Readonly<Record<string, StateWords>> = {
     word: 'Retrying',
     tone: 'bad',
     reason: (_overview, mailbox) =>
-      `${sentence(mailbox?.last_error?.detail ?? 'The last cycle failed.')} ${counted(mailbox?.failure_count ?? 1, 'cycle')} failed in a row.`,
+      `${counted(mailbox?.failure_count ?? 1, 'cycle')} failed in a row. ${sentence(mailbox?.last_error?.detail ?? '')}`,
   },
   watch_failing: {
     word: 'Polling only',
@@ -54,13 +54,13 @@ const STATES: Readonly<Record<string, StateWords>> = {
     word: 'Locked out',
     tone: 'bad',
     reason: (_overview, mailbox) =>
-      sentence(mailbox?.last_error?.detail ?? 'Gmail refuses the credentials; nothing can be fetched.'),
+      `Gmail no longer takes the credentials, so nothing is fetched. ${sentence(mailbox?.last_error?.detail ?? '')}`,
   },
   access_denied: {
     word: 'Denied',
     tone: 'bad',
     reason: (_overview, mailbox) =>
-      sentence(mailbox?.last_error?.detail ?? 'Gmail denies access; nothing can be fetched.'),
+      `Gmail denies access, so nothing is fetched. ${sentence(mailbox?.last_error?.detail ?? '')}`,
   },
   not_configured: {
     word: 'Not set up',
