@@ -39,7 +39,7 @@ alter table incoming_emails
     || left(coalesce(subject, ''), 4000) || ' ' || left(attachment_names, 20000))) stored;
 
 -- Words and index cost a store 0.1 to 0.2 ms, and 90 bytes an email beside its row. New words wait in a list, which every
--- search reads whole: half a megabyte of it is read in about a millisecond.
+-- search reads whole: it is kept to half a megabyte.
 create index idx_incoming_emails_search on incoming_emails using gin (search_words)
   with (fastupdate = on, gin_pending_list_limit = 512);
 
