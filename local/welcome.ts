@@ -30,6 +30,7 @@ export function welcome(stack: Stack, status: LocalStatus): string {
   return `
 Email Monitor runs on this machine. Ctrl-C stops it; the data stays.
 
+  Console     http://127.0.0.1:${ports.console}/
   Functions   ${api}/{status,start,stop,poll-now}
   Gmail       ${gmail}
   Scheduler   emulated, http://127.0.0.1:${ports.scheduler}/, calls poll every minute
