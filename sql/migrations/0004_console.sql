@@ -8,16 +8,33 @@ alter table ingest_runs
 
 -- The words of a text, for search. Punctuation parts words and says nothing: the parser would otherwise keep addresses,
 -- file names and numbers with a sign whole, and `4711` would not find `order-4711.pdf`. Letters are made small by a
--- collation of PostgreSQL's own (from version 17 on), one for one: that of the database may know ASCII alone, and no
--- beginning of a word may depend on what follows. Wide and composed letters become plain ones before. Cut, because a
--- tsvector holds a megabyte at most, and no subject may keep a mail from being stored.
-create function email_words(text) returns tsvector
-language sql immutable parallel safe strict
-return strip(to_tsvector(
-  'simple'::regconfig,
-  translate(
-    lower(left(normalize($1, nfkc), 30000) collate "pg_c_utf8"),
-    '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))));
+-- collation that does not hang on the database's own, which may know ASCII alone: PostgreSQL's from version 17 on, one
+-- letter for one; before, that of ICU or of the system, as the server has it. Wide and composed letters become plain ones
+-- before, where the encoding is UTF-8. Cut, because a tsvector holds a megabyte at most, and no subject may keep a mail from being stored.
+do $do$
+begin
+  execute format(
+    $sql$
+    create function email_words(text) returns tsvector
+    language sql immutable parallel safe strict
+    return strip(to_tsvector(
+      'simple'::regconfig,
+      translate(
+        lower(left(%s, 30000) collate %I),
+        '!"#$%%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))))
+    $sql$,
+    case getdatabaseencoding() when 'UTF8' then 'normalize($1, nfkc)' else '$1' end,
+    (
+      select collname
+      from pg_collation
+      where collnamespace = 'pg_catalog'::regnamespace
+        and (collname = 'default' or getdatabaseencoding() = 'UTF8')
+        and collname = any (array['pg_c_utf8', 'und-x-icu', 'C.utf8', 'default'])
+      order by array_position(array['pg_c_utf8', 'und-x-icu', 'C.utf8', 'default'], collname::text)
+      limit 1
+    ));
+end
+$do$;
 
 alter table incoming_emails
   -- One name a line, as email_attachments has them: a generated column sees its own row alone.
