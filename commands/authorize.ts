@@ -18,18 +18,16 @@ const USAGE = `Usage: npm run authorize [-- OPTIONS]
   --env-file FILE       with --write: another file than .env
   --no-browser          only print the URL`;
 
-await runCommand(async () => {
+await runCommand(USAGE, async () => {
   const flags = readFlags(
     {
       'client-secret': { type: 'string' },
       'env-file': { type: 'string' },
-      help: { type: 'boolean', default: false },
       'no-browser': { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
     },
     USAGE,
   );
-  if (flags.help) return say(USAGE);
   const client = readDesktopClient(flags['client-secret'], process.env);
   const consent = await askForConsent({
     client,

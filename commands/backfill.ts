@@ -28,16 +28,14 @@ ${ON_A_DEPLOYMENT}`;
 /** Between two looks at how far it is. */
 const LOOK_MS = 1_000;
 
-await runCommand(async () => {
+await runCommand(USAGE, async () => {
   const flags = readFlags(
     {
-      help: { type: 'boolean', default: false },
       'plan-only': { type: 'boolean', default: false },
       query: { type: 'string' },
     },
     USAGE,
   );
-  if (flags.help) return say(USAGE);
   const query = flags.query?.trim();
   if (!query) throw new Error(USAGE);
 

@@ -16,9 +16,13 @@ const BENCHES: Record<string, () => Promise<void>> = {
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),
 };
 
-await runCommand(async () => {
+const USAGE = `Usage: npm run bench -- NAME
+Measures the built functions against the emulated Gmail and a real PostgreSQL. NAME is one of
+  ${Object.keys(BENCHES).join(', ')}`;
+
+await runCommand(USAGE, async () => {
   const name = process.argv[2] ?? '';
   const bench = BENCHES[name];
-  if (bench === undefined) throw new Error(`Usage: npm run bench -- ${Object.keys(BENCHES).join('|')}`);
+  if (bench === undefined) throw new Error(USAGE);
   await bench();
 });

@@ -17,7 +17,11 @@ const DIST = join(ROOT, 'dist');
 /** Not bundled: its registry of functions must be the server's own. */
 const FRAMEWORK = '@google-cloud/functions-framework';
 
-await runCommand(async () => {
+const USAGE = `Usage: npm run build [-- --out FOLDER]
+Writes dist/, the source that is deployed.
+  --out FOLDER  into this new or empty folder instead`;
+
+await runCommand(USAGE, async () => {
   const started = performance.now();
   const out = outputFolder();
   const { metafile } = await build({

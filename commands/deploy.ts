@@ -10,13 +10,13 @@ import { runCommand } from './command.ts';
 import { say } from './terminal.ts';
 
 await runCommand(
+  USAGE,
   async () => {
     const { env } = process;
     // `npm run` starts it in the folder of the project.
     const root = process.cwd();
     const hasTerminal = process.stdin.isTTY === true;
     const options = readDeployOptions(process.argv.slice(2), { root, env, hasTerminal });
-    if (options === null) return say(USAGE);
     const interruption = listenForInterruption();
     try {
       await deploy(options, {

@@ -9,12 +9,8 @@ const USAGE = `Usage: npm run doctor [-- --deployment]   (changes nothing; exit 
                 what the environment and .env name: configuration, database, Gmail, scheduler job
   --deployment  what Terraform has deployed, as it says of itself: its status, its scheduler job, its advice`;
 
-await runCommand(async () => {
-  const flags = readFlags(
-    { deployment: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-    USAGE,
-  );
-  if (flags.help) return say(USAGE);
+await runCommand(USAGE, async () => {
+  const flags = readFlags({ deployment: { type: 'boolean', default: false } }, USAGE);
   let failedCount = 0;
   // `npm run` starts it in the folder of the project.
   const findings = flags.deployment ? examineDeployment(process.cwd(), process.env) : examine(process.env);

@@ -7,13 +7,18 @@ import { join, resolve } from 'node:path';
 import { runCommand } from './command.ts';
 import { counted, readFlags, say } from './terminal.ts';
 
-const USAGE = 'Usage: npm run fuzz -- [--seed S] [--mails N] [--from N] [--corpus DIR]';
+const USAGE = `Usage: npm run fuzz [-- OPTIONS]
+Damaged mails for the MIME reader. Exit code 1 when one of them fails; it is written down and named.
+  --seed S      which mails (default 1)
+  --mails N     how many (default 20000)
+  --from N      begin with this one
+  --corpus DIR  damage the .eml files of this folder as well`;
 const ROOT = join(import.meta.dirname, '..');
 /** Real mails beside the project, where there are any; they are not part of it. */
 const USUAL_CORPUS = join(ROOT, '../shared/corpus');
 const SAY_EVERY_MS = 10_000;
 
-await runCommand(async () => {
+await runCommand(USAGE, async () => {
   const flags = readFlags(
     {
       seed: { type: 'string', default: '1' },

@@ -6,7 +6,11 @@ import { readConfig } from '../shared/config.ts';
 import { migrate } from '../shared/db/migrations.ts';
 import { runCommand } from './command.ts';
 
-await runCommand(async () => {
+const USAGE = `Usage: npm run migrate
+Brings the database of DATABASE_URL (or of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) to the schema of this code, and grants
+what DB_ACCOUNTS says. May run any number of times. In a deployment \`npm run deploy\` does it from inside.`;
+
+await runCommand(USAGE, async () => {
   const { database, databaseAccounts } = readConfig(process.env);
   const applied = await migrate(database, databaseAccounts);
   process.stdout.write(

@@ -16,11 +16,16 @@ import { readFlags, say } from './terminal.ts';
 const LIVE_MAILS = 12;
 const VIEW = { width: 1280, height: 1080 };
 
+const USAGE = `Usage: npm run pictures [-- --out DIR]
+Takes the pictures of the console, of the real local stack with synthetic mail. Needs a Chromium.
+  --out DIR  where they are written (docs/pictures)`;
+
 await runCommand(
+  USAGE,
   async () => {
     const { out } = readFlags(
       { out: { type: 'string', default: join(import.meta.dirname, '../docs/pictures') } },
-      'Usage: npm run pictures [-- --out DIR]',
+      USAGE,
     );
     const chromium = findChromium(process.env);
     if (chromium === null) {

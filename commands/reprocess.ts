@@ -31,14 +31,13 @@ And then:
 
 ${ON_A_DEPLOYMENT}`;
 
-await runCommand(async () => {
+await runCommand(USAGE, async () => {
   const flags = readFlags(
     {
       after: { type: 'string' },
       all: { type: 'boolean', default: false },
       apply: { type: 'boolean', default: false },
       defect: { type: 'string' },
-      help: { type: 'boolean', default: false },
       id: { type: 'string', multiple: true },
       'older-parser': { type: 'boolean', default: false },
       'parser-version': { type: 'string' },
@@ -48,7 +47,6 @@ await runCommand(async () => {
     },
     USAGE,
   );
-  if (flags.help) return say(USAGE);
   const choice = choiceOf(flags);
   const mode = { applies: flags.apply, resetsProcessed: flags['reset-processed'] };
   const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });

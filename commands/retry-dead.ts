@@ -37,19 +37,17 @@ ${ON_A_DEPLOYMENT}`;
 /** More lines than anybody reads; the counts are of all. */
 const MOST_LISTED = 200;
 
-await runCommand(async () => {
+await runCommand(USAGE, async () => {
   const flags = readFlags(
     {
       apply: { type: 'boolean', default: false },
       code: { type: 'string', multiple: true },
-      help: { type: 'boolean', default: false },
       id: { type: 'string', multiple: true },
       mailbox: { type: 'string' },
       now: { type: 'boolean', default: false },
     },
     USAGE,
   );
-  if (flags.help) return say(USAGE);
   if (flags.now && !flags.apply) throw new Error('--now goes with --apply.');
   const choice: DeadChoice = {
     ...(flags.id && { gmailMessageIds: flags.id.map(gmailId) }),

@@ -8,7 +8,10 @@ import { migrate } from '../shared/db/migrations.ts';
 import { dumpSchema } from '../shared/db/schema-dump.ts';
 import { runCommand } from './command.ts';
 
-await runCommand(async () => {
+const USAGE = `Usage: npm run schema
+Migrates an empty PostgreSQL of its own and writes the schema that results to sql/schema.sql.`;
+
+await runCommand(USAGE, async () => {
   const root = join(import.meta.dirname, '..');
   const folder = mkdtempSync(join(root, '.schema-'));
   const server = await startPostgres({ folder, port: await freePort(), database: 'schema' });

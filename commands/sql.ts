@@ -5,9 +5,12 @@ import pg from 'pg';
 import { dataFolderOf } from '../local/local-env.ts';
 import { runCommand } from './command.ts';
 
-await runCommand(async () => {
+const USAGE = `Usage: npm run sql -- "select ..."
+Asks the database of the local stack, or of DATABASE_URL, and prints a table. It is not kept from changing things.`;
+
+await runCommand(USAGE, async () => {
   const statement = process.argv.slice(2).join(' ').trim();
-  if (statement === '') throw new Error('Usage: npm run sql -- "select ..."');
+  if (statement === '') throw new Error(USAGE);
   const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] || localUrl() });
   await client.connect().catch((error: unknown) => {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';

@@ -11,10 +11,13 @@ import { type LocalStatus, welcome } from '../local/welcome.ts';
 import { createLog } from '../shared/log.ts';
 import { runCommand } from './command.ts';
 
-const USAGE =
-  'Usage: npm start [-- --mailbox DIR]   DIR: a folder of .eml files to fill the emulated mailbox with';
+const USAGE = `Usage: npm start [-- --mailbox DIR]
+The whole system on this machine, until Ctrl-C. PORT is where the functions listen (8080), LOCAL_DATA_DIR where the data
+stays (.local). With the three GMAIL_ variables set it reads the real Gmail.
+  --mailbox DIR  fill the emulated mailbox with the .eml files of this folder`;
 
 await runCommand(
+  USAGE,
   async () => {
     const { mailbox } = argumentsOf(process.argv.slice(2));
     const dataFolder = dataFolderOf(process.env);

@@ -7,13 +7,13 @@ import type { Environment } from '../../shared/config.ts';
 const PATIENCE_SECONDS = 120;
 
 export const USAGE = `Usage: npm run deploy [-- OPTIONS]
-                   builds, applies terraform/, migrates the database, and looks at what is deployed
+Builds, applies terraform/, migrates the database, and looks at what is deployed. Stops at the first failure; running it
+again is always safe.
   --plan           changes nothing: builds, and shows what Terraform would do
   --yes            applies without Terraform's question; needed where there is no terminal
   --var-file FILE  handed to Terraform; may be repeated
   --var NAME=VALUE handed to Terraform; may be repeated
-  --wait SECONDS   how long to wait for a new function that refuses or does not answer yet (default ${PATIENCE_SECONDS})
-It stops at the first failure. Running it again is always safe.`;
+  --wait SECONDS   how long to wait for a new function that refuses or does not answer yet (default ${PATIENCE_SECONDS})`;
 
 export interface DeployOptions {
   /** The folder of the project. */
@@ -29,13 +29,12 @@ export interface DeployOptions {
   readonly patienceSeconds: number;
 }
 
-/** @returns null when only the usage was asked for. @throws {Error} with the usage */
+/** @throws {Error} with the usage */
 export function readDeployOptions(
   args: readonly string[],
   options: { readonly root: string; readonly env: Environment; readonly hasTerminal: boolean },
-): DeployOptions | null {
+): DeployOptions {
   const flags = parse(args);
-  if (flags.help) return null;
   if (flags.plan && flags.yes) throw new Error(`--plan applies nothing, so --yes says nothing.\n${USAGE}`);
   // npm changes into the project; where the person stands it tells in INIT_CWD.
   const base = options.env['INIT_CWD'] ?? options.root;
@@ -58,7 +57,6 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        help: { type: 'boolean', default: false },
         plan: { type: 'boolean', default: false },
         var: { type: 'string', multiple: true, default: [] },
         'var-file': { type: 'string', multiple: true, default: [] },
