@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { DeployError } from '../local/deploy/deploy-error.ts';
 import { loadLocalEnv } from '../local/local-env.ts';
 import { AppError } from '../shared/errors.ts';
 
@@ -43,6 +44,7 @@ export async function runCommand(
     await work();
   } catch (error) {
     if (error instanceof AppError) fail(`${error.title}: ${error.message}\n${error.cure}`);
+    else if (error instanceof DeployError) fail(`${error.message}\n${error.cure}`);
     else fail(error instanceof Error ? error.message : String(error));
     if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }

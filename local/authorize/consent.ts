@@ -5,12 +5,14 @@
  * https://developers.google.com/identity/protocols/oauth2/native-app
  */
 import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { CodeChallengeMethod, gaxios, OAuth2Client } from 'google-auth-library';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
 import type { DesktopClient } from './desktop-client.ts';
 import { awaitRedirect } from './loopback.ts';
+import { listenForPaste } from './pasted-redirect.ts';
 
 /** Reading is all that is needed; a restricted scope all the same. */
 const SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';
@@ -37,6 +39,10 @@ export interface ConsentOptions {
   readonly client: DesktopClient;
   readonly endpoints: GoogleEndpoints;
   readonly timeoutMs: number;
+  /** Where the browser is awaited; 0: any that is free. */
+  readonly port?: number;
+  /** Where a person may paste the address that the browser ended at. */
+  readonly pastes?: { readonly input: Readable; readonly onUseless: () => void };
   /** Shows the URL to a person. */
   readonly onUrl: (url: string, redirectUri: string) => void | Promise<void>;
 }
@@ -54,8 +60,11 @@ export async function askForConsent(options: ConsentOptions): Promise<Consent> {
   });
   const { codeVerifier, codeChallenge } = await oauth.generateCodeVerifierAsync();
   const state = randomBytes(24).toString('base64url');
+  const { pastes } = options;
   return await awaitRedirect({
     timeoutMs: options.timeoutMs,
+    port: options.port ?? 0,
+    ...(pastes && { otherWay: (take) => listenForPaste(pastes.input, take, pastes.onUseless) }),
     onListening: async (redirectUri) => {
       const url = oauth.generateAuthUrl({
         scope: SCOPE,
@@ -99,6 +108,12 @@ function codeOf(answer: URLSearchParams, state: string): string {
         'screen is in "Testing", that account must be among its test users.',
     );
   }
+  if (error === 'admin_policy_enforced') {
+    throw new Error(
+      `The administrator of the Workspace does not let this app read mail (${error}). Let the client id be trusted in ` +
+        `the Admin console, under Security > API controls. Then: ${AGAIN.toLowerCase()}.`,
+    );
+  }
   if (error !== null) throw new Error(`Google refused the consent (${word(error)}). ${AGAIN}.`);
   const code = answer.get('code');
   if (!code) throw new Error(`The answer holds no code. ${AGAIN}.`);
@@ -136,6 +151,12 @@ function exchangeSentence(error: unknown): string {
   const reason = word((response?.data as { error?: unknown } | undefined)?.error);
   if (reason === 'invalid_client' || reason === 'unauthorized_client') {
     return `Google refused the OAuth client (${reason}). Compare the client id and secret with the Cloud console.`;
+  }
+  if (reason === 'deleted_client') {
+    return (
+      'The OAuth client was deleted (deleted_client). Make one of the type "Desktop app" in the Cloud console, under ' +
+      'APIs & Services > Credentials, and name its file by --client-secret.'
+    );
   }
   if (reason === 'invalid_grant') {
     return `Google refused the code (invalid_grant): it is good for one use and ten minutes. ${AGAIN}.`;

@@ -9,12 +9,16 @@ import type { AddressInfo } from 'node:net';
 
 export interface RedirectOptions<T> {
   readonly timeoutMs: number;
+  /** 0: any that is free. */
+  readonly port: number;
   /** Told where the browser is expected: `http://127.0.0.1:PORT`. */
   readonly onListening: (redirectUri: string) => void | Promise<void>;
   /** Deals with the answer while the browser waits. What it throws is shown there, too. */
   readonly finish: (answer: URLSearchParams, redirectUri: string) => Promise<T>;
   /** What the browser shows when `finish` succeeded. */
   readonly page: (result: T) => Page;
+  /** Another way for the answer, when no browser reaches this machine. Gives back how to stop it. */
+  readonly otherWay?: (take: (answer: URLSearchParams) => void) => () => void;
 }
 
 export interface Page {
@@ -29,6 +33,11 @@ export async function awaitRedirect<T>(options: RedirectOptions<T>): Promise<T> 
   done.promise.catch(() => undefined);
   let redirectUri = '';
   let work: Promise<T> | undefined;
+  // A browser that loads the page twice sees the same end twice: a code is good for one use.
+  const take = (answer: URLSearchParams): Promise<T> => {
+    work ??= options.finish(answer, redirectUri);
+    return work;
+  };
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
@@ -37,9 +46,7 @@ export async function awaitRedirect<T>(options: RedirectOptions<T>): Promise<T> 
       response.writeHead(404, { connection: 'close' }).end();
       return;
     }
-    // A browser that loads the page twice sees the same end twice: a code is good for one use.
-    work ??= options.finish(url.searchParams, redirectUri);
-    work.then(
+    take(url.searchParams).then(
       (result) => show(response, 200, options.page(result), () => done.resolve(result)),
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
@@ -49,21 +56,25 @@ export async function awaitRedirect<T>(options: RedirectOptions<T>): Promise<T> 
   });
 
   const timer = setTimeout(() => done.reject(new Error(lateSentence(options.timeoutMs))), options.timeoutMs);
+  let leave: (() => void) | undefined;
   try {
-    redirectUri = await listen(server);
+    redirectUri = await listen(server, options.port);
     await options.onListening(redirectUri);
+    if (options.otherWay !== undefined)
+      leave = options.otherWay((answer) => void take(answer).then(done.resolve, done.reject));
     return await done.promise;
   } finally {
+    leave?.();
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
   }
 }
 
-async function listen(server: Server): Promise<string> {
+async function listen(server: Server, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.once('error', (error) => reject(new Error(cannotListen(port, error), { cause: error })));
+    server.listen(port, '127.0.0.1', resolve);
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
@@ -93,10 +104,20 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
+function cannotListen(port: number, error: NodeJS.ErrnoException): string {
+  if (error.code === 'EADDRINUSE')
+    return `Port ${port} of this machine is taken. Name another by --port, or leave it out: then one that is free is found.`;
+  const reason = `Port ${port} of this machine cannot be listened on (${error.code ?? error.name}).`;
+  return `${reason} Name one above 1023 by --port, or leave it out.`;
+}
+
 function lateSentence(timeoutMs: number): string {
   const minutes = Math.round(timeoutMs / 60_000);
   return (
     `No answer came from the browser within ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}. ` +
-    'Run `npm run authorize` again and open its URL in a browser on this machine.'
+    'Run `npm run authorize` again and open its URL in a browser on this machine, or paste here the address that the ' +
+    "browser ends at. When Google's page shows an error (deleted_client, invalid_client), it sends nobody back: the " +
+    'OAuth client is gone or another one. Make one of the type "Desktop app" in the Cloud console, under ' +
+    'APIs & Services > Credentials, and name its file by --client-secret.'
   );
 }

@@ -7,16 +7,16 @@ import { type Finding, fail, ok, skip } from '../doctor/finding.ts';
 import { callStatus } from './calls.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployedStatus, judgeStatus } from './deployed-status.ts';
-import { type Login, readLogin } from './gcloud.ts';
+import { findLogin } from './gcloud.ts';
 import { Interrupted, listenForInterruption } from './interruption.ts';
 import { Programs } from './programs.ts';
-import { type Deployment, readDeployment } from './terraform.ts';
+import { findDeployment } from './terraform.ts';
 
 export async function* examineDeployment(root: string, env: Environment): AsyncGenerator<Finding> {
   const interruption = listenForInterruption();
   const programs = new Programs(root, env, interruption);
-  const deployment = await attempt('deployment', async () => await deploymentOf(programs));
-  const login = await attempt('login', async () => await loginOf(programs));
+  const deployment = await attempt('deployment', async () => await findDeployment(programs));
+  const login = await attempt('login', async () => await findLogin(programs));
   if (isFinding(deployment)) yield deployment;
   else yield ok('deployment', `${deployment.name} in ${deployment.projectId}, ${deployment.region}`);
   if (isFinding(login)) yield login;
@@ -42,24 +42,6 @@ function judge(status: DeployedStatus): Finding[] {
   return status.state === 'not_configured'
     ? findings.map((one) => (one.name === 'advice' ? fail('credentials', one.text, null) : one))
     : findings;
-}
-
-async function deploymentOf(programs: Programs): Promise<Deployment> {
-  if (!programs.isThere('terraform')) {
-    throw new DeployError('terraform is not on PATH', 'https://developer.hashicorp.com/terraform/install');
-  }
-  return await readDeployment(programs).catch((error: Error) => {
-    throw new DeployError(error.message, 'Run `npm run deploy`; here, or where its state is.');
-  });
-}
-
-async function loginOf(programs: Programs): Promise<Login> {
-  if (!programs.isThere('gcloud')) {
-    throw new DeployError('gcloud is not on PATH', 'https://cloud.google.com/sdk/docs/install');
-  }
-  const login = await readLogin(programs);
-  if (login === null) throw new DeployError('nobody is logged in to gcloud', 'Run `gcloud auth login`.');
-  return login;
 }
 
 async function attempt<Result extends object>(

@@ -32,6 +32,16 @@ export async function readLogin(programs: Programs): Promise<Login | null> {
   return { account, impersonated: (acting.code === 0 ? acting.stdout.trim() : '') || null };
 }
 
+/** @throws {DeployError} when gcloud is not there, or nobody is logged in */
+export async function findLogin(programs: Programs): Promise<Login> {
+  if (!programs.isThere('gcloud')) {
+    throw new DeployError('gcloud is not on PATH.', 'Install it: https://cloud.google.com/sdk/docs/install');
+  }
+  const login = await readLogin(programs);
+  if (login === null) throw new DeployError('Nobody is logged in to gcloud.', 'Run `gcloud auth login`.');
+  return login;
+}
+
 /** Who calls, as an IAM binding names it. */
 export function memberOf({ account, impersonated }: Login): string {
   const name = impersonated ?? account;
@@ -50,7 +60,7 @@ export async function readAccessToken(programs: Programs): Promise<string> {
   const { code, stdout, stderr } = await programs.read('gcloud', ['auth', 'print-access-token']);
   const token = stdout.trim();
   if (code === 0 && token !== '') return token;
-  throw new DeployError(`gcloud gives no access token: ${firstLine(stderr)}`, 'Run `gcloud auth login`.');
+  throw new DeployError(`gcloud gives no access token: ${errorLine(stderr)}`, 'Run `gcloud auth login`.');
 }
 
 /** @param url of the function that it is for. @throws {DeployError} with what gcloud says */
@@ -63,7 +73,7 @@ export async function readIdentityToken(programs: Programs, login: Login, url: s
   const token = stdout.trim();
   if (code === 0 && token !== '') return token;
   throw new DeployError(
-    `gcloud gives no identity token: ${firstLine(stderr)}`,
+    `gcloud gives no identity token: ${errorLine(stderr)}`,
     login.impersonated !== null
       ? 'Grant yourself roles/iam.serviceAccountTokenCreator on the service account.'
       : 'Run `gcloud auth login`.',
@@ -81,7 +91,8 @@ function receiver({ account, impersonated }: Login, url: string): string[] {
   return account.endsWith('.gserviceaccount.com') ? [audience] : [];
 }
 
-function firstLine(text: string): string {
+/** The line of what gcloud said that tells the error. */
+export function errorLine(text: string): string {
   const line = text
     .split('\n')
     .map((one) => one.trim())

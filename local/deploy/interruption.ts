@@ -25,6 +25,13 @@ export interface Interruption {
   check(): void;
 }
 
+/** For a command that Ctrl-C ends on the spot. */
+export const UNHEARD: Interruption = {
+  signal: new AbortController().signal,
+  onPress: () => () => undefined,
+  check: () => undefined,
+};
+
 /** May be called once in a process. */
 export function listenForInterruption(): Interruption {
   const controller = new AbortController();

@@ -32,18 +32,32 @@ export async function checkPreconditions(
     options.isPlanOnly ? null : lackOfLogin(programs),
     hasDefaultCredentials(programs, env),
   ]);
-  const credentials = {
-    what: 'Terraform finds no credentials of Google (application default credentials).',
-    cure: 'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
-  };
   const lacks = [
     ...lackOfTerminal(options),
     ...(terraform === null ? [] : [terraform]),
     ...lackOfSettings(options, env),
     ...(gcloud?.lack ? [gcloud.lack] : []),
-    ...(hasCredentials ? [] : [credentials]),
+    ...(hasCredentials ? [] : [lackOfCredentials(env)]),
   ];
   return { lacks, login: gcloud?.login ?? null };
+}
+
+/** A key file that was named goes before the login, so the login would not help while it is. */
+function lackOfCredentials(env: Environment): Lack {
+  const file = env['GOOGLE_APPLICATION_CREDENTIALS']?.trim();
+  const what = 'Terraform finds no credentials of Google (application default credentials)';
+  const login = 'run `gcloud auth application-default login`';
+  if (file) {
+    const fault = existsSync(file) ? 'gives no token' : 'is not there';
+    return {
+      what: `${what}: the file ${file} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`,
+      cure: `Name a key file that Google accepts, or unset the variable and ${login}.`,
+    };
+  }
+  return {
+    what: `${what}.`,
+    cure: `R${login.slice(1)}, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.`,
+  };
 }
 
 function lackOfTerminal({ isApproved, isPlanOnly, hasTerminal }: DeployOptions): Lack[] {

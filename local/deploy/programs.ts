@@ -42,10 +42,15 @@ export class Programs {
     return await this.#run(name, args, 'ignore', 'pipe');
   }
 
+  /** As `read`, with a secret for its standard input: it stands in no argument and no file. @throws {Interrupted} */
+  async feed(name: string, args: readonly string[], secret: string): Promise<Said> {
+    return await this.#run(name, args, { secret }, 'pipe');
+  }
+
   async #run(
     name: string,
     args: readonly string[],
-    input: 'inherit' | 'ignore',
+    input: 'inherit' | 'ignore' | { readonly secret: string },
     output: 'inherit' | 'pipe',
   ): Promise<Said> {
     this.#interruption.check();
@@ -53,13 +58,18 @@ export class Programs {
       const child = spawn(name, args, {
         cwd: this.#root,
         env: this.#env,
-        stdio: [input, output, output],
+        stdio: [typeof input === 'string' ? input : 'pipe', output, output],
         detached: true,
       });
       // As a terminal would: to the whole group.
       const quiet = this.#interruption.onPress(() => interruptGroup(child.pid));
       let stdout = '';
       let stderr = '';
+      if (typeof input !== 'string') {
+        // One that ends without reading says by its code what was wrong.
+        child.stdin?.on('error', () => undefined);
+        child.stdin?.end(input.secret);
+      }
       child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
         stdout += chunk;
       });

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { DeployError } from './deploy-error.ts';
 import { BUILDS, type Builds } from './images.ts';
 import type { Programs } from './programs.ts';
 
@@ -112,6 +113,17 @@ export async function readDeployment(programs: Programs): Promise<Deployment> {
     statusUrl: data.status_url.value,
     startUrl: data.urls.value.start,
   };
+}
+
+/** The same for a command that has not just applied it. @throws {DeployError} */
+export async function findDeployment(programs: Programs): Promise<Deployment> {
+  if (!programs.isThere('terraform')) {
+    const cure = 'Install it: https://developer.hashicorp.com/terraform/install';
+    throw new DeployError('terraform is not on PATH.', cure);
+  }
+  return await readDeployment(programs).catch((error: Error) => {
+    throw new DeployError(error.message, 'Run `npm run deploy`; here, or where its state is.');
+  });
 }
 
 function parseJson(text: string): unknown {

@@ -48,6 +48,8 @@ export class OAuth {
   /** The consent screen answers access_denied. */
   denyConsent = false;
   accessTokenSeconds: number;
+  /** Told with each new refresh token, as for an app whose publishing status is "Testing"; null: not told. */
+  refreshTokenSeconds: number | null = null;
   readonly clientId: string;
   readonly clientSecret: string;
 
@@ -169,7 +171,12 @@ export class OAuth {
     if (!consent.offline) return granted;
     const refreshToken = `1//emulated-${randomHex(this.#options.random, 48)}`;
     this.#refreshTokens.set(refreshToken, consent.scope);
-    return { ...granted, refresh_token: refreshToken };
+    const life = this.refreshTokenSeconds;
+    return {
+      ...granted,
+      refresh_token: refreshToken,
+      ...(life !== null && { refresh_token_expires_in: life }),
+    };
   }
 
   #grant(scope: string): Record<string, unknown> {

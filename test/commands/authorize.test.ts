@@ -10,6 +10,7 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../local/gmail/emulated-gmail.ts';
+import { freePort } from '../../local/ports.ts';
 import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
@@ -27,15 +28,18 @@ beforeEach(async () => {
 afterEach(async () => await server.close());
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function start(args: string[] = [], env: Record<string, string> = {}): CommandProcess {
-  return startCommand('authorize', ['--no-browser', ...args], {
+function environment(): Record<string, string> {
+  return {
     GMAIL_CLIENT_ID: clientId,
     GMAIL_CLIENT_SECRET: clientSecret,
     GMAIL_API_ROOT_URL: server.rootUrl,
     GOOGLE_OAUTH_TOKEN_URL: server.tokenUrl,
     GOOGLE_OAUTH_AUTH_URL: server.authUrl,
-    ...env,
-  });
+  };
+}
+
+function start(args: string[] = [], env: Record<string, string> = {}): CommandProcess {
+  return startCommand('authorize', ['--no-browser', ...args], { ...environment(), ...env });
 }
 
 /** The person opens the URL; the emulated Google agrees and sends the browser back. */
@@ -77,7 +81,7 @@ describe('npm run authorize', () => {
       file,
       '# orders\nDATABASE_URL=postgres://localhost/x\nGMAIL_REFRESH_TOKEN=old\nLOG_LEVEL=info\n',
     );
-    const command = start(['--write', '--env-file', file]);
+    const command = start(['--write', '--file', file]);
     expect((await consent(command)).code).toBe(0);
     expect(readFileSync(file, 'utf8')).toMatch(
       new RegExp(
@@ -149,6 +153,63 @@ describe('npm run authorize', () => {
     expect(command.output).toContain('tick the box for Gmail');
   });
 
+  it('says how long the token lives when Google tells it, as for an app in testing', async () => {
+    gmail.oauth.refreshTokenSeconds = 604_799;
+    const command = start();
+    await consent(command);
+    expect(command.output).toContain('This token dies in 7 days: the consent screen is in "Testing"');
+  });
+
+  it('names an OAuth client that was deleted, and which to make', async () => {
+    gmail.faults.add({ kind: 'status', status: 401, reason: 'deleted_client', method: 'token' });
+    const command = start();
+    expect((await consent(command)).code).toBe(1);
+    expect(command.output).toMatch(/was deleted \(deleted_client\).*"Desktop app".*--client-secret/);
+  });
+
+  it('says what to do with a code that has expired or was used', async () => {
+    const command = start();
+    const [shown] = await command.printed(/http:\S+code_challenge\S+/);
+    const away = await fetch(shown, { redirect: 'manual' });
+    const answer = new URL(away.headers.get('location') ?? '');
+    answer.searchParams.set('code', '4/0-of-yesterday');
+    expect((await fetch(answer)).status).toBe(400);
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toMatch(/invalid_grant\): it is good for one use and ten minutes\. Run `npm run/);
+    expect(command.output).not.toContain('of-yesterday');
+  });
+
+  it('names the administrator when the Workspace does not let the app in', async () => {
+    const command = start();
+    const [shown] = await command.printed(/http:\S+code_challenge\S+/);
+    const { searchParams } = new URL(shown);
+    const query = new URLSearchParams({
+      error: 'admin_policy_enforced',
+      state: searchParams.get('state') ?? '',
+    });
+    await fetch(`${searchParams.get('redirect_uri')}/?${query}`);
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain('Admin console');
+  });
+
+  it('names a port that is taken, and listens on the one that it is given', async () => {
+    const port = await freePort();
+    const first = start(['--port', String(port)]);
+    await first.printed(new RegExp(`redirect_uri=http%3A%2F%2F127\\.0\\.0\\.1%3A${port}&`));
+    const second = start(['--port', String(port)]);
+    expect(await second.ended()).toBe(1);
+    expect(second.output).toContain(`Port ${port} of this machine is taken. Name another by --port`);
+    expect((await consent(first)).code).toBe(0);
+    const nonsense = start(['--port', '70000']);
+    expect([await nonsense.ended(), nonsense.output]).toEqual([1, expect.stringContaining('65535')]);
+  });
+
+  it('has nothing to do with the local stack, whose Gmail is another', async () => {
+    writeFileSync(join(folder, 'env'), 'GMAIL_CLIENT_ID="local"\nGMAIL_CLIENT_SECRET="local-secret"\n');
+    const { code, output } = await runToEnd('authorize', [], { LOCAL_DATA_DIR: folder });
+    expect([code, output]).toEqual([1, expect.stringContaining('No OAuth client')]);
+  });
+
   it('names a wrong client secret', async () => {
     const command = start([], { GMAIL_CLIENT_SECRET: 'wrong-secret' });
     expect((await consent(command)).code).toBe(1);
@@ -170,7 +231,7 @@ describe('npm run authorize', () => {
       timeoutMs: 1,
       onUrl: () => undefined,
     });
-    await expect(asked).rejects.toThrow('No answer came from the browser');
+    await expect(asked).rejects.toThrow(/No answer came from the browser.*paste here.*deleted_client/);
   });
 
   it('goes on waiting when the browser asks for something else', async () => {
@@ -179,6 +240,50 @@ describe('npm run authorize', () => {
     const root = decodeURIComponent(redirect ?? '');
     expect((await fetch(`${root}/favicon.ico`)).status).toBe(404);
     expect((await fetch(root)).status).toBe(404);
+    expect((await consent(command)).code).toBe(0);
+  });
+});
+
+describe('npm run authorize on a machine without a browser', () => {
+  /** The person agrees elsewhere, and their browser ends at an address that nothing answers at. */
+  async function addressElsewhere(command: CommandProcess): Promise<URL> {
+    const [shown] = await command.printed(/http:\S+code_challenge\S+/);
+    const away = await fetch(shown, { redirect: 'manual' });
+    return new URL(away.headers.get('location') ?? '');
+  }
+  const startOpen = () => startCommand('authorize', ['--no-browser'], environment(), undefined, 'open');
+
+  it('takes the address that the browser ended at, once it is pasted', async () => {
+    const command = startOpen();
+    const address = await addressElsewhere(command);
+    expect(command.output).toContain('paste the address');
+    command.type(`  ${address.href}  `);
+    expect(await command.ended()).toBe(0);
+    expect(command.output).toMatch(/^GMAIL_REFRESH_TOKEN=1\/\/emulated-/m);
+  });
+
+  it('goes on waiting after a paste that holds no answer', async () => {
+    const command = startOpen();
+    const address = await addressElsewhere(command);
+    command.type('');
+    command.type('https://accounts.google.com/signin');
+    await command.printed(/holds no answer of Google/);
+    command.type(address.search);
+    expect(await command.ended()).toBe(0);
+  });
+
+  it('takes nothing from an address of another run', async () => {
+    const command = startOpen();
+    const address = await addressElsewhere(command);
+    address.searchParams.set('state', 'forged');
+    command.type(address.href);
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain('does not belong to this run');
+    expect(gmail.callLog.countByMethod['token']).toBeUndefined();
+  });
+
+  it('still takes the browser that comes after all, and ends with it', async () => {
+    const command = startOpen();
     expect((await consent(command)).code).toBe(0);
   });
 });

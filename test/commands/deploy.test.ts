@@ -91,7 +91,7 @@ describe('npm run deploy', () => {
     expect((await db.query('select name from schema_migrations order by id')).rows).toEqual(rows);
     expect(output).toContain('not_configured, never polled');
     expect(output).toMatch(
-      /Next, authorize and turn on:[\s\S]*npm run authorize[\s\S]*gcloud secrets versions add email-monitor-gmail-refresh-token[\s\S]*\/start/,
+      /Next, authorize and turn on:[\s\S]*npm run authorize -- --client-secret client_secret.json --secret-manager[\s\S]*\/start/,
     );
     // What the programs say comes through as it is.
     for (const words of ['dist/ written', 'Terraform has been initialized', 'Apply complete!'])
@@ -233,6 +233,21 @@ describe('before anything is done, it tells', () => {
     expect(code).toBe(1);
     expect(output).toMatch(/Nobody is logged in to gcloud\.\s+Run `gcloud auth login`/);
     expect(output).toMatch(/finds no credentials[\s\S]*gcloud auth application-default login/);
+    untouched();
+  });
+
+  it.each([
+    ['is not there', 'absent.json'],
+    ['gives no token', 'key.json'],
+  ])('that the key file that was named %s', async (fault, name) => {
+    stage.play({ when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 });
+    writeFileSync(join(stage.root, 'key.json'), '{}');
+    const { code, output } = await stage.run(['--plan'], {
+      GOOGLE_APPLICATION_CREDENTIALS: join(stage.root, name),
+    });
+    expect(code).toBe(1);
+    expect(output).toContain(`${name} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`);
+    expect(output).toContain('unset the variable');
     untouched();
   });
 

@@ -11,6 +11,8 @@ export interface CommandProcess {
   /** Resolves with the match as soon as the output has it; rejects when the command ends before. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
   signal(signal: NodeJS.Signals): void;
+  /** A line at its terminal; only where its input is open. */
+  type(line: string): void;
   /** @returns the exit code */
   ended(): Promise<number | null>;
 }
@@ -18,18 +20,20 @@ export interface CommandProcess {
 /**
  * @param name of a file in `commands/`, without its ending
  * @param cwd the folder that it starts in; this one unless given
+ * @param input open: somebody may type
  */
 export function startCommand(
   name: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   cwd?: string,
+  input: 'closed' | 'open' = 'closed',
 ): CommandProcess {
   const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`), ...args], {
     cwd,
     // No local stack of this checkout may lend its configuration.
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LOCAL_DATA_DIR: '/nonexistent', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === 'open' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let output = '';
   let isOver = false;
@@ -38,11 +42,12 @@ export function startCommand(
     for (const look of waiting) look();
   };
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk;
       wake();
     });
   }
+  child.stdin?.on('error', () => undefined);
   const end = once(child, 'close').then(([code]) => {
     isOver = true;
     wake();
@@ -64,6 +69,9 @@ export function startCommand(
         waiting.add(look);
         look();
       }),
+    type: (line) => {
+      child.stdin?.write(`${line}\n`);
+    },
     signal: (signal) => child.kill(signal),
     ended: async () => await end,
   };
