@@ -11,10 +11,14 @@ Asks the database of the local stack, or of DATABASE_URL, and prints a table. It
 await runCommand(USAGE, async () => {
   const statement = process.argv.slice(2).join(' ').trim();
   if (statement === '') throw new Error(USAGE);
-  const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] || localUrl() });
+  const givenUrl = process.env['DATABASE_URL'];
+  const client = new pg.Client({ connectionString: givenUrl || localUrl() });
   await client.connect().catch((error: unknown) => {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new Error(`The database does not answer (${reason}). Does \`npm start\` run?`);
+    const cure = givenUrl
+      ? 'Check DATABASE_URL; without it the local stack is asked.'
+      : 'Does `npm start` run?';
+    throw new Error(`The database does not answer (${reason}). ${cure}`);
   });
   try {
     const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);
