@@ -269,6 +269,11 @@ variable "project_id" {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
     error_message = "project_id must be a project's id (6 to 30 small letters, digits and hyphens), not its number or its display name."
   }
+  # Somebody else's project has that name, and Google would only say that access is denied.
+  validation {
+    condition     = var.project_id != "my-project"
+    error_message = "project_id still stands as in terraform.tfvars.example: put the id of your own project there."
+  }
 }
 
 variable "region" {

@@ -134,6 +134,15 @@ run "refuses_each_of_these" {
   expect_failures = [var.run_budget_seconds, var.name, var.log_level]
 }
 
+run "refuses_the_project_of_the_example" {
+  command = plan
+  variables {
+    project_id = "my-project"
+  }
+
+  expect_failures = [var.project_id]
+}
+
 run "asks_for_the_same_builds_that_the_services_expect" {
   assert {
     condition     = { for key, request in terraform_data.build.output.requests : key => request.imageUri } == { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].image }
