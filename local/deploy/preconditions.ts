@@ -46,17 +46,16 @@ export async function checkPreconditions(
 function lackOfCredentials(env: Environment): Lack {
   const file = env['GOOGLE_APPLICATION_CREDENTIALS']?.trim();
   const what = 'Terraform finds no credentials of Google (application default credentials)';
-  const login = 'run `gcloud auth application-default login`';
-  if (file) {
-    const fault = existsSync(file) ? 'gives no token' : 'is not there';
+  if (!file) {
     return {
-      what: `${what}: the file ${file} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`,
-      cure: `Name a key file that Google accepts, or unset the variable and ${login}.`,
+      what: `${what}.`,
+      cure: 'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
     };
   }
+  const fault = existsSync(file) ? 'gives no token' : 'is not there';
   return {
-    what: `${what}.`,
-    cure: `R${login.slice(1)}, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.`,
+    what: `${what}: the file ${file} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`,
+    cure: 'Name a key file that Google accepts, or unset the variable and run `gcloud auth application-default login`.',
   };
 }
 
