@@ -8,33 +8,40 @@ import { runCommand } from './command.ts';
 const USAGE = `Usage: npm run sql -- "select ..."
 Asks the database of the local stack, or of DATABASE_URL, and prints a table. It is not kept from changing things.`;
 
-await runCommand(USAGE, async () => {
-  const statement = process.argv.slice(2).join(' ').trim();
-  if (statement === '') throw new Error(USAGE);
-  const givenUrl = process.env['DATABASE_URL'];
-  const client = new pg.Client({ connectionString: givenUrl || localUrl() });
-  await client.connect().catch((error: unknown) => {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    const cure = givenUrl
-      ? 'Check DATABASE_URL; without it the local stack is asked.'
-      : 'Does `npm start` run?';
-    throw new Error(`The database does not answer (${reason}). ${cure}`);
-  });
-  try {
-    const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);
-    const { rows, rowCount, fields } = Array.isArray(result) ? (result.at(-1) as pg.QueryResult) : result;
-    if (fields.length > 0)
-      process.stdout.write(
-        `${table(
-          fields.map((field) => field.name),
-          rows,
-        )}\n`,
-      );
-    process.stdout.write(`${rowCount ?? 0} ${rowCount === 1 ? 'row' : 'rows'}\n`);
-  } finally {
-    await client.end();
-  }
-});
+/** So that DATABASE_URL, where it is set, was set by a person. */
+const SELF_FOUND = { localStack: false };
+
+await runCommand(
+  USAGE,
+  async () => {
+    const statement = process.argv.slice(2).join(' ').trim();
+    if (statement === '') throw new Error(USAGE);
+    const givenUrl = process.env['DATABASE_URL'];
+    const client = new pg.Client({ connectionString: givenUrl || localUrl() });
+    await client.connect().catch((error: unknown) => {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      const cure = givenUrl
+        ? 'Check DATABASE_URL; without it the local stack is asked.'
+        : 'Does `npm start` run?';
+      throw new Error(`The database does not answer (${reason}). ${cure}`);
+    });
+    try {
+      const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);
+      const { rows, rowCount, fields } = Array.isArray(result) ? (result.at(-1) as pg.QueryResult) : result;
+      if (fields.length > 0)
+        process.stdout.write(
+          `${table(
+            fields.map((field) => field.name),
+            rows,
+          )}\n`,
+        );
+      process.stdout.write(`${rowCount ?? 0} ${rowCount === 1 ? 'row' : 'rows'}\n`);
+    } finally {
+      await client.end();
+    }
+  },
+  SELF_FOUND,
+);
 
 function localUrl(): string {
   const folder = dataFolderOf(process.env);
