@@ -82,7 +82,10 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     url: `${base}/${options.database}`,
     port: options.port,
     folder,
-    stop: async () => await stopServer(binaries, data, user),
+    stop: async () => {
+      // One that ended by itself, or by somebody else's hand, has nothing left to stop.
+      if (server.exitCode === null && server.signalCode === null) await stopServer(binaries, data, user);
+    },
   };
 }
 
