@@ -1,28 +1,41 @@
 /**
- * `npm run bench -- NAME`: measures the built functions against the emulated Gmail and a real PostgreSQL; `cost` reckons
- * a month from such figures.
+ * `npm run bench`: measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md; with a
+ * name, that section alone. Some more benches only print; `cost` and `scale` reckon with such figures.
  */
+import { type Section, writeSection } from '../test/bench/measured.ts';
 import { runCommand } from './command.ts';
 
-const BENCHES: Record<string, () => Promise<void>> = {
+/** In the order of RESULTS.md. */
+const SECTIONS: Record<string, () => Promise<Section>> = {
+  units: async () => await (await import('../test/bench/units.ts')).units(),
   throughput: async () => await (await import('../test/bench/throughput.ts')).throughput(),
   quota: async () => await (await import('../test/bench/quota.ts')).quota(),
+  push: async () => await (await import('../test/bench/push.ts')).push(),
+  cpu: async () => await (await import('../test/bench/cpu.ts')).cpu(),
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
+  'cold-start': async () => await (await import('../test/bench/cold-start.ts')).coldStart(),
+  growth: async () => await (await import('../test/bench/growth.ts')).growth(),
+};
+
+const OTHERS: Record<string, () => Promise<void>> = {
   gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
   console: async () => await (await import('../test/bench/console.ts')).consoleAnswers(),
-  push: async () => await (await import('../test/bench/push.ts')).push(),
   cost: async () => await (await import('../test/bench/cost.ts')).cost(),
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),
 };
 
-const USAGE = `Usage: npm run bench -- NAME
-Measures the built functions against the emulated Gmail and a real PostgreSQL. NAME is one of
-  ${Object.keys(BENCHES).join(', ')}`;
+const USAGE = `Usage: npm run bench [-- NAME]
+Measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name all of
+  ${Object.keys(SECTIONS).join(', ')},
+which takes about half an hour; with one of them that section alone. These print, and write nothing:
+  ${Object.keys(OTHERS).join(', ')}`;
 
 await runCommand(USAGE, async () => {
-  const name = process.argv[2] ?? '';
-  const bench = BENCHES[name];
-  if (bench === undefined) throw new Error(USAGE);
-  await bench();
+  const name = process.argv[2];
+  const other = OTHERS[name ?? ''];
+  if (other !== undefined) return await other();
+  const chosen = Object.entries(SECTIONS).filter(([section]) => name === undefined || section === name);
+  if (chosen.length === 0) throw new Error(USAGE);
+  for (const [, measure] of chosen) writeSection(await measure());
 });

@@ -88,6 +88,7 @@ export interface GmailClientOptions {
   readonly tokenUrl: string | null;
   readonly random?: Random;
   readonly sleep?: Sleep;
+  readonly pacer?: Pacer;
   /** Told each time that Google does not take the credentials: others may have been stored meanwhile. */
   readonly onCredentialsRefused?: () => void;
 }
@@ -98,7 +99,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
     auth: access.auth,
     ...(options.rootUrl === null ? {} : { rootUrl: options.rootUrl }),
   });
-  const pacer = new Pacer();
+  const pacer = options.pacer ?? new Pacer();
 
   const call = async <T>(
     context: CallContext,

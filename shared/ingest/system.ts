@@ -5,16 +5,18 @@ import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
+import type { Pacer } from '../gmail/pacer.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
 import { LargeGate } from './large-gate.ts';
 import type { System } from './run.ts';
 
-/** Time and chance, where a test owns them. */
+/** Time and chance, where a test owns them; the pace, where a benchmark does. */
 export interface Seams {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly sleep?: Sleep;
+  readonly pacer?: Pacer;
 }
 
 /** What a system is made of. */
@@ -44,6 +46,7 @@ export function createSystem(base: SystemBase): System {
             tokenUrl,
             random,
             sleep,
+            ...(base.seams?.pacer && { pacer: base.seams.pacer }),
             ...(base.onCredentialsRefused && { onCredentialsRefused: base.onCredentialsRefused }),
           }),
     credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),

@@ -1,5 +1,5 @@
 /** A PostgreSQL of its own for a benchmark, durable as in production: every commit reaches the disk. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -11,10 +11,13 @@ export interface BenchDatabase {
   readonly url: string;
   // biome-ignore lint/suspicious/noExplicitAny: rows as they are
   rows(sql: string): Promise<any[]>;
+  /** What the server has logged so far. */
+  log(): string;
   close(): Promise<void>;
 }
 
-export async function startBenchDatabase(): Promise<BenchDatabase> {
+/** @param settings of the server, `name=value` */
+export async function startBenchDatabase(settings: readonly string[] = []): Promise<BenchDatabase> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-bench-'));
   // Entered by the server's user too; the cluster below it is closed to others.
   chmodSync(folder, 0o755);
@@ -22,6 +25,7 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
     folder: join(folder, 'postgres'),
     port: await freePort(),
     database: 'bench',
+    settings,
   });
   await migrate({ kind: 'url', url: server.url });
   const pool = new pg.Pool({ connectionString: server.url, max: 2 });
@@ -29,6 +33,7 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
   return {
     url: server.url,
     rows: async (sql) => (await pool.query(sql)).rows,
+    log: () => readFileSync(join(server.folder, 'postgres.log'), 'utf8'),
     close: async () => {
       await pool.end();
       await server.stop();

@@ -3,8 +3,20 @@ import { randomBytes } from 'node:crypto';
 
 /** @param bytes of the whole mail, about */
 export function mailWithAttachment(n: number, bytes: number): Buffer {
-  const file = randomBytes(Math.floor(((bytes - 700) * 3) / 4.1));
-  const encoded = file.toString('base64').replace(/.{76}/g, '$&\r\n');
+  return mailWithAttachments(n, 1, bytes);
+}
+
+/** @param bytes of the whole mail, about */
+export function mailWithAttachments(n: number, count: number, bytes: number): Buffer {
+  const fileBytes = Math.floor(((bytes - 700) * 3) / 4.1 / Math.max(1, count));
+  const files = Array.from({ length: count }, (_, index) => [
+    '--part',
+    `Content-Type: application/pdf; name="order-${n}-${index}.pdf"`,
+    `Content-Disposition: attachment; filename="order-${n}-${index}.pdf"`,
+    'Content-Transfer-Encoding: base64',
+    '',
+    randomBytes(fileBytes).toString('base64').replace(/.{76}/g, '$&\r\n'),
+  ]);
   return Buffer.from(
     [
       'From: Orders <orders@example.org>',
@@ -19,12 +31,7 @@ export function mailWithAttachment(n: number, bytes: number): Buffer {
       'Content-Type: text/plain; charset=utf-8',
       '',
       `Please find order ${n} attached.`,
-      '--part',
-      `Content-Type: application/pdf; name="order-${n}.pdf"`,
-      `Content-Disposition: attachment; filename="order-${n}.pdf"`,
-      'Content-Transfer-Encoding: base64',
-      '',
-      encoded,
+      ...files.flat(),
       '--part--',
       '',
     ].join('\r\n'),

@@ -16,7 +16,7 @@ export const DEPLOYED = {
   schedulerJobs: 1,
   secrets: 3,
   /** Of all alert policies together; each refers to one metric. */
-  alertConditions: 13,
+  alertConditions: 14,
   logCounters: 6,
   logValues: 9,
   diskBeginsGb: 10,

@@ -88,7 +88,7 @@ export function databaseGb(emailsPerDay: number, month: number): number {
 }
 
 /** Below so much free space Cloud SQL adds as much again. From memory of its page on storage settings. */
-export function growsBelowGb(disk: number): number {
+function growsBelowGb(disk: number): number {
   return Math.floor(5 + disk / 25);
 }
 

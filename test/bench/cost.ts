@@ -3,7 +3,7 @@
  * equal. `npm run bench -- cost-inputs` measures anew what it is reckoned from.
  */
 import { ASSUMED, DAYS, DEPLOYED, MEASURED } from './cost-inputs.ts';
-import { type Case, chargeOf, databaseGb, diskGb, growsBelowGb, isToCome, itemsOf } from './cost-model.ts';
+import { type Case, chargeOf, databaseGb, diskGb, isToCome, itemsOf } from './cost-model.ts';
 import { PRICES, type Price } from './cost-prices.ts';
 
 const IDLE: Case = { emailsPerDay: 0, month: 1 };
@@ -66,7 +66,7 @@ function growth(): string {
       const stored = databaseGb(BUSY.emailsPerDay, month);
       const disk = diskGb(stored);
       const percent = Math.round((stored / disk) * 100);
-      const alerts = percent > DEPLOYED.diskAlertPercent ? 'yes' : 'no';
+      const alerts = stored > alertsAboveGb() ? 'yes' : 'no';
       return [
         count(month),
         stored.toFixed(1),
@@ -79,22 +79,20 @@ function growth(): string {
   );
 }
 
-/** When more than the alert allows is in use for the first time, and when the disk cannot grow any more. */
+/** Of what the disk may grow to, not of what it has: it is nearly full each time before it grows. */
+function alertsAboveGb(): number {
+  return (DEPLOYED.diskLimitGb * DEPLOYED.diskAlertPercent) / 100;
+}
+
+/** When more than the alert allows is in use, and when the disk is full. */
 function diskAlert(): string {
-  const share = DEPLOYED.diskAlertPercent / 100;
   const perDayGb = (BUSY.emailsPerDay * MEASURED.storedBytes) / 1e9;
   const day = (gb: number): string => count(Math.ceil((gb - ASSUMED.emptyDatabaseGb) / perDayGb));
-  let disk: number = DEPLOYED.diskBeginsGb;
-  // A disk that grows before it is so full never alerts.
-  while (disk < DEPLOYED.diskLimitGb && disk - growsBelowGb(disk) <= disk * share) {
-    disk = Math.min(DEPLOYED.diskLimitGb, disk + growsBelowGb(disk));
-  }
   return (
     `An email takes ${count(MEASURED.storedBytes)} bytes, a day ${perDayGb.toFixed(3)} GB, a month ` +
     `${(perDayGb * DAYS).toFixed(2)} GB, a year ${(perDayGb * DAYS * 12).toFixed(1)} GB. The disk alert ` +
-    `(${DEPLOYED.diskAlertPercent} %) comes for the first time on day ${day(disk * share)}, at a disk of ${disk} GB, ` +
-    `and goes when the disk grows; it stays from day ${day(DEPLOYED.diskLimitGb * share)}, at the limit of ` +
-    `${DEPLOYED.diskLimitGb} GB.`
+    `(${DEPLOYED.diskAlertPercent} % of the limit of ${DEPLOYED.diskLimitGb} GB) comes on day ${day(alertsAboveGb())}; ` +
+    `the disk is full on day ${day(DEPLOYED.diskLimitGb)}.`
   );
 }
 

@@ -1,0 +1,50 @@
+/** A database and an emulated Gmail for one measurement, with mail in it, and the end of both whatever happens. */
+import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
+import { type BenchDatabase, startBenchDatabase } from './bench-database.ts';
+import { mailWithAttachment } from './bench-mail.ts';
+
+/** Far above what any benchmark without a quota spends. */
+export const NO_QUOTA = { GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000' };
+
+export interface BenchWorld {
+  readonly db: BenchDatabase;
+  readonly gmail: GmailProcess;
+  /** What a function needs to reach both. */
+  readonly env: Record<string, string>;
+  /** Deliveries go four at a time: they are no part of what is measured. */
+  deliver(count: number, mail?: (n: number) => Buffer): Promise<void>;
+}
+
+export interface GmailStats {
+  readonly units: { readonly spent: number; readonly refusedForUnits: number };
+}
+
+const USUAL_BYTES = 40_000;
+
+export async function inWorld<T>(
+  options: object,
+  work: (world: BenchWorld) => Promise<T>,
+  settings: readonly string[] = [],
+): Promise<T> {
+  const db = await startBenchDatabase(settings);
+  const gmail = await startGmailProcess(options);
+  try {
+    await db.rows('update email_monitor_status set is_running = true');
+    return await work({
+      db,
+      gmail,
+      env: { ...gmail.env, DATABASE_URL: db.url },
+      deliver: async (count, mail = (n) => mailWithAttachment(n, USUAL_BYTES)) => {
+        let next = 0;
+        const deliverer = async (): Promise<void> => {
+          for (let n = next++; n < count; n = next++)
+            await gmail.control('deliver', { raw: mail(n).toString('base64') });
+        };
+        await Promise.all([deliverer(), deliverer(), deliverer(), deliverer()]);
+      },
+    });
+  } finally {
+    await gmail.kill();
+    await db.close();
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * `npm run bench -- cold-start`: from the start of a process to its first answer, each built function, beside an empty
+ * function on the same framework. With Node's compile cache, filled by one start before those that count.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { TARGETS, type Target } from '../../functions/catalogue.ts';
+import { freePort } from '../../local/ports.ts';
+import { buildFunctions } from '../helpers/processes.ts';
+import { median } from './bench-database.ts';
+import { type BenchWorld, inWorld } from './bench-world.ts';
+import { type Section, tableOf } from './measured.ts';
+
+const ROUNDS = 7;
+const MOST = 1.6;
+const FRAMEWORK = join(
+  import.meta.dirname,
+  '../../node_modules/@google-cloud/functions-framework/build/src/main.js',
+);
+const EMPTY = `import { http } from '@google-cloud/functions-framework';
+http('empty', (_request, response) => response.send('ok'));
+`;
+/** What each answers without work to do. Any answer ends the time. */
+const METHOD: Partial<Record<Target, string>> = { status: 'GET', console: 'GET' };
+
+export async function coldStart(): Promise<Section> {
+  const dist = buildFunctions();
+  const cache = mkdtempSync(join(tmpdir(), 'email-monitor-compiled-'));
+  // Inside the build's parent, so that the framework is found.
+  const empty = `${dist}-empty`;
+  try {
+    mkdirSync(empty);
+    writeFileSync(join(empty, 'index.js'), EMPTY);
+    writeFileSync(join(empty, 'package.json'), '{"type":"module","main":"index.js"}');
+    return await inWorld(
+      { quotaUnitsPerMinute: null },
+      async (world) => await measure(world, { cache, dist, empty }),
+    );
+  } finally {
+    rmSync(empty, { recursive: true, force: true });
+    rmSync(cache, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  world: BenchWorld,
+  at: { readonly cache: string; readonly dist: string; readonly empty: string },
+): Promise<Section> {
+  const env = { ...world.env, NODE_COMPILE_CACHE: at.cache };
+  const names = ['empty', ...TARGETS.filter((target) => target !== 'migrate')];
+  const times = new Map<string, number[]>(names.map((name) => [name, []]));
+  for (let round = -1; round < ROUNDS; round += 1) {
+    for (const name of names) {
+      const source = name === 'empty' ? at.empty : at.dist;
+      const ms = await firstAnswerMs(name, source, env, METHOD[name as Target] ?? 'POST');
+      if (round >= 0) times.get(name)?.push(ms);
+    }
+  }
+  const base = median(times.get('empty') ?? []);
+  const ratios = names.slice(1).map((name) => {
+    const own = times.get(name) ?? [];
+    return {
+      name,
+      ms: median(own),
+      ratio: median(own.map((ms, n) => ms / (times.get('empty')?.[n] ?? base))),
+    };
+  });
+  return {
+    name: 'cold-start',
+    title: 'Cold start',
+    how:
+      `From the start of the process to its first answer, which opens the database; medians of ${ROUNDS}, in turn with an empty ` +
+      `function (${base.toFixed(0)} ms). The compile cache is on for all of them.`,
+    findings: ratios.map(({ name, ratio }) => ({
+      what: `${name}, times the empty function`,
+      goal: `at most ${MOST}`,
+      reached: ratio.toFixed(2),
+      isMet: ratio <= MOST,
+    })),
+    more: tableOf(
+      ['function', 'ms'],
+      [['empty', base.toFixed(0)], ...ratios.map(({ name, ms }) => [name, ms.toFixed(0)])],
+    ),
+  };
+}
+
+async function firstAnswerMs(
+  target: string,
+  source: string,
+  env: Record<string, string>,
+  method: string,
+): Promise<number> {
+  const port = await freePort();
+  const startedMs = performance.now();
+  const child = spawn(
+    process.execPath,
+    [FRAMEWORK, `--source=${source}`, `--target=${target}`, `--port=${port}`],
+    { env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: target, ...env }, stdio: 'ignore' },
+  );
+  try {
+    for (;;) {
+      try {
+        const response = await fetch(`http://127.0.0.1:${port}/`, { method });
+        await response.arrayBuffer();
+        return performance.now() - startedMs;
+      } catch {
+        if (child.exitCode !== null) throw new Error(`${target} ended with ${child.exitCode}.`);
+        await delay(4);
+      }
+    }
+  } finally {
+    const exited = once(child, 'exit');
+    // In order: the compile cache is written at the end.
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 3_000);
+    await exited;
+    clearTimeout(late);
+  }
+}

@@ -1,0 +1,46 @@
+/** `npm run bench -- units`: what an email costs of the quota, beside a poller that fetches each attachment by itself. */
+
+import { mailWithAttachments } from './bench-mail.ts';
+import { type BenchWorld, type GmailStats, inWorld, NO_QUOTA } from './bench-world.ts';
+import { startIngest } from './ingest-run.ts';
+import type { Section } from './measured.ts';
+import { pollNaively } from './naive-poller.ts';
+
+const EMAILS = 1_000;
+const MAIL_BYTES = 10_000;
+
+export async function units(): Promise<Section> {
+  const ours = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
+    await fill(world);
+    const ingest = await startIngest({ ...world.env, ...NO_QUOTA }, { inFlight: null, trigger: 'schedule' });
+    const { counts } = await ingest.run();
+    await ingest.close();
+    return (await spent(world)) / counts.stored;
+  });
+  const naive = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
+    await fill(world);
+    return await pollNaively(world.gmail, world.db.url).then(async (count) => (await spent(world)) / count);
+  });
+  return {
+    name: 'units',
+    title: 'Units of quota an email',
+    how: `${EMAILS} emails with 0 to 3 attachments, counted by the emulated Gmail, from the first start on.`,
+    findings: [
+      {
+        what: 'Email Monitor',
+        goal: 'at most 20.2',
+        reached: ours.toFixed(3),
+        isMet: ours <= 20.2,
+      },
+      { what: 'a call for each attachment', goal: null, reached: naive.toFixed(3) },
+    ],
+  };
+}
+
+async function fill(world: BenchWorld): Promise<void> {
+  await world.deliver(EMAILS, (n) => mailWithAttachments(n, n % 4, MAIL_BYTES));
+}
+
+async function spent({ gmail }: BenchWorld): Promise<number> {
+  return (await gmail.control<GmailStats>('stats')).units.spent;
+}
