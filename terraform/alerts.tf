@@ -21,6 +21,11 @@ locals {
   # The person that these codes need is the one of shared/errors.ts (needsPerson).
   person_codes = ["reauth_required", "bad_client", "gmail_denied"]
 
+  # Of the size that the disk may grow to, not of the size that it has today. None where it grows without limit.
+  disk_alert_bytes = [for gb in [var.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]
+  # By then a disk below a terabyte has grown, if it can. https://cloud.google.com/sql/docs/postgres/instance-settings
+  disk_stuck_percent = 98
+
   # Of every condition: `says` is its name; the series that `filter` finds are aligned over `window_seconds` and reduced
   # to one, which must be above (GT) or below (LT) `value` for `lasts_seconds`; without data it counts as `silent`.
   alerts = {
@@ -236,17 +241,31 @@ locals {
       severity           = "ERROR"
       auto_close_seconds = 86400
       absences           = []
-      thresholds = [{
-        says           = "More than ${var.alert_disk_percent} % of the disk is in use"
-        filter         = "${local.database}\"cloudsql.googleapis.com/database/disk/utilization\""
-        aligner        = "ALIGN_MEAN"
-        reducer        = "REDUCE_MAX"
-        window_seconds = 300
-        comparison     = "GT"
-        value          = var.alert_disk_percent / 100
-        lasts_seconds  = 900
-        silent         = "INACTIVE"
-      }]
+      thresholds = concat(
+        [for bytes in local.disk_alert_bytes : {
+          says           = "More than ${var.alert_disk_percent} % of ${var.database_disk_limit_gb} GB, up to which the disk grows, are in use"
+          filter         = "${local.database}\"cloudsql.googleapis.com/database/disk/bytes_used\""
+          aligner        = "ALIGN_MEAN"
+          reducer        = "REDUCE_MAX"
+          window_seconds = 300
+          comparison     = "GT"
+          value          = bytes
+          lasts_seconds  = 900
+          silent         = "INACTIVE"
+        }],
+        # A disk that grows is fuller than that each time before it does: 91 to 95 % are normal.
+        [{
+          says           = "The disk is full up to ${local.disk_stuck_percent} %, and does not grow"
+          filter         = "${local.database}\"cloudsql.googleapis.com/database/disk/utilization\""
+          aligner        = "ALIGN_MEAN"
+          reducer        = "REDUCE_MAX"
+          window_seconds = 300
+          comparison     = "GT"
+          value          = local.disk_stuck_percent / 100
+          lasts_seconds  = 900
+          silent         = "INACTIVE"
+        }],
+      )
     }
   }
 
@@ -270,6 +289,8 @@ locals {
     max_connections   = local.database_max_connections
     connections       = var.alert_connections_percent
     disk              = var.alert_disk_percent
+    disk_limit        = var.database_disk_limit_gb
+    disk_stuck        = local.disk_stuck_percent
   }
   identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
 
@@ -291,6 +312,12 @@ resource "google_monitoring_notification_channel" "email" {
   type         = "email"
   labels       = { email_address = each.value }
   user_labels  = local.labels
+
+  lifecycle {
+    # Also puts the removal of an address behind the change of the alerts: Monitoring keeps a channel that one names.
+    # https://github.com/hashicorp/terraform-provider-google/issues/3008
+    create_before_destroy = true
+  }
 
   depends_on = [google_project_service.required]
 }

@@ -117,10 +117,10 @@ locals {
       }]
     },
     {
-      title     = "Database disk in use, share"
-      threshold = var.alert_disk_percent / 100
+      title     = "Database disk in use, bytes"
+      threshold = one(local.disk_alert_bytes)
       lines = [{
-        filter  = "${local.database}\"cloudsql.googleapis.com/database/disk/utilization\""
+        filter  = "${local.database}\"cloudsql.googleapis.com/database/disk/bytes_used\""
         aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = [], window = 300
       }]
     },

@@ -124,6 +124,12 @@ resource "google_sql_user" "function" {
   # A role that owns tables or holds grants cannot be dropped; it goes with its instance, and without its account
   # nobody logs in with it.
   deletion_policy = "ABANDON"
+
+  lifecycle {
+    # Given when the user is made. Cloud SQL adds a role of its own to the user of an account; whatever it gives back
+    # of the two, no plan may want to take it away or make the user anew.
+    ignore_changes = [database_roles]
+  }
 }
 
 resource "google_sql_user" "consumer" {
@@ -134,6 +140,10 @@ resource "google_sql_user" "consumer" {
   name            = each.value
   type            = "CLOUD_IAM_SERVICE_ACCOUNT"
   deletion_policy = "ABANDON"
+
+  lifecycle {
+    ignore_changes = [database_roles]
+  }
 }
 
 # To reach the instance (client) and to log in to it (instanceUser). Both can be given on a project only, so a condition

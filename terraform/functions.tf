@@ -68,7 +68,8 @@ resource "google_cloud_run_v2_service" "function" {
     labels          = local.labels
     service_account = local.function_emails[each.key]
 
-    # Above the budget, so that a run ends by itself; a migration has no budget and may rewrite a table.
+    # Above the budget, so that a run ends by itself. A migration has no budget and may rewrite a table: it goes on when
+    # whoever called it has given up.
     timeout = each.key == "migrate" ? "900s" : "${local.timeout_seconds}s"
 
     # Below Cloud Run's 80: what an instance takes at a time shares its memory and its few connections.

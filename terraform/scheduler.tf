@@ -8,6 +8,9 @@ resource "google_cloud_scheduler_job" "poll" {
   schedule    = local.poll_schedule
   time_zone   = "Etc/UTC"
 
+  # As the switch in a new database: both are off until the first start.
+  paused = true
+
   # Above the timeout of the service, so that the job shows how a run ended.
   attempt_deadline = "${local.deadline_seconds}s"
 
@@ -29,7 +32,7 @@ resource "google_cloud_scheduler_job" "poll" {
   }
 
   lifecycle {
-    # Or an apply would undo what an operator decided.
+    # From then on theirs: an apply would undo what an operator decided.
     ignore_changes = [paused]
   }
 

@@ -12,7 +12,7 @@ variable "alert_connections_percent" {
 }
 
 variable "alert_disk_percent" {
-  description = "Share of the database's disk, percent, above which somebody is woken."
+  description = "Share of database_disk_limit_gb, percent, above which somebody is woken."
   type        = number
   default     = 85
 

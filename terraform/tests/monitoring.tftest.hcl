@@ -185,6 +185,7 @@ run "plans_what_is_meant_when_nothing_is_wished" {
       concat(
         [for metric in merge(google_logging_metric.counter, google_logging_metric.value) : "logging.googleapis.com/user/${metric.name}"],
         [
+          "cloudsql.googleapis.com/database/disk/bytes_used",
           "cloudsql.googleapis.com/database/disk/utilization",
           "cloudsql.googleapis.com/database/postgresql/num_backends",
           "pubsub.googleapis.com/subscription/num_undelivered_messages",
@@ -257,7 +258,7 @@ run "plans_what_is_meant_when_nothing_is_wished" {
       concat(
         [for metric in merge(google_logging_metric.counter, google_logging_metric.value) : "logging.googleapis.com/user/${metric.name}"],
         [
-          "cloudsql.googleapis.com/database/disk/utilization",
+          "cloudsql.googleapis.com/database/disk/bytes_used",
           "cloudsql.googleapis.com/database/postgresql/num_backends",
           "pubsub.googleapis.com/subscription/oldest_unacked_message_age",
           "run.googleapis.com/container/instance_count",
@@ -381,6 +382,7 @@ run "thresholds_are_those_of_the_variables" {
   variables {
     alert_connections_percent     = 60
     alert_disk_percent            = 70
+    database_disk_limit_gb        = 200
     alert_live_waiting_seconds    = 1200
     alert_stored_within_seconds   = 30
     alert_watch_remaining_seconds = 43200
@@ -390,8 +392,12 @@ run "thresholds_are_those_of_the_variables" {
     error_message = "60 % of the connections that the database takes."
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 0.7
-    error_message = "The utilization is a share of one."
+    condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 140 * 1073741824
+    error_message = "70 % of what the disk may grow to; of what it has today it would come before each growth."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[1].condition_threshold[0].threshold_value == 0.98
+    error_message = "A disk that does not grow is full before it reaches its limit."
   }
   assert {
     condition     = endswith(google_logging_metric.counter["runs-with-live-waiting"].filter, "jsonPayload.live_waiting_s>1200")
@@ -408,6 +414,21 @@ run "thresholds_are_those_of_the_variables" {
   assert {
     condition     = endswith(google_logging_metric.counter["runs-with-watch-ending"].filter, "jsonPayload.watch_remaining_s<43200")
     error_message = "Half a day before the end of the watch."
+  }
+}
+
+run "a_disk_without_limit_is_watched_for_its_growth_alone" {
+  command = plan
+  variables {
+    database_disk_limit_gb = 0
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions) == 1 && google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 0.98
+    error_message = "There is no limit to take a share of."
+  }
+  assert {
+    condition     = strcontains(local.alerts["database-disk-fills-up"].thresholds[0].filter, "disk/utilization\"") && !strcontains(google_monitoring_dashboard.this.dashboard_json, ":null")
+    error_message = "Nor a line to draw."
   }
 }
 

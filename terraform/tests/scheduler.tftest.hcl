@@ -134,13 +134,8 @@ run "refuses_18000_seconds_which_do_not_divide_a_day" {
   expect_failures = [var.poll_interval_seconds]
 }
 
-# The job as start and stop left it: paused.
+# The job as it is made: paused, like the switch.
 run "calls_poll_with_a_token_for_poll" {
-  override_resource {
-    target = google_cloud_scheduler_job.poll
-    values = { paused = true }
-  }
-
   assert {
     condition     = google_cloud_scheduler_job.poll.http_target[0].uri == google_cloud_run_v2_service.function["poll"].uri
     error_message = "The job must call poll."
@@ -163,21 +158,6 @@ run "calls_poll_with_a_token_for_poll" {
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.paused
-    error_message = "The next run needs a job that is paused."
-  }
-}
-
-run "leaves_a_paused_job_paused_when_it_changes_another_thing" {
-  variables {
-    poll_interval_seconds = 300
-  }
-
-  assert {
-    condition     = google_cloud_scheduler_job.poll.schedule == "*/5 * * * *"
-    error_message = "The job must have been changed, or this shows nothing."
-  }
-  assert {
-    condition     = google_cloud_scheduler_job.poll.paused
-    error_message = "An apply must not undo what an operator stopped."
+    error_message = "Until the first start clock and switch are both off."
   }
 }

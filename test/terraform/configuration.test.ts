@@ -55,10 +55,21 @@ test('services, clocks and subscriptions are those that the tests look at', () =
   ]);
 });
 
-test('whether the clock is paused is left to start and stop', () => {
+test('the clock is made paused, and from then on left to start and stop', () => {
   const job = resources.find(({ type }) => type === 'google_cloud_scheduler_job');
   expect(job?.body).toMatch(/lifecycle \{\s*ignore_changes = \[paused\]\s*\}/);
-  expect(job?.body).not.toMatch(/^\s*paused\s*=/m);
+  expect(job?.body).toMatch(/^ {2}paused = true$/m);
+});
+
+test('a user of the database is not made anew for the roles that Cloud SQL tells of it', () => {
+  const users = resources.filter(({ type }) => type === 'google_sql_user');
+  expect(users).toHaveLength(2);
+  for (const { body } of users) expect(body).toMatch(/ignore_changes = \[database_roles\]/);
+});
+
+test('an address is taken out of the alerts before its channel goes', () => {
+  const channel = resources.find(({ type }) => type === 'google_monitoring_notification_channel');
+  expect(channel?.body).toMatch(/create_before_destroy = true/);
 });
 
 test('the first version of a secret is not written again', () => {
