@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { DeployError } from './deploy-error.ts';
 
-/** Longer than the function itself may take. */
+/** fetch gives up by itself after 300 s. A migration may take longer: see the timeout in terraform/functions.tf. */
 const ANSWER_MS = 290_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
@@ -26,6 +26,8 @@ export interface FunctionCall {
   readonly cureOfRefusal: string;
   /** Where its log is read. */
   readonly logCommand: string;
+  /** For tests. */
+  readonly answerMs?: number;
 }
 
 const PROBLEM = z.object({ title: z.string(), detail: z.string(), cure: z.string() });
@@ -54,17 +56,26 @@ async function ask(call: FunctionCall): Promise<Asked> {
       headers: { authorization: `Bearer ${call.token}`, accept: 'application/json' },
       // The token goes to this host alone.
       redirect: 'manual',
-      signal: AbortSignal.any([call.signal, AbortSignal.timeout(ANSWER_MS)]),
+      signal: AbortSignal.any([call.signal, AbortSignal.timeout(call.answerMs ?? ANSWER_MS)]),
     });
     status = response.status;
     text = await response.text();
   } catch (error) {
     call.signal.throwIfAborted();
-    const why = `${call.name} at ${call.url} does not answer (${reasonOf(error)})`;
-    const cure = `See that this machine reaches it, and read its log: ${call.logCommand}`;
-    return { error: new DeployError(why, cure), mayPass: true };
+    return { error: silence(call, error), mayPass: true };
   }
   return judge(call, status, text);
+}
+
+function silence(call: FunctionCall, error: unknown): DeployError {
+  const where = `${call.name} at ${call.url}`;
+  const read = `read its log: ${call.logCommand}`;
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    const why = `${where} has not answered in ${(call.answerMs ?? ANSWER_MS) / 1_000} s, and may still be at work`;
+    return new DeployError(why, `Leave it a quarter of an hour, or ${read}`);
+  }
+  const why = `${where} does not answer (${reasonOf(error)})`;
+  return new DeployError(why, `See that this machine reaches it, and ${read}`);
 }
 
 function judge(call: FunctionCall, status: number, text: string): Asked {

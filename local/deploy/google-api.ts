@@ -8,14 +8,17 @@ import type { Environment } from '../../shared/config.ts';
 import { DeployError } from './deploy-error.ts';
 
 const ANSWER_MS = 60_000;
-const RETRY_MS = 5_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 5_000;
+/** Beside the statuses of HTTP. */
+const NO_ANSWER = 0;
 const ERROR = z.object({ error: z.object({ message: z.string() }) });
 
 export interface ApiOptions {
   readonly token: string;
   readonly env: Environment;
   readonly signal: AbortSignal;
-  /** For how long a refusal that may pass is asked again: an API or a grant that is minutes old. */
+  /** For how long a fault that may pass is asked again: an API or a grant that is minutes old, a lost connection. */
   readonly patienceSeconds: number;
 }
 
@@ -46,12 +49,13 @@ export class GoogleApi {
 
   async #patiently(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
     const giveUpAt = performance.now() + this.#options.patienceSeconds * 1_000;
-    for (;;) {
+    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
       const answer = await this.#ask(api, path, init);
       if (answer.status === 200 || answer.status === 404) return answer;
-      const mayPass = answer.status === 403 || answer.status === 429 || answer.status >= 500;
-      if (!mayPass || performance.now() + RETRY_MS > giveUpAt) throw fault(api, path, answer);
-      await delay(RETRY_MS, undefined, { signal: this.#options.signal });
+      const { status } = answer;
+      const mayPass = status === NO_ANSWER || status === 403 || status === 429 || status >= 500;
+      if (!mayPass || performance.now() + waitMs > giveUpAt) throw fault(api, path, answer);
+      await delay(waitMs, undefined, { signal: this.#options.signal });
     }
   }
 
@@ -73,12 +77,15 @@ export class GoogleApi {
       return { status: response.status, json: await response.json().catch(() => null) };
     } catch {
       signal.throwIfAborted();
-      throw new DeployError(`${url.origin} does not answer`, 'See that this machine reaches it.');
+      // One of the hundreds of looks at the builds may get lost on the way. What is built twice does no harm.
+      return { status: NO_ANSWER, json: null };
     }
   }
 }
 
 function fault(api: string, path: string, { status, json }: ApiAnswer): DeployError {
+  if (status === NO_ANSWER)
+    return new DeployError(`${api}.googleapis.com does not answer`, 'See that this machine reaches it.');
   const said = ERROR.safeParse(json);
   const why = said.success ? said.data.error.message : 'without a reason';
   const cure =

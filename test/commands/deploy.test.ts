@@ -98,6 +98,14 @@ describe('npm run deploy', () => {
       expect(output).toContain(words);
   });
 
+  it('goes on when a look at a build gets lost on the way', async () => {
+    google.images.clear();
+    google.drop(2);
+    const { code, output } = await stage.run(['--yes']);
+    expect([code, output]).toEqual([0, expect.stringContaining('Built: poll, poll-now')]);
+    expect(google.submitted).toHaveLength(2);
+  });
+
   it('run again finds all done, and shows no token', async () => {
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(0);

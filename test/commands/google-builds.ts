@@ -12,6 +12,8 @@ export interface GoogleBuilds {
   readonly images: Set<string>;
   /** How builds end from now on. */
   endWith(status: string): void;
+  /** So many looks at builds get no answer: the connection breaks. */
+  drop(count: number): void;
   close(): Promise<void>;
 }
 
@@ -20,6 +22,7 @@ export async function startGoogleBuilds(token: string): Promise<GoogleBuilds> {
   const images = new Set<string>();
   const looks = new Map<string, number>();
   let end = 'SUCCESS';
+  let toDrop = 0;
   const answer = async (request: IncomingMessage): Promise<[number, unknown]> => {
     const { method = '', url = '' } = request;
     if (request.headers.authorization !== `Bearer ${token}`)
@@ -34,6 +37,10 @@ export async function startGoogleBuilds(token: string): Promise<GoogleBuilds> {
       return [200, { buildOperation: { name: 'operations/x', metadata: { build: { name } } } }];
     }
     const build = /^\/v1\/projects\/1\/locations\/europe-west1\/builds\/(\d+)$/.exec(url)?.[1];
+    if (build !== undefined && toDrop > 0) {
+      toDrop -= 1;
+      throw new Error('dropped');
+    }
     if (build !== undefined) {
       const count = (looks.get(build) ?? 0) + 1;
       looks.set(build, count);
@@ -64,6 +71,9 @@ export async function startGoogleBuilds(token: string): Promise<GoogleBuilds> {
     images,
     endWith: (status) => {
       end = status;
+    },
+    drop: (count) => {
+      toDrop = count;
     },
     close: async () => {
       server.closeAllConnections();
