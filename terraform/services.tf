@@ -7,6 +7,8 @@ resource "google_project_service" "required" {
     "cloudscheduler.googleapis.com",
     "gmail.googleapis.com",
     "iam.googleapis.com",
+    # Whoever deploys or operates in the name of an account asks it for tokens.
+    "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
