@@ -4,30 +4,21 @@
  */
 import { z } from 'zod';
 import { type Finding, fail, ok } from '../doctor/finding.ts';
-
-const FAULT = z.object({ code: z.string(), detail: z.string().nullable(), cure: z.string().nullable() });
+import { schedulerFinding } from '../doctor/monitor-checks.ts';
+import { SEEN_STATUS } from '../doctor/seen-status.ts';
 
 /** What of the answer matters here. */
-const STATUS = z.object({
-  is_running: z.boolean(),
-  state: z.string(),
-  last_poll_at: z.string().nullable(),
-  emails_processed_total: z.number(),
-  scheduler: z
-    .object({
-      job: z.string(),
-      state: z.string(),
-      agrees: z.boolean().nullable(),
-      error: FAULT.nullable(),
-    })
-    .nullable(),
-  advice: z.array(z.string()),
-});
+const STATUS = SEEN_STATUS.extend({ advice: z.array(z.string()) });
 
 export type DeployedStatus = z.infer<typeof STATUS>;
 
 /** They wait for a person. */
-const TROUBLED = new Set(['reauth_required', 'access_denied', 'backing_off', 'watch_failing']);
+export const TROUBLED: ReadonlySet<string> = new Set([
+  'reauth_required',
+  'access_denied',
+  'backing_off',
+  'watch_failing',
+]);
 
 /** @throws {Error} when it is not the answer of this version */
 export function readDeployedStatus(json: unknown): DeployedStatus {
@@ -38,31 +29,23 @@ export function readDeployedStatus(json: unknown): DeployedStatus {
 }
 
 export function judgeStatus(status: DeployedStatus): Finding[] {
-  return [stateFinding(status), schedulerFinding(status), ...adviceFindings(status)];
+  return [stateFinding(status), jobFinding(status), ...adviceFindings(status)];
 }
 
 function stateFinding({ state, last_poll_at: lastPollAt, emails_processed_total: total }: DeployedStatus) {
-  const polled = lastPollAt === null ? 'never polled' : `last poll ${lastPollAt}`;
+  const polled = lastPollAt === null ? 'never polled' : `last poll ${lastPollAt.toISOString()}`;
   const said = `${state}, ${polled}, ${total} emails stored`;
   return TROUBLED.has(state) ? fail('state', said, 'As the advice says.') : ok('state', said);
 }
 
-function schedulerFinding(status: DeployedStatus): Finding {
-  const { scheduler, is_running: isRunning } = status;
-  const name = 'scheduler job';
-  if (scheduler === null) {
-    return fail(name, 'status knows of none', 'SCHEDULER_JOB is set by Terraform: run `npm run deploy`.');
-  }
-  if (scheduler.error !== null) return fail(name, scheduler.error.detail ?? '', scheduler.error.cure);
-  const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
-  if (scheduler.agrees === true) return ok(name, said);
-  // As Terraform makes it: until the first start it ticks, and poll does nothing.
-  if (scheduler.state === 'enabled' && !isRunning && status.last_poll_at === null) return ok(name, said);
-  const cure =
-    scheduler.state === 'missing'
-      ? 'Run `npm run deploy`, which makes it.'
-      : `POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
-  return fail(name, said, cure);
+/** A deployment has always one. */
+export function jobFinding(status: DeployedStatus): Finding {
+  if (status.scheduler !== null) return schedulerFinding(status, 'Run `npm run deploy`, which makes it.');
+  return fail(
+    'scheduler_job',
+    'status knows of none',
+    'SCHEDULER_JOB is set by Terraform: run `npm run deploy`.',
+  );
 }
 
 /** What is advised while it runs is trouble; to who has it stopped, or not set up yet, it is the next thing to do. */

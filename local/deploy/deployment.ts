@@ -125,7 +125,7 @@ function assertApplied(code: number): void {
 function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: string) => void): void {
   const findings = judgeStatus(status);
   for (const finding of findings) say(asLine(finding));
-  const failed = findings.filter((finding) => finding.state === 'FAIL');
+  const failed = findings.filter((finding) => finding.state === 'fault');
   if (failed.length === 0) return;
   if (status.state === 'reauth_required') say(`\n${nextSteps(status, deployment)}`);
   const cures = failed.flatMap((finding) => finding.cure ?? []);

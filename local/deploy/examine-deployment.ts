@@ -1,62 +1,155 @@
 /**
- * `npm run doctor -- --deployment`: what the deployment says of itself, found by Terraform's outputs. Changes nothing.
- * Gmail, the schema and the grants are looked at from inside by `npm run doctor` with the deployment's variables.
+ * `npm run doctor -- --deployment`: what Terraform has deployed, found by its outputs. Three witnesses: Google's REST
+ * APIs for what stands around the functions, the deployed `status` for what only the inside sees, and for the rest a
+ * word on how to see it. Changes nothing.
  */
 import type { Environment } from '../../shared/config.ts';
-import { type Finding, fail, ok, skip } from '../doctor/finding.ts';
+import { judgeClocks } from '../doctor/clock-check.ts';
+import { attempt, type Finding, fail, failure, note, ok, skip, unseen, warn } from '../doctor/finding.ts';
+import { howToSeeStatus } from '../doctor/gmail-checks.ts';
+import { cyclesFinding, mailboxFindings } from '../doctor/monitor-checks.ts';
+import { defaultToken } from '../doctor/pubsub-access.ts';
+import { lastPushFinding, watchFinding } from '../doctor/push-checks.ts';
+import { currentOf } from '../doctor/seen-status.ts';
 import { callStatus } from './calls.ts';
-import { DeployError } from './deploy-error.ts';
-import { type DeployedStatus, judgeStatus } from './deployed-status.ts';
-import { findLogin } from './gcloud.ts';
+import { type DeployedStatus, jobFinding, TROUBLED } from './deployed-status.ts';
+import { examineSurroundings } from './examine-surroundings.ts';
+import { findLogin, type Login, readAccessToken } from './gcloud.ts';
+import { GoogleApi } from './google-api.ts';
 import { Interrupted, listenForInterruption } from './interruption.ts';
 import { Programs } from './programs.ts';
-import { findDeployment } from './terraform.ts';
+import { type Deployment, findDeployment } from './terraform.ts';
+
+const AUTHORIZE = 'npm run authorize -- --client-secret client_secret.json --secret-manager';
+const FROM_INSIDE =
+  'Beside cloud-sql-proxy as `npm run backfill -- --help` says, with the three GMAIL_ variables set: npm run doctor';
+const VIEWING =
+  'Whoever looks needs roles/viewer on the project, and roles/iam.securityReviewer for the grant on the topic.';
+/** Nobody sees these from outside, whatever they may. */
+const INSIDE = ['migrations', 'grants', 'history_cursor', 'quota'];
 
 export async function* examineDeployment(root: string, env: Environment): AsyncGenerator<Finding> {
   const interruption = listenForInterruption();
   const programs = new Programs(root, env, interruption);
-  const deployment = await attempt('deployment', async () => await findDeployment(programs));
-  const login = await attempt('login', async () => await findLogin(programs));
-  if (isFinding(deployment)) yield deployment;
-  else yield ok('deployment', `${deployment.name} in ${deployment.projectId}, ${deployment.region}`);
-  if (isFinding(login)) yield login;
-  else yield ok('login', login.impersonated ?? login.account);
-  if (isFinding(deployment) || isFinding(login)) {
-    yield skip('status', 'not looked at');
+  const deployment = await found('deployment', async () => await findDeployment(programs));
+  if ('finding' in deployment) yield deployment.finding;
+  else {
+    const { name, projectId, region } = deployment.value;
+    yield ok('deployment', `${name} in ${projectId}, ${region}`);
+  }
+  const login = await found('login', async () => await findLogin(programs));
+  if ('finding' in login) yield login.finding;
+  else yield ok('login', login.value.impersonated ?? login.value.account);
+  if ('finding' in deployment) {
+    yield skip('the_rest', 'not looked at: nothing says what is deployed');
     return;
   }
-  const status = await attempt('status', async () => {
-    const caller = { programs, login, patienceSeconds: 0, signal: interruption.signal, say: () => undefined };
-    return await callStatus(caller, deployment);
-  });
-  if (isFinding(status)) yield status;
-  else {
-    yield ok('status', `answers at ${deployment.statusUrl}`);
-    yield* judge(status);
+  if ('finding' in login) yield skip('status', 'not looked at: it needs the login');
+  else
+    yield* examineStatus(programs, {
+      login: login.value,
+      deployment: deployment.value,
+      signal: interruption.signal,
+    });
+  yield* examineGoogle(programs, { deployment: deployment.value, env, signal: interruption.signal });
+}
+
+interface Place {
+  readonly deployment: Deployment;
+  readonly signal: AbortSignal;
+}
+
+async function* examineStatus(
+  programs: Programs,
+  { login, deployment, signal }: Place & { readonly login: Login },
+): AsyncGenerator<Finding> {
+  const caller = { programs, login, patienceSeconds: 0, signal, say: () => undefined };
+  const status = await found('status', async () => await callStatus(caller, deployment));
+  if ('finding' in status) {
+    yield status.finding;
+    yield skip('monitor', 'not looked at: only status sees it');
+    return;
   }
+  yield ok('status', `answers at ${deployment.statusUrl}`);
+  yield* judge(status.value, `projects/${deployment.projectId}/topics/${deployment.name}-gmail`);
 }
 
-function judge(status: DeployedStatus): Finding[] {
-  const findings = judgeStatus(status);
-  // To a fresh deployment it is the next step; to who asks for the doctor it is what is wrong.
-  return status.state === 'not_configured'
-    ? findings.map((one) => (one.name === 'advice' ? fail('credentials', one.text, null) : one))
-    : findings;
+function* judge(status: DeployedStatus, topic: string): Generator<Finding> {
+  yield ok('database', 'status answers out of it');
+  for (const name of INSIDE) yield note(name, 'only to be seen from inside', FROM_INSIDE);
+  yield credentialsFinding(status);
+  yield note(
+    'publishing_status',
+    'not to be seen from here: in status "Testing" a token dies 7 days after the consent',
+    howToSeeStatus(null),
+  );
+  yield jobFinding(status);
+  if (status.state !== 'not_configured') {
+    yield cyclesFinding(status, secondsOf(status.scheduler?.schedule ?? null));
+    yield* mailboxFindings(status);
+    const watch = watchFinding(status, topic);
+    yield watch;
+    const mailbox = currentOf(status);
+    if (mailbox !== null) yield lastPushFinding(mailbox, watch, undefined);
+  }
+  yield* adviceFindings(status);
 }
 
-async function attempt<Result extends object>(
-  name: string,
-  work: () => Promise<Result>,
-): Promise<Result | Finding> {
+/** Google is asked by the deployment itself, at each cycle. */
+function credentialsFinding({ state, advice, last_poll_at: lastAt }: DeployedStatus): Finding {
+  const name = 'credentials';
+  if (state === 'not_configured') return fail(name, advice[0] ?? 'not set', AUTHORIZE);
+  if (state === 'reauth_required') return fail(name, 'Google refuses the refresh token', AUTHORIZE);
+  if (state === 'access_denied')
+    return fail(name, advice[0] ?? 'Google refuses the client or the mailbox', AUTHORIZE);
+  if (lastAt === null)
+    return note(name, 'set, and not used yet', 'POST start, or POST poll-now; then look again.');
+  return ok(name, 'Google took them at the last cycle');
+}
+
+/** What is advised while it runs is trouble; to who has it stopped, it is the next thing to do. */
+function adviceFindings({ advice, is_running: isRunning, state }: DeployedStatus): Finding[] {
+  if (state === 'not_configured') return [];
+  if (advice.length === 0) return [ok('advice', 'nothing to do')];
+  const isTrouble = isRunning || TROUBLED.has(state);
+  return advice.map((one) => (isTrouble ? warn('advice', one, null) : ok('advice', one)));
+}
+
+async function* examineGoogle(
+  programs: Programs,
+  { deployment, env, signal }: Place & { readonly env: Environment },
+): AsyncGenerator<Finding> {
+  let token: string;
   try {
-    return await work();
+    token = await readAccessToken(programs).catch(async () => await defaultToken());
   } catch (error) {
     if (error instanceof Interrupted) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    return fail(name, why, error instanceof DeployError ? error.cure : null);
+    for (const name of ['secrets', 'scheduler_target', 'topic', 'publisher', 'subscription', 'clock'])
+      yield unseen(name, error);
+    return;
   }
+  const api = new GoogleApi({ token, env, signal, patienceSeconds: 0, cureOfRefusal: VIEWING });
+  yield* examineSurroundings(api, deployment, env);
+  yield* await attempt('clock', async () => judgeClocks({ Google: api.clock }));
 }
 
-function isFinding(value: object): value is Finding {
-  return 'state' in value && 'text' in value;
+/** As `terraform/locals.tf` writes it. */
+function secondsOf(schedule: string | null): number {
+  const [minute = '*', hour = '*'] = schedule?.split(' ') ?? [];
+  const every = (field: string) => Number(/^\*\/(\d+)$/.exec(field)?.[1] ?? 1);
+  if (minute !== '0') return 60 * every(minute);
+  return hour === '0' ? 86_400 : 3_600 * every(hour);
+}
+
+async function found<Result>(
+  name: string,
+  work: () => Promise<Result>,
+): Promise<{ readonly value: Result } | { readonly finding: Finding }> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    const isOurs = error instanceof Error && error.constructor === Error;
+    return { finding: isOurs ? fail(name, error.message, 'Run `npm run deploy`.') : failure(name, error) };
+  }
 }

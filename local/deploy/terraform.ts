@@ -19,6 +19,8 @@ export interface Deployment {
   readonly migrateUrl: string;
   readonly statusUrl: string;
   readonly startUrl: string;
+  /** By function: `gmail-push`. */
+  readonly urls: Readonly<Record<string, string>>;
 }
 
 const output = <Value extends z.ZodType>(value: Value) => z.object({ value });
@@ -29,7 +31,7 @@ const OUTPUTS = z.object({
   migrate_url: output(z.url()),
   status_url: output(z.url()),
   /** By function. */
-  urls: output(z.object({ start: z.url() })),
+  urls: output(z.object({ start: z.url() }).catchall(z.url())),
 });
 
 export interface ApplyOptions {
@@ -112,6 +114,7 @@ export async function readDeployment(programs: Programs): Promise<Deployment> {
     migrateUrl: data.migrate_url.value,
     statusUrl: data.status_url.value,
     startUrl: data.urls.value.start,
+    urls: data.urls.value,
   };
 }
 

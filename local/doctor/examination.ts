@@ -1,33 +1,79 @@
-/** All checks, in the order in which their failures explain each other. */
-import { createContext } from '../../functions/context.ts';
+/** All checks of what the environment names, in the order in which their faults explain each other. */
+import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { createMonitor } from '../../functions/monitor.ts';
 import { ConfigError, type Environment } from '../../shared/config.ts';
+import { readStatus } from '../../shared/monitor/status.ts';
+import { checkClocks } from './clock-check.ts';
+import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
-import { type Finding, fail, ok, skip } from './finding.ts';
+import { attempt, type Finding, fail, ok, skip } from './finding.ts';
 import { checkGmail } from './gmail-checks.ts';
-import { checkMonitor } from './monitor-checks.ts';
+import { cyclesFinding, listingFindings, mailboxFindings, schedulerFinding } from './monitor-checks.ts';
+import { checkConfiguredPubSub } from './pubsub-access.ts';
+import { lastPushFinding, readNewestLiveAt, watchFinding } from './push-checks.ts';
+import { checkQuota } from './quota-check.ts';
+import { currentOf } from './seen-status.ts';
 
 /** Changes nothing, in the database or anywhere. */
 export async function* examine(env: Environment): AsyncGenerator<Finding> {
-  yield ok('Node', process.version);
+  yield ok('node', process.version);
   const context = contextOf(env);
   if (context instanceof ConfigError) {
     const cure = '.env.example says what it means; set it in .env or in the environment.';
-    for (const fault of context.faults) yield fail('configuration', fault, cure);
-    yield skip('the rest', 'not looked at: it needs the configuration');
+    for (const fault of context.faults) yield fail('environment', fault, cure);
+    yield skip('the_rest', 'not looked at: it needs the configuration');
     return;
   }
-  yield ok('configuration', 'no faults');
+  yield ok('environment', 'no faults');
   try {
-    const database = await checkDatabase(context.db, context.config.database);
-    yield* database;
-    yield* await checkGmail(context.config);
-    if (database.every((finding) => finding.state === 'ok'))
-      yield* await checkMonitor(createMonitor(context));
-    else yield skip('monitor', 'not looked at: it needs the database');
+    yield* examineConfigured(context, env);
   } finally {
     await context.db.close();
   }
+}
+
+async function* examineConfigured(context: FunctionContext, env: Environment): AsyncGenerator<Finding> {
+  const { config, db } = context;
+  const database = await checkDatabase(db, config);
+  yield* database;
+  const answers = database[0]?.state === 'ok';
+  const isReadable = database.every((finding) => finding.state !== 'fault');
+  yield* await attempt('clock', async () => await checkClocks(answers ? db : null, config));
+  const gmail = await checkGmail(config);
+  yield* gmail;
+  if (isReadable) {
+    const isHeard = gmail.every((finding) => finding.state !== 'fault');
+    yield* examineMonitor(context, isHeard);
+  } else yield skip('monitor', 'not looked at: it needs the database');
+  yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
+}
+
+async function* examineMonitor(context: FunctionContext, isHeard: boolean): AsyncGenerator<Finding> {
+  const { config, db } = context;
+  let status: Awaited<ReturnType<typeof readStatus>>;
+  try {
+    status = await readStatus(createMonitor(context));
+  } catch (error) {
+    yield* await attempt('monitor', () => Promise.reject(error));
+    return;
+  }
+  const cursor = status.mailboxes.find((one) => one.is_current)?.cursor_history_id ?? null;
+  yield isHeard
+    ? await checkCursor(config, cursor)
+    : skip('history_cursor', 'not looked at: it needs the Gmail API');
+  yield* await attempt('quota', async () => await checkQuota(db, config));
+  yield schedulerFinding(status);
+  yield cyclesFinding(status, config.pollIntervalSeconds);
+  yield* mailboxFindings(status);
+  yield* await listingFindings(db);
+  const watch = watchFinding(status, config.pubsubTopic);
+  yield watch;
+  const mailbox = currentOf(status);
+  if (mailbox === null) yield skip('last_push', 'no mailbox yet');
+  else
+    yield* await attempt('last_push', async () =>
+      lastPushFinding(mailbox, watch, await readNewestLiveAt(db, mailbox.email_address)),
+    );
 }
 
 function contextOf(env: Environment) {

@@ -1,37 +1,92 @@
-/** What one check of `npm run doctor` found: a line for a person. Holds no secret. */
+/** What one check of `npm run doctor` found: a line for a person, or an object for a program. Holds no secret. */
 import { ConfigError } from '../../shared/config.ts';
 import { toAppError } from '../../shared/errors.ts';
+import { DeployError } from '../deploy/deploy-error.ts';
+
+/**
+ * `fault`: does not work, a person has to act. `warning`: works, and should not stay so; or could not be looked at,
+ * though it should have been. `note`: cannot be seen from here by its nature. `skipped`: does not apply, or something
+ * before it is at fault.
+ */
+export type FindingState = 'ok' | 'note' | 'warning' | 'fault' | 'skipped';
 
 export interface Finding {
-  /** What was looked at, one or two words. */
+  /** What was looked at; programs rely on it, so it stays: `history_cursor`. */
   readonly name: string;
-  readonly state: 'ok' | 'FAIL' | 'skip';
+  readonly state: FindingState;
   readonly text: string;
-  /** What to do, with FAIL. */
+  /** What to do, or how to see what could not be seen. */
   readonly cure: string | null;
 }
+
+/** Exit codes. */
+const CODES: Readonly<Record<FindingState, 0 | 1 | 2>> = { ok: 0, note: 0, skipped: 0, warning: 1, fault: 2 };
+const WORDS: Readonly<Record<FindingState, string>> = {
+  ok: 'ok',
+  note: 'note',
+  skipped: 'skip',
+  warning: 'warn',
+  fault: 'FAIL',
+};
 
 export function ok(name: string, text: string): Finding {
   return { name, state: 'ok', text, cure: null };
 }
 
-export function fail(name: string, text: string, cure: string | null): Finding {
-  return { name, state: 'FAIL', text, cure };
+export function note(name: string, text: string, cure: string): Finding {
+  return { name, state: 'note', text, cure };
 }
 
-/** Not looked at, because of something that failed before. */
+export function warn(name: string, text: string, cure: string | null): Finding {
+  return { name, state: 'warning', text, cure };
+}
+
+export function fail(name: string, text: string, cure: string | null): Finding {
+  return { name, state: 'fault', text, cure };
+}
+
+/** Not looked at, because it does not apply, or because of something that failed before. */
 export function skip(name: string, reason: string): Finding {
-  return { name, state: 'skip', text: reason, cure: null };
+  return { name, state: 'skipped', text: reason, cure: null };
 }
 
 /** Any thrown thing as a finding, by the catalogue of faults. */
 export function failure(name: string, thrown: unknown): Finding {
   if (thrown instanceof ConfigError) return fail(name, thrown.message, null);
+  if (thrown instanceof DeployError) return fail(name, thrown.message, thrown.cure);
   const error = toAppError(thrown);
   return fail(name, `${error.title}: ${error.message}`, error.cure);
 }
 
-export function asLine({ name, state, text, cure }: Finding): string {
+/** Could not be looked at: never told as well. */
+export function unseen(name: string, thrown: unknown): Finding {
+  const { text, cure } = failure(name, thrown);
+  return warn(name, `cannot be looked at: ${text}`, cure);
+}
+
+/** The findings of a step; whatever it throws is a fault of the link that it is about. */
+export async function attempt(
+  name: string,
+  step: () => Promise<Finding | readonly Finding[]>,
+): Promise<Finding[]> {
+  try {
+    return [await step()].flat();
+  } catch (error) {
+    return [failure(name, error)];
+  }
+}
+
+/** 0 all is well, 1 warnings, 2 faults. */
+export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
+  return findings.reduce<0 | 1 | 2>((worst, { state }) => (CODES[state] > worst ? CODES[state] : worst), 0);
+}
+
+/** @param paint colours the first word; leaves it as it is unless given */
+export function asLine(
+  { name, state, text, cure }: Finding,
+  paint: (state: FindingState, word: string) => string = (_, word) => word,
+): string {
   const said = text.replaceAll(/\s+/g, ' ');
-  return `${state.padEnd(4)}  ${name.padEnd(14)}  ${said}${cure === null ? '' : `  ->  ${cure}`}`;
+  const does = cure === null ? '' : `  ->  ${cure.replaceAll(/\s+/g, ' ')}`;
+  return `${paint(state, WORDS[state].padEnd(4))}  ${name.replaceAll('_', ' ').padEnd(17)}  ${said}${does}`;
 }

@@ -48,7 +48,7 @@ export class OAuth {
   /** The consent screen answers access_denied. */
   denyConsent = false;
   accessTokenSeconds: number;
-  /** Told with each new refresh token, as for an app whose publishing status is "Testing"; null: not told. */
+  /** Told with each token, as for an app whose publishing status is "Testing"; null: not told. */
   refreshTokenSeconds: number | null = null;
   readonly clientId: string;
   readonly clientSecret: string;
@@ -76,6 +76,11 @@ export class OAuth {
   /** The user has agreed again: this refresh token works from now on. */
   reauthorize(refreshToken: string): void {
     this.#refreshTokens.set(refreshToken, this.#options.scope);
+  }
+
+  /** As when the user agreed to less: refresh tokens live on with this scope. */
+  narrowScope(scope: string): void {
+    for (const token of this.#refreshTokens.keys()) this.#refreshTokens.set(token, scope);
   }
 
   /** Access tokens given so far answer 401; a refresh cures it. */
@@ -153,7 +158,7 @@ export class OAuth {
   #refresh(refreshToken: string): Record<string, unknown> {
     const scope = this.#refreshTokens.get(refreshToken);
     if (scope === undefined) throw new OAuthError(400, 'invalid_grant', 'Token has been expired or revoked.');
-    return this.#grant(scope);
+    return { ...this.#grant(scope), ...this.#life() };
   }
 
   #exchange(form: URLSearchParams): Record<string, unknown> {
@@ -171,12 +176,11 @@ export class OAuth {
     if (!consent.offline) return granted;
     const refreshToken = `1//emulated-${randomHex(this.#options.random, 48)}`;
     this.#refreshTokens.set(refreshToken, consent.scope);
-    const life = this.refreshTokenSeconds;
-    return {
-      ...granted,
-      refresh_token: refreshToken,
-      ...(life !== null && { refresh_token_expires_in: life }),
-    };
+    return { ...granted, refresh_token: refreshToken, ...this.#life() };
+  }
+
+  #life(): Record<string, number> {
+    return this.refreshTokenSeconds === null ? {} : { refresh_token_expires_in: this.refreshTokenSeconds };
   }
 
   #grant(scope: string): Record<string, unknown> {

@@ -73,8 +73,10 @@ export interface Stage {
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<{ readonly code: number | null; readonly output: string }>;
-  /** The same, of `npm run doctor`. */
+  /** The same, of `npm run doctor -- --deployment`. */
   examine(): Promise<{ readonly code: number | null; readonly output: string }>;
+  /** The environment that its programs start with. */
+  readonly env: Readonly<Record<string, string>>;
   lockFile(text?: string): string | null;
   remove(): void;
 }
@@ -96,8 +98,8 @@ export function createStage(url: string, googleUrl: string): Stage {
     writeFileSync(join(root, 'scenes.json'), JSON.stringify(all));
   };
   play();
-  const start: Stage['start'] = (args, env = {}) =>
-    startCommand('deploy', args, { ...environment(googleUrl), PATH: bin, HOME: root, ...env }, root);
+  const shared = { ...environment(googleUrl), PATH: bin, HOME: root };
+  const start: Stage['start'] = (args, env = {}) => startCommand('deploy', args, { ...shared, ...env }, root);
   const ended = async (command: CommandProcess) => {
     const code = await command.ended();
     return { code, output: command.output };
@@ -113,8 +115,8 @@ export function createStage(url: string, googleUrl: string): Stage {
     without: (program) => rmSync(join(bin, program)),
     start,
     run: async (args, env) => await ended(start(args, env)),
-    examine: async () =>
-      await ended(startCommand('doctor', ['--deployment'], { PATH: bin, HOME: root }, root)),
+    examine: async () => await ended(startCommand('doctor', ['--deployment'], shared, root)),
+    env: shared,
     lockFile: (text) => {
       const file = join(root, LOCK_FILE);
       if (text !== undefined) writeFileSync(file, text);
@@ -130,6 +132,9 @@ function environment(googleUrl: string): Record<string, string> {
     CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: googleUrl,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD: googleUrl,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY: googleUrl,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER: googleUrl,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB: googleUrl,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: googleUrl,
   };
 }
 
@@ -153,7 +158,12 @@ function ordinary(url: string): Scene[] {
     region: value('europe-west1'),
     migrate_url: value(`${url}/migrate`),
     status_url: value(`${url}/status`),
-    urls: value({ start: `${url}/start`, stop: `${url}/stop` }),
+    urls: value({
+      start: `${url}/start`,
+      stop: `${url}/stop`,
+      poll: `${url}/poll`,
+      'gmail-push': 'https://gmail-push.example.com',
+    }),
   };
   return [
     { when: /^npm run build/, prints: 'dist/ written' },

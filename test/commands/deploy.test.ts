@@ -444,9 +444,9 @@ describe('npm run doctor -- --deployment', () => {
   it('says what the deployment says of itself, and fails for what is not set up', async () => {
     const { code, output } = await stage.examine();
     expect(output).toMatch(/^ok +deployment +email-monitor in orders-example, europe-west1$/m);
-    expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off$/m);
-    expect(output).toMatch(/^FAIL +credentials +Set GMAIL_CLIENT_ID/m);
-    expect(code).toBe(1);
+    expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off/m);
+    expect(output).toMatch(/^FAIL +credentials +Set GMAIL_CLIENT_ID.*npm run authorize/m);
+    expect(code).toBe(2);
     expect(terraformSteps()).toEqual(['output']);
     expect(output).not.toContain(ID_TOKEN);
   });
@@ -459,6 +459,6 @@ describe('npm run doctor -- --deployment', () => {
     stage.play();
     door.refuse(9);
     const refused = await stage.examine();
-    expect([refused.code, refused.output]).toEqual([1, expect.stringMatching(/^FAIL +status .*`viewers`/m)]);
+    expect([refused.code, refused.output]).toEqual([2, expect.stringMatching(/^FAIL +status .*`viewers`/m)]);
   });
 });

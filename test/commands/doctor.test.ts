@@ -1,157 +1,400 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+/** The doctor on one broken link after the other: it names that link and its cure, and finds the others well. */
+import { randomUUID } from 'node:crypto';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../local/ports.ts';
-import { EmulatedScheduler } from '../../local/scheduler/emulated-scheduler.ts';
-import { startEmulatedScheduler } from '../../local/scheduler/server.ts';
+import { migrate } from '../../shared/db/migrations.ts';
+import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { createWorld, type World, type WorldOptions } from '../helpers/world.ts';
+import { examineJson, expectTrouble } from './doctor-stage.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
 
+const TOPIC = 'projects/demo/topics/gmail';
+
 let world: World;
-afterEach(async () => await world.close());
+let scheduler: SchedulerBeside;
+beforeEach(async () => {
+  scheduler = await schedulerBeside();
+});
+afterEach(async () => {
+  await Promise.all([world.close(), scheduler.close()]);
+});
 
-/** Runs, and has stored an order. */
-async function watched(options?: WorldOptions): Promise<void> {
-  world = await createWorld(options);
-  await world.switchOn();
+/** Runs with push, has stored an order of which a push told, and has proven it. */
+async function watched(options: WorldOptions = {}): Promise<void> {
+  world = await createWorld({ ...options, env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
+  await world.call('start');
   world.gmail.deliver(order(1));
-  await world.ingest();
+  await world.call('poll');
+  await world.db.query('update mailboxes set hint_at = now(), hint_history_id = cursor_history_id');
 }
 
-async function examine(env: Record<string, string> = {}) {
-  const { code, output } = await runToEnd('doctor', [], { ...world.env, ...env });
-  const lines = output.split('\n').filter((line) => /^(ok|FAIL|skip) /.test(line));
-  return { code, output, lines, failed: lines.filter((line) => line.startsWith('FAIL')) };
-}
+const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...world.env, ...env });
+const asText = async (env: Record<string, string> = {}) =>
+  await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...world.env, ...env });
 
 describe('npm run doctor', () => {
   it('finds nothing wrong with a system that runs, and shows no secret', async () => {
     await watched();
-    const { code, output, failed } = await examine();
-    expect(failed).toEqual([]);
+    const { code, output } = await asText({ NO_COLOR: '1' });
+    expect(output).toContain('All is well.');
     expect(code).toBe(0);
     expect(output).toContain('answers for the mailbox orders@example.com');
     expect(output).toMatch(/^ok {4}database +PostgreSQL \d+/m);
     expect(output).toContain('orders@example.com is watching, 1 stored');
+    expect(output).toMatch(
+      /^note {2}publishing status .*no proof.*console\.cloud\.google\.com\/auth\/audience/m,
+    );
+    expect(output).toContain('Gmail 1, ledger 1, missing 0');
     for (const name of ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL']) {
       expect(output).not.toContain(world.env[name]);
     }
+    expect(output).not.toContain('\u001b');
+  });
+
+  it('answers programs with names that stay, and changes nothing', async () => {
+    await watched();
+    const state = async () => await world.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
+    const before = await state();
+    world.gmail.callLog.reset();
+    const examined = await examine();
+    expectTrouble(examined, {});
+    expect(examined.findings.map((finding) => finding.name).join(' ')).toBe(
+      'node environment database migrations grants status_row clock credentials scope publishing_status gmail_api ' +
+        'history_cursor quota scheduler_job cycles mailbox pending dead completeness listing watch last_push topic ' +
+        'publisher subscription',
+    );
+    expect(await state()).toEqual(before);
+    expect(world.gmail.callLog.calls.reduce((sum, call) => sum + call.units, 0)).toBe(3);
+  });
+
+  it('colours its words on request of a terminal only', async () => {
+    await watched();
+    expect((await asText({ FORCE_COLOR: '1' })).output).toContain('\u001b[32mok');
   });
 
   it('names each fault of the configuration, and looks no further', async () => {
     await watched();
-    const { code, failed, lines } = await examine({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
-    expect(code).toBe(1);
-    expect(failed.join('\n')).toContain('LOG_LEVEL must be one of');
-    expect(failed.join('\n')).toContain('DATABASE_URL is missing');
-    expect(lines.at(-1)).toMatch(/^skip/);
+    const { code, findings } = await examine({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
+    const faults = findings.filter((finding) => finding.state === 'fault');
+    expect(faults.map((finding) => finding.name)).toEqual(['environment', 'environment']);
+    expect(faults.map((finding) => finding.text).join('\n')).toMatch(
+      /LOG_LEVEL must be one of[\s\S]*DATABASE_URL is missing/,
+    );
+    expect(faults[0]?.cure).toContain('.env.example');
+    expect([code, findings.at(-1)?.state]).toEqual([2, 'skipped']);
   });
+});
 
-  it('tells a database that does not answer, and looks at Gmail all the same', async () => {
+describe('the doctor on a broken database', () => {
+  it('tells one that does not answer, and looks at Gmail all the same', async () => {
     await watched();
-    const { code, output, failed } = await examine({
-      DATABASE_URL: `postgres://operator:hidden-word@127.0.0.1:${await freePort()}/orders`,
-    });
-    expect([code, failed]).toEqual([1, [expect.stringContaining('ECONNREFUSED')]]);
-    expect(output).toContain('answers for the mailbox orders@example.com');
-    expect(output).not.toContain('hidden-word');
+    const env = { DATABASE_URL: `postgres://operator:hidden-word@127.0.0.1:${await freePort()}/orders` };
+    const examined = await examine(env);
+    expectTrouble(examined, { database: ['fault', /ECONNREFUSED/, /Check that PostgreSQL runs/] });
+    expect(examined.findings.find(({ name }) => name === 'gmail_api')?.state).toBe('ok');
+    expect(JSON.stringify(examined)).not.toContain('hidden-word');
   });
 
-  it('names the migrations that are missing, or that it does not know', async () => {
+  it('names the migrations that are missing', async () => {
     await watched();
     const [last] = await world.rows<{ name: string }>(
       'delete from schema_migrations where id = (select max(id) from schema_migrations) returning name',
     );
-    expect((await examine()).failed).toEqual([
-      expect.stringMatching(new RegExp(`^FAIL  schema .*${last?.name}.*npm run migrate`)),
-    ]);
-    await world.db.query(
-      "insert into schema_migrations (name, run_on) values ($1, now()), ('9999_later', now())",
-      [last?.name],
-    );
-    expect((await examine()).failed).toEqual([expect.stringContaining('newer than this code: 9999_later')]);
+    expectTrouble(await examine(), {
+      migrations: ['fault', new RegExp(`not applied yet: ${last?.name}$`), /npm run migrate/],
+    });
   });
 
-  it('names what is wrong with the credentials', async () => {
-    await watched({ gmail: { scope: 'https://www.googleapis.com/auth/gmail.metadata' } });
-    expect((await examine({ GMAIL_REFRESH_TOKEN: '' })).failed).toEqual([
-      expect.stringMatching(/not set: GMAIL_REFRESH_TOKEN.*npm run authorize/),
-    ]);
-    expect((await examine()).failed[0]).toMatch(/scope +gmail\.metadata does not allow reading/);
-    expect((await examine({ GMAIL_CLIENT_SECRET: 'another' })).failed[0]).toContain('invalid_client');
+  it('names the migrations that it does not know', async () => {
+    await watched();
+    await world.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
+    expectTrouble(await examine(), {
+      migrations: ['fault', /newer than this code: 9999_later/, /Use the code/],
+    });
+  });
+
+  it('names the table that an account of the deployment lost, or never had', async () => {
+    await watched();
+    const account = `email-monitor-poll-now@${randomUUID().slice(0, 8)}.iam`;
+    const env = { DB_ACCOUNTS: `poll-now=${account}` };
+    expectTrouble(await examine(env), { grants: ['fault', /is no user of the database/, /npm run migrate/] });
+    await world.db.query(`create role "${account}" login password '${new URL(world.db.url).password}'`);
+    try {
+      await migrate({ kind: 'url', url: world.db.url }, [{ part: 'poll-now', account }]);
+      expectTrouble(await examine(env), {});
+      await world.db.query(`revoke insert on email_raw from "${account}"`);
+      const lack = /poll-now@\w+\.iam: insert on email_raw$/;
+      expectTrouble(await examine(env), { grants: ['fault', lack, /npm run migrate/] });
+      // The same, logged in as that account, which its name gives away.
+      const own = new URL(world.db.url);
+      own.username = encodeURIComponent(account);
+      expectTrouble(await examine({ DATABASE_URL: own.href }), {
+        migrations: ['warning', /cannot be looked at/, /owns the tables/],
+        grants: ['fault', lack, /npm run migrate/],
+      });
+    } finally {
+      await world.db.query(`drop owned by "${account}"`);
+      await world.db.query(`drop role "${account}"`);
+    }
+  });
+});
+
+describe('the doctor on broken access to Gmail', () => {
+  it('names the credential that is missing', async () => {
+    await watched();
+    const { findings } = await examine({ GMAIL_REFRESH_TOKEN: '' });
+    expect(findings.find(({ name }) => name === 'credentials')).toMatchObject({
+      state: 'fault',
+      text: 'not set: GMAIL_REFRESH_TOKEN',
+      cure: expect.stringContaining('npm run authorize'),
+    });
+  });
+
+  it('names a refresh token that was taken away', async () => {
+    await watched();
     world.gmail.revokeRefreshToken();
-    expect((await examine()).failed[0]).toContain('invalid_grant');
+    expectTrouble(await examine(), { credentials: ['fault', /invalid_grant/, /npm run authorize/] });
+  });
+
+  it('names another client secret', async () => {
+    await watched();
+    expectTrouble(await examine({ GMAIL_CLIENT_SECRET: 'another' }), {
+      credentials: ['fault', /invalid_client/, /GMAIL_CLIENT_SECRET/],
+    });
+  });
+
+  it('names a scope that does not allow reading', async () => {
+    await watched();
+    // Only the doctor meets it: whoever agreed the last time left the box empty.
+    world.gmail.oauth.narrowScope('https://www.googleapis.com/auth/gmail.metadata');
+    expectTrouble(await examine(), {
+      scope: ['fault', /gmail\.metadata does not allow/, /agree to reading/],
+    });
+  });
+
+  it('warns of a token whose end Google names', async () => {
+    await watched();
+    world.gmail.oauth.refreshTokenSeconds = 3 * 86_400;
+    expectTrouble(await examine(), {
+      publishing_status: ['warning', /dies in 3\.0 days, as in status "Testing"/, /auth\/audience/],
+    });
   });
 
   it('tells a Gmail API that is not enabled', async () => {
     await watched();
-    world.gmail.faults.add({
-      kind: 'status',
-      status: 403,
-      reason: 'accessNotConfigured',
-      method: 'getProfile',
-    });
-    expect((await examine()).failed).toEqual([
-      expect.stringMatching(/Gmail API .*accessNotConfigured.*Enable the Gmail API/),
-    ]);
+    const reason = 'accessNotConfigured';
+    world.gmail.faults.add({ kind: 'status', status: 403, reason, method: 'getProfile' });
+    expectTrouble(await examine(), { gmail_api: ['fault', /accessNotConfigured/, /Enable the Gmail API/] });
   });
 
-  it('compares the scheduler job with the switch', async () => {
+  it('warns of a cursor that Gmail no longer knows', async () => {
     await watched();
-    const location = 'projects/p/locations/l';
-    const scheduler = new EmulatedScheduler();
-    scheduler.create(location, {
-      name: `${location}/jobs/poll`,
-      schedule: '* * * * *',
-      httpTarget: { uri: 'http://127.0.0.1/' },
+    await world.db.query('update mailboxes set cursor_history_id = 1');
+    world.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
+    expectTrouble(await examine(), {
+      history_cursor: ['warning', /no longer knows the history from 1 on/, /POST poll-now/],
     });
-    const emulator = await startEmulatedScheduler(scheduler, { tickMs: 0 });
-    const env = {
-      SCHEDULER_JOB: `${location}/jobs/poll`,
-      CLOUD_SCHEDULER_EMULATOR_HOST: emulator.host,
-    };
-    expect((await examine(env)).failed).toEqual([]);
-    scheduler.pause(`${location}/jobs/poll`);
-    expect((await examine(env)).failed).toEqual([
-      expect.stringMatching(/scheduler job +paused, and the monitor is on.*POST start/),
-    ]);
-    expect((await examine({ ...env, SCHEDULER_JOB: `${location}/jobs/other` })).failed).toEqual([
-      expect.stringContaining('does not exist'),
-    ]);
-    await emulator.close();
-    expect((await examine(env)).failed).toEqual([expect.stringMatching(/scheduler job .*Call again/)]);
   });
 
-  it('names what needs a person in the mailbox', async () => {
+  it('warns of calls that Gmail refused lately', async () => {
+    await watched();
+    await world.db.query(
+      'update ingest_runs set refused_count = 7 where id = (select max(id) from ingest_runs)',
+    );
+    await world.db.query(
+      "insert into ingest_runs (trigger, refused_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
+    );
+    expectTrouble(await examine(), {
+      quota: [
+        'warning',
+        /\d+ of 6000 units used in this minute, 7 calls refused/,
+        /GMAIL_QUOTA_UNITS_PER_MINUTE/,
+      ],
+    });
+  });
+});
+
+describe('the doctor on a broken clock', () => {
+  it('warns of a Google whose clock is another', async () => {
+    await watched();
+    const late = await behindTheTimes(world.server.rootUrl, 60_000);
+    try {
+      expectTrouble(await examine({ GMAIL_API_ROOT_URL: late.url }), {
+        clock: ['warning', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
+      });
+    } finally {
+      late.close();
+    }
+  });
+});
+
+describe('the doctor on a broken scheduler job', () => {
+  it('compares it with the switch', async () => {
+    await watched();
+    scheduler.scheduler.pause(JOB);
+    expectTrouble(await examine(), {
+      scheduler_job: ['fault', /paused, and the monitor is on/, /POST start/],
+    });
+  });
+
+  it('misses one that does not exist', async () => {
+    await watched();
+    expectTrouble(await examine({ SCHEDULER_JOB: `${JOB}-of-another` }), {
+      scheduler_job: ['fault', /does not exist/, /SCHEDULER_JOB/],
+    });
+  });
+
+  it('tells a Cloud Scheduler that does not answer', async () => {
+    await watched();
+    const nowhere = { CLOUD_SCHEDULER_EMULATOR_HOST: `127.0.0.1:${await freePort()}` };
+    expectTrouble(await examine(nowhere), { scheduler_job: ['fault', /Reading/, /Call again/] });
+  });
+
+  it('misses the cycles that it does not bring about', async () => {
+    await watched();
+    await world.db.query("update email_monitor_status set last_poll_at = now() - interval '1 hour'");
+    await world.db.query("update mailboxes set next_poll_at = now() - interval '1 hour'");
+    expectTrouble(await examine(), { cycles: ['fault', /none since/, /scheduler job/] });
+  });
+
+  it('warns of a monitor that is stopped', async () => {
+    await watched();
+    await world.call('stop');
+    expectTrouble(await examine(), { cycles: ['warning', /the monitor is stopped/, /POST start/] });
+  });
+});
+
+describe('the doctor on a mailbox in trouble', () => {
+  it('names what needs a person', async () => {
     await watched();
     await world.db.query(
       `update mailboxes
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
+    expectTrouble(await examine(), {
+      mailbox: ['fault', /reauth_required after 3 failed cycles/, /npm run authorize/],
+    });
+  });
+
+  it('warns of cycles that fail and may heal', async () => {
+    await watched();
+    await world.db.query(
+      "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.'",
+    );
+    expectTrouble(await examine(), { mailbox: ['warning', /backing_off after 2 failed/, /tried again/] });
+  });
+
+  it('counts the dead', async () => {
+    await watched();
+    await world.db.query(
+      "insert into email_ledger (mailbox_id, gmail_message_id, source, state) values (1, 'a', 'history', 'dead')",
+    );
+    expectTrouble(await examine(), { dead: ['fault', /1 message failed every time/, /npm run retry-dead/] });
+  });
+
+  it('warns of messages that wait too long', async () => {
+    await watched();
     await world.db.query(
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, discovered_at)
-       values (1, 'a', 'history', 'dead', now()), (1, 'b', 'history', 'pending', now() - interval '13 hours')`,
+       values (1, 'b', 'backfill', 'pending', now() - interval '13 hours')`,
     );
-    await world.db.query(
-      `insert into listings (mailbox_id, purpose, query, error_code, error_detail)
-       values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.')`,
-    );
+    expectTrouble(await examine(), { pending: ['warning', /1 message waits, the oldest since/, /poll-now/] });
+  });
+
+  it('warns of mail that was missing, and of a proof that is old', async () => {
+    await watched();
     await world.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
+    expectTrouble(await examine(), {
+      completeness: ['warning', /open incidents: missing_found/, /prove=all/],
+    });
+    await world.db.query('update incidents set closed_at = now()');
+    await world.db.query("update mailboxes set proved_at = now() - interval '4 hours'");
+    expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /prove=all/] });
+  });
+
+  it('names a listing that Gmail refuses', async () => {
+    await watched();
     await world.db.query(
-      'update mailboxes set proved_at = now(), proved_gmail_count = 5, proved_missing_count = 1',
+      `insert into listings (mailbox_id, purpose, query, error_code, error_detail, not_before)
+       values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.', now() + interval '1 hour')`,
     );
-    await world.db.query("update email_monitor_status set last_poll_at = now() - interval '1 hour'");
-    const { code, failed } = await examine();
-    expect(code).toBe(1);
-    expect(failed).toEqual([
-      expect.stringContaining('cycles'),
-      expect.stringMatching(/reauth_required after 3 failed cycles.*npm run authorize/),
-      expect.stringContaining('1 message waits, the oldest since'),
-      expect.stringMatching(/1 message failed every time.*poll-now\?retry=dead/),
-      expect.stringContaining('open incidents: missing_found'),
-      expect.stringMatching(/Gmail refuses "in:nowhere".*asked again by itself.*npm run backfill/),
-    ]);
+    expectTrouble(await examine(), {
+      listing: ['fault', /Gmail refuses "in:nowhere".*asked again by itself/, /GMAIL_INITIAL_QUERY/],
+    });
   });
 });
+
+describe('the doctor on broken push', () => {
+  it('names why the watch could not be set up', async () => {
+    await watched();
+    await world.db.query("update mailboxes set watch_error_code = 'watch_denied', watch_error = '403.'");
+    expectTrouble(await examine(), { watch: ['fault', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
+  });
+
+  it('tells a watch that has run out, or will within the day', async () => {
+    await watched();
+    await world.db.query("update mailboxes set watch_expires_at = now() + interval '20 hours'");
+    expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
+    await world.db.query("update mailboxes set watch_expires_at = now() - interval '1 minute'");
+    expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
+  });
+
+  it('warns of pushes that do not come, though mail does', async () => {
+    await watched();
+    await world.db.query("update mailboxes set hint_at = now() - interval '3 hours'");
+    await world.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
+    expectTrouble(await examine(), {
+      last_push: [
+        'warning',
+        /3 h ago.*the last mail 5 min ago.*do not arrive/,
+        /gmail-push answers in its log/,
+      ],
+    });
+  });
+
+  it('does not take for well what it may not look at', async () => {
+    await watched();
+    // No emulated Gmail stands for Pub/Sub here, and no credentials of Google are on this machine.
+    const real = await behindTheTimes(world.server.rootUrl, 0, '0.0.0.0');
+    try {
+      const env = { GMAIL_API_ROOT_URL: real.url, HOME: '/nonexistent' };
+      const look = /cannot be looked at: No Google credentials/;
+      const cure = /gcloud auth application-default login/;
+      expectTrouble(await examine(env), {
+        topic: ['warning', look, cure],
+        publisher: ['warning', look, cure],
+        subscription: ['warning', look, cure],
+      });
+    } finally {
+      real.close();
+    }
+  });
+});
+
+/** The emulated Gmail with a clock of its own: the same answers, with another date. */
+async function behindTheTimes(rootUrl: string, ms: number, host = '127.0.0.1') {
+  const server = createServer((from, to) => {
+    const target = new URL(from.url ?? '/', rootUrl);
+    from.pipe(
+      request(target, { method: from.method, headers: from.headers }, (answer) => {
+        const date = new Date(Date.now() - ms).toUTCString();
+        to.writeHead(answer.statusCode ?? 500, { ...answer.headers, date });
+        answer.pipe(to);
+      }),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://${host}:${(server.address() as AddressInfo).port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

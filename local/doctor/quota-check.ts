@@ -1,0 +1,33 @@
+/** How much of this minute's quota is used, and did Gmail refuse calls for it lately? */
+import type { Config } from '../../shared/config.ts';
+import type { Queryable } from '../../shared/db/database.ts';
+import { type Finding, ok, warn } from './finding.ts';
+
+const NAME = 'quota';
+const RECENT_MINUTES = 60;
+
+// $1 minutes back int
+const QUOTA = `
+select (select coalesce(max(used.units), 0)::integer
+        from (
+          select sum(s.value::integer) as units
+          from mailboxes m
+          cross join lateral jsonb_each_text(m.quota_spent) s
+          where s.key::bigint > extract(epoch from now()) - 60
+          group by m.id
+        ) used) as minute_used,
+       (select coalesce(sum(refused_count), 0)::integer
+        from ingest_runs
+        where started_at > now() - $1::integer * interval '1 minute') as refused_count`;
+
+export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: Config): Promise<Finding> {
+  const { rows } = await db.query<{ minute_used: number; refused_count: number }>(QUOTA, [RECENT_MINUTES]);
+  const { minute_used: used, refused_count: refused } = rows[0] ?? { minute_used: 0, refused_count: 0 };
+  const said = `${used} of ${limit} units used in this minute`;
+  if (refused === 0) return ok(NAME, `${said}, none refused in the last hour`);
+  return warn(
+    NAME,
+    `${said}, ${refused} ${refused === 1 ? 'call' : 'calls'} refused in the last hour`,
+    'Lower GMAIL_QUOTA_UNITS_PER_MINUTE to what the quota page of the Gmail API in the Cloud console says, or see which other client reads this mailbox.',
+  );
+}

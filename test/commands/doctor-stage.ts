@@ -1,0 +1,40 @@
+/** What the tests of the doctor share: its findings as a program reads them, and "this link alone is at fault". */
+import { expect } from 'vitest';
+import type { Finding, FindingState } from '../../local/doctor/finding.ts';
+import { runToEnd } from '../helpers/command-process.ts';
+
+export interface Examined {
+  readonly code: number | null;
+  readonly findings: readonly Finding[];
+}
+
+export async function examineJson(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  cwd?: string,
+): Promise<Examined> {
+  // Google's library looks for a metadata server otherwise, which takes seconds to be missed.
+  const all = { METADATA_SERVER_DETECTION: 'none', ...env };
+  const { code, output } = await runToEnd('doctor', [...args, '--json'], all, cwd);
+  const answer = JSON.parse(output) as { code: number; findings: Finding[] };
+  expect(answer.code).toBe(code);
+  return { code, findings: answer.findings };
+}
+
+/** Each link that is not well, with what is said of it and its cure. Everything else is well, or says that it cannot be seen. */
+export function expectTrouble(
+  { code, findings }: Examined,
+  trouble: Readonly<Record<string, readonly [state: FindingState, text: RegExp, cure: RegExp | null]>>,
+): void {
+  const found = findings.filter(({ state }) => state === 'warning' || state === 'fault');
+  expect(found).toEqual(
+    Object.entries(trouble).map(([name, [state, text, cure]]) => ({
+      name,
+      state,
+      text: expect.stringMatching(text),
+      cure: cure === null ? null : expect.stringMatching(cure),
+    })),
+  );
+  const states = Object.values(trouble).map(([state]) => state);
+  expect(code).toBe(states.includes('fault') ? 2 : states.includes('warning') ? 1 : 0);
+}
