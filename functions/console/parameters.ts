@@ -10,7 +10,7 @@ const MOST_CHARACTERS = 500;
 /** @throws {AppError} bad_request */
 export function pageAsk(given: Given): PageAsk {
   return {
-    before: given['before'] === undefined ? null : whole(given['before'], 'before', 1, ABOVE_ALL),
+    before: (given['before'] ?? null) === null ? null : whole(given['before'], 'before', 1, ABOVE_ALL),
     limit: whole(given['limit'] ?? PAGE_ROWS.usual, 'limit', 1, PAGE_ROWS.most),
   };
 }

@@ -1,5 +1,5 @@
 /** Stored emails as the console lists and shows them. Bodies are read only for the one email that is opened. */
-import type { Queryable } from '../db/database.ts';
+import type { Database, Queryable } from '../db/database.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 import { findIds } from './search.ts';
 
@@ -34,7 +34,10 @@ export interface ShownEmail extends ListedEmail {
   readonly has_html: boolean;
 }
 
-/** A list shows so many of an email's files at most; `attachment_count` tells them all. A mail may have thousands. */
+/**
+ * A list shows so many of an email's files at most, its pictures last; `attachment_count` tells them all. A mail may have
+ * thousands.
+ */
 const LISTED_FILES = 50;
 /** What a browser lays out at once without a pause. */
 const SHOWN_CHARACTERS = 200_000;
@@ -53,7 +56,7 @@ left join lateral (
     select id, filename, content_type, file_size_bytes, is_inline
     from email_attachments
     where email_id = e.id
-    order by id
+    order by is_inline, id
     limit ${limit}
   ) f
 ) a on e.attachment_count > 0`;
@@ -88,18 +91,27 @@ where e.id = $1::integer`;
  * The newest first.
  *
  * @param text words that an email must have, see `search.ts`; null for every email
+ * @returns for words also a page that is not full, or empty, with a next one: so far it was looked through
  */
 export async function listEmails(
-  db: Queryable,
+  db: Database,
   ask: PageAsk,
   text: string | null,
 ): Promise<PageOf<ListedEmail>> {
-  const ids = text === null ? null : await findIds(db, text, { ...ask, limit: ask.limit + 1 });
-  const { rows } =
-    ids === null
-      ? await db.query<ListedEmail>(NEWEST, [ask.before ?? ABOVE_ALL, ask.limit + 1, LISTED_FILES])
-      : await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
-  return toPage(rows, ask.limit);
+  const oneMore = { ...ask, limit: ask.limit + 1 };
+  const found = text === null ? null : await findIds(db, text, oneMore);
+  if (found === null) {
+    const { rows } = await db.query<ListedEmail>(NEWEST, [
+      ask.before ?? ABOVE_ALL,
+      oneMore.limit,
+      LISTED_FILES,
+    ]);
+    return toPage(rows, ask.limit);
+  }
+  // Below the last one, not among those that were read: an email may go away meanwhile.
+  const ids = found.ids.slice(0, ask.limit);
+  const { rows } = await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
+  return { rows, nextBefore: found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo };
 }
 
 /** Null when there is none of this id. */

@@ -3,14 +3,31 @@
  * email.
  * What must stay true: the time does not hang on how many emails there are, nor on what the planner thinks of a word.
  */
-import type { Queryable } from '../db/database.ts';
+import type { Database, Queryable } from '../db/database.ts';
+import { timeBoxed } from '../db/time-boxed.ts';
 import { ABOVE_ALL, type PageAsk } from './page-of.ts';
 
-/**
- * Emails that are looked through one by one before the index is asked. A frequent word is found among them, and the
- * index would gather all its emails to sort them; a rare one costs some milliseconds more.
- */
-const WALKED_EMAILS = 3_000;
+/** How far one search goes. Figures: 1,000,000 emails, two busy cores. */
+export interface SearchBounds {
+  /**
+   * Emails that are looked through one by one before the index is asked, some 4 ms. A frequent word is found among
+   * them, and the index would gather all its emails to sort them; a rare one costs so much more.
+   */
+  readonly walkedFirst: number;
+  /** And after it, where the index has too many to sort: some 12 ms. */
+  readonly walkedBeyond: number;
+  /** Emails of the index that are sorted. */
+  readonly mostGathered: number;
+  /** The index reads all that it has of each word, for two frequent ones more than a second. Not so long. */
+  readonly gatherMs: number;
+}
+
+const BOUNDS: SearchBounds = {
+  walkedFirst: 3_000,
+  walkedBeyond: 10_000,
+  mostGathered: 2_000,
+  gatherMs: 100,
+};
 
 const GMAIL_ID = /^[0-9a-f]{12,20}$/i;
 
@@ -38,51 +55,82 @@ with walked as (
   limit $2::integer
 )
 select array(select id from walked where search_words @@ $3::tsquery order by id desc limit $4::integer) as ids,
-       (select min(id) from walked) as lowest`;
+       (select min(id) from walked having count(*) = $2::integer) as lowest`;
 
 // Gathered first and sorted then: without the fence the planner may walk the whole table down for a word of which it
-// expects many emails and which none has.
-// $1 ids below int, $2 pattern text, $3 rows int
+// expects many emails and which none has. No row: there are more than may be gathered.
+// $1 ids below int, $2 pattern text, $3 rows int, $4 emails to gather at most int
 const GATHER = `
 with found as materialized (
   select id
   from incoming_emails
   where search_words @@ $2::tsquery
+),
+gathered as (
+  select id
+  from found
+  limit $4::integer + 1
 )
-select id
-from found
-where id < $1::integer
-order by id desc
-limit $3::integer`;
+select array(select id from gathered where id < $1::integer order by id desc limit $3::integer) as ids
+where (select count(*) from gathered) <= $4::integer`;
+
+export interface Found {
+  /** The highest first, at most as many as were asked for. */
+  readonly ids: readonly number[];
+  /** Not all was looked through, only the ids from this one on; null: there are no more than these. */
+  readonly lookedDownTo: number | null;
+}
 
 /**
- * The highest ids first, at most `ask.limit`.
+ * Looks through a part where all would take too long: then there are fewer ids than were asked for, perhaps none.
  *
  * @returns null when the text has no word in it: every email has all of none
  */
-export async function findIds(db: Queryable, text: string, ask: PageAsk): Promise<number[] | null> {
+export async function findIds(
+  db: Database,
+  text: string,
+  ask: PageAsk,
+  bounds: SearchBounds = BOUNDS,
+): Promise<Found | null> {
   const byGmailId = GMAIL_ID.test(text.trim()) ? await findGmailId(db, text.trim(), ask) : [];
-  if (byGmailId.length > 0) return byGmailId;
+  if (byGmailId.length > 0) return { ids: byGmailId, lookedDownTo: null };
   const pattern = await readPattern(db, text);
   if (pattern === null) return null;
-  const { ids, lowest } = await walk(db, pattern, ask);
-  if (ids.length === ask.limit || lowest === null) return ids;
-  const { rows } = await db.query<{ id: number }>(GATHER, [lowest, pattern, ask.limit - ids.length]);
-  return [...ids, ...rows.map((row) => row.id)];
+  const newest = await walk(db, pattern, ask, bounds.walkedFirst);
+  if (newest.lookedDownTo === null || newest.ids.length === ask.limit) return newest;
+  const rest = { before: newest.lookedDownTo, limit: ask.limit - newest.ids.length };
+  const older =
+    (await gather(db, pattern, rest, bounds)) ?? (await walk(db, pattern, rest, bounds.walkedBeyond));
+  return { ...older, ids: [...newest.ids, ...older.ids] };
 }
 
-async function walk(
-  db: Queryable,
-  pattern: string,
-  ask: PageAsk,
-): Promise<{ readonly ids: number[]; readonly lowest: number | null }> {
+async function walk(db: Database, pattern: string, ask: PageAsk, emailCount: number): Promise<Found> {
   const { rows } = await db.query<{ ids: number[]; lowest: number | null }>(WALK, [
     ask.before ?? ABOVE_ALL,
-    WALKED_EMAILS,
+    emailCount,
     pattern,
     ask.limit,
   ]);
-  return rows[0] ?? { ids: [], lowest: null };
+  return { ids: rows[0]?.ids ?? [], lookedDownTo: rows[0]?.lowest ?? null };
+}
+
+/** Null when there are too many, or it takes too long. */
+async function gather(
+  db: Database,
+  pattern: string,
+  ask: PageAsk,
+  bounds: SearchBounds,
+): Promise<Found | null> {
+  const ids = await timeBoxed(db, bounds.gatherMs, async (tx) => {
+    const { rows } = await tx.query<{ ids: number[] }>(GATHER, [
+      ask.before ?? ABOVE_ALL,
+      pattern,
+      ask.limit,
+      bounds.mostGathered,
+    ]);
+    return rows[0]?.ids ?? null;
+  });
+  return ids === null ? null : { ids, lookedDownTo: null };
 }
 
 async function findGmailId(db: Queryable, id: string, ask: PageAsk): Promise<number[]> {

@@ -60,6 +60,11 @@ export function isConnectionFault(error: unknown): boolean {
   );
 }
 
+/** True when the server ended the statement because it took longer than it may. */
+export function isTimeout(error: unknown): boolean {
+  return codeOf(error) === '57014';
+}
+
 function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return typeof error.code === 'string' ? error.code : '';

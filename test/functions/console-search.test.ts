@@ -1,0 +1,84 @@
+/** How far one search goes, with bounds that a small table reaches. */
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { findIds } from '../../shared/console/search.ts';
+import { timeBoxed } from '../../shared/db/time-boxed.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+const BOUNDS = { walkedFirst: 20, walkedBeyond: 40, mostGathered: 30, gatherMs: 10_000 };
+const EMAILS = 400;
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  await db.query(`insert into mailboxes (email_address, cursor_history_id) values ('a@example.com', 1)`);
+  await db.query(
+    `insert into incoming_emails
+       (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
+     select 1, 'm' || n, 'a@example.com',
+            concat_ws(' ', case when n <= 100 then 'bygone' end, case when n % 50 = 0 then 'scarce' end,
+                      case when n % 3 = 0 then 'common' end), now(), 1, 0, 1
+     from generate_series(1, ${EMAILS}) n
+     order by n`,
+  );
+});
+afterAll(async () => await db.close());
+
+/** Page by page to the end, as a person would. */
+async function all(text: string, limit: number): Promise<{ ids: number[]; pages: number }> {
+  const ids: number[] = [];
+  for (let before: number | null = null, pages = 1; ; pages += 1) {
+    const found = await findIds(db, text, { before, limit }, BOUNDS);
+    ids.push(...(found?.ids ?? []));
+    before = found?.ids.length === limit ? (ids.at(-1) ?? null) : (found?.lookedDownTo ?? null);
+    if (before === null) return { ids, pages };
+  }
+}
+
+async function real(pattern: string): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>(
+    'select id from incoming_emails where subject like $1::text order by id desc',
+    [pattern],
+  );
+  return rows.map((row) => row.id);
+}
+
+describe('a search', () => {
+  it.each([1, 7, 30, 1_000])('finds each email once and in order, %i at a time', async (limit) => {
+    for (const word of ['bygone', 'scarce', 'common', 'nowhere'])
+      expect([word, (await all(word, limit)).ids]).toEqual([word, await real(`%${word}%`)]);
+    expect((await all('bygone common', limit)).ids).toEqual(await real('%bygone%common%'));
+  });
+
+  it('ends early for a frequent word that the newest do not have, and says how far it looked', async () => {
+    const ask = { before: null, limit: 25 };
+    expect(await findIds(db, 'bygone', ask, BOUNDS)).toEqual({ ids: [], lookedDownTo: EMAILS - 59 });
+    // Half of what it goes through has some.
+    expect(await findIds(db, 'bygone', { before: 141, limit: 99 }, BOUNDS)).toEqual({
+      ids: Array.from({ length: 20 }, (_, n) => 100 - n),
+      lookedDownTo: 81,
+    });
+  });
+
+  it('goes to the end at once for a rare word', async () => {
+    expect(await findIds(db, 'scarce', { before: null, limit: 25 }, BOUNDS)).toEqual({
+      ids: await real('%scarce%'),
+      lookedDownTo: null,
+    });
+  });
+
+  it('of a table that is at its end has no next page', async () => {
+    expect(await findIds(db, 'nowhere', { before: 21, limit: 25 }, BOUNDS)).toEqual({
+      ids: [],
+      lookedDownTo: null,
+    });
+  });
+});
+
+test('a statement that takes too long is given up, and the next one has its own time', async () => {
+  expect(await timeBoxed(db, 20, async (tx) => await tx.query('select pg_sleep(30)'))).toBeNull();
+  await expect(timeBoxed(db, 20, async (tx) => await tx.query('select 1 / 0'))).rejects.toMatchObject({
+    code: 'unstorable',
+  });
+  const { rows } = await db.query<{ statement_timeout: string }>('show statement_timeout');
+  expect(rows).toEqual([{ statement_timeout: '30s' }]);
+});
