@@ -28,17 +28,26 @@ export async function get<Body>(path: string): Promise<Body> {
 }
 
 /**
- * For what changes something, and for a search, whose words must not stand in a URL.
+ * A read whose words must not stand in a URL.
  *
  * @throws {Problem}
  */
-export async function post<Body>(path: string, body?: object): Promise<Body> {
+export async function ask<Body>(path: string, question: object): Promise<Body> {
   return await call<Body>(path, {
     method: 'POST',
-    ...(body === undefined
-      ? {}
-      : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(question),
+    signal: AbortSignal.timeout(READ_TIMEOUT_MS),
   });
+}
+
+/**
+ * For what changes something.
+ *
+ * @throws {Problem}
+ */
+export async function post<Body>(path: string): Promise<Body> {
+  return await call<Body>(path, { method: 'POST' });
 }
 
 async function call<Body>(path: string, options: RequestInit): Promise<Body> {

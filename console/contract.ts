@@ -24,6 +24,7 @@ export interface Mailbox {
   } | null;
   readonly proof: {
     readonly proved_at: string;
+    readonly since: string | null;
     readonly gmail_count: number;
     readonly ledger_count: number;
     readonly missing_count: number;
@@ -91,7 +92,7 @@ export interface Email {
 
 export interface EmailPage {
   readonly emails: readonly Email[];
-  /** Null at the end. */
+  /** Null at the end. Of a search also behind a page that is not full: so far it was looked through. */
   readonly next_before: number | null;
 }
 

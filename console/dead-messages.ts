@@ -6,10 +6,10 @@ import { withCommands } from './cures.ts';
 import { button, byId, element } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { counted } from './quantities.ts';
-import { Section } from './section.ts';
+import { wireRecords } from './records.ts';
 import { ageOf } from './times.ts';
 
-const SHOWN = 50;
+const FIRST = 25;
 
 /** @param onChange asked for once a retry has ended */
 export function wireDeadMessages(onChange: () => Promise<void>): (overview: Overview) => Promise<void> {
@@ -20,14 +20,24 @@ export function wireDeadMessages(onChange: () => Promise<void>): (overview: Over
     (message) => String(message.ledger_id),
     (message) => row(message, onChange),
   );
-  const section = new Section(
-    root,
-    ({ dead_count: count, status }) => [count, count === 0 ? null : status.last_poll_at],
-    async () => {
-      const { messages } = await get<{ messages: DeadMessage[] }>(`${DATA}/dead?limit=${SHOWN}`);
-      list.show(messages);
+  const section = wireRecords<DeadMessage>({
+    name: 'dead-messages',
+    first: FIRST,
+    dependsOn: ({ dead_count: count, status }) => [count, count === 0 ? null : status.last_poll_at],
+    read: async (query) => {
+      const page = await get<{ messages: DeadMessage[]; next_before: number | null }>(
+        `${DATA}/dead?${query}`,
+      );
+      return { rows: page.messages, nextBefore: page.next_before };
     },
-  );
+    show: (messages) => {
+      const place = byId('dead-list');
+      const hadFocus = place.contains(document.activeElement);
+      list.show(messages);
+      // The row that had it is gone: whoever uses the keyboard goes on from here.
+      if (hadFocus && !place.contains(document.activeElement)) byId('dead-messages-title').focus();
+    },
+  });
   retryAll.addEventListener('click', () => void retry(retryAll, `${DATA}/dead/retry`, onChange));
   return async (overview) => {
     const hadFocus = root.contains(document.activeElement);

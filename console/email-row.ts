@@ -2,6 +2,7 @@
 import { attachmentLinks } from './attachment-links.ts';
 import type { Email } from './contract.ts';
 import { element } from './element.ts';
+import { counted } from './quantities.ts';
 import { timeOf } from './times.ts';
 
 export function emailRow(email: Email, open: (email: Email) => void): HTMLLIElement {
@@ -18,6 +19,13 @@ export function emailRow(email: Email, open: (email: Email) => void): HTMLLIElem
     {},
     opener,
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
+    email.attachments.length === email.attachment_count
+      ? null
+      : element(
+          'p',
+          { class: 'quiet' },
+          `${counted(email.attachment_count, 'attachment')} in all: opened, the email shows them.`,
+        ),
     email.defects.length === 0
       ? null
       : element('p', { class: 'defects' }, `Read incompletely: ${email.defects.join(', ')}`),

@@ -2,7 +2,7 @@
  * The latest emails, or those that a search finds. New ones come in above without moving what is open, focused or
  * read; older ones by pages.
  */
-import { DATA, get, post } from './api.ts';
+import { ask, DATA, get } from './api.ts';
 import type { Email, EmailPage, Overview } from './contract.ts';
 import { byId, setText } from './element.ts';
 import { openEmail } from './email-dialog.ts';
@@ -14,6 +14,8 @@ import { Section } from './section.ts';
 
 const PAGE = 25;
 const TYPING_PAUSE_MS = 250;
+/** A page that is not full and not the last has looked through more of the newest emails than these. */
+const LOOKED_THROUGH = 1_000;
 
 export function wireEmails(): (overview: Overview) => Promise<void> {
   const root = byId('emails');
@@ -27,11 +29,13 @@ export function wireEmails(): (overview: Overview) => Promise<void> {
   let shown: readonly Email[] = [];
   let nextBefore: number | null = null;
   let shownFor = '';
+  /** The first page was looked for down to this id. */
+  let firstFloor = 0;
 
   const read = async (before: number | null): Promise<EmailPage> => {
     const q = search.value.trim();
     if (q !== '')
-      return await post<EmailPage>(`${DATA}/emails/search`, {
+      return await ask<EmailPage>(`${DATA}/emails/search`, {
         q,
         limit: PAGE,
         ...(before === null ? {} : { before }),
@@ -51,20 +55,40 @@ export function wireEmails(): (overview: Overview) => Promise<void> {
         ? shown.length === 0
           ? 'No email is stored yet.'
           : ''
-        : `${count}${nextBefore === null ? '' : ' so far'} found`,
+        : `${count} found${nextBefore === null ? '' : ' so far'}`,
     );
+  };
+  /** @returns false when nothing was added: what is shown is another list by now */
+  const readOn = async (asked: string): Promise<boolean> => {
+    const before = nextBefore;
+    const page = await read(before);
+    if (asked !== search.value || nextBefore !== before) return false;
+    const known = new Set(shown.map((email) => email.id));
+    show([...shown, ...page.emails.filter((email) => !known.has(email.id))], page.next_before);
+    return true;
+  };
+  /** One call of a search looks through a part of what is stored: it goes on until there is a page to read. */
+  const fillTo = async (count: number, asked: string) => {
+    while (asked.trim() !== '' && shown.length < count && nextBefore !== null)
+      if (!(await readOn(asked))) return;
   };
   const load = async () => {
     const asked = search.value;
     const page = await read(null);
     // Typed on meanwhile: the newer question has its own answer.
     if (asked !== search.value) return;
-    const oldest = page.emails.at(-1)?.id ?? 0;
-    const isContinued = shownFor === asked && shown.some((email) => email.id >= oldest);
+    const floor = page.next_before ?? 0;
+    const isFull = page.emails.length === PAGE;
+    // Where the new page does not reach what was shown, emails may be between them that nobody has seen.
+    const joins =
+      shown.some((email) => email.id >= floor) || (!isFull && floor - firstFloor < LOOKED_THROUGH);
+    const isContinued = shownFor === asked && joins;
+    const behind = isContinued ? shown.filter((email) => email.id < floor) : [];
+    const reachesFurther = isContinued && (nextBefore ?? 0) < floor;
     shownFor = asked;
-    if (!isContinued) return show(page.emails, page.next_before);
-    const behind = shown.filter((email) => email.id < oldest);
-    show([...page.emails, ...behind], behind.length === 0 ? page.next_before : nextBefore);
+    firstFloor = floor;
+    show([...page.emails, ...behind], reachesFurther ? nextBefore : page.next_before);
+    await fillTo(PAGE, asked);
   };
   const section = new Section(
     root,
@@ -88,11 +112,8 @@ export function wireEmails(): (overview: Overview) => Promise<void> {
     older.setAttribute('aria-disabled', 'true');
     const asked = search.value;
     try {
-      const page = await read(nextBefore);
-      if (asked !== search.value) return;
-      const known = new Set(shown.map((email) => email.id));
-      const added = page.emails.filter((email) => !known.has(email.id));
-      show([...shown, ...added], page.next_before);
+      const wanted = shown.length + PAGE;
+      if (await readOn(asked)) await fillTo(wanted, asked);
       // The button has gone with the last page; whoever was on it reads on where the new ones begin.
       if (older.hidden) byId('email-list').querySelector<HTMLElement>('li:last-child button')?.focus();
     } catch (fault) {

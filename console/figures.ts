@@ -1,9 +1,9 @@
 /** The figures under the state: how fresh, how complete, what waits, what it costs. */
 import type { Overview } from './contract.ts';
 import { byId, type Child, element, fill } from './element.ts';
-import { number } from './quantities.ts';
+import { counted, number } from './quantities.ts';
 import { currentMailbox } from './states.ts';
-import { ageOf, spanSince } from './times.ts';
+import { ageOf, spanSince, timeOf } from './times.ts';
 
 let shown = '';
 
@@ -34,14 +34,11 @@ function showProof(overview: Overview): void {
     show('proof', '–', ['missing. The first comparison with Gmail is still to come.']);
     return;
   }
+  // The ledger also knows what is left out by a rule, gone or given up: known is not stored.
   show('proof', number(proof.missing_count), [
-    'missing: Gmail ',
-    number(proof.gmail_count),
-    ', stored ',
-    number(proof.ledger_count),
-    ', missing ',
-    number(proof.missing_count),
-    ', proven ',
+    `missing. Gmail listed ${counted(proof.gmail_count, 'message')}`,
+    ...(proof.since === null ? [] : [' since ', timeOf(proof.since)]),
+    `, and the ledger knows ${number(proof.ledger_count)}. Compared `,
     ageOf(proof.proved_at),
     '.',
   ]);
@@ -72,7 +69,7 @@ function showQuota({ quota }: Overview): void {
     'aria-label': 'Share of the Gmail quota used in the last minute',
   });
   show('quota', `${Math.round(share * 100)} %`, [
-    `of the Gmail quota: ${number(quota.minute_used)} of ${number(quota.minute_limit)} units this minute, ${number(quota.today_used)} today.`,
+    `of the Gmail quota: ${number(quota.minute_used)} of ${number(quota.minute_limit)} units this minute. Today's cycles took ${number(quota.today_used)}.`,
     meter,
   ]);
 }

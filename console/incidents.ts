@@ -5,10 +5,10 @@ import { withCommands } from './cures.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
-import { Section } from './section.ts';
+import { wireRecords } from './records.ts';
 import { durationText, timeOf } from './times.ts';
 
-const SHOWN = 10;
+const FIRST = 10;
 
 const TITLES: Readonly<Record<string, string>> = {
   history_expired: 'Gmail’s history had expired',
@@ -17,15 +17,21 @@ const TITLES: Readonly<Record<string, string>> = {
 
 export function wireIncidents(): (overview: Overview) => Promise<void> {
   const list = new KeyedList<Incident>(byId('incident-list'), (incident) => String(incident.id), row);
-  const section = new Section(
-    byId('incidents'),
-    ({ incidents_open_count: open, status }) => [open, status.last_poll_at],
-    async () => {
-      const { incidents } = await get<{ incidents: Incident[] }>(`${DATA}/incidents?limit=${SHOWN}`);
+  const section = wireRecords<Incident>({
+    name: 'incidents',
+    first: FIRST,
+    dependsOn: ({ incidents_open_count: open, status }) => [open, status.last_poll_at],
+    read: async (query) => {
+      const page = await get<{ incidents: Incident[]; next_before: number | null }>(
+        `${DATA}/incidents?${query}`,
+      );
+      return { rows: page.incidents, nextBefore: page.next_before };
+    },
+    show: (incidents) => {
       list.show(incidents);
       setText(byId('incident-count'), incidents.length === 0 ? 'None yet.' : '');
     },
-  );
+  });
   return async (overview) => await section.update(overview);
 }
 

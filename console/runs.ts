@@ -4,24 +4,30 @@ import type { Overview, Run } from './contract.ts';
 import { byId, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
-import { Section } from './section.ts';
+import { wireRecords } from './records.ts';
 import { durationText, timeOf } from './times.ts';
 
-const SHOWN = 12;
+const FIRST = 12;
 
 const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
 
 export function wireRuns(): (overview: Overview) => Promise<void> {
   const list = new KeyedList<Run>(byId('run-list'), (run) => String(run.id), row);
-  const section = new Section(
-    byId('runs'),
-    ({ status }) => [status.last_poll_at, status.emails_processed_total],
-    async () => {
-      const { runs } = await get<{ runs: Run[] }>(`${DATA}/runs?limit=${SHOWN}`);
+  const section = wireRecords<Run>({
+    name: 'runs',
+    first: FIRST,
+    dependsOn: ({ status }) => [status.last_poll_at, status.emails_processed_total],
+    read: async (query) => {
+      const { next_before: nextBefore, runs } = await get<{ runs: Run[]; next_before: number | null }>(
+        `${DATA}/runs?${query}`,
+      );
+      return { rows: runs, nextBefore };
+    },
+    show: (runs) => {
       list.show(runs);
       setText(byId('run-count'), runs.length === 0 ? 'None yet.' : '');
     },
-  );
+  });
   return async (overview) => await section.update(overview);
 }
 

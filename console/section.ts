@@ -40,6 +40,8 @@ export class Section {
       fill(this.#trouble);
       return true;
     } catch (fault) {
+      // Also what a person asked for is tried again.
+      this.#loadedFor = null;
       const { cure, detail, title } = toProblem(fault);
       fill(
         this.#trouble,

@@ -42,7 +42,7 @@ const STATES: Readonly<Record<string, StateWords>> = {
     word: 'Retrying',
     tone: 'bad',
     reason: (_overview, mailbox) =>
-      `${counted(mailbox?.failure_count ?? 1, 'cycle')} failed in a row. ${sentence(mailbox?.last_error?.detail ?? '')}`,
+      `${failures(mailbox?.failure_count ?? 1)} ${sentence(mailbox?.last_error?.detail ?? '')}`,
   },
   watch_failing: {
     word: 'Polling only',
@@ -87,6 +87,10 @@ export function describeState(overview: Overview): {
 /** The one that the credentials reach; null before the first contact. */
 export function currentMailbox({ status }: Overview): Mailbox | null {
   return status.mailboxes.find((mailbox) => mailbox.is_current) ?? null;
+}
+
+function failures(count: number): string {
+  return count === 1 ? 'The last cycle failed.' : `The last ${counted(count, 'cycle')} failed.`;
 }
 
 function sentence(text: string): string {

@@ -27,13 +27,17 @@ const HOUR = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-dig
 
 const YEAR_MS = 300 * 86_400_000;
 
-/** As short as it can be without being taken for another day. */
+/** As short as it can be without being taken for another day, and it stays so. */
 export function timeOf(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, timeText(iso));
+}
+
+function timeText(iso: string): string {
   const at = new Date(iso);
   const now = new Date(serverNowMs());
   const isToday = at.toDateString() === now.toDateString();
   const form = isToday ? TODAY : now.getTime() - at.getTime() > YEAR_MS ? LONG_AGO : DAY;
-  return element('time', { datetime: iso, title: iso }, form.format(at));
+  return form.format(at);
 }
 
 /** With date, seconds and zone. */
@@ -55,10 +59,13 @@ export function spanSince(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso, 'data-age': 'span' }, spanText(iso));
 }
 
+const TEXTS = { ago: ageText, at: timeText, span: spanText };
+
 export function beginTicking(): void {
   setInterval(() => {
     for (const shown of document.querySelectorAll<HTMLTimeElement>('time[data-age]')) {
-      setText(shown, shown.dataset['age'] === 'span' ? spanText(shown.dateTime) : ageText(shown.dateTime));
+      const text = TEXTS[shown.dataset['age'] as keyof typeof TEXTS];
+      setText(shown, text(shown.dateTime));
     }
   }, 1_000);
 }

@@ -95,6 +95,80 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.locator('#email-list > li:nth-child(2)').waitFor();
   });
 
+  it('goes on with a search that the server ends early, and keeps what it found while mail arrives', async () => {
+    const { page } = await stage.open({ clock: true });
+    const asked: unknown[] = [];
+    const email = await page.evaluate(
+      `fetch('/api/console/emails?limit=1').then((answer) => answer.json()).then(({ emails }) => emails[0])`,
+    );
+    let newest = 90_000;
+    await page.route('**/emails/search', async (route) => {
+      const { before } = route.request().postDataJSON();
+      asked.push(before ?? null);
+      const from = before ?? newest;
+      const emails = from === 30_000 ? [{ ...Object(email), id: 20_500, subject: 'An old one' }] : [];
+      await route.fulfill({ json: { emails, next_before: from < 40_000 ? null : from - 20_000 } });
+    });
+    await page.locator('#search').fill('old');
+    await page.clock.fastForward(1_000);
+    await page.getByText('1 email found').waitFor();
+    expect(asked).toEqual([null, 70_000, 50_000, 30_000]);
+    newest += 3;
+    stage.gmail.deliver(mail('Meanwhile'));
+    await page.locator('#poll-now').click();
+    await expect.poll(() => asked.length).toBe(5);
+    await result(page, /^1 new email stored\.$/);
+    expect(await page.locator('#email-list .subject').allTextContents()).toEqual(['An old one']);
+    expect(asked).toEqual([null, 70_000, 50_000, 30_000, null]);
+  });
+
+  it('tries a search again that failed, and says so meanwhile', async () => {
+    const { page } = await stage.open({ clock: true });
+    await page.locator('#email-list .open').first().waitFor();
+    await page.route('**/emails/search', (route) => route.abort());
+    await page.locator('#search').fill('nothing has this');
+    await page.clock.fastForward(1_000);
+    await page.locator('#emails .trouble', { hasText: 'does not answer' }).waitFor();
+    await page.unroute('**/emails/search');
+    await page.clock.fastForward(5_000);
+    await page.getByText('0 emails found').waitFor();
+    expect(await page.locator('#emails .trouble').textContent()).toBe('');
+  });
+
+  it('shows older runs, and keeps them through the next cycle', async () => {
+    await stage.db.query(`insert into ingest_runs (trigger, outcome, started_at, finished_at, duration_ms)
+      select 'schedule', 'completed', now() - interval '1 day', now() - interval '1 day', 1 from generate_series(1, 80)`);
+    const { page } = await stage.open();
+    await expect.poll(async () => await page.locator('#run-list tr').count()).toBe(12);
+    await page.getByRole('button', { name: 'Older runs' }).click();
+    await expect.poll(async () => await page.locator('#run-list tr').count()).toBe(62);
+    await page.locator('#poll-now').click();
+    await result(page, /^Nothing new\.$/);
+    await expect.poll(async () => await page.locator('#run-list tr td').nth(1).textContent()).toBe('manual');
+    expect(await page.locator('#run-list tr').count()).toBe(62);
+    await page.getByRole('button', { name: 'Older runs' }).click();
+    await page.locator('#runs-older').waitFor({ state: 'hidden' });
+    // The button is gone with the last of them, and the focus is not lost.
+    expect(await page.locator('#runs-title:focus').count()).toBe(1);
+    await stage.db.query(`delete from ingest_runs where started_at < now() - interval '12 hours'`);
+  });
+
+  it('does not let a time of yesterday pass for one of today', async () => {
+    const { page } = await stage.open({ clock: true });
+    const time = page.locator('#email-list .open time').first();
+    expect(await time.textContent()).toMatch(/^\d\d:\d\d:\d\d$/);
+    await page.route('**/api/console/overview', (route) => route.abort());
+    await page.clock.fastForward('24:00:01');
+    await expect.poll(async () => await time.textContent()).toMatch(/^\d+ \w+, \d\d:\d\d$/);
+  });
+
+  it('says of a proof what it compared, and does not call known what is stored', async () => {
+    const { page } = await stage.open();
+    expect(await page.locator('#proof').innerText()).toMatch(
+      /^0\s+missing\. Gmail listed \d+ messages? since \S.*, and the ledger knows \d+\. Compared .+\.$/,
+    );
+  });
+
   it('downloads an attachment byte for byte under its name', async () => {
     const { page, misdeeds } = await stage.open();
     stage.gmail.deliver(order('download', 5_000));
