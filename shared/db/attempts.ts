@@ -5,6 +5,7 @@
 import type { Queryable } from './database.ts';
 import type { Fence } from './lease.ts';
 import { type LedgerSource, PRIORITY } from './ledger.ts';
+import { prepared } from './statement.ts';
 
 export interface Claim {
   readonly gmailMessageId: string;
@@ -31,7 +32,7 @@ export interface ClaimQuery {
 // process, hold nobody up.
 // $1 mailbox id int, $2 lease token uuid, $3 limit int, $4 run start timestamptz, $5 ignore waits bool, $6 suspects bool,
 // $7 highest priority number smallint
-const CLAIM = `
+const CLAIM = prepared(`
 update email_ledger l
 set attempt_count = l.attempt_count + 1,
     last_attempt_at = now(),
@@ -56,7 +57,7 @@ where l.id = due.id
       and m.lease_token = $2::uuid
       and m.lease_expires_at > now()
   )
-returning l.gmail_message_id, l.attempt_count, l.check_labels, l.source, l.priority, l.id`;
+returning l.gmail_message_id, l.attempt_count, l.check_labels, l.source, l.priority, l.id`);
 
 /** Takes messages that are due, live mail first, and counts their attempts. */
 export async function claimDue(db: Queryable, fence: Fence, query: ClaimQuery): Promise<Claim[]> {
@@ -154,27 +155,6 @@ export async function endAttempt(db: Queryable, fence: Fence, id: string, end: A
       end.state === 'pending' && !end.counts ? 1 : 0,
     ],
   );
-}
-
-/**
- * Inside the transaction that stores the email.
- *
- * @returns false when the row has ended already: somebody stored it before
- */
-export async function markStored(tx: Queryable, mailboxId: number, id: string): Promise<boolean> {
-  const { rowCount } = await tx.query(
-    `update email_ledger
-     set state = 'stored',
-         attempt_open = false,
-         error_code = null,
-         error_detail = null,
-         settled_at = now()
-     where mailbox_id = $1::integer
-       and gmail_message_id = $2::text
-       and state = 'pending'`,
-    [mailboxId, id],
-  );
-  return rowCount === 1;
 }
 
 /**

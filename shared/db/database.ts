@@ -7,6 +7,7 @@ import type { DatabaseTarget } from '../config.ts';
 import type { AppError } from '../errors.ts';
 import { connectionTo } from './connection.ts';
 import { fromPgError, isConnectionFault } from './pg-error.ts';
+import type { Statement } from './statement.ts';
 import { Turnstile } from './turnstile.ts';
 
 export interface Queryable {
@@ -14,15 +15,22 @@ export interface Queryable {
    * @returns the rows, and how many rows the statement touched
    * @throws {AppError} database_unavailable, schema_outdated, unstorable
    */
-  query<Row extends object>(
-    sql: string,
-    parameters?: readonly unknown[],
-  ): Promise<{ readonly rows: Row[]; readonly rowCount: number }>;
+  query<Row extends object>(sql: string | Statement, parameters?: readonly unknown[]): Promise<Answered<Row>>;
+}
+
+export interface Answered<Row> {
+  readonly rows: Row[];
+  readonly rowCount: number;
 }
 
 export interface Database extends Queryable {
   /** Commits what `work` did, or nothing. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * One statement that is a transaction of its own, in the queue of the transactions because it carries much. May run
+   * twice.
+   */
+  commit<Row extends object>(sql: Statement, parameters: readonly unknown[]): Promise<Answered<Row>>;
   close(): Promise<void>;
 }
 
@@ -61,18 +69,23 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('connect', (client) => client.on('error', ignore));
   pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 
+  const query = async <Row extends object>(
+    sql: string | Statement,
+    parameters: readonly unknown[] = [],
+  ): Promise<Answered<Row>> => {
+    try {
+      return await run<Row>(pool, sql, parameters);
+    } catch (error) {
+      // A connection that slept with its instance may be dead. Every single statement of ours may run twice.
+      if (!isConnectionFault(error)) throw fromPgError(error);
+      return await run<Row>(pool, sql, parameters).catch((again: unknown) =>
+        Promise.reject(fromPgError(again)),
+      );
+    }
+  };
   return {
-    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => {
-      try {
-        return await run<Row>(pool, sql, parameters);
-      } catch (error) {
-        // A connection that slept with its instance may be dead. Every single statement of ours may run twice.
-        if (!isConnectionFault(error)) throw fromPgError(error);
-        return await run<Row>(pool, sql, parameters).catch((again: unknown) =>
-          Promise.reject(fromPgError(again)),
-        );
-      }
-    },
+    query,
+    commit: async (sql, parameters) => await transactions.pass(async () => await query(sql, parameters)),
     transaction: async (work) => await transactions.pass(async () => await inTransaction(pool, work)),
     close: async () => await pool.end(),
   };
@@ -81,7 +94,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await begin(pool);
   let broken: Error | undefined;
-  const ask = async <Row extends object>(sql: string, parameters: readonly unknown[] = []) =>
+  const ask = async <Row extends object>(sql: string | Statement, parameters: readonly unknown[] = []) =>
     await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
   try {
     const result = await work({ query: ask });
@@ -116,9 +129,12 @@ async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
 
 async function run<Row extends object>(
   on: pg.Pool | pg.PoolClient,
-  sql: string,
+  sql: string | Statement,
   parameters: readonly unknown[],
-): Promise<{ rows: Row[]; rowCount: number }> {
-  const result = await on.query<Row>(sql, [...parameters]);
+): Promise<Answered<Row>> {
+  const values = [...parameters];
+  const result = await (typeof sql === 'string'
+    ? on.query<Row>(sql, values)
+    : on.query<Row>({ ...sql, values }));
   return { rows: result.rows, rowCount: result.rowCount ?? 0 };
 }

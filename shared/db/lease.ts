@@ -167,5 +167,9 @@ export async function assertFence(tx: Queryable, fence: Fence): Promise<void> {
      for share`,
     [fence.mailboxId, fence.token],
   );
-  if (rowCount !== 1) throw new AppError('lease_lost', 'Another instance has taken the mailbox over.');
+  if (rowCount !== 1) throw leaseLost();
+}
+
+export function leaseLost(): AppError {
+  return new AppError('lease_lost', 'Another instance has taken the mailbox over.');
 }

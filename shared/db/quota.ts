@@ -4,6 +4,7 @@
  * than the budget.
  */
 import type { Queryable } from './database.ts';
+import { prepared } from './statement.ts';
 
 /**
  * One second more than the minute, because a second is counted whole; two more, because units are spent up to
@@ -23,7 +24,7 @@ export interface QuotaGrant {
 // Take up to $3 units, at least $2 or none, out of what the last minute leaves.
 // $1 mailbox id int, $2 least int, $3 most int, $4 units a minute int, $5 window seconds int
 // One row always; granted 0 means that the window is too full.
-const TAKE = `
+const TAKE = prepared(`
 with locked as materialized (
   select id, quota_spent
   from mailboxes
@@ -71,7 +72,7 @@ select t.granted, c.second,
          ) running
          where t.units - running.freed + $2::integer <= $4::integer
        ) end as wait_seconds
-from taken t, clock c`;
+from taken t, clock c`);
 
 /** Takes units out of the running minute; what is taken counts as spent. */
 export async function takeQuota(
