@@ -50,7 +50,7 @@ export const CATALOGUE = {
     'never',
     409,
     'ERROR',
-    'Run `npm run authorize`, set the new GMAIL_REFRESH_TOKEN and deploy. Nothing is lost meanwhile: the cursor waits.',
+    'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment add --secret-manager. Nothing is lost meanwhile: the cursor waits.',
   ),
   bad_client: fault(
     'Google refused the OAuth client',
