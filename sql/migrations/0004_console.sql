@@ -2,6 +2,10 @@
 -- itself. Adding search_words writes incoming_emails anew (its bodies and files stay where they are): a table of a
 -- million emails is locked for about a minute.
 
+-- First, as a store has it: whoever stores a mail has its row of the ledger before its email, and the two would wait for
+-- each other. And until the end: what enters the ledger between its counting and its triggers would never be counted.
+lock table email_ledger in share row exclusive mode;
+
 alter table ingest_runs
   -- The longest way of a live mail from Gmail's acceptance to its commit; null when the run stored none.
   add column arrival_to_stored_max_ms integer;
@@ -97,7 +101,8 @@ begin
       from removed
       group by mailbox_id, state;
     when 'TRUNCATE' then
-      delete from ledger_changes;
+      -- Not by delete: it would not see the sums of somebody who adds up.
+      truncate ledger_changes;
   end case;
   return null;
 end

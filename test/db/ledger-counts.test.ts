@@ -68,6 +68,27 @@ test('the counts hold through every change, whoever makes it', async () => {
   await expectRight();
 });
 
+test('a ledger that is emptied while somebody adds up counts nothing', async () => {
+  await fill();
+  await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
+  let emptied: Promise<unknown> = Promise.resolve();
+  await db.transaction(async (tx) => {
+    await addUpLedgerChanges(tx);
+    emptied = db.query('truncate email_ledger');
+    await expect
+      .poll(async () => {
+        const { rowCount } = await db.query(
+          `select from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock' and query like 'truncate%'`,
+        );
+        return rowCount;
+      })
+      .toBe(1);
+  });
+  await emptied;
+  await expectRight();
+});
+
 test('what is rolled back was never counted', async () => {
   await fill();
   const before = await shown();
