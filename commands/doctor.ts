@@ -12,8 +12,8 @@ Looks at every link, one line each, with the cure of what is wrong. Changes noth
                 job, Pub/Sub, push, completeness
   --deployment  what Terraform has deployed, by its outputs: Google is asked by gcloud's login, the rest by status
   --json        one object: {"code", "findings": [{"name", "state", "text", "cure"}]}
-ok is well, warn should not stay so or could not be looked at, FAIL needs a person, note cannot be seen from here and says
-how, skip does not apply or waits for another link.
+ok is well, warn should not stay so or could not be looked at, FAIL needs a person, note cannot be seen from here and
+says how, skip does not apply or waits for another link.
 Exit code: 0 nothing to do, 1 warnings, 2 faults, or it could not look at all.`;
 
 const COLOURS = { ok: 'green', warning: 'yellow', fault: 'red', note: 'dim', skipped: 'dim' } as const;

@@ -150,10 +150,12 @@ describe('npm run doctor -- --deployment', () => {
   });
 
   it('names the grant that Gmail publishes by, and the command for it', async () => {
-    answers[`${TOPIC}:getIamPolicy`] = [
-      200,
-      { bindings: [{ role: 'roles/pubsub.viewer', members: [GMAIL] }] },
+    // Neither another's right to publish nor another right of Gmail's will do.
+    const bindings = [
+      { role: 'roles/pubsub.publisher', members: ['user:alice@example.com'] },
+      { role: 'roles/pubsub.viewer', members: [GMAIL] },
     ];
+    answers[`${TOPIC}:getIamPolicy`] = [200, { bindings }];
     expectTrouble(await examine(), {
       publisher: [
         'fault',
