@@ -8,6 +8,7 @@ import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { fromTokenAnswer, noAnswer } from './gmail-error.ts';
+import { sendPlainly } from './plain-http.ts';
 
 const TOKEN_TIMEOUT_MS = 15_000;
 /** A token that ends within this time is renewed first; more would renew short tokens at every call. */
@@ -19,7 +20,7 @@ class PlainTransporter extends gaxios.Gaxios {
       ...options,
       // Calls to Gmail pass here too. They bring a signal and watch over themselves; a time for the whole call
       // would cut every body that takes longer than it.
-      ...(options.signal ? {} : { timeout: TOKEN_TIMEOUT_MS }),
+      ...(options.signal ? { adapter: sendPlainly } : { timeout: TOKEN_TIMEOUT_MS }),
       retry: false,
       retryConfig: { retry: 0 },
     });

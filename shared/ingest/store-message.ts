@@ -11,6 +11,11 @@ import { PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
 import type { Run } from './run.ts';
 
 const compress = promisify(gzip);
+/**
+ * Level 1: a mail is mostly base64 of compressed files, where higher levels cost much and give little. The largest
+ * memory level: 40 KB in 0.35 ms instead of 0.59, and no byte more.
+ */
+const COMPRESSION = { level: 1, memLevel: 9 };
 
 /**
  * @returns when, by the clock of the database; null when somebody has stored it before
@@ -27,8 +32,7 @@ export async function storeMessage(run: Run, claim: Claim, message: RawMessage):
     parserVersion: PARSER_VERSION,
     raw: {
       encoding: 'gzip',
-      // Level 1: a mail is mostly base64 of compressed files, where higher levels cost much and give little.
-      data: await compress(message.raw, { level: 1 }),
+      data: await compress(message.raw, COMPRESSION),
       sizeBytes: message.raw.length,
       sha256: createHash('sha256').update(message.raw).digest('hex'),
     },
