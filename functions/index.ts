@@ -9,9 +9,11 @@ import { toAppError } from '../shared/errors.ts';
 import type { HttpAnswer } from '../shared/http.ts';
 import { createFunction, TARGETS, type Target } from './catalogue.ts';
 import { createContext, type FunctionContext } from './context.ts';
+import { keepBodiesOutOfLogs } from './unread-bodies.ts';
 
 /** For who serves several targets in one process and ends it in order. */
 export const context = contextOrExit();
+keepBodiesOutOfLogs(context.log);
 
 for (const target of TARGETS) {
   const loaded = createFunction(target, context);
