@@ -45,6 +45,8 @@ export async function assertQuery(
     sleep,
     clock,
     take: async (least, most) => await takeQuota(db, mailbox.id, { least, most, unitsPerMinute }),
+    // It takes what it spends.
+    giveBack: async () => undefined,
   });
   const call = { deadline, pay: async (units: number) => await purse.pay(units) };
   await gmail.listMessages(call, { query, labelId: config.labelId, pageToken: null });

@@ -110,6 +110,8 @@ async function ingestUnderLease(
         most,
         unitsPerMinute: system.config.quotaUnitsPerMinute,
       }),
+    // What cannot be given back is counted as spent for a minute: no harm.
+    giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
   });
   try {
     const { runId, leased } = opened;
@@ -138,7 +140,7 @@ async function ingestUnderLease(
     for (;;) {
       const end = await workToEnd(run);
       counts.quotaUnits = purse.spentUnits;
-      await giveBack(run, purse);
+      await purse.empty();
       const durationMs = system.clock() - startedMs;
       const closing = { ...end, trigger: request.trigger, runId, fence, counts, durationMs };
       if ((await closeRun(system, closing)) === 'closed')
@@ -147,12 +149,6 @@ async function ingestUnderLease(
   } finally {
     stopKeeping();
   }
-}
-
-async function giveBack({ db, fence }: Run, purse: Purse): Promise<void> {
-  const unspent = purse.empty();
-  // What cannot be given back is counted as spent for a minute: no harm.
-  if (unspent.units > 0) await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined);
 }
 
 async function workToEnd(run: Run): Promise<WorkEnd> {

@@ -9,10 +9,11 @@ import type { Sleep } from '../retry.ts';
 /** Eight messages. More would sit unused at the end of a run; the minute has room for 300. */
 const MOST_AT_ONCE = 160;
 /**
- * Units that lay in hand for longer than this are not spent: they stand booked at the time of their taking, and
- * Gmail would count them later. The budget allows for this much (see `takeQuota`).
+ * Units that lay in hand for longer than this are not spent but given back: they stand booked at the time of their
+ * taking, and Gmail would count them later. The budget allows for this much (see `takeQuota`), and each of these
+ * milliseconds is missing from every minute of a backlog.
  */
-const KEPT_MS = 1_500;
+const KEPT_MS = 500;
 
 /** Takes from the budget; see `takeQuota`. */
 export type TakeUnits = (
@@ -20,8 +21,12 @@ export type TakeUnits = (
   most: number,
 ) => Promise<{ readonly units: number; readonly waitMs: number; readonly second: string }>;
 
+/** Gives back what stood booked at that second and was not spent. Never fails: what is not given back counts as spent. */
+export type ReturnUnits = (unspent: { readonly second: string; readonly units: number }) => Promise<void>;
+
 export class Purse {
   readonly #take: TakeUnits;
+  readonly #giveBack: ReturnUnits;
   readonly #deadline: Deadline;
   readonly #sleep: Sleep;
   readonly #clock: Clock;
@@ -36,12 +41,14 @@ export class Purse {
   /** `firstHandful`: what the run is likely to spend at least; what is left of it is given back. */
   constructor(options: {
     take: TakeUnits;
+    giveBack: ReturnUnits;
     deadline: Deadline;
     sleep: Sleep;
     clock: Clock;
     firstHandful?: number;
   }) {
     this.#take = options.take;
+    this.#giveBack = options.giveBack;
     this.#handful = options.firstHandful ?? 0;
     this.#deadline = options.deadline;
     this.#sleep = options.sleep;
@@ -53,11 +60,11 @@ export class Purse {
     return this.#spent;
   }
 
-  /** Takes out what is left at the end of a run, and says where the last of it was booked. */
-  empty(): { readonly second: string; readonly units: number } {
+  /** Gives back what is in hand: at the end of a run. */
+  async empty(): Promise<void> {
     const units = this.#inHand;
     this.#inHand = 0;
-    return { second: this.#lastSecond, units };
+    if (units > 0) await this.#giveBack({ second: this.#lastSecond, units });
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */
@@ -68,7 +75,11 @@ export class Purse {
   }
 
   async #payInTurn(units: number): Promise<void> {
-    if (this.#clock() - this.#takenAtMs > KEPT_MS) this.#inHand = 0;
+    if (this.#inHand > 0 && this.#clock() - this.#takenAtMs > KEPT_MS) {
+      // More than is spent in time is taken in vain.
+      this.#handful = Math.max(units, Math.floor(this.#handful / 4));
+      await this.empty();
+    }
     while (this.#inHand < units) {
       const missing = units - this.#inHand;
       // The oldest in hand decides; while the hand is empty, the time of asking.

@@ -103,8 +103,11 @@ describe('a purse', () => {
   const clock = { ms: 0 };
   const deadline = Deadline.after(1e9, () => clock.ms);
 
-  function purse(grants: number[], asked: [number, number][] = []): Purse {
+  function purse(grants: number[], asked: [number, number][] = [], returned: number[] = []): Purse {
     return new Purse({
+      giveBack: async ({ units }) => {
+        returned.push(units);
+      },
       deadline,
       clock: () => clock.ms,
       sleep: async (ms) => {
@@ -129,16 +132,19 @@ describe('a purse', () => {
     expect(one.spentUnits).toBe(402);
   });
 
-  test('does not spend units that lay in hand beyond the time that the window allows for', async () => {
+  test('gives back units that lay in hand beyond the time that the window allows for, and takes fewer', async () => {
     const asked: [number, number][] = [];
-    const one = purse([100], asked);
+    const returned: number[] = [];
+    const one = purse([100], asked, returned);
     await one.pay(20);
-    clock.ms += 1_000;
+    clock.ms += 400;
     await one.pay(20);
     expect(asked).toHaveLength(1);
-    clock.ms += 1_000;
+    expect(returned).toEqual([]);
+    clock.ms += 200;
     await one.pay(20);
-    expect(asked).toHaveLength(2);
+    expect(returned).toEqual([60]);
+    expect(asked.at(-1)).toEqual([20, 40]);
   });
 
   test('pays in the order of asking, one after the other', async () => {
@@ -151,15 +157,20 @@ describe('a purse', () => {
   test('goes on paying after one payment could not be had in time', async () => {
     const short = Deadline.after(500, () => clock.ms);
     const grants = [0, 20];
+    const returned: number[] = [];
     const one = new Purse({
       deadline: short,
+      giveBack: async ({ units }) => {
+        returned.push(units);
+      },
       clock: () => clock.ms,
       sleep: async () => undefined,
       take: async () => ({ units: grants.shift() ?? 0, waitMs: 1_000, second: '0' }),
     });
     await expect(one.pay(20)).rejects.toMatchObject({ code: 'out_of_time' });
     await one.pay(20);
-    expect(one.empty().units).toBe(0);
+    await one.empty();
+    expect(returned).toEqual([]);
   });
 });
 
