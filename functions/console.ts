@@ -20,9 +20,10 @@ const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<
   [verb('poll-now'), async (context) => (await import('./poll-now.ts')).createRoute(context)],
 ];
 
-/** Of every answer: nothing is guessed from its bytes, no address of ours is told, no other window reaches in. */
+/** Of every answer: nothing is guessed from its bytes, no address of ours is told, no other window or site reaches in. */
 const GUARDS = {
   'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };

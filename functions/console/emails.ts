@@ -13,10 +13,11 @@ import type { Handle } from './data.ts';
 import { type Given, idOf, jsonBody, pageAsk, searchText } from './parameters.ts';
 
 /**
- * No script, no form, no address but its own; styles and pictures only out of the mail itself.
+ * No script, no form, no address but its own; styles and pictures only out of the mail itself; in no other site's frame.
  * A sandbox without allow-scripts blocks a refresh by `meta` too.
  */
-const MAIL_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+const MAIL_POLICY =
+  "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'";
 
 /** Cloud Run hands on at most 32 MiB of an answer whose length is told beforehand; a longer one goes in chunks. */
 const TOLD_BYTES = 30 * 1_048_576;
@@ -53,7 +54,6 @@ export function showHtml({ db }: FunctionContext): Handle {
         'cache-control': 'no-store',
         'content-security-policy': MAIL_POLICY,
         'content-type': 'text/html; charset=utf-8',
-        'cross-origin-resource-policy': 'same-origin',
       },
       body: html,
     };
@@ -86,7 +86,6 @@ function download(file: StoredFile, type: string, otherwise: string): HttpAnswer
       'content-disposition': attachmentAs(file.filename, otherwise),
       'content-security-policy': 'sandbox',
       'content-type': type,
-      'cross-origin-resource-policy': 'same-origin',
       ...length,
     },
     body: file.bytes,

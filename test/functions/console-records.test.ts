@@ -280,6 +280,7 @@ test.each(['/', `${BASE}/overview`, `${BASE}/nothing`, `${BASE}/emails/x`, `${VE
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
     });
   },
 );
