@@ -36,7 +36,10 @@ const ABOVE = 'Its own words stand above.';
 
 /** @throws {Error} with the step, the reason and how to go on. @throws {Interrupted} likewise */
 export async function deploy(options: DeployOptions, tools: DeployTools): Promise<void> {
-  const progress = new Progress(tools.say);
+  const progress = new Progress(
+    tools.say,
+    options.isPlanOnly ? 'npm run deploy -- --plan' : 'npm run deploy',
+  );
   const login = await assertReady(options, tools);
   await progress.step('build (npm run build)', 'dist/ is built', async () => {
     const code = await tools.programs.show('npm', ['run', 'build']);

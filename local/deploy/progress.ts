@@ -2,14 +2,16 @@
 import { DeployError } from './deploy-error.ts';
 import { Interrupted } from './interruption.ts';
 
-const GO_ON = 'Go on: `npm run deploy` again, as often as needed; what is done already is found done.';
-
 export class Progress {
   readonly #say: (text: string) => void;
   readonly #done: string[] = [];
 
-  constructor(say: (text: string) => void) {
+  readonly #goOn: string;
+
+  /** @param command what to run again after a failure */
+  constructor(say: (text: string) => void, command: string) {
     this.#say = say;
+    this.#goOn = `Go on: \`${command}\` again, as often as needed; what is done already is found done.`;
   }
 
   /** @param done said at a failure of a later step. @throws {Error} that tells the step, why, and how to go on */
@@ -28,11 +30,11 @@ export class Progress {
   #stopped(name: string, error: unknown): string {
     const why = error instanceof Error ? error.message : String(error);
     const cure = error instanceof DeployError ? [`Cure: ${error.cure}`] : [];
-    return [`\nStopped at: ${name}`, `Why: ${why}`, ...cure, this.#soFar(), GO_ON].join('\n');
+    return [`\nStopped at: ${name}`, `Why: ${why}`, ...cure, this.#soFar(), this.#goOn].join('\n');
   }
 
   #interrupted(name: string): string {
-    return [`\nInterrupted at: ${name}`, this.#soFar(), GO_ON].join('\n');
+    return [`\nInterrupted at: ${name}`, this.#soFar(), this.#goOn].join('\n');
   }
 
   #soFar(): string {

@@ -15,7 +15,7 @@ const STALE_PROOF_MS = 3 * 3_600_000;
 
 /** @param cureOfJob what makes a job that is missing or out of order */
 export function schedulerFinding(
-  { scheduler, is_running: isRunning, ...rest }: SeenStatus,
+  { scheduler, is_running: isRunning }: SeenStatus,
   cureOfJob?: string,
 ): Finding {
   const name = 'scheduler_job';
@@ -31,8 +31,6 @@ export function schedulerFinding(
     return fail(name, `${scheduler.job} does not exist`, cureOfJob ?? cureFor('scheduler_job_missing'));
   const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
   if (scheduler.agrees === true) return ok(name, `${said}, every ${scheduler.schedule}`);
-  // As Terraform makes it: until the first start it ticks, and poll does nothing.
-  if (scheduler.state === 'enabled' && !isRunning && rest.last_poll_at === null) return ok(name, said);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
   const agree = `POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
   return fail(name, said, isBroken ? (cureOfJob ?? 'Run `terraform apply`: start cannot resume it.') : agree);

@@ -190,7 +190,9 @@ describe('npm run deploy -- --plan', () => {
     const { code, output } = await stage.run(['--plan']);
     expect([code, output]).toEqual([
       1,
-      expect.stringMatching(/Invalid value[\s\S]*Stopped at: terraform plan/),
+      expect.stringMatching(
+        /Invalid value[\s\S]*Stopped at: terraform plan[\s\S]*`npm run deploy -- --plan` again/,
+      ),
     ]);
   });
 });

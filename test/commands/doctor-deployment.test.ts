@@ -251,6 +251,14 @@ describe('npm run doctor -- --deployment', () => {
     expectTrouble(await examine(), {
       scheduler_job: ['fault', /paused, and the monitor is on/, /POST start/],
     });
+    // Also before the first poll: Terraform makes the job paused.
+    status = { ...status, is_running: false, last_poll_at: null };
+    status.scheduler = { ...status.scheduler, state: 'enabled', agrees: false };
+    expect((await examine()).findings.find((finding) => finding.name === 'scheduler_job')).toMatchObject({
+      state: 'fault',
+      cure: expect.stringContaining('POST stop'),
+    });
+    status = (await world.call('status')).json;
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: true };
     status.mailboxes[0].watch.expires_at = '2026-01-01T00:00:00.000Z';
     expectTrouble(await examine(), { watch: ['fault', /ran out at 2026-01-01/, /POST start/] });
