@@ -84,9 +84,11 @@ export function describeState(overview: Overview): {
   return { word: known.word, tone: calls ? 'care' : known.tone, reason: known.reason(overview, mailbox) };
 }
 
-/** The one that the credentials reach; null before the first contact. */
+/** The one that the credentials reach, or without any the only one that is known; null before the first contact. */
 export function currentMailbox({ status }: Overview): Mailbox | null {
-  return status.mailboxes.find((mailbox) => mailbox.is_current) ?? null;
+  const { mailboxes, state } = status;
+  const only = state === 'not_configured' && mailboxes.length === 1 ? mailboxes[0] : undefined;
+  return mailboxes.find((mailbox) => mailbox.is_current) ?? only ?? null;
 }
 
 function failures(count: number): string {

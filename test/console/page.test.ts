@@ -162,6 +162,20 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await expect.poll(async () => await time.textContent()).toMatch(/^\d+ \w+, \d\d:\d\d$/);
   });
 
+  it('shows what is stored also when the credentials are gone', async () => {
+    const { page } = await stage.open({ clock: true });
+    await page.route('**/api/console/overview', async (route) => {
+      const { status, ...rest } = await (await route.fetch()).json();
+      const mailboxes = status.mailboxes.map((mailbox: object) => ({ ...mailbox, is_current: false }));
+      await route.fulfill({ json: { ...rest, status: { ...status, mailboxes, state: 'not_configured' } } });
+    });
+    await page.clock.fastForward(5_000);
+    await state(page, 'not_configured');
+    expect(await page.locator('#mailbox').textContent()).toBe('orders@example.com');
+    expect(await page.locator('#waiting').textContent()).toMatch(/ [1-9]\d* stored in all\.$/);
+    expect(await page.locator('#proof').textContent()).toContain('Gmail listed');
+  });
+
   it('says of a proof what it compared, and does not call known what is stored', async () => {
     const { page } = await stage.open();
     expect(await page.locator('#proof').innerText()).toMatch(
