@@ -9,8 +9,9 @@
 
 import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
-import { assertFence, type Fence } from './lease.ts';
+import { assertFence, type Fence, leaseLost } from './lease.ts';
 import { enterSightings, noteShown, PRIORITY, readmit, type Sighting } from './ledger.ts';
+import { prepared } from './statement.ts';
 
 /** Where the next listing starts. */
 export interface ScanStart {
@@ -62,14 +63,20 @@ export async function enterHistoryPage(
   fence: Fence,
   page: HistoryPageEntry,
 ): Promise<{ readonly newCount: number; readonly oldestNewHistoryId: string | null }> {
+  const { end } = page;
+  if (end !== null && page.sightings.length === 0 && page.readmitted.length === 0) {
+    // As in every idle poll: one statement that is fenced itself.
+    await settle(db, fence, { ...page, end });
+    return { newCount: 0, oldestNewHistoryId: page.oldestNewHistoryId };
+  }
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
     const entered = await enterSightings(tx, fence.mailboxId, 'history', PRIORITY.live, page.sightings);
     await noteShown(tx, fence.mailboxId, page.sightings);
     const readmittedCount = await readmit(tx, fence.mailboxId, page.readmitted);
     const oldest = lower(page.oldestNewHistoryId, entered.oldestNewHistoryId);
-    if (page.end === null) await moveScan(tx, fence, page.resumeAt, oldest);
-    else await settle(tx, fence, { ...page, end: page.end, oldestNewHistoryId: oldest });
+    if (end === null) await moveScan(tx, fence, page.resumeAt, oldest);
+    else await settle(tx, fence, { ...page, end, oldestNewHistoryId: oldest });
     return { newCount: entered.newCount + readmittedCount, oldestNewHistoryId: oldest };
   });
 }
@@ -94,8 +101,9 @@ async function moveScan(
 // The end of a listing: what settled long enough becomes the cursor, and the new end begins to settle.
 // A new record at or below the settling end proves the index late: the wait starts again.
 // $1 mailbox id int, $2 end numeric, $3 listed from the cursor bool, $4 lowest new record numeric or null, $5 settle seconds int,
-// $6 begin of the listing timestamptz
-const SETTLE = `
+// $6 begin of the listing timestamptz, $7 lease token uuid
+// row count 0: the lease was lost.
+const SETTLE = prepared(`
 with before as (
   select id,
          coalesce($3::boolean
@@ -130,21 +138,25 @@ set scan_history_id = null,
       else m.settling_since
     end
 from next n
-where m.id = n.id`;
+where m.id = n.id
+  and m.lease_token = $7::uuid
+  and m.lease_expires_at > now()`);
 
 async function settle(
   tx: Queryable,
   fence: Fence,
   page: HistoryPageEntry & { readonly end: string },
 ): Promise<void> {
-  await tx.query(SETTLE, [
+  const { rowCount } = await tx.query(SETTLE, [
     fence.mailboxId,
     page.end,
     page.fromCursor,
     page.oldestNewHistoryId,
     page.settleSeconds,
     page.listedAt,
+    fence.token,
   ]);
+  if (rowCount !== 1) throw leaseLost();
 }
 
 function lower(a: string | null, b: string | null): string | null {

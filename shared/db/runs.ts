@@ -164,7 +164,7 @@ function storableMs(ms: number | null): number | null {
   return ms === null ? null : Math.min(Math.round(ms), 2_147_483_647);
 }
 
-/** Removes some of the oldest rows; called once a run, so that they never pile up. */
+/** Removes some of the oldest rows; called often enough that they never pile up. */
 export async function pruneRuns(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(
     `delete from ingest_runs

@@ -28,6 +28,8 @@ export interface Discovery {
   readonly seen: Seen | null;
   /** A planned listing is not at its end. */
   readonly hasMore: boolean;
+  /** A planned listing was worked on. */
+  readonly hasListed: boolean;
   /** One way of discovering failed, and says nothing about the others or about what the ledger holds already. */
   readonly failure: AppError | null;
 }
@@ -43,7 +45,9 @@ export async function discover(run: Run): Promise<Discovery> {
   const listings = await unlessFault(LISTING_FAULTS, async () => await workListings(run));
   return {
     seen: history.value ?? null,
-    hasMore: listings.value ?? false,
+    hasMore: listings.value?.hasMore ?? false,
+    // One that failed too: it may have ended.
+    hasListed: listings.value?.hasListed ?? true,
     failure: history.fault ?? listings.fault ?? null,
   };
 }
@@ -103,11 +107,11 @@ async function discoverHistory(run: Run): Promise<Seen | null> {
   }
 }
 
-async function workListings(run: Run): Promise<boolean> {
+async function workListings(run: Run): Promise<{ readonly hasMore: boolean; readonly hasListed: boolean }> {
   for (let pages = 0; pages < LISTING_PAGES_A_ROUND; pages += 1) {
     const listing = await findOpenListing(run.db, run.fence.mailboxId);
-    if (listing === null) return false;
-    if (!run.deadline.hasTimeFor(STEP_MS)) return true;
+    if (listing === null) return { hasMore: false, hasListed: pages > 0 };
+    if (!run.deadline.hasTimeFor(STEP_MS)) return { hasMore: true, hasListed: pages > 0 };
     try {
       const page = await run.gmail.listMessages(run.call, {
         query: listing.query,
@@ -123,7 +127,7 @@ async function workListings(run: Run): Promise<boolean> {
       await settleRefusal(run, listing, error);
     }
   }
-  return (await findOpenListing(run.db, run.fence.mailboxId)) !== null;
+  return { hasMore: (await findOpenListing(run.db, run.fence.mailboxId)) !== null, hasListed: true };
 }
 
 /** Page tokens do not live for ever. A query that is refused ends this cycle as failed, and no other. */

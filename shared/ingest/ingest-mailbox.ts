@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { dropStaleHint, mustLookAgain, type Seen } from '../db/lease.ts';
 import type { Mailbox } from '../db/mailboxes.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
+import { lookAhead } from '../db/outlook.ts';
 import { returnQuota, takeQuota } from '../db/quota.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
@@ -152,12 +153,14 @@ async function ingestUnderLease(
 }
 
 async function workToEnd(run: Run): Promise<WorkEnd> {
+  const done = { hasFetched: false };
   try {
     try {
-      return { ...(await work(run)), error: null };
+      return { ...(await work(run, done)), error: null };
     } finally {
-      // With the lease or the database lost it changes nothing, and the next run does it.
-      await settleAccounts(run).catch(() => undefined);
+      // At the very end: an outage shows over several rounds. With the lease or the database lost it changes nothing,
+      // and the next run does it.
+      if (done.hasFetched) await settleAccounts(run).catch(() => undefined);
     }
   } catch (thrown) {
     const error = toAppError(thrown);
@@ -168,25 +171,33 @@ async function workToEnd(run: Run): Promise<WorkEnd> {
 }
 
 /** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
-async function work(run: Run): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
-  await settleAccounts(run);
-  if (run.trigger !== 'push') await judge(run);
+async function work(
+  run: Run,
+  done: { hasFetched: boolean },
+): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
+  let outlook = await lookAhead(run.db, run.fence.mailboxId);
+  if (outlook.hasPending) await settleAccounts(run);
+  if (run.trigger !== 'push' && outlook.hasVerdict) await judge(run);
   await planDueProof(run);
   let isWatchTended = false;
   let idleRounds = 0;
   for (;;) {
     const found = run.counts.discovered;
-    const { seen, hasMore, failure } = await discover(run);
+    const { seen, hasMore, failure, hasListed } = await discover(run);
+    outlook = await lookAhead(run.db, run.fence.mailboxId);
     // With nothing more to discover at present, what is known is fetched without a break.
-    const fetched = await fetchDue(run, failure === null ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY);
+    const lookAgainMs = failure === null ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
+    done.hasFetched ||= outlook.hasPending;
+    const fetched = outlook.hasPending ? await fetchDue(run, lookAgainMs) : 'idle';
     if (failure !== null) throw failure;
     if (!isWatchTended) await tend(run);
     isWatchTended = true;
     if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
     if (fetched === 'look_again' || hasMore) continue;
-    if (await planDueProof(run)) continue;
+    // What was not due at the begin is due now only where a listing stood in its way.
+    if (hasListed && (await planDueProof(run))) continue;
     // A push is for its mail; the next poll judges.
-    if (run.trigger !== 'push') await judge(run);
+    if (run.trigger !== 'push' && (outlook.hasVerdict || hasListed)) await judge(run);
 
     idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
     if (idleRounds >= MAX_IDLE_ROUNDS) {

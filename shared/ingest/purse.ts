@@ -13,7 +13,7 @@ const MOST_AT_ONCE = 160;
  * taking, and Gmail would count them later. The budget allows for this much (see `takeQuota`), and each of these
  * milliseconds is missing from every minute of a backlog.
  */
-const KEPT_MS = 500;
+const KEPT_MS = 300;
 
 /** Takes from the budget; see `takeQuota`. */
 export type TakeUnits = (

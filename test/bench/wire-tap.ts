@@ -22,7 +22,7 @@ export interface WireTap {
 }
 
 const SHOWN_LENGTH = 70;
-const MESSAGE = { query: 0x51, parse: 0x50, ready: 0x5a };
+const MESSAGE = { query: 0x51, parse: 0x50, bind: 0x42, ready: 0x5a };
 
 export async function tapWire(databaseUrl: string): Promise<WireTap> {
   const target = new URL(databaseUrl);
@@ -32,13 +32,22 @@ export async function tapWire(databaseUrl: string): Promise<WireTap> {
     const far = connect({ host: target.hostname, port: Number(target.port), noDelay: true });
     near.setNoDelay(true);
     let sql: string | null = null;
+    const prepared = new Map<string, string>();
     let startedMs = 0;
     // The start-up message has no type byte.
     const asked = new MessageReader(true, (type, body) => {
+      if (type === MESSAGE.bind && sql === null) {
+        // A statement that was parsed before, by its name, which stands behind that of the portal.
+        startedMs = performance.now();
+        const name = textAt(body, body.indexOf(0) + 1);
+        sql = prepared.get(name) ?? name;
+      }
       if (type !== MESSAGE.query && type !== MESSAGE.parse) return;
       startedMs = performance.now();
       // A Parse message begins with the name of the statement.
+      const name = type === MESSAGE.parse ? textAt(body, 0) : '';
       sql = textAt(body, type === MESSAGE.parse ? body.indexOf(0) + 1 : 0);
+      if (name !== '') prepared.set(name, sql);
     });
     const answered = new MessageReader(false, (type) => {
       if (type !== MESSAGE.ready || sql === null) return;

@@ -137,11 +137,11 @@ describe('a purse', () => {
     const returned: number[] = [];
     const one = purse([100], asked, returned);
     await one.pay(20);
-    clock.ms += 400;
+    clock.ms += 250;
     await one.pay(20);
     expect(asked).toHaveLength(1);
     expect(returned).toEqual([]);
-    clock.ms += 200;
+    clock.ms += 100;
     await one.pay(20);
     expect(returned).toEqual([60]);
     expect(asked.at(-1)).toEqual([20, 40]);
