@@ -22,6 +22,7 @@ const OTHERS: Record<string, () => Promise<void>> = {
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
   console: async () => await (await import('../test/bench/console.ts')).consoleAnswers(),
   cost: async () => await (await import('../test/bench/cost.ts')).cost(),
+  scale: async () => await (await import('../test/bench/scale.ts')).scale(),
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),
 };
 
