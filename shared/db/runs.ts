@@ -48,6 +48,12 @@ const COUNTED_ROWS = 1_000;
 /** Rows older than this are removed: the log keeps the lines longer if somebody wants them. */
 const KEPT_DAYS = 90;
 
+/**
+ * At the most in one go. Gmail pushes once a second at the most, which is 86,400 runs a day; the scheduled runs of a day
+ * tidy up 90 times.
+ */
+const PRUNED_ROWS = 2_000;
+
 /** @returns the id of the run */
 export async function beginRun(db: Queryable, mailboxId: number | null, trigger: Trigger): Promise<number> {
   const { rows } = await db.query<{ id: number }>(
@@ -173,9 +179,9 @@ export async function pruneRuns(db: Queryable): Promise<number> {
        from ingest_runs
        where started_at < now() - $1::integer * interval '1 day'
        order by started_at
-       limit 100
+       limit $2::integer
      )`,
-    [KEPT_DAYS],
+    [KEPT_DAYS, PRUNED_ROWS],
   );
   return rowCount;
 }

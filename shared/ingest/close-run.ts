@@ -20,7 +20,7 @@ const BACKOFF_CAP_SECONDS = 300;
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
-/** Runs between two that tidy up: an idle one writes one row, and a tidying removes a hundred. */
+/** Runs between two that tidy up, of the scheduled and the manual ones: an idle one has one row to write, no more. */
 const TIDY_EVERY = 16;
 
 export interface RunClosing {
