@@ -28,9 +28,14 @@ export type AttemptResult =
   /** Nothing can be fetched at present, this message or another. */
   | { readonly end: 'fatal'; readonly error: AppError };
 
-export async function attemptMessage(run: Run, claim: Claim): Promise<AttemptResult> {
+/** @param onFetched called when Gmail has answered, before anything is stored; not called when the call fails */
+export async function attemptMessage(
+  run: Run,
+  claim: Claim,
+  onFetched: () => void = () => undefined,
+): Promise<AttemptResult> {
   try {
-    return await fetchAndStore(run, claim);
+    return await fetchAndStore(run, claim, onFetched);
   } catch (thrown) {
     const error = toAppError(thrown);
     try {
@@ -41,11 +46,12 @@ export async function attemptMessage(run: Run, claim: Claim): Promise<AttemptRes
   }
 }
 
-async function fetchAndStore(run: Run, claim: Claim): Promise<AttemptResult> {
+async function fetchAndStore(run: Run, claim: Claim, onFetched: () => void): Promise<AttemptResult> {
   const pass = run.system.largeGate.pass();
   try {
     const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, pass.enter);
     run.gmail.pacer.succeeded();
+    onFetched();
     const rule = ruleFor(run, claim, message);
     if (rule !== null) {
       await endAttempt(run.db, run.fence, claim.gmailMessageId, { state: 'ignored', rule });

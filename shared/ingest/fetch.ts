@@ -43,10 +43,19 @@ export async function settleAccounts(run: Run): Promise<void> {
   }
 }
 
+/**
+ * So many fetched messages may wait to be stored beside those in flight, for each of these: half as many. A place in
+ * flight is free again once its call has ended; what is fetched and waits for the database stays small in memory.
+ */
+const STORING_SHARE = 0.5;
+
 class Fetching {
   readonly #run: Run;
   readonly #lookAgainAt: number;
+  /** From the claim to the end of the attempt. */
   readonly #active = new Set<Promise<void>>();
+  /** Of these, until the call to Gmail has ended. */
+  readonly #calling = new Set<Promise<void>>();
   #fatal: AppError | null = null;
   #isOutOfTime = false;
   /** Live mail that may have killed its process is still to be read. */
@@ -70,17 +79,23 @@ class Fetching {
       for (;;) {
         const reason = this.#reasonToStop();
         if (reason !== null) return reason;
-        const free = this.#run.gmail.pacer.limit - this.#active.size;
+        const { limit } = this.#run.gmail.pacer;
+        const free = this.#free(limit);
         // A quarter of the pace at a time: not a statement for each message, and no long gaps either.
-        const isWorthAsking =
-          free > 0 && (this.#active.size === 0 || free * 4 >= this.#run.gmail.pacer.limit);
+        const isWorthAsking = free > 0 && (this.#active.size === 0 || free >= Math.floor(limit / 4));
         const started = isWorthAsking ? await this.#start(free) : 0;
         if (started === 0 && this.#active.size === 0) return 'idle';
-        if (!(isWorthAsking && started === free)) await Promise.race(this.#active);
+        if (!(isWorthAsking && started === free)) await Promise.race([...this.#calling, ...this.#active]);
       }
     } finally {
       await Promise.all(this.#active);
     }
+  }
+
+  #free(limit: number): number {
+    const places = limit - this.#calling.size;
+    const room = limit + Math.ceil(limit * STORING_SHARE) - this.#active.size;
+    return Math.min(places, room);
   }
 
   #reasonToStop(): FetchEnd | null {
@@ -93,7 +108,13 @@ class Fetching {
   async #start(free: number): Promise<number> {
     const claims = await this.#next(free);
     for (const claim of claims) {
-      const task: Promise<void> = this.#attempt(claim).finally(() => this.#active.delete(task));
+      const { promise: fetched, resolve: onFetched } = Promise.withResolvers<void>();
+      const call = fetched.then(() => void this.#calling.delete(call));
+      this.#calling.add(call);
+      const task: Promise<void> = this.#attempt(claim, onFetched).finally(() => {
+        onFetched();
+        this.#active.delete(task);
+      });
       this.#active.add(task);
     }
     return claims.length;
@@ -130,9 +151,9 @@ class Fetching {
     });
   }
 
-  async #attempt(claim: Claim): Promise<void> {
+  async #attempt(claim: Claim, onFetched: () => void): Promise<void> {
     const { streak } = this.#run;
-    const result = await attemptMessage(this.#run, claim);
+    const result = await attemptMessage(this.#run, claim, onFetched);
     if (result.end === 'stored' || result.end === 'settled') {
       streak.succeeded();
       return;
