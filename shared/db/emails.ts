@@ -59,7 +59,9 @@ marked as (
   from fence
   where l.mailbox_id = $1::integer
     and l.gmail_message_id = $3::text
-    and l.state = 'pending'
+    -- Not as the index of what waits has it: planned while that is empty, this statement would walk through a whole
+    -- backlog for each email.
+    and l.state || '' = 'pending'
   returning l.id
 ),
 email as (

@@ -71,7 +71,7 @@ export async function ingestMailbox(system: System, request: IngestRequest): Pro
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), system.clock);
   let mailbox: Mailbox;
   try {
-    // One unit, once for each new credentials: the budget has no row to stand on yet.
+    // One unit, once for each new credentials: the budget has no row to stand on yet, and is told afterwards.
     const call: CallContext = { deadline, pay: async () => undefined };
     mailbox = await identifyMailbox(system, gmail, credentialFingerprint, call);
   } catch (thrown) {
