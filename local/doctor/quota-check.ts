@@ -1,6 +1,7 @@
 /** How much of this minute's quota is used, and did Gmail refuse calls for it lately? */
 import type { Config } from '../../shared/config.ts';
 import type { Queryable } from '../../shared/db/database.ts';
+import { unitsOfLastMinute } from '../../shared/db/quota.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 const NAME = 'quota';
@@ -8,14 +9,8 @@ const RECENT_MINUTES = 60;
 
 // $1 minutes back int
 const QUOTA = `
-select (select coalesce(max(used.units), 0)::integer
-        from (
-          select sum(s.value::integer) as units
-          from mailboxes m
-          cross join lateral jsonb_each_text(m.quota_spent) s
-          where s.key::bigint > extract(epoch from now()) - 60
-          group by m.id
-        ) used) as minute_used,
+select (select coalesce(max(${unitsOfLastMinute('m')}), 0)::integer
+        from mailboxes m) as minute_used,
        (select coalesce(sum(refused_count), 0)::integer
         from ingest_runs
         where started_at > now() - $1::integer * interval '1 minute') as refused_count`;

@@ -1,5 +1,6 @@
 /** The figures of the overview that stand beside the status: how fresh, how much of the quota, what is open. */
 import type { Queryable } from '../db/database.ts';
+import { unitsOfLastMinute } from '../db/quota.ts';
 
 /** As it is answered. */
 export interface Figures {
@@ -38,11 +39,9 @@ select now() as now,
           order by e.received_at desc
           limit 1
         ) newest) as newest_stored_at,
-       (select coalesce(sum(s.value::integer), 0)::integer
+       (select coalesce(sum(${unitsOfLastMinute('m')}), 0)::integer
         from mailboxes m
-        cross join lateral jsonb_each_text(m.quota_spent) s
-        where m.credential_fingerprint = $1::text
-          and s.key::bigint > extract(epoch from now()) - 60) as minute_used,
+        where m.credential_fingerprint = $1::text) as minute_used,
        (select coalesce(sum(quota_units), 0)::integer
         from ingest_runs
         where started_at >= date_trunc('day', now(), 'UTC')) as today_used,

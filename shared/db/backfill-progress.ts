@@ -1,6 +1,7 @@
 /** How far a backfill is, and what became of what it found. Read by `npm run backfill`, while any instance works on it. */
 import type { Queryable } from './database.ts';
 import { PRIORITY } from './ledger.ts';
+import { unitsOfLastMinute } from './quota.ts';
 
 export interface BackfillFigures {
   readonly isListed: boolean;
@@ -35,11 +36,9 @@ export async function readFigures(
                 and priority = $3::smallint
             ) as pending_count,
             (
-              select coalesce(sum(spent.value::integer), 0)::integer
+              select ${unitsOfLastMinute('m')}
               from mailboxes m
-              cross join lateral jsonb_each_text(m.quota_spent) spent
               where m.id = $1::integer
-                and spent.key::bigint > extract(epoch from now()) - 60
             ) as minute_units
      from listings s
      where s.id = $2::integer`,

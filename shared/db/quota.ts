@@ -8,9 +8,21 @@ import { prepared } from './statement.ts';
 
 /**
  * One second more than the minute, because a second is counted whole; then what lies between the booking and Gmail's own
- * count: 0.3 s in hand (see `purse.ts`), and half a second on the way, which a busy machine needs. A backlog can use 60 of these: 97 % of its budget.
+ * count: 0.3 s in hand (see `purse.ts`), and half a second on the way, which a busy machine needs. A backlog can use 60
+ * of these: 97 % of its budget.
  */
 const WINDOW_SECONDS = 61.8;
+
+/**
+ * An expression of SQL, for what a person is shown: the units that stand booked in the last minute, integer, 0 when none do.
+ *
+ * @param mailbox alias of the row
+ */
+export function unitsOfLastMinute(mailbox: string): string {
+  return `(select coalesce(sum(s.value::integer), 0)::integer
+           from jsonb_each_text(${mailbox}.quota_spent) s
+           where s.key::bigint > extract(epoch from now()) - 60)`;
+}
 
 export interface QuotaGrant {
   /** What may be spent now: 0, or the least asked for up to the most. */
