@@ -3,8 +3,8 @@
  * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}.
  * What must stay true: what changes or searches is not asked for by another site's page.
  */
-import { AppError, toAppError } from '../shared/errors.ts';
-import { answer, type HttpAnswer, type HttpRequest, logFault, problem, type Route } from '../shared/http.ts';
+import { AppError } from '../shared/errors.ts';
+import { answer, type HttpAnswer, type HttpRequest, problem, type Route } from '../shared/http.ts';
 import type { Log } from '../shared/log.ts';
 import { findDataRoute } from './console/data.ts';
 import { assertSameSite } from './console/same-site.ts';
@@ -41,22 +41,23 @@ export function createRoute(context: FunctionContext): Route {
   const respond = async (request: HttpRequest, log: Log): Promise<HttpAnswer> => {
     const route = await find(request.path);
     if (route === null) return problem(new AppError('not_found', 'There is nothing at this path.'));
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      try {
-        assertSameSite(request);
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        logFault(log, error);
-        return problem(error);
-      }
-    }
-    return await answer(route, request, { log, projectId: context.config.projectId });
+    return await answer(guarded(route), request, { log, projectId: context.config.projectId });
   };
   return {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     handle: async (request, log) => {
       const given = await respond(request, log);
       return { ...given, headers: { ...given.headers, ...GUARDS } };
+    },
+  };
+}
+
+function guarded({ methods, handle }: Route): Route {
+  return {
+    methods,
+    handle: async (request, log) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') assertSameSite(request);
+      return await handle(request, log);
     },
   };
 }
