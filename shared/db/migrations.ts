@@ -10,7 +10,7 @@ import type { DatabaseTarget } from '../config.ts';
 import type { DatabaseAccount } from '../db-accounts.ts';
 import { AppError } from '../errors.ts';
 import { connectionTo } from './connection.ts';
-import type { Queryable } from './database.ts';
+import { openDatabase, type Queryable } from './database.ts';
 import { grantAll } from './grants.ts';
 import { fromPgError } from './pg-error.ts';
 
@@ -44,6 +44,12 @@ export async function migrate(
   });
   // The failing call reports it; without a listener the process would end.
   client.on('error', () => undefined);
+  const applied = await apply(client, folder).catch((error: unknown) => Promise.reject(toFault(error)));
+  await grantTogether(target, accounts);
+  return applied;
+}
+
+async function apply(client: pg.Client, folder: string): Promise<string[]> {
   try {
     await client.connect();
     const applied = await runner({
@@ -54,30 +60,19 @@ export async function migrate(
       count: Number.POSITIVE_INFINITY,
       log: () => undefined,
     });
-    await grantTogether(client, accounts);
     return applied.map((migration) => migration.name);
-  } catch (error) {
-    throw toFault(error);
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
-async function grantTogether(client: pg.Client, accounts: readonly DatabaseAccount[]): Promise<void> {
+async function grantTogether(target: DatabaseTarget, accounts: readonly DatabaseAccount[]): Promise<void> {
   if (accounts.length === 0) return;
-  const tx: Queryable = {
-    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => {
-      const { rows, rowCount } = await client.query<Row>(sql, [...parameters]);
-      return { rows, rowCount: rowCount ?? 0 };
-    },
-  };
-  await client.query('begin');
+  const db = openDatabase({ target, poolSize: 1 });
   try {
-    await grantAll(tx, accounts);
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback').catch(() => undefined);
-    throw error;
+    await db.transaction(async (tx) => await grantAll(tx, accounts));
+  } finally {
+    await db.close();
   }
 }
 
