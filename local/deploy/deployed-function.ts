@@ -2,13 +2,12 @@
  * Calls a deployed function in the name of whoever deploys. A fresh deployment needs patience: a grant takes up to
  * some minutes to be seen everywhere, a new instance some seconds to come up.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { DeployError } from './deploy-error.ts';
+import { assertTokenMayGo, patiently } from './patience.ts';
 
 /** fetch gives up by itself after 300 s. A migration may take longer: see the timeout in terraform/functions.tf. */
 const ANSWER_MS = 290_000;
-const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8_000;
 const SHOWN_CHARACTERS = 200;
 
@@ -34,20 +33,21 @@ const PROBLEM = z.object({ title: z.string(), detail: z.string(), cure: z.string
 
 /** @returns the JSON of a 200. @throws {DeployError} */
 export async function callFunction(call: FunctionCall): Promise<unknown> {
-  const giveUpAt = performance.now() + call.patienceSeconds * 1_000;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
-    const answer = await ask(call);
-    if ('json' in answer) return answer.json;
-    if (!answer.mayPass || performance.now() + waitMs > giveUpAt) throw answer.error;
-    call.onWait(answer.error.message);
-    await delay(waitMs, undefined, { signal: call.signal });
-  }
+  const answer = await patiently(async () => await ask(call), {
+    seconds: call.patienceSeconds,
+    longestWaitMs: LONGEST_WAIT_MS,
+    signal: call.signal,
+    mayPass: (asked) => 'error' in asked && asked.mayPass,
+    onWait: (asked) => 'error' in asked && call.onWait(asked.error.message),
+  });
+  if ('json' in answer) return answer.json;
+  throw answer.error;
 }
 
 type Asked = { readonly json: unknown } | { readonly error: DeployError; readonly mayPass: boolean };
 
 async function ask(call: FunctionCall): Promise<Asked> {
-  assertSafe(call.url);
+  assertTokenMayGo(new URL(call.url), call.url, "Correct Terraform's outputs.");
   let status: number;
   let text: string;
   try {
@@ -96,13 +96,6 @@ function judge(call: FunctionCall, status: number, text: string): Asked {
   const why = `${call.name} answers ${status}${said === '' ? '' : `: ${said.slice(0, SHOWN_CHARACTERS)}`}`;
   const error = new DeployError(why, `Read its log: ${call.logCommand}`);
   return { error, mayPass: status === 404 || status === 429 || status >= 500 };
-}
-
-/** A token is shown to nobody on the way. */
-function assertSafe(url: string): void {
-  const { hostname, protocol } = new URL(url);
-  if (protocol === 'https:' || hostname === '127.0.0.1') return;
-  throw new DeployError(`${url} is not https, and gets no token`, "Correct Terraform's outputs.");
 }
 
 function parseJson(text: string): unknown {

@@ -1,15 +1,15 @@
 /**
  * Google's REST APIs in the name of who is logged in. The endpoints can be overridden by the variables that gcloud
- * itself reads, and by those of the emulators, which get no token. What must stay true: the token goes into one header, over https or to this machine.
+ * itself reads, and by those of the emulators, which get no token.
+ * What must stay true: the token goes into one header, over https or to this machine.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
 import { dateOf, type SeenClock, timed } from '../doctor/clock-check.ts';
 import { DeployError } from './deploy-error.ts';
+import { assertTokenMayGo, patiently } from './patience.ts';
 
 const ANSWER_MS = 60_000;
-const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
 /** Beside the statuses of HTTP. */
 const NO_ANSWER = 0;
@@ -67,16 +67,15 @@ export class GoogleApi {
   }
 
   async #patiently(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const giveUpAt = performance.now() + this.#options.patienceSeconds * 1_000;
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
-      const answer = await this.#ask(api, path, init);
-      if (answer.status === 200 || answer.status === 404) return answer;
-      const { status } = answer;
-      const mayPass = status === NO_ANSWER || status === 403 || status === 429 || status >= 500;
-      if (!mayPass || performance.now() + waitMs > giveUpAt)
-        throw fault(api, path, answer, this.#options.cureOfRefusal);
-      await delay(waitMs, undefined, { signal: this.#options.signal });
-    }
+    const { cureOfRefusal, patienceSeconds, signal } = this.#options;
+    const answer = await patiently(async () => await this.#ask(api, path, init), {
+      seconds: patienceSeconds,
+      longestWaitMs: LONGEST_WAIT_MS,
+      signal,
+      mayPass: ({ status }) => status === NO_ANSWER || status === 403 || status === 429 || status >= 500,
+    });
+    if (answer.status === 200 || answer.status === 404) return answer;
+    throw fault(api, path, answer, cureOfRefusal);
   }
 
   async #ask(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
@@ -86,9 +85,9 @@ export class GoogleApi {
     const root = emulator === null ? override || `https://${api}.googleapis.com/` : `http://${emulator}/`;
     const url = new URL(path, root);
     const bears = emulator === null && token !== null;
-    if (bears && url.protocol !== 'https:' && url.hostname !== '127.0.0.1') {
+    if (bears) {
       const cure = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
-      throw new DeployError(`${url.origin} is not https, and gets no token`, cure);
+      assertTokenMayGo(url, url.origin, cure);
     }
     try {
       let response: Response | undefined;
