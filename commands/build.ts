@@ -1,8 +1,8 @@
 /**
  * `npm run build`: writes `dist/`, a source that the functions buildpack deploys and that
- * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER` into that new or empty folder. Bundled, so that an instance starts in a fraction of
- * the time; split, so that a function loads only what it uses. The framework itself stays outside, because its
- * registry must be the one of the process that serves.
+ * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER` into that new or empty folder.
+ * Bundled, so that an instance starts in a fraction of the time; split, so that a function loads only what it uses. The
+ * framework itself stays outside, because its registry must be the one of the process that serves.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
