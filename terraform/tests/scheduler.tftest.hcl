@@ -1,18 +1,11 @@
 # The clock: the cron line of each interval, what is refused, and the call to poll.
 
 mock_provider "archive" {
-  mock_data "archive_file" {
-    defaults = {
-      output_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-      output_path   = ".terraform/source.zip"
-    }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
