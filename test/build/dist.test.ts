@@ -23,7 +23,7 @@ describe('the deployed source', () => {
     const framework = '@google-cloud/functions-framework';
     expect(JSON.parse(readFileSync(join(dist.folder, 'package.json'), 'utf8'))).toMatchObject({
       type: 'module',
-      main: 'index.js',
+      main: 'index.mjs',
       engines: { node: '>=24' },
       dependencies: { [framework]: dependencies[framework] },
     });

@@ -29,10 +29,10 @@ export async function buildDist(): Promise<Dist> {
   return {
     folder,
     sourcesOf: (entry) => {
-      const form = new RegExp(`^${entry}-[A-Z0-9]{8}\\.js$`);
+      const form = new RegExp(`^${entry}-[A-Z0-9]{8}\\.mjs$`);
       const chunk = readdirSync(join(folder, 'chunks')).find((name) => form.test(name));
       if (chunk === undefined) throw new Error(`No chunk ${entry}`);
-      const loaded = loadedWith(join(folder, 'index.js'));
+      const loaded = loadedWith(join(folder, 'index.mjs'));
       return [...loadedWith(join(folder, 'chunks', chunk), loaded)].flatMap(sourcesIn);
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
@@ -49,7 +49,7 @@ function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
   const code = readFileSync(file, 'utf8');
-  for (const [, path = ''] of code.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+\.js)["'];/gms)) {
+  for (const [, path = ''] of code.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+\.mjs)["'];/gms)) {
     loadedWith(join(dirname(file), path), seen);
   }
   return seen;
