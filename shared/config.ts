@@ -2,7 +2,7 @@
  * The environment, checked once at the border. All faults are reported together, by name, without values
  * (they may be secrets). `.env.example` lists the same names for the operator.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
 import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';

@@ -2,7 +2,7 @@
  * The answers of Gmail that are read, in Gmail's form, and nothing of them that is not used.
  * Source: https://developers.google.com/workspace/gmail/api/reference/rest
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** uint64: a string in JSON; a number where a server is careless. */
 const historyId = z.union([z.string().regex(/^\d+$/), z.number().int().nonnegative()]).transform(String);

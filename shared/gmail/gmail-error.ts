@@ -4,7 +4,7 @@
  *
  * Source: https://developers.google.com/workspace/gmail/api/guides/handle-errors
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { GmailMethod } from './prices.ts';
 

@@ -6,7 +6,7 @@
  * Sources: https://developers.google.com/workspace/gmail/api/guides/push
  *          https://cloud.google.com/pubsub/docs/push#receive_push
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface GmailNotification {
   readonly emailAddress: string;

@@ -3,7 +3,7 @@
  * What must stay true: every wait is bounded, and a large body is not read before `onLarge` allows it.
  */
 import type { Readable } from 'node:stream';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Access } from './access.ts';
