@@ -7,34 +7,18 @@
  * Re-listing costs 2 units; the ledger absorbs the repeats.
  */
 
-import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
-import { assertFence, type Fence, leaseLost } from './lease.ts';
+import { assertFence, type Fence, isHinted, leaseLost } from './lease.ts';
 import { enterSightings, noteShown, PRIORITY, readmit, type Sighting } from './ledger.ts';
+import {
+  type LookFor,
+  lookParameters,
+  type Outlook,
+  type OutlookRow,
+  outlookColumns,
+  toOutlook,
+} from './outlook.ts';
 import { prepared } from './statement.ts';
-
-/** Where the next listing starts. */
-export interface ScanStart {
-  readonly historyId: string;
-  /** False when it goes on where a listing ran out of time: its end can settle nothing. */
-  readonly fromCursor: boolean;
-  /** By the clock of the database. */
-  readonly listedAt: Date;
-}
-
-export async function findScanStart(db: Queryable, mailboxId: number): Promise<ScanStart> {
-  const { rows } = await db.query<{ history_id: string; from_cursor: boolean; listed_at: Date }>(
-    `select coalesce(scan_history_id, cursor_history_id) as history_id,
-            scan_history_id is null as from_cursor,
-            now() as listed_at
-     from mailboxes
-     where id = $1::integer`,
-    [mailboxId],
-  );
-  const row = rows[0];
-  if (row === undefined) throw new AppError('internal', `The mailbox ${mailboxId} has no row.`);
-  return { historyId: row.history_id, fromCursor: row.from_cursor, listedAt: row.listed_at };
-}
 
 export interface HistoryPageEntry {
   readonly sightings: readonly Sighting[];
@@ -50,7 +34,26 @@ export interface HistoryPageEntry {
   readonly listedAt: Date;
   /** The lowest new record on the earlier pages of the same listing. */
   readonly oldestNewHistoryId: string | null;
+  /** The last record that the listing has shown so far, or where it began. */
+  readonly shownHistoryId: string;
   readonly settleSeconds: number;
+  /** What the end of the listing is to look for beside. */
+  readonly lookFor: LookFor;
+}
+
+/** What stood in the database when the end of a listing was entered. */
+export interface AtEnd {
+  /** A push has announced something beyond this listing. */
+  readonly isHinted: boolean;
+  readonly outlook: Outlook;
+}
+
+export interface HistoryPageEntered {
+  readonly newCount: number;
+  /** The lowest new record of the listing so far. */
+  readonly oldestNewHistoryId: string | null;
+  /** Null for a page with more behind it. */
+  readonly atEnd: AtEnd | null;
 }
 
 /**
@@ -62,12 +65,12 @@ export async function enterHistoryPage(
   db: Database,
   fence: Fence,
   page: HistoryPageEntry,
-): Promise<{ readonly newCount: number; readonly oldestNewHistoryId: string | null }> {
+): Promise<HistoryPageEntered> {
   const { end } = page;
   if (end !== null && page.sightings.length === 0 && page.readmitted.length === 0) {
     // As in every idle poll: one statement that is fenced itself.
-    await settle(db, fence, { ...page, end });
-    return { newCount: 0, oldestNewHistoryId: page.oldestNewHistoryId };
+    const atEnd = await settle(db, fence, { ...page, end });
+    return { newCount: 0, oldestNewHistoryId: page.oldestNewHistoryId, atEnd };
   }
   return await db.transaction(async (tx) => {
     await assertFence(tx, fence);
@@ -76,8 +79,8 @@ export async function enterHistoryPage(
     const readmittedCount = await readmit(tx, fence.mailboxId, page.readmitted);
     const oldest = lower(page.oldestNewHistoryId, entered.oldestNewHistoryId);
     if (end === null) await moveScan(tx, fence, page.resumeAt, oldest);
-    else await settle(tx, fence, { ...page, end, oldestNewHistoryId: oldest });
-    return { newCount: entered.newCount + readmittedCount, oldestNewHistoryId: oldest };
+    const atEnd = end === null ? null : await settle(tx, fence, { ...page, end, oldestNewHistoryId: oldest });
+    return { newCount: entered.newCount + readmittedCount, oldestNewHistoryId: oldest, atEnd };
   });
 }
 
@@ -101,8 +104,8 @@ async function moveScan(
 // The end of a listing: what settled long enough becomes the cursor, and the new end begins to settle.
 // A new record at or below the settling end proves the index late: the wait starts again.
 // $1 mailbox id int, $2 end numeric, $3 listed from the cursor bool, $4 lowest new record numeric or null, $5 settle seconds int,
-// $6 begin of the listing timestamptz, $7 lease token uuid
-// row count 0: the lease was lost.
+// $6 begin of the listing timestamptz, $7 lease token uuid, $8 last shown record numeric, $9 and on of lookParameters
+// No row: the lease was lost.
 const SETTLE = prepared(`
 with before as (
   select id,
@@ -123,31 +126,38 @@ next as (
          b.is_settled or b.is_late or m.settling_history_id is null as starts_anew
   from before b
   join mailboxes m on m.id = b.id
+),
+settled as (
+  update mailboxes m
+  set scan_history_id = null,
+      cursor_history_id = n.cursor_history_id,
+      settling_history_id = case
+        when $2::numeric <= n.cursor_history_id then null
+        when n.starts_anew then $2::numeric
+        else m.settling_history_id
+      end,
+      settling_since = case
+        when $2::numeric <= n.cursor_history_id then null
+        when n.starts_anew then now()
+        else m.settling_since
+      end
+  from next n
+  where m.id = n.id
+    and m.lease_token = $7::uuid
+    and m.lease_expires_at > now()
+  -- As it stands behind the lock: a push may have waited in front of it.
+  returning m.*
 )
-update mailboxes m
-set scan_history_id = null,
-    cursor_history_id = n.cursor_history_id,
-    settling_history_id = case
-      when $2::numeric <= n.cursor_history_id then null
-      when n.starts_anew then $2::numeric
-      else m.settling_history_id
-    end,
-    settling_since = case
-      when $2::numeric <= n.cursor_history_id then null
-      when n.starts_anew then now()
-      else m.settling_since
-    end
-from next n
-where m.id = n.id
-  and m.lease_token = $7::uuid
-  and m.lease_expires_at > now()`);
+select ${isHinted('m', '$2', '$8')} as is_hinted,
+       ${outlookColumns('m', 9)}
+from settled m`);
 
 async function settle(
   tx: Queryable,
   fence: Fence,
   page: HistoryPageEntry & { readonly end: string },
-): Promise<void> {
-  const { rowCount } = await tx.query(SETTLE, [
+): Promise<AtEnd> {
+  const { rows } = await tx.query<{ is_hinted: boolean } & OutlookRow>(SETTLE, [
     fence.mailboxId,
     page.end,
     page.fromCursor,
@@ -155,8 +165,12 @@ async function settle(
     page.settleSeconds,
     page.listedAt,
     fence.token,
+    page.shownHistoryId,
+    ...lookParameters(page.lookFor),
   ]);
-  if (rowCount !== 1) throw leaseLost();
+  const row = rows[0];
+  if (row === undefined) throw leaseLost();
+  return { isHinted: row.is_hinted, outlook: toOutlook(row) };
 }
 
 function lower(a: string | null, b: string | null): string | null {

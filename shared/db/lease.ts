@@ -6,6 +6,9 @@
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
+import type { Trigger } from './runs.ts';
+import { SCAN_COLUMNS, type ScanRow, type ScanStart, toScanStart } from './scan-start.ts';
+import { prepared } from './statement.ts';
 
 /** Carried by every fenced write. */
 export interface Fence {
@@ -20,31 +23,58 @@ export interface Fence {
 export const LEASE_MS = 40_000;
 
 /** What the holder finds on the row when it takes the lease. */
-export interface LeasedState {
-  readonly cursorHistoryId: string;
+export interface Leased {
+  /** The row that says that this run began. */
+  readonly runId: number;
+  readonly scan: ScanStart;
   /** Transaction time of the taking, by the clock of the database. */
   readonly takenAt: Date;
   /** When the mailbox was first seen: what arrived before is not asked for, but by the first listing. */
   readonly mailboxCreatedAt: Date;
 }
 
-/** @returns null when somebody else holds it */
-export async function takeLease(db: Queryable, fence: Fence, holder: string): Promise<LeasedState | null> {
-  const { rows } = await db.query<{ cursor_history_id: string; taken_at: Date; created_at: Date }>(
-    `update mailboxes
-     set lease_token = $2::uuid,
-         lease_holder = $3::text,
-         lease_expires_at = now() + $4::integer * interval '1 millisecond'
-     where id = $1::integer
-       and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)
-     returning cursor_history_id, created_at, now() as taken_at`,
-    [fence.mailboxId, fence.token, holder, LEASE_MS],
-  );
+// The lease, and the row that says so: both or neither.
+// $1 mailbox id int, $2 lease token uuid, $3 holder text, $4 life ms int, $5 trigger text
+// No row: somebody else holds it.
+const TAKE = prepared(`
+with taken as (
+  update mailboxes
+  set lease_token = $2::uuid,
+      lease_holder = $3::text,
+      lease_expires_at = now() + $4::integer * interval '1 millisecond'
+  where id = $1::integer
+    and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)
+  returning id, cursor_history_id, created_at, ${SCAN_COLUMNS}
+),
+begun as (
+  insert into ingest_runs (mailbox_id, trigger, cursor_before)
+  select id, $5::text, cursor_history_id
+  from taken
+  returning id as run_id
+)
+select b.run_id, t.created_at, t.history_id, t.from_cursor, t.listed_at
+from taken t
+cross join begun b`);
+
+/** Begins a run. @returns null when somebody else holds the lease */
+export async function takeLease(
+  db: Queryable,
+  fence: Fence,
+  run: { readonly holder: string; readonly trigger: Trigger },
+): Promise<Leased | null> {
+  const { rows } = await db.query<ScanRow & { run_id: number; created_at: Date }>(TAKE, [
+    fence.mailboxId,
+    fence.token,
+    run.holder,
+    LEASE_MS,
+    run.trigger,
+  ]);
   const row = rows[0];
   if (row === undefined) return null;
   return {
-    cursorHistoryId: row.cursor_history_id,
-    takenAt: row.taken_at,
+    runId: row.run_id,
+    scan: toScanStart(row),
+    takenAt: row.listed_at,
     mailboxCreatedAt: row.created_at,
   };
 }
@@ -73,70 +103,42 @@ export interface Seen {
 /** For so long after a push the holder waits for the record that it announced; usual lags are 1 to 3 s. */
 const FRESH_HINT_SECONDS = 10;
 
-// $3 end numeric or null, $4 last shown record numeric or null, $5 seconds int
-const IS_HINTED = `coalesce(hint_history_id > $3::numeric, false)
-           or coalesce(hint_history_id > $4::numeric and hint_at > now() - $5::integer * interval '1 second', false)`;
-
-// The lease is given back, unless a push announced something that the holder has not looked for yet.
-// $1 mailbox id int, $2 lease token uuid, $3 to $5 as above
-// No row: the lease is somebody else's.
-const RELEASE = `
-with held as (
-  select id,
-         ${IS_HINTED} as is_hinted
-  from mailboxes
-  where id = $1::integer
-    and lease_token = $2::uuid
-  for update
-),
-released as (
-  update mailboxes m
-  set lease_token = null,
-      lease_holder = null,
-      lease_expires_at = null
-  from held h
-  where m.id = h.id
-    and not h.is_hinted
-)
-select is_hinted
-from held`;
-
-function hintParameters(fence: Fence, seen: Seen | null): unknown[] {
-  return [
-    fence.mailboxId,
-    fence.token,
-    seen?.endHistoryId ?? null,
-    seen?.shownHistoryId ?? null,
-    FRESH_HINT_SECONDS,
-  ];
+/**
+ * An expression of SQL: a push has announced something that the holder has not looked for yet.
+ *
+ * @param mailbox alias of the row
+ * @param end parameter: the end of the last listing, numeric or null
+ * @param shown parameter: the last record that it showed, numeric or null
+ */
+export function isHinted(mailbox: string, end: string, shown: string): string {
+  return `(coalesce(${mailbox}.hint_history_id > ${end}::numeric, false)
+           or coalesce(${mailbox}.hint_history_id > ${shown}::numeric
+             and ${mailbox}.hint_at > now() - interval '${FRESH_HINT_SECONDS} seconds', false))`;
 }
 
 /** True while a push has announced something that the holder has not looked for yet. */
 export async function mustLookAgain(db: Queryable, fence: Fence, seen: Seen): Promise<boolean> {
   const { rows } = await db.query<{ is_hinted: boolean }>(
-    `select ${IS_HINTED} as is_hinted
-     from mailboxes
+    `select ${isHinted('m', '$3', '$4')} as is_hinted
+     from mailboxes m
      where id = $1::integer
        and lease_token = $2::uuid`,
-    hintParameters(fence, seen),
+    [fence.mailboxId, fence.token, seen.endHistoryId, seen.shownHistoryId],
   );
   return rows[0]?.is_hinted === true;
 }
 
-/**
- * Gives the lease back, unless a push announced something that the holder has not looked for yet.
- *
- * @param seen null gives it back whatever stands announced
- */
-export async function releaseLease(
-  db: Queryable,
-  fence: Fence,
-  seen: Seen | null,
-): Promise<'released' | 'look_again' | 'lost'> {
-  const { rows } = await db.query<{ is_hinted: boolean }>(RELEASE, hintParameters(fence, seen));
-  const row = rows[0];
-  if (row === undefined) return 'lost';
-  return row.is_hinted ? 'look_again' : 'released';
+/** Gives back the lease of a run that did not come to its begin. May run twice. */
+export async function dropLease(db: Queryable, fence: Fence): Promise<void> {
+  await db.query(
+    `update mailboxes
+     set lease_token = null,
+         lease_holder = null,
+         lease_expires_at = null
+     where id = $1::integer
+       and lease_token = $2::uuid`,
+    [fence.mailboxId, fence.token],
+  );
 }
 
 /** A hint that Gmail never comes to is not waited for in every run: it is lowered to what was seen. */

@@ -5,6 +5,7 @@
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
+import { prepared } from './statement.ts';
 
 export interface Mailbox {
   readonly id: number;
@@ -35,6 +36,38 @@ export async function findMailbox(db: Queryable, fingerprint: string): Promise<M
     [fingerprint],
   );
   return rows[0] === undefined ? null : toMailbox(rows[0]);
+}
+
+export interface Monitored {
+  /** The owner's switch. */
+  readonly isRunning: boolean;
+  /** Null when these credentials were never used. */
+  readonly mailbox: Mailbox | null;
+}
+
+// $1 credential fingerprint text
+const MONITORED = prepared(`
+select s.is_running, m.*
+from email_monitor_status s
+left join (
+  select ${MAILBOX_COLUMNS}
+  from mailboxes
+  where credential_fingerprint = $1::text
+) m on true
+where s.id = 1`);
+
+/**
+ * What every run asks first: whether it is to run at all, and for which mailbox.
+ *
+ * @throws {AppError} schema_outdated when the row of the switch is missing
+ */
+export async function findMonitored(db: Queryable, fingerprint: string): Promise<Monitored> {
+  const { rows } = await db.query<{ is_running: boolean } & (MailboxRow | { id: null })>(MONITORED, [
+    fingerprint,
+  ]);
+  const row = rows[0];
+  if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
+  return { isRunning: row.is_running, mailbox: row.id === null ? null : toMailbox(row) };
 }
 
 /** All that the database knows, oldest first. */
@@ -106,51 +139,6 @@ export async function recordHint(
   );
   const row = rows[0];
   return row === undefined ? null : { mailboxId: row.id, isNews: row.is_news };
-}
-
-/** The run succeeded: the failures are forgotten. `waitMs` is the wait to the next scheduled poll, 0 for
- * none, null to leave it as it is. */
-export async function recordSuccess(db: Queryable, mailboxId: number, waitMs: number | null): Promise<void> {
-  await db.query(
-    `update mailboxes
-     set failure_count = 0,
-         next_poll_at = case
-           when $2::integer > 0 then now() + $2::integer * interval '1 millisecond'
-           -- A push in between forgives the failures; it does not put the poll off.
-           when $2::integer is null and failure_count = 0 then next_poll_at
-         end,
-         last_success_at = now(),
-         last_error_code = null,
-         last_error = null,
-         last_error_at = null
-     where id = $1::integer`,
-    [mailboxId, waitMs],
-  );
-}
-
-/**
- * The run failed: the wait to the next scheduled poll doubles, up to the cap.
- *
- * @returns failures in a row, this one counted
- */
-export async function recordFailure(
-  db: Queryable,
-  mailboxId: number,
-  failure: { code: string; detail: string; intervalSeconds: number; capSeconds: number },
-): Promise<number> {
-  const { rows } = await db.query<{ failure_count: number }>(
-    `update mailboxes
-     set failure_count = failure_count + 1,
-         next_poll_at = now() + interval '1 second'
-           * least($4::integer * power(2, least(failure_count + 1, 20)), greatest($5::integer, $4::integer)),
-         last_error_code = $2::text,
-         last_error = $3::text,
-         last_error_at = now()
-     where id = $1::integer
-     returning failure_count`,
-    [mailboxId, failure.code, failure.detail, failure.intervalSeconds, failure.capSeconds],
-  );
-  return rows[0]?.failure_count ?? 0;
 }
 
 function toMailbox(row: MailboxRow): Mailbox {

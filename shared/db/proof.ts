@@ -19,6 +19,27 @@ export interface ProofPlan {
   readonly everySeconds: number;
 }
 
+/**
+ * An expression of SQL: none was planned within the time, none is under way, and nothing that it would have to wait for is
+ * listed. The rules for backfills and for refused listings: an operator's wish is not waited for, a refusal is.
+ *
+ * @param mailbox alias of the row
+ * @param everySeconds parameter: see `ProofPlan`
+ */
+export function isProofDue(mailbox: string, everySeconds: string): string {
+  return `not exists (
+    select 1
+    from listings s
+    where s.mailbox_id = ${mailbox}.id
+      and case
+        when s.purpose <> 'proof' then s.finished_at is null and s.purpose <> 'backfill' and ${everySeconds}::integer > 0
+          and (s.not_before <= now() or s.error_code is not null)
+        when s.judged_at is null then ${everySeconds}::integer > 0 or s.window_begins_at <= ${mailbox}.created_at
+        else s.created_at > now() - ${everySeconds}::integer * interval '1 second'
+      end
+  )`;
+}
+
 // A window never reaches behind the first start: what was in the mailbox before is not asked for. Gmail's search knows
 // seconds, so a second is added; what proves older when it is fetched is left out by its rule.
 // Windows join up: after days without a proof the next one reaches back to the last.
@@ -38,17 +59,7 @@ cross join lateral (
 ) w
 where m.id = $1::integer
   and ($4::uuid is null or m.lease_token = $4::uuid)
-  and not exists (
-    select 1
-    from listings s
-    where s.mailbox_id = m.id
-      and case
-        when s.purpose <> 'proof' then s.finished_at is null and s.purpose <> 'backfill' and $3::integer > 0
-          and (s.not_before <= now() or s.error_code is not null)
-        when s.judged_at is null then $3::integer > 0 or s.window_begins_at <= m.created_at
-        else s.created_at > now() - $3::integer * interval '1 second'
-      end
-  )
+  and ${isProofDue('m', '$3')}
 returning id`;
 
 /** @returns false when it is not due yet, one is under way, or older mail is still being listed */

@@ -8,6 +8,25 @@ export interface WatchState {
   readonly isDue: boolean;
 }
 
+const isDue = (mailbox: string, topic: string, margin: string) => `(
+    ${mailbox}.watch_topic is distinct from ${topic}::text
+      or coalesce(${mailbox}.watch_expires_at < now() + ${margin}::integer * interval '1 second', true))
+    and coalesce(${mailbox}.watch_next_attempt_at <= now(), true)`;
+
+/**
+ * An expression of SQL: the watch is due for renewal, or, without a topic, one or its failure is to be cleared away.
+ *
+ * @param mailbox alias of the row
+ * @param topic parameter: the configured topic, null for none
+ * @param margin parameter: seconds; a watch that ends within them is due
+ */
+export function isWatchToTend(mailbox: string, topic: string, margin: string): string {
+  return `case
+    when ${topic}::text is null then coalesce(${mailbox}.watch_topic, ${mailbox}.watch_error_code) is not null
+    else ${isDue(mailbox, topic, margin)}
+  end`;
+}
+
 /**
  * @param topic the configured one, null for none
  * @param marginSeconds a watch that ends within it is due for renewal
@@ -24,10 +43,8 @@ export async function readWatch(
     is_due: boolean;
   }>(
     `select watch_topic, watch_error_code,
-            (watch_topic is distinct from $2::text
-              or coalesce(watch_expires_at < now() + $3::integer * interval '1 second', true))
-              and coalesce(watch_next_attempt_at <= now(), true) as is_due
-     from mailboxes
+            ${isDue('m', '$2', '$3')} as is_due
+     from mailboxes m
      where id = $1::integer`,
     [mailboxId, topic, marginSeconds],
   );

@@ -2,14 +2,13 @@
  * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the
  * lease, and the one `run_finished` line that metrics and alerts hang on.
  */
-import type { Queryable } from '../db/database.ts';
-import { type Fence, releaseLease, type Seen } from '../db/lease.ts';
+import type { Fence, Seen } from '../db/lease.ts';
 import { addUpLedgerChanges } from '../db/ledger-counts.ts';
-import { recordFailure, recordSuccess } from '../db/mailboxes.ts';
 import { recordPoll } from '../db/monitor-status.ts';
-import { beginRun, endRun, pruneRuns, type RunCounts, type RunEnded, type Trigger } from '../db/runs.ts';
+import { endRun, type RunEnded, type RunFailure } from '../db/run-end.ts';
+import { pruneRuns, type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
-import { noCounts, type Outcome, type System } from './run.ts';
+import type { Outcome, System } from './run.ts';
 import { withPatience } from './with-patience.ts';
 
 /** The longest wait after failures, seconds; the owner's figure. */
@@ -20,9 +19,6 @@ const BACKOFF_CAP_SECONDS = 300;
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
-/** Runs between two that tidy up, of the scheduled and the manual ones: an idle one has one row to write, no more. */
-const TIDY_EVERY = 16;
-
 export interface RunClosing {
   readonly outcome: Outcome;
   readonly error: AppError | null;
@@ -33,11 +29,8 @@ export interface RunClosing {
   readonly seen: Seen | null;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
-}
-
-interface Closed {
-  readonly ended: RunEnded | null;
-  readonly failureCount: number;
+  /** What runs leave behind for good is tidied up by the few that plan a proof: an idle one has enough to write. */
+  readonly isTidying: boolean;
 }
 
 /**
@@ -52,23 +45,21 @@ interface Closed {
  */
 export async function closeRun(system: System, run: RunClosing): Promise<'closed' | 'look_again'> {
   const { db, log } = system;
-  let closed: Closed | null = null;
+  let ended: RunEnded | null = null;
   try {
-    const write = async () => await db.transaction(async (tx) => await close(tx, system, run));
-    closed = await withPatience(system, write);
-    if (closed === null) return 'look_again';
-    if (run.trigger !== 'push') {
-      const isItsTurn = run.runId % TIDY_EVERY === 0;
-      if (isItsTurn) await pruneRuns(db);
-      if (isItsTurn || hasMovedLedger(run)) await addUpLedgerChanges(db);
-    }
+    const end = endOf(system, run);
+    const answer = await withPatience(system, async () => await endRun(db, run.fence, end));
+    if (answer === 'look_again') return 'look_again';
+    ended = answer;
+    if (run.isTidying) await pruneRuns(db);
+    if (run.isTidying || (run.trigger !== 'push' && hasMovedLedger(run))) await addUpLedgerChanges(db);
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
       run_id: run.runId,
       detail: toAppError(thrown).message,
     });
   }
-  logEnd(system, run, closed);
+  logEnd(system, run, ended);
   return 'closed';
 }
 
@@ -76,26 +67,20 @@ function hasMovedLedger({ counts }: RunClosing): boolean {
   return counts.discovered + counts.stored + counts.gone + counts.ignored + counts.dead > 0;
 }
 
-async function close(tx: Queryable, { config }: System, run: RunClosing): Promise<Closed | null> {
-  const { mailboxId } = run.fence;
-  const lease = await releaseLease(tx, run.fence, run.seen);
-  if (lease === 'look_again') return null;
-  let failureCount = 0;
-  // Without the lease it is not the mailbox's end: another instance works on it, and will say how it went.
-  if (lease === 'released' && run.error?.code !== 'lease_lost') {
-    if (run.error === null) await recordSuccess(tx, mailboxId, waitMs(config.pollIntervalSeconds, run));
-    else failureCount = await recordFailure(tx, mailboxId, failureOf(run.error, config.pollIntervalSeconds));
-    await recordPoll(tx, describe(run.error));
-  }
-  // Only the scheduled run tends the watch, and it runs only while there is to be one.
-  const watchTopic = run.trigger === 'schedule' ? config.pubsubTopic : null;
-  const ended = await endRun(tx, run.runId, { ...run, errorCode: run.error?.code ?? null, watchTopic });
-  return { ended, failureCount };
+function endOf({ config }: System, run: RunClosing) {
+  const intervalSeconds = config.pollIntervalSeconds;
+  return {
+    ...run,
+    failure: run.error === null ? null : failureOf(run.error),
+    waitMs: waitMs(intervalSeconds, run),
+    backoff: { intervalSeconds, capSeconds: BACKOFF_CAP_SECONDS },
+    // Only the scheduled run tends the watch, and it runs only while there is to be one.
+    watchTopic: run.trigger === 'schedule' ? config.pubsubTopic : null,
+  };
 }
 
-function logEnd({ log }: System, run: RunClosing, closed: Closed | null): void {
+function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void {
   const { counts } = run;
-  const ended = closed?.ended;
   log.write(run.error?.severity ?? 'INFO', 'run_finished', sentence(run), {
     run_id: run.runId,
     mailbox_id: run.fence.mailboxId,
@@ -112,7 +97,7 @@ function logEnd({ log }: System, run: RunClosing, closed: Closed | null): void {
     quota_units: counts.quotaUnits,
     cursor_before: ended?.cursorBefore ?? null,
     cursor_after: ended?.cursorAfter ?? null,
-    failure_count: closed?.failureCount ?? 0,
+    failure_count: ended?.failureCount ?? 0,
     arrival_to_stored_max_ms: counts.arrivalToStoredMaxMs,
     dead_total: ended?.deadTotal ?? null,
     pending_total: ended?.pendingTotal ?? null,
@@ -133,15 +118,9 @@ function logEnd({ log }: System, run: RunClosing, closed: Closed | null): void {
 /** A run that failed before it knew its mailbox. */
 export async function recordUnidentified(system: System, trigger: Trigger, error: AppError): Promise<void> {
   const { db } = system;
-  const runId = await beginRun(db, null, trigger);
-  await endRun(db, runId, {
-    outcome: 'failed',
-    durationMs: 0,
-    counts: noCounts(),
-    errorCode: error.code,
-    watchTopic: null,
-  });
-  await recordPoll(db, describe(error));
+  const { code, title, detail } = failureOf(error);
+  const runId = await recordUnidentifiedRun(db, trigger, code);
+  await recordPoll(db, { code, detail: `${title}: ${detail}` });
   system.log.write(error.severity, 'run_finished', `Failed: ${error.title}`, {
     run_id: runId,
     trigger,
@@ -158,12 +137,8 @@ function sentence(run: RunClosing): string {
   return run.outcome === 'out_of_time' ? `${stored}, more to come` : stored;
 }
 
-function describe(error: AppError | null): { code: string; detail: string } | null {
-  return error === null ? null : { code: error.code, detail: `${error.title}: ${error.message}` };
-}
-
-function failureOf(error: AppError, intervalSeconds: number) {
-  return { code: error.code, detail: error.message, intervalSeconds, capSeconds: BACKOFF_CAP_SECONDS };
+function failureOf({ code, title, message }: AppError): RunFailure {
+  return { code, title, detail: message };
 }
 
 /** What ran out of time goes on at the next tick. */

@@ -2,7 +2,7 @@
  * Finds out which messages there are, and writes them into the ledger before anything is fetched: history from
  * the cursor first (live mail), then the pages of a planned listing (backlog).
  */
-import { enterHistoryPage, findScanStart } from '../db/cursor.ts';
+import { type AtEnd, enterHistoryPage } from '../db/cursor.ts';
 import { planGap } from '../db/gap.ts';
 import type { Seen } from '../db/lease.ts';
 import {
@@ -12,6 +12,7 @@ import {
   refuseListing,
   restartListing,
 } from '../db/listings.ts';
+import { findScanStart, type ScanStart } from '../db/scan-start.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { sightingsOf } from './rules.ts';
 import type { Run } from './run.ts';
@@ -23,15 +24,22 @@ const MAX_RESTARTS = 3;
 /** No step begins with less: a page is listed and entered in a fraction of it. */
 const STEP_MS = 1_000;
 
-export interface Discovery {
+export interface HistoryRead {
   /** How far the history was seen; null when its end was not reached. */
   readonly seen: Seen | null;
+  /** What stood in the database when its end was entered; null as `seen`. */
+  readonly atEnd: AtEnd | null;
+  /** It says nothing about listings, or about what the ledger holds already. */
+  readonly fault: AppError | null;
+}
+
+export interface ListingsRead {
   /** A planned listing is not at its end. */
   readonly hasMore: boolean;
   /** A planned listing was worked on. */
   readonly hasListed: boolean;
-  /** One way of discovering failed, and says nothing about the others or about what the ledger holds already. */
-  readonly failure: AppError | null;
+  /** It says nothing about what the ledger holds already. */
+  readonly fault: AppError | null;
 }
 
 /** The history is of no use at present, Gmail is. */
@@ -39,17 +47,20 @@ const HISTORY_FAULTS: readonly ErrorCode[] = ['history_expired', 'gmail_refused'
 /** The history has just answered: it is this listing that fails. */
 const LISTING_FAULTS: readonly ErrorCode[] = ['gmail_refused', 'gmail_unavailable', 'gmail_rate_limited'];
 
-/** @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail when it answers nothing */
-export async function discover(run: Run): Promise<Discovery> {
-  const history = await unlessFault(HISTORY_FAULTS, async () => await discoverAcrossGap(run));
-  const listings = await unlessFault(LISTING_FAULTS, async () => await workListings(run));
-  return {
-    seen: history.value ?? null,
-    hasMore: listings.value?.hasMore ?? false,
-    // One that failed too: it may have ended.
-    hasListed: listings.value?.hasListed ?? true,
-    failure: history.fault ?? listings.fault ?? null,
-  };
+/**
+ * @param start null: where the database says
+ * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail when it answers nothing
+ */
+export async function readHistory(run: Run, start: ScanStart | null): Promise<HistoryRead> {
+  const { value, fault } = await unlessFault(HISTORY_FAULTS, async () => await readAcrossGap(run, start));
+  return { seen: value?.seen ?? null, atEnd: value?.atEnd ?? null, fault: fault ?? null };
+}
+
+/** Some pages of what is planned. @throws {AppError} of the database, lease_lost, out_of_time */
+export async function readListings(run: Run): Promise<ListingsRead> {
+  const { value, fault } = await unlessFault(LISTING_FAULTS, async () => await workListings(run));
+  // One that failed too: it may have ended.
+  return { hasMore: value?.hasMore ?? false, hasListed: value?.hasListed ?? true, fault: fault ?? null };
 }
 
 async function unlessFault<T>(
@@ -65,9 +76,9 @@ async function unlessFault<T>(
 }
 
 /** An expired history is a branch, not a failure: the cursor is pinned anew, and the gap is listed by date. */
-async function discoverAcrossGap(run: Run): Promise<Seen | null> {
+async function readAcrossGap(run: Run, start: ScanStart | null): Promise<HistoryEnd | null> {
   try {
-    return await discoverHistory(run);
+    return await readToEnd(run, start ?? (await findScanStart(run.db, run.fence.mailboxId)));
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'history_expired')) throw error;
     const profile = await run.gmail.getProfile(run.call);
@@ -78,18 +89,24 @@ async function discoverAcrossGap(run: Run): Promise<Seen | null> {
       incident_kind: 'history_expired',
       query: gap.query,
     });
-    return await discoverHistory(run);
+    return await readToEnd(run, await findScanStart(run.db, run.fence.mailboxId));
   }
 }
 
-async function discoverHistory(run: Run): Promise<Seen | null> {
-  const start = await findScanStart(run.db, run.fence.mailboxId);
+interface HistoryEnd {
+  readonly seen: Seen;
+  readonly atEnd: AtEnd | null;
+}
+
+/** @returns null when the time was used up before the end */
+async function readToEnd(run: Run, start: ScanStart): Promise<HistoryEnd | null> {
   let pageToken: string | null = null;
   let shownHistoryId = start.historyId;
   let oldestNewHistoryId: string | null = null;
   for (;;) {
     if (!run.deadline.hasTimeFor(STEP_MS)) return null;
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
+    shownHistoryId = page.history.at(-1)?.id ?? shownHistoryId;
     const entered = await enterHistoryPage(run.db, run.fence, {
       ...sightingsOf(page.history, run.config.labelId),
       resumeAt: page.nextPageToken === null ? null : (page.history.at(-1)?.id ?? null),
@@ -97,12 +114,14 @@ async function discoverHistory(run: Run): Promise<Seen | null> {
       fromCursor: start.fromCursor,
       listedAt: start.listedAt,
       oldestNewHistoryId,
+      shownHistoryId,
       settleSeconds: run.config.settleSeconds,
+      lookFor: run.lookFor,
     });
     run.counts.discovered += entered.newCount;
     oldestNewHistoryId = entered.oldestNewHistoryId;
-    shownHistoryId = page.history.at(-1)?.id ?? shownHistoryId;
-    if (page.nextPageToken === null) return { endHistoryId: page.historyId, shownHistoryId };
+    if (page.nextPageToken === null)
+      return { seen: { endHistoryId: page.historyId, shownHistoryId }, atEnd: entered.atEnd };
     pageToken = page.nextPageToken;
   }
 }

@@ -1,5 +1,5 @@
 /** Which mailbox the credentials reach: asked of Gmail once for each credentials, then known by their fingerprint. */
-import { adoptMailbox, findMailbox, type Mailbox } from '../db/mailboxes.ts';
+import { adoptMailbox, type Mailbox } from '../db/mailboxes.ts';
 import { takeQuota } from '../db/quota.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { UNITS } from '../gmail/prices.ts';
@@ -12,8 +12,6 @@ export async function identifyMailbox(
   fingerprint: string,
   call: CallContext,
 ): Promise<Mailbox> {
-  const known = await findMailbox(system.db, fingerprint);
-  if (known !== null) return known;
   const profile = await gmail.getProfile(call);
   const adopted = await adoptMailbox(system.db, {
     emailAddress: profile.emailAddress,

@@ -3,10 +3,8 @@
  * while something newer stands announced, gives the lease back, and writes down what happened.
  */
 import { randomUUID } from 'node:crypto';
-import { dropStaleHint, mustLookAgain, type Seen } from '../db/lease.ts';
-import type { Mailbox } from '../db/mailboxes.ts';
-import { readMonitorStatus } from '../db/monitor-status.ts';
-import { lookAhead } from '../db/outlook.ts';
+import type { Leased } from '../db/lease.ts';
+import { findMonitored, type Mailbox } from '../db/mailboxes.ts';
 import { returnQuota, takeQuota } from '../db/quota.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
@@ -14,35 +12,20 @@ import { type AppError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { UNITS } from '../gmail/prices.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
-import { discover } from './discover.ts';
 import { FailureStreak } from './failure-streak.ts';
-import { fetchDue, settleAccounts } from './fetch.ts';
 import { identifyMailbox } from './identify.ts';
 import { keepLease } from './lease-keeper.ts';
 import { openRun } from './open-run.ts';
-import { judge, planDueProof, planWholeProof } from './prove.ts';
+import { PROOF_EVERY_SECONDS, planWholeProof } from './prove.ts';
 import { Purse } from './purse.ts';
+import { workToEnd } from './rounds.ts';
 import { noCounts, type Outcome, type Run, type System } from './run.ts';
-import { tendWatch } from './watch.ts';
+import { RENEWAL_MARGIN_SECONDS } from './watch.ts';
 
 /** Time kept back from the work for closing the run: writing it down and giving the lease back. */
 const RESERVE_MS = 3_000;
-/** A backlog is interrupted so often to let live mail go ahead of it. */
-const LOOK_AGAIN_MS = 10_000;
-/** After so many looks the lease is given back whatever stands announced: the poll is the net below. */
-const MAX_IDLE_ROUNDS = 5;
 /** A push brings a mail, as a rule: one listing and one message are taken from the budget in one go. */
 const PUSH_UNITS = UNITS['users.history.list'] + UNITS['users.messages.get'];
-/** Between looks for what a push announced and the history does not show yet: 0.4, 0.8, 1.6, 3.2 s. */
-const ROUND_WAIT_MS = 400;
-
-interface WorkEnd {
-  readonly outcome: 'completed' | 'out_of_time' | 'failed';
-  readonly error: AppError | null;
-  /** The lease goes back only if no push has announced anything beyond; null: in any case. */
-  readonly seen: Seen | null;
-}
-
 export interface IngestRequest {
   readonly trigger: Trigger;
   /** When the invocation itself ends. */
@@ -65,15 +48,15 @@ export async function ingestMailbox(system: System, request: IngestRequest): Pro
   const { gmail, credentialFingerprint } = system;
   if (gmail === null || credentialFingerprint === null) return skipped(system, request, 'not_configured');
   const isManual = request.trigger === 'manual';
-  if (!isManual && !(await readMonitorStatus(system.db)).isRunning)
-    return skipped(system, request, 'stopped');
+  const { isRunning, mailbox: known } = await findMonitored(system.db, credentialFingerprint);
+  if (!isManual && !isRunning) return skipped(system, request, 'stopped');
 
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), system.clock);
   let mailbox: Mailbox;
   try {
     // One unit, once for each new credentials: the budget has no row to stand on yet, and is told afterwards.
     const call: CallContext = { deadline, pay: async () => undefined };
-    mailbox = await identifyMailbox(system, gmail, credentialFingerprint, call);
+    mailbox = known ?? (await identifyMailbox(system, gmail, credentialFingerprint, call));
   } catch (thrown) {
     const error = toAppError(thrown);
     await recordUnidentified(system, request.trigger, error);
@@ -115,18 +98,22 @@ async function ingestUnderLease(
     giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
   });
   try {
-    const { runId, leased } = opened;
     const run: Run = {
       system,
       db,
       gmail: at.gmail,
       config: system.config,
-      log: system.log.with({ run_id: runId, mailbox_id: fence.mailboxId, trigger: request.trigger }),
+      log: system.log.with({ run_id: opened.runId, mailbox_id: fence.mailboxId, trigger: request.trigger }),
       trigger: request.trigger,
       ignoresWaits: request.ignoresWaits ?? request.trigger === 'manual',
       fence,
-      startedAt: leased.takenAt,
-      mailboxCreatedAt: leased.mailboxCreatedAt,
+      lookFor: {
+        proofEverySeconds: PROOF_EVERY_SECONDS,
+        watchTopic: system.config.pubsubTopic,
+        watchMarginSeconds: RENEWAL_MARGIN_SECONDS,
+      },
+      startedAt: opened.takenAt,
+      mailboxCreatedAt: opened.mailboxCreatedAt,
       deadline: at.deadline,
       call: {
         deadline: at.deadline,
@@ -138,83 +125,18 @@ async function ingestUnderLease(
       counts,
       streak: new FailureStreak(),
     };
-    for (;;) {
-      const end = await workToEnd(run);
+    for (let scan: Leased['scan'] | null = opened.scan; ; scan = null) {
+      const end = await workToEnd(run, scan);
       counts.quotaUnits = purse.spentUnits;
       await purse.empty();
       const durationMs = system.clock() - startedMs;
-      const closing = { ...end, trigger: request.trigger, runId, fence, counts, durationMs };
+      const closing = { ...end, trigger: request.trigger, runId: opened.runId, fence, counts, durationMs };
       if ((await closeRun(system, closing)) === 'closed')
         return { outcome: end.outcome, error: end.error, counts };
     }
   } finally {
     stopKeeping();
   }
-}
-
-async function workToEnd(run: Run): Promise<WorkEnd> {
-  const done = { hasFetched: false };
-  try {
-    try {
-      return { ...(await work(run, done)), error: null };
-    } finally {
-      // At the very end: an outage shows over several rounds. With the lease or the database lost it changes nothing,
-      // and the next run does it.
-      if (done.hasFetched) await settleAccounts(run).catch(() => undefined);
-    }
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    return error.code === 'out_of_time'
-      ? { outcome: 'out_of_time', error: null, seen: null }
-      : { outcome: 'failed', error, seen: null };
-  }
-}
-
-/** Rounds of discovery and fetching until nothing is due and nothing newer stands announced. */
-async function work(
-  run: Run,
-  done: { hasFetched: boolean },
-): Promise<Pick<WorkEnd, 'seen'> & { outcome: 'completed' | 'out_of_time' }> {
-  let outlook = await lookAhead(run.db, run.fence.mailboxId);
-  if (outlook.hasPending) await settleAccounts(run);
-  if (run.trigger !== 'push' && outlook.hasVerdict) await judge(run);
-  await planDueProof(run);
-  let isWatchTended = false;
-  let idleRounds = 0;
-  for (;;) {
-    const found = run.counts.discovered;
-    const { seen, hasMore, failure, hasListed } = await discover(run);
-    outlook = await lookAhead(run.db, run.fence.mailboxId);
-    // With nothing more to discover at present, what is known is fetched without a break.
-    const lookAgainMs = failure === null ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
-    done.hasFetched ||= outlook.hasPending;
-    const fetched = outlook.hasPending ? await fetchDue(run, lookAgainMs) : 'idle';
-    if (failure !== null) throw failure;
-    if (!isWatchTended) await tend(run);
-    isWatchTended = true;
-    if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
-    if (fetched === 'look_again' || hasMore) continue;
-    // What was not due at the begin is due now only where a listing stood in its way.
-    if (hasListed && (await planDueProof(run))) continue;
-    // A push is for its mail; the next poll judges.
-    if (run.trigger !== 'push' && (outlook.hasVerdict || hasListed)) await judge(run);
-
-    idleRounds = run.counts.discovered === found ? idleRounds + 1 : 0;
-    if (idleRounds >= MAX_IDLE_ROUNDS) {
-      await dropStaleHint(run.db, run.fence, seen);
-      return { outcome: 'completed', seen: null };
-    }
-    if (!(await mustLookAgain(run.db, run.fence, seen))) return { outcome: 'completed', seen };
-    const waitMs = ROUND_WAIT_MS * 2 ** (idleRounds - 1);
-    if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.system.sleep(waitMs);
-  }
-}
-
-/** Mail first, push after it. By the scheduled run alone: it runs only while the monitor is on. */
-async function tend(run: Run): Promise<void> {
-  if (run.trigger !== 'schedule') return;
-  const { gmail, deadline } = run;
-  await tendWatch(run.system, { gmail, mailboxId: run.fence.mailboxId, deadline });
 }
 
 function skipped(system: System, request: IngestRequest, outcome: Outcome): IngestReport {

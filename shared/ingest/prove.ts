@@ -7,7 +7,7 @@ import { closeListedGaps } from '../db/incidents.ts';
 import { judgeProof, planProof, type Verdict } from '../db/proof.ts';
 import type { Run } from './run.ts';
 
-const EVERY_SECONDS = 15 * 60;
+export const PROOF_EVERY_SECONDS = 15 * 60;
 /** Two days: one page of 500 for most mailboxes, 5 units. After a longer silence it reaches back to the last proof. */
 const WINDOW_SECONDS = 2 * 86_400;
 
@@ -19,7 +19,7 @@ export async function planWholeProof(db: Queryable, mailboxId: number): Promise<
 /** @returns true when a proof is to be listed now. A push has no time for it: the next poll does it. */
 export async function planDueProof(run: Run): Promise<boolean> {
   if (run.trigger === 'push') return false;
-  const plan = { windowSeconds: WINDOW_SECONDS, everySeconds: EVERY_SECONDS };
+  const plan = { windowSeconds: WINDOW_SECONDS, everySeconds: PROOF_EVERY_SECONDS };
   return await planProof(run.db, run.fence.mailboxId, run.fence.token, plan);
 }
 

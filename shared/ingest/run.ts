@@ -5,6 +5,7 @@
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
 import type { Fence } from '../db/lease.ts';
+import type { LookFor } from '../db/outlook.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import type { Clock, Deadline } from '../deadline.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
@@ -50,6 +51,8 @@ export interface Run {
   readonly trigger: Trigger;
   readonly ignoresWaits: boolean;
   readonly fence: Fence;
+  /** What there may be to do beside the history. */
+  readonly lookFor: LookFor;
   /** When the lease was taken, by the clock of the database. */
   readonly startedAt: Date;
   /** When the mailbox was first seen, by the clock of the database. */

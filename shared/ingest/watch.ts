@@ -10,7 +10,7 @@ import { AppError, isOfDatabase, needsPerson, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import type { System } from './run.ts';
 
-const RENEWAL_MARGIN_SECONDS = 2 * 86_400;
+export const RENEWAL_MARGIN_SECONDS = 2 * 86_400;
 /** A watch takes a fraction of a second. The mail does not wait longer for a Gmail that keeps this call hanging. */
 const WATCH_MS = 5_000;
 /** After a failure; polling goes on meanwhile. */

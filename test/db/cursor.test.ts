@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { enterHistoryPage, findScanStart, type HistoryPageEntry } from '../../shared/db/cursor.ts';
+import { enterHistoryPage, type HistoryPageEntry } from '../../shared/db/cursor.ts';
 import type { Fence } from '../../shared/db/lease.ts';
-import { leasedMailbox, ledgerRow, mailboxRow, sighting } from '../helpers/leased-mailbox.ts';
+import { findScanStart } from '../../shared/db/scan-start.ts';
+import { LOOK_FOR, leasedMailbox, ledgerRow, mailboxRow, sighting } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -28,7 +29,9 @@ async function list(
     fromCursor: start.fromCursor,
     listedAt: start.listedAt,
     oldestNewHistoryId: null,
+    shownHistoryId: records.at(-1) ?? start.historyId,
     settleSeconds: SETTLE,
+    lookFor: LOOK_FOR,
     ...more,
   });
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimDue, endAttempt, refundAttempts } from '../../shared/db/attempts.ts';
 import { enterHistoryPage } from '../../shared/db/cursor.ts';
 import { buryExhausted } from '../../shared/db/dead-messages.ts';
-import { assertFence, mustLookAgain, releaseLease, renewLease, takeLease } from '../../shared/db/lease.ts';
+import { assertFence, dropLease, renewLease, takeLease } from '../../shared/db/lease.ts';
 import { findOpenListing, planListing, restartListing } from '../../shared/db/listings.ts';
 import { recordHint } from '../../shared/db/mailboxes.ts';
 import {
@@ -10,6 +10,7 @@ import {
   expireLease,
   fenceOf,
   insertMailbox,
+  LOOK_FOR,
   leasedMailbox,
   ledgerRow,
   mailboxRow,
@@ -23,20 +24,43 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
+const NEXT = { holder: 'next', trigger: 'schedule' } as const;
 const claimAll = { limit: 10, ignoreWaits: true, suspects: false };
 
 describe('taking', () => {
   test('gives the lease to one holder and tells it where the cursor stands', async () => {
     const first = fenceOf(await insertMailbox(db, '18446744073709551615'));
-    expect(await takeLease(db, first, 'a')).toMatchObject({ cursorHistoryId: '18446744073709551615' });
-    expect(await takeLease(db, fenceOf(first.mailboxId), 'b')).toBeNull();
+    expect(await takeLease(db, first, { holder: 'a', trigger: 'schedule' })).toMatchObject({
+      scan: { historyId: '18446744073709551615', fromCursor: true },
+    });
+    expect(await takeLease(db, fenceOf(first.mailboxId), { holder: 'b', trigger: 'schedule' })).toBeNull();
     expect(await mailboxRow(db, first)).toMatchObject({ lease_holder: 'a', lease_token: first.token });
+  });
+
+  test('writes down that a run began, and nothing where somebody else holds it', async () => {
+    const fence = fenceOf(await insertMailbox(db, '77'));
+    const taken = await takeLease(db, fence, { holder: 'a', trigger: 'push' });
+    await takeLease(db, fenceOf(fence.mailboxId), NEXT);
+    const { rows } = await db.query(
+      'select id, trigger, outcome, cursor_before from ingest_runs where mailbox_id = $1',
+      [fence.mailboxId],
+    );
+    expect(rows).toEqual([{ id: taken?.runId, trigger: 'push', outcome: null, cursor_before: '77' }]);
+  });
+
+  test('goes on where a listing ran out of time', async () => {
+    const fence = fenceOf(await insertMailbox(db, '77'));
+    await db.query('update mailboxes set scan_history_id = 88 where id = $1', [fence.mailboxId]);
+    const taken = await takeLease(db, fence, NEXT);
+    expect(taken?.scan).toMatchObject({ historyId: '88', fromCursor: false, listedAt: taken?.takenAt });
   });
 
   test('lets exactly one of many concurrent takers in', async () => {
     const mailboxId = await insertMailbox(db);
     const takers = Array.from({ length: 12 }, () => fenceOf(mailboxId));
-    const taken = await Promise.all(takers.map(async (fence) => await takeLease(db, fence, 'x')));
+    const taken = await Promise.all(
+      takers.map(async (fence) => await takeLease(db, fence, { holder: 'x', trigger: 'schedule' })),
+    );
     expect(taken.filter((state) => state !== null)).toHaveLength(1);
   });
 
@@ -44,7 +68,9 @@ describe('taking', () => {
     const dead = await leasedMailbox(db);
     await expireLease(db, dead);
     const takers = Array.from({ length: 12 }, () => fenceOf(dead.mailboxId));
-    const taken = await Promise.all(takers.map(async (fence) => await takeLease(db, fence, 'x')));
+    const taken = await Promise.all(
+      takers.map(async (fence) => await takeLease(db, fence, { holder: 'x', trigger: 'schedule' })),
+    );
     expect(taken.filter((state) => state !== null)).toHaveLength(1);
     await expect(assertFence(db, dead)).rejects.toMatchObject({ code: 'lease_lost' });
   });
@@ -75,60 +101,32 @@ describe('renewing', () => {
     const fence = await leasedMailbox(db);
     await expireLease(db, fence);
     expect(await renewLease(db, fence)).toBe(false);
-    expect(await takeLease(db, fenceOf(fence.mailboxId), 'next')).not.toBeNull();
+    expect(await takeLease(db, fenceOf(fence.mailboxId), NEXT)).not.toBeNull();
   });
 
   test('does not prolong the lease of a successor', async () => {
     const late = await leasedMailbox(db);
     await expireLease(db, late);
-    await takeLease(db, fenceOf(late.mailboxId), 'next');
+    await takeLease(db, fenceOf(late.mailboxId), NEXT);
     expect(await renewLease(db, late)).toBe(false);
   });
 });
 
-describe('giving back', () => {
-  const at = (endHistoryId: string, shownHistoryId = endHistoryId) => ({ endHistoryId, shownHistoryId });
-
-  test('frees the mailbox for the next', async () => {
-    const fence = await leasedMailbox(db);
-    expect(await releaseLease(db, fence, at('100'))).toBe('released');
-    expect(await takeLease(db, fenceOf(fence.mailboxId), 'next')).not.toBeNull();
-  });
-
-  test('is kept back while a newer hint stands, beyond 2^53 too', async () => {
-    const fence = await leasedMailbox(db, '9007199254740992');
-    const { email_address: emailAddress } = await mailboxRow(db, fence);
-    await recordHint(db, { emailAddress, historyId: '9007199254740993' });
-    expect(await mustLookAgain(db, fence, at('9007199254740992'))).toBe(true);
-    expect(await releaseLease(db, fence, at('9007199254740992'))).toBe('look_again');
-    expect(await renewLease(db, fence)).toBe(true);
-    expect(await releaseLease(db, fence, at('9007199254740993'))).toBe('released');
-  });
-
-  test('is kept back while a fresh hint names what Gmail has not listed yet, and not for ever', async () => {
-    const fence = await leasedMailbox(db);
-    const { email_address: emailAddress } = await mailboxRow(db, fence);
-    await recordHint(db, { emailAddress, historyId: '120' });
-    expect(await releaseLease(db, fence, at('120', '110'))).toBe('look_again');
-    await db.query("update mailboxes set hint_at = now() - interval '11 seconds' where id = $1", [
-      fence.mailboxId,
-    ]);
-    expect(await releaseLease(db, fence, at('120', '110'))).toBe('released');
-  });
-
-  test('happens whatever stands announced when the run ends early', async () => {
+describe('giving back what a run did not begin with', () => {
+  test('frees the mailbox for the next, whatever stands announced', async () => {
     const fence = await leasedMailbox(db);
     const { email_address: emailAddress } = await mailboxRow(db, fence);
     await recordHint(db, { emailAddress, historyId: '999' });
-    expect(await releaseLease(db, fence, null)).toBe('released');
+    await dropLease(db, fence);
+    expect(await takeLease(db, fenceOf(fence.mailboxId), NEXT)).not.toBeNull();
   });
 
   test('does not free the lease of a successor', async () => {
     const late = await leasedMailbox(db);
     await expireLease(db, late);
     const next = fenceOf(late.mailboxId);
-    await takeLease(db, next, 'next');
-    expect(await releaseLease(db, late, null)).toBe('lost');
+    await takeLease(db, next, NEXT);
+    await dropLease(db, late);
     expect(await renewLease(db, next)).toBe(true);
   });
 });
@@ -141,7 +139,7 @@ describe('a late holder', () => {
     const listingId = await planListing(db, late.mailboxId, 'backfill', 'in:anywhere');
     await db.query("update listings set page_token = 'kept' where id = $1", [listingId]);
     await expireLease(db, late);
-    if (how === 'replaced') await takeLease(db, fenceOf(late.mailboxId), 'next');
+    if (how === 'replaced') await takeLease(db, fenceOf(late.mailboxId), NEXT);
     const before = [
       await mailboxRow(db, late),
       await ledgerRow(db, late, 'claimed'),
@@ -156,7 +154,9 @@ describe('a late holder', () => {
       fromCursor: true,
       listedAt: new Date(),
       oldestNewHistoryId: null,
+      shownHistoryId: '110',
       settleSeconds: 0,
+      lookFor: LOOK_FOR,
     };
     await expect(enterHistoryPage(db, late, page)).rejects.toMatchObject({ code: 'lease_lost' });
     await expect(restartListing(db, late, listingId)).rejects.toMatchObject({ code: 'lease_lost' });

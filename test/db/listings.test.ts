@@ -126,7 +126,7 @@ describe('adopting a mailbox', () => {
   test('with new credentials keeps the cursor, the lease and the ledger, and forgets the failures', async () => {
     const first = await adoptMailbox(db, { ...found, emailAddress: 'again@example.com', fingerprint: 'old' });
     const fence = fenceOf(first.id);
-    await takeLease(db, fence, 'holder');
+    await takeLease(db, fence, { holder: 'holder', trigger: 'schedule' });
     await db.query(
       "update mailboxes set failure_count = 3, next_poll_at = now() + interval '5 minutes' where id = $1",
       [first.id],

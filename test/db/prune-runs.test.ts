@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { pruneRuns } from '../../shared/db/runs.ts';
+import { PROOF_EVERY_SECONDS } from '../../shared/ingest/prove.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -16,7 +17,7 @@ async function runs(count: number, age: string): Promise<void> {
 
 test('runs older than ninety days go, faster than pushes can bring new ones, and younger ones stay', async () => {
   const PUSHES_A_DAY = 86_400;
-  const TIDYINGS_A_DAY = 1_440 / 16;
+  const TIDYINGS_A_DAY = 86_400 / PROOF_EVERY_SECONDS;
   await runs(3_000, '91 days');
   await runs(10, '89 days');
   const removed = await pruneRuns(db);

@@ -158,7 +158,8 @@ describe('all or nothing', () => {
     const late = await leasedMailbox(db);
     await enterLive(db, late, 'a');
     await expireLease(db, late);
-    if (how === 'replaced') await takeLease(db, fenceOf(late.mailboxId), 'next');
+    if (how === 'replaced')
+      await takeLease(db, fenceOf(late.mailboxId), { holder: 'next', trigger: 'schedule' });
     await expect(storeEmail(db, late, await email('a'))).rejects.toMatchObject({ code: 'lease_lost' });
     expect(await countsOf(late)).toEqual(NOTHING);
     expect((await ledgerRow(db, late, 'a')).state).toBe('pending');

@@ -3,6 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '../../shared/db/database.ts';
 import { type Fence, takeLease } from '../../shared/db/lease.ts';
 import { enterSightings, PRIORITY, type Sighting } from '../../shared/db/ledger.ts';
+import type { LookFor } from '../../shared/db/outlook.ts';
+import { endRun, type RunEnd } from '../../shared/db/run-end.ts';
+import { noCounts } from '../../shared/ingest/run.ts';
 
 let count = 0;
 
@@ -25,8 +28,27 @@ export function fenceOf(mailboxId: number): Fence {
 /** @returns the fence of its holder */
 export async function leasedMailbox(db: Database, cursor?: string): Promise<Fence> {
   const fence = fenceOf(await insertMailbox(db, cursor));
-  await takeLease(db, fence, 'test');
+  await takeLease(db, fence, { holder: 'test', trigger: 'schedule' });
   return fence;
+}
+
+/** Looks for what a poll looks for without a topic. */
+export const LOOK_FOR: LookFor = { proofEverySeconds: 900, watchTopic: null, watchMarginSeconds: 3_600 };
+
+/** Ends a run of its holder that went well, unless `more` says otherwise. */
+export async function endRunOf(db: Database, fence: Fence, more: Partial<RunEnd> = {}) {
+  return await endRun(db, fence, {
+    runId: 0,
+    outcome: more.failure == null ? 'completed' : 'failed',
+    durationMs: 1,
+    counts: noCounts(),
+    failure: null,
+    seen: null,
+    waitMs: 0,
+    backoff: { intervalSeconds: 60, capSeconds: 300 },
+    watchTopic: null,
+    ...more,
+  });
 }
 
 /** As if the holder had been silent for so long that its lease has run out. */
