@@ -1,5 +1,6 @@
 /** Stored emails as the console lists and shows them. Bodies are read only for the one email that is opened. */
 import type { Database, Queryable } from '../db/database.ts';
+import { prepared } from '../db/statement.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 import { findIds } from './search.ts';
 
@@ -63,19 +64,19 @@ left join lateral (
 }
 
 // $1 ids below int, $2 rows int, $3 files int
-const NEWEST = `
+const NEWEST = prepared(`
 select ${LISTED_COLUMNS}
 from (select * from incoming_emails where id < $1::integer order by id desc limit $2::integer) e
 ${filesOf('$3::integer')}
-order by e.id desc`;
+order by e.id desc`);
 
 // $1 ids int[], $2 files int
-const NAMED = `
+const NAMED = prepared(`
 select ${LISTED_COLUMNS}
 from incoming_emails e
 ${filesOf('$2::integer')}
 where e.id = any ($1::integer[])
-order by e.id desc`;
+order by e.id desc`);
 
 // $1 id int, $2 characters int
 const ONE = `
@@ -110,7 +111,7 @@ export async function listEmails(
   }
   // Below the last one, not among those that were read: an email may go away meanwhile.
   const ids = found.ids.slice(0, ask.limit);
-  const { rows } = await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
+  const { rows } = ids.length === 0 ? { rows: [] } : await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
   return { rows, nextBefore: found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo };
 }
 

@@ -4,18 +4,21 @@
  * What must stay true: the time does not hang on how many emails there are, nor on what the planner thinks of a word.
  */
 import type { Database, Queryable } from '../db/database.ts';
+import { prepared } from '../db/statement.ts';
 import { timeBoxed } from '../db/time-boxed.ts';
 import { ABOVE_ALL, type PageAsk } from './page-of.ts';
 
-/** How far one search goes. Figures: 1,000,000 emails, two busy cores. */
+/**
+ * How far one search goes. Looking through emails one by one, the newest first, costs 0.5 to 1 ms a thousand and ends
+ * with a full page; asking the index costs by how many emails have the words, few or a third of them all.
+ */
 export interface SearchBounds {
-  /**
-   * Emails that are looked through one by one before the index is asked, some 4 ms. A frequent word is found among
-   * them, and the index would gather all its emails to sort them; a rare one costs so much more.
-   */
+  /** Emails that are looked through before anything else. A frequent word fills its page among them. */
+  readonly walkedAtOnce: number;
+  /** Emails that are looked through before the index is asked, if the first ones had so many that these fill the page. */
   readonly walkedFirst: number;
-  /** And after it, where the index has too many to sort: some 12 ms. */
-  readonly walkedBeyond: number;
+  /** And in all, where the index has too many to sort. */
+  readonly walkedAtMost: number;
   /** Emails of the index that are sorted. */
   readonly mostGathered: number;
   /** The index reads all that it has of each word, for two frequent ones more than a second. Not so long. */
@@ -23,8 +26,9 @@ export interface SearchBounds {
 }
 
 const BOUNDS: SearchBounds = {
+  walkedAtOnce: 200,
   walkedFirst: 3_000,
-  walkedBeyond: 10_000,
+  walkedAtMost: 13_000,
   mostGathered: 2_000,
   gatherMs: 100,
 };
@@ -35,30 +39,43 @@ const GMAIL_ID = /^[0-9a-f]{12,20}$/i;
 const MOST_WORDS = 16;
 
 // The words of the text as an email's own words are made, each as the beginning of one. What email_words leaves has no
-// quote and no backslash, so it needs none of its own.
-// $1 text, $2 words at most int
-const PATTERN = `
-select string_agg('''' || word || ''':*', ' & ') as pattern
-from (
-  select word
-  from unnest(tsvector_to_array(email_words($1::text))) word
-  limit $2::integer
-) words`;
+// quote and no backslash, so it needs none of its own. Null when there is none.
+const ASKED = `
+asked as materialized (
+  select string_agg('''' || word || ''':*', ' & ')::tsquery as pattern
+  from (
+    select word
+    from unnest(tsvector_to_array(email_words($1::text))) word
+    limit ${MOST_WORDS}
+  ) words
+)`;
 
-// $1 ids below int, $2 emails to look through int, $3 pattern text, $4 rows int
-const WALK = `
-with walked as (
-  select id, search_words
+// $1 text, $2 ids below int, $3 emails to look through int, $4 rows int
+// Walked no further than to a full page, since only a page that is not full asks for the lowest.
+const WALK = prepared(`
+with ${ASKED},
+walked as materialized (
+  select id, search_words @@ (select pattern from asked) as is_found
   from incoming_emails
-  where id < $1::integer
+  where id < $2::integer
   order by id desc
-  limit $2::integer
+  limit $3::integer
+),
+found as materialized (
+  select id
+  from walked
+  where is_found
+  order by id desc
+  limit $4::integer
 )
-select array(select id from walked where search_words @@ $3::tsquery order by id desc limit $4::integer) as ids,
-       (select min(id) from walked having count(*) = $2::integer) as lowest`;
+select (select pattern::text from asked) as pattern,
+       array(select id from found) as ids,
+       case when (select count(*) from found) < $4::integer
+            then (select min(id) from walked having count(*) = $3::integer) end as lowest`);
 
 // Gathered first and sorted then: without the fence the planner may walk the whole table down for a word of which it
-// expects many emails and which none has. No row: there are more than may be gathered.
+// expects many emails and which none has. No row: there are more than may be gathered. Planned for each pattern: where
+// the planner knows of very many emails it reads the table until there are too many, not the index to its end.
 // $1 ids below int, $2 pattern text, $3 rows int, $4 emails to gather at most int
 const GATHER = `
 with found as materialized (
@@ -77,8 +94,13 @@ where (select count(*) from gathered) <= $4::integer`;
 export interface Found {
   /** The highest first, at most as many as were asked for. */
   readonly ids: readonly number[];
-  /** Not all was looked through, only the ids from this one on; null: there are no more than these. */
+  /** There may be more below, only the ids from this one on were looked through; null: as many as were asked for, or all. */
   readonly lookedDownTo: number | null;
+}
+
+interface Walked extends Found {
+  /** Of the words of the text; null when it has none. */
+  readonly pattern: string | null;
 }
 
 /**
@@ -94,24 +116,42 @@ export async function findIds(
 ): Promise<Found | null> {
   const byGmailId = GMAIL_ID.test(text.trim()) ? await findGmailId(db, text.trim(), ask) : [];
   if (byGmailId.length > 0) return { ids: byGmailId, lookedDownTo: null };
-  const pattern = await readPattern(db, text);
+  const { pattern, ...newest } = await walk(db, text, ask, bounds.walkedAtOnce);
   if (pattern === null) return null;
-  const newest = await walk(db, pattern, ask, bounds.walkedFirst);
-  if (newest.lookedDownTo === null || newest.ids.length === ask.limit) return newest;
-  const rest = { before: newest.lookedDownTo, limit: ask.limit - newest.ids.length };
-  const older =
-    (await gather(db, pattern, rest, bounds)) ?? (await walk(db, pattern, rest, bounds.walkedBeyond));
-  return { ...older, ids: [...newest.ids, ...older.ids] };
+  if (newest.lookedDownTo === null) return newest;
+  const isFrequent = newest.ids.length * bounds.walkedFirst >= ask.limit * bounds.walkedAtOnce;
+  const walkedCount = isFrequent ? bounds.walkedFirst : bounds.walkedAtOnce;
+  const walkOn = async (found: Found, from: number, to: number): Promise<Found> =>
+    followedBy(found, await walk(db, text, below(found, ask), to - from));
+  const found = isFrequent ? await walkOn(newest, bounds.walkedAtOnce, walkedCount) : newest;
+  if (found.lookedDownTo === null) return found;
+  const gathered = await gather(db, pattern, below(found, ask), bounds);
+  return gathered === null
+    ? await walkOn(found, walkedCount, bounds.walkedAtMost)
+    : followedBy(found, gathered);
 }
 
-async function walk(db: Database, pattern: string, ask: PageAsk, emailCount: number): Promise<Found> {
-  const { rows } = await db.query<{ ids: number[]; lowest: number | null }>(WALK, [
+/** What is still to be found. */
+function below({ ids, lookedDownTo }: Found, { limit }: PageAsk): PageAsk {
+  return { before: lookedDownTo, limit: limit - ids.length };
+}
+
+function followedBy(found: Found, { ids, lookedDownTo }: Found): Found {
+  return { ids: [...found.ids, ...ids], lookedDownTo };
+}
+
+async function walk(db: Database, text: string, ask: PageAsk, emailCount: number): Promise<Walked> {
+  const { rows } = await db.query<{ pattern: string | null; ids: number[]; lowest: number | null }>(WALK, [
+    text,
     ask.before ?? ABOVE_ALL,
     emailCount,
-    pattern,
     ask.limit,
   ]);
-  return { ids: rows[0]?.ids ?? [], lookedDownTo: rows[0]?.lowest ?? null };
+  return {
+    ids: rows[0]?.ids ?? [],
+    lookedDownTo: rows[0]?.lowest ?? null,
+    pattern: rows[0]?.pattern ?? null,
+  };
 }
 
 /** Null when there are too many, or it takes too long. */
@@ -144,9 +184,4 @@ async function findGmailId(db: Queryable, id: string, ask: PageAsk): Promise<num
     [id.toLowerCase(), ask.before ?? ABOVE_ALL, ask.limit],
   );
   return rows.map((row) => row.id);
-}
-
-async function readPattern(db: Queryable, text: string): Promise<string | null> {
-  const { rows } = await db.query<{ pattern: string | null }>(PATTERN, [text, MOST_WORDS]);
-  return rows[0]?.pattern ?? null;
 }

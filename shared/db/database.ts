@@ -24,8 +24,12 @@ export interface Answered<Row> {
 }
 
 export interface Database extends Queryable {
-  /** Commits what `work` did, or nothing. */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Commits what `work` did, or nothing.
+   *
+   * @param limitMs of each statement in it, whole; without it the usual one
+   */
+  transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>;
   /**
    * One statement that is a transaction of its own, in the queue of the transactions because it carries much. May run
    * twice.
@@ -86,13 +90,18 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     query,
     commit: async (sql, parameters) => await transactions.pass(async () => await query(sql, parameters)),
-    transaction: async (work) => await transactions.pass(async () => await inTransaction(pool, work)),
+    transaction: async (work, limitMs) =>
+      await transactions.pass(async () => await inTransaction(pool, work, limitMs)),
     close: async () => await pool.end(),
   };
 }
 
-async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
-  const client = await begin(pool);
+async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (tx: Queryable) => Promise<T>,
+  limitMs?: number,
+): Promise<T> {
+  const client = await begin(pool, limitMs);
   let broken: Error | undefined;
   const ask = async <Row extends object>(sql: string | Statement, parameters: readonly unknown[] = []) =>
     await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
@@ -114,11 +123,13 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
 const ignore = () => undefined;
 
 /** A connection that slept with its instance may be dead: nothing is done yet, so another is taken. */
-async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
+async function begin(pool: pg.Pool, limitMs?: number): Promise<pg.PoolClient> {
+  // In one way there and back.
+  const opening = limitMs === undefined ? 'begin' : `begin; set local statement_timeout = ${limitMs}`;
   for (let isAgain = false; ; isAgain = true) {
     const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
     try {
-      await client.query('begin');
+      await client.query(opening);
       return client;
     } catch (error) {
       client.release(error instanceof Error ? error : true);

@@ -4,7 +4,7 @@ import type { Database, Queryable } from './database.ts';
 import { isTimeout } from './pg-error.ts';
 
 /**
- * @param limitMs of each statement
+ * @param limitMs of each statement, whole
  * @returns null when one of them took longer: it was ended by the server
  */
 export async function timeBoxed<T>(
@@ -13,10 +13,7 @@ export async function timeBoxed<T>(
   work: (tx: Queryable) => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await db.transaction(async (tx) => {
-      await tx.query(`select set_config('statement_timeout', $1::text, true)`, [String(limitMs)]);
-      return await work(tx);
-    });
+    return await db.transaction(work, limitMs);
   } catch (error) {
     if (error instanceof AppError && isTimeout(error.cause)) return null;
     throw error;

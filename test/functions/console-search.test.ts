@@ -1,10 +1,11 @@
 /** How far one search goes, with bounds that a small table reaches. */
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { findIds } from '../../shared/console/search.ts';
+import type { Database } from '../../shared/db/database.ts';
 import { timeBoxed } from '../../shared/db/time-boxed.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
-const BOUNDS = { walkedFirst: 20, walkedBeyond: 40, mostGathered: 30, gatherMs: 10_000 };
+const BOUNDS = { walkedAtOnce: 8, walkedFirst: 20, walkedAtMost: 60, mostGathered: 30, gatherMs: 10_000 };
 const EMAILS = 400;
 
 let db: TestDatabase;
@@ -57,6 +58,30 @@ describe('a search', () => {
       ids: Array.from({ length: 20 }, (_, n) => 100 - n),
       lookedDownTo: 81,
     });
+  });
+
+  it.each([
+    ['of one page', 'common', 2, ['walk']],
+    ['that the newest have often', 'common', 5, ['walk', 'walk']],
+    ['that the newest have hardly', 'scarce', 8, ['walk', 'index']],
+    ['of no email', 'nowhere', 8, ['walk', 'index']],
+    ['that the newest lack and the index has too often', 'bygone', 8, ['walk', 'index', 'walk']],
+    ['that is none', '!?', 8, ['walk']],
+  ])('does for a word %s no more than it needs', async (_, word, limit, steps) => {
+    const taken: string[] = [];
+    const watched: Database = {
+      ...db,
+      query: async (sql, parameters) => {
+        taken.push('walk');
+        return await db.query(sql, parameters);
+      },
+      transaction: async (work, limitMs) => {
+        taken.push('index');
+        return await db.transaction(work, limitMs);
+      },
+    };
+    await findIds(watched, word, { before: null, limit }, BOUNDS);
+    expect(taken).toEqual(steps);
   });
 
   it('goes to the end at once for a rare word', async () => {
