@@ -1,19 +1,40 @@
-/** A database as years of orders leave it: emails with files, their ledger, and ninety days of runs. */
+/**
+ * A database as years of orders leave it: emails with files, their ledger, and ninety days of runs. Customers and
+ * articles come as names and words do: the first of them twice as often as the second, ten times as often as the tenth.
+ */
+import { hash } from 'node:crypto';
 import type { BenchDatabase } from './bench-database.ts';
 
 /** Days of runs that are kept, one a minute. */
 const RUN_COUNT = 90 * 24 * 60;
 
+const KINDS = { customer: 5_000, article: 20_000 };
+type Kind = keyof typeof KINDS;
+const HEX = '0123456789abcdef';
+const LETTERS = 'aeioubdfgklmnrst';
+
+/** The name of the customer or article of this place, 1 being the most frequent. */
+export function wordOf(kind: Kind, place: number): string {
+  const hex = hash('md5', kind + place, 'hex').slice(0, 8);
+  return hex.replace(/./g, (digit) => LETTERS.charAt(HEX.indexOf(digit)));
+}
+
+/** The word of email `n` as `wordOf` has it, by chance and always the same. */
+function drawn(kind: Kind): string {
+  const place = `floor(power(${KINDS[kind]}, (hashint8extended(n, ${kind.length}) & 1048575) / 1048576::float8))`;
+  return `translate(left(md5('${kind}' || ${place}), 8), '${HEX}', '${LETTERS}')`;
+}
+
 // Frequent once and never since: most of what is stored has the one, a sixth the other, and no new email either.
 function subject(emailCount: number): string {
   return `
 (array['Order ', 'Bestellung ', 'Purchase order PO-', 'AW: Bestellung ', 'Commande ', 'Re: Order confirmation '])[1 + n % 6]
-|| (100000 + n) || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]
+|| (100000 + n) || ' ' || ${drawn('article')} || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]
 || case when n <= ${Math.round(emailCount * 0.95)} then ' Altbestand' else '' end
 || case when n <= ${Math.round(emailCount / 6)} then ' legacy' else '' end`;
 }
 
-/** One in a thousand of the senders is rare; the subjects share few words and have a number each. */
+/** The subjects share some frequent words, and have a number and an article each. */
 export async function fillConsole(
   db: BenchDatabase,
   emailCount: number,
@@ -26,11 +47,11 @@ export async function fillConsole(
       (mailbox_id, gmail_message_id, sender, sender_address, subject, body_text, received_at, size_bytes,
        attachment_count, attachment_names, parser_version, processed)
     select 1, to_hex(1000000000000000 + n),
-           'Buyer ' || n % 4999 || ' <buyer' || n % 4999 || '@customer' || n % 211 || '.example.com>',
-           'buyer' || n % 4999 || '@customer' || n % 211 || '.example.com', ${subject(emailCount)},
+           initcap(customer) || ' <orders@' || customer || '.example.com>', 'orders@' || customer || '.example.com',
+           ${subject(emailCount)},
            repeat('Please deliver 12 pieces of article ' || n || ' to our site. ', 15),
            now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 'order-' || (100000 + n) || '.pdf', 1, n % 10 > 0
-    from generate_series(1, ${emailCount}) n`);
+    from (select n, ${drawn('customer')} as customer from generate_series(1, ${emailCount}) n) emails`);
   const insertMs = performance.now() - started;
   await db.rows(`
     insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)

@@ -5,7 +5,7 @@
 import { createFunction } from '../../functions/catalogue.ts';
 import { createContext } from '../../functions/context.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
-import { fillConsole } from './console-mail.ts';
+import { fillConsole, wordOf } from './console-mail.ts';
 
 const ROUNDS = 20;
 const COMPARED = 1_000;
@@ -46,7 +46,9 @@ function asks(emailCount: number): Ask[] {
     search('one letter', 'b'),
     search('a sixth of all', 'commande'),
     search('the oldest email', '100001'),
-    search('a sender of few', 'buyer42'),
+    search('a customer of one email in ten thousand', wordOf('customer', 1_000)),
+    search('a customer of one email in 600', wordOf('customer', 70)),
+    search('an article of one email in 100', wordOf('article', 10)),
     search('two frequent words, no email with both', 'commande nachlieferung zzz'),
     search('a word that no email has', 'zebra'),
     search('a prefix of a tenth', '1'),

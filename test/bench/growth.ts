@@ -6,7 +6,7 @@ import { createFunction, type Target } from '../../functions/catalogue.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { median } from './bench-database.ts';
 import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
-import { fillConsole } from './console-mail.ts';
+import { fillConsole, wordOf } from './console-mail.ts';
 import { type IngestProcess, startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './measured.ts';
 import { explainAll, readPlans } from './plans.ts';
@@ -95,6 +95,7 @@ async function prepare(world: BenchWorld, size: number): Promise<Prepared> {
   const push = await startIngest(env, { inFlight: null, trigger: 'push' });
   await poll.warmUp();
   await push.warmUp();
+  const middle = Math.ceil(size / 2);
   const context = createContext({ ...env, DB_POOL_SIZE: '2' }, () => undefined);
   const works = new Map<string, () => Promise<number>>([
     ['idle poll', async () => await runOnce(poll)],
@@ -105,9 +106,9 @@ async function prepare(world: BenchWorld, size: number): Promise<Prepared> {
         return await runOnce(push);
       },
     ],
-    ...ASKS.map(([name, target, path, q]): [string, () => Promise<number>] => [
+    ...asks(middle).map(([name, target, path, q]): [string, () => Promise<number>] => [
       name,
-      answering(context, target, path.replace('MIDDLE', String(Math.ceil(size / 2))), q),
+      answering(context, target, path, q),
     ]),
   ]);
   return {
@@ -140,15 +141,24 @@ async function timeInTurn(empty: Prepared, filled: Prepared): Promise<Times> {
   return times;
 }
 
-const ASKS: readonly (readonly [string, Target, string, string?])[] = [
-  ['status', 'status', '/'],
-  ['console: overview', 'console', '/api/console/overview'],
-  ['console: newest emails', 'console', '/api/console/emails'],
-  ['console: one email', 'console', '/api/console/emails/MIDDLE'],
-  ['console: search, a frequent word', 'console', '/api/console/emails/search', 'bestellung'],
-  ['console: search, a number', 'console', '/api/console/emails/search', '100001'],
-  ['console: runs', 'console', '/api/console/runs'],
-];
+/** @param middle the email between the oldest and the newest; what is searched is in subject and sender */
+function asks(middle: number): (readonly [string, Target, string, string?])[] {
+  const search = (what: string, q: string) =>
+    [`console: search, ${what}`, 'console', '/api/console/emails/search', q] as const;
+  return [
+    ['status', 'status', '/'],
+    ['console: overview', 'console', '/api/console/overview'],
+    ['console: newest emails', 'console', '/api/console/emails'],
+    ['console: one email', 'console', `/api/console/emails/${middle}`],
+    search('a frequent word', 'bestellung'),
+    search('a number', String(100_000 + middle)),
+    search('a word that no email has', 'zebra'),
+    // Half of all mail comes from customers that write more often.
+    search('a customer, one email in 600', wordOf('customer', 70)),
+    search('an article, one email in 100', wordOf('article', 10)),
+    ['console: runs', 'console', '/api/console/runs'],
+  ];
+}
 
 async function runOnce(ingest: IngestProcess): Promise<number> {
   const { error, wallMs } = await ingest.run();
