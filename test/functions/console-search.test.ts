@@ -99,8 +99,11 @@ describe('a search', () => {
   });
 });
 
-test('a statement that takes too long is given up, and the next one has its own time', async () => {
+test('a statement that takes too long is given up, none is compiled, and the next one has its own time', async () => {
   expect(await timeBoxed(db, 20, async (tx) => await tx.query('select pg_sleep(30)'))).toBeNull();
+  expect((await timeBoxed(db, 10_000, async (tx) => await tx.query('show jit')))?.rows).toEqual([
+    { jit: 'off' },
+  ]);
   await expect(timeBoxed(db, 20, async (tx) => await tx.query('select 1 / 0'))).rejects.toMatchObject({
     code: 'unstorable',
   });
