@@ -20,7 +20,7 @@ export interface LookFor {
 export interface Outlook {
   /** Something waits in the ledger, due or not. */
   readonly hasPending: boolean;
-  /** A listing is not at its end. */
+  /** A listing is not at its end, and not to wait. */
   readonly hasListing: boolean;
   /** A proof is not judged, or an incident not closed. */
   readonly hasVerdict: boolean;
@@ -54,6 +54,7 @@ export function outlookColumns(mailbox: string, first: number): string {
          from listings
          where mailbox_id = ${mailbox}.id
            and finished_at is null
+           and not_before <= now()
        ) as has_listing,
        exists (
          select 1

@@ -57,9 +57,14 @@ describe('the look ahead', () => {
 
   test.each([
     [
-      'a listing that waits for its time',
-      "insert into listings (mailbox_id, purpose, query, not_before) values ($1, 'initial', '', now() + interval '1 hour')",
+      'a listing that is to be made',
+      "insert into listings (mailbox_id, purpose, query) values ($1, 'initial', '')",
       { hasListing: true },
+    ],
+    [
+      'no listing before its time',
+      "insert into listings (mailbox_id, purpose, query, not_before) values ($1, 'backfill', '', now() + interval '1 hour')",
+      {},
     ],
     [
       'a proof that is not listed',
