@@ -28,7 +28,7 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
   } catch (error) {
     return [failure('credentials', error), ...rest];
   }
-  const scope = scopeFinding(access.auth.credentials.scope);
+  const scope = scopeFinding(access.grant?.scope);
   return [
     ok('credentials', 'Google gives a token for them'),
     scope,
@@ -47,10 +47,10 @@ function scopeFinding(scope: string | undefined): Finding {
 }
 
 /** No API tells an app's publishing status: only the token's end, where Google names it, and the page of the console. */
-function publishingFinding({ auth }: Access, { clientId }: GmailCredentials): Finding {
-  const { refresh_token_expires_in: life } = auth.credentials as { refresh_token_expires_in?: unknown };
+function publishingFinding({ grant }: Access, { clientId }: GmailCredentials): Finding {
+  const life = grant?.refresh_token_expires_in;
   const cure = howToSeeStatus(clientId);
-  if (typeof life === 'number' && life > 0) {
+  if (life !== undefined && life > 0) {
     const days = (life / DAY_SECONDS).toFixed(1);
     return warn('publishing_status', `the refresh token dies in ${days} days, as in status "Testing"`, cure);
   }

@@ -2,7 +2,6 @@
  * The Gmail mailbox as ingest sees it: six calls, each retried within the deadline, paid for before it is made,
  * checked when it is answered.
  */
-import { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, needsPerson } from '../errors.ts';
@@ -95,23 +94,20 @@ export interface GmailClientOptions {
 
 export function createGmailClient(options: GmailClientOptions): GmailClient {
   const access = createAccess(options.credentials, options.tokenUrl);
-  const { users } = new gmail_v1.Gmail({
-    auth: access.auth,
-    ...(options.rootUrl === null ? {} : { rootUrl: options.rootUrl }),
-  });
+  const connection = { access, rootUrl: options.rootUrl };
   const pacer = options.pacer ?? new Pacer();
 
   const call = async <T>(
     context: CallContext,
     method: GmailMethod,
-    rest: Pick<Call<T>, 'send' | 'schema' | 'onLarge' | 'mayBeEmpty'>,
+    rest: Pick<Call<T>, 'request' | 'schema' | 'onLarge' | 'mayBeEmpty'>,
   ): Promise<T> =>
     await withRetries(
       async () => {
         await context.pay(UNITS[method]);
         const { round } = pacer;
         try {
-          return await callGmail(access, { method, deadline: context.deadline, ...rest });
+          return await callGmail(connection, { method, deadline: context.deadline, ...rest });
         } catch (error) {
           if (error instanceof AppError && error.code === 'gmail_rate_limited') {
             pacer.refused(round);
@@ -132,50 +128,43 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   return {
     pacer,
     getProfile: async (context) =>
-      await call(context, 'users.getProfile', {
-        schema: profileAnswer,
-        send: async (o) => await users.getProfile({ userId: 'me' }, o),
-      }),
+      await call(context, 'users.getProfile', { schema: profileAnswer, request: { path: 'profile' } }),
     listHistory: async (context, page) =>
       await call(context, 'users.history.list', {
         schema: historyAnswer,
-        send: async (o) =>
-          await users.history.list(
-            {
-              userId: 'me',
-              startHistoryId: page.startHistoryId,
-              // No labelId: it would hide what a filter files away at once.
-              historyTypes: ['messageAdded', 'labelAdded', 'labelRemoved'],
-              maxResults: PAGE_SIZE,
-              ...pageToken(page.pageToken),
-            },
-            o,
-          ),
+        request: {
+          path: 'history',
+          query: {
+            startHistoryId: page.startHistoryId,
+            // No labelId: it would hide what a filter files away at once.
+            historyTypes: ['messageAdded', 'labelAdded', 'labelRemoved'],
+            maxResults: PAGE_SIZE,
+            ...pageToken(page.pageToken),
+          },
+        },
       }),
     listMessages: async (context, page) =>
       await call(context, 'users.messages.list', {
         schema: messageListAnswer,
-        send: async (o) =>
-          await users.messages.list(
-            {
-              userId: 'me',
-              q: page.query,
-              maxResults: PAGE_SIZE,
-              ...(page.labelId === null ? {} : { labelIds: [page.labelId] }),
-              ...pageToken(page.pageToken),
-            },
-            o,
-          ),
+        request: {
+          path: 'messages',
+          query: {
+            q: page.query,
+            maxResults: PAGE_SIZE,
+            ...(page.labelId === null ? {} : { labelIds: [page.labelId] }),
+            ...pageToken(page.pageToken),
+          },
+        },
       }),
     getRawMessage: async (context, id, onLarge) => {
       const answer = await call(context, 'users.messages.get', {
         schema: rawMessageAnswer,
         onLarge,
-        send: async (o) =>
-          await users.messages.get(
-            { userId: 'me', id, format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' },
-            o,
-          ),
+        request: {
+          path: `messages/${encodeURIComponent(id)}`,
+          query: { format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' },
+          isUncompressed: true,
+        },
       });
       return {
         id,
@@ -189,7 +178,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       const answer = await call(context, 'users.watch', {
         schema: watchAnswer,
         // No labelIds: every change rings; what counts is told by the history.
-        send: async (o) => await users.watch({ userId: 'me', requestBody: { topicName: topic } }, o),
+        request: { path: 'watch', post: { topicName: topic } },
       });
       return { expiresAt: new Date(answer.expiration) };
     },
@@ -197,7 +186,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       await call(context, 'users.stop', {
         schema: stopAnswer,
         mayBeEmpty: true,
-        send: async (o) => await users.stop({ userId: 'me' }, o),
+        request: { path: 'stop', post: null },
       });
     },
   };

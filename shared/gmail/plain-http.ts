@@ -1,45 +1,46 @@
 /**
- * Sends the calls of googleapis by Node's own client, on connections that are kept. In place of the fetch of its library,
- * whose streams on top of it cost a fifth of the processor time of an email.
+ * One HTTP request by Node's own client, on connections that are kept. In place of googleapis and its fetch: it costs a
+ * fifth of the processor time of an email less, and half of what a cold start of `poll` took above an empty function.
  * What must stay true: a body that breaks off ends as an error, never as a short body.
  */
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { gaxios } from 'google-auth-library';
 
-type Prepared = Parameters<NonNullable<gaxios.GaxiosOptions['adapter']>>[0];
+// An import would read every export of theirs, and one of node:http loads the whole of fetch: 25 ms.
+const http = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
 
-/** For calls that take their body as a stream and any status as an answer. */
-export async function sendPlainly<T>(options: Prepared): gaxios.GaxiosPromise<T> {
-  const { agent, body, method = 'GET', signal, url } = options;
-  const headers = Object.fromEntries(options.headers);
-  // A raw message is base64 of base64: gzip takes a quarter off it and costs more time than a data centre needs for that
-  // quarter. Lists shrink to a tenth.
-  if (url.searchParams.get('format') === 'raw') headers['accept-encoding'] = 'identity';
-  const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+/** As Node's own agents are, and by a proxy where the environment names one. */
+const KEPT = { keepAlive: true, scheduling: 'lifo', timeout: 5_000, proxyEnv: process.env } as const;
+const agents = { plain: new http.Agent(KEPT), secure: new https.Agent(KEPT) };
+
+export interface PlainRequest {
+  readonly url: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Ends the reading of the answer too. */
+  readonly signal: AbortSignal;
+}
+
+export interface PlainAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Readable;
+}
+
+/** Any status is an answer. */
+export async function sendPlainly({ url, body, ...options }: PlainRequest): Promise<PlainAnswer> {
+  const isSecure = url.protocol === 'https:';
+  const { request } = isSecure ? https : http;
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = send(url, {
-      method,
-      headers,
-      ...(signal ? { signal } : {}),
-      // A proxy, where the environment names one.
-      ...(typeof agent === 'object' ? { agent } : {}),
-    });
+    const sent = request(url, { ...options, agent: isSecure ? agents.secure : agents.plain });
     sent.once('response', resolve);
     sent.once('error', reject);
-    sent.end(typeof body === 'string' ? body : undefined);
+    sent.end(body);
   });
-  const { headers: answered, statusCode: status = 0, statusMessage: statusText = '' } = answer;
-  const data = decoded(answer);
-  return {
-    config: options,
-    data,
-    headers: answered,
-    status,
-    statusText,
-  } as unknown as gaxios.GaxiosResponse<T>;
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: decoded(answer) };
 }
 
 function decoded(answer: IncomingMessage): Readable {
