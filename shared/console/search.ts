@@ -13,10 +13,11 @@ import { ABOVE_ALL, type PageAsk } from './page-of.ts';
  * with a full page; asking the index costs by how many emails have the words, few or a third of them all.
  */
 export interface SearchBounds {
-  /** Emails that are looked through before anything else. A frequent word fills its page among them. */
-  readonly walkedAtOnce: number;
-  /** Emails that are looked through before the index is asked, if the first ones had so many that these fill the page. */
-  readonly walkedFirst: number;
+  /**
+   * Emails in all that are looked through before the index is asked, step by step: on only while those so far promise
+   * half a page among the last. A frequent word fills its page among the first.
+   */
+  readonly walkedFirst: readonly number[];
   /** And in all, where the index has too many to sort. */
   readonly walkedAtMost: number;
   /** Emails of the index that are sorted. */
@@ -26,8 +27,7 @@ export interface SearchBounds {
 }
 
 const BOUNDS: SearchBounds = {
-  walkedAtOnce: 200,
-  walkedFirst: 3_000,
+  walkedFirst: [200, 1_000, 3_000],
   walkedAtMost: 13_000,
   mostGathered: 2_000,
   gatherMs: 100,
@@ -103,6 +103,12 @@ interface Walked extends Found {
   readonly pattern: string | null;
 }
 
+interface Newest {
+  readonly found: Found;
+  readonly pattern: string | null;
+  readonly walkedCount: number;
+}
+
 /**
  * Looks through a part where all would take too long: then there are fewer ids than were asked for, perhaps none.
  *
@@ -116,19 +122,31 @@ export async function findIds(
 ): Promise<Found | null> {
   const byGmailId = GMAIL_ID.test(text.trim()) ? await findGmailId(db, text.trim(), ask) : [];
   if (byGmailId.length > 0) return { ids: byGmailId, lookedDownTo: null };
-  const { pattern, ...newest } = await walk(db, text, ask, bounds.walkedAtOnce);
+  const { found, pattern, walkedCount } = await walkNewest(db, text, ask, bounds.walkedFirst);
   if (pattern === null) return null;
-  if (newest.lookedDownTo === null) return newest;
-  const isFrequent = newest.ids.length * bounds.walkedFirst >= ask.limit * bounds.walkedAtOnce;
-  const walkedCount = isFrequent ? bounds.walkedFirst : bounds.walkedAtOnce;
-  const walkOn = async (found: Found, from: number, to: number): Promise<Found> =>
-    followedBy(found, await walk(db, text, below(found, ask), to - from));
-  const found = isFrequent ? await walkOn(newest, bounds.walkedAtOnce, walkedCount) : newest;
   if (found.lookedDownTo === null) return found;
-  const gathered = await gather(db, pattern, below(found, ask), bounds);
-  return gathered === null
-    ? await walkOn(found, walkedCount, bounds.walkedAtMost)
-    : followedBy(found, gathered);
+  const rest = below(found, ask);
+  const older =
+    (await gather(db, pattern, rest, bounds)) ??
+    (await walk(db, text, rest, bounds.walkedAtMost - walkedCount));
+  return followedBy(found, older);
+}
+
+async function walkNewest(
+  db: Database,
+  text: string,
+  ask: PageAsk,
+  steps: readonly number[],
+): Promise<Newest> {
+  const furthest = steps.at(-1) ?? 0;
+  let newest: Newest = { found: { ids: [], lookedDownTo: ask.before }, pattern: null, walkedCount: 0 };
+  for (const step of steps) {
+    const next = await walk(db, text, below(newest.found, ask), step - newest.walkedCount);
+    newest = { found: followedBy(newest.found, next), pattern: next.pattern, walkedCount: step };
+    const isPromising = newest.found.ids.length * furthest >= (ask.limit / 2) * step;
+    if (newest.found.lookedDownTo === null || !isPromising) break;
+  }
+  return newest;
 }
 
 /** What is still to be found. */
