@@ -12,6 +12,8 @@ import { type Section, tableOf } from './measured.ts';
 import { explainAll, readPlans } from './plans.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
+/** Beside them: enough for a full page of a frequent word, since showing 25 emails instead of one is no growth. */
+const FEW = 100;
 const OPTIONS = { quotaUnitsPerMinute: null };
 const ROUNDS = 30;
 const MOST = 1.5;
@@ -33,7 +35,7 @@ export async function growth(): Promise<Section> {
         OPTIONS,
         async (world) => {
           const filled = await prepare(world, size);
-          const empty = await prepare(emptyWorld, 1);
+          const empty = await prepare(emptyWorld, FEW);
           measured.set(size, await timeInTurn(empty, filled));
           if (size === sizes.at(-1)) plans = await explained(world, filled);
           await filled.close();
@@ -49,15 +51,15 @@ export async function growth(): Promise<Section> {
     title: 'Growth',
     how:
       `The same work over up to ${count(sizes.at(-1) ?? 1)} stored emails, each with a file, its ledger and ninety days of runs, and ` +
-      `in turn over a database with one; medians of ${ROUNDS}, Gmail without delay. Less than ${NOTICED_MS} ms of difference counts as none.`,
+      `in turn over a database with ${FEW}, a full page of each list; medians of ${ROUNDS}, Gmail without delay. Less than ${NOTICED_MS} ms of difference counts as none.`,
     findings: [...largest].map(([what, { empty, filled }]) => ({
       what,
-      goal: `at most ${MOST} times the empty table's`,
+      goal: `at most ${MOST} times the almost empty table's`,
       reached: `${(filled / empty).toFixed(2)} (${empty.toFixed(1)} → ${filled.toFixed(1)} ms)`,
       isMet: filled / empty <= MOST || filled - empty < NOTICED_MS,
     })),
     more: [
-      'Milliseconds over so many emails, and in brackets over one at the same time:',
+      'Milliseconds over so many emails, and in brackets over the few at the same time:',
       tableOf(
         ['', ...sizes.map(count)],
         [...largest.keys()].map((what) => [
