@@ -2,7 +2,8 @@
  * The environment, checked once at the border. All faults are reported together, by name, without values
  * (they may be secrets). `.env.example` lists the same names for the operator.
  */
-import * as z from 'zod';
+// The small zod, whose schemas bring no methods: 10 ms of a cold start less.
+import * as z from 'zod/mini';
 import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
 import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
@@ -58,38 +59,48 @@ export class ConfigError extends Error {
   }
 }
 
-const optional = z
-  .string()
-  .trim()
-  .transform((value) => (value === '' ? null : value))
-  .default(null);
+/** Without a value: null. */
+const optional = z._default(
+  z.pipe(
+    z.string().check(z.trim()),
+    z.transform((value) => (value === '' ? null : value)),
+  ),
+  null,
+);
 
 function matching(pattern: RegExp, form: string) {
-  return optional.refine((value) => value === null || pattern.test(value), `must have the form ${form}`);
+  return optional.check(
+    z.refine((value) => value === null || pattern.test(value), `must have the form ${form}`),
+  );
+}
+
+function orElse(fallback: string) {
+  return z.pipe(
+    optional,
+    z.transform((value) => value ?? fallback),
+  );
 }
 
 function whole(fallback: number, min: number, max: number) {
   const rule = `must be a whole number from ${min} to ${max}`;
   return z
-    .string()
-    .trim()
-    .transform((value) => (value === '' ? fallback : Number(value)))
-    .pipe(z.number(rule).int(rule).min(min, rule).max(max, rule))
-    .default(fallback);
+    .pipe(
+      optional,
+      z.transform((value) => (value === null ? fallback : Number(value))),
+    )
+    .check(z.refine((value) => Number.isInteger(value) && value >= min && value <= max, rule));
 }
 
-const httpUrl = optional.refine(
-  (value) => value === null || (/^https?:\/\//.test(value) && URL.canParse(value)),
-  'must be an http:// or https:// URL',
+const httpUrl = optional.check(
+  z.refine(
+    (value) => value === null || (/^https?:\/\//.test(value) && URL.canParse(value)),
+    'must be an http:// or https:// URL',
+  ),
 );
 
 const schema = z.object({
   GMAIL_POLL_INTERVAL_SECONDS: whole(60, 1, 86_400),
-  GMAIL_INITIAL_QUERY: z
-    .string()
-    .trim()
-    .transform((value) => value || 'in:inbox is:unread')
-    .default('in:inbox is:unread'),
+  GMAIL_INITIAL_QUERY: orElse('in:inbox is:unread'),
   GMAIL_LABEL_ID: optional,
   GMAIL_QUOTA_UNITS_PER_MINUTE: whole(6000, 40, 1_200_000),
   GMAIL_SETTLE_SECONDS: whole(90, 0, 3600),
@@ -101,28 +112,33 @@ const schema = z.object({
     'projects/P/locations/L/jobs/J',
   ),
   CLOUD_SCHEDULER_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
-  DATABASE_URL: optional.refine(
-    (value) => value === null || (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
-    'must have the form postgres://user@host:port/database',
+  DATABASE_URL: optional.check(
+    z.refine(
+      (value) => value === null || (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
+      'must have the form postgres://user@host:port/database',
+    ),
   ),
   CLOUD_SQL_INSTANCE: matching(/^[^:\s]+(:[^:\s]+)?:[^:\s]+:[^:\s]+$/, 'project:region:instance'),
   DB_NAME: optional,
   DB_USER: optional,
   DB_POOL_SIZE: whole(4, 1, 100),
-  DB_ACCOUNTS: optional.transform((value, context) => {
-    const accounts = parseDatabaseAccounts(value);
-    if (Array.isArray(accounts)) return accounts;
-    context.addIssue(accounts.fault);
-    return z.NEVER;
-  }),
+  DB_ACCOUNTS: z.pipe(
+    optional,
+    z.transform((value, context) => {
+      const accounts = parseDatabaseAccounts(value);
+      if (Array.isArray(accounts)) return accounts;
+      context.issues.push({ code: 'custom', message: accounts.fault, input: value });
+      return z.NEVER;
+    }),
+  ),
   RUN_BUDGET_SECONDS: whole(50, 5, 1700),
-  LOG_LEVEL: z
-    .string()
-    .trim()
-    .toLowerCase()
-    .transform((value) => value || 'info')
-    .pipe(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`))
-    .default('info'),
+  LOG_LEVEL: z.pipe(
+    z.pipe(
+      orElse('info'),
+      z.transform((value) => value.toLowerCase()),
+    ),
+    z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`),
+  ),
   GOOGLE_CLOUD_PROJECT: optional,
 });
 
@@ -132,7 +148,8 @@ const schema = z.object({
  * @throws {ConfigError} with every fault
  */
 export function readConfig(env: Environment, readFile?: ReadFile): Config {
-  const parsed = schema.safeParse(env);
+  // Read once: code made for it would cost more than it spares.
+  const parsed = schema.safeParse(env, { jitless: true });
   const faults = parsed.success
     ? []
     : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);

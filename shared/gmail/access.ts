@@ -5,7 +5,7 @@
  * Source: https://developers.google.com/identity/protocols/oauth2/web-server#offline
  */
 import { text } from 'node:stream/consumers';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
@@ -18,12 +18,12 @@ const TOKEN_TIMEOUT_MS = 15_000;
 const EAGER_REFRESH_MS = 30_000;
 
 const tokenAnswer = z.object({
-  access_token: z.string().min(1),
-  expires_in: z.coerce.number().optional(),
+  access_token: z.string().check(z.minLength(1)),
+  expires_in: z.optional(z.coerce.number()),
   /** What may be done with it, separated by blanks. For the doctor alone, like the next: no reason to refuse a token. */
-  scope: z.string().optional().catch(undefined),
+  scope: z.catch(z.optional(z.string()), undefined),
   /** Seconds; only of clients in status "Testing". */
-  refresh_token_expires_in: z.number().optional().catch(undefined),
+  refresh_token_expires_in: z.catch(z.optional(z.number()), undefined),
 });
 export type Grant = z.output<typeof tokenAnswer>;
 

@@ -4,7 +4,7 @@
  *
  * Source: https://developers.google.com/workspace/gmail/api/guides/handle-errors
  */
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { GmailMethod } from './prices.ts';
 
@@ -18,9 +18,9 @@ export interface FailedAnswer {
 
 const googleError = z.object({
   error: z.object({
-    status: z.string().optional(),
-    errors: z.array(z.object({ reason: z.string().optional() })).optional(),
-    details: z.array(z.object({ reason: z.string().optional() })).optional(),
+    status: z.optional(z.string()),
+    errors: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
+    details: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
   }),
 });
 const oauthError = z.object({ error: z.string() });

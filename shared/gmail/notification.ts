@@ -6,7 +6,7 @@
  * Sources: https://developers.google.com/workspace/gmail/api/guides/push
  *          https://cloud.google.com/pubsub/docs/push#receive_push
  */
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 export interface GmailNotification {
   readonly emailAddress: string;
@@ -15,15 +15,16 @@ export interface GmailNotification {
 }
 
 const pushBody = z.object({ message: z.object({ data: z.string() }) });
-const envelope = z.union([pushBody, z.object({ data: pushBody }).transform((event) => event.data)]);
+const cloudEvent = z.pipe(
+  z.object({ data: pushBody }),
+  z.transform((event) => event.data),
+);
+const envelope = z.union([pushBody, cloudEvent]);
 const payload = z.object({
   // No control characters: PostgreSQL refuses NUL, and the push would come again for ever.
-  emailAddress: z
-    .string()
-    .max(320)
-    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u),
+  emailAddress: z.string().check(z.maxLength(320), z.regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u)),
   // Google sends a number, its documentation a string. Numbers arrive here as the digits that were written.
-  historyId: z.string().regex(/^\d{1,20}$/),
+  historyId: z.string().check(z.regex(/^\d{1,20}$/)),
 });
 
 /**

@@ -2,7 +2,7 @@
  * One call to Gmail: a token, the request, the body read under a watch, the answer checked. No retries here.
  * What must stay true: every wait is bounded, and a large body is not read before `onLarge` allows it.
  */
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Access } from './access.ts';
@@ -39,7 +39,7 @@ export interface GmailRequest {
 export interface Call<T> {
   readonly method: GmailMethod;
   readonly request: GmailRequest;
-  readonly schema: z.ZodType<T>;
+  readonly schema: z.ZodMiniType<T>;
   readonly deadline: Deadline;
   /** An answer without a body counts as an empty object. */
   readonly mayBeEmpty?: true;
