@@ -118,7 +118,7 @@ async function work(system: System, on: Work): Promise<void> {
   const looking = every(LOOK_MS, async () => await look().catch(() => undefined));
   let trouble = '';
   try {
-    for await (const cycle of workOff(system, on.mailbox, on.listingId, on.budgetMs)) {
+    for await (const cycle of workOff(system, on.mailbox, on.listingId, on.budgetMs, on.interruption)) {
       await look();
       const isOver = isWorkedOff(cycle);
       const said = isOver ? '' : troubleOf(cycle);
@@ -127,11 +127,14 @@ async function work(system: System, on: Work): Promise<void> {
         say(`  ${said}`);
       }
       trouble = said;
-      if (!isOver && !on.interruption.aborted) continue;
+      if (!isOver) continue;
       await looking.stop();
       progress.clear();
-      return await (isOver ? finish(system, on, cycle) : stop(system, on));
+      return await finish(system, on, cycle);
     }
+    await looking.stop();
+    progress.clear();
+    await stop(system, on);
   } finally {
     await looking.stop();
     progress.clear();

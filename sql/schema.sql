@@ -207,6 +207,9 @@ create table mailboxes (
   whole_proved_at timestamp with time zone,
   whole_gmail_count integer,
   whole_missing_count integer,
+  quota_owed double precision not null default 0,
+  quota_owed_at timestamp with time zone not null default now(),
+  quota_strict_until timestamp with time zone,
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)
 );

@@ -8,7 +8,7 @@ import type { Journal } from './journal.ts';
 import { type Change, type DeliveryOptions, Mailbox } from './mailbox.ts';
 import { Notifications } from './notifications.ts';
 import { OAuth } from './oauth.ts';
-import { Quota } from './quota.ts';
+import { type BudgetKind, Quota } from './quota.ts';
 import type { Random } from './random.ts';
 import { type Clock, systemTimers, type Timers } from './timers.ts';
 
@@ -25,6 +25,8 @@ export interface EmulatedGmailOptions {
   journal?: Journal | null;
   /** 6,000 unless given, as for projects since May 2026; null = no quota. */
   quotaUnitsPerMinute?: number | null;
+  /** `window` unless given, which is the stricter. */
+  quotaKind?: BudgetKind;
   /** Calls in flight; null (unless given) = unlimited. */
   maxConcurrent?: number | null;
   /** historyId of the empty mailbox; made from the time unless given, so that it rises across restarts. */
@@ -85,6 +87,7 @@ export class EmulatedGmail {
       clock,
       unitsPerMinute: options.quotaUnitsPerMinute === undefined ? 6000 : options.quotaUnitsPerMinute,
       maxConcurrent: options.maxConcurrent ?? null,
+      kind: options.quotaKind ?? 'window',
     });
     this.faults = new Faults(random);
     this.oauth = new OAuth({

@@ -1,5 +1,4 @@
-// What Gmail charges and when it refuses: prices in quota units, a budget over the last sixty seconds, and a
-// limit on calls in flight. Prices as of 1 May 2026:
+// What Gmail charges and when it refuses: prices in quota units, a budget a minute, and a limit on calls in flight. Prices as of 1 May 2026:
 // https://developers.google.com/workspace/gmail/api/reference/quota
 
 import { GoogleError } from './google-error.ts';
@@ -23,18 +22,26 @@ export type GmailMethod = keyof typeof priceUnits;
 
 const windowMs = 60_000;
 
+/**
+ * How a budget a minute is kept, which Gmail does not tell: the last sixty seconds are counted whole, or it refills while
+ * it is spent.
+ */
+export type BudgetKind = 'window' | 'refill';
+
 interface QuotaOptions {
   clock: Clock;
   /** null = unlimited */
   unitsPerMinute: number | null;
   /** null = unlimited */
   maxConcurrent: number | null;
+  kind: BudgetKind;
 }
 
 export class Quota {
   /** null = unlimited. May be changed at any time, like the next two. */
   unitsPerMinute: number | null;
   maxConcurrent: number | null;
+  kind: BudgetKind;
   /** How a spent budget is refused: Gmail has said it in each of these ways. */
   refusal: '403 rateLimitExceeded' | '403 userRateLimitExceeded' | '429 rateLimitExceeded' =
     '403 rateLimitExceeded';
@@ -50,11 +57,14 @@ export class Quota {
   readonly #clock: Clock;
   #window: { atMs: number; units: number }[] = [];
   #windowUnits = 0;
+  /** Spent and not refilled yet, at that time. */
+  #owed = { units: 0, atMs: 0 };
 
   constructor(options: QuotaOptions) {
     this.#clock = options.clock;
     this.unitsPerMinute = options.unitsPerMinute;
     this.maxConcurrent = options.maxConcurrent;
+    this.kind = options.kind;
   }
 
   /** Units spent in the last sixty seconds. */
@@ -82,10 +92,13 @@ export class Quota {
     }
     // Asked without a limit too: it forgets what is older than the window.
     const windowUnits = this.windowUnits();
-    if (this.unitsPerMinute !== null && windowUnits + units > this.unitsPerMinute) {
+    const owedUnits = this.#owedUnits();
+    const countedUnits = this.kind === 'window' ? windowUnits : owedUnits;
+    if (this.unitsPerMinute !== null && countedUnits + units > this.unitsPerMinute) {
       this.refusedForUnits += 1;
       throw quotaExceeded(this.refusal);
     }
+    this.#owed = { units: owedUnits + units, atMs: this.#clock() };
     this.#window.push({ atMs: this.#clock(), units });
     this.#windowUnits += units;
     this.spentUnits += units;
@@ -95,6 +108,11 @@ export class Quota {
     return () => {
       this.inFlight -= 1;
     };
+  }
+
+  #owedUnits(): number {
+    const refilled = ((this.#clock() - this.#owed.atMs) * (this.unitsPerMinute ?? 0)) / windowMs;
+    return Math.max(0, this.#owed.units - refilled);
   }
 
   /** Counters back to zero; the running minute stays charged. */

@@ -47,6 +47,8 @@ export async function assertQuery(
     take: async (least, most) => await takeQuota(db, mailbox.id, { least, most, unitsPerMinute }),
     // It takes what it spends.
     giveBack: async () => undefined,
+    // Two calls prove nothing of a budget.
+    noteRefusal: async () => false,
   });
   const call = { deadline, pay: async (units: number) => await purse.pay(units) };
   await gmail.listMessages(call, { query, labelId: config.labelId, pageToken: null });
@@ -69,7 +71,8 @@ export function isWorkedOff({ listing, backlog }: BackfillCycle): boolean {
 }
 
 /**
- * Runs cycles until the listing is worked off, one at each step; whoever iterates may stop at any time.
+ * Runs cycles until the listing is worked off, one at each step; whoever iterates may stop at any time. None begins
+ * after the interruption.
  *
  * @throws {AppError} what a person has to cure, what lasts, database_unavailable
  */
@@ -78,10 +81,11 @@ export async function* workOff(
   mailbox: Mailbox,
   listingId: number,
   budgetMs: number,
+  interruption?: AbortSignal,
 ): AsyncGenerator<BackfillCycle> {
   let fruitless = 0;
   let before = '';
-  for (;;) {
+  while (interruption?.aborted !== true) {
     const deadline = Deadline.after(budgetMs, system.clock);
     // The waits are kept: cycles follow each other so quickly that a message in trouble would use its attempts up.
     const report = await ingestMailbox(system, { trigger: 'manual', deadline, ignoresWaits: false });

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Leased } from '../db/lease.ts';
 import { findMonitored, type Mailbox } from '../db/mailboxes.ts';
-import { returnQuota, takeQuota } from '../db/quota.ts';
+import { noteRefusal, returnQuota, takeQuota } from '../db/quota.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
@@ -95,6 +95,7 @@ async function ingestUnderLease(
         unitsPerMinute: system.config.quotaUnitsPerMinute,
       }),
     // What cannot be given back is counted as spent for a minute: no harm.
+    noteRefusal: async () => await noteRefusal(db, fence.mailboxId, system.config.quotaUnitsPerMinute),
     giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
   });
   try {
@@ -120,6 +121,7 @@ async function ingestUnderLease(
         pay: async (units) => await purse.pay(units),
         onRefused: () => {
           counts.refused += 1;
+          purse.refused();
         },
       },
       counts,

@@ -24,9 +24,13 @@ export type TakeUnits = (
 /** Gives back what stood booked at that second and was not spent. Never fails: what is not given back counts as spent. */
 export type ReturnUnits = (unspent: { readonly second: string; readonly units: number }) => Promise<void>;
 
+/** Told that Gmail refused a call for its rate. @returns true when no more such news is needed */
+export type NoteRefusal = () => Promise<boolean>;
+
 export class Purse {
   readonly #take: TakeUnits;
   readonly #giveBack: ReturnUnits;
+  readonly #noteRefusal: NoteRefusal;
   readonly #deadline: Deadline;
   readonly #sleep: Sleep;
   readonly #clock: Clock;
@@ -35,6 +39,7 @@ export class Purse {
   #handful: number;
   #spent = 0;
   #lastSecond = '0';
+  #isRefusalNoted = false;
   /** Payments queue up, so that concurrent ones do not each take a handful. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -42,6 +47,7 @@ export class Purse {
   constructor(options: {
     take: TakeUnits;
     giveBack: ReturnUnits;
+    noteRefusal: NoteRefusal;
     deadline: Deadline;
     sleep: Sleep;
     clock: Clock;
@@ -49,6 +55,7 @@ export class Purse {
   }) {
     this.#take = options.take;
     this.#giveBack = options.giveBack;
+    this.#noteRefusal = options.noteRefusal;
     this.#handful = options.firstHandful ?? 0;
     this.#deadline = options.deadline;
     this.#sleep = options.sleep;
@@ -65,6 +72,18 @@ export class Purse {
     const units = this.#inHand;
     this.#inHand = 0;
     if (units > 0) await this.#giveBack({ second: this.#lastSecond, units });
+  }
+
+  /** Gmail has refused a call for its rate: noted before anything more is paid. */
+  refused(): void {
+    this.#queue = this.#queue.then(async () => await this.#note()).catch(() => undefined);
+  }
+
+  async #note(): Promise<void> {
+    if (this.#isRefusalNoted) return;
+    this.#isRefusalNoted = await this.#noteRefusal();
+    // What is in hand was taken by the rule that Gmail has just refused.
+    if (this.#isRefusalNoted) await this.empty();
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */

@@ -198,7 +198,7 @@ describe('the cycles of a backfill', () => {
   }
 
   it('follow each other within the quota until all is fetched', async () => {
-    const cycles = await cyclesOf({ GMAIL_QUOTA_UNITS_PER_MINUTE: '60' });
+    const cycles = await cyclesOf({ GMAIL_QUOTA_UNITS_PER_MINUTE: '40' });
     expect(cycles.length).toBeGreaterThan(2);
     expect(cycles.at(-1)).toMatchObject({ listing: { isFinished: true }, backlog: { dueCount: 0 } });
     expect(await storedIds(world)).toEqual(ids);

@@ -197,7 +197,8 @@ class SkippedTime {
     this.#agedSeconds += seconds;
     await this.#db.query(
       `update mailboxes m
-       set quota_spent = coalesce(
+       set quota_owed_at = quota_owed_at - $1::integer * interval '1 second',
+           quota_spent = coalesce(
          (select jsonb_object_agg((s.key::bigint - $1::integer)::text, s.value::integer)
           from jsonb_each_text(m.quota_spent) s),
          '{}')`,
@@ -207,7 +208,7 @@ class SkippedTime {
 }
 
 const AGING = {
-  mailboxes: ['settling_since', 'hint_at', 'lease_expires_at', 'next_poll_at'],
+  mailboxes: ['settling_since', 'hint_at', 'lease_expires_at', 'next_poll_at', 'quota_strict_until'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
   listings: ['created_at', 'not_before'],
 } as const;

@@ -20,7 +20,7 @@ describe('the time of an invocation', () => {
   test('ends with a backlog in a state from which the next goes on', async () => {
     // Sixty messages a minute: the quota is what time is spent on.
     const world = await createWorld({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '1200' } });
-    const ids = Array.from({ length: 150 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
+    const ids = Array.from({ length: 200 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
     const outcomes: string[] = [];
     while (outcomes.at(-1) !== 'completed' && outcomes.length < 10) {
       outcomes.push((await world.ingest({ budgetMs: 50_000 })).outcome);
@@ -71,31 +71,60 @@ describe('live mail', () => {
 });
 
 describe('the quota', () => {
-  test('of Gmail is never exceeded, and nothing is refused, with 400 messages and two instances', async () => {
-    const world = await createWorld({ gmail: { quotaUnitsPerMinute: 6_000 } });
-    const ids = Array.from({ length: 400 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
+  const STRICT = "update mailboxes set quota_strict_until = now() + interval '7 days'";
+
+  /** Two instances in turn until 400 messages are stored. */
+  async function fetch400(world: World): Promise<void> {
+    const ids = Array.from({ length: 400 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id);
     const instances = [world, world.instance()];
-    for (let n = 0; n < 8; n += 1) {
+    for (let n = 0; n < 12; n += 1) {
       await instances[n % 2]?.ingest({ budgetMs: 50_000 });
       await world.pass(10);
     }
-    expect(await storedIds(world)).toEqual(ids);
+    expect(await storedIds(world)).toEqual(expect.arrayContaining(ids));
+  }
+
+  test('of a Gmail whose budget refills is never exceeded, and nothing is refused', async () => {
+    const world = await createWorld({ gmail: { quotaUnitsPerMinute: 6_000, quotaKind: 'refill' } });
+    await fetch400(world);
     expect(world.gmail.quota.refusedForUnits).toBe(0);
+    // The second hundred did not wait for the end of the minute.
+    expect(mostInAMinute(world)).toBeGreaterThan(7_500);
+    expect(await world.rows('select 1 from mailboxes where quota_strict_until is not null')).toEqual([]);
+  });
+
+  test('of a Gmail that counts its minutes whole is kept to after a first refusal', async () => {
+    const world = await createWorld({ gmail: { quotaUnitsPerMinute: 6_000, quotaKind: 'window' } });
+    await fetch400(world);
+    const { refusedForUnits } = world.gmail.quota;
+    expect(refusedForUnits).toBeGreaterThan(0);
+    // Those in flight, and once more after their wait at the most.
+    expect(refusedForUnits).toBeLessThanOrEqual(32);
+    expect(
+      await world.rows("select 1 from email_ledger where state <> 'stored' or attempt_count > 1"),
+    ).toEqual([]);
+
+    await fetch400(world);
+    expect(world.gmail.quota.refusedForUnits).toBe(refusedForUnits);
     expect(mostInAMinute(world)).toBeLessThanOrEqual(6_000);
     expect(mostInAMinute(world)).toBeGreaterThan(5_500);
   });
 
-  test('that is spent is waited for, if there is time', async () => {
+  test.each([
+    ['a budget that refills', 'select 1', 10_000],
+    ['a minute that counts whole', STRICT, 50_000],
+  ])('that is spent is waited for, if there is time: %s', async (_, rule, longestMs) => {
     const world = await watched({
       env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '100' },
-      gmail: { quotaUnitsPerMinute: 100 },
+      gmail: { quotaUnitsPerMinute: 100, quotaKind: longestMs > 10_000 ? 'window' : 'refill' },
     });
+    await world.rows(rule);
     for (let n = 0; n < 6; n += 1) world.gmail.deliver(mail(`${n}`));
     expect(await world.ingest({ budgetMs: 200_000 })).toMatchObject({
       outcome: 'completed',
       counts: { stored: 6, refused: 0 },
     });
-    expect(Math.max(...world.sleeps)).toBeGreaterThan(50_000);
+    expect(Math.max(...world.sleeps)).toBeGreaterThan(longestMs);
   });
 });
 
@@ -108,6 +137,7 @@ describe('a purse', () => {
       giveBack: async ({ units }) => {
         returned.push(units);
       },
+      noteRefusal: async () => true,
       deadline,
       clock: () => clock.ms,
       sleep: async (ms) => {
@@ -147,6 +177,16 @@ describe('a purse', () => {
     expect(asked.at(-1)).toEqual([20, 40]);
   });
 
+  test('gives back what is in hand when Gmail refuses, before it pays on', async () => {
+    const returned: number[] = [];
+    const one = purse([100, 20], [], returned);
+    await one.pay(20);
+    one.refused();
+    one.refused();
+    await one.pay(20);
+    expect(returned).toEqual([80]);
+  });
+
   test('pays in the order of asking, one after the other', async () => {
     const one = purse([20, 0, 0, 20, 20]);
     const order_: number[] = [];
@@ -163,6 +203,7 @@ describe('a purse', () => {
       giveBack: async ({ units }) => {
         returned.push(units);
       },
+      noteRefusal: async () => false,
       clock: () => clock.ms,
       sleep: async () => undefined,
       take: async () => ({ units: grants.shift() ?? 0, waitMs: 1_000, second: '0' }),

@@ -31,6 +31,19 @@ describe('quota units', () => {
     expect(gmail.quota.spentUnits).toBe(15);
   });
 
+  it('come back while they are spent, from empty to full in a minute, where the budget refills', async () => {
+    const { gmail, call, time } = await mailboxUnderTest({ quotaUnitsPerMinute: 10, quotaKind: 'refill' });
+    const list = async () => (await call('messages')).status;
+    expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
+    time.advance(29_999);
+    expect(await list()).toBe(403);
+    time.advance(1);
+    expect([await list(), await list()]).toEqual([200, 403]);
+    time.advance(600_000);
+    expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
+    expect(gmail.quota.spentUnits).toBe(25);
+  });
+
   it('are refused in each of Gmail’s ways', async () => {
     const { gmail, call } = await mailboxUnderTest({ quotaUnitsPerMinute: 1 });
     const reason = async () => {
