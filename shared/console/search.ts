@@ -5,7 +5,7 @@
  */
 import type { Database, Queryable } from '../db/database.ts';
 import { prepared } from '../db/statement.ts';
-import { timeBoxed } from '../db/time-boxed.ts';
+import { textLiteral, timeBoxed } from '../db/time-boxed.ts';
 import { ABOVE_ALL, type PageAsk } from './page-of.ts';
 
 /**
@@ -76,20 +76,21 @@ select (select pattern::text from asked) as pattern,
 // Gathered first and sorted then: without the fence the planner may walk the whole table down for a word of which it
 // expects many emails and which none has. No row: there are more than may be gathered. Planned for each pattern: where
 // the planner knows of very many emails it reads the table until there are too many, not the index to its end.
-// $1 ids below int, $2 pattern text, $3 rows int, $4 emails to gather at most int
-const GATHER = `
+function gathering(pattern: string, { before, limit }: PageAsk, mostGathered: number): string {
+  return `
 with found as materialized (
   select id
   from incoming_emails
-  where search_words @@ $2::tsquery
+  where search_words @@ ${textLiteral(pattern)}::tsquery
 ),
 gathered as (
   select id
   from found
-  limit $4::integer + 1
+  limit ${mostGathered + 1}
 )
-select array(select id from gathered where id < $1::integer order by id desc limit $3::integer) as ids
-where (select count(*) from gathered) <= $4::integer`;
+select array(select id from gathered where id < ${before ?? ABOVE_ALL} order by id desc limit ${limit}) as ids
+where (select count(*) from gathered) <= ${mostGathered}`;
+}
 
 export interface Found {
   /** The highest first, at most as many as were asked for. */
@@ -179,16 +180,10 @@ async function gather(
   ask: PageAsk,
   bounds: SearchBounds,
 ): Promise<Found | null> {
-  const ids = await timeBoxed(db, bounds.gatherMs, async (tx) => {
-    const { rows } = await tx.query<{ ids: number[] }>(GATHER, [
-      ask.before ?? ABOVE_ALL,
-      pattern,
-      ask.limit,
-      bounds.mostGathered,
-    ]);
-    return rows[0]?.ids ?? null;
-  });
-  return ids === null ? null : { ids, lookedDownTo: null };
+  const statement = gathering(pattern, ask, bounds.mostGathered);
+  const rows = await timeBoxed<{ ids: number[] }>(db, bounds.gatherMs, statement);
+  const [found] = rows ?? [];
+  return found === undefined ? null : { ids: found.ids, lookedDownTo: null };
 }
 
 async function findGmailId(db: Queryable, id: string, ask: PageAsk): Promise<number[]> {

@@ -12,7 +12,8 @@ import { Turnstile } from './turnstile.ts';
 
 export interface Queryable {
   /**
-   * @returns the rows, and how many rows the statement touched
+   * @param sql one statement, or without parameters several that are one transaction
+   * @returns the rows, and how many rows the statement touched, the last one of several
    * @throws {AppError} database_unavailable, schema_outdated, unstorable
    */
   query<Row extends object>(sql: string | Statement, parameters?: readonly unknown[]): Promise<Answered<Row>>;
@@ -24,12 +25,8 @@ export interface Answered<Row> {
 }
 
 export interface Database extends Queryable {
-  /**
-   * Commits what `work` did, or nothing.
-   *
-   * @param limitMs of each statement in it, whole; without it the usual one
-   */
-  transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>;
+  /** Commits what `work` did, or nothing. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /**
    * One statement that is a transaction of its own, in the queue of the transactions because it carries much. May run
    * twice.
@@ -90,18 +87,13 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     query,
     commit: async (sql, parameters) => await transactions.pass(async () => await query(sql, parameters)),
-    transaction: async (work, limitMs) =>
-      await transactions.pass(async () => await inTransaction(pool, work, limitMs)),
+    transaction: async (work) => await transactions.pass(async () => await inTransaction(pool, work)),
     close: async () => await pool.end(),
   };
 }
 
-async function inTransaction<T>(
-  pool: pg.Pool,
-  work: (tx: Queryable) => Promise<T>,
-  limitMs?: number,
-): Promise<T> {
-  const client = await begin(pool, limitMs);
+async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await begin(pool);
   let broken: Error | undefined;
   const ask = async <Row extends object>(sql: string | Statement, parameters: readonly unknown[] = []) =>
     await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
@@ -123,14 +115,11 @@ async function inTransaction<T>(
 const ignore = () => undefined;
 
 /** A connection that slept with its instance may be dead: nothing is done yet, so another is taken. */
-async function begin(pool: pg.Pool, limitMs?: number): Promise<pg.PoolClient> {
-  // In one way there and back. Compiling a statement that seems long costs up to 60 ms before its first row.
-  const opening =
-    limitMs === undefined ? 'begin' : `begin; set local statement_timeout = ${limitMs}; set local jit = off`;
+async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
   for (let isAgain = false; ; isAgain = true) {
     const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
     try {
-      await client.query(opening);
+      await client.query('begin');
       return client;
     } catch (error) {
       client.release(error instanceof Error ? error : true);
@@ -145,8 +134,9 @@ async function run<Row extends object>(
   parameters: readonly unknown[],
 ): Promise<Answered<Row>> {
   const values = [...parameters];
-  const result = await (typeof sql === 'string'
+  const results = await (typeof sql === 'string'
     ? on.query<Row>(sql, values)
     : on.query<Row>({ ...sql, values }));
-  return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+  const { rowCount, rows } = [results].flat().at(-1) ?? { rowCount: 0, rows: [] };
+  return { rows, rowCount: rowCount ?? 0 };
 }

@@ -1,8 +1,8 @@
 /** How far one search goes, with bounds that a small table reaches. */
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findIds } from '../../shared/console/search.ts';
 import type { Database } from '../../shared/db/database.ts';
-import { timeBoxed } from '../../shared/db/time-boxed.ts';
+import { textLiteral, timeBoxed } from '../../shared/db/time-boxed.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const BOUNDS = { walkedFirst: [8, 20], walkedAtMost: 60, mostGathered: 30, gatherMs: 10_000 };
@@ -72,12 +72,8 @@ describe('a search', () => {
     const watched: Database = {
       ...db,
       query: async (sql, parameters) => {
-        taken.push('walk');
+        taken.push(typeof sql === 'string' && sql.includes('statement_timeout') ? 'index' : 'walk');
         return await db.query(sql, parameters);
-      },
-      transaction: async (work, limitMs) => {
-        taken.push('index');
-        return await db.transaction(work, limitMs);
       },
     };
     await findIds(watched, word, { before: null, limit }, BOUNDS);
@@ -99,14 +95,23 @@ describe('a search', () => {
   });
 });
 
-test('a statement that takes too long is given up, none is compiled, and the next one has its own time', async () => {
-  expect(await timeBoxed(db, 20, async (tx) => await tx.query('select pg_sleep(30)'))).toBeNull();
-  expect((await timeBoxed(db, 10_000, async (tx) => await tx.query('show jit')))?.rows).toEqual([
-    { jit: 'off' },
-  ]);
-  await expect(timeBoxed(db, 20, async (tx) => await tx.query('select 1 / 0'))).rejects.toMatchObject({
-    code: 'unstorable',
+describe('a statement with a time limit', () => {
+  it('is given up when it takes too long, and the next one has its own time', async () => {
+    expect(await timeBoxed(db, 20, 'select pg_sleep(30)')).toBeNull();
+    const { rows } = await db.query<{ statement_timeout: string }>('show statement_timeout');
+    expect(rows).toEqual([{ statement_timeout: '30s' }]);
   });
-  const { rows } = await db.query<{ statement_timeout: string }>('show statement_timeout');
-  expect(rows).toEqual([{ statement_timeout: '30s' }]);
+
+  it('has its limit, and is not compiled', async () => {
+    const settings = `select current_setting('statement_timeout') as limit, current_setting('jit') as jit`;
+    expect(await timeBoxed(db, 10_000, settings)).toEqual([{ limit: '10s', jit: 'off' }]);
+  });
+
+  it('fails as any other', async () => {
+    await expect(timeBoxed(db, 20, 'select 1 / 0')).rejects.toMatchObject({ code: 'unstorable' });
+  });
+
+  it.each(["'; select 1; --", "\\'", '\\x27', '$$ ü 漢 🙂', ''])('carries any text: %s', async (text) => {
+    expect(await timeBoxed(db, 10_000, `select ${textLiteral(text)} as text`)).toEqual([{ text }]);
+  });
 });
