@@ -1,9 +1,8 @@
 /** The deployed functions by their targets. Each is loaded at its first use, with what it alone needs. */
-import type { Config } from '../shared/config.ts';
-import { answer, type HttpAnswer, type HttpRequest, type Route } from '../shared/http.ts';
 import type { FunctionContext } from './context.ts';
+import { createLoaded, type LoadedFunction } from './loaded-function.ts';
 
-const FUNCTIONS = {
+export const FUNCTIONS = {
   poll: async () => await import('./poll.ts'),
   gmailPush: async () => await import('./gmail-push.ts'),
   status: async () => await import('./status.ts'),
@@ -17,30 +16,6 @@ const FUNCTIONS = {
 export type Target = keyof typeof FUNCTIONS;
 export const TARGETS = Object.keys(FUNCTIONS) as readonly Target[];
 
-export interface LoadedFunction {
-  /** Loads what the function needs, ahead of the first request. */
-  load(): Promise<void>;
-  handle(request: HttpRequest): Promise<HttpAnswer>;
-}
-
 export function createFunction(target: Target, context: FunctionContext): LoadedFunction {
-  let made: { readonly config: Config; readonly route: Promise<Route> } | null = null;
-  const route = async (config: Config) => {
-    // What keeps state (access tokens) lives as long as its configuration.
-    if (made === null || made.config !== config) {
-      const current = { ...context, config };
-      made = { config, route: FUNCTIONS[target]().then((module) => module.createRoute(current)) };
-    }
-    return await made.route;
-  };
-  return {
-    load: async () => {
-      await route(context.config);
-    },
-    handle: async (request) =>
-      await answer(await route(await context.currentConfig()), request, {
-        log: context.log,
-        projectId: context.config.projectId,
-      }),
-  };
+  return createLoaded(FUNCTIONS[target], context);
 }

@@ -1,7 +1,7 @@
 /** A build of the functions, as it is deployed: written once, looked at and run. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -28,13 +28,7 @@ export async function buildDist(): Promise<Dist> {
   symlinkSync(join(ROOT, framework), join(folder, framework));
   return {
     folder,
-    sourcesOf: (entry) => {
-      const form = new RegExp(`^${entry}-[A-Z0-9]{8}\\.mjs$`);
-      const chunk = readdirSync(join(folder, 'chunks')).find((name) => form.test(name));
-      if (chunk === undefined) throw new Error(`No chunk ${entry}`);
-      const loaded = loadedWith(join(folder, 'index.mjs'));
-      return [...loadedWith(join(folder, 'chunks', chunk), loaded)].flatMap(sourcesIn);
-    },
+    sourcesOf: (entry) => [...loadedWith(join(folder, 'chunks', `${entry}.mjs`))].flatMap(sourcesIn),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
