@@ -2,25 +2,21 @@
  * `npm run build`: writes `dist/`, a source that the functions buildpack deploys and that
  * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER` into that new or empty folder.
  * Bundled, so that an instance starts in a fraction of the time: each function in one file, which is read in 30 ms less than
- * twenty that it would share with others, and what it may not need in files beside it. The framework itself stays
- * outside, because its registry must be the one of the process that serves.
+ * twenty that it would share with others, and what it may not need in files beside it; Google's packages, larger than all
+ * the rest, are there once. The framework itself stays outside, because its registry must be the one of the process that serves.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
-import { TARGETS, type Target } from '../functions/catalogue.ts';
+import { TARGETS } from '../functions/catalogue.ts';
 import { bundlePage } from '../shared/console/bundle-page.ts';
+import { bundleFunction, bundleGooglePackages, FRAMEWORK, fileOf } from './bundle.ts';
 import { runCommand } from './command.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
-/** Not bundled: its registry of functions must be the server's own. */
-const FRAMEWORK = '@google-cloud/functions-framework';
 
-/** gmailPush: gmail-push */
-const fileOf = (target: Target) => target.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** Without the variable, as on a person's machine, the framework is told the target alone: then all are there. */
 const ENTRY = `const files = ${JSON.stringify(Object.fromEntries(TARGETS.map((target) => [target, fileOf(target)])))};
 const { FUNCTION_TARGET: target } = process.env;
@@ -34,7 +30,10 @@ Writes dist/, the source that is deployed.
 await runCommand(USAGE, async () => {
   const started = performance.now();
   const out = outputFolder();
-  const sizes = await Promise.all(TARGETS.map(async (target) => await bundle(target, out)));
+  const sizes = await Promise.all([
+    ...TARGETS.map(async (target) => await bundleFunction(target, out)),
+    bundleGooglePackages(out),
+  ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
   await writePage(join(out, 'console-page'));
   // Where `shared/db/migrations.ts` looks for them.
@@ -46,45 +45,6 @@ await runCommand(USAGE, async () => {
     `${relative(process.cwd(), out)}/ written: ${(bytes / 1_048_576).toFixed(1)} MB with source maps, ${seconds} s\n`,
   );
 });
-
-/** @returns bytes written; what several functions load late comes out under one name */
-async function bundle(target: Target, out: string): Promise<number> {
-  const file = fileOf(target);
-  const { metafile } = await build({
-    stdin: {
-      contents: `
-        import { serve } from './serve.ts';
-        import * as served from './${file}.ts';
-        await serve({ ${target}: async () => served });`,
-      resolveDir: join(ROOT, 'functions'),
-    },
-    // Beside what it loads late, which looks for the page and the migrations from there.
-    entryNames: `chunks/${file}`,
-    outdir: out,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    // The bundler makes the console's page where the sources run; in the build the page is made already.
-    external: [FRAMEWORK, 'pg-native', 'esbuild'],
-    chunkNames: 'chunks/[name]-[hash]',
-    // Says that they are ES modules. To find it out otherwise the framework loads packages, for 20 ms of a cold start.
-    outExtension: { '.js': '.mjs' },
-    sourcemap: 'linked',
-    sourcesContent: false,
-    metafile: true,
-    logLevel: 'warning',
-    // CommonJS packages inside an ES module bundle still call require, and Google's client of Cloud Scheduler asks for
-    // its folder while it loads.
-    banner: {
-      js:
-        "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); " +
-        'const __dirname = import.meta.dirname;',
-    },
-  });
-  return Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
-}
 
 /** Only `dist/` is ours to empty. */
 function outputFolder(): string {

@@ -2,8 +2,8 @@
  * The password of an IAM database user: an access token. https://cloud.google.com/sql/docs/postgres/iam-logins
  * A module of its own, to be loaded late: a CommonJS package imported late has no names in the bundle, only `default`.
  */
-import { GoogleAuth } from 'google-auth-library';
 import { AppError } from '../errors.ts';
+import { GoogleAuth } from '../google-auth.ts';
 
 export async function readIamLoginToken(): Promise<string> {
   const auth = new GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });

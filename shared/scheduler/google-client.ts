@@ -2,9 +2,10 @@
  * Makes Google's Cloud Scheduler client. A module of its own, to be loaded late: what is loaded late has to be ours,
  * because a CommonJS package that is imported late has no names of its own in the bundle, only `default`.
  */
-import { CloudSchedulerClient } from '@google-cloud/scheduler';
-import { GoogleAuth, OAuth2Client } from 'google-auth-library';
+
+import { CloudSchedulerClient } from '../cloud-scheduler.ts';
 import { AppError } from '../errors.ts';
+import { GoogleAuth, OAuth2Client } from '../google-auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 /** Any time ahead will do: a token that counts as expired would be refreshed, which needs credentials. */

@@ -15,7 +15,7 @@ import { serve, writeDist } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 
-const MAX_ZIP_BYTES = 6_000_000;
+const MAX_ZIP_BYTES = 3_000_000;
 const MAX_INSTALLED_BYTES = 20_000_000;
 /** What npm says when it is not reachable; any other failure is one of the package. */
 const AWAY =
@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the zip of the build', () => {
-  it('is smaller than 6 MB and holds code, maps, migrations, the page and one package.json alone', () => {
+  it('is smaller than 3 MB and holds code, maps, migrations, the page and one package.json alone', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
     const strangers = Object.keys(unzipSync(zip)).filter(
       (name) =>
