@@ -34,6 +34,11 @@ export interface CallContext {
   /** Resolves when the units are taken from the budget; rejects with out_of_time when they cannot be had in time. */
   readonly pay: (units: number) => Promise<void>;
   readonly onRefused?: () => void;
+  /**
+   * Awaited after the paying and before each call, for a place in flight. What it gives is called when the call has ended,
+   * and told whether there was an answer.
+   */
+  readonly enter?: () => Promise<(hasAnswer: boolean) => void>;
 }
 
 export interface RawMessage {
@@ -105,9 +110,13 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
     await withRetries(
       async () => {
         await context.pay(UNITS[method]);
+        const leave = await context.enter?.();
         const { round } = pacer;
+        let hasAnswer = false;
         try {
-          return await callGmail(connection, { method, deadline: context.deadline, ...rest });
+          const answer = await callGmail(connection, { method, deadline: context.deadline, ...rest });
+          hasAnswer = true;
+          return answer;
         } catch (error) {
           if (error instanceof AppError && error.code === 'gmail_rate_limited') {
             pacer.refused(round);
@@ -115,6 +124,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
           }
           if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
           throw error;
+        } finally {
+          leave?.(hasAnswer);
         }
       },
       {

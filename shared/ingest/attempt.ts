@@ -5,6 +5,7 @@
 import { type AttemptEnd, type Claim, endAttempt } from '../db/attempts.ts';
 import { type AppError, needsPerson, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
+import type { Lane } from './lanes.ts';
 import { type Rule, ruleAgainstFetched } from './rules.ts';
 import type { Run } from './run.ts';
 import { storeMessage } from './store-message.ts';
@@ -28,14 +29,10 @@ export type AttemptResult =
   /** Nothing can be fetched at present, this message or another. */
   | { readonly end: 'fatal'; readonly error: AppError };
 
-/** @param onFetched called when Gmail has answered, before anything is stored; not called when the call fails */
-export async function attemptMessage(
-  run: Run,
-  claim: Claim,
-  onFetched: () => void = () => undefined,
-): Promise<AttemptResult> {
+/** @param enter for a place in flight, see `lanes.ts` */
+export async function attemptMessage(run: Run, claim: Claim, enter: Lane['enter']): Promise<AttemptResult> {
   try {
-    return await fetchAndStore(run, claim, onFetched);
+    return await fetchAndStore(run, claim, enter);
   } catch (thrown) {
     const error = toAppError(thrown);
     try {
@@ -46,12 +43,11 @@ export async function attemptMessage(
   }
 }
 
-async function fetchAndStore(run: Run, claim: Claim, onFetched: () => void): Promise<AttemptResult> {
+async function fetchAndStore(run: Run, claim: Claim, enter: Lane['enter']): Promise<AttemptResult> {
   const pass = run.system.largeGate.pass();
   try {
-    const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, pass.enter);
+    const message = await run.gmail.getRawMessage({ ...run.call, enter }, claim.gmailMessageId, pass.enter);
     run.gmail.pacer.succeeded();
-    onFetched();
     const rule = ruleFor(run, claim, message);
     if (rule !== null) {
       await endAttempt(run.db, run.fence, claim.gmailMessageId, { state: 'ignored', rule });

@@ -5,8 +5,9 @@
 
 import { type Claim, type ClaimQuery, claimDue, hasLiveSuspects, refundAttempts } from '../db/attempts.ts';
 import { buryExhausted } from '../db/dead-messages.ts';
-import type { AppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import { attemptMessage, MAX_ATTEMPTS } from './attempt.ts';
+import { type Lane, Lanes } from './lanes.ts';
 import type { Run } from './run.ts';
 
 /** No message is begun with less time left: most take a fraction of it, and what runs out is handed back. */
@@ -44,26 +45,28 @@ export async function settleAccounts(run: Run): Promise<void> {
 }
 
 /**
- * So many fetched messages may wait to be stored beside those in flight, for each of these: half as many. A place in
- * flight is free again once its call has ended; what is fetched and waits for the database stays small in memory.
+ * Claimed, for each place in flight, and not called for yet: half as many. They wait for a place or for units, so that
+ * neither waits for a claim; few enough that a backlog without units does not hold up the next look for live mail.
  */
-const STORING_SHARE = 0.5;
+const AHEAD_SHARE = 0.5;
 
 class Fetching {
   readonly #run: Run;
   readonly #lookAgainAt: number;
   /** From the claim to the end of the attempt. */
   readonly #active = new Set<Promise<void>>();
-  /** Of these, until the call to Gmail has ended. */
-  readonly #calling = new Set<Promise<void>>();
+  readonly #lanes: Lanes;
   #fatal: AppError | null = null;
   #isOutOfTime = false;
+  /** The last claim gave less than was asked for: nothing more is due before what is begun has ended. */
+  #isDry = false;
   /** Live mail that may have killed its process is still to be read. */
   #hasLiveSuspects = false;
 
   constructor(run: Run, lookAgainAt: number) {
     this.#run = run;
     this.#lookAgainAt = lookAgainAt;
+    this.#lanes = new Lanes(() => run.gmail.pacer.limit);
   }
 
   async toEnd(): Promise<FetchEnd> {
@@ -79,23 +82,26 @@ class Fetching {
       for (;;) {
         const reason = this.#reasonToStop();
         if (reason !== null) return reason;
-        const { limit } = this.#run.gmail.pacer;
-        const free = this.#free(limit);
-        // A quarter of the pace at a time: not a statement for each message, and no long gaps either.
-        const isWorthAsking = free > 0 && (this.#active.size === 0 || free >= Math.floor(limit / 4));
-        const started = isWorthAsking ? await this.#start(free) : 0;
-        if (started === 0 && this.#active.size === 0) return 'idle';
-        if (!(isWorthAsking && started === free)) await Promise.race([...this.#calling, ...this.#active]);
+        if (this.#active.size === 0) this.#isDry = false;
+        const wanted = this.#wanted();
+        const started = wanted > 0 ? await this.#start(wanted) : 0;
+        this.#isDry = wanted > 0 ? started < wanted : this.#isDry;
+        if (this.#active.size === 0) {
+          if (started === 0) return 'idle';
+        } else if (wanted === 0 || this.#isDry) await this.#lanes.moved();
       }
     } finally {
       await Promise.all(this.#active);
     }
   }
 
-  #free(limit: number): number {
-    const places = limit - this.#calling.size;
-    const room = limit + Math.ceil(limit * STORING_SHARE) - this.#active.size;
-    return Math.min(places, room);
+  /** How many to claim now; half of what may wait at a time: not a statement for each message, and no gaps either. */
+  #wanted(): number {
+    if (this.#isDry) return 0;
+    const ahead = Math.ceil(this.#run.gmail.pacer.limit * AHEAD_SHARE);
+    const waiting = this.#active.size - this.#lanes.enteredCount;
+    const wanted = ahead - waiting;
+    return wanted >= Math.ceil(ahead / 2) ? wanted : 0;
   }
 
   #reasonToStop(): FetchEnd | null {
@@ -105,34 +111,40 @@ class Fetching {
   }
 
   /** @returns how many were begun */
-  async #start(free: number): Promise<number> {
-    const claims = await this.#next(free);
+  async #start(wanted: number): Promise<number> {
+    const claims = await this.#next(wanted);
     for (const claim of claims) {
-      const { promise: fetched, resolve: onFetched } = Promise.withResolvers<void>();
-      const call = fetched.then(() => void this.#calling.delete(call));
-      this.#calling.add(call);
-      const task: Promise<void> = this.#attempt(claim, onFetched).finally(() => {
-        onFetched();
+      const lane = this.#lanes.lane();
+      const task: Promise<void> = this.#attempt(claim, async () => await this.#enter(lane)).finally(() => {
         this.#active.delete(task);
+        lane.leave();
       });
       this.#active.add(task);
     }
     return claims.length;
   }
 
+  /** What has ended the cycle meanwhile would meet this message too: it is handed back. */
+  async #enter(lane: Lane): ReturnType<Lane['enter']> {
+    const leave = await lane.enter();
+    if (this.#fatal === null) return leave;
+    leave(false);
+    throw new AppError('out_of_time', 'The cycle has ended.');
+  }
+
   /**
    * What may have killed its process is read alone, after what is of its own priority, so that it takes nobody
    * with it: live mail of that kind before any backlog, backlog at the very end.
    */
-  async #next(free: number): Promise<Claim[]> {
+  async #next(limit: number): Promise<Claim[]> {
     if (this.#hasLiveSuspects) {
-      const live = await this.#claim({ limit: free, suspects: false, liveOnly: true });
+      const live = await this.#claim({ limit, suspects: false, liveOnly: true });
       if (live.length > 0 || this.#active.size > 0) return live;
       const suspects = await this.#claimSuspect({ liveOnly: true });
       if (suspects.length > 0) return suspects;
       this.#hasLiveSuspects = false;
     }
-    const claims = await this.#claim({ limit: free, suspects: false });
+    const claims = await this.#claim({ limit, suspects: false });
     if (claims.length > 0 || this.#active.size > 0) return claims;
     return await this.#claimSuspect({});
   }
@@ -151,9 +163,9 @@ class Fetching {
     });
   }
 
-  async #attempt(claim: Claim, onFetched: () => void): Promise<void> {
+  async #attempt(claim: Claim, enter: Lane['enter']): Promise<void> {
     const { streak } = this.#run;
-    const result = await attemptMessage(this.#run, claim, onFetched);
+    const result = await attemptMessage(this.#run, claim, enter);
     if (result.end === 'stored' || result.end === 'settled') {
       streak.succeeded();
       return;
