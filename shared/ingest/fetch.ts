@@ -45,10 +45,10 @@ export async function settleAccounts(run: Run): Promise<void> {
 }
 
 /**
- * Claimed, for each place in flight, and not called for yet: half as many. They wait for a place or for units, so that
+ * Claimed, for each place in flight, and not called for yet: three quarters. They wait for a place or for units, so that
  * neither waits for a claim; few enough that a backlog without units does not hold up the next look for live mail.
  */
-const AHEAD_SHARE = 0.5;
+const AHEAD_SHARE = 0.75;
 
 class Fetching {
   readonly #run: Run;

@@ -13,9 +13,10 @@ import type { Run } from './run.ts';
 const compress = promisify(gzip);
 /**
  * Level 1: a mail is mostly base64 of compressed files, where higher levels cost much and give little. The largest
- * memory level: 40 KB in 0.35 ms instead of 0.59, and no byte more.
+ * memory level: 40 KB in 0.35 ms instead of 0.59, and no byte more. Most mails in one piece of output: one way to the thread
+ * and back instead of two.
  */
-const COMPRESSION = { level: 1, memLevel: 9 };
+const COMPRESSION = { level: 1, memLevel: 9, chunkSize: 65_536 };
 
 /**
  * @returns when, by the clock of the database; null when somebody has stored it before
