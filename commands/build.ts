@@ -17,10 +17,13 @@ import { runCommand } from './command.ts';
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
-/** Without the variable, as on a person's machine, the framework is told the target alone: then all are there. */
+/**
+ * Without the variable, as on a person's machine, the framework is told the target alone: then all are there, each with
+ * a context and a pool of its own.
+ */
 const ENTRY = `const files = ${JSON.stringify(Object.fromEntries(TARGETS.map((target) => [target, fileOf(target)])))};
 const { FUNCTION_TARGET: target } = process.env;
-for (const name of target in files ? [target] : Object.keys(files)) await import(\`./chunks/\${files[name]}.mjs\`);
+for (const name of Object.hasOwn(files, target) ? [target] : Object.keys(files)) await import(\`./chunks/\${files[name]}.mjs\`);
 `;
 
 const USAGE = `Usage: npm run build [-- --out FOLDER]

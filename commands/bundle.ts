@@ -35,7 +35,7 @@ export function fileOf(target: Target): string {
   return target.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** @returns bytes written; what several functions load late comes out under one name */
+/** @returns bytes written */
 export async function bundleFunction(target: Target, out: string): Promise<number> {
   const file = fileOf(target);
   return await bundle({

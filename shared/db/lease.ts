@@ -33,28 +33,39 @@ export interface Leased {
   readonly mailboxCreatedAt: Date;
 }
 
-// The lease, and the row that says so: both or neither.
+// The lease, and the row that says so: both or neither. Asked again because the first answer was lost, it finds its own
+// token and its own row.
 // $1 mailbox id int, $2 lease token uuid, $3 holder text, $4 life ms int, $5 trigger text
 // No row: somebody else holds it.
 const TAKE = prepared(`
-with taken as (
-  update mailboxes
+with before as materialized (
+  select id, lease_token is not distinct from $2::uuid as is_again
+  from mailboxes
+  where id = $1::integer
+  for update
+),
+taken as (
+  update mailboxes m
   set lease_token = $2::uuid,
       lease_holder = $3::text,
       lease_expires_at = now() + $4::integer * interval '1 millisecond'
-  where id = $1::integer
-    and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)
-  returning id, cursor_history_id, created_at, ${SCAN_COLUMNS}
+  from before b
+  where m.id = b.id
+    and (lease_expires_at is null or lease_expires_at <= now() or b.is_again)
+  returning m.id, b.is_again, cursor_history_id, created_at, ${SCAN_COLUMNS}
 ),
 begun as (
   insert into ingest_runs (mailbox_id, trigger, cursor_before)
   select id, $5::text, cursor_history_id
   from taken
-  returning id as run_id
+  where not is_again
+  returning id
 )
-select b.run_id, t.created_at, t.history_id, t.from_cursor, t.listed_at
-from taken t
-cross join begun b`);
+select coalesce(
+         (select id from begun),
+         (select r.id from ingest_runs r where r.mailbox_id = t.id order by r.id desc limit 1)) as run_id,
+       t.created_at, t.history_id, t.from_cursor, t.listed_at
+from taken t`);
 
 /** Begins a run. @returns null when somebody else holds the lease */
 export async function takeLease(

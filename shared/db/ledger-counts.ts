@@ -7,17 +7,24 @@ import type { Queryable } from './database.ts';
 
 /** A busy minute writes some 600; what a run leaves is read by every status in well under a millisecond. */
 const WORTH_ROWS = 200;
+
+/** An expression of SQL: there are so many that adding them up is worth it. */
+export const HAS_LEDGER_CHANGES = `(
+  select count(*)
+  from (select 1 from ledger_changes limit ${WORTH_ROWS}) counted
+) >= ${WORTH_ROWS}`;
+
 /** After a backfill of a million there are many: no run is held up by them. */
 const MOST_ROWS = 20_000;
 
 // Two that add up at once take different rows: what one has locked, the other leaves.
-// $1 rows worth it int, $2 most rows int
+// $1 most rows int
 const ADD_UP = `
 with taken as (
   select ctid
   from ledger_changes
-  where (select count(*) from (select 1 from ledger_changes limit $1::integer) counted) >= $1::integer
-  limit $2::integer
+  where ${HAS_LEDGER_CHANGES}
+  limit $1::integer
   for update skip locked
 ),
 removed as (
@@ -33,5 +40,5 @@ having sum(change) <> 0`;
 
 /** May run at any time, and twice. */
 export async function addUpLedgerChanges(db: Queryable): Promise<void> {
-  await db.query(ADD_UP, [WORTH_ROWS, MOST_ROWS]);
+  await db.query(ADD_UP, [MOST_ROWS]);
 }

@@ -72,6 +72,8 @@ room as (
   select s.*,
          case
            when s.is_strict then $4::integer - s.units
+           -- A full one may be spent whole: a watch, of 100 units, under a budget of 100.
+           when s.owed = 0 then greatest(least($2::integer, $4::integer), floor($4::integer - $6::float8 * c.units_a_second)::integer)
            else floor($4::integer - $6::float8 * c.units_a_second - s.owed)::integer
          end as room
   from spent s, clock c
@@ -130,7 +132,7 @@ export async function takeQuota(
   return { units: row.granted, waitMs, second: row.second };
 }
 
-/** Gives units back that were taken and not spent. Called once for a grant. */
+/** Gives units back that were taken and not spent. Called once for a grant; run twice, a few units count as unspent that were. */
 export async function returnQuota(
   db: Queryable,
   mailboxId: number,
@@ -148,8 +150,9 @@ export async function returnQuota(
 }
 
 /**
- * Gmail has refused a call for its rate. Where more was spent within a minute than the budget of one, it is a Gmail that
- * counts its minutes whole: from now on the window rules. May run twice.
+ * Gmail has refused a call for its units. Where more was spent within a minute than the budget of one, it is a Gmail that
+ * counts its minutes whole: from now on the window rules. Not for calls in flight: those are refused of any Gmail while the
+ * pace is felt for. May run twice.
  *
  * @returns true while the window rules
  */
@@ -164,13 +167,13 @@ export async function noteRefusal(
        when (
          select sum(s.value::integer)
          from jsonb_each_text(m.quota_spent) s
-         where s.key::bigint > extract(epoch from now()) - $3::numeric
-       ) > $2::integer then now() + $4::integer * interval '1 day'
+         where s.key::bigint > extract(epoch from now()) - 60
+       ) > $2::integer then now() + $3::integer * interval '1 day'
        else m.quota_strict_until
      end
      where id = $1::integer
      returning coalesce(quota_strict_until > now(), false) as is_strict`,
-    [mailboxId, unitsPerMinute, WINDOW_SECONDS, STRICT_DAYS],
+    [mailboxId, unitsPerMinute, STRICT_DAYS],
   );
   return rows[0]?.is_strict === true;
 }

@@ -6,7 +6,8 @@ import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { type Fence, isHinted, type Seen } from './lease.ts';
 import { PRIORITY } from './ledger.ts';
-import type { RunCounts } from './runs.ts';
+import { HAS_LEDGER_CHANGES } from './ledger-counts.ts';
+import { HAS_OLD_RUNS, type RunCounts } from './runs.ts';
 import { prepared } from './statement.ts';
 
 export interface RunFailure {
@@ -49,6 +50,10 @@ export interface RunEnded {
   readonly missingTotal: number | null;
   /** Until Gmail ends the watch on the topic, 0 when there is none on it; null when nobody asks. */
   readonly watchRemainingSeconds: number | null;
+  /** For `pruneRuns`. */
+  readonly hasOldRuns: boolean;
+  /** For `addUpLedgerChanges`. */
+  readonly hasLedgerChanges: boolean;
 }
 
 /** A backlog of a million must not cost every run a scan: alerts ask whether something waits, not how much. */
@@ -141,7 +146,8 @@ select coalesce((select is_hinted from held), false) as is_hinted,
          when $23::text is null then null
          when m.watch_topic is distinct from $23::text then 0
          else greatest(0, floor(extract(epoch from m.watch_expires_at - now())))
-       end::integer as watch_remaining_s
+       end::integer as watch_remaining_s,
+       ${HAS_OLD_RUNS} as has_old_runs, ${HAS_LEDGER_CHANGES} as has_ledger_changes
 from mailboxes m
 left join ended e on true
 cross join lateral (
@@ -179,6 +185,8 @@ interface EndRow {
   live_waiting_s: number | null;
   missing_total: number | null;
   watch_remaining_s: number | null;
+  has_old_runs: boolean;
+  has_ledger_changes: boolean;
 }
 
 /**
@@ -228,6 +236,8 @@ export async function endRun(db: Queryable, fence: Fence, end: RunEnd): Promise<
     liveWaitingSeconds: row.live_waiting_s,
     missingTotal: row.missing_total,
     watchRemainingSeconds: row.watch_remaining_s,
+    hasOldRuns: row.has_old_runs,
+    hasLedgerChanges: row.has_ledger_changes,
   };
 }
 

@@ -19,11 +19,15 @@ export interface RunCounts {
 /** Rows older than this are removed: the log keeps the lines longer if somebody wants them. */
 const KEPT_DAYS = 90;
 
-/**
- * At the most in one go. Gmail pushes once a second at the most, which is 86,400 runs a day; those that plan a proof tidy
- * up, 96 times a day.
- */
+/** At the most in one go. Gmail pushes once a second at the most, which is 86,400 runs a day; the polls of a day are 1,440. */
 const PRUNED_ROWS = 2_000;
+
+/** An expression of SQL: rows are a day beyond their time. With a day's worth of them a poll in thirty has a statement more. */
+export const HAS_OLD_RUNS = `exists (
+  select 1
+  from ingest_runs
+  where started_at < now() - interval '${KEPT_DAYS + 1} days'
+)`;
 
 /** A run that failed before it knew its mailbox: one row, ended already. @returns its id */
 export async function recordUnidentifiedRun(

@@ -18,7 +18,7 @@ import {
   stopAnswer,
   watchAnswer,
 } from './answers.ts';
-import { noAnswer } from './gmail-error.ts';
+import { isForConcurrency, noAnswer } from './gmail-error.ts';
 import { Pacer } from './pacer.ts';
 import { type GmailMethod, UNITS } from './prices.ts';
 import { type Call, callGmail } from './transport.ts';
@@ -33,10 +33,11 @@ export interface CallContext {
   readonly deadline: Deadline;
   /** Resolves when the units are taken from the budget; rejects with out_of_time when they cannot be had in time. */
   readonly pay: (units: number) => Promise<void>;
-  readonly onRefused?: () => void;
+  /** Gmail has refused a call for its rate: for its units, or for the calls in flight. */
+  readonly onRefused?: (isForUnits: boolean) => void;
   /**
-   * Awaited after the paying and before each call, for a place in flight. What it gives is called when the call has ended,
-   * and told whether there was an answer.
+   * Awaited before the paying for each call, for a place in flight. What it gives is called when the call has ended, and told
+   * whether there was an answer.
    */
   readonly enter?: () => Promise<(hasAnswer: boolean) => void>;
 }
@@ -109,18 +110,20 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   ): Promise<T> =>
     await withRetries(
       async () => {
-        await context.pay(UNITS[method]);
         const leave = await context.enter?.();
-        const { round } = pacer;
+        let { round } = pacer;
         let hasAnswer = false;
         try {
+          // In its place: what waited for one after the paying would reach Gmail later than it is booked.
+          await context.pay(UNITS[method]);
+          ({ round } = pacer);
           const answer = await callGmail(connection, { method, deadline: context.deadline, ...rest });
           hasAnswer = true;
           return answer;
         } catch (error) {
           if (error instanceof AppError && error.code === 'gmail_rate_limited') {
             pacer.refused(round);
-            context.onRefused?.();
+            context.onRefused?.(!isForConcurrency(error));
           }
           if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
           throw error;

@@ -19,11 +19,15 @@ export interface FailedAnswer {
 const googleError = z.object({
   error: z.object({
     status: z.optional(z.string()),
+    message: z.optional(z.string()),
     errors: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
     details: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
   }),
 });
 const oauthError = z.object({ error: z.string() });
+
+/** Of Google's two ways of saying it, the one that is a word. */
+const CONCURRENCY = 'concurrentLimitExceeded';
 
 const RATE_REASONS = new Set([
   'rateLimitExceeded',
@@ -31,7 +35,7 @@ const RATE_REASONS = new Set([
   'RATE_LIMIT_EXCEEDED',
   'quotaExceeded',
   'dailyLimitExceeded',
-  'concurrentLimitExceeded',
+  CONCURRENCY,
 ]);
 
 /** Reasons of a 403 that hold for the whole mailbox, whatever is asked for. */
@@ -60,6 +64,11 @@ export function fromGmailAnswer(method: GmailMethod, answer: FailedAnswer): AppE
   return new AppError(codeOf(method, answer.status, reason), detail, {
     retryAfterMs: parseRetryAfter(answer.retryAfter),
   });
+}
+
+/** Gmail refused the call for the number of those in flight, not for units. */
+export function isForConcurrency({ code, message }: AppError): boolean {
+  return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY}.`);
 }
 
 function codeOf(method: GmailMethod, status: number, reason: string | null): ErrorCode {
@@ -111,7 +120,9 @@ function reasonOf(body: string): string | null {
   try {
     const parsed = googleError.safeParse(JSON.parse(body));
     if (!parsed.success) return null;
-    const { errors, details, status } = parsed.data.error;
+    const { errors, details, status, message } = parsed.data.error;
+    // Its reason word is that of a spent budget; only the text tells them apart. The text itself is not passed on.
+    if (/^too many concurrent requests\b/i.test(message ?? '')) return CONCURRENCY;
     return word(errors?.[0]?.reason ?? details?.find((d) => d.reason)?.reason ?? status);
   } catch {
     return null;

@@ -14,7 +14,7 @@ import type { GmailMethod } from './prices.ts';
 const HEADERS_TIMEOUT_MS = 20_000;
 /** Between two pieces of a body. */
 const IDLE_TIMEOUT_MS = 15_000;
-/** Bodies above it are read one at a time: sixteen below it fit beside a large one in 512 MiB. */
+/** Bodies above it are read one at a time: 32 below it, called for or fetched, fit beside a large one in 512 MiB. */
 export const LARGE_BODY_BYTES = 1024 * 1024;
 
 const GOOGLE_ROOT_URL = 'https://gmail.googleapis.com/';

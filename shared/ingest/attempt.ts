@@ -45,8 +45,17 @@ export async function attemptMessage(run: Run, claim: Claim, enter: Lane['enter'
 
 async function fetchAndStore(run: Run, claim: Claim, enter: Lane['enter']): Promise<AttemptResult> {
   const pass = run.system.largeGate.pass();
+  let isInside = false;
+  const onLarge = async () => {
+    await pass.enter();
+    isInside = true;
+  };
+  // Whoever is inside the gate for large messages, one at a time, needs no place for its next call: those who have the
+  // places may be waiting for the gate.
+  const place: Lane['enter'] = async () => (isInside ? () => undefined : await enter());
   try {
-    const message = await run.gmail.getRawMessage({ ...run.call, enter }, claim.gmailMessageId, pass.enter);
+    const call = { ...run.call, enter: place };
+    const message = await run.gmail.getRawMessage(call, claim.gmailMessageId, onLarge);
     run.gmail.pacer.succeeded();
     const rule = ruleFor(run, claim, message);
     if (rule !== null) {

@@ -29,8 +29,6 @@ export interface RunClosing {
   readonly seen: Seen | null;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
-  /** What runs leave behind for good is tidied up by the few that plan a proof: an idle one has enough to write. */
-  readonly isTidying: boolean;
 }
 
 /**
@@ -51,8 +49,9 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
     const answer = await withPatience(system, async () => await endRun(db, run.fence, end));
     if (answer === 'look_again') return 'look_again';
     ended = answer;
-    if (run.isTidying) await pruneRuns(db);
-    if (run.isTidying || (run.trigger !== 'push' && hasMovedLedger(run))) await addUpLedgerChanges(db);
+    // A push is for its mail.
+    if (run.trigger !== 'push' && ended.hasOldRuns) await pruneRuns(db);
+    if (run.trigger !== 'push' && ended.hasLedgerChanges) await addUpLedgerChanges(db);
   } catch (thrown) {
     log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
       run_id: run.runId,
@@ -61,10 +60,6 @@ export async function closeRun(system: System, run: RunClosing): Promise<'closed
   }
   logEnd(system, run, ended);
   return 'closed';
-}
-
-function hasMovedLedger({ counts }: RunClosing): boolean {
-  return counts.discovered + counts.stored + counts.gone + counts.ignored + counts.dead > 0;
 }
 
 function endOf({ config }: System, run: RunClosing) {

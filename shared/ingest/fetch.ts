@@ -12,6 +12,7 @@ import type { Run } from './run.ts';
 
 /** No message is begun with less time left: most take a fraction of it, and what runs out is handed back. */
 const MESSAGE_MS = 1_500;
+
 export type FetchEnd =
   /** Nothing is due any more. */
   | 'idle'
@@ -58,8 +59,11 @@ class Fetching {
   readonly #lanes: Lanes;
   #fatal: AppError | null = null;
   #isOutOfTime = false;
+  #end: FetchEnd | null = null;
   /** The last claim gave less than was asked for: nothing more is due before what is begun has ended. */
   #isDry = false;
+  /** The last claim was of a message that is read alone. */
+  #isAlone = false;
   /** Live mail that may have killed its process is still to be read. */
   #hasLiveSuspects = false;
 
@@ -85,7 +89,7 @@ class Fetching {
         if (this.#active.size === 0) this.#isDry = false;
         const wanted = this.#wanted();
         const started = wanted > 0 ? await this.#start(wanted) : 0;
-        this.#isDry = wanted > 0 ? started < wanted : this.#isDry;
+        if (wanted > 0) this.#isDry = this.#isAlone || started < wanted;
         if (this.#active.size === 0) {
           if (started === 0) return 'idle';
         } else if (wanted === 0 || this.#isDry) await this.#lanes.moved();
@@ -104,7 +108,13 @@ class Fetching {
     return wanted >= Math.ceil(ahead / 2) ? wanted : 0;
   }
 
+  /** Once there is a reason it stays the same: what is handed back for it is no other. */
   #reasonToStop(): FetchEnd | null {
+    this.#end ??= this.#findEnd();
+    return this.#end;
+  }
+
+  #findEnd(): FetchEnd | null {
     if (this.#fatal !== null) return 'idle';
     if (this.#isOutOfTime || !this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
     return this.#run.system.clock() >= this.#lookAgainAt ? 'look_again' : null;
@@ -112,10 +122,11 @@ class Fetching {
 
   /** @returns how many were begun */
   async #start(wanted: number): Promise<number> {
+    this.#isAlone = false;
     const claims = await this.#next(wanted);
     for (const claim of claims) {
       const lane = this.#lanes.lane();
-      const task: Promise<void> = this.#attempt(claim, async () => await this.#enter(lane)).finally(() => {
+      const task: Promise<void> = this.#attempt(claim, this.#entry(lane)).finally(() => {
         this.#active.delete(task);
         lane.leave();
       });
@@ -124,12 +135,16 @@ class Fetching {
     return claims.length;
   }
 
-  /** What has ended the cycle meanwhile would meet this message too: it is handed back. */
-  async #enter(lane: Lane): ReturnType<Lane['enter']> {
-    const leave = await lane.enter();
-    if (this.#fatal === null) return leave;
-    leave(false);
-    throw new AppError('out_of_time', 'The cycle has ended.');
+  /** What is not called for yet when the fetching ends is handed back: it would only put off what comes next. */
+  #entry(lane: Lane): Lane['enter'] {
+    let isBegun = false;
+    return async () => {
+      const leave = await lane.enter();
+      isBegun ||= this.#reasonToStop() === null;
+      if (isBegun) return leave;
+      leave(false);
+      throw new AppError('out_of_time', 'The fetching has ended.');
+    };
   }
 
   /**
@@ -151,7 +166,9 @@ class Fetching {
 
   /** Nothing is begun beside it: the next claim comes when it has ended. */
   async #claimSuspect(which: { readonly liveOnly?: boolean }): Promise<Claim[]> {
-    return await this.#claim({ ...which, limit: 1, suspects: true });
+    const suspects = await this.#claim({ ...which, limit: 1, suspects: true });
+    this.#isAlone = suspects.length > 0;
+    return suspects;
   }
 
   async #claim(which: Pick<ClaimQuery, 'limit' | 'suspects' | 'liveOnly'>): Promise<Claim[]> {

@@ -24,6 +24,7 @@ import { RENEWAL_MARGIN_SECONDS } from './watch.ts';
 
 /** Time kept back from the work for closing the run: writing it down and giving the lease back. */
 const RESERVE_MS = 3_000;
+
 /** A push brings a mail, as a rule: one listing and one message are taken from the budget in one go. */
 const PUSH_UNITS = UNITS['users.history.list'] + UNITS['users.messages.get'];
 export interface IngestRequest {
@@ -94,8 +95,8 @@ async function ingestUnderLease(
         most,
         unitsPerMinute: system.config.quotaUnitsPerMinute,
       }),
-    // What cannot be given back is counted as spent for a minute: no harm.
     noteRefusal: async () => await noteRefusal(db, fence.mailboxId, system.config.quotaUnitsPerMinute),
+    // What cannot be given back is counted as spent for a minute: no harm.
     giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
   });
   try {
@@ -119,9 +120,9 @@ async function ingestUnderLease(
       call: {
         deadline: at.deadline,
         pay: async (units) => await purse.pay(units),
-        onRefused: () => {
+        onRefused: (isForUnits) => {
           counts.refused += 1;
-          purse.refused();
+          if (isForUnits) purse.refused();
         },
       },
       counts,

@@ -1,6 +1,6 @@
 /**
- * The places of calls to Gmail: as many at a time as the pace allows. Whoever has claimed and paid waits in front of them,
- * so that a place that gets free is taken at once; whoever has its answer has left its place and waits for the database.
+ * The places of calls to Gmail: as many at a time as the pace allows. What is claimed waits in front of them, so that a place
+ * that gets free is taken at once; whoever has its answer has left its place and waits for the database.
  * What must stay true: what is fetched and not stored stays small in memory.
  */
 

@@ -1,6 +1,7 @@
 /**
- * Lets one large message at a time into memory, from its first megabyte until it is stored. Whoever is inside
- * needs nothing else that somebody outside holds, so it cannot lock up.
+ * Lets one large message at a time into memory, from its first megabyte until it is stored.
+ * What must stay true: whoever is inside needs nothing that somebody outside holds, no place in flight either; else both
+ * wait for each other for ever.
  */
 export class LargeGate {
   #tail: Promise<void> = Promise.resolve();

@@ -39,7 +39,9 @@ export class Purse {
   #handful: number;
   #spent = 0;
   #lastSecond = '0';
-  #isRefusalNoted = false;
+  #isRefused = false;
+  /** Nothing more is to be learned from refusals. */
+  #isSettled = false;
   /** Payments queue up, so that concurrent ones do not each take a handful. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -67,23 +69,29 @@ export class Purse {
     return this.#spent;
   }
 
-  /** Gives back what is in hand: at the end of a run. */
+  /** Gives back what is in hand: at the end of a run. Never fails. */
   async empty(): Promise<void> {
+    await this.#note().catch(() => undefined);
+    await this.#empty();
+  }
+
+  async #empty(): Promise<void> {
     const units = this.#inHand;
     this.#inHand = 0;
     if (units > 0) await this.#giveBack({ second: this.#lastSecond, units });
   }
 
-  /** Gmail has refused a call for its rate: noted before anything more is paid. */
+  /** Gmail has refused a call for the units that it would have taken: noted before the next payment, or at the end. */
   refused(): void {
-    this.#queue = this.#queue.then(async () => await this.#note()).catch(() => undefined);
+    this.#isRefused = true;
   }
 
   async #note(): Promise<void> {
-    if (this.#isRefusalNoted) return;
-    this.#isRefusalNoted = await this.#noteRefusal();
+    if (!this.#isRefused || this.#isSettled) return;
+    this.#isRefused = false;
+    this.#isSettled = await this.#noteRefusal();
     // What is in hand was taken by the rule that Gmail has just refused.
-    if (this.#isRefusalNoted) await this.empty();
+    if (this.#isSettled) await this.#empty();
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */
@@ -94,10 +102,11 @@ export class Purse {
   }
 
   async #payInTurn(units: number): Promise<void> {
+    await this.#note();
     if (this.#inHand > 0 && this.#clock() - this.#takenAtMs > KEPT_MS) {
       // More than is spent in time is taken in vain.
       this.#handful = Math.max(units, Math.floor(this.#handful / 4));
-      await this.empty();
+      await this.#empty();
     }
     while (this.#inHand < units) {
       const missing = units - this.#inHand;

@@ -25,25 +25,21 @@ export interface WorkEnd {
   readonly error: AppError | null;
   /** The lease goes back only if no push has announced anything beyond; null: in any case. */
   readonly seen: Seen | null;
-  /** A proof was planned: now and then that makes this run the one that tidies up. */
-  readonly isTidying: boolean;
 }
 
 /** What was begun, also where the work ends by a fault. */
 interface Done {
   hasFetched: boolean;
-  hasPlannedProof: boolean;
 }
 
 type Rounds = Pick<WorkEnd, 'seen'> & { readonly outcome: 'completed' | 'out_of_time' };
 
 /** @param start of the first listing; null: where the database says */
 export async function workToEnd(run: Run, start: ScanStart | null): Promise<WorkEnd> {
-  const done: Done = { hasFetched: false, hasPlannedProof: false };
+  const done: Done = { hasFetched: false };
   try {
     try {
-      const rounds = await work(run, start, done);
-      return { ...rounds, error: null, isTidying: done.hasPlannedProof };
+      return { ...(await work(run, start, done)), error: null };
     } finally {
       // At the very end: an outage shows over several rounds. With the lease or the database lost it changes nothing,
       // and the next run does it.
@@ -51,10 +47,9 @@ export async function workToEnd(run: Run, start: ScanStart | null): Promise<Work
     }
   } catch (thrown) {
     const error = toAppError(thrown);
-    const isTidying = done.hasPlannedProof;
     return error.code === 'out_of_time'
-      ? { outcome: 'out_of_time', error: null, seen: null, isTidying }
-      : { outcome: 'failed', error, seen: null, isTidying };
+      ? { outcome: 'out_of_time', error: null, seen: null }
+      : { outcome: 'failed', error, seen: null };
   }
 }
 
@@ -64,7 +59,7 @@ async function work(run: Run, start: ScanStart | null, done: Done): Promise<Roun
     const found = run.counts.discovered;
     const history = await readHistory(run, isFirst ? start : null);
     let outlook = history.atEnd?.outlook ?? (await look(run));
-    const isListing = (isFirst && (await takeUp(run, outlook, done))) || outlook.hasListing;
+    const isListing = (isFirst && (await takeUp(run, outlook))) || outlook.hasListing;
     const listings = isListing ? await readListings(run) : NO_LISTINGS;
     if (listings.hasListed) outlook = await look(run);
 
@@ -79,7 +74,7 @@ async function work(run: Run, start: ScanStart | null, done: Done): Promise<Roun
     if (fetched === 'out_of_time' || seen === null) return { outcome: 'out_of_time', seen: null };
     if (fetched === 'look_again' || listings.hasMore) continue;
     // What was not due at the begin is due now only where a listing stood in its way.
-    if (listings.hasListed && (await planProof(run, done))) continue;
+    if (listings.hasListed && (await planDueProof(run))) continue;
     // A push is for its mail; the next poll judges.
     const hasJudged = run.trigger !== 'push' && (outlook.hasVerdict || listings.hasListed);
     if (hasJudged) await judge(run);
@@ -101,19 +96,13 @@ async function look(run: Run): Promise<Outlook> {
   return await lookAhead(run.db, run.fence.mailboxId, run.lookFor);
 }
 
-/** What earlier runs have left, before anything else is begun. @returns true when a proof is to be listed */
-async function takeUp(run: Run, outlook: Outlook, done: Done): Promise<boolean> {
+/** What earlier runs have left, before anything is fetched. @returns true when a proof is to be listed */
+async function takeUp(run: Run, outlook: Outlook): Promise<boolean> {
   // What has killed its process each time must not be begun again.
   if (outlook.hasPending) await settleAccounts(run);
   if (run.trigger !== 'push' && outlook.hasVerdict) await judge(run);
   // One that is judged now may be due again.
-  return (outlook.isProofDue || outlook.hasVerdict) && (await planProof(run, done));
-}
-
-async function planProof(run: Run, done: Done): Promise<boolean> {
-  const isPlanned = await planDueProof(run);
-  done.hasPlannedProof ||= isPlanned;
-  return isPlanned;
+  return (outlook.isProofDue || outlook.hasVerdict) && (await planDueProof(run));
 }
 
 /** Mail first, push after it. By the scheduled run alone: it runs only while the monitor is on. */

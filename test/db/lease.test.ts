@@ -48,6 +48,15 @@ describe('taking', () => {
     expect(rows).toEqual([{ id: taken?.runId, trigger: 'push', outcome: null, cursor_before: '77' }]);
   });
 
+  test('asked again, because the first answer was lost, finds its lease and its row', async () => {
+    const fence = fenceOf(await insertMailbox(db));
+    const first = await takeLease(db, fence, NEXT);
+    expect(await takeLease(db, fence, NEXT)).toMatchObject({ runId: first?.runId });
+    expect(
+      (await db.query('select 1 from ingest_runs where mailbox_id = $1', [fence.mailboxId])).rows,
+    ).toHaveLength(1);
+  });
+
   test('goes on where a listing ran out of time', async () => {
     const fence = fenceOf(await insertMailbox(db, '77'));
     await db.query('update mailboxes set scan_history_id = 88 where id = $1', [fence.mailboxId]);

@@ -1,6 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
 import { pruneRuns } from '../../shared/db/runs.ts';
-import { PROOF_EVERY_SECONDS } from '../../shared/ingest/prove.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -17,11 +16,11 @@ async function runs(count: number, age: string): Promise<void> {
 
 test('runs older than ninety days go, faster than pushes can bring new ones, and younger ones stay', async () => {
   const PUSHES_A_DAY = 86_400;
-  const TIDYINGS_A_DAY = 86_400 / PROOF_EVERY_SECONDS;
+  const POLLS_A_DAY = 1_440;
   await runs(3_000, '91 days');
   await runs(10, '89 days');
   const removed = await pruneRuns(db);
-  expect(removed).toBeGreaterThan((PUSHES_A_DAY + 1_440) / TIDYINGS_A_DAY);
+  expect(removed).toBeGreaterThan((PUSHES_A_DAY + POLLS_A_DAY) / POLLS_A_DAY);
   while ((await pruneRuns(db)) > 0);
   const { rows } = await db.query('select count(*)::integer as left from ingest_runs');
   expect(rows).toEqual([{ left: 10 }]);

@@ -88,6 +88,12 @@ describe('taking from a budget that refills', () => {
     expect((await take(fence, 20)).units).toBe(20);
   });
 
+  test('gives all of a full budget to what needs that much', async () => {
+    const fence = await leasedMailbox(db);
+    expect((await take(fence, 100, 100, 100)).units).toBe(100);
+    expect((await take(await leasedMailbox(db), 101, 101, 100)).units).toBe(0);
+  });
+
   test('is not held up by what was spent within the minute', async () => {
     const fence = await leasedMailbox(db);
     await spent(fence, [10, 6_000]);
@@ -131,7 +137,7 @@ describe('a refusal', () => {
 
   test('within what any sixty seconds allow proves nothing', async () => {
     const fence = await leasedMailbox(db);
-    await spent(fence, [62, 3_000], [30, 6_000]);
+    await spent(fence, [61, 3_000], [30, 6_000]);
     expect(await noteRefusal(db, fence.mailboxId, 6_000)).toBe(false);
     expect((await take(fence, 20)).units).toBe(20);
   });

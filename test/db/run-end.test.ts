@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Fence, mustLookAgain, renewLease, takeLease } from '../../shared/db/lease.ts';
+import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
 import { recordHint } from '../../shared/db/mailboxes.ts';
 import { noCounts } from '../../shared/ingest/run.ts';
 import {
@@ -72,6 +73,8 @@ describe('the end of a run', () => {
       liveWaitingSeconds: null,
       missingTotal: null,
       watchRemainingSeconds: null,
+      hasOldRuns: false,
+      hasLedgerChanges: false,
     });
     expect(await runRow(runId)).toMatchObject({
       outcome: 'completed',
@@ -170,6 +173,29 @@ describe('the end of a run', () => {
       pendingTotal: 1,
       liveWaitingSeconds: 0,
     });
+  });
+});
+
+describe('the end of a run says what is to be tidied up', () => {
+  test('runs that are a day beyond their time', async () => {
+    const { fence, runId } = await begun();
+    const add = async (age: string) =>
+      await db.query("insert into ingest_runs (trigger, started_at) values ('push', now() - $1::interval)", [
+        age,
+      ]);
+    await add('90 days 12 hours');
+    expect(await endRunOf(db, fence, { runId })).toMatchObject({ hasOldRuns: false });
+    await add('91 days 1 hour');
+    expect(await endRunOf(db, fence, { runId })).toMatchObject({ hasOldRuns: true });
+    await db.query("delete from ingest_runs where started_at < now() - interval '90 days'");
+  });
+
+  test('changes of the ledger that are worth adding up', async () => {
+    const { fence, runId } = await begun();
+    for (let n = 0; n < 200; n += 1) await enterLive(db, fence, `${n}`);
+    expect(await endRunOf(db, fence, { runId })).toMatchObject({ hasLedgerChanges: true });
+    await addUpLedgerChanges(db);
+    expect(await endRunOf(db, fence, { runId })).toMatchObject({ hasLedgerChanges: false });
   });
 });
 

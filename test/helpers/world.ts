@@ -42,7 +42,7 @@ export interface IngestOptions {
 
 /** One instance of the deployment. */
 export interface Instance {
-  readonly context: FunctionContext;
+  readonly context: FunctionContext & { readonly seams: Seams };
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;

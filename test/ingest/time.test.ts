@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
+import { Pacer } from '../../shared/gmail/pacer.ts';
+import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { LargeGate } from '../../shared/ingest/large-gate.ts';
 import { Purse } from '../../shared/ingest/purse.ts';
+import { createSystem } from '../../shared/ingest/system.ts';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { ledger, storedBytes, storedIds } from '../helpers/stored.ts';
@@ -110,6 +113,16 @@ describe('the quota', () => {
     expect(mostInAMinute(world)).toBeGreaterThan(5_500);
   });
 
+  test('of a Gmail whose budget refills goes on refilling when only the calls in flight were too many', async () => {
+    const world = await createWorld({
+      gmail: { quotaUnitsPerMinute: 6_000, quotaKind: 'refill', maxConcurrent: 3, latencyMs: 1 },
+    });
+    await fetch400(world);
+    expect(world.gmail.quota.refusedForConcurrency).toBeGreaterThan(0);
+    expect(mostInAMinute(world)).toBeGreaterThan(6_100);
+    expect(await world.rows('select 1 from mailboxes where quota_strict_until is not null')).toEqual([]);
+  });
+
   test.each([
     ['a budget that refills', 'select 1', 10_000],
     ['a minute that counts whole', STRICT, 50_000],
@@ -187,6 +200,24 @@ describe('a purse', () => {
     expect(returned).toEqual([80]);
   });
 
+  test('says what Gmail refused at the end at the latest, and once', async () => {
+    const notes: string[] = [];
+    const one = new Purse({
+      deadline,
+      clock: () => clock.ms,
+      sleep: async () => undefined,
+      giveBack: async () => undefined,
+      noteRefusal: async () => notes.push('refused') > 0,
+      take: async (least) => ({ units: least, waitMs: 0, second: '0' }),
+    });
+    await one.pay(20);
+    one.refused();
+    await one.empty();
+    one.refused();
+    await one.empty();
+    expect(notes).toEqual(['refused']);
+  });
+
   test('pays in the order of asking, one after the other', async () => {
     const one = purse([20, 0, 0, 20, 20]);
     const order_: number[] = [];
@@ -251,6 +282,20 @@ describe('the gate for large messages', () => {
     await pass.enter();
     pass.leave();
     await gate.pass().enter();
+  });
+
+  test.each([1, 2, 3])('and %i places in flight never wait for each other', async (pace) => {
+    const world = await watched();
+    const ids = [1, 2, 3, 4].map((n) => world.gmail.deliver(order(n, 1_200_000)).id);
+    // Inside the gate, and without a place until its next call.
+    world.gmail.faults.add({ kind: 'truncate', messageId: ids[0] ?? '', times: 2 });
+    const pacer = new Pacer({ start: pace, most: pace });
+    const system = createSystem({ ...world.context, seams: { ...world.context.seams, pacer } });
+    const deadline = Deadline.after(60_000, system.clock);
+    expect(await ingestMailbox(system, { trigger: 'manual', deadline })).toMatchObject({
+      outcome: 'completed',
+      counts: { stored: 4 },
+    });
   });
 
   test('passes large and small messages together, each with its bytes, also when calls fail in between', async () => {
