@@ -27,6 +27,7 @@ const RESERVE_MS = 3_000;
 
 /** A push brings a mail, as a rule: one listing and one message are taken from the budget in one go. */
 const PUSH_UNITS = UNITS['users.history.list'] + UNITS['users.messages.get'];
+
 export interface IngestRequest {
   readonly trigger: Trigger;
   /** When the invocation itself ends. */

@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { Deadline } from '../../shared/deadline.ts';
+import { Purse } from '../../shared/ingest/purse.ts';
+
+describe('a purse', () => {
+  const clock = { ms: 0 };
+  const deadline = Deadline.after(1e9, () => clock.ms);
+
+  function purse(grants: number[], asked: [number, number][] = [], returned: number[] = []): Purse {
+    return new Purse({
+      giveBack: async ({ units }) => {
+        returned.push(units);
+      },
+      noteRefusal: async () => true,
+      deadline,
+      clock: () => clock.ms,
+      sleep: async (ms) => {
+        clock.ms += ms;
+      },
+      take: async (least, most) => {
+        asked.push([least, most]);
+        const units = grants.length > 0 ? (grants.shift() ?? 0) : most;
+        return { units, waitMs: units === 0 ? 1_000 : 0, second: '0' };
+      },
+    });
+  }
+
+  test('takes what a quiet poll spends, and handfuls for a backlog', async () => {
+    const asked: [number, number][] = [];
+    const one = purse([], asked);
+    await one.pay(2);
+    expect(asked).toEqual([[2, 2]]);
+    for (let n = 0; n < 20; n += 1) await one.pay(20);
+    expect(asked.length).toBeLessThan(10);
+    expect(Math.max(...asked.map(([, most]) => most))).toBe(160);
+    expect(one.spentUnits).toBe(402);
+  });
+
+  test('gives back units that lay in hand beyond the time that the window allows for, and takes fewer', async () => {
+    const asked: [number, number][] = [];
+    const returned: number[] = [];
+    const one = purse([100], asked, returned);
+    await one.pay(20);
+    clock.ms += 250;
+    await one.pay(20);
+    expect(asked).toHaveLength(1);
+    expect(returned).toEqual([]);
+    clock.ms += 100;
+    await one.pay(20);
+    expect(returned).toEqual([60]);
+    expect(asked.at(-1)).toEqual([20, 40]);
+  });
+
+  test('gives back what is in hand when Gmail refuses, before it pays on', async () => {
+    const returned: number[] = [];
+    const one = purse([100, 20], [], returned);
+    await one.pay(20);
+    one.refused();
+    one.refused();
+    await one.pay(20);
+    expect(returned).toEqual([80]);
+  });
+
+  test('says what Gmail refused at the end at the latest, and once', async () => {
+    const notes: string[] = [];
+    const one = new Purse({
+      deadline,
+      clock: () => clock.ms,
+      sleep: async () => undefined,
+      giveBack: async () => undefined,
+      noteRefusal: async () => notes.push('refused') > 0,
+      take: async (least) => ({ units: least, waitMs: 0, second: '0' }),
+    });
+    await one.pay(20);
+    one.refused();
+    await one.empty();
+    one.refused();
+    await one.empty();
+    expect(notes).toEqual(['refused']);
+  });
+
+  test('pays in the order of asking, one after the other', async () => {
+    const one = purse([20, 0, 0, 20, 20]);
+    const order_: number[] = [];
+    await Promise.all([1, 2, 3].map(async (n) => await one.pay(20).then(() => order_.push(n))));
+    expect(order_).toEqual([1, 2, 3]);
+  });
+
+  test('goes on paying after one payment could not be had in time', async () => {
+    const short = Deadline.after(500, () => clock.ms);
+    const grants = [0, 20];
+    const returned: number[] = [];
+    const one = new Purse({
+      deadline: short,
+      giveBack: async ({ units }) => {
+        returned.push(units);
+      },
+      noteRefusal: async () => false,
+      clock: () => clock.ms,
+      sleep: async () => undefined,
+      take: async () => ({ units: grants.shift() ?? 0, waitMs: 1_000, second: '0' }),
+    });
+    await expect(one.pay(20)).rejects.toMatchObject({ code: 'out_of_time' });
+    await one.pay(20);
+    await one.empty();
+    expect(returned).toEqual([]);
+  });
+});
