@@ -6,8 +6,11 @@ import type { Clock, Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Sleep } from '../retry.ts';
 
-/** Eight messages. More would sit unused at the end of a run; the minute has room for 300. */
-const MOST_AT_ONCE = 160;
+/**
+ * Sixteen messages, as many as are called for at once: each asking holds all of them up for a few milliseconds. More would
+ * sit unused at the end of a run; a budget has room for 300.
+ */
+const MOST_AT_ONCE = 320;
 /**
  * Units that lay in hand for longer than this are not spent but given back: they stand booked at the time of their
  * taking, and Gmail would count them later. The budget allows for this much (see `takeQuota`), and each of these
