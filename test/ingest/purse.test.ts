@@ -48,7 +48,7 @@ describe('a purse', () => {
     clock.ms += 100;
     await one.pay(20);
     expect(returned).toEqual([60]);
-    expect(asked.at(-1)).toEqual([20, 40]);
+    expect(asked.at(-1)).toEqual([20, 50]);
   });
 
   test('gives back what is in hand when Gmail refuses, before it pays on', async () => {
