@@ -29,7 +29,7 @@ const OTHERS: Record<string, () => Promise<void>> = {
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name all of
   ${Object.keys(SECTIONS).join(', ')},
-which takes about half an hour; with one of them that section alone. These print, and write nothing:
+which takes some 25 minutes; with one of them that section alone. These print, and write nothing:
   ${Object.keys(OTHERS).join(', ')}`;
 
 await runCommand(USAGE, async () => {
