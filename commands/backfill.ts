@@ -117,28 +117,23 @@ async function work(system: System, on: Work): Promise<void> {
   // A look that fails says nothing: the cycle meets the same database, and says it.
   const looking = every(LOOK_MS, async () => await look().catch(() => undefined));
   let trouble = '';
+  let last: BackfillCycle | null = null;
   try {
     for await (const cycle of workOff(system, on.mailbox, on.listingId, on.budgetMs, on.interruption)) {
       await look();
-      const isOver = isWorkedOff(cycle);
-      const said = isOver ? '' : troubleOf(cycle);
+      const said = isWorkedOff(cycle) ? '' : troubleOf(cycle);
       if (said !== trouble && said !== '') {
         progress.clear();
         say(`  ${said}`);
       }
       trouble = said;
-      if (!isOver) continue;
-      await looking.stop();
-      progress.clear();
-      return await finish(system, on, cycle);
+      last = cycle;
     }
-    await looking.stop();
-    progress.clear();
-    await stop(system, on);
   } finally {
     await looking.stop();
     progress.clear();
   }
+  await (last !== null && isWorkedOff(last) ? finish(system, on, last) : stop(system, on));
 }
 
 /** Why the cycle did less than it could. */

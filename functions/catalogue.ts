@@ -1,7 +1,4 @@
 /** The deployed functions by their targets. Each is loaded at its first use, with what it alone needs. */
-import type { FunctionContext } from './context.ts';
-import { createLoaded, type LoadedFunction } from './loaded-function.ts';
-
 export const FUNCTIONS = {
   poll: async () => await import('./poll.ts'),
   gmailPush: async () => await import('./gmail-push.ts'),
@@ -15,7 +12,3 @@ export const FUNCTIONS = {
 
 export type Target = keyof typeof FUNCTIONS;
 export const TARGETS = Object.keys(FUNCTIONS) as readonly Target[];
-
-export function createFunction(target: Target, context: FunctionContext): LoadedFunction {
-  return createLoaded(FUNCTIONS[target], context);
-}

@@ -103,34 +103,32 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   const connection = { access, rootUrl: options.rootUrl };
   const pacer = options.pacer ?? new Pacer();
 
+  const once = async <T>(context: CallContext, asked: Call<T>): Promise<T> => {
+    await context.pay(UNITS[asked.method]);
+    const { round } = pacer;
+    try {
+      return await callGmail(connection, asked);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'gmail_rate_limited') {
+        pacer.refused(round);
+        context.onRefused?.(!isForConcurrency(error));
+      }
+      if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
+      throw error;
+    }
+  };
   const call = async <T>(
     context: CallContext,
     method: GmailMethod,
     rest: Pick<Call<T>, 'request' | 'schema' | 'onLarge' | 'mayBeEmpty'>,
   ): Promise<T> =>
     await withRetries(
-      async () => {
-        const leave = await context.enter?.();
-        let { round } = pacer;
-        let hasAnswer = false;
-        try {
-          // In its place: what waited for one after the paying would reach Gmail later than it is booked.
-          await context.pay(UNITS[method]);
-          ({ round } = pacer);
-          const answer = await callGmail(connection, { method, deadline: context.deadline, ...rest });
-          hasAnswer = true;
-          return answer;
-        } catch (error) {
-          if (error instanceof AppError && error.code === 'gmail_rate_limited') {
-            pacer.refused(round);
-            context.onRefused?.(!isForConcurrency(error));
-          }
-          if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
-          throw error;
-        } finally {
-          leave?.(hasAnswer);
-        }
-      },
+      // Paid in its place: what waited for one after the paying would reach Gmail later than it is booked.
+      async () =>
+        await inPlace(
+          context,
+          async () => await once(context, { method, deadline: context.deadline, ...rest }),
+        ),
       {
         policy: RETRIES,
         deadline: context.deadline,
@@ -218,4 +216,16 @@ function decodeRaw(encoded: string): Buffer {
     throw noAnswer('users.messages.get', 'the raw message is not base64url');
   }
   return raw;
+}
+
+async function inPlace<T>({ enter }: CallContext, work: () => Promise<T>): Promise<T> {
+  const leave = await enter?.();
+  let hasAnswer = false;
+  try {
+    const answer = await work();
+    hasAnswer = true;
+    return answer;
+  } finally {
+    leave?.(hasAnswer);
+  }
 }

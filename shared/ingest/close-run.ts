@@ -19,6 +19,7 @@ const BACKOFF_CAP_SECONDS = 300;
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
+
 export interface RunClosing {
   readonly outcome: Outcome;
   readonly error: AppError | null;

@@ -58,12 +58,12 @@ class Fetching {
   readonly #active = new Set<Promise<void>>();
   readonly #lanes: Lanes;
   #fatal: AppError | null = null;
-  #isOutOfTime = false;
   #end: FetchEnd | null = null;
-  /** The last claim gave less than was asked for: nothing more is due before what is begun has ended. */
+  /**
+   * Nothing more is claimed before what is begun has ended: the last claim gave less than was asked for, or a message that is
+   * read alone.
+   */
   #isDry = false;
-  /** The last claim was of a message that is read alone. */
-  #isAlone = false;
   /** Live mail that may have killed its process is still to be read. */
   #hasLiveSuspects = false;
 
@@ -89,7 +89,7 @@ class Fetching {
         if (this.#active.size === 0) this.#isDry = false;
         const wanted = this.#wanted();
         const started = wanted > 0 ? await this.#start(wanted) : 0;
-        if (wanted > 0) this.#isDry = this.#isAlone || started < wanted;
+        if (started < wanted) this.#isDry = true;
         if (this.#active.size === 0) {
           if (started === 0) return 'idle';
         } else if (wanted === 0 || this.#isDry) await this.#lanes.moved();
@@ -116,13 +116,12 @@ class Fetching {
 
   #findEnd(): FetchEnd | null {
     if (this.#fatal !== null) return 'idle';
-    if (this.#isOutOfTime || !this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
+    if (!this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
     return this.#run.system.clock() >= this.#lookAgainAt ? 'look_again' : null;
   }
 
   /** @returns how many were begun */
   async #start(wanted: number): Promise<number> {
-    this.#isAlone = false;
     const claims = await this.#next(wanted);
     for (const claim of claims) {
       const lane = this.#lanes.lane();
@@ -167,7 +166,7 @@ class Fetching {
   /** Nothing is begun beside it: the next claim comes when it has ended. */
   async #claimSuspect(which: { readonly liveOnly?: boolean }): Promise<Claim[]> {
     const suspects = await this.#claim({ ...which, limit: 1, suspects: true });
-    this.#isAlone = suspects.length > 0;
+    if (suspects.length > 0) this.#isDry = true;
     return suspects;
   }
 
@@ -187,7 +186,7 @@ class Fetching {
       streak.succeeded();
       return;
     }
-    if (result.end === 'out_of_time') this.#isOutOfTime = true;
+    if (result.end === 'out_of_time') this.#end ??= 'out_of_time';
     if (result.end === 'fatal') this.#fatal ??= result.error;
     if (result.end !== 'failed') return;
     streak.failed(claim.gmailMessageId, result.isCharged);

@@ -27,7 +27,7 @@ export type TakeUnits = (
 /** Gives back what stood booked at that second and was not spent. Never fails: what is not given back counts as spent. */
 export type ReturnUnits = (unspent: { readonly second: string; readonly units: number }) => Promise<void>;
 
-/** Told that Gmail refused a call for its rate. @returns true when no more such news is needed */
+/** Told that Gmail refused a call for its units. @returns true when no more such news is needed */
 export type NoteRefusal = () => Promise<boolean>;
 
 export class Purse {

@@ -2,8 +2,9 @@
  * `npm run bench -- console [EMAILS]`: each answer of the console over a small and a large database, the median of twenty.
  * The time is that of the function, without the way to the browser; the database stands on the same machine.
  */
-import { createFunction } from '../../functions/catalogue.ts';
+import { FUNCTIONS } from '../../functions/catalogue.ts';
 import { createContext } from '../../functions/context.ts';
+import { createLoaded } from '../../functions/loaded-function.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
 
@@ -105,7 +106,7 @@ async function timeAll(
   context: ReturnType<typeof createContext>,
   emailCount: number,
 ): Promise<Map<string, number[]>> {
-  const served = createFunction('console', context);
+  const served = createLoaded(FUNCTIONS.console, context);
   const times = new Map<string, number[]>();
   for (const { before, name, path, q, query = {} } of asks(emailCount)) {
     const request = {

@@ -2,8 +2,9 @@
  * `npm run bench -- growth [EMAILS...]`: the same work over databases of different sizes: an idle poll, a push with its
  * email, and what the operator reads. The plans are those of the largest, of the statements as they really ran.
  */
-import { createFunction, type Target } from '../../functions/catalogue.ts';
+import { FUNCTIONS, type Target } from '../../functions/catalogue.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
+import { createLoaded } from '../../functions/loaded-function.ts';
 import { median } from './bench-database.ts';
 import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
@@ -174,7 +175,7 @@ function answering(
   path: string,
   q?: string,
 ): () => Promise<number> {
-  const served = createFunction(target, context);
+  const served = createLoaded(FUNCTIONS[target], context);
   const request = {
     method: q === undefined ? 'GET' : 'POST',
     path,

@@ -3,8 +3,9 @@
  * Time passes by back-dating rows, never by sleeping: what the system sleeps is skipped, for Gmail's clock too.
  */
 import { setImmediate } from 'node:timers/promises';
-import { createFunction, type Target } from '../../functions/catalogue.ts';
+import { FUNCTIONS, type Target } from '../../functions/catalogue.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
+import { createLoaded, type LoadedFunction } from '../../functions/loaded-function.ts';
 import {
   EmulatedGmail,
   type EmulatedGmailOptions,
@@ -113,9 +114,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       seams,
     };
     contexts.push(context);
-    const loaded = new Map<Target, ReturnType<typeof createFunction>>();
+    const loaded = new Map<Target, LoadedFunction>();
     const call: World['call'] = async (target, request = {}) => {
-      const one = loaded.get(target) ?? createFunction(target, context);
+      const one = loaded.get(target) ?? createLoaded(FUNCTIONS[target], context);
       loaded.set(target, one);
       const answer = await one.handle({
         method: request.method ?? (target === 'status' ? 'GET' : 'POST'),
