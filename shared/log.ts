@@ -20,6 +20,7 @@ export type LogEvent =
   | 'control_changed'
   | 'credentials_read'
   | 'migrated'
+  | 'quota_narrowed'
   | 'watch_renewed'
   | 'watch_ended'
   | 'watch_failed'

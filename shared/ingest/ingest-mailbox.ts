@@ -96,7 +96,7 @@ async function ingestUnderLease(
         most,
         unitsPerMinute: system.config.quotaUnitsPerMinute,
       }),
-    noteRefusal: async () => await noteRefusal(db, fence.mailboxId, system.config.quotaUnitsPerMinute),
+    noteRefusal: async () => await learnFromRefusal(system, fence.mailboxId),
     // What cannot be given back is counted as spent for a minute: no harm.
     giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
   });
@@ -141,6 +141,16 @@ async function ingestUnderLease(
   } finally {
     stopKeeping();
   }
+}
+
+async function learnFromRefusal({ db, config, log }: System, mailboxId: number): Promise<boolean> {
+  const isNarrow = await noteRefusal(db, mailboxId, config.quotaUnitsPerMinute);
+  if (isNarrow) {
+    log.info('quota_narrowed', 'Gmail has refused units that refill: its minutes count whole for a week', {
+      mailbox_id: mailboxId,
+    });
+  }
+  return isNarrow;
 }
 
 function skipped(system: System, request: IngestRequest, outcome: Outcome): IngestReport {

@@ -214,8 +214,12 @@ describe('the doctor on broken access to Gmail', () => {
       quota: [
         'warning',
         /\d+ of 6000 units used in this minute, 7 calls refused/,
-        /GMAIL_QUOTA_UNITS_PER_MINUTE/,
+        /^Lower GMAIL_QUOTA_UNITS_PER_MINUTE/,
       ],
+    });
+    await world.db.query("update mailboxes set quota_strict_until = now() + interval '1 day'");
+    expectTrouble(await examine(), {
+      quota: ['warning', /7 calls refused/, /^A few once a week .+ GMAIL_QUOTA_UNITS_PER_MINUTE/],
     });
   });
 });
