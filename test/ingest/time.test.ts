@@ -70,8 +70,8 @@ describe('live mail', () => {
 describe('the quota', () => {
   const STRICT = "update mailboxes set quota_strict_until = now() + interval '7 days'";
 
-  /** Two instances in turn until 400 messages are stored. */
-  async function fetch400(world: World): Promise<void> {
+  /** Two instances in turn until 400 messages are stored. @returns what they logged since their start */
+  async function fetch400(world: World): Promise<World['log']> {
     const ids = Array.from({ length: 400 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id);
     const instances = [world, world.instance()];
     for (let n = 0; n < 12; n += 1) {
@@ -79,6 +79,7 @@ describe('the quota', () => {
       await world.pass(10);
     }
     expect(await storedIds(world)).toEqual(expect.arrayContaining(ids));
+    return instances.flatMap(({ log }) => log);
   }
 
   test('of a Gmail whose budget refills is never exceeded, and nothing is refused', async () => {
@@ -92,8 +93,9 @@ describe('the quota', () => {
 
   test('of a Gmail that counts its minutes whole is kept to after a first refusal', async () => {
     const world = await createWorld({ gmail: { quotaUnitsPerMinute: 6_000, quotaKind: 'window' } });
-    await fetch400(world);
+    const lines = await fetch400(world);
     const { refusedForUnits } = world.gmail.quota;
+    expect(lines.filter((line) => line['event'] === 'quota_narrowed')).toHaveLength(1);
     expect(refusedForUnits).toBeGreaterThan(0);
     // Those in flight, and once more after their wait at the most.
     expect(refusedForUnits).toBeLessThanOrEqual(32);
@@ -108,12 +110,15 @@ describe('the quota', () => {
   });
 
   test('of a Gmail whose budget refills goes on refilling when only the calls in flight were too many', async () => {
-    const world = await createWorld({
-      gmail: { quotaUnitsPerMinute: 6_000, quotaKind: 'refill', maxConcurrent: 3, latencyMs: 1 },
-    });
-    await fetch400(world);
-    expect(world.gmail.quota.refusedForConcurrency).toBeGreaterThan(0);
-    expect(mostInAMinute(world)).toBeGreaterThan(6_100);
+    const world = await watched({ gmail: { maxConcurrent: 1, latencyMs: 1 } });
+    const ids = Array.from({ length: 10 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
+    // More than one budget within the minute, so that a refusal for units would narrow it.
+    await world.rows(
+      'update mailboxes set quota_spent = jsonb_build_object(floor(extract(epoch from now()))::bigint::text, 6001)',
+    );
+    const { counts } = await world.ingest();
+    expect(counts.refused).toBeGreaterThan(0);
+    expect(await storedIds(world)).toEqual(ids);
     expect(await world.rows('select 1 from mailboxes where quota_strict_until is not null')).toEqual([]);
   });
 
