@@ -110,7 +110,16 @@ describe('the quota', () => {
   });
 
   test('of a Gmail whose budget refills goes on refilling when only the calls in flight were too many', async () => {
-    const world = await watched({ gmail: { maxConcurrent: 1, latencyMs: 1 } });
+    const gate = new CallGate();
+    // The first call stays in flight until another was refused.
+    const world = await watched({
+      gmail: { maxConcurrent: 1, timers: gate.timers },
+      onSleep: () => {
+        world.gmail.quota.maxConcurrent = null;
+        gate.release();
+      },
+    });
+    gate.hold(world.gmail, 'messages.get');
     const ids = Array.from({ length: 10 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
     // More than one budget within the minute, so that a refusal for units would narrow it.
     await world.rows(
