@@ -1,15 +1,13 @@
 /**
  * Quota units in hand. Taken from the budget on the mailbox row in handfuls, so that not every call asks the
- * database: small at first (a quiet poll takes what it spends), doubling while a backlog lasts.
+ * database: small at first (a quiet poll takes what it spends), doubling while a backlog lasts. In a backlog the next
+ * handful is asked for before the last is spent: sixteen calls waiting for it would be one call in twenty.
  */
 import type { Clock, Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Sleep } from '../retry.ts';
 
-/**
- * Sixteen messages, as many as are called for at once: each asking holds all of them up for a few milliseconds. More would
- * sit unused at the end of a run; a budget has room for 300.
- */
+/** Sixteen messages, as many as are called for at once. More would sit unused at the end of a run; a budget has room for 300. */
 const MOST_AT_ONCE = 320;
 /**
  * Units that lay in hand for longer than this are not spent but given back: they stand booked at the time of their
@@ -30,6 +28,13 @@ export type ReturnUnits = (unspent: { readonly second: string; readonly units: n
 /** Told that Gmail refused a call for its units. @returns true when no more such news is needed */
 export type NoteRefusal = () => Promise<boolean>;
 
+interface Handful {
+  units: number;
+  readonly second: string;
+  /** When it was asked for: it is booked then at the earliest. */
+  readonly askedAtMs: number;
+}
+
 export class Purse {
   readonly #take: TakeUnits;
   readonly #giveBack: ReturnUnits;
@@ -37,11 +42,12 @@ export class Purse {
   readonly #deadline: Deadline;
   readonly #sleep: Sleep;
   readonly #clock: Clock;
-  #inHand = 0;
-  #takenAtMs = 0;
+  /** Spent from the oldest on. */
+  #hand: Handful[] = [];
+  /** Asked for ahead; gives null when there was nothing. */
+  #coming: Promise<Handful | null> | null = null;
   #handful: number;
   #spent = 0;
-  #lastSecond = '0';
   #isRefused = false;
   /** Nothing more is to be learned from refusals. */
   #isSettled = false;
@@ -72,16 +78,19 @@ export class Purse {
     return this.#spent;
   }
 
+  get #inHand(): number {
+    return this.#hand.reduce((sum, { units }) => sum + units, 0);
+  }
+
   /** Gives back what is in hand: at the end of a run. Never fails. */
   async empty(): Promise<void> {
     await this.#note().catch(() => undefined);
-    await this.#empty();
+    await this.#receive().catch(() => undefined);
+    await this.#return(this.#hand.splice(0));
   }
 
-  async #empty(): Promise<void> {
-    const units = this.#inHand;
-    this.#inHand = 0;
-    if (units > 0) await this.#giveBack({ second: this.#lastSecond, units });
+  async #return(handfuls: readonly Handful[]): Promise<void> {
+    for (const { second, units } of handfuls) if (units > 0) await this.#giveBack({ second, units });
   }
 
   /** Gmail has refused a call for the units that it would have taken: noted before the next payment, or at the end. */
@@ -93,8 +102,10 @@ export class Purse {
     if (!this.#isRefused || this.#isSettled) return;
     this.#isRefused = false;
     this.#isSettled = await this.#noteRefusal();
+    if (!this.#isSettled) return;
     // What is in hand was taken by the rule that Gmail has just refused.
-    if (this.#isSettled) await this.#empty();
+    await this.#receive();
+    await this.#return(this.#hand.splice(0));
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */
@@ -106,28 +117,65 @@ export class Purse {
 
   async #payInTurn(units: number): Promise<void> {
     await this.#note();
-    if (this.#inHand > 0 && this.#clock() - this.#takenAtMs > KEPT_MS) {
-      // More than is spent in time is taken in vain.
-      this.#handful = Math.max(units, Math.floor(this.#handful / 4));
-      await this.#empty();
-    }
+    await this.#returnOld(units);
     while (this.#inHand < units) {
+      if (await this.#receive()) continue;
       const missing = units - this.#inHand;
-      // The oldest in hand decides; while the hand is empty, the time of asking.
-      if (this.#inHand === 0) this.#takenAtMs = this.#clock();
-      const granted = await this.#take(missing, Math.max(missing, this.#handful));
-      this.#inHand += granted.units;
-      if (granted.units > 0) this.#lastSecond = granted.second;
-      if (granted.units > 0) {
-        this.#handful = Math.min(MOST_AT_ONCE, granted.units * 2);
-      } else {
-        if (!this.#deadline.hasTimeFor(granted.waitMs)) {
+      const { handful, waitMs } = await this.#ask(missing);
+      if (handful !== null) this.#hand.push(handful);
+      else {
+        if (!this.#deadline.hasTimeFor(waitMs)) {
           throw new AppError('out_of_time', 'The quota of the running minute is spent.');
         }
-        await this.#sleep(granted.waitMs);
+        await this.#sleep(waitMs);
       }
     }
-    this.#inHand -= units;
+    this.#spend(units);
+    if (this.#handful === MOST_AT_ONCE && this.#inHand <= MOST_AT_ONCE / 2) this.#askAhead(units);
+  }
+
+  async #returnOld(units: number): Promise<void> {
+    const isOld = ({ askedAtMs }: Handful): boolean => this.#clock() - askedAtMs > KEPT_MS;
+    const old = this.#hand.filter(isOld);
+    if (old.length === 0) return;
+    // More than is spent in time is taken in vain.
+    this.#handful = Math.max(units, Math.floor(this.#handful / 4));
+    this.#hand = this.#hand.filter((handful) => !isOld(handful));
+    await this.#return(old);
+  }
+
+  async #ask(least: number): Promise<{ readonly handful: Handful | null; readonly waitMs: number }> {
+    const askedAtMs = this.#clock();
+    const { units, second, waitMs } = await this.#take(least, Math.max(least, this.#handful));
+    if (units === 0) return { handful: null, waitMs };
+    this.#handful = Math.min(MOST_AT_ONCE, units * 2);
+    return { handful: { units, second, askedAtMs }, waitMs: 0 };
+  }
+
+  #askAhead(units: number): void {
+    if (this.#coming !== null) return;
+    this.#coming = this.#ask(units).then(({ handful }) => handful);
+    // Whoever receives it hears of the fault.
+    this.#coming.catch(() => undefined);
+  }
+
+  /** Into the hand what was asked for ahead. @returns false when nothing was, or there was nothing */
+  async #receive(): Promise<boolean> {
+    const coming = this.#coming;
+    this.#coming = null;
+    const handful = await coming;
+    if (handful) this.#hand.push(handful);
+    return handful !== null;
+  }
+
+  #spend(units: number): void {
     this.#spent += units;
+    let due = units;
+    for (const handful of this.#hand) {
+      const part = Math.min(due, handful.units);
+      handful.units -= part;
+      due -= part;
+    }
+    this.#hand = this.#hand.filter((handful) => handful.units > 0);
   }
 }

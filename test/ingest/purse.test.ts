@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
 import { Purse } from '../../shared/ingest/purse.ts';
@@ -84,6 +85,89 @@ describe('a purse', () => {
     const order_: number[] = [];
     await Promise.all([1, 2, 3].map(async (n) => await one.pay(20).then(() => order_.push(n))));
     expect(order_).toEqual([1, 2, 3]);
+  });
+
+  describe('in a backlog', () => {
+    interface Taking {
+      answer: (units: number) => void;
+      fail: (error: Error) => void;
+    }
+
+    /** One that has grown to its largest handful, 160 units in hand; from then on the test answers what it asks. */
+    async function backlog(): Promise<{ one: Purse; takings: Taking[]; returned: unknown[] }> {
+      const takings: Taking[] = [];
+      const returned: unknown[] = [];
+      let isByHand = false;
+      const one = new Purse({
+        deadline,
+        clock: () => clock.ms,
+        sleep: async () => undefined,
+        noteRefusal: async () => true,
+        giveBack: async (unspent) => {
+          returned.push(unspent);
+        },
+        firstHandful: 320,
+        take: async (_least, most) => {
+          if (!isByHand) return { units: most, waitMs: 0, second: '1' };
+          return await new Promise((resolve, reject) => {
+            takings.push({
+              answer: (units) => resolve({ units, waitMs: 1_000, second: '2' }),
+              fail: reject,
+            });
+          });
+        },
+      });
+      for (let n = 0; n < 7; n += 1) await one.pay(20);
+      isByHand = true;
+      await one.pay(20);
+      return { one, takings, returned };
+    }
+
+    test('asks for the next handful once, while it spends the last', async () => {
+      const { one, takings } = await backlog();
+      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      expect(takings).toHaveLength(1);
+      let isPaid = false;
+      const paying = one.pay(20).then(() => {
+        isPaid = true;
+      });
+      await setImmediate();
+      expect(isPaid).toBe(false);
+      takings[0]?.answer(320);
+      await paying;
+      for (let n = 0; n < 7; n += 1) await one.pay(20);
+      expect(takings).toHaveLength(2);
+    });
+
+    test('asks again in turn when there was nothing ahead', async () => {
+      const { one, takings } = await backlog();
+      takings[0]?.answer(0);
+      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      const paying = one.pay(20);
+      await setImmediate();
+      takings.at(-1)?.answer(20);
+      await paying;
+      expect(one.spentUnits).toBe(17 * 20);
+    });
+
+    test('gives back what it asked for ahead too, each where it is booked', async () => {
+      const { one, takings, returned } = await backlog();
+      const emptied = one.empty();
+      takings[0]?.answer(300);
+      await emptied;
+      expect(returned).toEqual([
+        { second: '1', units: 160 },
+        { second: '2', units: 300 },
+      ]);
+    });
+
+    test('tells a fault of the asking ahead to whoever needs the units', async () => {
+      const { one, takings } = await backlog();
+      takings[0]?.fail(new Error('the database is away'));
+      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      await expect(one.pay(20)).rejects.toThrow('the database is away');
+      await one.empty();
+    });
   });
 
   test('goes on paying after one payment could not be had in time', async () => {
