@@ -14,6 +14,7 @@ import {
   startEmulatedGmail,
 } from '../../local/gmail/emulated-gmail.ts';
 import type { Environment } from '../../shared/config.ts';
+import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
@@ -145,7 +146,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     instance,
     pass: async (seconds) => await time.pass(seconds),
     switchOn: async () => {
-      await db.query('update email_monitor_status set is_running = true');
+      await setRunning(db, true);
     },
     rows: async <Row extends object>(sql: string, parameters: unknown[] = []) =>
       (await db.query<Row>(sql, parameters)).rows,
