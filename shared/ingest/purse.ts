@@ -119,7 +119,10 @@ export class Purse {
     await this.#note();
     await this.#returnOld(units);
     while (this.#inHand < units) {
-      if (await this.#receive()) continue;
+      if (await this.#receive()) {
+        await this.#returnOld(units);
+        continue;
+      }
       const missing = units - this.#inHand;
       const { handful, waitMs } = await this.#ask(missing);
       if (handful !== null) this.#hand.push(handful);

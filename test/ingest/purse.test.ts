@@ -150,6 +150,18 @@ describe('a purse', () => {
       expect(one.spentUnits).toBe(17 * 20);
     });
 
+    test('gives back what it asked for ahead too when that has become old, and asks anew', async () => {
+      const { one, takings, returned } = await backlog();
+      takings[0]?.answer(320);
+      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      clock.ms += 301;
+      const paying = one.pay(20);
+      await setImmediate();
+      expect(returned).toEqual([{ second: '2', units: 320 }]);
+      takings[1]?.answer(20);
+      await paying;
+    });
+
     test('gives back what it asked for ahead too, each where it is booked', async () => {
       const { one, takings, returned } = await backlog();
       const emptied = one.empty();
