@@ -93,7 +93,7 @@ describe('a purse', () => {
       fail: (error: Error) => void;
     }
 
-    /** One that has grown to its largest handful, 160 units in hand; from then on the test answers what it asks. */
+    /** One that has grown to its largest handful, 40 units in hand; from then on the test answers what it asks. */
     async function backlog(): Promise<{ one: Purse; takings: Taking[]; returned: unknown[] }> {
       const takings: Taking[] = [];
       const returned: unknown[] = [];
@@ -117,7 +117,7 @@ describe('a purse', () => {
           });
         },
       });
-      for (let n = 0; n < 7; n += 1) await one.pay(20);
+      for (let n = 0; n < 13; n += 1) await one.pay(20);
       isByHand = true;
       await one.pay(20);
       return { one, takings, returned };
@@ -125,7 +125,7 @@ describe('a purse', () => {
 
     test('asks for the next handful once, while it spends the last', async () => {
       const { one, takings } = await backlog();
-      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      for (let n = 0; n < 2; n += 1) await one.pay(20);
       expect(takings).toHaveLength(1);
       let isPaid = false;
       const paying = one.pay(20).then(() => {
@@ -135,14 +135,14 @@ describe('a purse', () => {
       expect(isPaid).toBe(false);
       takings[0]?.answer(320);
       await paying;
-      for (let n = 0; n < 7; n += 1) await one.pay(20);
+      for (let n = 0; n < 13; n += 1) await one.pay(20);
       expect(takings).toHaveLength(2);
     });
 
     test('asks again in turn when there was nothing ahead', async () => {
       const { one, takings } = await backlog();
       takings[0]?.answer(0);
-      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      for (let n = 0; n < 2; n += 1) await one.pay(20);
       const paying = one.pay(20);
       await setImmediate();
       takings.at(-1)?.answer(20);
@@ -153,7 +153,7 @@ describe('a purse', () => {
     test('gives back what it asked for ahead too when that has become old, and asks anew', async () => {
       const { one, takings, returned } = await backlog();
       takings[0]?.answer(320);
-      for (let n = 0; n < 8; n += 1) await one.pay(20);
+      for (let n = 0; n < 2; n += 1) await one.pay(20);
       clock.ms += 301;
       const paying = one.pay(20);
       await setImmediate();
@@ -168,18 +168,62 @@ describe('a purse', () => {
       takings[0]?.answer(300);
       await emptied;
       expect(returned).toEqual([
-        { second: '1', units: 160 },
+        { second: '1', units: 40 },
         { second: '2', units: 300 },
       ]);
     });
 
-    test('tells a fault of the asking ahead to whoever needs the units', async () => {
+    test('asks again in turn when the asking ahead failed', async () => {
       const { one, takings } = await backlog();
       takings[0]?.fail(new Error('the database is away'));
-      for (let n = 0; n < 8; n += 1) await one.pay(20);
-      await expect(one.pay(20)).rejects.toThrow('the database is away');
+      await setImmediate();
+      for (let n = 0; n < 2; n += 1) await one.pay(20);
+      const paying = one.pay(20);
+      await setImmediate();
+      takings[1]?.fail(new Error('the database is still away'));
+      await expect(paying).rejects.toThrow('still away');
       await one.empty();
     });
+
+    test('ends well after an asking ahead that failed', async () => {
+      const { one, takings, returned } = await backlog();
+      const emptied = one.empty();
+      takings[0]?.fail(new Error('the database is away'));
+      await emptied;
+      expect(returned).toEqual([{ second: '1', units: 40 }]);
+    });
+
+    test('gives back what it asked for ahead when Gmail refuses, before it pays on', async () => {
+      const { one, takings, returned } = await backlog();
+      one.refused();
+      const paying = one.pay(20);
+      takings[0]?.answer(320);
+      await setImmediate();
+      expect(returned).toEqual([
+        { second: '1', units: 40 },
+        { second: '2', units: 320 },
+      ]);
+      takings[1]?.answer(20);
+      await paying;
+    });
+
+    test('spends the oldest first, across two handfuls', async () => {
+      const { one, takings, returned } = await backlog();
+      await one.pay(30);
+      const paying = one.pay(20);
+      takings[0]?.answer(320);
+      await paying;
+      await one.empty();
+      expect(returned).toEqual([{ second: '2', units: 310 }]);
+    });
+  });
+
+  test('does not spend what has become old while it waited for the rest', async () => {
+    const returned: number[] = [];
+    const one = purse([33, 0, 20], [], returned);
+    await one.pay(20);
+    await one.pay(20);
+    expect(returned).toEqual([13]);
   });
 
   test('goes on paying after one payment could not be had in time', async () => {

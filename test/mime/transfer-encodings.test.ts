@@ -30,6 +30,17 @@ describe('base64', () => {
     }
   });
 
+  it.each([72, 73, 74, 75, 3, 1])('gives the exact bytes on lines of %i digits', async (digits) => {
+    const lines = BYTES.toString('base64').replace(new RegExp(`.{${digits}}`, 'g'), '$&\r\n');
+    expect(await decode('base64', lines)).toEqual({ content: BYTES, defects: [] });
+  });
+
+  it.each([4000, 4001, 4002, 4003])('gives the exact bytes around junk behind %i digits', async (at) => {
+    const digits = BYTES.toString('base64');
+    const line = `${digits.slice(0, at)}*${digits.slice(at)}`;
+    expect(await decode('base64', line)).toEqual({ content: BYTES, defects: ['base64_junk'] });
+  });
+
   it.each([
     ['junk between its characters is skipped', ['SGVs*bG8g!d29y', 'bGQ='], 'Hello world', ['base64_junk']],
     ['a hyphen and an underscore are junk too', ['SGVs-bG8_='], 'Hello', ['base64_junk']],
