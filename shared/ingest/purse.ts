@@ -144,7 +144,8 @@ export class Purse {
   }
 
   async #returnOld(units: number): Promise<void> {
-    const isOld = ({ askedAtMs }: Handful): boolean => this.#clock() - askedAtMs > KEPT_MS;
+    const now = this.#clock();
+    const isOld = ({ askedAtMs }: Handful): boolean => now - askedAtMs > KEPT_MS;
     const old = this.#hand.filter(isOld);
     if (old.length === 0) return;
     // More than is spent in time is taken in vain.

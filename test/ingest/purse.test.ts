@@ -218,6 +218,26 @@ describe('a purse', () => {
     });
   });
 
+  test('counts the age of units from their asking, not from their coming', async () => {
+    const returned: number[] = [];
+    const one = new Purse({
+      deadline,
+      clock: () => clock.ms,
+      sleep: async () => undefined,
+      noteRefusal: async () => true,
+      giveBack: async ({ units }) => {
+        returned.push(units);
+      },
+      take: async (least) => {
+        clock.ms += 301;
+        return { units: least + 80, waitMs: 0, second: '0' };
+      },
+    });
+    await one.pay(20);
+    await one.pay(20);
+    expect(returned).toEqual([80]);
+  });
+
   test('does not spend what has become old while it waited for the rest', async () => {
     const returned: number[] = [];
     const one = purse([33, 0, 20], [], returned);
