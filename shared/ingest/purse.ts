@@ -1,7 +1,7 @@
 /**
  * Quota units in hand. Taken from the budget on the mailbox row in handfuls, so that not every call asks the
  * database: small at first (a quiet poll takes what it spends), doubling while a backlog lasts. In a backlog the next
- * handful is asked for before the last is spent: sixteen calls waiting for it would be one call in twenty.
+ * handful is asked for before the last is spent: all calls in flight would wait for it, a tenth of the emails a second.
  */
 import type { Clock, Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
@@ -90,12 +90,16 @@ export class Purse {
   /** Gives back what is in hand: at the end of a run. Never fails. */
   async empty(): Promise<void> {
     await this.#note().catch(() => undefined);
+    await this.#returnAll();
+  }
+
+  async #returnAll(): Promise<void> {
     await this.#receive();
     await this.#return(this.#hand.splice(0));
   }
 
   async #return(handfuls: readonly Handful[]): Promise<void> {
-    for (const { second, units } of handfuls) if (units > 0) await this.#giveBack({ second, units });
+    for (const { second, units } of handfuls) await this.#giveBack({ second, units });
   }
 
   /** Gmail has refused a call for the units that it would have taken: noted before the next payment, or at the end. */
@@ -107,10 +111,8 @@ export class Purse {
     if (!this.#isRefused || this.#isSettled) return;
     this.#isRefused = false;
     this.#isSettled = await this.#noteRefusal();
-    if (!this.#isSettled) return;
     // What is in hand was taken by the rule that Gmail has just refused.
-    await this.#receive();
-    await this.#return(this.#hand.splice(0));
+    if (this.#isSettled) await this.#returnAll();
   }
 
   /** @throws {AppError} out_of_time when the units cannot be had before the deadline */

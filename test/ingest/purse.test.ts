@@ -1,23 +1,36 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
-import { Purse } from '../../shared/ingest/purse.ts';
+import { Purse, type ReturnUnits } from '../../shared/ingest/purse.ts';
 
 describe('a purse', () => {
   const clock = { ms: 0 };
   const deadline = Deadline.after(1e9, () => clock.ms);
 
-  function purse(grants: number[], asked: [number, number][] = [], returned: number[] = []): Purse {
+  /** With endless units, and nobody to whom it matters what is given back. */
+  function purseWith(options: Partial<ConstructorParameters<typeof Purse>[0]>): Purse {
     return new Purse({
-      giveBack: async ({ units }) => {
-        returned.push(units);
-      },
-      noteRefusal: async () => true,
       deadline,
       clock: () => clock.ms,
       sleep: async (ms) => {
         clock.ms += ms;
       },
+      noteRefusal: async () => true,
+      giveBack: async () => undefined,
+      take: async (_least, most) => ({ units: most, waitMs: 0, second: '0' }),
+      ...options,
+    });
+  }
+
+  function intoList(returned: number[]): ReturnUnits {
+    return async ({ units }) => {
+      returned.push(units);
+    };
+  }
+
+  function purse(grants: number[], asked: [number, number][] = [], returned: number[] = []): Purse {
+    return purseWith({
+      giveBack: intoList(returned),
       take: async (least, most) => {
         asked.push([least, most]);
         const units = grants.length > 0 ? (grants.shift() ?? 0) : most;
@@ -62,13 +75,22 @@ describe('a purse', () => {
     expect(returned).toEqual([80]);
   });
 
+  test('keeps what is in hand when a refusal changes no rule', async () => {
+    const returned: number[] = [];
+    const one = purseWith({
+      firstHandful: 100,
+      noteRefusal: async () => false,
+      giveBack: intoList(returned),
+    });
+    await one.pay(20);
+    one.refused();
+    await one.pay(20);
+    expect(returned).toEqual([]);
+  });
+
   test('says what Gmail refused at the end at the latest, and once', async () => {
     const notes: string[] = [];
-    const one = new Purse({
-      deadline,
-      clock: () => clock.ms,
-      sleep: async () => undefined,
-      giveBack: async () => undefined,
+    const one = purseWith({
       noteRefusal: async () => notes.push('refused') > 0,
       take: async (least) => ({ units: least, waitMs: 0, second: '0' }),
     });
@@ -98,11 +120,7 @@ describe('a purse', () => {
       const takings: Taking[] = [];
       const returned: unknown[] = [];
       let isByHand = false;
-      const one = new Purse({
-        deadline,
-        clock: () => clock.ms,
-        sleep: async () => undefined,
-        noteRefusal: async () => true,
+      const one = purseWith({
         giveBack: async (unspent) => {
           returned.push(unspent);
         },
@@ -220,14 +238,8 @@ describe('a purse', () => {
 
   test('counts the age of units from their asking, not from their coming', async () => {
     const returned: number[] = [];
-    const one = new Purse({
-      deadline,
-      clock: () => clock.ms,
-      sleep: async () => undefined,
-      noteRefusal: async () => true,
-      giveBack: async ({ units }) => {
-        returned.push(units);
-      },
+    const one = purseWith({
+      giveBack: intoList(returned),
       take: async (least) => {
         clock.ms += 301;
         return { units: least + 80, waitMs: 0, second: '0' };
@@ -250,14 +262,10 @@ describe('a purse', () => {
     const short = Deadline.after(500, () => clock.ms);
     const grants = [0, 20];
     const returned: number[] = [];
-    const one = new Purse({
+    const one = purseWith({
       deadline: short,
-      giveBack: async ({ units }) => {
-        returned.push(units);
-      },
+      giveBack: intoList(returned),
       noteRefusal: async () => false,
-      clock: () => clock.ms,
-      sleep: async () => undefined,
       take: async () => ({ units: grants.shift() ?? 0, waitMs: 1_000, second: '0' }),
     });
     await expect(one.pay(20)).rejects.toMatchObject({ code: 'out_of_time' });
