@@ -22,32 +22,38 @@ create table email_attachments (
 CREATE INDEX idx_email_attachments_email_id ON public.email_attachments USING btree (email_id);
 
 create table email_ledger (
-  id integer not null generated always as identity,
+  id bigint not null generated always as identity,
   mailbox_id integer not null,
   gmail_message_id text not null,
   state text not null default 'pending'::text,
   priority smallint not null default 0,
   source text not null,
   history_id numeric(20,0),
-  check_labels boolean not null default false,
+  labels_unknown boolean not null default false,
   ignored_rule text,
   attempt_count integer not null default 0,
   last_attempt_at timestamp with time zone,
-  attempt_open boolean not null default false,
-  next_attempt_at timestamp with time zone not null default now(),
+  next_attempt_at timestamp with time zone default now(),
+  claim_token uuid,
+  is_crash_suspect boolean not null default false,
+  crash_count integer not null default 0,
   error_code text,
   error_detail text,
   discovered_at timestamp with time zone not null default now(),
-  settled_at timestamp with time zone,
+  resolved_at timestamp with time zone,
+  given_up_at timestamp with time zone,
   constraint email_ledger_mailbox_id_gmail_message_id_key UNIQUE (mailbox_id, gmail_message_id),
   constraint email_ledger_pkey PRIMARY KEY (id),
   constraint email_ledger_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint email_ledger_check CHECK (((state = 'ignored'::text) = (ignored_rule IS NOT NULL))),
-  constraint email_ledger_source_check CHECK ((source = ANY (ARRAY['history'::text, 'initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text]))),
+  constraint email_ledger_source_check CHECK ((source = ANY (ARRAY['history'::text, 'newest'::text, 'initial'::text, 'backfill'::text, 'gap'::text, 'reconciliation'::text]))),
   constraint email_ledger_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'ignored'::text, 'dead'::text])))
 );
+CREATE INDEX idx_email_ledger_claimed ON public.email_ledger USING btree (mailbox_id) WHERE ((claim_token IS NOT NULL) OR is_crash_suspect);
 CREATE INDEX idx_email_ledger_dead ON public.email_ledger USING btree (mailbox_id) WHERE (state = 'dead'::text);
-CREATE INDEX idx_email_ledger_pending ON public.email_ledger USING btree (mailbox_id, priority, last_attempt_at NULLS FIRST, id) WHERE (state = 'pending'::text);
+CREATE INDEX idx_email_ledger_pending ON public.email_ledger USING btree (mailbox_id, priority, discovered_at) WHERE (state = 'pending'::text);
+CREATE INDEX idx_email_ledger_retry ON public.email_ledger USING btree (mailbox_id, next_attempt_at) WHERE ((state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (last_attempt_at IS NOT NULL));
+CREATE INDEX idx_email_ledger_untried ON public.email_ledger USING btree (mailbox_id, priority, id) WHERE ((state = 'pending'::text) AND (last_attempt_at IS NULL) AND (claim_token IS NULL) AND (NOT is_crash_suspect));
 
 create table email_monitor_status (
   id integer not null default 1,
@@ -73,8 +79,16 @@ create table email_raw (
   constraint email_raw_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
 
+create table email_search (
+  email_id integer not null,
+  search_words tsvector not null,
+  constraint email_search_pkey PRIMARY KEY (email_id),
+  constraint email_search_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE
+);
+CREATE INDEX idx_email_search_words ON public.email_search USING gin (search_words) WITH (fastupdate='on', gin_pending_list_limit='512');
+
 create table incidents (
-  id integer not null generated always as identity,
+  id bigint not null generated always as identity,
   mailbox_id integer not null,
   kind text not null,
   opened_at timestamp with time zone not null default now(),
@@ -107,18 +121,15 @@ create table incoming_emails (
   processed boolean not null default false,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
-  attachment_names text not null default ''::text,
-  search_words tsvector generated always as (email_words((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(attachment_names, 20000)))) stored,
   constraint incoming_emails_pkey PRIMARY KEY (id),
   constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
 CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING btree (gmail_message_id, mailbox_id);
 CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
 CREATE INDEX idx_incoming_emails_received_at ON public.incoming_emails USING btree (mailbox_id, received_at);
-CREATE INDEX idx_incoming_emails_search ON public.incoming_emails USING gin (search_words) WITH (fastupdate='on', gin_pending_list_limit='512');
 
 create table ingest_runs (
-  id integer not null generated always as identity,
+  id bigint not null generated always as identity,
   mailbox_id integer,
   trigger text not null,
   outcome text,
@@ -132,11 +143,11 @@ create table ingest_runs (
   failed_count integer not null default 0,
   dead_count integer not null default 0,
   quota_units integer not null default 0,
-  refused_count integer not null default 0,
+  rate_limited_count integer not null default 0,
+  arrival_to_stored_max_ms integer,
   cursor_before numeric(20,0),
   cursor_after numeric(20,0),
   error_code text,
-  arrival_to_stored_max_ms integer,
   constraint ingest_runs_pkey PRIMARY KEY (id),
   constraint ingest_runs_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint ingest_runs_trigger_check CHECK ((trigger = ANY (ARRAY['schedule'::text, 'push'::text, 'manual'::text])))
@@ -149,29 +160,59 @@ create table ledger_changes (
   change integer not null
 );
 
-create table listings (
+create table list_jobs (
   id integer not null generated always as identity,
   mailbox_id integer not null,
   purpose text not null,
   query text not null,
+  include_spam_trash boolean not null default false,
   page_token text,
   listed_count integer not null default 0,
   new_count integer not null default 0,
-  created_at timestamp with time zone not null default now(),
-  not_before timestamp with time zone not null default now(),
-  finished_at timestamp with time zone,
   restart_count integer not null default 0,
   error_code text,
   error_detail text,
-  window_begins_at timestamp with time zone,
-  unknown_ids text[] not null default '{}'::text[],
-  judged_at timestamp with time zone,
-  constraint listings_pkey PRIMARY KEY (id),
-  constraint listings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
-  constraint listings_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text, 'proof'::text])))
+  created_at timestamp with time zone not null default now(),
+  not_before timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint list_jobs_pkey PRIMARY KEY (id),
+  constraint list_jobs_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
+  constraint list_jobs_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text])))
 );
-CREATE INDEX idx_listings_open ON public.listings USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
-CREATE INDEX idx_listings_unjudged ON public.listings USING btree (mailbox_id) WHERE ((purpose = 'proof'::text) AND (judged_at IS NULL));
+CREATE INDEX idx_list_jobs_finished ON public.list_jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX idx_list_jobs_open ON public.list_jobs USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
+
+create table mailbox_confirmations (
+  email_address text not null,
+  renamed_from text,
+  confirmed_at timestamp with time zone not null default now(),
+  constraint mailbox_confirmations_pkey PRIMARY KEY (email_address)
+);
+
+create table mailbox_quota (
+  mailbox_id integer not null,
+  available_units double precision not null,
+  refilled_at timestamp with time zone not null default clock_timestamp(),
+  paused_until timestamp with time zone,
+  pause_seconds integer not null default 0,
+  constraint mailbox_quota_pkey PRIMARY KEY (mailbox_id),
+  constraint mailbox_quota_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
+);
+
+create table mailbox_watches (
+  mailbox_id integer not null,
+  topic text,
+  registered_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  credential_fingerprint text,
+  next_attempt_at timestamp with time zone,
+  error_code text,
+  error text,
+  late_run_count integer not null default 0,
+  late_since timestamp with time zone,
+  constraint mailbox_watches_pkey PRIMARY KEY (mailbox_id),
+  constraint mailbox_watches_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
+);
 
 create table mailboxes (
   id integer not null generated always as identity,
@@ -179,40 +220,66 @@ create table mailboxes (
   credential_fingerprint text,
   created_at timestamp with time zone not null default now(),
   cursor_history_id numeric(20,0) not null,
-  settling_history_id numeric(20,0),
-  settling_since timestamp with time zone,
-  scan_history_id numeric(20,0),
+  unconfirmed_history_id numeric(20,0),
+  unconfirmed_at timestamp with time zone,
+  listed_history_id numeric(20,0),
+  shown_history_id numeric(20,0),
   hint_history_id numeric(20,0),
   hint_at timestamp with time zone,
+  pushed_at timestamp with time zone,
   lease_token uuid,
   lease_holder text,
   lease_expires_at timestamp with time zone,
-  watch_topic text,
-  watch_expires_at timestamp with time zone,
-  quota_spent jsonb not null default '{}'::jsonb,
   failure_count integer not null default 0,
   next_poll_at timestamp with time zone,
+  last_run_at timestamp with time zone,
   last_success_at timestamp with time zone,
   last_error_code text,
   last_error text,
   last_error_at timestamp with time zone,
-  proved_at timestamp with time zone,
-  proved_gmail_count integer,
-  proved_missing_count integer,
-  watch_error_code text,
-  watch_error text,
-  proved_ledger_count integer,
-  proved_since timestamp with time zone,
-  watch_next_attempt_at timestamp with time zone,
-  whole_proved_at timestamp with time zone,
-  whole_gmail_count integer,
-  whole_missing_count integer,
-  quota_owed double precision not null default 0,
-  quota_owed_at timestamp with time zone not null default now(),
-  quota_strict_until timestamp with time zone,
+  label_setting text,
+  label_id text,
+  label_resolved_at timestamp with time zone,
+  constraint mailboxes_credential_fingerprint_key UNIQUE (credential_fingerprint),
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)
 );
+
+create table reconciliation_ids (
+  reconciliation_id bigint not null,
+  gmail_message_id text not null,
+  was_known boolean not null,
+  constraint reconciliation_ids_pkey PRIMARY KEY (reconciliation_id, gmail_message_id),
+  constraint reconciliation_ids_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliations(id) ON DELETE CASCADE
+);
+
+create table reconciliations (
+  id bigint not null generated always as identity,
+  mailbox_id integer not null,
+  window_begins_at timestamp with time zone not null,
+  is_full boolean not null,
+  query text not null,
+  page_token text,
+  restart_count integer not null default 0,
+  error_code text,
+  error_detail text,
+  started_at timestamp with time zone not null default now(),
+  not_before timestamp with time zone not null default now(),
+  listed_at timestamp with time zone,
+  evaluated_at timestamp with time zone,
+  gmail_count integer,
+  stored_count integer,
+  pending_count integer,
+  failed_count integer,
+  ignored_count integer,
+  gone_count integer,
+  missing_count integer,
+  constraint reconciliations_pkey PRIMARY KEY (id),
+  constraint reconciliations_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
+);
+CREATE INDEX idx_reconciliations_evaluated_at ON public.reconciliations USING btree (mailbox_id, evaluated_at) WHERE (evaluated_at IS NOT NULL);
+CREATE UNIQUE INDEX idx_reconciliations_open ON public.reconciliations USING btree (mailbox_id) WHERE (evaluated_at IS NULL);
+CREATE INDEX idx_reconciliations_started_at ON public.reconciliations USING btree (mailbox_id, started_at);
 
 CREATE OR REPLACE FUNCTION public.count_ledger()
  RETURNS trigger
@@ -236,18 +303,70 @@ begin
       from removed
       group by mailbox_id, state;
     when 'TRUNCATE' then
-      -- Not by delete: it would not see the sums of somebody who adds up.
+      -- Not by delete: it would not see the sums of a concurrent run that adds up.
       truncate ledger_changes;
   end case;
   return null;
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address text, subject text, attachment_names text)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN email_words((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(COALESCE(attachment_names, ''::text), 20000)));
+
 CREATE OR REPLACE FUNCTION public.email_words(text)
  RETURNS tsvector
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN strip(to_tsvector('simple'::regconfig, translate(lower(("left"(NORMALIZE($1, NFKC), 30000) COLLATE pg_c_utf8)), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
+
+CREATE OR REPLACE FUNCTION public.has_due_list_job(mailbox_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM list_jobs j
+           WHERE ((j.mailbox_id = has_due_list_job.mailbox_id) AND (j.finished_at IS NULL) AND (j.not_before <= now())))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION public.has_due_message(mailbox_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT ((EXISTS ( SELECT 1
+            FROM email_ledger l
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = 'pending'::text) AND (l.last_attempt_at IS NULL) AND (l.claim_token IS NULL) AND (NOT l.is_crash_suspect)))) OR (EXISTS ( SELECT 1
+            FROM email_ledger l
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND ((l.claim_token IS NOT NULL) OR l.is_crash_suspect)))) OR (EXISTS ( SELECT 1
+            FROM email_ledger l
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL)))));
+END;
+
+CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (COALESCE(((m).hint_history_id > COALESCE((m).listed_history_id, (0)::numeric)), false) OR COALESCE((((m).hint_history_id > COALESCE((m).shown_history_id, (0)::numeric)) AND ((m).hint_at > (clock_timestamp() - '00:00:10'::interval))), false));
+
+CREATE OR REPLACE FUNCTION public.holds_lease(mailbox_id integer, token uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM mailboxes m
+           WHERE ((m.id = holds_lease.mailbox_id) AND (m.lease_token = holds_lease.token) AND (m.lease_expires_at > now())))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN ((m).failure_count > 0) THEN COALESCE(((m).next_poll_at <= now()), true) ELSE (COALESCE(((m).next_poll_at <= now()), true) OR has_newer_hint(m) OR has_due_message((m).id) OR has_due_list_job((m).id)) END;
 
 CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 

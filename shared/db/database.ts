@@ -1,14 +1,14 @@
 /**
- * The door to PostgreSQL: one small pool an instance, every call bounded in time, every fault mapped once.
- * What must stay true: no transaction stays open across a call to anything but the database.
+ * Access to PostgreSQL: one small pool per instance, every call bounded in time, every error mapped once.
+ * Invariant: no transaction stays open across a call to anything but the database.
  */
 import pg from 'pg';
 import type { DatabaseTarget } from '../config.ts';
 import type { AppError } from '../errors.ts';
+import { Semaphore } from '../limits/semaphore.ts';
 import { connectionTo } from './connection.ts';
-import { fromPgError, isConnectionFault } from './pg-error.ts';
+import { fromPgError, isConnectionError } from './pg-error.ts';
 import type { Statement } from './statement.ts';
-import { Turnstile } from './turnstile.ts';
 
 export interface Queryable {
   /**
@@ -16,10 +16,13 @@ export interface Queryable {
    * @returns the rows, and how many rows the statement touched, the last one of several
    * @throws {AppError} database_unavailable, schema_outdated, unstorable
    */
-  query<Row extends object>(sql: string | Statement, parameters?: readonly unknown[]): Promise<Answered<Row>>;
+  query<Row extends object>(
+    sql: string | Statement<Row>,
+    parameters?: readonly unknown[],
+  ): Promise<QueryResult<Row>>;
 }
 
-export interface Answered<Row> {
+export interface QueryResult<Row> {
   readonly rows: Row[];
   readonly rowCount: number;
 }
@@ -28,10 +31,10 @@ export interface Database extends Queryable {
   /** Commits what `work` did, or nothing. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /**
-   * One statement that is a transaction of its own, in the queue of the transactions because it carries much. May run
-   * twice.
+   * One statement that is a transaction of its own and carries much data: it waits in the queue of the transactions, so
+   * that the heartbeat and pushes always find a free connection.
    */
-  commit<Row extends object>(sql: Statement, parameters: readonly unknown[]): Promise<Answered<Row>>;
+  commit<Row extends object>(sql: Statement<Row>, parameters: readonly unknown[]): Promise<QueryResult<Row>>;
   close(): Promise<void>;
 }
 
@@ -45,10 +48,20 @@ const TIMEOUTS = {
   idle_in_transaction_session_timeout: 15_000,
 };
 
+const INT8_OID = 20;
+
+/** bigint as a number: our identities and counts stay far below 2^53. */
+const types = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8_OID && format !== 'binary'
+      ? Number
+      : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
 export interface DatabaseOptions {
   readonly target: DatabaseTarget;
   readonly poolSize: number;
-  /** Told of faults on idle connections, which belong to no call. */
+  /** Called with errors on idle connections, which belong to no call. */
   readonly onIdleError?: (error: AppError) => void;
 }
 
@@ -57,28 +70,30 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     ...connectionTo(options.target),
     ...TIMEOUTS,
+    types,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: 'email-monitor',
   });
-  // Not in the queue of the pool, where waiting is a fault after five seconds: a store of many megabytes on a small
-  // database takes some of them. One connection stays free for the heartbeat of the lease and the push that knocks.
-  const transactions = new Turnstile(Math.max(1, options.poolSize - 1));
-  // From the first moment and for good: the pool takes its own listener off when it hands a connection out, and what
-  // the server sent in the same packet is read before whoever waits for the connection gets to run.
+  // The pool's own queue fails after five seconds, and a store of many megabytes on a small database takes longer. One
+  // connection stays free for the heartbeat of the lease and for pushes.
+  const transactions = new Semaphore(Math.max(1, options.poolSize - 1));
+  // The pool removes its own listener when it hands out a connection, and an error that arrives in the same packet is
+  // emitted before the receiver can add another.
   pool.on('connect', (client) => client.on('error', ignore));
   pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 
   const query = async <Row extends object>(
-    sql: string | Statement,
+    sql: string | Statement<Row>,
     parameters: readonly unknown[] = [],
-  ): Promise<Answered<Row>> => {
+  ): Promise<QueryResult<Row>> => {
     try {
       return await run<Row>(pool, sql, parameters);
     } catch (error) {
-      // A connection that slept with its instance may be dead. Every single statement of ours may run twice.
-      if (!isConnectionFault(error)) throw fromPgError(error);
+      // A connection that was frozen with its instance may be dead.
+      const isRepeatable = typeof sql === 'string' || sql.isRepeatable;
+      if (!isConnectionError(error) || !isRepeatable) throw fromPgError(error);
       return await run<Row>(pool, sql, parameters).catch((again: unknown) =>
         Promise.reject(fromPgError(again)),
       );
@@ -86,8 +101,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
   return {
     query,
-    commit: async (sql, parameters) => await transactions.pass(async () => await query(sql, parameters)),
-    transaction: async (work) => await transactions.pass(async () => await inTransaction(pool, work)),
+    commit: async (sql, parameters) => await transactions.run(async () => await query(sql, parameters)),
+    transaction: async (work) => await transactions.run(async () => await inTransaction(pool, work)),
     close: async () => await pool.end(),
   };
 }
@@ -95,15 +110,18 @@ export function openDatabase(options: DatabaseOptions): Database {
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await begin(pool);
   let broken: Error | undefined;
-  const ask = async <Row extends object>(sql: string | Statement, parameters: readonly unknown[] = []) =>
+  const query = async <Row extends object>(
+    sql: string | Statement<Row>,
+    parameters: readonly unknown[] = [],
+  ) =>
     await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
   try {
-    const result = await work({ query: ask });
-    await ask('commit');
+    const result = await work({ query });
+    await query('commit');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((fault: Error) => {
-      broken = fault;
+    await client.query('rollback').catch((rollbackError: Error) => {
+      broken = rollbackError;
     });
     throw error;
   } finally {
@@ -114,7 +132,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
 /** An error event without a listener is an uncaught exception; the failing query reports it. */
 const ignore = () => undefined;
 
-/** A connection that slept with its instance may be dead: nothing is done yet, so another is taken. */
+/** A connection that was frozen with its instance may be dead: nothing is done yet, so another one is taken. */
 async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
   for (let isAgain = false; ; isAgain = true) {
     const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
@@ -123,20 +141,20 @@ async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
       return client;
     } catch (error) {
       client.release(error instanceof Error ? error : true);
-      if (isAgain || !isConnectionFault(error)) throw fromPgError(error);
+      if (isAgain || !isConnectionError(error)) throw fromPgError(error);
     }
   }
 }
 
 async function run<Row extends object>(
   on: pg.Pool | pg.PoolClient,
-  sql: string | Statement,
+  sql: string | Statement<Row>,
   parameters: readonly unknown[],
-): Promise<Answered<Row>> {
+): Promise<QueryResult<Row>> {
   const values = [...parameters];
   const results = await (typeof sql === 'string'
     ? on.query<Row>(sql, values)
-    : on.query<Row>({ ...sql, values }));
+    : on.query<Row>({ name: sql.name, text: sql.text, values }));
   const { rowCount, rows } = [results].flat().at(-1) ?? { rowCount: 0, rows: [] };
   return { rows, rowCount: rowCount ?? 0 };
 }

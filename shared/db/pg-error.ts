@@ -50,7 +50,7 @@ export function fromPgError(error: unknown): AppError {
 }
 
 /** True when the connection, not the statement, is at fault: it was not sent, or nobody knows what became of it. */
-export function isConnectionFault(error: unknown): boolean {
+export function isConnectionError(error: unknown): boolean {
   const code = codeOf(error);
   if (CONNECTION_CODES.has(code) || code.startsWith('08') || code.startsWith('57P')) return true;
   return (

@@ -1,28 +1,77 @@
 /**
- * Statements that PostgreSQL reads once for each connection and then knows by name. For those that every run or every
- * email asks; the others are read each time.
- * What must stay true: a name means one text, whatever process it comes from, since a pooler may share connections.
+ * Statements with a name, so that PostgreSQL plans each once per connection, and with the columns of their rows, so that a
+ * test can compare both with the schema.
+ * Invariant: a name means one text in every process, because a pooler may share connections.
  */
 import { hash } from 'node:crypto';
 
-export interface Statement {
-  readonly name: string;
-  readonly text: string;
+/** PostgreSQL types of result columns as TypeScript sees them. History ids (numeric) and uuids are strings. */
+interface TypeOf {
+  boolean: boolean;
+  smallint: number;
+  integer: number;
+  /** Ours stay far below 2^53. */
+  bigint: number;
+  'double precision': number;
+  numeric: string;
+  text: string;
+  uuid: string;
+  'text[]': string[];
+  'timestamp with time zone': Date;
+  jsonb: unknown;
+  bytea: Buffer;
 }
 
-const known = new Map<string, Statement>();
+/** A type, with `?` where the column can be null. */
+export type ColumnType = keyof TypeOf | `${keyof TypeOf}?`;
+export type Columns = Readonly<Record<string, ColumnType>>;
 
-/** A name holds 63 characters; a third of the hash is more than enough to tell our statements apart. */
+type ValueOf<T extends ColumnType> = T extends keyof TypeOf
+  ? TypeOf[T]
+  : T extends `${infer Name extends keyof TypeOf}?`
+    ? TypeOf[Name] | null
+    : never;
+
+export type RowOf<C extends Columns> = { -readonly [Name in keyof C]: ValueOf<C[Name]> };
+
+export interface Statement<Row extends object = Record<never, never>> {
+  readonly name: string;
+  readonly text: string;
+  readonly columns: Columns;
+  /** False: a connection that breaks is not a reason to run it again, because the first run may have taken effect. */
+  readonly isRepeatable: boolean;
+  /** Carries the type of the rows; never set. */
+  readonly row?: Row;
+}
+
+/** Every statement that was declared, for the test. */
+export const declaredStatements = new Map<string, Statement>();
+
+/** A name holds 63 characters; a third of the hash distinguishes our statements. */
 const NAME_LENGTH = 24;
-/** Of different numbers of attachments, say: beyond it a statement is read each time, so that no session piles them up. */
-const KEPT = 100;
+/** Statements with a variable number of parameters come in many texts: beyond this number they are not prepared. */
+const MAX_NAMED = 150;
 
-/** May be called again with the same text. Without a name once there are many. */
-export function prepared(text: string): Statement {
-  const found = known.get(text);
-  if (found !== undefined) return found;
-  if (known.size >= KEPT) return { name: '', text };
-  const made = { name: `em_${hash('sha256', text, 'hex').slice(0, NAME_LENGTH)}`, text };
-  known.set(text, made);
+/**
+ * Declares a statement. May be called again with the same text.
+ *
+ * @param text one statement that can be pasted into psql, with a cast on every parameter
+ * @param columns of the result, in order; `{}` for none
+ */
+export function statement<const C extends Columns>(
+  text: string,
+  columns: C,
+  options: { readonly isRepeatable?: boolean } = {},
+): Statement<RowOf<C>> {
+  const known = declaredStatements.get(text);
+  if (known !== undefined) return known as Statement<RowOf<C>>;
+  const isNamed = declaredStatements.size < MAX_NAMED;
+  const made: Statement<RowOf<C>> = {
+    name: isNamed ? `em_${hash('sha256', text, 'hex').slice(0, NAME_LENGTH)}` : '',
+    text,
+    columns,
+    isRepeatable: options.isRepeatable ?? true,
+  };
+  if (isNamed) declaredStatements.set(text, made);
   return made;
 }

@@ -1,0 +1,57 @@
+/**
+ * A counting semaphore: at most `limit` holders at a time, first come first served. The limit may change while it is used.
+ */
+export class Semaphore {
+  readonly #waiting: (() => void)[] = [];
+  #limit: number;
+  #held = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Holders now. */
+  get heldCount(): number {
+    return this.#held;
+  }
+
+  /** Above today's holders it admits waiting ones at once; below, it waits for holders to release. */
+  setLimit(limit: number): void {
+    this.#limit = limit;
+    this.#admit();
+  }
+
+  /** Resolves when a permit is held. @returns releases it; calling it again does nothing */
+  async acquire(): Promise<() => void> {
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      this.#admit();
+    });
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#held -= 1;
+      this.#admit();
+    };
+  }
+
+  /** Runs `work` while holding a permit. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    const release = await this.acquire();
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
+  #admit(): void {
+    while (this.#held < this.#limit) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#held += 1;
+      next();
+    }
+  }
+}

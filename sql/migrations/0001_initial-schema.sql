@@ -1,0 +1,496 @@
+-- The initial schema. Migrations are forward only; sql/schema.sql is the schema that results from them.
+--
+-- incoming_emails, email_attachments and email_monitor_status are the tables of the hand-over note. Around them:
+-- the mailbox with its cursor and lease, the ledger of Gmail message ids, and the records of runs, reconciliations
+-- and incidents. Gmail history ids are uint64: numeric(20, 0) here, decimal strings in TypeScript.
+
+-- One Gmail mailbox: identity, cursor, hint, lease and backoff.
+-- Invariant: no transaction holds a lock on this row for longer than one short statement at its end, because the
+-- heartbeat of the lease and every push update it.
+create table mailboxes (
+  id integer generated always as identity primary key,
+  email_address text not null unique,
+  -- SHA-256 of client id and refresh token. Null: no known credentials reach this mailbox.
+  credential_fingerprint text unique,
+  created_at timestamptz not null default now(),
+
+  -- All history up to the cursor is in the ledger, and no later listing can show another record of it.
+  cursor_history_id numeric(20, 0) not null,
+  -- The history id of a Gmail answer, and when it was answered. A listing that begins at least the settle time later
+  -- moves the cursor up to it.
+  unconfirmed_history_id numeric(20, 0),
+  unconfirmed_at timestamptz,
+  -- Gmail's current history id at the end of the last complete listing, and the newest record that a listing showed.
+  listed_history_id numeric(20, 0),
+  shown_history_id numeric(20, 0),
+
+  -- The newest history id that a push announced, and when it was announced first.
+  hint_history_id numeric(20, 0),
+  hint_at timestamptz,
+  -- The last push, whatever it announced.
+  pushed_at timestamptz,
+
+  lease_token uuid,
+  lease_holder text,
+  lease_expires_at timestamptz,
+
+  -- Failed runs in a row. While there are any, next_poll_at is the end of the backoff.
+  failure_count integer not null default 0,
+  -- Null: due now.
+  next_poll_at timestamptz,
+  last_run_at timestamptz,
+  last_success_at timestamptz,
+  last_error_code text,
+  last_error text,
+  last_error_at timestamptz,
+
+  -- GMAIL_LABEL_ID as it was configured when it was last resolved, the label id that it names, and when. label_id is
+  -- null while Gmail has no such label, or none is configured.
+  label_setting text,
+  label_id text,
+  label_resolved_at timestamptz
+);
+
+-- What an operator has confirmed about an account that the database does not know: a new mailbox, or the new address of
+-- a known one.
+create table mailbox_confirmations (
+  email_address text primary key,
+  -- Null: a new mailbox.
+  renamed_from text,
+  confirmed_at timestamptz not null default now()
+);
+
+-- The quota of a mailbox, shared by all instances: a token bucket.
+create table mailbox_quota (
+  mailbox_id integer primary key references mailboxes (id) on delete cascade,
+  -- Units that can be reserved, as of refilled_at.
+  available_units double precision not null,
+  refilled_at timestamptz not null default clock_timestamp(),
+  -- After Gmail limited the rate nothing is spent until then. pause_seconds is the length of the last pause, 0 once a
+  -- call has succeeded.
+  paused_until timestamptz,
+  pause_seconds integer not null default 0
+);
+
+-- The push watch of a mailbox: until when Gmail publishes, and why it does not.
+create table mailbox_watches (
+  mailbox_id integer primary key references mailboxes (id) on delete cascade,
+  topic text,
+  registered_at timestamptz,
+  expires_at timestamptz,
+  -- The credentials that registered it: others have to register it again.
+  credential_fingerprint text,
+  next_attempt_at timestamptz,
+  error_code text,
+  error text,
+  -- Scheduled runs in a row that stored mail more than 60 s old, and when the first of them began.
+  late_run_count integer not null default 0,
+  late_since timestamptz
+);
+
+-- One row per Gmail message id that the mailbox is known to hold or to have held.
+create table email_ledger (
+  id bigint generated always as identity primary key,
+  mailbox_id integer not null references mailboxes (id),
+  gmail_message_id text not null,
+  state text not null default 'pending'
+    check (state in ('pending', 'stored', 'gone', 'ignored', 'dead')),
+  -- 0 live mail, 1 backlog: live mail goes first.
+  priority smallint not null default 0,
+  source text not null
+    check (source in ('history', 'newest', 'initial', 'backfill', 'gap', 'reconciliation')),
+  -- The history record that announced it; null when only a listing has shown it.
+  history_id numeric(20, 0),
+  -- The labels on arrival are not known: the rules are applied to the fetched message.
+  labels_unknown boolean not null default false,
+  ignored_rule text check ((state = 'ignored') = (ignored_rule is not null)),
+
+  -- Failures that were charged to the message.
+  attempt_count integer not null default 0,
+  -- When the last attempt ended; null: never tried.
+  last_attempt_at timestamptz,
+  -- Null: not tried again by itself.
+  next_attempt_at timestamptz default now(),
+  -- The lease of the run that fetches it now; null while no run does.
+  claim_token uuid,
+  -- A run ended without ending its claim, so the message may have crashed the process: it is fetched alone.
+  is_crash_suspect boolean not null default false,
+  -- Processes that ended while this message alone was open.
+  crash_count integer not null default 0,
+  error_code text,
+  error_detail text,
+
+  discovered_at timestamptz not null default now(),
+  -- When the state became final.
+  resolved_at timestamptz,
+  -- A dead message that an operator gave up: it no longer counts as failing.
+  given_up_at timestamptz,
+  unique (mailbox_id, gmail_message_id)
+);
+
+-- What waits, by priority and age, for claims, counts and status.
+create index idx_email_ledger_pending on email_ledger (mailbox_id, priority, discovered_at)
+  where state = 'pending';
+-- What was never tried: claimed half newest first, half in random order.
+create index idx_email_ledger_untried on email_ledger (mailbox_id, priority, id)
+  where state = 'pending' and last_attempt_at is null and claim_token is null and not is_crash_suspect;
+-- What failed and is tried again, the dead included.
+create index idx_email_ledger_retry on email_ledger (mailbox_id, next_attempt_at)
+  where state in ('pending', 'dead') and last_attempt_at is not null;
+create index idx_email_ledger_claimed on email_ledger (mailbox_id)
+  where claim_token is not null or is_crash_suspect;
+create index idx_email_ledger_dead on email_ledger (mailbox_id) where state = 'dead';
+
+create table incoming_emails (
+  id integer generated always as identity primary key,
+  mailbox_id integer not null references mailboxes (id),
+  gmail_message_id text not null,
+  gmail_thread_id text,
+  label_ids text[] not null default '{}',
+  -- The Message-ID header. Senders reuse it: it identifies nothing.
+  rfc822_message_id text,
+  sender text,
+  sender_address text,
+  recipients jsonb not null default '{}',
+  subject text,
+  body_text text,
+  body_html text,
+  -- When Gmail accepted it (internalDate); sent_at is what the sender's Date header claims.
+  received_at timestamptz not null,
+  sent_at timestamptz,
+  size_bytes integer not null,
+  attachment_count integer not null,
+  -- What was wrong with the message and was worked around; empty for a clean one.
+  defects text[] not null default '{}',
+  parser_version integer not null,
+  processed boolean not null default false,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+create unique index idx_incoming_emails_gmail_id on incoming_emails (gmail_message_id, mailbox_id);
+create index idx_incoming_emails_processed on incoming_emails (id) where processed = false;
+create index idx_incoming_emails_received_at on incoming_emails (mailbox_id, received_at);
+
+create table email_attachments (
+  id integer generated always as identity primary key,
+  email_id integer not null references incoming_emails (id) on delete cascade,
+  -- The place of the part in the MIME tree.
+  part_path text not null,
+  filename text not null,
+  -- As declared. detected_content_type is sniffed from the bytes; null when the format has no signature.
+  content_type text not null,
+  detected_content_type text,
+  content_id text,
+  is_inline boolean not null default false,
+  file_data bytea not null,
+  file_size_bytes integer not null check (file_size_bytes = octet_length(file_data)),
+  sha256 text not null check (sha256 ~ '^[0-9a-f]{64}$'),
+  created_at timestamptz not null default now(),
+  unique (email_id, part_path)
+);
+
+-- Attachments and raw emails are compressed already: the database does not compress them again.
+alter table email_attachments alter column file_data set storage external;
+
+create index idx_email_attachments_email_id on email_attachments (email_id);
+
+-- The exact bytes that Gmail gave. Everything parsed can be rebuilt from them.
+create table email_raw (
+  email_id integer primary key references incoming_emails (id) on delete cascade,
+  encoding text not null check (encoding in ('gzip')),
+  data bytea not null,
+  -- Of the uncompressed bytes.
+  size_bytes integer not null,
+  sha256 text not null check (sha256 ~ '^[0-9a-f]{64}$')
+);
+
+alter table email_raw alter column data set storage external;
+
+-- The words of an email, for search. A table of its own, so that a change of incoming_emails.processed does not rewrite
+-- the index.
+create table email_search (
+  email_id integer primary key references incoming_emails (id) on delete cascade,
+  search_words tsvector not null
+);
+
+-- Every search reads the pending list of the index whole, so the list is kept to half a megabyte.
+create index idx_email_search_words on email_search using gin (search_words)
+  with (fastupdate = on, gin_pending_list_limit = 512);
+
+-- The is_running flag and the counters of the hand-over note; one row, id = 1.
+create table email_monitor_status (
+  id integer primary key default 1 check (id = 1),
+  is_running boolean not null default false,
+  last_poll_at timestamptz,
+  last_error text,
+  last_error_code text,
+  -- Emails fetched and stored since the beginning, not emails that a later phase has processed.
+  emails_processed_total integer not null default 0,
+  updated_at timestamptz not null default now()
+);
+
+insert into email_monitor_status (id) values (1);
+
+-- A resumable enumeration of messages.list: the first start, a backfill, the gap of an expired history.
+create table list_jobs (
+  id integer generated always as identity primary key,
+  mailbox_id integer not null references mailboxes (id),
+  purpose text not null check (purpose in ('initial', 'backfill', 'gap')),
+  query text not null,
+  include_spam_trash boolean not null default false,
+  page_token text,
+  listed_count integer not null default 0,
+  new_count integer not null default 0,
+  -- Times that it began again because Gmail no longer accepted its page token.
+  restart_count integer not null default 0,
+  -- Why Gmail rejected it: a finished job ended so, another one waits until not_before.
+  error_code text,
+  error_detail text,
+  created_at timestamptz not null default now(),
+  -- The first listing and that of a gap run twice, the second time from here on: Gmail's search lags.
+  not_before timestamptz not null default now(),
+  finished_at timestamptz
+);
+
+create index idx_list_jobs_open on list_jobs (mailbox_id, id) where finished_at is null;
+create index idx_list_jobs_finished on list_jobs (finished_at) where finished_at is not null;
+
+-- One comparison of Gmail's listing with what is stored: gmail = stored + pending + failed + ignored + gone + missing.
+create table reconciliations (
+  id bigint generated always as identity primary key,
+  mailbox_id integer not null references mailboxes (id),
+  window_begins_at timestamptz not null,
+  -- The window is the whole time since the first start of the mailbox.
+  is_full boolean not null,
+  query text not null,
+  page_token text,
+  restart_count integer not null default 0,
+  error_code text,
+  error_detail text,
+  started_at timestamptz not null default now(),
+  not_before timestamptz not null default now(),
+  -- When the last page was entered, and when the ids that the ledger did not know were judged.
+  listed_at timestamptz,
+  evaluated_at timestamptz,
+  gmail_count integer,
+  stored_count integer,
+  pending_count integer,
+  failed_count integer,
+  ignored_count integer,
+  gone_count integer,
+  missing_count integer
+);
+
+create unique index idx_reconciliations_open on reconciliations (mailbox_id) where evaluated_at is null;
+create index idx_reconciliations_started_at on reconciliations (mailbox_id, started_at);
+create index idx_reconciliations_evaluated_at on reconciliations (mailbox_id, evaluated_at)
+  where evaluated_at is not null;
+
+-- The ids that an open reconciliation has listed; removed when it is evaluated.
+create table reconciliation_ids (
+  reconciliation_id bigint not null references reconciliations (id) on delete cascade,
+  gmail_message_id text not null,
+  -- The ledger had the id when it was listed.
+  was_known boolean not null,
+  primary key (reconciliation_id, gmail_message_id)
+);
+
+-- One row per run, written at its start: a run without an outcome is at work, or was killed.
+create table ingest_runs (
+  id bigint generated always as identity primary key,
+  mailbox_id integer references mailboxes (id),
+  trigger text not null check (trigger in ('schedule', 'push', 'manual')),
+  outcome text,
+  started_at timestamptz not null default now(),
+  finished_at timestamptz,
+  duration_ms integer,
+  discovered_count integer not null default 0,
+  stored_count integer not null default 0,
+  gone_count integer not null default 0,
+  ignored_count integer not null default 0,
+  failed_count integer not null default 0,
+  dead_count integer not null default 0,
+  quota_units integer not null default 0,
+  rate_limited_count integer not null default 0,
+  -- The longest time of a live email from Gmail's acceptance to its commit; null when the run stored none.
+  arrival_to_stored_max_ms integer,
+  cursor_before numeric(20, 0),
+  cursor_after numeric(20, 0),
+  error_code text
+);
+
+create index idx_ingest_runs_started_at on ingest_runs (started_at);
+
+-- What went wrong in a way that a person may ask about later, and how it ended.
+create table incidents (
+  id bigint generated always as identity primary key,
+  mailbox_id integer not null references mailboxes (id),
+  kind text not null,
+  opened_at timestamptz not null default now(),
+  closed_at timestamptz,
+  detail jsonb not null default '{}'
+);
+
+create index idx_incidents_open on incidents (mailbox_id) where closed_at is null;
+
+-- How many ledger rows are in each state: the sum of the changes. Rows are only added, so that writers never wait for
+-- each other; runs add them up. Triggers write them, so that the sums hold for every writer.
+create table ledger_changes (
+  -- Not a foreign key: checking it would lock the mailbox row in every store.
+  mailbox_id integer not null,
+  state text not null,
+  change integer not null
+);
+
+-- Runs as the owner of the tables: an account that may write the ledger need not be able to write its counts.
+create function count_ledger() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+  case tg_op
+    when 'INSERT' then
+      insert into ledger_changes (mailbox_id, state, change)
+      select mailbox_id, state, count(*)
+      from added
+      group by mailbox_id, state;
+    when 'UPDATE' then
+      insert into ledger_changes (mailbox_id, state, change)
+      values (old.mailbox_id, old.state, -1), (new.mailbox_id, new.state, 1);
+    when 'DELETE' then
+      insert into ledger_changes (mailbox_id, state, change)
+      select mailbox_id, state, -count(*)
+      from removed
+      group by mailbox_id, state;
+    when 'TRUNCATE' then
+      -- Not by delete: it would not see the sums of a concurrent run that adds up.
+      truncate ledger_changes;
+  end case;
+  return null;
+end
+$$;
+
+create trigger count_added after insert on email_ledger
+  referencing new table as added for each statement execute function count_ledger();
+-- Only for rows that change: most updates are attempts, which change no state.
+create trigger count_moved after update on email_ledger
+  for each row when ((old.state, old.mailbox_id) is distinct from (new.state, new.mailbox_id))
+  execute function count_ledger();
+create trigger count_removed after delete on email_ledger
+  referencing old table as removed for each statement execute function count_ledger();
+create trigger count_emptied after truncate on email_ledger
+  for each statement execute function count_ledger();
+
+-- The words of a text. Punctuation separates words, so that `4711` finds `order-4711.pdf`. Lower case by a collation that
+-- does not depend on that of the database, which may know ASCII only; wide and composed letters become plain ones where
+-- the encoding is UTF-8. Cut, because a tsvector holds a megabyte at most, and no subject may keep an email from being
+-- stored.
+do $do$
+begin
+  execute format(
+    $sql$
+    create function email_words(text) returns tsvector
+    language sql immutable parallel safe strict
+    return strip(to_tsvector(
+      'simple'::regconfig,
+      translate(
+        lower(left(%s, 30000) collate %I),
+        '!"#$%%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32))))
+    $sql$,
+    case getdatabaseencoding() when 'UTF8' then 'normalize($1, nfkc)' else '$1' end,
+    (
+      select collname
+      from pg_collation
+      where collnamespace = 'pg_catalog'::regnamespace
+        and (collname = 'default' or getdatabaseencoding() = 'UTF8')
+        and collname = any (array['pg_c_utf8', 'und-x-icu', 'C.utf8', 'default'])
+      order by array_position(array['pg_c_utf8', 'und-x-icu', 'C.utf8', 'default'], collname::text)
+      limit 1
+    ));
+end
+$do$;
+
+-- What a search finds an email by. attachment_names: one name per line.
+create function email_search_words(sender text, sender_address text, subject text, attachment_names text)
+returns tsvector
+language sql immutable parallel safe
+return email_words(
+  left(coalesce(sender, ''), 1000) || ' ' || left(coalesce(sender_address, ''), 1000) || ' '
+  || left(coalesce(subject, ''), 4000) || ' ' || left(coalesce(attachment_names, ''), 20000));
+
+-- Expressions that several statements share.
+
+-- The token is that of the lease, and the lease has not expired. Locks nothing.
+create function holds_lease(mailbox_id integer, token uuid) returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from mailboxes m
+    where m.id = $1
+      and m.lease_token = $2
+      and m.lease_expires_at > now()
+  );
+end;
+
+-- A push announced history that no complete listing has reached. Gmail can name a history id as current a few seconds
+-- before it lists the record, so a fresh hint also waits for the record itself.
+create function has_newer_hint(m mailboxes) returns boolean
+language sql stable
+return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
+  or coalesce(
+    m.hint_history_id > coalesce(m.shown_history_id, 0) and m.hint_at > clock_timestamp() - interval '10 seconds',
+    false);
+
+-- A message waits that can be fetched now: never tried, or its next attempt is due.
+create function has_due_message(mailbox_id integer) returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = $1
+      and l.state = 'pending'
+      and l.last_attempt_at is null
+      and l.claim_token is null
+      and not l.is_crash_suspect
+  ) or exists (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = $1
+      and (l.claim_token is not null or l.is_crash_suspect)
+  ) or exists (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = $1
+      and l.state in ('pending', 'dead')
+      and l.last_attempt_at is not null
+      and l.next_attempt_at <= now()
+      and l.given_up_at is null
+  );
+end;
+
+-- A planned listing can be continued now.
+create function has_due_list_job(mailbox_id integer) returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from list_jobs j
+    where j.mailbox_id = $1
+      and j.finished_at is null
+      and j.not_before <= now()
+  );
+end;
+
+-- A scheduled poll has work to do: the interval or the backoff is over, or something waits that is not held back by a
+-- backoff.
+create function is_poll_due(m mailboxes) returns boolean
+language sql stable
+return case
+  when m.failure_count > 0 then coalesce(m.next_poll_at <= now(), true)
+  else coalesce(m.next_poll_at <= now(), true)
+    or has_newer_hint(m)
+    or has_due_message(m.id)
+    or has_due_list_job(m.id)
+end;
