@@ -126,10 +126,10 @@ async function store(
 }
 
 function warning({ expiresInSeconds }: Consent): string {
-  const cure = 'Publish the app (or make it Internal) in the Cloud console, then authorize again.';
+  const remediation = 'Publish the app (or make it Internal) in the Cloud console, then authorize again.';
   return expiresInSeconds === null
-    ? `If the consent screen is in publishing status "Testing", this token dies after 7 days. ${cure}`
-    : `This token dies in ${Math.round(expiresInSeconds / 86_400)} days: the consent screen is in "Testing". ${cure}`;
+    ? `If the consent screen is in publishing status "Testing", this token dies after 7 days. ${remediation}`
+    : `This token dies in ${Math.round(expiresInSeconds / 86_400)} days: the consent screen is in "Testing". ${remediation}`;
 }
 
 function portOf(text: string): number {

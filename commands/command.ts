@@ -1,5 +1,5 @@
 /**
- * What every command does around its work: the right Node, `--help`, and faults as sentences with a cure, not as
+ * What every command does around its work: the right Node, `--help`, and faults as sentences with a remediation, not as
  * stacks. What must stay true: `--help` does nothing but tell.
  */
 import { existsSync } from 'node:fs';
@@ -43,8 +43,8 @@ export async function runCommand(
     if (localStack) loadLocalEnv();
     await work();
   } catch (error) {
-    if (error instanceof AppError) fail(`${error.title}: ${error.message}\n${error.cure}`);
-    else if (error instanceof DeployError) fail(`${error.message}\n${error.cure}`);
+    if (error instanceof AppError) fail(`${error.title}: ${error.message}\n${error.remediation}`);
+    else if (error instanceof DeployError) fail(`${error.message}\n${error.remediation}`);
     else fail(error instanceof Error ? error.message : String(error));
     if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }

@@ -1,4 +1,4 @@
-/** `npm run doctor [-- --deployment]`: walks every link of the system, one line each, with the cure of what is wrong. */
+/** `npm run doctor [-- --deployment]`: walks every link of the system, one line each, with the remediation of what is wrong. */
 import { examineDeployment } from '../local/deploy/examine-deployment.ts';
 import { Interrupted } from '../local/deploy/interruption.ts';
 import { examine } from '../local/doctor/examination.ts';
@@ -7,11 +7,11 @@ import { runCommand } from './command.ts';
 import { counted, painted, readFlags, say } from './terminal.ts';
 
 const USAGE = `Usage: npm run doctor [-- --deployment] [--json]
-Looks at every link, one line each, with the cure of what is wrong. Changes nothing; takes three units of Gmail's quota.
+Looks at every link, one line each, with the remediation of what is wrong. Changes nothing; takes three units of Gmail's quota.
                 what the environment and .env name (else the local stack): configuration, database, Gmail, scheduler
                 job, Pub/Sub, push, completeness
   --deployment  what Terraform has deployed, by its outputs: Google is asked by gcloud's login, the rest by status
-  --json        one object: {"code", "findings": [{"name", "state", "text", "cure"}]}
+  --json        one object: {"code", "findings": [{"name", "state", "text", "remediation"}]}
 ok is well, warn should not stay so or could not be looked at, FAIL needs a person, note cannot be seen from here and
 says how, skip does not apply or waits for another link.
 Exit code: 0 nothing to do, 1 warnings, 2 faults, or it could not look at all.`;

@@ -13,7 +13,7 @@ import {
 import type { Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
-import { cureFor } from '../shared/errors.ts';
+import { remediationFor } from '../shared/errors.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
@@ -25,7 +25,7 @@ import { counted, ON_A_DEPLOYMENT, painted, quoted, readFlags, say, untilInterru
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
 Messages that failed every time are dead: they are fetched no more until they get their attempts back.
-                   lists all of them, with their error and its cure, and changes nothing
+                   lists all of them, with their error and its remediation, and changes nothing
   --id GMAIL_ID    only this message; may be given several times
   --code CODE      only those with this error, gmail_refused for instance; may be given several times
   --mailbox ADDR   where the database knows several and no credentials say which
@@ -96,8 +96,8 @@ function list(mailbox: Mailbox, dead: readonly DeadMessage[]): void {
   let listedCount = 0;
   for (const [code, messages] of Map.groupBy(dead, (one) => one.errorCode)) {
     say(`\n${painted('bold', code ?? 'no error noted')}: ${counted(messages.length, 'message')}`);
-    const cure = cureFor(code);
-    if (cure !== null) say(`  ${painted('dim', cure)}`);
+    const remediation = remediationFor(code);
+    if (remediation !== null) say(`  ${painted('dim', remediation)}`);
     const shown = messages.slice(0, MOST_LISTED - listedCount);
     listedCount += shown.length;
     for (const one of shown) say(`  ${line(one)}`);
@@ -148,7 +148,7 @@ async function takeNow(
   say(`After one cycle: ${counts.join(', ')}.`);
   const isWaiting = [...states].filter(([, one]) => one.state === 'pending' || one.state === 'dead');
   for (const [id, one] of isWaiting.slice(0, MOST_LISTED)) {
-    if (one.errorCode !== null) say(`  ${id}  ${one.errorCode}: ${cureFor(one.errorCode) ?? ''}`);
+    if (one.errorCode !== null) say(`  ${id}  ${one.errorCode}: ${remediationFor(one.errorCode) ?? ''}`);
   }
   if (report.error !== null) throw report.error;
   if (isWaiting.length === 0) return;

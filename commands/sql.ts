@@ -20,10 +20,10 @@ await runCommand(
     const client = new pg.Client({ connectionString: givenUrl || localUrl() });
     await client.connect().catch((error: unknown) => {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      const cure = givenUrl
+      const remediation = givenUrl
         ? 'Check DATABASE_URL; without it the local stack is asked.'
         : 'Does `npm start` run?';
-      throw new Error(`The database does not answer (${reason}). ${cure}`);
+      throw new Error(`The database does not answer (${reason}). ${remediation}`);
     });
     try {
       const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);

@@ -12,13 +12,13 @@ const READ_TIMEOUT_MS = 15_000;
 export class Problem extends Error {
   readonly title: string;
   readonly detail: string;
-  readonly cure: string;
+  readonly remediation: string;
 
-  constructor(title: string, detail: string, cure: string) {
+  constructor(title: string, detail: string, remediation: string) {
     super(`${title}: ${detail}`);
     this.title = title;
     this.detail = detail;
-    this.cure = cure;
+    this.remediation = remediation;
   }
 }
 
@@ -87,6 +87,6 @@ function toProblem(status: number, body: unknown): Problem {
   return new Problem(
     word('title', `The server answered ${status}`),
     word('detail', 'The answer is not one of this system: something between here and it may have answered.'),
-    word('cure', 'Try again; if it stays, look at the log of the console.'),
+    word('remediation', 'Try again; if it stays, look at the log of the console.'),
   );
 }

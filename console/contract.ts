@@ -3,7 +3,7 @@
 export interface Fault {
   readonly code: string;
   readonly detail: string | null;
-  readonly cure: string | null;
+  readonly remediation: string | null;
 }
 
 export interface Mailbox {
@@ -113,7 +113,7 @@ export interface DeadMessage {
   readonly last_attempt_at: string | null;
   readonly error_code: string | null;
   readonly error_detail: string | null;
-  readonly cure: string | null;
+  readonly remediation: string | null;
   readonly discovered_at: string;
 }
 
@@ -139,7 +139,7 @@ export interface Incident {
   readonly detail: Readonly<Record<string, unknown>>;
   /** What it means, a sentence; null for a kind that the server does not know. */
   readonly explanation: string | null;
-  readonly cure: string | null;
+  readonly remediation: string | null;
 }
 
 /** The answer of poll-now. */

@@ -1,8 +1,8 @@
-/** Messages that were given up, each with its error, its cure and a way to try it again. */
+/** Messages that were given up, each with its error, its remediation and a way to try it again. */
 import { DATA, get, post, VERBS } from './api.ts';
 import type { DeadMessage, Overview, Report } from './contract.ts';
 import { reportText, whileBusy } from './controls.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { button, byId, element } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { counted } from './quantities.ts';
@@ -50,7 +50,7 @@ export function wireDeadMessages(onChange: () => Promise<void>): (overview: Over
 }
 
 function row(message: DeadMessage, onChange: () => Promise<void>): HTMLLIElement {
-  const { attempt_count: attempts, cure, error_code: code, error_detail: detail } = message;
+  const { attempt_count: attempts, remediation, error_code: code, error_detail: detail } = message;
   const last = message.last_attempt_at;
   return element(
     'li',
@@ -66,7 +66,7 @@ function row(message: DeadMessage, onChange: () => Promise<void>): HTMLLIElement
       ...(last === null ? [] : [element('span', { class: 'quiet' }, ', the last ', ageOf(last))]),
     ),
     detail === null ? null : element('p', {}, detail),
-    cure === null ? null : element('p', { class: 'cure' }, ...withCommands(cure)),
+    remediation === null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
     button('Retry', (self) => void retry(self, `${DATA}/dead/${message.ledger_id}/retry`, onChange), {
       'aria-label': `Retry message ${message.gmail_message_id}`,
     }),

@@ -5,7 +5,7 @@
 import { DATA, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import type { Email, WholeEmail } from './contract.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
 import { subjectOf } from './email-row.ts';
 import { toProblem } from './notices.ts';
@@ -36,13 +36,13 @@ export async function openEmail(email: Email): Promise<void> {
     const whole = await get<WholeEmail>(`${DATA}/emails/${email.id}`);
     if (isStillOpen(dialog, email)) fill(body, ...contents(whole));
   } catch (fault) {
-    const { cure, detail, title } = toProblem(fault);
+    const { remediation, detail, title } = toProblem(fault);
     if (!isStillOpen(dialog, email)) return;
     fill(
       body,
       element('p', { class: 'fault-title' }, title),
       element('p', {}, detail),
-      element('p', { class: 'cure' }, ...withCommands(cure)),
+      element('p', { class: 'remediation' }, ...withCommands(remediation)),
       button('Try again', () => void openEmail(email)),
     );
   }

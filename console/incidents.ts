@@ -1,7 +1,7 @@
 /** What went wrong in a way that somebody may ask about later, and how it ended. */
 import { DATA, get } from './api.ts';
 import type { Incident, Overview } from './contract.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
@@ -36,7 +36,7 @@ export function wireIncidents(): (overview: Overview) => Promise<void> {
 }
 
 function row(incident: Incident): HTMLLIElement {
-  const { closed_at: closed, cure, explanation, kind, opened_at: opened } = incident;
+  const { closed_at: closed, remediation, explanation, kind, opened_at: opened } = incident;
   const counts = countsOf(incident.detail);
   return element(
     'li',
@@ -50,7 +50,7 @@ function row(incident: Incident): HTMLLIElement {
     ),
     explanation === null ? null : element('p', {}, ...withCommands(explanation)),
     counts === '' ? null : element('p', { class: 'quiet' }, counts),
-    cure === null || closed !== null ? null : element('p', { class: 'cure' }, ...withCommands(cure)),
+    remediation === null || closed !== null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
   );
 }
 

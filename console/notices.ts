@@ -1,9 +1,9 @@
 /**
  * What a call did, said where everybody sees and hears it: a result in the polite live region, a fault as a box
- * with title, detail and cure that stays until it is dismissed.
+ * with title, detail and remediation that stays until it is dismissed.
  */
 import { Problem } from './api.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { button, byId, element, fill } from './element.ts';
 
 /** Said once; the next one takes its place. */
@@ -25,14 +25,14 @@ export function toProblem(fault: unknown): Problem {
 
 /** @param what was tried, as in "Poll now" */
 export function showFault(what: string, fault: unknown): void {
-  const { cure, detail, title } = toProblem(fault);
+  const { remediation, detail, title } = toProblem(fault);
   const before = document.activeElement;
   const box = element(
     'div',
     { class: 'fault' },
     element('p', { class: 'fault-title' }, `${what}: ${title}`),
     element('p', {}, ...withCommands(detail)),
-    element('p', { class: 'cure' }, ...withCommands(cure)),
+    element('p', { class: 'remediation' }, ...withCommands(remediation)),
     button('Dismiss', () => {
       const hadFocus = box.contains(document.activeElement);
       box.remove();

@@ -3,7 +3,7 @@
  * tries again with the next overview.
  */
 import type { Overview } from './contract.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { element, fill } from './element.ts';
 import { toProblem } from './notices.ts';
 
@@ -42,12 +42,12 @@ export class Section {
     } catch (fault) {
       // Also what a person asked for is tried again.
       this.#loadedFor = null;
-      const { cure, detail, title } = toProblem(fault);
+      const { remediation, detail, title } = toProblem(fault);
       fill(
         this.#trouble,
         element('p', { class: 'fault-title' }, title),
         element('p', {}, ...withCommands(detail)),
-        element('p', { class: 'cure' }, ...withCommands(cure)),
+        element('p', { class: 'remediation' }, ...withCommands(remediation)),
       );
       return false;
     } finally {

@@ -1,6 +1,6 @@
 /** Says since when the figures are old, while the server cannot be asked. */
 import type { Problem } from './api.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { showInTab } from './icon.ts';
 import { ageOf, durationText, timeOf } from './times.ts';
@@ -37,7 +37,7 @@ export function showStale(problem: Problem, nextMs: number, tryNow: () => void):
         : [' The figures are of ', timeOf(freshAt), ', ', ageOf(freshAt), '.']),
       ` It is asked again every ${durationText(nextMs)}.`,
     ),
-    element('p', { class: 'cure' }, ...withCommands(problem.cure)),
+    element('p', { class: 'remediation' }, ...withCommands(problem.remediation)),
     again,
   );
   box.hidden = false;

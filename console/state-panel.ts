@@ -1,6 +1,6 @@
 /** The first thing seen: one word, why it is so, and what to do. */
 import type { Overview } from './contract.ts';
-import { withCommands } from './cures.ts';
+import { withCommands } from './remediations.ts';
 import { byId, element, fill, setText } from './element.ts';
 import { showInTab } from './icon.ts';
 import { currentMailbox, describeState } from './states.ts';

@@ -1,14 +1,14 @@
 /**
  * The one error class of the system. All rooms throw `AppError`; the function skeleton and the ingest loop turn it
- * into an HTTP answer, a log severity and a state by the table of `fault-catalogue.ts` alone.
+ * into an HTTP answer, a log severity and a state by the table of `error-catalogue.ts` alone.
  * What must stay true: a detail never holds mail content or a secret.
  */
-import { CATALOGUE, type Retry, type Severity } from './fault-catalogue.ts';
+import { ERRORS, type Retry, type Severity } from './error-catalogue.ts';
 
 export type { Retry, Severity };
 
 /** The name of a fault: stored in the ledger and the run record, shown in answers and logs. */
-export type ErrorCode = keyof typeof CATALOGUE;
+export type ErrorCode = keyof typeof ERRORS;
 
 /**
  * The one error class.
@@ -33,19 +33,19 @@ export class AppError extends Error {
   }
 
   get title(): string {
-    return CATALOGUE[this.code].title;
+    return ERRORS[this.code].title;
   }
   get retry(): Retry {
-    return CATALOGUE[this.code].retry;
+    return ERRORS[this.code].retry;
   }
   get status(): number {
-    return CATALOGUE[this.code].status;
+    return ERRORS[this.code].status;
   }
   get severity(): Severity {
-    return CATALOGUE[this.code].severity;
+    return ERRORS[this.code].severity;
   }
-  get cure(): string {
-    return CATALOGUE[this.code].cure;
+  get remediation(): string {
+    return ERRORS[this.code].remediation;
   }
 }
 
@@ -66,9 +66,9 @@ export function stackOf(error: AppError): string | null {
   return frames?.join('\n') ?? null;
 }
 
-/** The cure for a stored error code, null for an unknown one (a row written by other code). */
-export function cureFor(code: string | null): string | null {
-  return code !== null && Object.hasOwn(CATALOGUE, code) ? CATALOGUE[code as ErrorCode].cure : null;
+/** The remediation for a stored error code, null for an unknown one (a row written by other code). */
+export function remediationFor(code: string | null): string | null {
+  return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
 /** True when the database is at fault as a whole, whatever is asked of it. */

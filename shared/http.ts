@@ -27,14 +27,14 @@ export interface Route {
   readonly handle: (request: HttpRequest, log: Log) => Promise<HttpAnswer>;
 }
 
-/** RFC 9457, with our code, and the cure that the operator needs. */
+/** RFC 9457, with our code, and the remediation that the operator needs. */
 interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly detail: string;
   readonly code: string;
-  readonly cure: string;
+  readonly remediation: string;
 }
 
 /** Answers always; what was thrown becomes a problem, and a log line when it is the system's fault. */
@@ -84,7 +84,7 @@ export function problem(
     status: error.status,
     detail: error.message,
     code: error.code,
-    cure: error.cure,
+    remediation: error.remediation,
   };
   return {
     status: error.status,
@@ -98,7 +98,7 @@ export function logFault(log: Log, error: AppError): void {
   log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
     error_code: error.code,
     status: error.status,
-    cure: error.cure,
+    remediation: error.remediation,
     stack: stackOf(error),
   });
 }

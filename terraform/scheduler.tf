@@ -14,7 +14,7 @@ resource "google_cloud_scheduler_job" "poll" {
   # Above the timeout of the service, so that the job shows how a run ended.
   attempt_deadline = "${local.deadline_seconds}s"
 
-  # One more try for what a moment cures; after that the next tick is near enough.
+  # One more try for what a moment remediations; after that the next tick is near enough.
   retry_config {
     retry_count          = 1
     min_backoff_duration = "5s"

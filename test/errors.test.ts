@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AppError, cureFor, type ErrorCode, needsPerson, toAppError } from '../shared/errors.ts';
+import { AppError, remediationFor, type ErrorCode, needsPerson, toAppError } from '../shared/errors.ts';
 
 /** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
@@ -38,8 +38,8 @@ describe('the catalogue', () => {
     const error = new AppError(code, 'detail');
     expect([error.status, error.retry, error.severity]).toEqual(EXPECTED[code]);
     expect(error.title).toMatch(/^[A-Z].*[^.]$/);
-    expect(error.cure).toMatch(/^[A-Z].*\.$/s);
-    expect(cureFor(code)).toBe(error.cure);
+    expect(error.remediation).toMatch(/^[A-Z].*\.$/s);
+    expect(remediationFor(code)).toBe(error.remediation);
   });
 
   it.each(['reauth_required', 'bad_client', 'gmail_denied'])('counts %s as a matter for a person', (code) => {
@@ -51,8 +51,8 @@ describe('the catalogue', () => {
     expect(needsPerson(null)).toBe(false);
   });
 
-  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no cure for the stored code %s', (code) => {
-    expect(cureFor(code)).toBeNull();
+  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no remediation for the stored code %s', (code) => {
+    expect(remediationFor(code)).toBeNull();
   });
 });
 

@@ -52,7 +52,7 @@ describe('a method that is not there', () => {
 });
 
 describe('a fault', () => {
-  it('is answered as problem details with its code and its cure', async () => {
+  it('is answered as problem details with its code and its remediation', async () => {
     const answered = await ask(async () => {
       throw new AppError('database_unavailable', 'PostgreSQL: ECONNREFUSED.');
     });
@@ -66,7 +66,7 @@ describe('a fault', () => {
       status: 503,
       detail: 'PostgreSQL: ECONNREFUSED.',
       code: 'database_unavailable',
-      cure: expect.stringContaining('DATABASE_URL'),
+      remediation: expect.stringContaining('DATABASE_URL'),
     });
     expect(answered.status).toBe(503);
   });

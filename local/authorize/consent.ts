@@ -47,7 +47,7 @@ export interface ConsentOptions {
   readonly onUrl: (url: string, redirectUri: string) => void | Promise<void>;
 }
 
-/** @throws {Error} a sentence with the cure; {AppError} when Gmail does not take the new token */
+/** @throws {Error} a sentence with the remediation; {AppError} when Gmail does not take the new token */
 export async function askForConsent(options: ConsentOptions): Promise<Consent> {
   const { client, endpoints } = options;
   const oauth = new OAuth2Client({
@@ -181,7 +181,7 @@ async function mailboxOf(
   // No mailbox row to take the one unit from: it may be another mailbox than before.
   const profile = await gmail.getProfile({ deadline, pay: async () => undefined }).catch((error: unknown) => {
     if (!(error instanceof AppError)) throw error;
-    throw new Error(`${error.title} (${error.message.replace(/\.$/, '')}). ${error.cure}`, { cause: error });
+    throw new Error(`${error.title} (${error.message.replace(/\.$/, '')}). ${error.remediation}`, { cause: error });
   });
   return profile.emailAddress;
 }

@@ -17,7 +17,7 @@ const clientFile = z.object({ installed: pair.optional(), web: z.unknown().optio
 
 /**
  * @param file of `--client-secret`; undefined reads the environment
- * @throws {Error} a sentence with the cure; it never quotes the file
+ * @throws {Error} a sentence with the remediation; it never quotes the file
  */
 export function readDesktopClient(file: string | undefined, env: Environment): DesktopClient {
   if (file !== undefined) return clientOfFile(file);

@@ -1,10 +1,10 @@
 /** Why a deployment cannot go on, and what a person does about it. Holds no secret. */
 export class DeployError extends Error {
   override readonly name = 'DeployError';
-  readonly cure: string;
+  readonly remediation: string;
 
-  constructor(why: string, cure: string) {
+  constructor(why: string, remediation: string) {
     super(why);
-    this.cure = cure;
+    this.remediation = remediation;
   }
 }

@@ -21,7 +21,7 @@ export interface FunctionCall {
   readonly patienceSeconds: number;
   readonly signal: AbortSignal;
   readonly onWait: (why: string) => void;
-  /** Who may call it, and how one becomes that; for the cure of a 403. */
+  /** Who may call it, and how one becomes that; for the remediation of a 403. */
   readonly cureOfRefusal: string;
   /** Where its log is read. */
   readonly logCommand: string;
@@ -29,7 +29,7 @@ export interface FunctionCall {
   readonly answerMs?: number;
 }
 
-const PROBLEM = z.object({ title: z.string(), detail: z.string(), cure: z.string() });
+const PROBLEM = z.object({ title: z.string(), detail: z.string(), remediation: z.string() });
 
 /** @returns the JSON of a 200. @throws {DeployError} */
 export async function callFunction(call: FunctionCall): Promise<unknown> {
@@ -83,8 +83,8 @@ function judge(call: FunctionCall, status: number, text: string): Asked {
   if (status === 200 && json !== null) return { json };
   const problem = PROBLEM.safeParse(json);
   if (problem.success) {
-    const { title, detail, cure } = problem.data;
-    const error = new DeployError(`${call.name} answers ${status}, ${title}: ${detail}`, cure);
+    const { title, detail, remediation } = problem.data;
+    const error = new DeployError(`${call.name} answers ${status}, ${title}: ${detail}`, remediation);
     return { error, mayPass: status === 503 };
   }
   // Not from the function: from what stands before it.

@@ -52,7 +52,7 @@ export async function deploy(options: DeployOptions, tools: DeployTools): Promis
 async function assertReady(options: DeployOptions, { programs, env }: DeployTools): Promise<Login | null> {
   const { lacks, login } = await checkPreconditions(programs, options, env);
   if (lacks.length === 0) return login;
-  const lines = lacks.map(({ what, cure }) => `  - ${what}\n    ${cure}`);
+  const lines = lacks.map(({ what, remediation }) => `  - ${what}\n    ${remediation}`);
   throw new Error(`Nothing was done. Before a deployment:\n${lines.join('\n')}`);
 }
 
@@ -79,8 +79,8 @@ async function showPlan(
 async function initialise(programs: Programs, progress: Progress): Promise<void> {
   await progress.step('terraform init', 'Terraform is initialised', async () => {
     if ((await init(programs)) !== 0) {
-      const cure = `${ABOVE} A folder that belongs to another state: \`terraform -chdir=terraform init -reconfigure\`.`;
-      throw new DeployError('terraform init fails', cure);
+      const remediation = `${ABOVE} A folder that belongs to another state: \`terraform -chdir=terraform init -reconfigure\`.`;
+      throw new DeployError('terraform init fails', remediation);
     }
   });
 }
@@ -121,8 +121,8 @@ async function applyAll(
 
 function assertApplied(code: number): void {
   if (code === 0) return;
-  const cure = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
-  throw new DeployError(`terraform apply ends with ${code}`, cure);
+  const remediation = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
+  throw new DeployError(`terraform apply ends with ${code}`, remediation);
 }
 
 function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: string) => void): void {
@@ -131,9 +131,9 @@ function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: 
   const failed = findings.filter((finding) => finding.state === 'fault');
   if (failed.length === 0) return;
   if (status.state === 'reauth_required') say(`\n${nextSteps(status, deployment)}`);
-  const cures = failed.flatMap((finding) => finding.cure ?? []);
+  const remediations = failed.flatMap((finding) => finding.remediation ?? []);
   throw new DeployError(
     `it is deployed and answers, but not well: ${failed.map((finding) => finding.text).join('; ')}`,
-    cures.length === 0 ? 'As the advice above says.' : [...new Set(cures)].join(' '),
+    remediations.length === 0 ? 'As the advice above says.' : [...new Set(remediations)].join(' '),
   );
 }

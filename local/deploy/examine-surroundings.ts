@@ -47,8 +47,8 @@ async function secretsFinding(api: GoogleApi, { name, projectId }: Deployment): 
       const version = VERSION.parse(answer);
       const number = version.name.split('/').at(-1) ?? '';
       if (version.state !== 'ENABLED') {
-        const cure = `gcloud secrets versions enable ${number} --secret ${secret} --project ${projectId}; or ${AUTHORIZE}`;
-        return fail('secrets', `version ${number} of ${secret}, the latest, is ${version.state}`, cure);
+        const remediation = `gcloud secrets versions enable ${number} --secret ${secret} --project ${projectId}; or ${AUTHORIZE}`;
+        return fail('secrets', `version ${number} of ${secret}, the latest, is ${version.state}`, remediation);
       }
       // As Terraform makes it: a line break.
       if (number === '1')
@@ -82,14 +82,14 @@ async function schedulerTargetFinding(api: GoogleApi, deployment: Deployment): P
       return fail(finding, `${job} calls ${uri}, not ${urls['poll']}`, REDEPLOY);
     if (status?.code) {
       const why = status.message ? `: ${status.message}` : '';
-      const cure =
+      const remediation =
         status.code === 7 || status.code === 16
           ? `Its invoker may not call poll. ${REDEPLOY}`
           : `gcloud run services logs read ${name}-poll --region ${region} --project ${projectId} --limit 50`;
       return warn(
         finding,
         `its last call (${lastAttemptTime ?? 'at an unknown time'}) failed, code ${status.code}${why}`,
-        cure,
+        remediation,
       );
     }
     const last = lastAttemptTime === undefined ? 'never called' : `called last at ${lastAttemptTime}`;

@@ -86,8 +86,8 @@ export class GoogleApi {
     const url = new URL(path, root);
     const bears = emulator === null && token !== null;
     if (bears) {
-      const cure = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
-      assertTokenMayGo(url, url.origin, cure);
+      const remediation = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
+      assertTokenMayGo(url, url.origin, remediation);
     }
     try {
       let response: Response | undefined;
@@ -125,6 +125,6 @@ function fault(
     return new DeployError(`${api}.googleapis.com does not answer`, 'See that this machine reaches it.');
   const said = ERROR.safeParse(json);
   const why = said.success ? said.data.error.message : 'without a reason';
-  const cure = status === 401 || status === 403 ? cureOfRefusal : 'As it says.';
-  return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${why}`, cure);
+  const remediation = status === 401 || status === 403 ? cureOfRefusal : 'As it says.';
+  return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${why}`, remediation);
 }

@@ -32,7 +32,7 @@ export async function patiently<Answer>(
 }
 
 /** @throws {DeployError} when somebody on the way could read a token that goes there */
-export function assertTokenMayGo({ protocol, hostname }: URL, shown: string, cure: string): void {
+export function assertTokenMayGo({ protocol, hostname }: URL, shown: string, remediation: string): void {
   if (protocol === 'https:' || hostname === '127.0.0.1') return;
-  throw new DeployError(`${shown} is not https, and gets no token`, cure);
+  throw new DeployError(`${shown} is not https, and gets no token`, remediation);
 }

@@ -1,4 +1,4 @@
-/** What must be there before anything is done. All that is missing is told at once, each with its cure. */
+/** What must be there before anything is done. All that is missing is told at once, each with its remediation. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
@@ -13,7 +13,7 @@ const SDK = 'https://cloud.google.com/sdk/docs/install';
 
 export interface Lack {
   readonly what: string;
-  readonly cure: string;
+  readonly remediation: string;
 }
 
 export interface Readiness {
@@ -49,13 +49,13 @@ function lackOfCredentials(env: Environment): Lack {
   if (!file) {
     return {
       what: `${what}.`,
-      cure: 'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
+      remediation: 'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
     };
   }
   const fault = existsSync(file) ? 'gives no token' : 'is not there';
   return {
     what: `${what}: the file ${file} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`,
-    cure: 'Name a key file that Google accepts, or unset the variable and run `gcloud auth application-default login`.',
+    remediation: 'Name a key file that Google accepts, or unset the variable and run `gcloud auth application-default login`.',
   };
 }
 
@@ -64,32 +64,32 @@ function lackOfTerminal({ isApproved, isPlanOnly, hasTerminal }: DeployOptions):
   return [
     {
       what: 'There is no terminal at which a person could agree to the plan.',
-      cure: 'Add --yes to apply it without asking (`npm run deploy -- --yes`), or --plan to see it only.',
+      remediation: 'Add --yes to apply it without asking (`npm run deploy -- --yes`), or --plan to see it only.',
     },
   ];
 }
 
 async function lackOfTerraform(programs: Programs): Promise<Lack | null> {
   const wanted = `Terraform ${OLDEST_TERRAFORM.join('.')} or newer`;
-  const cure = `Install ${wanted}: https://developer.hashicorp.com/terraform/install`;
-  if (!programs.isThere('terraform')) return { what: 'terraform is not on PATH.', cure };
+  const remediation = `Install ${wanted}: https://developer.hashicorp.com/terraform/install`;
+  if (!programs.isThere('terraform')) return { what: 'terraform is not on PATH.', remediation };
   const version = await readTerraformVersion(programs);
-  if (version === null) return { what: '`terraform version -json` says no version.', cure };
+  if (version === null) return { what: '`terraform version -json` says no version.', remediation };
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const isOld = major < OLDEST_TERRAFORM[0] || (major === OLDEST_TERRAFORM[0] && minor < OLDEST_TERRAFORM[1]);
-  return isOld ? { what: `terraform on PATH is ${version}.`, cure } : null;
+  return isOld ? { what: `terraform on PATH is ${version}.`, remediation } : null;
 }
 
 function lackOfSettings({ root, variableFiles, variables }: DeployOptions, env: Environment): Lack[] {
   const folder = join(root, TERRAFORM_FOLDER);
   if (!existsSync(folder)) {
-    const cure = 'Start it by `npm run deploy`, in the folder of the project.';
-    return [{ what: `There is no folder ${folder}.`, cure }];
+    const remediation = 'Start it by `npm run deploy`, in the folder of the project.';
+    return [{ what: `There is no folder ${folder}.`, remediation }];
   }
   const missing = variableFiles.filter((file) => !existsSync(file));
   if (missing.length > 0) {
-    const cure = 'Correct --var-file; a relative path counts from where you stand.';
-    return missing.map((file) => ({ what: `There is no file ${file}.`, cure }));
+    const remediation = 'Correct --var-file; a relative path counts from where you stand.';
+    return missing.map((file) => ({ what: `There is no file ${file}.`, remediation }));
   }
   const isSet =
     variableFiles.length > 0 ||
@@ -101,7 +101,7 @@ function lackOfSettings({ root, variableFiles, variables }: DeployOptions, env: 
   return [
     {
       what: `${TERRAFORM_FOLDER}/terraform.tfvars is missing: nothing says into which project to deploy.`,
-      cure:
+      remediation:
         `Copy ${TERRAFORM_FOLDER}/terraform.tfvars.example to ${TERRAFORM_FOLDER}/terraform.tfvars and fill it in, ` +
         'or set TF_VAR_project_id.',
     },
@@ -112,10 +112,10 @@ async function lackOfLogin(
   programs: Programs,
 ): Promise<{ readonly lack: Lack | null; readonly login: Login | null }> {
   if (!programs.isThere('gcloud')) {
-    const lack = { what: 'gcloud is not on PATH.', cure: `Install the Google Cloud CLI: ${SDK}` };
+    const lack = { what: 'gcloud is not on PATH.', remediation: `Install the Google Cloud CLI: ${SDK}` };
     return { lack, login: null };
   }
   const login = await readLogin(programs);
-  const lack = { what: 'Nobody is logged in to gcloud.', cure: 'Run `gcloud auth login`.' };
+  const lack = { what: 'Nobody is logged in to gcloud.', remediation: 'Run `gcloud auth login`.' };
   return { lack: login === null ? lack : null, login };
 }

@@ -29,8 +29,8 @@ export class Progress {
 
   #stopped(name: string, error: unknown): string {
     const why = error instanceof Error ? error.message : String(error);
-    const cure = error instanceof DeployError ? [`Cure: ${error.cure}`] : [];
-    return [`\nStopped at: ${name}`, `Why: ${why}`, ...cure, this.#soFar(), this.#goOn].join('\n');
+    const remediation = error instanceof DeployError ? [`Remediation: ${error.remediation}`] : [];
+    return [`\nStopped at: ${name}`, `Why: ${why}`, ...remediation, this.#soFar(), this.#goOn].join('\n');
   }
 
   #interrupted(name: string): string {

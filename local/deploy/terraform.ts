@@ -121,8 +121,8 @@ export async function readDeployment(programs: Programs): Promise<Deployment> {
 /** The same for a command that has not just applied it. @throws {DeployError} */
 export async function findDeployment(programs: Programs): Promise<Deployment> {
   if (!programs.isThere('terraform')) {
-    const cure = 'Install it: https://developer.hashicorp.com/terraform/install';
-    throw new DeployError('terraform is not on PATH.', cure);
+    const remediation = 'Install it: https://developer.hashicorp.com/terraform/install';
+    throw new DeployError('terraform is not on PATH.', remediation);
   }
   return await readDeployment(programs).catch((error: Error) => {
     throw new DeployError(error.message, 'Run `npm run deploy`; here, or where its state is.');

@@ -41,7 +41,7 @@ export function judgeClocks(clocks: Readonly<Record<string, SeenClock | null>>):
   const worst = Math.max(0, ...seen.map(({ aheadMs, doubtMs }) => Math.abs(aheadMs) - doubtMs));
   // Both wrong by the same: it is ours that is off.
   const isOurs = seen.length > 1 && seen.every(({ aheadMs }) => Math.abs(aheadMs) > SUSPICIOUS_MS);
-  const cure = `Set the clock of ${isOurs ? 'this machine' : 'whichever is off'} by NTP (\`timedatectl set-ntp true\`).`;
+  const remediation = `Set the clock of ${isOurs ? 'this machine' : 'whichever is off'} by NTP (\`timedatectl set-ntp true\`).`;
   if (seen.length === 0)
     return warn(
       NAME,
@@ -49,8 +49,8 @@ export function judgeClocks(clocks: Readonly<Record<string, SeenClock | null>>):
       'Mend the links above first.',
     );
   const text = `against this machine: ${said}${notSeen}`;
-  if (worst > WRONG_MS) return fail(NAME, text, cure);
-  if (worst > SUSPICIOUS_MS) return warn(NAME, text, cure);
+  if (worst > WRONG_MS) return fail(NAME, text, remediation);
+  if (worst > SUSPICIOUS_MS) return warn(NAME, text, remediation);
   return ok(NAME, text);
 }
 

@@ -46,17 +46,17 @@ async function checkSchema(db: Database): Promise<Finding> {
     throw error;
   });
   if (difference === null) {
-    const cure = 'Look as the account that owns the tables; of a deployment that is the one of migrate.';
-    return warn('migrations', 'cannot be looked at: this account may not read schema_migrations', cure);
+    const remediation = 'Look as the account that owns the tables; of a deployment that is the one of migrate.';
+    return warn('migrations', 'cannot be looked at: this account may not read schema_migrations', remediation);
   }
   const { pending, unknown } = difference;
   if (pending.length > 0) {
-    const cure = 'Run `npm run migrate`; of a deployment, `npm run deploy`.';
-    return fail('migrations', `not applied yet: ${pending.join(', ')}`, cure);
+    const remediation = 'Run `npm run migrate`; of a deployment, `npm run deploy`.';
+    return fail('migrations', `not applied yet: ${pending.join(', ')}`, remediation);
   }
   if (unknown.length > 0) {
-    const cure = 'Use the code that has migrated this database, or a newer one.';
-    return fail('migrations', `newer than this code: ${unknown.join(', ')}`, cure);
+    const remediation = 'Use the code that has migrated this database, or a newer one.';
+    return fail('migrations', `newer than this code: ${unknown.join(', ')}`, remediation);
   }
   return ok('migrations', 'current');
 }

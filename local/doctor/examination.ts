@@ -19,8 +19,8 @@ export async function* examine(env: Environment): AsyncGenerator<Finding> {
   yield ok('node', process.version);
   const context = contextOf(env);
   if (context instanceof ConfigError) {
-    const cure = '.env.example says what it means; set it in .env or in the environment.';
-    for (const fault of context.faults) yield fail('environment', fault, cure);
+    const remediation = '.env.example says what it means; set it in .env or in the environment.';
+    for (const fault of context.faults) yield fail('environment', fault, remediation);
     yield skip('the_rest', 'not looked at: it needs the configuration');
     return;
   }

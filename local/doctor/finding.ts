@@ -16,7 +16,7 @@ export interface Finding {
   readonly state: FindingState;
   readonly text: string;
   /** What to do, or how to see what could not be seen. */
-  readonly cure: string | null;
+  readonly remediation: string | null;
 }
 
 /** Exit codes. */
@@ -30,38 +30,38 @@ const WORDS: Readonly<Record<FindingState, string>> = {
 };
 
 export function ok(name: string, text: string): Finding {
-  return { name, state: 'ok', text, cure: null };
+  return { name, state: 'ok', text, remediation: null };
 }
 
-export function note(name: string, text: string, cure: string): Finding {
-  return { name, state: 'note', text, cure };
+export function note(name: string, text: string, remediation: string): Finding {
+  return { name, state: 'note', text, remediation };
 }
 
-export function warn(name: string, text: string, cure: string | null): Finding {
-  return { name, state: 'warning', text, cure };
+export function warn(name: string, text: string, remediation: string | null): Finding {
+  return { name, state: 'warning', text, remediation };
 }
 
-export function fail(name: string, text: string, cure: string | null): Finding {
-  return { name, state: 'fault', text, cure };
+export function fail(name: string, text: string, remediation: string | null): Finding {
+  return { name, state: 'fault', text, remediation };
 }
 
 /** Not looked at, because it does not apply, or because of something that failed before. */
 export function skip(name: string, reason: string): Finding {
-  return { name, state: 'skipped', text: reason, cure: null };
+  return { name, state: 'skipped', text: reason, remediation: null };
 }
 
 /** Any thrown thing as a finding, by the catalogue of faults. */
 export function failure(name: string, thrown: unknown): Finding {
   if (thrown instanceof ConfigError) return fail(name, thrown.message, null);
-  if (thrown instanceof DeployError) return fail(name, thrown.message, thrown.cure);
+  if (thrown instanceof DeployError) return fail(name, thrown.message, thrown.remediation);
   const error = toAppError(thrown);
-  return fail(name, `${error.title}: ${error.message}`, error.cure);
+  return fail(name, `${error.title}: ${error.message}`, error.remediation);
 }
 
 /** Could not be looked at: never told as well. */
 export function unseen(name: string, thrown: unknown): Finding {
-  const { text, cure } = failure(name, thrown);
-  return warn(name, `cannot be looked at: ${text}`, cure);
+  const { text, remediation } = failure(name, thrown);
+  return warn(name, `cannot be looked at: ${text}`, remediation);
 }
 
 /** The findings of a step; whatever it throws is a fault of the link that it is about. */
@@ -83,10 +83,10 @@ export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
 
 /** @param paint colours the first word; leaves it as it is unless given */
 export function asLine(
-  { name, state, text, cure }: Finding,
+  { name, state, text, remediation }: Finding,
   paint: (state: FindingState, word: string) => string = (_, word) => word,
 ): string {
   const said = text.replaceAll(/\s+/g, ' ');
-  const does = cure === null ? '' : `  ->  ${cure.replaceAll(/\s+/g, ' ')}`;
+  const does = remediation === null ? '' : `  ->  ${remediation.replaceAll(/\s+/g, ' ')}`;
   return `${paint(state, WORDS[state].padEnd(4))}  ${name.replaceAll('_', ' ').padEnd(17)}  ${said}${does}`;
 }

@@ -49,15 +49,15 @@ function scopeFinding(scope: string | undefined): Finding {
 /** No API tells an app's publishing status: only the token's end, where Google names it, and the page of the console. */
 function publishingFinding({ grant }: Access, { clientId }: GmailCredentials): Finding {
   const life = grant?.refresh_token_expires_in;
-  const cure = howToSeeStatus(clientId);
+  const remediation = howToSeeStatus(clientId);
   if (life !== undefined && life > 0) {
     const days = (life / DAY_SECONDS).toFixed(1);
-    return warn('publishing_status', `the refresh token dies in ${days} days, as in status "Testing"`, cure);
+    return warn('publishing_status', `the refresh token dies in ${days} days, as in status "Testing"`, remediation);
   }
   return note(
     'publishing_status',
     'not to be seen from here: a token that works is no proof, in status "Testing" it dies 7 days after the consent',
-    cure,
+    remediation,
   );
 }
 

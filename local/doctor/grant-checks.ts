@@ -33,9 +33,9 @@ export async function checkGrants(db: Queryable, accounts: readonly DatabaseAcco
   ];
   const lacks: string[] = [];
   for (const holder of holders) lacks.push(...(await lacksOf(db, holder)));
-  const cure =
+  const remediation =
     'Run `npm run migrate` with the DB_ACCOUNTS of the deployment, on an account that owns the tables; or `npm run deploy`.';
-  if (lacks.length > 0) return fail('grants', `not granted: ${lacks.join('; ')}`, cure);
+  if (lacks.length > 0) return fail('grants', `not granted: ${lacks.join('; ')}`, remediation);
   const as = parts === EVERYTHING ? 'all that the functions need' : `what ${parts.join(', ')} needs`;
   const others = holders.length === 1 ? '' : `; ${holders.length - 1} accounts of DB_ACCOUNTS likewise`;
   return ok('grants', `${mine} may do ${as}${others}`);

@@ -2,7 +2,7 @@
 
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRefusedListings } from '../../shared/db/refused-listings.ts';
-import { cureFor, needsPerson } from '../../shared/errors.ts';
+import { remediationFor, needsPerson } from '../../shared/errors.ts';
 import { type Finding, fail, ok, skip, unseen, warn } from './finding.ts';
 import { currentOf, type SeenMailbox, type SeenStatus } from './seen-status.ts';
 
@@ -21,14 +21,14 @@ export function schedulerFinding(
   const name = 'scheduler_job';
   if (scheduler === null) return skip(name, 'SCHEDULER_JOB is not set: start and stop only turn the switch');
   if (scheduler.error !== null) {
-    const { detail, cure, code } = scheduler.error;
+    const { detail, remediation, code } = scheduler.error;
     // Who may not look does not know that it is broken.
     return code === 'scheduler_denied'
-      ? warn(name, `cannot be looked at: ${detail ?? code}`, cure)
-      : fail(name, detail ?? code, cure);
+      ? warn(name, `cannot be looked at: ${detail ?? code}`, remediation)
+      : fail(name, detail ?? code, remediation);
   }
   if (scheduler.state === 'missing')
-    return fail(name, `${scheduler.job} does not exist`, cureOfJob ?? cureFor('scheduler_job_missing'));
+    return fail(name, `${scheduler.job} does not exist`, cureOfJob ?? remediationFor('scheduler_job_missing'));
   const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
   if (scheduler.agrees === true) return ok(name, `${said}, every ${scheduler.schedule}`);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
@@ -49,8 +49,8 @@ export function cyclesFinding(status: SeenStatus, pollIntervalSeconds: number): 
     ...status.mailboxes.map((mailbox) => mailbox.next_poll_at?.getTime() ?? 0),
   );
   if (lastAt !== null && Date.now() - dueMs > MISSED_CYCLES * waitMs) {
-    const cure = 'See that the scheduler job runs and may call the poll function; its log says why not.';
-    return fail(name, `none since ${lastAt.toISOString()}`, cure);
+    const remediation = 'See that the scheduler job runs and may call the poll function; its log says why not.';
+    return fail(name, `none since ${lastAt.toISOString()}`, remediation);
   }
   return lastAt === null
     ? warn(name, 'none yet', 'POST poll-now, if you cannot wait for the scheduler.')
@@ -87,10 +87,10 @@ function stateFinding({
   if (state === 'watch_failing') return ok(name, `${address} is polled, ${stored}`);
   const since = count > 0 ? ` after ${count} failed cycles` : '';
   const why = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
-  const cure = error?.cure ?? 'See the advice of `status`.';
+  const remediation = error?.remediation ?? 'See the advice of `status`.';
   if (error !== null && needsPerson(error.code))
-    return fail(name, `${address} is ${state}${since}${why}`, cure);
-  if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${why}`, cure);
+    return fail(name, `${address} is ${state}${since}${why}`, remediation);
+  if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${why}`, remediation);
   return ok(name, `${address} is ${state.replaceAll('_', ' ')}, ${stored}`);
 }
 
@@ -104,8 +104,8 @@ function pendingFinding({ ledger: { pending }, oldest_pending_at: since }: SeenM
 
 function deadFinding({ ledger }: SeenMailbox): Finding {
   if (ledger.dead === 0) return ok('dead', 'no message was given up');
-  const cure = '`npm run retry-dead` lists them with error and cure; then POST poll-now?retry=dead.';
-  return fail('dead', `${ledger.dead} ${ledger.dead === 1 ? 'message' : 'messages'} failed every time`, cure);
+  const remediation = '`npm run retry-dead` lists them with error and remediation; then POST poll-now?retry=dead.';
+  return fail('dead', `${ledger.dead} ${ledger.dead === 1 ? 'message' : 'messages'} failed every time`, remediation);
 }
 
 function completenessFinding({ proof, incidents }: SeenMailbox, isRunning: boolean): Finding {
@@ -121,9 +121,9 @@ function completenessFinding({ proof, incidents }: SeenMailbox, isRunning: boole
   const said = `Gmail ${gmail}, ledger ${ledger}, missing ${missing}, at ${at.toISOString()}`;
   if (open.length > 0 || missing > 0) {
     const incident = open.length === 0 ? '' : `; open incidents: ${open.join(', ')}`;
-    const cure =
+    const remediation =
       'What is missing is fetched by itself; POST poll-now?prove=all makes haste. `status` has the incident.';
-    return warn(name, `${said}${incident}`, cure);
+    return warn(name, `${said}${incident}`, remediation);
   }
   if (isRunning && Date.now() - at.getTime() > STALE_PROOF_MS)
     return warn(

@@ -44,8 +44,8 @@ async function checkTopic({ topic, get, cureOfMissing }: Way): Promise<Finding> 
   try {
     if ((await get(`v1/${topic}`)) !== null) return ok('topic', topic);
     const [, project, name] = partsOf(topic);
-    const cure = cureOfMissing ?? `gcloud pubsub topics create ${name} --project ${project}`;
-    return fail('topic', `${topic} does not exist`, cure);
+    const remediation = cureOfMissing ?? `gcloud pubsub topics create ${name} --project ${project}`;
+    return fail('topic', `${topic} does not exist`, remediation);
   } catch (error) {
     return unseen('topic', error);
   }

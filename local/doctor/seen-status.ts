@@ -6,7 +6,7 @@ const time = z.iso
   .transform((text) => new Date(text))
   .or(z.date());
 const fault = z
-  .object({ code: z.string(), detail: z.string().nullable(), cure: z.string().nullable() })
+  .object({ code: z.string(), detail: z.string().nullable(), remediation: z.string().nullable() })
   .readonly();
 
 const mailbox = z

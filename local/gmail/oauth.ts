@@ -83,7 +83,7 @@ export class OAuth {
     for (const token of this.#refreshTokens.keys()) this.#refreshTokens.set(token, scope);
   }
 
-  /** Access tokens given so far answer 401; a refresh cures it. */
+  /** Access tokens given so far answer 401; a refresh remediations it. */
   expireAccessTokens(): void {
     this.#accessTokens.clear();
   }

@@ -1,7 +1,7 @@
-/** Messages that are given up, with the reason and the cure of each, and their way back. */
+/** Messages that are given up, with the reason and the remediation of each, and their way back. */
 import type { Queryable } from '../db/database.ts';
 import { reviveDead } from '../db/dead-messages.ts';
-import { cureFor } from '../errors.ts';
+import { remediationFor } from '../errors.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 
 /** As it is answered. */
@@ -12,13 +12,13 @@ export interface DeadMessage {
   readonly last_attempt_at: Date | null;
   readonly error_code: string | null;
   readonly error_detail: string | null;
-  readonly cure: string | null;
+  readonly remediation: string | null;
   readonly discovered_at: Date;
 }
 
 /** The highest ledger id first. */
 export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<DeadMessage>> {
-  const { rows } = await db.query<Omit<DeadMessage, 'ledger_id' | 'cure'> & { id: number }>(
+  const { rows } = await db.query<Omit<DeadMessage, 'ledger_id' | 'remediation'> & { id: number }>(
     `select id, gmail_message_id, attempt_count, last_attempt_at, error_code, error_detail, discovered_at
      from email_ledger
      where state = 'dead'
@@ -30,7 +30,7 @@ export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<Dead
   const page = toPage(rows, ask.limit);
   return {
     nextBefore: page.nextBefore,
-    rows: page.rows.map(({ id, ...row }) => ({ ledger_id: id, ...row, cure: cureFor(row.error_code) })),
+    rows: page.rows.map(({ id, ...row }) => ({ ledger_id: id, ...row, remediation: remediationFor(row.error_code) })),
   };
 }
 

@@ -74,7 +74,7 @@ export function isWorkedOff({ listing, backlog }: BackfillCycle): boolean {
  * Runs cycles until the listing is worked off, one at each step; whoever iterates may stop at any time. None begins
  * after the interruption.
  *
- * @throws {AppError} what a person has to cure, what lasts, database_unavailable
+ * @throws {AppError} what a person has to remediation, what lasts, database_unavailable
  */
 export async function* workOff(
   system: System,

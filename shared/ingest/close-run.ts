@@ -105,7 +105,7 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
       : {
           error_code: run.error.code,
           detail: run.error.message,
-          cure: run.error.cure,
+          remediation: run.error.remediation,
           stack: stackOf(run.error),
         }),
   });
@@ -123,7 +123,7 @@ export async function recordUnidentified(system: System, trigger: Trigger, error
     outcome: 'failed',
     error_code: error.code,
     detail: error.message,
-    cure: error.cure,
+    remediation: error.remediation,
   });
 }
 

@@ -1,6 +1,6 @@
 /**
  * Push: tells Gmail to publish to our topic, and keeps it so. A watch ends after seven days; every scheduled run
- * renews it in its last two, so that five days of failures are needed to lose it. Failing is a state with a cure and
+ * renews it in its last two, so that five days of failures are needed to lose it. Failing is a state with a remediation and
  * costs the run a few seconds at most: poll is the net below.
  */
 import { takeQuota } from '../db/quota.ts';
@@ -73,7 +73,7 @@ async function noteFailure(system: System, mailboxId: number, error: AppError, w
     mailbox_id: mailboxId,
     error_code: code,
     detail: error.message,
-    cure: error.cure,
+    remediation: error.remediation,
   });
 }
 

@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { MonitorStatus } from '../db/monitor-status.ts';
 import type { RefusedListing } from '../db/refused-listings.ts';
-import { cureFor } from '../errors.ts';
+import { remediationFor } from '../errors.ts';
 import type { MailboxStatus, StatusBody } from './status.ts';
 
 /** Proofs come every quarter of an hour; a large backlog may put them off for a while. */
@@ -23,10 +23,10 @@ export function adviceFor(
     return advice;
   }
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
-  const cure = current === undefined ? cureFor(row.lastErrorCode) : (current.last_error?.cure ?? null);
-  if (cure !== null) advice.push(cure);
-  const watchCure = current?.watch?.error?.cure ?? null;
-  if (watchCure !== null) advice.push(watchCure);
+  const remediation = current === undefined ? remediationFor(row.lastErrorCode) : (current.last_error?.remediation ?? null);
+  if (remediation !== null) advice.push(remediation);
+  const watchRemediation = current?.watch?.error?.remediation ?? null;
+  if (watchRemediation !== null) advice.push(watchRemediation);
   const scheduler = schedulerAdvice(status);
   if (scheduler !== null) advice.push(scheduler);
   if (!status.is_running)
@@ -79,9 +79,9 @@ function proofAdvice(mailbox: MailboxStatus, isRunning: boolean, now: Date): str
 
 function schedulerAdvice({ scheduler, is_running: isRunning }: Omit<StatusBody, 'advice'>): string | null {
   if (scheduler === null) return null;
-  if (scheduler.error !== null) return scheduler.error.cure;
+  if (scheduler.error !== null) return scheduler.error.remediation;
   // Said while the monitor is off too: it could not be started.
-  if (scheduler.state === 'missing') return cureFor('scheduler_job_missing');
+  if (scheduler.state === 'missing') return remediationFor('scheduler_job_missing');
   if (scheduler.state === 'disabled' || scheduler.state === 'update_failed') {
     return `Cloud Scheduler has put its job out of action (${scheduler.state}), and start cannot resume it: run \`terraform apply\`.`;
   }

@@ -5,7 +5,7 @@ import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { type MailboxOverview, readOverview } from '../db/overview.ts';
 import { findRefusedListings } from '../db/refused-listings.ts';
-import { cureFor, needsPerson, toAppError } from '../errors.ts';
+import { remediationFor, needsPerson, toAppError } from '../errors.ts';
 import type { SchedulerJob } from '../scheduler/scheduler-job.ts';
 import { adviceFor } from './advice.ts';
 import type { Monitor } from './switch.ts';
@@ -34,7 +34,7 @@ export interface MailboxStatus {
   readonly last_error: {
     readonly code: string;
     readonly detail: string | null;
-    readonly cure: string | null;
+    readonly remediation: string | null;
   } | null;
   /** The instance that works on it now. */
   readonly lease_holder: string | null;
@@ -74,7 +74,7 @@ export interface MailboxStatus {
 interface Fault {
   readonly code: string;
   readonly detail: string | null;
-  readonly cure: string | null;
+  readonly remediation: string | null;
 }
 
 export interface SchedulerStatus {
@@ -85,7 +85,7 @@ export interface SchedulerStatus {
   readonly next_run_at: Date | null;
   /** The job is enabled exactly while the monitor runs; null when the job's state cannot be read. */
   readonly agrees: boolean | null;
-  readonly error: { readonly code: string; readonly detail: string; readonly cure: string } | null;
+  readonly error: { readonly code: string; readonly detail: string; readonly remediation: string } | null;
 }
 
 export interface StatusBody {
@@ -168,7 +168,7 @@ function toMailboxStatus(
     last_error:
       overview.lastErrorCode === null
         ? null
-        : { code: overview.lastErrorCode, detail: overview.lastError, cure: cureFor(overview.lastErrorCode) },
+        : { code: overview.lastErrorCode, detail: overview.lastError, remediation: remediationFor(overview.lastErrorCode) },
     lease_holder: overview.leaseHolder,
     is_listing: overview.isListing,
     ledger: overview.ledger,
@@ -190,7 +190,7 @@ function toWatch({ watch }: MailboxOverview): MailboxStatus['watch'] {
   const error =
     watch.errorCode === null
       ? null
-      : { code: watch.errorCode, detail: watch.error, cure: cureFor(watch.errorCode) };
+      : { code: watch.errorCode, detail: watch.error, remediation: remediationFor(watch.errorCode) };
   return { topic: watch.topic, expires_at: watch.expiresAt, error };
 }
 
@@ -231,7 +231,7 @@ async function readScheduler(
       error: null,
     };
   } catch (thrown) {
-    const { code, message, cure } = toAppError(thrown);
+    const { code, message, remediation } = toAppError(thrown);
     return {
       job: config.schedulerJob,
       state: 'unknown',
@@ -239,7 +239,7 @@ async function readScheduler(
       last_attempt_at: null,
       next_run_at: null,
       agrees: null,
-      error: { code, detail: message, cure },
+      error: { code, detail: message, remediation },
     };
   }
 }

@@ -9,7 +9,7 @@ export const NOT_FOUND = 5;
 export const FAILED_PRECONDITION = 9;
 
 const FAULT_BY_CODE: Readonly<Record<number, ErrorCode>> = {
-  // A malformed name is a job that cannot exist; the cure is the same.
+  // A malformed name is a job that cannot exist; the remediation is the same.
   3: 'scheduler_job_missing',
   [NOT_FOUND]: 'scheduler_job_missing',
   7: 'scheduler_denied',

@@ -31,7 +31,7 @@ export interface SchedulerJobState {
   name: string;
   /**
    * `disabled`: Google switched the job off after an error. `update_failed`: its last change did not take.
-   * Neither fires, and neither can be resumed: `terraform apply` cures them. `missing`: there is no such job.
+   * Neither fires, and neither can be resumed: `terraform apply` remediations them. `missing`: there is no such job.
    */
   state: 'enabled' | 'paused' | 'disabled' | 'update_failed' | 'missing';
   /** unix-cron; null when missing */

@@ -26,9 +26,9 @@ run "every_alert_says_what_to_do_and_reaches_somebody" {
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert : alltrue([
-      for part in ["### What it means\n", "### Look first\n", "### The usual cure\n"] : strcontains(alert.documentation[0].content, part)
+      for part in ["### What it means\n", "### Look first\n", "### The usual remediation\n"] : strcontains(alert.documentation[0].content, part)
     ])])
-    error_message = "Each runbook says what it means, where to look first and what the usual cure is."
+    error_message = "Each runbook says what it means, where to look first and what the usual remediation is."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : length(alert.documentation[0].content) <= 8192 && alert.documentation[0].mime_type == "text/markdown"])

@@ -202,7 +202,7 @@ describe('before anything is done, it tells', () => {
     expect([stage.calls('npm'), terraformSteps(), door.letIn]).toEqual([[], [], []]);
   };
 
-  it('all that is missing at once, each with its cure', async () => {
+  it('all that is missing at once, each with its remediation', async () => {
     stage.without('terraform');
     stage.without('gcloud');
     const { code, output } = await stage.run([], { TF_VAR_project_id: '' });
@@ -316,7 +316,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ends with FAILURE: npm ERR/);
-    expect(output).toMatch(/Cure: Its log: https:\/\/console\.example\/log/);
+    expect(output).toMatch(/Remediation: Its log: https:\/\/console\.example\/log/);
     expect([google.submitted.length, terraformSteps()]).toEqual([2, ['init', 'apply', 'output']]);
   });
 
@@ -339,7 +339,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(
-      /Stopped at: migrate\nWhy: [^\n]*Reauthentication failed[\s\S]*Cure: Run `gcloud auth login`/,
+      /Stopped at: migrate\nWhy: [^\n]*Reauthentication failed[\s\S]*Remediation: Run `gcloud auth login`/,
     );
   });
 
@@ -350,14 +350,14 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 403/);
     expect(output).toMatch(
       new RegExp(
-        `Cure: .*roles/run\\.invoker on email-monitor-migrate: put "user:${ACCOUNT}" into \`deployers\``,
+        `Remediation: .*roles/run\\.invoker on email-monitor-migrate: put "user:${ACCOUNT}" into \`deployers\``,
       ),
     );
     expect(output).toContain('the images are built; Terraform has applied the plan.');
     expect(output).toMatch(goesOn);
   });
 
-  it('migrate finds its database away: the cure is its own, and no password is shown', async () => {
+  it('migrate finds its database away: the remediation is its own, and no password is shown', async () => {
     const outputs = JSON.stringify({
       name: { value: 'email-monitor' },
       project_id: { value: 'orders-example' },
@@ -370,7 +370,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     const { code, output } = await stage.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(/Why: migrate answers 503, The database/);
-    expect(output).toMatch(/Cure: Check that PostgreSQL runs/);
+    expect(output).toMatch(/Remediation: Check that PostgreSQL runs/);
     expect(output).not.toContain('hidden-word');
     expect(door.letIn).toEqual(['POST /migrate-in-vain']);
   });
@@ -385,7 +385,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nCure: [A-Z]/);
   });
 
-  it('a function that does not answer: the cure reads its log', async () => {
+  it('a function that does not answer: the remediation reads its log', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
     const away = createStage(nowhere, google.url);
     const { code, output } = await away.run(['--yes', '--wait', '0']);
@@ -400,7 +400,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     const { code, output } = await stage.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/FAIL {2}scheduler job +paused, and the monitor is on/);
-    expect(output).toMatch(/Stopped at: status[\s\S]*Cure: [^\n]*POST start, which makes them agree/);
+    expect(output).toMatch(/Stopped at: status[\s\S]*Remediation: [^\n]*POST start, which makes them agree/);
     expect(output).toContain('the database is migrated');
   });
 

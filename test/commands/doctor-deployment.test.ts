@@ -137,7 +137,7 @@ describe('npm run doctor -- --deployment', () => {
       'publishing_status',
       'last_push',
     ]);
-    for (const { cure } of notes) expect(cure).toBeTruthy();
+    for (const { remediation } of notes) expect(remediation).toBeTruthy();
     for (const secret of [ID_TOKEN, API_TOKEN]) {
       expect(JSON.stringify(examined)).not.toContain(secret);
       expect(stage.calls().join('\n')).not.toContain(secret);
@@ -205,10 +205,10 @@ describe('npm run doctor -- --deployment', () => {
       /deleted after 2678400s/,
       /npm run deploy/,
     ],
-  ] as const)('names a subscription %s', async (_, change, state, text, cure) => {
+  ] as const)('names a subscription %s', async (_, change, state, text, remediation) => {
     if (change === null) delete answers[SUBSCRIPTION];
     else answers[SUBSCRIPTION] = [200, subscription(change)];
-    expectTrouble(await examine(), { subscription: [state, text, cure] });
+    expectTrouble(await examine(), { subscription: [state, text, remediation] });
   });
 
   it('names a secret that is not there, not enabled, or still empty', async () => {
@@ -256,7 +256,7 @@ describe('npm run doctor -- --deployment', () => {
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: false };
     expect((await examine()).findings.find((finding) => finding.name === 'scheduler_job')).toMatchObject({
       state: 'fault',
-      cure: expect.stringContaining('POST stop'),
+      remediation: expect.stringContaining('POST stop'),
     });
     status = (await world.call('status')).json;
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: true };
@@ -268,7 +268,7 @@ describe('npm run doctor -- --deployment', () => {
     status.mailboxes[0].last_error = {
       code: 'reauth_required',
       detail: '400 invalid_grant.',
-      cure: 'Authorize.',
+      remediation: 'Authorize.',
     };
     expectTrouble(await examine(), {
       credentials: ['fault', /refuses the refresh token/, /npm run authorize .*--secret-manager/],

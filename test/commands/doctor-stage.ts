@@ -21,18 +21,18 @@ export async function examineJson(
   return { code, findings: answer.findings };
 }
 
-/** Each link that is not well, with what is said of it and its cure. Everything else is well, or says that it cannot be seen. */
+/** Each link that is not well, with what is said of it and its remediation. Everything else is well, or says that it cannot be seen. */
 export function expectTrouble(
   { code, findings }: Examined,
-  trouble: Readonly<Record<string, readonly [state: FindingState, text: RegExp, cure: RegExp | null]>>,
+  trouble: Readonly<Record<string, readonly [state: FindingState, text: RegExp, remediation: RegExp | null]>>,
 ): void {
   const found = findings.filter(({ state }) => state === 'warning' || state === 'fault');
   expect(found).toEqual(
-    Object.entries(trouble).map(([name, [state, text, cure]]) => ({
+    Object.entries(trouble).map(([name, [state, text, remediation]]) => ({
       name,
       state,
       text: expect.stringMatching(text),
-      cure: cure === null ? null : expect.stringMatching(cure),
+      remediation: remediation === null ? null : expect.stringMatching(remediation),
     })),
   );
   const states = Object.values(trouble).map(([state]) => state);

@@ -1,4 +1,4 @@
-/** The doctor on one broken link after the other: it names that link and its cure, and finds the others well. */
+/** The doctor on one broken link after the other: it names that link and its remediation, and finds the others well. */
 import { randomUUID } from 'node:crypto';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -86,7 +86,7 @@ describe('npm run doctor', () => {
     expect(faults.map((finding) => finding.text).join('\n')).toMatch(
       /LOG_LEVEL must be one of[\s\S]*DATABASE_URL is missing/,
     );
-    expect(faults[0]?.cure).toContain('.env.example');
+    expect(faults[0]?.remediation).toContain('.env.example');
     expect([code, findings.at(-1)?.state]).toEqual([2, 'skipped']);
   });
 });
@@ -152,7 +152,7 @@ describe('the doctor on broken access to Gmail', () => {
     expect(findings.find(({ name }) => name === 'credentials')).toMatchObject({
       state: 'fault',
       text: 'not set: GMAIL_REFRESH_TOKEN',
-      cure: expect.stringContaining('npm run authorize'),
+      remediation: expect.stringContaining('npm run authorize'),
     });
   });
 
@@ -369,11 +369,11 @@ describe('the doctor on broken push', () => {
     try {
       const env = { GMAIL_API_ROOT_URL: real.url, HOME: '/nonexistent' };
       const look = /cannot be looked at: No Google credentials/;
-      const cure = /gcloud auth application-default login/;
+      const remediation = /gcloud auth application-default login/;
       expectTrouble(await examine(env), {
-        topic: ['warning', look, cure],
-        publisher: ['warning', look, cure],
-        subscription: ['warning', look, cure],
+        topic: ['warning', look, remediation],
+        publisher: ['warning', look, remediation],
+        subscription: ['warning', look, remediation],
       });
     } finally {
       real.close();

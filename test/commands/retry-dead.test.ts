@@ -37,7 +37,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('npm run retry-dead', () => {
-  it('lists the dead by their error with its cure, and changes nothing', async () => {
+  it('lists the dead by their error with its remediation, and changes nothing', async () => {
     const { code, output } = await run([]);
     expect(code).toBe(0);
     expect(output).toContain('3 dead messages of orders@example.com');

@@ -198,7 +198,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(misdeeds).toEqual([]);
   });
 
-  it('shows a dead message with its error and cure, and stores it at a retry', async () => {
+  it('shows a dead message with its error and remediation, and stores it at a retry', async () => {
     const { id } = stage.gmail.deliver(mail('Refused at first'));
     stage.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await stage.call('poll-now');
@@ -221,7 +221,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(misdeeds).toEqual([]);
   });
 
-  it('shows the title, the detail and the cure of a call that fails', async () => {
+  it('shows the title, the detail and the remediation of a call that fails', async () => {
     stage.gmail.revokeRefreshToken();
     const { page } = await stage.open();
     await page.locator('#poll-now').click();

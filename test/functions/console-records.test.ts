@@ -135,15 +135,15 @@ describe('dead messages', () => {
     );
   });
 
-  it('come with their reason and its cure, the newest first, page by page', async () => {
+  it('come with their reason and its remediation, the newest first, page by page', async () => {
     const first = await get('dead', { limit: '2' });
     expect(first.json.messages).toMatchObject([
-      { gmail_message_id: 'dead-3', error_code: 'killed_process', cure: expect.stringContaining('memory') },
+      { gmail_message_id: 'dead-3', error_code: 'killed_process', remediation: expect.stringContaining('memory') },
       {
         gmail_message_id: 'dead-2',
         attempt_count: 8,
         error_detail: 'Gmail answered 400.',
-        cure: expect.stringContaining('reason'),
+        remediation: expect.stringContaining('reason'),
       },
     ]);
     const second = await get('dead', { limit: '2', before: String(first.json.next_before) });
@@ -183,7 +183,7 @@ test('runs are listed with their counts, and a killed one without outcome', asyn
   });
 });
 
-test('incidents say what their kind means and what cures it', async () => {
+test('incidents say what their kind means and what remediations it', async () => {
   await world.rows(
     `insert into incidents (mailbox_id, kind, detail, closed_at)
      select id, kind, '{"missing_count": 1}', null
@@ -191,8 +191,8 @@ test('incidents say what their kind means and what cures it', async () => {
   );
   const { json } = await get('incidents');
   expect(json.incidents).toMatchObject([
-    { kind: 'of_newer_code', explanation: null, cure: null },
-    { kind: 'missing_found', detail: { missing_count: 1 }, cure: expect.stringContaining('prove=all') },
+    { kind: 'of_newer_code', explanation: null, remediation: null },
+    { kind: 'missing_found', detail: { missing_count: 1 }, remediation: expect.stringContaining('prove=all') },
     { kind: 'history_expired', explanation: expect.stringContaining('listed by date'), closed_at: null },
   ]);
   expect((await get('overview')).json.incidents_open_count).toBe(3);
@@ -245,7 +245,7 @@ describe('who may change or search', () => {
     for (const path of PATHS) {
       const answered = await world.call('console', { path, headers, body: { q: '' } });
       expect([path, answered.status]).toEqual([path, isAllowed ? 200 : 403]);
-      if (!isAllowed) expect(answered.json).toMatchObject({ code: 'cross_site', cure: expect.any(String) });
+      if (!isAllowed) expect(answered.json).toMatchObject({ code: 'cross_site', remediation: expect.any(String) });
     }
   });
 

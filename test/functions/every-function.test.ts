@@ -43,7 +43,7 @@ describe.each(TARGETS)('%s', (target) => {
       status: 503,
       code: 'database_unavailable',
       detail: 'PostgreSQL: ECONNREFUSED.',
-      cure: expect.stringContaining('DATABASE_URL'),
+      remediation: expect.stringContaining('DATABASE_URL'),
     });
     const faults = log.filter((line) => line['event'] === 'request_failed');
     expect(faults).toHaveLength(1);
@@ -67,7 +67,7 @@ it.each(TARGETS.filter((target) => target !== 'migrate'))(
     expect((await call(target, wellMeant(target))).json).toMatchObject({
       status: 503,
       code: 'schema_outdated',
-      cure: expect.stringContaining('npm run migrate'),
+      remediation: expect.stringContaining('npm run migrate'),
     });
   },
 );

@@ -67,7 +67,7 @@ describe('poll', () => {
     expect((await world.call('poll')).json.outcome).toBe('completed');
   });
 
-  it('with a revoked token names the command that cures it', async () => {
+  it('with a revoked token names the command that remediations it', async () => {
     await world.switchOn();
     world.gmail.revokeRefreshToken();
     const failed = await world.call('poll');
@@ -75,7 +75,7 @@ describe('poll', () => {
     expect(failed.json).toMatchObject({
       code: 'reauth_required',
       outcome: 'failed',
-      cure: expect.stringContaining('npm run authorize'),
+      remediation: expect.stringContaining('npm run authorize'),
     });
   });
 });

@@ -56,7 +56,7 @@ describe('start', () => {
     expect(refused.json).toMatchObject({
       code: 'not_configured',
       detail: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
-      cure: expect.stringContaining('npm run authorize'),
+      remediation: expect.stringContaining('npm run authorize'),
     });
     expect(await switchStands()).toBe(false);
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
@@ -68,7 +68,7 @@ describe('start', () => {
     expect(started.status).toBe(503);
     expect(started.json).toMatchObject({
       code: 'scheduler_unavailable',
-      cure: expect.stringContaining('Call again'),
+      remediation: expect.stringContaining('Call again'),
     });
     expect(await switchStands()).toBe(true);
     const status = await world.call('status');
@@ -79,9 +79,9 @@ describe('start', () => {
         job: JOB,
         state: 'unknown',
         agrees: null,
-        error: { code: 'scheduler_unavailable', cure: started.json.cure },
+        error: { code: 'scheduler_unavailable', remediation: started.json.remediation },
       },
-      advice: [started.json.cure],
+      advice: [started.json.remediation],
     });
   });
 
@@ -91,7 +91,7 @@ describe('start', () => {
     expect(started.status).toBe(502);
     expect(started.json).toMatchObject({
       code: 'scheduler_job_missing',
-      cure: expect.stringContaining('SCHEDULER_JOB'),
+      remediation: expect.stringContaining('SCHEDULER_JOB'),
     });
     const status = await world.call('status');
     expect(status.json).toMatchObject({

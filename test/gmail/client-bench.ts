@@ -67,7 +67,7 @@ export async function faultOf(call: Promise<unknown>): Promise<AppError> {
   );
   if (!(error instanceof AppError))
     throw new Error('The call did not end with a fault of ours.', { cause: error });
-  const said = `${error.message} ${JSON.stringify(error)} ${error.cure} ${error.title}`;
+  const said = `${error.message} ${JSON.stringify(error)} ${error.remediation} ${error.title}`;
   if (said.includes('hush')) throw new Error(`A secret was said: ${said}`);
   return error;
 }

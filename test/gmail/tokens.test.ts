@@ -40,7 +40,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   const error = await call.catch((thrown: unknown) => thrown);
   if (!(error instanceof AppError)) throw new Error('not a fault of ours', { cause: error });
   for (const secret of Object.values(emulatedCredentials)) {
-    expect(`${error.message} ${error.cure}`).not.toContain(secret);
+    expect(`${error.message} ${error.remediation}`).not.toContain(secret);
   }
   return error.code;
 }

@@ -69,8 +69,8 @@ describe('a watch that Gmail refuses', () => {
     [400, 'invalidArgument', 'watch_topic_wrong', /project of the OAuth client/],
     [404, 'notFound', 'watch_topic_wrong', /project of the OAuth client/],
   ])(
-    'with %i %s is a state with its cure, and mail is fetched all the same',
-    async (status, reason, code, cure) => {
+    'with %i %s is a state with its remediation, and mail is fetched all the same',
+    async (status, reason, code, remediation) => {
       const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
       world.gmail.faults.add({ kind: 'status', status, reason, method: 'watch' });
       expect((await world.call('start')).status).toBe(200);
@@ -78,7 +78,7 @@ describe('a watch that Gmail refuses', () => {
       expect((await world.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
       const { json } = await world.call('status');
       expect(json).toMatchObject({ state: 'watch_failing', mailboxes: [{ watch: { error: { code } } }] });
-      expect(json.advice.join(' ')).toMatch(cure);
+      expect(json.advice.join(' ')).toMatch(remediation);
     },
   );
 

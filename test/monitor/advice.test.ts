@@ -109,8 +109,8 @@ describe('the scheduler', () => {
     },
   );
 
-  it('that cannot be read gives the cure of its fault', () => {
-    const error = { code: 'scheduler_denied', detail: 'x', cure: 'Grant it.' };
+  it('that cannot be read gives the remediation of its fault', () => {
+    const error = { code: 'scheduler_denied', detail: 'x', remediation: 'Grant it.' };
     expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual([
       'Grant it.',
     ]);
@@ -139,7 +139,7 @@ describe('dead messages', () => {
 });
 
 it('the most pressing comes first: what denies access, the scheduler, the switch, the dead', () => {
-  const lastError = { code: 'reauth_required', detail: null, cure: 'Authorize.' };
+  const lastError = { code: 'reauth_required', detail: null, remediation: 'Authorize.' };
   const ledger = { pending: 0, stored: 0, gone: 0, ignored: 0, dead: 1 };
   const advice = advise({
     is_running: false,
@@ -154,7 +154,7 @@ it('the most pressing comes first: what denies access, the scheduler, the switch
   ]);
 });
 
-it('credentials that reach no mailbox yet give the cure of the last fault', () => {
+it('credentials that reach no mailbox yet give the remediation of the last fault', () => {
   const advice = advise({ mailboxes: [] }, { lastErrorCode: 'bad_client' });
   expect(advice).toEqual([expect.stringContaining('GMAIL_CLIENT_SECRET')]);
 });

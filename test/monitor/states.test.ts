@@ -94,7 +94,7 @@ describe('the state', () => {
     expect(await status()).toMatchObject({ state: 'catching_up', mailboxes: [{ is_listing: true }] });
   });
 
-  it('is backing_off after a failed cycle, with the error, its cure and the next time', async () => {
+  it('is backing_off after a failed cycle, with the error, its remediation and the next time', async () => {
     await world.switchOn();
     await world.call('poll');
     world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
@@ -109,7 +109,7 @@ describe('the state', () => {
       next_poll_at: expect.any(String),
       last_error: { code: 'gmail_unavailable', detail: 'users.history.list: 503 backendError.' },
     });
-    expect(advice).toEqual([mailbox.last_error.cure]);
+    expect(advice).toEqual([mailbox.last_error.remediation]);
     world.gmail.faults.clear();
     await world.call('pollNow');
     expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });

@@ -59,9 +59,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   });
 
   it('misses the topic, and gives the command that makes it', async () => {
-    const cure = /^gcloud pubsub topics create gmail --project demo$/;
+    const remediation = /^gcloud pubsub topics create gmail --project demo$/;
     expectTrouble(await examine(), {
-      topic: ['fault', /projects\/demo\/topics\/gmail does not exist/, cure],
+      topic: ['fault', /projects\/demo\/topics\/gmail does not exist/, remediation],
     });
   });
 
@@ -76,9 +76,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   it('gives the one command for all that a subscription lacks', async () => {
     const [topic] = await pubsub.createTopic('gmail');
     await topic.createSubscription('gmail-push', { pushConfig: WELL.pushConfig, ackDeadlineSeconds: 20 });
-    const cure =
+    const remediation =
       /^gcloud pubsub subscriptions update gmail-push --project demo --ack-deadline 110 --dead-letter-topic TOPIC/;
-    expectTrouble(await examine(), { subscription: ['warning', /20 s.*no dead letter topic/, cure] });
+    expectTrouble(await examine(), { subscription: ['warning', /20 s.*no dead letter topic/, remediation] });
   });
 
   it('tells a Pub/Sub that does not answer', async () => {

@@ -62,7 +62,7 @@ describe('a fault that passes', () => {
   });
 });
 
-describe('a fault that a person must cure', () => {
+describe('a fault that a person must remediation', () => {
   it.each([
     [403, 'PERMISSION_DENIED'],
     [401, 'UNAUTHENTICATED'],
@@ -71,7 +71,7 @@ describe('a fault that a person must cure', () => {
     await expect(schedulerJob.read()).rejects.toMatchObject({
       code: 'scheduler_denied',
       retry: 'never',
-      cure: expect.stringContaining('cloudscheduler.jobs.get'),
+      remediation: expect.stringContaining('cloudscheduler.jobs.get'),
     });
     expect(google?.calls).toHaveLength(1);
   });

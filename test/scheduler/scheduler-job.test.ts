@@ -71,10 +71,10 @@ describe('pausing and resuming', () => {
     expect(scheduler.get(JOB).state).toBe('ENABLED');
   });
 
-  it.each(['pause', 'resume'] as const)('name the cure when there is no job to %s', async (verb) => {
+  it.each(['pause', 'resume'] as const)('name the remediation when there is no job to %s', async (verb) => {
     await expect(schedulerJob[verb]()).rejects.toMatchObject({
       code: 'scheduler_job_missing',
-      cure: expect.stringContaining('SCHEDULER_JOB'),
+      remediation: expect.stringContaining('SCHEDULER_JOB'),
     });
   });
 

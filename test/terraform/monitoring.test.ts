@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { needsPerson } from '../../shared/errors.ts';
-import { CATALOGUE } from '../../shared/fault-catalogue.ts';
+import { CATALOGUE } from '../../shared/error-catalogue.ts';
 import { mail } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
@@ -152,7 +152,7 @@ describe('the alerts', () => {
     expect(sections.map((text) => text.split('\n', 1)[0])).toEqual(titles);
   });
 
-  test.each(['It means', 'Look first', 'Usual cure'])('say in each section: %s', (part) => {
+  test.each(['It means', 'Look first', 'Usual remediation'])('say in each section: %s', (part) => {
     for (const text of sections) expect(text).toContain(`*${part}:*`);
   });
 

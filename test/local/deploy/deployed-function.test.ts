@@ -23,7 +23,7 @@ test('a function that is still at work after all the time is not said to be away
 
   await expect(call).rejects.toMatchObject({
     message: expect.stringMatching(/^migrate at \S+ has not answered in 0\.02 s, and may still be at work$/),
-    cure: expect.stringContaining('gcloud run services logs read email-monitor-migrate'),
+    remediation: expect.stringContaining('gcloud run services logs read email-monitor-migrate'),
   });
   server.closeAllConnections();
   server.close();

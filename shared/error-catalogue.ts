@@ -1,93 +1,93 @@
-/** Every fault of the system: its title, whether to try again, its HTTP status, its severity, and its cure. */
+/** Every fault of the system: its title, whether to try again, its HTTP status, its severity, and its remediation. */
 
 /** `later`: the same call may succeed without anybody doing anything. `never`: a person has to act first. */
 export type Retry = 'later' | 'never';
 
 export type Severity = 'INFO' | 'WARNING' | 'ERROR';
 
-interface Fault {
+interface ErrorEntry {
   readonly title: string;
   readonly retry: Retry;
   /** HTTP status of the answer that reports it. */
   readonly status: number;
   readonly severity: Severity;
   /** What the operator does next, one sentence or two. */
-  readonly cure: string;
+  readonly remediation: string;
 }
 
-export const CATALOGUE = {
-  bad_request: fault('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail says.'),
-  not_found: fault(
+export const ERRORS = {
+  bad_request: entry('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail says.'),
+  not_found: entry(
     'Not there',
     'never',
     404,
     'INFO',
     'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
   ),
-  cross_site: fault(
+  cross_site: entry(
     'Another site asks',
     'never',
     403,
     'WARNING',
     "Use the console's own page, or curl. Behind a proxy, let it hand on Host or X-Forwarded-Host as the browser sees them.",
   ),
-  method_not_allowed: fault(
+  method_not_allowed: entry(
     'Method not allowed',
     'never',
     405,
     'INFO',
     'Use a method that the Allow header names.',
   ),
-  not_configured: fault(
+  not_configured: entry(
     'No Gmail credentials',
     'never',
     409,
     'WARNING',
     'Set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them.',
   ),
-  reauth_required: fault(
+  reauth_required: entry(
     'Gmail refused the refresh token',
     'never',
     409,
     'ERROR',
     'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment add --secret-manager. Nothing is lost meanwhile: the cursor waits.',
   ),
-  bad_client: fault(
+  bad_client: entry(
     'Google refused the OAuth client',
     'never',
     409,
     'ERROR',
     'Compare GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET with the OAuth client in the Cloud console.',
   ),
-  gmail_denied: fault(
+  gmail_denied: entry(
     'Gmail denies access to the mailbox',
     'never',
     409,
     'ERROR',
     'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
   ),
-  gmail_rate_limited: fault(
+  gmail_rate_limited: entry(
     'Gmail limits the rate',
     'later',
     503,
     'WARNING',
     'Nothing to do: the pace is lowered and the rest follows. If it lasts, another client shares the mailbox quota.',
   ),
-  gmail_unavailable: fault(
+  gmail_unavailable: entry(
     'Gmail does not answer as it should',
     'later',
     503,
     'WARNING',
     'Nothing to do: it is tried again. If it lasts, look at the Google Workspace status page.',
   ),
-  gmail_refused: fault(
+  gmail_refused: entry(
     'Gmail refuses the request',
     'never',
     502,
     'ERROR',
     'Look at the reason in the detail; a message that is refused every time ends as dead in the ledger.',
   ),
-  watch_denied: fault(
+  watch_denied: entry(
     'Gmail may not publish to the topic',
     'never',
     409,
@@ -95,29 +95,29 @@ export const CATALOGUE = {
     'Grant roles/pubsub.publisher on the topic of GMAIL_PUBSUB_TOPIC to ' +
       'gmail-api-push@system.gserviceaccount.com; domain restricted sharing needs an exception. Polling goes on.',
   ),
-  watch_topic_wrong: fault(
+  watch_topic_wrong: entry(
     'Gmail does not accept the topic',
     'never',
     409,
     'ERROR',
     'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
   ),
-  message_gone: fault('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
-  history_expired: fault(
+  message_gone: entry('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
+  history_expired: entry(
     'The history cursor has expired',
     'never',
     503,
     'ERROR',
     'Nothing to do: the gap is listed by date and fetched. If it repeats at once, look at the Workspace status page.',
   ),
-  database_unavailable: fault(
+  database_unavailable: entry(
     'The database does not answer',
     'later',
     503,
     'ERROR',
     'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right. Nothing is lost.',
   ),
-  database_denied: fault(
+  database_denied: entry(
     'The database denies this account',
     'later',
     503,
@@ -125,78 +125,78 @@ export const CATALOGUE = {
     'Call the function migrate (or `npm run deploy`), which gives each account its tables; DB_USER must be an account of ' +
       'DB_ACCOUNTS, and migrate must run as the owner of the tables. Nothing is lost.',
   ),
-  migration_running: fault(
+  migration_running: entry(
     'Another migration runs',
     'later',
     503,
     'WARNING',
     'Wait until it has ended, then call again. One that was killed gives its lock back with its connection.',
   ),
-  schema_outdated: fault(
+  schema_outdated: entry(
     'The database schema is older than the code',
     'never',
     503,
     'ERROR',
     'Run `npm run migrate` with the same DATABASE_URL, or call the function migrate of the deployment (`npm run deploy` does).',
   ),
-  unstorable: fault(
+  unstorable: entry(
     'The database refuses the row',
     'never',
     500,
     'ERROR',
     'Keep the log line: it is a defect of this software. The message stays in the ledger.',
   ),
-  killed_process: fault(
+  killed_process: entry(
     'The message killed the process that read it',
     'never',
     500,
     'ERROR',
     'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
   ),
-  lease_lost: fault(
+  lease_lost: entry(
     'The lease was lost to another instance',
     'later',
     503,
     'WARNING',
     'Nothing to do: the other instance goes on.',
   ),
-  out_of_time: fault(
+  out_of_time: entry(
     'The time of the invocation is used up',
     'later',
     503,
     'INFO',
     'Nothing to do: the next invocation goes on.',
   ),
-  scheduler_unavailable: fault(
+  scheduler_unavailable: entry(
     'Cloud Scheduler does not answer',
     'later',
     503,
     'ERROR',
     'Call again. The switch in the database stands as wished; `status` names a disagreement.',
   ),
-  scheduler_denied: fault(
+  scheduler_denied: entry(
     'Cloud Scheduler denies the call',
     'never',
     502,
     'ERROR',
     'Grant cloudscheduler.jobs.get, .pause and .enable on the job to the account of the function, then call again.',
   ),
-  scheduler_job_missing: fault(
+  scheduler_job_missing: entry(
     'The Cloud Scheduler job does not exist',
     'never',
     502,
     'ERROR',
     'Compare SCHEDULER_JOB with `gcloud scheduler jobs list`, or run `terraform apply`.',
   ),
-  internal: fault(
+  internal: entry(
     'Unexpected fault',
     'later',
     500,
     'ERROR',
     'Look for the same run or trace in the log; it is tried again.',
   ),
-} as const satisfies Record<string, Fault>;
+} as const satisfies Record<string, ErrorEntry>;
 
-function fault(title: string, retry: Retry, status: number, severity: Severity, cure: string): Fault {
-  return { title, retry, status, severity, cure };
+function entry(title: string, retry: Retry, status: number, severity: Severity, remediation: string): ErrorEntry {
+  return { title, retry, status, severity, remediation };
 }
