@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { needsPerson } from '../../shared/errors.ts';
-import { CATALOGUE } from '../../shared/error-catalogue.ts';
+import { ERRORS } from '../../shared/error-catalogue.ts';
 import { mail } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
@@ -131,7 +131,7 @@ describe('the alerts', () => {
 
   test('wake a person for each fault that needs one', () => {
     const codes = alertsFile.match(/person_codes = \[([^\]]+)\]/)?.[1]?.match(/[a-z_]+/g) ?? [];
-    expect(codes.toSorted()).toEqual(Object.keys(CATALOGUE).filter(needsPerson).toSorted());
+    expect(codes.toSorted()).toEqual(Object.keys(ERRORS).filter(needsPerson).toSorted());
   });
 
   test('know how a scheduled run gets on', () => {
@@ -163,7 +163,7 @@ describe('the alerts', () => {
         expect(events).toContain(event);
       for (const [, code = ''] of runbook.matchAll(/^- .*?`([a-z]+_[a-z_]+)`/gm)) {
         const fields = Object.keys({ ...lines.healthy, is_running: true });
-        expect([...Object.keys(CATALOGUE), ...fields]).toContain(code);
+        expect([...Object.keys(ERRORS), ...fields]).toContain(code);
       }
       for (const [, name] of runbook.matchAll(/service_name="\$\{name\}-([a-z-]+)"/g))
         expect(existsSync(join(ROOT, `functions/${name}.ts`))).toBe(true);

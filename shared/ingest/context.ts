@@ -1,0 +1,111 @@
+/** What the steps of ingest work with: `IngestContext` lives as long as an instance, `RunContext` as long as one run. */
+import { hostname } from 'node:os';
+import type { Config } from '../config.ts';
+import { credentialFingerprint } from '../credentials.ts';
+import type { Database } from '../db/database.ts';
+import type { Lease } from '../db/lease.ts';
+import type { RunCounts, Trigger } from '../db/runs.ts';
+import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
+import { type CallContext, createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
+import { AimdLimit } from '../limits/aimd-limit.ts';
+import type { QuotaBudget } from '../limits/quota-budget.ts';
+import { Semaphore } from '../limits/semaphore.ts';
+import type { Log } from '../log.ts';
+import { type Random, realSleep, type Sleep } from '../retry.ts';
+
+/** How a run ended. Busy, late and stopped are outcomes, not errors. */
+export type Outcome =
+  | 'completed'
+  /** The time was used up; the next run continues. */
+  | 'out_of_time'
+  | 'failed'
+  /** Another instance holds the lease, and sees what this one would have seen. */
+  | 'busy'
+  | 'not_due'
+  | 'stopped'
+  | 'not_configured';
+
+/** What an instance keeps between its invocations. */
+export interface IngestContext {
+  readonly config: Config;
+  readonly db: Database;
+  /** Null without credentials. */
+  readonly gmail: GmailClient | null;
+  readonly credentialFingerprint: string | null;
+  readonly log: Log;
+  /** Names the instance on the lease. */
+  readonly holder: string;
+  /** Messages in flight; learns across runs what the mailbox bears. */
+  readonly inFlight: AimdLimit;
+  /** One large message at a time is in memory, from its first megabyte until it is stored. */
+  readonly largeBodies: Semaphore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly sleep: Sleep;
+}
+
+export interface RunContext {
+  readonly app: IngestContext;
+  readonly db: Database;
+  readonly gmail: GmailClient;
+  readonly config: Config;
+  readonly log: Log;
+  readonly trigger: Trigger;
+  readonly lease: Lease;
+  /** When the lease was taken, by the clock of the database. */
+  readonly startedAt: Date;
+  /** When the mailbox was first seen, by the clock of the database. */
+  readonly mailboxCreatedAt: Date;
+  /** End of the work; the reserve for finishing the run is after it. */
+  readonly deadline: Deadline;
+  readonly budget: QuotaBudget;
+  /** For calls that reserve their own units: all but the first attempt of `messages.get`. */
+  readonly call: CallContext;
+  readonly counts: RunCounts;
+}
+
+/** Time, randomness and the concurrency limit, where a test or a benchmark sets them. */
+export interface TestOverrides {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly sleep?: Sleep;
+  readonly inFlight?: AimdLimit;
+}
+
+export interface IngestContextOptions {
+  readonly config: Config;
+  readonly db: Database;
+  readonly log: Log;
+  readonly overrides?: TestOverrides;
+  /** Google rejected the credentials. */
+  readonly onCredentialsRefused?: () => void;
+}
+
+export function createIngestContext(options: IngestContextOptions): IngestContext {
+  const { config, db, log } = options;
+  const { clock = monotonicClock, random = Math.random, sleep = realSleep } = options.overrides ?? {};
+  const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
+  return {
+    config,
+    db,
+    log,
+    gmail:
+      credentials === null
+        ? null
+        : createGmailClient({
+            credentials,
+            rootUrl,
+            tokenUrl,
+            random,
+            sleep,
+            ...(options.onCredentialsRefused && { onCredentialsRefused: options.onCredentialsRefused }),
+          }),
+    credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),
+    holder: `${hostname()}:${process.pid}`,
+    inFlight: options.overrides?.inFlight ?? new AimdLimit(),
+    largeBodies: new Semaphore(1),
+    clock,
+    random,
+    sleep,
+  };
+}
