@@ -68,7 +68,10 @@ export async function startVirtualTime(): Promise<VirtualTime> {
         await new Promise(setImmediate);
         if (isDone) return await work;
         if (runningCount > 0) continue;
-        const next = timers.reduce((a, b) => (b.atMs < a.atMs ? b : a), { atMs: Infinity, wake: () => undefined });
+        const next = timers.reduce((a, b) => (b.atMs < a.atMs ? b : a), {
+          atMs: Infinity,
+          wake: () => undefined,
+        });
         if (next.atMs === Infinity) throw new Error('Nothing is left to wait for.');
         timers.splice(timers.indexOf(next), 1);
         nowMs = next.atMs;
