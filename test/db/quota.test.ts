@@ -146,11 +146,13 @@ describe('reserving units', () => {
     let waiting: Promise<Reservation> | undefined;
     await db.transaction(async (tx) => {
       await tx.query('select from mailbox_quota where mailbox_id = $1 for update', [mailboxId]);
-      waiting = reserve(mailboxId, 20);
-      // The bucket was empty when the statement began, and a second has gone by when it gets the row.
+      waiting = reserve(mailboxId, 20, 20, 1_200_000);
       await untilBlocked();
+      // The missing tenth of a unit refills in 5 µs, but only after the statement began to wait.
       await tx.query(
-        `update mailbox_quota set refilled_at = clock_timestamp() - interval '1 second' where mailbox_id = $1`,
+        `update mailbox_quota
+         set available_units = 19.9, refilled_at = clock_timestamp()
+         where mailbox_id = $1`,
         [mailboxId],
       );
     });

@@ -10,11 +10,11 @@ afterAll(async () => await time.close());
 
 describe('where Gmail refills its quota continuously', () => {
   test.each([
-    { sendMs: 10, answerMs: 50 },
-    { sendMs: 100, answerMs: 250 },
-    { sendMs: 950, answerMs: 50 },
+    { sendMs: 10, answerMs: 50, connectMs: 10 },
+    { sendMs: 10, answerMs: 50, connectMs: 950 },
+    { sendMs: 100, answerMs: 250, connectMs: 950 },
   ])(
-    '600 messages take at most 63 s and none is limited, also when Gmail counts them after $sendMs ms',
+    '600 messages take at most 63 s and none is limited ($answerMs ms per answer, the first calls are counted after $connectMs ms)',
     async (ms) => {
       const result = await fetchBacklog(time, { kind: 'refill', messageCount: 600, ...ms });
       expect(result.limitedCount).toBe(0);

@@ -22,6 +22,8 @@ export interface BacklogOptions {
   /** From the reservation until Gmail counts the call, and from there until its answer. */
   readonly sendMs?: number;
   readonly answerMs?: number;
+  /** In place of `sendMs` for the calls of the first reservation: the run connects and fetches a token. */
+  readonly connectMs?: number;
 }
 
 export interface BacklogResult {
@@ -32,6 +34,7 @@ export interface BacklogResult {
 /** Fetches a backlog from a full quota, from the beginning of a minute. */
 export async function fetchBacklog(time: VirtualTime, options: BacklogOptions): Promise<BacklogResult> {
   const { kind, messageCount, instanceCount = 1, sendMs = 10, answerMs = 50 } = options;
+  const { connectMs = sendMs } = options;
   const { db, clock, sleep } = time;
   const { rows } = await db.query<{ id: number }>(
     'insert into mailboxes (email_address, cursor_history_id) values ($1, 1) returning id',
@@ -49,9 +52,10 @@ export async function fetchBacklog(time: VirtualTime, options: BacklogOptions): 
     const budget = new QuotaBudget({ db, mailboxId, unitsPerMinute: UNITS_PER_MINUTE, deadline, sleep });
     const limit = new AimdLimit();
     const inFlight = new Set<Promise<void>>();
+    let isConnected = false;
     const fetchMessage = async () => {
       const { epoch } = limit;
-      await sleep(sendMs);
+      await sleep(isConnected ? sendMs : connectMs);
       try {
         const end = gmail.admit('messages.get');
         await sleep(answerMs);
@@ -81,6 +85,7 @@ export async function fetchBacklog(time: VirtualTime, options: BacklogOptions): 
         const fetching: Promise<void> = fetchMessage().finally(() => inFlight.delete(fetching));
         inFlight.add(fetching);
       }
+      isConnected = true;
     }
   };
   await time.run(Promise.all(Array.from({ length: instanceCount }, instance)));
