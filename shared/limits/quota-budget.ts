@@ -39,6 +39,8 @@ export class QuotaBudget {
   #pauseSeconds = 0;
   /** A rate limit was reported since the latest reservation: further ones are of calls in flight at the same time. */
   #isLimited = false;
+  /** The latest statement that sets or clears the pause: a reservation waits for it, because callers may not. */
+  #pauseChange: Promise<unknown> = Promise.resolve();
 
   constructor(options: QuotaBudgetOptions) {
     this.#options = options;
@@ -86,9 +88,7 @@ export class QuotaBudget {
 
   /** Returns what the first statement reserved and no call has used: at the end of a run. Never fails. */
   async releaseAll(): Promise<void> {
-    const units = this.#remainder;
-    this.#remainder = 0;
-    if (units > 0) await this.#giveBack(units);
+    await Promise.all([this.#pauseChange, this.#releaseRemainder()]);
   }
 
   /**
@@ -99,7 +99,9 @@ export class QuotaBudget {
     if (!this.#isOnlyCall) return;
     const after = this.#pauseSeconds;
     this.#pauseSeconds = 0;
-    await clearPause(this.#options.db, this.#options.mailboxId, after).catch(() => undefined);
+    const { db, mailboxId } = this.#options;
+    this.#pauseChange = clearPause(db, mailboxId, after).catch(() => undefined);
+    await this.#pauseChange;
   }
 
   /**
@@ -112,9 +114,10 @@ export class QuotaBudget {
     if (this.#isLimited) return null;
     this.#isLimited = true;
     const { db, mailboxId } = this.#options;
-    const pauseSeconds = await pauseSpending(db, mailboxId, this.#pauseSeconds).catch(() => null);
-    await this.releaseAll();
-    return pauseSeconds;
+    const pause = pauseSpending(db, mailboxId, this.#pauseSeconds).catch(() => null);
+    this.#pauseChange = Promise.all([pause, this.#releaseRemainder()]);
+    await this.#pauseChange;
+    return await pause;
   }
 
   /** This run makes the one call after a pause, and no answer is known yet. */
@@ -132,6 +135,7 @@ export class QuotaBudget {
     const { db, mailboxId, unitsPerMinute, deadline, sleep } = this.#options;
     const wanted = Math.max(least, Math.min(most, MAX_RESERVED_UNITS));
     for (;;) {
+      await this.#pauseChange;
       const ask = { least, most: Math.max(wanted, this.#firstUnits), unitsPerMinute };
       const { units, waitMs, pauseSeconds } = await reserveUnits(db, mailboxId, ask);
       if (units > 0) {
@@ -147,6 +151,12 @@ export class QuotaBudget {
         throw new AppError('out_of_time', `Quota units are available in ${sleepMs} ms, after the deadline.`);
       await sleep(sleepMs);
     }
+  }
+
+  async #releaseRemainder(): Promise<void> {
+    const units = this.#remainder;
+    this.#remainder = 0;
+    if (units > 0) await this.#giveBack(units);
   }
 
   async #giveBack(units: number): Promise<void> {

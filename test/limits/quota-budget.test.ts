@@ -157,6 +157,17 @@ describe('a rate limit', () => {
     expect(run.statementCount).toBe(2);
   });
 
+  test('pauses the next reservation, also when the caller does not wait until the pause is set', async () => {
+    const run = await startRun();
+    await run.budget.acquire(20);
+    const startedMs = time.clock();
+    void run.budget.onRateLimited();
+    await time.run(run.budget.acquire(20));
+    expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
+    void run.budget.onSuccess();
+    expect(await time.run(run.budget.reserve(20, 320))).toBe(320);
+  });
+
   test('stops other instances too', async () => {
     const run = await startRun();
     const other = await startRun({ mailboxId: run.mailboxId });
