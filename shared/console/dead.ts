@@ -30,11 +30,7 @@ export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<Dead
   const page = toPage(rows, ask.limit);
   return {
     nextBefore: page.nextBefore,
-    rows: page.rows.map(({ id, ...row }) => ({
-      ledger_id: id,
-      ...row,
-      remediation: remediationFor(row.error_code),
-    })),
+    rows: page.rows.map(({ id, ...row }) => ({ ledger_id: id, ...row, remediation: remediationFor(row.error_code) })),
   };
 }
 

@@ -14,20 +14,16 @@ export interface ListedIncident {
   readonly remediation: string | null;
 }
 
-const MEANINGS: Readonly<
-  Record<IncidentKind, { readonly explanation: string; readonly remediation: string }>
-> = {
+const MEANINGS: Readonly<Record<IncidentKind, { readonly explanation: string; readonly remediation: string }>> = {
   history_expired: {
     explanation:
       'Gmail no longer kept the history since the last cycle, so the mail of that time is listed by date and fetched.',
-    remediation:
-      'Nothing to do: it closes when all of it is fetched. After a long stop it is expected; if it comes back at once, look at the Google Workspace status page.',
+    remediation: 'Nothing to do: it closes when all of it is fetched. After a long stop it is expected; if it comes back at once, look at the Google Workspace status page.',
   },
   missing_found: {
     explanation:
       "A comparison with Gmail's own list found messages that the history had never shown; they were taken up at once and are fetched.",
-    remediation:
-      'Wait for the next comparison, or POST poll-now?prove=all to compare everything now: it closes when nothing is missing. If messages are dead, retry them.',
+    remediation: 'Wait for the next comparison, or POST poll-now?prove=all to compare everything now: it closes when nothing is missing. If messages are dead, retry them.',
   },
 };
 
@@ -47,7 +43,5 @@ export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf
 
 /** A row of newer code may have a kind that this one does not know. */
 function meaningOf(kind: string): Pick<ListedIncident, 'explanation' | 'remediation'> {
-  return Object.hasOwn(MEANINGS, kind)
-    ? MEANINGS[kind as IncidentKind]
-    : { explanation: null, remediation: null };
+  return Object.hasOwn(MEANINGS, kind) ? MEANINGS[kind as IncidentKind] : { explanation: null, remediation: null };
 }
