@@ -10,6 +10,7 @@ import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isForConcurrency } from '../gmail/gmail-error.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import type { IngestContext, Outcome, RunContext } from './context.ts';
@@ -23,6 +24,8 @@ import { runSyncLoop } from './sync-loop.ts';
 
 /** Time kept for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
+/** A push brings one message as a rule: the units of the listing and the message are reserved at once. */
+const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
 export interface IngestRequest {
   readonly trigger: Trigger;
@@ -119,15 +122,15 @@ function createRun(
     readonly taken: TakenLease;
   },
 ): RunContext {
-  const { config, db, clock, sleep } = app;
+  const { config, db, sleep } = app;
   const counts = noCounts();
   const budget = new QuotaBudget({
     db,
     mailboxId: at.lease.mailboxId,
     unitsPerMinute: config.quotaUnitsPerMinute,
     deadline: at.deadline,
-    clock,
     sleep,
+    ...(request.trigger === 'push' && { firstUnits: PUSH_UNITS }),
   });
   return {
     app,
