@@ -228,7 +228,7 @@ describe('a message', () => {
 
 it('ends with out_of_time at once when the units cannot be had in time, and calls nobody', async () => {
   bench = benchClient({
-    pay: async () => {
+    acquireUnits: async () => {
       throw new AppError('out_of_time', 'The quota of the running minute is spent.');
     },
   });

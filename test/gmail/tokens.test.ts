@@ -14,7 +14,7 @@ import { type Script, scriptGmail } from './scripted-gmail.ts';
 let gmail: EmulatedGmail;
 let server: RunningGmail;
 let client: GmailClient;
-const context: CallContext = { deadline: Deadline.after(600_000), pay: async () => undefined };
+const context: CallContext = { deadline: Deadline.after(600_000), acquireUnits: async () => undefined };
 
 beforeEach(async () => {
   gmail = new EmulatedGmail({ quotaUnitsPerMinute: null });
@@ -141,7 +141,8 @@ describe('the token endpoint', () => {
       { status: 403, reason: 'Go away!' },
       'gmail_unavailable',
     ],
-    ['refuses the client in other words', { status: 401, reason: 'deleted_client' }, 'bad_client'],
+    ['refuses the client in other words', { status: 401, reason: 'invalid_request' }, 'bad_client'],
+    ['does not find the client any more', { status: 401, reason: 'deleted_client' }, 'deleted_client'],
     ['refuses the use of the client', { status: 400, reason: 'unauthorized_client' }, 'bad_client'],
   ])('that %s gives %o as %s', async (_, rule, code) => {
     gmail.faults.add({ kind: 'status', ...rule, method: 'token' });

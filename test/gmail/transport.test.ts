@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
-import { LARGE_BODY_BYTES } from '../../shared/gmail/transport.ts';
+import { LARGE_BODY_BYTES } from '../../shared/gmail/response-body.ts';
 import { benchClient, type ClientBench, faultOf, neverLarge } from './client-bench.ts';
 import { messageJson, type Script, type ScriptedGmail, scriptGmail } from './scripted-gmail.ts';
 
