@@ -62,7 +62,12 @@ export async function withRetries<T>(
 }
 
 /** Codes of `later` that another attempt of the same invocation cannot change: the time, the lease and the day are gone. */
-const LASTING_CODES: ReadonlySet<string> = new Set(['internal', 'out_of_time', 'lease_lost', 'gmail_daily_limit']);
+const LASTING_CODES: ReadonlySet<string> = new Set([
+  'internal',
+  'out_of_time',
+  'lease_lost',
+  'gmail_daily_limit',
+]);
 
 /** What may be over in a moment. */
 function isTransient(error: AppError): boolean {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { AppError, cureFor, type ErrorCode, operatorState, requiresOperator, toAppError } from '../shared/errors.ts';
+import {
+  AppError,
+  cureFor,
+  type ErrorCode,
+  operatorState,
+  requiresOperator,
+  toAppError,
+} from '../shared/errors.ts';
 
 /** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {

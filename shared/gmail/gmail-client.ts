@@ -236,8 +236,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
         method: 'users.watch',
         schema: watchSchema,
         // No labelIds: every change publishes; the history tells which changes count.
-        send: async (users, options) =>
-          await users.watch({ userId, requestBody: { topicName } }, options),
+        send: async (users, options) => await users.watch({ userId, requestBody: { topicName } }, options),
       });
       return { expiresAt: new Date(expiration) };
     },

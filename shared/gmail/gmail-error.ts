@@ -51,7 +51,8 @@ function codeOf(method: GmailMethod, status: number, error: GoogleError | null):
   if (status === 401) return 'reauth_required';
   if (status === 403 || status === 429) {
     // The daily limit can have the reason of the limit per minute; then only the text tells them apart.
-    if (error.reason === 'dailyLimitExceeded' || /\bper day\b/i.test(error.message)) return 'gmail_daily_limit';
+    if (error.reason === 'dailyLimitExceeded' || /\bper day\b/i.test(error.message))
+      return 'gmail_daily_limit';
     if (status === 429 || RATE_REASONS.has(error.reason)) return 'gmail_rate_limited';
   }
   if (status === 408 || status < 400 || status >= 500) return 'gmail_unavailable';

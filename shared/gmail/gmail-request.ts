@@ -91,12 +91,11 @@ export async function sendRequest<T>(
       signal: timeout.signal,
       ...(call.isUncompressed ? { adapter: sendUncompressed } : {}),
     });
-    const header = (name: string) => (headers as Readonly<Record<string, string>>)[name] ?? null;
     const body = await readBody(data, timeout, {
-      declaredBytes: Number(header('content-length') ?? 0),
+      declaredBytes: Number(readHeader(headers, 'content-length') ?? 0),
       onLarge: call.onLarge ?? null,
     });
-    return { status, retryAfter: header('retry-after'), body, token };
+    return { status, retryAfter: readHeader(headers, 'retry-after'), body, token };
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (deadline.remainingMs() === 0) throw new AppError('out_of_time', `${call.method}: no time left.`);
@@ -105,6 +104,12 @@ export async function sendRequest<T>(
   } finally {
     timeout.pause();
   }
+}
+
+/** googleapis declares a plain object, and hands on what its HTTP client gave: an object with the methods of Headers. */
+function readHeader(headers: object, name: string): string | null {
+  if ('get' in headers && typeof headers.get === 'function') return headers.get(name);
+  return (headers as Readonly<Record<string, string>>)[name] ?? null;
 }
 
 /** googleapis always asks for gzip, and leaves no other place to change that. */
