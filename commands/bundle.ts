@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '..');
 /** Not bundled: its registry of functions must be the server's own. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /** Larger than all the rest, and loaded late: written once, in one go, so that they share what they share. */
-const GOOGLE_FILES = ['cloud-scheduler', 'google-auth'];
+const GOOGLE_FILES = ['cloud-scheduler', 'gmail-api', 'google-auth'];
 
 const OPTIONS = {
   bundle: true,
