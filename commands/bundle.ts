@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { Target } from '../functions/catalogue.ts';
+import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Not bundled: its registry of functions must be the server's own. */
@@ -61,6 +62,8 @@ export async function bundleGooglePackages(out: string): Promise<number> {
     entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/${file}.ts`)),
     entryNames: 'chunks/[name]',
     outdir: out,
+    inject: INJECTED_GLOBALS,
+    plugins: [lighterGooglePackages],
   });
 }
 

@@ -46,12 +46,22 @@ export async function createAccessTokens(
   { clientId, clientSecret, refreshToken }: GmailCredentials,
   tokenUrl: string | null,
 ): Promise<AccessTokens> {
-  const { gaxios, OAuth2Client } = await loadGoogleLibrary();
+  const { OAuth2Client } = await loadGoogleLibrary();
   let grant: Grant | null = null;
-  // The agent is a default, because the library would otherwise choose its own before the interceptors run.
-  const transporter = new gaxios.Gaxios({ agent: REQUEST_OPTIONS.agent });
-  transporter.interceptors.request.add({ resolved: async (request) => limitTokenRequest(request) });
-  transporter.interceptors.response.add({
+  const client = new OAuth2Client({
+    clientId,
+    clientSecret,
+    credentials: { refresh_token: refreshToken },
+    eagerRefreshThresholdMillis: EAGER_REFRESH_MS,
+    ...(tokenUrl === null ? {} : { endpoints: { oauth2TokenUrl: tokenUrl } }),
+    // A default, because the library would otherwise choose its own agent before the interceptors run.
+    transporterOptions: { agent: REQUEST_OPTIONS.agent },
+    // The library's interceptors can log whole answers, and with them tokens.
+    useAuthRequestParameters: false,
+  });
+  const { interceptors } = client.transporter;
+  interceptors.request.add({ resolved: async (request) => limitTokenRequest(request) });
+  interceptors.response.add({
     resolved: async (response) => {
       grant = readGrant(response);
       // A copy: the library changes what it is given.
@@ -61,16 +71,6 @@ export async function createAccessTokens(
     rejected: (error) => {
       throw noAnswer('OAuth token', 'no answer', rootCause(error));
     },
-  });
-  const client = new OAuth2Client({
-    clientId,
-    clientSecret,
-    credentials: { refresh_token: refreshToken },
-    eagerRefreshThresholdMillis: EAGER_REFRESH_MS,
-    ...(tokenUrl === null ? {} : { endpoints: { oauth2TokenUrl: tokenUrl } }),
-    transporter,
-    // Its interceptors can log whole answers, and with them tokens.
-    useAuthRequestParameters: false,
   });
   return {
     get grant() {
