@@ -33,7 +33,8 @@ export type SendOptions = gaxios.GaxiosOptions & { readonly responseType: 'strea
 export interface StreamAnswer {
   readonly status: number;
   readonly headers: object;
-  readonly data: Readable;
+  /** An empty string for a 204: the library gives no stream where it expects no body. */
+  readonly data: Readable | '';
 }
 
 export interface GmailCall<T> {
@@ -91,10 +92,9 @@ export async function sendRequest<T>(
       signal: timeout.signal,
       ...(call.isUncompressed ? { adapter: sendUncompressed } : {}),
     });
-    const body = await readBody(data, timeout, {
-      declaredBytes: Number(readHeader(headers, 'content-length') ?? 0),
-      onLarge: call.onLarge ?? null,
-    });
+    const declaredBytes = Number(readHeader(headers, 'content-length') ?? 0);
+    const onLarge = call.onLarge ?? null;
+    const body = data === '' ? Buffer.alloc(0) : await readBody(data, timeout, { declaredBytes, onLarge });
     return { status, retryAfter: readHeader(headers, 'retry-after'), body, token };
   } catch (error) {
     if (error instanceof AppError) throw error;

@@ -280,6 +280,33 @@ describe('a message', () => {
   });
 });
 
+describe('a watch', () => {
+  it('is asked for every change on the topic, and tells when it ends', async () => {
+    const bodies: unknown[] = [];
+    nock(GMAIL)
+      .post('/gmail/v1/users/me/watch', (body) => {
+        bodies.push(body);
+        return true;
+      })
+      .reply(200, { historyId: '1', expiration: '1795945084544' });
+    expect(await bench.client.watch(bench.context, 'projects/demo/topics/gmail')).toEqual({
+      expiresAt: new Date(1_795_945_084_544),
+    });
+    expect(bodies).toEqual([{ topicName: 'projects/demo/topics/gmail' }]);
+    expect(bench.units).toEqual([100]);
+  });
+
+  it.each([
+    [204, ''],
+    [200, ''],
+    [200, '{}'],
+  ])('ends with an answer of %i and the body "%s"', async (status, body) => {
+    nock(GMAIL).post('/gmail/v1/users/me/stop').reply(status, body);
+    await bench.client.stopWatch(bench.context);
+    expect([bench.units, bench.successCount]).toEqual([[50], 1]);
+  });
+});
+
 it('ends with out_of_time at once when the units cannot be had in time, and calls nobody', async () => {
   bench = benchClient({
     acquireUnits: async () => {
