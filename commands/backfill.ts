@@ -7,7 +7,7 @@ import { readFigures, readOutcome } from '../shared/db/backfill-progress.ts';
 import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
-import { UNITS } from '../shared/gmail/prices.ts';
+import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import { assertQuery, type BackfillCycle, isWorkedOff, plan, workOff } from '../shared/ingest/backfill.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
@@ -95,7 +95,7 @@ async function planned(system: System, mailbox: Mailbox, query: string): Promise
 }
 
 function mostPerMinute({ config }: System): number {
-  return Math.floor(config.quotaUnitsPerMinute / UNITS['users.messages.get']);
+  return Math.floor(config.quotaUnitsPerMinute / QUOTA_COSTS['users.messages.get']);
 }
 
 interface Work {

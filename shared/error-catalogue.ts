@@ -66,6 +66,71 @@ export const ERRORS = {
     'ERROR',
     'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
   ),
+  workspace_session_expired: entry(
+    'The Google Workspace session length ended the authorization',
+    'never',
+    409,
+    'ERROR',
+    'An administrator of the Workspace exempts the app: Admin console, Security > Google Cloud session control, "Exempt ' +
+      'trusted apps", with the client id trusted under API controls; or use domain-wide delegation. Then run ' +
+      '`npm run authorize`. Authorizing again without that lasts only hours.',
+  ),
+  deleted_client: entry(
+    'The OAuth client was deleted',
+    'never',
+    409,
+    'ERROR',
+    'Restore the client in the Cloud console (Google Auth Platform > Clients, within 30 days), or create one of the type ' +
+      '"Desktop app", set GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET and run `npm run authorize`.',
+  ),
+  disabled_client: entry(
+    'The OAuth client is disabled',
+    'never',
+    409,
+    'ERROR',
+    'Enable the client in the Cloud console (Google Auth Platform > Clients). If Google disabled it, its page and the ' +
+      'mail to the owners of the project give the reason and the appeal.',
+  ),
+  admin_policy_enforced: entry(
+    'A Google Workspace administrator blocks the app',
+    'never',
+    409,
+    'ERROR',
+    'An administrator trusts the client id in the Admin console: Security > API controls > App access control. Then run ' +
+      '`npm run authorize` if the state stays.',
+  ),
+  policy_enforced: entry(
+    'A policy of the Google account blocks the app',
+    'never',
+    409,
+    'ERROR',
+    'See the security settings of the account: Advanced Protection blocks apps that read mail. Take the account out of ' +
+      'it, or use a Workspace account whose administrator trusts the client id. Then run `npm run authorize`.',
+  ),
+  org_internal: entry(
+    'The OAuth client admits only its own organisation',
+    'never',
+    409,
+    'ERROR',
+    'Authorize with an account of the organisation that owns the project, or set the audience of the app to "External" ' +
+      'in the Cloud console (Google Auth Platform > Audience). Then run `npm run authorize`.',
+  ),
+  mail_service_disabled: entry(
+    'Gmail is not enabled for the account',
+    'never',
+    409,
+    'ERROR',
+    'An administrator checks the account in the Admin console: it needs a licence that includes Gmail, the Gmail service ' +
+      'switched on, and must not be suspended.',
+  ),
+  gmail_daily_limit: entry(
+    'The daily limit of the Gmail API is reached',
+    'later',
+    503,
+    'ERROR',
+    'Look at the quota "per day" of the Gmail API in the Cloud console (APIs & Services > Gmail API > Quotas) and raise ' +
+      'it, or wait: it starts afresh at midnight Pacific time. Nothing is lost.',
+  ),
   gmail_rate_limited: entry(
     'Gmail limits the rate',
     'later',
@@ -101,6 +166,14 @@ export const ERRORS = {
     409,
     'ERROR',
     'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
+  ),
+  watch_conflict: entry(
+    'Another watch of the same OAuth client and mailbox exists',
+    'never',
+    409,
+    'ERROR',
+    'Gmail allows one watch per client and mailbox. POST stop, then POST start. If it repeats, another deployment shares ' +
+      'the client and the mailbox: give each its own OAuth client. Polling goes on.',
   ),
   message_gone: entry('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
   history_expired: entry(

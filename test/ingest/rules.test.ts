@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { HistoryRecord } from '../../shared/gmail/answers.ts';
+import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
 import { sightingsOf } from '../../shared/ingest/rules.ts';
 import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
