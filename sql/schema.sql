@@ -181,6 +181,7 @@ create table list_jobs (
 );
 CREATE INDEX idx_list_jobs_finished ON public.list_jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX idx_list_jobs_open ON public.list_jobs USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
+CREATE UNIQUE INDEX idx_list_jobs_open_backfill ON public.list_jobs USING btree (mailbox_id, md5(query)) WHERE ((purpose = 'backfill'::text) AND (finished_at IS NULL));
 
 create table mailbox_confirmations (
   email_address text not null,

@@ -255,6 +255,9 @@ create table list_jobs (
 
 create index idx_list_jobs_open on list_jobs (mailbox_id, id) where finished_at is null;
 create index idx_list_jobs_finished on list_jobs (finished_at) where finished_at is not null;
+-- Asking for a backfill again continues the one that is open.
+create unique index idx_list_jobs_open_backfill on list_jobs (mailbox_id, md5(query))
+  where purpose = 'backfill' and finished_at is null;
 
 -- One comparison of Gmail's listing with what is stored: gmail = stored + pending + failed + ignored + gone + missing.
 create table reconciliations (
