@@ -44,7 +44,11 @@ describe('a list job', () => {
     const lease = await insertLeasedMailbox(db);
     await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     expect(await enter(lease, ['a', 'b'], 'token')).toBe(2);
-    expect(await next(lease)).toMatchObject({ pageToken: 'token', query: 'in:anywhere', purpose: 'backfill' });
+    expect(await next(lease)).toMatchObject({
+      pageToken: 'token',
+      query: 'in:anywhere',
+      purpose: 'backfill',
+    });
     expect(await enter(lease, ['b', 'c'], null)).toBe(1);
     expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
     expect(await readMessage(db, lease, 'c')).toMatchObject({
@@ -52,7 +56,9 @@ describe('a list job', () => {
       priority: 1,
       labels_unknown: true,
     });
-    expect(await jobs(lease)).toMatchObject([{ listed_count: 4, new_count: 3, finished_at: expect.any(Date) }]);
+    expect(await jobs(lease)).toMatchObject([
+      { listed_count: 4, new_count: 3, finished_at: expect.any(Date) },
+    ]);
   });
 
   test('keeps its place when the ids of the page cannot be written', async () => {
@@ -155,7 +161,8 @@ describe('a list job that Gmail rejects', () => {
     const { id } = await planBackfill(db, lease.mailboxId, 'after:nonsense');
     await rejectListJob(db, lease, id, rejection);
     expect(await readBackfillProgress(db, id)).toMatchObject({ isListed: true, rejection: 'List job: 400' });
-    const shown = async () => (await findRejectedListings(db)).filter((one) => one.query === 'after:nonsense');
+    const shown = async () =>
+      (await findRejectedListings(db)).filter((one) => one.query === 'after:nonsense');
     expect(await shown()).toEqual([
       { id, purpose: 'backfill', query: 'after:nonsense', detail: 'List job: 400', isFinished: true },
     ]);
@@ -194,10 +201,10 @@ describe('a backfill', () => {
     const { id } = await planBackfill(db, lease.mailboxId, 'in:inbox');
     await enter(lease, ['due', 'waits', 'stored', 'draft', 'gone', 'dead'], null);
     const set = async (message: string, columns: string) =>
-      await db.query(
-        `update email_ledger set ${columns} where mailbox_id = $1 and gmail_message_id = $2`,
-        [lease.mailboxId, message],
-      );
+      await db.query(`update email_ledger set ${columns} where mailbox_id = $1 and gmail_message_id = $2`, [
+        lease.mailboxId,
+        message,
+      ]);
     await set('waits', "next_attempt_at = now() + interval '1 minute'");
     await set('stored', "state = 'stored', resolved_at = clock_timestamp()");
     await set('draft', "state = 'ignored', ignored_rule = 'draft', resolved_at = clock_timestamp()");

@@ -79,7 +79,8 @@ export async function ageListings(db: Database, { mailboxId }: Lease, seconds: n
   );
   await db.query(
     `update reconciliations
-     set started_at = started_at - $2::integer * interval '1 second',
+     set window_begins_at = window_begins_at - $2::integer * interval '1 second',
+         started_at = started_at - $2::integer * interval '1 second',
          not_before = not_before - $2::integer * interval '1 second',
          listed_at = listed_at - $2::integer * interval '1 second',
          evaluated_at = evaluated_at - $2::integer * interval '1 second'
