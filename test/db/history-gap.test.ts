@@ -3,7 +3,7 @@ import { planHistoryGap } from '../../shared/db/history-gap.ts';
 import { closeListedGaps, readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { enterListPage, findNextListJob } from '../../shared/db/list-jobs.ts';
-import { type AnyRow, insertLeasedMailbox, loseLease } from '../helpers/mailbox-rows.ts';
+import { type AnyRow, insertLeasedMailbox, loseLease } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const DAY = 86_400;

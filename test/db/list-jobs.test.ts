@@ -15,7 +15,7 @@ import {
   insertMessage,
   loseLease,
   readMessage,
-} from '../helpers/mailbox-rows.ts';
+} from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { pruneOldRecords } from '../../shared/db/pruning.ts';
-import { insertLeasedMailbox } from '../helpers/mailbox-rows.ts';
+import { insertLeasedMailbox } from '../helpers/listing-rows.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();

@@ -23,7 +23,7 @@ import {
   type LedgerColumns,
   loseLease,
   readMessage,
-} from '../helpers/mailbox-rows.ts';
+} from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const DAY = 86_400;
