@@ -1,6 +1,5 @@
 /** The figures of the overview that stand beside the status: how fresh, how much of the quota, what is open. */
 import type { Queryable } from '../db/database.ts';
-import { unitsOfLastMinute } from '../db/quota.ts';
 
 /** As it is answered. */
 export interface Figures {
@@ -9,6 +8,7 @@ export interface Figures {
     readonly newest_proven_at: Date | null;
     readonly newest_stored_at: Date | null;
   };
+  /** Units that were reserved and have not refilled. */
   readonly minute_used: number;
   readonly today_used: number;
   readonly incidents_open_count: number;
@@ -16,7 +16,7 @@ export interface Figures {
 
 // What a proof that found something missing covers is not proven: the next one will say so. A proof covers what Gmail
 // had accepted when it was planned, by whichever clock.
-// $1 fingerprint text or null. One row always.
+// $1 fingerprint text or null, $2 units per minute. One row always.
 const FIGURES = `
 select now() as now,
        (select max(newest.received_at)
@@ -39,8 +39,9 @@ select now() as now,
           order by e.received_at desc
           limit 1
         ) newest) as newest_stored_at,
-       (select coalesce(sum(${unitsOfLastMinute('m')}), 0)::integer
-        from mailboxes m
+       (select coalesce(sum(units_in_use(q, $2::integer)), 0)::integer
+        from mailbox_quota q
+        join mailboxes m on m.id = q.mailbox_id
         where m.credential_fingerprint = $1::text) as minute_used,
        (select coalesce(sum(quota_units), 0)::integer
         from ingest_runs
@@ -59,8 +60,12 @@ interface FiguresRow {
 }
 
 /** @param fingerprint of the credentials whose mailbox spends the quota; null without any */
-export async function readFigures(db: Queryable, fingerprint: string | null): Promise<Figures> {
-  const { rows } = await db.query<FiguresRow>(FIGURES, [fingerprint]);
+export async function readFigures(
+  db: Queryable,
+  fingerprint: string | null,
+  unitsPerMinute: number,
+): Promise<Figures> {
+  const { rows } = await db.query<FiguresRow>(FIGURES, [fingerprint, unitsPerMinute]);
   const row = rows[0];
   return {
     now: row?.now ?? new Date(),
