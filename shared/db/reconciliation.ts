@@ -213,13 +213,13 @@ returning r.id, r.is_full, r.window_begins_at, c.gmail_count, c.stored_count, c.
 );
 
 /**
- * Evaluates the open reconciliation, opens an incident when something was missing, and closes those of earlier ones when
+ * Evaluates the open reconciliation and closes it; opens an incident when something was missing, and closes those of earlier ones when
  * nothing was.
  *
  * @param runStartedAt by the clock of the database; that run has listed the history to its end since
  * @returns null when none can be evaluated yet
  */
-export async function evaluateReconciliation(
+export async function closeReconciliation(
   db: Database,
   lease: Lease,
   runStartedAt: Date,

@@ -55,7 +55,7 @@ export async function* runUntilDone(
   while (interruption?.aborted !== true) {
     const deadline = Deadline.after(budgetMs, app.clock);
     // Next attempts are respected: the runs follow each other so quickly that a failing message would use up its attempts.
-    const report = await ingestMailbox(app, { trigger: 'manual', deadline, ignoresWaits: false });
+    const report = await ingestMailbox(app, { trigger: 'manual', deadline, includesWaiting: false });
     const run = { report, progress: await readBackfillProgress(app.db, jobId) };
     yield run;
     if (isDone(run)) return;

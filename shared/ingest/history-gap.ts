@@ -8,7 +8,7 @@ import type { RunContext } from './context.ts';
  *
  * @throws {AppError} of Gmail, of the database, lease_lost
  */
-export async function takeGap(
+export async function openHistoryGap(
   run: Pick<RunContext, 'call' | 'db' | 'gmail' | 'lease' | 'log'>,
 ): Promise<void> {
   // Before anything is listed: what arrives during the listing is in the history after the pin.

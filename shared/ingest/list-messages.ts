@@ -9,24 +9,31 @@ import {
   rejectListJob,
   restartListJob,
 } from '../db/list-jobs.ts';
-import { type ListContext, type Listing, type ListProgress, listPage, PAGE_MS } from './list-page.ts';
+import {
+  type ListContext,
+  type Listing,
+  type ListProgress,
+  listPage,
+  NOTHING_LISTED,
+  PAGE_MS,
+} from './list-page.ts';
 
 /** Pages between two listings of the history: 2,000 ids, so that live mail never waits for a long listing. */
 const PAGES_PER_STEP = 4;
 
 /**
- * Lists the next pages of what is planned.
+ * Lists the next pages of what is planned; nothing while a configured label is missing.
  *
- * @param labelId the only label that is wanted, null for all; not to be called while a configured label is missing
  * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail; the error says nothing about other jobs
  */
-export async function listPlannedMessages(run: ListContext, labelId: string | null): Promise<ListProgress> {
+export async function continueListJobs(run: ListContext): Promise<ListProgress> {
+  if (run.label.kind === 'missing') return NOTHING_LISTED;
   const { mailboxId } = run.lease;
   for (let pages = 0; pages < PAGES_PER_STEP; pages += 1) {
     const job = await findNextListJob(run.db, mailboxId);
     if (job === null) return { hasMore: false, hasListed: pages > 0 };
     if (!run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed: pages > 0 };
-    await listPage(run, listingOf(run, job), labelId);
+    await listPage(run, listingOf(run, job));
   }
   return { hasMore: (await findNextListJob(run.db, mailboxId)) !== null, hasListed: true };
 }

@@ -15,7 +15,7 @@ export const PAGE_MS = 1_000;
 /** What a listing needs of a run. */
 export type ListContext = Pick<
   RunContext,
-  'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'lease' | 'log'
+  'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'label' | 'lease' | 'log'
 >;
 
 export interface Listing {
@@ -39,14 +39,16 @@ export interface ListProgress {
   readonly hasListed: boolean;
 }
 
+export const NOTHING_LISTED: ListProgress = { hasMore: false, hasListed: false };
+
 /**
- * Requests and enters one page.
+ * Requests and enters one page. Not to be called while a configured label is missing.
  *
- * @param labelId the only label that is wanted, null for all; nothing may be listed while a configured label is missing
  * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; others of Gmail and of the
  *   database
  */
-export async function listPage(run: ListContext, listing: Listing, labelId: string | null): Promise<void> {
+export async function listPage(run: ListContext, listing: Listing): Promise<void> {
+  const labelId = run.label.kind === 'resolved' ? run.label.id : null;
   try {
     const { query, pageToken, includeSpamTrash } = listing;
     const page = await run.gmail.listMessages(run.call, { query, labelId, pageToken, includeSpamTrash });

@@ -6,11 +6,7 @@
 import type { Database } from '../db/database.ts';
 import { closeListedGaps } from '../db/incidents.ts';
 import type { Lease } from '../db/lease.ts';
-import {
-  evaluateReconciliation,
-  planReconciliation,
-  type ReconciliationResult,
-} from '../db/reconciliation.ts';
+import { closeReconciliation, planReconciliation, type ReconciliationResult } from '../db/reconciliation.ts';
 import {
   enterReconciliationPage,
   findOpenReconciliation,
@@ -20,7 +16,16 @@ import {
 } from '../db/reconciliation-pages.ts';
 import type { Trigger } from '../db/runs.ts';
 import type { Log } from '../log.ts';
-import { type ListContext, type Listing, type ListProgress, listPage, PAGE_MS } from './list-page.ts';
+import {
+  type ListContext,
+  type Listing,
+  type ListProgress,
+  listPage,
+  NOTHING_LISTED,
+  PAGE_MS,
+} from './list-page.ts';
+
+export { planFullReconciliation } from '../db/reconciliation.ts';
 
 /** For `is_reconciliation_due`. */
 export const RECONCILE_EVERY_SECONDS = 15 * 60;
@@ -43,30 +48,27 @@ export async function planDueReconciliation(run: {
 }
 
 /**
- * Lists the next pages of the open reconciliation, when there is one and no gap has to be listed first.
+ * Lists the next pages of the open reconciliation, when there is one and no gap has to be listed first; nothing while a
+ * configured label is missing.
  *
- * @param labelId the only label that is wanted, null for all; not to be called while a configured label is missing
  * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail; the error says nothing about the history
  */
-export async function listReconciliation(
-  run: ReconcileContext,
-  labelId: string | null,
-): Promise<ListProgress> {
-  if (run.trigger === 'push') return { hasMore: false, hasListed: false };
+export async function continueReconciliation(run: ReconcileContext): Promise<ListProgress> {
+  if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
   for (let pages = 0; ; pages += 1) {
     const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
     const hasListed = pages > 0;
     if (open === null) return { hasMore: false, hasListed };
     if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed };
-    await listPage(run, listingOf(run, open, labelId !== null), labelId);
+    await listPage(run, listingOf(run, open));
   }
 }
 
 function listingOf(
-  { db, lease, config: { settleSeconds } }: ListContext,
+  { db, lease, label, config: { settleSeconds } }: ListContext,
   open: OpenReconciliation,
-  hasLabel: boolean,
 ): Listing {
+  const hasLabel = label.kind === 'resolved';
   return {
     ...open,
     name: `Reconciliation ${open.id}`,
@@ -84,11 +86,11 @@ function listingOf(
  *
  * @throws {AppError} of the database
  */
-export async function evaluate(
+export async function evaluateReconciliation(
   run: Pick<ReconcileContext, 'db' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
 ): Promise<void> {
   if (run.trigger === 'push') return;
-  const result = await evaluateReconciliation(run.db, run.lease, run.startedAt);
+  const result = await closeReconciliation(run.db, run.lease, run.startedAt);
   if (result !== null) logResult(run.log, result);
   for (const incident of await closeListedGaps(run.db, run.lease.mailboxId)) {
     run.log.info('incident_closed', 'The gap is listed and everything found in it is fetched', {

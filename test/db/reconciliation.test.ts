@@ -4,7 +4,7 @@ import { readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { planListJob } from '../../shared/db/list-jobs.ts';
 import {
-  evaluateReconciliation,
+  closeReconciliation,
   planFullReconciliation,
   planReconciliation,
 } from '../../shared/db/reconciliation.ts';
@@ -57,7 +57,7 @@ async function list(lease: Lease, ids: string[], nextPageToken: string | null = 
 
 /** By a run that began `aheadSeconds` from now. */
 async function evaluate(lease: Lease, aheadSeconds = 0) {
-  return await evaluateReconciliation(db, lease, new Date(Date.now() + aheadSeconds * 1_000));
+  return await closeReconciliation(db, lease, new Date(Date.now() + aheadSeconds * 1_000));
 }
 
 /** A mailbox of which one reconciliation is planned. */

@@ -6,9 +6,13 @@ import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { RunContext } from '../../shared/ingest/context.ts';
-import { takeGap } from '../../shared/ingest/history-gap.ts';
-import { listPlannedMessages } from '../../shared/ingest/list-messages.ts';
-import { evaluate, listReconciliation, planDueReconciliation } from '../../shared/ingest/reconcile.ts';
+import { openHistoryGap } from '../../shared/ingest/history-gap.ts';
+import { continueListJobs } from '../../shared/ingest/list-messages.ts';
+import {
+  continueReconciliation,
+  evaluateReconciliation,
+  planDueReconciliation,
+} from '../../shared/ingest/reconcile.ts';
 import { createLog } from '../../shared/log.ts';
 import { type AnyRow, ageListings, insertLeasedMailbox, readMessage } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
@@ -46,6 +50,7 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
     db,
     deadline: Deadline.after(60_000),
     gmail,
+    label: { kind: 'none' },
     lease,
     log: createLog({ level: 'debug', format: 'json', sink: (line) => lines.push(JSON.parse(line)) }),
     startedAt: new Date(),
@@ -71,8 +76,8 @@ describe('a list job', () => {
         { ids: [`${n}`], next: n === 4 ? null : `${n + 2}` },
       ]),
     );
-    const { run, requests } = runOf(lease, pages);
-    expect(await listPlannedMessages(run, 'Label_7')).toEqual({ hasMore: true, hasListed: true });
+    const { run, requests } = runOf(lease, pages, { label: { kind: 'resolved', id: 'Label_7' } });
+    expect(await continueListJobs(run)).toEqual({ hasMore: true, hasListed: true });
     expect(requests).toEqual(
       [null, '2', '3', '4'].map((pageToken) => ({
         query: 'q',
@@ -81,8 +86,8 @@ describe('a list job', () => {
         includeSpamTrash: true,
       })),
     );
-    expect(await listPlannedMessages(run, 'Label_7')).toEqual({ hasMore: false, hasListed: true });
-    expect(await listPlannedMessages(run, 'Label_7')).toEqual({ hasMore: false, hasListed: false });
+    expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: true });
+    expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
     expect(run.counts.discovered).toBe(5);
   });
 
@@ -90,7 +95,7 @@ describe('a list job', () => {
     const lease = await insertLeasedMailbox(db);
     await backfillOf(lease);
     const { run, requests } = runOf(lease, {}, { deadline: Deadline.after(900) });
-    expect(await listPlannedMessages(run, null)).toEqual({ hasMore: true, hasListed: false });
+    expect(await continueListJobs(run)).toEqual({ hasMore: true, hasListed: false });
     expect(requests).toEqual([]);
   });
 
@@ -98,7 +103,7 @@ describe('a list job', () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run } = runOf(lease, { first: { ids: ['a', 'b', 'a'], next: null } });
-    await listPlannedMessages(run, null);
+    await continueListJobs(run);
     expect(await job()).toMatchObject({ listed_count: 2, new_count: 2 });
   });
 
@@ -106,8 +111,8 @@ describe('a list job', () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run, requests } = runOf(lease, { first: { ids: ['a'], next: 'expired' } });
-    await listPlannedMessages(run, null);
-    await expect(listPlannedMessages(run, null)).rejects.toMatchObject({
+    await continueListJobs(run);
+    await expect(continueListJobs(run)).rejects.toMatchObject({
       code: 'gmail_refused',
       message: expect.stringMatching(/^List job \d+ \(backfill\): messages.list: 400$/),
     });
@@ -125,8 +130,8 @@ describe('a list job', () => {
       first: { ids: ['a'], next: 'same' },
       same: { ids: ['b'], next: 'same' },
     });
-    await listPlannedMessages(run, null);
-    await expect(listPlannedMessages(run, null)).rejects.toMatchObject({ code: 'gmail_refused' });
+    await continueListJobs(run);
+    await expect(continueListJobs(run)).rejects.toMatchObject({ code: 'gmail_refused' });
     expect(requests).toHaveLength(8);
     expect(await job()).toMatchObject({
       finished_at: expect.any(Date),
@@ -139,7 +144,7 @@ describe('a list job', () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run } = runOf(lease, { first: new AppError('gmail_unavailable', '503') });
-    await expect(listPlannedMessages(run, null)).rejects.toMatchObject({ code: 'gmail_unavailable' });
+    await expect(continueListJobs(run)).rejects.toMatchObject({ code: 'gmail_unavailable' });
     expect(await job()).toMatchObject({ finished_at: null, error_code: null, restart_count: 0 });
   });
 });
@@ -152,14 +157,14 @@ describe('a reconciliation', () => {
       2: { ids: ['b', 'c'], next: null },
     });
     expect(await planDueReconciliation(run)).toBe(true);
-    expect(await listReconciliation(run, null)).toEqual({ hasMore: false, hasListed: true });
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: true });
     expect(requests[1]).toMatchObject({ includeSpamTrash: true, pageToken: '2', labelId: null });
     expect(run.counts.discovered).toBe(3);
     await db.query("update email_ledger set state = 'stored', history_id = 1 where gmail_message_id <> 'c'");
-    await evaluate(run);
+    await evaluateReconciliation(run);
     expect(lines).toEqual([]);
     await ageListings(db, lease, 10);
-    await evaluate(run);
+    await evaluateReconciliation(run);
     expect(lines).toMatchObject([
       {
         severity: 'ERROR',
@@ -181,9 +186,13 @@ describe('a reconciliation', () => {
        values ($1, 'a', 'ignored', 'label', 'history', now())`,
       [lease.mailboxId],
     );
-    const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } });
+    const { run, requests } = runOf(
+      lease,
+      { first: { ids: ['a'], next: null } },
+      { label: { kind: 'resolved', id: 'Label_7' } },
+    );
     await planDueReconciliation(run);
-    await listReconciliation(run, 'Label_7');
+    await continueReconciliation(run);
     expect(requests).toMatchObject([{ labelId: 'Label_7' }]);
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
   });
@@ -193,9 +202,9 @@ describe('a reconciliation', () => {
     const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
     expect(await planDueReconciliation(run)).toBe(false);
     await planReconciliation(db, lease, 900);
-    expect(await listReconciliation(run, null)).toEqual({ hasMore: false, hasListed: false });
-    await listReconciliation({ ...run, trigger: 'manual' }, null);
-    await evaluate(run);
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
+    await continueReconciliation({ ...run, trigger: 'manual' });
+    await evaluateReconciliation(run);
     expect(requests).toHaveLength(1);
     const { rows } = await db.query('select evaluated_at from reconciliations where mailbox_id = $1', [
       lease.mailboxId,
@@ -207,35 +216,46 @@ describe('a reconciliation', () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, {});
     await planDueReconciliation(run);
-    await expect(listReconciliation(run, null)).rejects.toMatchObject({
+    await expect(continueReconciliation(run)).rejects.toMatchObject({
       code: 'gmail_refused',
       message: expect.stringMatching(/^Reconciliation \d+: messages.list: 400$/),
     });
-    expect(await listReconciliation(run, null)).toEqual({ hasMore: false, hasListed: false });
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
     await ageListings(db, lease, 3_600);
-    await expect(listReconciliation(run, null)).rejects.toMatchObject({ code: 'gmail_refused' });
+    await expect(continueReconciliation(run)).rejects.toMatchObject({ code: 'gmail_refused' });
     expect(requests).toHaveLength(2);
   });
+});
+
+test('nothing is listed while the wanted label is missing', async () => {
+  const lease = await insertLeasedMailbox(db, 3_600);
+  const label = { kind: 'missing' } as RunContext['label'];
+  const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
+  await planReconciliation(db, lease, 900);
+  await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
+  expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
+  expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
+  expect(requests).toEqual([]);
 });
 
 describe('an expired history', () => {
   test('is logged once, and its incident is closed when the gap is listed and fetched', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
-    await takeGap(run);
-    await takeGap(run);
+    await openHistoryGap(run);
+    await openHistoryGap(run);
     expect(lines).toMatchObject([
       { severity: 'WARNING', event: 'incident_opened', incident_kind: 'history_expired' },
       { severity: 'DEBUG', event: 'incident_opened' },
     ]);
-    await listPlannedMessages(run, null);
+    await continueListJobs(run);
     expect(requests).toMatchObject([
       { includeSpamTrash: true, query: expect.stringMatching(/^-in:spam -in:drafts after:\d+$/) },
     ]);
-    await evaluate(run);
+    await evaluateReconciliation(run);
     expect(lines).toHaveLength(2);
     await db.query("update email_ledger set state = 'stored' where mailbox_id = $1", [lease.mailboxId]);
-    await evaluate(run);
+    await evaluateReconciliation(run);
     expect(lines.at(-1)).toMatchObject({ event: 'incident_closed', incident_kind: 'history_expired' });
   });
 });
