@@ -140,7 +140,7 @@ describe('a rate limit', () => {
         gmailSays(verb, status, googleFault(status, reason, text));
         const error = await faultOf(call(verb));
         expect(error).toMatchObject({ code: 'gmail_daily_limit', retry: 'later' });
-        expect(error.cure).toContain('per day');
+        expect(error.remediation).toContain('per day');
         expect([requestCount, bench.rateLimitedCount]).toEqual([1, 0]);
       }
     },
@@ -288,7 +288,7 @@ describe('a refusal for good', () => {
     gmailSays(verb, 400, googleFault(400, 'failedPrecondition', 'Mail service not enabled'));
     const error = await faultOf(call(verb));
     expect(error.code).toBe('mail_service_disabled');
-    expect(error.cure).toMatch(/licence.*suspended/);
+    expect(error.remediation).toMatch(/licence.*suspended/);
     expect([requestCount, bench.credentialsRefusedCount]).toEqual([1, 1]);
   });
 
@@ -297,7 +297,7 @@ describe('a refusal for good', () => {
     gmailSays('watch', 400, googleFault(400, 'failedPrecondition', text));
     const error = await faultOf(call('watch'));
     expect(error.code).toBe('watch_conflict');
-    expect(error.cure).toMatch(/POST stop, then POST start/);
+    expect(error.remediation).toMatch(/POST stop, then POST start/);
   });
 
   it('of a list for a reason that nobody knows is tried again instead of locking out', async () => {

@@ -216,7 +216,7 @@ describe('a refusal of the token endpoint', () => {
       });
       const error = await faultOf(refused.getProfile(context));
       expect(error).toMatchObject({ code, retry: 'never' });
-      expect(error.cure).toMatch(step);
+      expect(error.remediation).toMatch(step);
       expect(requiresOperator(error.code) && operatorState(error.code)).toBe(state);
       expect([scripted.tokenCount, scripted.callCount, refusedCount]).toEqual([1, 0, 1]);
       scripted.close();
