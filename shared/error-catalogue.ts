@@ -66,6 +66,23 @@ export const ERRORS = {
     'ERROR',
     'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
   ),
+  account_unconfirmed: entry(
+    'The credentials are of another account',
+    'never',
+    409,
+    'ERROR',
+    'Is it one more mailbox: POST start?new_mailbox=ADDRESS, with its address. Has a known mailbox a new address: ' +
+      'POST start?renamed_from=ADDRESS, with its former address. Otherwise set the credentials of the known mailbox. ' +
+      'Nothing is fetched until then, and nothing is lost.',
+  ),
+  label_missing: entry(
+    'Gmail has no such label',
+    'never',
+    409,
+    'ERROR',
+    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of one that exists, then POST start. New mail is ' +
+      'recorded meanwhile, and fetched when the label is known.',
+  ),
   gmail_rate_limited: entry(
     'Gmail limits the rate',
     'later',
