@@ -136,7 +136,7 @@ function unconfirmed({ emailAddress }: Account, { known_addresses, address_id }:
     address_id === null
       ? `The credentials are of ${emailAddress}; the database knows ${known_addresses}.`
       : `The credentials are of ${emailAddress}, and so is a known mailbox, but the history of the account is older than ` +
-        'what was read from that mailbox: the address may have been given to another account.',
+          'what was read from that mailbox: the address may have been given to another account.',
   );
 }
 
@@ -238,7 +238,8 @@ async function apply(
 ): Promise<number> {
   const { emailAddress, fingerprint, historyId } = account;
   const id = 'id' in decision ? decision.id : null;
-  if (facts.address_id !== null && facts.address_id !== id) await tx.query(RETIRE_ADDRESS, [facts.address_id]);
+  if (facts.address_id !== null && facts.address_id !== id)
+    await tx.query(RETIRE_ADDRESS, [facts.address_id]);
   if (decision.kind === 'created') {
     const { rows } = await tx.query(CREATE, [
       emailAddress,

@@ -6,7 +6,11 @@ import { QuotaBudget } from '../limits/quota-budget.ts';
 import type { IngestContext } from './context.ts';
 
 /** @param mailboxId null for an account that has no row yet, and so no quota: its one call costs 1 unit */
-export function callOutsideRun(app: IngestContext, mailboxId: number | null, deadline: Deadline): CallContext {
+export function callOutsideRun(
+  app: IngestContext,
+  mailboxId: number | null,
+  deadline: Deadline,
+): CallContext {
   if (mailboxId === null) return { deadline, acquireUnits: async () => undefined };
   const budget = new QuotaBudget({
     db: app.db,

@@ -3,6 +3,8 @@
  * it is known, and by asking Gmail for the address when the fingerprint is unknown, at `start`, with each reconciliation,
  * and when a push names an unknown address. A call costs one unit.
  */
+
+import type { Queryable } from '../db/database.ts';
 import {
   assertCanBeRenamed,
   bindAccount,
@@ -11,7 +13,6 @@ import {
   type IdentifiedMailbox,
   recordUnidentified,
 } from '../db/mailbox-identity.ts';
-import type { Queryable } from '../db/database.ts';
 import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isOfDatabase, toAppError } from '../errors.ts';
@@ -112,7 +113,8 @@ export async function identifyAfterUnknownPush(
   emailAddress: string,
   deadline: Deadline,
 ): Promise<boolean> {
-  if (app.gmail === null || app.credentialFingerprint === null || !mayAskAgain(app.db, app.clock)) return false;
+  if (app.gmail === null || app.credentialFingerprint === null || !mayAskAgain(app.db, app.clock))
+    return false;
   const known = await findByCredentials(app.db, app.credentialFingerprint);
   if (known === null) return false;
   const brief = Deadline.after(Math.min(UNKNOWN_PUSH_CALL_MS, deadline.remainingMs()), app.clock);

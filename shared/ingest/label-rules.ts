@@ -84,7 +84,8 @@ export function discoveredMessages(records: readonly HistoryRecord[], label: Lab
   for (const [gmailMessageId, evidence] of byId) {
     const message = evidence.arrivedAt === null ? relabelled(evidence) : arrived(evidence);
     if (message !== null) discovered.push({ gmailMessageId, ...message });
-    if (!evidence.isAdded && (evidence.has('wanted') || evidence.has('undecided'))) unignored.push(gmailMessageId);
+    if (!evidence.isAdded && (evidence.has('wanted') || evidence.has('undecided')))
+      unignored.push(gmailMessageId);
   }
   return { discovered, unignored };
 }

@@ -83,7 +83,10 @@ export async function resolveLabel(
   if (stored.labelId !== found.id) await reopen(app, mailboxId);
   await saveLabel(db, mailboxId, { setting, labelId: found.id });
   if (stored.labelId !== found.id) {
-    log.info('label_resolved', 'Only mail with the label counts', { mailbox_id: mailboxId, label_id: found.id });
+    log.info('label_resolved', 'Only mail with the label counts', {
+      mailbox_id: mailboxId,
+      label_id: found.id,
+    });
   }
   return { kind: 'resolved', id: found.id };
 }

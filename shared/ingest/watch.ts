@@ -121,14 +121,21 @@ async function attempt(
     if (isOfDatabase(error.code)) throw error;
     if (waited.hasFailed) {
       // Gmail was not asked: the watch stays due, and the next run tries it.
-      app.log.debug('watch_failed', `${what}: no quota units were available in time`, { mailbox_id: mailboxId });
+      app.log.debug('watch_failed', `${what}: no quota units were available in time`, {
+        mailbox_id: mailboxId,
+      });
       return;
     }
     await recordFailure(app, mailboxId, error, what);
   }
 }
 
-async function recordFailure(app: IngestContext, mailboxId: number, error: AppError, what: string): Promise<void> {
+async function recordFailure(
+  app: IngestContext,
+  mailboxId: number,
+  error: AppError,
+  what: string,
+): Promise<void> {
   // The next call of the run gets the same error, and ends the run with it.
   if (requiresOperator(error.code)) return;
   const code = error.code === 'out_of_time' ? 'gmail_unavailable' : error.code;
