@@ -12,8 +12,8 @@ import {
 import { type Environment, readConfig } from '../../shared/config.ts';
 import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { createIngestContext, type IngestContext, type RunContext } from '../../shared/ingest/context.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
+import { createIngestContext, type IngestContext, type RunContext } from '../../shared/ingest/context.ts';
 import { createLog } from '../../shared/log.ts';
 import { createTestDatabase } from './test-database.ts';
 
@@ -36,7 +36,9 @@ export interface IngestStage {
 }
 
 /** It ends with the test. */
-export async function createStage(options: { gmail?: EmulatedGmailOptions; env?: Environment } = {}): Promise<IngestStage> {
+export async function createStage(
+  options: { gmail?: EmulatedGmailOptions; env?: Environment } = {},
+): Promise<IngestStage> {
   const db = await createTestDatabase();
   onTestFinished(async () => await db.close());
   let skippedMs = 0;

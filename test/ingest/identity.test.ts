@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { saveWatch } from '../../shared/db/watches.ts';
+import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import type { IngestContext } from '../../shared/ingest/context.ts';
 import {
   confirmMailbox,
@@ -7,7 +8,6 @@ import {
   identifyAtStart,
   identifyMailbox,
 } from '../../shared/ingest/identify-mailbox.ts';
-import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { createStage, type IngestStage } from '../helpers/ingest-stage.ts';
 
 const NEW_TOKEN = '1//new-token';
@@ -118,7 +118,9 @@ describe('new credentials', () => {
       `update mailboxes
        set failure_count = 7, next_poll_at = now() + interval '5 minutes', last_error_code = 'reauth_required'`,
     );
-    await stage.rows("update mailbox_watches set next_attempt_at = now() + interval '10 minutes', error_code = 'internal'");
+    await stage.rows(
+      "update mailbox_watches set next_attempt_at = now() + interval '10 minutes', error_code = 'internal'",
+    );
     stage.gmail.reauthorize(NEW_TOKEN);
     const app = stage.instance({ GMAIL_REFRESH_TOKEN: NEW_TOKEN });
     expect(await identify(stage, app)).toMatchObject({ id: stage.mailboxId, change: 'taken_over' });
