@@ -1,267 +1,177 @@
 import { describe, expect, test } from 'vitest';
-import type { HistoryRecord } from '../../shared/gmail/answers.ts';
-import { sightingsOf } from '../../shared/ingest/rules.ts';
-import { mail } from '../helpers/mails.ts';
-import { ledger, storedIds } from '../helpers/stored.ts';
-import type { World, WorldOptions } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
+import { discoveredMessages, type LabelState, ruleAgainstFetched } from '../../shared/ingest/label-rules.ts';
 
-const createWorld = useWorlds();
-let world: World;
+const NONE: LabelState = { kind: 'none' };
+const WANTED: LabelState = { kind: 'resolved', id: 'Label_1' };
+const MISSING: LabelState = { kind: 'missing' };
 
-/** A mailbox that is watched already: what happens from here on is history. */
-async function watched(options?: WorldOptions): Promise<World> {
-  world = await createWorld(options);
-  await world.ingest();
-  return world;
+function record(id: string, changes: Partial<HistoryRecord>): HistoryRecord {
+  return { id, messagesAdded: [], labelsAdded: [], labelsRemoved: [], ...changes };
 }
 
-async function fateOf(id: string): Promise<string | undefined> {
-  await world.ingest();
-  return (await ledger(world))[id];
+function arrival(historyId: string, labelIds?: string[], id = 'a'): HistoryRecord {
+  return record(historyId, {
+    messagesAdded: [{ message: { id, ...(labelIds === undefined ? {} : { labelIds }) } }],
+  });
+}
+
+/** A change of labels, with the labels after it. */
+function change(
+  historyId: string,
+  labelIds: string[],
+  { add = [], remove = [] }: { add?: string[]; remove?: string[] },
+) {
+  const message = { id: 'a', labelIds };
+  return record(historyId, {
+    labelsAdded: add.length === 0 ? [] : [{ message, labelIds: add }],
+    labelsRemoved: remove.length === 0 ? [] : [{ message, labelIds: remove }],
+  });
+}
+
+function found(ignoredRule: string | null, historyId: string | null, labelsUnknown = false) {
+  return [{ gmailMessageId: 'a', ignoredRule, historyId, labelsUnknown }];
 }
 
 describe('an arrival', () => {
-  test.each([
-    [['INBOX', 'UNREAD'], 'stored'],
-    [['INBOX'], 'stored'],
-    [[], 'stored'],
-    [['UNREAD', 'CATEGORY_PROMOTIONS'], 'stored'],
-    [['SENT', 'INBOX'], 'stored'],
-    [['SENT'], 'ignored: sent'],
-    [['DRAFT'], 'ignored: draft'],
-    [['CHAT'], 'ignored: chat'],
-    [['SPAM', 'UNREAD'], 'ignored: spam'],
-    [['TRASH', 'UNREAD'], 'ignored: trash'],
-  ])('with the labels %j ends as %s', async (labelIds, fate) => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Order'), { labelIds });
-    expect(await fateOf(id)).toBe(fate);
+  test('in several records is one message, discovered at the first of them', () => {
+    const records = [arrival('7', ['INBOX']), arrival('9', ['INBOX', 'STARRED'])];
+    expect(discoveredMessages(records, NONE)).toEqual({ discovered: found(null, '7'), unignored: [] });
   });
 
-  test('of a draft happens at each autosave, and none is fetched', async () => {
-    const { gmail } = await watched();
-    let previous = gmail.saveDraft(mail('Draft 0')).id;
-    for (let n = 1; n < 4; n += 1) previous = gmail.saveDraft(mail(`Draft ${n}`), previous).id;
-    await world.ingest();
-    expect(Object.values(await ledger(world))).toEqual(Array(4).fill('ignored: draft'));
-    expect(gmail.callLog.countByMethod['messages.get']).toBeUndefined();
+  test('beside others in one record is discovered by itself', () => {
+    const both = record('7', {
+      messagesAdded: [
+        { message: { id: 'a', labelIds: ['INBOX'] } },
+        { message: { id: 'b', labelIds: ['SPAM'] } },
+      ],
+    });
+    expect(discoveredMessages([both], NONE).discovered.map((one) => one.ignoredRule)).toEqual([null, 'spam']);
   });
 
-  test('that a filter archives and labels at once is stored', async () => {
-    const { gmail } = await watched();
-    const label = gmail.createLabel('Orders');
-    const { id } = gmail.deliver(mail('Order'), { labelIds: [], filterLabelIds: [label] });
-    expect(await fateOf(id)).toBe('stored');
+  test('without labels is fetched and judged then', () => {
+    expect(discoveredMessages([arrival('7')], NONE).discovered).toEqual(found(null, '7', true));
   });
 
-  test.each([
-    ['deleted', { add: ['TRASH'], remove: ['INBOX', 'UNREAD'] }],
-    ['reported as spam', { add: ['SPAM'], remove: ['INBOX'] }],
-    ['read', { remove: ['UNREAD'] }],
-    ['archived', { remove: ['INBOX'] }],
-  ])('that a colleague has %s before the poll is stored', async (_case, change) => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Order'));
-    gmail.modifyLabels(id, change);
-    expect(await fateOf(id)).toBe('stored');
-  });
-});
-
-describe('a change of labels', () => {
-  test('that rescues a mail from spam stores it', async () => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
-    expect(await fateOf(id)).toBe('ignored: spam');
-    gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
-    expect(await fateOf(id)).toBe('stored');
+  test('without labels is decided by the labels of a later record', () => {
+    const records = [arrival('7'), change('8', ['STARRED'], { add: ['STARRED'] })];
+    expect(discoveredMessages(records, WANTED).discovered).toEqual(found('label', '7'));
   });
 
-  test('that rescues a mail from the spam of before the first start stores it', async () => {
-    world = await createWorld();
-    const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({});
-    world.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
-    expect(await fateOf(id)).toBe('stored');
-  });
-
-  test('that takes a mail out of the trash stores it, if a filter had put it there', async () => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Order'), { labelIds: ['TRASH', 'UNREAD'] });
-    expect(await fateOf(id)).toBe('ignored: trash');
-    gmail.modifyLabels(id, { add: ['INBOX'], remove: ['TRASH'] });
-    expect(await fateOf(id)).toBe('stored');
+  test('whose labels are those of now is taken by what the other record tells of then', () => {
+    const trashed = change('8', ['TRASH'], { add: ['TRASH'] });
+    expect(discoveredMessages([arrival('7', ['TRASH']), trashed], NONE).discovered).toEqual(found(null, '7'));
+    // On a page of its own the record lets in what the earlier page had left out.
+    expect(discoveredMessages([trashed], NONE).unignored).toEqual(['a']);
   });
 
   test.each([
-    ['spam that is moved to the trash', ['SPAM'], { add: ['TRASH'], remove: ['SPAM'] }, 'ignored: spam'],
-    ['a draft that is thrown away', ['DRAFT'], { add: ['TRASH'], remove: ['DRAFT'] }, 'ignored: draft'],
-    ['a draft that is sent', ['DRAFT'], { add: ['SENT'], remove: ['DRAFT'] }, 'ignored: draft'],
-    ['spam that somebody stars', ['SPAM'], { add: ['STARRED'] }, 'ignored: spam'],
-  ])('lets %s out as before', async (_case, labelIds, change, fate) => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Cheap pills'), { labelIds });
-    await world.ingest();
-    gmail.modifyLabels(id, change);
-    // The rule may be another one by now; the mail stays out.
-    expect((await fateOf(id))?.split(':')[0]).toBe(fate.split(':')[0]);
-    expect(await storedIds(world)).toEqual([]);
+    [['SENT', 'Label_1'], null],
+    [['SENT'], 'label'],
+    [['INBOX'], 'label'],
+    [['DRAFT', 'Label_1'], 'draft'],
+    [['CHAT', 'Label_1'], 'chat'],
+    [['SPAM', 'Label_1'], 'spam'],
+    [['TRASH', 'Label_1'], 'trash'],
+  ])('with %j under a wanted label ends with the rule %s', (labelIds, rule) => {
+    expect(discoveredMessages([arrival('7', labelIds)], WANTED).discovered).toEqual(found(rule, '7'));
   });
 
-  test('of a mail from before the first start stores nothing', async () => {
-    world = await createWorld();
-    const { id } = world.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
-    await world.ingest();
-    world.gmail.modifyLabels(id, { add: ['STARRED'], remove: ['INBOX'] });
-    // Within the second of the start the proof sees it, and its rule leaves it out; else nothing knows of it.
-    expect([undefined, 'ignored: before_start']).toContain(await fateOf(id));
+  test('in SENT is taken when SENT itself is the wanted label', () => {
+    const label: LabelState = { kind: 'resolved', id: 'SENT' };
+    expect(discoveredMessages([arrival('7', ['SENT'])], label).discovered).toEqual(found(null, '7'));
   });
 
-  test('in many records stores a mail once', async () => {
-    const { gmail } = await watched();
-    const { id } = gmail.deliver(mail('Order'));
-    for (const add of ['STARRED', 'IMPORTANT']) gmail.modifyLabels(id, { add: [add] });
-    gmail.modifyLabels(id, { remove: ['STARRED'] });
-    expect(await fateOf(id)).toBe('stored');
-    expect(gmail.callLog.countByMethod['messages.get']).toBe(1);
-  });
+  test.each([
+    [['INBOX'], null, true],
+    [['SENT'], null, true],
+    [['DRAFT'], 'draft', false],
+    [['SPAM'], 'spam', false],
+  ])(
+    'with %j while the wanted label is missing: rule %s, labels unknown %s',
+    (labelIds, rule, labelsUnknown) => {
+      expect(discoveredMessages([arrival('7', labelIds)], MISSING).discovered).toEqual(
+        found(rule, '7', labelsUnknown),
+      );
+    },
+  );
 });
 
-describe('with a label that is wanted', () => {
-  async function wanted(): Promise<{ gmail: World['gmail']; label: string }> {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    await world.ingest();
-    return { gmail: world.gmail, label };
-  }
+describe('a change of labels of a message whose arrival is on no page', () => {
+  const starred = (...labelIds: string[]) => change('8', [...labelIds, 'STARRED'], { add: ['STARRED'] });
 
-  test('a mail that arrives with it is stored, one without is kept out by that rule', async () => {
-    const { gmail, label } = await wanted();
-    const with_ = gmail.deliver(mail('Order'), { filterLabelIds: [label] });
-    const without = gmail.deliver(mail('Newsletter'));
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [with_.id]: 'stored', [without.id]: 'ignored: label' });
+  test.each([
+    ['in the inbox', starred('INBOX'), NONE],
+    ['archived', starred(), NONE],
+    ['sent to oneself', starred('SENT', 'INBOX'), NONE],
+    ['reported as spam', change('8', ['SPAM'], { add: ['SPAM'], remove: ['INBOX'] }), NONE],
+    ['deleted', change('8', ['TRASH'], { add: ['TRASH'], remove: ['INBOX'] }), NONE],
+    ['in the trash', starred('TRASH'), NONE],
+    [
+      'a draft that was sent to oneself',
+      change('8', ['SENT', 'INBOX'], { add: ['SENT', 'INBOX'], remove: ['DRAFT'] }),
+      NONE,
+    ],
+    ['in the inbox while the wanted label is missing', starred('INBOX'), MISSING],
+    ['sent while the wanted label is missing', starred('SENT'), MISSING],
+    ['with the wanted label', starred('SENT', 'Label_1'), WANTED],
+  ])('announces mail %s, to be fetched and judged by its date', (_case, one, label) => {
+    expect(discoveredMessages([one], label).discovered).toEqual(found(null, null, true));
   });
 
-  test('a mail that gets it later is stored then', async () => {
-    const { gmail, label } = await wanted();
-    const { id } = gmail.deliver(mail('Order'));
-    expect(await fateOf(id)).toBe('ignored: label');
-    gmail.modifyLabels(id, { add: [label] });
-    expect(await fateOf(id)).toBe('stored');
+  test.each([
+    ['a draft', starred('DRAFT')],
+    ['a draft that is thrown away', change('8', ['TRASH'], { add: ['TRASH'], remove: ['DRAFT'] })],
+    ['a draft that is sent', change('8', ['SENT'], { add: ['SENT'], remove: ['DRAFT'] })],
+    ['a chat', starred('CHAT')],
+    ['spam that is read', change('8', ['SPAM'], { remove: ['UNREAD'] })],
+    ['sent mail', starred('SENT')],
+    ['sent mail that is deleted', change('8', ['SENT', 'TRASH'], { add: ['TRASH'] })],
+  ])('drops %s', (_case, one) => {
+    expect(discoveredMessages([one], NONE)).toEqual({ discovered: [], unignored: [] });
   });
 
-  test('a mail that got it and lost it between two polls is stored', async () => {
-    const { gmail, label } = await wanted();
-    const { id } = gmail.deliver(mail('Order'));
-    gmail.modifyLabels(id, { add: [label] });
-    gmail.modifyLabels(id, { remove: [label] });
-    expect(await fateOf(id)).toBe('stored');
-  });
-
-  test('a mail of before the first start that gets it is stored, and one that gets another is not', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const old = world.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
-    const other = world.gmail.deliver(mail('Other'), { labelIds: ['INBOX'] });
-    await world.ingest();
-    world.gmail.modifyLabels(old.id, { add: [label] });
-    world.gmail.modifyLabels(other.id, { add: ['STARRED'] });
-    await world.ingest();
-    expect(await storedIds(world)).toEqual([old.id]);
-  });
-
-  test('the first listing takes only mail that carries it', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const { id } = world.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
-    world.gmail.deliver(mail('Newsletter'));
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [id]: 'stored' });
-  });
-
-  test('a rescue from spam counts if the mail carries it, also one of before the first start', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['SPAM', label] });
-    const other = world.gmail.deliver(mail('Other'), { labelIds: ['SPAM'] });
-    await world.ingest();
-    for (const one of [id, other.id]) world.gmail.modifyLabels(one, { add: ['INBOX'], remove: ['SPAM'] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
-  });
-});
-
-describe('drafts and sent mail that a listing names', () => {
-  test('are told apart when they are fetched', async () => {
-    world = await createWorld({ env: { GMAIL_INITIAL_QUERY: 'in:anywhere' } });
-    const draft = world.gmail.saveDraft(mail('Draft'));
-    const sent = world.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
-    const order = world.gmail.deliver(mail('Order'), { labelIds: [] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({
-      [draft.id]: 'ignored: draft',
-      [sent.id]: 'ignored: sent',
-      [order.id]: 'stored',
+  test('without the wanted label before or after enters it as ignored for its label', () => {
+    expect(discoveredMessages([starred('INBOX')], WANTED)).toEqual({
+      discovered: found('label', null),
+      unignored: [],
     });
   });
 
-  test('stay out when the history had left them out before', async () => {
-    const { gmail } = await watched();
-    const draft = gmail.saveDraft(mail('Draft'));
-    await world.ingest();
-    await world.db.query(
-      "insert into listings (mailbox_id, purpose, query) values (1, 'backfill', 'in:anywhere')",
-    );
-    expect(await fateOf(draft.id)).toBe('ignored: draft');
-    expect(await storedIds(world)).toEqual([]);
+  test.each([
+    ['added', change('8', ['INBOX', 'Label_1'], { add: ['Label_1'] })],
+    ['removed', change('8', ['INBOX'], { remove: ['Label_1'] })],
+  ])('by which the wanted label is %s is an arrival', (_case, one) => {
+    expect(discoveredMessages([one], WANTED)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
+  });
+
+  test('out of spam is an arrival, also while the wanted label is missing', () => {
+    const rescued = change('8', ['INBOX'], { add: ['INBOX'], remove: ['SPAM'] });
+    expect(discoveredMessages([rescued], NONE)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
+    expect(discoveredMessages([rescued], MISSING)).toEqual({
+      discovered: found(null, '8', true),
+      unignored: ['a'],
+    });
+  });
+
+  test('out of spam into the trash is none', () => {
+    const moved = change('8', ['TRASH'], { add: ['TRASH'], remove: ['SPAM'] });
+    expect(discoveredMessages([moved], NONE)).toEqual({ discovered: found('trash', '8'), unignored: [] });
   });
 });
 
-describe('records of history, read by themselves', () => {
-  function record(id: string, changes: Partial<HistoryRecord>): HistoryRecord {
-    return { id, messagesAdded: [], labelsAdded: [], labelsRemoved: [], ...changes };
-  }
-  const added = (id: string, labelIds?: string[]) => ({
-    messagesAdded: [{ message: { id, ...(labelIds === undefined ? {} : { labelIds }) } }],
-  });
-
-  test('a message in several records is one sighting, at the first of them', () => {
-    const records = [record('7', added('a', ['INBOX'])), record('9', added('a', ['INBOX', 'STARRED']))];
-    expect(sightingsOf(records, null).sightings).toEqual([
-      { gmailMessageId: 'a', historyId: '7', ignoredRule: null, checkLabels: false },
-    ]);
-  });
-
-  test('a record with several messages gives each', () => {
-    const both = {
-      messagesAdded: [...added('a', ['INBOX']).messagesAdded, ...added('b', ['SPAM']).messagesAdded],
-    };
-    expect(sightingsOf([record('7', both)], null).sightings.map((one) => one.ignoredRule)).toEqual([
-      null,
-      'spam',
-    ]);
-  });
-
-  test('an arrival without labels is taken to be looked at', () => {
-    expect(sightingsOf([record('7', added('a'))], null).sightings).toEqual([
-      { gmailMessageId: 'a', historyId: '7', ignoredRule: null, checkLabels: true },
-    ]);
-  });
-
-  test('an arrival without labels is decided by the labels of a later record', () => {
-    const starred = { labelsAdded: [{ message: { id: 'a', labelIds: ['STARRED'] }, labelIds: ['STARRED'] }] };
-    expect(sightingsOf([record('7', added('a')), record('8', starred)], 'Label_1').sightings).toEqual([
-      { gmailMessageId: 'a', historyId: '7', ignoredRule: 'label', checkLabels: false },
-    ]);
-  });
-
-  test('an arrival whose labels are those of now, not of then, is taken by what the other record tells of then', () => {
-    const trashed = { labelsAdded: [{ message: { id: 'a', labelIds: ['TRASH'] }, labelIds: ['TRASH'] }] };
-    const records = [record('7', added('a', ['TRASH'])), record('8', trashed)];
-    expect(sightingsOf(records, null).sightings[0]?.ignoredRule).toBeNull();
-    // On a page of its own it lets in what the earlier page had left out.
-    expect(sightingsOf([record('8', trashed)], null).readmitted).toEqual(['a']);
+describe('a fetched message', () => {
+  test.each([
+    [['INBOX'], NONE, null],
+    [['TRASH'], NONE, null],
+    [['SPAM', 'INBOX'], NONE, null],
+    [['SENT', 'TRASH'], NONE, 'sent'],
+    [['DRAFT'], NONE, 'draft'],
+    [['SENT', 'Label_1'], WANTED, null],
+    [['TRASH', 'Label_1'], WANTED, null],
+    [['TRASH'], WANTED, 'label'],
+    [['SPAM'], WANTED, 'label'],
+  ])('with %j under %j ends with the rule %s', (labelIds, label, rule) => {
+    expect(ruleAgainstFetched(new Set(labelIds), label)).toBe(rule);
   });
 });
