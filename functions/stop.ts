@@ -1,13 +1,13 @@
 /**
- * `stop`: turns the monitor off, pauses its scheduler job and ends the push watch. POST; may be called again. Answers like `status`.
- * Pushes are still recorded, and everything that arrives meanwhile is caught up after `start`.
+ * `stop`: clears the `is_running` flag, pauses the scheduler job and ends the watch. POST; may be called again. Answers like
+ * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
 import { json, type Route } from '../shared/http.ts';
 import { readStatus } from '../shared/monitor/status.ts';
 import { stopMonitor } from '../shared/monitor/switch.ts';
 import type { FunctionContext } from './context.ts';
+import { releaseMailbox } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
-import { switchPush } from './push-switch.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);
@@ -15,7 +15,7 @@ export function createRoute(context: FunctionContext): Route {
     methods: ['POST'],
     handle: async (_request, log) => {
       await stopMonitor({ ...monitor, log });
-      await switchPush({ ...context, log }, false);
+      await releaseMailbox({ ...context, log });
       return json(200, await readStatus(monitor));
     },
   };

@@ -131,6 +131,23 @@ export const ERRORS = {
     'Look at the quota "per day" of the Gmail API in the Cloud console (APIs & Services > Gmail API > Quotas) and raise ' +
       'it, or wait: it starts afresh at midnight Pacific time. Nothing is lost.',
   ),
+  account_unconfirmed: entry(
+    'The credentials are of another account',
+    'never',
+    409,
+    'ERROR',
+    'Is it one more mailbox: POST start?new_mailbox=ADDRESS, with its address. Has a known mailbox a new address: ' +
+      'POST start?renamed_from=ADDRESS, with its former address. Otherwise set the credentials of the known mailbox. ' +
+      'Nothing is fetched until then, and nothing is lost.',
+  ),
+  label_missing: entry(
+    'Gmail has no such label',
+    'never',
+    409,
+    'ERROR',
+    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of one that exists, then POST start. New mail is ' +
+      'recorded meanwhile, and fetched when the label is known.',
+  ),
   gmail_rate_limited: entry(
     'Gmail limits the rate',
     'later',
@@ -225,6 +242,13 @@ export const ERRORS = {
     500,
     'ERROR',
     'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+  ),
+  backing_off: entry(
+    'The mailbox waits after failed runs',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: `status` shows the error of the last run and the next try. POST poll-now tries at once.',
   ),
   lease_lost: entry(
     'The lease was lost to another instance',

@@ -71,12 +71,12 @@ export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
-/** True when the database is at fault as a whole, whatever is asked of it. */
-export function isOfDatabase(code: string): boolean {
+/** True when the database fails as a whole, whatever is asked of it. */
+export function isDatabaseError(code: string): boolean {
   return code === 'database_unavailable' || code === 'database_denied' || code === 'schema_outdated';
 }
 
-/** What the operator has to repair, by the code of a call that Google refused for the whole mailbox. */
+/** What the operator has to repair, by the code of an error that holds for the whole mailbox. */
 const OPERATOR_STATES = {
   reauth_required: 'reauth_required',
   workspace_session_expired: 'reauth_required',
@@ -88,6 +88,8 @@ const OPERATOR_STATES = {
   org_internal: 'access_denied',
   gmail_denied: 'access_denied',
   mail_service_disabled: 'access_denied',
+  account_unconfirmed: 'access_denied',
+  label_missing: 'access_denied',
 } as const satisfies Partial<Record<ErrorCode, 'reauth_required' | 'access_denied'>>;
 
 export type OperatorErrorCode = keyof typeof OPERATOR_STATES;
@@ -101,6 +103,3 @@ export function requiresOperator(code: string | null): code is OperatorErrorCode
 export function operatorState(code: OperatorErrorCode): 'reauth_required' | 'access_denied' {
   return OPERATOR_STATES[code];
 }
-
-/** The former name of `requiresOperator`. */
-export const needsPerson: (code: string | null) => code is OperatorErrorCode = requiresOperator;
