@@ -94,9 +94,9 @@ search as (
   from email
   returning 1
 )${
-    rows.length === 0
-      ? ''
-      : `,
+      rows.length === 0
+        ? ''
+        : `,
 attachments as (
   insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS})
   select email.id, attachment.*
@@ -104,7 +104,7 @@ attachments as (
   cross join (values ${rows.join(', ')}) attachment
   returning 1
 )`
-  },
+    },
 counter as (
   update email_monitor_status
   set emails_processed_total = emails_processed_total + 1

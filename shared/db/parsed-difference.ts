@@ -111,7 +111,10 @@ export async function compareParsed(
   if (row === undefined) return null;
   const storedFiles = await readFiles(db, emailId);
   return {
-    difference: { columns: row.changed_columns.toSorted(), files: fileChanges(storedFiles, email.attachments) },
+    difference: {
+      columns: row.changed_columns.toSorted(),
+      files: fileChanges(storedFiles, email.attachments),
+    },
     storedFiles,
     isProcessed: row.is_processed,
   };
