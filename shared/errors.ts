@@ -71,9 +71,16 @@ export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
-/** True when the database is at fault as a whole, whatever is asked of it. */
+const DATABASE_CODES: readonly string[] = [
+  'database_unavailable',
+  'database_denied',
+  'schema_outdated',
+  'schema_incompatible',
+] satisfies ErrorCode[];
+
+/** True when the database as a whole fails, whatever the statement. */
 export function isOfDatabase(code: string): boolean {
-  return code === 'database_unavailable' || code === 'database_denied' || code === 'schema_outdated';
+  return DATABASE_CODES.includes(code);
 }
 
 /** True when the mailbox cannot be read until a person acts, whatever message is asked for. */

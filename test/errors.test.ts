@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AppError, remediationFor, type ErrorCode, needsPerson, toAppError } from '../shared/errors.ts';
+import { AppError, type ErrorCode, needsPerson, remediationFor, toAppError } from '../shared/errors.ts';
 
 /** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
@@ -22,6 +22,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   database_denied: [503, 'later', 'ERROR'],
   migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],
+  schema_incompatible: [503, 'never', 'ERROR'],
   unstorable: [500, 'never', 'ERROR'],
   killed_process: [500, 'never', 'ERROR'],
   lease_lost: [503, 'later', 'WARNING'],
@@ -51,9 +52,12 @@ describe('the catalogue', () => {
     expect(needsPerson(null)).toBe(false);
   });
 
-  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no remediation for the stored code %s', (code) => {
-    expect(remediationFor(code)).toBeNull();
-  });
+  it.each([null, 'renamed_since', 'toString', '__proto__'])(
+    'has no remediation for the stored code %s',
+    (code) => {
+      expect(remediationFor(code)).toBeNull();
+    },
+  );
 });
 
 describe('what somebody throws', () => {
