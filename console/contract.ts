@@ -44,7 +44,7 @@ export interface Status {
 export interface Overview {
   readonly now: string;
   readonly status: Status;
-  readonly freshness: { readonly newest_reconciled_at: string | null; readonly newest_stored_at: string | null };
+  readonly freshness: { readonly newest_proven_at: string | null; readonly newest_stored_at: string | null };
   readonly quota: {
     readonly minute_limit: number;
     readonly minute_used: number;
@@ -115,8 +115,6 @@ export interface DeadMessage {
   readonly error_detail: string | null;
   readonly remediation: string | null;
   readonly discovered_at: string;
-  /** An operator gave it up: it no longer counts as failing. */
-  readonly given_up_at: string | null;
 }
 
 export interface Run {

@@ -19,7 +19,7 @@ export function showFigures(overview: Overview): void {
 }
 
 function showFreshness({ freshness }: Overview): void {
-  const { newest_reconciled_at: proven, newest_stored_at: stored } = freshness;
+  const { newest_proven_at: proven, newest_stored_at: stored } = freshness;
   show('fresh', proven === null ? '–' : spanSince(proven), [
     proven === null ? 'Nothing is proven yet.' : 'is the age of the newest mail that is proven stored.',
     ...(stored === null ? [] : [' Newest stored ', ageOf(stored), '.']),

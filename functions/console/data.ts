@@ -30,7 +30,7 @@ const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load
   [/^dead$/, READ, async (context) => (await records()).showDead(context)],
   [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],
   [/^dead\/([^/]+)\/retry$/, WRITE, async (context) => (await records()).retryOne(context)],
-  [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUpOne(context)],
+  [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUp(context)],
   [/^runs$/, READ, async (context) => (await records()).showRuns(context)],
   [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
 ];

@@ -1,5 +1,5 @@
 /** Dead messages, runs and incidents: pages by `?before=` and `?limit=`, the newest first; requeue and give up. */
-import { giveUp, listDeadLetters, requeueAll, requeueOne } from '../../shared/console/dead-letters.ts';
+import { giveUpOne, listDeadLetters, requeueAll, requeueOne } from '../../shared/console/dead-letters.ts';
 import { listIncidents } from '../../shared/console/incidents.ts';
 import { listRuns } from '../../shared/console/runs.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -30,9 +30,9 @@ export function retryOne({ db }: FunctionContext): Handle {
 }
 
 /** `given_up` 0: it is no longer dead, or was given up before. */
-export function giveUpOne({ db }: FunctionContext): Handle {
+export function giveUp({ db }: FunctionContext): Handle {
   return async (_request, [id = '']) => {
-    const count = await giveUp(db, idOf(id));
+    const count = await giveUpOne(db, idOf(id));
     if (count === null) throw noSuchMessage();
     return json(200, { given_up: count });
   };

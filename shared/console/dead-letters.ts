@@ -1,5 +1,6 @@
-/** Dead messages, each with its error and remediation. An operator can requeue them, or give one up. */
+/** Dead letters, each with its error and remediation. An operator can requeue them, or give one up. */
 import type { Queryable } from '../db/database.ts';
+import { giveUpDeadLetters, requeueDeadLetters } from '../db/dead-letters.ts';
 import { statement } from '../db/statement.ts';
 import { remediationFor } from '../errors.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
@@ -39,66 +40,21 @@ limit $2::integer`,
   },
 );
 
-// A message that crashed the process is fetched alone again.
-const REQUEUED = `
-    state = 'pending',
-    attempt_count = 0,
-    is_crash_suspect = (error_code is not distinct from 'killed_process'),
-    crash_count = 0,
-    next_attempt_at = now(),
-    resolved_at = null,
-    given_up_at = null`;
-
 // $1 ledger id bigint
-// No row: there is no such ledger id.
-const REQUEUE_ONE = statement(
+const FIND = statement(
   `
-with known as (
-  select id
-  from email_ledger
-  where id = $1::bigint
-),
-requeued as (
-  update email_ledger
-  set ${REQUEUED}
-  where id = (select id from known)
-    and state = 'dead'
-  returning 1
-)
-select (select count(*) from requeued)::integer as requeued_count
-from known`,
-  { requeued_count: 'integer' },
+select mailbox_id, gmail_message_id
+from email_ledger
+where id = $1::bigint`,
+  { mailbox_id: 'integer', gmail_message_id: 'text' },
 );
 
-const REQUEUE_ALL = statement(
+const MAILBOXES = statement(
   `
-update email_ledger
-set ${REQUEUED}
-where state = 'dead'
-  and given_up_at is null`,
-  {},
-);
-
-// $1 ledger id bigint
-// No row: there is no such ledger id.
-const GIVE_UP = statement(
-  `
-with known as (
-  select id
-  from email_ledger
-  where id = $1::bigint
-),
-given_up as (
-  update email_ledger
-  set given_up_at = now()
-  where id = (select id from known)
-    and state = 'dead'
-    and given_up_at is null
-  returning 1
-)
-select (select count(*) from given_up)::integer as given_up_count
-from known`,
-  { given_up_count: 'integer' },
+select distinct mailbox_id
+from email_ledger
+where state = 'dead'`,
+  { mailbox_id: 'integer' },
 );
 
 /** The highest ledger id first. */
@@ -115,24 +71,31 @@ export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<Page
   };
 }
 
-/**
- * Makes one dead message pending again, with all its attempts, also after it was given up.
- *
- * @returns 0 when it is not dead, null when there is no such ledger id
- */
+/** @returns 0 when it is not dead, null when there is no such ledger id */
 export async function requeueOne(db: Queryable, ledgerId: number): Promise<number | null> {
-  const { rows } = await db.query(REQUEUE_ONE, [ledgerId]);
-  return rows[0]?.requeued_count ?? null;
+  return await changeOne(db, ledgerId, requeueDeadLetters);
 }
 
-/** The dead messages of all mailboxes, except those that were given up. @returns how many */
+/** The dead letters of all mailboxes, because the console shows them in one list. @returns how many */
 export async function requeueAll(db: Queryable): Promise<number> {
-  const { rowCount } = await db.query(REQUEUE_ALL);
-  return rowCount;
+  const { rows } = await db.query(MAILBOXES);
+  let count = 0;
+  for (const row of rows) count += await requeueDeadLetters(db, row.mailbox_id);
+  return count;
 }
 
 /** @returns 0 when it is not dead or was given up before, null when there is no such ledger id */
-export async function giveUp(db: Queryable, ledgerId: number): Promise<number | null> {
-  const { rows } = await db.query(GIVE_UP, [ledgerId]);
-  return rows[0]?.given_up_count ?? null;
+export async function giveUpOne(db: Queryable, ledgerId: number): Promise<number | null> {
+  return await changeOne(db, ledgerId, giveUpDeadLetters);
+}
+
+async function changeOne(
+  db: Queryable,
+  ledgerId: number,
+  change: typeof requeueDeadLetters,
+): Promise<number | null> {
+  const { rows } = await db.query(FIND, [ledgerId]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return await change(db, row.mailbox_id, { gmailMessageIds: [row.gmail_message_id] });
 }

@@ -7,7 +7,7 @@ import { statement } from '../db/statement.ts';
 export interface Figures {
   readonly now: Date;
   readonly freshness: {
-    readonly newest_reconciled_at: Date | null;
+    readonly newest_proven_at: Date | null;
     readonly newest_stored_at: Date | null;
   };
   readonly minute_used: number;
@@ -41,7 +41,7 @@ select now() as now,
           order by e.received_at desc
           limit 1
         ) newest
-        where latest.missing_count = 0) as newest_reconciled_at,
+        where latest.missing_count = 0) as newest_proven_at,
        (select max(newest.received_at)
         from mailboxes m
         cross join lateral (
@@ -62,7 +62,7 @@ select now() as now,
         where closed_at is null) as incidents_open_count`,
   {
     now: 'timestamp with time zone',
-    newest_reconciled_at: 'timestamp with time zone?',
+    newest_proven_at: 'timestamp with time zone?',
     newest_stored_at: 'timestamp with time zone?',
     minute_used: 'integer',
     today_used: 'integer',
@@ -77,7 +77,7 @@ export async function readFigures(db: Queryable, fingerprint: string | null): Pr
   return {
     now: row?.now ?? new Date(),
     freshness: {
-      newest_reconciled_at: row?.newest_reconciled_at ?? null,
+      newest_proven_at: row?.newest_proven_at ?? null,
       newest_stored_at: row?.newest_stored_at ?? null,
     },
     minute_used: row?.minute_used ?? 0,

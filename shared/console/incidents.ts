@@ -28,7 +28,7 @@ const MEANINGS: Readonly<
     explanation:
       "A reconciliation with Gmail's own listing found messages that the history had not shown; they entered the ledger at once and are fetched.",
     remediation:
-      'Wait for the next reconciliation, or POST poll-now?prove=all to reconcile everything now: it closes when nothing is missing. If messages are dead, requeue them.',
+      'Wait for the next reconciliation, or POST poll-now?reconcile=all to reconcile everything now: it closes when nothing is missing. If messages are dead, requeue them.',
   },
 };
 

@@ -18,6 +18,20 @@ export interface RunCounts {
   arrivalToStoredMaxMs: number | null;
 }
 
+export function noCounts(): RunCounts {
+  return {
+    discovered: 0,
+    stored: 0,
+    gone: 0,
+    ignored: 0,
+    failed: 0,
+    dead: 0,
+    quotaUnits: 0,
+    rateLimited: 0,
+    arrivalToStoredMaxMs: null,
+  };
+}
+
 /** Older rows are removed; the log keeps its lines for longer if the operator configures it. */
 const KEPT_DAYS = 90;
 

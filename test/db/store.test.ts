@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { storeEmail } from '../../shared/db/emails.ts';
-import { heldMailbox } from '../helpers/mailbox-rows.ts';
+import { leasedMailbox, ledgerRow } from '../helpers/leased-mailbox.ts';
 import {
   countsOf,
   isFoundBy,
-  ledgerRow,
   mailboxWithPending,
   NONE_STORED,
   ONE_STORED,
@@ -91,7 +90,7 @@ describe('storing', () => {
   });
 
   test('does nothing for an id that the ledger does not have', async () => {
-    const mailbox = await heldMailbox(db);
+    const mailbox = await leasedMailbox(db);
     expect(await storeEmail(db, mailbox, await storable('unknown'))).toBeNull();
     expect(await countsOf(db, mailbox)).toEqual(NONE_STORED);
   });

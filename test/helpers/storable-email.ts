@@ -1,10 +1,11 @@
 /** One email to store, and what the database has of it afterwards. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { Queryable } from '../../shared/db/database.ts';
+import type { Database } from '../../shared/db/database.ts';
 import type { EmailToStore } from '../../shared/db/emails.ts';
+import type { Lease } from '../../shared/db/lease.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
-import { type HeldMailbox, heldMailbox, insertPending } from './mailbox-rows.ts';
+import { enterLive, leasedMailbox } from './leased-mailbox.ts';
 
 /** From Alice, `Order 1`, with the attachments order.pdf and lines.csv. */
 export const RAW_EMAIL = Buffer.from(
@@ -50,7 +51,7 @@ export async function storable(gmailMessageId: string): Promise<EmailToStore> {
 }
 
 /** Rows of the mailbox by table. */
-export async function countsOf(db: Queryable, { mailboxId }: HeldMailbox) {
+export async function countsOf(db: Database, { mailboxId }: Lease) {
   const { rows } = await db.query(
     `select (select count(*)::integer from incoming_emails where mailbox_id = $1) as emails,
             (select count(*)::integer from email_attachments a join incoming_emails e on e.id = a.email_id
@@ -68,22 +69,14 @@ export const NONE_STORED = { emails: 0, attachments: 0, raws: 0, searches: 0 };
 export const ONE_STORED = { emails: 1, attachments: 2, raws: 1, searches: 1 };
 
 /** The counter of the whole database. */
-export async function storedTotal(db: Queryable): Promise<number> {
+export async function storedTotal(db: Database): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     'select emails_processed_total as n from email_monitor_status',
   );
   return rows[0]?.n ?? 0;
 }
 
-export async function ledgerRow(db: Queryable, { mailboxId }: HeldMailbox, id: string) {
-  const { rows } = await db.query<Record<string, unknown>>(
-    'select * from email_ledger where mailbox_id = $1 and gmail_message_id = $2',
-    [mailboxId, id],
-  );
-  return rows[0];
-}
-
-export async function isFoundBy(db: Queryable, mailbox: HeldMailbox, words: string): Promise<boolean> {
+export async function isFoundBy(db: Database, mailbox: Lease, words: string): Promise<boolean> {
   const { rowCount } = await db.query(
     `select 1
      from email_search s
@@ -95,9 +88,9 @@ export async function isFoundBy(db: Queryable, mailbox: HeldMailbox, words: stri
   return rowCount === 1;
 }
 
-/** A mailbox with the message `a` waiting. */
-export async function mailboxWithPending(db: Queryable): Promise<HeldMailbox> {
-  const mailbox = await heldMailbox(db);
-  await insertPending(db, mailbox.mailboxId, 'a');
-  return mailbox;
+/** A leased mailbox with the message `a` waiting. */
+export async function mailboxWithPending(db: Database): Promise<Lease> {
+  const lease = await leasedMailbox(db);
+  await enterLive(db, lease, 'a');
+  return lease;
 }
