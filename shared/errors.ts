@@ -79,9 +79,12 @@ const DATABASE_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /** True when the database as a whole fails, whatever the statement. */
-export function isOfDatabase(code: string): boolean {
+export function isDatabaseError(code: string): boolean {
   return DATABASE_CODES.includes(code);
 }
+
+/** The former name of `isDatabaseError`. */
+export const isOfDatabase = isDatabaseError;
 
 /** True when the mailbox cannot be read until a person acts, whatever message is asked for. */
 export function needsPerson(code: string | null): code is 'reauth_required' | 'bad_client' | 'gmail_denied' {

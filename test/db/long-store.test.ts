@@ -103,7 +103,7 @@ describe('a long store', () => {
 test('a store finds its ledger row by message id, planned without a backlog and with 50,000 pending messages', async () => {
   const mailbox = await mailboxWithPending(db);
   await storeEmail(db, mailbox, await storable('a'));
-  const store = [...declaredStatements.values()].find(({ text }) => text.includes('holds_lease'));
+  const store = [...declaredStatements.values()].find(({ text }) => text.includes('insert into email_raw'));
   const parameterCount = Math.max(
     ...[...(store?.text ?? '').matchAll(/\$(\d+)/g)].map((match) => Number(match[1])),
   );
