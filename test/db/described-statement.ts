@@ -2,8 +2,8 @@
 import type pg from 'pg';
 
 export interface Described {
-  /** Types by column name, as `format_type` writes them. */
-  readonly columns: Readonly<Record<string, string>>;
+  /** Names with types as `format_type` writes them, in the order of the result. */
+  readonly columns: readonly (readonly [name: string, type: string])[];
   readonly parameterTypes: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export async function describeStatement(client: pg.Client, name: string, text: s
   );
   const types = rows[0]?.results ?? [];
   return {
-    columns: Object.fromEntries(names.map((column, n) => [column, types[n] ?? 'unknown'])),
+    columns: names.map((column, n) => [column, types[n] ?? 'unknown'] as const),
     parameterTypes: rows[0]?.parameters ?? [],
   };
 }
