@@ -36,6 +36,9 @@ const CONTROL: Privileges = {
   mailboxes: 'select, insert, update',
 };
 
+/** `start` also resolves the label; for another label it makes the messages that the former one excluded pending again. */
+const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
+
 /** A run. It inserts emails and never changes them. What it deletes are old rows and the ids of finished reconciliations. */
 const INGEST: Privileges = {
   ...CONTROL,
@@ -64,7 +67,7 @@ export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
   'gmail-push': INGEST,
   'poll-now': INGEST,
   console: INGEST,
-  start: CONTROL,
+  start: START,
   stop: CONTROL,
   status: STATE,
   consumer: CONSUMER,

@@ -126,6 +126,11 @@ describe('start and stop', () => {
     },
   );
 
+  test('start may make ignored messages pending again, and stop may not', async () => {
+    const sql = "update email_ledger set state = 'pending' where false";
+    expect([await errorOf('start', sql), await errorOf('stop', sql)]).toEqual([null, 'database_denied']);
+  });
+
   test.each([...CONTROLLING, 'status'] as const)('%s reads no mail', async (part) => {
     for (const table of ['incoming_emails', 'email_attachments', 'email_raw', 'email_search'])
       expect([table, await errorOf(part, `select * from ${table}`)]).toEqual([table, 'database_denied']);
