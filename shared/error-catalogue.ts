@@ -229,8 +229,17 @@ export const ERRORS = {
     'ERROR',
     'Run `npm run migrate` with the same DATABASE_URL, or call the function migrate of the deployment (`npm run deploy` does).',
   ),
+  schema_incompatible: entry(
+    'The database has the schema of another version',
+    'never',
+    503,
+    'ERROR',
+    'No migration leads from it to this version. For the local stack, stop it and delete the folder `.local/`; the next ' +
+      '`npm start` creates a new database. Otherwise create an empty database, set DATABASE_URL (or DB_NAME) to it, and ' +
+      'run `npm run migrate`.',
+  ),
   unstorable: entry(
-    'The database refuses the row',
+    'The database rejects the row',
     'never',
     500,
     'ERROR',
@@ -294,6 +303,12 @@ export const ERRORS = {
   ),
 } as const satisfies Record<string, ErrorEntry>;
 
-function entry(title: string, retry: Retry, status: number, severity: Severity, remediation: string): ErrorEntry {
+function entry(
+  title: string,
+  retry: Retry,
+  status: number,
+  severity: Severity,
+  remediation: string,
+): ErrorEntry {
   return { title, retry, status, severity, remediation };
 }

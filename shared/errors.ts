@@ -71,9 +71,16 @@ export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
-/** True when the database fails as a whole, whatever is asked of it. */
+const DATABASE_CODES: readonly string[] = [
+  'database_unavailable',
+  'database_denied',
+  'schema_outdated',
+  'schema_incompatible',
+] satisfies ErrorCode[];
+
+/** True when the database as a whole fails, whatever the statement. */
 export function isDatabaseError(code: string): boolean {
-  return code === 'database_unavailable' || code === 'database_denied' || code === 'schema_outdated';
+  return DATABASE_CODES.includes(code);
 }
 
 /** What the operator has to repair, by the code of an error that holds for the whole mailbox. */

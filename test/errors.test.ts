@@ -38,6 +38,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   database_denied: [503, 'later', 'ERROR'],
   migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],
+  schema_incompatible: [503, 'never', 'ERROR'],
   unstorable: [500, 'never', 'ERROR'],
   killed_process: [500, 'never', 'ERROR'],
   lease_lost: [503, 'later', 'WARNING'],
@@ -79,9 +80,12 @@ describe('the catalogue', () => {
     expect(requiresOperator('toString')).toBe(false);
   });
 
-  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no remediation for the stored code %s', (code) => {
-    expect(remediationFor(code)).toBeNull();
-  });
+  it.each([null, 'renamed_since', 'toString', '__proto__'])(
+    'has no remediation for the stored code %s',
+    (code) => {
+      expect(remediationFor(code)).toBeNull();
+    },
+  );
 });
 
 describe('what somebody throws', () => {
