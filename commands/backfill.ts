@@ -11,7 +11,7 @@ import { UNITS } from '../shared/gmail/prices.ts';
 import { assertQuery, type BackfillCycle, isWorkedOff, plan, workOff } from '../shared/ingest/backfill.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import { BackfillCount, outcomeLines } from './backfill-lines.ts';
 import { runCommand } from './command.ts';
 import { interruptibleTime } from './interruptible-time.ts';

@@ -17,7 +17,7 @@ import { remediationFor } from '../shared/errors.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import { chooseMailbox } from './choose-mailbox.ts';
 import { runCommand } from './command.ts';
 import { interruptibleTime } from './interruptible-time.ts';

@@ -15,7 +15,7 @@ import type { HttpRequest, Route } from '../shared/http.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { System } from '../shared/ingest/run.ts';
 import { createSystem } from '../shared/ingest/system.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import type { FunctionContext } from './context.ts';
 import { reportAnswer } from './report-body.ts';
 

@@ -3,8 +3,8 @@
  * 409 without credentials.
  */
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { startMonitor } from '../shared/monitor/switch.ts';
+import { readStatus } from '../shared/control/status.ts';
+import { startMonitor } from '../shared/control/running-flag.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 import { switchPush } from './push-switch.ts';

@@ -3,7 +3,7 @@
  * database is away.
  */
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
+import { readStatus } from '../shared/control/status.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 

@@ -3,8 +3,8 @@
  * Pushes are still recorded, and everything that arrives meanwhile is caught up after `start`.
  */
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { stopMonitor } from '../shared/monitor/switch.ts';
+import { readStatus } from '../shared/control/status.ts';
+import { stopMonitor } from '../shared/control/running-flag.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 import { switchPush } from './push-switch.ts';

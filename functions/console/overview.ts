@@ -3,7 +3,7 @@ import { readCharts } from '../../shared/console/charts.ts';
 import { readFigures } from '../../shared/console/figures.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
-import { readStatus } from '../../shared/monitor/status.ts';
+import { readStatus } from '../../shared/control/status.ts';
 import type { FunctionContext } from '../context.ts';
 import { createMonitor } from '../monitor.ts';
 import type { Handle } from './data.ts';

@@ -2,7 +2,7 @@
 import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { createMonitor } from '../../functions/monitor.ts';
 import { ConfigError, type Environment } from '../../shared/config.ts';
-import { readStatus } from '../../shared/monitor/status.ts';
+import { readStatus } from '../../shared/control/status.ts';
 import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
-import { readOverview } from '../../shared/db/overview.ts';
+import { readOverview } from '../../shared/db/mailbox-status.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();

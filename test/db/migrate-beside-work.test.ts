@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Queryable } from '../../shared/db/database.ts';
 import { migrate } from '../../shared/db/migrations.ts';
-import { readOverview } from '../../shared/db/overview.ts';
+import { readOverview } from '../../shared/db/mailbox-status.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const MIGRATIONS = join(import.meta.dirname, '../../sql/migrations');

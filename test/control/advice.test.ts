@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../shared/config.ts';
-import { adviceFor } from '../../shared/monitor/advice.ts';
-import type { MailboxStatus, SchedulerStatus, StatusBody } from '../../shared/monitor/status.ts';
+import { adviceFor } from '../../shared/control/advice.ts';
+import type { MailboxStatus, SchedulerStatus, StatusBody } from '../../shared/control/status.ts';
 
 const NOW = new Date('2026-11-23T09:00:00Z');
 const ENV = {

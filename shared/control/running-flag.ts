@@ -8,7 +8,7 @@ import type { Database } from '../db/database.ts';
 import { setRunning } from '../db/monitor-status.ts';
 import { AppError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { SchedulerJob } from '../scheduler/scheduler-job.ts';
+import type { SchedulerJob } from './scheduler-job.ts';
 
 export interface Monitor {
   readonly config: Config;

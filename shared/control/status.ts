@@ -3,10 +3,10 @@ import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
-import { type MailboxOverview, readOverview } from '../db/overview.ts';
+import { type MailboxOverview, readOverview } from '../db/mailbox-status.ts';
 import { findRefusedListings } from '../db/refused-listings.ts';
 import { remediationFor, needsPerson, toAppError } from '../errors.ts';
-import type { SchedulerJob } from '../scheduler/scheduler-job.ts';
+import type { SchedulerJob } from './scheduler-job.ts';
 import { adviceFor } from './advice.ts';
 import type { Monitor } from './switch.ts';
 
