@@ -2,7 +2,7 @@
  * `poll-now`: one cycle at an operator's word, also while the monitor is stopped or waits after a failure; what
  * waits for its next attempt is tried at once.
  *
- * POST. `?retry=dead` gives the dead messages their attempts back first; `?prove=all` compares everything since
+ * POST. `?retry=dead` gives the dead messages their attempts back first; `?reconcile=all` compares everything since
  * the first start with Gmail, over as many invocations as it takes (`status` shows the result). 200 `{outcome, new_emails, ...}`,
  * outcome `busy` when a cycle runs already; 409 without credentials; a failed cycle answers with its fault.
  */
@@ -25,7 +25,8 @@ export function createRoute(context: FunctionContext): Route {
     methods: ['POST'],
     handle: async (request, log) => {
       assertConfigured(context.config);
-      const provesAll = wants(request, 'prove', 'all');
+      // `prove` is the former name.
+      const provesAll = wants(request, 'reconcile', 'all') || wants(request, 'prove', 'all');
       const revived = wants(request, 'retry', 'dead') ? await retryDead(system) : null;
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000);
       const report = await ingestMailbox(
@@ -41,7 +42,7 @@ export function createRoute(context: FunctionContext): Route {
   };
 }
 
-function wants(request: HttpRequest, name: 'retry' | 'prove', only: string): boolean {
+function wants(request: HttpRequest, name: 'retry' | 'reconcile' | 'prove', only: string): boolean {
   const value = request.query[name];
   if (value === undefined) return false;
   if (value !== only) throw new AppError('bad_request', `The only value of "${name}" is "${only}".`);

@@ -5,6 +5,7 @@
 import { json, type Route } from '../shared/http.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { stopMonitor } from '../shared/control/running-flag.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 import { switchPush } from './push-switch.ts';
@@ -14,9 +15,9 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['POST'],
     handle: async (_request, log) => {
-      await stopMonitor({ ...monitor, log });
-      await switchPush({ ...context, log }, false);
-      return json(200, await readStatus(monitor));
+      const isRunning = await stopMonitor({ ...monitor, log });
+      await switchPush({ ...context, log }, isRunning);
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

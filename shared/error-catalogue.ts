@@ -102,6 +102,14 @@ export const ERRORS = {
     'ERROR',
     'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
   ),
+  push_silent: entry(
+    'No push arrives',
+    'later',
+    503,
+    'WARNING',
+    'Look at `gcloud pubsub topics list-subscriptions`: the topic of GMAIL_PUBSUB_TOPIC needs a push subscription whose ' +
+      'endpoint is the URL of gmail-push and whose service account may invoke it. Polling continues.',
+  ),
   message_gone: entry('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
   history_expired: entry(
     'The history cursor has expired',
@@ -151,7 +159,7 @@ export const ERRORS = {
     'never',
     500,
     'ERROR',
-    'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+    'Give the function more memory, then retry the dead messages.',
   ),
   lease_lost: entry(
     'The lease was lost to another instance',
@@ -172,7 +180,7 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Call again. The switch in the database stands as wished; `status` names a disagreement.',
+    'Call again. The is_running flag is set as wished; `status` names a disagreement.',
   ),
   scheduler_denied: entry(
     'Cloud Scheduler denies the call',

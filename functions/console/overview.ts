@@ -4,6 +4,7 @@ import { readFigures } from '../../shared/console/figures.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
 import { readStatus } from '../../shared/control/status.ts';
+import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import type { FunctionContext } from '../context.ts';
 import { createMonitor } from '../monitor.ts';
 import type { Handle } from './data.ts';
@@ -16,20 +17,17 @@ export function showOverview(context: FunctionContext): Handle {
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   return async () => {
-    const [status, figures] = await Promise.all([readStatus(monitor), readFigures(db, fingerprint)]);
-    const sum = (state: 'dead' | 'pending') =>
-      status.mailboxes.reduce((total, mailbox) => total + mailbox.ledger[state], 0);
-    return json(200, {
+    const [status, figures] = await Promise.all([readStatus(monitor), readFigures(db, fingerprint, config.quotaUnitsPerMinute)]);
+    return json<Overview>(200, {
       now: figures.now,
       status,
       freshness: figures.freshness,
       quota: {
         minute_limit: config.quotaUnitsPerMinute,
-        minute_used: figures.minute_used,
+        minute_used: usedUnits(figures.available_units, config.quotaUnitsPerMinute),
         today_used: figures.today_used,
       },
-      dead_count: sum('dead'),
-      pending_count: sum('pending'),
+      dead_count: status.mailboxes.reduce((sum, { failing }) => sum + (failing?.dead_count ?? 0), 0),
       incidents_open_count: figures.incidents_open_count,
     });
   };
@@ -37,5 +35,10 @@ export function showOverview(context: FunctionContext): Handle {
 
 export function showCharts({ db }: FunctionContext): Handle {
   return async ({ query }) =>
-    json(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
+    json<Charts>(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
+}
+
+/** Units that are spent and not refilled. @param available null: not known */
+function usedUnits(available: number | null, perMinute: number): number | null {
+  return available === null ? null : Math.max(0, Math.round(perMinute - available));
 }

@@ -1,17 +1,6 @@
 /** Emails and their latency by the hour, added up from the runs: the emails themselves are never counted. */
 import type { Queryable } from '../db/database.ts';
-
-/** As it is answered. */
-export interface Charts {
-  readonly from: Date;
-  readonly to: Date;
-  readonly hours: readonly {
-    readonly at: Date;
-    readonly email_count: number;
-    readonly latency_median_ms: number | null;
-    readonly latency_max_ms: number | null;
-  }[];
-}
+import type { Charts } from '../schemas/overview.ts';
 
 // A run belongs to the hour in which it ended. By the index on started_at: no run is longer than the hour that is read
 // before the first one.

@@ -1,20 +1,9 @@
 /** Messages that are given up, with the reason and the remediation of each, and their way back. */
 import type { Queryable } from '../db/database.ts';
 import { reviveDead } from '../db/dead-messages.ts';
-import { remediationFor } from '../errors.ts';
+import { remediationForMessage } from '../errors.ts';
+import type { DeadMessage } from '../schemas/records.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
-
-/** As it is answered. */
-export interface DeadMessage {
-  readonly ledger_id: number;
-  readonly gmail_message_id: string;
-  readonly attempt_count: number;
-  readonly last_attempt_at: Date | null;
-  readonly error_code: string | null;
-  readonly error_detail: string | null;
-  readonly remediation: string | null;
-  readonly discovered_at: Date;
-}
 
 /** The highest ledger id first. */
 export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<DeadMessage>> {
@@ -22,7 +11,7 @@ export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<Dead
     `select id, gmail_message_id, attempt_count, last_attempt_at, error_code, error_detail, discovered_at
      from email_ledger
      where state = 'dead'
-       and id < $1::integer
+       and id < $1::bigint
      order by id desc
      limit $2::integer`,
     [ask.before ?? ABOVE_ALL, ask.limit + 1],
@@ -30,14 +19,14 @@ export async function listDead(db: Queryable, ask: PageAsk): Promise<PageOf<Dead
   const page = toPage(rows, ask.limit);
   return {
     nextBefore: page.nextBefore,
-    rows: page.rows.map(({ id, ...row }) => ({ ledger_id: id, ...row, remediation: remediationFor(row.error_code) })),
+    rows: page.rows.map(({ id, ...row }) => ({ ledger_id: id, ...row, remediation: remediationForMessage(row.error_code, true) })),
   };
 }
 
 /** Gives one its attempts back. @returns how many were dead, null when there is no such ledger id */
 export async function retryOne(db: Queryable, ledgerId: number): Promise<number | null> {
   const { rows } = await db.query<{ mailbox_id: number; gmail_message_id: string }>(
-    'select mailbox_id, gmail_message_id from email_ledger where id = $1::integer',
+    'select mailbox_id, gmail_message_id from email_ledger where id = $1::bigint',
     [ledgerId],
   );
   const row = rows[0];

@@ -1,39 +1,9 @@
 /** Stored emails as the console lists and shows them. Bodies are read only for the one email that is opened. */
 import type { Database, Queryable } from '../db/database.ts';
 import { prepared } from '../db/statement.ts';
+import type { Email, OpenedEmail } from '../schemas/emails.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 import { findIds } from './search.ts';
-
-/** As it is answered. */
-export interface ListedEmail {
-  readonly id: number;
-  readonly received_at: Date;
-  readonly stored_at: Date;
-  readonly sender: string | null;
-  readonly sender_address: string | null;
-  readonly subject: string | null;
-  readonly size_bytes: number;
-  readonly attachment_count: number;
-  readonly defects: readonly string[];
-  readonly processed: boolean;
-  readonly attachments: readonly {
-    readonly id: number;
-    readonly filename: string;
-    readonly content_type: string;
-    readonly file_size_bytes: number;
-    readonly is_inline: boolean;
-  }[];
-}
-
-export interface ShownEmail extends ListedEmail {
-  readonly recipients: Readonly<Record<string, unknown>>;
-  readonly gmail_message_id: string;
-  readonly rfc822_message_id: string | null;
-  readonly sent_at: Date | null;
-  readonly body_text: string | null;
-  readonly body_text_truncated: boolean;
-  readonly has_html: boolean;
-}
 
 /**
  * A list shows so many of an email's files at most, its pictures last; `attachment_count` tells them all. A mail may have
@@ -98,11 +68,11 @@ export async function listEmails(
   db: Database,
   ask: PageAsk,
   text: string | null,
-): Promise<PageOf<ListedEmail>> {
+): Promise<PageOf<Email>> {
   const oneMore = { ...ask, limit: ask.limit + 1 };
   const found = text === null ? null : await findIds(db, text, oneMore);
   if (found === null) {
-    const { rows } = await db.query<ListedEmail>(NEWEST, [
+    const { rows } = await db.query<Email>(NEWEST, [
       ask.before ?? ABOVE_ALL,
       oneMore.limit,
       LISTED_FILES,
@@ -111,13 +81,13 @@ export async function listEmails(
   }
   // Below the last one, not among those that were read: an email may go away meanwhile.
   const ids = found.ids.slice(0, ask.limit);
-  const { rows } = ids.length === 0 ? { rows: [] } : await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
+  const { rows } = ids.length === 0 ? { rows: [] } : await db.query<Email>(NAMED, [ids, LISTED_FILES]);
   return { rows, nextBefore: found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo };
 }
 
 /** Null when there is none of this id. */
-export async function readEmail(db: Queryable, id: number): Promise<ShownEmail | null> {
-  const { rows } = await db.query<ShownEmail>(ONE, [id, SHOWN_CHARACTERS]);
+export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail | null> {
+  const { rows } = await db.query<OpenedEmail>(ONE, [id, SHOWN_CHARACTERS]);
   return rows[0] ?? null;
 }
 

@@ -1,18 +1,8 @@
 /** Incidents with what each means, for a person who meets its kind for the first time. */
 import type { Queryable } from '../db/database.ts';
 import type { IncidentKind } from '../db/incidents.ts';
+import type { Incident } from '../schemas/records.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
-
-/** As it is answered. */
-export interface ListedIncident {
-  readonly id: number;
-  readonly kind: string;
-  readonly opened_at: Date;
-  readonly closed_at: Date | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly explanation: string | null;
-  readonly remediation: string | null;
-}
 
 const MEANINGS: Readonly<Record<IncidentKind, { readonly explanation: string; readonly remediation: string }>> = {
   history_expired: {
@@ -23,16 +13,16 @@ const MEANINGS: Readonly<Record<IncidentKind, { readonly explanation: string; re
   missing_found: {
     explanation:
       "A comparison with Gmail's own list found messages that the history had never shown; they were taken up at once and are fetched.",
-    remediation: 'Wait for the next comparison, or POST poll-now?prove=all to compare everything now: it closes when nothing is missing. If messages are dead, retry them.',
+    remediation: 'Wait for the next comparison, or POST poll-now?reconcile=all to compare everything now: it closes when nothing is missing. If messages are dead, retry them.',
   },
 };
 
 /** The newest first. */
-export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<ListedIncident>> {
-  const { rows } = await db.query<Omit<ListedIncident, 'explanation' | 'remediation'>>(
+export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<Incident>> {
+  const { rows } = await db.query<Omit<Incident, 'explanation' | 'remediation'>>(
     `select id, kind, opened_at, closed_at, detail
      from incidents
-     where id < $1::integer
+     where id < $1::bigint
      order by id desc
      limit $2::integer`,
     [ask.before ?? ABOVE_ALL, ask.limit + 1],
@@ -42,6 +32,6 @@ export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf
 }
 
 /** A row of newer code may have a kind that this one does not know. */
-function meaningOf(kind: string): Pick<ListedIncident, 'explanation' | 'remediation'> {
+function meaningOf(kind: string): Pick<Incident, 'explanation' | 'remediation'> {
   return Object.hasOwn(MEANINGS, kind) ? MEANINGS[kind as IncidentKind] : { explanation: null, remediation: null };
 }

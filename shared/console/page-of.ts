@@ -7,7 +7,7 @@ export interface PageAsk {
 }
 
 export interface PageOf<Row> {
-  readonly rows: readonly Row[];
+  readonly rows: Row[];
   /** Ask for the next page with it; null at the end. */
   readonly nextBefore: number | null;
 }

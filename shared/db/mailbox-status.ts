@@ -1,170 +1,101 @@
-/** What `status` shows of the mailboxes: read only, one statement. */
+/**
+ * What `status` shows of the mailboxes: one statement that only reads.
+ * Invariant: its time does not grow with the ledger. Counts come from ledger_changes, the rest from partial indexes.
+ */
 import type { Queryable } from './database.ts';
-import { PRIORITY } from './ledger.ts';
+import { statement } from './statement.ts';
 
-export interface MailboxOverview {
-  readonly emailAddress: string;
-  readonly credentialFingerprint: string | null;
-  readonly cursorHistoryId: string;
-  readonly failureCount: number;
-  readonly nextPollAt: Date | null;
-  readonly lastSuccessAt: Date | null;
-  readonly lastErrorCode: string | null;
-  readonly lastError: string | null;
-  readonly leaseHolder: string | null;
-  readonly hintAt: Date | null;
-  readonly watch: {
-    readonly topic: string | null;
-    readonly expiresAt: Date | null;
-    readonly errorCode: string | null;
-    readonly error: string | null;
-  };
-  /** Null before the first proof. */
-  readonly proof: {
-    readonly provedAt: Date;
-    readonly since: Date | null;
-    readonly gmailCount: number;
-    readonly ledgerCount: number;
-    readonly missingCount: number;
-    /** The last one of the whole time since the first start; null before it. */
-    readonly whole: {
-      readonly provedAt: Date;
-      readonly gmailCount: number;
-      readonly missingCount: number;
-    } | null;
-  } | null;
-  readonly id: number;
-  readonly isListing: boolean;
-  readonly ledger: Readonly<Record<'pending' | 'stored' | 'gone' | 'ignored' | 'dead', number>>;
-  /** The oldest message that waits; null when none does. */
-  readonly oldestPendingAt: Date | null;
-}
-
-const OVERVIEW = `
-select m.email_address, m.credential_fingerprint, m.cursor_history_id, m.failure_count, m.next_poll_at,
-       m.last_success_at, m.last_error_code, m.last_error, m.hint_at, m.id,
-       m.watch_topic, m.watch_expires_at, m.watch_error_code, m.watch_error,
-       m.proved_at, m.proved_since, m.proved_gmail_count, m.proved_ledger_count, m.proved_missing_count,
-       m.whole_proved_at, m.whole_gmail_count, m.whole_missing_count,
+// Every mailbox, the oldest first. All times are by the clock of the database; `now` is when it was read.
+const MAILBOXES = statement(
+  `
+select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as now,
+       m.cursor_history_id, m.failure_count, m.next_poll_at, m.last_run_at, m.last_success_at,
+       m.last_error_code, m.last_error, m.pushed_at,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
-       exists (
-         select 1 from listings s
-         where s.mailbox_id = m.id and s.finished_at is null and s.purpose <> 'proof' and s.not_before <= now(
-       ))
-         as is_listing,
-       coalesce(l.counts, '{}') as counts,
-       p.oldest_pending_at
+       j.listing_since,
+       coalesce(c.pending, 0) as pending_count,
+       coalesce(c.stored, 0) as stored_count,
+       coalesce(c.gone, 0) as gone_count,
+       coalesce(c.ignored, 0) as ignored_count,
+       coalesce(c.dead, 0) as dead_count,
+       p.oldest_pending_at,
+       w.topic as watch_topic,
+       w.registered_at as watch_registered_at,
+       w.expires_at as watch_expires_at,
+       w.error_code as watch_error_code,
+       w.error as watch_error,
+       coalesce(w.late_run_count, 0) as late_run_count,
+       w.late_since,
+       coalesce(is_push_silent(w, m), false) as is_push_silent
 from mailboxes m
+left join mailbox_watches w on w.mailbox_id = m.id
 left join lateral (
-  select jsonb_object_agg(state, n) as counts
-  from (
-    select state, sum(change)::integer as n
-    from ledger_changes
-    where mailbox_id = m.id
-    group by state
-  ) by_state
-) l on true
--- Without reading a whole backlog: what was never tried stands first in the index, the oldest first; what was tried is
--- little, and in no order of age.
+  select min(created_at) as listing_since
+  from list_jobs
+  where mailbox_id = m.id
+    and finished_at is null
+    and not_before <= now()
+) j on true
 left join lateral (
-  select min(discovered_at) as oldest_pending_at
-  from (
-    (select discovered_at
-     from email_ledger
-     where mailbox_id = m.id and state = 'pending' and priority = ${PRIORITY.live} and last_attempt_at is null
-     order by priority, last_attempt_at nulls first, id
-     limit 1)
-    union all
-    (select discovered_at
-     from email_ledger
-     where mailbox_id = m.id and state = 'pending' and priority = ${PRIORITY.backlog} and last_attempt_at is null
-     order by priority, last_attempt_at nulls first, id
-     limit 1)
-    union all
+  select sum(change) filter (where state = 'pending') as pending,
+         sum(change) filter (where state = 'stored') as stored,
+         sum(change) filter (where state = 'gone') as gone,
+         sum(change) filter (where state = 'ignored') as ignored,
+         sum(change) filter (where state = 'dead') as dead
+  from ledger_changes
+  where mailbox_id = m.id
+) c on true
+-- The first row of each priority, by idx_email_ledger_pending: a backlog is not read.
+left join lateral (
+  select min(first.discovered_at) as oldest_pending_at
+  from (values (0::smallint), (1::smallint)) priorities (priority)
+  cross join lateral (
     select discovered_at
     from email_ledger
-    where mailbox_id = m.id and state = 'pending' and last_attempt_at is not null
-  ) waiting
+    where mailbox_id = m.id
+      and state = 'pending'
+      and priority = priorities.priority
+    order by discovered_at
+    limit 1
+  ) first
 ) p on true
-order by m.id`;
+order by m.id`,
+  {
+    id: 'integer',
+    email_address: 'text',
+    credential_fingerprint: 'text?',
+    created_at: 'timestamp with time zone',
+    now: 'timestamp with time zone',
+    cursor_history_id: 'numeric',
+    failure_count: 'integer',
+    next_poll_at: 'timestamp with time zone?',
+    last_run_at: 'timestamp with time zone?',
+    last_success_at: 'timestamp with time zone?',
+    last_error_code: 'text?',
+    last_error: 'text?',
+    pushed_at: 'timestamp with time zone?',
+    lease_holder: 'text?',
+    listing_since: 'timestamp with time zone?',
+    pending_count: 'bigint',
+    stored_count: 'bigint',
+    gone_count: 'bigint',
+    ignored_count: 'bigint',
+    dead_count: 'bigint',
+    oldest_pending_at: 'timestamp with time zone?',
+    watch_topic: 'text?',
+    watch_registered_at: 'timestamp with time zone?',
+    watch_expires_at: 'timestamp with time zone?',
+    watch_error_code: 'text?',
+    watch_error: 'text?',
+    late_run_count: 'integer',
+    late_since: 'timestamp with time zone?',
+    is_push_silent: 'boolean',
+  },
+);
 
-interface OverviewRow {
-  email_address: string;
-  credential_fingerprint: string | null;
-  cursor_history_id: string;
-  failure_count: number;
-  next_poll_at: Date | null;
-  last_success_at: Date | null;
-  last_error_code: string | null;
-  last_error: string | null;
-  hint_at: Date | null;
-  id: number;
-  watch_topic: string | null;
-  watch_expires_at: Date | null;
-  watch_error_code: string | null;
-  watch_error: string | null;
-  proved_at: Date | null;
-  proved_since: Date | null;
-  proved_gmail_count: number | null;
-  proved_ledger_count: number | null;
-  proved_missing_count: number | null;
-  whole_proved_at: Date | null;
-  whole_gmail_count: number | null;
-  whole_missing_count: number | null;
-  lease_holder: string | null;
-  is_listing: boolean;
-  counts: Partial<Record<string, number>>;
-  oldest_pending_at: Date | null;
-}
+export type MailboxRow = NonNullable<(typeof MAILBOXES)['row']>;
 
-export async function readOverview(db: Queryable): Promise<MailboxOverview[]> {
-  const { rows } = await db.query<OverviewRow>(OVERVIEW);
-  return rows.map((row) => ({
-    emailAddress: row.email_address,
-    credentialFingerprint: row.credential_fingerprint,
-    cursorHistoryId: row.cursor_history_id,
-    failureCount: row.failure_count,
-    nextPollAt: row.next_poll_at,
-    lastSuccessAt: row.last_success_at,
-    lastErrorCode: row.last_error_code,
-    lastError: row.last_error,
-    leaseHolder: row.lease_holder,
-    hintAt: row.hint_at,
-    id: row.id,
-    watch: {
-      topic: row.watch_topic,
-      expiresAt: row.watch_expires_at,
-      errorCode: row.watch_error_code,
-      error: row.watch_error,
-    },
-    proof: toProof(row),
-    isListing: row.is_listing,
-    ledger: {
-      pending: row.counts['pending'] ?? 0,
-      stored: row.counts['stored'] ?? 0,
-      gone: row.counts['gone'] ?? 0,
-      ignored: row.counts['ignored'] ?? 0,
-      dead: row.counts['dead'] ?? 0,
-    },
-    oldestPendingAt: row.oldest_pending_at,
-  }));
-}
-
-function toProof(row: OverviewRow): MailboxOverview['proof'] {
-  if (row.proved_at === null) return null;
-  return {
-    provedAt: row.proved_at,
-    since: row.proved_since,
-    gmailCount: row.proved_gmail_count ?? 0,
-    ledgerCount: row.proved_ledger_count ?? 0,
-    missingCount: row.proved_missing_count ?? 0,
-    whole:
-      row.whole_proved_at === null
-        ? null
-        : {
-            provedAt: row.whole_proved_at,
-            gmailCount: row.whole_gmail_count ?? 0,
-            missingCount: row.whole_missing_count ?? 0,
-          },
-  };
+/** Every mailbox that the database knows. Empty before the first contact with Gmail. */
+export async function readMailboxes(db: Queryable): Promise<MailboxRow[]> {
+  return (await db.query(MAILBOXES)).rows;
 }

@@ -22,13 +22,13 @@ export async function findRefusedListings(db: Queryable): Promise<RefusedListing
   }>(
     `select l.id, l.purpose, l.query, coalesce(l.error_detail, l.error_code) as error_detail,
             l.finished_at is not null as is_finished
-     from listings l
+     from list_jobs l
      where l.error_code is not null
        and coalesce(l.finished_at > now() - $1::integer * interval '1 day', true)
-       -- Asked again with success, it is no longer anybody's concern.
+       -- Superseded by a job with the same query that succeeded.
        and not exists (
          select 1
-         from listings again
+         from list_jobs again
          where again.mailbox_id = l.mailbox_id
            and again.query = l.query
            and again.id > l.id
