@@ -22,7 +22,7 @@ export const ERRORS = {
     'never',
     404,
     'INFO',
-    'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
+    'See /api/openapi.json for the API; the page is at /. A row that was requested by its id is no longer there.',
   ),
   cross_site: entry(
     'Another site asks',
