@@ -374,6 +374,24 @@ CREATE OR REPLACE FUNCTION public.is_push_silent(w mailbox_watches, m mailboxes)
  STABLE
 RETURN COALESCE((((w).topic IS NOT NULL) AND ((((w).registered_at < (now() - '00:02:00'::interval)) AND COALESCE(((m).pushed_at < (w).registered_at), true)) OR (((w).late_run_count >= 3) AND COALESCE(((m).pushed_at < (w).late_since), true)))), false);
 
+CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((units_per_minute * 59))::double precision / (60.0)::double precision);
+
+CREATE OR REPLACE FUNCTION public.refilled_units(q mailbox_quota, units_per_minute integer, at timestamp with time zone)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN LEAST(quota_capacity(units_per_minute), ((q).available_units + ((GREATEST((0)::double precision, (EXTRACT(epoch FROM (at - (q).refilled_at)))::double precision) * (units_per_minute)::double precision) / (60.0)::double precision)));
+
+CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute integer)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (round((quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))))::integer;
+
 CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 
 CREATE TRIGGER count_emptied AFTER TRUNCATE ON public.email_ledger FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();

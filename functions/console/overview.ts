@@ -17,14 +17,17 @@ export function showOverview(context: FunctionContext): Handle {
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   return async () => {
-    const [status, figures] = await Promise.all([readStatus(monitor), readFigures(db, fingerprint, config.quotaUnitsPerMinute)]);
+    const [status, figures] = await Promise.all([
+      readStatus(monitor),
+      readFigures(db, fingerprint, config.quotaUnitsPerMinute),
+    ]);
     return json<Overview>(200, {
       now: figures.now,
       status,
       freshness: figures.freshness,
       quota: {
         minute_limit: config.quotaUnitsPerMinute,
-        minute_used: usedUnits(figures.available_units, config.quotaUnitsPerMinute),
+        minute_used: figures.minute_used,
         today_used: figures.today_used,
       },
       dead_count: status.mailboxes.reduce((sum, { failing }) => sum + (failing?.dead_count ?? 0), 0),
@@ -36,9 +39,4 @@ export function showOverview(context: FunctionContext): Handle {
 export function showCharts({ db }: FunctionContext): Handle {
   return async ({ query }) =>
     json<Charts>(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
-}
-
-/** Units that are spent and not refilled. @param available null: not known */
-function usedUnits(available: number | null, perMinute: number): number | null {
-  return available === null ? null : Math.max(0, Math.round(perMinute - available));
 }

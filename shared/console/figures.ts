@@ -6,8 +6,8 @@ import type { Overview } from '../schemas/overview.ts';
 export interface Figures {
   readonly now: Date;
   readonly freshness: Overview['freshness'];
-  /** Units that can be spent now. Null: the mailbox is not known yet. */
-  readonly available_units: number | null;
+  /** Units that were reserved and have not refilled. Null: the mailbox is not known yet. */
+  readonly minute_used: number | null;
   readonly today_used: number;
   readonly incidents_open_count: number;
 }
@@ -46,13 +46,10 @@ select now() as now,
           order by e.received_at desc
           limit 1
         ) newest) as newest_stored_at,
-       (select least(
-                 $2::integer,
-                 q.available_units
-                   + extract(epoch from clock_timestamp() - q.refilled_at)::double precision * $2::integer / 60)
+       (select units_in_use(q, $2::integer)
         from mailbox_quota q
         join mailboxes m on m.id = q.mailbox_id
-        where m.credential_fingerprint = $1::text) as available_units,
+        where m.credential_fingerprint = $1::text) as minute_used,
        (select coalesce(sum(quota_units), 0)
         from ingest_runs
         where started_at >= date_trunc('day', now(), 'UTC')) as today_used,
@@ -63,7 +60,7 @@ select now() as now,
     now: 'timestamp with time zone',
     newest_proven_at: 'timestamp with time zone?',
     newest_stored_at: 'timestamp with time zone?',
-    available_units: 'double precision?',
+    minute_used: 'integer?',
     today_used: 'bigint',
     incidents_open_count: 'bigint',
   },
@@ -83,7 +80,7 @@ export async function readFigures(
       newest_proven_at: row?.newest_proven_at ?? null,
       newest_stored_at: row?.newest_stored_at ?? null,
     },
-    available_units: row?.available_units ?? null,
+    minute_used: row?.minute_used ?? null,
     today_used: row?.today_used ?? 0,
     incidents_open_count: row?.incidents_open_count ?? 0,
   };

@@ -11,9 +11,24 @@ export interface RunCounts {
   failed: number;
   dead: number;
   quotaUnits: number;
-  refused: number;
-  /** The longest way of a live mail from Gmail's acceptance to its commit; null when none was stored. */
+  /** Calls whose rate Gmail limited. */
+  rateLimited: number;
+  /** The longest time of a live message from Gmail's acceptance to its commit; null when none was stored. */
   arrivalToStoredMaxMs: number | null;
+}
+
+export function noCounts(): RunCounts {
+  return {
+    discovered: 0,
+    stored: 0,
+    gone: 0,
+    ignored: 0,
+    failed: 0,
+    dead: 0,
+    quotaUnits: 0,
+    rateLimited: 0,
+    arrivalToStoredMaxMs: null,
+  };
 }
 
 /** Rows older than this are removed: the log keeps the lines longer if somebody wants them. */

@@ -66,11 +66,31 @@ create table mailbox_quota (
   -- Units that can be reserved, as of refilled_at.
   available_units double precision not null,
   refilled_at timestamptz not null default clock_timestamp(),
-  -- After Gmail limited the rate nothing is spent until then. pause_seconds is the length of the last pause, 0 once a
-  -- call has succeeded.
+  -- Nothing is reserved until then: Gmail limited the rate, or the one call after a pause has not succeeded yet.
+  -- pause_seconds is the length of the last pause, 0 once a call has succeeded.
   paused_until timestamptz,
   pause_seconds integer not null default 0
 );
+
+-- Units that the bucket of a mailbox holds. A minute's budget without one second of refill, because Gmail may count a call
+-- up to a second after its units were reserved.
+create function quota_capacity(units_per_minute integer) returns double precision
+language sql immutable parallel safe
+return units_per_minute * 59 / 60.0::double precision;
+
+-- Units that can be reserved at a time. Negative after a call that costs more than the capacity. A clock that went back
+-- refills nothing.
+create function refilled_units(q mailbox_quota, units_per_minute integer, at timestamptz) returns double precision
+language sql immutable parallel safe
+return least(
+  quota_capacity(units_per_minute),
+  (q).available_units
+  + greatest(0, extract(epoch from at - (q).refilled_at)::double precision) * units_per_minute / 60.0::double precision);
+
+-- Reserved units that have not refilled yet, for display.
+create function units_in_use(q mailbox_quota, units_per_minute integer) returns integer
+language sql stable parallel safe
+return round(quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))::integer;
 
 -- The push watch of a mailbox: until when Gmail publishes, and why it does not.
 create table mailbox_watches (
