@@ -81,9 +81,6 @@ export function needsPerson(code: string | null): code is 'reauth_required' | 'b
   return code === 'reauth_required' || code === 'bad_client' || code === 'gmail_denied';
 }
 
-/** Errors that pass by themselves: their remediation says so, which is wrong for a message that failed every time. */
-const PASSING: readonly ErrorCode[] = ['gmail_unavailable', 'gmail_rate_limited', 'internal', 'lease_lost', 'out_of_time'];
-
 /**
  * What to do about a message that cannot be fetched or stored. Never that there is nothing to do.
  *
@@ -92,8 +89,8 @@ const PASSING: readonly ErrorCode[] = ['gmail_unavailable', 'gmail_rate_limited'
  */
 export function remediationForMessage(code: string | null, isDead: boolean): string {
   const known = remediationFor(code);
-  const isPassing = known === null || PASSING.some((passing) => passing === code);
-  if (!isPassing) return known;
+  // Of a run it is true that it is tried again; a message that keeps failing needs more.
+  if (known !== null && !/nothing to do|it is tried again/i.test(known)) return known;
   return isDead
     ? 'Retry it, or give it up; until then it is tried once a day for 14 days. If it fails again, look at the error detail and at the log lines of its Gmail id.'
     : 'It is tried again at its next attempt, and is dead after eight. If it keeps failing, look at the error detail and at the Google Workspace status page.';

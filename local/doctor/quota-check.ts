@@ -10,25 +10,20 @@ const RECENT_MINUTES = 60;
 // $1 minutes back int, $2 units per minute int. One row always.
 const QUOTA = statement(
   `
-select (select least(
-                 $2::integer,
-                 min(q.available_units
-                   + extract(epoch from clock_timestamp() - q.refilled_at)::double precision * $2::integer / 60))
-        from mailbox_quota q) as available_units,
+select (select max(units_in_use(q, $2::integer))
+        from mailbox_quota q) as used_units,
        (select coalesce(sum(rate_limited_count), 0)
         from ingest_runs
         where started_at > now() - $1::integer * interval '1 minute') as rate_limited_count`,
-  { available_units: 'double precision?', rate_limited_count: 'bigint' },
+  { used_units: 'integer?', rate_limited_count: 'bigint' },
 );
 
 export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: Config): Promise<Finding> {
   const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
-  const available = rows[0]?.available_units ?? null;
+  const used = rows[0]?.used_units ?? null;
   const limited = rows[0]?.rate_limited_count ?? 0;
   const said =
-    available === null
-      ? `${limit} units per minute`
-      : `${Math.max(0, Math.round(limit - available))} of ${limit} units per minute are spent`;
+    used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are spent`;
   if (limited === 0) return ok(NAME, `${said}, no call was rate-limited in the last hour`);
   return warn(
     NAME,
