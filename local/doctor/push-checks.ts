@@ -3,7 +3,7 @@ import type { Queryable } from '../../shared/db/database.ts';
 import { type Finding, fail, note, ok, skip, warn } from './finding.ts';
 import { currentOf, type SeenMailbox, type SeenStatus } from './seen-status.ts';
 
-/** A watch is renewed in its last two days: one of a day has failed to be for a day. */
+/** A watch is renewed daily and lives seven days: when a day is left, renewals have failed for five. */
 const SHORT_WATCH_MS = 86_400_000;
 /** A push comes within seconds; a poll finds its mail within the interval. */
 const LATE_PUSH_MS = 600_000;
@@ -17,7 +17,8 @@ export function watchFinding(status: SeenStatus, topic: string | null): Finding 
   const mailbox = currentOf(status);
   if (mailbox === null) return skip(name, 'no mailbox yet');
   const { watch } = mailbox;
-  if (watch?.error) return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
+  if (watch?.error)
+    return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
   if (!status.is_running) return skip(name, 'the monitor is stopped, and push with it');
   if (watch === null || watch.expires_at === null)
