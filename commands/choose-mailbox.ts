@@ -1,10 +1,10 @@
 /** The mailbox that a command works on: that of the credentials, or the one that the database knows. */
 import { findMailbox, listMailboxes, type Mailbox } from '../shared/db/mailboxes.ts';
-import type { System } from '../shared/ingest/run.ts';
+import type { IngestContext } from '../shared/ingest/context.ts';
 
 /** @param address the one asked for; undefined: the credentials say it, or there is only one */
-export async function chooseMailbox(system: System, address: string | undefined): Promise<Mailbox> {
-  const { db, credentialFingerprint } = system;
+export async function chooseMailbox(app: IngestContext, address: string | undefined): Promise<Mailbox> {
+  const { db, credentialFingerprint } = app;
   if (address === undefined && credentialFingerprint !== null) {
     const own = await findMailbox(db, credentialFingerprint);
     if (own !== null) return own;

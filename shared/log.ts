@@ -31,7 +31,7 @@ export type LogEvent =
   | 'database_error'
   | 'incident_opened'
   | 'incident_closed'
-  | 'proof_judged'
+  | 'reconciled'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -16,7 +16,10 @@ export function showOverview(context: FunctionContext): Handle {
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   return async () => {
-    const [status, figures] = await Promise.all([readStatus(monitor), readFigures(db, fingerprint)]);
+    const [status, figures] = await Promise.all([
+      readStatus(monitor),
+      readFigures(db, fingerprint, config.quotaUnitsPerMinute),
+    ]);
     const sum = (state: 'dead' | 'pending') =>
       status.mailboxes.reduce((total, mailbox) => total + mailbox.ledger[state], 0);
     return json(200, {

@@ -2,7 +2,7 @@
 
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRefusedListings } from '../../shared/db/refused-listings.ts';
-import { remediationFor, needsPerson } from '../../shared/errors.ts';
+import { remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { type Finding, fail, ok, skip, unseen, warn } from './finding.ts';
 import { currentOf, type SeenMailbox, type SeenStatus } from './seen-status.ts';
 
@@ -88,7 +88,7 @@ function stateFinding({
   const since = count > 0 ? ` after ${count} failed cycles` : '';
   const why = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
   const remediation = error?.remediation ?? 'See the advice of `status`.';
-  if (error !== null && needsPerson(error.code))
+  if (error !== null && requiresOperator(error.code))
     return fail(name, `${address} is ${state}${since}${why}`, remediation);
   if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${why}`, remediation);
   return ok(name, `${address} is ${state.replaceAll('_', ' ')}, ${stored}`);

@@ -1,58 +1,65 @@
 /**
- * The lease of a mailbox: a token and an expiry on its row. Whoever holds it is the only one who lists and
- * fetches; a holder that froze or died loses it, and nothing it writes later takes effect, because every write
- * carries the token and is refused when the token is not current. No session lock: instances freeze, and
- * poolers share sessions.
+ * The lease of a mailbox: a fencing token and an expiry on its row. Only the holder lists and fetches. A holder that froze or
+ * died loses the lease, and nothing that it writes later takes effect, because every write checks the token. It is not a
+ * session lock: instances freeze, and poolers share sessions.
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
+import type { HistoryStart } from './history-cursor.ts';
 import type { Trigger } from './runs.ts';
-import { SCAN_COLUMNS, type ScanRow, type ScanStart, toScanStart } from './scan-start.ts';
-import { prepared } from './statement.ts';
+import { statement } from './statement.ts';
 
 /** Carried by every fenced write. */
-export interface Fence {
+export interface Lease {
   readonly mailboxId: number;
+  /** Fencing token, uuid. */
   readonly token: string;
 }
 
 /**
- * Life of a lease without renewal. Four missed heartbeats: a holder that is silent for so long is dead or
- * frozen; and shorter than the minute between two polls, so that a crash costs one tick.
+ * Life of a lease without a heartbeat. Four missed heartbeats mean a dead or frozen holder, and it is shorter than the
+ * minute between two polls, so that a crash costs one poll.
  */
 export const LEASE_MS = 40_000;
 
-/** What the holder finds on the row when it takes the lease. */
-export interface Leased {
-  /** The row that says that this run began. */
+export interface TakenLease {
+  /** The row of this run in ingest_runs. */
   readonly runId: number;
-  readonly scan: ScanStart;
-  /** Transaction time of the taking, by the clock of the database. */
+  /** Where the first listing of the history begins. */
+  readonly start: HistoryStart;
+  /** By the clock of the database. */
   readonly takenAt: Date;
-  /** When the mailbox was first seen: what arrived before is not asked for, but by the first listing. */
+  /** When the mailbox was first seen; older mail is only in the first listing. */
   readonly mailboxCreatedAt: Date;
+  /** An earlier run left claims open: see `sweepOpenClaims`. */
+  readonly hasOpenClaims: boolean;
 }
 
-// The lease, and the row that says so: both or neither. Asked again because the first answer was lost, it finds its own
-// token and its own row.
-// $1 mailbox id int, $2 lease token uuid, $3 holder text, $4 life ms int, $5 trigger text
-// No row: somebody else holds it.
-const TAKE = prepared(`
+// The lease and the row of the run, both or neither. Run again after a lost answer, it finds its own token and row.
+// $1 mailbox id, $2 token, $3 holder, $4 life in ms, $5 trigger, $6 settle seconds
+// No row: another instance holds the lease, or the mailbox is gone.
+const TAKE = statement(
+  `
 with before as materialized (
   select id, lease_token is not distinct from $2::uuid as is_again
   from mailboxes
   where id = $1::integer
-  for update
+  for no key update
 ),
 taken as (
   update mailboxes m
   set lease_token = $2::uuid,
       lease_holder = $3::text,
-      lease_expires_at = now() + $4::integer * interval '1 millisecond'
+      lease_expires_at = now() + $4::integer * interval '1 millisecond',
+      last_run_at = now()
   from before b
   where m.id = b.id
-    and (lease_expires_at is null or lease_expires_at <= now() or b.is_again)
-  returning m.id, b.is_again, cursor_history_id, created_at, ${SCAN_COLUMNS}
+    and (m.lease_expires_at is null or m.lease_expires_at <= now() or b.is_again)
+  returning m.id, b.is_again, m.cursor_history_id, m.created_at,
+            case
+              when m.unconfirmed_at <= clock_timestamp() - $6::integer * interval '1 second'
+                then m.unconfirmed_history_id
+            end as confirms_to
 ),
 begun as (
   insert into ingest_runs (mailbox_id, trigger, cursor_before)
@@ -64,125 +71,98 @@ begun as (
 select coalesce(
          (select id from begun),
          (select r.id from ingest_runs r where r.mailbox_id = t.id order by r.id desc limit 1)) as run_id,
-       t.created_at, t.history_id, t.from_cursor, t.listed_at
-from taken t`);
+       t.created_at, now() as taken_at, t.cursor_history_id, t.confirms_to,
+       exists (
+         select 1
+         from email_ledger l
+         where l.mailbox_id = t.id
+           and l.claim_token is not null
+           and l.claim_token <> $2::uuid
+       ) as has_open_claims
+from taken t`,
+  {
+    run_id: 'bigint',
+    created_at: 'timestamp with time zone',
+    taken_at: 'timestamp with time zone',
+    cursor_history_id: 'numeric',
+    confirms_to: 'numeric?',
+    has_open_claims: 'boolean',
+  },
+);
 
-/** Begins a run. @returns null when somebody else holds the lease */
+/** Begins a run. @returns null when another instance holds the lease, or the mailbox is gone */
 export async function takeLease(
   db: Queryable,
-  fence: Fence,
-  run: { readonly holder: string; readonly trigger: Trigger },
-): Promise<Leased | null> {
-  const { rows } = await db.query<ScanRow & { run_id: number; created_at: Date }>(TAKE, [
-    fence.mailboxId,
-    fence.token,
+  lease: Lease,
+  run: { readonly holder: string; readonly trigger: Trigger; readonly settleSeconds: number },
+): Promise<TakenLease | null> {
+  const { rows } = await db.query(TAKE, [
+    lease.mailboxId,
+    lease.token,
     run.holder,
     LEASE_MS,
     run.trigger,
+    run.settleSeconds,
   ]);
   const row = rows[0];
   if (row === undefined) return null;
   return {
     runId: row.run_id,
-    scan: toScanStart(row),
-    takenAt: row.listed_at,
+    start: { historyId: row.cursor_history_id, confirmsTo: row.confirms_to },
+    takenAt: row.taken_at,
     mailboxCreatedAt: row.created_at,
+    hasOpenClaims: row.has_open_claims,
   };
 }
 
-/** @returns false when it is no longer ours */
-export async function renewLease(db: Queryable, fence: Fence): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update mailboxes
-     set lease_expires_at = now() + $3::integer * interval '1 millisecond'
-     where id = $1::integer
-       and lease_token = $2::uuid
-       and lease_expires_at > now()`,
-    [fence.mailboxId, fence.token, LEASE_MS],
-  );
+// $1 mailbox id, $2 token, $3 life in ms
+const RENEW = statement(
+  `
+update mailboxes
+set lease_expires_at = now() + $3::integer * interval '1 millisecond'
+where id = $1::integer
+  and lease_token = $2::uuid
+  and lease_expires_at > now()`,
+  {},
+);
+
+/** The heartbeat. @returns false when the lease is no longer ours */
+export async function renewLease(db: Queryable, lease: Lease): Promise<boolean> {
+  const { rowCount } = await db.query(RENEW, [lease.mailboxId, lease.token, LEASE_MS]);
   return rowCount === 1;
 }
 
-/** How far the holder's last listing reached. */
-export interface Seen {
-  /** What Gmail called its present historyId. */
-  readonly endHistoryId: string;
-  /** The last change that was really listed: Gmail names an id as present before it lists what happened there. */
-  readonly shownHistoryId: string;
+// $1 mailbox id, $2 token
+const RELEASE = statement(
+  `
+update mailboxes
+set lease_token = null,
+    lease_holder = null,
+    lease_expires_at = null
+where id = $1::integer
+  and lease_token = $2::uuid`,
+  {},
+);
+
+/** Releases the lease of a run that did not begin. May run twice. */
+export async function releaseLease(db: Queryable, lease: Lease): Promise<void> {
+  await db.query(RELEASE, [lease.mailboxId, lease.token]);
 }
 
-/** For so long after a push the holder waits for the record that it announced; usual lags are 1 to 3 s. */
-const FRESH_HINT_SECONDS = 10;
+// $1 mailbox id, $2 token
+const CHECK = statement('select holds_lease($1::integer, $2::uuid) as is_held', { is_held: 'boolean' });
 
 /**
- * An expression of SQL: a push has announced something that the holder has not looked for yet.
- *
- * @param mailbox alias of the row
- * @param end parameter: the end of the last listing, numeric or null
- * @param shown parameter: the last record that it showed, numeric or null
- */
-export function isHinted(mailbox: string, end: string, shown: string): string {
-  return `(coalesce(${mailbox}.hint_history_id > ${end}::numeric, false)
-           or coalesce(${mailbox}.hint_history_id > ${shown}::numeric
-             and ${mailbox}.hint_at > now() - interval '${FRESH_HINT_SECONDS} seconds', false))`;
-}
-
-/** True while a push has announced something that the holder has not looked for yet. */
-export async function mustLookAgain(db: Queryable, fence: Fence, seen: Seen): Promise<boolean> {
-  const { rows } = await db.query<{ is_hinted: boolean }>(
-    `select ${isHinted('m', '$3', '$4')} as is_hinted
-     from mailboxes m
-     where id = $1::integer
-       and lease_token = $2::uuid`,
-    [fence.mailboxId, fence.token, seen.endHistoryId, seen.shownHistoryId],
-  );
-  return rows[0]?.is_hinted === true;
-}
-
-/** Gives back the lease of a run that did not come to its begin. May run twice. */
-export async function dropLease(db: Queryable, fence: Fence): Promise<void> {
-  await db.query(
-    `update mailboxes
-     set lease_token = null,
-         lease_holder = null,
-         lease_expires_at = null
-     where id = $1::integer
-       and lease_token = $2::uuid`,
-    [fence.mailboxId, fence.token],
-  );
-}
-
-/** A hint that Gmail never comes to is not waited for in every run: it is lowered to what was seen. */
-export async function dropStaleHint(db: Queryable, fence: Fence, seen: Seen): Promise<void> {
-  await db.query(
-    `update mailboxes
-     set hint_history_id = $3::numeric
-     where id = $1::integer
-       and lease_token = $2::uuid
-       and hint_history_id > $3::numeric
-       and hint_at <= now() - $4::integer * interval '1 second'`,
-    [fence.mailboxId, fence.token, seen.endHistoryId, FRESH_HINT_SECONDS],
-  );
-}
-
-/**
- * Inside a transaction: goes on only while the lease is ours, and keeps it from being taken until the commit.
+ * Checks the lease without locking it. Last in a transaction of ledger writes: what a holder wrote that lost the lease
+ * before is rolled back.
  *
  * @throws {AppError} lease_lost
  */
-export async function assertFence(tx: Queryable, fence: Fence): Promise<void> {
-  const { rowCount } = await tx.query(
-    `select 1
-     from mailboxes
-     where id = $1::integer
-       and lease_token = $2::uuid
-       and lease_expires_at > now()
-     for share`,
-    [fence.mailboxId, fence.token],
-  );
-  if (rowCount !== 1) throw leaseLost();
+export async function assertLease(tx: Queryable, lease: Lease): Promise<void> {
+  const { rows } = await tx.query(CHECK, [lease.mailboxId, lease.token]);
+  if (rows[0]?.is_held !== true) throw leaseLost();
 }
 
 export function leaseLost(): AppError {
-  return new AppError('lease_lost', 'Another instance has taken the mailbox over.');
+  return new AppError('lease_lost', 'Another instance has taken over the mailbox.');
 }

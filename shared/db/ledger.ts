@@ -1,153 +1,167 @@
 /**
- * The ledger: one row for each Gmail message id that was ever seen. A row is written before anything is
- * fetched, and ends as `stored`, `gone`, `ignored` or `dead`; until then it is `pending` and due again.
- * What must stay true: an id enters in the transaction that moves the cursor past it.
+ * The ledger: one row per Gmail message id that was ever seen. A row is written before anything is fetched, and ends as
+ * `stored`, `gone`, `ignored` or `dead`; until then it is `pending`.
+ * Invariant: the cursor moves past an id only in the transaction that enters the id.
  */
-
 import type { Queryable } from './database.ts';
+import { statement } from './statement.ts';
 
-export type LedgerSource = 'history' | 'initial' | 'backfill' | 'gap' | 'proof';
+export type LedgerSource = 'history' | 'newest' | 'initial' | 'backfill' | 'gap' | 'reconciliation';
 
-/** Live mail goes ahead of backlog. */
+/** Live mail goes before backlog. */
 export const PRIORITY = { live: 0, backlog: 1 } as const;
+export type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
 
-export interface Sighting {
+/** A message id that the history or a listing has shown. */
+export interface DiscoveredMessage {
   readonly gmailMessageId: string;
-  /** The rule that leaves it out, null to fetch it. */
+  /** The rule that excludes it; null to fetch it. */
   readonly ignoredRule: string | null;
   /** The history record that showed it; null when a listing did. */
   readonly historyId: string | null;
-  /** The labels are not known: the rules are applied to the fetched message. */
-  readonly checkLabels: boolean;
+  /** The labels on arrival are not known: the rules are applied to the fetched message. */
+  readonly labelsUnknown: boolean;
 }
 
-export interface Entered {
-  /** Ids that the ledger did not have. */
+export interface Upserted {
+  /** Ids that the ledger did not have, and ids that were final and are pending again. */
   readonly newCount: number;
-  /** The lowest history record among the new ids, null when there is none. */
-  readonly oldestNewHistoryId: string | null;
+  /** Ids that the ledger did not have. */
   readonly newIds: readonly string[];
 }
 
-// A repeat changes nothing, with three exceptions. What was thought gone and is listed is taken up again. An id that a rule left out is taken when a later sighting lets it
-// in (but not by the repeat of a history record that did not know the labels: the fetched message has decided).
-// A waiting id goes ahead as live mail, and is taken unchecked, when the history knows better than a listing.
-// $1 mailbox id int, $2 source text, $3 priority int, $4 ids text[], $5 rules text[], $6 historyIds numeric[],
-// $7 check labels bool[]; every id once
-const ENTER = `
-with entered as (
-  insert into email_ledger as l
-    (mailbox_id, source, priority, gmail_message_id, state, ignored_rule, history_id, check_labels, settled_at)
+// A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
+// without a rule: by the history unless neither knew the labels, by a listing only if its query excludes what the rule
+// excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
+// history knows more than a listing did. The first history record of an id is kept.
+// Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
+// $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown; each id once
+const UPSERT = statement(
+  `
+with input as materialized (
+  select s.id, s.rule, s.history_id, s.labels_unknown, s.position
+  from unnest($4::text[], $5::text[], $6::numeric[], $7::boolean[]) with ordinality
+    as s (id, rule, history_id, labels_unknown, position)
+),
+known as materialized (
+  select l.id as ledger_id, l.state, s.history_id, s.labels_unknown,
+         s.rule is null and case l.state
+           when 'ignored' then case $2::text
+             when 'history' then not (l.labels_unknown and s.labels_unknown)
+             when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
+             when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
+             when 'gap' then l.ignored_rule in ('spam', 'trash', 'label')
+             else true
+           end
+           when 'gone' then $2::text <> 'history'
+           else false
+         end as is_reopened,
+         s.rule is null and l.state = 'pending' and (
+           $3::smallint < l.priority
+             or (l.labels_unknown and not s.labels_unknown)
+             or (l.source in ('reconciliation', 'gap', 'newest') and $2::text in ('initial', 'backfill'))
+         ) as is_improved
+  from input s
+  join email_ledger l on l.mailbox_id = $1::integer and l.gmail_message_id = s.id
+),
+changed as (
+  update email_ledger l
+  set history_id = coalesce(l.history_id, k.history_id),
+      state = case when k.is_reopened then 'pending' else l.state end,
+      ignored_rule = case when k.is_reopened then null else l.ignored_rule end,
+      source = case
+        when k.is_reopened then $2::text
+        when k.is_improved and $2::text in ('initial', 'backfill') and l.source in ('reconciliation', 'gap', 'newest')
+          then $2::text
+        else l.source
+      end,
+      priority = case
+        when k.is_reopened then $3::smallint
+        when k.is_improved then least(l.priority, $3::smallint)
+        else l.priority
+      end,
+      labels_unknown = case
+        when k.is_reopened then k.labels_unknown
+        when k.is_improved then l.labels_unknown and k.labels_unknown
+        else l.labels_unknown
+      end,
+      attempt_count = case when k.is_reopened then 0 else l.attempt_count end,
+      last_attempt_at = case when k.is_reopened then null else l.last_attempt_at end,
+      next_attempt_at = case when k.is_reopened then now() else l.next_attempt_at end,
+      resolved_at = case when k.is_reopened then null else l.resolved_at end
+  from known k
+  where l.id = k.ledger_id
+    and l.state = k.state
+    and (k.is_reopened or k.is_improved or (l.history_id is null and k.history_id is not null))
+  returning k.is_reopened
+),
+added as (
+  insert into email_ledger
+    (mailbox_id, source, priority, gmail_message_id, state, ignored_rule, history_id, labels_unknown, resolved_at)
   select $1::integer, $2::text, $3::smallint, s.id,
          case when s.rule is null then 'pending' else 'ignored' end,
-         s.rule, s.history_id, s.check_labels,
+         s.rule, s.history_id, s.labels_unknown,
          case when s.rule is not null then now() end
-  from unnest($4::text[], $5::text[], $6::numeric[], $7::boolean[]) as s (id, rule, history_id, check_labels)
-  on conflict (mailbox_id, gmail_message_id) do update
-    set state = 'pending',
-        ignored_rule = null,
-        history_id = coalesce(l.history_id, excluded.history_id),
-        source = case
-          when l.state <> 'pending' then excluded.source
-          when l.source in ('proof', 'gap') and excluded.source in ('initial', 'backfill') then excluded.source
-          else l.source
-        end,
-        priority = case when l.state <> 'pending' then excluded.priority else least(l.priority, excluded.priority) end,
-        check_labels = excluded.check_labels and (l.state <> 'pending' or l.check_labels),
-        attempt_count = case when l.state <> 'pending' then 0 else l.attempt_count end,
-        next_attempt_at = case when l.state <> 'pending' then now() else l.next_attempt_at end,
-        settled_at = null
-    where excluded.state = 'pending'
-      and case l.state
-            when 'ignored' then
-              case excluded.source
-                when 'history' then not (l.check_labels and excluded.check_labels)
-                -- Gmail's plain listing shows no spam and no trash: somebody took it out. The other rules still hold.
-                when 'proof' then l.ignored_rule in ('spam', 'trash', 'label')
-                -- A gap is listed with the trash: that it shows a message means nothing there.
-                when 'gap' then l.ignored_rule in ('spam', 'label')
-                else true
-              end
-            -- What Gmail lists is not gone: its answer of then was early.
-            when 'gone' then excluded.source <> 'history'
-            when 'pending' then
-              excluded.priority < l.priority
-                or (l.check_labels and not excluded.check_labels)
-                or (l.source in ('proof', 'gap') and excluded.source in ('initial', 'backfill'))
-            else false
-          end
-  returning l.gmail_message_id, l.history_id, (xmax = 0) as is_new
+  from input s
+  where not exists (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = $1::integer
+      and l.gmail_message_id = s.id
+  )
+  order by s.position
+  on conflict (mailbox_id, gmail_message_id) do nothing
+  returning gmail_message_id
 )
-select count(*) filter (where is_new)::integer as new_count,
-       coalesce(array_agg(gmail_message_id) filter (where is_new), '{}') as new_ids,
-       min(history_id) filter (where is_new) as oldest_new_history_id
-from entered`;
+select (select count(*) from added)::integer
+         + (select count(*) from changed where is_reopened)::integer as new_count,
+       coalesce((select array_agg(gmail_message_id) from added), '{}') as new_ids`,
+  { new_count: 'integer', new_ids: 'text[]' },
+);
 
-/** Enters ids, each once in the list. May run twice. */
-export async function enterSightings(
+/** Enters ids, each once in the list, oldest first. May run twice. */
+export async function upsertDiscovered(
   db: Queryable,
   mailboxId: number,
   source: LedgerSource,
-  priority: number,
-  sightings: readonly Sighting[],
-): Promise<Entered> {
-  if (sightings.length === 0) return { newCount: 0, oldestNewHistoryId: null, newIds: [] };
-  const { rows } = await db.query<{
-    new_count: number;
-    new_ids: string[];
-    oldest_new_history_id: string | null;
-  }>(ENTER, [
+  priority: Priority,
+  discovered: readonly DiscoveredMessage[],
+): Promise<Upserted> {
+  if (discovered.length === 0) return { newCount: 0, newIds: [] };
+  const { rows } = await db.query(UPSERT, [
     mailboxId,
     source,
     priority,
-    sightings.map((s) => s.gmailMessageId),
-    sightings.map((s) => s.ignoredRule),
-    sightings.map((s) => s.historyId),
-    sightings.map((s) => s.checkLabels),
+    discovered.map((message) => message.gmailMessageId),
+    discovered.map((message) => message.ignoredRule),
+    discovered.map((message) => message.historyId),
+    discovered.map((message) => message.labelsUnknown),
   ]);
-  const row = rows[0];
-  return {
-    newCount: row?.new_count ?? 0,
-    oldestNewHistoryId: row?.oldest_new_history_id ?? null,
-    newIds: row?.new_ids ?? [],
-  };
+  return { newCount: rows[0]?.new_count ?? 0, newIds: rows[0]?.new_ids ?? [] };
 }
 
-/** The history shows what a proof had found first: it was only new, not missing. */
-export async function noteShown(
-  db: Queryable,
-  mailboxId: number,
-  sightings: readonly Sighting[],
-): Promise<void> {
-  if (sightings.length === 0) return;
-  await db.query(
-    `update email_ledger l
-     set history_id = s.history_id
-     from unnest($2::text[], $3::numeric[]) as s (id, history_id)
-     where l.mailbox_id = $1::integer
-       and l.gmail_message_id = s.id
-       and l.history_id is null`,
-    [mailboxId, sightings.map((s) => s.gmailMessageId), sightings.map((s) => s.historyId)],
-  );
-}
+// The history has shown the labels that let the id in, so they are known.
+// $1 mailbox id, $2 ids
+const UNIGNORE = statement(
+  `
+update email_ledger
+set state = 'pending',
+    ignored_rule = null,
+    labels_unknown = false,
+    attempt_count = 0,
+    last_attempt_at = null,
+    next_attempt_at = now(),
+    resolved_at = null
+where mailbox_id = $1::integer
+  and gmail_message_id = any ($2::text[])
+  and state = 'ignored'
+  and ignored_rule <> 'before_start'`,
+  {},
+);
 
-/** Lets ids in that a rule had left out, and only those: ids that the ledger does not have stay out. */
-export async function readmit(db: Queryable, mailboxId: number, ids: readonly string[]): Promise<number> {
+/** Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out. @returns how many */
+export async function unignore(db: Queryable, mailboxId: number, ids: readonly string[]): Promise<number> {
   if (ids.length === 0) return 0;
-  const { rowCount } = await db.query(
-    `update email_ledger
-     set state = 'pending',
-         ignored_rule = null,
-         -- The history has seen the labels with which it is let in.
-         check_labels = false,
-         attempt_count = 0,
-         next_attempt_at = now(),
-         settled_at = null
-     where mailbox_id = $1::integer
-       and gmail_message_id = any ($2::text[])
-       and state = 'ignored'
-       and ignored_rule <> 'before_start'`,
-    [mailboxId, ids],
-  );
+  const { rowCount } = await db.query(UNIGNORE, [mailboxId, ids]);
   return rowCount;
 }

@@ -1,20 +1,30 @@
-/**
- * The mailbox row: who it is, where its cursor stands, what a push announced, how its last cycles went.
- * Everything that moves the cursor is fenced by the lease (see `lease.ts`).
- * historyIds are uint64: decimal strings here, numeric(20,0) there.
- */
+/** The mailbox row as a run and a push see it: which mailbox it is, whether it is due, and what a push announced. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import { prepared } from './statement.ts';
+import { statement } from './statement.ts';
 
 export interface Mailbox {
   readonly id: number;
   readonly emailAddress: string;
   readonly failureCount: number;
   readonly nextPollAt: Date | null;
-  /** By the clock of the database, the only clock that all instances share. */
+  /** A scheduled poll has work to do: see the SQL function `is_poll_due`. */
   readonly isDue: boolean;
+  /** Runs failed, and the wait after them is not over. */
+  readonly isBackingOff: boolean;
+  /** A push announced something new, and the last run began so long ago that the backoff does not hold it back. */
+  readonly mayIgnoreBackoff: boolean;
 }
+
+const MAILBOX_COLUMNS = {
+  id: 'integer',
+  email_address: 'text',
+  failure_count: 'integer',
+  next_poll_at: 'timestamp with time zone?',
+  is_due: 'boolean',
+  is_backing_off: 'boolean',
+  may_ignore_backoff: 'boolean',
+} as const;
 
 interface MailboxRow {
   id: number;
@@ -22,123 +32,148 @@ interface MailboxRow {
   failure_count: number;
   next_poll_at: Date | null;
   is_due: boolean;
+  is_backing_off: boolean;
+  may_ignore_backoff: boolean;
 }
 
-const MAILBOX_COLUMNS = `id, email_address, failure_count, next_poll_at,
-  coalesce(next_poll_at <= now(), true) as is_due`;
+// $1 credential fingerprint
+const FIND = statement(
+  `
+select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
+       m.failure_count > 0 and m.next_poll_at > now() as is_backing_off,
+       has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true) as may_ignore_backoff
+from mailboxes m
+where m.credential_fingerprint = $1::text`,
+  { ...MAILBOX_COLUMNS, is_backing_off: 'boolean?' },
+);
 
 /** The mailbox that these credentials reach; null when they were never used. */
 export async function findMailbox(db: Queryable, fingerprint: string): Promise<Mailbox | null> {
-  const { rows } = await db.query<MailboxRow>(
-    `select ${MAILBOX_COLUMNS}
-     from mailboxes
-     where credential_fingerprint = $1::text`,
-    [fingerprint],
-  );
-  return rows[0] === undefined ? null : toMailbox(rows[0]);
+  const { rows } = await db.query(FIND, [fingerprint]);
+  const row = rows[0];
+  return row === undefined ? null : toMailbox({ ...row, is_backing_off: row.is_backing_off ?? false });
 }
 
-export interface Monitored {
-  /** The owner's switch. */
+export interface RunningFlagAndMailbox {
+  /** `is_running` of the status row. */
   readonly isRunning: boolean;
   /** Null when these credentials were never used. */
   readonly mailbox: Mailbox | null;
 }
 
-// $1 credential fingerprint text
-const MONITORED = prepared(`
-select s.is_running, m.*
+// $1 credential fingerprint
+const FIND_WITH_FLAG = statement(
+  `
+select s.is_running, m.id, m.email_address, m.failure_count, m.next_poll_at,
+       coalesce(m.id is not null and is_poll_due(m), false) as is_due,
+       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
+       coalesce(
+         has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true),
+         false) as may_ignore_backoff
 from email_monitor_status s
-left join (
-  select ${MAILBOX_COLUMNS}
-  from mailboxes
-  where credential_fingerprint = $1::text
-) m on true
-where s.id = 1`);
+left join mailboxes m on m.credential_fingerprint = $1::text
+where s.id = 1`,
+  {
+    ...MAILBOX_COLUMNS,
+    is_running: 'boolean',
+    id: 'integer?',
+    email_address: 'text?',
+    failure_count: 'integer?',
+  },
+);
 
 /**
- * What every run asks first: whether it is to run at all, and for which mailbox.
+ * What every run asks first: whether it may run at all, and for which mailbox.
  *
- * @throws {AppError} schema_outdated when the row of the switch is missing
+ * @throws {AppError} schema_outdated when the status row is missing
  */
-export async function findMonitored(db: Queryable, fingerprint: string): Promise<Monitored> {
-  const { rows } = await db.query<{ is_running: boolean } & (MailboxRow | { id: null })>(MONITORED, [
-    fingerprint,
-  ]);
+export async function readRunningFlagAndMailbox(
+  db: Queryable,
+  fingerprint: string,
+): Promise<RunningFlagAndMailbox> {
+  const { rows } = await db.query(FIND_WITH_FLAG, [fingerprint]);
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  return { isRunning: row.is_running, mailbox: row.id === null ? null : toMailbox(row) };
+  if (row.id === null) return { isRunning: row.is_running, mailbox: null };
+  const mailbox = toMailbox({
+    ...row,
+    id: row.id,
+    email_address: row.email_address ?? '',
+    failure_count: row.failure_count ?? 0,
+  });
+  return { isRunning: row.is_running, mailbox };
 }
+
+const LIST = statement(
+  `
+select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
+       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
+       has_newer_hint(m) as may_ignore_backoff
+from mailboxes m
+order by m.id`,
+  MAILBOX_COLUMNS,
+);
 
 /** All that the database knows, oldest first. */
 export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
-  const { rows } = await db.query<MailboxRow>(`select ${MAILBOX_COLUMNS} from mailboxes order by id`);
+  const { rows } = await db.query(LIST);
   return rows.map(toMailbox);
 }
 
-// A new mailbox is pinned to its present historyId in the same statement that plans its first listing: what
-// arrives during that listing is in the history after the pin, whatever happens to the process.
-// $1 address text, $2 credential fingerprint text, $3 present historyId numeric, $4 query of the first listing text
-const ADOPT = `
-with adopted as (
-  insert into mailboxes (email_address, credential_fingerprint, cursor_history_id)
-  values ($1::text, $2::text, $3::numeric)
-  on conflict (email_address) do update
-    set credential_fingerprint = excluded.credential_fingerprint,
-        failure_count = 0,
-        next_poll_at = null
-  returning *, (xmax = 0) as is_new
-),
-planned as (
-  insert into listings (mailbox_id, purpose, query)
-  select id, 'initial', $4::text
-  from adopted
-  where is_new
-)
-select ${MAILBOX_COLUMNS}, is_new
-from adopted`;
-
-/** Binds credentials to the mailbox that they reach; a mailbox that is already known keeps its cursor. May run twice. */
-export async function adoptMailbox(
-  db: Queryable,
-  found: { emailAddress: string; fingerprint: string; historyId: string; initialQuery: string },
-): Promise<Mailbox & { readonly isNew: boolean }> {
-  const { rows } = await db.query<MailboxRow & { is_new: boolean }>(ADOPT, [
-    found.emailAddress.toLowerCase(),
-    found.fingerprint,
-    found.historyId,
-    found.initialQuery,
-  ]);
-  const row = rows[0];
-  if (row === undefined) throw new AppError('internal', 'The mailbox row was not returned.');
-  return { ...toMailbox(row), isNew: row.is_new };
+export interface RecordedHint {
+  readonly mailboxId: number;
+  /** The history id is newer than every one that a push announced before. */
+  readonly isNewest: boolean;
+  /** A listing has not shown it yet. */
+  readonly isUnseen: boolean;
 }
 
+// $1 email address, $2 history id
+const RECORD_HINT = statement(
+  `
+update mailboxes m
+set hint_history_id = greatest(m.hint_history_id, $2::numeric),
+    hint_at = case when coalesce($2::numeric > m.hint_history_id, true) then now() else m.hint_at end,
+    pushed_at = now()
+from (
+  select id, hint_history_id
+  from mailboxes
+  where email_address = $1::text
+  for no key update
+) before
+where m.id = before.id
+returning m.id, coalesce($2::numeric > before.hint_history_id, true) as is_newest, has_newer_hint(m) as is_unseen`,
+  { id: 'integer', is_newest: 'boolean', is_unseen: 'boolean' },
+);
+
 /**
- * Keeps the newest historyId that a push announced. May run twice; an older hint changes nothing.
+ * Keeps the newest history id that a push announced. May run twice; an older hint changes nothing.
  *
  * @returns null when no mailbox has this address
  */
 export async function recordHint(
   db: Queryable,
-  hint: { emailAddress: string; historyId: string },
-): Promise<{ readonly mailboxId: number; readonly isNews: boolean } | null> {
-  const { rows } = await db.query<{ id: number; is_news: boolean }>(
-    `update mailboxes m
-     set hint_history_id = greatest(m.hint_history_id, $2::numeric),
-         hint_at = case when coalesce($2::numeric > before.hint_history_id, true) then now() else m.hint_at end
-     from (
-       select id, hint_history_id
-       from mailboxes
-       where email_address = $1::text
-       for update
-     ) before
-     where m.id = before.id
-     returning m.id, coalesce($2::numeric > before.hint_history_id, true) as is_news`,
-    [hint.emailAddress.toLowerCase(), hint.historyId],
-  );
+  hint: { readonly emailAddress: string; readonly historyId: string },
+): Promise<RecordedHint | null> {
+  const { rows } = await db.query(RECORD_HINT, [hint.emailAddress.toLowerCase(), hint.historyId]);
   const row = rows[0];
-  return row === undefined ? null : { mailboxId: row.id, isNews: row.is_news };
+  if (row === undefined) return null;
+  return { mailboxId: row.id, isNewest: row.is_newest, isUnseen: row.is_unseen };
+}
+
+// $1 mailbox id, $2 history id
+const IS_NEWEST_HINT = statement(
+  `
+select coalesce(hint_history_id <= $2::numeric, true) as is_newest
+from mailboxes
+where id = $1::integer`,
+  { is_newest: 'boolean' },
+);
+
+/** No newer hint is stored, so this one still has to be served. */
+export async function isNewestHint(db: Queryable, mailboxId: number, historyId: string): Promise<boolean> {
+  const { rows } = await db.query(IS_NEWEST_HINT, [mailboxId, historyId]);
+  return rows[0]?.is_newest ?? false;
 }
 
 function toMailbox(row: MailboxRow): Mailbox {
@@ -148,5 +183,7 @@ function toMailbox(row: MailboxRow): Mailbox {
     failureCount: row.failure_count,
     nextPollAt: row.next_poll_at,
     isDue: row.is_due,
+    isBackingOff: row.is_backing_off,
+    mayIgnoreBackoff: row.may_ignore_backoff,
   };
 }

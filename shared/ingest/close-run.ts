@@ -1,85 +1,74 @@
 /**
- * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the
- * lease, and the one `run_finished` line that metrics and alerts hang on.
+ * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the lease, and the
+ * `run_finished` line that metrics and alerts are derived from.
  */
-import type { Fence, Seen } from '../db/lease.ts';
-import { addUpLedgerChanges } from '../db/ledger-counts.ts';
+import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
+import type { Lease } from '../db/lease.ts';
 import { recordPoll } from '../db/monitor-status.ts';
-import { endRun, type RunEnded, type RunFailure } from '../db/run-end.ts';
-import { pruneRuns, type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
+import { recordUnidentifiedRun, type RunCounts, type Trigger } from '../db/runs.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
-import type { Outcome, System } from './run.ts';
-import { withPatience } from './with-patience.ts';
+import type { IngestContext } from './context.ts';
+import type { LoopEnd } from './sync-loop.ts';
+import { withDatabaseRetries } from './with-database-retries.ts';
 
-/** The longest wait after failures, seconds; the owner's figure. */
-const BACKOFF_CAP_SECONDS = 300;
 /**
- * Cloud Scheduler ticks once a minute at the finest, so up to that interval the tick itself is the wait. A longer
- * interval is kept by us, less this much, because ticks jitter.
+ * Cloud Scheduler ticks once per minute, so up to that interval the tick is the wait. A longer interval is kept by us, less
+ * this much, because ticks jitter.
  */
 const TICK_SECONDS = 60;
 const TICK_JITTER_MS = 5_000;
+/** A Retry-After of Gmail is honoured up to an hour. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
 
-export interface RunClosing {
-  readonly outcome: Outcome;
-  readonly error: AppError | null;
+export interface RunClosing extends LoopEnd {
   readonly trigger: Trigger;
   readonly runId: number;
-  readonly fence: Fence;
-  /** How far the history was seen; null gives the lease back whatever a push has announced. */
-  readonly seen: Seen | null;
+  readonly lease: Lease;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
 }
 
 /**
- * Gives the lease back and writes the end down, in one commit: whoever comes next finds both, and a holder that
- * has lost the lease changes nothing of the mailbox.
+ * Releases the lease and records the end, in one commit. Repeated when the database is away for a moment: a first try that
+ * did take effect leaves no lease to release, and the second changes nothing more. What fails for good is logged and does
+ * not undo the run: what it stored is stored, and the lease expires.
  *
- * Tried again when the database is away for a moment: a first try that did come through leaves nothing to give back,
- * and the second changes nothing more of the mailbox. Whatever fails for good is logged and does not undo the run:
- * what it stored is stored, and the lease expires.
- *
- * @returns `look_again` when a push has announced something newer: nothing is closed then
+ * @returns `newer_hint` when a push has announced something newer: nothing is closed then
  */
-export async function closeRun(system: System, run: RunClosing): Promise<'closed' | 'look_again'> {
-  const { db, log } = system;
-  let ended: RunEnded | null = null;
+export async function closeRun(app: IngestContext, run: RunClosing): Promise<'closed' | 'newer_hint'> {
+  let end: RunEnd | null = null;
   try {
-    const end = endOf(system, run);
-    const answer = await withPatience(system, async () => await endRun(db, run.fence, end));
-    if (answer === 'look_again') return 'look_again';
-    ended = answer;
-    // A push is for its mail.
-    if (run.trigger !== 'push' && ended.hasOldRuns) await pruneRuns(db);
-    if (run.trigger !== 'push' && ended.hasLedgerChanges) await addUpLedgerChanges(db);
+    const finished = {
+      ...run,
+      failure: run.error === null ? null : failureOf(run.error),
+      nextPollMs: nextPollMs(app.config.pollIntervalSeconds, run),
+    };
+    const answer = await withDatabaseRetries(app, async () => await finishRun(app.db, run.lease, finished));
+    if (answer === 'newer_hint') return 'newer_hint';
+    end = answer;
   } catch (thrown) {
-    log.write('ERROR', 'database_error', 'The end of a run could not be written down', {
+    app.log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       run_id: run.runId,
       detail: toAppError(thrown).message,
     });
   }
-  logEnd(system, run, ended);
+  logEnd(app, run, end);
   return 'closed';
 }
 
-function endOf({ config }: System, run: RunClosing) {
-  const intervalSeconds = config.pollIntervalSeconds;
-  return {
-    ...run,
-    failure: run.error === null ? null : failureOf(run.error),
-    waitMs: waitMs(intervalSeconds, run),
-    backoff: { intervalSeconds, capSeconds: BACKOFF_CAP_SECONDS },
-    // Only the scheduled run tends the watch, and it runs only while there is to be one.
-    watchTopic: run.trigger === 'schedule' ? config.pubsubTopic : null,
-  };
+/** Null: the next scheduled poll stays as it is. A cut run continues at the next tick. */
+function nextPollMs(intervalSeconds: number, run: RunClosing): number | null {
+  if (run.outcome === 'out_of_time') return 0;
+  if (run.trigger !== 'schedule') return null;
+  if (intervalSeconds <= TICK_SECONDS) return 0;
+  return Math.max(0, Math.round(intervalSeconds * 1_000 - TICK_JITTER_MS - run.durationMs));
 }
 
-function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void {
+function logEnd({ log }: IngestContext, run: RunClosing, end: RunEnd | null): void {
   const { counts } = run;
   log.write(run.error?.severity ?? 'INFO', 'run_finished', sentence(run), {
     run_id: run.runId,
-    mailbox_id: run.fence.mailboxId,
+    mailbox_id: run.lease.mailboxId,
     trigger: run.trigger,
     outcome: run.outcome,
     duration_ms: Math.round(run.durationMs),
@@ -89,17 +78,18 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
     ignored_count: counts.ignored,
     failed_count: counts.failed,
     dead_count: counts.dead,
-    refused_count: counts.refused,
+    rate_limited_count: counts.rateLimited,
     quota_units: counts.quotaUnits,
-    cursor_before: ended?.cursorBefore ?? null,
-    cursor_after: ended?.cursorAfter ?? null,
-    failure_count: ended?.failureCount ?? 0,
+    cursor_before: end?.cursorBefore ?? null,
+    cursor_after: end?.cursorAfter ?? null,
+    failure_count: end?.failureCount ?? 0,
     arrival_to_stored_max_ms: counts.arrivalToStoredMaxMs,
-    dead_total: ended?.deadTotal ?? null,
-    pending_total: ended?.pendingTotal ?? null,
-    live_waiting_s: ended?.liveWaitingSeconds ?? null,
-    missing_total: ended?.missingTotal ?? null,
-    watch_remaining_s: ended?.watchRemainingSeconds ?? null,
+    dead_total: end?.deadTotal ?? null,
+    failing_total: end?.failingTotal ?? null,
+    pending_total: end?.pendingTotal ?? null,
+    live_waiting_s: end?.liveWaitingSeconds ?? null,
+    missing_total: end?.missingTotal ?? null,
+    watch_remaining_s: end?.watchRemainingSeconds ?? null,
     ...(run.error === null
       ? {}
       : {
@@ -112,34 +102,30 @@ function logEnd({ log }: System, run: RunClosing, ended: RunEnded | null): void 
 }
 
 /** A run that failed before it knew its mailbox. */
-export async function recordUnidentified(system: System, trigger: Trigger, error: AppError): Promise<void> {
-  const { db } = system;
-  const { code, title, detail } = failureOf(error);
-  const runId = await recordUnidentifiedRun(db, trigger, code);
-  await recordPoll(db, { code, detail: `${title}: ${detail}` });
-  system.log.write(error.severity, 'run_finished', `Failed: ${error.title}`, {
+export async function recordUnidentified(
+  app: IngestContext,
+  trigger: Trigger,
+  error: AppError,
+): Promise<void> {
+  const { code, title, message } = error;
+  const runId = await recordUnidentifiedRun(app.db, trigger, code);
+  await recordPoll(app.db, { code, detail: `${title}: ${message}` });
+  app.log.write(error.severity, 'run_finished', `Failed: ${title}`, {
     run_id: runId,
     trigger,
     outcome: 'failed',
-    error_code: error.code,
-    detail: error.message,
+    error_code: code,
+    detail: message,
     remediation: error.remediation,
   });
 }
 
 function sentence(run: RunClosing): string {
   if (run.error !== null) return `Failed: ${run.error.title}`;
-  const stored = `${run.counts.stored} ${run.counts.stored === 1 ? 'email' : 'emails'} stored`;
-  return run.outcome === 'out_of_time' ? `${stored}, more to come` : stored;
+  const stored = `Stored ${run.counts.stored} ${run.counts.stored === 1 ? 'email' : 'emails'}`;
+  return run.outcome === 'out_of_time' ? `${stored}; the next run continues` : stored;
 }
 
-function failureOf({ code, title, message }: AppError): RunFailure {
-  return { code, title, detail: message };
-}
-
-/** What ran out of time goes on at the next tick. */
-function waitMs(intervalSeconds: number, run: RunClosing): number | null {
-  if (run.trigger !== 'schedule') return null;
-  if (intervalSeconds <= TICK_SECONDS || run.outcome === 'out_of_time') return 0;
-  return Math.max(0, Math.round(intervalSeconds * 1_000 - TICK_JITTER_MS - run.durationMs));
+function failureOf({ code, title, message, retryAfterMs }: AppError): RunFailure {
+  return { code, title, detail: message, minBackoffMs: Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) };
 }

@@ -12,6 +12,8 @@ import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
+import type { OutageDetector } from './outage-detector.ts';
+import type { WantedLabel } from './resolve-label.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =
@@ -59,6 +61,11 @@ export interface RunContext {
   /** End of the work; the reserve for finishing the run is after it. */
   readonly deadline: Deadline;
   readonly budget: QuotaBudget;
+  /** Messages that wait for their next attempt are tried too: an operator asked for one cycle. */
+  readonly includesWaiting: boolean;
+  readonly outage: OutageDetector;
+  /** The label whose mail counts. */
+  readonly label: WantedLabel;
   /** For calls that reserve their own units: all but the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;

@@ -15,7 +15,7 @@ import {
 } from '../db/mailbox-identity.ts';
 import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
-import { AppError, isOfDatabase, toAppError } from '../errors.ts';
+import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './context.ts';
@@ -81,7 +81,7 @@ export async function identifyAtStart(
     return await identifyMailbox(app, await callFor(app, deadline));
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (isOfDatabase(error.code)) throw error;
+    if (isDatabaseError(error.code)) throw error;
     const known = await findByCredentials(app.db, credentialsOf(app).fingerprint);
     if (known === null) await recordUnidentified(app.db, { code: error.code, detail: error.message });
     app.log.write(error.severity, 'mailbox_identified', `The mailbox was not identified: ${error.title}`, {
@@ -123,7 +123,7 @@ export async function identifyAfterUnknownPush(
     return mailbox.emailAddress === emailAddress.toLowerCase();
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (isOfDatabase(error.code)) throw error;
+    if (isDatabaseError(error.code)) throw error;
     app.log.write('WARNING', 'push_ignored', `A push for an unknown address: ${error.title}`, {
       error_code: error.code,
       detail: error.message,

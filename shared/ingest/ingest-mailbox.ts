@@ -1,41 +1,40 @@
 /**
- * The one door: poll, push and poll-now all come through here. Takes the lease, discovers, fetches, looks again
- * while something newer stands announced, gives the lease back, and writes down what happened.
+ * The entry point of poll, push and poll-now: takes the lease, runs the sync loop, releases the lease and records the run.
  */
 import { randomUUID } from 'node:crypto';
-import type { Leased } from '../db/lease.ts';
-import { findMonitored, type Mailbox } from '../db/mailboxes.ts';
-import { noteRefusal, returnQuota, takeQuota } from '../db/quota.ts';
-import type { RunCounts, Trigger } from '../db/runs.ts';
+import { sweepOpenClaims } from '../db/failures.ts';
+import type { Lease, TakenLease } from '../db/lease.ts';
+import { type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
-import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
-import { UNITS } from '../gmail/prices.ts';
+import type { GmailClient } from '../gmail/gmail-client.ts';
+import { isForConcurrency } from '../gmail/gmail-error.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
+import { QuotaBudget } from '../limits/quota-budget.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
-import { FailureStreak } from './failure-streak.ts';
-import { identifyMailbox } from './identify.ts';
-import { keepLease } from './lease-keeper.ts';
-import { openRun } from './open-run.ts';
-import { PROOF_EVERY_SECONDS, planWholeProof } from './prove.ts';
-import { Purse } from './purse.ts';
-import { workToEnd } from './rounds.ts';
-import { noCounts, type Outcome, type Run, type System } from './run.ts';
-import { RENEWAL_MARGIN_SECONDS } from './watch.ts';
+import type { IngestContext, Outcome, RunContext } from './context.ts';
+import { reportDead } from './fetch-messages.ts';
+import { identifyMailbox } from './identify-mailbox.ts';
+import { openRun, startLeaseHeartbeat } from './lease.ts';
+import { OutageDetector } from './outage-detector.ts';
+import { planFullReconciliation } from './reconcile.ts';
+import { labelOf } from './resolve-label.ts';
+import { runSyncLoop } from './sync-loop.ts';
 
-/** Time kept back from the work for closing the run: writing it down and giving the lease back. */
+/** Time kept for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
-
-/** A push brings a mail, as a rule: one listing and one message are taken from the budget in one go. */
-const PUSH_UNITS = UNITS['users.history.list'] + UNITS['users.messages.get'];
+/** A push brings one message as a rule: the units of the listing and the message are reserved at once. */
+const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
 export interface IngestRequest {
   readonly trigger: Trigger;
   /** When the invocation itself ends. */
   readonly deadline: Deadline;
-  /** What waits for its next attempt is tried too. Unless given: when a person asks for one cycle. */
-  readonly ignoresWaits?: boolean;
-  /** Compare everything since the first start, not only the window of the last days. */
-  readonly prove?: 'all';
+  /** Messages that wait for their next attempt are tried too. Unless given: for manual runs. */
+  readonly includesWaiting?: boolean;
+  /** Reconcile everything since the first start, not only the last days. */
+  readonly reconcile?: 'all';
 }
 
 export interface IngestReport {
@@ -46,117 +45,129 @@ export interface IngestReport {
 }
 
 /** Safe to call at any time, from any number of instances. @throws {AppError} when the database is away */
-export async function ingestMailbox(system: System, request: IngestRequest): Promise<IngestReport> {
-  const { gmail, credentialFingerprint } = system;
-  if (gmail === null || credentialFingerprint === null) return skipped(system, request, 'not_configured');
+export async function ingestMailbox(app: IngestContext, request: IngestRequest): Promise<IngestReport> {
+  const { gmail, credentialFingerprint } = app;
+  if (gmail === null || credentialFingerprint === null) return skipped(app, request, 'not_configured');
   const isManual = request.trigger === 'manual';
-  const { isRunning, mailbox: known } = await findMonitored(system.db, credentialFingerprint);
-  if (!isManual && !isRunning) return skipped(system, request, 'stopped');
+  const known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
 
-  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), system.clock);
+  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
   let mailbox: Mailbox;
   try {
-    // One unit, once for each new credentials: the budget has no row to stand on yet, and is told afterwards.
-    const call: CallContext = { deadline, pay: async () => undefined };
-    mailbox = known ?? (await identifyMailbox(system, gmail, credentialFingerprint, call));
+    mailbox = known.mailbox ?? (await identifyMailbox(app, deadline));
   } catch (thrown) {
     const error = toAppError(thrown);
-    await recordUnidentified(system, request.trigger, error);
+    await recordUnidentified(app, request.trigger, error);
     return { outcome: 'failed', counts: noCounts(), error };
   }
-  if (!isManual && !mailbox.isDue && (request.trigger === 'schedule' || mailbox.failureCount > 0)) {
-    return skipped(system, request, 'not_due');
-  }
-  // Planned before the lease is asked for: whoever holds it works it off.
-  if (request.prove === 'all') await planWholeProof(system.db, mailbox.id);
-  return await ingestUnderLease(system, request, { gmail, mailbox, deadline });
+  if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
+  // Planned before the lease is taken: the holder lists it.
+  if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
+  return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
+}
+
+function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
+  if (trigger === 'schedule') return mailbox.isDue;
+  return !mailbox.isBackingOff || mailbox.mayIgnoreBackoff;
 }
 
 async function ingestUnderLease(
-  system: System,
+  app: IngestContext,
   request: IngestRequest,
   at: { readonly gmail: GmailClient; readonly mailbox: Mailbox; readonly deadline: Deadline },
 ): Promise<IngestReport> {
-  const { db } = system;
-  const startedMs = system.clock();
-  const fence = { mailboxId: at.mailbox.id, token: randomUUID() };
-  const opened = await openRun(system, fence, request.trigger);
-  if (opened === null) return skipped(system, request, 'busy');
+  const startedMs = app.clock();
+  const lease: Lease = { mailboxId: at.mailbox.id, token: randomUUID() };
+  const taken = await openRun(app, lease, request.trigger);
+  if (taken === null) return skipped(app, request, 'busy');
 
-  const counts = noCounts();
-  const stopKeeping = keepLease(db, fence);
-  const purse = new Purse({
-    deadline: at.deadline,
-    sleep: system.sleep,
-    clock: system.clock,
-    firstHandful: request.trigger === 'push' ? PUSH_UNITS : 0,
-    take: async (least, most) =>
-      await takeQuota(db, fence.mailboxId, {
-        least,
-        most,
-        unitsPerMinute: system.config.quotaUnitsPerMinute,
-      }),
-    noteRefusal: async () => await learnFromRefusal(system, fence.mailboxId),
-    // What cannot be given back is counted as spent for a minute: no harm.
-    giveBack: async (unspent) => await returnQuota(db, fence.mailboxId, unspent).catch(() => undefined),
-  });
+  const stopHeartbeat = startLeaseHeartbeat(app.db, lease);
+  const run = createRun(app, request, { ...at, lease, taken });
   try {
-    const run: Run = {
-      system,
-      db,
-      gmail: at.gmail,
-      config: system.config,
-      log: system.log.with({ run_id: opened.runId, mailbox_id: fence.mailboxId, trigger: request.trigger }),
-      trigger: request.trigger,
-      ignoresWaits: request.ignoresWaits ?? request.trigger === 'manual',
-      fence,
-      lookFor: {
-        proofEverySeconds: PROOF_EVERY_SECONDS,
-        watchTopic: system.config.pubsubTopic,
-        watchMarginSeconds: RENEWAL_MARGIN_SECONDS,
-      },
-      startedAt: opened.takenAt,
-      mailboxCreatedAt: opened.mailboxCreatedAt,
-      deadline: at.deadline,
-      call: {
-        deadline: at.deadline,
-        pay: async (units) => await purse.pay(units),
-        onRefused: (isForUnits) => {
-          counts.refused += 1;
-          if (isForUnits) purse.refused();
-        },
-      },
-      counts,
-      streak: new FailureStreak(),
-    };
-    for (let scan: Leased['scan'] | null = opened.scan; ; scan = null) {
-      const end = await workToEnd(run, scan);
-      counts.quotaUnits = purse.spentUnits;
-      await purse.empty();
-      const durationMs = system.clock() - startedMs;
-      const closing = { ...end, trigger: request.trigger, runId: opened.runId, fence, counts, durationMs };
-      if ((await closeRun(system, closing)) === 'closed')
-        return { outcome: end.outcome, error: end.error, counts };
+    for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
+      const end = await workUnderLease(run, taken, start);
+      await run.budget.releaseAll();
+      run.counts.quotaUnits = run.budget.spentUnits;
+      const durationMs = app.clock() - startedMs;
+      const closing = { ...end, trigger: request.trigger, runId: taken.runId, lease, counts: run.counts, durationMs };
+      if ((await closeRun(app, closing)) === 'closed')
+        return { outcome: end.outcome, counts: run.counts, error: end.error };
     }
   } finally {
-    stopKeeping();
+    stopHeartbeat();
   }
 }
 
-async function learnFromRefusal({ db, config, log }: System, mailboxId: number): Promise<boolean> {
-  const isNarrow = await noteRefusal(db, mailboxId, config.quotaUnitsPerMinute);
-  if (isNarrow) {
-    log.info('quota_narrowed', 'Gmail has refused units that refill: its minutes count whole for a week', {
-      mailbox_id: mailboxId,
-    });
+async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLease['start'] | null) {
+  try {
+    if (start !== null && taken.hasOpenClaims) {
+      reportDead(run, await sweepOpenClaims(run.db, run.lease, 0.75 + run.app.random() / 4));
+    }
+    // Resolved at most once per run.
+    const label = await labelOf(run);
+    return await runSyncLoop({ ...run, label }, start);
+  } catch (thrown) {
+    return { outcome: 'failed' as const, error: toAppError(thrown), releasesAnyway: true };
   }
-  return isNarrow;
 }
 
-function skipped(system: System, request: IngestRequest, outcome: Outcome): IngestReport {
-  // Two at once are everyday: the other one works.
+function createRun(
+  app: IngestContext,
+  request: IngestRequest,
+  at: {
+    readonly gmail: GmailClient;
+    readonly deadline: Deadline;
+    readonly lease: Lease;
+    readonly taken: TakenLease;
+  },
+): RunContext {
+  const { config, db, sleep } = app;
+  const counts = noCounts();
+  const budget = new QuotaBudget({
+    db,
+    mailboxId: at.lease.mailboxId,
+    unitsPerMinute: config.quotaUnitsPerMinute,
+    deadline: at.deadline,
+    sleep,
+    ...(request.trigger === 'push' && { firstUnits: PUSH_UNITS }),
+  });
+  return {
+    app,
+    db,
+    gmail: at.gmail,
+    config,
+    log: app.log.with({
+      run_id: at.taken.runId,
+      mailbox_id: at.lease.mailboxId,
+      trigger: request.trigger,
+    }),
+    trigger: request.trigger,
+    lease: at.lease,
+    startedAt: at.taken.takenAt,
+    mailboxCreatedAt: at.taken.mailboxCreatedAt,
+    deadline: at.deadline,
+    budget,
+    includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
+    outage: new OutageDetector(),
+    label: { kind: 'none' },
+    call: {
+      deadline: at.deadline,
+      acquireUnits: async (units) => await budget.acquire(units),
+      onRateLimited: (error) => {
+        counts.rateLimited += 1;
+        if (!isForConcurrency(error)) void budget.onRateLimited();
+      },
+      onSuccess: () => void budget.onSuccess(),
+    },
+    counts,
+  };
+}
+
+function skipped(app: IngestContext, request: IngestRequest, outcome: Outcome): IngestReport {
+  // Two triggers at once are common: the other run does the work.
   const severity = outcome === 'busy' ? 'DEBUG' : 'INFO';
-  system.log.write(severity, 'run_skipped', `Nothing done: ${outcome.replaceAll('_', ' ')}`, {
+  app.log.write(severity, 'run_skipped', `Skipped: ${outcome.replaceAll('_', ' ')}`, {
     outcome,
     trigger: request.trigger,
   });

@@ -11,7 +11,7 @@ import {
   saveMissingLabel,
 } from '../db/label-setting.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError, isOfDatabase, toAppError } from '../errors.ts';
+import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './context.ts';
@@ -106,7 +106,7 @@ export async function resolveLabelAtStart(
     if (label.kind === 'missing') logMissing(app, mailboxId, label.error);
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (isOfDatabase(error.code)) throw error;
+    if (isDatabaseError(error.code)) throw error;
     logMissing(app, mailboxId, error);
   }
 }

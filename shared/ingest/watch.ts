@@ -4,7 +4,7 @@
  */
 import { clearWatch, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, isOfDatabase, requiresOperator, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun, UnitWait } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './context.ts';
@@ -118,7 +118,7 @@ async function attempt(
     await work(waited.call);
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (isOfDatabase(error.code)) throw error;
+    if (isDatabaseError(error.code)) throw error;
     if (waited.hasFailed) {
       // Gmail was not asked: the watch stays due, and the next run tries it.
       app.log.debug('watch_failed', `${what}: no quota units were available in time`, {

@@ -5,7 +5,7 @@ import { type Incident, readIncidents } from '../db/incidents.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { type MailboxOverview, readOverview } from '../db/overview.ts';
 import { findRefusedListings } from '../db/refused-listings.ts';
-import { remediationFor, needsPerson, toAppError } from '../errors.ts';
+import { remediationFor, requiresOperator, toAppError } from '../errors.ts';
 import type { SchedulerJob } from '../scheduler/scheduler-job.ts';
 import { adviceFor } from './advice.ts';
 import type { Monitor } from './switch.ts';
@@ -134,12 +134,12 @@ function stateOf(config: Config, status: MonitorStatus, mailboxes: readonly Mail
   const current = mailboxes.find((mailbox) => mailbox.is_current);
   if (current !== undefined) return current.state;
   // New credentials that have not reached their mailbox yet.
-  if (needsPerson(status.lastErrorCode)) return personState(status.lastErrorCode);
+  if (requiresOperator(status.lastErrorCode)) return personState(status.lastErrorCode);
   return status.isRunning ? 'starting' : 'stopped';
 }
 
 function mailboxState(overview: MailboxOverview, status: MonitorStatus): State {
-  if (needsPerson(overview.lastErrorCode)) return personState(overview.lastErrorCode);
+  if (requiresOperator(overview.lastErrorCode)) return personState(overview.lastErrorCode);
   if (!status.isRunning) return 'stopped';
   if (overview.failureCount > 0) return 'backing_off';
   if (overview.lastSuccessAt === null) return 'starting';

@@ -1,86 +1,93 @@
 /** A mailbox row of its own for one test of the SQL, with the lease taken. */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../shared/db/database.ts';
-import { type Fence, takeLease } from '../../shared/db/lease.ts';
-import { enterSightings, PRIORITY, type Sighting } from '../../shared/db/ledger.ts';
-import type { LookFor } from '../../shared/db/outlook.ts';
-import { endRun, type RunEnd } from '../../shared/db/run-end.ts';
-import { noCounts } from '../../shared/ingest/run.ts';
+import { type FinishedRun, finishRun } from '../../shared/db/finish-run.ts';
+import { type Lease, takeLease } from '../../shared/db/lease.ts';
+import { type DiscoveredMessage, PRIORITY, upsertDiscovered } from '../../shared/db/ledger.ts';
+import { noCounts } from '../../shared/db/runs.ts';
 
 let count = 0;
 
-/** A mailbox whose cursor stands at `cursor`. */
+/** A mailbox whose cursor is at `cursor`. */
 export async function insertMailbox(db: Database, cursor = '100'): Promise<number> {
   count += 1;
   const { rows } = await db.query<{ id: number }>(
-    `insert into mailboxes (email_address, cursor_history_id)
-     values ($1::text, $2::numeric)
-     returning id`,
+    `with added as (
+       insert into mailboxes (email_address, cursor_history_id)
+       values ($1::text, $2::numeric)
+       returning id
+     ),
+     quota as (
+       insert into mailbox_quota (mailbox_id, available_units) select id, 5900 from added
+     )
+     select id from added`,
     [`box-${count}@example.com`, cursor],
   );
   return rows[0]?.id ?? 0;
 }
 
-export function fenceOf(mailboxId: number): Fence {
+export function leaseOf(mailboxId: number): Lease {
   return { mailboxId, token: randomUUID() };
 }
 
-/** @returns the fence of its holder */
-export async function leasedMailbox(db: Database, cursor?: string): Promise<Fence> {
-  const fence = fenceOf(await insertMailbox(db, cursor));
-  await takeLease(db, fence, { holder: 'test', trigger: 'schedule' });
-  return fence;
+/** @returns the lease that is held */
+export async function leasedMailbox(db: Database, cursor?: string): Promise<Lease> {
+  const lease = leaseOf(await insertMailbox(db, cursor));
+  await take(db, lease);
+  return lease;
 }
 
-/** Looks for what a poll looks for without a topic. */
-export const LOOK_FOR: LookFor = { proofEverySeconds: 900, watchTopic: null, watchMarginSeconds: 3_600 };
+export async function take(db: Database, lease: Lease, settleSeconds = 90) {
+  return await takeLease(db, lease, { holder: 'test', trigger: 'schedule', settleSeconds });
+}
 
-/** Ends a run of its holder that went well, unless `more` says otherwise. */
-export async function endRunOf(db: Database, fence: Fence, more: Partial<RunEnd> = {}) {
-  return await endRun(db, fence, {
+/** Finishes a run that went well, unless `more` says otherwise. */
+export async function finishRunOf(db: Database, lease: Lease, more: Partial<FinishedRun> = {}) {
+  return await finishRun(db, lease, {
     runId: 0,
     outcome: more.failure == null ? 'completed' : 'failed',
     durationMs: 1,
     counts: noCounts(),
     failure: null,
-    seen: null,
-    waitMs: 0,
-    backoff: { intervalSeconds: 60, capSeconds: 300 },
-    watchTopic: null,
+    releasesAnyway: false,
+    nextPollMs: 0,
     ...more,
   });
 }
 
-/** As if the holder had been silent for so long that its lease has run out. */
-export async function expireLease(db: Database, { mailboxId }: Fence): Promise<void> {
+/** As if the holder had sent no heartbeat for so long that the lease has expired. */
+export async function expireLease(db: Database, { mailboxId }: Lease): Promise<void> {
   await db.query("update mailboxes set lease_expires_at = now() - interval '1 second' where id = $1", [
     mailboxId,
   ]);
 }
 
-export function sighting(gmailMessageId: string, more: Partial<Sighting> = {}): Sighting {
-  return { gmailMessageId, ignoredRule: null, historyId: null, checkLabels: false, ...more };
+export function discoveredMessage(
+  gmailMessageId: string,
+  more: Partial<DiscoveredMessage> = {},
+): DiscoveredMessage {
+  return { gmailMessageId, ignoredRule: null, historyId: null, labelsUnknown: false, ...more };
 }
 
 /** Enters messages as live mail. */
-export async function enterLive(db: Database, { mailboxId }: Fence, ...ids: string[]): Promise<void> {
-  await enterSightings(
+export async function enterLive(db: Database, { mailboxId }: Lease, ...ids: string[]): Promise<void> {
+  await upsertDiscovered(
     db,
     mailboxId,
     'history',
     PRIORITY.live,
-    ids.map((id) => sighting(id)),
+    ids.map((id) => discoveredMessage(id)),
   );
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: tests look at whatever stands there
+// biome-ignore lint/suspicious/noExplicitAny: tests look at any column
 export type AnyRow = any;
 
-export async function mailboxRow(db: Database, { mailboxId }: Fence): Promise<AnyRow> {
+export async function mailboxRow(db: Database, { mailboxId }: Lease): Promise<AnyRow> {
   return (await db.query('select * from mailboxes where id = $1', [mailboxId])).rows[0];
 }
 
-export async function ledgerRow(db: Database, { mailboxId }: Fence, id: string): Promise<AnyRow> {
+export async function ledgerRow(db: Database, { mailboxId }: Lease, id: string): Promise<AnyRow> {
   const { rows } = await db.query(
     'select * from email_ledger where mailbox_id = $1 and gmail_message_id = $2',
     [mailboxId, id],

@@ -18,8 +18,8 @@ import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
+import { createIngestContext, type TestOverrides } from '../../shared/ingest/context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
-import { createSystem, type Seams } from '../../shared/ingest/system.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
@@ -44,7 +44,7 @@ export interface IngestOptions {
 
 /** One instance of the deployment. */
 export interface Instance {
-  readonly context: FunctionContext & { readonly seams: Seams };
+  readonly context: FunctionContext & { readonly overrides: TestOverrides };
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;
@@ -85,7 +85,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     ...options.gmail,
   });
   const sleeps: number[] = [];
-  const seams: Seams = {
+  const overrides: TestOverrides = {
     clock: () => time.monotonicMs(),
     // Jitter is nobody's subject here.
     random: () => 0.5,
@@ -111,8 +111,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const instance: World['instance'] = (more = {}) => {
     const log: Record<string, unknown>[] = [];
     const context = {
-      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)), seams.clock),
-      seams,
+      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)), overrides.clock),
+      overrides,
     };
     contexts.push(context);
     const loaded = new Map<Target, LoadedFunction>();
@@ -130,9 +130,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         typeof answer.body === 'string' && answer.headers['content-type']?.includes('json') === true;
       return { ...answer, json: isJson ? JSON.parse(String(answer.body)) : null };
     };
-    const system = createSystem(context);
+    const app = createIngestContext(context);
     const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
-      await ingestMailbox(system, { trigger, deadline: Deadline.after(budgetMs, system.clock) });
+      await ingestMailbox(app, { trigger, deadline: Deadline.after(budgetMs, app.clock) });
     return { call, ingest, context, log };
   };
   const first = instance();
@@ -162,7 +162,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 class SkippedTime {
   readonly #db: TestDatabase;
   #skippedMs = 0;
-  #agedSeconds = 0;
+  #agedMs = 0;
 
   constructor(db: TestDatabase) {
     this.#db = db;
@@ -194,23 +194,31 @@ class SkippedTime {
   }
 
   async #ageQuota(): Promise<void> {
-    const seconds = Math.floor(this.#skippedMs / 1_000) - this.#agedSeconds;
-    if (seconds <= 0) return;
-    this.#agedSeconds += seconds;
+    const ms = Math.floor(this.#skippedMs - this.#agedMs);
+    if (ms <= 0) return;
+    this.#agedMs += ms;
     await this.#db.query(
-      `update mailboxes m
-       set quota_owed_at = quota_owed_at - $1::integer * interval '1 second',
-           quota_spent = coalesce(
-         (select jsonb_object_agg((s.key::bigint - $1::integer)::text, s.value::integer)
-          from jsonb_each_text(m.quota_spent) s),
-         '{}')`,
-      [seconds],
+      `update mailbox_quota
+       set refilled_at = refilled_at - $1::integer * interval '1 millisecond',
+           paused_until = paused_until - $1::integer * interval '1 millisecond'`,
+      [ms],
     );
   }
 }
 
+/** Columns that the system compares with the present time. */
 const AGING = {
-  mailboxes: ['settling_since', 'hint_at', 'lease_expires_at', 'next_poll_at', 'quota_strict_until'],
+  mailboxes: [
+    'unconfirmed_at',
+    'hint_at',
+    'pushed_at',
+    'lease_expires_at',
+    'next_poll_at',
+    'last_run_at',
+    'label_resolved_at',
+  ],
+  mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
-  listings: ['created_at', 'not_before'],
+  list_jobs: ['created_at', 'not_before'],
+  reconciliations: ['started_at', 'not_before', 'listed_at', 'evaluated_at'],
 } as const;

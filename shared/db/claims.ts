@@ -1,0 +1,278 @@
+/**
+ * Claims on ledger rows: a run marks the messages that it is about to fetch, and ends each claim once. A claim charges
+ * nothing: only a failure that is the message's own does (`failures.ts`).
+ * Invariant: every claim carries the token of the lease, so that a later run can see what an earlier one left open.
+ */
+import type { Queryable } from './database.ts';
+import type { Lease } from './lease.ts';
+import type { LedgerSource, Priority } from './ledger.ts';
+import { statement } from './statement.ts';
+
+export interface Claim {
+  readonly gmailMessageId: string;
+  readonly priority: Priority;
+  readonly source: LedgerSource;
+  readonly labelsUnknown: boolean;
+  /** Failures charged so far. */
+  readonly attemptCount: number;
+  /** Claimed before its next attempt is due: a failure charges nothing and changes no time. */
+  readonly isEarly: boolean;
+  /** Was tried before, and failed. */
+  readonly isRetry: boolean;
+  readonly discoveredAt: Date;
+  /** The message that a run tries first of all that failed before, due or not. */
+  readonly isProbe: boolean;
+}
+
+const CLAIM_COLUMNS = {
+  gmail_message_id: 'text',
+  priority: 'smallint',
+  source: 'text',
+  labels_unknown: 'boolean',
+  attempt_count: 'integer',
+  discovered_at: 'timestamp with time zone',
+  is_early: 'boolean',
+  is_retry: 'boolean',
+} as const;
+
+// Half newest first, half in random order: an import of old mail arrives as live history and must not hold a new order
+// back, and neither must a series of messages that fail.
+// $1 mailbox id, $2 token, $3 priority, $4 number of newest, $5 number in random order
+const CLAIM_UNTRIED = statement(
+  `
+with newest as materialized (
+  select id
+  from email_ledger
+  where mailbox_id = $1::integer
+    and priority = $3::smallint
+    and state = 'pending'
+    and last_attempt_at is null
+    and claim_token is null
+    and not is_crash_suspect
+  order by id desc
+  limit $4::integer
+),
+ends as materialized (
+  select (
+           select l.id
+           from email_ledger l
+           where l.mailbox_id = $1::integer
+             and l.priority = $3::smallint
+             and l.state = 'pending'
+             and l.last_attempt_at is null
+             and l.claim_token is null
+             and not l.is_crash_suspect
+           order by l.id
+           limit 1
+         ) as lowest,
+         (select max(id) from newest) as highest
+),
+positions as materialized (
+  select e.lowest + floor(random() * (e.highest - e.lowest + 1))::bigint as id
+  from ends e, generate_series(1, $5::integer)
+  where e.lowest is not null
+),
+chosen as (
+  select id from newest
+  union
+  select p.id
+  from positions r
+  cross join lateral (
+    select l.id
+    from email_ledger l
+    where l.mailbox_id = $1::integer
+      and l.priority = $3::smallint
+      and l.state = 'pending'
+      and l.last_attempt_at is null
+      and l.claim_token is null
+      and not l.is_crash_suspect
+      and l.id >= r.id
+    order by l.id
+    limit 1
+  ) p
+)
+update email_ledger l
+set claim_token = $2::uuid
+from chosen c
+where l.id = c.id
+  and l.state = 'pending'
+  and l.claim_token is null
+  and holds_lease($1::integer, $2::uuid)
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          false as is_early, false as is_retry`,
+  CLAIM_COLUMNS,
+  { isRepeatable: false },
+);
+
+/** Claims messages that were never tried. @returns fewer than asked for also when more are left; none when none is */
+export async function claimUntried(
+  db: Queryable,
+  lease: Lease,
+  { priority, limit }: { readonly priority: Priority; readonly limit: number },
+): Promise<Claim[]> {
+  const newest = Math.ceil(limit / 2);
+  const { rows } = await db.query(CLAIM_UNTRIED, [
+    lease.mailboxId,
+    lease.token,
+    priority,
+    newest,
+    limit - newest,
+  ]);
+  return rows.map(toClaim);
+}
+
+// $1 mailbox id, $2 token, $3 limit, $4 run start, $5 also messages whose next attempt is not due, once per run
+const CLAIM_RETRIES = statement(
+  `
+with chosen as materialized (
+  select id, next_attempt_at > now() as is_early
+  from email_ledger
+  where mailbox_id = $1::integer
+    and state in ('pending', 'dead')
+    and last_attempt_at is not null
+    and claim_token is null
+    and not is_crash_suspect
+    and given_up_at is null
+    and (
+      next_attempt_at <= now()
+        or ($5::boolean and state = 'pending' and last_attempt_at < $4::timestamptz)
+    )
+  order by priority, last_attempt_at, id
+  limit $3::integer
+)
+update email_ledger l
+set claim_token = $2::uuid
+from chosen c
+where l.id = c.id
+  and l.state in ('pending', 'dead')
+  and l.claim_token is null
+  and holds_lease($1::integer, $2::uuid)
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          coalesce(c.is_early, false) as is_early, true as is_retry`,
+  CLAIM_COLUMNS,
+  { isRepeatable: false },
+);
+
+/** Claims messages that failed before, those first that have waited longest. */
+export async function claimRetries(
+  db: Queryable,
+  lease: Lease,
+  query: { readonly limit: number; readonly runStartedAt: Date; readonly includesWaiting: boolean },
+): Promise<Claim[]> {
+  const { rows } = await db.query(CLAIM_RETRIES, [
+    lease.mailboxId,
+    lease.token,
+    query.limit,
+    query.runStartedAt,
+    query.includesWaiting,
+  ]);
+  return rows.map(toClaim);
+}
+
+// $1 mailbox id, $2 token, $3 highest priority number
+const CLAIM_SUSPECT = statement(
+  `
+with chosen as materialized (
+  select id
+  from email_ledger
+  where mailbox_id = $1::integer
+    and is_crash_suspect
+    and claim_token is null
+    and state in ('pending', 'dead')
+    and given_up_at is null
+    and next_attempt_at <= now()
+    and priority <= $3::smallint
+  order by priority, crash_count, id
+  limit 1
+)
+update email_ledger l
+set claim_token = $2::uuid
+from chosen c
+where l.id = c.id
+  and holds_lease($1::integer, $2::uuid)
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          false as is_early, true as is_retry`,
+  CLAIM_COLUMNS,
+  { isRepeatable: false },
+);
+
+/** Claims one message that may have crashed its process. The caller fetches nothing beside it. */
+export async function claimSuspect(db: Queryable, lease: Lease, priority: Priority): Promise<Claim[]> {
+  const { rows } = await db.query(CLAIM_SUSPECT, [lease.mailboxId, lease.token, priority]);
+  return rows.map(toClaim);
+}
+
+function toClaim(row: {
+  gmail_message_id: string;
+  priority: number;
+  source: string;
+  labels_unknown: boolean;
+  attempt_count: number;
+  discovered_at: Date;
+  is_early: boolean;
+  is_retry: boolean;
+}): Claim {
+  return {
+    gmailMessageId: row.gmail_message_id,
+    priority: row.priority as Priority,
+    source: row.source as LedgerSource,
+    labelsUnknown: row.labels_unknown,
+    attemptCount: row.attempt_count,
+    isEarly: row.is_early,
+    isRetry: row.is_retry,
+    discoveredAt: row.discovered_at,
+    isProbe: false,
+  };
+}
+
+// $1 mailbox id, $2 token, $3 ids or null for all claims of this lease
+const RELEASE = statement(
+  `
+update email_ledger
+set claim_token = null
+where mailbox_id = $1::integer
+  and claim_token = $2::uuid
+  and ($3::text[] is null or gmail_message_id = any ($3::text[]))`,
+  {},
+);
+
+/** Ends claims without an attempt: the messages are due as before. May run twice. */
+export async function releaseClaims(
+  db: Queryable,
+  lease: Lease,
+  ids: readonly string[] | null = null,
+): Promise<void> {
+  await db.query(RELEASE, [lease.mailboxId, lease.token, ids]);
+}
+
+// $1 mailbox id, $2 token, $3 id, $4 state, $5 rule or null
+const RESOLVE = statement(
+  `
+update email_ledger
+set state = $4::text,
+    ignored_rule = $5::text,
+    claim_token = null,
+    is_crash_suspect = false,
+    crash_count = 0,
+    error_code = null,
+    error_detail = null,
+    resolved_at = now()
+where mailbox_id = $1::integer
+  and gmail_message_id = $3::text
+  and claim_token = $2::uuid
+  and state in ('pending', 'dead')`,
+  {},
+);
+
+export type Resolution = { readonly state: 'gone' } | { readonly state: 'ignored'; readonly rule: string };
+
+/** Ends a claim of a message that is not stored and needs no further attempt. May run twice. */
+export async function resolveClaim(
+  db: Queryable,
+  lease: Lease,
+  gmailMessageId: string,
+  end: Resolution,
+): Promise<void> {
+  const rule = end.state === 'ignored' ? end.rule : null;
+  await db.query(RESOLVE, [lease.mailboxId, lease.token, gmailMessageId, end.state, rule]);
+}

@@ -1,0 +1,207 @@
+/**
+ * Failed attempts: when a message is tried again, what is charged to it, and when it is dead. A failure of the system is
+ * never charged: `shared/ingest/outage-detector.ts` decides that at the end of a run.
+ */
+import type { Queryable } from './database.ts';
+import type { Lease } from './lease.ts';
+import { statement } from './statement.ts';
+
+/** With the waits below the eighth failure comes about ten hours after the first: longer than Gmail's usual outages. */
+export const MAX_ATTEMPTS = 8;
+/** Processes that ended while the message alone was open. */
+const MAX_CRASHES = 3;
+/** A dead message is tried again once per day for so long. */
+const DEAD_RETRY_DAYS = 14;
+
+// Charged failures wait 20 s, three times as long each time, up to 4 h. While nothing was charged the wait doubles up to
+// 5 min. A dead message waits for a day. The factor spreads the attempts.
+// $1 mailbox id, $2 token, $3 id, $4 code, $5 detail, $6 was claimed early, $7 factor 0.75 to 1, $8 days of retries of the dead
+const RECORD = statement(
+  `
+update email_ledger
+set claim_token = null,
+    is_crash_suspect = false,
+    crash_count = 0,
+    error_code = $4::text,
+    error_detail = $5::text,
+    last_attempt_at = now(),
+    next_attempt_at = case
+      when $6::boolean then next_attempt_at
+      when state = 'dead' and resolved_at < now() - $8::integer * interval '1 day' then null
+      when state = 'dead' then now() + $7::float8 * interval '1 day'
+      when attempt_count > 0
+        then now() + $7::float8 * least(interval '4 hours', interval '20 seconds' * power(3, attempt_count - 1))
+      else now() + $7::float8 * least(
+        interval '5 minutes',
+        greatest(interval '20 seconds', coalesce(2 * (next_attempt_at - last_attempt_at), interval '0')))
+    end
+where mailbox_id = $1::integer
+  and gmail_message_id = $3::text
+  and claim_token = $2::uuid
+  and state in ('pending', 'dead')`,
+  {},
+);
+
+/** Ends a claim whose attempt failed. Charges nothing. May run twice. */
+export async function recordFailure(
+  db: Queryable,
+  lease: Lease,
+  failure: {
+    readonly gmailMessageId: string;
+    readonly code: string;
+    readonly detail: string;
+    /** The message was claimed before its next attempt was due: the time stays as it was. */
+    readonly isEarly: boolean;
+    /** 0.75 to 1, random. */
+    readonly jitter: number;
+  },
+): Promise<void> {
+  await db.query(RECORD, [
+    lease.mailboxId,
+    lease.token,
+    failure.gmailMessageId,
+    failure.code,
+    failure.detail,
+    failure.isEarly,
+    failure.jitter,
+    DEAD_RETRY_DAYS,
+  ]);
+}
+
+export interface DeadLetter {
+  readonly gmailMessageId: string;
+  readonly attemptCount: number;
+  readonly errorCode: string;
+}
+
+// The expected count makes a repeat harmless.
+// $1 mailbox id, $2 token, $3 ids, $4 attempt counts before, $5 most attempts, $6 factor 0.75 to 1
+const CHARGE = statement(
+  `
+with charged as (
+  update email_ledger l
+  set attempt_count = f.attempt_count + 1,
+      state = case when f.attempt_count + 1 >= $5::integer then 'dead' else l.state end,
+      resolved_at = case when f.attempt_count + 1 >= $5::integer then now() else l.resolved_at end,
+      next_attempt_at = case
+        when f.attempt_count + 1 >= $5::integer then now() + $6::float8 * interval '1 day'
+        else l.last_attempt_at
+          + $6::float8 * least(interval '4 hours', interval '20 seconds' * power(3, f.attempt_count))
+      end
+  from unnest($3::text[], $4::integer[]) as f (gmail_message_id, attempt_count)
+  where l.mailbox_id = $1::integer
+    and l.gmail_message_id = f.gmail_message_id
+    and l.attempt_count = f.attempt_count
+    and l.state = 'pending'
+    and l.claim_token is null
+    and holds_lease($1::integer, $2::uuid)
+  returning l.gmail_message_id, l.attempt_count, l.error_code, l.state
+)
+select gmail_message_id, attempt_count, coalesce(error_code, 'internal') as error_code
+from charged
+where state = 'dead'`,
+  { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
+);
+
+/**
+ * Charges failures of this run to their messages. May run twice.
+ *
+ * @param attemptCounts by Gmail message id, as they were when the message was claimed
+ * @returns the messages that are dead now
+ */
+export async function chargeFailures(
+  db: Queryable,
+  lease: Lease,
+  attemptCounts: ReadonlyMap<string, number>,
+  jitter: number,
+): Promise<DeadLetter[]> {
+  if (attemptCounts.size === 0) return [];
+  const { rows } = await db.query(CHARGE, [
+    lease.mailboxId,
+    lease.token,
+    [...attemptCounts.keys()],
+    [...attemptCounts.values()],
+    MAX_ATTEMPTS,
+    jitter,
+  ]);
+  return rows.map((row) => ({
+    gmailMessageId: row.gmail_message_id,
+    attemptCount: row.attempt_count,
+    errorCode: row.error_code,
+  }));
+}
+
+// $1 mailbox id, $2 token
+const WAKE = statement(
+  `
+update email_ledger
+set next_attempt_at = now()
+where mailbox_id = $1::integer
+  and state = 'pending'
+  and last_attempt_at is not null
+  and next_attempt_at > now()
+  and holds_lease($1::integer, $2::uuid)`,
+  {},
+);
+
+/** Makes all waiting messages due: the one that waited longest was stored, so the cause may be gone. May run twice. */
+export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> {
+  const { rowCount } = await db.query(WAKE, [lease.mailboxId, lease.token]);
+  return rowCount;
+}
+
+// Of the claims that one earlier lease left open, a single one is charged: the process ended while that message alone was
+// open. Several cannot be told apart, and are only fetched alone from now on.
+// $1 mailbox id, $2 token, $3 most crashes, $4 factor 0.75 to 1
+const SWEEP = statement(
+  `
+with open as materialized (
+  select id, count(*) over (partition by claim_token) = 1 as is_alone
+  from email_ledger
+  where mailbox_id = $1::integer
+    and claim_token is not null
+    and claim_token <> $2::uuid
+),
+swept as (
+  update email_ledger l
+  set claim_token = null,
+      is_crash_suspect = true,
+      crash_count = l.crash_count + o.is_alone::integer,
+      state = case when l.crash_count + o.is_alone::integer >= $3::integer then 'dead' else l.state end,
+      resolved_at = case
+        when l.crash_count + o.is_alone::integer >= $3::integer then coalesce(l.resolved_at, now())
+        else l.resolved_at
+      end,
+      error_code = case when o.is_alone then 'killed_process' else l.error_code end,
+      error_detail = case when o.is_alone then 'The process ended during the attempt.' else l.error_detail end,
+      last_attempt_at = case when o.is_alone then now() else l.last_attempt_at end,
+      next_attempt_at = case
+        when l.crash_count + o.is_alone::integer >= $3::integer then now() + $4::float8 * interval '1 day'
+        else now()
+      end
+  from open o
+  where l.id = o.id
+    and l.state in ('pending', 'dead')
+    and holds_lease($1::integer, $2::uuid)
+  returning l.gmail_message_id, l.crash_count, l.error_code, l.state
+)
+select gmail_message_id, crash_count as attempt_count, coalesce(error_code, 'killed_process') as error_code
+from swept
+where state = 'dead'`,
+  { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
+  { isRepeatable: false },
+);
+
+/**
+ * Takes over the claims that earlier runs left open: their process ended, or lost the lease. Such messages are fetched alone.
+ *
+ * @returns the messages that are dead now
+ */
+export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: number): Promise<DeadLetter[]> {
+  const { rows } = await db.query(SWEEP, [lease.mailboxId, lease.token, MAX_CRASHES, jitter]);
+  return rows.map((row) => ({
+    gmailMessageId: row.gmail_message_id,
+    attemptCount: row.attempt_count,
+    errorCode: row.error_code,
+  }));
+}

@@ -1,0 +1,266 @@
+/**
+ * The end of a run, in one statement because every idle poll pays for it: the lease is released, the mailbox keeps its
+ * failures and its next poll, the status row and the run row say how it went, and the log line gets what is left.
+ */
+import { AppError } from '../errors.ts';
+import type { Queryable } from './database.ts';
+import type { Lease } from './lease.ts';
+import type { RunCounts } from './runs.ts';
+import { statement } from './statement.ts';
+
+export interface RunFailure {
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  /** The next try is not sooner than this: Gmail's Retry-After. Milliseconds; 0 for none. */
+  readonly minBackoffMs: number;
+}
+
+export interface FinishedRun {
+  readonly runId: number;
+  readonly outcome: string;
+  readonly durationMs: number;
+  readonly counts: Readonly<RunCounts>;
+  /** Null: it went well. */
+  readonly failure: RunFailure | null;
+  /** False: the lease is kept while a push has announced something that the run has not listed. */
+  readonly releasesAnyway: boolean;
+  /** After success: milliseconds to the next scheduled poll, 0 for the next tick, null to leave it as it is. */
+  readonly nextPollMs: number | null;
+}
+
+/** What a run leaves behind, for its log line. */
+export interface RunEnd {
+  /** Failed runs of the mailbox in a row, this one included; 0 when the lease was lost. */
+  readonly failureCount: number;
+  readonly cursorBefore: string | null;
+  readonly cursorAfter: string | null;
+  /** Dead letters that are not given up; counted up to 1,000. */
+  readonly deadTotal: number;
+  /** Counted up to 1,000. */
+  readonly pendingTotal: number;
+  /** Pending messages with an error; counted up to 1,000. */
+  readonly failingTotal: number;
+  /** How long the oldest waiting live message has been known; null when none waits. */
+  readonly liveWaitingSeconds: number | null;
+  /** Of the last reconciliation; null before the first. */
+  readonly missingTotal: number | null;
+  /** Until Gmail ends the watch, 0 when it has ended; null without a watch. */
+  readonly watchRemainingSeconds: number | null;
+}
+
+// Invariant: a holder that has lost the lease changes its own run row and nothing else, and while a push announces
+// something newer nothing is changed at all. The counts of the ledger read partial indexes that are empty while all is well.
+// $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
+// $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
+// $12 least backoff ms, $13 the lease was not lost
+// One row always: has_newer_hint true when nothing was changed.
+const FINISH = statement(
+  `
+with held as materialized (
+  select m.id, not $3::boolean and has_newer_hint(m) as has_newer_hint
+  from mailboxes m
+  where m.id = $1::integer
+    and m.lease_token = $2::uuid
+  for no key update
+),
+lease_released as (
+  update mailboxes m
+  set lease_token = null,
+      lease_holder = null,
+      lease_expires_at = null,
+      failure_count = case
+        when not $13::boolean then m.failure_count
+        when $8::text is null then 0
+        else m.failure_count + 1
+      end,
+      next_poll_at = case
+        when not $13::boolean then m.next_poll_at
+        -- 5 s, doubled up to 300 s, whatever the poll interval is.
+        when $8::text is not null then now() + greatest(
+          interval '1 millisecond' * $12::integer,
+          least(interval '300 seconds', interval '5 seconds' * power(2, least(m.failure_count, 10))))
+        when $11::integer > 0 then now() + $11::integer * interval '1 millisecond'
+        -- A push between two polls ends the backoff, and leaves the next scheduled poll as it is.
+        when $11::integer is null and m.failure_count = 0 then m.next_poll_at
+      end,
+      last_success_at = case when $13::boolean and $8::text is null then now() else m.last_success_at end,
+      last_error_code = case when $13::boolean then $8::text else m.last_error_code end,
+      last_error = case when $13::boolean then $9::text else m.last_error end,
+      last_error_at = case
+        when not $13::boolean then m.last_error_at
+        when $8::text is not null then now()
+      end
+  from held h
+  where m.id = h.id
+    and not h.has_newer_hint
+  returning m.failure_count
+),
+status_updated as (
+  update email_monitor_status
+  set last_poll_at = now(),
+      last_error_code = $8::text,
+      last_error = $10::text,
+      updated_at = now()
+  where id = 1
+    and $13::boolean
+    and exists (select 1 from lease_released)
+),
+run_updated as (
+  update ingest_runs r
+  set outcome = $5::text,
+      finished_at = now(),
+      duration_ms = $6::integer,
+      discovered_count = c.discovered_count,
+      stored_count = c.stored_count,
+      gone_count = c.gone_count,
+      ignored_count = c.ignored_count,
+      failed_count = c.failed_count,
+      dead_count = c.dead_count,
+      quota_units = c.quota_units,
+      rate_limited_count = c.rate_limited_count,
+      arrival_to_stored_max_ms = c.arrival_to_stored_max_ms,
+      error_code = $8::text,
+      cursor_after = m.cursor_history_id
+  from mailboxes m, jsonb_populate_record(null::ingest_runs, $7::jsonb) c
+  where r.id = $4::bigint
+    and m.id = r.mailbox_id
+    and not exists (select 1 from held where has_newer_hint)
+  returning r.cursor_before, r.cursor_after
+)
+select coalesce((select has_newer_hint from held), false) as has_newer_hint,
+       coalesce((select failure_count from lease_released where $13::boolean), 0) as failure_count,
+       e.cursor_before, e.cursor_after,
+       dead.total as dead_total, pending.total as pending_total, failing.total as failing_total,
+       floor(extract(epoch from now() - live.oldest_at))::integer as live_waiting_seconds,
+       (
+         select c.missing_count
+         from reconciliations c
+         where c.mailbox_id = m.id
+           and c.evaluated_at is not null
+         order by c.evaluated_at desc
+         limit 1
+       ) as missing_total,
+       (
+         select greatest(0, floor(extract(epoch from w.expires_at - now())))::integer
+         from mailbox_watches w
+         where w.mailbox_id = m.id
+           and w.topic is not null
+       ) as watch_remaining_seconds
+from mailboxes m
+left join run_updated e on true
+cross join lateral (
+  select count(*)::integer as total
+  from (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = m.id
+      and l.state = 'dead'
+      and l.given_up_at is null
+    limit 1000
+  ) counted
+) dead
+cross join lateral (
+  select count(*)::integer as total
+  from (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = m.id
+      and l.state = 'pending'
+    limit 1000
+  ) counted
+) pending
+cross join lateral (
+  select count(*)::integer as total
+  from (
+    select 1
+    from email_ledger l
+    where l.mailbox_id = m.id
+      and l.state = 'pending'
+      and l.last_attempt_at is not null
+    limit 1000
+  ) counted
+) failing
+cross join lateral (
+  select min(l.discovered_at) as oldest_at
+  from email_ledger l
+  where l.mailbox_id = m.id
+    and l.state = 'pending'
+    and l.priority = 0
+) live
+where m.id = $1::integer`,
+  {
+    has_newer_hint: 'boolean',
+    failure_count: 'integer',
+    cursor_before: 'numeric?',
+    cursor_after: 'numeric?',
+    dead_total: 'integer',
+    pending_total: 'integer',
+    failing_total: 'integer',
+    live_waiting_seconds: 'integer?',
+    missing_total: 'integer?',
+    watch_remaining_seconds: 'integer?',
+  },
+);
+
+/**
+ * Ends the run and releases the lease, unless a push announced something that the run has not listed. May run twice: the
+ * second run finds no lease to release and changes nothing more of the mailbox.
+ *
+ * @returns `newer_hint` when nothing was changed
+ * @throws {AppError} lease_lost when the mailbox row is gone
+ */
+export async function finishRun(
+  db: Queryable,
+  lease: Lease,
+  run: FinishedRun,
+): Promise<RunEnd | 'newer_hint'> {
+  const { counts, failure } = run;
+  const { rows } = await db.query(FINISH, [
+    lease.mailboxId,
+    lease.token,
+    run.releasesAnyway,
+    run.runId,
+    run.outcome,
+    Math.round(run.durationMs),
+    JSON.stringify(columnsOf(counts)),
+    failure?.code ?? null,
+    failure?.detail ?? null,
+    failure === null ? null : `${failure.title}: ${failure.detail}`,
+    run.nextPollMs,
+    failure?.minBackoffMs ?? 0,
+    failure?.code !== 'lease_lost',
+  ]);
+  const row = rows[0];
+  if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);
+  if (row.has_newer_hint) return 'newer_hint';
+  return {
+    failureCount: row.failure_count,
+    cursorBefore: row.cursor_before,
+    cursorAfter: row.cursor_after,
+    deadTotal: row.dead_total,
+    pendingTotal: row.pending_total,
+    failingTotal: row.failing_total,
+    liveWaitingSeconds: row.live_waiting_seconds,
+    missingTotal: row.missing_total,
+    watchRemainingSeconds: row.watch_remaining_seconds,
+  };
+}
+
+const MAX_INTEGER = 2_147_483_647;
+
+function columnsOf(counts: Readonly<RunCounts>): Record<string, number | null> {
+  const latencyMs = counts.arrivalToStoredMaxMs;
+  return {
+    discovered_count: counts.discovered,
+    stored_count: counts.stored,
+    gone_count: counts.gone,
+    ignored_count: counts.ignored,
+    failed_count: counts.failed,
+    dead_count: counts.dead,
+    quota_units: counts.quotaUnits,
+    rate_limited_count: counts.rateLimited,
+    // The column holds 24 days; a message can wait longer.
+    arrival_to_stored_max_ms: latencyMs === null ? null : Math.min(Math.round(latencyMs), MAX_INTEGER),
+  };
+}

@@ -1,0 +1,223 @@
+/**
+ * Works off the ledger: claims what is due, fetches several messages at once, stores each in its own commit. A message that
+ * fails is tried again later and does not block the others.
+ */
+import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
+import type { DueWork } from '../db/due-work.ts';
+import { chargeFailures, type DeadLetter } from '../db/failures.ts';
+import { PRIORITY, type Priority } from '../db/ledger.ts';
+import type { AppError } from '../errors.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
+import type { RunContext } from './context.ts';
+import { processMessage } from './process-message.ts';
+
+const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];
+/** No message is begun with less time left; most take a fraction of it, and what runs out of time is released. */
+const MESSAGE_MS = 1_500;
+
+export type FetchEnd =
+  /** Nothing is due any more, or nothing can be fetched. */
+  | 'idle'
+  /** It is time to look for live mail; more is due. */
+  | 'look_again'
+  | 'out_of_time';
+
+/**
+ * @param lookAgainAfterMs a backlog is interrupted then
+ * @throws {AppError} what ends the run: lease_lost, database_unavailable, reauth_required, ...
+ */
+export async function fetchMessages(
+  run: RunContext,
+  due: DueWork,
+  lookAgainAfterMs: number,
+): Promise<FetchEnd> {
+  return await new MessageFetcher(run, due, run.app.clock() + lookAgainAfterMs).run();
+}
+
+/** At the end of a run: charges the failures that are their messages' own. @throws {AppError} database_unavailable */
+export async function settleFailures(run: RunContext): Promise<void> {
+  const jitter = 0.75 + run.app.random() / 4;
+  reportDead(run, await chargeFailures(run.db, run.lease, run.outage.takeCharged(), jitter));
+}
+
+export function reportDead(run: RunContext, letters: readonly DeadLetter[]): void {
+  for (const letter of letters) {
+    run.counts.dead += 1;
+    run.log.write('ERROR', 'message_dead', 'A message failed every time; it is tried again once a day', {
+      gmail_message_id: letter.gmailMessageId,
+      attempt_count: letter.attemptCount,
+      error_code: letter.errorCode,
+    });
+  }
+}
+
+class MessageFetcher {
+  readonly #run: RunContext;
+  readonly #lookAgainAt: number;
+  /** From the claim to the end of the attempt. */
+  readonly #active = new Set<Promise<void>>();
+  #activeRetries = 0;
+  #error: AppError | null = null;
+  #end: FetchEnd | null = null;
+  // What the ledger may still hold; false after a claim that found none.
+  #hasUntriedLive: boolean;
+  #hasUntriedBacklog: boolean;
+  #hasRetries: boolean;
+  /** Messages failed before, due or not. */
+  readonly #hasFailed: boolean;
+  #hasSuspects: boolean;
+
+  constructor(run: RunContext, due: DueWork, lookAgainAt: number) {
+    this.#run = run;
+    this.#lookAgainAt = lookAgainAt;
+    this.#hasUntriedLive = due.hasUntriedLive;
+    this.#hasUntriedBacklog = due.hasUntriedBacklog;
+    this.#hasRetries = due.hasDueRetry || (due.hasWaiting && run.includesWaiting);
+    this.#hasFailed = due.hasDueRetry || due.hasWaiting;
+    this.#hasSuspects = due.hasSuspect;
+  }
+
+  async run(): Promise<FetchEnd> {
+    try {
+      return await this.#loop();
+    } finally {
+      await Promise.all(this.#active);
+      if (this.#error !== null) throw this.#error;
+    }
+  }
+
+  async #loop(): Promise<FetchEnd> {
+    for (;;) {
+      const reason = this.#reasonToStop();
+      if (reason !== null) return reason;
+      const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
+      const free = limit - this.#active.size;
+      // Not a statement for every message: half of what may be in flight is claimed at a time.
+      if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 2))) {
+        await Promise.race(this.#active);
+        continue;
+      }
+      if (this.#run.outage.isOutage && !(await this.#pause())) continue;
+      const startedCount = await this.#claimAndStart(free, limit);
+      if (startedCount > 0) continue;
+      if (this.#active.size === 0) return this.#reasonToStop() ?? 'idle';
+      await Promise.all(this.#active);
+    }
+  }
+
+  #reasonToStop(): FetchEnd | null {
+    if (this.#error !== null || this.#run.outage.isHopeless) return 'idle';
+    if (this.#end !== null) return this.#end;
+    if (!this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
+    return this.#run.app.clock() >= this.#lookAgainAt ? 'look_again' : null;
+  }
+
+  /** Between two calls of an outage. @returns false when there is no time for it */
+  async #pause(): Promise<boolean> {
+    const pauseMs = this.#run.outage.takePauseMs();
+    if (!this.#run.deadline.hasTimeFor(pauseMs + MESSAGE_MS)) {
+      this.#end = 'out_of_time';
+      return false;
+    }
+    await this.#run.app.sleep(pauseMs);
+    return true;
+  }
+
+  /** Reserves the units of a batch with its claims, and returns what is not used. @returns how many were begun */
+  async #claimAndStart(free: number, limit: number): Promise<number> {
+    const { budget, db, lease } = this.#run;
+    const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
+    const claims = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
+    const unused = units - claims.length * UNITS_PER_MESSAGE;
+    if (unused > 0) await budget.release(unused);
+    // Waiting for units may have used up the time.
+    if (this.#reasonToStop() !== null && claims.length > 0) {
+      await budget.release(claims.length * UNITS_PER_MESSAGE);
+      await releaseClaims(
+        db,
+        lease,
+        claims.map((claim) => claim.gmailMessageId),
+      );
+      return 0;
+    }
+    for (const claim of claims) this.#start(claim);
+    return claims.length;
+  }
+
+  /** Live messages first, then the backlog; suspects of each alone, after the others. */
+  async #claim(wanted: number, limit: number): Promise<Claim[]> {
+    const retries = await this.#claimRetries(wanted, limit);
+    const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
+    const claims = [...retries, ...live];
+    if (claims.length === 0 && this.#active.size === 0) {
+      const suspect = await this.#claimSuspect(PRIORITY.live);
+      if (suspect.length > 0) return suspect;
+    }
+    claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
+    if (claims.length > 0 || this.#active.size > 0) return claims;
+    return await this.#claimSuspect(PRIORITY.backlog);
+  }
+
+  /** Retries take a quarter of the messages in flight at most: they may hang until they time out. */
+  async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
+    const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
+    if (this.#hasFailed && outage.takeProbe()) {
+      const probe = await claimRetries(db, lease, { limit: 1, runStartedAt, includesWaiting: true });
+      return probe.map((claim) => ({ ...claim, isProbe: true }));
+    }
+    const free = Math.max(1, Math.floor(limit / 4)) - this.#activeRetries;
+    if (!this.#hasRetries || free <= 0) return [];
+    const claims = await claimRetries(db, lease, {
+      limit: Math.min(wanted, free),
+      runStartedAt,
+      includesWaiting,
+    });
+    if (claims.length === 0) this.#hasRetries = false;
+    return claims;
+  }
+
+  async #claimUntried(priority: Priority, limit: number): Promise<Claim[]> {
+    const isLive = priority === PRIORITY.live;
+    if (limit <= 0 || !(isLive ? this.#hasUntriedLive : this.#hasUntriedBacklog)) return [];
+    const claims = await claimUntried(this.#run.db, this.#run.lease, { priority, limit });
+    if (claims.length === 0) {
+      if (isLive) this.#hasUntriedLive = false;
+      else this.#hasUntriedBacklog = false;
+    }
+    return claims;
+  }
+
+  async #claimSuspect(priority: Priority): Promise<Claim[]> {
+    if (!this.#hasSuspects) return [];
+    const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
+    if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
+    return claims;
+  }
+
+  #start(claim: Claim): void {
+    if (claim.isRetry) this.#activeRetries += 1;
+    const task: Promise<void> = this.#process(claim).finally(() => {
+      this.#active.delete(task);
+      if (claim.isRetry) this.#activeRetries -= 1;
+    });
+    this.#active.add(task);
+  }
+
+  async #process(claim: Claim): Promise<void> {
+    const { outage } = this.#run;
+    const result = await processMessage(this.#run, claim);
+    if (result.end === 'resolved') outage.succeeded(claim.gmailMessageId, result.isFetched);
+    if (result.end === 'failed') {
+      const isChargeable = !claim.isEarly;
+      outage.failed(claim.gmailMessageId, isChargeable ? claim.attemptCount : null);
+    }
+    if (result.end === 'out_of_time') this.#end ??= 'out_of_time';
+    if (result.end === 'fatal') this.#error ??= result.error;
+    if (result.end === 'resolved' && claim.isProbe) this.#hasRetries = true;
+    if (result.end === 'released') {
+      this.#hasUntriedLive ||= claim.priority === PRIORITY.live;
+      this.#hasUntriedBacklog ||= claim.priority === PRIORITY.backlog;
+      this.#hasRetries ||= claim.isRetry;
+    }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * One message: fetched and stored, or its failure assigned to the message, to Gmail, or to the system (section "Failures"
+ * in docs/decisions.md). Every claim is ended exactly once here, unless the lease or the database is lost. Never throws.
+ */
+import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
+import { recordFailure, wakeWaiting } from '../db/failures.ts';
+import { isStatementTooHeavy } from '../db/pg-error.ts';
+import { AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
+import type { RawMessage } from '../gmail/gmail-client.ts';
+import type { RunContext } from './context.ts';
+import { type Rule, ruleAgainstFetched } from './label-rules.ts';
+import { labelIdOf } from './resolve-label.ts';
+import { storeMessage } from './store-message.ts';
+import { withDatabaseRetries } from './with-database-retries.ts';
+
+/** Older than this when it was discovered, a message was copied in, and says nothing about the time to the database. */
+const IMPORTED_AGE_MS = 6 * 3_600_000;
+
+export type MessageResult =
+  /** Gmail answered for it: stored, ignored by a rule, or gone. */
+  | { readonly end: 'resolved'; readonly isFetched: boolean }
+  /** Its attempt failed; charged at the end of the run, if at all. */
+  | { readonly end: 'failed' }
+  /** Not attempted, or Gmail limited the rate: it is due as before. */
+  | { readonly end: 'released' }
+  | { readonly end: 'out_of_time' }
+  /** Nothing can be fetched or stored at present. */
+  | { readonly end: 'fatal'; readonly error: AppError };
+
+export async function processMessage(run: RunContext, claim: Claim): Promise<MessageResult> {
+  const epoch = run.app.inFlight.epoch;
+  try {
+    return await fetchAndStore(run, claim);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code === 'gmail_rate_limited') run.app.inFlight.onRateLimited(epoch);
+    try {
+      return await endFailedAttempt(run, claim, error);
+    } catch (again) {
+      return { end: 'fatal', error: toAppError(again) };
+    }
+  }
+}
+
+async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResult> {
+  let releaseLarge: (() => void) | null = null;
+  try {
+    const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, async () => {
+      releaseLarge ??= await run.app.largeBodies.acquire();
+    });
+    run.app.inFlight.onSuccess();
+    const rule = ruleFor(run, claim, message);
+    if (rule === null) await store(run, claim, message);
+    else {
+      await resolveClaim(run.db, run.lease, claim.gmailMessageId, { state: 'ignored', rule });
+      run.counts.ignored += 1;
+    }
+    // The message that had waited longest can be fetched, so the others may be fetched too.
+    if (claim.isProbe) await wakeWaiting(run.db, run.lease);
+    return { end: 'resolved', isFetched: true };
+  } finally {
+    (releaseLarge as (() => void) | null)?.();
+  }
+}
+
+async function store(run: RunContext, claim: Claim, message: RawMessage): Promise<void> {
+  const storedAt = await storeMessage(run, claim, message);
+  // Null: another instance stored it before.
+  if (storedAt === null) return;
+  run.counts.stored += 1;
+  noteArrival(run, claim, message, storedAt);
+}
+
+/**
+ * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, and not where only a
+ * label counts: there a message may arrive long after Gmail accepted it.
+ */
+function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
+  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
+  if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
+  // Two clocks: Gmail's may be ahead of the database's.
+  const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
+  run.counts.arrivalToStoredMaxMs = Math.max(tookMs, run.counts.arrivalToStoredMaxMs ?? 0);
+}
+
+function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
+  // A listing has asked for the label itself.
+  const labelId = claim.source === 'history' ? labelIdOf(run.label) : null;
+  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
+  const isListedByDate = ['reconciliation', 'gap', 'newest'].includes(claim.source);
+  return rule ?? (isListedByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
+}
+
+/** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */
+function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
+  return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
+}
+
+async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError): Promise<MessageResult> {
+  const { db, lease } = run;
+  const { gmailMessageId } = claim;
+  if (error.code === 'lease_lost') return { end: 'fatal', error };
+  if (error.code === 'message_gone') {
+    await resolveClaim(db, lease, gmailMessageId, { state: 'gone' });
+    run.counts.gone += 1;
+    return { end: 'resolved', isFetched: false };
+  }
+  if (await isOfTheSystem(run, error)) {
+    await withDatabaseRetries(run.app, async () => await releaseClaims(db, lease, [gmailMessageId]));
+    if (error.code === 'out_of_time') return { end: 'out_of_time' };
+    return error.code === 'gmail_rate_limited' ? { end: 'released' } : { end: 'fatal', error };
+  }
+  await recordFailure(db, lease, {
+    gmailMessageId,
+    code: isDatabaseError(error.code) ? 'unstorable' : error.code,
+    detail: error.message,
+    isEarly: claim.isEarly,
+    jitter: 0.75 + run.app.random() / 4,
+  });
+  run.counts.failed += 1;
+  run.log.write('WARNING', 'message_failed', 'A message could not be fetched or stored', {
+    gmail_message_id: gmailMessageId,
+    attempt_count: claim.attemptCount,
+    error_code: error.code,
+    detail: error.message,
+    stack: stackOf(error),
+  });
+  return { end: 'failed' };
+}
+
+/** The failure would meet every message. A statement that is too heavy is the message's, if the database works otherwise. */
+async function isOfTheSystem(run: RunContext, error: AppError): Promise<boolean> {
+  const { code } = error;
+  if (code === 'out_of_time' || code === 'gmail_rate_limited' || code === 'gmail_daily_limit') return true;
+  if (requiresOperator(code)) return true;
+  if (!isDatabaseError(code)) return false;
+  if (!isStatementTooHeavy(error)) return true;
+  return await run.db.query('select 1').then(
+    () => false,
+    () => true,
+  );
+}
