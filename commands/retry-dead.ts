@@ -17,7 +17,7 @@ import { Deadline } from '../shared/deadline.ts';
 import { remediationFor } from '../shared/errors.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import { chooseMailbox } from './choose-mailbox.ts';
 import { runCommand } from './command.ts';
 import { interruptibleTime } from './interruptible-time.ts';

@@ -14,7 +14,7 @@ import { AppError } from '../shared/errors.ts';
 import type { HttpRequest, Route } from '../shared/http.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import type { FunctionContext } from './context.ts';
 import { reportAnswer } from './report-body.ts';
 

@@ -5,10 +5,11 @@
  */
 import { json, type Route } from '../shared/http.ts';
 import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { startMonitor } from '../shared/monitor/switch.ts';
+import { startMonitor } from '../shared/control/running-flag.ts';
+import { readStatus } from '../shared/control/status.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
-import { confirmMailbox, prepareMailbox } from './mailbox-control.ts';
+import { confirmMailbox, prepareMailbox, releaseMailbox } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
@@ -18,9 +19,10 @@ export function createRoute(context: FunctionContext): Route {
     handle: async (request, log) => {
       const confirmation = parseConfirmation(request.query);
       if (confirmation !== null) await confirmMailbox({ ...context, log }, confirmation);
-      await startMonitor({ ...monitor, log });
-      await prepareMailbox({ ...context, log });
-      return json(200, await readStatus(monitor));
+      // False: a concurrent stop was faster.
+      const isRunning = await startMonitor({ ...monitor, log });
+      await (isRunning ? prepareMailbox : releaseMailbox)({ ...context, log });
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

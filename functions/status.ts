@@ -3,7 +3,8 @@
  * database is away.
  */
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
+import { readStatus } from '../shared/control/status.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 
@@ -12,7 +13,7 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['GET', 'HEAD'],
     handle: async () => {
-      return json(200, await readStatus(monitor));
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

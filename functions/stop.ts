@@ -3,8 +3,9 @@
  * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { stopMonitor } from '../shared/monitor/switch.ts';
+import { readStatus } from '../shared/control/status.ts';
+import { stopMonitor } from '../shared/control/running-flag.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { releaseMailbox } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
@@ -14,9 +15,10 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['POST'],
     handle: async (_request, log) => {
-      await stopMonitor({ ...monitor, log });
-      await releaseMailbox({ ...context, log });
-      return json(200, await readStatus(monitor));
+      // True: a concurrent start was faster.
+      const isRunning = await stopMonitor({ ...monitor, log });
+      if (!isRunning) await releaseMailbox({ ...context, log });
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

@@ -22,7 +22,7 @@ export const ERRORS = {
     'never',
     404,
     'INFO',
-    'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
+    'See /api/openapi.json for the API; the page is at /. A row that was requested by its id is no longer there.',
   ),
   cross_site: entry(
     'Another site asks',
@@ -192,6 +192,14 @@ export const ERRORS = {
     'Gmail allows one watch per client and mailbox. POST stop, then POST start. If it repeats, another deployment shares ' +
       'the client and the mailbox: give each its own OAuth client. Polling goes on.',
   ),
+  push_silent: entry(
+    'No push arrives',
+    'later',
+    503,
+    'WARNING',
+    'Look at `gcloud pubsub topics list-subscriptions`: the topic of GMAIL_PUBSUB_TOPIC needs a push subscription whose ' +
+      'endpoint is the URL of gmail-push and whose service account may invoke it. Polling continues.',
+  ),
   message_gone: entry('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
   history_expired: entry(
     'The history cursor has expired',
@@ -250,7 +258,7 @@ export const ERRORS = {
     'never',
     500,
     'ERROR',
-    'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+    'Give the function more memory, then retry the dead messages.',
   ),
   backing_off: entry(
     'The mailbox waits after failed runs',
@@ -278,7 +286,7 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Call again. The switch in the database stands as wished; `status` names a disagreement.',
+    'Call again. The is_running flag is set as wished; `status` names a disagreement.',
   ),
   scheduler_denied: entry(
     'Cloud Scheduler denies the call',

@@ -110,3 +110,18 @@ export function requiresOperator(code: string | null): code is OperatorErrorCode
 export function operatorState(code: OperatorErrorCode): 'reauth_required' | 'access_denied' {
   return OPERATOR_STATES[code];
 }
+
+/**
+ * What to do about a message that cannot be fetched or stored. Never that there is nothing to do.
+ *
+ * @param code of its last failure, null when unknown
+ * @param isDead it is tried once a day only
+ */
+export function remediationForMessage(code: string | null, isDead: boolean): string {
+  const known = remediationFor(code);
+  // Of a run it is true that it is tried again; a message that keeps failing needs more.
+  if (known !== null && !/nothing to do|it is tried again/i.test(known)) return known;
+  return isDead
+    ? 'Retry it, or give it up; until then it is tried once a day for 14 days. If it fails again, look at the error detail and at the log lines of its Gmail id.'
+    : 'It is tried again at its next attempt, and is dead after eight. If it keeps failing, look at the error detail and at the Google Workspace status page.';
+}

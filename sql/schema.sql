@@ -397,6 +397,12 @@ CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  STABLE
 RETURN CASE WHEN ((m).failure_count > 0) THEN COALESCE(((m).next_poll_at <= now()), true) ELSE (COALESCE(((m).next_poll_at <= now()), true) OR has_newer_hint(m) OR has_due_message((m).id) OR has_due_list_job((m).id)) END;
 
+CREATE OR REPLACE FUNCTION public.is_push_silent(w mailbox_watches, m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((((w).topic IS NOT NULL) AND ((((w).registered_at < (now() - '00:02:00'::interval)) AND COALESCE(((m).pushed_at < (w).registered_at), true)) OR (((w).late_run_count >= 3) AND COALESCE(((m).pushed_at < (w).late_since), true)))), false);
+
 CREATE OR REPLACE FUNCTION public.is_reconciliation_due(mailbox_id integer, every_seconds integer)
  RETURNS boolean
  LANGUAGE sql

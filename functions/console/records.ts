@@ -4,6 +4,7 @@ import { listIncidents } from '../../shared/console/incidents.ts';
 import { listRuns } from '../../shared/console/runs.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
+import type { DeadPage, IncidentPage, Retried, RunPage } from '../../shared/schemas/records.ts';
 import type { FunctionContext } from '../context.ts';
 import type { Handle } from './data.ts';
 import { idOf, pageAsk } from './parameters.ts';
@@ -11,13 +12,13 @@ import { idOf, pageAsk } from './parameters.ts';
 export function showDead({ db }: FunctionContext): Handle {
   return async ({ query }) => {
     const { rows, nextBefore } = await listDeadLetters(db, pageAsk(query));
-    return json(200, { messages: rows, next_before: nextBefore });
+    return json<DeadPage>(200, { messages: rows, next_before: nextBefore });
   };
 }
 
 /** The next run fetches them. */
 export function retryAll({ db }: FunctionContext): Handle {
-  return async () => json(200, { retried: await requeueAll(db) });
+  return async () => json<Retried>(200, { retried: await requeueAll(db) });
 }
 
 /** `retried` 0: it is no longer dead. */
@@ -25,7 +26,7 @@ export function retryOne({ db }: FunctionContext): Handle {
   return async (_request, [id = '']) => {
     const retried = await requeueOne(db, idOf(id));
     if (retried === null) throw noSuchMessage();
-    return json(200, { retried });
+    return json<Retried>(200, { retried });
   };
 }
 
@@ -45,13 +46,13 @@ function noSuchMessage(): AppError {
 export function showRuns({ db }: FunctionContext): Handle {
   return async ({ query }) => {
     const { rows, nextBefore } = await listRuns(db, pageAsk(query));
-    return json(200, { runs: rows, next_before: nextBefore });
+    return json<RunPage>(200, { runs: rows, next_before: nextBefore });
   };
 }
 
 export function showIncidents({ db }: FunctionContext): Handle {
   return async ({ query }) => {
     const { rows, nextBefore } = await listIncidents(db, pageAsk(query));
-    return json(200, { incidents: rows, next_before: nextBefore });
+    return json<IncidentPage>(200, { incidents: rows, next_before: nextBefore });
   };
 }

@@ -29,7 +29,7 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
     return warn(
       NAME,
       `Gmail no longer knows the history from ${cursor} on; the next cycle lists the gap by date and fetches it`,
-      'POST start, or POST poll-now; then POST poll-now?prove=all. See why nothing ran for days.',
+      'POST start, or POST poll-now; then POST poll-now?reconcile=all. See why nothing ran for days.',
     );
   }
 }

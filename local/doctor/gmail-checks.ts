@@ -16,9 +16,10 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
   const { gmail: credentials } = config;
   const rest = ['scope', 'publishing_status', 'gmail_api'].map((name) => skip(name, 'not looked at'));
   if (credentials === null) {
-    const missing = config.missingCredentials.join(', ');
+    const { credentialProblems: problems, missingCredentials: missing } = config;
+    const said = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
     return [
-      fail('credentials', `not set: ${missing}`, 'Run `npm run authorize`, which obtains all three.'),
+      fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'),
       ...rest,
     ];
   }

@@ -2,17 +2,7 @@
 import type { Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
 
-/** The JSON answer. */
-export interface Charts {
-  readonly from: Date;
-  readonly to: Date;
-  readonly hours: readonly {
-    readonly at: Date;
-    readonly email_count: number;
-    readonly latency_median_ms: number | null;
-    readonly latency_max_ms: number | null;
-  }[];
-}
+import type { Charts } from '../schemas/overview.ts';
 
 // A run belongs to the hour in which it ended. Found by the index on started_at, from an hour before the first one on: no
 // run takes longer.

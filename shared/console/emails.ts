@@ -1,39 +1,9 @@
 /** Stored emails for the console: lists, and one email. Only the one email is read with its body. */
 import type { Database, Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
+import type { Email, OpenedEmail } from '../schemas/emails.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 import { findIds } from './search.ts';
-
-/** The JSON answer. */
-export interface ListedEmail {
-  readonly id: number;
-  readonly received_at: Date;
-  readonly stored_at: Date;
-  readonly sender: string | null;
-  readonly sender_address: string | null;
-  readonly subject: string | null;
-  readonly size_bytes: number;
-  readonly attachment_count: number;
-  readonly defects: readonly string[];
-  readonly processed: boolean;
-  readonly attachments: readonly {
-    readonly id: number;
-    readonly filename: string;
-    readonly content_type: string;
-    readonly file_size_bytes: number;
-    readonly is_inline: boolean;
-  }[];
-}
-
-export interface ShownEmail extends ListedEmail {
-  readonly recipients: Readonly<Record<string, unknown>>;
-  readonly gmail_message_id: string;
-  readonly rfc822_message_id: string | null;
-  readonly sent_at: Date | null;
-  readonly body_text: string | null;
-  readonly body_text_truncated: boolean;
-  readonly has_html: boolean;
-}
 
 /**
  * A list shows at most this number of attachments per email, inline ones last; `attachment_count` is the whole number. An
@@ -140,24 +110,24 @@ export async function listEmails(
   db: Database,
   ask: PageAsk,
   text: string | null,
-): Promise<PageOf<ListedEmail>> {
+): Promise<PageOf<Email>> {
   const oneMore = { ...ask, limit: ask.limit + 1 };
   const found = text === null ? null : await findIds(db, text, oneMore);
   if (found === null) {
     const { rows } = await db.query(NEWEST, [ask.before ?? ABOVE_ALL, oneMore.limit, LISTED_FILES]);
-    return toPage(rows as ListedEmail[], ask.limit);
+    return toPage(rows as Email[], ask.limit);
   }
   const ids = found.ids.slice(0, ask.limit);
   const { rows } = ids.length === 0 ? { rows: [] } : await db.query(NAMED, [ids, LISTED_FILES]);
   // The next page begins below the last id that was found, because that email may have been deleted since.
   const nextBefore = found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo;
-  return { rows: rows as ListedEmail[], nextBefore };
+  return { rows: rows as Email[], nextBefore };
 }
 
 /** @returns null when there is no such email */
-export async function readEmail(db: Queryable, id: number): Promise<ShownEmail | null> {
+export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail | null> {
   const { rows } = await db.query(ONE, [id, SHOWN_CHARACTERS]);
-  return (rows[0] as ShownEmail | undefined) ?? null;
+  return (rows[0] as OpenedEmail | undefined) ?? null;
 }
 
 /** @returns null when there is no such email, or it has no HTML body */

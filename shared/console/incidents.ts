@@ -2,18 +2,8 @@
 import type { Queryable } from '../db/database.ts';
 import type { IncidentKind } from '../db/incidents.ts';
 import { statement } from '../db/statement.ts';
+import type { Incident } from '../schemas/records.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
-
-/** The JSON answer. */
-export interface ListedIncident {
-  readonly id: number;
-  readonly kind: string;
-  readonly opened_at: Date;
-  readonly closed_at: Date | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly explanation: string | null;
-  readonly remediation: string | null;
-}
 
 const MEANINGS: Readonly<
   Record<IncidentKind, { readonly explanation: string; readonly remediation: string }>
@@ -50,21 +40,21 @@ limit $2::integer`,
 );
 
 /** The newest first. */
-export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<ListedIncident>> {
+export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<Incident>> {
   const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
   const page = toPage(rows, ask.limit);
   return {
     ...page,
     rows: page.rows.map((row) => ({
       ...row,
-      detail: row.detail as ListedIncident['detail'],
+      detail: row.detail as Incident['detail'],
       ...meaningOf(row.kind),
     })),
   };
 }
 
 /** Newer code may have written a kind that this code does not know. */
-function meaningOf(kind: string): Pick<ListedIncident, 'explanation' | 'remediation'> {
+function meaningOf(kind: string): Pick<Incident, 'explanation' | 'remediation'> {
   return Object.hasOwn(MEANINGS, kind)
     ? MEANINGS[kind as IncidentKind]
     : { explanation: null, remediation: null };

@@ -1,28 +1,8 @@
 /** The record of runs, for the console. */
 import type { Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
+import type { Run } from '../schemas/records.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
-
-/** The JSON answer. */
-export interface ListedRun {
-  readonly id: number;
-  readonly trigger: string;
-  /** Null while it works, or when its process was killed. */
-  readonly outcome: string | null;
-  readonly started_at: Date;
-  readonly duration_ms: number | null;
-  readonly discovered_count: number;
-  readonly stored_count: number;
-  readonly gone_count: number;
-  readonly ignored_count: number;
-  readonly failed_count: number;
-  readonly dead_count: number;
-  /** Calls that Gmail rejected with a rate limit. */
-  readonly rate_limited_count: number;
-  readonly quota_units: number;
-  readonly arrival_to_stored_max_ms: number | null;
-  readonly error_code: string | null;
-}
 
 // $1 ids below bigint, $2 rows int
 const LIST = statement(
@@ -53,7 +33,7 @@ limit $2::integer`,
 );
 
 /** The newest first. */
-export async function listRuns(db: Queryable, ask: PageAsk): Promise<PageOf<ListedRun>> {
+export async function listRuns(db: Queryable, ask: PageAsk): Promise<PageOf<Run>> {
   const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
   return toPage(rows, ask.limit);
 }

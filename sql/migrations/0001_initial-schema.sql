@@ -578,3 +578,14 @@ begin atomic
     limit 1
   ), false);
 end;
+-- Gmail is told to publish, and no push arrives: none within two minutes of the registration, which Gmail itself
+-- announces by a push; or none while three scheduled runs in a row found mail that a push should have announced.
+create function is_push_silent(w mailbox_watches, m mailboxes) returns boolean
+language sql stable
+return coalesce(
+  w.topic is not null
+    and (
+      w.registered_at < now() - interval '2 minutes' and coalesce(m.pushed_at < w.registered_at, true)
+      or w.late_run_count >= 3 and coalesce(m.pushed_at < w.late_since, true)
+    ),
+  false);

@@ -1,3 +1,4 @@
+/** The states that runs lead to, from the first start on; `states.test.ts` has each state by its rows. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWorld, type World } from '../helpers/world.ts';
 
@@ -17,26 +18,12 @@ async function status() {
 }
 
 describe('the state', () => {
-  it('is not_configured without credentials, and says what to set, and nothing more', async () => {
-    await world.switchOn();
-    const { json } = await world.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' }).call('status');
-    expect(json).toEqual({
-      is_running: true,
-      last_poll_at: null,
-      last_error: null,
-      emails_processed_total: 0,
-      state: 'not_configured',
-      scheduler: null,
-      mailboxes: [],
-      advice: ['Set GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them.'],
-    });
-  });
-
   it('is stopped before the first start, and says how to start', async () => {
     expect(await status()).toMatchObject({
       is_running: false,
       state: 'stopped',
       advice: [expect.stringContaining('POST start')],
+      advice_items: [{ code: 'stopped', action: 'start' }],
     });
   });
 
@@ -70,28 +57,34 @@ describe('the state', () => {
           is_listing: false,
           ledger: { pending: 0, stored: 1, gone: 0, ignored: 0, dead: 0 },
           oldest_pending_at: null,
+          waiting_count: 0,
+          unknown_since: null,
+          failing: null,
           last_push_at: null,
           watch: null,
-          proof: { gmail_count: 1, ledger_count: 1, missing_count: 0 },
+          reconciliation: { gmail_count: 1, stored_count: 1, missing_count: 0 },
           incidents: [],
         },
       ],
     });
   });
 
-  it('is catching_up while something that was found is not stored, or a listing is not at its end', async () => {
+  it('is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
     await world.switchOn();
     const { id } = world.gmail.deliver(MAIL);
     world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await world.call('poll');
-    const { state, mailboxes } = await status();
-    expect(state).toBe('catching_up');
-    expect(mailboxes[0]).toMatchObject({ ledger: { pending: 1 }, oldest_pending_at: expect.any(String) });
+    const { advice, state, mailboxes } = await status();
+    expect(state).toBe('fetch_failing');
+    expect(mailboxes[0]).toMatchObject({
+      ledger: { pending: 1 },
+      failing: { count: 1, dead_count: 0, error_code: 'gmail_refused' },
+      oldest_pending_at: expect.any(String),
+    });
+    expect(advice.join()).not.toContain('Nothing to do');
 
-    await world.db.query(`update email_ledger set state = 'gone', settled_at = now()`);
+    await world.db.query(`update email_ledger set state = 'gone', resolved_at = now()`);
     expect((await status()).state).toBe('watching');
-    await world.db.query('update listings set finished_at = null');
-    expect(await status()).toMatchObject({ state: 'catching_up', mailboxes: [{ is_listing: true }] });
   });
 
   it('is backing_off after a failed cycle, with the error, its remediation and the next time', async () => {
@@ -115,7 +108,7 @@ describe('the state', () => {
     expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });
   });
 
-  it('is reauth_required after the token was revoked, running or not, until somebody has authorized', async () => {
+  it('is reauth_required after the token was revoked, running or not, until new credentials work', async () => {
     await world.switchOn();
     await world.call('poll');
     world.gmail.revokeRefreshToken();
@@ -146,7 +139,7 @@ describe('the state', () => {
     });
   });
 
-  it('is access_denied when Gmail lets nobody in', async () => {
+  it('is access_denied when the Gmail API is not enabled', async () => {
     await world.switchOn();
     world.gmail.faults.add({
       kind: 'status',
@@ -183,7 +176,7 @@ describe('the state', () => {
     expect(mailboxes.map((one: { is_current: boolean }) => one.is_current)).toEqual([true, false]);
     expect(advice).toEqual([]);
     const unset = (await world.instance(NO_CREDENTIALS).call('status')).json;
-    expect(unset).toMatchObject({ state: 'not_configured', mailboxes: [{ is_current: false }, {}] });
+    expect(unset).toMatchObject({ state: 'not_configured', mailboxes: [{ is_current: false, state: 'not_configured' }, {}] });
   });
 });
 
@@ -199,9 +192,9 @@ it('a lease that has expired names no holder', async () => {
 it('status reads, and changes nothing', async () => {
   await world.switchOn();
   await world.call('poll');
-  const tables = ['mailboxes', 'email_monitor_status', 'ingest_runs', 'email_ledger'];
+  const tables = ['mailboxes', 'mailbox_quota', 'mailbox_watches', 'email_monitor_status', 'ingest_runs', 'email_ledger'];
   const dump = async () =>
-    await Promise.all(tables.map(async (table) => await world.rows(`select * from ${table} order by id`)));
+    await Promise.all(tables.map(async (table) => await world.rows(`select * from ${table} order by 1`)));
   const before = await dump();
   world.gmail.resetCounters();
   await status();

@@ -10,7 +10,7 @@ import { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type ClientSource, lazyClient } from './scheduler-client.ts';
-import { FAILED_PRECONDITION, rpcCode, toSchedulerError } from './scheduler-faults.ts';
+import { FAILED_PRECONDITION, rpcCode, toSchedulerError } from './scheduler-errors.ts';
 
 type RawJob = protos.google.cloud.scheduler.v1.IJob;
 type RawTimestamp = protos.google.protobuf.ITimestamp;

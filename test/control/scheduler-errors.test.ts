@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { lazyClient } from '../../shared/scheduler/scheduler-client.ts';
-import { createSchedulerJob, type SchedulerJob } from '../../shared/scheduler/scheduler-job.ts';
+import { lazyClient } from '../../shared/control/scheduler-client.ts';
+import { createSchedulerJob, type SchedulerJob } from '../../shared/control/scheduler-job.ts';
 import { type Answer, fault, job, type ScriptedGoogle, scriptedGoogle } from './scripted-google.ts';
 
 const NAME = 'projects/demo/locations/us-central1/jobs/poll';

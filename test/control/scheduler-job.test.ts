@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmulatedScheduler } from '../../local/scheduler/emulated-scheduler.ts';
 import { type RunningEmulator, startEmulatedScheduler } from '../../local/scheduler/server.ts';
-import { createSchedulerJob, type SchedulerJob } from '../../shared/scheduler/scheduler-job.ts';
+import { createSchedulerJob, type SchedulerJob } from '../../shared/control/scheduler-job.ts';
 
 const PARENT = 'projects/demo/locations/us-central1';
 const JOB = `${PARENT}/jobs/poll`;

@@ -22,6 +22,6 @@ export function lazyClient(emulatorHost: string | null): ClientSource {
 }
 
 async function loadClient(emulatorHost: string | null): Promise<CloudSchedulerClient> {
-  const { emulatorClient, realClient } = await import('./google-client.ts');
+  const { emulatorClient, realClient } = await import('./scheduler-google-client.ts');
   return emulatorHost === null ? await realClient() : emulatorClient(emulatorHost);
 }
