@@ -13,6 +13,8 @@ export interface Claim {
   readonly priority: Priority;
   readonly source: LedgerSource;
   readonly labelsUnknown: boolean;
+  /** A history record has shown its arrival, so it is not older than the first start. */
+  readonly isAnnounced: boolean;
   /** Failures charged so far. */
   readonly attemptCount: number;
   /** Claimed before its next attempt is due: a failure charges nothing and changes no time. */
@@ -29,6 +31,7 @@ const CLAIM_COLUMNS = {
   priority: 'smallint',
   source: 'text',
   labels_unknown: 'boolean',
+  is_announced: 'boolean',
   attempt_count: 'integer',
   discovered_at: 'timestamp with time zone',
   is_early: 'boolean',
@@ -98,7 +101,8 @@ where l.id = c.id
   and l.state = 'pending'
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
+          l.attempt_count, l.discovered_at,
           false as is_early, false as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -147,7 +151,8 @@ where l.id = c.id
   and l.state in ('pending', 'dead')
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
+          l.attempt_count, l.discovered_at,
           coalesce(c.is_early, false) as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -190,7 +195,8 @@ set claim_token = $2::uuid
 from chosen c
 where l.id = c.id
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
+          l.attempt_count, l.discovered_at,
           false as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -207,6 +213,7 @@ function toClaim(row: {
   priority: number;
   source: string;
   labels_unknown: boolean;
+  is_announced: boolean;
   attempt_count: number;
   discovered_at: Date;
   is_early: boolean;
@@ -217,6 +224,7 @@ function toClaim(row: {
     priority: row.priority as Priority,
     source: row.source as LedgerSource,
     labelsUnknown: row.labels_unknown,
+    isAnnounced: row.is_announced,
     attemptCount: row.attempt_count,
     isEarly: row.is_early,
     isRetry: row.is_retry,

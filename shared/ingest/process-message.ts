@@ -4,12 +4,12 @@
  */
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
+import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
-import { AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
-import { type Rule, ruleAgainstFetched } from './label-rules.ts';
-import { labelIdOf } from './resolve-label.ts';
+import { type LabelState, type Rule, ruleAgainstFetched } from './label-rules.ts';
 import { storeMessage } from './store-message.ts';
 import { withDatabaseRetries } from './with-database-retries.ts';
 
@@ -76,7 +76,8 @@ async function store(run: RunContext, claim: Claim, message: RawMessage): Promis
  * label counts: there a message may arrive long after Gmail accepted it.
  */
 function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
-  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
+  const isLive = claim.source === 'history' && claim.isAnnounced && claim.priority === PRIORITY.live;
+  if (!isLive || run.config.labelId !== null || internalDate === null) return;
   if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
   // Two clocks: Gmail's may be ahead of the database's.
   const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
@@ -85,13 +86,17 @@ function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
   // A listing has asked for the label itself.
-  const labelId = claim.source === 'history' ? labelIdOf(run.label) : null;
-  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
-  const isListedByDate = ['reconciliation', 'gap', 'newest'].includes(claim.source);
-  return rule ?? (isListedByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
+  const label: LabelState = claim.source === 'history' ? run.label : { kind: 'none' };
+  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), label) : null;
+  const isFoundByDate =
+    ['reconciliation', 'gap', 'newest', 'history'].includes(claim.source) && !claim.isAnnounced;
+  return rule ?? (isFoundByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
-/** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */
+/**
+ * Gmail's search knows seconds, so a listing by date begins a little early; and a change of labels may be of an old message.
+ * A label may come later than the mail.
+ */
 function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
   return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }

@@ -9,8 +9,7 @@ import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { openHistoryGap } from './history-gap.ts';
-import { discoveredMessages } from './label-rules.ts';
-import { labelIdOf } from './resolve-label.ts';
+import { discoveredMessages, labelIdOf } from './label-rules.ts';
 
 /** No page is begun with less time left: one is listed and entered in a fraction of it. */
 const PAGE_MS = 1_000;
@@ -51,11 +50,12 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
     const isOutOfTime = !run.deadline.hasTimeFor(Math.max(PAGE_MS, pageToken === null ? 0 : stopAtMs));
     if (isOutOfTime) return await cut(run);
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
-    const { discovered, unignored } = discoveredMessages(page.history, labelIdOf(run.label));
+    const { discovered, unignored } = discoveredMessages(page.history, run.label);
     const entered = await enterHistoryPage(run.db, run.lease, {
       start,
       discovered,
       unignored,
+      isLabelMissing: run.label.kind === 'missing',
       answerHistoryId: page.historyId,
       lastRecordId: page.history.at(-1)?.id ?? null,
       isLast: page.nextPageToken === null,

@@ -2,11 +2,13 @@
  * The work of a run under its lease: history, listings, fetching, and the upkeep of the mailbox, repeated while a backlog
  * lasts or a push announces something newer.
  */
-import type { HistoryStart } from '../db/history-cursor.ts';
+
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
-import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import type { HistoryStart } from '../db/history-cursor.ts';
+import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { fetchMessages, settleFailures } from './fetch-messages.ts';
+import { identifyMailbox } from './identify-mailbox.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
   continueReconciliation,
@@ -14,8 +16,9 @@ import {
   planDueReconciliation,
   RECONCILE_EVERY_SECONDS,
 } from './reconcile.ts';
-import { type HistorySync, syncHistory } from './sync-history.ts';
-import { renewWatchIfDue } from './watch.ts';
+import { resolveLabel } from './resolve-label.ts';
+import { syncHistory } from './sync-history.ts';
+import { renewWatch } from './watch.ts';
 
 /** A backlog is interrupted so often to look for live mail. */
 const LOOK_AGAIN_MS = 10_000;
@@ -67,20 +70,21 @@ type Round = 'more' | 'out_of_time' | { readonly hasNewerHint: boolean };
 
 async function runRound(run: RunContext, start: HistoryStart | null, isFirst: boolean): Promise<Round> {
   const history = await unlessFatal(async () => await syncHistory(run, start));
-  const isLabelMissing = run.label.kind === 'missing';
+  const missingLabel = run.label.kind === 'missing' ? run.label.error : null;
   let due = await readDue(run);
   const listing =
-    history.error === null && !isLabelMissing ? await listMessages(run, due, isFirst) : NOTHING_LISTED;
+    history.error === null && missingLabel === null ? await listMessages(run, due, isFirst) : NOTHING_LISTED;
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
   // With nothing more to discover at present, what is known is fetched without a break.
-  const lookAgainMs = error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
-  const canFetch = hasMessages(due) && !isLabelMissing && !run.outage.isHopeless;
+  const lookAgainMs =
+    error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
+  const canFetch = hasMessages(due) && missingLabel === null && !run.outage.isHopeless;
   const fetched = canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
   if (error !== null) throw error;
   if (isFirst) await maintain(run, due);
-  if (isLabelMissing) throw labelMissing(run);
+  if (missingLabel !== null) throw missingLabel;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
   if (fetched === 'look_again' || listing.hasMore) return 'more';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
@@ -123,7 +127,7 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   const isPush = run.trigger === 'push';
   const reconciles =
     !isPush &&
-    (due.hasOpenReconciliation || (isFirst && due.isReconciliationDue && (await planDueReconciliation(run))));
+    (due.hasOpenReconciliation || (isFirst && due.isReconciliationDue && (await planReconciliation(run))));
   if (!due.hasListJob && !reconciles) return NOTHING_LISTED;
   const jobs = due.hasListJob
     ? await unlessFatal(async () => await continueListJobs(run))
@@ -135,12 +139,17 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
 }
 
-/** After the mail: the push watch, by scheduled runs only, which run only while the monitor is on. */
-async function maintain(run: RunContext, _due: DueWork): Promise<void> {
-  if (run.trigger === 'schedule') await renewWatchIfDue(run);
+/** With each reconciliation Gmail is asked whether the account was renamed and whether its label still exists: 2 units. */
+async function planReconciliation(run: RunContext): Promise<boolean> {
+  if (!(await planDueReconciliation(run))) return false;
+  const app = { ...run.app, log: run.log };
+  await identifyMailbox(app, run.call);
+  // A label that is gone or is another one counts from the next run on.
+  await resolveLabel(app, run.lease.mailboxId, run.call);
+  return true;
 }
 
-function labelMissing(run: RunContext): AppError {
-  const names = run.label.kind === 'missing' ? run.label.labelNames.join(', ') : '';
-  return new AppError('label_missing', `GMAIL_LABEL_ID names no label of the mailbox. Its labels: ${names}.`);
+/** After the mail: the push watch, by scheduled runs only, which run only while the monitor is on. */
+async function maintain(run: RunContext, _due: DueWork): Promise<void> {
+  if (run.trigger === 'schedule') await renewWatch(run);
 }
