@@ -13,8 +13,6 @@ export interface Claim {
   readonly priority: Priority;
   readonly source: LedgerSource;
   readonly labelsUnknown: boolean;
-  /** A history record has shown its arrival, so it is not older than the first start. */
-  readonly isAnnounced: boolean;
   /** Failures charged so far. */
   readonly attemptCount: number;
   /** Claimed before its next attempt is due: a failure charges nothing and changes no time. */
@@ -22,6 +20,8 @@ export interface Claim {
   /** Was tried before, and failed. */
   readonly isRetry: boolean;
   readonly discoveredAt: Date;
+  /** The history has shown its arrival. */
+  readonly hasHistoryRecord: boolean;
   /** The message that a run tries first of all that failed before, due or not. */
   readonly isProbe: boolean;
 }
@@ -31,9 +31,9 @@ const CLAIM_COLUMNS = {
   priority: 'smallint',
   source: 'text',
   labels_unknown: 'boolean',
-  is_announced: 'boolean',
   attempt_count: 'integer',
   discovered_at: 'timestamp with time zone',
+  has_history_record: 'boolean',
   is_early: 'boolean',
   is_retry: 'boolean',
 } as const;
@@ -101,9 +101,8 @@ where l.id = c.id
   and l.state = 'pending'
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
-          l.attempt_count, l.discovered_at,
-          false as is_early, false as is_retry`,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          l.history_id is not null as has_history_record, false as is_early, false as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -151,9 +150,8 @@ where l.id = c.id
   and l.state in ('pending', 'dead')
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
-          l.attempt_count, l.discovered_at,
-          coalesce(c.is_early, false) as is_early, true as is_retry`,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          l.history_id is not null as has_history_record, coalesce(c.is_early, false) as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -195,9 +193,8 @@ set claim_token = $2::uuid
 from chosen c
 where l.id = c.id
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.history_id is not null as is_announced,
-          l.attempt_count, l.discovered_at,
-          false as is_early, true as is_retry`,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+          l.history_id is not null as has_history_record, false as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -213,9 +210,9 @@ function toClaim(row: {
   priority: number;
   source: string;
   labels_unknown: boolean;
-  is_announced: boolean;
   attempt_count: number;
   discovered_at: Date;
+  has_history_record: boolean;
   is_early: boolean;
   is_retry: boolean;
 }): Claim {
@@ -224,11 +221,11 @@ function toClaim(row: {
     priority: row.priority as Priority,
     source: row.source as LedgerSource,
     labelsUnknown: row.labels_unknown,
-    isAnnounced: row.is_announced,
     attemptCount: row.attempt_count,
     isEarly: row.is_early,
     isRetry: row.is_retry,
     discoveredAt: row.discovered_at,
+    hasHistoryRecord: row.has_history_record,
     isProbe: false,
   };
 }

@@ -48,7 +48,7 @@ export interface HistoryPageEntry {
   readonly discovered: readonly DiscoveredMessage[];
   /** Ids that a change of labels lets in, if a rule had excluded them. */
   readonly unignored: readonly string[];
-  /** The wanted label is not known, so the labels of those ids decide nothing yet. */
+  /** The wanted label is missing, so the labels of unignored ids are judged again. */
   readonly isLabelMissing: boolean;
   /** Gmail's current history id, from the answer. */
   readonly answerHistoryId: string;

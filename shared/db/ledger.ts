@@ -31,7 +31,7 @@ export interface Upserted {
 }
 
 // A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
-// without a rule: by the history when it knows the labels, by a listing only if its query excludes what the rule
+// without a rule: by the history unless neither knew the labels, by a listing only if its query excludes what the rule
 // excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
@@ -140,8 +140,7 @@ export async function upsertDiscovered(
   return { newCount: rows[0]?.new_count ?? 0, newIds: rows[0]?.new_ids ?? [] };
 }
 
-// The history has shown the labels that let the id in, so they are known.
-// $1 mailbox id, $2 ids, $3 the wanted label is missing, so the labels decide nothing yet
+// $1 mailbox id, $2 ids, $3 labels unknown
 const UNIGNORE = statement(
   `
 update email_ledger
@@ -159,14 +158,19 @@ where mailbox_id = $1::integer
   {},
 );
 
-/** Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out. @returns how many */
+/**
+ * Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out.
+ *
+ * @param labelsUnknown false: the history has shown the labels that let them in
+ * @returns how many
+ */
 export async function unignore(
   db: Queryable,
   mailboxId: number,
   ids: readonly string[],
-  isLabelMissing: boolean,
+  labelsUnknown: boolean,
 ): Promise<number> {
   if (ids.length === 0) return 0;
-  const { rowCount } = await db.query(UNIGNORE, [mailboxId, ids, isLabelMissing]);
+  const { rowCount } = await db.query(UNIGNORE, [mailboxId, ids, labelsUnknown]);
   return rowCount;
 }

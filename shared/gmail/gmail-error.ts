@@ -41,9 +41,9 @@ export function toGmailError(method: GmailMethod, answer: FailedAnswer): AppErro
   });
 }
 
-/** Gmail limited the calls in flight, not the units. */
-export function isForConcurrency(error: AppError): boolean {
-  return error.code === 'gmail_rate_limited' && error.message.includes(CONCURRENCY_REASON);
+/** Gmail limited the number of calls in flight, not the units. */
+export function isConcurrencyLimit({ code, message }: AppError): boolean {
+  return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY_REASON}.`);
 }
 
 /** The call brought no whole answer: refused, reset, timed out, cut, not JSON, not of the expected form. */

@@ -24,9 +24,9 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 export interface RunClosing extends LoopEnd {
   readonly trigger: Trigger;
   readonly runId: number;
-  readonly lease: Lease;
   /** By the clock of the database. */
   readonly startedAt: Date;
+  readonly lease: Lease;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
 }
@@ -49,9 +49,7 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
     const answer = await withDatabaseRetries(app, async () => await finishRun(app.db, run.lease, finished));
     if (answer === 'newer_hint') return 'newer_hint';
     end = answer;
-    const { arrivalToStoredMaxMs } = run.counts;
-    if (run.trigger === 'schedule')
-      await noteLateRun(app.db, run.lease.mailboxId, { startedAt: run.startedAt, arrivalToStoredMaxMs });
+    if (run.trigger === 'schedule') await noteLateRun(app.db, run.lease.mailboxId, lateRunOf(run));
   } catch (thrown) {
     app.log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       run_id: run.runId,
@@ -60,6 +58,10 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
   }
   logEnd(app, run, end);
   return 'closed';
+}
+
+function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: RunClosing) {
+  return { startedAt, arrivalToStoredMaxMs };
 }
 
 /** Null: the next scheduled poll stays as it is. A cut run continues at the next tick. */

@@ -9,7 +9,7 @@ import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
-import { isForConcurrency } from '../gmail/gmail-error.ts';
+import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { callOutsideRun } from './call-outside-run.ts';
@@ -68,11 +68,11 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
 }
 
-/** The mailbox of credentials that were never used before. @throws {AppError} as `identifyMailbox` */
+/** One call for new credentials; after it the mailbox has a row. */
 async function identify(app: IngestContext, fingerprint: string, deadline: Deadline): Promise<Mailbox> {
   await identifyMailbox(app, callOutsideRun(app, null, deadline));
   const mailbox = await findMailbox(app.db, fingerprint);
-  if (mailbox === null) throw new AppError('internal', 'The identified mailbox was not found.');
+  if (mailbox === null) throw new AppError('internal', 'The mailbox was identified and has no row.');
   return mailbox;
 }
 
@@ -103,8 +103,8 @@ async function ingestUnderLease(
         ...end,
         trigger: request.trigger,
         runId: taken.runId,
-        lease,
         startedAt: taken.takenAt,
+        lease,
         counts: run.counts,
         durationMs,
       };
@@ -122,7 +122,7 @@ async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLe
       reportDead(run, await sweepOpenClaims(run.db, run.lease, 0.75 + run.app.random() / 4));
     }
     // Resolved at most once per run.
-    const label = await labelOf(run);
+    const label = await labelOf(run, taken.label);
     return await runSyncLoop({ ...run, label }, start);
   } catch (thrown) {
     return { outcome: 'failed' as const, error: toAppError(thrown), releasesAnyway: true };
@@ -173,7 +173,7 @@ function createRun(
       acquireUnits: async (units) => await budget.acquire(units),
       onRateLimited: (error) => {
         counts.rateLimited += 1;
-        if (!isForConcurrency(error)) void budget.onRateLimited();
+        if (!isConcurrencyLimit(error)) void budget.onRateLimited();
       },
       onSuccess: () => void budget.onSuccess(),
     },

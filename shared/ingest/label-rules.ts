@@ -17,11 +17,6 @@ export type LabelState =
   /** Gmail has no such label. What can be decided without it is decided, and the rest waits in the ledger. */
   | { readonly kind: 'missing' };
 
-/** For a listing by label; null lists all. */
-export function labelIdOf(label: LabelState): string | null {
-  return label.kind === 'resolved' ? label.id : null;
-}
-
 /** These stay out, unless the label itself is wanted. */
 const EXCLUDED: readonly (readonly [string, Rule])[] = [
   ['DRAFT', 'draft'],

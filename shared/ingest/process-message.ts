@@ -4,12 +4,11 @@
  */
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
-import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
 import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
-import { type LabelState, type Rule, ruleAgainstFetched } from './label-rules.ts';
+import { type Rule, ruleAgainstFetched } from './label-rules.ts';
 import { storeMessage } from './store-message.ts';
 import { withDatabaseRetries } from './with-database-retries.ts';
 
@@ -76,8 +75,7 @@ async function store(run: RunContext, claim: Claim, message: RawMessage): Promis
  * label counts: there a message may arrive long after Gmail accepted it.
  */
 function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
-  const isLive = claim.source === 'history' && claim.isAnnounced && claim.priority === PRIORITY.live;
-  if (!isLive || run.config.labelId !== null || internalDate === null) return;
+  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
   if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
   // Two clocks: Gmail's may be ahead of the database's.
   const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
@@ -86,17 +84,13 @@ function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
   // A listing has asked for the label itself.
-  const label: LabelState = claim.source === 'history' ? run.label : { kind: 'none' };
+  const label = claim.source === 'history' ? run.label : ({ kind: 'none' } as const);
   const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), label) : null;
-  const isFoundByDate =
-    ['reconciliation', 'gap', 'newest', 'history'].includes(claim.source) && !claim.isAnnounced;
-  return rule ?? (isFoundByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
+  const isAskedFor = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
+  return rule ?? (!isAskedFor && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
-/**
- * Gmail's search knows seconds, so a listing by date begins a little early; and a change of labels may be of an old message.
- * A label may come later than the mail.
- */
+/** Listings by date begin a second early, and labels change on old mail. A wanted label may come later than the mail. */
 function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
   return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }

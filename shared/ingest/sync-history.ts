@@ -9,7 +9,7 @@ import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { openHistoryGap } from './history-gap.ts';
-import { discoveredMessages, labelIdOf } from './label-rules.ts';
+import { discoveredMessages } from './label-rules.ts';
 
 /** No page is begun with less time left: one is listed and entered in a fraction of it. */
 const PAGE_MS = 1_000;
@@ -76,7 +76,7 @@ async function cut(run: RunContext): Promise<HistorySync> {
     const createdSeconds = Math.floor(run.mailboxCreatedAt.getTime() / 1_000) - 1;
     const { messages } = await run.gmail.listMessages(run.call, {
       query: `-in:spam -in:drafts after:${createdSeconds}`,
-      labelId: labelIdOf(run.label),
+      labelId: run.label.kind === 'resolved' ? run.label.id : null,
       pageToken: null,
     });
     const ids = [...new Set(messages.map((message) => message.id))];

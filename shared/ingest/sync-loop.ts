@@ -5,6 +5,9 @@
 
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
+import { addUpLedgerChanges } from '../db/ledger-counts.ts';
+import { pruneOldRecords } from '../db/pruning.ts';
+import { pruneRuns } from '../db/runs.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { fetchMessages, settleFailures } from './fetch-messages.ts';
@@ -70,21 +73,21 @@ type Round = 'more' | 'out_of_time' | { readonly hasNewerHint: boolean };
 
 async function runRound(run: RunContext, start: HistoryStart | null, isFirst: boolean): Promise<Round> {
   const history = await unlessFatal(async () => await syncHistory(run, start));
-  const missingLabel = run.label.kind === 'missing' ? run.label.error : null;
+  const isLabelMissing = run.label.kind === 'missing';
   let due = await readDue(run);
   const listing =
-    history.error === null && missingLabel === null ? await listMessages(run, due, isFirst) : NOTHING_LISTED;
+    history.error === null && !isLabelMissing ? await listMessages(run, due, isFirst) : NOTHING_LISTED;
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
   // With nothing more to discover at present, what is known is fetched without a break.
   const lookAgainMs =
     error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
-  const canFetch = hasMessages(due) && missingLabel === null && !run.outage.isHopeless;
+  const canFetch = hasMessages(due) && !isLabelMissing && !run.outage.isHopeless;
   const fetched = canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
   if (error !== null) throw error;
   if (isFirst) await maintain(run, due);
-  if (missingLabel !== null) throw missingLabel;
+  if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
   if (fetched === 'look_again' || listing.hasMore) return 'more';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
@@ -125,9 +128,9 @@ const NOTHING_LISTED: Listing = { hasListed: false, hasMore: false, error: null 
 /** Some pages of what is planned. A push leaves reconciliations to the next poll. */
 async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<Listing> {
   const isPush = run.trigger === 'push';
-  const reconciles =
-    !isPush &&
-    (due.hasOpenReconciliation || (isFirst && due.isReconciliationDue && (await planReconciliation(run))));
+  const isPlanned = !isPush && isFirst && due.isReconciliationDue && (await planDueReconciliation(run));
+  if (isPlanned) await checkAccountAndLabel(run);
+  const reconciles = !isPush && (due.hasOpenReconciliation || isPlanned);
   if (!due.hasListJob && !reconciles) return NOTHING_LISTED;
   const jobs = due.hasListJob
     ? await unlessFatal(async () => await continueListJobs(run))
@@ -139,17 +142,19 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
 }
 
-/** With each reconciliation Gmail is asked whether the account was renamed and whether its label still exists: 2 units. */
-async function planReconciliation(run: RunContext): Promise<boolean> {
-  if (!(await planDueReconciliation(run))) return false;
+/** With each reconciliation: an account can be renamed, and a label be deleted. */
+async function checkAccountAndLabel(run: RunContext): Promise<void> {
   const app = { ...run.app, log: run.log };
   await identifyMailbox(app, run.call);
-  // A label that is gone or is another one counts from the next run on.
-  await resolveLabel(app, run.lease.mailboxId, run.call);
-  return true;
+  const label = await resolveLabel(app, run.lease.mailboxId, run.call);
+  if (label.kind === 'missing') throw label.error;
 }
 
-/** After the mail: the push watch, by scheduled runs only, which run only while the monitor is on. */
-async function maintain(run: RunContext, _due: DueWork): Promise<void> {
-  if (run.trigger === 'schedule') await renewWatch(run);
+/** After the mail, by scheduled runs only: the push watch, which is kept only while the monitor is on, and old records. */
+async function maintain(run: RunContext, due: DueWork): Promise<void> {
+  if (run.trigger !== 'schedule') return;
+  await renewWatch(run);
+  if (due.hasOldRecords) await pruneOldRecords(run.db);
+  if (due.hasOldRuns) await pruneRuns(run.db);
+  if (due.hasLedgerChanges) await addUpLedgerChanges(run.db);
 }
