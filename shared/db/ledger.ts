@@ -50,7 +50,8 @@ known as materialized (
              when 'history' then not s.labels_unknown
              when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
              when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
-             when 'gap' then l.ignored_rule in ('spam', 'trash', 'label')
+             -- A gap is listed with the trash: that it shows a message says nothing about the trash.
+             when 'gap' then l.ignored_rule in ('spam', 'label')
              else true
            end
            when 'gone' then $2::text <> 'history'
