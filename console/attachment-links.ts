@@ -1,6 +1,7 @@
 /** The attachments of an email as links that download them. */
-import { DATA } from './api.ts';
+
 import type { AttachmentJson } from '../shared/schemas/emails.ts';
+import { DATA } from './api.ts';
 import { element } from './element.ts';
 import { bytes } from './quantities.ts';
 

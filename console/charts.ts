@@ -1,6 +1,7 @@
 /** Two days in two charts: emails an hour, and how long live mail took from arrival to stored. */
-import { DATA, get } from './api.ts';
+
 import type { ChartHourJson, ChartsJson, OverviewJson } from '../shared/schemas/overview.ts';
+import { DATA, get } from './api.ts';
 import { byId, setText } from './element.ts';
 import { emailPlot, latencyPlot, type Plot } from './plots.ts';
 import { counted } from './quantities.ts';

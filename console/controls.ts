@@ -1,7 +1,8 @@
 /** Start, stop, poll now. A button that works says so, cannot be pressed twice, and keeps the focus. */
-import { post, VERBS } from './api.ts';
+
 import type { PollAnswerJson } from '../shared/schemas/poll.ts';
 import type { StatusJson } from '../shared/schemas/status.ts';
+import { post, VERBS } from './api.ts';
 import { byId } from './element.ts';
 import { announce, clearFaults, showFault } from './notices.ts';
 import { counted } from './quantities.ts';

@@ -1,14 +1,15 @@
 /** Dead messages, each with its error, its remediation and a way to try it again. */
-import { DATA, get, post, VERBS } from './api.ts';
+
 import type { OverviewJson } from '../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../shared/schemas/poll.ts';
 import type { DeadMessageJson, DeadPageJson, Retried } from '../shared/schemas/records.ts';
+import { DATA, get, post, VERBS } from './api.ts';
 import { reportText, whileBusy } from './controls.ts';
-import { withCommands } from './remediations.ts';
 import { button, byId, element } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { counted } from './quantities.ts';
 import { wireRecords } from './records.ts';
+import { withCommands } from './remediations.ts';
 import { ageOf } from './times.ts';
 
 const FIRST = 25;

@@ -2,15 +2,16 @@
  * One email, opened: its text as text. HTML is shown only when asked for, in a frame that may run nothing and load
  * nothing. Escape closes it, and the focus goes back to where it was: the browser's own dialog sees to both.
  */
+
+import type { EmailJson, OpenedEmailJson } from '../shared/schemas/emails.ts';
 import { DATA, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
-import type { EmailJson, OpenedEmailJson } from '../shared/schemas/emails.ts';
-import { withCommands } from './remediations.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
 import { subjectOf } from './email-row.ts';
 import { toProblem } from './notices.ts';
 import { bytes } from './quantities.ts';
 import { recipientsText } from './recipients.ts';
+import { withCommands } from './remediations.ts';
 import { wholeTimeOf } from './times.ts';
 
 export function wireEmailDialog(): void {

@@ -1,6 +1,7 @@
 /** One email in the list: a button that opens it, and its attachments. */
-import { attachmentLinks } from './attachment-links.ts';
+
 import type { EmailJson } from '../shared/schemas/emails.ts';
+import { attachmentLinks } from './attachment-links.ts';
 import { element } from './element.ts';
 import { counted } from './quantities.ts';
 import { timeOf } from './times.ts';

@@ -2,9 +2,10 @@
  * The latest emails, or those that a search finds. New ones come in above without moving what is open, focused or
  * read; older ones by pages.
  */
-import { ask, DATA, get } from './api.ts';
+
 import type { EmailJson, EmailPageJson } from '../shared/schemas/emails.ts';
 import type { OverviewJson } from '../shared/schemas/overview.ts';
+import { ask, DATA, get } from './api.ts';
 import { byId, setText } from './element.ts';
 import { openEmail } from './email-dialog.ts';
 import { emailRow } from './email-row.ts';
@@ -41,7 +42,9 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
         limit: PAGE,
         ...(before === null ? {} : { before }),
       });
-    return await get<EmailPageJson>(`${DATA}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`);
+    return await get<EmailPageJson>(
+      `${DATA}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`,
+    );
   };
   const show = (emails: readonly EmailJson[], next: number | null) => {
     shown = emails;

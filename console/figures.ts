@@ -55,7 +55,9 @@ function showBacklog(overview: OverviewJson): void {
   // What is not known is not zero.
   show('waiting', waiting === null ? '–' : number(waiting), [
     'waiting to be fetched.',
-    ...(waiting !== null ? [] : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeOf(unknownSince)]), '.']),
+    ...(waiting !== null
+      ? []
+      : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeOf(unknownSince)]), '.']),
     ...(waiting !== null || found === 0 ? [] : [` ${number(found)} found so far.`]),
     ...(oldest === null ? [] : [' The oldest since ', spanSince(oldest), '.']),
     ...(mailbox === null ? [] : [` ${number(mailbox.ledger.stored)} stored in all.`]),

@@ -1,12 +1,13 @@
 /** What went wrong in a way that somebody may ask about later, and how it ended. */
-import { DATA, get } from './api.ts';
+
 import type { OverviewJson } from '../shared/schemas/overview.ts';
 import type { IncidentJson, IncidentPageJson } from '../shared/schemas/records.ts';
-import { withCommands } from './remediations.ts';
+import { DATA, get } from './api.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
 import { wireRecords } from './records.ts';
+import { withCommands } from './remediations.ts';
 import { durationText, timeOf } from './times.ts';
 
 const FIRST = 10;
@@ -49,7 +50,9 @@ function row(incident: IncidentJson): HTMLLIElement {
     ),
     explanation === null ? null : element('p', {}, ...withCommands(explanation)),
     counts === '' ? null : element('p', { class: 'quiet' }, counts),
-    remediation === null || closed !== null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    remediation === null || closed !== null
+      ? null
+      : element('p', { class: 'remediation' }, ...withCommands(remediation)),
   );
 }
 

@@ -1,6 +1,7 @@
 /** The console's page: asks for the overview, and lets each part show its own. */
-import { wireCharts } from './charts.ts';
+
 import type { OverviewJson } from '../shared/schemas/overview.ts';
+import { wireCharts } from './charts.ts';
 import { wireControls } from './controls.ts';
 import { wireDeadMessages } from './dead-messages.ts';
 import { wireEmailDialog } from './email-dialog.ts';

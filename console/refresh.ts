@@ -2,8 +2,9 @@
  * Keeps the overview current: every five seconds while the page is seen, less often while the server fails, at once
  * when the page is seen again or the network is back. One call at a time.
  */
-import { DATA, get, type Problem } from './api.ts';
+
 import type { OverviewJson } from '../shared/schemas/overview.ts';
+import { DATA, get, type Problem } from './api.ts';
 import { toProblem } from './notices.ts';
 
 const EVERY_MS = 5_000;

@@ -1,7 +1,8 @@
 /** The latest runs: who called, what came of it, how long it took. */
-import { DATA, get } from './api.ts';
+
 import type { OverviewJson } from '../shared/schemas/overview.ts';
 import type { RunJson, RunPageJson } from '../shared/schemas/records.ts';
+import { DATA, get } from './api.ts';
 import { byId, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';

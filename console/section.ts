@@ -3,9 +3,9 @@
  * tries again with the next overview.
  */
 import type { OverviewJson } from '../shared/schemas/overview.ts';
-import { withCommands } from './remediations.ts';
 import { element, fill } from './element.ts';
 import { toProblem } from './notices.ts';
+import { withCommands } from './remediations.ts';
 
 export class Section {
   readonly #trouble: Element;

@@ -56,7 +56,12 @@ function showAdvice(advice: readonly AdviceItem[]): void {
 
 function adviceRow({ action, text }: AdviceItem): HTMLLIElement {
   if (action === 'reconcile_all')
-    return element('li', {}, ...withCommands(`${text} `), button('Compare all', (self) => void reconcileAll(self)));
+    return element(
+      'li',
+      {},
+      ...withCommands(`${text} `),
+      button('Compare all', (self) => void reconcileAll(self)),
+    );
   return element('li', {}, ...withCommands(action === null ? text : `${text} ${BUTTONS[action]}`));
 }
 

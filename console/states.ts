@@ -63,7 +63,10 @@ const STATES: Readonly<Record<string, StateWords>> = {
     reason: (_overview, mailbox) => {
       const failing = mailbox?.failing;
       if (!failing) return '';
-      const next = failing.next_attempt_at === null ? '' : ` The next attempt is at ${timeText(failing.next_attempt_at)}.`;
+      const next =
+        failing.next_attempt_at === null
+          ? ''
+          : ` The next attempt is at ${timeText(failing.next_attempt_at)}.`;
       const why = failing.error_detail ?? failing.error_code ?? '';
       return `${counted(failing.count, 'message')} cannot be fetched; the others are stored.${next} ${sentence(why)}`;
     },

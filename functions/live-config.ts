@@ -62,9 +62,14 @@ export class LiveConfig {
     const config = readConfig(this.#env, (path) => textOf(contents.get(path)));
     const { credentialProblems: problems } = config;
     if (problems.length > 0 && this.#config.gmail !== null) {
-      this.#log.write('WARNING', 'credentials_read', 'The Gmail credentials cannot be read again; the known ones stay', {
-        detail: problems.join('; '),
-      });
+      this.#log.write(
+        'WARNING',
+        'credentials_read',
+        'The Gmail credentials cannot be read again; the known ones stay',
+        {
+          detail: problems.join('; '),
+        },
+      );
       return;
     }
     this.#isRefused = false;

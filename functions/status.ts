@@ -2,8 +2,9 @@
  * `status`: what runs, how far it is, what is wrong and what to do. GET. Reads only; answers 503 only when the
  * database is away.
  */
-import { json, type Route } from '../shared/http.ts';
+
 import { readStatus } from '../shared/control/status.ts';
+import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';

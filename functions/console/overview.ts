@@ -1,9 +1,9 @@
 /** GET overview: all that the page shows at a glance. GET charts?hours=N: two days by the hour unless said. */
 import { readCharts } from '../../shared/console/charts.ts';
 import { readFigures } from '../../shared/console/figures.ts';
+import { readStatus } from '../../shared/control/status.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
-import { readStatus } from '../../shared/control/status.ts';
 import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import type { FunctionContext } from '../context.ts';
 import { createMonitor } from '../monitor.ts';

@@ -3,9 +3,9 @@
  * failure; each step may run again, so the whole may.
  */
 import type { Environment } from '../../shared/config.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { asLine } from '../doctor/finding.ts';
 import { callMigrate, callStatus } from './calls.ts';
-import type { Status } from '../../shared/schemas/status.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
 import { judgeStatus } from './deployed-status.ts';

@@ -8,7 +8,13 @@ import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
 import { attempt, type Finding, fail, ok, skip } from './finding.ts';
 import { checkGmail } from './gmail-checks.ts';
-import { currentOf, cyclesFinding, listingFindings, mailboxFindings, schedulerFinding } from './monitor-checks.ts';
+import {
+  currentOf,
+  cyclesFinding,
+  listingFindings,
+  mailboxFindings,
+  schedulerFinding,
+} from './monitor-checks.ts';
 import { checkConfiguredPubSub } from './pubsub-access.ts';
 import { lastPushFinding, readNewestLiveAt, watchFinding } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';

@@ -18,10 +18,7 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
   if (credentials === null) {
     const { credentialProblems: problems, missingCredentials: missing } = config;
     const said = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
-    return [
-      fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'),
-      ...rest,
-    ];
+    return [fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'), ...rest];
   }
   const access = createAccess(credentials, config.oauthTokenUrl);
   try {
@@ -53,7 +50,11 @@ function publishingFinding({ grant }: Access, { clientId }: GmailCredentials): F
   const remediation = howToSeeStatus(clientId);
   if (life !== undefined && life > 0) {
     const days = (life / DAY_SECONDS).toFixed(1);
-    return warn('publishing_status', `the refresh token dies in ${days} days, as in status "Testing"`, remediation);
+    return warn(
+      'publishing_status',
+      `the refresh token dies in ${days} days, as in status "Testing"`,
+      remediation,
+    );
   }
   return note(
     'publishing_status',

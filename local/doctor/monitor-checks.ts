@@ -13,12 +13,10 @@ const OLD_PENDING_MS = 12 * 3_600_000;
 const STALE_RECONCILIATION_MS = 3 * 3_600_000;
 
 /** @param cureOfJob what makes a job that is missing or out of order */
-export function schedulerFinding(
-  { scheduler, is_running: isRunning }: Status,
-  cureOfJob?: string,
-): Finding {
+export function schedulerFinding({ scheduler, is_running: isRunning }: Status, cureOfJob?: string): Finding {
   const name = 'scheduler_job';
-  if (scheduler === null) return skip(name, 'SCHEDULER_JOB is not set: start and stop only set the is_running flag');
+  if (scheduler === null)
+    return skip(name, 'SCHEDULER_JOB is not set: start and stop only set the is_running flag');
   if (scheduler.error !== null) {
     const { detail, remediation, code } = scheduler.error;
     // Who may not look does not know that it is broken.
@@ -27,7 +25,11 @@ export function schedulerFinding(
       : fail(name, detail ?? code, remediation);
   }
   if (scheduler.state === 'missing')
-    return fail(name, `${scheduler.job} does not exist`, cureOfJob ?? remediationFor('scheduler_job_missing'));
+    return fail(
+      name,
+      `${scheduler.job} does not exist`,
+      cureOfJob ?? remediationFor('scheduler_job_missing'),
+    );
   const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
   if (scheduler.agrees === true) return ok(name, `${said}, every ${scheduler.schedule}`);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
@@ -48,8 +50,13 @@ export function cyclesFinding(status: Status): Finding {
     return warn(name, `${said}the monitor is stopped`, 'POST start: what arrived meanwhile is caught up.');
   }
   if (status.state === 'not_polling') {
-    const remediation = 'See that the scheduler job runs and may call the poll function; its log says why not.';
-    return fail(name, lastAt === null ? 'none, though it is on' : `none since ${lastAt.toISOString()}`, remediation);
+    const remediation =
+      'See that the scheduler job runs and may call the poll function; its log says why not.';
+    return fail(
+      name,
+      lastAt === null ? 'none, though it is on' : `none since ${lastAt.toISOString()}`,
+      remediation,
+    );
   }
   return lastAt === null
     ? warn(name, 'none yet', 'POST poll-now, if you cannot wait for the scheduler.')
@@ -112,7 +119,8 @@ function pendingFinding(mailbox: MailboxStatus): Finding {
 function failingFinding({ failing }: MailboxStatus): Finding {
   const count = (failing?.count ?? 0) - (failing?.dead_count ?? 0);
   if (failing === null || count === 0) return ok('failing', 'no waiting message has failed');
-  const next = failing.next_attempt_at === null ? '' : `, next attempt at ${failing.next_attempt_at.toISOString()}`;
+  const next =
+    failing.next_attempt_at === null ? '' : `, next attempt at ${failing.next_attempt_at.toISOString()}`;
   const said = `${count} ${count === 1 ? 'message waits' : 'messages wait'} after failures (${failing.error_code ?? 'unknown'}: ${failing.error_detail ?? ''})${next}`;
   return warn('failing', said, failing.remediation);
 }
@@ -120,7 +128,8 @@ function failingFinding({ failing }: MailboxStatus): Finding {
 function deadFinding({ failing }: MailboxStatus): Finding {
   const count = failing?.dead_count ?? 0;
   if (count === 0) return ok('dead', 'no message is dead');
-  const remediation = '`npm run retry-dead` lists them with error and remediation; then POST poll-now?retry=dead.';
+  const remediation =
+    '`npm run retry-dead` lists them with error and remediation; then POST poll-now?retry=dead.';
   return fail('dead', `${count} ${count === 1 ? 'message' : 'messages'} failed every time`, remediation);
 }
 

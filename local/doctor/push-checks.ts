@@ -19,7 +19,8 @@ export function watchFinding(status: Status, topic: string | null): Finding {
   const mailbox = currentOf(status);
   if (mailbox === null) return skip(name, 'no mailbox yet');
   const { watch } = mailbox;
-  if (watch?.error) return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
+  if (watch?.error)
+    return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
   if (!status.is_running) return skip(name, 'the monitor is stopped, and push with it');
   if (watch === null || watch.expires_at === null)

@@ -22,8 +22,7 @@ export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: 
   const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
   const used = rows[0]?.used_units ?? null;
   const limited = rows[0]?.rate_limited_count ?? 0;
-  const said =
-    used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are spent`;
+  const said = used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are spent`;
   if (limited === 0) return ok(NAME, `${said}, no call was rate-limited in the last hour`);
   return warn(
     NAME,

@@ -59,7 +59,9 @@ function advise(code: string, text: string, action: AdviceAction | null = null):
 }
 
 function credentialAdvice({ credentialProblems, missingCredentials }: Config): AdviceItem[] {
-  const unreadable = missingCredentials.filter((name) => credentialProblems.some((one) => one.startsWith(name)));
+  const unreadable = missingCredentials.filter((name) =>
+    credentialProblems.some((one) => one.startsWith(name)),
+  );
   const unset = missingCredentials.filter((name) => !unreadable.includes(name));
   return [
     ...credentialProblems.map((problem) =>
@@ -75,7 +77,11 @@ function credentialAdvice({ credentialProblems, missingCredentials }: Config): A
 /** A code that another version wrote has no remediation here. */
 function errorAdvice(code: string | null): AdviceItem | null {
   if (code === 'reauth_required')
-    return advise(code, 'Gmail refused the refresh token. Nothing is lost meanwhile: the cursor waits.', 'authorize');
+    return advise(
+      code,
+      'Gmail refused the refresh token. Nothing is lost meanwhile: the cursor waits.',
+      'authorize',
+    );
   const remediation = remediationFor(code);
   return code === null || remediation === null ? null : advise(code, remediation);
 }
@@ -88,7 +94,13 @@ function watchAdvice({ watch }: MailboxStatus, isRunning: boolean, now: Date): A
   }
   if (isRunning && watch?.expires_at && watch.expires_at < now) {
     const at = watch.expires_at.toISOString();
-    items.push(advise('watch_expired', `The push watch expired at ${at}; polling continues. Register it again.`, 'start'));
+    items.push(
+      advise(
+        'watch_expired',
+        `The push watch expired at ${at}; polling continues. Register it again.`,
+        'start',
+      ),
+    );
   }
   return items;
 }
@@ -114,7 +126,11 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: StatusWithoutAdvi
 
 function runningAdvice(status: StatusWithoutAdvice, { silentSince }: AdviceFacts): AdviceItem | null {
   if (!status.is_running)
-    return advise('stopped', 'The monitor is stopped: new mail is not fetched, and how much waits is unknown.', 'start');
+    return advise(
+      'stopped',
+      'The monitor is stopped: new mail is not fetched, and how much waits is unknown.',
+      'start',
+    );
   if (status.state !== 'not_polling') return null;
   const since = silentSince === null ? '' : ` since ${silentSince.toISOString()}`;
   return advise(
@@ -126,7 +142,11 @@ function runningAdvice(status: StatusWithoutAdvice, { silentSince }: AdviceFacts
 }
 
 /** Messages of a mailbox that is remembered count too: they are not stored. */
-function failingAdvice({ email_address: address, failing, is_current: isCurrent }: MailboxStatus): AdviceItem[] {
+function failingAdvice({
+  email_address: address,
+  failing,
+  is_current: isCurrent,
+}: MailboxStatus): AdviceItem[] {
   if (failing === null) return [];
   const why = failing.error_code === null ? '' : `, the last with ${failing.error_code}`;
   const items: AdviceItem[] = [];
@@ -140,16 +160,27 @@ function failingAdvice({ email_address: address, failing, is_current: isCurrent 
     );
   const waiting = failing.count - failing.dead_count;
   if (waiting > 0 && isCurrent) {
-    const next = failing.next_attempt_at === null ? '' : ` The next attempt is at ${failing.next_attempt_at.toISOString()}.`;
+    const next =
+      failing.next_attempt_at === null
+        ? ''
+        : ` The next attempt is at ${failing.next_attempt_at.toISOString()}.`;
     items.push(
-      advise('messages_failing', `${messages(waiting)} of ${address} cannot be fetched${why}.${next}`, 'poll_now'),
+      advise(
+        'messages_failing',
+        `${messages(waiting)} of ${address} cannot be fetched${why}.${next}`,
+        'poll_now',
+      ),
     );
   }
   return items;
 }
 
 /** What was true at the last reconciliation need not be true now. */
-function reconciliationAdvice({ reconciliation }: MailboxStatus, isRunning: boolean, now: Date): AdviceItem[] {
+function reconciliationAdvice(
+  { reconciliation }: MailboxStatus,
+  isRunning: boolean,
+  now: Date,
+): AdviceItem[] {
   if (reconciliation === null) return [];
   const { at, missing_count: missing } = reconciliation;
   const items: AdviceItem[] = [];

@@ -10,7 +10,12 @@ import type { State } from '../schemas/state.ts';
 import { type MailboxFacts, mailboxState } from './state.ts';
 
 /** In these the mailbox is read regularly, so what waits is known. */
-const READING_STATES: ReadonlySet<State> = new Set(['fetch_failing', 'watch_failing', 'catching_up', 'watching']);
+const READING_STATES: ReadonlySet<State> = new Set([
+  'fetch_failing',
+  'watch_failing',
+  'catching_up',
+  'watching',
+]);
 
 /** @param results null before the first reconciliation */
 export function toMailboxStatus(
@@ -95,7 +100,8 @@ function toWatch(mailbox: MailboxRow): WatchStatus | null {
 
 function silenceOf(mailbox: MailboxRow): ErrorInfo | null {
   if (!mailbox.is_push_silent) return null;
-  const last = mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
+  const last =
+    mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
   return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
 }
 

@@ -42,7 +42,9 @@ export function stateWithoutMailbox(monitor: MonitorStatus, pollIntervalSeconds:
   // The credentials may be new and have reached no mailbox yet.
   if (needsPerson(monitor.lastErrorCode)) return lockedOutState(monitor.lastErrorCode);
   if (!monitor.isRunning) return 'stopped';
-  return silenceOf(monitor.updatedAt, monitor.readAt, pollIntervalSeconds) === null ? 'starting' : 'not_polling';
+  return silenceOf(monitor.updatedAt, monitor.readAt, pollIntervalSeconds) === null
+    ? 'starting'
+    : 'not_polling';
 }
 
 /**

@@ -51,7 +51,8 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
   const body = {
     is_running: monitor.isRunning,
     last_poll_at: monitor.lastPollAt,
-    last_error: config.credentialProblems.length > 0 ? config.credentialProblems.join('; ') : monitor.lastError,
+    last_error:
+      config.credentialProblems.length > 0 ? config.credentialProblems.join('; ') : monitor.lastError,
     emails_processed_total: monitor.emailsProcessedTotal,
     state:
       config.gmail === null

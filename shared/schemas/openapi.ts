@@ -50,14 +50,27 @@ const CONTROL = '/api/system/email-monitor';
 const CONSOLE = '/api/console';
 
 const PAGE: readonly Parameter[] = [
-  query('before', 'Rows with ids below this one: `next_before` of the page above.', { type: 'integer', minimum: 1 }),
+  query('before', 'Rows with ids below this one: `next_before` of the page above.', {
+    type: 'integer',
+    minimum: 1,
+  }),
   query('limit', 'Rows of the page.', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
 ];
-const ID: Parameter = { name: 'id', in: 'path', description: 'The id of the row.', schema: { type: 'integer' } };
+const ID: Parameter = {
+  name: 'id',
+  in: 'path',
+  description: 'The id of the row.',
+  schema: { type: 'integer' },
+};
 
 /** Every endpoint that answers JSON; the page, downloads and previews of mail are not among them. */
 export const OPERATIONS: readonly Operation[] = [
-  { method: 'get', path: `${CONTROL}/status`, summary: 'What runs, how far it is, what is wrong, what to do', answer: 'Status' },
+  {
+    method: 'get',
+    path: `${CONTROL}/status`,
+    summary: 'What runs, how far it is, what is wrong, what to do',
+    answer: 'Status',
+  },
   {
     method: 'post',
     path: `${CONTROL}/start`,
@@ -65,10 +78,17 @@ export const OPERATIONS: readonly Operation[] = [
     answer: 'Status',
     parameters: [
       query('new_mailbox', 'Confirm that this address is a new mailbox.', { type: 'string' }),
-      query('renamed_from', 'Confirm that the known mailbox of this address was renamed.', { type: 'string' }),
+      query('renamed_from', 'Confirm that the known mailbox of this address was renamed.', {
+        type: 'string',
+      }),
     ],
   },
-  { method: 'post', path: `${CONTROL}/stop`, summary: 'Stop: clear the flag, pause the job, end the watch', answer: 'Status' },
+  {
+    method: 'post',
+    path: `${CONTROL}/stop`,
+    summary: 'Stop: clear the flag, pause the job, end the watch',
+    answer: 'Status',
+  },
   {
     method: 'post',
     path: `${CONTROL}/poll-now`,
@@ -77,18 +97,34 @@ export const OPERATIONS: readonly Operation[] = [
     failure: 'FailedPoll',
     parameters: [
       query('retry', 'Give the dead messages their attempts back first.', { type: 'string', enum: ['dead'] }),
-      query('reconcile', "Compare Gmail's whole listing with what is stored.", { type: 'string', enum: ['all'] }),
+      query('reconcile', "Compare Gmail's whole listing with what is stored.", {
+        type: 'string',
+        enum: ['all'],
+      }),
     ],
   },
-  { method: 'get', path: `${CONSOLE}/overview`, summary: 'Status and figures of the page', answer: 'Overview' },
+  {
+    method: 'get',
+    path: `${CONSOLE}/overview`,
+    summary: 'Status and figures of the page',
+    answer: 'Overview',
+  },
   {
     method: 'get',
     path: `${CONSOLE}/charts`,
     summary: 'Emails and their latency by the hour',
     answer: 'Charts',
-    parameters: [query('hours', 'Hours until now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 })],
+    parameters: [
+      query('hours', 'Hours until now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 }),
+    ],
   },
-  { method: 'get', path: `${CONSOLE}/emails`, summary: 'Stored emails, the newest first', answer: 'EmailPage', parameters: PAGE },
+  {
+    method: 'get',
+    path: `${CONSOLE}/emails`,
+    summary: 'Stored emails, the newest first',
+    answer: 'EmailPage',
+    parameters: PAGE,
+  },
   {
     method: 'post',
     path: `${CONSOLE}/emails/search`,
@@ -103,9 +139,20 @@ export const OPERATIONS: readonly Operation[] = [
       },
     },
   },
-  { method: 'get', path: `${CONSOLE}/emails/{id}`, summary: 'One email with its text', answer: 'Email', parameters: [ID] },
+  {
+    method: 'get',
+    path: `${CONSOLE}/emails/{id}`,
+    summary: 'One email with its text',
+    answer: 'Email',
+    parameters: [ID],
+  },
   { method: 'get', path: `${CONSOLE}/dead`, summary: 'Dead messages', answer: 'DeadPage', parameters: PAGE },
-  { method: 'post', path: `${CONSOLE}/dead/retry`, summary: 'Give all dead messages their attempts back', answer: 'Retried' },
+  {
+    method: 'post',
+    path: `${CONSOLE}/dead/retry`,
+    summary: 'Give all dead messages their attempts back',
+    answer: 'Retried',
+  },
   {
     method: 'post',
     path: `${CONSOLE}/dead/{id}/retry`,
@@ -114,7 +161,13 @@ export const OPERATIONS: readonly Operation[] = [
     parameters: [ID],
   },
   { method: 'get', path: `${CONSOLE}/runs`, summary: 'Runs', answer: 'RunPage', parameters: PAGE },
-  { method: 'get', path: `${CONSOLE}/incidents`, summary: 'Incidents', answer: 'IncidentPage', parameters: PAGE },
+  {
+    method: 'get',
+    path: `${CONSOLE}/incidents`,
+    summary: 'Incidents',
+    answer: 'IncidentPage',
+    parameters: PAGE,
+  },
 ];
 
 /** A new object each time. Times are date-time strings in UTC. */

@@ -88,7 +88,13 @@ function items(more: Partial<StatusWithoutAdvice> = {}, lastErrorCode: string | 
     ...more,
   };
   const config = readConfig(ENV);
-  return adviceFor(status, { config, now: NOW, lastErrorCode, silentSince: hoursAgo(2), rejectedListings: [] });
+  return adviceFor(status, {
+    config,
+    now: NOW,
+    lastErrorCode,
+    silentSince: hoursAgo(2),
+    rejectedListings: [],
+  });
 }
 
 const advise = (...given: Parameters<typeof items>) => items(...given).map(adviceSentence);
@@ -114,22 +120,30 @@ describe('an advice names an action, and as a sentence the command of curl', () 
   it.each([
     [true, 'paused', 'start'],
     [false, 'enabled', 'stop'],
-  ] as const)('while the job disagrees (is_running %s): what makes them agree', (isRunning, state, action) => {
-    const [first] = items({ is_running: isRunning, scheduler: scheduler({ state, agrees: false }) });
-    expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
-  });
+  ] as const)(
+    'while the job disagrees (is_running %s): what makes them agree',
+    (isRunning, state, action) => {
+      const [first] = items({ is_running: isRunning, scheduler: scheduler({ state, agrees: false }) });
+      expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
+    },
+  );
 });
 
 describe('the scheduler', () => {
-  it.each(['disabled', 'update_failed'] as const)('that has put its job into %s is a matter for terraform', (state) => {
-    const advice = advise({ scheduler: scheduler({ state, agrees: false }) });
-    expect(advice).toEqual([expect.stringContaining('terraform apply')]);
-    expect(advice[0]).toContain(state);
-  });
+  it.each(['disabled', 'update_failed'] as const)(
+    'that has put its job into %s is a matter for terraform',
+    (state) => {
+      const advice = advise({ scheduler: scheduler({ state, agrees: false }) });
+      expect(advice).toEqual([expect.stringContaining('terraform apply')]);
+      expect(advice[0]).toContain(state);
+    },
+  );
 
   it('that cannot be read gives the remediation of its error', () => {
     const error = { code: 'scheduler_denied', detail: 'x', remediation: 'Grant it.' };
-    expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual(['Grant it.']);
+    expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual([
+      'Grant it.',
+    ]);
   });
 
   it('that misses its job is told of whether the monitor runs or not', () => {
@@ -143,8 +157,16 @@ describe('messages that are dead or failing', () => {
   it('are counted for each mailbox, with the way to retry the dead', () => {
     const mailboxes = [mailbox({ failing: failing({ count: 5, dead_count: 2 }) })];
     expect(items({ mailboxes })).toEqual([
-      { code: 'messages_dead', text: expect.stringMatching(/^2 messages of orders@example\.com /), action: 'retry_dead' },
-      { code: 'messages_failing', text: expect.stringMatching(/^3 messages of .*next attempt/), action: 'poll_now' },
+      {
+        code: 'messages_dead',
+        text: expect.stringMatching(/^2 messages of orders@example\.com /),
+        action: 'retry_dead',
+      },
+      {
+        code: 'messages_failing',
+        text: expect.stringMatching(/^3 messages of .*next attempt/),
+        action: 'poll_now',
+      },
     ]);
   });
 
@@ -176,7 +198,9 @@ describe('reconciliation', () => {
   it('that is hours old is told of while the monitor is on', () => {
     const mailboxes = [mailbox({ reconciliation: reconciliation(hoursAgo(4), 0) })];
     expect(items({ mailboxes })).toMatchObject([{ code: 'reconciliation_stale', action: 'reconcile_all' }]);
-    expect(items({ mailboxes, is_running: false }).map((item) => item.code)).not.toContain('reconciliation_stale');
+    expect(items({ mailboxes, is_running: false }).map((item) => item.code)).not.toContain(
+      'reconciliation_stale',
+    );
   });
 });
 

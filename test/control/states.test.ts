@@ -15,7 +15,12 @@ const FAILED = {
   error_code: "'gmail_unavailable'",
   error_detail: "'users.messages.get: 503'",
 } as const;
-const DEAD = { ...FAILED, state: "'dead'", attempt_count: '8', next_attempt_at: "now() + interval '1 day'" } as const;
+const DEAD = {
+  ...FAILED,
+  state: "'dead'",
+  attempt_count: '8',
+  next_attempt_at: "now() + interval '1 day'",
+} as const;
 
 let fixture: StatusFixture;
 beforeEach(async () => {
@@ -48,7 +53,11 @@ describe('states, the most pressing first', () => {
         'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment add --secret-manager.',
       ],
       advice_items: [
-        { code: 'not_configured', text: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.', action: 'authorize' },
+        {
+          code: 'not_configured',
+          text: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
+          action: 'authorize',
+        },
       ],
     });
   });
@@ -103,7 +112,11 @@ describe('states, the most pressing first', () => {
       await fixture.db.query('update mailboxes set last_run_at = $2 where id = $1', [id, ago(minutes)]);
     await setLastRun(5.1);
     const silent = seen(await fixture.status());
-    expect(silent).toMatchObject({ state: 'not_polling', codes: ['not_polling'], mailbox: { waiting_count: null } });
+    expect(silent).toMatchObject({
+      state: 'not_polling',
+      codes: ['not_polling'],
+      mailbox: { waiting_count: null },
+    });
     const env = { GMAIL_POLL_INTERVAL_SECONDS: '600' };
     await setLastRun(29);
     expect(seen(await fixture.status(env)).state).toBe('watching');
@@ -182,7 +195,10 @@ describe('states, the most pressing first', () => {
     });
     await fixture.db.query("update email_ledger set state = 'stored'");
     expect(seen(await fixture.status())).toMatchObject({ state: 'watching', mailbox: { waiting_count: 0 } });
-    await fixture.db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'initial', 'in:inbox')", [id]);
+    await fixture.db.query(
+      "insert into list_jobs (mailbox_id, purpose, query) values ($1, 'initial', 'in:inbox')",
+      [id],
+    );
     expect(seen(await fixture.status())).toMatchObject({
       state: 'catching_up',
       mailbox: { is_listing: true, waiting_count: null, unknown_since: expect.any(String) },
@@ -213,7 +229,10 @@ describe('watch_failing', () => {
   it('when the registration fails', async () => {
     const id = await fixture.mailbox();
     await watch(id, { error_code: 'watch_denied', error: 'No.', registered_at: null, expires_at: null });
-    expect(seen(await fixture.status(env))).toMatchObject({ state: 'watch_failing', codes: ['watch_denied'] });
+    expect(seen(await fixture.status(env))).toMatchObject({
+      state: 'watch_failing',
+      codes: ['watch_denied'],
+    });
   });
 
   it('when no push arrives within two minutes of the registration, and the remediation names topic, subscription and endpoint', async () => {
@@ -243,7 +262,10 @@ describe('watch_failing', () => {
   it('when it has expired', async () => {
     const id = await fixture.mailbox({ pushed_at: ago(1) });
     await watch(id, { expires_at: ago(1) });
-    expect(seen(await fixture.status(env))).toMatchObject({ state: 'watch_failing', codes: ['watch_expired'] });
+    expect(seen(await fixture.status(env))).toMatchObject({
+      state: 'watch_failing',
+      codes: ['watch_expired'],
+    });
   });
 
   it('never without a topic', async () => {

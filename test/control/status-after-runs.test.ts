@@ -176,7 +176,10 @@ describe('the state', () => {
     expect(mailboxes.map((one: { is_current: boolean }) => one.is_current)).toEqual([true, false]);
     expect(advice).toEqual([]);
     const unset = (await world.instance(NO_CREDENTIALS).call('status')).json;
-    expect(unset).toMatchObject({ state: 'not_configured', mailboxes: [{ is_current: false, state: 'not_configured' }, {}] });
+    expect(unset).toMatchObject({
+      state: 'not_configured',
+      mailboxes: [{ is_current: false, state: 'not_configured' }, {}],
+    });
   });
 });
 
@@ -192,7 +195,14 @@ it('a lease that has expired names no holder', async () => {
 it('status reads, and changes nothing', async () => {
   await world.switchOn();
   await world.call('poll');
-  const tables = ['mailboxes', 'mailbox_quota', 'mailbox_watches', 'email_monitor_status', 'ingest_runs', 'email_ledger'];
+  const tables = [
+    'mailboxes',
+    'mailbox_quota',
+    'mailbox_watches',
+    'email_monitor_status',
+    'ingest_runs',
+    'email_ledger',
+  ];
   const dump = async () =>
     await Promise.all(tables.map(async (table) => await world.rows(`select * from ${table} order by 1`)));
   const before = await dump();

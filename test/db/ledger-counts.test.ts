@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
-import { readOverview } from '../../shared/db/mailbox-status.ts';
+import { readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -16,7 +16,13 @@ beforeEach(async () => {
 
 /** What status shows, and what counting would show, by mailbox. */
 async function shown(): Promise<{ counted: unknown; real: unknown }> {
-  const counted = (await readOverview(db)).map((mailbox) => mailbox.ledger);
+  const counted = (await readMailboxes(db)).map((row) => ({
+    pending: row.pending_count,
+    stored: row.stored_count,
+    gone: row.gone_count,
+    ignored: row.ignored_count,
+    dead: row.dead_count,
+  }));
   const { rows } = await db.query<{ state: string; id: number; n: number }>(
     `select m.id, s.state, count(l.id)::integer as n
      from mailboxes m
@@ -117,7 +123,7 @@ test('what is rolled back was never counted', async () => {
 test('an attempt, which changes no state, writes no change', async () => {
   await fill();
   const before = await changeRows();
-  await db.query('update email_ledger set attempt_count = 1, attempt_open = true');
+  await db.query('update email_ledger set attempt_count = 1, claim_token = gen_random_uuid()');
   expect(await changeRows()).toBe(before);
 });
 
@@ -139,7 +145,7 @@ test('adding up leaves a row for each state and changes no sum, also when two do
 });
 
 test('the oldest waiting message is found among those that were tried and those that were not', async () => {
-  const oldest = async () => (await readOverview(db))[0]?.oldestPendingAt?.toISOString() ?? null;
+  const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
   expect(await oldest()).toBeNull();
   await db.query(
     `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)

@@ -21,7 +21,7 @@ async function post(path: string, more: CallOptions = {}): Promise<Answered> {
 }
 
 describe('the overview', () => {
-  it('holds the body of status unchanged, and counts what waits and what is dead', async () => {
+  it('holds the answer of status unchanged, and counts what is dead', async () => {
     world.gmail.deliver(order(1));
     await world.ingest();
     await world.rows(
@@ -32,15 +32,19 @@ describe('the overview', () => {
     const status = (await world.call('status')).json;
     const { json, headers } = await get('overview');
     expect(json.status).toEqual(status);
-    expect(json).toMatchObject({ dead_count: 2, pending_count: 1, incidents_open_count: 0 });
+    expect(json).toMatchObject({ dead_count: 2, incidents_open_count: 0 });
     expect(headers['cache-control']).toBe('no-store');
     await world.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
   });
 
-  it('tells the newest stored mail, and the newest that a proof without a gap covers', async () => {
+  it('tells the newest stored mail, and the newest that a reconciliation without missing mail covers', async () => {
     const freshness = async () => (await get('overview')).json.freshness;
+    await world.rows('delete from reconciliations');
     await world.rows(
-      `update mailboxes set proved_at = '2026-11-02T12:00:00Z', proved_gmail_count = 1, proved_ledger_count = 1, proved_missing_count = 0`,
+      `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, evaluated_at, gmail_count, stored_count,
+         pending_count, failed_count, ignored_count, gone_count, missing_count)
+       select id, '2026-11-01T12:00:00Z', false, 'q', '2026-11-02T12:00:00Z', 1, 1, 0, 0, 0, 0, 0
+       from mailboxes`,
     );
     await world.rows(`delete from incoming_emails`);
     await world.rows(
@@ -52,16 +56,15 @@ describe('the overview', () => {
       newest_proven_at: '2026-11-02T11:00:00.000Z',
       newest_stored_at: '2026-11-02T14:00:00.000Z',
     });
-    await world.rows('update mailboxes set proved_missing_count = 1');
+    await world.rows('update reconciliations set missing_count = 1');
     expect((await freshness()).newest_proven_at).toBeNull();
   });
 
-  it('tells what of the quota this minute and this day have used', async () => {
+  it('tells what of the quota is in use, and what this day has used', async () => {
     await world.rows('delete from ingest_runs');
     await world.rows(
-      `update mailboxes set quota_spent = jsonb_build_object(
-         floor(extract(epoch from now()))::bigint::text, 40,
-         (floor(extract(epoch from now())) - 61)::bigint::text, 500)`,
+      // A minute ahead: nothing has refilled meanwhile.
+      `update mailbox_quota set available_units = quota_capacity(6000) - 40, refilled_at = now() + interval '1 minute'`,
     );
     await world.rows(
       `insert into ingest_runs (trigger, started_at, quota_units)
@@ -83,9 +86,8 @@ describe('the overview', () => {
     expect(json).toMatchObject({
       status: { state: 'not_configured', mailboxes: [] },
       freshness: { newest_proven_at: null, newest_stored_at: null },
-      quota: { minute_used: 0, today_used: 0 },
+      quota: { minute_used: null, today_used: 0 },
       dead_count: 0,
-      pending_count: 0,
     });
     await bare.close();
   });
@@ -192,7 +194,7 @@ test('incidents say what their kind means and what remediations it', async () =>
   const { json } = await get('incidents');
   expect(json.incidents).toMatchObject([
     { kind: 'of_newer_code', explanation: null, remediation: null },
-    { kind: 'missing_found', detail: { missing_count: 1 }, remediation: expect.stringContaining('prove=all') },
+    { kind: 'missing_found', detail: { missing_count: 1 }, remediation: expect.stringContaining('reconcile=all') },
     { kind: 'history_expired', explanation: expect.stringContaining('listed by date'), closed_at: null },
   ]);
   expect((await get('overview')).json.incidents_open_count).toBe(3);

@@ -6,7 +6,12 @@ import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
-import { deadPageSchema, incidentPageSchema, retriedSchema, runPageSchema } from '../../shared/schemas/records.ts';
+import {
+  deadPageSchema,
+  incidentPageSchema,
+  retriedSchema,
+  runPageSchema,
+} from '../../shared/schemas/records.ts';
 import { statusSchema } from '../../shared/schemas/status.ts';
 
 const BY_TARGET: Readonly<Record<string, z.ZodMiniType>> = {

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { createRoute as createConsole } from '../../functions/console.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { createRoute as createMigrate } from '../../functions/migrate.ts';
-import { problem, type Route } from '../../shared/http.ts';
 import { AppError } from '../../shared/errors.ts';
+import { problem, type Route } from '../../shared/http.ts';
 import { OPERATIONS } from '../../shared/schemas/openapi.ts';
 import { checkAnswer } from '../helpers/check-answer.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
@@ -47,12 +47,19 @@ afterAll(async () => {
 
 async function call(path: string, method = 'GET') {
   const answer = await route.handle({ method, path, query: {}, headers: {}, body: undefined }, context.log);
-  return { status: answer.status, type: answer.headers['content-type'], json: JSON.parse(String(answer.body)) };
+  return {
+    status: answer.status,
+    type: answer.headers['content-type'],
+    json: JSON.parse(String(answer.body)),
+  };
 }
 
 interface Document {
   openapi: string;
-  paths: Record<string, Record<string, { responses: Record<string, { content: Record<string, { schema: { $ref: string } }> }> }>>;
+  paths: Record<
+    string,
+    Record<string, { responses: Record<string, { content: Record<string, { schema: { $ref: string } }> }> }>
+  >;
   components: { schemas: Record<string, z.core.JSONSchema.JSONSchema> };
 }
 
@@ -75,14 +82,23 @@ describe('/api/openapi.json', () => {
   it('is an OpenAPI 3.1 document that holds every path of status, start, stop and poll-now', async () => {
     const { openapi, paths } = await readDocument();
     expect(openapi).toMatch(/^3\.1\./);
-    for (const [verb, method] of [['status', 'get'], ['start', 'post'], ['stop', 'post'], ['poll-now', 'post']] as const) {
+    for (const [verb, method] of [
+      ['status', 'get'],
+      ['start', 'post'],
+      ['stop', 'post'],
+      ['poll-now', 'post'],
+    ] as const) {
       expect(Object.keys(paths[`/api/system/email-monitor/${verb}`] ?? {}), verb).toEqual([method]);
     }
   });
 
   it('validates a real answer of status, start and stop, and rejects one that is not', async () => {
     const document = await readDocument();
-    for (const [verb, method] of [['status', 'get'], ['start', 'post'], ['stop', 'post']] as const) {
+    for (const [verb, method] of [
+      ['status', 'get'],
+      ['start', 'post'],
+      ['stop', 'post'],
+    ] as const) {
       const path = `/api/system/email-monitor/${verb}`;
       const { json, status } = await call(path, method.toUpperCase());
       expect(status).toBe(200);
@@ -94,11 +110,22 @@ describe('/api/openapi.json', () => {
 
   it('validates the answers of a run and of a failed run', async () => {
     const document = await readDocument();
-    const members = { outcome: 'completed', new_emails: 1, discovered: 1, gone: 0, ignored: 0, failed: 0, dead: 0, quota_units: 7 };
+    const members = {
+      outcome: 'completed',
+      new_emails: 1,
+      discovered: 1,
+      gone: 0,
+      ignored: 0,
+      failed: 0,
+      dead: 0,
+      quota_units: 7,
+    };
     const path = '/api/system/email-monitor/poll-now';
     expect(validatorOf(document, path, 'post', '200').safeParse(members).success).toBe(true);
     const failed = problem(new AppError('gmail_unavailable', 'Away.'), {}, { ...members, outcome: 'failed' });
-    expect(validatorOf(document, path, 'post', 'default').safeParse(JSON.parse(String(failed.body))).success).toBe(true);
+    expect(
+      validatorOf(document, path, 'post', 'default').safeParse(JSON.parse(String(failed.body))).success,
+    ).toBe(true);
   });
 
   it('validates a problem', async () => {
@@ -110,14 +137,13 @@ describe('/api/openapi.json', () => {
   });
 });
 
-it.each(OPERATIONS.filter(({ method, path }) => method === 'get' && !path.includes('{')).map(({ path }) => path))(
-  '%s answers by its schema, no member more or less',
-  async (path) => {
-    const answer = await call(path);
-    expect(answer.status).toBe(200);
-    checkAnswer({ target: 'console', path }, answer);
-  },
-);
+it.each(
+  OPERATIONS.filter(({ method, path }) => method === 'get' && !path.includes('{')).map(({ path }) => path),
+)('%s answers by its schema, no member more or less', async (path) => {
+  const answer = await call(path);
+  expect(answer.status).toBe(200);
+  checkAnswer({ target: 'console', path }, answer);
+});
 
 it('migrate answers by its schema', async () => {
   const answer = await createMigrate(context).handle(
