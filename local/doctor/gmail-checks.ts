@@ -2,7 +2,7 @@
 import type { Config } from '../../shared/config.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { type Access, createAccess } from '../../shared/gmail/access.ts';
+import { createAccessTokens, type Grant } from '../../shared/gmail/access-tokens.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
 import { type Finding, fail, failure, note, ok, skip, warn } from './finding.ts';
 
@@ -20,17 +20,17 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
     const said = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
     return [fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'), ...rest];
   }
-  const access = createAccess(credentials, config.oauthTokenUrl);
+  const tokens = await createAccessTokens(credentials, config.oauthTokenUrl);
   try {
-    await access.ensureToken(Deadline.after(CALL_MS));
+    await tokens.getToken(Deadline.after(CALL_MS));
   } catch (error) {
     return [failure('credentials', error), ...rest];
   }
-  const scope = scopeFinding(access.grant?.scope);
+  const scope = scopeFinding(tokens.grant?.scope);
   return [
     ok('credentials', 'Google gives a token for them'),
     scope,
-    publishingFinding(access, credentials),
+    publishingFinding(tokens.grant, credentials),
     scope.state === 'fault' ? skip('gmail_api', 'not looked at') : await checkApi(config, credentials),
   ];
 }
@@ -45,7 +45,7 @@ function scopeFinding(scope: string | undefined): Finding {
 }
 
 /** No API tells an app's publishing status: only the token's end, where Google names it, and the page of the console. */
-function publishingFinding({ grant }: Access, { clientId }: GmailCredentials): Finding {
+function publishingFinding(grant: Grant | null, { clientId }: GmailCredentials): Finding {
   const life = grant?.refresh_token_expires_in;
   const remediation = howToSeeStatus(clientId);
   if (life !== undefined && life > 0) {
@@ -80,7 +80,7 @@ async function checkApi(config: Config, credentials: GmailCredentials): Promise<
     const profile = await client.getProfile({
       deadline: Deadline.after(CALL_MS),
       // A unit outside of the budget, which has room for it.
-      pay: async () => undefined,
+      acquireUnits: async () => undefined,
     });
     return ok('gmail_api', `answers for the mailbox ${profile.emailAddress}`);
   } catch (error) {

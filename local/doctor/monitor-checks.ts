@@ -2,7 +2,7 @@
 
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRefusedListings } from '../../shared/db/refused-listings.ts';
-import { needsPerson, remediationFor } from '../../shared/errors.ts';
+import { requiresOperator, remediationFor } from '../../shared/errors.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { type Finding, fail, ok, skip, unseen, warn } from './finding.ts';
@@ -96,7 +96,7 @@ function stateFinding({
   const since = count > 0 ? ` after ${count} failed cycles` : '';
   const why = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
   const remediation = error?.remediation ?? 'See the advice of `status`.';
-  if (error !== null && needsPerson(error.code))
+  if (error !== null && requiresOperator(error.code))
     return fail(name, `${address} is ${state}${since}${why}`, remediation);
   if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${why}`, remediation);
   return ok(name, `${address} is ${state.replaceAll('_', ' ')}, ${stored}`);

@@ -20,7 +20,7 @@ select now() as now,
        (select max(newest.received_at)
         from mailboxes m
         cross join lateral (
-          select evaluated_at, missing_count
+          select started_at, missing_count
           from reconciliations
           where mailbox_id = m.id
             and evaluated_at is not null
@@ -32,7 +32,7 @@ select now() as now,
           select e.received_at
           from incoming_emails e
           where e.mailbox_id = m.id
-            and e.received_at <= r.evaluated_at
+            and e.received_at <= r.started_at
           order by e.received_at desc
           limit 1
         ) newest

@@ -275,6 +275,9 @@ create table list_jobs (
 
 create index idx_list_jobs_open on list_jobs (mailbox_id, id) where finished_at is null;
 create index idx_list_jobs_finished on list_jobs (finished_at) where finished_at is not null;
+-- Asking for a backfill again continues the one that is open.
+create unique index idx_list_jobs_open_backfill on list_jobs (mailbox_id, md5(query))
+  where purpose = 'backfill' and finished_at is null;
 
 -- One comparison of Gmail's listing with what is stored: gmail = stored + pending + failed + ignored + gone + missing.
 create table reconciliations (
@@ -515,6 +518,66 @@ return case
     or has_due_list_job(m.id)
 end;
 
+-- A reconciliation may begin: none is open or began within the time, and no listing that it depends on is open. An open
+-- gap still has to find what a reconciliation would call missing; so does the first listing, unless Gmail rejects it.
+create function is_reconciliation_due(mailbox_id integer, every_seconds integer) returns boolean
+language sql stable
+begin atomic
+  select not exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.evaluated_at is null
+  ) and not exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.started_at > now() - $2 * interval '1 second'
+  ) and not exists (
+    select 1
+    from list_jobs j
+    where j.mailbox_id = $1
+      and j.finished_at is null
+      and (j.purpose = 'gap' or j.purpose = 'initial' and j.error_code is null)
+  );
+end;
+
+-- An open reconciliation can be listed or evaluated now.
+create function has_open_reconciliation(mailbox_id integer) returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.evaluated_at is null
+      and r.not_before <= now()
+  );
+end;
+
+-- Records are a day beyond their time: reconciliations and list jobs of 90 days, incidents of a year. Rows are made in
+-- the order of their ids, so the oldest one tells.
+create function has_old_records() returns boolean
+language sql stable
+begin atomic
+  select coalesce((
+    select r.evaluated_at < now() - interval '91 days'
+    from reconciliations r
+    where r.evaluated_at is not null
+    order by r.id
+    limit 1
+  ), false) or exists (
+    select 1
+    from list_jobs j
+    where j.finished_at < now() - interval '91 days'
+  ) or coalesce((
+    select i.closed_at < now() - interval '366 days'
+    from incidents i
+    where i.closed_at is not null
+    order by i.id
+    limit 1
+  ), false);
+end;
 -- Gmail is told to publish, and no push arrives: none within two minutes of the registration, which Gmail itself
 -- announces by a push; or none while three scheduled runs in a row found mail that a push should have announced.
 create function is_push_silent(w mailbox_watches, m mailboxes) returns boolean
