@@ -11,7 +11,6 @@ import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/backfill.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
-import { assertConfigured } from '../shared/control/running-flag.ts';
 import { runCommand } from './command.ts';
 import { BackfillSummary, outcomeLines } from './format-backfill.ts';
 import { interruptibleTime } from './interruptible-time.ts';

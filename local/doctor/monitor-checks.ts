@@ -1,8 +1,8 @@
 /** Does the system run, and does anything in it need a person? By the same body that `status` answers. */
 
 import type { Queryable } from '../../shared/db/database.ts';
-import { findRefusedListings } from '../../shared/db/refused-listings.ts';
-import { requiresOperator, remediationFor } from '../../shared/errors.ts';
+import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
+import { remediationFor, requiresOperator } from '../../shared/errors.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { type Finding, fail, ok, skip, unseen, warn } from './finding.ts';
@@ -164,7 +164,7 @@ function completenessFinding({ reconciliation, incidents }: MailboxStatus, isRun
 
 export async function listingFindings(db: Queryable): Promise<Finding[]> {
   try {
-    const refused = (await findRefusedListings(db)).map(({ query, detail, isFinished }) =>
+    const refused = (await findRejectedListings(db)).map(({ query, detail, isFinished }) =>
       fail(
         'listing',
         `Gmail refuses "${query}" (${detail})${isFinished ? '' : ', it is asked again by itself'}`,

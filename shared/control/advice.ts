@@ -3,7 +3,7 @@
  * Each item names an action instead of a command, so that every client shows the one that works where it is read.
  */
 import type { Config } from '../config.ts';
-import type { RefusedListing } from '../db/refused-listings.ts';
+import type { RejectedListing } from '../db/rejected-listings.ts';
 import { remediationFor } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceAction, AdviceItem, Status } from '../schemas/status.ts';
@@ -36,7 +36,7 @@ export interface AdviceFacts {
   readonly lastErrorCode: string | null;
   /** Since when no run began; told in the state `not_polling` only. */
   readonly silentSince: Date | null;
-  readonly rejectedListings: readonly RefusedListing[];
+  readonly rejectedListings: readonly RejectedListing[];
 }
 
 export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): AdviceItem[] {
@@ -203,7 +203,7 @@ function reconciliationAdvice(
   return items;
 }
 
-function listingAdvice({ detail, isFinished, purpose, query }: RefusedListing): AdviceItem {
+function listingAdvice({ detail, isFinished, purpose, query }: RejectedListing): AdviceItem {
   const next = isFinished
     ? 'Plan it again with another query by `npm run backfill`.'
     : 'It is tried again within the hour; check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.';

@@ -9,7 +9,7 @@ import { readIncidents } from '../db/incidents.ts';
 import { readMailboxes } from '../db/mailbox-status.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
-import { findRefusedListings } from '../db/refused-listings.ts';
+import { findRejectedListings } from '../db/rejected-listings.ts';
 import { toAppError } from '../errors.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceSentence } from './advice.ts';
@@ -27,7 +27,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     readMailboxes(db),
     readFailingMessages(db),
     readReconciliationResults(db),
-    findRefusedListings(db),
+    findRejectedListings(db),
   ]);
   const current = config.gmail === null ? null : credentialFingerprint(config.gmail);
   const facts = mailboxes.map((mailbox) => ({

@@ -19,8 +19,8 @@ import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
 import { createIngestContext, type TestOverrides } from '../../shared/ingest/context.ts';
-import { checkAnswer } from './check-answer.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { checkAnswer } from './check-answer.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
