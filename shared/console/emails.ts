@@ -106,11 +106,7 @@ where id = $1::bigint`,
  * @returns a search may return a page that is not full, or empty, and still have a next one, because it reads a limited
  *   number of emails
  */
-export async function listEmails(
-  db: Database,
-  ask: PageAsk,
-  text: string | null,
-): Promise<PageOf<Email>> {
+export async function listEmails(db: Database, ask: PageAsk, text: string | null): Promise<PageOf<Email>> {
   const oneMore = { ...ask, limit: ask.limit + 1 };
   const found = text === null ? null : await findIds(db, text, oneMore);
   if (found === null) {
