@@ -3,10 +3,11 @@
  * POST; may be called again. `?new_mailbox=ADDRESS` or `?renamed_from=ADDRESS` confirms an account that the database does
  * not know. Answers like `status`; 400 for a confirmation that names no mailbox, 409 without credentials.
  */
-import { json, type Route } from '../shared/http.ts';
-import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
+import { json, type Route } from '../shared/http.ts';
+import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { confirmMailbox, prepareMailbox, releaseMailbox } from './mailbox-control.ts';

@@ -2,9 +2,10 @@
  * `stop`: clears the `is_running` flag, pauses the scheduler job and ends the watch. POST; may be called again. Answers like
  * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
-import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/control/status.ts';
+
 import { stopMonitor } from '../shared/control/running-flag.ts';
+import { readStatus } from '../shared/control/status.ts';
+import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { releaseMailbox } from './mailbox-control.ts';

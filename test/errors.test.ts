@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   AppError,
-  remediationFor,
   type ErrorCode,
   operatorState,
+  remediationFor,
   requiresOperator,
   toAppError,
 } from '../shared/errors.ts';

@@ -115,7 +115,8 @@ function watch(gmail: EmulatedGmail, request: GmailRequest): Answer {
     throw invalidArgument('Invalid topicName does not match projects/emulated-project/topics/*');
   }
   const { watch: live } = gmail.mailbox;
-  if (live !== null && live.expiresAtMs > gmail.clock() && live.topicName !== topicName) throw secondPushClient();
+  if (live !== null && live.expiresAtMs > gmail.clock() && live.topicName !== topicName)
+    throw secondPushClient();
   const behavior = String(
     request.body['labelFilterBehavior'] ?? request.body['labelFilterAction'] ?? 'include',
   );

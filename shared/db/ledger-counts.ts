@@ -6,15 +6,6 @@
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
-/** A busy minute inserts about 600; `status` sums up to 200 in well under a millisecond. */
-const COMPACTED_FROM_ROWS = 200;
-
-/** SQL expression: there are enough rows to compact. */
-export const HAS_LEDGER_CHANGES = `(
-  select count(*)
-  from (select 1 from ledger_changes limit ${COMPACTED_FROM_ROWS}) counted
-) >= ${COMPACTED_FROM_ROWS}`;
-
 /** A backfill of a million messages leaves many rows: at most this number per call, so that no run is delayed. */
 const MAX_ROWS = 20_000;
 
@@ -25,7 +16,7 @@ const COMPACT = statement(
 with taken as (
   select ctid
   from ledger_changes
-  where ${HAS_LEDGER_CHANGES}
+  where has_many_ledger_changes()
   limit $1::integer
   for update skip locked
 ),
@@ -42,7 +33,7 @@ having sum(change) <> 0`,
   {},
 );
 
-/** Replaces changes by their sums. May run at any time, and twice. */
+/** Replaces changes by their sums, when `has_many_ledger_changes` is true. May run at any time, and twice. */
 export async function addUpLedgerChanges(db: Queryable): Promise<void> {
   await db.query(COMPACT, [MAX_ROWS]);
 }

@@ -32,18 +32,11 @@ export function noCounts(): RunCounts {
   };
 }
 
-/** Older rows are removed; the log keeps its lines for longer if the operator configures it. */
+/** Older rows are removed, in batches when `has_old_runs` is true; the log can keep its lines for longer. */
 const KEPT_DAYS = 90;
 
 /** At most per call. Gmail pushes at most once per second, 86,400 runs per day, and 1,440 polls per day prune. */
 const PRUNED_ROWS = 2_000;
-
-/** SQL expression: there are rows to remove. One day late, so that one poll in thirty deletes a batch and the others nothing. */
-export const HAS_OLD_RUNS = `exists (
-  select 1
-  from ingest_runs
-  where started_at < now() - interval '${KEPT_DAYS + 1} days'
-)`;
 
 // $1 trigger text, $2 error code text
 const INSERT_UNIDENTIFIED = statement(

@@ -41,6 +41,11 @@ export function toGmailError(method: GmailMethod, answer: FailedAnswer): AppErro
   });
 }
 
+/** Gmail limited the number of calls in flight, not the units. */
+export function isConcurrencyLimit({ code, message }: AppError): boolean {
+  return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY_REASON}.`);
+}
+
 /** The call brought no whole answer: refused, reset, timed out, cut, not JSON, not of the expected form. */
 export function noAnswer(what: string, problem: string, cause?: unknown): AppError {
   return new AppError('gmail_unavailable', `${what}: ${problem}.`, { cause });

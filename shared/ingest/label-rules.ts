@@ -3,6 +3,7 @@
  * since: an order that a colleague read, filed or deleted at once is still an order.
  * Invariant: a message is left out only by labels that prove it. What they do not prove is fetched and judged then.
  */
+import type { DiscoveredMessage } from '../db/ledger.ts';
 import type { HistoryRecord } from '../gmail/response-schemas.ts';
 
 /** `before_start`: it was in the mailbox before the first start, and the first listing did not ask for it. */
@@ -15,17 +16,6 @@ export type LabelState =
   | { readonly kind: 'resolved'; readonly id: string }
   /** Gmail has no such label. What can be decided without it is decided, and the rest waits in the ledger. */
   | { readonly kind: 'missing' };
-
-/** A message id that the history or a listing has shown. */
-export interface DiscoveredMessage {
-  readonly gmailMessageId: string;
-  /** The rule that excludes it; null to fetch it. */
-  readonly ignoredRule: string | null;
-  /** The history record of its arrival; null when only a listing or a change of labels has shown it. */
-  readonly historyId: string | null;
-  /** The labels on arrival are not known: the rules are applied to the fetched message. */
-  readonly labelsUnknown: boolean;
-}
 
 /** These stay out, unless the label itself is wanted. */
 const EXCLUDED: readonly (readonly [string, Rule])[] = [

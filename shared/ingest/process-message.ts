@@ -5,11 +5,10 @@
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
-import { AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
-import { labelIdOf } from './resolve-label.ts';
 import { storeMessage } from './store-message.ts';
 import { withDatabaseRetries } from './with-database-retries.ts';
 
@@ -85,13 +84,13 @@ function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
   // A listing has asked for the label itself.
-  const labelId = claim.source === 'history' ? labelIdOf(run.label) : null;
-  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
-  const isListedByDate = ['reconciliation', 'gap', 'newest'].includes(claim.source);
-  return rule ?? (isListedByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
+  const label = claim.source === 'history' ? run.label : ({ kind: 'none' } as const);
+  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), label) : null;
+  const isAskedFor = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
+  return rule ?? (!isAskedFor && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
-/** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */
+/** Listings by date begin a second early, and labels change on old mail. A wanted label may come later than the mail. */
 function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
   return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }

@@ -589,3 +589,25 @@ return coalesce(
       or w.late_run_count >= 3 and coalesce(m.pushed_at < w.late_since, true)
     ),
   false);
+
+-- Runs are a day beyond their 90 days, so that one poll in thirty deletes a batch.
+create function has_old_runs() returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from ingest_runs
+    where started_at < now() - interval '91 days'
+  );
+end;
+
+-- There are enough changes of the ledger counts to add them up. A busy minute inserts about 600; `status` sums up 200 in
+-- well under a millisecond.
+create function has_many_ledger_changes() returns boolean
+language sql stable
+begin atomic
+  select (
+    select count(*)
+    from (select 1 from ledger_changes limit 200) counted
+  ) >= 200;
+end;

@@ -165,9 +165,7 @@ describe('an operator who moves the job by gcloud', () => {
     beside.scheduler.pause(JOB);
     expect((await world.call('status')).json).toMatchObject({
       scheduler: { state: 'paused', agrees: false },
-      advice: [
-        'The monitor is on but its scheduler job is paused. POST start.',
-      ],
+      advice: ['The monitor is on but its scheduler job is paused. POST start.'],
     });
     expect((await world.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
   });

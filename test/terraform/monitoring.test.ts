@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { requiresOperator } from '../../shared/errors.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
+import { requiresOperator } from '../../shared/errors.ts';
 import { mail } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
