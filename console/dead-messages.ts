@@ -2,7 +2,7 @@
 
 import type { OverviewJson } from '../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../shared/schemas/poll.ts';
-import type { DeadMessageJson, DeadPageJson, Retried } from '../shared/schemas/records.ts';
+import type { DeadMessageJson, DeadPageJson, GivenUp, Retried } from '../shared/schemas/records.ts';
 import { DATA, get, post, VERBS } from './api.ts';
 import { reportText, whileBusy } from './controls.ts';
 import { button, byId, element } from './element.ts';
@@ -68,10 +68,28 @@ function row(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIEle
     ),
     detail === null ? null : element('p', {}, detail),
     remediation === null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    message.given_up_at === null
+      ? button('Give up', (self) => void giveUp(self, message, onChange), {
+          'aria-label': `Give up message ${message.gmail_message_id}`,
+        })
+      : element('p', { class: 'quiet' }, 'Given up ', ageOf(message.given_up_at), ': it is not tried again.'),
     button('Retry', (self) => void retry(self, `${DATA}/dead/${message.ledger_id}/retry`, onChange), {
       'aria-label': `Retry message ${message.gmail_message_id}`,
     }),
   );
+}
+
+async function giveUp(
+  control: HTMLButtonElement,
+  message: DeadMessageJson,
+  onChange: () => Promise<void>,
+): Promise<void> {
+  await whileBusy(control, 'Giving up…', onChange, async () => {
+    const { given_up: count } = await post<GivenUp>(`${DATA}/dead/${message.ledger_id}/give-up`);
+    return count === 0
+      ? 'It is no longer dead, or was given up before.'
+      : 'Given up. It no longer counts as failing.';
+  });
 }
 
 async function retry(control: HTMLButtonElement, path: string, onChange: () => Promise<void>): Promise<void> {

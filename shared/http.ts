@@ -56,7 +56,7 @@ export async function answer(
  *
  * @param body of the output type of its schema in `shared/schemas`: name it, as in `json<Status>(200, status)`
  */
-export function json<Body extends object = never>(status: number, body: Body): HttpAnswer {
+export function json<Body extends object = never>(status: number, body: NoInfer<Body>): HttpAnswer {
   return {
     status,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },

@@ -4,7 +4,7 @@ import { listIncidents } from '../../shared/console/incidents.ts';
 import { listRuns } from '../../shared/console/runs.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
-import type { DeadPage, IncidentPage, Retried, RunPage } from '../../shared/schemas/records.ts';
+import type { DeadPage, GivenUp, IncidentPage, Retried, RunPage } from '../../shared/schemas/records.ts';
 import type { FunctionContext } from '../context.ts';
 import type { Handle } from './data.ts';
 import { idOf, pageAsk } from './parameters.ts';
@@ -35,7 +35,7 @@ export function giveUp({ db }: FunctionContext): Handle {
   return async (_request, [id = '']) => {
     const count = await giveUpOne(db, idOf(id));
     if (count === null) throw noSuchMessage();
-    return json(200, { given_up: count });
+    return json<GivenUp>(200, { given_up: count });
   };
 }
 

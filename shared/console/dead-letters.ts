@@ -2,22 +2,9 @@
 import type { Queryable } from '../db/database.ts';
 import { giveUpDeadLetters, requeueDeadLetters } from '../db/dead-letters.ts';
 import { statement } from '../db/statement.ts';
-import { remediationFor } from '../errors.ts';
+import { remediationForMessage } from '../errors.ts';
+import type { DeadMessage } from '../schemas/records.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
-
-/** The JSON answer. */
-export interface DeadLetter {
-  readonly ledger_id: number;
-  readonly gmail_message_id: string;
-  readonly attempt_count: number;
-  readonly last_attempt_at: Date | null;
-  readonly error_code: string | null;
-  readonly error_detail: string | null;
-  readonly remediation: string | null;
-  readonly discovered_at: Date;
-  /** An operator gave it up: it no longer counts as failing. */
-  readonly given_up_at: Date | null;
-}
 
 // $1 ids below bigint, $2 rows int
 const LIST = statement(
@@ -58,7 +45,7 @@ where state = 'dead'`,
 );
 
 /** The highest ledger id first. */
-export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<PageOf<DeadLetter>> {
+export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<PageOf<DeadMessage>> {
   const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
   const page = toPage(rows, ask.limit);
   return {
@@ -66,7 +53,7 @@ export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<Page
     rows: page.rows.map(({ id, ...row }) => ({
       ledger_id: id,
       ...row,
-      remediation: remediationFor(row.error_code),
+      remediation: remediationForMessage(row.error_code, true),
     })),
   };
 }

@@ -12,6 +12,7 @@ export interface Figures {
   readonly incidents_open_count: number;
 }
 
+// A reconciliation covers the emails that Gmail had accepted when it began.
 // $1 fingerprint text or null, $2 units per minute int. One row always.
 // What a reconciliation with missing messages covers is not proven: the next one will say so.
 const FIGURES = statement(
@@ -24,7 +25,7 @@ select now() as now,
           from reconciliations
           where mailbox_id = m.id
             and evaluated_at is not null
-            and gmail_count is not null
+            and missing_count is not null
           order by evaluated_at desc
           limit 1
         ) r

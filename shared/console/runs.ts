@@ -35,5 +35,6 @@ limit $2::integer`,
 /** The newest first. */
 export async function listRuns(db: Queryable, ask: PageAsk): Promise<PageOf<Run>> {
   const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
+  // A constraint of the table holds the triggers.
   return toPage(rows as Run[], ask.limit);
 }

@@ -5,7 +5,7 @@
 import type { FailingRow } from '../db/failing-messages.ts';
 import type { MailboxRow } from '../db/mailbox-status.ts';
 import type { MonitorStatus } from '../db/monitor-status.ts';
-import { requiresOperator } from '../errors.ts';
+import { operatorState, requiresOperator } from '../errors.ts';
 import type { State } from '../schemas/state.ts';
 
 /** Intervals that may pass without a run: a deployment, a slow start. */
@@ -26,7 +26,7 @@ export interface MailboxFacts {
 export function mailboxState(facts: MailboxFacts): State {
   const { failing, isCurrent, isPushConfigured, mailbox, monitor } = facts;
   if (!isCurrent) return 'not_configured';
-  if (requiresOperator(mailbox.last_error_code)) return lockedOutState(mailbox.last_error_code);
+  if (requiresOperator(mailbox.last_error_code)) return operatorState(mailbox.last_error_code);
   if (!monitor.isRunning) return 'stopped';
   const isSilent = silentSince(facts) !== null;
   if (mailbox.failure_count > 0 && !isSilent) return 'backing_off';
@@ -40,7 +40,7 @@ export function mailboxState(facts: MailboxFacts): State {
 /** The state while no mailbox is known to the configured credentials. */
 export function stateWithoutMailbox(monitor: MonitorStatus, pollIntervalSeconds: number): State {
   // The credentials may be new and have reached no mailbox yet.
-  if (requiresOperator(monitor.lastErrorCode)) return lockedOutState(monitor.lastErrorCode);
+  if (requiresOperator(monitor.lastErrorCode)) return operatorState(monitor.lastErrorCode);
   if (!monitor.isRunning) return 'stopped';
   return silenceOf(monitor.updatedAt, monitor.readAt, pollIntervalSeconds) === null
     ? 'starting'
@@ -69,8 +69,4 @@ function silenceOf(since: Date, now: Date, pollIntervalSeconds: number): Date | 
 function isWatchFailing(mailbox: MailboxRow): boolean {
   const hasExpired = mailbox.watch_expires_at !== null && mailbox.watch_expires_at < mailbox.now;
   return mailbox.watch_error_code !== null || mailbox.is_push_silent || hasExpired;
-}
-
-function lockedOutState(code: string): State {
-  return code === 'reauth_required' ? 'reauth_required' : 'access_denied';
 }

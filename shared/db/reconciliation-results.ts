@@ -6,7 +6,7 @@ import { statement } from './statement.ts';
 const RESULTS = statement(
   `
 select m.id as mailbox_id, r.is_full, r.evaluated_at, r.window_begins_at,
-       r.gmail_count,
+       coalesce(r.gmail_count, 0) as gmail_count,
        coalesce(r.stored_count, 0) as stored_count,
        coalesce(r.pending_count, 0) as pending_count,
        coalesce(r.failed_count, 0) as failed_count,
@@ -20,7 +20,7 @@ cross join lateral (
     from reconciliations
     where mailbox_id = m.id
       and evaluated_at is not null
-      and gmail_count is not null
+      and missing_count is not null
     order by evaluated_at desc
     limit 1
   )
@@ -30,7 +30,7 @@ cross join lateral (
     from reconciliations
     where mailbox_id = m.id
       and evaluated_at is not null
-      and gmail_count is not null
+      and missing_count is not null
       and is_full
     order by evaluated_at desc
     limit 1

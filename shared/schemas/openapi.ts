@@ -7,7 +7,13 @@ import { emailPageSchema, openedEmailSchema } from './emails.ts';
 import { chartsSchema, overviewSchema } from './overview.ts';
 import { failedPollSchema, pollSchema } from './poll.ts';
 import { problemSchema } from './problem.ts';
-import { deadPageSchema, incidentPageSchema, retriedSchema, runPageSchema } from './records.ts';
+import {
+  deadPageSchema,
+  givenUpSchema,
+  incidentPageSchema,
+  retriedSchema,
+  runPageSchema,
+} from './records.ts';
 import { statusSchema } from './status.ts';
 
 const COMPONENTS = {
@@ -23,6 +29,7 @@ const COMPONENTS = {
   RunPage: runPageSchema,
   IncidentPage: incidentPageSchema,
   Retried: retriedSchema,
+  GivenUp: givenUpSchema,
 } as const;
 
 type Component = keyof typeof COMPONENTS;
@@ -158,6 +165,13 @@ export const OPERATIONS: readonly Operation[] = [
     path: `${CONSOLE}/dead/{id}/retry`,
     summary: 'Give one dead message its attempts back',
     answer: 'Retried',
+    parameters: [ID],
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/dead/{id}/give-up`,
+    summary: 'Give up one dead message: it is not tried again and no longer counts as failing',
+    answer: 'GivenUp',
     parameters: [ID],
   },
   { method: 'get', path: `${CONSOLE}/runs`, summary: 'Runs', answer: 'RunPage', parameters: PAGE },

@@ -14,6 +14,8 @@ export const deadMessageSchema = z.object({
   error_detail: z.nullable(z.string()),
   remediation: z.nullable(z.string()),
   discovered_at: time,
+  /** An operator gave it up: it no longer counts as failing. Null: it is tried once a day. */
+  given_up_at: z.nullable(time),
 });
 
 export const runSchema = z.object({
@@ -53,6 +55,8 @@ export const runPageSchema = z.object({ runs: z.array(runSchema), next_before })
 export const incidentPageSchema = z.object({ incidents: z.array(incidentSchema), next_before });
 /** 0: none was dead any more. */
 export const retriedSchema = z.object({ retried: count });
+/** 0: it is no longer dead, or was given up before. */
+export const givenUpSchema = z.object({ given_up: count });
 
 export type DeadMessage = z.output<typeof deadMessageSchema>;
 export type DeadMessageJson = z.input<typeof deadMessageSchema>;
@@ -67,3 +71,4 @@ export type IncidentJson = z.input<typeof incidentSchema>;
 export type IncidentPage = z.output<typeof incidentPageSchema>;
 export type IncidentPageJson = z.input<typeof incidentPageSchema>;
 export type Retried = z.output<typeof retriedSchema>;
+export type GivenUp = z.output<typeof givenUpSchema>;

@@ -62,7 +62,6 @@ describe('the state', () => {
           failing: null,
           last_push_at: null,
           watch: null,
-          reconciliation: { gmail_count: 1, stored_count: 1, missing_count: 0 },
           incidents: [],
         },
       ],

@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
+import { readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -135,4 +136,20 @@ test('adding up leaves one row per state and changes no sum, also when two calls
   await addUpLedgerChanges(db);
   await expectRight();
   expect(await changeRows()).toBeLessThan(200);
+});
+
+test('the oldest waiting message is found among those that were tried and those that were not', async () => {
+  const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
+  expect(await oldest()).toBeNull();
+  await db.query(
+    `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)
+     select id, 'o' || n, 'history', n % 2, '2026-11-02T00:00:00Z'::timestamptz + n * interval '1 hour',
+            case when n = 1 then now() end
+     from (select min(id) as id from mailboxes) m, generate_series(1, 5) n`,
+  );
+  expect(await oldest()).toBe('2026-11-02T01:00:00.000Z');
+  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o1'`);
+  expect(await oldest()).toBe('2026-11-02T02:00:00.000Z');
+  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o2'`);
+  expect(await oldest()).toBe('2026-11-02T03:00:00.000Z');
 });

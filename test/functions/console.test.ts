@@ -63,7 +63,7 @@ describe('the console', () => {
     expect(missing.headers['content-type']).toBe('application/problem+json');
     expect(missing.json).toMatchObject({
       code: 'not_found',
-      remediation: expect.stringContaining('poll-now'),
+      remediation: expect.stringContaining('/api/openapi.json'),
     });
   });
 });

@@ -8,6 +8,7 @@ import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
 import {
   deadPageSchema,
+  givenUpSchema,
   incidentPageSchema,
   retriedSchema,
   runPageSchema,
@@ -32,6 +33,7 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/emails\/\d+$/, openedEmailSchema],
   [/\/console\/dead$/, deadPageSchema],
   [/\/console\/dead\/(\d+\/)?retry$/, retriedSchema],
+  [/\/console\/dead\/\d+\/give-up$/, givenUpSchema],
   [/\/console\/runs$/, runPageSchema],
   [/\/console\/incidents$/, incidentPageSchema],
 ];

@@ -20,6 +20,7 @@ import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
 import { createIngestContext, type TestOverrides } from '../../shared/ingest/context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { checkAnswer } from './check-answer.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
@@ -128,7 +129,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       const isJson =
         typeof answer.body === 'string' && answer.headers['content-type']?.includes('json') === true;
-      return { ...answer, json: isJson ? JSON.parse(String(answer.body)) : null };
+      const json = isJson ? JSON.parse(String(answer.body)) : null;
+      if (isJson) checkAnswer({ target, path: request.path }, { json, status: answer.status });
+      return { ...answer, json };
     };
     const app = createIngestContext(context);
     const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
