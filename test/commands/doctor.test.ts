@@ -31,6 +31,9 @@ async function watched(options: WorldOptions = {}): Promise<void> {
   await world.call('start');
   world.gmail.deliver(order(1));
   await world.call('poll');
+  // The second listing of the first start, then the first reconciliation.
+  await world.call('poll');
+  await world.call('poll');
   await world.db.query(
     'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
   );
@@ -204,24 +207,20 @@ describe('the doctor on broken access to Gmail', () => {
     });
   });
 
-  it('warns of calls that Gmail refused lately', async () => {
+  it('warns of calls that Gmail rate-limited within the hour', async () => {
     await watched();
     await world.db.query(
-      'update ingest_runs set refused_count = 7 where id = (select max(id) from ingest_runs)',
+      'update ingest_runs set rate_limited_count = 7 where id = (select max(id) from ingest_runs)',
     );
     await world.db.query(
-      "insert into ingest_runs (trigger, refused_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
+      "insert into ingest_runs (trigger, rate_limited_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
     );
     expectTrouble(await examine(), {
       quota: [
         'warning',
-        /\d+ of 6000 units used in this minute, 7 calls refused/,
+        /\d+ of 6000 units per minute are spent, 7 calls were rate-limited in the last hour/,
         /^Lower GMAIL_QUOTA_UNITS_PER_MINUTE/,
       ],
-    });
-    await world.db.query("update mailboxes set quota_strict_until = now() + interval '1 day'");
-    expectTrouble(await examine(), {
-      quota: ['warning', /7 calls refused/, /^A few once a week .+ GMAIL_QUOTA_UNITS_PER_MINUTE/],
     });
   });
 });
@@ -363,15 +362,15 @@ describe('the doctor on broken push', () => {
 
   it('tells a watch that has run out, or will within the day', async () => {
     await watched();
-    await world.db.query("update mailboxes set watch_expires_at = now() + interval '20 hours'");
+    await world.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
     expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
-    await world.db.query("update mailboxes set watch_expires_at = now() - interval '1 minute'");
+    await world.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
     expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
   });
 
   it('warns of pushes that do not come, though mail does', async () => {
     await watched();
-    await world.db.query("update mailboxes set hint_at = now() - interval '3 hours'");
+    await world.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
     await world.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
     expectTrouble(await examine(), {
       last_push: [
