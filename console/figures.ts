@@ -21,14 +21,19 @@ export function showFigures(overview: OverviewJson): void {
 function showFreshness({ freshness }: OverviewJson): void {
   const { newest_reconciled_at: reconciled, newest_stored_at: stored } = freshness;
   show('fresh', reconciled === null ? '–' : spanSince(reconciled), [
-    reconciled === null ? 'Nothing is reconciled yet.' : 'is the age of the newest mail up to which nothing is missing.',
+    reconciled === null
+      ? 'Nothing is reconciled yet.'
+      : 'is the age of the newest mail up to which nothing is missing.',
     ...(stored === null ? [] : [' Newest stored ', ageOf(stored), '.']),
   ]);
 }
 
 function showReconciliation(overview: OverviewJson): void {
   const result = currentMailbox(overview)?.reconciliation ?? null;
-  byId('reconciliation').classList.toggle('is-bad', (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0);
+  byId('reconciliation').classList.toggle(
+    'is-bad',
+    (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0,
+  );
   if (result === null) {
     show('reconciliation', '–', ['missing. The first comparison with Gmail is still to come.']);
     return;

@@ -14,7 +14,7 @@ export interface Figures {
 
 // A reconciliation covers the emails that Gmail had accepted when it began.
 // $1 fingerprint text or null, $2 units per minute int. One row always.
-// What a reconciliation with missing messages covers is not proven: the next one will say so.
+// What a reconciliation with missing messages covers is not complete: the next one says so.
 const FIGURES = statement(
   `
 select now() as now,

@@ -57,7 +57,9 @@ it('the Gmail client of the build holds the Gmail module of googleapis alone, an
   // Some packages come with source maps, which name their TypeScript.
   const oauth = sources.filter((source) => /google-auth-library\/.*\/oauth2client\.[jt]s$/.test(source));
   expect(oauth).toHaveLength(1);
-  expect(sources.filter((source) => /googleauth\.[jt]s|gcp-metadata|discovery\.[jt]s/.test(source))).toEqual([]);
+  expect(sources.filter((source) => /googleauth\.[jt]s|gcp-metadata|discovery\.[jt]s/.test(source))).toEqual(
+    [],
+  );
 });
 
 it('no source that is deployed imports a package late: in the bundle its names would be gone', () => {

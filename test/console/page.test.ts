@@ -317,12 +317,12 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
 /** The first listing runs twice, a settle time apart, and the first reconciliation follows it. */
 async function reconcileFirst(stage: Stage): Promise<void> {
   const isEvaluated = async () => {
-    await stage.db.query("update list_jobs set created_at = now() - interval '91 seconds', not_before = now()");
+    await stage.db.query(
+      "update list_jobs set created_at = now() - interval '91 seconds', not_before = now()",
+    );
     await stage.db.query('update reconciliations set not_before = now()');
     await stage.call('poll-now');
-    const { rowCount } = await stage.db.query(
-      'select from reconciliations where evaluated_at is not null',
-    );
+    const { rowCount } = await stage.db.query('select from reconciliations where evaluated_at is not null');
     return rowCount > 0;
   };
   await vi.waitUntil(isEvaluated, { timeout: 30_000 });
