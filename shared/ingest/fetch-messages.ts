@@ -99,9 +99,11 @@ class MessageFetcher {
         continue;
       }
       if (this.#run.outage.isOutage && !(await this.#pause())) continue;
+      // Asked before the claim: what ends during it may have released messages, or make way for a suspect.
+      const wasAlone = this.#active.size === 0;
       const startedCount = await this.#claimAndStart(free, limit);
       if (startedCount > 0) continue;
-      if (this.#active.size === 0) return this.#reasonToStop() ?? 'idle';
+      if (wasAlone) return this.#reasonToStop() ?? 'idle';
       await Promise.all(this.#active);
     }
   }
