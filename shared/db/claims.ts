@@ -189,6 +189,7 @@ update email_ledger l
 set claim_token = $2::uuid
 from chosen c
 where l.id = c.id
+  and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
 returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
           false as is_early, true as is_retry`,

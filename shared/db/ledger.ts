@@ -32,7 +32,7 @@ export interface Upserted {
 
 // A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
 // without a rule: by the history unless neither knew the labels, by a listing only if its query excludes what the rule
-// excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
+// excluded; a gap and a reconciliation list the trash too. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
 // $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown; each id once
@@ -48,9 +48,9 @@ known as materialized (
          s.rule is null and case l.state
            when 'ignored' then case $2::text
              when 'history' then not (l.labels_unknown and s.labels_unknown)
-             when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
-             when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
-             when 'gap' then l.ignored_rule in ('spam', 'trash', 'label')
+             when 'newest' then l.ignored_rule in ('spam', 'draft', 'label', 'trash')
+             when 'gap' then l.ignored_rule in ('spam', 'draft', 'label')
+             when 'reconciliation' then l.ignored_rule in ('spam', 'draft', 'label')
              else true
            end
            when 'gone' then $2::text <> 'history'
