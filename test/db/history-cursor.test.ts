@@ -63,9 +63,9 @@ describe('where a listing begins', () => {
     const lease = await leasedMailbox(db, '100');
     expect(await startOf(lease)).toEqual({ historyId: '100', confirmsTo: null });
     await list(lease, '150');
-    await waited(lease, SETTLE - 5);
+    await waited(lease, SETTLE - 30);
     expect(await startOf(lease)).toEqual({ historyId: '100', confirmsTo: null });
-    await waited(lease, 5);
+    await waited(lease, 30);
     expect(await startOf(lease)).toEqual({ historyId: '100', confirmsTo: '150' });
   });
 
@@ -85,7 +85,7 @@ describe('a complete listing', () => {
   test('that begins too early confirms nothing and keeps the older unconfirmed id with its time', async () => {
     const lease = await leasedMailbox(db, '100');
     await list(lease, '150');
-    await waited(lease, SETTLE - 5);
+    await waited(lease, SETTLE - 30);
     const { unconfirmed_at: before } = await mailboxRow(db, lease);
     await list(lease, '170');
     expect(await positions(lease)).toEqual({ cursor: '100', unconfirmed: '150' });

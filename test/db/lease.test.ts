@@ -43,8 +43,8 @@ describe('taking the lease', () => {
   });
 
   test.each([
-    ['an unconfirmed id that is as old as the settle time', 91, '150'],
-    ['no unconfirmed id that is younger', 85, null],
+    ['an unconfirmed id that is as old as the settle time', 90, '150'],
+    ['no unconfirmed id that is younger', 60, null],
   ])('lets the first listing confirm %s', async (_, ageSeconds, confirmsTo) => {
     const lease = leaseOf(await insertMailbox(db));
     await changeMailbox(
