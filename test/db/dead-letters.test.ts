@@ -71,9 +71,12 @@ test.each([
   expect(givenUp.map((letter) => letter.gmailMessageId)).toEqual(expected);
   expect(await requeueDeadLetters(db, mailboxId, selection)).toBe(expected.length);
   const states = await readLedgerStates(db, mailboxId, ['first', 'second', 'killer']);
-  expect([...states].filter(([, { state }]) => state === 'pending').map(([id]) => id).sort()).toEqual(
-    expected,
-  );
+  expect(
+    [...states]
+      .filter(([, { state }]) => state === 'pending')
+      .map(([id]) => id)
+      .sort(),
+  ).toEqual(expected);
 });
 
 test('the dead letters of one mailbox are not those of another', async () => {

@@ -163,6 +163,8 @@ test('what is due in one mailbox is not due in another', async () => {
   await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'backfill', '')", [
     other.mailboxId,
   ]);
-  await db.query("insert into incidents (mailbox_id, kind) values ($1, 'history_expired')", [other.mailboxId]);
+  await db.query("insert into incidents (mailbox_id, kind) values ($1, 'history_expired')", [
+    other.mailboxId,
+  ]);
   expect(await read(lease)).toEqual(NOTHING);
 });

@@ -33,7 +33,11 @@ async function claim(lease: Lease, id: string): Promise<void> {
   await changeMessages(db, lease, `claim_token = '${lease.token}'`, [id]);
 }
 
-async function fail(lease: Lease, id: string, more: { isEarly?: boolean; jitter?: number } = {}): Promise<void> {
+async function fail(
+  lease: Lease,
+  id: string,
+  more: { isEarly?: boolean; jitter?: number } = {},
+): Promise<void> {
   await claim(lease, id);
   await recordFailure(db, lease, {
     gmailMessageId: id,
@@ -166,7 +170,13 @@ describe('a failed attempt', () => {
     await claimUntried(db, lease, { priority: PRIORITY.live, limit: 1 });
     await releaseClaims(db, lease);
     const before = await ledgerRow(db, lease, 'a');
-    await recordFailure(db, lease, { gmailMessageId: 'a', code: 'x', detail: 'x', isEarly: false, jitter: 1 });
+    await recordFailure(db, lease, {
+      gmailMessageId: 'a',
+      code: 'x',
+      detail: 'x',
+      isEarly: false,
+      jitter: 1,
+    });
     expect(await ledgerRow(db, lease, 'a')).toEqual(before);
   });
 });
@@ -198,6 +208,13 @@ describe('charging failures', () => {
     );
     expect([await attemptCountOf(lease, 'a'), await attemptCountOf(lease, 'b')]).toEqual([1, 5]);
     expect(await attemptCountOf(other, 'a')).toBe(0);
+  });
+
+  test('charges no message whose count is not the expected one, as after a requeue', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    expect(await chargeFailures(db, lease, new Map([['a', 7]]), 1)).toEqual([]);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', attempt_count: 0 });
   });
 
   test('charges no message that was stored meanwhile or is claimed again', async () => {

@@ -266,6 +266,7 @@ describe('the hint of a push', () => {
     await hint(db, lease, '500');
     await changeMailbox(db, lease, "hint_at = now() - interval '11 seconds'");
     expect(await cut(lease, '150', ['140'])).toMatchObject({ hasNewerHint: true });
+    expect((await mailboxRow(db, lease)).hint_history_id).toBe('500');
     expect(await list(lease, '150', ['140'])).toMatchObject({ hasNewerHint: false });
     expect((await mailboxRow(db, lease)).hint_history_id).toBe('150');
   });

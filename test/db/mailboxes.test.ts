@@ -132,11 +132,7 @@ describe('a scheduled poll with an interval of a day', () => {
   test.each([
     ['was never tried', 'priority = 1', true],
     ['failed and is due', 'last_attempt_at = now()', true],
-    [
-      'failed and waits',
-      "last_attempt_at = now(), next_attempt_at = now() + interval '1 minute'",
-      false,
-    ],
+    ['failed and waits', "last_attempt_at = now(), next_attempt_at = now() + interval '1 minute'", false],
     ['may have crashed a process', 'is_crash_suspect = true', true],
     [
       'may have crashed a process and waits for its daily retry',
@@ -243,20 +239,23 @@ describe('a hint', () => {
     expect(rows).toEqual([{ hint_history_id: '9007199254740993' }]);
   });
 
-  test.each(['120', '119'])('of %s after one of 120 changes only the time of the last push', async (historyId) => {
-    const lease = await quietMailbox();
-    await hint(db, lease, '120');
-    await changeMailbox(
-      db,
-      lease,
-      "hint_at = now() - interval '1 hour', pushed_at = now() - interval '1 hour'",
-    );
-    const before = await mailboxRow(db, lease);
-    expect(await hint(db, lease, historyId)).toMatchObject({ isNewest: false });
-    const after = await mailboxRow(db, lease);
-    expect(after).toEqual({ ...before, pushed_at: after.pushed_at });
-    expect(after.pushed_at.getTime()).toBeGreaterThan(before.pushed_at.getTime());
-  });
+  test.each(['120', '119'])(
+    'of %s after one of 120 changes only the time of the last push',
+    async (historyId) => {
+      const lease = await quietMailbox();
+      await hint(db, lease, '120');
+      await changeMailbox(
+        db,
+        lease,
+        "hint_at = now() - interval '1 hour', pushed_at = now() - interval '1 hour'",
+      );
+      const before = await mailboxRow(db, lease);
+      expect(await hint(db, lease, historyId)).toMatchObject({ isNewest: false });
+      const after = await mailboxRow(db, lease);
+      expect(after).toEqual({ ...before, pushed_at: after.pushed_at });
+      expect(after.pushed_at.getTime()).toBeGreaterThan(before.pushed_at.getTime());
+    },
+  );
 
   test('is unseen until a listing has shown it', async () => {
     const lease = await quietMailbox();
