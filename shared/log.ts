@@ -11,6 +11,8 @@ export type LogEvent =
   | 'run_finished'
   | 'run_skipped'
   | 'mailbox_identified'
+  | 'label_resolved'
+  | 'label_unresolved'
   | 'message_failed'
   | 'message_dead'
   | 'message_defects'
@@ -29,7 +31,7 @@ export type LogEvent =
   | 'database_error'
   | 'incident_opened'
   | 'incident_closed'
-  | 'proof_judged'
+  | 'reconciled'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -181,6 +181,7 @@ create table list_jobs (
 );
 CREATE INDEX idx_list_jobs_finished ON public.list_jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX idx_list_jobs_open ON public.list_jobs USING btree (mailbox_id, id) WHERE (finished_at IS NULL);
+CREATE UNIQUE INDEX idx_list_jobs_open_backfill ON public.list_jobs USING btree (mailbox_id, md5(query)) WHERE ((purpose = 'backfill'::text) AND (finished_at IS NULL));
 
 create table mailbox_confirmations (
   email_address text not null,
@@ -346,11 +347,60 @@ BEGIN ATOMIC
            WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL)))));
 END;
 
+CREATE OR REPLACE FUNCTION public.has_many_ledger_changes()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (( SELECT count(*) AS count
+            FROM ( SELECT 1 AS "?column?"
+                    FROM ledger_changes
+                  LIMIT 200) counted) >= 200);
+END;
+
 CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
  STABLE
 RETURN (COALESCE(((m).hint_history_id > COALESCE((m).listed_history_id, (0)::numeric)), false) OR COALESCE((((m).hint_history_id > COALESCE((m).shown_history_id, (0)::numeric)) AND ((m).hint_at > (clock_timestamp() - '00:00:10'::interval))), false));
+
+CREATE OR REPLACE FUNCTION public.has_old_records()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (COALESCE(( SELECT (r.evaluated_at < (now() - '91 days'::interval))
+            FROM reconciliations r
+           WHERE (r.evaluated_at IS NOT NULL)
+           ORDER BY r.id
+          LIMIT 1), false) OR (EXISTS ( SELECT 1
+            FROM list_jobs j
+           WHERE (j.finished_at < (now() - '91 days'::interval)))) OR COALESCE(( SELECT (i.closed_at < (now() - '366 days'::interval))
+            FROM incidents i
+           WHERE (i.closed_at IS NOT NULL)
+           ORDER BY i.id
+          LIMIT 1), false));
+END;
+
+CREATE OR REPLACE FUNCTION public.has_old_runs()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM ingest_runs
+           WHERE (ingest_runs.started_at < (now() - '91 days'::interval)))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION public.has_open_reconciliation(mailbox_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM reconciliations r
+           WHERE ((r.mailbox_id = has_open_reconciliation.mailbox_id) AND (r.evaluated_at IS NULL) AND (r.not_before <= now())))) AS "exists";
+END;
 
 CREATE OR REPLACE FUNCTION public.holds_lease(mailbox_id integer, token uuid)
  RETURNS boolean
@@ -367,6 +417,44 @@ CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  LANGUAGE sql
  STABLE
 RETURN CASE WHEN ((m).failure_count > 0) THEN COALESCE(((m).next_poll_at <= now()), true) ELSE (COALESCE(((m).next_poll_at <= now()), true) OR has_newer_hint(m) OR has_due_message((m).id) OR has_due_list_job((m).id)) END;
+
+CREATE OR REPLACE FUNCTION public.is_push_silent(w mailbox_watches, m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((((w).topic IS NOT NULL) AND ((((w).registered_at < (now() - '00:02:00'::interval)) AND COALESCE(((m).pushed_at < (w).registered_at), true)) OR (((w).late_run_count >= 3) AND COALESCE(((m).pushed_at < (w).late_since), true)))), false);
+
+CREATE OR REPLACE FUNCTION public.is_reconciliation_due(mailbox_id integer, every_seconds integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT ((NOT (EXISTS ( SELECT 1
+            FROM reconciliations r
+           WHERE ((r.mailbox_id = is_reconciliation_due.mailbox_id) AND (r.evaluated_at IS NULL))))) AND (NOT (EXISTS ( SELECT 1
+            FROM reconciliations r
+           WHERE ((r.mailbox_id = is_reconciliation_due.mailbox_id) AND (r.started_at > (now() - ((is_reconciliation_due.every_seconds)::double precision * '00:00:01'::interval))))))) AND (NOT (EXISTS ( SELECT 1
+            FROM list_jobs j
+           WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
+END;
+
+CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((units_per_minute * 59))::double precision / (60.0)::double precision);
+
+CREATE OR REPLACE FUNCTION public.refilled_units(q mailbox_quota, units_per_minute integer, at timestamp with time zone)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN LEAST(quota_capacity(units_per_minute), ((q).available_units + ((GREATEST((0)::double precision, (EXTRACT(epoch FROM (at - (q).refilled_at)))::double precision) * (units_per_minute)::double precision) / (60.0)::double precision)));
+
+CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute integer)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (round((quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))))::integer;
 
 CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 

@@ -23,10 +23,10 @@ export type GmailMethod = keyof typeof priceUnits;
 const windowMs = 60_000;
 
 /**
- * How a budget a minute is kept, which Gmail does not tell: the last sixty seconds are counted whole, or it refills while
- * it is spent.
+ * How a budget per minute is counted, which Gmail does not document: over the last sixty seconds, since the minute of the
+ * clock began, or as a bucket that refills continuously.
  */
-export type BudgetKind = 'window' | 'refill';
+export type BudgetKind = 'window' | 'calendar' | 'refill';
 
 interface QuotaOptions {
   clock: Clock;
@@ -91,14 +91,16 @@ export class Quota {
       throw tooManyConcurrent();
     }
     // Asked without a limit too: it forgets what is older than the window.
-    const windowUnits = this.windowUnits();
-    const owedUnits = this.#owedUnits();
-    const countedUnits = this.kind === 'window' ? windowUnits : owedUnits;
+    const countedUnits = {
+      window: this.windowUnits(),
+      calendar: this.#calendarUnits(),
+      refill: this.#owedUnits(),
+    }[this.kind];
     if (this.unitsPerMinute !== null && countedUnits + units > this.unitsPerMinute) {
       this.refusedForUnits += 1;
       throw quotaExceeded(this.refusal);
     }
-    this.#owed = { units: owedUnits + units, atMs: this.#clock() };
+    this.#owed = { units: this.#owedUnits() + units, atMs: this.#clock() };
     this.#window.push({ atMs: this.#clock(), units });
     this.#windowUnits += units;
     this.spentUnits += units;
@@ -108,6 +110,11 @@ export class Quota {
     return () => {
       this.inFlight -= 1;
     };
+  }
+
+  #calendarUnits(): number {
+    const startMs = Math.floor(this.#clock() / windowMs) * windowMs;
+    return this.#window.reduce((sum, { atMs, units }) => (atMs < startMs ? sum : sum + units), 0);
   }
 
   #owedUnits(): number {

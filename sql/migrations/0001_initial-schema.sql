@@ -66,11 +66,31 @@ create table mailbox_quota (
   -- Units that can be reserved, as of refilled_at.
   available_units double precision not null,
   refilled_at timestamptz not null default clock_timestamp(),
-  -- After Gmail limited the rate nothing is spent until then. pause_seconds is the length of the last pause, 0 once a
-  -- call has succeeded.
+  -- Nothing is reserved until then: Gmail limited the rate, or the one call after a pause has not succeeded yet.
+  -- pause_seconds is the length of the last pause, 0 once a call has succeeded.
   paused_until timestamptz,
   pause_seconds integer not null default 0
 );
+
+-- Units that the bucket of a mailbox holds. A minute's budget without one second of refill, because Gmail may count a call
+-- up to a second after its units were reserved.
+create function quota_capacity(units_per_minute integer) returns double precision
+language sql immutable parallel safe
+return units_per_minute * 59 / 60.0::double precision;
+
+-- Units that can be reserved at a time. Negative after a call that costs more than the capacity. A clock that went back
+-- refills nothing.
+create function refilled_units(q mailbox_quota, units_per_minute integer, at timestamptz) returns double precision
+language sql immutable parallel safe
+return least(
+  quota_capacity(units_per_minute),
+  (q).available_units
+  + greatest(0, extract(epoch from at - (q).refilled_at)::double precision) * units_per_minute / 60.0::double precision);
+
+-- Reserved units that have not refilled yet, for display.
+create function units_in_use(q mailbox_quota, units_per_minute integer) returns integer
+language sql stable parallel safe
+return round(quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))::integer;
 
 -- The push watch of a mailbox: until when Gmail publishes, and why it does not.
 create table mailbox_watches (
@@ -255,6 +275,9 @@ create table list_jobs (
 
 create index idx_list_jobs_open on list_jobs (mailbox_id, id) where finished_at is null;
 create index idx_list_jobs_finished on list_jobs (finished_at) where finished_at is not null;
+-- Asking for a backfill again continues the one that is open.
+create unique index idx_list_jobs_open_backfill on list_jobs (mailbox_id, md5(query))
+  where purpose = 'backfill' and finished_at is null;
 
 -- One comparison of Gmail's listing with what is stored: gmail = stored + pending + failed + ignored + gone + missing.
 create table reconciliations (
@@ -493,4 +516,98 @@ return case
     or has_newer_hint(m)
     or has_due_message(m.id)
     or has_due_list_job(m.id)
+end;
+
+-- A reconciliation may begin: none is open or began within the time, and no listing that it depends on is open. An open
+-- gap still has to find what a reconciliation would call missing; so does the first listing, unless Gmail rejects it.
+create function is_reconciliation_due(mailbox_id integer, every_seconds integer) returns boolean
+language sql stable
+begin atomic
+  select not exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.evaluated_at is null
+  ) and not exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.started_at > now() - $2 * interval '1 second'
+  ) and not exists (
+    select 1
+    from list_jobs j
+    where j.mailbox_id = $1
+      and j.finished_at is null
+      and (j.purpose = 'gap' or j.purpose = 'initial' and j.error_code is null)
+  );
+end;
+
+-- An open reconciliation can be listed or evaluated now.
+create function has_open_reconciliation(mailbox_id integer) returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from reconciliations r
+    where r.mailbox_id = $1
+      and r.evaluated_at is null
+      and r.not_before <= now()
+  );
+end;
+
+-- Records are a day beyond their time: reconciliations and list jobs of 90 days, incidents of a year. Rows are made in
+-- the order of their ids, so the oldest one tells.
+create function has_old_records() returns boolean
+language sql stable
+begin atomic
+  select coalesce((
+    select r.evaluated_at < now() - interval '91 days'
+    from reconciliations r
+    where r.evaluated_at is not null
+    order by r.id
+    limit 1
+  ), false) or exists (
+    select 1
+    from list_jobs j
+    where j.finished_at < now() - interval '91 days'
+  ) or coalesce((
+    select i.closed_at < now() - interval '366 days'
+    from incidents i
+    where i.closed_at is not null
+    order by i.id
+    limit 1
+  ), false);
+end;
+-- Gmail is told to publish, and no push arrives: none within two minutes of the registration, which Gmail itself
+-- announces by a push; or none while three scheduled runs in a row found mail that a push should have announced.
+create function is_push_silent(w mailbox_watches, m mailboxes) returns boolean
+language sql stable
+return coalesce(
+  w.topic is not null
+    and (
+      w.registered_at < now() - interval '2 minutes' and coalesce(m.pushed_at < w.registered_at, true)
+      or w.late_run_count >= 3 and coalesce(m.pushed_at < w.late_since, true)
+    ),
+  false);
+
+-- Runs are a day beyond their 90 days, so that one poll in thirty deletes a batch.
+create function has_old_runs() returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from ingest_runs
+    where started_at < now() - interval '91 days'
+  );
+end;
+
+-- There are enough changes of the ledger counts to add them up. A busy minute inserts about 600; `status` sums up 200 in
+-- well under a millisecond.
+create function has_many_ledger_changes() returns boolean
+language sql stable
+begin atomic
+  select (
+    select count(*)
+    from (select 1 from ledger_changes limit 200) counted
+  ) >= 200;
 end;

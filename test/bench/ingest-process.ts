@@ -5,9 +5,9 @@
 import { resourceUsage } from 'node:process';
 import { createContext } from '../../functions/context.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { Pacer } from '../../shared/gmail/pacer.ts';
+import { createIngestContext } from '../../shared/ingest/context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
-import { createSystem } from '../../shared/ingest/system.ts';
+import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import type { IngestOrder, IngestTaken } from './ingest-run.ts';
 
 const BUDGET_MS = 1_600_000;
@@ -15,14 +15,14 @@ const BUDGET_MS = 1_600_000;
 const order: IngestOrder = JSON.parse(process.argv[2] ?? '{}');
 const { inFlight } = order;
 const context = createContext(process.env, () => undefined);
-const system = createSystem({
+const app = createIngestContext({
   ...context,
-  seams: inFlight === null ? {} : { pacer: new Pacer({ start: inFlight, most: inFlight }) },
+  overrides: inFlight === null ? {} : { inFlight: new AimdLimit({ start: inFlight, max: inFlight }) },
 });
 
 /** Without anything to fetch: modules, connections and the token are there before the time begins. */
 async function warmUp(): Promise<void> {
-  await ingestMailbox(system, { trigger: 'schedule', deadline: Deadline.after(BUDGET_MS) });
+  await ingestMailbox(app, { trigger: 'schedule', deadline: Deadline.after(BUDGET_MS) });
 }
 
 process.stdout.write('ready\n');
@@ -35,7 +35,7 @@ for await (const line of process.stdin.setEncoding('utf8')) {
   if (line.trim() !== 'run') break;
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
-  const report = await ingestMailbox(system, {
+  const report = await ingestMailbox(app, {
     trigger: order.trigger,
     deadline: Deadline.after(order.budgetMs ?? BUDGET_MS),
   });

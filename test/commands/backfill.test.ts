@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BackfillCount } from '../../commands/backfill-lines.ts';
-import { assertQuery, type BackfillCycle, plan, workOff } from '../../shared/ingest/backfill.ts';
-import { createSystem } from '../../shared/ingest/system.ts';
+import { BackfillSummary } from '../../commands/format-backfill.ts';
+import { planBackfill } from '../../shared/db/backfills.ts';
+import { assertQuery, type BackfillRun, runUntilDone } from '../../shared/ingest/backfill.ts';
+import { createIngestContext } from '../../shared/ingest/context.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
@@ -33,7 +34,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 describe('npm run backfill', () => {
   it('fetches what the query finds, and finds nothing twice', async () => {
     const { code, output } = await run(ALL);
-    expect(output).toMatch(/Backfill of orders@example.com: in:inbox \(listing \d+, new\)/);
+    expect(output).toMatch(/Backfill of orders@example.com: in:inbox \(list job \d+, new\)/);
     expect(output).toContain('Done: 6 messages found, 6 of them new, 0 known already.\n  6 emails stored\n');
     expect(output).not.toContain('\u001b');
     expect(code).toBe(0);
@@ -53,6 +54,9 @@ describe('npm run backfill', () => {
     // As if they had been there before the first start: the history is past them, the ledger does not know them.
     await world.ingest();
     await world.db.query('delete from email_ledger');
+    await world.db.query('update mailboxes set cursor_history_id = $1, unconfirmed_history_id = null', [
+      world.gmail.historyId,
+    ]);
     const { code, output } = await run(['--query', 'in:anywhere']);
     expect(code).toBe(0);
     expect(output).toContain('Done: 10 messages found, 10 of them new');
@@ -88,8 +92,8 @@ describe('npm run backfill', () => {
     expect(first.output).toContain('The monitor is stopped: after POST start');
     await world.switchOn();
     const second = await run([...ALL, '--plan-only']);
-    expect(second.output).toContain(', goes on where it was)');
-    expect(second.output).toContain('The deployed poll goes on with it by itself.');
+    expect(second.output).toContain(', continued)');
+    expect(second.output).toContain('The deployed poll continues it by itself.');
     expect(await storedIds(world)).toEqual([]);
     await world.ingest({ trigger: 'schedule' });
     expect(await storedIds(world)).toEqual(ids);
@@ -102,11 +106,11 @@ describe('npm run backfill', () => {
     await command.printed(/Backfill of/);
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
-    expect(command.output).toContain('Stopped, and nothing is lost. The deployed poll goes on with it');
+    expect(command.output).toContain('Stopped, and nothing is lost. The deployed poll continues it');
     expect(await world.rows('select lease_token from mailboxes')).toEqual([{ lease_token: null }]);
     expect(
       await world.rows(
-        "select 1 from email_ledger where attempt_open or (state = 'pending' and attempt_count > 0)",
+        "select 1 from email_ledger where claim_token is not null or (state = 'pending' and attempt_count > 0)",
       ),
     ).toEqual([]);
     await world.pass(120);
@@ -124,7 +128,7 @@ describe('npm run backfill', () => {
     const { code, output } = await run(['--query', 'after:nonsense']);
     expect(code).toBe(1);
     expect(output).toContain('Gmail does not take the query "after:nonsense"');
-    expect(await world.rows("select 1 from listings where purpose = 'backfill'")).toEqual([]);
+    expect(await world.rows("select 1 from list_jobs where purpose = 'backfill'")).toEqual([]);
   });
 
   it('says that a message failed for now, leaves it its attempts, and does not pass for done', async () => {
@@ -159,48 +163,54 @@ describe('npm run backfill', () => {
 });
 
 describe('how far a backfill is', () => {
-  const none = { isListed: false, listedCount: 0, newCount: 0, pendingCount: 0, minuteUnits: 0 };
+  const none = {
+    isListed: false,
+    listedCount: 0,
+    newCount: 0,
+    rejection: null,
+    dueCount: 0,
+    waitingCount: 0,
+  };
 
-  it('counts what is left off, whoever works on it', () => {
-    const count = new BackfillCount({ ...none, pendingCount: 10, newCount: 90 }, 300);
-    expect(
-      count.note({ ...none, listedCount: 500, newCount: 590, pendingCount: 480, minuteUnits: 1_200 }),
-    ).toEqual({
+  it('is computed from what is left, because other instances may work on it too', () => {
+    const summary = new BackfillSummary({ ...none, dueCount: 8, waitingCount: 2, newCount: 90 }, 300);
+    const listing = { ...none, listedCount: 500, newCount: 590, dueCount: 479, waitingCount: 1 };
+    expect(summary.update(listing)).toEqual({
       done: 30,
       total: null,
       noun: 'messages',
-      extra: '500 found so far, 1,200 units last minute',
+      extra: '500 found so far',
       mostPerMinute: 300,
     });
     const listed = { ...none, isListed: true, listedCount: 600, newCount: 690 };
-    expect(count.note({ ...listed, pendingCount: 400 })).toMatchObject({ done: 210, total: 610 });
-    // Forty that a rule had left out came back.
-    expect(count.note({ ...listed, pendingCount: 440 })).toMatchObject({ done: 210, total: 650 });
-    expect(count.note({ ...listed, pendingCount: 0 })).toMatchObject({ done: 610, total: 610 });
+    expect(summary.update({ ...listed, dueCount: 400 })).toMatchObject({ done: 210, total: 610 });
+    // Forty that a rule had excluded became pending again.
+    expect(summary.update({ ...listed, dueCount: 440 })).toMatchObject({ done: 210, total: 650 });
+    expect(summary.update(listed)).toMatchObject({ done: 610, total: 610 });
   });
 });
 
-describe('the cycles of a backfill', () => {
-  async function cyclesOf(
+describe('the runs of a backfill', () => {
+  async function runsOf(
     env: Record<string, string> = {},
-    onCycle: () => Promise<unknown> = async () => undefined,
-  ): Promise<BackfillCycle[]> {
-    const system = createSystem(world.instance(env).context);
-    const mailbox = { id: 1, emailAddress: '', failureCount: 0, nextPollAt: null, isDue: true };
-    if (system.gmail !== null) await assertQuery(system, system.gmail, mailbox, 'in:inbox');
-    const { id } = await plan(system, mailbox, 'in:inbox');
-    const cycles: BackfillCycle[] = [];
-    for await (const cycle of workOff(system, mailbox, id, 50_000)) {
-      cycles.push(cycle);
-      await onCycle();
+    afterRun: () => Promise<unknown> = async () => undefined,
+  ): Promise<BackfillRun[]> {
+    const { context } = world.instance(env);
+    const app = createIngestContext(context);
+    await assertQuery(app, 1, 'in:inbox');
+    const { id } = await planBackfill(app.db, 1, 'in:inbox');
+    const runs: BackfillRun[] = [];
+    for await (const run of runUntilDone(app, id, 50_000)) {
+      runs.push(run);
+      await afterRun();
     }
-    return cycles;
+    return runs;
   }
 
   it('follow each other within the quota until all is fetched', async () => {
-    const cycles = await cyclesOf({ GMAIL_QUOTA_UNITS_PER_MINUTE: '40' });
-    expect(cycles.length).toBeGreaterThan(2);
-    expect(cycles.at(-1)).toMatchObject({ listing: { isFinished: true }, backlog: { dueCount: 0 } });
+    const runs = await runsOf({ GMAIL_QUOTA_UNITS_PER_MINUTE: '40' });
+    expect(runs.length).toBeGreaterThan(2);
+    expect(runs.at(-1)).toMatchObject({ progress: { isListed: true, dueCount: 0 } });
     expect(await storedIds(world)).toEqual(ids);
   });
 
@@ -208,13 +218,13 @@ describe('the cycles of a backfill', () => {
     await world.db.query(
       "update mailboxes set lease_token = gen_random_uuid(), lease_expires_at = now() + interval '1 minute'",
     );
-    const cycles = await cyclesOf({}, async () => await world.pass(60));
-    expect(cycles[0]).toMatchObject({ report: { outcome: 'busy' } });
+    const runs = await runsOf({}, async () => await world.pass(60));
+    expect(runs[0]).toMatchObject({ report: { outcome: 'busy' } });
     expect(await storedIds(world)).toEqual(ids);
   });
 
-  it('end with the fault when it lasts', async () => {
-    const asked = cyclesOf();
+  it('end with the error when it lasts', async () => {
+    const asked = runsOf();
     world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     world.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
     await expect(asked).rejects.toMatchObject({ code: 'gmail_unavailable' });

@@ -90,11 +90,21 @@ describe('messages that were never tried', () => {
         isEarly: false,
         isRetry: false,
         discoveredAt: row.discovered_at,
+        hasHistoryRecord: false,
         isProbe: false,
       },
     ]);
     expect(await ledgerRow(db, lease, 'a')).toEqual({ ...row, claim_token: lease.token });
     expect(await untried(lease, 2, PRIORITY.backlog)).toEqual([]);
+  });
+
+  test('tell whether the history has shown their arrival', async () => {
+    const lease = await leasedMailbox(db);
+    const messages = [discoveredMessage('shown', { historyId: '7' }), discoveredMessage('listed')];
+    await upsertDiscovered(db, lease.mailboxId, 'newest', LIVE, messages);
+    const claims = await claimUntried(db, lease, { priority: LIVE, limit: 10 });
+    const shown = claims.filter((claim) => claim.hasHistoryRecord);
+    expect(idsOf(shown)).toEqual(['shown']);
   });
 
   test('are claimed per priority', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
 import type { Lease } from '../../shared/db/lease.ts';
+import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
 import { changeMessages, enterLive, leasedMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -23,6 +24,8 @@ const NOTHING: DueWork = {
   hasOpenReconciliation: false,
   hasOpenIncident: false,
   hasOldRecords: false,
+  hasOldRuns: false,
+  hasLedgerChanges: false,
 };
 
 /** A mailbox whose last reconciliation has just been evaluated: nothing is to be done for it. */
@@ -154,6 +157,28 @@ describe('of the upkeep of a mailbox', () => {
     expect((await read(lease)).hasOldRecords).toBe(true);
     await db.query('delete from list_jobs where mailbox_id = $1', [lease.mailboxId]);
   });
+});
+
+test('runs are told that are a day beyond their time', async () => {
+  const lease = await quietMailbox();
+  const add = async (age: string) =>
+    await db.query("insert into ingest_runs (trigger, started_at) values ('push', now() - $1::interval)", [
+      age,
+    ]);
+  await add('90 days 12 hours');
+  expect((await read(lease)).hasOldRuns).toBe(false);
+  await add('91 days 1 hour');
+  expect((await read(lease)).hasOldRuns).toBe(true);
+  await db.query("delete from ingest_runs where started_at < now() - interval '90 days'");
+});
+
+test('changes of the ledger counts are told that are worth adding up', async () => {
+  const lease = await quietMailbox();
+  await addUpLedgerChanges(db);
+  for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);
+  expect((await read(lease)).hasLedgerChanges).toBe(true);
+  await addUpLedgerChanges(db);
+  expect((await read(lease)).hasLedgerChanges).toBe(false);
 });
 
 test('what is due in one mailbox is not due in another', async () => {

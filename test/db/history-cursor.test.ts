@@ -36,6 +36,7 @@ async function list(
     start: more.start ?? (await startOf(lease)),
     discovered: records.map((id) => discoveredMessage(`m${id}`, { historyId: id })),
     unignored: [],
+    isLabelMissing: false,
     answerHistoryId,
     lastRecordId: records.at(-1) ?? null,
     isLast: true,

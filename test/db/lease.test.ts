@@ -55,6 +55,13 @@ describe('taking the lease', () => {
     expect((await take(db, lease))?.start).toEqual({ historyId: '100', confirmsTo });
   });
 
+  test('tells the label that was resolved last', async () => {
+    const lease = leaseOf(await insertMailbox(db));
+    expect(await take(db, lease)).toMatchObject({ label: { setting: null, labelId: null } });
+    await changeMailbox(db, lease, "label_setting = 'Orders', label_id = 'Label_7'");
+    expect(await take(db, lease)).toMatchObject({ label: { setting: 'Orders', labelId: 'Label_7' } });
+  });
+
   test('records that a run began, and nothing when another instance holds the lease', async () => {
     const lease = leaseOf(await insertMailbox(db, '77'));
     const taken = await takeLease(db, lease, { holder: 'a', trigger: 'push', settleSeconds: 90 });
@@ -189,6 +196,7 @@ describe('a late holder', () => {
         start: { historyId: '100', confirmsTo: '110' },
         discovered: [discoveredMessage('new', { historyId: '110' })],
         unignored: [],
+        isLabelMissing: false,
         answerHistoryId: '120',
         lastRecordId: '110',
         isLast: true,

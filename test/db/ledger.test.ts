@@ -99,7 +99,7 @@ describe('entering discovered messages', () => {
     await enter(lease, 'history', PRIORITY.live, discoveredMessage('a', { historyId: '9' }));
     for (const source of ['newest', 'backfill', 'gap', 'reconciliation'] as const)
       await enter(lease, source, PRIORITY.backlog, listed('a'));
-    await unignore(db, lease.mailboxId, ['a']);
+    await unignore(db, lease.mailboxId, ['a'], false);
     expect(await ledgerRow(db, lease, 'a')).toEqual(before);
   });
 
@@ -216,11 +216,18 @@ describe('a message that a rule excludes', () => {
     await enterIgnored(lease, 'old', 'before_start');
     await enterLive(db, lease, 'other');
     await changeMessages(db, lease, 'labels_unknown = true', ['spam']);
-    expect(await unignore(db, lease.mailboxId, ['spam', 'old', 'other', 'unknown'])).toBe(1);
+    expect(await unignore(db, lease.mailboxId, ['spam', 'old', 'other', 'unknown'], false)).toBe(1);
     expect(await ledgerRow(db, lease, 'spam')).toMatchObject({ state: 'pending', labels_unknown: false });
     expect((await ledgerRow(db, lease, 'old')).state).toBe('ignored');
     expect(await ledgerRow(db, lease, 'unknown')).toBeUndefined();
   });
+});
+
+test('a message that a change of labels lets in is judged again when the wanted label is missing', async () => {
+  const lease = await leasedMailbox(db);
+  await enterIgnored(lease, 'a', 'label');
+  expect(await unignore(db, lease.mailboxId, ['a'], true)).toBe(1);
+  expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
 });
 
 describe('entering known ids', () => {

@@ -1,7 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Fence } from '../../shared/db/lease.ts';
-import { noteRefusal, returnQuota, takeQuota } from '../../shared/db/quota.ts';
-import { leasedMailbox, mailboxRow } from '../helpers/leased-mailbox.ts';
+import {
+  clearPause,
+  pauseSpending,
+  type Reservation,
+  releaseUnits,
+  reserveUnits,
+} from '../../shared/db/quota.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -10,229 +15,267 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-async function take(fence: Fence, least: number, most = least, unitsPerMinute = 6000) {
-  return await takeQuota(db, fence.mailboxId, { least, most, unitsPerMinute });
-}
+/** The capacity of a bucket under 6,000 units per minute. */
+const CAPACITY = 5_900;
 
-/** Units that were spent so many seconds ago. */
-async function spent({ mailboxId }: Fence, ...entries: [secondsAgo: number, units: number][]): Promise<void> {
-  await db.query(
-    `update mailboxes
-     set quota_spent = (
-       select jsonb_object_agg((floor(extract(epoch from clock_timestamp()))::bigint - e.ago)::text, e.units)
-       from unnest($2::integer[], $3::integer[]) as e (ago, units))
-     where id = $1`,
-    [mailboxId, entries.map(([ago]) => ago), entries.map(([, units]) => units)],
+async function insertMailbox(): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    'insert into mailboxes (email_address, cursor_history_id) values ($1::text, 1) returning id',
+    [`${randomUUID()}@example.com`],
   );
+  return rows[0]?.id ?? 0;
 }
 
-async function epochMs(): Promise<number> {
+/** A mailbox whose bucket held so many units, so many seconds ago. */
+async function mailboxWith(units: number, secondsAgo = 0): Promise<number> {
+  const mailboxId = await insertMailbox();
+  await db.query(
+    `insert into mailbox_quota (mailbox_id, available_units, refilled_at)
+     values ($1::integer, $2::float8, clock_timestamp() - $3::float8 * interval '1 second')`,
+    [mailboxId, units, secondsAgo],
+  );
+  return mailboxId;
+}
+
+async function reserve(
+  mailboxId: number,
+  least: number,
+  most = least,
+  unitsPerMinute = 6_000,
+): Promise<Reservation> {
+  return await reserveUnits(db, mailboxId, { least, most, unitsPerMinute });
+}
+
+/** As if the pause were over. */
+async function endPause(mailboxId: number): Promise<void> {
+  await db.query('update mailbox_quota set paused_until = clock_timestamp() where mailbox_id = $1', [
+    mailboxId,
+  ]);
+}
+
+async function databaseMs(): Promise<number> {
   const { rows } = await db.query<{ ms: number }>(
     'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
   );
   return rows[0]?.ms ?? Number.NaN;
 }
 
-/** Gmail has shown that it counts its minutes whole. */
-async function strictMailbox(): Promise<Fence> {
-  const fence = await leasedMailbox(db);
-  await db.query("update mailboxes set quota_strict_until = now() + interval '1 day' where id = $1", [
-    fence.mailboxId,
-  ]);
-  return fence;
-}
-
-/** Units owed as of so many seconds ago. */
-async function owed({ mailboxId }: Fence, units: number, secondsAgo = 0): Promise<void> {
-  await db.query(
-    `update mailboxes
-     set quota_owed = $2::integer,
-         quota_owed_at = clock_timestamp() - $3::float8 * interval '1 second'
-     where id = $1::integer`,
-    [mailboxId, units, secondsAgo],
+async function unitsInUse(mailboxId: number): Promise<number | undefined> {
+  const { rows } = await db.query<{ units: number }>(
+    'select units_in_use(q, 6000) as units from mailbox_quota q where q.mailbox_id = $1',
+    [mailboxId],
   );
+  return rows[0]?.units;
 }
 
-describe('taking from a budget that refills', () => {
-  test('gives the most while there is room', async () => {
-    const fence = await leasedMailbox(db);
-    expect(await take(fence, 20, 160)).toMatchObject({ units: 160, waitMs: 0 });
+describe('reserving units', () => {
+  test('grants the most while the bucket holds it', async () => {
+    expect(await reserve(await mailboxWith(CAPACITY), 20, 320)).toEqual({
+      units: 320,
+      waitMs: 0,
+      pauseSeconds: 0,
+    });
   });
 
-  test('leaves what Gmail may count late alone: eight tenths of a second', async () => {
-    const fence = await leasedMailbox(db);
-    expect(await take(fence, 20, 9_000)).toMatchObject({ units: 5_920 });
+  test('grants as many whole calls as the bucket holds', async () => {
+    expect((await reserve(await mailboxWith(59), 20, 320)).units).toBe(40);
   });
 
-  test('gives what has refilled since, and no more than a whole budget', async () => {
-    const fence = await leasedMailbox(db);
-    await owed(fence, 5_920, 10);
-    const { units } = await take(fence, 20, 9_000);
+  test('starts a mailbox without a bucket with a full one', async () => {
+    expect((await reserve(await insertMailbox(), 1, 9_000)).units).toBe(CAPACITY);
+  });
+
+  test('adds what has refilled, up to the capacity', async () => {
+    const { units } = await reserve(await mailboxWith(0, 10), 1, 9_000);
     expect(units).toBeGreaterThanOrEqual(1_000);
     expect(units).toBeLessThan(1_200);
-    await owed(fence, 5_920, 86_400);
-    expect(await take(fence, 20, 9_000)).toMatchObject({ units: 5_920 });
+    expect((await reserve(await mailboxWith(0, 86_400), 1, 9_000)).units).toBe(CAPACITY);
   });
 
-  test('gives nothing, and the wait until the least has refilled', async () => {
-    const fence = await leasedMailbox(db);
-    await owed(fence, 5_920);
-    const { units, waitMs } = await take(fence, 20, 160);
+  test('grants nothing, and tells the wait until the least has refilled', async () => {
+    const mailboxId = await mailboxWith(0);
+    const { units, waitMs } = await reserve(mailboxId, 20, 320);
     expect(units).toBe(0);
     expect(waitMs).toBeGreaterThan(100);
     expect(waitMs).toBeLessThanOrEqual(202);
-    // And what it gives nothing of goes on refilling.
-    await owed(fence, 5_930, 0.2);
-    expect((await take(fence, 20)).units).toBe(0);
-    await owed(fence, 5_930, 0.4);
-    expect((await take(fence, 20)).units).toBe(20);
   });
 
-  test('gives all of a full budget to what needs that much', async () => {
-    const fence = await leasedMailbox(db);
-    expect((await take(fence, 100, 100, 100)).units).toBe(100);
-    expect((await take(await leasedMailbox(db), 101, 101, 100)).units).toBe(0);
-  });
-
-  test('is not held up by what was spent within the minute', async () => {
-    const fence = await leasedMailbox(db);
-    await spent(fence, [10, 6_000]);
-    await owed(fence, 3_000);
-    expect((await take(fence, 20, 160)).units).toBe(160);
-  });
-
-  test('never grants more than the budget to takers that come at once', async () => {
-    const fence = await leasedMailbox(db);
-    const begun = await epochMs();
-    const grants = await Promise.all(
-      Array.from({ length: 60 }, async () => await take(fence, 20, 70, 1_000)),
+  test('does not slow the refill by asking in vain', async () => {
+    const mailboxId = await mailboxWith(0, 0.1);
+    expect((await reserve(mailboxId, 1_000)).units).toBe(0);
+    const { rows } = await db.query<{ units: number }>(
+      'select refilled_units(q, 6000, clock_timestamp()) as units from mailbox_quota q where q.mailbox_id = $1',
+      [mailboxId],
     );
-    const refilled = (((await epochMs()) - begun) / 60_000) * 1_000;
-    const units = grants.reduce((sum, grant) => sum + grant.units, 0);
-    expect(units).toBeGreaterThan(960);
-    expect(units).toBeLessThanOrEqual(987 + refilled);
+    expect(rows[0]?.units).toBeGreaterThanOrEqual(10);
   });
 
-  test('keeps the budgets of two mailboxes apart', async () => {
-    const one = await leasedMailbox(db);
-    const other = await leasedMailbox(db);
-    await owed(one, 6_000);
-    expect((await take(one, 20)).units).toBe(0);
-    expect((await take(other, 20)).units).toBe(20);
+  test('grants a call that costs more than the capacity from a full bucket, which then refills from below zero', async () => {
+    const mailboxId = await mailboxWith(99, 60);
+    expect((await reserve(mailboxId, 100, 100, 100)).units).toBe(100);
+    const { units, waitMs } = await reserve(mailboxId, 1, 1, 100);
+    expect(units).toBe(0);
+    expect(waitMs).toBeGreaterThan(1_000);
   });
-});
 
-describe('a refusal', () => {
-  test('of what only a budget that refills allows makes the minutes count whole, for a week', async () => {
-    const fence = await leasedMailbox(db);
-    await spent(fence, [30, 6_000], [10, 20]);
-    expect(await noteRefusal(db, fence.mailboxId, 6_000)).toBe(true);
-    expect((await take(fence, 20)).units).toBe(0);
-    await db.query(
-      "update mailboxes set quota_strict_until = quota_strict_until - interval '7 days' where id = $1",
-      [fence.mailboxId],
+  test('keeps a call that costs more than the capacity waiting until the bucket is full', async () => {
+    const mailboxId = await mailboxWith(97);
+    const { units, waitMs } = await reserve(mailboxId, 100, 100, 100);
+    expect(units).toBe(0);
+    expect(waitMs).toBeLessThanOrEqual(801);
+  });
+
+  test('takes a lower budget at once', async () => {
+    expect((await reserve(await mailboxWith(CAPACITY), 1, 9_000, 600)).units).toBe(590);
+  });
+
+  test('never grants more than the bucket holds to reservations at the same time', async () => {
+    const mailboxId = await insertMailbox();
+    const startedMs = await databaseMs();
+    const granted = await Promise.all(
+      Array.from({ length: 60 }, async () => (await reserve(mailboxId, 10, 70, 1_000)).units),
     );
-    expect((await take(fence, 20)).units).toBe(20);
+    const refilledUnits = ((await databaseMs()) - startedMs) / 60;
+    const units = granted.reduce((sum, one) => sum + one, 0);
+    expect(units).toBeGreaterThan(970);
+    expect(units).toBeLessThanOrEqual(984 + refilledUnits);
   });
 
-  test('within what any sixty seconds allow proves nothing', async () => {
-    const fence = await leasedMailbox(db);
-    await spent(fence, [61, 3_000], [30, 6_000]);
-    expect(await noteRefusal(db, fence.mailboxId, 6_000)).toBe(false);
-    expect((await take(fence, 20)).units).toBe(20);
-  });
-});
-
-describe('taking from a minute that counts whole', () => {
-  test('gives the most while there is room', async () => {
-    const fence = await strictMailbox();
-    expect(await take(fence, 20, 160)).toMatchObject({ units: 160, waitMs: 0 });
-  });
-
-  test('gives what is left when it is at least the least', async () => {
-    const fence = await strictMailbox();
-    await spent(fence, [10, 5950]);
-    expect(await take(fence, 20, 160)).toMatchObject({ units: 50 });
+  test('counts what refilled while it waited for the row', async () => {
+    const mailboxId = await mailboxWith(0);
+    let waiting: Promise<Reservation> | undefined;
+    await db.transaction(async (tx) => {
+      await tx.query('select from mailbox_quota where mailbox_id = $1 for update', [mailboxId]);
+      waiting = reserve(mailboxId, 20, 20, 1_200_000);
+      await untilBlocked();
+      // The missing tenth of a unit refills in 5 µs, but only after the statement began to wait.
+      await tx.query(
+        `update mailbox_quota
+         set available_units = 19.9, refilled_at = clock_timestamp()
+         where mailbox_id = $1`,
+        [mailboxId],
+      );
+    });
+    expect((await waiting)?.units).toBe(20);
   });
 
-  test('gives nothing, and a wait, when the least does not fit', async () => {
-    const fence = await strictMailbox();
-    await spent(fence, [50, 10], [40, 5980]);
-    const grant = await take(fence, 20, 160);
-    expect(grant.units).toBe(0);
-    // Ten units come free with the second entry only for 20: the first leaves room for 10 + 10.
-    expect(grant.waitMs).toBeGreaterThan(10_700);
-    expect(grant.waitMs).toBeLessThan(11_900);
+  test('does not wait for the row of the mailbox', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    await db.transaction(async (tx) => {
+      await tx.query('select from mailboxes where id = $1 for update', [mailboxId]);
+      expect((await reserve(mailboxId, 20)).units).toBe(20);
+      await releaseUnits(db, mailboxId, 20, 6_000);
+      await pauseSpending(db, mailboxId, 0);
+      await clearPause(db, mailboxId, 1);
+    });
   });
 
-  test('the wait ends when the second has left the window, to the millisecond', async () => {
-    const fence = await strictMailbox();
-    await spent(fence, [30, 6000]);
-    const [booked] = Object.keys((await mailboxRow(db, fence)).quota_spent);
-    const before = await epochMs();
-    const { waitMs } = await take(fence, 20);
-    const freeAtMs = Number(booked) * 1_000 + 61_800;
-    expect(before + waitMs).toBeLessThanOrEqual(freeAtMs + 2);
-    expect((await epochMs()) + waitMs).toBeGreaterThan(freeAtMs);
-  });
-
-  test('counts a minute, the whole second, and the time for which units lie in hand', async () => {
-    const fence = await strictMailbox();
-    await spent(fence, [60, 6000]);
-    expect((await take(fence, 20)).units).toBe(0);
-    await spent(fence, [62, 6000]);
-    expect((await take(fence, 20)).units).toBe(20);
-  });
-
-  test('forgets what is older than the window', async () => {
-    const fence = await strictMailbox();
-    await spent(fence, [3600, 6000], [5, 100]);
-    await take(fence, 20);
-    expect(Object.values((await mailboxRow(db, fence)).quota_spent)).toEqual([100, 20]);
-  });
-
-  test('never grants more than the budget to takers that come at once', async () => {
-    const fence = await strictMailbox();
-    const grants = await Promise.all(Array.from({ length: 60 }, async () => await take(fence, 20, 70, 1000)));
-    const units = grants.reduce((sum, grant) => sum + grant.units, 0);
-    expect(units).toBeGreaterThan(980);
-    expect(units).toBeLessThanOrEqual(1000);
-    const booked = Object.values<number>((await mailboxRow(db, fence)).quota_spent);
-    expect(booked.reduce((sum, one) => sum + one, 0)).toBe(units);
-  });
-
-  test('keeps the budgets of two mailboxes apart', async () => {
-    const one = await strictMailbox();
-    const other = await strictMailbox();
-    await spent(one, [1, 6000]);
-    expect((await take(one, 20)).units).toBe(0);
-    expect((await take(other, 20)).units).toBe(20);
+  test('keeps the buckets of two mailboxes apart', async () => {
+    const [empty, full] = [await mailboxWith(0), await mailboxWith(CAPACITY)];
+    expect((await reserve(empty, 1_000)).units).toBe(0);
+    expect((await reserve(full, 1_000)).units).toBe(1_000);
   });
 });
 
-describe('giving back', () => {
-  test('makes room for others', async () => {
-    const fence = await strictMailbox();
-    const grant = await take(fence, 20, 1000, 1000);
-    expect((await take(fence, 20, 20, 1000)).units).toBe(0);
-    await returnQuota(db, fence.mailboxId, { second: grant.second, units: 40 });
-    expect((await take(fence, 20, 100, 1000)).units).toBe(40);
-  });
+/** Until one statement of this database waits for a lock. */
+async function untilBlocked(): Promise<void> {
+  for (;;) {
+    const { rowCount } = await db.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    if (rowCount > 0) return;
+  }
+}
 
-  test('fills the budget again', async () => {
-    const fence = await leasedMailbox(db);
-    const grant = await take(fence, 20, 9_000);
-    await returnQuota(db, fence.mailboxId, { second: grant.second, units: 500 });
-    const { units } = await take(fence, 20, 9_000);
+describe('releasing units', () => {
+  test('makes them available again', async () => {
+    const mailboxId = await mailboxWith(0);
+    await releaseUnits(db, mailboxId, 500, 6_000);
+    const { units } = await reserve(mailboxId, 1, 9_000);
     expect(units).toBeGreaterThanOrEqual(500);
     expect(units).toBeLessThan(700);
   });
 
-  test('into a second that has passed changes nothing', async () => {
-    const fence = await leasedMailbox(db);
-    await take(fence, 20);
-    const before = (await mailboxRow(db, fence)).quota_spent;
-    await returnQuota(db, fence.mailboxId, { second: '1000', units: 40 });
-    expect((await mailboxRow(db, fence)).quota_spent).toEqual(before);
+  test('never fills the bucket above its capacity', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    await releaseUnits(db, mailboxId, 500, 6_000);
+    expect((await reserve(mailboxId, 1, 9_000)).units).toBe(CAPACITY);
+  });
+});
+
+describe('a rate limit within the budget', () => {
+  test('pauses all spending for a second', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    expect(await pauseSpending(db, mailboxId, 0)).toBe(1);
+    const { units, waitMs } = await reserve(mailboxId, 20);
+    expect(units).toBe(0);
+    expect(waitMs).toBeGreaterThan(500);
+    expect(waitMs).toBeLessThanOrEqual(1_001);
+  });
+
+  test('makes a reservation wait for the refill when that takes longer than the pause', async () => {
+    const mailboxId = await mailboxWith(0);
+    await pauseSpending(db, mailboxId, 0);
+    expect((await reserve(mailboxId, 1_000)).waitMs).toBeGreaterThan(5_000);
+  });
+
+  test('is followed by one call, and by the next one when that one has neither succeeded nor been limited', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    await pauseSpending(db, mailboxId, 0);
+    await endPause(mailboxId);
+    expect(await reserve(mailboxId, 20, 320)).toEqual({ units: 20, waitMs: 0, pauseSeconds: 1 });
+    expect((await reserve(mailboxId, 20, 320)).units).toBe(0);
+    await endPause(mailboxId);
+    expect((await reserve(mailboxId, 20, 320)).units).toBe(20);
+  });
+
+  test('is over when that call succeeds', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    await pauseSpending(db, mailboxId, 0);
+    await endPause(mailboxId);
+    const { pauseSeconds } = await reserve(mailboxId, 20, 320);
+    await clearPause(db, mailboxId, pauseSeconds);
+    expect(await reserve(mailboxId, 20, 320)).toEqual({ units: 320, waitMs: 0, pauseSeconds: 0 });
+  });
+
+  test('doubles the pause up to 16 s when it meets that call too, and begins at 1 s after a success', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    const pauses: (number | null)[] = [];
+    for (let n = 0; n < 7; n += 1) {
+      await endPause(mailboxId);
+      pauses.push(await pauseSpending(db, mailboxId, (await reserve(mailboxId, 1)).pauseSeconds));
+    }
+    expect(pauses).toEqual([1, 2, 4, 8, 16, 16, 16]);
+    await endPause(mailboxId);
+    await clearPause(db, mailboxId, (await reserve(mailboxId, 1)).pauseSeconds);
+    expect(await pauseSpending(db, mailboxId, 0)).toBe(1);
+  });
+
+  test('counts once for all calls that were in flight together', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    const pauses = await Promise.all([1, 2, 3, 4].map(async () => await pauseSpending(db, mailboxId, 0)));
+    expect(pauses.filter((seconds) => seconds !== null)).toEqual([1]);
+  });
+
+  test('is not over when a call that began before it succeeds', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    await pauseSpending(db, mailboxId, 0);
+    await clearPause(db, mailboxId, 0);
+    expect((await reserve(mailboxId, 20)).units).toBe(0);
+  });
+});
+
+describe('the units in use', () => {
+  test('are those that were reserved and have not refilled', async () => {
+    const mailboxId = await mailboxWith(CAPACITY);
+    expect(await unitsInUse(mailboxId)).toBe(0);
+    await reserve(mailboxId, 20, 2_000);
+    expect(await unitsInUse(mailboxId)).toBeGreaterThan(1_800);
+    expect(await unitsInUse(mailboxId)).toBeLessThanOrEqual(2_000);
+    await db.query(
+      `update mailbox_quota set refilled_at = refilled_at - interval '1 minute' where mailbox_id = $1`,
+      [mailboxId],
+    );
+    expect(await unitsInUse(mailboxId)).toBe(0);
   });
 });

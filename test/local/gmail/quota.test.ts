@@ -44,6 +44,18 @@ describe('quota units', () => {
     expect(gmail.quota.spentUnits).toBe(25);
   });
 
+  it('are refused beyond the budget of a minute of the clock, where calendar minutes count', async () => {
+    // The clock starts at the beginning of a minute.
+    const { call, time } = await mailboxUnderTest({ quotaUnitsPerMinute: 10, quotaKind: 'calendar' });
+    const list = async () => (await call('messages')).status;
+    time.advance(50_000);
+    expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
+    time.advance(9_999);
+    expect(await list()).toBe(403);
+    time.advance(1);
+    expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
+  });
+
   it('are refused in each of Gmail’s ways', async () => {
     const { gmail, call } = await mailboxUnderTest({ quotaUnitsPerMinute: 1 });
     const reason = async () => {

@@ -92,4 +92,52 @@ describe('a search', () => {
     expect(await count('labelIds=TRASH&labelIds=UNREAD')).toBe(1);
     expect(await count('labelIds=TRASH&labelIds=INBOX')).toBe(0);
   });
+
+  it('lists trash without spam and drafts, from a second on, page by page, when a reconciliation asks', async () => {
+    const { gmail, call } = await mailboxUnderTest();
+    const now = Date.now();
+    const deliver = (name: string, labelIds: string[], agoMs = 0) =>
+      gmail.deliver(mail(name), { labelIds, internalDate: new Date(now - agoMs) }).id;
+    const received = [
+      deliver('received', ['INBOX']),
+      deliver('sent', ['SENT']),
+      deliver('deleted', ['TRASH']),
+    ];
+    deliver('spam', ['SPAM']);
+    deliver('draft', ['DRAFT']);
+    deliver('deleted draft', ['DRAFT', 'TRASH']);
+    deliver('earlier', ['INBOX'], 60_000);
+    const after = Math.floor(now / 1_000) - 10;
+    const found: string[] = [];
+    let pageToken: string | undefined;
+    do {
+      const query = new URLSearchParams({
+        q: `-in:spam -in:drafts after:${after}`,
+        includeSpamTrash: 'true',
+        maxResults: '2',
+        ...(pageToken !== undefined && { pageToken }),
+      });
+      const page = (await (await call(`messages?${query}`)).json()) as {
+        messages: { id: string }[];
+        nextPageToken?: string;
+      };
+      found.push(...page.messages.map(({ id }) => id));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== undefined);
+    expect(found.toSorted()).toEqual(received.toSorted());
+  });
+
+  it('shows a message in the list only when the index lag is over, and in trash as well', async () => {
+    const nowMs = Date.UTC(2026, 10, 5, 12);
+    const gmail = new EmulatedGmail({ clock: () => nowMs });
+    gmail.indexLag.listMs = 30_000;
+    gmail.trash(gmail.deliver(mail('late')).id);
+    const query = new URLSearchParams({ q: '-in:spam', includeSpamTrash: 'true' });
+    const listedAt = (ms: number) => {
+      const answer = listMessages(gmail.mailbox, gmail.indexLag, { ids: [], query, body: {} }, ms);
+      return JSON.parse(Buffer.concat([...answer.body()]).toString()).resultSizeEstimate;
+    };
+    expect(listedAt(nowMs + 29_000)).toBe(0);
+    expect(listedAt(nowMs + 30_000)).toBe(1);
+  });
 });

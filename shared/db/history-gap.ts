@@ -1,0 +1,130 @@
+/**
+ * An expired history: Gmail no longer has what happened after the cursor. The cursor is pinned to the current history id,
+ * and what may have arrived in between is listed by date.
+ * Invariant: both in one commit. A process that dies leaves the old cursor, which expires again, or the new one with the
+ * gap planned.
+ */
+import type { Database } from './database.ts';
+import { openIncident, reopenIncident } from './incidents.ts';
+import { type Lease, leaseLost } from './lease.ts';
+import { statement } from './statement.ts';
+
+/**
+ * The gap begins so long before the last reconciliation. Gmail keeps spam for 30 days: a message that a person took out of
+ * spam, or gave the wanted label, while the history was unread may have arrived so long ago.
+ */
+const OVERLAP_SECONDS = 31 * 86_400;
+
+export interface HistoryGap {
+  readonly incidentId: number;
+  /** False when the history expired before within the hour, or the last gap is still open: it is the same incident. */
+  readonly isNew: boolean;
+  /** Of Gmail's search. */
+  readonly query: string;
+}
+
+// A gap that is still open is replaced by one that reaches as far back. Trash is listed, because a message that was
+// deleted meanwhile was received all the same. Gmail's search knows seconds, so a second is added.
+// $1 mailbox id, $2 overlap seconds
+const PLAN_GAP = statement(
+  `
+with replaced as (
+  update list_jobs
+  set finished_at = now()
+  where mailbox_id = $1::integer
+    and purpose = 'gap'
+    and finished_at is null
+)
+insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
+select m.id, 'gap',
+       '-in:spam -in:drafts after:' || floor(extract(epoch from greatest(
+         m.created_at,
+         (
+           select max(r.started_at) - $2::integer * interval '1 second'
+           from reconciliations r
+           where r.mailbox_id = m.id
+             and r.evaluated_at is not null
+         )
+       )) - 1)::bigint,
+       true
+from mailboxes m
+where m.id = $1::integer
+returning id, query`,
+  { id: 'integer', query: 'text' },
+);
+
+// What it listed first cannot be shown by any history any more, and would count as missing.
+// $1 mailbox id
+const RESTART_RECONCILIATION = statement(
+  `
+with restarted as (
+  update reconciliations
+  set page_token = null,
+      listed_at = null,
+      restart_count = 0,
+      not_before = now()
+  where mailbox_id = $1::integer
+    and evaluated_at is null
+  returning id
+)
+delete from reconciliation_ids
+where reconciliation_id in (select id from restarted)`,
+  {},
+);
+
+// $1 mailbox id
+const CURSOR = statement(
+  `
+select cursor_history_id::text as cursor_history_id
+from mailboxes
+where id = $1::integer`,
+  { cursor_history_id: 'text' },
+);
+
+// $1 mailbox id, $2 lease token, $3 current history id
+// No row: the lease was lost.
+const PIN = statement(
+  `
+update mailboxes
+set cursor_history_id = $3::numeric,
+    unconfirmed_history_id = null,
+    unconfirmed_at = null,
+    listed_history_id = null,
+    shown_history_id = null
+where id = $1::integer
+  and lease_token = $2::uuid
+  and lease_expires_at > now()
+returning id`,
+  { id: 'integer' },
+);
+
+/**
+ * Plans the gap and pins the cursor.
+ *
+ * @param pinnedHistoryId Gmail's current history id, read before anything is listed
+ * @throws {AppError} lease_lost
+ */
+export async function planHistoryGap(
+  db: Database,
+  lease: Lease,
+  pinnedHistoryId: string,
+): Promise<HistoryGap> {
+  const { mailboxId } = lease;
+  return await db.transaction(async (tx) => {
+    const expired = (await tx.query(CURSOR, [mailboxId])).rows[0];
+    const job = (await tx.query(PLAN_GAP, [mailboxId, OVERLAP_SECONDS])).rows[0];
+    if (expired === undefined || job === undefined) throw leaseLost();
+    await tx.query(RESTART_RECONCILIATION, [mailboxId]);
+    const detail = {
+      expired_history_id: expired.cursor_history_id,
+      pinned_history_id: pinnedHistoryId,
+      query: job.query,
+      list_job_id: job.id,
+    };
+    const known = await reopenIncident(tx, mailboxId, 'history_expired', detail);
+    const incidentId = known ?? (await openIncident(tx, mailboxId, 'history_expired', detail));
+    const { rowCount } = await tx.query(PIN, [mailboxId, lease.token, pinnedHistoryId]);
+    if (rowCount === 0) throw leaseLost();
+    return { incidentId, isNew: known === null, query: job.query };
+  });
+}

@@ -1,0 +1,226 @@
+/**
+ * List jobs: resumable enumerations of messages.list for the first start, a backfill and the gap of an expired history.
+ * Planned once, then continued page by page by the runs of any instance.
+ * Invariant: the ids of a page and the place of the job are written in one transaction, fenced by the lease.
+ */
+import { AppError } from '../errors.ts';
+import type { Database, Queryable } from './database.ts';
+import { type Lease, leaseLost } from './lease.ts';
+import { PRIORITY, upsertDiscovered } from './ledger.ts';
+import { statement } from './statement.ts';
+
+export type ListPurpose = 'initial' | 'backfill' | 'gap';
+
+export interface ListJob {
+  readonly id: number;
+  readonly purpose: ListPurpose;
+  readonly query: string;
+  readonly includeSpamTrash: boolean;
+  readonly pageToken: string | null;
+  /** Times that it began again because Gmail rejected its page token. */
+  readonly restartCount: number;
+}
+
+/** Why Gmail rejected a listing. */
+export interface Rejection {
+  readonly code: string;
+  /** Names what was asked; no mail content. */
+  readonly detail: string;
+}
+
+/** A listing that the system needs and Gmail rejects is tried again after this time. */
+export const REJECTED_WAIT_SECONDS = 3_600;
+
+// $1 mailbox id
+// No row: no job can be continued now. A gap may hide lost mail, so it goes first.
+const NEXT = statement(
+  `
+select id, purpose, query, include_spam_trash, page_token, restart_count
+from list_jobs
+where mailbox_id = $1::integer
+  and finished_at is null
+  and not_before <= now()
+order by purpose <> 'gap', id
+limit 1`,
+  {
+    id: 'integer',
+    purpose: 'text',
+    query: 'text',
+    include_spam_trash: 'boolean',
+    page_token: 'text?',
+    restart_count: 'integer',
+  },
+);
+
+/** Returns the job to continue: a gap first, then the oldest; null when none is open or all wait. */
+export async function findNextListJob(db: Queryable, mailboxId: number): Promise<ListJob | null> {
+  const { rows } = await db.query(NEXT, [mailboxId]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return {
+    id: row.id,
+    purpose: row.purpose as ListPurpose,
+    query: row.query,
+    includeSpamTrash: row.include_spam_trash,
+    pageToken: row.page_token,
+    restartCount: row.restart_count,
+  };
+}
+
+// $1 mailbox id, $2 purpose, $3 query, $4 include spam and trash
+const PLAN = statement(
+  `
+insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
+values ($1::integer, $2::text, $3::text, $4::boolean)
+returning id`,
+  { id: 'integer' },
+  { isRepeatable: false },
+);
+
+/** Plans a job; the next runs work on it. @returns its id */
+export async function planListJob(
+  db: Queryable,
+  mailboxId: number,
+  job: { readonly purpose: ListPurpose; readonly query: string; readonly includeSpamTrash?: boolean },
+): Promise<number> {
+  const { rows } = await db.query(PLAN, [mailboxId, job.purpose, job.query, job.includeSpamTrash ?? false]);
+  if (rows[0] === undefined) throw new AppError('internal', 'The list job was not returned.');
+  return rows[0].id;
+}
+
+// The first listing and that of a gap run twice: mail that came just before the cursor was pinned is in no later history,
+// and Gmail's search may not have shown it the first time. A listing that begins the settle time after the job was planned
+// is the last one.
+// $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds
+// No row: the lease was lost.
+const MOVE = statement(
+  `
+update list_jobs j
+set page_token = $4::text,
+    listed_count = case when $4::text is null and again.is_needed then 0 else j.listed_count + $5::integer end,
+    new_count = j.new_count + $6::integer,
+    error_code = null,
+    error_detail = null,
+    not_before = case when $4::text is null and again.is_needed then again.begins_at else j.not_before end,
+    finished_at = case when $4::text is null and not again.is_needed then now() end
+from (
+  select b.id,
+         b.created_at + $7::integer * interval '1 second' as begins_at,
+         b.purpose in ('initial', 'gap')
+           and b.not_before < b.created_at + $7::integer * interval '1 second' as is_needed
+  from list_jobs b
+  where b.id = $1::integer
+) again
+where j.id = again.id
+  and holds_lease($2::integer, $3::uuid)
+returning j.id`,
+  { id: 'integer' },
+);
+
+/**
+ * Enters one page of a job. May run twice.
+ *
+ * @param page the ids, each once; `nextPageToken` is null at the end of the listing
+ * @returns how many ids the ledger did not have
+ * @throws {AppError} lease_lost
+ */
+export async function enterListPage(
+  db: Database,
+  lease: Lease,
+  job: ListJob,
+  page: {
+    readonly ids: readonly string[];
+    readonly nextPageToken: string | null;
+    readonly settleSeconds: number;
+  },
+): Promise<number> {
+  return await db.transaction(async (tx) => {
+    const { newCount } = await upsertDiscovered(
+      tx,
+      lease.mailboxId,
+      job.purpose,
+      PRIORITY.backlog,
+      page.ids.map((gmailMessageId) => ({
+        gmailMessageId,
+        ignoredRule: null,
+        historyId: null,
+        // messages.list returns ids only, and a query can find drafts or sent mail.
+        labelsUnknown: true,
+      })),
+    );
+    const { rowCount } = await tx.query(MOVE, [
+      job.id,
+      lease.mailboxId,
+      lease.token,
+      page.nextPageToken,
+      page.ids.length,
+      newCount,
+      page.settleSeconds,
+    ]);
+    if (rowCount === 0) throw leaseLost();
+    return newCount;
+  });
+}
+
+// $1 job id, $2 mailbox id, $3 lease token
+const RESTART = statement(
+  `
+update list_jobs
+set page_token = null,
+    listed_count = 0,
+    restart_count = restart_count + 1
+where id = $1::integer
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'integer' },
+  { isRepeatable: false },
+);
+
+/** Begins the listing again: Gmail rejected its page token. The ledger absorbs the repeats. @throws {AppError} lease_lost */
+export async function restartListJob(db: Queryable, lease: Lease, jobId: number): Promise<void> {
+  const { rowCount } = await db.query(RESTART, [jobId, lease.mailboxId, lease.token]);
+  if (rowCount === 0) throw leaseLost();
+}
+
+// $1 job id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
+const REJECT = statement(
+  `
+update list_jobs
+set error_code = $4::text,
+    error_detail = $5::text,
+    page_token = null,
+    listed_count = 0,
+    restart_count = 0,
+    finished_at = case when purpose = 'backfill' then now() end,
+    not_before = case
+      when purpose = 'backfill' then not_before
+      else now() + $6::integer * interval '1 second'
+    end
+where id = $1::integer
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'integer' },
+);
+
+/**
+ * Gmail rejects the listing. A backfill ends with the error, and the operator can plan another query. The first listing
+ * and that of a gap are never dropped: they wait for an hour, and other jobs go on.
+ *
+ * @throws {AppError} lease_lost
+ */
+export async function rejectListJob(
+  db: Queryable,
+  lease: Lease,
+  jobId: number,
+  rejection: Rejection,
+): Promise<void> {
+  const { rowCount } = await db.query(REJECT, [
+    jobId,
+    lease.mailboxId,
+    lease.token,
+    rejection.code,
+    rejection.detail,
+    REJECTED_WAIT_SECONDS,
+  ]);
+  if (rowCount === 0) throw leaseLost();
+}

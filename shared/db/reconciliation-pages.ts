@@ -1,0 +1,230 @@
+/**
+ * The listing of a reconciliation, page by page: every id is kept with whether the ledger knew it, and what the ledger did
+ * not know is entered at once, so that it is fetched without waiting for the evaluation.
+ * Invariant: an id keeps what was known of it when it was listed first, also when the listing begins again.
+ */
+import type { Database, Queryable } from './database.ts';
+import { type Lease, leaseLost } from './lease.ts';
+import { PRIORITY, upsertDiscovered } from './ledger.ts';
+import { REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
+import { statement } from './statement.ts';
+
+export interface OpenReconciliation {
+  readonly id: number;
+  readonly query: string;
+  readonly pageToken: string | null;
+  /** Times that it began again because Gmail rejected its page token. */
+  readonly restartCount: number;
+}
+
+// What an open gap still has to find is not missing.
+// $1 mailbox id
+// No row: nothing is to be listed now.
+const NEXT = statement(
+  `
+select r.id, r.query, r.page_token, r.restart_count
+from reconciliations r
+where r.mailbox_id = $1::integer
+  and r.evaluated_at is null
+  and r.listed_at is null
+  and r.not_before <= now()
+  and not exists (
+    select 1
+    from list_jobs j
+    where j.mailbox_id = $1::integer
+      and j.purpose = 'gap'
+      and j.finished_at is null
+  )`,
+  { id: 'bigint', query: 'text', page_token: 'text?', restart_count: 'integer' },
+);
+
+/** Returns the reconciliation whose listing can be continued now; null when there is none. */
+export async function findOpenReconciliation(
+  db: Queryable,
+  mailboxId: number,
+): Promise<OpenReconciliation | null> {
+  const row = (await db.query(NEXT, [mailboxId])).rows[0];
+  if (row === undefined) return null;
+  return { id: row.id, query: row.query, pageToken: row.page_token, restartCount: row.restart_count };
+}
+
+// The row is locked for the transaction, so that an operator who asks for a full reconciliation waits for the page.
+// $1 reconciliation id, $2 query, $3 page token or null
+// No row: it was widened since the page was requested.
+const LOCK = statement(
+  `
+select id
+from reconciliations
+where id = $1::bigint
+  and query = $2::text
+  and page_token is not distinct from $3::text
+  and listed_at is null
+for update`,
+  { id: 'bigint' },
+);
+
+// $1 reconciliation id, $2 mailbox id, $3 ids
+// One row per id that was not listed before.
+const KEEP_IDS = statement(
+  `
+insert into reconciliation_ids (reconciliation_id, gmail_message_id, was_known)
+select $1::bigint, p.id, exists (
+         select 1
+         from email_ledger l
+         where l.mailbox_id = $2::integer
+           and l.gmail_message_id = p.id
+       )
+from unnest($3::text[]) as p (id)
+on conflict do nothing
+returning gmail_message_id, was_known`,
+  { gmail_message_id: 'text', was_known: 'boolean' },
+);
+
+// The listing asks for no spam and no drafts, and for the wanted label: a message that was ignored for one of them and is
+// listed has other labels now. What Gmail lists is not gone either. Such a message is fetched and judged by its present
+// labels. One that a reconciliation had fetched before and that ended in the same way again is fetched once per day, not
+// at every reconciliation.
+// $1 mailbox id, $2 ids, $3 the listing was made with a label, $4 seconds until a message is judged again
+const JUDGE_AGAIN = statement(
+  `
+update email_ledger l
+set state = 'pending',
+    source = 'reconciliation',
+    ignored_rule = null,
+    labels_unknown = true,
+    attempt_count = 0,
+    last_attempt_at = null,
+    next_attempt_at = now(),
+    error_code = null,
+    error_detail = null,
+    resolved_at = null
+where l.mailbox_id = $1::integer
+  and l.gmail_message_id = any ($2::text[])
+  and (l.state = 'gone'
+    or l.state = 'ignored' and (l.ignored_rule in ('spam', 'draft') or l.ignored_rule = 'label' and $3::boolean))
+  and (l.source <> 'reconciliation' or l.resolved_at <= now() - $4::integer * interval '1 second')
+returning l.gmail_message_id`,
+  { gmail_message_id: 'text' },
+);
+
+const JUDGED_AGAIN_SECONDS = 86_400;
+
+// At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
+// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds
+// No row: the lease was lost.
+const MOVE = statement(
+  `
+update reconciliations
+set page_token = $4::text,
+    error_code = null,
+    error_detail = null,
+    listed_at = case when $4::text is null then clock_timestamp() end,
+    not_before = case
+      when $4::text is null then clock_timestamp() + $5::integer * interval '1 second'
+      else not_before
+    end
+where id = $1::bigint
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'bigint' },
+);
+
+export interface ReconciliationPage {
+  /** Each once. */
+  readonly ids: readonly string[];
+  /** Null at the end of the listing. */
+  readonly nextPageToken: string | null;
+  /** The listing asked for the wanted label. */
+  readonly hasLabel: boolean;
+  readonly settleSeconds: number;
+}
+
+/**
+ * Enters one page. May run twice. A page of a listing that was replaced meanwhile is dropped: the new listing repeats it.
+ *
+ * @returns how many messages are to be fetched because of it
+ * @throws {AppError} lease_lost
+ */
+export async function enterReconciliationPage(
+  db: Database,
+  lease: Lease,
+  reconciliation: OpenReconciliation,
+  page: ReconciliationPage,
+): Promise<number> {
+  const { id, query, pageToken } = reconciliation;
+  const { mailboxId, token } = lease;
+  return await db.transaction(async (tx) => {
+    const { rowCount: isCurrent } = await tx.query(LOCK, [id, query, pageToken]);
+    if (isCurrent === 0) return 0;
+    const { rows } = await tx.query(KEEP_IDS, [id, mailboxId, page.ids]);
+    const unknown = rows.filter((row) => !row.was_known);
+    const { newCount } = await upsertDiscovered(
+      tx,
+      mailboxId,
+      'reconciliation',
+      PRIORITY.backlog,
+      unknown.map((row) => ({
+        gmailMessageId: row.gmail_message_id,
+        ignoredRule: null,
+        historyId: null,
+        labelsUnknown: true,
+      })),
+    );
+    const again = await tx.query(JUDGE_AGAIN, [mailboxId, page.ids, page.hasLabel, JUDGED_AGAIN_SECONDS]);
+    const moved = await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]);
+    if (moved.rowCount === 0) throw leaseLost();
+    return newCount + again.rowCount;
+  });
+}
+
+// $1 reconciliation id, $2 mailbox id, $3 lease token
+const RESTART = statement(
+  `
+update reconciliations
+set page_token = null,
+    restart_count = restart_count + 1
+where id = $1::bigint
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'bigint' },
+  { isRepeatable: false },
+);
+
+/** Begins the listing again: Gmail rejected its page token. @throws {AppError} lease_lost */
+export async function restartReconciliation(db: Queryable, lease: Lease, id: number): Promise<void> {
+  const { rowCount } = await db.query(RESTART, [id, lease.mailboxId, lease.token]);
+  if (rowCount === 0) throw leaseLost();
+}
+
+// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
+const REJECT = statement(
+  `
+update reconciliations
+set error_code = $4::text,
+    error_detail = $5::text,
+    page_token = null,
+    restart_count = 0,
+    not_before = now() + $6::integer * interval '1 second'
+where id = $1::bigint
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'bigint' },
+);
+
+/** Gmail rejects the listing: it waits for an hour with its error. @throws {AppError} lease_lost */
+export async function rejectReconciliation(
+  db: Queryable,
+  lease: Lease,
+  id: number,
+  rejection: Rejection,
+): Promise<void> {
+  const { rowCount } = await db.query(REJECT, [
+    id,
+    lease.mailboxId,
+    lease.token,
+    rejection.code,
+    rejection.detail,
+    REJECTED_WAIT_SECONDS,
+  ]);
+  if (rowCount === 0) throw leaseLost();
+}

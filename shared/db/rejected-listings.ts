@@ -1,0 +1,58 @@
+/** Listings that Gmail rejected: those that wait for the next attempt, and backfills that ended so in the last week. */
+import type { Queryable } from './database.ts';
+import type { ListPurpose } from './list-jobs.ts';
+import { statement } from './statement.ts';
+
+export interface RejectedListing {
+  /** Unique among the listings of one purpose. */
+  readonly id: number;
+  readonly purpose: ListPurpose | 'reconciliation';
+  readonly query: string;
+  readonly detail: string;
+  /** False: the system needs it and tries again by itself within the hour. */
+  readonly isFinished: boolean;
+}
+
+// $1 days that an ended backfill is shown
+// One row per listing, list jobs first. An ended backfill is left out when the same query was planned again and not
+// rejected.
+const REJECTED = statement(
+  `
+select *
+from (
+  select j.id::bigint as id, j.purpose, j.query, coalesce(j.error_detail, j.error_code) as detail,
+         j.finished_at is not null as is_finished
+  from list_jobs j
+  where j.error_code is not null
+    and (j.finished_at is null or j.finished_at > now() - $1::integer * interval '1 day')
+    and not exists (
+      select 1
+      from list_jobs again
+      where again.mailbox_id = j.mailbox_id
+        and again.query = j.query
+        and again.id > j.id
+        and again.error_code is null
+    )
+  union all
+  select r.id, 'reconciliation', r.query, coalesce(r.error_detail, r.error_code), false
+  from reconciliations r
+  where r.evaluated_at is null
+    and r.error_code is not null
+) rejected
+order by purpose = 'reconciliation', id`,
+  { id: 'bigint', purpose: 'text', query: 'text', detail: 'text', is_finished: 'boolean' },
+);
+
+const SHOWN_DAYS = 7;
+
+/** Returns the rejected listings of all mailboxes. */
+export async function findRejectedListings(db: Queryable): Promise<RejectedListing[]> {
+  const { rows } = await db.query(REJECTED, [SHOWN_DAYS]);
+  return rows.map((row) => ({
+    id: row.id,
+    purpose: row.purpose as RejectedListing['purpose'],
+    query: row.query,
+    detail: row.detail,
+    isFinished: row.is_finished,
+  }));
+}

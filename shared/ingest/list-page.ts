@@ -1,0 +1,77 @@
+/**
+ * One page of a resumable messages.list: requested, entered, and when Gmail rejects it, begun again or put off. Shared by
+ * list jobs and reconciliations.
+ * Invariant: a listing ends only with its last page, its restarts are bounded, and ids that Gmail gave are entered.
+ */
+import type { Rejection } from '../db/list-jobs.ts';
+import { AppError } from '../errors.ts';
+import type { RunContext } from './context.ts';
+
+/** A page token can expire. One that is rejected more often is not old: something else is wrong with the listing. */
+const MAX_RESTARTS = 3;
+/** No page begins with less time: requesting and entering one takes a fraction of it. */
+export const PAGE_MS = 1_000;
+
+/** What a listing needs of a run. */
+export type ListContext = Pick<
+  RunContext,
+  'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'label' | 'lease' | 'log'
+>;
+
+export interface Listing {
+  /** For errors: `List job 3 (backfill)`. */
+  readonly name: string;
+  readonly query: string;
+  readonly includeSpamTrash: boolean;
+  readonly pageToken: string | null;
+  readonly restartCount: number;
+  /** Enters the ids, each once, and the place, in one transaction. @returns how many messages are to be fetched */
+  enter(page: { readonly ids: readonly string[]; readonly nextPageToken: string | null }): Promise<number>;
+  /** Begins again at the first page. */
+  restart(): Promise<void>;
+  reject(rejection: Rejection): Promise<void>;
+}
+
+export interface ListProgress {
+  /** Something can be listed now. */
+  readonly hasMore: boolean;
+  /** At least one page was requested. */
+  readonly hasListed: boolean;
+}
+
+export const NOTHING_LISTED: ListProgress = { hasMore: false, hasListed: false };
+
+/**
+ * Requests and enters one page. Not to be called while a configured label is missing.
+ *
+ * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; others of Gmail and of the
+ *   database
+ */
+export async function listPage(run: ListContext, listing: Listing): Promise<void> {
+  const labelId = run.label.kind === 'resolved' ? run.label.id : null;
+  try {
+    const { query, pageToken, includeSpamTrash } = listing;
+    const page = await run.gmail.listMessages(run.call, { query, labelId, pageToken, includeSpamTrash });
+    const { nextPageToken } = page;
+    const ids = [...new Set(page.messages.map((message) => message.id))];
+    run.counts.discovered += await listing.enter({ ids, nextPageToken });
+    if (nextPageToken !== null && nextPageToken === pageToken)
+      throw new AppError(
+        'gmail_refused',
+        'messages.list returned the token of a page as that of its next page.',
+      );
+  } catch (error) {
+    await handleRejection(listing, error);
+  }
+}
+
+async function handleRejection(listing: Listing, error: unknown): Promise<void> {
+  if (!(error instanceof AppError && error.code === 'gmail_refused')) throw error;
+  if (listing.pageToken !== null && listing.restartCount < MAX_RESTARTS) {
+    await listing.restart();
+    return;
+  }
+  const detail = `${listing.name}: ${error.message}`;
+  await listing.reject({ code: error.code, detail });
+  throw new AppError(error.code, detail, { cause: error });
+}

@@ -1,0 +1,124 @@
+/**
+ * Reconciliation in a run: every quarter of an hour Gmail's own listing is compared with what is stored (see
+ * `shared/db/reconciliation.ts`). The sync loop plans what is due, lists some pages, fetches, and evaluates. A run for a push
+ * does none of it: it is for its mail.
+ */
+import type { Database } from '../db/database.ts';
+import { closeListedGaps } from '../db/incidents.ts';
+import type { Lease } from '../db/lease.ts';
+import { closeReconciliation, planReconciliation, type ReconciliationResult } from '../db/reconciliation.ts';
+import {
+  enterReconciliationPage,
+  findOpenReconciliation,
+  type OpenReconciliation,
+  rejectReconciliation,
+  restartReconciliation,
+} from '../db/reconciliation-pages.ts';
+import type { Trigger } from '../db/runs.ts';
+import type { Log } from '../log.ts';
+import {
+  type ListContext,
+  type Listing,
+  type ListProgress,
+  listPage,
+  NOTHING_LISTED,
+  PAGE_MS,
+} from './list-page.ts';
+
+export { planFullReconciliation } from '../db/reconciliation.ts';
+
+/** For `is_reconciliation_due`. */
+export const RECONCILE_EVERY_SECONDS = 15 * 60;
+/** Pages between two listings of the history, as for list jobs. */
+const PAGES_PER_STEP = 4;
+
+interface ReconcileContext extends ListContext {
+  readonly trigger: Trigger;
+  readonly startedAt: Date;
+}
+
+/** Plans a reconciliation when it is due. @returns true when one was planned and is to be listed */
+export async function planDueReconciliation(run: {
+  readonly db: Database;
+  readonly lease: Lease;
+  readonly trigger: Trigger;
+}): Promise<boolean> {
+  if (run.trigger === 'push') return false;
+  return await planReconciliation(run.db, run.lease, RECONCILE_EVERY_SECONDS);
+}
+
+/**
+ * Lists the next pages of the open reconciliation, when there is one and no gap has to be listed first; nothing while a
+ * configured label is missing.
+ *
+ * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail; the error says nothing about the history
+ */
+export async function continueReconciliation(run: ReconcileContext): Promise<ListProgress> {
+  if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
+  for (let pages = 0; ; pages += 1) {
+    const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
+    const hasListed = pages > 0;
+    if (open === null) return { hasMore: false, hasListed };
+    if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed };
+    await listPage(run, listingOf(run, open));
+  }
+}
+
+function listingOf(
+  { db, lease, label, config: { settleSeconds } }: ListContext,
+  open: OpenReconciliation,
+): Listing {
+  const hasLabel = label.kind === 'resolved';
+  return {
+    ...open,
+    name: `Reconciliation ${open.id}`,
+    includeSpamTrash: true,
+    enter: async (page) =>
+      await enterReconciliationPage(db, lease, open, { ...page, hasLabel, settleSeconds }),
+    restart: async () => await restartReconciliation(db, lease, open.id),
+    reject: async (rejection) => await rejectReconciliation(db, lease, open.id, rejection),
+  };
+}
+
+/**
+ * Evaluates the open reconciliation and closes the incidents that have ended. Call it after fetching, and only in a run that
+ * has listed the history to its end: what the history has still to show is not missing.
+ *
+ * @throws {AppError} of the database
+ */
+export async function evaluateReconciliation(
+  run: Pick<ReconcileContext, 'db' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
+): Promise<void> {
+  if (run.trigger === 'push') return;
+  const result = await closeReconciliation(run.db, run.lease, run.startedAt);
+  if (result !== null) logResult(run.log, result);
+  for (const incident of await closeListedGaps(run.db, run.lease.mailboxId)) {
+    run.log.info('incident_closed', 'The gap is listed and everything found in it is fetched', {
+      incident_id: incident.id,
+      incident_kind: incident.kind,
+    });
+  }
+}
+
+function logResult(log: Log, result: ReconciliationResult): void {
+  const { gmailCount, storedCount, pendingCount, failedCount, ignoredCount, goneCount, missingCount } =
+    result;
+  log.write(
+    missingCount === 0 ? 'INFO' : 'ERROR',
+    'reconciled',
+    `Gmail ${gmailCount} = stored ${storedCount} + pending ${pendingCount} + failed ${failedCount} + ` +
+      `ignored ${ignoredCount} + gone ${goneCount} + missing ${missingCount}`,
+    {
+      gmail_count: gmailCount,
+      stored_count: storedCount,
+      pending_count: pendingCount,
+      failed_count: failedCount,
+      ignored_count: ignoredCount,
+      gone_count: goneCount,
+      missing_count: missingCount,
+      window_begins_at: result.windowBeginsAt.toISOString(),
+      is_full: result.isFull,
+      incident_id: result.incidentId,
+    },
+  );
+}

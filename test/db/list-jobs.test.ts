@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../../shared/db/backfills.ts';
+import type { Lease } from '../../shared/db/lease.ts';
+import {
+  enterListPage,
+  findNextListJob,
+  planListJob,
+  rejectListJob,
+  restartListJob,
+} from '../../shared/db/list-jobs.ts';
+import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
+import {
+  ageListings,
+  insertLeasedMailbox,
+  insertMessage,
+  loseLease,
+  readMessage,
+} from '../helpers/listing-rows.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => await db.close());
+
+async function next(lease: Lease) {
+  const job = await findNextListJob(db, lease.mailboxId);
+  if (job === null) throw new Error('No list job can be continued.');
+  return job;
+}
+
+async function enter(lease: Lease, ids: string[], nextPageToken: string | null, settleSeconds = 0) {
+  return await enterListPage(db, lease, await next(lease), { ids, nextPageToken, settleSeconds });
+}
+
+async function jobs({ mailboxId }: Lease) {
+  const { rows } = await db.query('select * from list_jobs where mailbox_id = $1 order by id', [mailboxId]);
+  return rows;
+}
+
+describe('a list job', () => {
+  test('continues at the page after the one that was entered', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    expect(await enter(lease, ['a', 'b'], 'token')).toBe(2);
+    expect(await next(lease)).toMatchObject({
+      pageToken: 'token',
+      query: 'in:anywhere',
+      purpose: 'backfill',
+    });
+    expect(await enter(lease, ['b', 'c'], null)).toBe(1);
+    expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
+    expect(await readMessage(db, lease, 'c')).toMatchObject({
+      source: 'backfill',
+      priority: 1,
+      labels_unknown: true,
+    });
+    expect(await jobs(lease)).toMatchObject([
+      { listed_count: 4, new_count: 3, finished_at: expect.any(Date) },
+    ]);
+  });
+
+  test('keeps its place when the ids of the page cannot be written', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await expect(enter(lease, ['a', 'nul\0'], 'token')).rejects.toMatchObject({ code: 'unstorable' });
+    expect(await next(lease)).toMatchObject({ pageToken: null });
+    expect(await readMessage(db, lease, 'a')).toBeUndefined();
+  });
+
+  test('enters nothing for an instance that has lost the lease', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    const job = await next(lease);
+    await loseLease(db, lease);
+    const page = { ids: ['a'], nextPageToken: 'token', settleSeconds: 0 };
+    await expect(enterListPage(db, lease, job, page)).rejects.toMatchObject({ code: 'lease_lost' });
+    await expect(restartListJob(db, lease, job.id)).rejects.toMatchObject({ code: 'lease_lost' });
+    const rejection = { code: 'gmail_refused', detail: 'no' };
+    await expect(rejectListJob(db, lease, job.id, rejection)).rejects.toMatchObject({ code: 'lease_lost' });
+    expect(await readMessage(db, lease, 'a')).toBeUndefined();
+    expect(await jobs(lease)).toMatchObject([{ page_token: null, restart_count: 0, error_code: null }]);
+  });
+
+  test('begins again without forgetting what it found', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await enter(lease, ['a'], 'token');
+    await restartListJob(db, lease, (await next(lease)).id);
+    expect(await next(lease)).toMatchObject({ pageToken: null, restartCount: 1 });
+    expect(await enter(lease, ['a', 'b'], null)).toBe(1);
+    expect(await jobs(lease)).toMatchObject([{ listed_count: 2, new_count: 2 }]);
+  });
+
+  test('waits behind an older one, and a gap goes before all', async () => {
+    const lease = await insertLeasedMailbox(db);
+    for (const query of ['first', 'second'])
+      await planListJob(db, lease.mailboxId, { purpose: 'backfill', query });
+    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'gap', includeSpamTrash: true });
+    const order: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      order.push((await next(lease)).query);
+      await enter(lease, [], null);
+    }
+    expect(order).toEqual(['gap', 'first', 'second']);
+  });
+});
+
+describe('the first listing and that of a gap', () => {
+  test.each(['initial', 'gap'] as const)(
+    'run twice: %s begins again the settle time after it was planned',
+    async (purpose) => {
+      const lease = await insertLeasedMailbox(db);
+      await planListJob(db, lease.mailboxId, { purpose, query: 'in:inbox' });
+      await enter(lease, ['first page'], 'token', 90);
+      await enter(lease, ['a'], null, 90);
+      expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
+      await ageListings(db, lease, 89);
+      expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
+      await ageListings(db, lease, 1);
+      expect(await next(lease)).toMatchObject({ pageToken: null });
+      expect(await enter(lease, ['a', 'late'], null, 90)).toBe(1);
+      expect(await jobs(lease)).toMatchObject([
+        { listed_count: 2, new_count: 3, finished_at: expect.any(Date) },
+      ]);
+    },
+  );
+
+  test('run twice also when the first listing took longer than the settle time', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'in:inbox' });
+    await enter(lease, ['a'], 'token', 90);
+    await ageListings(db, lease, 200);
+    await enter(lease, ['b'], null, 90);
+    expect(await next(lease)).toMatchObject({ pageToken: null });
+    await enter(lease, ['a', 'b', 'late'], null, 90);
+    expect(await jobs(lease)).toMatchObject([{ finished_at: expect.any(Date) }]);
+  });
+
+  test('run once without a settle time, and a backfill always runs once', async () => {
+    const lease = await insertLeasedMailbox(db);
+    for (const [purpose, settleSeconds] of [
+      ['initial', 0],
+      ['backfill', 90],
+    ] as const) {
+      await planListJob(db, lease.mailboxId, { purpose, query: 'q' });
+      await enter(lease, [], null, settleSeconds);
+    }
+    expect(await jobs(lease)).toMatchObject([
+      { finished_at: expect.any(Date) },
+      { finished_at: expect.any(Date) },
+    ]);
+  });
+});
+
+describe('a list job that Gmail rejects', () => {
+  const rejection = { code: 'gmail_refused', detail: 'List job: 400' };
+
+  test('ends when it is a backfill, and is shown until the query is planned again', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const { id } = await planBackfill(db, lease.mailboxId, 'after:nonsense');
+    await rejectListJob(db, lease, id, rejection);
+    expect(await readBackfillProgress(db, id)).toMatchObject({ isListed: true, rejection: 'List job: 400' });
+    const shown = async () =>
+      (await findRejectedListings(db)).filter((one) => one.query === 'after:nonsense');
+    expect(await shown()).toEqual([
+      { id, purpose: 'backfill', query: 'after:nonsense', detail: 'List job: 400', isFinished: true },
+    ]);
+    await planBackfill(db, lease.mailboxId, 'after:nonsense');
+    expect(await shown()).toEqual([]);
+  });
+
+  test('waits for an hour with its error when the system needs it', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const id = await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:nowhere' });
+    await rejectListJob(db, lease, id, rejection);
+    expect(await findRejectedListings(db)).toContainEqual(
+      expect.objectContaining({ query: 'in:nowhere', isFinished: false }),
+    );
+    await ageListings(db, lease, 3_590);
+    expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
+    await ageListings(db, lease, 10);
+    expect(await enter(lease, ['a'], null, 90)).toBe(1);
+    expect(await jobs(lease)).toMatchObject([{ error_code: null, finished_at: expect.any(Date) }]);
+  });
+});
+
+describe('a backfill', () => {
+  test('that is asked for again continues the open one, also when several ask at once', async () => {
+    const { mailboxId } = await insertLeasedMailbox(db);
+    const asked = await Promise.all(
+      Array.from({ length: 6 }, async () => await planBackfill(db, mailboxId, 'in:inbox')),
+    );
+    expect(new Set(asked.map(({ id }) => id)).size).toBe(1);
+    expect(asked.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect(await planBackfill(db, mailboxId, 'in:sent')).toMatchObject({ isNew: true });
+  });
+
+  test('counts what can be fetched, what waits after a failure, and what became of the rest', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const { id } = await planBackfill(db, lease.mailboxId, 'in:inbox');
+    await enter(lease, ['due', 'waits', 'stored', 'draft', 'gone', 'dead'], null);
+    const set = async (message: string, columns: string) =>
+      await db.query(`update email_ledger set ${columns} where mailbox_id = $1 and gmail_message_id = $2`, [
+        lease.mailboxId,
+        message,
+      ]);
+    await set('waits', "next_attempt_at = now() + interval '1 minute'");
+    await set('stored', "state = 'stored', resolved_at = clock_timestamp()");
+    await set('draft', "state = 'ignored', ignored_rule = 'draft', resolved_at = clock_timestamp()");
+    await set('gone', "state = 'gone', resolved_at = clock_timestamp()");
+    await set('dead', "state = 'dead', resolved_at = clock_timestamp()");
+    await insertMessage(db, lease, 'earlier', {
+      state: 'stored',
+      source: 'backfill',
+      resolvedSecondsAgo: 3_600,
+    });
+    expect(await readBackfillProgress(db, id)).toEqual({
+      isListed: true,
+      listedCount: 6,
+      newCount: 6,
+      rejection: null,
+      dueCount: 1,
+      waitingCount: 1,
+    });
+    expect(await readBackfillOutcome(db, id)).toEqual({
+      storedCount: 1,
+      goneCount: 1,
+      deadCount: 1,
+      ignoredCounts: new Map([['draft', 1]]),
+    });
+  });
+});

@@ -1,0 +1,78 @@
+import { afterAll, expect, test } from 'vitest';
+import { pruneOldRecords } from '../../shared/db/pruning.ts';
+import { insertLeasedMailbox } from '../helpers/listing-rows.ts';
+import { createTestDatabase } from '../helpers/test-database.ts';
+
+const db = await createTestDatabase();
+afterAll(async () => await db.close());
+
+async function column(sql: string): Promise<unknown[]> {
+  return (await db.query<Record<string, unknown>>(sql)).rows.map((row) => Object.values(row)[0]);
+}
+
+test('removes old reconciliations, list jobs and closed incidents, and keeps the young and the open ones', async () => {
+  const { mailboxId } = await insertLeasedMailbox(db);
+  await db.query(
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at)
+     select ${mailboxId}, now(), false, days::text, now() - days * interval '1 day', now() - days * interval '1 day'
+     from unnest('{92, 89}'::integer[]) as days`,
+  );
+  await db.query(
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at)
+     values (${mailboxId}, now(), false, 'open', now() - interval '99 days')`,
+  );
+  await db.query(
+    `insert into list_jobs (mailbox_id, purpose, query, finished_at)
+     values (${mailboxId}, 'gap', '92', now() - interval '92 days'),
+            (${mailboxId}, 'gap', '89', now() - interval '89 days'),
+            (${mailboxId}, 'gap', 'open', null)`,
+  );
+  await db.query(
+    `insert into incidents (mailbox_id, kind, opened_at, closed_at)
+     values (${mailboxId}, 'old', now(), now() - interval '367 days'),
+            (${mailboxId}, 'young', now(), now() - interval '364 days'),
+            (${mailboxId}, 'open', now() - interval '900 days', null)`,
+  );
+  expect(await column('select has_old_records()')).toEqual([true]);
+  expect(await pruneOldRecords(db)).toBe(3);
+  expect(await column('select query from reconciliations order by id')).toEqual(['89', 'open']);
+  expect(await column('select query from list_jobs order by id')).toEqual(['89', 'open']);
+  expect(await column('select kind from incidents order by id')).toEqual(['young', 'open']);
+  expect(await column('select has_old_records()')).toEqual([false]);
+  expect(await pruneOldRecords(db)).toBe(0);
+});
+
+test.each([
+  [
+    'reconciliations',
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, evaluated_at)
+     select id, now(), false, 'q', now() - interval '92 days' from mailboxes limit 1`,
+  ],
+  [
+    'list jobs',
+    `insert into list_jobs (mailbox_id, purpose, query, finished_at)
+     select id, 'gap', 'q', now() - interval '92 days' from mailboxes limit 1`,
+  ],
+  [
+    'incidents',
+    `insert into incidents (mailbox_id, kind, closed_at)
+     select id, 'old', now() - interval '367 days' from mailboxes limit 1`,
+  ],
+])('are noticed by themselves: old %s', async (_name, insert) => {
+  await db.query('truncate reconciliations, reconciliation_ids, list_jobs, incidents');
+  expect(await column('select has_old_records()')).toEqual([false]);
+  await db.query(insert);
+  expect(await column('select has_old_records()')).toEqual([true]);
+});
+
+test('removes a bounded number of rows per call', async () => {
+  await db.query('truncate reconciliations, reconciliation_ids, list_jobs, incidents');
+  await db.query(
+    `insert into list_jobs (mailbox_id, purpose, query, finished_at)
+     select m.id, 'gap', 'q', now() - interval '92 days'
+     from (select id from mailboxes limit 1) m
+     cross join generate_series(1, 600)`,
+  );
+  expect(await pruneOldRecords(db)).toBe(500);
+  expect(await pruneOldRecords(db)).toBe(100);
+});

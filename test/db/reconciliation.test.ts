@@ -1,0 +1,427 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { planHistoryGap } from '../../shared/db/history-gap.ts';
+import { readIncidents } from '../../shared/db/incidents.ts';
+import type { Lease } from '../../shared/db/lease.ts';
+import { planListJob } from '../../shared/db/list-jobs.ts';
+import {
+  closeReconciliation,
+  planFullReconciliation,
+  planReconciliation,
+} from '../../shared/db/reconciliation.ts';
+import {
+  enterReconciliationPage,
+  findOpenReconciliation,
+  rejectReconciliation,
+  restartReconciliation,
+} from '../../shared/db/reconciliation-pages.ts';
+import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
+import {
+  type AnyRow,
+  ageListings,
+  insertLeasedMailbox,
+  insertMessage,
+  type LedgerColumns,
+  loseLease,
+  readMessage,
+} from '../helpers/listing-rows.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+const DAY = 86_400;
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => await db.close());
+
+async function open({ mailboxId }: Lease) {
+  const found = await findOpenReconciliation(db, mailboxId);
+  if (found === null) throw new Error('No reconciliation can be listed.');
+  return found;
+}
+
+async function rows({ mailboxId }: Lease): Promise<AnyRow[]> {
+  const { rows: found } = await db.query<AnyRow>(
+    `select *, extract(epoch from started_at - window_begins_at)::integer as window_seconds
+     from reconciliations
+     where mailbox_id = $1
+     order by id`,
+    [mailboxId],
+  );
+  return found;
+}
+
+async function list(lease: Lease, ids: string[], nextPageToken: string | null = null, settleSeconds = 90) {
+  const page = { ids, nextPageToken, hasLabel: false, settleSeconds };
+  return await enterReconciliationPage(db, lease, await open(lease), page);
+}
+
+/** By a run that began `aheadSeconds` from now. */
+async function evaluate(lease: Lease, aheadSeconds = 0) {
+  return await closeReconciliation(db, lease, new Date(Date.now() + aheadSeconds * 1_000));
+}
+
+/** A mailbox of which one reconciliation is planned. */
+async function planned(ageSeconds = 3_600): Promise<Lease> {
+  const lease = await insertLeasedMailbox(db, ageSeconds);
+  expect(await planReconciliation(db, lease, 900)).toBe(true);
+  return lease;
+}
+
+async function isDue({ mailboxId }: Lease): Promise<boolean> {
+  const { rows: found } = await db.query<{ due: boolean }>('select is_reconciliation_due($1, 900) as due', [
+    mailboxId,
+  ]);
+  return found[0]?.due ?? false;
+}
+
+describe('planning a reconciliation', () => {
+  test('asks for everything but spam and drafts since the first start of a young mailbox', async () => {
+    const lease = await planned();
+    expect(await rows(lease)).toMatchObject([{ window_seconds: 3_600, is_full: true }]);
+    const { query } = await open(lease);
+    expect(query).toMatch(/^-in:spam -in:drafts after:\d+$/);
+    const after = Number(query.split(':').at(-1));
+    expect(Date.now() / 1_000 - after).toBeGreaterThan(3_600);
+    expect(Date.now() / 1_000 - after).toBeLessThan(3_620);
+  });
+
+  test('is due every quarter of an hour, and not while one is open', async () => {
+    const lease = await planned();
+    expect(await planReconciliation(db, lease, 900)).toBe(false);
+    await ageListings(db, lease, 901);
+    expect(await isDue(lease)).toBe(false);
+    await list(lease, []);
+    await evaluate(lease);
+    expect(await isDue(lease)).toBe(true);
+    expect(await planReconciliation(db, lease, 900)).toBe(true);
+    await list(lease, []);
+    await evaluate(lease);
+    expect(await isDue(lease)).toBe(false);
+  });
+
+  test('covers 31 days once per day, and two days otherwise', async () => {
+    const lease = await insertLeasedMailbox(db, 60 * DAY);
+    const windows: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      await planReconciliation(db, lease, 900);
+      await list(lease, []);
+      await evaluate(lease);
+      windows.push(Math.round((await rows(lease)).at(-1).window_seconds / DAY));
+      // The first reaches back to the first start, because there is no earlier one.
+      await ageListings(db, lease, n === 0 ? DAY : 1_000);
+    }
+    expect(windows).toEqual([60, 31, 2]);
+  });
+
+  test('reaches back to the last one after days without any', async () => {
+    const lease = await insertLeasedMailbox(db, 60 * DAY);
+    await planReconciliation(db, lease, 900);
+    await list(lease, []);
+    await evaluate(lease);
+    await ageListings(db, lease, 40 * DAY);
+    await planReconciliation(db, lease, 900);
+    expect((await rows(lease)).at(-1).window_seconds).toBe(40 * DAY + 3_600);
+  });
+
+  test('waits for an open gap and for the first listing, but not for a backfill or a first listing that Gmail rejects', async () => {
+    for (const [purpose, errorCode, expected] of [
+      ['gap', null, false],
+      ['gap', 'gmail_refused', false],
+      ['initial', null, false],
+      ['initial', 'gmail_refused', true],
+      ['backfill', null, true],
+    ] as const) {
+      const lease = await insertLeasedMailbox(db, 60);
+      const id = await planListJob(db, lease.mailboxId, { purpose, query: 'q' });
+      await db.query('update list_jobs set error_code = $2 where id = $1', [id, errorCode]);
+      expect([purpose, errorCode, await isDue(lease)]).toEqual([purpose, errorCode, expected]);
+      expect(await planReconciliation(db, lease, 900)).toBe(expected);
+    }
+  });
+
+  test('is refused to an instance that has lost the lease', async () => {
+    const lease = await insertLeasedMailbox(db, 60);
+    await loseLease(db, lease);
+    expect(await planReconciliation(db, lease, 900)).toBe(false);
+    expect(await rows(lease)).toEqual([]);
+  });
+});
+
+describe('a full reconciliation that an operator asks for', () => {
+  test('is planned whenever none is open, and goes on when it is asked for again', async () => {
+    const lease = await insertLeasedMailbox(db, 9 * DAY);
+    await planFullReconciliation(db, lease.mailboxId);
+    await list(lease, ['a'], 'token');
+    await planFullReconciliation(db, lease.mailboxId);
+    expect(await rows(lease)).toMatchObject([
+      { window_seconds: 9 * DAY, is_full: true, page_token: 'token' },
+    ]);
+  });
+
+  test('widens an open one, drops the page that was requested before, and keeps what it knows of its ids', async () => {
+    const lease = await insertLeasedMailbox(db, 60 * DAY);
+    await planReconciliation(db, lease, 900);
+    await db.query(
+      "update reconciliations set window_begins_at = now() - interval '2 days', is_full = false, query = 'narrow' where mailbox_id = $1",
+      [lease.mailboxId],
+    );
+    await list(lease, ['new'], 'token');
+    const before = await open(lease);
+    await planFullReconciliation(db, lease.mailboxId);
+    const page = { ids: ['dropped'], nextPageToken: null, hasLabel: false, settleSeconds: 90 };
+    expect(await enterReconciliationPage(db, lease, before, page)).toBe(0);
+    expect(await readMessage(db, lease, 'dropped')).toBeUndefined();
+    expect(await rows(lease)).toMatchObject([{ is_full: true, page_token: null, listed_at: null }]);
+    expect(await list(lease, ['new'])).toBe(0);
+    expect(await evaluate(lease, 91)).toMatchObject({ isFull: true, gmailCount: 1, missingCount: 1 });
+  });
+
+  test('drops a page of the first request before it was widened, and one of a listing that began again', async () => {
+    const page = { ids: ['dropped'], nextPageToken: null, hasLabel: false, settleSeconds: 90 };
+    const widened = await insertLeasedMailbox(db, 60 * DAY);
+    await planReconciliation(db, widened, 900);
+    await db.query("update reconciliations set is_full = false, query = 'narrow' where mailbox_id = $1", [
+      widened.mailboxId,
+    ]);
+    const first = await open(widened);
+    await planFullReconciliation(db, widened.mailboxId);
+    expect(await enterReconciliationPage(db, widened, first, page)).toBe(0);
+
+    const again = await planned();
+    await list(again, [], 'token');
+    const second = await open(again);
+    await rejectReconciliation(db, again, second.id, { code: 'gmail_refused', detail: 'no' });
+    await planFullReconciliation(db, again.mailboxId);
+    expect(await enterReconciliationPage(db, again, second, page)).toBe(0);
+    for (const lease of [widened, again]) {
+      expect(await readMessage(db, lease, 'dropped')).toBeUndefined();
+      expect(await rows(lease)).toMatchObject([{ listed_at: null }]);
+    }
+  });
+
+  test('begins at once when the open one waits after a rejection', async () => {
+    const lease = await planned();
+    await rejectReconciliation(db, lease, (await open(lease)).id, { code: 'gmail_refused', detail: 'no' });
+    expect(await findOpenReconciliation(db, lease.mailboxId)).toBeNull();
+    await planFullReconciliation(db, lease.mailboxId);
+    expect(await open(lease)).toMatchObject({ pageToken: null });
+  });
+});
+
+describe('the listing of a reconciliation', () => {
+  test('enters at once what the ledger does not know, for fetching with unknown labels', async () => {
+    const lease = await planned();
+    await insertMessage(db, lease, 'known', { state: 'stored' });
+    expect(await list(lease, ['known', 'new'], 'token')).toBe(1);
+    expect(await open(lease)).toMatchObject({ pageToken: 'token' });
+    expect(await readMessage(db, lease, 'new')).toMatchObject({
+      state: 'pending',
+      source: 'reconciliation',
+      labels_unknown: true,
+      history_id: null,
+    });
+    expect(await readMessage(db, lease, 'known')).toMatchObject({ state: 'stored', source: 'history' });
+  });
+
+  test('enters nothing for an instance that has lost the lease', async () => {
+    const lease = await planned();
+    const { id } = await open(lease);
+    await loseLease(db, lease);
+    await expect(list(lease, ['a'])).rejects.toMatchObject({ code: 'lease_lost' });
+    await expect(restartReconciliation(db, lease, id)).rejects.toMatchObject({ code: 'lease_lost' });
+    const rejection = { code: 'gmail_refused', detail: 'no' };
+    await expect(rejectReconciliation(db, lease, id, rejection)).rejects.toMatchObject({
+      code: 'lease_lost',
+    });
+    expect(await readMessage(db, lease, 'a')).toBeUndefined();
+    expect(await rows(lease)).toMatchObject([{ listed_at: null, restart_count: 0, error_code: null }]);
+  });
+
+  test('still counts an id as unknown when the listing begins again', async () => {
+    const lease = await planned();
+    await list(lease, ['lost'], 'token');
+    await restartReconciliation(db, lease, (await open(lease)).id);
+    expect(await open(lease)).toMatchObject({ pageToken: null, restartCount: 1 });
+    await list(lease, ['lost']);
+    expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, missingCount: 1 });
+  });
+
+  test('waits for an hour with its error when Gmail rejects it, and goes on then', async () => {
+    const lease = await planned();
+    const rejection = { code: 'gmail_refused', detail: 'Reconciliation: 400' };
+    await rejectReconciliation(db, lease, (await open(lease)).id, rejection);
+    const shown = async () =>
+      (await findRejectedListings(db)).filter((one) => one.detail === rejection.detail);
+    expect(await shown()).toMatchObject([{ purpose: 'reconciliation', isFinished: false }]);
+    await ageListings(db, lease, 3_590);
+    expect(await findOpenReconciliation(db, lease.mailboxId)).toBeNull();
+    await ageListings(db, lease, 10);
+    await list(lease, []);
+    expect(await shown()).toEqual([]);
+    expect(await evaluate(lease)).toMatchObject({ gmailCount: 0 });
+  });
+});
+
+describe('a message that was excluded and is listed now', () => {
+  async function judgedAgain(columns: LedgerColumns, hasLabel = false): Promise<boolean> {
+    const lease = await planned();
+    await insertMessage(db, lease, 'a', { resolvedSecondsAgo: 60, ...columns });
+    const page = { ids: ['a'], nextPageToken: null, hasLabel, settleSeconds: 90 };
+    const count = await enterReconciliationPage(db, lease, await open(lease), page);
+    const message = await readMessage(db, lease, 'a');
+    expect(message.state === 'pending').toBe(count === 1);
+    if (count === 1)
+      expect(message).toMatchObject({ labels_unknown: true, ignored_rule: null, resolved_at: null });
+    return count === 1;
+  }
+
+  test.each([
+    ['ignored', 'spam', true],
+    ['ignored', 'draft', true],
+    ['ignored', 'trash', false],
+    ['ignored', 'sent', false],
+    ['ignored', 'before_start', false],
+    ['gone', null, true],
+    ['stored', null, false],
+    ['dead', null, false],
+  ])('%s (%s): is fetched again: %s', async (state, ignoredRule, expected) => {
+    expect(await judgedAgain({ state, ignoredRule })).toBe(expected);
+  });
+
+  test('is fetched again after it was ignored for its label only when the listing asked for the label', async () => {
+    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, true)).toBe(true);
+    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, false)).toBe(false);
+  });
+
+  test('is fetched again once per day when it ends in the same way each time', async () => {
+    const again = { state: 'ignored', ignoredRule: 'draft', source: 'reconciliation' };
+    expect(await judgedAgain({ ...again, resolvedSecondsAgo: 1_000 })).toBe(false);
+    expect(await judgedAgain({ ...again, resolvedSecondsAgo: DAY + 60 })).toBe(true);
+  });
+
+  test('is not missing', async () => {
+    const lease = await planned();
+    await insertMessage(db, lease, 'a', { state: 'ignored', ignoredRule: 'spam', historyId: null });
+    await list(lease, ['a']);
+    expect(await evaluate(lease, 91)).toMatchObject({ pendingCount: 1, missingCount: 0 });
+  });
+});
+
+describe('the evaluation', () => {
+  test('counts each id that Gmail listed once, by its state, and adds up', async () => {
+    const lease = await planned();
+    await insertMessage(db, lease, 'stored', { state: 'stored' });
+    await insertMessage(db, lease, 'pending');
+    await insertMessage(db, lease, 'failing', { errorCode: 'gmail_unavailable' });
+    await insertMessage(db, lease, 'dead', { state: 'dead', errorCode: 'gmail_unavailable' });
+    await insertMessage(db, lease, 'sent', { state: 'ignored', ignoredRule: 'sent' });
+    await insertMessage(db, lease, 'gone', {
+      state: 'gone',
+      source: 'reconciliation',
+      resolvedSecondsAgo: 9,
+    });
+    await insertMessage(db, lease, 'not listed', { state: 'stored' });
+    await list(lease, ['stored', 'pending', 'failing', 'dead'], 'token');
+    await list(lease, ['dead', 'sent', 'gone']);
+    const result = {
+      gmailCount: 6,
+      storedCount: 1,
+      pendingCount: 1,
+      failedCount: 2,
+      ignoredCount: 1,
+      goneCount: 1,
+      missingCount: 0,
+      incidentId: null,
+    };
+    expect(await evaluate(lease)).toMatchObject(result);
+    expect(await rows(lease)).toMatchObject([{ gmail_count: 6, failed_count: 2, missing_count: 0 }]);
+    const kept = 'select 1 from reconciliation_ids where reconciliation_id = $1';
+    expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toEqual([]);
+    expect(await evaluate(lease)).toBeNull();
+  });
+
+  test('waits the settle time for the history to show what the ledger did not know', async () => {
+    const lease = await planned();
+    await list(lease, ['new']);
+    expect(await evaluate(lease, 85)).toBeNull();
+    await db.query("update email_ledger set history_id = 60, state = 'stored' where mailbox_id = $1", [
+      lease.mailboxId,
+    ]);
+    expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, storedCount: 1, missingCount: 0 });
+    expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([]);
+  });
+
+  test.each(['stored', 'pending', 'gone', 'dead'])(
+    'calls a message missing that the history never showed, although it is %s by now',
+    async (state) => {
+      const lease = await planned();
+      await list(lease, ['lost']);
+      await db.query('update email_ledger set state = $2 where mailbox_id = $1', [lease.mailboxId, state]);
+      expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, missingCount: 1 });
+    },
+  );
+
+  test('does not call a message missing that a rule excludes', async () => {
+    const lease = await planned();
+    await list(lease, ['sent']);
+    await db.query("update email_ledger set state = 'ignored', ignored_rule = 'sent' where mailbox_id = $1", [
+      lease.mailboxId,
+    ]);
+    expect(await evaluate(lease, 91)).toMatchObject({ ignoredCount: 1, missingCount: 0 });
+  });
+
+  test('opens an incident for missing messages, which the next evaluation without any closes', async () => {
+    const lease = await planned();
+    await list(lease, ['lost']);
+    const result = await evaluate(lease, 91);
+    expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([
+      {
+        id: result?.incidentId,
+        kind: 'missing_found',
+        openedAt: expect.any(Date),
+        closedAt: null,
+        detail: {
+          reconciliation_id: result?.id,
+          gmail_count: 1,
+          missing_count: 1,
+          gmail_message_ids: ['lost'],
+        },
+      },
+    ]);
+    await ageListings(db, lease, 1_000);
+    await planReconciliation(db, lease, 900);
+    await list(lease, ['lost']);
+    expect(await evaluate(lease)).toMatchObject({ missingCount: 0, pendingCount: 1, incidentId: null });
+    expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([{ closedAt: expect.any(Date) }]);
+  });
+
+  test('is not made by an instance that has lost the lease', async () => {
+    const lease = await planned();
+    await list(lease, []);
+    await loseLease(db, lease);
+    expect(await evaluate(lease)).toBeNull();
+    expect(await rows(lease)).toMatchObject([{ evaluated_at: null }]);
+  });
+});
+
+test('an expired history makes a reconciliation on its second page start over after the gap', async () => {
+  const lease = await planned();
+  await list(lease, ['in the gap'], 'token');
+  await planHistoryGap(db, lease, '900');
+  await db.query('update list_jobs set finished_at = now() where mailbox_id = $1', [lease.mailboxId]);
+  expect(await open(lease)).toMatchObject({ pageToken: null });
+});
+
+test('an expired history makes a listed reconciliation start over after the gap', async () => {
+  const lease = await planned();
+  await list(lease, ['in the gap']);
+  await planHistoryGap(db, lease, '900');
+  expect(await evaluate(lease, 91)).toBeNull();
+  expect(await findOpenReconciliation(db, lease.mailboxId)).toBeNull();
+  await db.query("update list_jobs set finished_at = now() where mailbox_id = $1 and purpose = 'gap'", [
+    lease.mailboxId,
+  ]);
+  expect(await open(lease)).toMatchObject({ pageToken: null, restartCount: 0 });
+  await list(lease, ['in the gap']);
+  expect(await evaluate(lease)).toMatchObject({ gmailCount: 1, pendingCount: 1, missingCount: 0 });
+});

@@ -1,0 +1,261 @@
+/** Listings against answers that the emulated Gmail does not give, and on rows of their own. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Lease } from '../../shared/db/lease.ts';
+import { planListJob } from '../../shared/db/list-jobs.ts';
+import { planReconciliation } from '../../shared/db/reconciliation.ts';
+import { Deadline } from '../../shared/deadline.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { RunContext } from '../../shared/ingest/context.ts';
+import { openHistoryGap } from '../../shared/ingest/history-gap.ts';
+import { continueListJobs } from '../../shared/ingest/list-messages.ts';
+import {
+  continueReconciliation,
+  evaluateReconciliation,
+  planDueReconciliation,
+} from '../../shared/ingest/reconcile.ts';
+import { createLog } from '../../shared/log.ts';
+import { type AnyRow, ageListings, insertLeasedMailbox, readMessage } from '../helpers/listing-rows.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => await db.close());
+
+interface Page {
+  readonly ids: readonly string[];
+  readonly next: string | null;
+}
+type Request = Parameters<RunContext['gmail']['listMessages']>[1];
+
+/** A run of a mailbox whose messages.list answers with pages by page token. */
+function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Partial<RunContext> = {}) {
+  const requests: Request[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const gmail = {
+    listMessages: async (_call: unknown, request: Request) => {
+      requests.push(request);
+      const page = pages[request.pageToken ?? 'first'];
+      if (page === undefined || page instanceof AppError)
+        throw page ?? new AppError('gmail_refused', 'messages.list: 400');
+      return { messages: page.ids.map((id) => ({ id })), nextPageToken: page.next };
+    },
+    getProfile: async () => ({ emailAddress: 'orders@example.com', historyId: '900' }),
+  };
+  const run = {
+    call: {},
+    config: { settleSeconds: 0 },
+    counts: { discovered: 0 },
+    db,
+    deadline: Deadline.after(60_000),
+    gmail,
+    label: { kind: 'none' },
+    lease,
+    log: createLog({ level: 'debug', format: 'json', sink: (line) => lines.push(JSON.parse(line)) }),
+    startedAt: new Date(),
+    trigger: 'schedule',
+    ...more,
+  } as unknown as RunContext;
+  return { run, requests, lines };
+}
+
+async function backfillOf(lease: Lease): Promise<() => Promise<AnyRow>> {
+  const { mailboxId } = lease;
+  const id = await planListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
+  return async () => (await db.query('select * from list_jobs where id = $1', [id])).rows[0];
+}
+
+describe('a list job', () => {
+  test('is listed with its query, the wanted label and its page token, some pages at a time', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
+    const pages = Object.fromEntries(
+      ['first', '2', '3', '4', '5'].map((token, n) => [
+        token,
+        { ids: [`${n}`], next: n === 4 ? null : `${n + 2}` },
+      ]),
+    );
+    const { run, requests } = runOf(lease, pages, { label: { kind: 'resolved', id: 'Label_7' } });
+    expect(await continueListJobs(run)).toEqual({ hasMore: true, hasListed: true });
+    expect(requests).toEqual(
+      [null, '2', '3', '4'].map((pageToken) => ({
+        query: 'q',
+        labelId: 'Label_7',
+        pageToken,
+        includeSpamTrash: true,
+      })),
+    );
+    expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: true });
+    expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
+    expect(run.counts.discovered).toBe(5);
+  });
+
+  test('is not begun without time for a page', async () => {
+    const lease = await insertLeasedMailbox(db);
+    await backfillOf(lease);
+    const { run, requests } = runOf(lease, {}, { deadline: Deadline.after(900) });
+    expect(await continueListJobs(run)).toEqual({ hasMore: true, hasListed: false });
+    expect(requests).toEqual([]);
+  });
+
+  test('counts an id that is on a page twice once', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const job = await backfillOf(lease);
+    const { run } = runOf(lease, { first: { ids: ['a', 'b', 'a'], next: null } });
+    await continueListJobs(run);
+    expect(await job()).toMatchObject({ listed_count: 2, new_count: 2 });
+  });
+
+  test('begins again three times for a page token that Gmail rejects, and ends with the error then', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const job = await backfillOf(lease);
+    const { run, requests } = runOf(lease, { first: { ids: ['a'], next: 'expired' } });
+    await continueListJobs(run);
+    await expect(continueListJobs(run)).rejects.toMatchObject({
+      code: 'gmail_refused',
+      message: expect.stringMatching(/^List job \d+ \(backfill\): messages.list: 400$/),
+    });
+    expect(requests.map(({ pageToken }) => pageToken)).toEqual(
+      Array.from({ length: 4 }, () => [null, 'expired']).flat(),
+    );
+    expect(await job()).toMatchObject({ finished_at: expect.any(Date), error_code: 'gmail_refused' });
+    expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending' });
+  });
+
+  test('whose page token repeats itself ends with a clear error, and keeps every id', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const job = await backfillOf(lease);
+    const { run, requests } = runOf(lease, {
+      first: { ids: ['a'], next: 'same' },
+      same: { ids: ['b'], next: 'same' },
+    });
+    await continueListJobs(run);
+    await expect(continueListJobs(run)).rejects.toMatchObject({ code: 'gmail_refused' });
+    expect(requests).toHaveLength(8);
+    expect(await job()).toMatchObject({
+      finished_at: expect.any(Date),
+      error_detail: expect.stringContaining('the token of a page as that of its next page'),
+    });
+    expect(await readMessage(db, lease, 'b')).toMatchObject({ state: 'pending' });
+  });
+
+  test('stays as it is when Gmail is unavailable', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const job = await backfillOf(lease);
+    const { run } = runOf(lease, { first: new AppError('gmail_unavailable', '503') });
+    await expect(continueListJobs(run)).rejects.toMatchObject({ code: 'gmail_unavailable' });
+    expect(await job()).toMatchObject({ finished_at: null, error_code: null, restart_count: 0 });
+  });
+});
+
+describe('a reconciliation', () => {
+  test('is planned, listed with trash, evaluated, and logged with its counts', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, requests, lines } = runOf(lease, {
+      first: { ids: ['a', 'b'], next: '2' },
+      2: { ids: ['b', 'c'], next: null },
+    });
+    expect(await planDueReconciliation(run)).toBe(true);
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: true });
+    expect(requests[1]).toMatchObject({ includeSpamTrash: true, pageToken: '2', labelId: null });
+    expect(run.counts.discovered).toBe(3);
+    await db.query("update email_ledger set state = 'stored', history_id = 1 where gmail_message_id <> 'c'");
+    await evaluateReconciliation(run);
+    expect(lines).toEqual([]);
+    await ageListings(db, lease, 10);
+    await evaluateReconciliation(run);
+    expect(lines).toMatchObject([
+      {
+        severity: 'ERROR',
+        event: 'reconciled',
+        message: 'Gmail 3 = stored 2 + pending 0 + failed 0 + ignored 0 + gone 0 + missing 1',
+        gmail_count: 3,
+        stored_count: 2,
+        missing_count: 1,
+        is_full: true,
+        incident_id: expect.any(Number),
+      },
+    ]);
+  });
+
+  test('asks for the wanted label, and judges again what was ignored for it', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    await db.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, state, ignored_rule, source, resolved_at)
+       values ($1, 'a', 'ignored', 'label', 'history', now())`,
+      [lease.mailboxId],
+    );
+    const { run, requests } = runOf(
+      lease,
+      { first: { ids: ['a'], next: null } },
+      { label: { kind: 'resolved', id: 'Label_7' } },
+    );
+    await planDueReconciliation(run);
+    await continueReconciliation(run);
+    expect(requests).toMatchObject([{ labelId: 'Label_7' }]);
+    expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
+  });
+
+  test('is left alone by a run for a push', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
+    expect(await planDueReconciliation(run)).toBe(false);
+    await planReconciliation(db, lease, 900);
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
+    await continueReconciliation({ ...run, trigger: 'manual' });
+    await evaluateReconciliation(run);
+    expect(requests).toHaveLength(1);
+    const { rows } = await db.query('select evaluated_at from reconciliations where mailbox_id = $1', [
+      lease.mailboxId,
+    ]);
+    expect(rows).toEqual([{ evaluated_at: null }]);
+  });
+
+  test('that Gmail rejects waits for an hour, and the next listing is not tried before', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, requests } = runOf(lease, {});
+    await planDueReconciliation(run);
+    await expect(continueReconciliation(run)).rejects.toMatchObject({
+      code: 'gmail_refused',
+      message: expect.stringMatching(/^Reconciliation \d+: messages.list: 400$/),
+    });
+    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
+    await ageListings(db, lease, 3_600);
+    await expect(continueReconciliation(run)).rejects.toMatchObject({ code: 'gmail_refused' });
+    expect(requests).toHaveLength(2);
+  });
+});
+
+test('nothing is listed while the wanted label is missing', async () => {
+  const lease = await insertLeasedMailbox(db, 3_600);
+  const label = { kind: 'missing' } as RunContext['label'];
+  const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
+  await planReconciliation(db, lease, 900);
+  await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
+  expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
+  expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
+  expect(requests).toEqual([]);
+});
+
+describe('an expired history', () => {
+  test('is logged once, and its incident is closed when the gap is listed and fetched', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, requests, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
+    await openHistoryGap(run);
+    await openHistoryGap(run);
+    expect(lines).toMatchObject([
+      { severity: 'WARNING', event: 'incident_opened', incident_kind: 'history_expired' },
+      { severity: 'DEBUG', event: 'incident_opened' },
+    ]);
+    await continueListJobs(run);
+    expect(requests).toMatchObject([
+      { includeSpamTrash: true, query: expect.stringMatching(/^-in:spam -in:drafts after:\d+$/) },
+    ]);
+    await evaluateReconciliation(run);
+    expect(lines).toHaveLength(2);
+    await db.query("update email_ledger set state = 'stored' where mailbox_id = $1", [lease.mailboxId]);
+    await evaluateReconciliation(run);
+    expect(lines.at(-1)).toMatchObject({ event: 'incident_closed', incident_kind: 'history_expired' });
+  });
+});
