@@ -415,6 +415,15 @@ describe('claims that earlier runs left open', () => {
     expect(await waitOf(lease, 'a')).toBe(wait);
   });
 
+  test('of a message that was given up meanwhile leave it without a retry', async () => {
+    const lease = await leaseWith('a');
+    await changeMessages(db, lease, "state = 'dead', resolved_at = now(), given_up_at = now()");
+    await claim(lease, 'a');
+    const next = await takeOver(db, lease);
+    await sweepOpenClaims(db, next, 1);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ claim_token: null, next_attempt_at: null });
+  });
+
   test('charge a crash again after an attempt that ended without one', async () => {
     const lease = await leaseWith('a');
     await changeMessages(db, lease, 'crash_count = 2, is_crash_suspect = true');
