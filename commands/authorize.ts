@@ -75,6 +75,7 @@ async function authorize(): Promise<void> {
     },
   });
   say(`\nAuthorized: ${consent.emailAddress}\n${warning(consent)}\n`);
+  say(confirmation(consent));
   const file = flags.write ? (flags.file ?? join(import.meta.dirname, '../.env')) : null;
   if (file !== null || place === null) handOver(client, consent, file);
   if (place !== null) await store(programs, place, { ...client, refreshToken: consent.refreshToken });
@@ -122,6 +123,15 @@ async function store(
   say(`Stored in Secret Manager of ${place.projectId}:\n${stored.map((one) => `  ${one}`).join('\n')}`);
   say(
     'The functions read them within five minutes, without a deployment. The first time, turn it on: POST start.',
+  );
+}
+
+/** Only the database knows whether it is needed, and from here it is mostly out of reach. */
+function confirmation({ emailAddress }: Consent): string {
+  return (
+    'A database that knows another mailbox asks for a confirmation. For one more mailbox: ' +
+    `POST start?new_mailbox=${encodeURIComponent(emailAddress)}. For a known mailbox with a new address: ` +
+    'POST start?renamed_from=ITS_FORMER_ADDRESS.\n'
   );
 }
 

@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { Target } from '../functions/catalogue.ts';
+import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Not bundled: its registry of functions must be the server's own. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /** Larger than all the rest, and loaded late: written once, in one go, so that they share what they share. */
-const GOOGLE_FILES = ['cloud-scheduler', 'google-auth'];
+const GOOGLE_FILES = ['cloud-scheduler', 'gmail-api', 'google-auth'];
 
 const OPTIONS = {
   bundle: true,
@@ -61,6 +62,8 @@ export async function bundleGooglePackages(out: string): Promise<number> {
     entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/${file}.ts`)),
     entryNames: 'chunks/[name]',
     outdir: out,
+    inject: INJECTED_GLOBALS,
+    plugins: [lighterGooglePackages],
   });
 }
 

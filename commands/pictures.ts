@@ -71,17 +71,17 @@ async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void
     gmail.deliver((await nextPurchaseOrder(900 + n, new Date())).raw);
     while ((await call('poll-now')).outcome === 'busy');
   }
-  await call('poll-now?prove=all');
-  // A proof is listed by one cycle and judged by a later one.
-  for (let cycles = 0; cycles < 20 && (await provenCount(page)) < LIVE_MAILS; cycles += 1)
+  await call('poll-now?reconcile=all');
+  // A reconciliation is listed by one run and evaluated by a later one.
+  for (let cycles = 0; cycles < 20 && (await reconciledCount(page)) < LIVE_MAILS; cycles += 1)
     await call('poll-now');
 }
 
-async function provenCount(page: string): Promise<number> {
+async function reconciledCount(page: string): Promise<number> {
   const status = (await (await fetch(`${page}api/system/email-monitor/status`)).json()) as {
-    mailboxes: { proof: { gmail_count: number } | null }[];
+    mailboxes: { reconciliation: { gmail_count: number } | null }[];
   };
-  return status.mailboxes[0]?.proof?.gmail_count ?? 0;
+  return status.mailboxes[0]?.reconciliation?.gmail_count ?? 0;
 }
 
 async function takePictures(chromium: string, url: string, out: string): Promise<void> {

@@ -3,6 +3,7 @@
  * them up. Lists them first, and changes only what it has listed. Only `--now` calls Gmail.
  */
 import { createContext } from '../functions/context.ts';
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import {
   type DeadLetterSelection,
   giveUpDeadLetters,
@@ -17,7 +18,6 @@ import { Deadline } from '../shared/deadline.ts';
 import { remediationFor } from '../shared/errors.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
 import { chooseMailbox } from './choose-mailbox.ts';
 import { runCommand } from './command.ts';
 import { interruptibleTime } from './interruptible-time.ts';
@@ -72,10 +72,11 @@ await runCommand(USAGE, async () => {
       const count = await giveUpDeadLetters(app.db, mailbox.id, { gmailMessageIds });
       return say(`\nGave up ${counted(count, 'message')}. --apply still requeues them.`);
     }
-    if (!flags.apply)
-      return say('\nNothing is changed. --apply requeues them, --give-up gives them up.');
+    if (!flags.apply) return say('\nNothing is changed. --apply requeues them, --give-up gives them up.');
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
-    say(`\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await whoTakesThem(app)}`.trim());
+    say(
+      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await whoTakesThem(app)}`.trim(),
+    );
     if (flags.now) await takeNow(app, { mailbox, gmailMessageIds, budgetMs });
   } finally {
     await context.db.close();

@@ -1,6 +1,7 @@
 /** Two days in two charts: emails an hour, and how long live mail took from arrival to stored. */
+
+import type { ChartHourJson, ChartsJson, OverviewJson } from '../shared/schemas/overview.ts';
 import { DATA, get } from './api.ts';
-import type { ChartHour, Charts, Overview } from './contract.ts';
 import { byId, setText } from './element.ts';
 import { emailPlot, latencyPlot, type Plot } from './plots.ts';
 import { counted } from './quantities.ts';
@@ -9,16 +10,16 @@ import { durationText, hourText } from './times.ts';
 
 const HOURS = 48;
 
-export function wireCharts(): (overview: Overview) => Promise<void> {
+export function wireCharts(): (overview: OverviewJson) => Promise<void> {
   const emails = emailPlot(byId('email-chart'), (hour) =>
     setText(byId('email-chart-text'), emailsText(hour)),
   );
   const latency = latencyPlot(byId('latency-chart'), (hour) =>
     setText(byId('latency-chart-text'), latencyText(hour)),
   );
-  let shown: Charts | null = null;
-  const emailsText = (hour: ChartHour | null) => (hour === null ? emailsInAll(shown) : emailsOf(hour));
-  const latencyText = (hour: ChartHour | null) => (hour === null ? latencyInAll(shown) : latencyOf(hour));
+  let shown: ChartsJson | null = null;
+  const emailsText = (hour: ChartHourJson | null) => (hour === null ? emailsInAll(shown) : emailsOf(hour));
+  const latencyText = (hour: ChartHourJson | null) => (hour === null ? latencyInAll(shown) : latencyOf(hour));
   const section = new Section(
     byId('charts'),
     // The hour too: the window moves on although nothing arrives.
@@ -28,7 +29,7 @@ export function wireCharts(): (overview: Overview) => Promise<void> {
       now.slice(0, 13),
     ],
     async () => {
-      shown = await get<Charts>(`${DATA}/charts?hours=${HOURS}`);
+      shown = await get<ChartsJson>(`${DATA}/charts?hours=${HOURS}`);
       emails.show(shown.hours);
       latency.show(shown.hours);
       setText(byId('email-chart-text'), emailsText(null));
@@ -41,7 +42,7 @@ export function wireCharts(): (overview: Overview) => Promise<void> {
   return async (overview) => await section.update(overview);
 }
 
-function emailsInAll(charts: Charts | null): string {
+function emailsInAll(charts: ChartsJson | null): string {
   const hours = charts?.hours ?? [];
   const count = hours.reduce((sum, hour) => sum + hour.email_count, 0);
   if (count === 0) return 'None in 48 hours';
@@ -49,11 +50,11 @@ function emailsInAll(charts: Charts | null): string {
   return `${counted(count, 'email')} in 48 hours, at most ${most.email_count} (${nameOf(most)})`;
 }
 
-function emailsOf(hour: ChartHour): string {
+function emailsOf(hour: ChartHourJson): string {
   return `${nameOf(hour)}: ${counted(hour.email_count, 'email')}`;
 }
 
-function latencyInAll(charts: Charts | null): string {
+function latencyInAll(charts: ChartsJson | null): string {
   const measured = (charts?.hours ?? []).filter((hour) => hour.latency_max_ms !== null);
   if (measured.length === 0) return 'No live mail in 48 hours';
   const worst = measured.reduce((a, b) => ((b.latency_max_ms ?? 0) > (a.latency_max_ms ?? 0) ? b : a));
@@ -62,12 +63,12 @@ function latencyInAll(charts: Charts | null): string {
   return `Mostly ${durationText(usual)}, at most ${durationText(worst.latency_max_ms ?? 0)} (${nameOf(worst)})`;
 }
 
-function latencyOf(hour: ChartHour): string {
+function latencyOf(hour: ChartHourJson): string {
   const { latency_max_ms: max, latency_median_ms: median } = hour;
   if (max === null) return `${nameOf(hour)}: no live mail`;
   return `${nameOf(hour)}: median ${durationText(median ?? 0)}, longest ${durationText(max)}`;
 }
 
-function nameOf(hour: ChartHour): string {
+function nameOf(hour: ChartHourJson): string {
   return hourText(Date.parse(hour.at) / 1_000);
 }

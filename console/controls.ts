@@ -1,6 +1,8 @@
 /** Start, stop, poll now. A button that works says so, cannot be pressed twice, and keeps the focus. */
+
+import type { PollAnswerJson } from '../shared/schemas/poll.ts';
+import type { StatusJson } from '../shared/schemas/status.ts';
 import { post, VERBS } from './api.ts';
-import type { Report, Status } from './contract.ts';
 import { byId } from './element.ts';
 import { announce, clearFaults, showFault } from './notices.ts';
 import { counted } from './quantities.ts';
@@ -8,19 +10,19 @@ import { counted } from './quantities.ts';
 /** @param onChange asked for once the server has answered, well or not */
 export function wireControls(onChange: () => Promise<void>): void {
   wire('start', 'Starting…', onChange, async () => {
-    const status = await post<Status>(`${VERBS}/start`);
+    const status = await post<StatusJson>(`${VERBS}/start`);
     return status.is_running
       ? 'Started. What has arrived meanwhile is fetched now.'
       : 'The monitor is still stopped.';
   });
   wire('stop', 'Stopping…', onChange, async () => {
-    const status = await post<Status>(`${VERBS}/stop`);
+    const status = await post<StatusJson>(`${VERBS}/stop`);
     return status.is_running
       ? 'The monitor still runs.'
       : 'Stopped. Gmail keeps what arrives until you start again.';
   });
   wire('poll-now', 'Polling…', onChange, async () => {
-    return reportText(await post<Report>(`${VERBS}/poll-now`));
+    return reportText(await post<PollAnswerJson>(`${VERBS}/poll-now`));
   });
 }
 
@@ -62,12 +64,12 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   not_configured: 'There are no Gmail credentials.',
 };
 
-export function reportText({ dead, failed, new_emails: stored, outcome }: Report): string {
+export function reportText({ dead, failed, new_emails: stored, outcome }: PollAnswerJson): string {
   const said = OUTCOMES[outcome];
   if (said !== undefined) return said;
   const parts = [stored === 0 ? 'Nothing new' : `${counted(stored, 'new email')} stored`];
   if (failed > 0) parts.push(`${counted(failed, 'attempt')} failed`);
-  if (dead > 0) parts.push(`${counted(dead, 'message')} given up`);
+  if (dead > 0) parts.push(`${counted(dead, 'message')} dead`);
   const more = outcome === 'out_of_time' ? ' Time ran out; the next cycle goes on.' : '';
   return `${parts.join(', ')}.${more}`;
 }

@@ -2,15 +2,16 @@
  * One email, opened: its text as text. HTML is shown only when asked for, in a frame that may run nothing and load
  * nothing. Escape closes it, and the focus goes back to where it was: the browser's own dialog sees to both.
  */
+
+import type { EmailJson, OpenedEmailJson } from '../shared/schemas/emails.ts';
 import { DATA, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
-import type { Email, WholeEmail } from './contract.ts';
-import { withCommands } from './remediations.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
 import { subjectOf } from './email-row.ts';
 import { toProblem } from './notices.ts';
 import { bytes } from './quantities.ts';
 import { recipientsText } from './recipients.ts';
+import { withCommands } from './remediations.ts';
 import { wholeTimeOf } from './times.ts';
 
 export function wireEmailDialog(): void {
@@ -24,7 +25,7 @@ export function wireEmailDialog(): void {
   dialog.addEventListener('close', () => fill(byId('email-body')));
 }
 
-export async function openEmail(email: Email): Promise<void> {
+export async function openEmail(email: EmailJson): Promise<void> {
   const dialog = byId<HTMLDialogElement>('email');
   const body = byId('email-body');
   dialog.dataset['emailId'] = String(email.id);
@@ -33,7 +34,7 @@ export async function openEmail(email: Email): Promise<void> {
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   try {
-    const whole = await get<WholeEmail>(`${DATA}/emails/${email.id}`);
+    const whole = await get<OpenedEmailJson>(`${DATA}/emails/${email.id}`);
     if (isStillOpen(dialog, email)) fill(body, ...contents(whole));
   } catch (fault) {
     const { remediation, detail, title } = toProblem(fault);
@@ -48,11 +49,11 @@ export async function openEmail(email: Email): Promise<void> {
   }
 }
 
-function isStillOpen(dialog: HTMLDialogElement, email: Email): boolean {
+function isStillOpen(dialog: HTMLDialogElement, email: EmailJson): boolean {
   return dialog.open && dialog.dataset['emailId'] === String(email.id);
 }
 
-function contents(email: WholeEmail): Child[] {
+function contents(email: OpenedEmailJson): Child[] {
   const text = email.body_text?.trim() ? email.body_text : null;
   return [
     element(
@@ -97,7 +98,7 @@ function fact(name: string, value: Child): Child[] {
 }
 
 /** Nothing is asked for before the button is pressed. */
-function htmlView(email: WholeEmail): HTMLElement {
+function htmlView(email: OpenedEmailJson): HTMLElement {
   const place = element('div', { class: 'html' });
   const toggle = button(
     'Show HTML',

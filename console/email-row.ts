@@ -1,11 +1,12 @@
 /** One email in the list: a button that opens it, and its attachments. */
+
+import type { EmailJson } from '../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
-import type { Email } from './contract.ts';
 import { element } from './element.ts';
 import { counted } from './quantities.ts';
 import { timeOf } from './times.ts';
 
-export function emailRow(email: Email, open: (email: Email) => void): HTMLLIElement {
+export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
   const opener = element(
     'button',
     { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
@@ -32,12 +33,12 @@ export function emailRow(email: Email, open: (email: Email) => void): HTMLLIElem
   );
 }
 
-export function subjectOf({ subject }: Pick<Email, 'subject'>): string {
+export function subjectOf({ subject }: Pick<EmailJson, 'subject'>): string {
   return subject?.trim() || '(no subject)';
 }
 
 /** The name without the address, which the title holds. */
-function senderOf({ sender, sender_address: address }: Email): string {
+function senderOf({ sender, sender_address: address }: EmailJson): string {
   const name = (sender ?? '')
     .replace(/<[^<>]*>\s*$/, '')
     .replaceAll('"', '')

@@ -2,8 +2,10 @@
  * The latest emails, or those that a search finds. New ones come in above without moving what is open, focused or
  * read; older ones by pages.
  */
+
+import type { EmailJson, EmailPageJson } from '../shared/schemas/emails.ts';
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { ask, DATA, get } from './api.ts';
-import type { Email, EmailPage, Overview } from './contract.ts';
 import { byId, setText } from './element.ts';
 import { openEmail } from './email-dialog.ts';
 import { emailRow } from './email-row.ts';
@@ -17,32 +19,34 @@ const TYPING_PAUSE_MS = 250;
 /** A page that is not full and not the last has looked through more of the newest emails than these. */
 const LOOKED_THROUGH = 1_000;
 
-export function wireEmails(): (overview: Overview) => Promise<void> {
+export function wireEmails(): (overview: OverviewJson) => Promise<void> {
   const root = byId('emails');
   const search = byId<HTMLInputElement>('search');
   const older = byId<HTMLButtonElement>('older');
-  const list = new KeyedList<Email>(
+  const list = new KeyedList<EmailJson>(
     byId('email-list'),
     (email) => String(email.id),
     (email) => emailRow(email, (opened) => void openEmail(opened)),
   );
-  let shown: readonly Email[] = [];
+  let shown: readonly EmailJson[] = [];
   let nextBefore: number | null = null;
   let shownFor = '';
   /** The first page was looked for down to this id. */
   let firstFloor = 0;
 
-  const read = async (before: number | null): Promise<EmailPage> => {
+  const read = async (before: number | null): Promise<EmailPageJson> => {
     const q = search.value.trim();
     if (q !== '')
-      return await ask<EmailPage>(`${DATA}/emails/search`, {
+      return await ask<EmailPageJson>(`${DATA}/emails/search`, {
         q,
         limit: PAGE,
         ...(before === null ? {} : { before }),
       });
-    return await get<EmailPage>(`${DATA}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`);
+    return await get<EmailPageJson>(
+      `${DATA}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`,
+    );
   };
-  const show = (emails: readonly Email[], next: number | null) => {
+  const show = (emails: readonly EmailJson[], next: number | null) => {
     shown = emails;
     nextBefore = next;
     list.show(shown);

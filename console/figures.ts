@@ -1,5 +1,5 @@
 /** The figures under the state: how fresh, how complete, what waits, what it costs. */
-import type { Overview } from './contract.ts';
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { byId, type Child, element, fill } from './element.ts';
 import { counted, number } from './quantities.ts';
 import { currentMailbox } from './states.ts';
@@ -7,18 +7,18 @@ import { ageOf, spanSince, timeOf } from './times.ts';
 
 let shown = '';
 
-export function showFigures(overview: Overview): void {
+export function showFigures(overview: OverviewJson): void {
   // What ticks, ticks by itself.
   const text = JSON.stringify({ ...overview, now: '' });
   if (text === shown) return;
   shown = text;
   showFreshness(overview);
-  showProof(overview);
+  showReconciliation(overview);
   showBacklog(overview);
   showQuota(overview);
 }
 
-function showFreshness({ freshness }: Overview): void {
+function showFreshness({ freshness }: OverviewJson): void {
   const { newest_proven_at: proven, newest_stored_at: stored } = freshness;
   show('fresh', proven === null ? '–' : spanSince(proven), [
     proven === null ? 'Nothing is proven yet.' : 'is the age of the newest mail that is proven stored.',
@@ -26,41 +26,55 @@ function showFreshness({ freshness }: Overview): void {
   ]);
 }
 
-function showProof(overview: Overview): void {
-  const mailbox = currentMailbox(overview);
-  const proof = mailbox?.proof ?? null;
-  byId('proof').classList.toggle('is-bad', (proof?.missing_count ?? 0) > 0);
-  if (proof === null) {
+function showReconciliation(overview: OverviewJson): void {
+  const result = currentMailbox(overview)?.reconciliation ?? null;
+  byId('proof').classList.toggle('is-bad', (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0);
+  if (result === null) {
     show('proof', '–', ['missing. The first comparison with Gmail is still to come.']);
     return;
   }
-  // The ledger also knows what is left out by a rule, gone or given up: known is not stored.
-  show('proof', number(proof.missing_count), [
-    `missing. Gmail listed ${counted(proof.gmail_count, 'message')}`,
-    ...(proof.since === null ? [] : [' since ', timeOf(proof.since)]),
-    `, and the ledger knows ${number(proof.ledger_count)}. Compared `,
-    ageOf(proof.proved_at),
+  const parts = (['stored', 'pending', 'failed', 'ignored', 'gone'] as const)
+    .filter((part) => part === 'stored' || result[`${part}_count`] > 0)
+    .map((part) => `${number(result[`${part}_count`])} ${part}`);
+  show('proof', number(result.missing_count), [
+    `missing. Gmail listed ${counted(result.gmail_count, 'message')} since `,
+    timeOf(result.since),
+    `: ${parts.join(', ')}. Compared `,
+    ageOf(result.at),
     '.',
   ]);
 }
 
-function showBacklog(overview: Overview): void {
+function showBacklog(overview: OverviewJson): void {
   const mailbox = currentMailbox(overview);
   const oldest = mailbox?.oldest_pending_at ?? null;
-  byId('waiting').classList.toggle('is-busy', overview.pending_count > 0);
-  show('waiting', number(overview.pending_count), [
+  const waiting = mailbox?.waiting_count ?? null;
+  const found = mailbox?.ledger.pending ?? 0;
+  const unknownSince = mailbox?.unknown_since ?? null;
+  byId('waiting').classList.toggle('is-busy', found > 0);
+  // What is not known is not zero.
+  show('waiting', waiting === null ? '–' : number(waiting), [
     'waiting to be fetched.',
+    ...(waiting !== null
+      ? []
+      : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeOf(unknownSince)]), '.']),
+    ...(waiting !== null || found === 0 ? [] : [` ${number(found)} found so far.`]),
     ...(oldest === null ? [] : [' The oldest since ', spanSince(oldest), '.']),
-    ` ${number(mailbox?.ledger.stored ?? 0)} stored in all.`,
+    ...(mailbox === null ? [] : [` ${number(mailbox.ledger.stored)} stored in all.`]),
   ]);
   byId('dead').classList.toggle('is-bad', overview.dead_count > 0);
   show('dead', number(overview.dead_count), [
-    overview.dead_count === 0 ? 'given up.' : 'given up after every attempt failed: see below.',
+    overview.dead_count === 0 ? 'dead.' : 'dead after every attempt failed: see below.',
   ]);
 }
 
-function showQuota({ quota }: Overview): void {
-  const share = quota.minute_limit === 0 ? 0 : Math.min(1, quota.minute_used / quota.minute_limit);
+function showQuota({ quota }: OverviewJson): void {
+  const { minute_limit: limit, minute_used: used, today_used: today } = quota;
+  if (used === null) {
+    show('quota', '–', [`of the Gmail quota of ${number(limit)} units per minute: not used yet.`]);
+    return;
+  }
+  const share = limit === 0 ? 0 : Math.min(1, used / limit);
   const meter = element('meter', {
     min: 0,
     max: 1,
@@ -69,7 +83,7 @@ function showQuota({ quota }: Overview): void {
     'aria-label': 'Share of the Gmail quota used in the last minute',
   });
   show('quota', `${Math.round(share * 100)} %`, [
-    `of the Gmail quota: ${number(quota.minute_used)} of ${number(quota.minute_limit)} units this minute. Today's cycles took ${number(quota.today_used)}.`,
+    `of the Gmail quota: ${number(used)} of ${number(limit)} units are spent and not refilled. Today's runs took ${number(today)}.`,
     meter,
   ]);
 }

@@ -1,11 +1,13 @@
 /** What went wrong in a way that somebody may ask about later, and how it ended. */
+
+import type { OverviewJson } from '../shared/schemas/overview.ts';
+import type { IncidentJson, IncidentPageJson } from '../shared/schemas/records.ts';
 import { DATA, get } from './api.ts';
-import type { Incident, Overview } from './contract.ts';
-import { withCommands } from './remediations.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
 import { wireRecords } from './records.ts';
+import { withCommands } from './remediations.ts';
 import { durationText, timeOf } from './times.ts';
 
 const FIRST = 10;
@@ -15,16 +17,14 @@ const TITLES: Readonly<Record<string, string>> = {
   missing_found: 'Missing mail was found',
 };
 
-export function wireIncidents(): (overview: Overview) => Promise<void> {
-  const list = new KeyedList<Incident>(byId('incident-list'), (incident) => String(incident.id), row);
-  const section = wireRecords<Incident>({
+export function wireIncidents(): (overview: OverviewJson) => Promise<void> {
+  const list = new KeyedList<IncidentJson>(byId('incident-list'), (incident) => String(incident.id), row);
+  const section = wireRecords<IncidentJson>({
     name: 'incidents',
     first: FIRST,
     dependsOn: ({ incidents_open_count: open, status }) => [open, status.last_poll_at],
     read: async (query) => {
-      const page = await get<{ incidents: Incident[]; next_before: number | null }>(
-        `${DATA}/incidents?${query}`,
-      );
+      const page = await get<IncidentPageJson>(`${DATA}/incidents?${query}`);
       return { rows: page.incidents, nextBefore: page.next_before };
     },
     show: (incidents) => {
@@ -35,7 +35,7 @@ export function wireIncidents(): (overview: Overview) => Promise<void> {
   return async (overview) => await section.update(overview);
 }
 
-function row(incident: Incident): HTMLLIElement {
+function row(incident: IncidentJson): HTMLLIElement {
   const { closed_at: closed, remediation, explanation, kind, opened_at: opened } = incident;
   const counts = countsOf(incident.detail);
   return element(
@@ -50,7 +50,9 @@ function row(incident: Incident): HTMLLIElement {
     ),
     explanation === null ? null : element('p', {}, ...withCommands(explanation)),
     counts === '' ? null : element('p', { class: 'quiet' }, counts),
-    remediation === null || closed !== null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    remediation === null || closed !== null
+      ? null
+      : element('p', { class: 'remediation' }, ...withCommands(remediation)),
   );
 }
 
@@ -60,7 +62,7 @@ function ending(opened: string, closed: string | null): Child[] {
 }
 
 /** `missing_count: 3` as "missing 3"; ids and the rest are in the database. */
-function countsOf(detail: Incident['detail']): string {
+function countsOf(detail: IncidentJson['detail']): string {
   return Object.entries(detail)
     .filter((entry): entry is [string, number] => entry[0].endsWith('_count') && typeof entry[1] === 'number')
     .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')} ${number(value)}`)

@@ -3,8 +3,8 @@
  * with title, detail and remediation that stays until it is dismissed.
  */
 import { Problem } from './api.ts';
-import { withCommands } from './remediations.ts';
 import { button, byId, element, fill } from './element.ts';
+import { withCommands } from './remediations.ts';
 
 /** Said once; the next one takes its place. */
 export function announce(text: string): void {

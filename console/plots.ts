@@ -1,21 +1,21 @@
 /** The two charts as drawings. What they say stands in the text beside them too: a canvas is mute. */
 import uPlot from 'uplot';
-import type { ChartHour } from './contract.ts';
+import type { ChartHourJson } from '../shared/schemas/overview.ts';
 import { durationText } from './times.ts';
 
 export interface Plot {
-  show(hours: readonly ChartHour[]): void;
+  show(hours: readonly ChartHourJson[]): void;
   redraw(): void;
 }
 
 /** What the pointer is on; null: on nothing. */
-type OnHour = (hour: ChartHour | null) => void;
+type OnHour = (hour: ChartHourJson | null) => void;
 
 interface Drawing {
   readonly series: (colours: Colours) => uPlot.Series[];
   readonly scale: uPlot.Scale;
   readonly axis: Partial<uPlot.Axis>;
-  readonly columns: (hours: readonly ChartHour[]) => (number | null)[][];
+  readonly columns: (hours: readonly ChartHourJson[]) => (number | null)[][];
 }
 
 interface Colours {
@@ -66,7 +66,7 @@ export function latencyPlot(place: HTMLElement, onHour: OnHour): Plot {
 }
 
 function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
-  let hours: readonly ChartHour[] = [];
+  let hours: readonly ChartHourJson[] = [];
   let drawn: uPlot | null = null;
   const data = () =>
     [hours.map((hour) => Date.parse(hour.at) / 1_000), ...drawing.columns(hours)] as uPlot.AlignedData;

@@ -2,7 +2,7 @@
  * A section of records, the newest first, with a button for older ones. What must stay true: a refresh reads all that
  * is shown, so that no old page says what is no longer so.
  */
-import type { Overview } from './contract.ts';
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { byId } from './element.ts';
 import { Section } from './section.ts';
 
@@ -20,7 +20,7 @@ export interface RecordOptions<Row> {
   /** Of the section, whose button is `NAME-older`. */
   readonly name: string;
   readonly first: number;
-  readonly dependsOn: (overview: Overview) => unknown;
+  readonly dependsOn: (overview: OverviewJson) => unknown;
   /** @param query as in `limit=12&before=99` */
   readonly read: (query: string) => Promise<RecordPage<Row>>;
   readonly show: (rows: readonly Row[]) => void;

@@ -2,15 +2,16 @@
  * Keeps the overview current: every five seconds while the page is seen, less often while the server fails, at once
  * when the page is seen again or the network is back. One call at a time.
  */
+
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { DATA, get, type Problem } from './api.ts';
-import type { Overview } from './contract.ts';
 import { toProblem } from './notices.ts';
 
 const EVERY_MS = 5_000;
 const LONGEST_MS = 60_000;
 
 export interface Watcher {
-  readonly onOverview: (overview: Overview) => void;
+  readonly onOverview: (overview: OverviewJson) => void;
   /** @param nextMs until the next attempt */
   readonly onFailure: (problem: Problem, nextMs: number) => void;
 }
@@ -42,7 +43,7 @@ export class Refresh {
     clearTimeout(this.#timer);
     let nextMs = EVERY_MS;
     try {
-      const overview = await get<Overview>(`${DATA}/overview`);
+      const overview = await get<OverviewJson>(`${DATA}/overview`);
       this.#failures = 0;
       this.#watcher.onOverview(overview);
     } catch (fault) {

@@ -1,6 +1,8 @@
 /** The latest runs: who called, what came of it, how long it took. */
+
+import type { OverviewJson } from '../shared/schemas/overview.ts';
+import type { RunJson, RunPageJson } from '../shared/schemas/records.ts';
 import { DATA, get } from './api.ts';
-import type { Overview, Run } from './contract.ts';
 import { byId, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
 import { number } from './quantities.ts';
@@ -11,16 +13,14 @@ const FIRST = 12;
 
 const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
 
-export function wireRuns(): (overview: Overview) => Promise<void> {
-  const list = new KeyedList<Run>(byId('run-list'), (run) => String(run.id), row);
-  const section = wireRecords<Run>({
+export function wireRuns(): (overview: OverviewJson) => Promise<void> {
+  const list = new KeyedList<RunJson>(byId('run-list'), (run) => String(run.id), row);
+  const section = wireRecords<RunJson>({
     name: 'runs',
     first: FIRST,
     dependsOn: ({ status }) => [status.last_poll_at, status.emails_processed_total],
     read: async (query) => {
-      const { next_before: nextBefore, runs } = await get<{ runs: Run[]; next_before: number | null }>(
-        `${DATA}/runs?${query}`,
-      );
+      const { next_before: nextBefore, runs } = await get<RunPageJson>(`${DATA}/runs?${query}`);
       return { rows: runs, nextBefore };
     },
     show: (runs) => {
@@ -31,7 +31,7 @@ export function wireRuns(): (overview: Overview) => Promise<void> {
   return async (overview) => await section.update(overview);
 }
 
-function row(run: Run): HTMLTableRowElement {
+function row(run: RunJson): HTMLTableRowElement {
   const { duration_ms: duration, error_code: error, outcome } = run;
   return element(
     'tr',

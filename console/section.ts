@@ -2,14 +2,14 @@
  * A part of the page with data of its own. It loads when what it depends on has changed, says when it cannot, and
  * tries again with the next overview.
  */
-import type { Overview } from './contract.ts';
-import { withCommands } from './remediations.ts';
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { element, fill } from './element.ts';
 import { toProblem } from './notices.ts';
+import { withCommands } from './remediations.ts';
 
 export class Section {
   readonly #trouble: Element;
-  readonly #dependsOn: (overview: Overview) => unknown;
+  readonly #dependsOn: (overview: OverviewJson) => unknown;
   readonly #load: () => Promise<void>;
   #loadedFor: string | null = null;
   #isLoading = false;
@@ -18,7 +18,7 @@ export class Section {
    * @param root holds an element of the class `trouble`
    * @param dependsOn what of the overview tells that the data has changed
    */
-  constructor(root: Element, dependsOn: (overview: Overview) => unknown, load: () => Promise<void>) {
+  constructor(root: Element, dependsOn: (overview: OverviewJson) => unknown, load: () => Promise<void>) {
     const trouble = root.querySelector('.trouble');
     if (trouble === null) throw new Error(`#${root.id} has no .trouble.`);
     this.#trouble = trouble;
@@ -26,7 +26,7 @@ export class Section {
     this.#load = load;
   }
 
-  async update(overview: Overview): Promise<void> {
+  async update(overview: OverviewJson): Promise<void> {
     const wanted = JSON.stringify(this.#dependsOn(overview));
     if (wanted === this.#loadedFor || this.#isLoading) return;
     if (await this.reload()) this.#loadedFor = wanted;

@@ -1,8 +1,8 @@
 /** Says since when the figures are old, while the server cannot be asked. */
 import type { Problem } from './api.ts';
-import { withCommands } from './remediations.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { showInTab } from './icon.ts';
+import { withCommands } from './remediations.ts';
 import { ageOf, durationText, timeOf } from './times.ts';
 
 let freshAt: string | null = null;

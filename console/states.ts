@@ -1,6 +1,8 @@
 /** What each state is called, how it is coloured, and why it is so: the sentence under the word. */
-import type { Mailbox, Overview } from './contract.ts';
+import type { MailboxStatusJson } from '../shared/schemas/mailbox-status.ts';
+import type { OverviewJson } from '../shared/schemas/overview.ts';
 import { counted } from './quantities.ts';
+import { timeText } from './times.ts';
 
 /** `well`: nothing to do. `busy`: works, and will be well. `off`: by a person's will. `care`: look. `bad`: act. */
 export type Tone = 'well' | 'busy' | 'off' | 'care' | 'bad';
@@ -8,7 +10,7 @@ export type Tone = 'well' | 'busy' | 'off' | 'care' | 'bad';
 interface StateWords {
   readonly word: string;
   readonly tone: Tone;
-  readonly reason: (overview: Overview, mailbox: Mailbox | null) => string;
+  readonly reason: (overview: OverviewJson, mailbox: MailboxStatusJson | null) => string;
 }
 
 const STATES: Readonly<Record<string, StateWords>> = {
@@ -23,10 +25,12 @@ const STATES: Readonly<Record<string, StateWords>> = {
   catching_up: {
     word: 'Catching up',
     tone: 'busy',
-    reason: (overview, mailbox) =>
-      overview.pending_count === 0 && mailbox?.is_listing === true
-        ? 'A listing of older mail is being read.'
-        : `${counted(overview.pending_count, 'message')} ${overview.pending_count === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`,
+    reason: (_overview, mailbox) => {
+      const pending = mailbox?.ledger.pending ?? 0;
+      const listing = mailbox?.is_listing === true ? 'A listing of older mail is being read. ' : '';
+      if (pending === 0) return listing;
+      return `${listing}${counted(pending, 'message')} ${pending === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`;
+    },
   },
   starting: {
     word: 'Starting',
@@ -36,7 +40,8 @@ const STATES: Readonly<Record<string, StateWords>> = {
   stopped: {
     word: 'Stopped',
     tone: 'off',
-    reason: () => 'Nothing is fetched. Gmail keeps what arrives, and start fetches all of it.',
+    reason: () =>
+      'Nothing is fetched, and how much waits is unknown. Gmail keeps what arrives, and Start fetches all of it.',
   },
   backing_off: {
     word: 'Retrying',
@@ -44,11 +49,33 @@ const STATES: Readonly<Record<string, StateWords>> = {
     reason: (_overview, mailbox) =>
       `${failures(mailbox?.failure_count ?? 1)} ${sentence(mailbox?.last_error?.detail ?? '')}`,
   },
+  not_polling: {
+    word: 'Not polling',
+    tone: 'bad',
+    reason: ({ status }, mailbox) => {
+      const last = mailbox?.last_run_at ?? status.last_poll_at;
+      return `No run has begun${last === null ? '' : ` since ${timeText(last)}`}, although the monitor is on.`;
+    },
+  },
+  fetch_failing: {
+    word: 'Messages failing',
+    tone: 'bad',
+    reason: (_overview, mailbox) => {
+      const failing = mailbox?.failing;
+      if (!failing) return '';
+      const next =
+        failing.next_attempt_at === null
+          ? ''
+          : ` The next attempt is at ${timeText(failing.next_attempt_at)}.`;
+      const why = failing.error_detail ?? failing.error_code ?? '';
+      return `${counted(failing.count, 'message')} cannot be fetched; the others are stored.${next} ${sentence(why)}`;
+    },
+  },
   watch_failing: {
     word: 'Polling only',
     tone: 'care',
     reason: (_overview, mailbox) =>
-      `Push could not be set up; mail is found by polling. ${sentence(mailbox?.watch?.error?.detail ?? '')}`,
+      `Push does not work; mail is found by polling. ${sentence(mailbox?.watch?.error?.detail ?? '')}`,
   },
   reauth_required: {
     word: 'Locked out',
@@ -70,7 +97,7 @@ const STATES: Readonly<Record<string, StateWords>> = {
 };
 
 /** What an operator has to see first. A mailbox that is watched while advice stands is not simply well. */
-export function describeState(overview: Overview): {
+export function describeState(overview: OverviewJson): {
   readonly word: string;
   readonly tone: Tone;
   readonly reason: string;
@@ -85,7 +112,7 @@ export function describeState(overview: Overview): {
 }
 
 /** The one that the credentials reach, or without any the only one that is known; null before the first contact. */
-export function currentMailbox({ status }: Overview): Mailbox | null {
+export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | null {
   const { mailboxes, state } = status;
   const only = state === 'not_configured' && mailboxes.length === 1 ? mailboxes[0] : undefined;
   return mailboxes.find((mailbox) => mailbox.is_current) ?? only ?? null;

@@ -32,7 +32,7 @@ export function timeOf(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, timeText(iso));
 }
 
-function timeText(iso: string): string {
+export function timeText(iso: string): string {
   const at = new Date(iso);
   const now = new Date(serverNowMs());
   const isToday = at.toDateString() === now.toDateString();

@@ -1,7 +1,7 @@
 /**
  * `console`: the operator's page, its data, and the four verbs, under one origin:
- * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}.
- * What must stay true: what changes or searches is not asked for by another site's page.
+ * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
+ * Invariant: another site's page can neither change anything nor search.
  */
 import { AppError } from '../shared/errors.ts';
 import { answer, type HttpAnswer, type HttpRequest, problem, type Route } from '../shared/http.ts';
@@ -14,6 +14,7 @@ import type { FunctionContext } from './context.ts';
 const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<Route>])[] = [
   [/^\/$/, async () => (await import('./console/page.ts')).createPageRoute()],
   [/^\/assets\/[^/]+$/, async () => (await import('./console/page.ts')).createAssetRoute()],
+  [/^\/api\/openapi\.json$/, async () => (await import('./console/openapi.ts')).createOpenApiRoute()],
   [verb('status'), async (context) => (await import('./status.ts')).createRoute(context)],
   [verb('start'), async (context) => (await import('./start.ts')).createRoute(context)],
   [verb('stop'), async (context) => (await import('./stop.ts')).createRoute(context)],

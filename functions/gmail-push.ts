@@ -12,8 +12,8 @@ import { AppError, requiresOperator } from '../shared/errors.ts';
 import { decodeNotification, type GmailNotification } from '../shared/gmail/notification.ts';
 import { type HttpAnswer, noContent, problem, type Route } from '../shared/http.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
-import { type IngestReport, ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { identifyAfterUnknownPush } from '../shared/ingest/identify-mailbox.ts';
+import { type IngestReport, ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { Log } from '../shared/log.ts';
 import type { FunctionContext } from './context.ts';
 

@@ -6,7 +6,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Config, ConfigError, type Environment, readConfig } from '../shared/config.ts';
+import { type Config, type Environment, readConfig } from '../shared/config.ts';
 import { areSameCredentials, credentialFiles } from '../shared/credentials.ts';
 import type { Clock } from '../shared/deadline.ts';
 import type { Log } from '../shared/log.ts';
@@ -34,7 +34,7 @@ export class LiveConfig {
     this.#readAtMs = clock();
   }
 
-  /** To be asked at the beginning of an invocation. Never fails: what cannot be read stays as it was. */
+  /** Called at the beginning of an invocation. Credentials that cannot be read again stay as they were. */
   async current(): Promise<Config> {
     if (this.#isDue()) {
       this.#reading ??= this.#readAgain().finally(() => {
@@ -59,21 +59,27 @@ export class LiveConfig {
   async #readAgain(): Promise<void> {
     this.#readAtMs = this.#clock();
     const contents = await readAll(credentialFiles(this.#env));
-    try {
-      const config = readConfig(this.#env, (path) => textOf(contents.get(path)));
-      this.#isRefused = false;
-      if (areSameCredentials(config.gmail, this.#config.gmail) && config.gmail !== null) return;
-      if (config.gmail !== null) this.#log.info('credentials_read', 'New Gmail credentials are taken');
-      this.#config = config;
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
+    const config = readConfig(this.#env, (path) => textOf(contents.get(path)));
+    const { credentialProblems: problems } = config;
+    if (problems.length > 0 && this.#config.gmail !== null) {
       this.#log.write(
         'WARNING',
         'credentials_read',
-        'The Gmail credentials cannot be read again; the ones before stay',
-        { detail: error.faults.join('; ') },
+        'The Gmail credentials cannot be read again; the known ones stay',
+        {
+          detail: problems.join('; '),
+        },
       );
+      return;
     }
+    this.#isRefused = false;
+    const isSame =
+      areSameCredentials(config.gmail, this.#config.gmail) &&
+      problems.join() === this.#config.credentialProblems.join() &&
+      config.missingCredentials.join() === this.#config.missingCredentials.join();
+    if (isSame) return;
+    if (config.gmail !== null) this.#log.info('credentials_read', 'New Gmail credentials are taken');
+    this.#config = config;
   }
 }
 

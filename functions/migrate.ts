@@ -7,6 +7,7 @@
  */
 import { migrate } from '../shared/db/migrations.ts';
 import { json, type Route } from '../shared/http.ts';
+import type { MigrateAnswer } from '../shared/schemas/migrate.ts';
 import type { FunctionContext } from './context.ts';
 
 export function createRoute({ config }: FunctionContext): Route {
@@ -19,7 +20,7 @@ export function createRoute({ config }: FunctionContext): Route {
         applied_count: applied.length,
         granted_count: granted.length,
       });
-      return json(200, { applied, granted });
+      return json<MigrateAnswer>(200, { applied, granted });
     },
   };
 }

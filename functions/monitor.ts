@@ -1,7 +1,7 @@
 /** What status, start and stop work with. Nothing of Gmail is loaded for them. */
 
-import type { Monitor } from '../shared/monitor/switch.ts';
-import { createSchedulerJob } from '../shared/scheduler/scheduler-job.ts';
+import type { Monitor } from '../shared/control/running-flag.ts';
+import { createSchedulerJob } from '../shared/control/scheduler-job.ts';
 import type { FunctionContext } from './context.ts';
 
 export function createMonitor({ config, db, log }: FunctionContext): Monitor {

@@ -7,6 +7,8 @@
  * `{outcome, new_emails, ...}`, outcome `busy` while another run works; 409 without credentials; a failed cycle answers with
  * its error.
  */
+
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
@@ -14,7 +16,6 @@ import { AppError } from '../shared/errors.ts';
 import type { HttpRequest, Route } from '../shared/http.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { assertConfigured } from '../shared/monitor/switch.ts';
 import type { FunctionContext } from './context.ts';
 import { reportAnswer } from './report-body.ts';
 

@@ -1,13 +1,14 @@
-/** The answer of `poll` and `poll-now`: what the cycle did, and why it failed if it did. */
+/** The answer of `poll` and `poll-now`: what the run did, and why it failed if it did. */
 import { type HttpAnswer, json, problem } from '../shared/http.ts';
 import type { IngestReport } from '../shared/ingest/ingest-mailbox.ts';
+import type { PollAnswer } from '../shared/schemas/poll.ts';
 
-/** A failed cycle reads like every other fault, with our own members beside those of RFC 9457. */
+/** A failed run answers a problem, with the members of the run beside those of RFC 9457. */
 export function reportAnswer(
   { counts, error, outcome }: IngestReport,
-  more: Readonly<Record<string, unknown>> = {},
+  more: Pick<PollAnswer, 'retried'> = {},
 ): HttpAnswer {
-  const members = {
+  const members: PollAnswer = {
     outcome,
     new_emails: counts.stored,
     discovered: counts.discovered,
@@ -18,5 +19,5 @@ export function reportAnswer(
     quota_units: counts.quotaUnits,
     ...more,
   };
-  return error === null ? json(200, members) : problem(error, {}, members);
+  return error === null ? json<PollAnswer>(200, members) : problem(error, {}, members);
 }

@@ -1,22 +1,29 @@
 /**
- * `start`: turns the monitor on, resumes its scheduler job and registers the push watch. POST; may be called again. Answers like `status`;
- * 409 without credentials.
+ * `start`: sets the `is_running` flag, resumes the scheduler job, identifies the mailbox and registers its watch.
+ * POST; may be called again. `?new_mailbox=ADDRESS` or `?renamed_from=ADDRESS` confirms an account that the database does
+ * not know. Answers like `status`; 400 for a confirmation that names no mailbox, 409 without credentials.
  */
+
+import { startMonitor } from '../shared/control/running-flag.ts';
+import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { startMonitor } from '../shared/monitor/switch.ts';
+import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
+import { confirmMailbox, prepareMailbox, releaseMailbox } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
-import { switchPush } from './push-switch.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);
   return {
     methods: ['POST'],
-    handle: async (_request, log) => {
-      await startMonitor({ ...monitor, log });
-      await switchPush({ ...context, log }, true);
-      return json(200, await readStatus(monitor));
+    handle: async (request, log) => {
+      const confirmation = parseConfirmation(request.query);
+      if (confirmation !== null) await confirmMailbox({ ...context, log }, confirmation);
+      // False: a concurrent stop was faster.
+      const isRunning = await startMonitor({ ...monitor, log });
+      await (isRunning ? prepareMailbox : releaseMailbox)({ ...context, log });
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

@@ -2,8 +2,10 @@
  * `status`: what runs, how far it is, what is wrong and what to do. GET. Reads only; answers 503 only when the
  * database is away.
  */
+
+import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { createMonitor } from './monitor.ts';
 
@@ -12,7 +14,7 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['GET', 'HEAD'],
     handle: async () => {
-      return json(200, await readStatus(monitor));
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

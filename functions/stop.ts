@@ -1,22 +1,25 @@
 /**
- * `stop`: turns the monitor off, pauses its scheduler job and ends the push watch. POST; may be called again. Answers like `status`.
- * Pushes are still recorded, and everything that arrives meanwhile is caught up after `start`.
+ * `stop`: clears the `is_running` flag, pauses the scheduler job and ends the watch. POST; may be called again. Answers like
+ * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
+
+import { stopMonitor } from '../shared/control/running-flag.ts';
+import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
-import { readStatus } from '../shared/monitor/status.ts';
-import { stopMonitor } from '../shared/monitor/switch.ts';
+import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
+import { releaseMailbox } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
-import { switchPush } from './push-switch.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);
   return {
     methods: ['POST'],
     handle: async (_request, log) => {
-      await stopMonitor({ ...monitor, log });
-      await switchPush({ ...context, log }, false);
-      return json(200, await readStatus(monitor));
+      // True: a concurrent start was faster.
+      const isRunning = await stopMonitor({ ...monitor, log });
+      if (!isRunning) await releaseMailbox({ ...context, log });
+      return json<Status>(200, await readStatus(monitor));
     },
   };
 }

@@ -5,6 +5,9 @@
  */
 import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
+import { credentialFingerprint, readCredentials } from '../shared/credentials.ts';
+import { openDatabase } from '../shared/db/database.ts';
+import { confirmNewMailbox } from '../shared/db/mailbox-identity.ts';
 import { migrate } from '../shared/db/migrations.ts';
 import { type LocalFunctions, serveFunctions } from './functions.ts';
 import { writeLocalEnv } from './local-env.ts';
@@ -69,7 +72,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           port: ports.gmail,
           pushUrl: `http://127.0.0.1:${ports.gmailPush}/`,
         });
-    if (mailbox !== null) closers.push(mailbox.stop);
+    if (mailbox !== null) {
+      closers.push(mailbox.stop);
+      await confirmMailbox(databaseUrl, mailbox);
+    }
 
     const scheduler = await startScheduler({
       dataFile: join(options.dataFolder, 'scheduler.json'),
@@ -99,5 +105,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/**
+ * Beside the mailbox of an earlier start, that of another folder is an account that the database does not know. Here it is
+ * made by the same command, so nobody is asked.
+ */
+async function confirmMailbox(databaseUrl: string, { env, emailAddress }: LocalMailbox): Promise<void> {
+  const { gmail } = readCredentials(env);
+  if (gmail === null) return;
+  const db = openDatabase({ target: { kind: 'url', url: databaseUrl }, poolSize: 1 });
+  try {
+    await confirmNewMailbox(db, emailAddress, credentialFingerprint(gmail));
+  } finally {
+    await db.close();
   }
 }

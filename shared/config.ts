@@ -22,6 +22,8 @@ export interface Config {
   readonly gmail: GmailCredentials | null;
   /** The credential variables that are not set; with `gmail` null, what the operator is told to set. */
   readonly missingCredentials: readonly string[];
+  /** Credential files that cannot be read, each with file and reason. They may be readable later: no error of the start. */
+  readonly credentialProblems: readonly string[];
   readonly pollIntervalSeconds: number;
   readonly initialQuery: string;
   readonly labelId: string | null;
@@ -171,6 +173,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
   return {
     gmail: credentials.gmail,
     missingCredentials: credentials.missing,
+    credentialProblems: credentials.problems,
     pollIntervalSeconds: e.GMAIL_POLL_INTERVAL_SECONDS,
     initialQuery: e.GMAIL_INITIAL_QUERY,
     labelId: e.GMAIL_LABEL_ID,

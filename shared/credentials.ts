@@ -17,7 +17,9 @@ export interface CredentialReading {
   readonly gmail: GmailCredentials | null;
   /** The variables without a value, also where their file is empty. */
   readonly missing: readonly string[];
-  /** What is wrong, one line each. */
+  /** Files that cannot be read, one line each: the monitor is not configured, and says so, until they can be. */
+  readonly problems: readonly string[];
+  /** What is wrong with the environment itself, one line each: no later reading can correct it. */
   readonly faults: readonly string[];
 }
 
@@ -32,6 +34,7 @@ const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
 
 export function readCredentials(env: Environment, readFile: ReadFile = readTextFile): CredentialReading {
   const faults: string[] = [];
+  const problems: string[] = [];
   const read = (name: (typeof NAMES)[number]): string => {
     const value = env[name]?.trim() ?? '';
     const path = credentialFile(env, name);
@@ -43,7 +46,7 @@ export function readCredentials(env: Environment, readFile: ReadFile = readTextF
     try {
       return readFile(path).trim();
     } catch (error) {
-      faults.push(`${name}_FILE names ${path}, which cannot be read (${reasonOf(error)})`);
+      problems.push(`${name}_FILE names ${path}, which cannot be read (${reasonOf(error)})`);
       return '';
     }
   };
@@ -51,7 +54,8 @@ export function readCredentials(env: Environment, readFile: ReadFile = readTextF
   const missing = [clientId, clientSecret, refreshToken].flatMap((value, at) =>
     value === '' ? (NAMES[at] ?? []) : [],
   );
-  return { gmail: missing.length > 0 ? null : { clientId, clientSecret, refreshToken }, missing, faults };
+  const gmail = missing.length > 0 ? null : { clientId, clientSecret, refreshToken };
+  return { gmail, missing, problems, faults };
 }
 
 /** The files that credentials come from; none where the variables hold the values. */

@@ -22,7 +22,7 @@ export const ERRORS = {
     'never',
     404,
     'INFO',
-    'The verbs are /api/system/email-monitor/{status,start,stop,poll-now}, the page is at /. What was asked for by its id is no longer there.',
+    'See /api/openapi.json for the API; the page is at /. A row that was requested by its id is no longer there.',
   ),
   cross_site: entry(
     'Another site asks',
@@ -66,6 +66,88 @@ export const ERRORS = {
     'ERROR',
     'Enable the Gmail API in the project of the OAuth client and authorize again with the scope gmail.readonly.',
   ),
+  workspace_session_expired: entry(
+    'The Google Workspace session length ended the authorization',
+    'never',
+    409,
+    'ERROR',
+    'An administrator of the Workspace exempts the app: Admin console, Security > Google Cloud session control, "Exempt ' +
+      'trusted apps", with the client id trusted under API controls; or use domain-wide delegation. Then run ' +
+      '`npm run authorize`. Authorizing again without that lasts only hours.',
+  ),
+  deleted_client: entry(
+    'The OAuth client was deleted',
+    'never',
+    409,
+    'ERROR',
+    'Restore the client in the Cloud console (Google Auth Platform > Clients, within 30 days), or create one of the type ' +
+      '"Desktop app", set GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET and run `npm run authorize`.',
+  ),
+  disabled_client: entry(
+    'The OAuth client is disabled',
+    'never',
+    409,
+    'ERROR',
+    'Enable the client in the Cloud console (Google Auth Platform > Clients). If Google disabled it, its page and the ' +
+      'mail to the owners of the project give the reason and the appeal.',
+  ),
+  admin_policy_enforced: entry(
+    'A Google Workspace administrator blocks the app',
+    'never',
+    409,
+    'ERROR',
+    'An administrator trusts the client id in the Admin console: Security > API controls > App access control. Then run ' +
+      '`npm run authorize` if the state stays.',
+  ),
+  policy_enforced: entry(
+    'A policy of the Google account blocks the app',
+    'never',
+    409,
+    'ERROR',
+    'See the security settings of the account: Advanced Protection blocks apps that read mail. Take the account out of ' +
+      'it, or use a Workspace account whose administrator trusts the client id. Then run `npm run authorize`.',
+  ),
+  org_internal: entry(
+    'The OAuth client admits only its own organisation',
+    'never',
+    409,
+    'ERROR',
+    'Authorize with an account of the organisation that owns the project, or set the audience of the app to "External" ' +
+      'in the Cloud console (Google Auth Platform > Audience). Then run `npm run authorize`.',
+  ),
+  mail_service_disabled: entry(
+    'Gmail is not enabled for the account',
+    'never',
+    409,
+    'ERROR',
+    'An administrator checks the account in the Admin console: it needs a licence that includes Gmail, the Gmail service ' +
+      'switched on, and must not be suspended.',
+  ),
+  gmail_daily_limit: entry(
+    'The daily limit of the Gmail API is reached',
+    'later',
+    503,
+    'ERROR',
+    'Look at the quota "per day" of the Gmail API in the Cloud console (APIs & Services > Gmail API > Quotas) and raise ' +
+      'it, or wait: it starts afresh at midnight Pacific time. Nothing is lost.',
+  ),
+  account_unconfirmed: entry(
+    'The credentials are of another account',
+    'never',
+    409,
+    'ERROR',
+    'Is it one more mailbox: POST start?new_mailbox=ADDRESS, with its address. Has a known mailbox a new address: ' +
+      'POST start?renamed_from=ADDRESS, with its former address. Otherwise set the credentials of the known mailbox. ' +
+      'Nothing is fetched until then, and nothing is lost.',
+  ),
+  label_missing: entry(
+    'Gmail has no such label',
+    'never',
+    409,
+    'ERROR',
+    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of one that exists, then POST start. New mail is ' +
+      'recorded meanwhile, and fetched when the label is known.',
+  ),
   gmail_rate_limited: entry(
     'Gmail limits the rate',
     'later',
@@ -101,6 +183,22 @@ export const ERRORS = {
     409,
     'ERROR',
     'GMAIL_PUBSUB_TOPIC must name an existing topic in the project of the OAuth client. Polling goes on.',
+  ),
+  watch_conflict: entry(
+    'Another watch of the same OAuth client and mailbox exists',
+    'never',
+    409,
+    'ERROR',
+    'Gmail allows one watch per client and mailbox. POST stop, then POST start. If it repeats, another deployment shares ' +
+      'the client and the mailbox: give each its own OAuth client. Polling goes on.',
+  ),
+  push_silent: entry(
+    'No push arrives',
+    'later',
+    503,
+    'WARNING',
+    'Look at `gcloud pubsub topics list-subscriptions`: the topic of GMAIL_PUBSUB_TOPIC needs a push subscription whose ' +
+      'endpoint is the URL of gmail-push and whose service account may invoke it. Polling continues.',
   ),
   message_gone: entry('The message is gone', 'never', 404, 'INFO', 'Nothing to do: it was deleted.'),
   history_expired: entry(
@@ -139,8 +237,17 @@ export const ERRORS = {
     'ERROR',
     'Run `npm run migrate` with the same DATABASE_URL, or call the function migrate of the deployment (`npm run deploy` does).',
   ),
+  schema_incompatible: entry(
+    'The database has the schema of another version',
+    'never',
+    503,
+    'ERROR',
+    'No migration leads from it to this version. For the local stack, stop it and delete the folder `.local/`; the next ' +
+      '`npm start` creates a new database. Otherwise create an empty database, set DATABASE_URL (or DB_NAME) to it, and ' +
+      'run `npm run migrate`.',
+  ),
   unstorable: entry(
-    'The database refuses the row',
+    'The database rejects the row',
     'never',
     500,
     'ERROR',
@@ -151,7 +258,14 @@ export const ERRORS = {
     'never',
     500,
     'ERROR',
-    'Give the function more memory, then retry the dead messages with `poll-now?retry=dead`.',
+    'Give the function more memory, then retry the dead messages.',
+  ),
+  backing_off: entry(
+    'The mailbox waits after failed runs',
+    'later',
+    503,
+    'WARNING',
+    'Nothing to do: `status` shows the error of the last run and the next try. POST poll-now tries at once.',
   ),
   lease_lost: entry(
     'The lease was lost to another instance',
@@ -172,7 +286,7 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Call again. The switch in the database stands as wished; `status` names a disagreement.',
+    'Call again. The is_running flag is set as wished; `status` names a disagreement.',
   ),
   scheduler_denied: entry(
     'Cloud Scheduler denies the call',
@@ -197,6 +311,12 @@ export const ERRORS = {
   ),
 } as const satisfies Record<string, ErrorEntry>;
 
-function entry(title: string, retry: Retry, status: number, severity: Severity, remediation: string): ErrorEntry {
+function entry(
+  title: string,
+  retry: Retry,
+  status: number,
+  severity: Severity,
+  remediation: string,
+): ErrorEntry {
   return { title, retry, status, severity, remediation };
 }

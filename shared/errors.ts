@@ -71,12 +71,57 @@ export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
-/** True when the database is at fault as a whole, whatever is asked of it. */
-export function isOfDatabase(code: string): boolean {
-  return code === 'database_unavailable' || code === 'database_denied' || code === 'schema_outdated';
+const DATABASE_CODES: readonly string[] = [
+  'database_unavailable',
+  'database_denied',
+  'schema_outdated',
+  'schema_incompatible',
+] satisfies ErrorCode[];
+
+/** True when the database as a whole fails, whatever the statement. */
+export function isDatabaseError(code: string): boolean {
+  return DATABASE_CODES.includes(code);
 }
 
-/** True when the mailbox cannot be read until a person acts, whatever message is asked for. */
-export function needsPerson(code: string | null): code is 'reauth_required' | 'bad_client' | 'gmail_denied' {
-  return code === 'reauth_required' || code === 'bad_client' || code === 'gmail_denied';
+/** What the operator has to repair, by the code of an error that holds for the whole mailbox. */
+const OPERATOR_STATES = {
+  reauth_required: 'reauth_required',
+  workspace_session_expired: 'reauth_required',
+  bad_client: 'access_denied',
+  deleted_client: 'access_denied',
+  disabled_client: 'access_denied',
+  admin_policy_enforced: 'access_denied',
+  policy_enforced: 'access_denied',
+  org_internal: 'access_denied',
+  gmail_denied: 'access_denied',
+  mail_service_disabled: 'access_denied',
+  account_unconfirmed: 'access_denied',
+  label_missing: 'access_denied',
+} as const satisfies Partial<Record<ErrorCode, 'reauth_required' | 'access_denied'>>;
+
+export type OperatorErrorCode = keyof typeof OPERATOR_STATES;
+
+/** True when the mailbox cannot be read until the operator acts, whatever message is asked for. */
+export function requiresOperator(code: string | null): code is OperatorErrorCode {
+  return code !== null && Object.hasOwn(OPERATOR_STATES, code);
+}
+
+/** The state of a mailbox whose calls end with this code. */
+export function operatorState(code: OperatorErrorCode): 'reauth_required' | 'access_denied' {
+  return OPERATOR_STATES[code];
+}
+
+/**
+ * What to do about a message that cannot be fetched or stored. Never that there is nothing to do.
+ *
+ * @param code of its last failure, null when unknown
+ * @param isDead it is tried once a day only
+ */
+export function remediationForMessage(code: string | null, isDead: boolean): string {
+  const known = remediationFor(code);
+  // Of a run it is true that it is tried again; a message that keeps failing needs more.
+  if (known !== null && !/nothing to do|it is tried again/i.test(known)) return known;
+  return isDead
+    ? 'Retry it, or give it up; until then it is tried once a day for 14 days. If it fails again, look at the error detail and at the log lines of its Gmail id.'
+    : 'It is tried again at its next attempt, and is dead after eight. If it keeps failing, look at the error detail and at the Google Workspace status page.';
 }

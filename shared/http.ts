@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import { AppError, stackOf, toAppError } from './errors.ts';
 import { type Log, traceFields } from './log.ts';
+import type { Problem } from './schemas/problem.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -25,16 +26,6 @@ export interface HttpAnswer {
 export interface Route {
   readonly methods: readonly string[];
   readonly handle: (request: HttpRequest, log: Log) => Promise<HttpAnswer>;
-}
-
-/** RFC 9457, with our code, and the remediation that the operator needs. */
-interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly code: string;
-  readonly remediation: string;
 }
 
 /** Answers always; what was thrown becomes a problem, and a log line when it is the system's fault. */
@@ -60,7 +51,12 @@ export async function answer(
   }
 }
 
-export function json(status: number, body: unknown): HttpAnswer {
+/**
+ * Encodes an answer; times in it are `Date` and become ISO strings.
+ *
+ * @param body of the output type of its schema in `shared/schemas`: name it, as in `json<Status>(200, status)`
+ */
+export function json<Body extends object = never>(status: number, body: NoInfer<Body>): HttpAnswer {
   return {
     status,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },

@@ -11,6 +11,8 @@ export type LogEvent =
   | 'run_finished'
   | 'run_skipped'
   | 'mailbox_identified'
+  | 'label_resolved'
+  | 'label_unresolved'
   | 'message_failed'
   | 'message_dead'
   | 'message_defects'

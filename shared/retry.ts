@@ -61,8 +61,16 @@ export async function withRetries<T>(
   }
 }
 
-/** What may be over in a moment. Time that has run out does not come back, and a lost lease neither. */
+/** Codes of `later` that another attempt of the same invocation cannot change: the time, the lease and the day are gone. */
+const LASTING_CODES: ReadonlySet<string> = new Set([
+  'internal',
+  'out_of_time',
+  'lease_lost',
+  'gmail_daily_limit',
+]);
+
+/** What may be over in a moment. */
 function isTransient(error: AppError): boolean {
   const { code, retry } = error;
-  return retry === 'later' && code !== 'internal' && code !== 'out_of_time' && code !== 'lease_lost';
+  return retry === 'later' && !LASTING_CODES.has(code);
 }

@@ -347,6 +347,17 @@ BEGIN ATOMIC
            WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL)))));
 END;
 
+CREATE OR REPLACE FUNCTION public.has_many_ledger_changes()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (( SELECT count(*) AS count
+            FROM ( SELECT 1 AS "?column?"
+                    FROM ledger_changes
+                  LIMIT 200) counted) >= 200);
+END;
+
 CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
@@ -369,6 +380,16 @@ BEGIN ATOMIC
            WHERE (i.closed_at IS NOT NULL)
            ORDER BY i.id
           LIMIT 1), false));
+END;
+
+CREATE OR REPLACE FUNCTION public.has_old_runs()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT 1
+            FROM ingest_runs
+           WHERE (ingest_runs.started_at < (now() - '91 days'::interval)))) AS "exists";
 END;
 
 CREATE OR REPLACE FUNCTION public.has_open_reconciliation(mailbox_id integer)
@@ -396,6 +417,12 @@ CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  LANGUAGE sql
  STABLE
 RETURN CASE WHEN ((m).failure_count > 0) THEN COALESCE(((m).next_poll_at <= now()), true) ELSE (COALESCE(((m).next_poll_at <= now()), true) OR has_newer_hint(m) OR has_due_message((m).id) OR has_due_list_job((m).id)) END;
+
+CREATE OR REPLACE FUNCTION public.is_push_silent(w mailbox_watches, m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((((w).topic IS NOT NULL) AND ((((w).registered_at < (now() - '00:02:00'::interval)) AND COALESCE(((m).pushed_at < (w).registered_at), true)) OR (((w).late_run_count >= 3) AND COALESCE(((m).pushed_at < (w).late_since), true)))), false);
 
 CREATE OR REPLACE FUNCTION public.is_reconciliation_due(mailbox_id integer, every_seconds integer)
  RETURNS boolean

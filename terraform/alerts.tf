@@ -18,8 +18,19 @@ locals {
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
   database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
 
-  # The person that these codes need is the one of shared/errors.ts (needsPerson).
-  person_codes = ["reauth_required", "bad_client", "gmail_denied"]
+  # The codes of `requiresOperator` in shared/errors.ts.
+  person_codes = [
+    "admin_policy_enforced",
+    "bad_client",
+    "deleted_client",
+    "disabled_client",
+    "gmail_denied",
+    "mail_service_disabled",
+    "org_internal",
+    "policy_enforced",
+    "reauth_required",
+    "workspace_session_expired",
+  ]
 
   # Of the size that the disk may grow to, not of the size that it has today. None where it grows without limit.
   disk_alert_bytes = [for gb in [var.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]

@@ -20,6 +20,7 @@ describe('an environment with nothing but a database', () => {
     expect(readConfig(DATABASE)).toEqual({
       gmail: null,
       missingCredentials: ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'],
+      credentialProblems: [],
       pollIntervalSeconds: 60,
       initialQuery: 'in:inbox is:unread',
       labelId: null,
@@ -87,6 +88,7 @@ describe('an environment with everything', () => {
     expect(config).toMatchObject({
       gmail: { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' },
       missingCredentials: [],
+      credentialProblems: [],
       pollIntervalSeconds: 300,
       initialQuery: 'from:buyer@example.com',
       labelId: 'Label_7',
@@ -137,15 +139,23 @@ describe('credentials', () => {
     expect(readConfig(env, read)).toMatchObject({ gmail: null, missingCredentials: ['GMAIL_REFRESH_TOKEN'] });
   });
 
-  it('twice, or in a file that cannot be read, are faults that show no value', () => {
-    const env = { ...DATABASE, ...CREDENTIALS, GMAIL_CLIENT_ID_FILE: '/id', GMAIL_REFRESH_TOKEN: '' };
-    const denied = () => {
-      throw Object.assign(new Error('hush'), { code: 'EACCES' });
-    };
-    expect(faultsOf({ ...env, GMAIL_REFRESH_TOKEN_FILE: '/token' }, denied)).toEqual([
+  const denied = () => {
+    throw Object.assign(new Error('hush'), { code: 'EACCES' });
+  };
+
+  it('twice are an error of the environment that shows no value', () => {
+    expect(faultsOf({ ...DATABASE, ...CREDENTIALS, GMAIL_CLIENT_ID_FILE: '/id' }, denied)).toEqual([
       'GMAIL_CLIENT_ID_FILE is set beside GMAIL_CLIENT_ID; only one of them may be',
-      'GMAIL_REFRESH_TOKEN_FILE names /token, which cannot be read (EACCES)',
     ]);
+  });
+
+  it('in a file that cannot be read are a problem with file and reason, not a refusal to start', () => {
+    const env = { ...DATABASE, ...CREDENTIALS, GMAIL_REFRESH_TOKEN: '', GMAIL_REFRESH_TOKEN_FILE: '/token' };
+    expect(readConfig(env, denied)).toMatchObject({
+      gmail: null,
+      missingCredentials: ['GMAIL_REFRESH_TOKEN'],
+      credentialProblems: ['GMAIL_REFRESH_TOKEN_FILE names /token, which cannot be read (EACCES)'],
+    });
   });
 
   it('have a fingerprint that changes with the account, not with the client secret, and shows nothing', () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { AppError, remediationFor, type ErrorCode, needsPerson, toAppError } from '../shared/errors.ts';
+import {
+  AppError,
+  type ErrorCode,
+  operatorState,
+  remediationFor,
+  requiresOperator,
+  toAppError,
+} from '../shared/errors.ts';
 
 /** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
@@ -11,9 +18,18 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   reauth_required: [409, 'never', 'ERROR'],
   bad_client: [409, 'never', 'ERROR'],
   gmail_denied: [409, 'never', 'ERROR'],
+  workspace_session_expired: [409, 'never', 'ERROR'],
+  deleted_client: [409, 'never', 'ERROR'],
+  disabled_client: [409, 'never', 'ERROR'],
+  admin_policy_enforced: [409, 'never', 'ERROR'],
+  policy_enforced: [409, 'never', 'ERROR'],
+  org_internal: [409, 'never', 'ERROR'],
+  mail_service_disabled: [409, 'never', 'ERROR'],
+  gmail_daily_limit: [503, 'later', 'ERROR'],
   gmail_rate_limited: [503, 'later', 'WARNING'],
   gmail_unavailable: [503, 'later', 'WARNING'],
   gmail_refused: [502, 'never', 'ERROR'],
+  watch_conflict: [409, 'never', 'ERROR'],
   message_gone: [404, 'never', 'INFO'],
   watch_denied: [409, 'never', 'ERROR'],
   watch_topic_wrong: [409, 'never', 'ERROR'],
@@ -22,6 +38,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   database_denied: [503, 'later', 'ERROR'],
   migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],
+  schema_incompatible: [503, 'never', 'ERROR'],
   unstorable: [500, 'never', 'ERROR'],
   killed_process: [500, 'never', 'ERROR'],
   lease_lost: [503, 'later', 'WARNING'],
@@ -42,18 +59,33 @@ describe('the catalogue', () => {
     expect(remediationFor(code)).toBe(error.remediation);
   });
 
-  it.each(['reauth_required', 'bad_client', 'gmail_denied'])('counts %s as a matter for a person', (code) => {
-    expect(needsPerson(code)).toBe(true);
+  it.each([
+    ['reauth_required', 'reauth_required'],
+    ['workspace_session_expired', 'reauth_required'],
+    ['bad_client', 'access_denied'],
+    ['deleted_client', 'access_denied'],
+    ['disabled_client', 'access_denied'],
+    ['admin_policy_enforced', 'access_denied'],
+    ['policy_enforced', 'access_denied'],
+    ['org_internal', 'access_denied'],
+    ['gmail_denied', 'access_denied'],
+    ['mail_service_disabled', 'access_denied'],
+  ])('knows that %s requires the operator, and shows it as %s', (code, state) => {
+    expect(requiresOperator(code) && operatorState(code)).toBe(state);
   });
 
-  it('counts nothing else as a matter for a person, a passing fault least of all', () => {
-    expect(CODES.filter(needsPerson)).toHaveLength(3);
-    expect(needsPerson(null)).toBe(false);
+  it('requires the operator for no other code, least of all for one that passes', () => {
+    expect(CODES.filter(requiresOperator)).toHaveLength(10);
+    expect(requiresOperator(null)).toBe(false);
+    expect(requiresOperator('toString')).toBe(false);
   });
 
-  it.each([null, 'renamed_since', 'toString', '__proto__'])('has no remediation for the stored code %s', (code) => {
-    expect(remediationFor(code)).toBeNull();
-  });
+  it.each([null, 'renamed_since', 'toString', '__proto__'])(
+    'has no remediation for the stored code %s',
+    (code) => {
+      expect(remediationFor(code)).toBeNull();
+    },
+  );
 });
 
 describe('what somebody throws', () => {

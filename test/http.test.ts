@@ -20,7 +20,7 @@ async function ask(
 
 describe('an answer', () => {
   it('is what the handler gives', async () => {
-    expect(await ask(async () => json(200, { when: new Date(0) }))).toMatchObject({
+    expect(await ask(async () => json<{ when: Date }>(200, { when: new Date(0) }))).toMatchObject({
       status: 200,
       headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
       body: '{"when":"1970-01-01T00:00:00.000Z"}\n',

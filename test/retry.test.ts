@@ -82,6 +82,7 @@ it.each<ErrorCode>([
   'unstorable',
   'out_of_time',
   'lease_lost',
+  'gmail_daily_limit',
   'internal',
 ])('%s is not tried again', async (code) => {
   const error = new AppError(code, 'x');

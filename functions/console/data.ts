@@ -1,7 +1,7 @@
 /**
  * /api/console/: what the operator's page shows, as JSON; GET unless said.
  * overview, charts, dead, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID;
- * POST emails/search (words of mail belong in no URL), dead/retry, dead/LEDGER_ID/retry.
+ * POST emails/search (words of mail belong in no URL), dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up.
  */
 import type { HttpRequest, Route } from '../../shared/http.ts';
 import type { FunctionContext } from '../context.ts';
@@ -30,6 +30,7 @@ const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load
   [/^dead$/, READ, async (context) => (await records()).showDead(context)],
   [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],
   [/^dead\/([^/]+)\/retry$/, WRITE, async (context) => (await records()).retryOne(context)],
+  [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUp(context)],
   [/^runs$/, READ, async (context) => (await records()).showRuns(context)],
   [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
 ];

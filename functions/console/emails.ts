@@ -7,6 +7,7 @@ import { openAttachment, openRaw, type StoredFile } from '../../shared/console/d
 import { listEmails, readEmail, readHtml } from '../../shared/console/emails.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpAnswer, json } from '../../shared/http.ts';
+import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import type { FunctionContext } from '../context.ts';
 import { attachmentAs } from './content-disposition.ts';
 import type { Handle } from './data.ts';
@@ -33,14 +34,14 @@ export function searchEmails(context: FunctionContext): Handle {
 
 async function found({ db }: FunctionContext, given: Given): Promise<HttpAnswer> {
   const { rows, nextBefore } = await listEmails(db, pageAsk(given), searchText(given['q']));
-  return json(200, { emails: rows, next_before: nextBefore });
+  return json<EmailPage>(200, { emails: rows, next_before: nextBefore });
 }
 
 export function showEmail({ db }: FunctionContext): Handle {
   return async (_request, [id = '']) => {
     const email = await readEmail(db, idOf(id));
     if (email === null) throw new AppError('not_found', 'There is no email of this id.');
-    return json(200, email);
+    return json<OpenedEmail>(200, email);
   };
 }
 

@@ -1,9 +1,10 @@
 /** GET overview: all that the page shows at a glance. GET charts?hours=N: two days by the hour unless said. */
 import { readCharts } from '../../shared/console/charts.ts';
 import { readFigures } from '../../shared/console/figures.ts';
+import { readStatus } from '../../shared/control/status.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
-import { readStatus } from '../../shared/monitor/status.ts';
+import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import type { FunctionContext } from '../context.ts';
 import { createMonitor } from '../monitor.ts';
 import type { Handle } from './data.ts';
@@ -20,9 +21,7 @@ export function showOverview(context: FunctionContext): Handle {
       readStatus(monitor),
       readFigures(db, fingerprint, config.quotaUnitsPerMinute),
     ]);
-    const sum = (state: 'dead' | 'pending') =>
-      status.mailboxes.reduce((total, mailbox) => total + mailbox.ledger[state], 0);
-    return json(200, {
+    return json<Overview>(200, {
       now: figures.now,
       status,
       freshness: figures.freshness,
@@ -31,8 +30,7 @@ export function showOverview(context: FunctionContext): Handle {
         minute_used: figures.minute_used,
         today_used: figures.today_used,
       },
-      dead_count: sum('dead'),
-      pending_count: sum('pending'),
+      dead_count: status.mailboxes.reduce((sum, { failing }) => sum + (failing?.dead_count ?? 0), 0),
       incidents_open_count: figures.incidents_open_count,
     });
   };
@@ -40,5 +38,5 @@ export function showOverview(context: FunctionContext): Handle {
 
 export function showCharts({ db }: FunctionContext): Handle {
   return async ({ query }) =>
-    json(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
+    json<Charts>(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
 }

@@ -17,7 +17,7 @@ export function pageAsk(given: Given): PageAsk {
 
 /** @throws {AppError} bad_request; it does not repeat what was given, which may be a word of mail */
 export function whole(value: unknown, name: string, least: number, most: number): number {
-  const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  const number = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most)
     return number;
   throw new AppError('bad_request', `"${name}" must be a whole number from ${least} to ${most}.`);

@@ -1,44 +1,58 @@
-/** Dead messages and their way back, runs, incidents: pages by `?before=` and `?limit=`, the newest first. */
-import * as dead from '../../shared/console/dead.ts';
+/** Dead messages, runs and incidents: pages by `?before=` and `?limit=`, the newest first; requeue and give up. */
+import { giveUpOne, listDeadLetters, requeueAll, requeueOne } from '../../shared/console/dead-letters.ts';
 import { listIncidents } from '../../shared/console/incidents.ts';
 import { listRuns } from '../../shared/console/runs.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
+import type { DeadPage, GivenUp, IncidentPage, Retried, RunPage } from '../../shared/schemas/records.ts';
 import type { FunctionContext } from '../context.ts';
 import type { Handle } from './data.ts';
 import { idOf, pageAsk } from './parameters.ts';
 
 export function showDead({ db }: FunctionContext): Handle {
   return async ({ query }) => {
-    const { rows, nextBefore } = await dead.listDead(db, pageAsk(query));
-    return json(200, { messages: rows, next_before: nextBefore });
+    const { rows, nextBefore } = await listDeadLetters(db, pageAsk(query));
+    return json<DeadPage>(200, { messages: rows, next_before: nextBefore });
   };
 }
 
-/** They are fetched by the next cycle. */
+/** The next run fetches them. */
 export function retryAll({ db }: FunctionContext): Handle {
-  return async () => json(200, { retried: await dead.retryAll(db) });
+  return async () => json<Retried>(200, { retried: await requeueAll(db) });
 }
 
-/** `retried` 0: it is not dead any more. */
+/** `retried` 0: it is no longer dead. */
 export function retryOne({ db }: FunctionContext): Handle {
   return async (_request, [id = '']) => {
-    const retried = await dead.retryOne(db, idOf(id));
-    if (retried === null) throw new AppError('not_found', 'There is no message of this ledger id.');
-    return json(200, { retried });
+    const retried = await requeueOne(db, idOf(id));
+    if (retried === null) throw noSuchMessage();
+    return json<Retried>(200, { retried });
   };
+}
+
+/** `given_up` 0: it is no longer dead, or was given up before. */
+export function giveUp({ db }: FunctionContext): Handle {
+  return async (_request, [id = '']) => {
+    const count = await giveUpOne(db, idOf(id));
+    if (count === null) throw noSuchMessage();
+    return json<GivenUp>(200, { given_up: count });
+  };
+}
+
+function noSuchMessage(): AppError {
+  return new AppError('not_found', 'There is no message with this ledger id.');
 }
 
 export function showRuns({ db }: FunctionContext): Handle {
   return async ({ query }) => {
     const { rows, nextBefore } = await listRuns(db, pageAsk(query));
-    return json(200, { runs: rows, next_before: nextBefore });
+    return json<RunPage>(200, { runs: rows, next_before: nextBefore });
   };
 }
 
 export function showIncidents({ db }: FunctionContext): Handle {
   return async ({ query }) => {
     const { rows, nextBefore } = await listIncidents(db, pageAsk(query));
-    return json(200, { incidents: rows, next_before: nextBefore });
+    return json<IncidentPage>(200, { incidents: rows, next_before: nextBefore });
   };
 }

@@ -179,10 +179,14 @@ async function mailboxOf(
   });
   const deadline = Deadline.after(CALL_TIMEOUT_MS);
   // No mailbox row to take the one unit from: it may be another mailbox than before.
-  const profile = await gmail.getProfile({ deadline, pay: async () => undefined }).catch((error: unknown) => {
-    if (!(error instanceof AppError)) throw error;
-    throw new Error(`${error.title} (${error.message.replace(/\.$/, '')}). ${error.remediation}`, { cause: error });
-  });
+  const profile = await gmail
+    .getProfile({ deadline, acquireUnits: async () => undefined })
+    .catch((error: unknown) => {
+      if (!(error instanceof AppError)) throw error;
+      throw new Error(`${error.title} (${error.message.replace(/\.$/, '')}). ${error.remediation}`, {
+        cause: error,
+      });
+    });
   return profile.emailAddress;
 }
 

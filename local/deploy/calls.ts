@@ -1,7 +1,10 @@
 /** The two functions of a deployment that its commands call, in the name of who is logged in to gcloud. */
+import * as z from 'zod/mini';
+import { migrateSchema } from '../../shared/schemas/migrate.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { DeployError } from './deploy-error.ts';
 import { callFunction } from './deployed-function.ts';
-import { type DeployedStatus, readDeployedStatus } from './deployed-status.ts';
+import { readDeployedStatus } from './deployed-status.ts';
 import { type Login, memberOf, readIdentityToken } from './gcloud.ts';
 import type { Programs } from './programs.ts';
 import type { Deployment } from './terraform.ts';
@@ -22,13 +25,13 @@ export async function callMigrate(caller: Caller, deployment: Deployment): Promi
     url: deployment.migrateUrl,
     allowedBy: 'deployers',
   });
-  const { applied } = answer as { applied?: unknown };
-  if (Array.isArray(applied)) return applied.map(String);
+  const parsed = z.safeParse(migrateSchema, answer);
+  if (parsed.success) return parsed.data.applied;
   throw new DeployError('migrate answers otherwise than this version does', 'Run `npm run deploy` again.');
 }
 
 /** @throws {DeployError} */
-export async function callStatus(caller: Caller, deployment: Deployment): Promise<DeployedStatus> {
+export async function callStatus(caller: Caller, deployment: Deployment): Promise<Status> {
   const answer = await call(caller, deployment, {
     name: 'status',
     method: 'GET',

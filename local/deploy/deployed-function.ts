@@ -2,7 +2,8 @@
  * Calls a deployed function in the name of whoever deploys. A fresh deployment needs patience: a grant takes up to
  * some minutes to be seen everywhere, a new instance some seconds to come up.
  */
-import { z } from 'zod';
+import * as z from 'zod/mini';
+import { problemSchema } from '../../shared/schemas/problem.ts';
 import { DeployError } from './deploy-error.ts';
 import { assertTokenMayGo, patiently } from './patience.ts';
 
@@ -28,8 +29,6 @@ export interface FunctionCall {
   /** For tests. */
   readonly answerMs?: number;
 }
-
-const PROBLEM = z.object({ title: z.string(), detail: z.string(), remediation: z.string() });
 
 /** @returns the JSON of a 200. @throws {DeployError} */
 export async function callFunction(call: FunctionCall): Promise<unknown> {
@@ -81,7 +80,7 @@ function silence(call: FunctionCall, error: unknown): DeployError {
 function judge(call: FunctionCall, status: number, text: string): Asked {
   const json = parseJson(text);
   if (status === 200 && json !== null) return { json };
-  const problem = PROBLEM.safeParse(json);
+  const problem = z.safeParse(problemSchema, json);
   if (problem.success) {
     const { title, detail, remediation } = problem.data;
     const error = new DeployError(`${call.name} answers ${status}, ${title}: ${detail}`, remediation);

@@ -3,11 +3,12 @@
  * failure; each step may run again, so the whole may.
  */
 import type { Environment } from '../../shared/config.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { asLine } from '../doctor/finding.ts';
 import { callMigrate, callStatus } from './calls.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
-import { type DeployedStatus, judgeStatus } from './deployed-status.ts';
+import { judgeStatus } from './deployed-status.ts';
 import { type Login, readAccessToken } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
 import { buildImages } from './images.ts';
@@ -125,7 +126,7 @@ function assertApplied(code: number): void {
   throw new DeployError(`terraform apply ends with ${code}`, remediation);
 }
 
-function assertWell(status: DeployedStatus, deployment: Deployment, say: (text: string) => void): void {
+function assertWell(status: Status, deployment: Deployment, say: (text: string) => void): void {
   const findings = judgeStatus(status);
   for (const finding of findings) say(asLine(finding));
   const failed = findings.filter((finding) => finding.state === 'fault');

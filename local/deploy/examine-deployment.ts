@@ -4,15 +4,16 @@
  * word on how to see it. Changes nothing.
  */
 import type { Environment } from '../../shared/config.ts';
+import { UNHEALTHY_STATES } from '../../shared/schemas/state.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { judgeClocks } from '../doctor/clock-check.ts';
 import { attempt, type Finding, fail, failure, note, ok, skip, unseen, warn } from '../doctor/finding.ts';
 import { howToSeeStatus } from '../doctor/gmail-checks.ts';
-import { cyclesFinding, mailboxFindings } from '../doctor/monitor-checks.ts';
+import { currentOf, cyclesFinding, mailboxFindings } from '../doctor/monitor-checks.ts';
 import { defaultToken } from '../doctor/pubsub-access.ts';
 import { lastPushFinding, watchFinding } from '../doctor/push-checks.ts';
-import { currentOf } from '../doctor/seen-status.ts';
 import { callStatus } from './calls.ts';
-import { type DeployedStatus, jobFinding, TROUBLED } from './deployed-status.ts';
+import { jobFinding } from './deployed-status.ts';
 import { examineSurroundings } from './examine-surroundings.ts';
 import { findLogin, type Login, readAccessToken } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
@@ -74,7 +75,7 @@ async function* examineStatus(
   yield* judge(status.value, `projects/${deployment.projectId}/topics/${deployment.name}-gmail`);
 }
 
-function* judge(status: DeployedStatus, topic: string): Generator<Finding> {
+function* judge(status: Status, topic: string): Generator<Finding> {
   yield ok('database', 'status answers out of it');
   for (const name of INSIDE) yield note(name, 'only to be seen from inside', FROM_INSIDE);
   yield credentialsFinding(status);
@@ -85,7 +86,7 @@ function* judge(status: DeployedStatus, topic: string): Generator<Finding> {
   );
   yield jobFinding(status);
   if (status.state !== 'not_configured') {
-    yield cyclesFinding(status, secondsOf(status.scheduler?.schedule ?? null));
+    yield cyclesFinding(status);
     yield* mailboxFindings(status);
     const watch = watchFinding(status, topic);
     yield watch;
@@ -96,7 +97,7 @@ function* judge(status: DeployedStatus, topic: string): Generator<Finding> {
 }
 
 /** Google is asked by the deployment itself, at each cycle. */
-function credentialsFinding({ state, advice, last_poll_at: lastAt }: DeployedStatus): Finding {
+function credentialsFinding({ state, advice, last_poll_at: lastAt }: Status): Finding {
   const name = 'credentials';
   if (state === 'not_configured') return fail(name, advice[0] ?? 'not set', AUTHORIZE);
   if (state === 'reauth_required') return fail(name, 'Google refuses the refresh token', AUTHORIZE);
@@ -108,10 +109,10 @@ function credentialsFinding({ state, advice, last_poll_at: lastAt }: DeployedSta
 }
 
 /** What is advised while it runs is trouble; to who has it stopped, it is the next thing to do. */
-function adviceFindings({ advice, is_running: isRunning, state }: DeployedStatus): Finding[] {
+function adviceFindings({ advice, is_running: isRunning, state }: Status): Finding[] {
   if (state === 'not_configured') return [];
   if (advice.length === 0) return [ok('advice', 'nothing to do')];
-  const isTrouble = isRunning || TROUBLED.has(state);
+  const isTrouble = isRunning || UNHEALTHY_STATES.has(state);
   return advice.map((one) => (isTrouble ? warn('advice', one, null) : ok('advice', one)));
 }
 
@@ -131,14 +132,6 @@ async function* examineGoogle(
   const api = new GoogleApi({ token, env, signal, patienceSeconds: 0, cureOfRefusal: VIEWING });
   yield* examineSurroundings(api, deployment, env);
   yield* await attempt('clock', async () => judgeClocks({ Google: api.clock }));
-}
-
-/** As `terraform/locals.tf` writes it. */
-function secondsOf(schedule: string | null): number {
-  const [minute = '*', hour = '*'] = schedule?.split(' ') ?? [];
-  const every = (field: string) => Number(/^\*\/(\d+)$/.exec(field)?.[1] ?? 1);
-  if (minute !== '0') return 60 * every(minute);
-  return hour === '0' ? 86_400 : 3_600 * every(hour);
 }
 
 async function found<Result>(

@@ -48,7 +48,11 @@ async function secretsFinding(api: GoogleApi, { name, projectId }: Deployment): 
       const number = version.name.split('/').at(-1) ?? '';
       if (version.state !== 'ENABLED') {
         const remediation = `gcloud secrets versions enable ${number} --secret ${secret} --project ${projectId}; or ${AUTHORIZE}`;
-        return fail('secrets', `version ${number} of ${secret}, the latest, is ${version.state}`, remediation);
+        return fail(
+          'secrets',
+          `version ${number} of ${secret}, the latest, is ${version.state}`,
+          remediation,
+        );
       }
       // As Terraform makes it: a line break.
       if (number === '1')

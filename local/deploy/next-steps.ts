@@ -1,8 +1,8 @@
 /** What a person does after a deployment, by the state that it is in. */
-import type { DeployedStatus } from './deployed-status.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import type { Deployment } from './terraform.ts';
 
-export function nextSteps({ state, is_running: isRunning }: DeployedStatus, deployment: Deployment): string {
+export function nextSteps({ state, is_running: isRunning }: Status, deployment: Deployment): string {
   if (state === 'not_configured') return `Next, authorize and turn on:\n\n${AUTHORIZE}\n${start(deployment)}`;
   if (state === 'reauth_required') return `Next, authorize again:\n\n${AUTHORIZE}`;
   if (!isRunning) return `Next, turn it on:\n\n${start(deployment)}`;

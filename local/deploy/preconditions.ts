@@ -49,13 +49,15 @@ function lackOfCredentials(env: Environment): Lack {
   if (!file) {
     return {
       what: `${what}.`,
-      remediation: 'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
+      remediation:
+        'Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.',
     };
   }
   const fault = existsSync(file) ? 'gives no token' : 'is not there';
   return {
     what: `${what}: the file ${file} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`,
-    remediation: 'Name a key file that Google accepts, or unset the variable and run `gcloud auth application-default login`.',
+    remediation:
+      'Name a key file that Google accepts, or unset the variable and run `gcloud auth application-default login`.',
   };
 }
 
@@ -64,7 +66,8 @@ function lackOfTerminal({ isApproved, isPlanOnly, hasTerminal }: DeployOptions):
   return [
     {
       what: 'There is no terminal at which a person could agree to the plan.',
-      remediation: 'Add --yes to apply it without asking (`npm run deploy -- --yes`), or --plan to see it only.',
+      remediation:
+        'Add --yes to apply it without asking (`npm run deploy -- --yes`), or --plan to see it only.',
     },
   ];
 }

@@ -20,7 +20,7 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
   try {
     const page = await client.listHistory(
       // Outside of the budget, which has room for two units.
-      { deadline: Deadline.after(CALL_MS), pay: async () => undefined },
+      { deadline: Deadline.after(CALL_MS), acquireUnits: async () => undefined },
       { startHistoryId: cursor, pageToken: null },
     );
     return ok(NAME, `Gmail knows the history from ${cursor} on; it is at ${page.historyId}`);
@@ -29,7 +29,7 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
     return warn(
       NAME,
       `Gmail no longer knows the history from ${cursor} on; the next cycle lists the gap by date and fetches it`,
-      'POST start, or POST poll-now; then POST poll-now?prove=all. See why nothing ran for days.',
+      'POST start, or POST poll-now; then POST poll-now?reconcile=all. See why nothing ran for days.',
     );
   }
 }

@@ -46,8 +46,13 @@ async function checkSchema(db: Database): Promise<Finding> {
     throw error;
   });
   if (difference === null) {
-    const remediation = 'Look as the account that owns the tables; of a deployment that is the one of migrate.';
-    return warn('migrations', 'cannot be looked at: this account may not read schema_migrations', remediation);
+    const remediation =
+      'Look as the account that owns the tables; of a deployment that is the one of migrate.';
+    return warn(
+      'migrations',
+      'cannot be looked at: this account may not read schema_migrations',
+      remediation,
+    );
   }
   const { pending, unknown } = difference;
   if (pending.length > 0) {

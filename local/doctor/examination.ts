@@ -2,17 +2,22 @@
 import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { createMonitor } from '../../functions/monitor.ts';
 import { ConfigError, type Environment } from '../../shared/config.ts';
-import { readStatus } from '../../shared/monitor/status.ts';
+import { readStatus } from '../../shared/control/status.ts';
 import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
 import { attempt, type Finding, fail, ok, skip } from './finding.ts';
 import { checkGmail } from './gmail-checks.ts';
-import { cyclesFinding, listingFindings, mailboxFindings, schedulerFinding } from './monitor-checks.ts';
+import {
+  currentOf,
+  cyclesFinding,
+  listingFindings,
+  mailboxFindings,
+  schedulerFinding,
+} from './monitor-checks.ts';
 import { checkConfiguredPubSub } from './pubsub-access.ts';
 import { lastPushFinding, readNewestLiveAt, watchFinding } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';
-import { currentOf } from './seen-status.ts';
 
 /** Changes nothing, in the database or anywhere. */
 export async function* examine(env: Environment): AsyncGenerator<Finding> {
@@ -63,7 +68,7 @@ async function* examineMonitor(context: FunctionContext, isHeard: boolean): Asyn
     : skip('history_cursor', 'not looked at: it needs the Gmail API');
   yield* await attempt('quota', async () => await checkQuota(db, config));
   yield schedulerFinding(status);
-  yield cyclesFinding(status, config.pollIntervalSeconds);
+  yield cyclesFinding(status);
   yield* mailboxFindings(status);
   yield* await listingFindings(db);
   const watch = watchFinding(status, config.pubsubTopic);

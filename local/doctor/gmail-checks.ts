@@ -2,7 +2,7 @@
 import type { Config } from '../../shared/config.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { type Access, createAccess } from '../../shared/gmail/access.ts';
+import { createAccessTokens, type Grant } from '../../shared/gmail/access-tokens.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
 import { type Finding, fail, failure, note, ok, skip, warn } from './finding.ts';
 
@@ -16,23 +16,21 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
   const { gmail: credentials } = config;
   const rest = ['scope', 'publishing_status', 'gmail_api'].map((name) => skip(name, 'not looked at'));
   if (credentials === null) {
-    const missing = config.missingCredentials.join(', ');
-    return [
-      fail('credentials', `not set: ${missing}`, 'Run `npm run authorize`, which obtains all three.'),
-      ...rest,
-    ];
+    const { credentialProblems: problems, missingCredentials: missing } = config;
+    const said = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
+    return [fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'), ...rest];
   }
-  const access = createAccess(credentials, config.oauthTokenUrl);
+  const tokens = await createAccessTokens(credentials, config.oauthTokenUrl);
   try {
-    await access.ensureToken(Deadline.after(CALL_MS));
+    await tokens.getToken(Deadline.after(CALL_MS));
   } catch (error) {
     return [failure('credentials', error), ...rest];
   }
-  const scope = scopeFinding(access.grant?.scope);
+  const scope = scopeFinding(tokens.grant?.scope);
   return [
     ok('credentials', 'Google gives a token for them'),
     scope,
-    publishingFinding(access, credentials),
+    publishingFinding(tokens.grant, credentials),
     scope.state === 'fault' ? skip('gmail_api', 'not looked at') : await checkApi(config, credentials),
   ];
 }
@@ -47,12 +45,16 @@ function scopeFinding(scope: string | undefined): Finding {
 }
 
 /** No API tells an app's publishing status: only the token's end, where Google names it, and the page of the console. */
-function publishingFinding({ grant }: Access, { clientId }: GmailCredentials): Finding {
+function publishingFinding(grant: Grant | null, { clientId }: GmailCredentials): Finding {
   const life = grant?.refresh_token_expires_in;
   const remediation = howToSeeStatus(clientId);
   if (life !== undefined && life > 0) {
     const days = (life / DAY_SECONDS).toFixed(1);
-    return warn('publishing_status', `the refresh token dies in ${days} days, as in status "Testing"`, remediation);
+    return warn(
+      'publishing_status',
+      `the refresh token dies in ${days} days, as in status "Testing"`,
+      remediation,
+    );
   }
   return note(
     'publishing_status',
@@ -78,7 +80,7 @@ async function checkApi(config: Config, credentials: GmailCredentials): Promise<
     const profile = await client.getProfile({
       deadline: Deadline.after(CALL_MS),
       // A unit outside of the budget, which has room for it.
-      pay: async () => undefined,
+      acquireUnits: async () => undefined,
     });
     return ok('gmail_api', `answers for the mailbox ${profile.emailAddress}`);
   } catch (error) {

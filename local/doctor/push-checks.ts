@@ -1,9 +1,11 @@
 /** Does push work, as far as our own records show: the watch, and the last push beside the last mail? */
 import type { Queryable } from '../../shared/db/database.ts';
+import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { type Finding, fail, note, ok, skip, warn } from './finding.ts';
-import { currentOf, type SeenMailbox, type SeenStatus } from './seen-status.ts';
+import { currentOf } from './monitor-checks.ts';
 
-/** A watch is renewed in its last two days: one of a day has failed to be for a day. */
+/** A watch is renewed daily and lives seven days: when a day is left, renewals have failed for five. */
 const SHORT_WATCH_MS = 86_400_000;
 /** A push comes within seconds; a poll finds its mail within the interval. */
 const LATE_PUSH_MS = 600_000;
@@ -12,12 +14,13 @@ const ON_ITS_WAY_MS = 30_000;
 /** Rows of the ledger that are looked through for live mail. */
 const LOOKED_AT = 1_000;
 
-export function watchFinding(status: SeenStatus, topic: string | null): Finding {
+export function watchFinding(status: Status, topic: string | null): Finding {
   const name = 'watch';
   const mailbox = currentOf(status);
   if (mailbox === null) return skip(name, 'no mailbox yet');
   const { watch } = mailbox;
-  if (watch?.error) return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
+  if (watch?.error)
+    return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
   if (!status.is_running) return skip(name, 'the monitor is stopped, and push with it');
   if (watch === null || watch.expires_at === null)
@@ -60,7 +63,7 @@ export async function readNewestLiveAt(db: Queryable, emailAddress: string): Pro
 }
 
 export function lastPushFinding(
-  mailbox: SeenMailbox,
+  mailbox: MailboxStatus,
   watch: Finding,
   /** Undefined: not to be seen from here. */
   newestLiveAt: Date | null | undefined,

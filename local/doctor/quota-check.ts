@@ -1,39 +1,32 @@
-/** How much of this minute's quota is used, and did Gmail refuse calls for it lately? */
+/** How much of this minute's quota is used, and did Gmail limit the rate lately? */
 import type { Config } from '../../shared/config.ts';
 import type { Queryable } from '../../shared/db/database.ts';
-import { unitsOfLastMinute } from '../../shared/db/quota.ts';
+import { statement } from '../../shared/db/statement.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 const NAME = 'quota';
 const RECENT_MINUTES = 60;
 
-// $1 minutes back int
-const QUOTA = `
-select (select coalesce(max(${unitsOfLastMinute('m')}), 0)::integer
-        from mailboxes m) as minute_used,
-       (select coalesce(sum(refused_count), 0)::integer
+// $1 minutes back int, $2 units per minute int. One row always.
+const QUOTA = statement(
+  `
+select (select max(units_in_use(q, $2::integer))
+        from mailbox_quota q) as used_units,
+       (select coalesce(sum(rate_limited_count), 0)
         from ingest_runs
-        where started_at > now() - $1::integer * interval '1 minute') as refused_count,
-       exists (
-         select 1
-         from mailboxes
-         where quota_strict_until > now()
-       ) as is_narrow`;
+        where started_at > now() - $1::integer * interval '1 minute') as rate_limited_count`,
+  { used_units: 'integer?', rate_limited_count: 'bigint' },
+);
 
 export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: Config): Promise<Finding> {
-  const { rows } = await db.query<{ minute_used: number; refused_count: number; is_narrow: boolean }>(QUOTA, [
-    RECENT_MINUTES,
-  ]);
-  const row = rows[0];
-  const [used, refused] = [row?.minute_used ?? 0, row?.refused_count ?? 0];
-  const said = `${used} of ${limit} units used in this minute`;
-  if (refused === 0) return ok(NAME, `${said}, none refused in the last hour`);
+  const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
+  const used = rows[0]?.used_units ?? null;
+  const limited = rows[0]?.rate_limited_count ?? 0;
+  const said = used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are spent`;
+  if (limited === 0) return ok(NAME, `${said}, no call was rate-limited in the last hour`);
   return warn(
     NAME,
-    `${said}, ${refused} ${refused === 1 ? 'call' : 'calls'} refused in the last hour`,
-    (row?.is_narrow
-      ? 'A few once a week are the price of learning how Gmail counts; if more are refused in the next hour: '
-      : '') +
-      'Lower GMAIL_QUOTA_UNITS_PER_MINUTE to what the quota page of the Gmail API in the Cloud console says, or see which other client reads this mailbox.',
+    `${said}, ${limited} ${limited === 1 ? 'call was' : 'calls were'} rate-limited in the last hour`,
+    'Lower GMAIL_QUOTA_UNITS_PER_MINUTE to what the quota page of the Gmail API in the Cloud console says, or see which other client reads this mailbox.',
   );
 }

@@ -9,6 +9,8 @@
 //   POST /control/modify                    {id, add?, remove?}
 //   POST /control/{trash,archive,mark-read,delete}  {id}
 //   POST /control/create-label              {name}
+//   POST /control/delete-label              {id}
+//   POST /control/rename-account            {emailAddress}
 //   POST /control/faults/add                a FaultRule (faults.ts) -> {id}
 //   POST /control/faults/remove             {id}
 //   POST /control/faults/clear              {}
@@ -59,6 +61,9 @@ const verbs: Readonly<Record<string, Verb>> = {
   'create-label': (gmail, body) => ({
     id: gmail.createLabel(z.object({ name: z.string() }).parse(body).name),
   }),
+  'delete-label': (gmail, body) => gmail.deleteLabel(idSchema.parse(body).id),
+  'rename-account': (gmail, body) =>
+    gmail.renameAccount(z.object({ emailAddress: z.email() }).parse(body).emailAddress),
   'faults/add': (gmail, body) => ({ id: gmail.faults.add(given<FaultRule>(faultSchema.parse(body))) }),
   'faults/remove': (gmail, body) => gmail.faults.remove(z.object({ id: z.number() }).parse(body).id),
   'faults/clear': (gmail) => gmail.faults.clear(),

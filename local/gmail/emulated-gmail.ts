@@ -50,7 +50,7 @@ export const emulatedCredentials = {
 } as const;
 
 export class EmulatedGmail {
-  readonly emailAddress: string;
+  #emailAddress: string;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -70,12 +70,12 @@ export class EmulatedGmail {
   compresses = true;
 
   constructor(options: EmulatedGmailOptions = {}) {
-    this.emailAddress = options.emailAddress ?? 'orders@example.com';
+    this.#emailAddress = options.emailAddress ?? 'orders@example.com';
     this.clock = options.clock ?? Date.now;
     this.timers = options.timers ?? systemTimers;
     this.random = options.random ?? Math.random;
     this.latencyMs = options.latencyMs ?? 0;
-    const { clock, timers, random, emailAddress } = this;
+    const { clock, timers, random } = this;
     this.mailbox = new Mailbox({
       clock,
       random,
@@ -99,7 +99,22 @@ export class EmulatedGmail {
       accessTokenSeconds: options.accessTokenSeconds ?? 3600,
       scope: options.scope ?? 'https://www.googleapis.com/auth/gmail.modify',
     });
-    this.notifications = new Notifications({ mailbox: this.mailbox, emailAddress, clock, timers, random });
+    this.notifications = new Notifications({
+      mailbox: this.mailbox,
+      emailAddress: () => this.#emailAddress,
+      clock,
+      timers,
+      random,
+    });
+  }
+
+  get emailAddress(): string {
+    return this.#emailAddress;
+  }
+
+  /** An administrator gives the account another address: same mail, same history, same tokens. */
+  renameAccount(emailAddress: string): void {
+    this.#emailAddress = emailAddress;
   }
 
   /** A mail arrives: exactly these bytes, in the inbox and unread unless the options say otherwise. */
@@ -139,6 +154,11 @@ export class EmulatedGmail {
   /** The id of the user's label of that name, made when it is missing. */
   createLabel(name: string): string {
     return this.mailbox.createLabel(name);
+  }
+
+  /** The label is gone from the mailbox and its messages; made again under its name, it has another id. */
+  deleteLabel(id: string): void {
+    this.mailbox.deleteLabel(id);
   }
 
   /** Every cursor below `floor` (the present historyId unless given) answers 404 from now on. */

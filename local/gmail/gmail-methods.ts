@@ -5,7 +5,7 @@ import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
 import type { EmulatedGmail } from './emulated-gmail.ts';
 import { maskFields } from './field-mask.ts';
 import { bodyList, type GmailRequest } from './gmail-request.ts';
-import { invalidArgument, notFound } from './google-error.ts';
+import { invalidArgument, notFound, secondPushClient } from './google-error.ts';
 import { listHistory } from './history-listing.ts';
 import { labelResource, labelWithCounts } from './label-resource.ts';
 import { listMessages } from './message-listing.ts';
@@ -114,6 +114,9 @@ function watch(gmail: EmulatedGmail, request: GmailRequest): Answer {
   if (typeof topicName !== 'string' || !/^projects\/[^/\s]+\/topics\/[^/\s]+$/.test(topicName)) {
     throw invalidArgument('Invalid topicName does not match projects/emulated-project/topics/*');
   }
+  const { watch: live } = gmail.mailbox;
+  if (live !== null && live.expiresAtMs > gmail.clock() && live.topicName !== topicName)
+    throw secondPushClient();
   const behavior = String(
     request.body['labelFilterBehavior'] ?? request.body['labelFilterAction'] ?? 'include',
   );

@@ -65,6 +65,15 @@ export function invalidArgument(message: string): GoogleError {
   return new GoogleError({ code: 400, reason: 'invalidArgument', message });
 }
 
+/** 400 to a watch with another topic while one is alive. */
+export function secondPushClient(): GoogleError {
+  return new GoogleError({
+    code: 400,
+    reason: 'failedPrecondition',
+    message: 'Only one user push notification client allowed per developer (call /stop then try again)',
+  });
+}
+
 /** 404: a message, label or history id that is not there (any more). */
 export function notFound(): GoogleError {
   return new GoogleError({ code: 404, reason: 'notFound', message: 'Requested entity was not found.' });

@@ -26,6 +26,7 @@ export interface Label {
 
 export class Labels {
   readonly #byId = new Map<string, Label>();
+  #lastNumber = 0;
 
   constructor() {
     for (const id of systemLabelIds) this.#byId.set(id, { id, name: id, type: 'system' });
@@ -33,11 +34,16 @@ export class Labels {
 
   add(id: string, name: string): void {
     this.#byId.set(id, { id, name, type: 'user' });
+    this.#lastNumber = Math.max(this.#lastNumber, Number(/^Label_(\d+)$/.exec(id)?.[1] ?? 0));
   }
 
-  /** The id that the next user label gets. */
+  remove(id: string): void {
+    this.#byId.delete(id);
+  }
+
+  /** The id that the next user label gets: never one that a deleted label had. */
   nextId(): string {
-    return `Label_${this.#byId.size - systemLabelIds.length + 1}`;
+    return `Label_${this.#lastNumber + 1}`;
   }
 
   get(id: string): Label | undefined {

@@ -22,6 +22,7 @@ export type MailboxEvent =
   | (Happened & { kind: 'labels_changed'; id: string; added: string[]; removed: string[] })
   | (Happened & { kind: 'deleted'; id: string })
   | { kind: 'label_created'; id: string; name: string }
+  | { kind: 'label_deleted'; id: string }
   | { kind: 'history_expired'; floor: bigint }
   | { kind: 'watched'; watch: Watch }
   | { kind: 'unwatched' };

@@ -124,6 +124,16 @@ export class Mailbox {
     return id;
   }
 
+  /**
+   * Deletes a user's label and takes it off its messages, which leaves no trace in the history. A label that is made again
+   * under the same name has another id.
+   * @throws {Error} no such label of the user
+   */
+  deleteLabel(id: string): void {
+    if (this.labels.get(id)?.type !== 'user') throw new Error(`The user has no label ${id}`);
+    this.#happen({ kind: 'label_deleted', id });
+  }
+
   /** Makes every cursor below `floor` answer 404; below the current id unless given, and at most. */
   expireHistory(floor: bigint = this.history.current): void {
     const { current } = this.history;
@@ -174,6 +184,10 @@ export class Mailbox {
         return null;
       case 'label_created':
         this.labels.add(event.id, event.name);
+        return null;
+      case 'label_deleted':
+        this.labels.remove(event.id);
+        for (const message of this.messages.values()) message.labelIds.delete(event.id);
         return null;
       case 'history_expired':
         this.history.expire(event.floor);

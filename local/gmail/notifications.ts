@@ -10,7 +10,8 @@ import type { Clock, Timers } from './timers.ts';
 
 export interface NotificationOptions {
   mailbox: Mailbox;
-  emailAddress: string;
+  /** As it is now: an account can be renamed. */
+  emailAddress: () => string;
   clock: Clock;
   timers: Timers;
   random: Random;
@@ -150,7 +151,7 @@ export class Notifications {
     const historyId = mailbox.history.current.toString();
     // Written by hand: as a number the id may have more digits than a JavaScript number keeps.
     const written = this.historyIdAs === 'number' ? historyId : `"${historyId}"`;
-    const data = `{"emailAddress":${JSON.stringify(emailAddress)},"historyId":${written}}`;
+    const data = `{"emailAddress":${JSON.stringify(emailAddress())},"historyId":${written}}`;
     this.#nextMessageId += 1;
     const messageId = String(this.#nextMessageId);
     const publishTime = new Date(nowMs).toISOString();

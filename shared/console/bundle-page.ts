@@ -1,7 +1,7 @@
 /**
- * Bundles the console's page for browsers: `main.ts`, `main.css` and the pictures beside them, each under a name
- * with its hash, and `index.html`, which asks for /assets/main.js and so on and gets those names. Called by the
- * build, and at first use where the sources run. Loads esbuild, which no deployed function has.
+ * Bundles the console's page for browsers: `main.ts`, `main.css` and the images in their folder, each under a name with its
+ * hash, and `index.html` with these names in place of /assets/main.js and so on. Called by the build, and at first use when
+ * the sources run. Loads esbuild, which deployed functions do not have.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
@@ -29,7 +29,7 @@ export async function bundlePage(folder: string): Promise<Map<string, Buffer>> {
     metafile: true,
     format: 'esm',
     platform: 'browser',
-    // Safari 16.4, Chrome 111, Firefox 113: of spring 2023.
+    // Safari 16.4, Chrome 111 and Firefox 113 are from spring 2023.
     target: ['es2022', 'chrome111', 'firefox113', 'safari16.4'],
     legalComments: 'none',
     logLevel: 'silent',

@@ -1,22 +1,14 @@
-/** Emails and their latency by the hour, added up from the runs: the emails themselves are never counted. */
+/** Emails and their latency per hour, summed over the runs: the emails themselves are not counted. */
 import type { Queryable } from '../db/database.ts';
+import { statement } from '../db/statement.ts';
 
-/** As it is answered. */
-export interface Charts {
-  readonly from: Date;
-  readonly to: Date;
-  readonly hours: readonly {
-    readonly at: Date;
-    readonly email_count: number;
-    readonly latency_median_ms: number | null;
-    readonly latency_max_ms: number | null;
-  }[];
-}
+import type { Charts } from '../schemas/overview.ts';
 
-// A run belongs to the hour in which it ended. By the index on started_at: no run is longer than the hour that is read
-// before the first one.
+// A run belongs to the hour in which it ended. Found by the index on started_at, from an hour before the first one on: no
+// run takes longer.
 // $1 hours int
-const HOURS = `
+const HOURS = statement(
+  `
 with ended as (
   select date_trunc('hour', finished_at, 'UTC') as at,
          sum(stored_count)::integer as email_count,
@@ -33,13 +25,20 @@ from generate_series(
        date_trunc('hour', now(), 'UTC'),
        interval '1 hour') h (at)
 left join ended e on e.at = h.at
-order by h.at`;
+order by h.at`,
+  {
+    at: 'timestamp with time zone',
+    email_count: 'integer',
+    latency_median_ms: 'integer?',
+    latency_max_ms: 'integer?',
+  },
+);
 
 const HOUR_MS = 3_600_000;
 
-/** The hour that runs now is the last one; `to` is its end. */
+/** The current hour is the last one; `to` is its end. */
 export async function readCharts(db: Queryable, hourCount: number): Promise<Charts> {
-  const { rows: hours } = await db.query<Charts['hours'][number]>(HOURS, [hourCount]);
+  const { rows: hours } = await db.query(HOURS, [hourCount]);
   const from = hours[0]?.at ?? new Date();
   return { from, to: new Date(from.getTime() + hours.length * HOUR_MS), hours };
 }

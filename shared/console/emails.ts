@@ -1,53 +1,37 @@
-/** Stored emails as the console lists and shows them. Bodies are read only for the one email that is opened. */
+/** Stored emails for the console: lists, and one email. Only the one email is read with its body. */
 import type { Database, Queryable } from '../db/database.ts';
-import { prepared } from '../db/statement.ts';
+import { statement } from '../db/statement.ts';
+import type { Email, OpenedEmail } from '../schemas/emails.ts';
 import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './page-of.ts';
 import { findIds } from './search.ts';
 
-/** As it is answered. */
-export interface ListedEmail {
-  readonly id: number;
-  readonly received_at: Date;
-  readonly stored_at: Date;
-  readonly sender: string | null;
-  readonly sender_address: string | null;
-  readonly subject: string | null;
-  readonly size_bytes: number;
-  readonly attachment_count: number;
-  readonly defects: readonly string[];
-  readonly processed: boolean;
-  readonly attachments: readonly {
-    readonly id: number;
-    readonly filename: string;
-    readonly content_type: string;
-    readonly file_size_bytes: number;
-    readonly is_inline: boolean;
-  }[];
-}
-
-export interface ShownEmail extends ListedEmail {
-  readonly recipients: Readonly<Record<string, unknown>>;
-  readonly gmail_message_id: string;
-  readonly rfc822_message_id: string | null;
-  readonly sent_at: Date | null;
-  readonly body_text: string | null;
-  readonly body_text_truncated: boolean;
-  readonly has_html: boolean;
-}
-
 /**
- * A list shows so many of an email's files at most, its pictures last; `attachment_count` tells them all. A mail may have
- * thousands.
+ * A list shows at most this number of attachments per email, inline ones last; `attachment_count` is the whole number. An
+ * email may have thousands.
  */
 const LISTED_FILES = 50;
-/** What a browser lays out at once without a pause. */
+/** What a browser lays out without a pause. */
 const SHOWN_CHARACTERS = 200_000;
 
 const LISTED_COLUMNS = `
   e.id, e.received_at, e.created_at as stored_at, e.sender, e.sender_address, e.subject, e.size_bytes,
   e.attachment_count, e.defects, e.processed, coalesce(a.attachments, '[]') as attachments`;
 
-function filesOf(limit: string): string {
+const LISTED = {
+  id: 'integer',
+  received_at: 'timestamp with time zone',
+  stored_at: 'timestamp with time zone',
+  sender: 'text?',
+  sender_address: 'text?',
+  subject: 'text?',
+  size_bytes: 'integer',
+  attachment_count: 'integer',
+  defects: 'text[]',
+  processed: 'boolean',
+  attachments: 'jsonb',
+} as const;
+
+function attachmentsOf(limit: string): string {
   return `
 left join lateral (
   select jsonb_agg(jsonb_build_object(
@@ -63,69 +47,87 @@ left join lateral (
 ) a on e.attachment_count > 0`;
 }
 
-// $1 ids below int, $2 rows int, $3 files int
-const NEWEST = prepared(`
+// $1 ids below bigint, $2 rows int, $3 attachments int
+const NEWEST = statement(
+  `
 select ${LISTED_COLUMNS}
-from (select * from incoming_emails where id < $1::integer order by id desc limit $2::integer) e
-${filesOf('$3::integer')}
-order by e.id desc`);
+from (select * from incoming_emails where id < $1::bigint order by id desc limit $2::integer) e
+${attachmentsOf('$3::integer')}
+order by e.id desc`,
+  LISTED,
+);
 
-// $1 ids int[], $2 files int
-const NAMED = prepared(`
+// $1 ids int[], $2 attachments int
+const NAMED = statement(
+  `
 select ${LISTED_COLUMNS}
 from incoming_emails e
-${filesOf('$2::integer')}
+${attachmentsOf('$2::integer')}
 where e.id = any ($1::integer[])
-order by e.id desc`);
+order by e.id desc`,
+  LISTED,
+);
 
-// $1 id int, $2 characters int
-const ONE = `
+// $1 id bigint, $2 characters int
+const ONE = statement(
+  `
 select ${LISTED_COLUMNS}, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
        left(e.body_text, $2::integer) as body_text,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
        e.body_html is not null as has_html
 from incoming_emails e
-${filesOf('null')}
-where e.id = $1::integer`;
+${attachmentsOf('null')}
+where e.id = $1::bigint`,
+  {
+    ...LISTED,
+    recipients: 'jsonb',
+    gmail_message_id: 'text',
+    rfc822_message_id: 'text?',
+    sent_at: 'timestamp with time zone?',
+    body_text: 'text?',
+    body_text_truncated: 'boolean',
+    has_html: 'boolean',
+  },
+);
+
+// $1 id bigint
+const HTML = statement(
+  `
+select body_html
+from incoming_emails
+where id = $1::bigint`,
+  { body_html: 'text?' },
+);
 
 /**
  * The newest first.
  *
  * @param text words that an email must have, see `search.ts`; null for every email
- * @returns for words also a page that is not full, or empty, with a next one: so far it was looked through
+ * @returns a search may return a page that is not full, or empty, and still have a next one, because it reads a limited
+ *   number of emails
  */
-export async function listEmails(
-  db: Database,
-  ask: PageAsk,
-  text: string | null,
-): Promise<PageOf<ListedEmail>> {
+export async function listEmails(db: Database, ask: PageAsk, text: string | null): Promise<PageOf<Email>> {
   const oneMore = { ...ask, limit: ask.limit + 1 };
   const found = text === null ? null : await findIds(db, text, oneMore);
   if (found === null) {
-    const { rows } = await db.query<ListedEmail>(NEWEST, [
-      ask.before ?? ABOVE_ALL,
-      oneMore.limit,
-      LISTED_FILES,
-    ]);
-    return toPage(rows, ask.limit);
+    const { rows } = await db.query(NEWEST, [ask.before ?? ABOVE_ALL, oneMore.limit, LISTED_FILES]);
+    return toPage(rows as Email[], ask.limit);
   }
-  // Below the last one, not among those that were read: an email may go away meanwhile.
   const ids = found.ids.slice(0, ask.limit);
-  const { rows } = ids.length === 0 ? { rows: [] } : await db.query<ListedEmail>(NAMED, [ids, LISTED_FILES]);
-  return { rows, nextBefore: found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo };
+  const { rows } = ids.length === 0 ? { rows: [] } : await db.query(NAMED, [ids, LISTED_FILES]);
+  // The next page begins below the last id that was found, because that email may have been deleted since.
+  const nextBefore = found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo;
+  return { rows: rows as Email[], nextBefore };
 }
 
-/** Null when there is none of this id. */
-export async function readEmail(db: Queryable, id: number): Promise<ShownEmail | null> {
-  const { rows } = await db.query<ShownEmail>(ONE, [id, SHOWN_CHARACTERS]);
-  return rows[0] ?? null;
+/** @returns null when there is no such email */
+export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail | null> {
+  const { rows } = await db.query(ONE, [id, SHOWN_CHARACTERS]);
+  return (rows[0] as OpenedEmail | undefined) ?? null;
 }
 
-/** Null when there is no such email, or it has none. */
+/** @returns null when there is no such email, or it has no HTML body */
 export async function readHtml(db: Queryable, id: number): Promise<string | null> {
-  const { rows } = await db.query<{ body_html: string | null }>(
-    'select body_html from incoming_emails where id = $1::integer',
-    [id],
-  );
+  const { rows } = await db.query(HTML, [id]);
   return rows[0]?.body_html ?? null;
 }

@@ -1,21 +1,21 @@
-/** Lists that are read from the newest on, page by page: rows that come meanwhile are above what was read. */
+/** Pages of a list, from the highest id down: rows that are added in the meantime are above the pages that were read. */
 
 export interface PageAsk {
-  /** Ids below this one; null for the newest. */
+  /** Only ids below this one; null for the newest. */
   readonly before: number | null;
   readonly limit: number;
 }
 
 export interface PageOf<Row> {
-  readonly rows: readonly Row[];
-  /** Ask for the next page with it; null at the end. */
+  readonly rows: Row[];
+  /** The `before` of the next page; null at the end. */
   readonly nextBefore: number | null;
 }
 
-/** PostgreSQL's greatest integer: above every id. */
-export const ABOVE_ALL = 2_147_483_647;
+/** Above every id, those of type bigint included. */
+export const ABOVE_ALL = Number.MAX_SAFE_INTEGER;
 
-/** @param found one row more than was asked for, if there is one, the highest id first */
+/** @param found the highest id first, one row more than `limit` if there are more */
 export function toPage<Row extends { readonly id: number }>(
   found: readonly Row[],
   limit: number,

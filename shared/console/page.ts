@@ -1,6 +1,6 @@
 /**
- * The console's page as bytes: read from the build, or bundled from `console/` where the sources stand. Once an
- * instance. What must stay true: an asset's name holds the hash of its contents, so that it may be kept for ever.
+ * The console's page as bytes, loaded once per instance: read from the build, or bundled from `console/` when the sources run.
+ * Invariant: the name of an asset contains the hash of its bytes, so that browsers may cache it indefinitely.
  */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ export interface Page {
   readonly assets: ReadonlyMap<string, Asset>;
 }
 
-/** Where the build writes it, beside the folder of chunks that this module stands in then. */
+/** In a build: beside the folder of chunks that holds this module. */
 const BUILT = join(import.meta.dirname, '../console-page');
 const SOURCES = join(import.meta.dirname, '../../console');
 
@@ -33,11 +33,11 @@ const TYPES: Readonly<Record<string, string>> = {
 
 let loading: Promise<Page> | null = null;
 
-/** The same page each time; a load that failed is tried again. */
+/** Returns the same page each time; after a failed load, the next call tries again. */
 export async function loadPage(): Promise<Page> {
-  loading ??= load().catch((fault: unknown) => {
+  loading ??= load().catch((error: unknown) => {
     loading = null;
-    throw fault;
+    throw error;
   });
   return await loading;
 }
@@ -63,7 +63,7 @@ async function readBuilt(): Promise<Map<string, Buffer>> {
   return files;
 }
 
-/** Never reached in a build: the bundler is a tool of the sources. */
+/** A build does not get here, and does not contain the bundler. */
 async function bundleSources(): Promise<Map<string, Buffer>> {
   const { bundlePage } = await import('./bundle-page.ts');
   return await bundlePage(SOURCES);

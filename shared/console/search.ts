@@ -1,28 +1,28 @@
 /**
- * Emails by words: each must begin a word of the sender, the subject or a file's name. A whole Gmail message id finds its
- * email.
- * What must stay true: the time does not hang on how many emails there are, nor on what the planner thinks of a word.
+ * Finds emails by words: each must begin a word of the sender, the subject or an attachment's name. A whole Gmail message id
+ * finds its email.
+ * Invariant: the time depends neither on the number of emails nor on the planner's estimate for a word.
  */
 import type { Database, Queryable } from '../db/database.ts';
-import { prepared } from '../db/statement.ts';
+import { statement } from '../db/statement.ts';
 import { textLiteral, timeBoxed } from '../db/time-boxed.ts';
 import { ABOVE_ALL, type PageAsk } from './page-of.ts';
 
 /**
- * How far one search goes. Looking through emails one by one, the newest first, costs 0.5 to 1 ms a thousand and ends
- * with a full page; asking the index costs by how many emails have the words, few or a third of them all.
+ * Limits of one search. A walk reads emails one by one, the newest first, and ends with a full page. The index costs in
+ * proportion to the emails that have the words.
  */
 export interface SearchBounds {
   /**
-   * Emails in all that are looked through before the index is asked, step by step: on only while those so far promise
-   * half a page among the last. A frequent word fills its page among the first.
+   * Emails in total that the walk reads before the index is used, step by step. It goes on only while the matches so far
+   * suggest half a page by the last step: a frequent word fills its page early.
    */
   readonly walkedFirst: readonly number[];
-  /** And in all, where the index has too many to sort. */
+  /** Emails in total that the walk reads when the index has too many matches to sort. */
   readonly walkedAtMost: number;
-  /** Emails of the index that are sorted. */
+  /** Matches of the index that are sorted. */
   readonly mostGathered: number;
-  /** The index reads all that it has of each word, for two frequent ones more than a second. Not so long. */
+  /** Time limit for the index: it reads all entries of each word, which takes long for two frequent ones. */
   readonly gatherMs: number;
 }
 
@@ -35,11 +35,11 @@ const BOUNDS: SearchBounds = {
 
 const GMAIL_ID = /^[0-9a-f]{12,20}$/i;
 
-/** Words beyond these narrow nothing down. */
+/** Further words are ignored: they hardly change the result. */
 const MOST_WORDS = 16;
 
-// The words of the text as an email's own words are made, each as the beginning of one. What email_words leaves has no
-// quote and no backslash, so it needs none of its own. Null when there is none.
+// The words of the text, made as the words of an email, each as a prefix. email_words leaves no quote and no backslash, so
+// nothing is escaped. Null when the text has no word.
 const ASKED = `
 asked as materialized (
   select string_agg('''' || word || ''':*', ' & ')::tsquery as pattern
@@ -50,15 +50,17 @@ asked as materialized (
   ) words
 )`;
 
-// $1 text, $2 ids below int, $3 emails to look through int, $4 rows int
-// Walked no further than to a full page, since only a page that is not full asks for the lowest.
-const WALK = prepared(`
+// Reads no further than to a full page, because `lowest` counts the emails only when the page is not full.
+// $1 text, $2 ids below bigint, $3 emails to read int, $4 rows int
+// Always one row; lowest is null when the page is full, or there are no more emails.
+const WALK = statement(
+  `
 with ${ASKED},
 walked as materialized (
-  select id, search_words @@ (select pattern from asked) as is_found
-  from incoming_emails
-  where id < $2::integer
-  order by id desc
+  select email_id as id, search_words @@ (select pattern from asked) as is_found
+  from email_search
+  where email_id < $2::bigint
+  order by email_id desc
   limit $3::integer
 ),
 found as materialized (
@@ -71,16 +73,31 @@ found as materialized (
 select (select pattern::text from asked) as pattern,
        array(select id from found) as ids,
        case when (select count(*) from found) < $4::integer
-            then (select min(id) from walked having count(*) = $3::integer) end as lowest`);
+            then (select min(id) from walked having count(*) = $3::integer) end as lowest`,
+  { pattern: 'text?', ids: 'integer[]', lowest: 'integer?' },
+);
 
-// Gathered first and sorted then: without the fence the planner may walk the whole table down for a word of which it
-// expects many emails and which none has. No row: there are more than may be gathered. Planned for each pattern: where
-// the planner knows of very many emails it reads the table until there are too many, not the index to its end.
+// $1 Gmail message id text, $2 ids below bigint, $3 rows int
+const BY_GMAIL_ID = statement(
+  `
+select id
+from incoming_emails
+where gmail_message_id = $1::text
+  and id < $2::bigint
+order by id desc
+limit $3::integer`,
+  { id: 'integer' },
+);
+
+// Gathers the matches first and sorts them then: without `materialized` the planner may walk down the whole table for a word
+// that it expects in many emails and that none has. The pattern is part of the text, so that the plan is made for it: for a
+// very frequent word the planner reads the table until there are too many matches, not the index to its end.
+// No row: there are more matches than may be gathered.
 function gathering(pattern: string, { before, limit }: PageAsk, mostGathered: number): string {
   return `
 with found as materialized (
-  select id
-  from incoming_emails
+  select email_id as id
+  from email_search
   where search_words @@ ${textLiteral(pattern)}::tsquery
 ),
 gathered as (
@@ -93,14 +110,14 @@ where (select count(*) from gathered) <= ${mostGathered}`;
 }
 
 export interface Found {
-  /** The highest first, at most as many as were asked for. */
+  /** The highest first, at most `limit`. */
   readonly ids: readonly number[];
-  /** There may be more below, only the ids from this one on were looked through; null: as many as were asked for, or all. */
+  /** The lowest id that was read: there may be more matches below. Null: the page is full, or all emails were read. */
   readonly lookedDownTo: number | null;
 }
 
 interface Walked extends Found {
-  /** Of the words of the text; null when it has none. */
+  /** Made from the words of the text; null when it has none. */
   readonly pattern: string | null;
 }
 
@@ -111,9 +128,9 @@ interface Newest {
 }
 
 /**
- * Looks through a part where all would take too long: then there are fewer ids than were asked for, perhaps none.
+ * Reads only a part of the emails where all would take too long: then it returns fewer ids than `limit`, perhaps none.
  *
- * @returns null when the text has no word in it: every email has all of none
+ * @returns null when the text has no word: it selects every email
  */
 export async function findIds(
   db: Database,
@@ -150,7 +167,7 @@ async function walkNewest(
   return newest;
 }
 
-/** What is still to be found. */
+/** The rest of the page. */
 function below({ ids, lookedDownTo }: Found, { limit }: PageAsk): PageAsk {
   return { before: lookedDownTo, limit: limit - ids.length };
 }
@@ -160,12 +177,7 @@ function followedBy(found: Found, { ids, lookedDownTo }: Found): Found {
 }
 
 async function walk(db: Database, text: string, ask: PageAsk, emailCount: number): Promise<Walked> {
-  const { rows } = await db.query<{ pattern: string | null; ids: number[]; lowest: number | null }>(WALK, [
-    text,
-    ask.before ?? ABOVE_ALL,
-    emailCount,
-    ask.limit,
-  ]);
+  const { rows } = await db.query(WALK, [text, ask.before ?? ABOVE_ALL, emailCount, ask.limit]);
   return {
     ids: rows[0]?.ids ?? [],
     lookedDownTo: rows[0]?.lowest ?? null,
@@ -173,28 +185,20 @@ async function walk(db: Database, text: string, ask: PageAsk, emailCount: number
   };
 }
 
-/** Null when there are too many, or it takes too long. */
+/** @returns null when there are too many matches, or it takes too long */
 async function gather(
   db: Database,
   pattern: string,
   ask: PageAsk,
   bounds: SearchBounds,
 ): Promise<Found | null> {
-  const statement = gathering(pattern, ask, bounds.mostGathered);
-  const rows = await timeBoxed<{ ids: number[] }>(db, bounds.gatherMs, statement);
+  const sql = gathering(pattern, ask, bounds.mostGathered);
+  const rows = await timeBoxed<{ ids: number[] }>(db, bounds.gatherMs, sql);
   const [found] = rows ?? [];
   return found === undefined ? null : { ids: found.ids, lookedDownTo: null };
 }
 
 async function findGmailId(db: Queryable, id: string, ask: PageAsk): Promise<number[]> {
-  const { rows } = await db.query<{ id: number }>(
-    `select id
-     from incoming_emails
-     where gmail_message_id = $1::text
-       and id < $2::integer
-     order by id desc
-     limit $3::integer`,
-    [id.toLowerCase(), ask.before ?? ABOVE_ALL, ask.limit],
-  );
+  const { rows } = await db.query(BY_GMAIL_ID, [id.toLowerCase(), ask.before ?? ABOVE_ALL, ask.limit]);
   return rows.map((row) => row.id);
 }

@@ -20,6 +20,8 @@ export interface Claim {
   /** Was tried before, and failed. */
   readonly isRetry: boolean;
   readonly discoveredAt: Date;
+  /** The history has shown its arrival. */
+  readonly hasHistoryRecord: boolean;
   /** The message that a run tries first of all that failed before, due or not. */
   readonly isProbe: boolean;
 }
@@ -31,6 +33,7 @@ const CLAIM_COLUMNS = {
   labels_unknown: 'boolean',
   attempt_count: 'integer',
   discovered_at: 'timestamp with time zone',
+  has_history_record: 'boolean',
   is_early: 'boolean',
   is_retry: 'boolean',
 } as const;
@@ -99,7 +102,7 @@ where l.id = c.id
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
 returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
-          false as is_early, false as is_retry`,
+          l.history_id is not null as has_history_record, false as is_early, false as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -148,7 +151,7 @@ where l.id = c.id
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
 returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
-          coalesce(c.is_early, false) as is_early, true as is_retry`,
+          l.history_id is not null as has_history_record, coalesce(c.is_early, false) as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -191,7 +194,7 @@ from chosen c
 where l.id = c.id
   and holds_lease($1::integer, $2::uuid)
 returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
-          false as is_early, true as is_retry`,
+          l.history_id is not null as has_history_record, false as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
 );
@@ -209,6 +212,7 @@ function toClaim(row: {
   labels_unknown: boolean;
   attempt_count: number;
   discovered_at: Date;
+  has_history_record: boolean;
   is_early: boolean;
   is_retry: boolean;
 }): Claim {
@@ -221,6 +225,7 @@ function toClaim(row: {
     isEarly: row.is_early,
     isRetry: row.is_retry,
     discoveredAt: row.discovered_at,
+    hasHistoryRecord: row.has_history_record,
     isProbe: false,
   };
 }

@@ -113,8 +113,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   const query = async <Row extends object>(
     sql: string | Statement<Row>,
     parameters: readonly unknown[] = [],
-  ) =>
-    await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
+  ) => await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
   try {
     const result = await work({ query });
     await query('commit');

@@ -19,7 +19,10 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
+  /** For `pruneOldRecords`, `pruneRuns` and `addUpLedgerChanges`. */
   readonly hasOldRecords: boolean;
+  readonly hasOldRuns: boolean;
+  readonly hasLedgerChanges: boolean;
 }
 
 // Each condition reads a partial index that is empty while all is well, or one row.
@@ -80,7 +83,9 @@ select exists (
          where mailbox_id = $1::integer
            and closed_at is null
        ) as has_open_incident,
-       has_old_records() as has_old_records`,
+       has_old_records() as has_old_records,
+       has_old_runs() as has_old_runs,
+       has_many_ledger_changes() as has_ledger_changes`,
   {
     has_untried_live: 'boolean',
     has_untried_backlog: 'boolean',
@@ -92,6 +97,8 @@ select exists (
     has_open_reconciliation: 'boolean',
     has_open_incident: 'boolean',
     has_old_records: 'boolean',
+    has_old_runs: 'boolean',
+    has_ledger_changes: 'boolean',
   },
 );
 
@@ -113,6 +120,8 @@ export async function readDueWork(
     hasOpenReconciliation: row?.has_open_reconciliation ?? false,
     hasOpenIncident: row?.has_open_incident ?? false,
     hasOldRecords: row?.has_old_records ?? false,
+    hasOldRuns: row?.has_old_runs ?? false,
+    hasLedgerChanges: row?.has_ledger_changes ?? false,
   };
 }
 

@@ -188,7 +188,7 @@ swept as (
 select gmail_message_id, crash_count as attempt_count, coalesce(error_code, 'killed_process') as error_code
 from swept
 where state = 'dead'`,
-  { gmail_message_id: 'text', attempt_count: 'smallint', error_code: 'text' },
+  { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
   { isRepeatable: false },
 );
 

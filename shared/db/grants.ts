@@ -1,7 +1,7 @@
 /**
- * What each deployed function may do in the database, and the next phase with it: one account a part, its tables and
- * no more. Called by who migrates, after the tables stand.
- * What must stay true: what is not named here is refused, also what an earlier version had granted.
+ * The privileges of each deployed function in the database, and of the next phase: one account per part, with only the
+ * tables that it needs. Called by `migrate`, after the tables exist.
+ * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
  */
 import type { AccountPart, DatabaseAccount } from '../db-accounts.ts';
 import { AppError } from '../errors.ts';
@@ -10,38 +10,52 @@ import type { Queryable } from './database.ts';
 /** By table. A privilege may name columns: `update (processed)`. */
 type Privileges = Readonly<Record<string, string>>;
 
-/** Where it is, without a word of mail: what `status` reads. */
+/** What `status` reads: no mail. */
 const STATE: Privileges = {
   email_ledger: 'select',
   email_monitor_status: 'select',
   incidents: 'select',
   ingest_runs: 'select',
   ledger_changes: 'select',
-  listings: 'select',
+  list_jobs: 'select',
+  mailbox_confirmations: 'select',
+  mailbox_quota: 'select',
+  mailbox_watches: 'select',
   mailboxes: 'select',
+  reconciliations: 'select',
 };
 
-/** The switch, and the watch with it, which may meet a mailbox for the first time. */
-const SWITCH: Privileges = {
+/** `start` and `stop`: the `is_running` flag, the watch, and a mailbox that the database does not know yet. */
+const CONTROL: Privileges = {
   ...STATE,
   email_monitor_status: 'select, update',
-  listings: 'select, insert, update',
+  list_jobs: 'select, insert, update',
+  mailbox_confirmations: 'select, insert, update, delete',
+  mailbox_quota: 'select, insert, update',
+  mailbox_watches: 'select, insert, update',
   mailboxes: 'select, insert, update',
 };
 
-/** A cycle. Emails are written once and never changed by it. */
+/** `start` also resolves the label; for another label it makes the messages that the former one excluded pending again. */
+const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
+
+/** A run. It inserts emails and never changes them. What it deletes are old rows and the ids of finished reconciliations. */
 const INGEST: Privileges = {
-  ...SWITCH,
+  ...CONTROL,
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
   email_raw: 'select, insert',
-  incidents: 'select, insert, update',
+  email_search: 'select, insert',
+  incidents: 'select, insert, update, delete',
   incoming_emails: 'select, insert',
   ingest_runs: 'select, insert, update, delete',
   ledger_changes: 'select, insert, update, delete',
+  list_jobs: 'select, insert, update, delete',
+  reconciliation_ids: 'select, insert, update, delete',
+  reconciliations: 'select, insert, update, delete',
 };
 
-/** The next phase reads what is complete and says what it has done. */
+/** The next phase reads complete emails and marks them as processed. */
 const CONSUMER: Privileges = {
   email_attachments: 'select',
   email_raw: 'select',
@@ -53,21 +67,22 @@ export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
   'gmail-push': INGEST,
   'poll-now': INGEST,
   console: INGEST,
-  start: SWITCH,
-  stop: SWITCH,
+  start: START,
+  stop: CONTROL,
   status: STATE,
   consumer: CONSUMER,
 };
 
 /**
- * Makes the privileges of each account those of its part, in the transaction that it is given: nobody is without them
- * in between. May run any number of times.
+ * Gives each account the privileges of its part and no others. It runs in the caller's transaction, so that no account is
+ * without its privileges in between. May run any number of times.
  *
- * @param tx on an account that owns the tables
- * @throws {AppError} database_denied when an account is not there, or the tables are another's; database_unavailable
+ * @param tx with an account that owns the tables
+ * @throws {AppError} database_denied when an account does not exist, or another account owns the tables;
+ *   database_unavailable
  */
 export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
-  await assertThere(tx, accounts);
+  await assertExist(tx, accounts);
   for (const account of new Set(accounts.map((one) => one.account))) {
     const name = quoted(account);
     await tx.query(`revoke all on all tables in schema public from ${name}`);
@@ -79,7 +94,7 @@ export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount
   }
 }
 
-async function assertThere(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
+async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
   const { rows } = await tx.query<{ account: string }>(
     `select a.account
      from unnest($1::text[]) a (account)
@@ -88,7 +103,7 @@ async function assertThere(tx: Queryable, accounts: readonly DatabaseAccount[]):
   );
   if (rows.length === 0) return;
   const names = rows.map((row) => row.account).join(', ');
-  throw new AppError('database_denied', `DB_ACCOUNTS names what is no user of the database: ${names}.`);
+  throw new AppError('database_denied', `DB_ACCOUNTS names users that the database does not have: ${names}.`);
 }
 
 function quoted(name: string): string {

@@ -48,6 +48,8 @@ export interface HistoryPageEntry {
   readonly discovered: readonly DiscoveredMessage[];
   /** Ids that a change of labels lets in, if a rule had excluded them. */
   readonly unignored: readonly string[];
+  /** The wanted label is missing, so the labels of unignored ids are judged again. */
+  readonly isLabelMissing: boolean;
   /** Gmail's current history id, from the answer. */
   readonly answerHistoryId: string;
   /** The last record of the page; null when it has none. */
@@ -122,7 +124,7 @@ export async function enterHistoryPage(
   return await db.transaction(async (tx) => {
     const { mailboxId } = lease;
     const { newCount } = await upsertDiscovered(tx, mailboxId, 'history', PRIORITY.live, page.discovered);
-    const unignoredCount = await unignore(tx, mailboxId, page.unignored);
+    const unignoredCount = await unignore(tx, mailboxId, page.unignored, page.isLabelMissing);
     return { newCount: newCount + unignoredCount, hasNewerHint: await moveCursor(tx, lease, page) };
   });
 }

@@ -1,29 +1,22 @@
 /**
- * How many rows of the ledger are in each state: sums of changes that triggers write down (see migration 0004), read by
- * `status`. The runs add the changes up, so that there are never many.
- * What must stay true: adding up changes no sum, whoever writes or adds up meanwhile.
+ * The number of ledger rows in each state, kept as a sum of changes: triggers insert the changes, `status` sums them, and
+ * runs compact them, so that there are never many.
+ * Invariant: compacting changes no sum, whatever writes or compacts at the same time.
  */
 import type { Queryable } from './database.ts';
+import { statement } from './statement.ts';
 
-/** A busy minute writes some 600; what a run leaves is read by every status in well under a millisecond. */
-const WORTH_ROWS = 200;
+/** A backfill of a million messages leaves many rows: at most this number per call, so that no run is delayed. */
+const MAX_ROWS = 20_000;
 
-/** An expression of SQL: there are so many that adding them up is worth it. */
-export const HAS_LEDGER_CHANGES = `(
-  select count(*)
-  from (select 1 from ledger_changes limit ${WORTH_ROWS}) counted
-) >= ${WORTH_ROWS}`;
-
-/** After a backfill of a million there are many: no run is held up by them. */
-const MOST_ROWS = 20_000;
-
-// Two that add up at once take different rows: what one has locked, the other leaves.
-// $1 most rows int
-const ADD_UP = `
+// Concurrent calls take different rows, because each skips what another has locked.
+// $1 max rows int
+const COMPACT = statement(
+  `
 with taken as (
   select ctid
   from ledger_changes
-  where ${HAS_LEDGER_CHANGES}
+  where has_many_ledger_changes()
   limit $1::integer
   for update skip locked
 ),
@@ -36,9 +29,11 @@ insert into ledger_changes (mailbox_id, state, change)
 select mailbox_id, state, sum(change)
 from removed
 group by mailbox_id, state
-having sum(change) <> 0`;
+having sum(change) <> 0`,
+  {},
+);
 
-/** May run at any time, and twice. */
+/** Replaces changes by their sums, when `has_many_ledger_changes` is true. May run at any time, and twice. */
 export async function addUpLedgerChanges(db: Queryable): Promise<void> {
-  await db.query(ADD_UP, [MOST_ROWS]);
+  await db.query(COMPACT, [MAX_ROWS]);
 }

@@ -17,7 +17,7 @@ export interface DiscoveredMessage {
   readonly gmailMessageId: string;
   /** The rule that excludes it; null to fetch it. */
   readonly ignoredRule: string | null;
-  /** The history record that showed it; null when a listing did. */
+  /** The history record of its arrival; null when only a listing or a change of labels has shown it. */
   readonly historyId: string | null;
   /** The labels on arrival are not known: the rules are applied to the fetched message. */
   readonly labelsUnknown: boolean;
@@ -31,7 +31,7 @@ export interface Upserted {
 }
 
 // A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
-// without a rule: by the history unless neither knew the labels, by a listing only if its query excludes what the rule
+// without a rule: by the history when it knows the labels, by a listing only if its query excludes what the rule
 // excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
@@ -47,7 +47,7 @@ known as materialized (
   select l.id as ledger_id, l.state, s.history_id, s.labels_unknown,
          s.rule is null and case l.state
            when 'ignored' then case $2::text
-             when 'history' then not (l.labels_unknown and s.labels_unknown)
+             when 'history' then not s.labels_unknown
              when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
              when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
              -- A gap is listed with the trash: that it shows a message says nothing about the trash.
@@ -141,14 +141,13 @@ export async function upsertDiscovered(
   return { newCount: rows[0]?.new_count ?? 0, newIds: rows[0]?.new_ids ?? [] };
 }
 
-// The history has shown the labels that let the id in, so they are known.
-// $1 mailbox id, $2 ids
+// $1 mailbox id, $2 ids, $3 labels unknown
 const UNIGNORE = statement(
   `
 update email_ledger
 set state = 'pending',
     ignored_rule = null,
-    labels_unknown = false,
+    labels_unknown = $3::boolean,
     attempt_count = 0,
     last_attempt_at = null,
     next_attempt_at = now(),
@@ -160,9 +159,19 @@ where mailbox_id = $1::integer
   {},
 );
 
-/** Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out. @returns how many */
-export async function unignore(db: Queryable, mailboxId: number, ids: readonly string[]): Promise<number> {
+/**
+ * Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out.
+ *
+ * @param labelsUnknown false: the history has shown the labels that let them in
+ * @returns how many
+ */
+export async function unignore(
+  db: Queryable,
+  mailboxId: number,
+  ids: readonly string[],
+  labelsUnknown: boolean,
+): Promise<number> {
   if (ids.length === 0) return 0;
-  const { rowCount } = await db.query(UNIGNORE, [mailboxId, ids]);
+  const { rowCount } = await db.query(UNIGNORE, [mailboxId, ids, labelsUnknown]);
   return rowCount;
 }

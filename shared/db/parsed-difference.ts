@@ -1,11 +1,12 @@
 /**
- * What another reading of a stored email would change: which columns, and which attachments by name, size and SHA-256.
- * Called by `replaceParsed`, and by who only wants to know.
- * What must stay true: a difference holds no value of a column, so it may be shown anywhere; file names are the sender's.
+ * Compares a stored email with what the parser returns now: which columns differ, and which attachments, by name, size and
+ * SHA-256. Called by `replaceParsed`, and by a dry run.
+ * Invariant: a difference holds no value of a column, so it may be shown anywhere; file names are the sender's.
  */
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 import type { Queryable } from './database.ts';
 import { parsedValues, type StorableEmail } from './emails.ts';
+import { statement } from './statement.ts';
 
 export interface FileMark {
   readonly partPath: string;
@@ -14,7 +15,7 @@ export interface FileMark {
   readonly sha256: string;
 }
 
-/** Of one part of the email. */
+/** The change of one part of the email. */
 export type FileChange =
   | { readonly kind: 'added'; readonly now: FileMark }
   | { readonly kind: 'removed'; readonly before: FileMark }
@@ -22,7 +23,7 @@ export type FileChange =
       readonly kind: 'changed';
       readonly before: FileMark;
       readonly now: FileMark;
-      /** `file_data` stands for the bytes. */
+      /** `file_data` means the bytes. */
       readonly columns: readonly string[];
     };
 
@@ -46,30 +47,53 @@ export interface Comparison {
   readonly isProcessed: boolean;
 }
 
-// $1 email id int, $2 parser version int, $3 to $13 the parsed values
-// No row: the email is gone, or a newer reader has read it.
+// $1 email id int, $2 parser version int, $3 to $12 as `parsedValues`
+// No row: the email is gone, or a newer parser wrote it.
 const COMPARE = `
 select processed as is_processed,
-       jsonb_build_object(
-         'sender', sender is distinct from $3::text,
-         'sender_address', sender_address is distinct from $4::text,
-         'recipients', recipients is distinct from $5::jsonb,
-         'subject', subject is distinct from $6::text,
-         'rfc822_message_id', rfc822_message_id is distinct from $7::text,
-         'sent_at', sent_at is distinct from $8::timestamptz,
-         'body_text', body_text is distinct from $9::text,
-         'body_html', body_html is distinct from $10::text,
-         'attachment_count', attachment_count is distinct from $11::integer,
-         'defects', defects is distinct from $12::text[],
-         'attachment_names', attachment_names is distinct from $13::text
-       ) as is_other
+       array_remove(array[
+         case when sender is distinct from $3::text then 'sender' end,
+         case when sender_address is distinct from $4::text then 'sender_address' end,
+         case when recipients is distinct from $5::jsonb then 'recipients' end,
+         case when subject is distinct from $6::text then 'subject' end,
+         case when rfc822_message_id is distinct from $7::text then 'rfc822_message_id' end,
+         case when sent_at is distinct from $8::timestamptz then 'sent_at' end,
+         case when body_text is distinct from $9::text then 'body_text' end,
+         case when body_html is distinct from $10::text then 'body_html' end,
+         case when attachment_count is distinct from $11::integer then 'attachment_count' end,
+         case when defects is distinct from $12::text[] then 'defects' end
+       ], null) as changed_columns
 from incoming_emails
 where id = $1::integer
   and parser_version <= $2::integer`;
 
+const COMPARED = { is_processed: 'boolean', changed_columns: 'text[]' } as const;
+const READ = statement(COMPARE, COMPARED);
+const LOCK = statement(`${COMPARE}\nfor no key update`, COMPARED);
+
+// $1 email id int
+const FILES = statement(
+  `
+select id, part_path, filename, content_type, detected_content_type, content_id, is_inline, file_size_bytes, sha256
+from email_attachments
+where email_id = $1::integer
+order by id`,
+  {
+    id: 'integer',
+    part_path: 'text',
+    filename: 'text',
+    content_type: 'text',
+    detected_content_type: 'text?',
+    content_id: 'text?',
+    is_inline: 'boolean',
+    file_size_bytes: 'integer',
+    sha256: 'text',
+  },
+);
+
 /**
- * @param options.locks the email, until the transaction ends: for who goes on to change it
- * @returns null when the email is gone, or a newer reader has read it
+ * @param options.locks the row of the email, until the transaction ends, for a caller that changes it
+ * @returns null when the email is gone, or a newer parser wrote it
  * @throws {AppError} unstorable, database_unavailable
  */
 export async function compareParsed(
@@ -78,16 +102,19 @@ export async function compareParsed(
   email: StorableEmail,
   options: { readonly parserVersion: number; readonly locks: boolean },
 ): Promise<Comparison | null> {
-  const { rows } = await db.query<{ is_processed: boolean; is_other: Record<string, boolean> }>(
-    options.locks ? `${COMPARE}\nfor update` : COMPARE,
-    [emailId, options.parserVersion, ...parsedValues(email)],
-  );
+  const { rows } = await db.query(options.locks ? LOCK : READ, [
+    emailId,
+    options.parserVersion,
+    ...parsedValues(email),
+  ]);
   const row = rows[0];
   if (row === undefined) return null;
   const storedFiles = await readFiles(db, emailId);
-  const columns = Object.keys(row.is_other).filter((name) => row.is_other[name]);
   return {
-    difference: { columns: columns.toSorted(), files: fileChanges(storedFiles, email.attachments) },
+    difference: {
+      columns: row.changed_columns.toSorted(),
+      files: fileChanges(storedFiles, email.attachments),
+    },
     storedFiles,
     isProcessed: row.is_processed,
   };
@@ -98,23 +125,7 @@ export function isSame({ columns, files }: Difference): boolean {
 }
 
 async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> {
-  const { rows } = await db.query<{
-    id: number;
-    part_path: string;
-    filename: string;
-    content_type: string;
-    detected_content_type: string | null;
-    content_id: string | null;
-    is_inline: boolean;
-    file_size_bytes: number;
-    sha256: string;
-  }>(
-    `select id, part_path, filename, content_type, detected_content_type, content_id, is_inline, file_size_bytes, sha256
-     from email_attachments
-     where email_id = $1::integer
-     order by id`,
-    [emailId],
-  );
+  const { rows } = await db.query(FILES, [emailId]);
   return rows.map((row) => ({
     id: row.id,
     partPath: row.part_path,
@@ -128,7 +139,7 @@ async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> 
   }));
 }
 
-/** A part path stands once in an email, so it tells which file became which. */
+/** A part path is unique in an email, so it identifies the file before and after. */
 function fileChanges(stored: readonly StoredFile[], read: readonly ParsedAttachment[]): FileChange[] {
   const storedByPart = new Map(stored.map((one) => [one.partPath, one]));
   const readParts = new Set(read.map((one) => one.partPath));

@@ -1,19 +1,27 @@
 /**
- * What PostgreSQL and the way to it can answer, as our faults. Messages of the server are not passed on where
- * they may quote a value (class 22 and 23): a value is mail content.
+ * Maps errors of PostgreSQL, and of the connection to it, to AppError codes. Called by `database.ts` for every query.
+ * Invariant: a detail holds no message of the server where that may quote a value (class 22 and 23), because a value
+ * is mail content.
  *
  * SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 import { AppError } from '../errors.ts';
 
-/** Undefined table, undefined column, undefined function: the code expects a newer schema. */
+/** Undefined table, column, function or schema: the code expects a newer schema. */
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 
-/** Insufficient privilege, and a login that is refused: the account is at fault, not what it asks for. */
+/** Insufficient privilege, or a rejected login: the account is wrong, not the statement. */
 const DENIED = new Set(['42501', '28000', '28P01']);
 
-/** The server said no to the value, and would say so again. */
-const REFUSED_CLASSES = new Set(['22', '23', '54']);
+/**
+ * Data exception, constraint violation, program limit exceeded: the same values fail again. Everything else that has no
+ * rule here says nothing about the values, for example 53100 (disk full), 53300 (too many connections), 55P03 (lock
+ * timeout), 57P01 (shutdown) and 25006 (read-only).
+ */
+const UNSTORABLE_CLASSES = new Set(['22', '23', '54']);
+
+/** The statement timeout, and an allocation that failed. */
+const TOO_HEAVY = new Set(['57014', '53200']);
 
 const CONNECTION_CODES = new Set([
   'ECONNREFUSED',
@@ -25,6 +33,7 @@ const CONNECTION_CODES = new Set([
   'EAI_AGAIN',
 ]);
 
+/** @returns `unstorable`, `schema_outdated`, `database_denied`, and `database_unavailable` for everything else */
 export function fromPgError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
@@ -32,15 +41,15 @@ export function fromPgError(error: unknown): AppError {
   if (SCHEMA.has(code)) {
     return new AppError(
       'schema_outdated',
-      `PostgreSQL misses a table or column (SQLSTATE ${code}).`,
+      `PostgreSQL does not have a table, column or function that this code uses (SQLSTATE ${code}).`,
       options,
     );
   }
   if (DENIED.has(code)) {
-    return new AppError('database_denied', `PostgreSQL denies this account (SQLSTATE ${code}).`, options);
+    return new AppError('database_denied', `PostgreSQL denied access (SQLSTATE ${code}).`, options);
   }
-  if (REFUSED_CLASSES.has(code.slice(0, 2))) {
-    return new AppError('unstorable', `PostgreSQL refuses a value (SQLSTATE ${code}).`, options);
+  if (UNSTORABLE_CLASSES.has(code.slice(0, 2))) {
+    return new AppError('unstorable', `PostgreSQL rejected a value (SQLSTATE ${code}).`, options);
   }
   return new AppError(
     'database_unavailable',
@@ -49,7 +58,7 @@ export function fromPgError(error: unknown): AppError {
   );
 }
 
-/** True when the connection, not the statement, is at fault: it was not sent, or nobody knows what became of it. */
+/** True when the connection failed, not the statement: PostgreSQL did not receive it, or its result is unknown. */
 export function isConnectionError(error: unknown): boolean {
   const code = codeOf(error);
   if (CONNECTION_CODES.has(code) || code.startsWith('08') || code.startsWith('57P')) return true;
@@ -60,9 +69,28 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
-/** True when the server ended the statement because it took longer than it may. */
-export function isTimeout(error: unknown): boolean {
-  return codeOf(error) === '57014';
+/**
+ * True when the server ended the statement because it ran too long or needed too much memory. Such an error is
+ * `database_unavailable`, but if `select 1` works afterwards, the cause is what the statement stores.
+ *
+ * @param error an AppError of this module, or its cause
+ */
+export function isStatementTooHeavy(error: unknown): boolean {
+  return TOO_HEAVY.has(sqlStateOf(error));
+}
+
+/**
+ * True when the server ended the statement because of its statement timeout.
+ *
+ * @param error an AppError of this module, or its cause
+ */
+export function isStatementTimeout(error: unknown): boolean {
+  return sqlStateOf(error) === '57014';
+}
+
+/** Of an AppError the code of what it was made from: its own code is not PostgreSQL's. */
+function sqlStateOf(error: unknown): string {
+  return codeOf(error instanceof AppError ? error.cause : error);
 }
 
 function codeOf(error: unknown): string {
@@ -71,5 +99,5 @@ function codeOf(error: unknown): string {
 }
 
 function shortMessage(error: unknown): string {
-  return error instanceof Error ? error.message.slice(0, 120) : 'unknown fault';
+  return error instanceof Error ? error.message.slice(0, 120) : 'unknown error';
 }

@@ -1,5 +1,6 @@
-/** The record of runs: one row a run, written at its start, so that a killed run shows as one without outcome. */
+/** The record of runs: one row per run, inserted at its start, so that a killed run is a row without an outcome. */
 import type { Queryable } from './database.ts';
+import { statement } from './statement.ts';
 
 export type Trigger = 'schedule' | 'push' | 'manual';
 
@@ -11,9 +12,9 @@ export interface RunCounts {
   failed: number;
   dead: number;
   quotaUnits: number;
-  /** Calls whose rate Gmail limited. */
+  /** Calls that Gmail rejected with a rate limit. */
   rateLimited: number;
-  /** The longest time of a live message from Gmail's acceptance to its commit; null when none was stored. */
+  /** The longest time of a live email from Gmail's acceptance to its commit; null when the run stored none. */
   arrivalToStoredMaxMs: number | null;
 }
 
@@ -31,46 +32,48 @@ export function noCounts(): RunCounts {
   };
 }
 
-/** Rows older than this are removed: the log keeps the lines longer if somebody wants them. */
+/** Older rows are removed, in batches when `has_old_runs` is true; the log can keep its lines for longer. */
 const KEPT_DAYS = 90;
 
-/** At the most in one go. Gmail pushes once a second at the most, which is 86,400 runs a day; the polls of a day are 1,440. */
+/** At most per call. Gmail pushes at most once per second, 86,400 runs per day, and 1,440 polls per day prune. */
 const PRUNED_ROWS = 2_000;
 
-/** An expression of SQL: rows are a day beyond their time. With a day's worth of them a poll in thirty has a statement more. */
-export const HAS_OLD_RUNS = `exists (
-  select 1
-  from ingest_runs
-  where started_at < now() - interval '${KEPT_DAYS + 1} days'
-)`;
+// $1 trigger text, $2 error code text
+const INSERT_UNIDENTIFIED = statement(
+  `
+insert into ingest_runs (trigger, outcome, finished_at, duration_ms, error_code)
+values ($1::text, 'failed', now(), 0, $2::text)
+returning id`,
+  { id: 'bigint' },
+  { isRepeatable: false },
+);
 
-/** A run that failed before it knew its mailbox: one row, ended already. @returns its id */
+// $1 days int, $2 rows int
+const PRUNE = statement(
+  `
+delete from ingest_runs
+where id in (
+  select id
+  from ingest_runs
+  where started_at < now() - $1::integer * interval '1 day'
+  order by started_at
+  limit $2::integer
+)`,
+  {},
+);
+
+/** Records a run that failed before it knew its mailbox, as one finished row. Never runs twice. @returns its id */
 export async function recordUnidentifiedRun(
   db: Queryable,
   trigger: Trigger,
   errorCode: string,
 ): Promise<number> {
-  const { rows } = await db.query<{ id: number }>(
-    `insert into ingest_runs (trigger, outcome, finished_at, duration_ms, error_code)
-     values ($1::text, 'failed', now(), 0, $2::text)
-     returning id`,
-    [trigger, errorCode],
-  );
+  const { rows } = await db.query(INSERT_UNIDENTIFIED, [trigger, errorCode]);
   return rows[0]?.id ?? 0;
 }
 
-/** Removes some of the oldest rows; called often enough that they never pile up. */
+/** Removes a limited number of the oldest rows beyond their time. May run twice. @returns how many */
 export async function pruneRuns(db: Queryable): Promise<number> {
-  const { rowCount } = await db.query(
-    `delete from ingest_runs
-     where id in (
-       select id
-       from ingest_runs
-       where started_at < now() - $1::integer * interval '1 day'
-       order by started_at
-       limit $2::integer
-     )`,
-    [KEPT_DAYS, PRUNED_ROWS],
-  );
+  const { rowCount } = await db.query(PRUNE, [KEPT_DAYS, PRUNED_ROWS]);
   return rowCount;
 }

@@ -1,6 +1,6 @@
 /**
- * The schema that the migrations result in, as text for review: read from the catalogue of a migrated database,
- * in an order that changes only with the schema.
+ * Writes the schema that results from the migrations, as text for review: read from the catalog of a migrated database.
+ * Invariant: the order depends on the schema only.
  */
 import type { Queryable } from './database.ts';
 
@@ -30,9 +30,9 @@ from pg_constraint
 where connamespace = 'public'::regnamespace
   and contype <> 'n'
   and conrelid::regclass::text <> 'schema_migrations'
-order by 1, contype desc, conname`;
+order by conrelid::regclass::text collate "C", contype desc, conname`;
 
-/** Indexes that no constraint has made. */
+/** Indexes that belong to no constraint. */
 const INDEXES = `
 select tablename as table_name, indexdef as definition
 from pg_indexes i
@@ -44,15 +44,15 @@ const FUNCTIONS = `
 select pg_get_functiondef(oid) as definition
 from pg_proc
 where pronamespace = 'public'::regnamespace
-order by proname, oid`;
+order by proname, pg_get_function_identity_arguments(oid) collate "C"`;
 
 const TRIGGERS = `
 select pg_get_triggerdef(oid) as definition
 from pg_trigger
 where not tgisinternal
-order by tgrelid::regclass::text, tgname`;
+order by tgrelid::regclass::text collate "C", tgname`;
 
-/** SQL-like text, newline at the end. */
+/** @returns SQL-like text that ends with a newline */
 export async function dumpSchema(db: Queryable): Promise<string> {
   const tables = await db.query<{ table_name: string; columns: string }>(COLUMNS);
   const constraints = await db.query<{ table_name: string; name: string; definition: string }>(CONSTRAINTS);

@@ -16,6 +16,7 @@ interface TypeOf {
   numeric: string;
   text: string;
   uuid: string;
+  'integer[]': number[];
   'text[]': string[];
   'timestamp with time zone': Date;
   jsonb: unknown;

@@ -1,15 +1,14 @@
-/** A read that may turn out long, given up in time. Called by the search, which has another way then. */
-import { AppError } from '../errors.ts';
+/** A query that may take long, with a time limit of its own. Called by the search, which has another way to its answer. */
 import type { Queryable } from './database.ts';
-import { isTimeout } from './pg-error.ts';
+import { isStatementTimeout } from './pg-error.ts';
 
 /**
- * In one way there and back, where a transaction takes four. Not compiled by the server, which may take 60 ms before
- * the first row; and a table is read from its beginning, not from where the last one who read it was given up.
+ * One round trip, where a transaction takes four. JIT is off, because compiling may take 60 ms before the first row. Scans
+ * are not synchronized: each begins at the start of the table, not where the last one was cancelled.
  *
  * @param limitMs of the whole statement
- * @param sql with what it asks for inside, see `textLiteral`
- * @returns null when it took longer: it was ended by the server
+ * @param sql with its values inside, see `textLiteral`
+ * @returns null when it took longer and the server cancelled it
  */
 export async function timeBoxed<Row extends object>(
   db: Queryable,
@@ -22,12 +21,12 @@ export async function timeBoxed<Row extends object>(
     );
     return rows;
   } catch (error) {
-    if (error instanceof AppError && isTimeout(error.cause)) return null;
+    if (isStatementTimeout(error)) return null;
     throw error;
   }
 }
 
-/** Any text as a constant, each of its characters by number: nothing in it can end the literal. */
+/** Any text as a constant, each character by its number: no character can end the literal. */
 export function textLiteral(text: string): string {
   const numbers = Array.from(text, (character) => (character.codePointAt(0) ?? 0).toString(16));
   return `U&'${numbers.map((number) => `\\+${number.padStart(6, '0')}`).join('')}'`;

@@ -1,63 +1,69 @@
 /**
- * The Gmail mailbox as ingest sees it: six calls, each retried within the deadline, paid for before it is made,
- * checked when it is answered.
+ * The Gmail mailbox as ingest sees it. Every attempt reserves its quota units first and is bounded by the deadline; every
+ * answer is checked. How many calls run at once is the caller's decision (`shared/limits`).
  */
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError, needsPerson } from '../errors.ts';
+import { AppError, requiresOperator } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
-import { createAccess } from './access.ts';
+import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './gmail-request.ts';
+import { QUOTA_COSTS } from './quota-costs.ts';
+import { decodeRaw } from './raw-message.ts';
 import {
   type HistoryPage,
-  historyAnswer,
+  historyPageSchema,
+  type Label,
+  labelListSchema,
   type MessageList,
-  messageListAnswer,
+  messageListSchema,
   type Profile,
-  profileAnswer,
-  rawMessageAnswer,
-  stopAnswer,
-  watchAnswer,
-} from './answers.ts';
-import { isForConcurrency, noAnswer } from './gmail-error.ts';
-import { Pacer } from './pacer.ts';
-import { type GmailMethod, UNITS } from './prices.ts';
-import { type Call, callGmail } from './transport.ts';
+  profileSchema,
+  rawMessageSchema,
+  stopSchema,
+  watchSchema,
+} from './response-schemas.ts';
 
-/** Gmail asks for a second at least, doubled, with jitter. Four calls are about ten seconds. */
-const RETRIES: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
-/** The most that one page may hold. */
+/** Gmail asks for one second at least, doubled, with jitter. Four attempts take about ten seconds. */
+const RETRY_POLICY: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
+/** The most that Gmail allows per page. */
 const PAGE_SIZE = 500;
+/** The mailbox of the token. */
+const userId = 'me';
 
-/** What a run gives to each call: its time, its purse, its counters. */
+/** What an invocation gives to each call. */
 export interface CallContext {
   readonly deadline: Deadline;
-  /** Resolves when the units are taken from the budget; rejects with out_of_time when they cannot be had in time. */
-  readonly pay: (units: number) => Promise<void>;
-  /** Gmail has refused a call for its rate: for its units, or for the calls in flight. */
-  readonly onRefused?: (isForUnits: boolean) => void;
   /**
-   * Awaited before the paying for each call, for a place in flight. What it gives is called when the call has ended, and told
-   * whether there was an answer.
+   * Resolves when the units of one call are reserved; rejects with out_of_time when they cannot be had before the
+   * deadline. Called before every attempt.
    */
-  readonly enter?: () => Promise<(hasAnswer: boolean) => void>;
+  readonly acquireUnits: (units: number) => Promise<void>;
+  /** Gmail limited the rate of a call. */
+  readonly onRateLimited?: (error: AppError) => void;
+  /** Gmail answered a call. */
+  readonly onSuccess?: () => void;
 }
 
 export interface RawMessage {
   readonly id: string;
   readonly threadId: string | null;
   readonly labelIds: readonly string[];
-  /** When Gmail accepted it; null when Gmail did not say. */
+  /** When Gmail accepted the message; null when Gmail did not say. */
   readonly internalDate: Date | null;
   /** The exact bytes. */
   readonly raw: Uint8Array;
 }
 
+/**
+ * Every method @throws {AppError} gmail_rate_limited, gmail_daily_limit, gmail_unavailable, gmail_refused, out_of_time,
+ * and any code of `requiresOperator`. `retryAfterMs` of the error is Gmail's Retry-After, also when it is beyond the deadline.
+ * Every method but `getRawMessage` is tried up to four times.
+ */
 export interface GmailClient {
-  /** Calls in flight that the mailbox bears; lives as long as the client. */
-  readonly pacer: Pacer;
   getProfile(context: CallContext): Promise<Profile>;
   /**
-   * Everything after `startHistoryId`, in order, 500 records a page at most; pages may be empty and go on.
+   * Returns everything after `startHistoryId`, oldest first, at most 500 records per page. Pages can be empty and still
+   * have a next page. The record of a deletion names no message.
    *
    * @throws {AppError} history_expired
    */
@@ -65,21 +71,33 @@ export interface GmailClient {
     context: CallContext,
     page: { readonly startHistoryId: string; readonly pageToken: string | null },
   ): Promise<HistoryPage>;
-  /** Ids that match a query, newest first as a rule, 500 a page at most. */
+  /** Returns the ids that match a query, newest first as a rule, at most 500 per page. */
   listMessages(
     context: CallContext,
-    page: { readonly query: string; readonly labelId: string | null; readonly pageToken: string | null },
+    page: {
+      readonly query: string;
+      readonly labelId: string | null;
+      readonly pageToken: string | null;
+      /** False unless given. */
+      readonly includeSpamTrash?: boolean;
+    },
   ): Promise<MessageList>;
+  /** Returns all labels of the mailbox, system labels included. */
+  listLabels(context: CallContext): Promise<Label[]>;
   /**
-   * @param onLarge awaited before a large body is read; hold it until the message is dealt with
+   * The caller has reserved the units of the first attempt with the batch of messages; `acquireUnits` is called for a
+   * repeat only. One 5xx without Retry-After is repeated once at once. Nothing else is retried: slower retries use the
+   * ledger, so that a failing message does not occupy a slot.
+   *
+   * @param onLarge awaited before more than 1 MiB of the answer is read; hold it until the message is stored
    * @throws {AppError} message_gone
    */
   getRawMessage(context: CallContext, id: string, onLarge: () => Promise<void>): Promise<RawMessage>;
   /**
-   * Tells Gmail to publish every change to the topic, for seven days. May be called again; the newest call counts.
+   * Makes Gmail publish every change to the topic for seven days. May be called again; the newest call counts.
    *
    * @param topic `projects/P/topics/T`
-   * @throws {AppError} watch_denied, watch_topic_wrong
+   * @throws {AppError} watch_denied, watch_topic_wrong, watch_conflict
    */
   watch(context: CallContext, topic: string): Promise<{ readonly expiresAt: Date }>;
   /** Ends every watch of the mailbox. May be called again. */
@@ -93,139 +111,142 @@ export interface GmailClientOptions {
   readonly tokenUrl: string | null;
   readonly random?: Random;
   readonly sleep?: Sleep;
-  readonly pacer?: Pacer;
-  /** Told each time that Google does not take the credentials: others may have been stored meanwhile. */
+  /** Called each time Google refuses the credentials: others may have been stored meanwhile. */
   readonly onCredentialsRefused?: () => void;
 }
 
 export function createGmailClient(options: GmailClientOptions): GmailClient {
-  const access = createAccess(options.credentials, options.tokenUrl);
-  const connection = { access, rootUrl: options.rootUrl };
-  const pacer = options.pacer ?? new Pacer();
+  const { credentials, random = Math.random, sleep = realSleep } = options;
+  let connecting: Promise<Connection> | null = null;
 
-  const once = async <T>(context: CallContext, asked: Call<T>): Promise<T> => {
-    await context.pay(UNITS[asked.method]);
-    const { round } = pacer;
-    try {
-      return await callGmail(connection, asked);
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'gmail_rate_limited') {
-        pacer.refused(round);
-        context.onRefused?.(!isForConcurrency(error));
+  /** One attempt, with its immediate repeats: one with a fresh token after a 401, one after a 5xx of a message. */
+  const attempt = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
+    const isMessage = call.method === 'users.messages.get';
+    let areUnitsReserved = isMessage;
+    let mayRefresh = true;
+    let mayRepeat = isMessage;
+    for (;;) {
+      if (!areUnitsReserved) await context.acquireUnits(QUOTA_COSTS[call.method]);
+      areUnitsReserved = false;
+      connecting ??= connect(credentials, options);
+      const connection = await connecting;
+      const answer = await sendRequest(connection, call, context.deadline);
+      if (answer.status === 401 && mayRefresh) {
+        // Revoked, or expired by Google's clock.
+        mayRefresh = false;
+        connection.tokens.dropToken(answer.token);
+      } else if (answer.status >= 500 && answer.retryAfter === null && mayRepeat) {
+        mayRepeat = false;
+      } else {
+        return readAnswer(call, answer);
       }
-      if (error instanceof AppError && needsPerson(error.code)) options.onCredentialsRefused?.();
+    }
+  };
+  const reported = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
+    try {
+      const value = await attempt(context, call);
+      context.onSuccess?.();
+      return value;
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);
+      if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRefused?.();
       throw error;
     }
   };
-  const call = async <T>(
-    context: CallContext,
-    method: GmailMethod,
-    rest: Pick<Call<T>, 'request' | 'schema' | 'onLarge' | 'mayBeEmpty'>,
-  ): Promise<T> =>
-    await withRetries(
-      // Paid in its place: what waited for one after the paying would reach Gmail later than it is booked.
-      async () =>
-        await inPlace(
-          context,
-          async () => await once(context, { method, deadline: context.deadline, ...rest }),
-        ),
-      {
-        policy: RETRIES,
-        deadline: context.deadline,
-        random: options.random ?? Math.random,
-        sleep: options.sleep ?? realSleep,
-      },
-    );
+  const retried = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> =>
+    await withRetries(async () => await reported(context, call), {
+      policy: RETRY_POLICY,
+      deadline: context.deadline,
+      random,
+      sleep,
+    });
 
   return {
-    pacer,
     getProfile: async (context) =>
-      await call(context, 'users.getProfile', { schema: profileAnswer, request: { path: 'profile' } }),
-    listHistory: async (context, page) =>
-      await call(context, 'users.history.list', {
-        schema: historyAnswer,
-        request: {
-          path: 'history',
-          query: {
-            startHistoryId: page.startHistoryId,
-            // No labelId: it would hide what a filter files away at once.
-            historyTypes: ['messageAdded', 'labelAdded', 'labelRemoved'],
-            maxResults: PAGE_SIZE,
-            ...pageToken(page.pageToken),
-          },
-        },
+      await retried(context, {
+        method: 'users.getProfile',
+        schema: profileSchema,
+        send: async (users, options) => await users.getProfile({ userId }, options),
       }),
-    listMessages: async (context, page) =>
-      await call(context, 'users.messages.list', {
-        schema: messageListAnswer,
-        request: {
-          path: 'messages',
-          query: {
-            q: page.query,
-            maxResults: PAGE_SIZE,
-            ...(page.labelId === null ? {} : { labelIds: [page.labelId] }),
-            ...pageToken(page.pageToken),
-          },
-        },
+    listHistory: async (context, { startHistoryId, pageToken }) =>
+      await retried(context, {
+        method: 'users.history.list',
+        schema: historyPageSchema,
+        send: async (users, options) =>
+          await users.history.list(
+            {
+              userId,
+              startHistoryId,
+              // No labelId: it would hide what a filter files away at once. Deletions, so that an announced id shows.
+              historyTypes: ['messageAdded', 'messageDeleted', 'labelAdded', 'labelRemoved'],
+              maxResults: PAGE_SIZE,
+              ...(pageToken === null ? {} : { pageToken }),
+            },
+            options,
+          ),
       }),
+    listMessages: async (context, { query, labelId, pageToken, includeSpamTrash = false }) =>
+      await retried(context, {
+        method: 'users.messages.list',
+        schema: messageListSchema,
+        send: async (users, options) =>
+          await users.messages.list(
+            {
+              userId,
+              q: query,
+              maxResults: PAGE_SIZE,
+              ...(labelId === null ? {} : { labelIds: [labelId] }),
+              ...(pageToken === null ? {} : { pageToken }),
+              ...(includeSpamTrash ? { includeSpamTrash } : {}),
+            },
+            options,
+          ),
+      }),
+    listLabels: async (context) => {
+      const { labels } = await retried(context, {
+        method: 'users.labels.list',
+        schema: labelListSchema,
+        send: async (users, options) =>
+          await users.labels.list({ userId, fields: 'labels(id,name)' }, options),
+      });
+      return labels;
+    },
     getRawMessage: async (context, id, onLarge) => {
-      const answer = await call(context, 'users.messages.get', {
-        schema: rawMessageAnswer,
+      const message = await reported(context, {
+        method: 'users.messages.get',
+        schema: rawMessageSchema,
+        isUncompressed: true,
         onLarge,
-        request: {
-          path: `messages/${encodeURIComponent(id)}`,
-          query: { format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' },
-          isUncompressed: true,
-        },
+        send: async (users, options) =>
+          await users.messages.get(
+            { userId, id, format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' },
+            options,
+          ),
       });
       return {
         id,
-        threadId: answer.threadId ?? null,
-        labelIds: answer.labelIds,
-        internalDate: answer.internalDate,
-        raw: decodeRaw(answer.raw),
+        threadId: message.threadId ?? null,
+        labelIds: message.labelIds,
+        internalDate: message.internalDate,
+        raw: decodeRaw(message.raw),
       };
     },
-    watch: async (context, topic) => {
-      const answer = await call(context, 'users.watch', {
-        schema: watchAnswer,
-        // No labelIds: every change rings; what counts is told by the history.
-        request: { path: 'watch', post: { topicName: topic } },
+    watch: async (context, topicName) => {
+      const { expiration } = await retried(context, {
+        method: 'users.watch',
+        schema: watchSchema,
+        // No labelIds: every change publishes; the history tells which changes count.
+        send: async (users, options) => await users.watch({ userId, requestBody: { topicName } }, options),
       });
-      return { expiresAt: new Date(answer.expiration) };
+      return { expiresAt: new Date(expiration) };
     },
     stopWatch: async (context) => {
-      await call(context, 'users.stop', {
-        schema: stopAnswer,
-        mayBeEmpty: true,
-        request: { path: 'stop', post: null },
+      await retried(context, {
+        method: 'users.stop',
+        schema: stopSchema,
+        // googleapis types this answer as empty; with `responseType: 'stream'` it is a stream like the others.
+        send: async (users, options) => await users.stop({ userId }, options),
       });
     },
   };
-}
-
-function pageToken(token: string | null): { pageToken?: string } {
-  return token === null ? {} : { pageToken: token };
-}
-
-/** Node skips what is not base64: a decoded length that is too short betrays it. A single last digit is half a byte. */
-function decodeRaw(encoded: string): Buffer {
-  const raw = Buffer.from(encoded, 'base64url');
-  const digits = encoded.length - (encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0);
-  if (digits % 4 === 1 || raw.length !== Math.floor((digits * 3) / 4)) {
-    throw noAnswer('users.messages.get', 'the raw message is not base64url');
-  }
-  return raw;
-}
-
-async function inPlace<T>({ enter }: CallContext, work: () => Promise<T>): Promise<T> {
-  const leave = await enter?.();
-  let hasAnswer = false;
-  try {
-    const answer = await work();
-    hasAnswer = true;
-    return answer;
-  } finally {
-    leave?.(hasAnswer);
-  }
 }

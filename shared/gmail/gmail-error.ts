@@ -1,45 +1,25 @@
 /**
- * What Gmail and its token endpoint answer when they do not answer, mapped once to our faults.
- * Only the method, the status and Google's reason word are passed on: texts of an answer may quote mail.
- *
+ * Maps a refused Gmail call to an error of ours, once, by method, status and Google's reason.
+ * Invariant: only an error body of Google's can lock the mailbox out or declare a message or a history gone. Anything
+ * else, such as the page of a proxy, counts as an outage.
  * Source: https://developers.google.com/workspace/gmail/api/guides/handle-errors
  */
-import * as z from 'zod/mini';
 import { AppError, type ErrorCode } from '../errors.ts';
-import type { GmailMethod } from './prices.ts';
+import { type FailedAnswer, type GoogleError, parseRetryAfter, readGoogleError } from './google-error.ts';
+import type { GmailMethod } from './quota-costs.ts';
 
-export interface FailedAnswer {
-  readonly status: number;
-  /** The start of the body, as text. */
-  readonly body: string;
-  /** The Retry-After header. */
-  readonly retryAfter: string | null;
-}
+const CONCURRENCY_REASON = 'concurrentLimitExceeded';
 
-const googleError = z.object({
-  error: z.object({
-    status: z.optional(z.string()),
-    message: z.optional(z.string()),
-    errors: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
-    details: z.optional(z.array(z.object({ reason: z.optional(z.string()) }))),
-  }),
-});
-const oauthError = z.object({ error: z.string() });
-
-/** Of Google's two ways of saying it, the one that is a word. */
-const CONCURRENCY = 'concurrentLimitExceeded';
-
-const RATE_REASONS = new Set([
+const RATE_REASONS: ReadonlySet<string | null> = new Set([
   'rateLimitExceeded',
   'userRateLimitExceeded',
   'RATE_LIMIT_EXCEEDED',
   'quotaExceeded',
-  'dailyLimitExceeded',
-  CONCURRENCY,
+  CONCURRENCY_REASON,
 ]);
 
-/** Reasons of a 403 that hold for the whole mailbox, whatever is asked for. */
-const DENIED_REASONS = new Set([
+/** Reasons of a 403 that hold for the whole mailbox, whatever method is called. */
+const MAILBOX_DENIED_REASONS: ReadonlySet<string | null> = new Set([
   'accessNotConfigured',
   'SERVICE_DISABLED',
   'ACCESS_TOKEN_SCOPE_INSUFFICIENT',
@@ -49,65 +29,21 @@ const DENIED_REASONS = new Set([
   'authError',
 ]);
 
-/** Refusals of the token endpoint that say nothing about the client. */
-const PASSING_TOKEN_REASONS = new Set([
-  'internal_failure',
-  'rate_limit_exceeded',
-  'server_error',
-  'slow_down',
-  'temporarily_unavailable',
-]);
+/** Reasons of a 403 that are general: about the mailbox on a list, about the message on `messages.get`. */
+const GENERAL_DENIED_REASONS: ReadonlySet<string | null> = new Set(['forbidden', 'PERMISSION_DENIED']);
 
-export function fromGmailAnswer(method: GmailMethod, answer: FailedAnswer): AppError {
-  const reason = reasonOf(answer.body);
-  const detail = `${method}: ${answer.status}${reason === null ? '' : ` ${reason}`}.`;
-  return new AppError(codeOf(method, answer.status, reason), detail, {
+/** @returns an error whose text is method, status and reason word; it keeps Retry-After, however long that is */
+export function toGmailError(method: GmailMethod, answer: FailedAnswer): AppError {
+  const error = withConcurrency(readGoogleError(answer.body));
+  const detail = `${method}: ${answer.status}${error?.reason ? ` ${error.reason}` : ''}.`;
+  return new AppError(codeOf(method, answer.status, error), detail, {
     retryAfterMs: parseRetryAfter(answer.retryAfter),
   });
 }
 
-/** Gmail refused the call for the number of those in flight, not for units. */
-export function isForConcurrency({ code, message }: AppError): boolean {
-  return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY}.`);
-}
-
-function codeOf(method: GmailMethod, status: number, reason: string | null): ErrorCode {
-  if (method === 'users.watch') {
-    // The topic is the only thing that a watch can have wrong; a scope or an API that is missing has its own reason.
-    if (status === 403 && !(reason !== null && (RATE_REASONS.has(reason) || DENIED_REASONS.has(reason)))) {
-      return 'watch_denied';
-    }
-    if (status === 400 || status === 404) return 'watch_topic_wrong';
-  }
-  const ofOneMessage = method === 'users.messages.get';
-  if (status === 401) return 'reauth_required';
-  if (status === 429) return 'gmail_rate_limited';
-  if (status === 403) {
-    if (reason !== null && RATE_REASONS.has(reason)) return 'gmail_rate_limited';
-    return ofOneMessage && !(reason !== null && DENIED_REASONS.has(reason))
-      ? 'gmail_refused'
-      : 'gmail_denied';
-  }
-  if (status === 404) {
-    if (ofOneMessage) return 'message_gone';
-    return method === 'users.history.list' ? 'history_expired' : 'gmail_refused';
-  }
-  if (status === 408 || status >= 500) return 'gmail_unavailable';
-  // An account without a mailbox answers so to everything; a single message does so for a while.
-  if (reason === 'failedPrecondition' && !ofOneMessage) return 'gmail_denied';
-  return 'gmail_refused';
-}
-
-/** Answers of the token endpoint. https://datatracker.ietf.org/doc/html/rfc6749#section-5.2 */
-export function fromTokenAnswer(status: number, body: unknown): AppError {
-  const parsed = oauthError.safeParse(body);
-  const reason = parsed.success ? word(parsed.data.error) : null;
-  const detail = `OAuth token: ${status}${reason === null ? '' : ` ${reason}`}.`;
-  if (reason === 'invalid_grant') return new AppError('reauth_required', detail);
-  const isRefusal = status === 400 || status === 401 || status === 403;
-  // Without a word of OAuth it is not the token endpoint that speaks, but something on the way to it.
-  const isFinal = isRefusal && reason !== null && !PASSING_TOKEN_REASONS.has(reason);
-  return new AppError(isFinal ? 'bad_client' : 'gmail_unavailable', detail);
+/** Gmail limited the number of calls in flight, not the units. */
+export function isConcurrencyLimit({ code, message }: AppError): boolean {
+  return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY_REASON}.`);
 }
 
 /** The call brought no whole answer: refused, reset, timed out, cut, not JSON, not of the expected form. */
@@ -115,27 +51,37 @@ export function noAnswer(what: string, problem: string, cause?: unknown): AppErr
   return new AppError('gmail_unavailable', `${what}: ${problem}.`, { cause });
 }
 
-/** Google's reason word: the specific one where there is one. */
-function reasonOf(body: string): string | null {
-  try {
-    const parsed = googleError.safeParse(JSON.parse(body));
-    if (!parsed.success) return null;
-    const { errors, details, status, message } = parsed.data.error;
-    // Its reason word is that of a spent budget; only the text tells them apart. The text itself is not passed on.
-    if (/^too many concurrent requests\b/i.test(message ?? '')) return CONCURRENCY;
-    return word(errors?.[0]?.reason ?? details?.find((d) => d.reason)?.reason ?? status);
-  } catch {
-    return null;
+function codeOf(method: GmailMethod, status: number, error: GoogleError | null): ErrorCode {
+  if (error === null) return status === 429 ? 'gmail_rate_limited' : 'gmail_unavailable';
+  if (status === 401) return 'reauth_required';
+  if (status === 403 || status === 429) {
+    // The daily limit can have the reason of the limit per minute; then only the text tells them apart.
+    if (error.reason === 'dailyLimitExceeded' || /\bper day\b/i.test(error.message))
+      return 'gmail_daily_limit';
+    if (status === 429 || RATE_REASONS.has(error.reason)) return 'gmail_rate_limited';
   }
+  if (status === 408 || status < 400 || status >= 500) return 'gmail_unavailable';
+  // An account without a licence, or a suspended one; every method answers so.
+  if (/^mail service not enabled\b/i.test(error.message)) return 'mail_service_disabled';
+  if (status === 403 && MAILBOX_DENIED_REASONS.has(error.reason)) return 'gmail_denied';
+  if (method === 'users.watch') return codeOfWatch(status, error);
+  if (method === 'users.messages.get') return status === 404 ? 'message_gone' : 'gmail_refused';
+  if (status === 403) return GENERAL_DENIED_REASONS.has(error.reason) ? 'gmail_denied' : 'gmail_unavailable';
+  if (status === 404 && method === 'users.history.list') return 'history_expired';
+  // An account without a mailbox answers so to everything; a single message does so for a while.
+  return error.reason === 'failedPrecondition' ? 'gmail_denied' : 'gmail_refused';
 }
 
-function word(text: string | undefined): string | null {
-  return text !== undefined && /^[A-Za-z_]{1,60}$/.test(text) ? text : null;
+/** Beside the scope and the API only the topic and another watch of the client can be wrong. */
+function codeOfWatch(status: number, error: GoogleError): ErrorCode {
+  if (/^only one user push notification client\b/i.test(error.message)) return 'watch_conflict';
+  if (status === 403) return 'watch_denied';
+  return status === 400 || status === 404 ? 'watch_topic_wrong' : 'gmail_refused';
 }
 
-/** Seconds or a date. https://datatracker.ietf.org/doc/html/rfc9110#section-10.2.3 */
-function parseRetryAfter(header: string | null): number | null {
-  if (header === null) return null;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  return Number.isFinite(ms) && ms > 0 ? ms : null;
+/** Gmail gives a limit on calls in flight the reason of a spent budget; only the text tells them apart. */
+function withConcurrency(error: GoogleError | null): GoogleError | null {
+  return error !== null && /^too many concurrent requests\b/i.test(error.message)
+    ? { ...error, reason: CONCURRENCY_REASON }
+    : error;
 }

@@ -1,12 +1,14 @@
 /**
- * What Gmail publishes when something changed in a watched mailbox, out of the envelopes it travels in: the
- * body of a Pub/Sub push, or a CloudEvent around it (structured, or binary with the envelope in headers).
- * A notification is a doorbell: it says that there is news up to a historyId, never what.
+ * Reads the push notification that Gmail publishes when a watched mailbox changes, from its envelopes: the body of a
+ * Pub/Sub push, or a CloudEvent around it (structured, or binary with the envelope in headers).
+ * A push notification names the mailbox and a historyId, never what changed. A historyId above 2^64 - 1 is refused here:
+ * the database could not store it, and Pub/Sub would deliver the push again and again.
  *
  * Sources: https://developers.google.com/workspace/gmail/api/guides/push
  *          https://cloud.google.com/pubsub/docs/push#receive_push
  */
 import * as z from 'zod/mini';
+import { isHistoryId } from './history-id.ts';
 
 export interface GmailNotification {
   readonly emailAddress: string;
@@ -24,7 +26,7 @@ const payload = z.object({
   // No control characters: PostgreSQL refuses NUL, and the push would come again for ever.
   emailAddress: z.string().check(z.maxLength(320), z.regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u)),
   // Google sends a number, its documentation a string. Numbers arrive here as the digits that were written.
-  historyId: z.string().check(z.regex(/^\d{1,20}$/)),
+  historyId: z.string().check(z.refine(isHistoryId)),
 });
 
 /**

@@ -5,7 +5,8 @@
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
 import { recordPoll } from '../db/monitor-status.ts';
-import { recordUnidentifiedRun, type RunCounts, type Trigger } from '../db/runs.ts';
+import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
+import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { IngestContext } from './context.ts';
 import type { LoopEnd } from './sync-loop.ts';
@@ -23,6 +24,8 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 export interface RunClosing extends LoopEnd {
   readonly trigger: Trigger;
   readonly runId: number;
+  /** By the clock of the database. */
+  readonly startedAt: Date;
   readonly lease: Lease;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
@@ -46,6 +49,7 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
     const answer = await withDatabaseRetries(app, async () => await finishRun(app.db, run.lease, finished));
     if (answer === 'newer_hint') return 'newer_hint';
     end = answer;
+    if (run.trigger === 'schedule') await noteLateRun(app.db, run.lease.mailboxId, lateRunOf(run));
   } catch (thrown) {
     app.log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       run_id: run.runId,
@@ -54,6 +58,10 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
   }
   logEnd(app, run, end);
   return 'closed';
+}
+
+function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: RunClosing) {
+  return { startedAt, arrivalToStoredMaxMs };
 }
 
 /** Null: the next scheduled poll stays as it is. A cut run continues at the next tick. */

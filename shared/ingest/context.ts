@@ -13,7 +13,7 @@ import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
 import type { OutageDetector } from './outage-detector.ts';
-import type { WantedLabel } from './resolve-label.ts';
+import type { RunLabel } from './resolve-label.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =
@@ -65,7 +65,7 @@ export interface RunContext {
   readonly includesWaiting: boolean;
   readonly outage: OutageDetector;
   /** The label whose mail counts. */
-  readonly label: WantedLabel;
+  readonly label: RunLabel;
   /** For calls that reserve their own units: all but the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;

@@ -4,14 +4,15 @@
 import { randomUUID } from 'node:crypto';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
-import { type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, toAppError } from '../errors.ts';
+import { AppError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
-import { isForConcurrency } from '../gmail/gmail-error.ts';
+import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
+import { callOutsideRun } from './call-outside-run.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import type { IngestContext, Outcome, RunContext } from './context.ts';
 import { reportDead } from './fetch-messages.ts';
@@ -55,7 +56,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
   let mailbox: Mailbox;
   try {
-    mailbox = known.mailbox ?? (await identifyMailbox(app, deadline));
+    mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
   } catch (thrown) {
     const error = toAppError(thrown);
     await recordUnidentified(app, request.trigger, error);
@@ -65,6 +66,14 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
   return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
+}
+
+/** One call for new credentials; after it the mailbox has a row. */
+async function identify(app: IngestContext, fingerprint: string, deadline: Deadline): Promise<Mailbox> {
+  await identifyMailbox(app, callOutsideRun(app, null, deadline));
+  const mailbox = await findMailbox(app.db, fingerprint);
+  if (mailbox === null) throw new AppError('internal', 'The mailbox was identified and has no row.');
+  return mailbox;
 }
 
 function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
@@ -90,7 +99,15 @@ async function ingestUnderLease(
       await run.budget.releaseAll();
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
-      const closing = { ...end, trigger: request.trigger, runId: taken.runId, lease, counts: run.counts, durationMs };
+      const closing = {
+        ...end,
+        trigger: request.trigger,
+        runId: taken.runId,
+        startedAt: taken.takenAt,
+        lease,
+        counts: run.counts,
+        durationMs,
+      };
       if ((await closeRun(app, closing)) === 'closed')
         return { outcome: end.outcome, counts: run.counts, error: end.error };
     }
@@ -105,7 +122,7 @@ async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLe
       reportDead(run, await sweepOpenClaims(run.db, run.lease, 0.75 + run.app.random() / 4));
     }
     // Resolved at most once per run.
-    const label = await labelOf(run);
+    const label = await labelOf(run, taken.label);
     return await runSyncLoop({ ...run, label }, start);
   } catch (thrown) {
     return { outcome: 'failed' as const, error: toAppError(thrown), releasesAnyway: true };
@@ -156,7 +173,7 @@ function createRun(
       acquireUnits: async (units) => await budget.acquire(units),
       onRateLimited: (error) => {
         counts.rateLimited += 1;
-        if (!isForConcurrency(error)) void budget.onRateLimited();
+        if (!isConcurrencyLimit(error)) void budget.onRateLimited();
       },
       onSuccess: () => void budget.onSuccess(),
     },

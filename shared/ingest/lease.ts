@@ -9,7 +9,11 @@ import { withDatabaseRetries } from './with-database-retries.ts';
  * @returns null when another instance holds the lease
  * @throws {AppError} database_unavailable; the lease is released then, if the database can still be reached
  */
-export async function openRun(app: IngestContext, lease: Lease, trigger: Trigger): Promise<TakenLease | null> {
+export async function openRun(
+  app: IngestContext,
+  lease: Lease,
+  trigger: Trigger,
+): Promise<TakenLease | null> {
   const { db, holder, config } = app;
   try {
     return await takeLease(db, lease, { holder, trigger, settleSeconds: config.settleSeconds });

@@ -4,12 +4,12 @@
  */
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
+import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
-import { AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
-import { labelIdOf } from './resolve-label.ts';
 import { storeMessage } from './store-message.ts';
 import { withDatabaseRetries } from './with-database-retries.ts';
 
@@ -72,11 +72,13 @@ async function store(run: RunContext, claim: Claim, message: RawMessage): Promis
 }
 
 /**
- * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, and not where only a
- * label counts: there a message may arrive long after Gmail accepted it.
+ * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, not of those that a
+ * change of the label setting made pending again, and not where only a label counts: there a message may arrive long after
+ * Gmail accepted it.
  */
 function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
-  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
+  if (claim.source !== 'history' || claim.priority !== PRIORITY.live) return;
+  if (run.config.labelId !== null || internalDate === null) return;
   if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
   // Two clocks: Gmail's may be ahead of the database's.
   const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
@@ -85,13 +87,13 @@ function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
   // A listing has asked for the label itself.
-  const labelId = claim.source === 'history' ? labelIdOf(run.label) : null;
-  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), labelId) : null;
-  const isListedByDate = ['reconciliation', 'gap', 'newest'].includes(claim.source);
-  return rule ?? (isListedByDate && arrivedBeforeStart(run, message) ? 'before_start' : null);
+  const label = claim.source === 'history' ? run.label : ({ kind: 'none' } as const);
+  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), label) : null;
+  const isAskedFor = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
+  return rule ?? (!isAskedFor && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
-/** Gmail's search knows seconds, so a listing by date begins a little early. A label may come later than the mail. */
+/** Listings by date begin a second early, and labels change on old mail. A wanted label may come later than the mail. */
 function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
   return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }

@@ -10,7 +10,6 @@ import { AppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { openHistoryGap } from './history-gap.ts';
 import { discoveredMessages } from './label-rules.ts';
-import { labelIdOf } from './resolve-label.ts';
 
 /** No page is begun with less time left: one is listed and entered in a fraction of it. */
 const PAGE_MS = 1_000;
@@ -51,11 +50,12 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
     const isOutOfTime = !run.deadline.hasTimeFor(Math.max(PAGE_MS, pageToken === null ? 0 : stopAtMs));
     if (isOutOfTime) return await cut(run);
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
-    const { discovered, unignored } = discoveredMessages(page.history, labelIdOf(run.label));
+    const { discovered, unignored } = discoveredMessages(page.history, run.label);
     const entered = await enterHistoryPage(run.db, run.lease, {
       start,
       discovered,
       unignored,
+      isLabelMissing: run.label.kind === 'missing',
       answerHistoryId: page.historyId,
       lastRecordId: page.history.at(-1)?.id ?? null,
       isLast: page.nextPageToken === null,
@@ -76,7 +76,7 @@ async function cut(run: RunContext): Promise<HistorySync> {
     const createdSeconds = Math.floor(run.mailboxCreatedAt.getTime() / 1_000) - 1;
     const { messages } = await run.gmail.listMessages(run.call, {
       query: `-in:spam -in:drafts after:${createdSeconds}`,
-      labelId: labelIdOf(run.label),
+      labelId: run.label.kind === 'resolved' ? run.label.id : null,
       pageToken: null,
     });
     const ids = [...new Set(messages.map((message) => message.id))];

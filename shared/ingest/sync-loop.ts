@@ -2,11 +2,16 @@
  * The work of a run under its lease: history, listings, fetching, and the upkeep of the mailbox, repeated while a backlog
  * lasts or a push announces something newer.
  */
-import type { HistoryStart } from '../db/history-cursor.ts';
+
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
-import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import type { HistoryStart } from '../db/history-cursor.ts';
+import { addUpLedgerChanges } from '../db/ledger-counts.ts';
+import { pruneOldRecords } from '../db/pruning.ts';
+import { pruneRuns } from '../db/runs.ts';
+import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { fetchMessages, settleFailures } from './fetch-messages.ts';
+import { identifyMailbox } from './identify-mailbox.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
   continueReconciliation,
@@ -14,8 +19,9 @@ import {
   planDueReconciliation,
   RECONCILE_EVERY_SECONDS,
 } from './reconcile.ts';
-import { type HistorySync, syncHistory } from './sync-history.ts';
-import { renewWatchIfDue } from './watch.ts';
+import { resolveLabel } from './resolve-label.ts';
+import { syncHistory } from './sync-history.ts';
+import { renewWatch } from './watch.ts';
 
 /** A backlog is interrupted so often to look for live mail. */
 const LOOK_AGAIN_MS = 10_000;
@@ -75,12 +81,13 @@ async function runRound(run: RunContext, start: HistoryStart | null, isFirst: bo
 
   const error = history.error ?? listing.error;
   // With nothing more to discover at present, what is known is fetched without a break.
-  const lookAgainMs = error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
+  const lookAgainMs =
+    error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
   const canFetch = hasMessages(due) && !isLabelMissing && !run.outage.isHopeless;
   const fetched = canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
   if (error !== null) throw error;
   if (isFirst) await maintain(run, due);
-  if (isLabelMissing) throw labelMissing(run);
+  if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
   if (fetched === 'look_again' || listing.hasMore) return 'more';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
@@ -121,9 +128,9 @@ const NOTHING_LISTED: Listing = { hasListed: false, hasMore: false, error: null 
 /** Some pages of what is planned. A push leaves reconciliations to the next poll. */
 async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<Listing> {
   const isPush = run.trigger === 'push';
-  const reconciles =
-    !isPush &&
-    (due.hasOpenReconciliation || (isFirst && due.isReconciliationDue && (await planDueReconciliation(run))));
+  const isPlanned = !isPush && isFirst && due.isReconciliationDue && (await planDueReconciliation(run));
+  if (isPlanned) await checkAccountAndLabel(run);
+  const reconciles = !isPush && (due.hasOpenReconciliation || isPlanned);
   if (!due.hasListJob && !reconciles) return NOTHING_LISTED;
   const jobs = due.hasListJob
     ? await unlessFatal(async () => await continueListJobs(run))
@@ -135,12 +142,19 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
 }
 
-/** After the mail: the push watch, by scheduled runs only, which run only while the monitor is on. */
-async function maintain(run: RunContext, _due: DueWork): Promise<void> {
-  if (run.trigger === 'schedule') await renewWatchIfDue(run);
+/** With each reconciliation: an account can be renamed, and a label be deleted. */
+async function checkAccountAndLabel(run: RunContext): Promise<void> {
+  const app = { ...run.app, log: run.log };
+  await identifyMailbox(app, run.call);
+  const label = await resolveLabel(app, run.lease.mailboxId, run.call);
+  if (label.kind === 'missing') throw label.error;
 }
 
-function labelMissing(run: RunContext): AppError {
-  const names = run.label.kind === 'missing' ? run.label.labelNames.join(', ') : '';
-  return new AppError('label_missing', `GMAIL_LABEL_ID names no label of the mailbox. Its labels: ${names}.`);
+/** After the mail, by scheduled runs only: the push watch, which is kept only while the monitor is on, and old records. */
+async function maintain(run: RunContext, due: DueWork): Promise<void> {
+  if (run.trigger !== 'schedule') return;
+  await renewWatch(run);
+  if (due.hasOldRecords) await pruneOldRecords(run.db);
+  if (due.hasOldRuns) await pruneRuns(run.db);
+  if (due.hasLedgerChanges) await addUpLedgerChanges(run.db);
 }

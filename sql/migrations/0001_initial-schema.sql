@@ -578,3 +578,36 @@ begin atomic
     limit 1
   ), false);
 end;
+-- Gmail is told to publish, and no push arrives: none within two minutes of the registration, which Gmail itself
+-- announces by a push; or none while three scheduled runs in a row found mail that a push should have announced.
+create function is_push_silent(w mailbox_watches, m mailboxes) returns boolean
+language sql stable
+return coalesce(
+  w.topic is not null
+    and (
+      w.registered_at < now() - interval '2 minutes' and coalesce(m.pushed_at < w.registered_at, true)
+      or w.late_run_count >= 3 and coalesce(m.pushed_at < w.late_since, true)
+    ),
+  false);
+
+-- Runs are a day beyond their 90 days, so that one poll in thirty deletes a batch.
+create function has_old_runs() returns boolean
+language sql stable
+begin atomic
+  select exists (
+    select 1
+    from ingest_runs
+    where started_at < now() - interval '91 days'
+  );
+end;
+
+-- There are enough changes of the ledger counts to add them up. A busy minute inserts about 600; `status` sums up 200 in
+-- well under a millisecond.
+create function has_many_ledger_changes() returns boolean
+language sql stable
+begin atomic
+  select (
+    select count(*)
+    from (select 1 from ledger_changes limit 200) counted
+  ) >= 200;
+end;

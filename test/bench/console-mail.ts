@@ -39,23 +39,30 @@ export async function fillConsole(
   db: BenchDatabase,
   emailCount: number,
 ): Promise<{ readonly insertMs: number }> {
-  await db.rows(`insert into mailboxes (email_address, cursor_history_id, proved_at, proved_missing_count)
-                 values ('orders@example.com', 1, now() - interval '5 minutes', 0)`);
+  await db.rows(`insert into mailboxes (email_address, cursor_history_id) values ('orders@example.com', 1)`);
+  await db.rows(`
+    insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
+    values (1, now() - interval '2 days', false, '', now() - interval '6 minutes', now() - interval '5 minutes', 0)`);
   const started = performance.now();
   await db.rows(`
     insert into incoming_emails
       (mailbox_id, gmail_message_id, sender, sender_address, subject, body_text, received_at, size_bytes,
-       attachment_count, attachment_names, parser_version, processed)
+       attachment_count, parser_version, processed)
     select 1, to_hex(1000000000000000 + n),
            initcap(customer) || ' <orders@' || customer || '.example.com>', 'orders@' || customer || '.example.com',
            ${subject(emailCount)},
            repeat('Please deliver 12 pieces of article ' || n || ' to our site. ', 15),
-           now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 'order-' || (100000 + n) || '.pdf', 1, n % 10 > 0
+           now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 1, n % 10 > 0
     from (select n, ${drawn('customer')} as customer from generate_series(1, ${emailCount}) n) emails`);
+  await db.rows(`
+    insert into email_search (email_id, search_words)
+    select id, email_search_words(sender, sender_address, subject, 'order-' || (100000 + id) || '.pdf')
+    from incoming_emails
+    order by id`);
   const insertMs = performance.now() - started;
   await db.rows(`
     insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
-    select id, '2', attachment_names, 'application/pdf', '\\x25504446', 4, repeat('0', 64) from incoming_emails`);
+    select id, '2', 'order-' || (100000 + id) || '.pdf', 'application/pdf', '\\x25504446', 4, repeat('0', 64) from incoming_emails`);
   await db.rows(`
     insert into email_ledger (mailbox_id, gmail_message_id, source, state, ignored_rule)
     select 1, to_hex(1000000000000000 + n), 'history',

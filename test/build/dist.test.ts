@@ -50,6 +50,14 @@ describe('the deployed source', () => {
   });
 });
 
+it('the Gmail client of the build holds the Gmail module of googleapis alone, and not all of its ways to authenticate', () => {
+  const sources = dist.sourcesOf('gmail-api');
+  const apis = sources.filter((source) => source.includes('googleapis/build/src/apis/'));
+  expect(apis).toEqual(['node_modules/googleapis/build/src/apis/gmail/v1.js']);
+  expect(sources).toContain('node_modules/google-auth-library/build/src/auth/oauth2client.js');
+  expect(sources.filter((source) => /googleauth\.js|gcp-metadata|discovery\.js/.test(source))).toEqual([]);
+});
+
 it('no source that is deployed imports a package late: in the bundle its names would be gone', () => {
   const root = join(import.meta.dirname, '../..');
   const sources = globSync(['functions/**/*.ts', 'shared/**/*.ts'], { cwd: root });

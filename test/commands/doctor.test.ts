@@ -25,13 +25,15 @@ afterEach(async () => {
   await Promise.all([world.close(), scheduler.close()]);
 });
 
-/** Runs with push, has stored an order of which a push told, and has proven it. */
+/** Runs with push, has stored an order that a push announced, and has compared it with Gmail. */
 async function watched(options: WorldOptions = {}): Promise<void> {
   world = await createWorld({ ...options, env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
   await world.call('start');
   world.gmail.deliver(order(1));
   await world.call('poll');
-  await world.db.query('update mailboxes set hint_at = now(), hint_history_id = cursor_history_id');
+  await world.db.query(
+    'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
+  );
 }
 
 const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...world.env, ...env });
@@ -50,7 +52,7 @@ describe('npm run doctor', () => {
     expect(output).toMatch(
       /^note {2}publishing status .*no proof.*console\.cloud\.google\.com\/auth\/audience/m,
     );
-    expect(output).toContain('Gmail 1, ledger 1, missing 0');
+    expect(output).toContain('Gmail 1 = stored 1, pending 0, failed 0, ignored 0, gone 0, missing 0');
     for (const name of ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL']) {
       expect(output).not.toContain(world.env[name]);
     }
@@ -66,7 +68,7 @@ describe('npm run doctor', () => {
     expectTrouble(examined, {});
     expect(examined.findings.map((finding) => finding.name).join(' ')).toBe(
       'node environment database migrations grants status_row clock credentials scope publishing_status gmail_api ' +
-        'history_cursor quota scheduler_job cycles mailbox pending dead completeness listing watch last_push topic ' +
+        'history_cursor quota scheduler_job cycles mailbox pending failing dead completeness listing watch last_push topic ' +
         'publisher subscription',
     );
     expect(await state()).toEqual(before);
@@ -239,7 +241,7 @@ describe('the doctor on a broken clock', () => {
 });
 
 describe('the doctor on a broken scheduler job', () => {
-  it('compares it with the switch', async () => {
+  it('compares it with the is_running flag', async () => {
     await watched();
     scheduler.scheduler.pause(JOB);
     expectTrouble(await examine(), {
@@ -262,8 +264,10 @@ describe('the doctor on a broken scheduler job', () => {
 
   it('misses the cycles that it does not bring about', async () => {
     await watched();
-    await world.db.query("update email_monitor_status set last_poll_at = now() - interval '1 hour'");
-    await world.db.query("update mailboxes set next_poll_at = now() - interval '1 hour'");
+    await world.db.query(
+      "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
+    );
+    await world.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
     expectTrouble(await examine(), { cycles: ['fault', /none since/, /scheduler job/] });
   });
 
@@ -289,7 +293,7 @@ describe('the doctor on a mailbox in trouble', () => {
   it('warns of cycles that fail and may heal', async () => {
     await watched();
     await world.db.query(
-      "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.'",
+      "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",
     );
     expectTrouble(await examine(), { mailbox: ['warning', /backing_off after 2 failed/, /tried again/] });
   });
@@ -302,6 +306,22 @@ describe('the doctor on a mailbox in trouble', () => {
     expectTrouble(await examine(), { dead: ['fault', /1 message failed every time/, /npm run retry-dead/] });
   });
 
+  it('warns of messages that wait after failures, with error and next attempt', async () => {
+    await watched();
+    await world.db.query(
+      `insert into email_ledger
+         (mailbox_id, gmail_message_id, source, state, error_code, error_detail, last_attempt_at, next_attempt_at)
+       values (1, 'c', 'history', 'pending', 'gmail_unavailable', '503.', now(), now() + interval '1 minute')`,
+    );
+    expectTrouble(await examine(), {
+      failing: [
+        'warning',
+        /1 message waits after failures \(gmail_unavailable: 503\.\), next attempt at/,
+        /next attempt/,
+      ],
+    });
+  });
+
   it('warns of messages that wait too long', async () => {
     await watched();
     await world.db.query(
@@ -311,21 +331,21 @@ describe('the doctor on a mailbox in trouble', () => {
     expectTrouble(await examine(), { pending: ['warning', /1 message waits, the oldest since/, /poll-now/] });
   });
 
-  it('warns of mail that was missing, and of a proof that is old', async () => {
+  it('warns of mail that was missing, and of a reconciliation that is old', async () => {
     await watched();
     await world.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
     expectTrouble(await examine(), {
-      completeness: ['warning', /open incidents: missing_found/, /prove=all/],
+      completeness: ['warning', /open incidents: missing_found/, /reconcile=all/],
     });
     await world.db.query('update incidents set closed_at = now()');
-    await world.db.query("update mailboxes set proved_at = now() - interval '4 hours'");
-    expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /prove=all/] });
+    await world.db.query("update reconciliations set evaluated_at = now() - interval '4 hours'");
+    expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /reconcile=all/] });
   });
 
   it('names a listing that Gmail refuses', async () => {
     await watched();
     await world.db.query(
-      `insert into listings (mailbox_id, purpose, query, error_code, error_detail, not_before)
+      `insert into list_jobs (mailbox_id, purpose, query, error_code, error_detail, not_before)
        values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.', now() + interval '1 hour')`,
     );
     expectTrouble(await examine(), {
@@ -337,7 +357,7 @@ describe('the doctor on a mailbox in trouble', () => {
 describe('the doctor on broken push', () => {
   it('names why the watch could not be set up', async () => {
     await watched();
-    await world.db.query("update mailboxes set watch_error_code = 'watch_denied', watch_error = '403.'");
+    await world.db.query("update mailbox_watches set error_code = 'watch_denied', error = '403.'");
     expectTrouble(await examine(), { watch: ['fault', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
   });
 

@@ -25,7 +25,9 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await result(page, /^Stopped\./);
     expect(await page.locator('h1').textContent()).toBe('Stopped');
     expect(await page.title()).toBe('Stopped · Email Monitor');
-    expect(await page.locator('#advice').textContent()).toContain('POST start');
+    expect(await page.locator('#advice').textContent()).toMatch(/Press “Start”\.$/);
+    expect(await page.locator('#advice').textContent()).not.toContain('POST');
+    expect(await page.locator('#waiting').textContent()).toContain('–');
     await page.getByRole('button', { name: 'Start' }).click();
     await state(page, 'watching');
     await result(page, /^Started\./);
@@ -176,10 +178,10 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(await page.locator('#proof').textContent()).toContain('Gmail listed');
   });
 
-  it('says of a proof what it compared, and does not call known what is stored', async () => {
+  it('says of a reconciliation what it compared, part by part', async () => {
     const { page } = await stage.open();
     expect(await page.locator('#proof').innerText()).toMatch(
-      /^0\s+missing\. Gmail listed \d+ messages? since \S.*, and the ledger knows \d+\. Compared .+\.$/,
+      /^0\s+missing\. Gmail listed \d+ messages? since \S.*: \d+ stored.*\. Compared .+\.$/,
     );
   });
 

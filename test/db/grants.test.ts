@@ -1,193 +1,179 @@
-/** Each function on an account of its own, with the privileges that migrate gives it, on a real PostgreSQL. */
+/** The privileges that `migrate` grants, on accounts of a real PostgreSQL. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import type { Target } from '../../functions/catalogue.ts';
-import { openDatabase } from '../../shared/db/database.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../shared/db/database.ts';
+import { GRANTS } from '../../shared/db/grants.ts';
 import { migrate } from '../../shared/db/migrations.ts';
 import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
-import { order } from '../helpers/mails.ts';
-import { storedIds } from '../helpers/stored.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 /** Roles belong to the whole server, which other tests use too. */
 const RUN = randomUUID().slice(0, 8);
-const accountOf = (part: AccountPart) => `email-monitor-${part}@${RUN}.iam`;
+const accountOf = (part: string) => `email-monitor-${part}@${RUN}.iam`;
+const MOVED = accountOf('moved');
 
-/** Any password: that of the server's own account is in the address already. */
-let withPassword: string;
-let world: World;
+let db: TestDatabase;
+const opened = new Map<AccountPart, Database>();
 beforeAll(async () => {
-  world = await createWorld();
-  withPassword = `password '${new URL(world.db.url).password}'`;
-  for (const part of ACCOUNT_PARTS)
-    await world.rows(`create role "${accountOf(part)}" login ${withPassword}`);
+  db = await createTestDatabase();
+  for (const part of [...ACCOUNT_PARTS, 'moved'])
+    await db.query(`create role "${accountOf(part)}" login password '${new URL(db.url).password}'`);
   await migrate(
-    { kind: 'url', url: world.db.url },
+    { kind: 'url', url: db.url },
     ACCOUNT_PARTS.map((part) => ({ part, account: accountOf(part) })),
   );
 });
 afterAll(async () => {
-  for (const part of ACCOUNT_PARTS) {
-    await world.rows(`drop owned by "${accountOf(part)}"`);
-    await world.rows(`drop role "${accountOf(part)}"`);
-  }
-  await world.close();
+  for (const one of opened.values()) await one.close();
+  for (const part of [...ACCOUNT_PARTS, 'moved'])
+    await db.query(`drop owned by "${accountOf(part)}"; drop role "${accountOf(part)}"`);
+  await db.close();
 });
 
-function urlOf(account: string, database?: string): string {
-  const url = new URL(world.db.url);
-  url.username = encodeURIComponent(account);
-  if (database !== undefined) url.pathname = `/${database}`;
-  return url.href;
+function as(part: AccountPart): Database {
+  const url = new URL(db.url);
+  url.username = encodeURIComponent(accountOf(part));
+  const one = opened.get(part) ?? openDatabase({ target: { kind: 'url', url: url.href }, poolSize: 1 });
+  opened.set(part, one);
+  return one;
 }
 
-/** One statement as the account of a part. @returns the code of its fault, null when there is none */
-async function faultOf(part: AccountPart, sql: string): Promise<string | null> {
-  const db = openDatabase({ target: { kind: 'url', url: urlOf(accountOf(part)) }, poolSize: 1 });
+/** Runs one statement as the account of a part. @returns the code of its error, null when it succeeded */
+async function errorOf(part: AccountPart, sql: string): Promise<string | null> {
   try {
-    await db.query(sql);
+    await as(part).query(sql);
     return null;
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-  } finally {
-    await db.close();
   }
 }
 
-describe('with the privileges of its account alone', () => {
-  const TOPIC = 'projects/orders-project/topics/gmail';
-  const CONSOLE = '/api/system/email-monitor';
+async function tablesOf(account: string): Promise<string[]> {
+  const { rows } = await db.query<{ table_name: string }>(
+    `select distinct table_name
+     from information_schema.table_privileges
+     where grantee = $1::text`,
+    [account],
+  );
+  return rows.map((row) => row.table_name);
+}
 
-  it('each function does its work, from the first start on', async () => {
-    const as = (part: AccountPart) =>
-      world.instance({ DATABASE_URL: urlOf(accountOf(part)), GMAIL_PUBSUB_TOPIC: TOPIC });
-    const statusOf = async (part: AccountPart, target: Target, request = {}) =>
-      (await as(part).call(target, request)).status;
+const RUNNING = ['poll', 'gmail-push', 'poll-now', 'console'] as const;
+const CONTROLLING = ['start', 'stop'] as const;
 
-    expect(await statusOf('start', 'start')).toBe(200);
-    const first = world.gmail.deliver(order(1));
-    expect(await statusOf('poll', 'poll')).toBe(200);
-    expect(await storedIds(world)).toContain(first.id);
+test('every table of the schema is granted to a run', async () => {
+  const { rows } = await db.query<{ table: string }>(
+    `select tablename::text as table
+     from pg_tables
+     where schemaname = 'public'
+       and tablename <> 'schema_migrations'`,
+  );
+  expect(Object.keys(GRANTS.poll).sort()).toEqual(rows.map((row) => row.table).sort());
+});
 
-    const second = world.gmail.deliver(order(2));
-    const data = Buffer.from(
-      JSON.stringify({ emailAddress: world.gmail.emailAddress, historyId: second.historyId }),
-    ).toString('base64');
-    expect(await statusOf('gmail-push', 'gmailPush', { body: { message: { data } } })).toBe(204);
-    expect(await storedIds(world)).toContain(second.id);
+describe('a run', () => {
+  test.each(RUNNING)('%s may store, list, reconcile and prune', async (part) => {
+    // Nothing matches: what counts is the privilege.
+    for (const sql of [
+      `insert into email_search select id, '' from incoming_emails where false`,
+      'insert into email_raw select * from email_raw where false',
+      `update email_ledger set state = 'stored' where false`,
+      'update mailbox_quota set available_units = 0 where false',
+      'update mailbox_watches set topic = null where false',
+      'insert into reconciliation_ids select * from reconciliation_ids where false',
+      ...[
+        'list_jobs',
+        'reconciliations',
+        'reconciliation_ids',
+        'incidents',
+        'ingest_runs',
+        'ledger_changes',
+      ].map((table) => `delete from ${table} where false`),
+      'select holds_lease(1, gen_random_uuid()), has_due_message(1), has_due_list_job(1)',
+      'select is_poll_due(m), has_newer_hint(m) from mailboxes m',
+    ])
+      expect([sql, await errorOf(part, sql)]).toEqual([sql, null]);
+  });
 
-    const third = world.gmail.deliver(order(3));
-    expect(await statusOf('poll-now', 'pollNow', { query: { retry: 'dead', prove: 'all' } })).toBe(200);
-    expect(await storedIds(world)).toContain(third.id);
+  test.each([...RUNNING, ...CONTROLLING, 'status'] as const)(
+    '%s can neither change nor delete a stored email',
+    async (part) => {
+      for (const sql of [
+        "update incoming_emails set subject = ''",
+        'update email_attachments set file_data = file_data',
+        "update email_search set search_words = ''",
+        'delete from incoming_emails',
+        'delete from email_ledger',
+        'create table own (id integer)',
+      ])
+        expect([sql, await errorOf(part, sql)]).toEqual([sql, 'database_denied']);
+    },
+  );
+});
 
-    const fourth = world.gmail.deliver(order(4));
-    expect(await statusOf('console', 'console', { path: `${CONSOLE}/poll-now` })).toBe(200);
-    expect(await storedIds(world)).toContain(fourth.id);
-    for (const verb of ['start', 'stop'])
-      expect(await statusOf('console', 'console', { path: `${CONSOLE}/${verb}` })).toBe(200);
-    expect(await statusOf('console', 'console', { path: `${CONSOLE}/status`, method: 'GET' })).toBe(200);
+describe('start and stop', () => {
+  test.each(CONTROLLING)(
+    '%s may add a mailbox that the operator confirmed, with its quota and watch',
+    async (part) => {
+      for (const sql of [
+        "insert into mailboxes (email_address, cursor_history_id) select '', 1 where false",
+        'insert into mailbox_quota select * from mailbox_quota where false',
+        'insert into mailbox_watches select * from mailbox_watches where false',
+        'insert into mailbox_confirmations select * from mailbox_confirmations where false',
+        'update email_monitor_status set is_running = is_running',
+      ])
+        expect([sql, await errorOf(part, sql)]).toEqual([sql, null]);
+    },
+  );
 
-    expect(await statusOf('stop', 'stop')).toBe(200);
-    expect(await statusOf('status', 'status')).toBe(200);
+  test('start may make ignored messages pending again, and stop may not', async () => {
+    const sql = "update email_ledger set state = 'pending' where false";
+    expect([await errorOf('start', sql), await errorOf('stop', sql)]).toEqual([null, 'database_denied']);
+  });
+
+  test.each([...CONTROLLING, 'status'] as const)('%s reads no mail', async (part) => {
+    for (const table of ['incoming_emails', 'email_attachments', 'email_raw', 'email_search'])
+      expect([table, await errorOf(part, `select * from ${table}`)]).toEqual([table, 'database_denied']);
   });
 });
 
-test.each(['poll', 'gmail-push', 'poll-now', 'console', 'start', 'stop', 'status'] as const)(
-  '%s can neither change a stored email nor take one away',
-  async (part) => {
-    expect(await faultOf(part, "update incoming_emails set subject = ''")).toBe('database_denied');
-    expect(await faultOf(part, 'update email_attachments set file_data = file_data')).toBe('database_denied');
-    expect(await faultOf(part, 'delete from incoming_emails')).toBe('database_denied');
-    expect(await faultOf(part, 'delete from email_ledger')).toBe('database_denied');
-    expect(await faultOf(part, 'create table own (id integer)')).toBe('database_denied');
-  },
-);
-
-test.each(['status', 'start', 'stop'] as const)('%s reads no mail', async (part) => {
-  for (const table of ['incoming_emails', 'email_attachments', 'email_raw'])
-    expect(await faultOf(part, `select * from ${table}`)).toBe('database_denied');
-});
-
-test('status changes nothing at all', async () => {
-  const { rows } = await world.db.query<{ privilege_type: string }>(
+test('status changes nothing', async () => {
+  const { rows } = await db.query<{ privilege_type: string }>(
     'select distinct privilege_type from information_schema.table_privileges where grantee = $1::text',
     [accountOf('status')],
   );
   expect(rows.map((row) => row.privilege_type)).toEqual(['SELECT']);
 });
 
-test('the next phase reads mail and marks it as processed, and changes nothing else', async () => {
-  expect(
-    await faultOf('consumer', 'select * from incoming_emails join email_attachments on true'),
-  ).toBeNull();
-  expect(
-    await faultOf('consumer', 'update incoming_emails set processed = true, updated_at = now()'),
-  ).toBeNull();
-  expect(await faultOf('consumer', "update incoming_emails set subject = ''")).toBe('database_denied');
-  expect(await faultOf('consumer', 'select * from mailboxes')).toBe('database_denied');
+test('the next phase reads emails and marks them as processed, and changes nothing else', async () => {
+  for (const [sql, code] of [
+    ['select * from incoming_emails join email_attachments on true', null],
+    ['update incoming_emails set processed = true, updated_at = now()', null],
+    ["update incoming_emails set subject = ''", 'database_denied'],
+    ['select * from mailboxes', 'database_denied'],
+  ] as const)
+    expect([sql, await errorOf('consumer', sql)]).toEqual([sql, code]);
 });
 
 describe('migrating again', () => {
-  const account = `email-monitor-moved@${RUN}.iam`;
-  beforeAll(async () => void (await world.rows(`create role "${account}" login ${withPassword}`)));
-  afterAll(async () => {
-    await world.rows(`drop owned by "${account}"`);
-    await world.rows(`drop role "${account}"`);
+  test('revokes what the new part of an account does not have', async () => {
+    const target = { kind: 'url', url: db.url } as const;
+    await migrate(target, [{ part: 'poll', account: MOVED }]);
+    expect(await tablesOf(MOVED)).toContain('incoming_emails');
+    await migrate(target, [{ part: 'status', account: MOVED }]);
+    expect(await tablesOf(MOVED)).not.toContain('incoming_emails');
+    expect(await tablesOf(MOVED)).toContain('mailboxes');
   });
 
-  it('takes from an account what its part does not have', async () => {
-    const target = { kind: 'url', url: world.db.url } as const;
-    const privileges = async () =>
-      (
-        await world.rows<{ table_name: string }>(
-          'select distinct table_name from information_schema.table_privileges where grantee = $1::text',
-          [account],
-        )
-      ).map((row) => row.table_name);
-    await migrate(target, [{ part: 'poll', account }]);
-    expect(await privileges()).toContain('incoming_emails');
-    await migrate(target, [{ part: 'status', account }]);
-    expect(await privileges()).not.toContain('incoming_emails');
-    expect(await privileges()).toContain('mailboxes');
-  });
-
-  it('grants nothing, and names the account, when one is no user of the database', async () => {
-    const target = { kind: 'url', url: world.db.url } as const;
-    await migrate(target, [{ part: 'status', account }]);
+  test('grants nothing, and names the account, when one does not exist', async () => {
+    const target = { kind: 'url', url: db.url } as const;
+    await migrate(target, [{ part: 'status', account: MOVED }]);
     await expect(
       migrate(target, [
-        { part: 'poll', account },
-        { part: 'consumer', account: `nobody-${RUN}` },
+        { part: 'poll', account: MOVED },
+        { part: 'consumer', account: `missing-${RUN}` },
       ]),
-    ).rejects.toMatchObject({ code: 'database_denied', message: expect.stringContaining(`nobody-${RUN}`) });
-    const { rows } = await world.db.query(
-      "select 1 from information_schema.table_privileges where grantee = $1::text and privilege_type <> 'SELECT'",
-      [account],
-    );
-    expect(rows).toEqual([]);
+    ).rejects.toMatchObject({ code: 'database_denied', message: expect.stringContaining(`missing-${RUN}`) });
+    expect(await tablesOf(MOVED)).not.toContain('incoming_emails');
   });
-});
-
-test('an account that may only create tables migrates an empty database, and the function says what it did', async () => {
-  const migrator = `email-monitor-migrate@${RUN}.iam`;
-  const name = `empty_${RUN}`;
-  await world.rows(`create role "${migrator}" login ${withPassword}`);
-  await world.rows(`create database ${name} owner "${migrator}"`);
-  try {
-    const DATABASE_URL = urlOf(migrator, name);
-    const DB_ACCOUNTS = `status=${accountOf('status')}`;
-    const { call } = world.instance({ DATABASE_URL, DB_ACCOUNTS });
-    const first = await call('migrate');
-    expect(first.json).toEqual({
-      applied: expect.arrayContaining(['0001_email-monitor']),
-      granted: ['status'],
-    });
-    expect((await call('migrate')).json).toEqual({ applied: [], granted: ['status'] });
-    expect(
-      (await world.instance({ DATABASE_URL: urlOf(accountOf('status'), name) }).call('status')).status,
-    ).toBe(200);
-  } finally {
-    await world.rows(`drop database ${name} with (force)`);
-    await world.rows(`drop role "${migrator}"`);
-  }
 });

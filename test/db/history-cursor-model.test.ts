@@ -73,7 +73,13 @@ async function pass(gmail: ModelGmail, mailboxId: number, seconds: number): Prom
 async function list(
   gmail: ModelGmail,
   lease: Lease,
-  options: { start: HistoryStart; maxPages: number; pageSize: number; random: () => number; crashes: boolean },
+  options: {
+    start: HistoryStart;
+    maxPages: number;
+    pageSize: number;
+    random: () => number;
+    crashes: boolean;
+  },
 ): Promise<boolean> {
   let last = Number(options.start.historyId);
   for (let pages = 0; pages < options.maxPages; pages += 1) {
@@ -141,7 +147,8 @@ test.each(Array.from({ length: SCHEDULES }, (_, seed) => seed + 1))(
       const start = await readHistoryStart(db, lease.mailboxId, SETTLE_SECONDS);
       await list(gmail, lease, { start, maxPages: 1, pageSize: 3, random, crashes: false });
       const next = await expectNothingPassed(gmail, lease, seed);
-      if (start.confirmsTo !== null && Number(start.confirmsTo) > cursor) expect(next).toBeGreaterThan(cursor);
+      if (start.confirmsTo !== null && Number(start.confirmsTo) > cursor)
+        expect(next).toBeGreaterThan(cursor);
       cursor = next;
     }
     const { rows } = await db.query('select 1 from email_ledger where mailbox_id = $1', [lease.mailboxId]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
-import { readOverview } from '../../shared/db/overview.ts';
+import { readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -14,20 +14,20 @@ beforeEach(async () => {
   );
 });
 
-/** What status shows, and what counting would show, by mailbox. */
+/** The sums of the changes, and the counts of the ledger itself, by mailbox and state. */
 async function shown(): Promise<{ counted: unknown; real: unknown }> {
-  const counted = (await readOverview(db)).map((mailbox) => mailbox.ledger);
-  const { rows } = await db.query<{ state: string; id: number; n: number }>(
-    `select m.id, s.state, count(l.id)::integer as n
-     from mailboxes m
-     cross join unnest(array['pending', 'stored', 'gone', 'ignored', 'dead']) s (state)
-     left join email_ledger l on l.mailbox_id = m.id and l.state = s.state
-     group by m.id, s.state
-     order by m.id`,
+  const { rows: counted } = await db.query(
+    `select mailbox_id, state, sum(change)::integer as n
+     from ledger_changes
+     group by mailbox_id, state
+     having sum(change) <> 0
+     order by mailbox_id, state`,
   );
-  const ids = [...new Set(rows.map((row) => row.id))];
-  const real = ids.map((id) =>
-    Object.fromEntries(rows.filter((row) => row.id === id).map((row) => [row.state, row.n])),
+  const { rows: real } = await db.query(
+    `select mailbox_id, state, count(*)::integer as n
+     from email_ledger
+     group by mailbox_id, state
+     order by mailbox_id, state`,
   );
   return { counted, real };
 }
@@ -37,7 +37,7 @@ async function expectRight(): Promise<void> {
   expect(counted).toEqual(real);
 }
 
-/** In one statement, so in one snapshot: what somebody commits meanwhile shows in both or in neither. */
+/** In one statement, so in one snapshot: a concurrent commit shows in both or in neither. */
 async function expectRightAmidWriting(): Promise<void> {
   const { rows } = await db.query(
     `select *
@@ -63,7 +63,7 @@ async function fill(): Promise<void> {
   );
 }
 
-test('the counts hold through every change, whoever makes it', async () => {
+test('the counts are right after every kind of change', async () => {
   await fill();
   await expectRight();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending' and id % 2 = 0`);
@@ -80,7 +80,7 @@ test('the counts hold through every change, whoever makes it', async () => {
   await expectRight();
 });
 
-test('a ledger that is emptied while somebody adds up counts nothing', async () => {
+test('a ledger that is truncated while changes are added up counts nothing', async () => {
   await fill();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   let emptied: Promise<unknown> = Promise.resolve();
@@ -101,7 +101,7 @@ test('a ledger that is emptied while somebody adds up counts nothing', async () 
   await expectRight();
 });
 
-test('what is rolled back was never counted', async () => {
+test('a change that is rolled back is not counted', async () => {
   await fill();
   const before = await shown();
   await expect(
@@ -117,11 +117,11 @@ test('what is rolled back was never counted', async () => {
 test('an attempt, which changes no state, writes no change', async () => {
   await fill();
   const before = await changeRows();
-  await db.query('update email_ledger set attempt_count = 1, attempt_open = true');
+  await db.query('update email_ledger set attempt_count = 1, claim_token = gen_random_uuid()');
   expect(await changeRows()).toBe(before);
 });
 
-test('adding up leaves a row for each state and changes no sum, also when two do it amid writing', async () => {
+test('adding up leaves one row per state and changes no sum, also when two calls run during writes', async () => {
   await fill();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   expect(await changeRows()).toBeGreaterThan(200);
@@ -139,7 +139,7 @@ test('adding up leaves a row for each state and changes no sum, also when two do
 });
 
 test('the oldest waiting message is found among those that were tried and those that were not', async () => {
-  const oldest = async () => (await readOverview(db))[0]?.oldestPendingAt?.toISOString() ?? null;
+  const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
   expect(await oldest()).toBeNull();
   await db.query(
     `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)

@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EmailToStore, storeEmail } from '../../shared/db/emails.ts';
-import { type Fence, takeLease } from '../../shared/db/lease.ts';
-import { parseEmail } from '../../shared/mime/parse-email.ts';
-import { enterLive, expireLease, fenceOf, leasedMailbox, ledgerRow } from '../helpers/leased-mailbox.ts';
+import { storeEmail } from '../../shared/db/emails.ts';
+import { leasedMailbox, ledgerRow } from '../helpers/leased-mailbox.ts';
+import {
+  countsOf,
+  isFoundBy,
+  mailboxWithPending,
+  NONE_STORED,
+  ONE_STORED,
+  RAW_EMAIL,
+  storable,
+  storedTotal,
+} from '../helpers/storable-email.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -13,162 +21,119 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-const RAW = Buffer.from(
-  [
-    'From: Alice <alice@example.com>',
-    'Subject: Order 1',
-    'MIME-Version: 1.0',
-    'Content-Type: multipart/mixed; boundary=b',
-    '',
-    '--b',
-    'Content-Type: text/plain',
-    '',
-    'Two files.',
-    '--b',
-    'Content-Type: application/pdf; name=order.pdf',
-    'Content-Transfer-Encoding: base64',
-    '',
-    Buffer.from('%PDF-1.7 order').toString('base64'),
-    '--b',
-    'Content-Type: text/csv; name=lines.csv',
-    '',
-    'sku,count',
-    '--b--',
-    '',
-  ].join('\r\n'),
-);
-
-async function email(gmailMessageId: string): Promise<EmailToStore> {
-  return {
-    gmailMessageId,
-    gmailThreadId: 'thread',
-    labelIds: ['INBOX'],
-    receivedAt: new Date(1_700_000_000_000),
-    email: await parseEmail(RAW),
-    parserVersion: 1,
-    raw: {
-      encoding: 'gzip',
-      data: gzipSync(RAW),
-      sizeBytes: RAW.length,
-      sha256: createHash('sha256').update(RAW).digest('hex'),
-    },
-  };
-}
-
-async function countsOf({ mailboxId }: Fence) {
-  const { rows } = await db.query(
-    `select (select count(*)::integer from incoming_emails where mailbox_id = $1) as emails,
-            (select count(*)::integer from email_attachments a join incoming_emails e on e.id = a.email_id
-             where e.mailbox_id = $1) as attachments,
-            (select count(*)::integer from email_raw r join incoming_emails e on e.id = r.email_id
-             where e.mailbox_id = $1) as raws`,
-    [mailboxId],
-  );
-  return rows[0];
-}
-
-const NOTHING = { emails: 0, attachments: 0, raws: 0 };
-
-async function total(): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    'select emails_processed_total as n from email_monitor_status',
-  );
-  return rows[0]?.n ?? 0;
-}
-
 describe('storing', () => {
-  test('writes email, attachments, raw bytes, ledger and counter', async () => {
-    const fence = await leasedMailbox(db);
-    await enterLive(db, fence, 'a');
-    const before = await total();
-    expect(await storeEmail(db, fence, await email('a'))).toBeInstanceOf(Date);
-    expect(await countsOf(fence)).toEqual({ emails: 1, attachments: 2, raws: 1 });
-    expect(await total()).toBe(before + 1);
-    expect(await ledgerRow(db, fence, 'a')).toMatchObject({ state: 'stored', attempt_open: false });
-    const { rows } = await db.query<{
-      data: Buffer;
-      sha256: string;
-      size_bytes: number;
-      attachment_count: number;
-    }>(
-      `select r.data, r.sha256, r.size_bytes, e.attachment_count
+  test('writes email, attachments, raw bytes, search words, ledger and counter', async () => {
+    const mailbox = await mailboxWithPending(db);
+    const before = await storedTotal(db);
+    expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
+    expect(await countsOf(db, mailbox)).toEqual(ONE_STORED);
+    expect(await storedTotal(db)).toBe(before + 1);
+    const { rows } = await db.query<{ data: Buffer; sha256: string; size_bytes: number }>(
+      `select r.data, r.sha256, r.size_bytes
        from email_raw r join incoming_emails e on e.id = r.email_id where e.mailbox_id = $1`,
-      [fence.mailboxId],
+      [mailbox.mailboxId],
     );
     const [row] = rows;
-    expect(gunzipSync(row?.data ?? '')).toEqual(RAW);
-    expect(row).toMatchObject({ size_bytes: RAW.length, attachment_count: 2 });
-    expect(row?.sha256).toBe(createHash('sha256').update(RAW).digest('hex'));
+    expect(gunzipSync(row?.data ?? '')).toEqual(RAW_EMAIL);
+    expect(row?.size_bytes).toBe(RAW_EMAIL.length);
+    expect(row?.sha256).toBe(createHash('sha256').update(RAW_EMAIL).digest('hex'));
+    for (const words of ['alice example', 'order 1', 'lines csv'])
+      expect([words, await isFoundBy(db, mailbox, words)]).toEqual([words, true]);
+    expect(await isFoundBy(db, mailbox, 'files')).toBe(false);
   });
 
-  test('happens once, whoever tries at the same time', async () => {
-    const fence = await leasedMailbox(db);
-    await enterLive(db, fence, 'a');
-    const before = await total();
+  test.each(['pending', 'dead'])(
+    'ends a ledger row that was %s, with no trace of its failures',
+    async (state) => {
+      const mailbox = await mailboxWithPending(db);
+      await db.query(
+        `update email_ledger
+       set state = $2, claim_token = $3, is_crash_suspect = true, crash_count = 2, error_code = 'internal',
+           error_detail = 'x', given_up_at = now()
+       where mailbox_id = $1`,
+        [mailbox.mailboxId, state, mailbox.token],
+      );
+      expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
+      expect(await ledgerRow(db, mailbox, 'a')).toMatchObject({
+        state: 'stored',
+        claim_token: null,
+        is_crash_suspect: false,
+        crash_count: 0,
+        error_code: null,
+        error_detail: null,
+        given_up_at: null,
+        resolved_at: expect.any(Date),
+      });
+    },
+  );
+
+  test('happens once when six calls try at the same time', async () => {
+    const mailbox = await mailboxWithPending(db);
+    const before = await storedTotal(db);
     const tries = await Promise.all(
-      Array.from({ length: 6 }, async () => await storeEmail(db, fence, await email('a'))),
+      Array.from({ length: 6 }, async () => await storeEmail(db, mailbox, await storable('a'))),
     );
     expect(tries.filter((storedAt) => storedAt !== null)).toHaveLength(1);
-    expect(await countsOf(fence)).toEqual({ emails: 1, attachments: 2, raws: 1 });
-    expect(await total()).toBe(before + 1);
+    expect(await countsOf(db, mailbox)).toEqual(ONE_STORED);
+    expect(await storedTotal(db)).toBe(before + 1);
   });
 
   test('leaves an email as it is when its ledger row was set back by hand', async () => {
-    const fence = await leasedMailbox(db);
-    await enterLive(db, fence, 'a');
-    await storeEmail(db, fence, await email('a'));
-    await db.query("update email_ledger set state = 'pending' where mailbox_id = $1", [fence.mailboxId]);
-    const before = await total();
-    expect(await storeEmail(db, fence, await email('a'))).toBeNull();
-    expect((await ledgerRow(db, fence, 'a')).state).toBe('stored');
-    expect(await countsOf(fence)).toEqual({ emails: 1, attachments: 2, raws: 1 });
-    expect(await total()).toBe(before);
+    const mailbox = await mailboxWithPending(db);
+    await storeEmail(db, mailbox, await storable('a'));
+    await db.query("update email_ledger set state = 'pending' where mailbox_id = $1", [mailbox.mailboxId]);
+    const before = await storedTotal(db);
+    expect(await storeEmail(db, mailbox, await storable('a'))).toBeNull();
+    expect(await ledgerRow(db, mailbox, 'a')).toMatchObject({ state: 'stored' });
+    expect(await countsOf(db, mailbox)).toEqual(ONE_STORED);
+    expect(await storedTotal(db)).toBe(before);
   });
 
-  test('of an id that the ledger does not have does nothing', async () => {
-    const fence = await leasedMailbox(db);
-    expect(await storeEmail(db, fence, await email('unknown'))).toBeNull();
-    expect(await countsOf(fence)).toEqual(NOTHING);
+  test('does nothing for an id that the ledger does not have', async () => {
+    const mailbox = await leasedMailbox(db);
+    expect(await storeEmail(db, mailbox, await storable('unknown'))).toBeNull();
+    expect(await countsOf(db, mailbox)).toEqual(NONE_STORED);
+  });
+
+  test('of the same message id in two mailboxes stores two emails', async () => {
+    for (const mailbox of [await mailboxWithPending(db), await mailboxWithPending(db)])
+      expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
   });
 });
 
-describe('all or nothing', () => {
-  // The last of the two attachments, the raw bytes, and the counter after everything else.
+describe('storing is all or nothing', () => {
+  // The second of the two attachments, the raw bytes, the search words, and the counter after everything else.
   test.each([
     ['the second attachment', 'email_attachments', "filename <> 'lines.csv'"],
     ['the raw bytes', 'email_raw', 'size_bytes < 0'],
+    ['the search words', 'email_search', 'email_id < 0'],
     ['the counter', 'email_monitor_status', 'emails_processed_total < 0'],
-  ])('nothing stands when %s cannot be written', async (_case, table, rule) => {
-    const fence = await leasedMailbox(db);
-    await enterLive(db, fence, 'a');
-    const before = await total();
+  ])('stores nothing when %s cannot be written', async (_case, table, rule) => {
+    const mailbox = await mailboxWithPending(db);
+    const before = await storedTotal(db);
     await db.query(`alter table ${table} add constraint broken check (${rule}) not valid`);
     try {
-      await expect(storeEmail(db, fence, await email('a'))).rejects.toMatchObject({ code: 'unstorable' });
+      await expect(storeEmail(db, mailbox, await storable('a'))).rejects.toMatchObject({
+        code: 'unstorable',
+      });
     } finally {
       await db.query(`alter table ${table} drop constraint broken`);
     }
-    expect(await countsOf(fence)).toEqual(NOTHING);
-    expect(await total()).toBe(before);
-    expect((await ledgerRow(db, fence, 'a')).state).toBe('pending');
-    expect(await storeEmail(db, fence, await email('a'))).toBeInstanceOf(Date);
+    expect(await countsOf(db, mailbox)).toEqual(NONE_STORED);
+    expect(await storedTotal(db)).toBe(before);
+    expect(await ledgerRow(db, mailbox, 'a')).toMatchObject({ state: 'pending' });
+    expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
   });
 
-  test.each(['expired', 'replaced'])('nothing stands when the lease is %s', async (how) => {
-    const late = await leasedMailbox(db);
-    await enterLive(db, late, 'a');
-    await expireLease(db, late);
-    if (how === 'replaced')
-      await takeLease(db, fenceOf(late.mailboxId), { holder: 'next', trigger: 'schedule' });
-    await expect(storeEmail(db, late, await email('a'))).rejects.toMatchObject({ code: 'lease_lost' });
-    expect(await countsOf(late)).toEqual(NOTHING);
-    expect((await ledgerRow(db, late, 'a')).state).toBe('pending');
+  test.each([
+    ['expired', "lease_expires_at = now() - interval '1 second'"],
+    ['replaced', 'lease_token = gen_random_uuid()'],
+    ['released', 'lease_token = null, lease_expires_at = null'],
+  ])('stores nothing when the lease is %s', async (_case, change) => {
+    const mailbox = await mailboxWithPending(db);
+    await db.query(`update mailboxes set ${change} where id = $1`, [mailbox.mailboxId]);
+    await expect(storeEmail(db, mailbox, await storable('a'))).rejects.toMatchObject({ code: 'lease_lost' });
+    expect(await countsOf(db, mailbox)).toEqual(NONE_STORED);
+    expect(await ledgerRow(db, mailbox, 'a')).toMatchObject({ state: 'pending' });
   });
-});
-
-test('the same message id in two mailboxes is two emails', async () => {
-  for (const fence of [await leasedMailbox(db), await leasedMailbox(db)]) {
-    await enterLive(db, fence, 'same');
-    expect(await storeEmail(db, fence, await email('same'))).toBeInstanceOf(Date);
-  }
 });

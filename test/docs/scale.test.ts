@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { UNITS } from '../../shared/gmail/prices.ts';
+import { QUOTA_COSTS } from '../../shared/gmail/quota-costs.ts';
 import { scaleTables } from '../bench/scale.ts';
 import {
   CONNECTIONS,
@@ -33,17 +33,17 @@ test('docs/scale.md holds the tables that the script prints, each once and no ot
 
 test('the units are those that the client pays', () => {
   expect(GMAIL).toMatchObject({
-    listUnits: UNITS['users.history.list'],
-    getUnits: UNITS['users.messages.get'],
-    messageListUnits: UNITS['users.messages.list'],
-    watchUnits: UNITS['users.watch'],
+    listUnits: QUOTA_COSTS['users.history.list'],
+    getUnits: QUOTA_COSTS['users.messages.get'],
+    messageListUnits: QUOTA_COSTS['users.messages.list'],
+    watchUnits: QUOTA_COSTS['users.watch'],
   });
 });
 
 test('a proof and a watch come as often as the code plans them', () => {
   expect(RHYTHM).toEqual({
     proofSeconds: constant('shared/ingest/prove.ts', 'PROOF_EVERY_SECONDS'),
-    watchDays: 7 - constant('shared/ingest/watch.ts', 'RENEWAL_MARGIN_SECONDS') / 86_400,
+    watchDays: constant('shared/ingest/watch.ts', 'RENEW_EVERY_SECONDS') / 86_400,
   });
 });
 

@@ -112,9 +112,9 @@ describe('the list of emails', () => {
     [{ limit: '0' }, '"limit" must be a whole number from 1 to 100.'],
     [{ limit: '101' }, '"limit" must be a whole number from 1 to 100.'],
     [{ limit: '' }, '"limit" must be a whole number from 1 to 100.'],
-    [{ before: '2147483648' }, '"before" must be a whole number from 1 to 2147483647.'],
-    [{ before: '-1' }, '"before" must be a whole number from 1 to 2147483647.'],
-    [{ before: '1e3' }, '"before" must be a whole number from 1 to 2147483647.'],
+    [{ before: '9007199254740992' }, '"before" must be a whole number from 1 to 9007199254740991.'],
+    [{ before: '-1' }, '"before" must be a whole number from 1 to 9007199254740991.'],
+    [{ before: '1e3' }, '"before" must be a whole number from 1 to 9007199254740991.'],
     [{ q: 'x'.repeat(501) }, '"q" must be text of at most 500 characters.'],
   ])('refuses %o and says what is right', async (query, detail) => {
     expect(await get('emails', query as Record<string, string>)).toMatchObject({
@@ -183,12 +183,18 @@ describe('the search', () => {
   it('finds old mail that the newest do not show, in order and page by page', async () => {
     const before = (await world.rows<{ max: number }>('select max(id) from incoming_emails'))[0]?.max ?? 0;
     await world.rows(
-      `insert into incoming_emails
-         (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
-       select m.id, 'bulk-' || n, 'bulk@example.com',
-              case when n <= 40 then 'rarity ' || n else 'bulk ' || n end, now(), 1, 0, 1
-       from mailboxes m, generate_series(1, 3500) n
-       order by n`,
+      `with added as (
+         insert into incoming_emails
+           (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
+         select m.id, 'bulk-' || n, 'bulk@example.com',
+                case when n <= 40 then 'rarity ' || n else 'bulk ' || n end, now(), 1, 0, 1
+         from mailboxes m, generate_series(1, 3500) n
+         order by n
+         returning id, sender, subject
+       )
+       insert into email_search (email_id, search_words)
+       select id, email_search_words(sender, null, subject, null)
+       from added`,
     );
     const first = await search({ q: 'rarity', limit: 30 });
     expect(subjects(first)).toEqual(Array.from({ length: 30 }, (_, n) => `rarity ${40 - n}`));
@@ -339,23 +345,26 @@ describe('a download', () => {
   });
 });
 
-test.each(['emails/2147483647', 'emails/2147483647/html', 'emails/2147483647/raw', 'attachments/2147483647'])(
-  '%s is not there',
-  async (path) => {
-    expect(await get(path)).toMatchObject({ status: 404, json: { code: 'not_found' } });
-  },
-);
+test.each([
+  'emails/2147483647',
+  'emails/2147483648',
+  'emails/9007199254740991/html',
+  'emails/2147483648/raw',
+  'attachments/99999999999',
+])('%s is not there', async (path) => {
+  expect(await get(path)).toMatchObject({ status: 404, json: { code: 'not_found' } });
+});
 
 test.each([
   'emails/abc',
   'emails/0/html',
-  'emails/2147483648/raw',
+  'emails/9007199254740992/raw',
   'attachments/-1',
-  'attachments/99999999999',
+  'attachments/99999999999999999',
 ])('%s is refused, and says what an id is', async (path) => {
   expect(await get(path)).toMatchObject({
     status: 400,
-    json: { code: 'bad_request', detail: '"id" must be a whole number from 1 to 2147483647.' },
+    json: { code: 'bad_request', detail: '"id" must be a whole number from 1 to 9007199254740991.' },
   });
 });
 

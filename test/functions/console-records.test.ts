@@ -21,7 +21,7 @@ async function post(path: string, more: CallOptions = {}): Promise<Answered> {
 }
 
 describe('the overview', () => {
-  it('holds the body of status unchanged, and counts what waits and what is dead', async () => {
+  it('holds the answer of status unchanged, and counts what is dead', async () => {
     world.gmail.deliver(order(1));
     await world.ingest();
     await world.rows(
@@ -32,16 +32,27 @@ describe('the overview', () => {
     const status = (await world.call('status')).json;
     const { json, headers } = await get('overview');
     expect(json.status).toEqual(status);
-    expect(json).toMatchObject({ dead_count: 2, pending_count: 1, incidents_open_count: 0 });
+    expect(json).toMatchObject({ dead_count: 2, incidents_open_count: 0 });
     expect(headers['cache-control']).toBe('no-store');
     await world.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
   });
 
-  it('tells the newest stored mail, and the newest that a proof without a gap covers', async () => {
+  it('shows the newest stored email, and the newest that a reconciliation without missing messages covers', async () => {
     const freshness = async () => (await get('overview')).json.freshness;
-    await world.rows(
-      `update mailboxes set proved_at = '2026-11-02T12:00:00Z', proved_gmail_count = 1, proved_ledger_count = 1, proved_missing_count = 0`,
-    );
+    const reconcile = async (missingCount: number | null, hours: number) =>
+      await world.rows(
+        `insert into reconciliations
+           (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
+         select id, '2026-11-01T00:00:00Z', false, '', '2026-11-02T12:00:00Z'::timestamptz + $2::integer * interval '1 hour',
+                '2026-11-02T12:10:00Z'::timestamptz + $2::integer * interval '1 hour', $1::integer
+         from mailboxes`,
+        [missingCount, hours],
+      );
+    await world.rows('delete from reconciliations');
+    await reconcile(1, -1);
+    await reconcile(0, 0);
+    // Gmail rejected it: it says nothing.
+    await reconcile(null, 1);
     await world.rows(`delete from incoming_emails`);
     await world.rows(
       `insert into incoming_emails (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version)
@@ -52,16 +63,15 @@ describe('the overview', () => {
       newest_proven_at: '2026-11-02T11:00:00.000Z',
       newest_stored_at: '2026-11-02T14:00:00.000Z',
     });
-    await world.rows('update mailboxes set proved_missing_count = 1');
+    await reconcile(1, 2);
     expect((await freshness()).newest_proven_at).toBeNull();
   });
 
-  it('tells what of the quota this minute and this day have used', async () => {
+  it('tells what of the quota is in use, and what this day has used', async () => {
     await world.rows('delete from ingest_runs');
     await world.rows(
-      `update mailboxes set quota_spent = jsonb_build_object(
-         floor(extract(epoch from now()))::bigint::text, 40,
-         (floor(extract(epoch from now())) - 61)::bigint::text, 500)`,
+      // A minute ahead: nothing has refilled meanwhile.
+      `update mailbox_quota set available_units = quota_capacity(6000) - 40, refilled_at = now() + interval '1 minute'`,
     );
     await world.rows(
       `insert into ingest_runs (trigger, started_at, quota_units)
@@ -83,9 +93,8 @@ describe('the overview', () => {
     expect(json).toMatchObject({
       status: { state: 'not_configured', mailboxes: [] },
       freshness: { newest_proven_at: null, newest_stored_at: null },
-      quota: { minute_used: 0, today_used: 0 },
+      quota: { minute_used: null, today_used: 0 },
       dead_count: 0,
-      pending_count: 0,
     });
     await bare.close();
   });
@@ -138,7 +147,11 @@ describe('dead messages', () => {
   it('come with their reason and its remediation, the newest first, page by page', async () => {
     const first = await get('dead', { limit: '2' });
     expect(first.json.messages).toMatchObject([
-      { gmail_message_id: 'dead-3', error_code: 'killed_process', remediation: expect.stringContaining('memory') },
+      {
+        gmail_message_id: 'dead-3',
+        error_code: 'killed_process',
+        remediation: expect.stringContaining('memory'),
+      },
       {
         gmail_message_id: 'dead-2',
         attempt_count: 8,
@@ -165,8 +178,19 @@ describe('dead messages', () => {
     expect((await get('dead')).json).toEqual({ messages: [], next_before: null });
   });
 
-  it('that nobody knows are not there', async () => {
-    expect((await post('dead/2147483647/retry')).status).toBe(404);
+  it('can be given up one by one, and requeued later', async () => {
+    const { ledger_id: id } = (await get('dead')).json.messages[0];
+    expect((await post(`dead/${id}/give-up`)).json).toEqual({ given_up: 1 });
+    expect((await post(`dead/${id}/give-up`)).json).toEqual({ given_up: 0 });
+    expect((await get('dead')).json.messages.map((one: { given_up_at: unknown }) => one.given_up_at)).toEqual(
+      [expect.any(String), null, null],
+    );
+    expect((await post(`dead/${id}/retry`)).json).toEqual({ retried: 1 });
+  });
+
+  it('with an unknown ledger id are not found', async () => {
+    for (const verb of ['retry', 'give-up'])
+      expect([verb, (await post(`dead/9007199254740991/${verb}`)).status]).toEqual([verb, 404]);
     expect((await post('dead/x/retry')).json.code).toBe('bad_request');
   });
 });
@@ -192,7 +216,11 @@ test('incidents say what their kind means and what remediations it', async () =>
   const { json } = await get('incidents');
   expect(json.incidents).toMatchObject([
     { kind: 'of_newer_code', explanation: null, remediation: null },
-    { kind: 'missing_found', detail: { missing_count: 1 }, remediation: expect.stringContaining('prove=all') },
+    {
+      kind: 'missing_found',
+      detail: { missing_count: 1 },
+      remediation: expect.stringContaining('reconcile=all'),
+    },
     { kind: 'history_expired', explanation: expect.stringContaining('listed by date'), closed_at: null },
   ]);
   expect((await get('overview')).json.incidents_open_count).toBe(3);
@@ -245,7 +273,8 @@ describe('who may change or search', () => {
     for (const path of PATHS) {
       const answered = await world.call('console', { path, headers, body: { q: '' } });
       expect([path, answered.status]).toEqual([path, isAllowed ? 200 : 403]);
-      if (!isAllowed) expect(answered.json).toMatchObject({ code: 'cross_site', remediation: expect.any(String) });
+      if (!isAllowed)
+        expect(answered.json).toMatchObject({ code: 'cross_site', remediation: expect.any(String) });
     }
   });
 
@@ -264,6 +293,7 @@ describe('who may change or search', () => {
 test.each([
   ['GET', 'dead/retry', 'POST'],
   ['GET', 'dead/1/retry', 'POST'],
+  ['GET', 'dead/1/give-up', 'POST'],
   ['GET', 'emails/search', 'POST'],
   ['POST', 'overview', 'GET, HEAD'],
   ['DELETE', 'emails/1', 'GET, HEAD'],

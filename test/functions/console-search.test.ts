@@ -13,13 +13,19 @@ beforeAll(async () => {
   db = await createTestDatabase();
   await db.query(`insert into mailboxes (email_address, cursor_history_id) values ('a@example.com', 1)`);
   await db.query(
-    `insert into incoming_emails
-       (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
-     select 1, 'm' || n, 'a@example.com',
-            concat_ws(' ', case when n <= 100 then 'bygone' end, case when n % 50 = 0 then 'scarce' end,
-                      case when n % 3 = 0 then 'common' end), now(), 1, 0, 1
-     from generate_series(1, ${EMAILS}) n
-     order by n`,
+    `with added as (
+       insert into incoming_emails
+         (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
+       select 1, 'm' || n, 'a@example.com',
+              concat_ws(' ', case when n <= 100 then 'bygone' end, case when n % 50 = 0 then 'scarce' end,
+                        case when n % 3 = 0 then 'common' end), now(), 1, 0, 1
+       from generate_series(1, ${EMAILS}) n
+       order by n
+       returning id, sender, subject
+     )
+     insert into email_search (email_id, search_words)
+     select id, email_search_words(sender, null, subject, null)
+     from added`,
   );
 });
 afterAll(async () => await db.close());

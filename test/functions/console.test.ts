@@ -61,6 +61,9 @@ describe('the console', () => {
     const missing = await at(path, 'GET');
     expect(missing.status).toBe(404);
     expect(missing.headers['content-type']).toBe('application/problem+json');
-    expect(missing.json).toMatchObject({ code: 'not_found', remediation: expect.stringContaining('poll-now') });
+    expect(missing.json).toMatchObject({
+      code: 'not_found',
+      remediation: expect.stringContaining('/api/openapi.json'),
+    });
   });
 });

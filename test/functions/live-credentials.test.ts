@@ -34,7 +34,9 @@ const THE_RIGHT = {
   GMAIL_REFRESH_TOKEN: `${emulatedCredentials.refreshToken}\n`,
 };
 
-async function deployed(values: Parameters<typeof put>[0]): Promise<{ world: World; instance: Instance }> {
+async function deployed(
+  values: Parameters<typeof put>[0],
+): Promise<{ world: World; instance: Instance & { fresh(): Instance } }> {
   const world = await createWorld();
   await world.switchOn();
   put(values);
@@ -42,7 +44,8 @@ async function deployed(values: Parameters<typeof put>[0]): Promise<{ world: Wor
     [name, ''],
     [`${name}_FILE`, join(folder, file)],
   ]);
-  return { world, instance: world.instance(Object.fromEntries(byFile)) };
+  const fresh = () => world.instance(Object.fromEntries(byFile));
+  return { world, instance: { ...fresh(), fresh } };
 }
 
 const outcomeOf = async ({ call }: Instance) => {
@@ -66,6 +69,23 @@ describe('credentials from files', () => {
     });
     put(THE_RIGHT);
     expect(await outcomeOf(instance)).toBe('completed');
+  });
+
+  it('whose file cannot be read leave the monitor not_configured with file and reason, until it can', async () => {
+    const { instance } = await deployed(THE_RIGHT);
+    rmSync(join(folder, FILES.GMAIL_CLIENT_SECRET));
+    const started = instance.fresh();
+    expect((await started.call('status')).json).toMatchObject({
+      state: 'not_configured',
+      last_error: expect.stringMatching(/GMAIL_CLIENT_SECRET_FILE names .*client-secret.*ENOENT/),
+      advice_items: [{ code: 'credentials_unreadable' }],
+    });
+    expect((await started.call('start')).json).toMatchObject({
+      code: 'not_configured',
+      detail: expect.stringContaining('ENOENT'),
+    });
+    put(THE_RIGHT);
+    expect(await outcomeOf(started)).toBe('completed');
   });
 
   it('that Google refuses are read again by the next call, so that a new authorization needs no restart', async () => {

@@ -128,7 +128,7 @@ describe('poll-now', () => {
     const { id } = world.gmail.deliver(MAIL);
     world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await world.call('pollNow');
-    await world.db.query(`update email_ledger set state = 'dead', settled_at = now()`);
+    await world.db.query(`update email_ledger set state = 'dead', resolved_at = now()`);
     world.gmail.faults.clear();
     expect((await world.call('pollNow')).json.new_emails).toBe(0);
     expect((await world.call('status')).json.advice).toContainEqual(

@@ -21,13 +21,13 @@ afterEach(async () => {
   await beside.close();
 });
 
-async function switchStands(): Promise<boolean | undefined> {
+async function readFlag(): Promise<boolean | undefined> {
   return (await world.rows<{ is_running: boolean }>('select is_running from email_monitor_status'))[0]
     ?.is_running;
 }
 
 describe('start', () => {
-  it('turns the monitor on, resumes the job, and answers like status', async () => {
+  it('sets the flag, resumes the job, and answers like status', async () => {
     beside.scheduler.pause(JOB);
     const started = await world.call('start');
     expect(started.status).toBe(200);
@@ -47,7 +47,7 @@ describe('start', () => {
     expect([again.status, again.json.is_running]).toEqual([200, true]);
   });
 
-  it('without credentials is refused with what is missing and how to get it, and turns nothing on', async () => {
+  it('without credentials is refused with what is missing and how to get it, and sets nothing', async () => {
     const { call } = world.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
     beside.scheduler.pause(JOB);
     const refused = await call('start');
@@ -58,11 +58,11 @@ describe('start', () => {
       detail: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
       remediation: expect.stringContaining('npm run authorize'),
     });
-    expect(await switchStands()).toBe(false);
+    expect(await readFlag()).toBe(false);
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
-  it('with the scheduler away is a 503, but the switch stands, and status tells of both', async () => {
+  it('with the scheduler away is a 503, but the flag is set, and status tells of both', async () => {
     await beside.close();
     const started = await world.call('start');
     expect(started.status).toBe(503);
@@ -70,7 +70,7 @@ describe('start', () => {
       code: 'scheduler_unavailable',
       remediation: expect.stringContaining('Call again'),
     });
-    expect(await switchStands()).toBe(true);
+    expect(await readFlag()).toBe(true);
     const status = await world.call('status');
     expect(status.status).toBe(200);
     expect(status.json).toMatchObject({
@@ -100,7 +100,7 @@ describe('start', () => {
     });
   });
 
-  it('of a job that Google has disabled succeeds, and sends nobody to call start again', async () => {
+  it('of a job that Google has disabled succeeds, and advises no further start', async () => {
     beside.scheduler.force(JOB, 'DISABLED');
     const { status, json } = await world.call('start');
     expect(status).toBe(200);
@@ -109,7 +109,7 @@ describe('start', () => {
     expect(json.advice[0]).not.toContain('POST start');
   });
 
-  it('without a job only turns the switch', async () => {
+  it('without a job only sets the flag', async () => {
     const { call } = world.instance({ SCHEDULER_JOB: '' });
     beside.scheduler.pause(JOB);
     expect((await call('start')).json).toMatchObject({ is_running: true, scheduler: null });
@@ -118,7 +118,7 @@ describe('start', () => {
 });
 
 describe('stop', () => {
-  it('turns the monitor off, pauses the job, and answers like status', async () => {
+  it('clears the flag, pauses the job, and answers like status', async () => {
     await world.call('start');
     const stopped = await world.call('stop');
     expect(stopped.status).toBe(200);
@@ -147,7 +147,7 @@ describe('stop', () => {
     await world.switchOn();
     await beside.close();
     expect((await world.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
-    expect(await switchStands()).toBe(false);
+    expect(await readFlag()).toBe(false);
     expect((await world.call('poll')).json.outcome).toBe('stopped');
   });
 
@@ -159,15 +159,13 @@ describe('stop', () => {
   });
 });
 
-describe('somebody who moves the job by gcloud', () => {
+describe('an operator who moves the job by gcloud', () => {
   it('is told by status that the monitor is on and its job is not', async () => {
     await world.call('start');
     beside.scheduler.pause(JOB);
     expect((await world.call('status')).json).toMatchObject({
       scheduler: { state: 'paused', agrees: false },
-      advice: [
-        'The monitor is on but its scheduler job is paused: POST start resumes it, POST stop stops both.',
-      ],
+      advice: ['The monitor is on but its scheduler job is paused. POST start.'],
     });
     expect((await world.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
   });
@@ -178,7 +176,7 @@ describe('somebody who moves the job by gcloud', () => {
     expect((await world.call('status')).json).toMatchObject({
       scheduler: { state: 'enabled', agrees: false },
       advice: [
-        'The monitor is off but its scheduler job is enabled: POST stop pauses it, POST start starts both.',
+        'The monitor is off but its scheduler job is enabled. POST stop.',
         expect.stringContaining('stopped'),
       ],
     });
@@ -186,7 +184,7 @@ describe('somebody who moves the job by gcloud', () => {
   });
 });
 
-it('start and stop leave one line each that says who turned what', async () => {
+it('start and stop leave one line each that says what was changed', async () => {
   await world.call('start');
   await world.call('stop');
   const lines = world.log.filter((line) => line['event'] === 'control_changed');

@@ -1,4 +1,4 @@
-/** A Gmail client under test, with its waits, payments and refusals written down instead of happening. */
+/** A Gmail client under test, whose waits, quota units and rate limits are recorded instead of happening. */
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../../shared/gmail/gmail-client.ts';
@@ -18,16 +18,18 @@ export interface ClientBench {
   readonly context: CallContext;
   /** Milliseconds that the client wanted to wait between attempts. */
   readonly waits: number[];
-  /** Quota units, one entry an attempt. */
-  readonly paid: number[];
-  refusedCount: number;
+  /** Quota units, one entry per attempt that asked for them. */
+  readonly units: number[];
+  rateLimitedCount: number;
+  successCount: number;
+  credentialsRefusedCount: number;
 }
 
 export interface BenchOptions {
   readonly rootUrl?: string;
   readonly tokenUrl?: string;
   readonly deadline?: Deadline;
-  readonly pay?: (units: number) => Promise<void>;
+  readonly acquireUnits?: (units: number) => Promise<void>;
 }
 
 /** On Google's own addresses unless others are given. Every wait is over at once. */
@@ -41,20 +43,28 @@ export function benchClient(options: BenchOptions = {}): ClientBench {
       sleep: async (ms) => {
         bench.waits.push(ms);
       },
+      onCredentialsRefused: () => {
+        bench.credentialsRefusedCount += 1;
+      },
     }),
     context: {
       deadline: options.deadline ?? Deadline.after(600_000),
-      pay: async (units) => {
-        bench.paid.push(units);
-        await options.pay?.(units);
+      acquireUnits: async (units) => {
+        bench.units.push(units);
+        await options.acquireUnits?.(units);
       },
-      onRefused: () => {
-        bench.refusedCount += 1;
+      onRateLimited: () => {
+        bench.rateLimitedCount += 1;
+      },
+      onSuccess: () => {
+        bench.successCount += 1;
       },
     },
     waits: [],
-    paid: [],
-    refusedCount: 0,
+    units: [],
+    rateLimitedCount: 0,
+    successCount: 0,
+    credentialsRefusedCount: 0,
   };
   return bench;
 }

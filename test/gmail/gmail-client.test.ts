@@ -61,26 +61,32 @@ describe('the profile', () => {
     });
   });
 
-  it.each(['9007199254740993', '-1', '1.5', '"ten"', 'null', '""'])(
-    'does not take the historyId %s, which would be a wrong cursor',
-    async (written) => {
-      gmailAnswers('profile', `{"emailAddress":"orders@example.com","historyId":${written}}`);
-      expect((await faultOf(bench.client.getProfile(bench.context))).message).toBe(
-        'users.getProfile: the answer lacks or garbles "historyId".',
-      );
-    },
-  );
+  it.each([
+    '9007199254740993',
+    '-1',
+    '1.5',
+    '"ten"',
+    'null',
+    '""',
+    '"18446744073709551616"',
+    '"99999999999999999999"',
+  ])('does not take the historyId %s, which would be a wrong cursor', async (written) => {
+    gmailAnswers('profile', `{"emailAddress":"orders@example.com","historyId":${written}}`);
+    expect((await faultOf(bench.client.getProfile(bench.context))).message).toBe(
+      'users.getProfile: the answer lacks or garbles "historyId".',
+    );
+  });
 });
 
 describe('the history', () => {
-  it('is asked for from the cursor, with every change that can bring a mail in, 500 records a page', async () => {
+  it('is asked for from the cursor, with deletions and every change that can bring a mail in, 500 records per page', async () => {
     const asked = gmailAnswers('history', { historyId: '200' });
     await history();
     expect(asked).toEqual([
       {
         startHistoryId: '100',
         maxResults: '500',
-        historyTypes: ['messageAdded', 'labelAdded', 'labelRemoved'],
+        historyTypes: ['messageAdded', 'messageDeleted', 'labelAdded', 'labelRemoved'],
       },
     ]);
   });
@@ -130,6 +136,19 @@ describe('the history', () => {
     });
   });
 
+  it('keeps a record without messages and one of a deletion, so that the last record id is known', async () => {
+    gmailAnswers('history', {
+      historyId: '300',
+      history: [{ id: '150' }, { id: '160', messages: [] }, { id: '170', messagesDeleted: [{}] }],
+    });
+    expect((await history()).history.map((record) => record.id)).toEqual(['150', '160', '170']);
+  });
+
+  it('with a historyId above 2^64 - 1 in a record is no answer', async () => {
+    gmailAnswers('history', { historyId: '1', history: [{ id: '18446744073709551616' }] });
+    expect((await faultOf(history())).message).toContain('"history.0.id"');
+  });
+
   it('without its own historyId, or with a message without id, is no answer', async () => {
     gmailAnswers('history', { history: [] });
     expect((await faultOf(history())).message).toContain('"historyId"');
@@ -158,6 +177,41 @@ describe('a listing', () => {
   it('gives ids and the way on', async () => {
     gmailAnswers('messages', { messages: [{ id: 'm1', threadId: 't1' }], nextPageToken: 'p2' });
     expect(await messages()).toEqual({ messages: [{ id: 'm1' }], nextPageToken: 'p2' });
+  });
+});
+
+describe('a listing with spam and trash', () => {
+  it('says so to Gmail', async () => {
+    const asked = gmailAnswers('messages', {});
+    await bench.client.listMessages(bench.context, {
+      query: '-in:spam -in:drafts',
+      labelId: null,
+      pageToken: null,
+      includeSpamTrash: true,
+    });
+    expect(asked).toEqual([{ q: '-in:spam -in:drafts', maxResults: '500', includeSpamTrash: 'true' }]);
+  });
+});
+
+describe('the labels', () => {
+  it('come with id and name, in any script', async () => {
+    const asked = gmailAnswers('labels', {
+      labels: [
+        { id: 'INBOX', name: 'INBOX', type: 'system' },
+        { id: 'Label_7', name: 'Bestellungen/Größe 注文' },
+      ],
+    });
+    expect(await bench.client.listLabels(bench.context)).toEqual([
+      { id: 'INBOX', name: 'INBOX' },
+      { id: 'Label_7', name: 'Bestellungen/Größe 注文' },
+    ]);
+    expect(asked).toEqual([{ fields: 'labels(id,name)' }]);
+    expect(bench.units).toEqual([1]);
+  });
+
+  it('may be none', async () => {
+    gmailAnswers('labels', {});
+    expect(await bench.client.listLabels(bench.context)).toEqual([]);
   });
 });
 
@@ -207,7 +261,7 @@ describe('a message', () => {
   });
 
   it.each(['QUJD*EVG', 'QUJD\nREVG', 'QUJDR', 'Q', '====', 'QUJD=REVG'])(
-    'whose bytes are garbled as %j is no answer, and is asked for again',
+    'whose bytes are garbled as %j is no answer',
     async (raw) => {
       gmailAnswers('messages/m1', { ...whole, raw });
       expect(await faultOf(message())).toMatchObject({
@@ -226,14 +280,41 @@ describe('a message', () => {
   });
 });
 
+describe('a watch', () => {
+  it('is asked for every change on the topic, and tells when it ends', async () => {
+    const bodies: unknown[] = [];
+    nock(GMAIL)
+      .post('/gmail/v1/users/me/watch', (body) => {
+        bodies.push(body);
+        return true;
+      })
+      .reply(200, { historyId: '1', expiration: '1795945084544' });
+    expect(await bench.client.watch(bench.context, 'projects/demo/topics/gmail')).toEqual({
+      expiresAt: new Date(1_795_945_084_544),
+    });
+    expect(bodies).toEqual([{ topicName: 'projects/demo/topics/gmail' }]);
+    expect(bench.units).toEqual([100]);
+  });
+
+  it.each([
+    [204, ''],
+    [200, ''],
+    [200, '{}'],
+  ])('ends with an answer of %i and the body "%s"', async (status, body) => {
+    nock(GMAIL).post('/gmail/v1/users/me/stop').reply(status, body);
+    await bench.client.stopWatch(bench.context);
+    expect([bench.units, bench.successCount]).toEqual([[50], 1]);
+  });
+});
+
 it('ends with out_of_time at once when the units cannot be had in time, and calls nobody', async () => {
   bench = benchClient({
-    pay: async () => {
+    acquireUnits: async () => {
       throw new AppError('out_of_time', 'The quota of the running minute is spent.');
     },
   });
-  gmailAnswers('messages/m1', {});
-  expect((await faultOf(message())).code).toBe('out_of_time');
+  gmailAnswers('messages', {});
+  expect((await faultOf(messages())).code).toBe('out_of_time');
   expect(bench.waits).toEqual([]);
   expect(nock.pendingMocks()).toHaveLength(2);
 });

@@ -100,6 +100,7 @@ describe('what is no notification gives null', () => {
     ['with a negative historyId', { emailAddress: 'a@example.com', historyId: -1 }],
     ['with a broken historyId', { emailAddress: 'a@example.com', historyId: 1.5 }],
     ['with a historyId in letters', { emailAddress: 'a@example.com', historyId: 'ten' }],
+    ['with a historyId above 2^64 - 1', { emailAddress: 'a@example.com', historyId: '18446744073709551616' }],
     ['with a historyId of 21 digits', { emailAddress: 'a@example.com', historyId: '1'.repeat(21) }],
     ['with an empty historyId', { emailAddress: 'a@example.com', historyId: '' }],
     ['with a historyId of null', { emailAddress: 'a@example.com', historyId: null }],

@@ -7,14 +7,16 @@ import {
 } from '../../local/gmail/emulated-gmail.ts';
 import type { FaultRule } from '../../local/gmail/faults.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { AppError, type ErrorCode, operatorState, requiresOperator } from '../../shared/errors.ts';
+import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../../shared/gmail/gmail-client.ts';
+import { faultOf } from './client-bench.ts';
 import { type Script, scriptGmail } from './scripted-gmail.ts';
 
 let gmail: EmulatedGmail;
 let server: RunningGmail;
 let client: GmailClient;
-const context: CallContext = { deadline: Deadline.after(600_000), pay: async () => undefined };
+const context: CallContext = { deadline: Deadline.after(600_000), acquireUnits: async () => undefined };
 
 beforeEach(async () => {
   gmail = new EmulatedGmail({ quotaUnitsPerMinute: null });
@@ -141,7 +143,8 @@ describe('the token endpoint', () => {
       { status: 403, reason: 'Go away!' },
       'gmail_unavailable',
     ],
-    ['refuses the client in other words', { status: 401, reason: 'deleted_client' }, 'bad_client'],
+    ['refuses the client in other words', { status: 401, reason: 'invalid_request' }, 'bad_client'],
+    ['does not find the client any more', { status: 401, reason: 'deleted_client' }, 'deleted_client'],
     ['refuses the use of the client', { status: 400, reason: 'unauthorized_client' }, 'bad_client'],
   ])('that %s gives %o as %s', async (_, rule, code) => {
     gmail.faults.add({ kind: 'status', ...rule, method: 'token' });
@@ -158,4 +161,103 @@ describe('the token endpoint', () => {
       expect([calls('token'), calls('getProfile')]).toEqual([2, 1]);
     },
   );
+});
+
+describe('a refusal of the token endpoint', () => {
+  const refusals: [object, ErrorCode, 'reauth_required' | 'access_denied', RegExp][] = [
+    [{ error: 'invalid_grant' }, 'reauth_required', 'reauth_required', /npm run authorize/],
+    [
+      { error: 'invalid_grant', error_subtype: 'invalid_rapt' },
+      'workspace_session_expired',
+      'reauth_required',
+      /exempts the app.*domain-wide delegation.*only hours/,
+    ],
+    [
+      { error: 'invalid_grant', error_subtype: 'rapt_required' },
+      'workspace_session_expired',
+      'reauth_required',
+      /exempts the app/,
+    ],
+    [
+      { error: 'invalid_grant', error_description: 'reauth related error (invalid_rapt)' },
+      'workspace_session_expired',
+      'reauth_required',
+      /exempts the app/,
+    ],
+    [{ error: 'admin_policy_enforced' }, 'admin_policy_enforced', 'access_denied', /API controls/],
+    [
+      { error: 'access_denied', error_subtype: 'admin_policy_enforced' },
+      'admin_policy_enforced',
+      'access_denied',
+      /API controls/,
+    ],
+    [{ error: 'policy_enforced' }, 'policy_enforced', 'access_denied', /Advanced Protection/],
+    [{ error: 'org_internal' }, 'org_internal', 'access_denied', /organisation/],
+    [{ error: 'deleted_client' }, 'deleted_client', 'access_denied', /Restore the client/],
+    [{ error: 'disabled_client' }, 'disabled_client', 'access_denied', /Enable the client/],
+    [{ error: 'invalid_client' }, 'bad_client', 'access_denied', /GMAIL_CLIENT_SECRET/],
+  ];
+
+  it.each(refusals)(
+    '%o is told apart as %s, with the state %s and its own next step',
+    async (body, code, state, step) => {
+      const scripted = await scriptGmail([], (response) => {
+        response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      });
+      let refusedCount = 0;
+      const { rootUrl, tokenUrl } = scripted;
+      const refused = createGmailClient({
+        credentials: emulatedCredentials,
+        rootUrl,
+        tokenUrl,
+        onCredentialsRefused: () => {
+          refusedCount += 1;
+        },
+      });
+      const error = await faultOf(refused.getProfile(context));
+      expect(error).toMatchObject({ code, retry: 'never' });
+      expect(error.remediation).toMatch(step);
+      expect(requiresOperator(error.code) && operatorState(error.code)).toBe(state);
+      expect([scripted.tokenCount, scripted.callCount, refusedCount]).toEqual([1, 0, 1]);
+      scripted.close();
+    },
+  );
+
+  it('for the rate keeps its Retry-After', async () => {
+    const scripted = await scriptGmail([], (response) => {
+      response.writeHead(429, { 'retry-after': '900' }).end('{"error":"rate_limit_exceeded"}');
+    });
+    const { rootUrl, tokenUrl } = scripted;
+    const limited = createGmailClient({ credentials: emulatedCredentials, rootUrl, tokenUrl });
+    const error = await faultOf(
+      limited.getProfile({ deadline: Deadline.after(60_000), acquireUnits: async () => undefined }),
+    );
+    expect(error).toMatchObject({ code: 'gmail_unavailable', retryAfterMs: 900_000 });
+    scripted.close();
+  });
+});
+
+describe('the last grant', () => {
+  it('keeps the scope and the remaining life of the refresh token, for the doctor', async () => {
+    const scripted = await scriptGmail([], (response) => {
+      const grant = {
+        access_token: 'a',
+        expires_in: 3599,
+        scope: 'https://www.googleapis.com/auth/gmail.readonly',
+        refresh_token_expires_in: 604_799,
+        token_type: 'Bearer',
+      };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(grant));
+    });
+    const tokens = await createAccessTokens(emulatedCredentials, scripted.tokenUrl);
+    expect(tokens.grant).toBeNull();
+    expect(await tokens.getToken(Deadline.after(10_000))).toBe('a');
+    expect(tokens.grant).toEqual({
+      access_token: 'a',
+      expires_in: 3599,
+      scope: 'https://www.googleapis.com/auth/gmail.readonly',
+      refresh_token_expires_in: 604_799,
+    });
+    scripted.close();
+  });
 });

@@ -18,8 +18,9 @@ import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
-import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { createIngestContext, type TestOverrides } from '../../shared/ingest/context.ts';
+import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { checkAnswer } from './check-answer.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
@@ -128,7 +129,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       const isJson =
         typeof answer.body === 'string' && answer.headers['content-type']?.includes('json') === true;
-      return { ...answer, json: isJson ? JSON.parse(String(answer.body)) : null };
+      const json = isJson ? JSON.parse(String(answer.body)) : null;
+      if (isJson) checkAnswer({ target, path: request.path }, { json, status: answer.status });
+      return { ...answer, json };
     };
     const app = createIngestContext(context);
     const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
@@ -208,7 +211,15 @@ class SkippedTime {
 
 /** Columns that the system compares with the present time. */
 const AGING = {
-  mailboxes: ['unconfirmed_at', 'hint_at', 'pushed_at', 'lease_expires_at', 'next_poll_at', 'last_run_at', 'label_resolved_at'],
+  mailboxes: [
+    'unconfirmed_at',
+    'hint_at',
+    'pushed_at',
+    'lease_expires_at',
+    'next_poll_at',
+    'last_run_at',
+    'label_resolved_at',
+  ],
   mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
   list_jobs: ['created_at', 'not_before'],

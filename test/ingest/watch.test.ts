@@ -1,135 +1,182 @@
 import { describe, expect, test } from 'vitest';
-import type { World } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
+import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
+import { disableWatch, enableWatch, renewWatch } from '../../shared/ingest/watch.ts';
+import { createStage, type IngestStage } from '../helpers/ingest-stage.ts';
 
-const createWorld = useWorlds();
 const TOPIC = 'projects/orders-project/topics/gmail';
+const OTHER_TOPIC = 'projects/orders-project/topics/other';
 
-async function started(): Promise<World> {
-  const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-  await world.call('start');
-  return world;
+interface WatchStage extends IngestStage {
+  readonly mailboxId: number;
+  /** The watch step of a scheduled run. @returns true when Gmail was called */
+  renew(env?: Record<string, string>, budgetMs?: number): Promise<boolean>;
+  watch(): Promise<Record<string, unknown> | undefined>;
+  readonly countCalls: (method: string) => number;
 }
 
-async function watchOf(world: World) {
-  return (await world.call('status')).json.mailboxes[0].watch;
+/** A known mailbox of an instance with a topic. */
+async function createWatchStage(): Promise<WatchStage> {
+  const stage = await createStage({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+  const { id } = await identifyMailbox(stage.app, callOutsideRun(stage.app, null, stage.deadline()));
+  return {
+    ...stage,
+    mailboxId: id,
+    renew: async (env, budgetMs) => await renewWatch(stage.run(id, env, budgetMs)),
+    watch: async () => (await stage.rows('select * from mailbox_watches'))[0],
+    countCalls: (method) => stage.gmail.callLog.countByMethod[method] ?? 0,
+  };
 }
 
-function watchCalls(world: World): number {
-  return world.gmail.callLog.countByMethod['watch'] ?? 0;
+async function started(): Promise<WatchStage> {
+  const stage = await createWatchStage();
+  await enableWatch(stage.app, stage.mailboxId, stage.deadline());
+  return stage;
 }
 
-describe('the watch', () => {
-  test('is registered by start and shown with its end', async () => {
-    const world = await started();
-    expect(world.gmail.mailbox.watch?.topicName).toBe(TOPIC);
-    expect(await watchOf(world)).toEqual({ topic: TOPIC, expires_at: expect.any(String), error: null });
+describe('the watch step of a scheduled run', () => {
+  test('registers a watch that was never registered, with the credentials that did it', async () => {
+    const stage = await createWatchStage();
+    expect(await stage.renew()).toBe(true);
+    expect(stage.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    expect(await stage.watch()).toMatchObject({
+      topic: TOPIC,
+      registered_at: expect.any(Date),
+      expires_at: expect.any(Date),
+      credential_fingerprint: stage.app.credentialFingerprint,
+      error_code: null,
+    });
   });
 
-  test('is ended by stop', async () => {
-    const world = await started();
-    await world.call('stop');
-    expect(world.gmail.mailbox.watch).toBeNull();
-    expect(await watchOf(world)).toBeNull();
+  test.each([
+    ["registered_at = now() - interval '23 hours'", 0],
+    ["registered_at = now() - interval '25 hours'", 1],
+    ["expires_at = now() + interval '25 hours'", 0],
+    ["expires_at = now() + interval '23 hours'", 1],
+    ["credential_fingerprint = 'other'", 1],
+    ["late_run_count = 3, registered_at = now() - interval '61 minutes'", 1],
+    ["late_run_count = 3, registered_at = now() - interval '59 minutes'", 0],
+    ["registered_at = now() - interval '25 hours', next_attempt_at = now() + interval '1 minute'", 0],
+  ])('with %s makes %i call', async (change, calls) => {
+    const stage = await started();
+    await stage.rows(`update mailbox_watches set ${change}`);
+    stage.gmail.resetCounters();
+    expect(await stage.renew()).toBe(calls > 0);
+    expect(stage.countCalls('watch')).toBe(calls);
   });
 
-  test('is left alone by a poll while more than two days are left', async () => {
-    const world = await started();
-    await world.rows("update mailboxes set watch_expires_at = now() + interval '49 hours'");
-    await world.call('poll');
-    expect(watchCalls(world)).toBe(1);
+  test('ends the watch when no topic is configured any more', async () => {
+    const stage = await started();
+    await stage.renew({ GMAIL_PUBSUB_TOPIC: '' });
+    expect(stage.gmail.mailbox.watch).toBeNull();
+    expect(await stage.watch()).toMatchObject({ topic: null, registered_at: null, expires_at: null });
   });
 
-  test('is renewed by a poll in its last two days', async () => {
-    const world = await started();
-    await world.rows("update mailboxes set watch_expires_at = now() + interval '47 hours'");
-    await world.call('poll');
-    expect(watchCalls(world)).toBe(2);
-    const { expires_at: end } = await watchOf(world);
-    expect(new Date(end).getTime() - Date.now()).toBeGreaterThan(6 * 86_400_000);
-  });
-
-  test('is registered anew by a poll when the topic has changed', async () => {
-    const world = await started();
-    const other = 'projects/orders-project/topics/other';
-    await world.instance({ GMAIL_PUBSUB_TOPIC: other }).call('poll');
-    expect(world.gmail.mailbox.watch?.topicName).toBe(other);
-  });
-
-  test('is ended by a poll when no topic is configured any more', async () => {
-    const world = await started();
-    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('poll');
-    expect(world.gmail.mailbox.watch).toBeNull();
+  test('forgets an error together with the topic', async () => {
+    const stage = await createWatchStage();
+    stage.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+    await stage.renew();
+    expect(await stage.watch()).toMatchObject({ error_code: 'watch_denied' });
+    await stage.renew({ GMAIL_PUBSUB_TOPIC: '' });
+    expect(await stage.watch()).toMatchObject({ error_code: null });
+    expect(stage.countCalls('stop')).toBe(0);
   });
 });
 
-describe('a watch that Gmail refuses', () => {
-  test.each([
-    [403, 'forbidden', 'watch_denied', /roles\/pubsub\.publisher/],
-    [400, 'invalidArgument', 'watch_topic_wrong', /project of the OAuth client/],
-    [404, 'notFound', 'watch_topic_wrong', /project of the OAuth client/],
-  ])(
-    'with %i %s is a state with its remediation, and mail is fetched all the same',
-    async (status, reason, code, remediation) => {
-      const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-      world.gmail.faults.add({ kind: 'status', status, reason, method: 'watch' });
-      expect((await world.call('start')).status).toBe(200);
-      world.gmail.deliver(Buffer.from('Subject: Order\r\n\r\nHello'));
-      expect((await world.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
-      const { json } = await world.call('status');
-      expect(json).toMatchObject({ state: 'watch_failing', mailboxes: [{ watch: { error: { code } } }] });
-      expect(json.advice.join(' ')).toMatch(remediation);
-    },
-  );
-
-  test('is tried again after a while, not in every run, and is well when that succeeds', async () => {
-    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-    world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch', times: 1 });
-    await world.call('start');
-    await world.call('poll');
-    expect(watchCalls(world)).toBe(1);
-    await world.rows('update mailboxes set watch_next_attempt_at = now()');
-    await world.call('poll');
-    expect((await world.call('status')).json).toMatchObject({ state: 'watching', advice: [] });
+describe('a renewal at the edge of the quota', () => {
+  test('waits some seconds for its units and succeeds', async () => {
+    const stage = await createWatchStage();
+    await stage.rows('update mailbox_quota set available_units = 0, refilled_at = clock_timestamp()');
+    await stage.renew();
+    expect(stage.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    const sleptMs = stage.sleeps.reduce((sum, ms) => sum + ms, 0);
+    expect(sleptMs).toBeGreaterThan(500);
+    expect(sleptMs).toBeLessThan(10_000);
+    expect(await stage.watch()).toMatchObject({ error_code: null, topic: TOPIC });
   });
 
-  test('holds no mail up when it does not even answer', async () => {
-    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-    await world.switchOn();
-    world.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
-    const { id } = world.gmail.deliver(Buffer.from('Subject: Order\r\n\r\nHello'));
-    await world.ingest({ trigger: 'schedule' });
-    const { calls } = world.gmail.callLog;
-    const got = calls.findIndex((call) => call.messageId === id);
-    expect(got).toBeGreaterThan(-1);
-    expect(calls.findIndex((call) => call.method === 'watch')).toBeGreaterThan(got);
-  });
-
-  test("is nobody else's business: poll-now and pushes leave it alone, also without the topic", async () => {
-    const world = await started();
-    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('pollNow');
-    expect(world.gmail.mailbox.watch?.topicName).toBe(TOPIC);
-    await world.call('stop');
-    await world.call('pollNow');
-    expect(world.gmail.mailbox.watch).toBeNull();
-  });
-
-  test('is forgotten with its topic', async () => {
-    const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-    world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
-    await world.call('start');
-    await world.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('poll');
-    expect((await world.call('status')).json.state).toBe('watching');
-  });
-
-  test('with a dead token makes one ERROR line a cycle', async () => {
-    const world = await started();
-    await world.rows('update mailboxes set watch_expires_at = now()');
-    world.gmail.revokeRefreshToken();
-    const second = world.instance();
-    await second.call('poll');
+  test('that gets no units within the bound is no error of Gmail, and the next run tries it again', async () => {
+    const stage = await createWatchStage();
+    await stage.rows(
+      "update mailbox_quota set available_units = 0, paused_until = clock_timestamp() + interval '1 minute', pause_seconds = 16",
+    );
+    await stage.renew();
+    expect(stage.countCalls('watch')).toBe(0);
+    expect(await stage.watch()).toMatchObject({ error_code: null, error: null, next_attempt_at: null });
     expect(
-      second.log.filter((line) => line['severity'] === 'ERROR' && line['event'] !== 'request_failed'),
-    ).toHaveLength(1);
+      stage.log.filter((line) => line['severity'] !== 'DEBUG' && line['event'] === 'watch_failed'),
+    ).toEqual([]);
+    await stage.rows(
+      'update mailbox_quota set available_units = 5000, paused_until = null, pause_seconds = 0',
+    );
+    await stage.renew();
+    expect(stage.countCalls('watch')).toBe(1);
   });
+
+  test('is left to the next run when this one has no time for the call', async () => {
+    const stage = await createWatchStage();
+    await stage.renew({}, 2_000);
+    expect(stage.countCalls('watch')).toBe(0);
+    expect(await stage.watch()).toMatchObject({ error_code: null });
+  });
+});
+
+describe('an error of Gmail', () => {
+  test('is recorded and waits ten minutes', async () => {
+    const stage = await createWatchStage();
+    stage.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
+    await stage.renew();
+    expect(await stage.watch()).toMatchObject({ error_code: 'gmail_unavailable', topic: null });
+    stage.gmail.faults.clear();
+    expect(await stage.renew()).toBe(false);
+    await stage.rows("update mailbox_watches set next_attempt_at = next_attempt_at - interval '601 seconds'");
+    expect(await stage.renew()).toBe(true);
+    expect(await stage.watch()).toMatchObject({ error_code: null, topic: TOPIC });
+  });
+
+  test('keeps what is registered, because Gmail keeps it too', async () => {
+    const stage = await started();
+    await stage.rows("update mailbox_watches set registered_at = now() - interval '2 days'");
+    stage.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+    await stage.renew();
+    expect(await stage.watch()).toMatchObject({ error_code: 'watch_denied', topic: TOPIC });
+  });
+
+  test('about a second push client ends the other watch and registers once more', async () => {
+    const stage = await started();
+    await stage.renew({ GMAIL_PUBSUB_TOPIC: OTHER_TOPIC });
+    expect(stage.gmail.mailbox.watch?.topicName).toBe(OTHER_TOPIC);
+    expect([stage.countCalls('watch'), stage.countCalls('stop')]).toEqual([3, 1]);
+    expect(await stage.watch()).toMatchObject({ topic: OTHER_TOPIC, error_code: null });
+  });
+
+  test('about a second push client that comes back is recorded after one try', async () => {
+    const stage = await createWatchStage();
+    stage.gmail.faults.add({
+      kind: 'status',
+      status: 400,
+      reason: 'failedPrecondition',
+      message: 'Only one user push notification client allowed per developer (call /stop then try again)',
+      method: 'watch',
+    });
+    await stage.renew();
+    expect([stage.countCalls('watch'), stage.countCalls('stop')]).toEqual([2, 1]);
+    expect(await stage.watch()).toMatchObject({ error_code: 'watch_conflict' });
+  });
+
+  test('that the operator has to repair is left to the next call of the run', async () => {
+    const stage = await createWatchStage();
+    stage.gmail.revokeRefreshToken();
+    await stage.renew();
+    expect(await stage.watch()).toMatchObject({ error_code: null });
+  });
+});
+
+test('start registers the watch whether it is due or not, and stop ends it', async () => {
+  const stage = await started();
+  await enableWatch(stage.app, stage.mailboxId, stage.deadline());
+  expect(stage.countCalls('watch')).toBe(2);
+  await disableWatch(stage.app, stage.mailboxId, stage.deadline());
+  expect(stage.gmail.mailbox.watch).toBeNull();
+  expect(await stage.watch()).toMatchObject({ topic: null, credential_fingerprint: null });
 });

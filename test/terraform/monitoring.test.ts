@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { needsPerson } from '../../shared/errors.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
+import { requiresOperator } from '../../shared/errors.ts';
 import { mail } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
@@ -131,7 +131,7 @@ describe('the alerts', () => {
 
   test('wake a person for each fault that needs one', () => {
     const codes = alertsFile.match(/person_codes = \[([^\]]+)\]/)?.[1]?.match(/[a-z_]+/g) ?? [];
-    expect(codes.toSorted()).toEqual(Object.keys(ERRORS).filter(needsPerson).toSorted());
+    expect(codes.toSorted()).toEqual(Object.keys(ERRORS).filter(requiresOperator).toSorted());
   });
 
   test('know how a scheduled run gets on', () => {

@@ -16,6 +16,24 @@ async function controlledMailbox() {
 }
 
 describe('the control API', () => {
+  it('renames the account, and deletes a label, which has another id when it is made again', async () => {
+    const { post, call, gmail } = await controlledMailbox();
+    const label = await post('create-label', { name: 'Orders' });
+    const { id } = gmail.deliver(mail('order'), { filterLabelIds: [String(label.body['id'])] });
+    const historyId = gmail.historyId;
+    await post('delete-label', { id: label.body['id'] });
+    expect(gmail.mailbox.messages.get(id)?.labelIds).toEqual(new Set(['INBOX', 'UNREAD']));
+    expect(gmail.historyId).toBe(historyId);
+    const { labels } = (await (await call('labels')).json()) as { labels: { name: string }[] };
+    expect(labels.map((one) => one.name)).not.toContain('Orders');
+    expect((await post('create-label', { name: 'Orders' })).body).not.toEqual(label.body);
+    expect((await post('delete-label', { id: 'INBOX' })).status).toBe(400);
+
+    await post('rename-account', { emailAddress: 'sales@example.com' });
+    expect(await (await call('profile')).json()).toMatchObject({ emailAddress: 'sales@example.com' });
+    expect((await post('rename-account', { emailAddress: 'nobody' })).status).toBe(400);
+  });
+
   it('delivers, changes and deletes mail, and tells what is in the mailbox', async () => {
     const { post, get } = await controlledMailbox();
     const raw = mail('order');

@@ -37,6 +37,7 @@ describe('the journal', () => {
     const orders = before.createLabel('Orders');
     const kept = before.deliver(Buffer.from([0, 10, 13, 255, 128]), { filterLabelIds: [orders] });
     const deleted = before.deliver(mail('deleted'));
+    before.deleteLabel(before.createLabel('Short-lived'));
     before.markRead(kept.id);
     before.delete(deleted.id);
     before.mailbox.setWatch({

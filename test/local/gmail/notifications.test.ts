@@ -68,6 +68,32 @@ describe('a watch', () => {
     expect(received).toHaveLength(2);
   });
 
+  it('refuses a second topic until the first watch is ended or over', async () => {
+    const { gmail, client, watch } = await watchedMailbox();
+    const other = { topicName: 'projects/emulated-project/topics/other' };
+    await watch();
+    await watch();
+    await expect(watch(other)).rejects.toMatchObject({
+      status: 400,
+      message: 'Only one user push notification client allowed per developer (call /stop then try again)',
+    });
+    await client.users.stop({ userId: 'me' });
+    await watch(other);
+    gmail.expireWatch();
+    await watch();
+  });
+
+  it('names the account by its present address after a rename', async () => {
+    const { gmail, client, watch, deliver, texts } = await watchedMailbox();
+    await watch();
+    await gmail.notifications.settled();
+    gmail.renameAccount('sales@example.com');
+    const { historyId } = await deliver();
+    expect(texts().at(-1)).toBe(`{"emailAddress":"sales@example.com","historyId":${historyId}}`);
+    const profile = await client.users.getProfile({ userId: 'me' });
+    expect(profile.data).toMatchObject({ emailAddress: 'sales@example.com', historyId });
+  });
+
   it('refuses what is not the name of a topic', async () => {
     const { watch } = await watchedMailbox();
     await expect(watch({ topicName: 'gmail' })).rejects.toMatchObject({ status: 400 });

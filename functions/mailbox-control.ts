@@ -1,0 +1,50 @@
+/**
+ * What `start` and `stop` do with Gmail: identify the mailbox, resolve its label, register or end its watch. The Gmail
+ * client is loaded only here, and not without credentials.
+ */
+import { Deadline } from '../shared/deadline.ts';
+import type { MailboxConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+import type { FunctionContext } from './context.ts';
+
+/** A person waits for the answer; the next poll does what takes longer. */
+const BUDGET_MS = 20_000;
+
+/**
+ * Carries out the confirmation of a person, before anything is turned on.
+ *
+ * @throws {AppError} not_configured, bad_request, account_unconfirmed, of Gmail, of the database
+ */
+export async function confirmMailbox(
+  context: FunctionContext,
+  confirmation: MailboxConfirmation,
+): Promise<void> {
+  const { createIngestContext } = await import('../shared/ingest/context.ts');
+  const ingest = await import('../shared/ingest/identify-mailbox.ts');
+  await ingest.confirmMailbox(createIngestContext(context), confirmation, Deadline.after(BUDGET_MS));
+}
+
+/** For `start`. Errors of Gmail are shown by `status`. @throws {AppError} of the database */
+export async function prepareMailbox(context: FunctionContext): Promise<void> {
+  if (context.config.gmail === null) return;
+  const { createIngestContext } = await import('../shared/ingest/context.ts');
+  const { identifyAtStart } = await import('../shared/ingest/identify-mailbox.ts');
+  const { resolveLabelAtStart } = await import('../shared/ingest/resolve-label.ts');
+  const { enableWatch } = await import('../shared/ingest/watch.ts');
+  const app = createIngestContext(context);
+  const deadline = Deadline.after(BUDGET_MS, app.clock);
+  const mailbox = await identifyAtStart(app, deadline);
+  if (mailbox === null) return;
+  await resolveLabelAtStart(app, mailbox.id, deadline);
+  await enableWatch(app, mailbox.id, deadline);
+}
+
+/** For `stop`. Errors of Gmail are shown by `status`. @throws {AppError} of the database */
+export async function releaseMailbox(context: FunctionContext): Promise<void> {
+  if (context.config.pubsubTopic === null || context.config.gmail === null) return;
+  const { createIngestContext } = await import('../shared/ingest/context.ts');
+  const { findByCredentials } = await import('../shared/db/mailbox-identity.ts');
+  const { disableWatch } = await import('../shared/ingest/watch.ts');
+  const app = createIngestContext(context);
+  const mailbox = await findByCredentials(app.db, app.credentialFingerprint ?? '');
+  if (mailbox !== null) await disableWatch(app, mailbox.id, Deadline.after(BUDGET_MS, app.clock));
+}

@@ -1,0 +1,125 @@
+/** One mailbox of the answer of `status`, from what the database holds about it. */
+import type { Incident } from '../db/incidents.ts';
+import type { MailboxRow } from '../db/mailbox-status.ts';
+import type { ReconciliationResults, ReconciliationRow } from '../db/reconciliation-results.ts';
+import { remediationFor, remediationForMessage } from '../errors.ts';
+import type { ErrorInfo } from '../schemas/fields.ts';
+import type { Failing, MailboxStatus, WatchStatus } from '../schemas/mailbox-status.ts';
+import type { Reconciliation } from '../schemas/reconciliation.ts';
+import type { State } from '../schemas/state.ts';
+import { type MailboxFacts, mailboxState } from './state.ts';
+
+/** In these the mailbox is read regularly, so what waits is known. */
+const READING_STATES: ReadonlySet<State> = new Set([
+  'fetch_failing',
+  'watch_failing',
+  'catching_up',
+  'watching',
+]);
+
+/** @param results null before the first reconciliation */
+export function toMailboxStatus(
+  facts: MailboxFacts,
+  incidents: readonly Incident[],
+  results: ReconciliationResults | null,
+): MailboxStatus {
+  const { isCurrent, mailbox } = facts;
+  const state = mailboxState(facts);
+  const unknownSince = waitingUnknownSince(mailbox, state);
+  return {
+    email_address: mailbox.email_address,
+    is_current: isCurrent,
+    state,
+    cursor_history_id: mailbox.cursor_history_id,
+    last_run_at: mailbox.last_run_at,
+    last_success_at: mailbox.last_success_at,
+    next_poll_at: mailbox.next_poll_at,
+    failure_count: mailbox.failure_count,
+    last_error: errorOf(mailbox.last_error_code, mailbox.last_error),
+    lease_holder: mailbox.lease_holder,
+    is_listing: mailbox.listing_since !== null,
+    waiting_count: unknownSince === null ? mailbox.pending_count : null,
+    unknown_since: unknownSince,
+    ledger: {
+      pending: mailbox.pending_count,
+      stored: mailbox.stored_count,
+      gone: mailbox.gone_count,
+      ignored: mailbox.ignored_count,
+      dead: mailbox.dead_count,
+    },
+    oldest_pending_at: mailbox.oldest_pending_at,
+    failing: toFailing(facts),
+    last_push_at: mailbox.pushed_at,
+    watch: toWatch(mailbox),
+    reconciliation: toReconciliation(results),
+    incidents: incidents.map((incident) => ({
+      kind: incident.kind,
+      opened_at: incident.openedAt,
+      closed_at: incident.closedAt,
+      detail: incident.detail,
+    })),
+  };
+}
+
+/** Null while the number of waiting messages is known. */
+function waitingUnknownSince(mailbox: MailboxRow, state: State): Date | null {
+  const knownAt = mailbox.last_success_at ?? mailbox.created_at;
+  if (!READING_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
+  return mailbox.listing_since;
+}
+
+function errorOf(code: string | null, detail: string | null): ErrorInfo | null {
+  return code === null ? null : { code, detail, remediation: remediationFor(code) };
+}
+
+function toFailing({ failing }: MailboxFacts): Failing | null {
+  if (failing === null) return null;
+  return {
+    count: failing.failing_count,
+    dead_count: failing.dead_count,
+    error_code: failing.error_code,
+    error_detail: failing.error_detail,
+    remediation: remediationForMessage(failing.error_code, failing.dead_count > 0),
+    next_attempt_at: failing.next_attempt_at,
+    oldest_since: failing.oldest_since,
+  };
+}
+
+function toWatch(mailbox: MailboxRow): WatchStatus | null {
+  if (mailbox.watch_topic === null && mailbox.watch_error_code === null) return null;
+  return {
+    topic: mailbox.watch_topic,
+    registered_at: mailbox.watch_registered_at,
+    expires_at: mailbox.watch_expires_at,
+    is_silent: mailbox.is_push_silent,
+    late_run_count: mailbox.late_run_count,
+    late_since: mailbox.late_since,
+    error: errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silenceOf(mailbox),
+  };
+}
+
+function silenceOf(mailbox: MailboxRow): ErrorInfo | null {
+  if (!mailbox.is_push_silent) return null;
+  const last =
+    mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
+  return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
+}
+
+function toReconciliation(results: ReconciliationResults | null): Reconciliation | null {
+  if (results === null) return null;
+  return { ...countsOf(results.newest), full: results.full === null ? null : countsOf(results.full) };
+}
+
+function countsOf(row: ReconciliationRow): Omit<Reconciliation, 'full'> {
+  return {
+    at: row.evaluated_at,
+    since: row.window_begins_at,
+    gmail_count: row.gmail_count,
+    stored_count: row.stored_count,
+    pending_count: row.pending_count,
+    failed_count: row.failed_count,
+    ignored_count: row.ignored_count,
+    gone_count: row.gone_count,
+    missing_count: row.missing_count,
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * What `status` shows of the mailboxes: one statement that only reads.
+ * Invariant: its time does not grow with the ledger. Counts come from ledger_changes, the rest from partial indexes.
+ */
+import type { Queryable } from './database.ts';
+import { statement } from './statement.ts';
+
+// Every mailbox, the oldest first. All times are by the clock of the database; `now` is when it was read.
+const MAILBOXES = statement(
+  `
+select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as now,
+       m.cursor_history_id, m.failure_count, m.next_poll_at, m.last_run_at, m.last_success_at,
+       m.last_error_code, m.last_error, m.pushed_at,
+       case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
+       j.listing_since,
+       coalesce(c.pending, 0) as pending_count,
+       coalesce(c.stored, 0) as stored_count,
+       coalesce(c.gone, 0) as gone_count,
+       coalesce(c.ignored, 0) as ignored_count,
+       coalesce(c.dead, 0) as dead_count,
+       p.oldest_pending_at,
+       w.topic as watch_topic,
+       w.registered_at as watch_registered_at,
+       w.expires_at as watch_expires_at,
+       w.error_code as watch_error_code,
+       w.error as watch_error,
+       coalesce(w.late_run_count, 0) as late_run_count,
+       w.late_since,
+       coalesce(is_push_silent(w, m), false) as is_push_silent
+from mailboxes m
+left join mailbox_watches w on w.mailbox_id = m.id
+left join lateral (
+  select min(created_at) as listing_since
+  from list_jobs
+  where mailbox_id = m.id
+    and finished_at is null
+    and not_before <= now()
+) j on true
+left join lateral (
+  select sum(change) filter (where state = 'pending') as pending,
+         sum(change) filter (where state = 'stored') as stored,
+         sum(change) filter (where state = 'gone') as gone,
+         sum(change) filter (where state = 'ignored') as ignored,
+         sum(change) filter (where state = 'dead') as dead
+  from ledger_changes
+  where mailbox_id = m.id
+) c on true
+-- The first row of each priority, by idx_email_ledger_pending: a backlog is not read.
+left join lateral (
+  select min(first.discovered_at) as oldest_pending_at
+  from (values (0::smallint), (1::smallint)) priorities (priority)
+  cross join lateral (
+    select discovered_at
+    from email_ledger
+    where mailbox_id = m.id
+      and state = 'pending'
+      and priority = priorities.priority
+    order by discovered_at
+    limit 1
+  ) first
+) p on true
+order by m.id`,
+  {
+    id: 'integer',
+    email_address: 'text',
+    credential_fingerprint: 'text?',
+    created_at: 'timestamp with time zone',
+    now: 'timestamp with time zone',
+    cursor_history_id: 'numeric',
+    failure_count: 'integer',
+    next_poll_at: 'timestamp with time zone?',
+    last_run_at: 'timestamp with time zone?',
+    last_success_at: 'timestamp with time zone?',
+    last_error_code: 'text?',
+    last_error: 'text?',
+    pushed_at: 'timestamp with time zone?',
+    lease_holder: 'text?',
+    listing_since: 'timestamp with time zone?',
+    pending_count: 'bigint',
+    stored_count: 'bigint',
+    gone_count: 'bigint',
+    ignored_count: 'bigint',
+    dead_count: 'bigint',
+    oldest_pending_at: 'timestamp with time zone?',
+    watch_topic: 'text?',
+    watch_registered_at: 'timestamp with time zone?',
+    watch_expires_at: 'timestamp with time zone?',
+    watch_error_code: 'text?',
+    watch_error: 'text?',
+    late_run_count: 'integer',
+    late_since: 'timestamp with time zone?',
+    is_push_silent: 'boolean',
+  },
+);
+
+export type MailboxRow = NonNullable<(typeof MAILBOXES)['row']>;
+
+/** Every mailbox that the database knows. Empty before the first contact with Gmail. */
+export async function readMailboxes(db: Queryable): Promise<MailboxRow[]> {
+  return (await db.query(MAILBOXES)).rows;
+}

@@ -1,0 +1,153 @@
+/** The push watch of a mailbox: its topic, its end, why it could not be registered, and whether its pushes arrive. */
+import type { Queryable } from './database.ts';
+import { statement } from './statement.ts';
+
+export interface WatchState {
+  readonly topic: string | null;
+  readonly errorCode: string | null;
+  /** To be registered now, by the clock of the database. */
+  readonly isDue: boolean;
+}
+
+// Due: never registered, by other credentials or to another topic, a day ago, within its last day, or an hour ago while
+// scheduled runs keep storing late mail. A wait after a failure is kept in any case.
+// $1 mailbox id, $2 configured topic or null, $3 fingerprint
+// One row, also where the mailbox has no row of a watch.
+const READ = statement(
+  `
+select w.topic, w.error_code,
+       coalesce(w.next_attempt_at <= now(), true)
+         and (
+           w.topic is distinct from $2::text
+             or w.credential_fingerprint is distinct from $3::text
+             or coalesce(w.registered_at <= now() - interval '1 day', true)
+             or coalesce(w.expires_at <= now() + interval '1 day', true)
+             or (w.late_run_count >= 3 and w.registered_at <= now() - interval '1 hour')
+         ) as is_due
+from mailboxes m
+left join mailbox_watches w on w.mailbox_id = m.id
+where m.id = $1::integer`,
+  { topic: 'text?', error_code: 'text?', is_due: 'boolean' },
+);
+
+/** @param topic the configured one; null for none */
+export async function readWatch(
+  db: Queryable,
+  mailboxId: number,
+  topic: string | null,
+  fingerprint: string | null,
+): Promise<WatchState> {
+  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint]);
+  const row = rows[0];
+  return { topic: row?.topic ?? null, errorCode: row?.error_code ?? null, isDue: row?.is_due ?? false };
+}
+
+// $1 mailbox id, $2 topic, $3 end, $4 fingerprint
+const SAVE = statement(
+  `
+insert into mailbox_watches (mailbox_id, topic, registered_at, expires_at, credential_fingerprint)
+values ($1::integer, $2::text, now(), $3::timestamptz, $4::text)
+on conflict (mailbox_id) do update
+  set topic = excluded.topic,
+      registered_at = excluded.registered_at,
+      expires_at = excluded.expires_at,
+      credential_fingerprint = excluded.credential_fingerprint,
+      next_attempt_at = null,
+      error_code = null,
+      error = null`,
+  {},
+);
+
+/** Registered or renewed. Late runs are kept: only a push shows that pushes arrive. */
+export async function saveWatch(
+  db: Queryable,
+  mailboxId: number,
+  watch: { readonly topic: string; readonly expiresAt: Date; readonly fingerprint: string | null },
+): Promise<void> {
+  await db.query(SAVE, [mailboxId, watch.topic, watch.expiresAt, watch.fingerprint]);
+}
+
+// $1 mailbox id
+const CLEAR = statement(
+  `
+update mailbox_watches
+set topic = null,
+    registered_at = null,
+    expires_at = null,
+    credential_fingerprint = null,
+    next_attempt_at = null,
+    error_code = null,
+    error = null,
+    late_run_count = 0,
+    late_since = null
+where mailbox_id = $1::integer`,
+  {},
+);
+
+/** Ended, or no topic is configured any more. */
+export async function clearWatch(db: Queryable, mailboxId: number): Promise<void> {
+  await db.query(CLEAR, [mailboxId]);
+}
+
+// $1 mailbox id, $2 error code, $3 error, $4 wait in seconds
+const RECORD_FAILURE = statement(
+  `
+insert into mailbox_watches (mailbox_id, error_code, error, next_attempt_at)
+values ($1::integer, $2::text, $3::text, now() + $4::integer * interval '1 second')
+on conflict (mailbox_id) do update
+  set error_code = excluded.error_code,
+      error = excluded.error,
+      next_attempt_at = excluded.next_attempt_at`,
+  {},
+);
+
+/** It could not be registered or ended. What was registered before stays noted, because Gmail keeps it. */
+export async function recordWatchFailure(
+  db: Queryable,
+  mailboxId: number,
+  failure: { readonly code: string; readonly detail: string; readonly waitSeconds: number },
+): Promise<void> {
+  await db.query(RECORD_FAILURE, [mailboxId, failure.code, failure.detail, failure.waitSeconds]);
+}
+
+// Late runs before a push do not count: pushes arrived again. Written only when something changes, because most runs end
+// the same way.
+// $1 mailbox id, $2 begin of the run, $3 the run stored late mail
+const NOTE_LATE_RUN = statement(
+  `
+update mailbox_watches w
+set late_run_count = case
+      when not $3::boolean then 0
+      when coalesce(m.pushed_at > w.late_since, false) then 1
+      else w.late_run_count + 1
+    end,
+    late_since = case
+      when not $3::boolean then null
+      when coalesce(m.pushed_at > w.late_since, false) then $2::timestamptz
+      else coalesce(w.late_since, $2::timestamptz)
+    end
+from mailboxes m
+where w.mailbox_id = $1::integer
+  and m.id = w.mailbox_id
+  and ($3::boolean or w.late_run_count > 0)`,
+  {},
+);
+
+/** Live mail that a push announces is stored within seconds; without pushes it waits for the poll of the next minute. */
+const LATE_MS = 60_000;
+
+export interface ScheduledRun {
+  /** By the clock of the database. */
+  readonly startedAt: Date;
+  /** Of the live mail that the history announced; null when the run stored none. */
+  readonly arrivalToStoredMaxMs: number | null;
+}
+
+/**
+ * Counts the scheduled runs in a row that stored live mail more than a minute old, for `is_push_silent`. To be called at the
+ * end of each scheduled run. A run that stored no live mail says nothing about pushes.
+ */
+export async function noteLateRun(db: Queryable, mailboxId: number, run: ScheduledRun): Promise<void> {
+  if (run.arrivalToStoredMaxMs === null) return;
+  await db.query(NOTE_LATE_RUN, [mailboxId, run.startedAt, run.arrivalToStoredMaxMs > LATE_MS]);
+}

@@ -1,0 +1,142 @@
+/**
+ * One request to Gmail by googleapis: a token, the request, the body read under timeouts, the answer checked.
+ * No retries here.
+ * Invariant: every wait is bounded by a timeout of its own and by the deadline.
+ */
+import type { Readable } from 'node:stream';
+import type { gaxios } from 'google-auth-library';
+import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
+import type * as z from 'zod/mini';
+import type { GmailCredentials } from '../credentials.ts';
+import type { Deadline } from '../deadline.ts';
+import { AppError } from '../errors.ts';
+import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
+import { CallTimeout } from './call-timeout.ts';
+import { noAnswer, toGmailError } from './gmail-error.ts';
+import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
+import type { GmailMethod } from './quota-costs.ts';
+import { readBody } from './response-body.ts';
+
+/** From the request to the first byte of the answer. */
+const FIRST_BYTE_TIMEOUT_MS = 10_000;
+/** Enough of an error body to find its reason. */
+const MAX_ERROR_CHARACTERS = 16_384;
+
+export interface Connection {
+  readonly tokens: AccessTokens;
+  readonly users: gmail_v1.Resource$Users;
+}
+
+export type SendOptions = gaxios.GaxiosOptions & { readonly responseType: 'stream' };
+
+/** What a method of googleapis resolves to with `responseType: 'stream'`. */
+export interface StreamAnswer {
+  readonly status: number;
+  readonly headers: object;
+  /** An empty string for a 204: the library gives no stream where it expects no body. */
+  readonly data: Readable | '';
+}
+
+export interface GmailCall<T> {
+  readonly method: GmailMethod;
+  readonly send: (users: gmail_v1.Resource$Users, options: SendOptions) => Promise<StreamAnswer>;
+  readonly schema: z.ZodMiniType<T>;
+  /**
+   * Gzip makes a list ten times smaller. It takes a quarter off a raw message, which is base64 of base64, and costs more
+   * time than that is worth.
+   */
+  readonly isUncompressed?: true;
+  /** Awaited before more than 1 MiB of the body is held. */
+  readonly onLarge?: () => Promise<void>;
+}
+
+export interface GmailAnswer {
+  readonly status: number;
+  /** The Retry-After header. */
+  readonly retryAfter: string | null;
+  readonly body: Buffer;
+  /** The access token of the request. */
+  readonly token: string;
+}
+
+/** @param urls null means Google's */
+export async function connect(
+  credentials: GmailCredentials,
+  urls: { readonly rootUrl: string | null; readonly tokenUrl: string | null },
+): Promise<Connection> {
+  const { gmail_v1 } = await loadGoogleLibrary();
+  const tokens = await createAccessTokens(credentials, urls.tokenUrl);
+  const { users } = new gmail_v1.Gmail(urls.rootUrl === null ? {} : { rootUrl: urls.rootUrl });
+  return { tokens, users };
+}
+
+/**
+ * Any status is an answer.
+ *
+ * @throws {AppError} gmail_unavailable without a whole answer, out_of_time, any code of the token endpoint
+ */
+export async function sendRequest<T>(
+  { tokens, users }: Connection,
+  call: GmailCall<T>,
+  deadline: Deadline,
+): Promise<GmailAnswer> {
+  // The token is a header of ours: a 401 has to name the token that it refuses.
+  const token = await tokens.getToken(deadline);
+  const timeout = new CallTimeout(deadline);
+  try {
+    timeout.start(FIRST_BYTE_TIMEOUT_MS);
+    const { status, headers, data } = await call.send(users, {
+      ...REQUEST_OPTIONS,
+      headers: { authorization: `Bearer ${token}` },
+      responseType: 'stream',
+      signal: timeout.signal,
+      ...(call.isUncompressed ? { adapter: sendUncompressed } : {}),
+    });
+    const declaredBytes = Number(readHeader(headers, 'content-length') ?? 0);
+    const onLarge = call.onLarge ?? null;
+    const body = data === '' ? Buffer.alloc(0) : await readBody(data, timeout, { declaredBytes, onLarge });
+    return { status, retryAfter: readHeader(headers, 'retry-after'), body, token };
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    if (deadline.remainingMs() === 0) throw new AppError('out_of_time', `${call.method}: no time left.`);
+    const problem = timeout.signal.aborted ? 'timed out' : 'connection failed or answer cut';
+    throw noAnswer(call.method, problem, rootCause(error));
+  } finally {
+    timeout.pause();
+  }
+}
+
+/** googleapis declares a plain object, and hands on what its HTTP client gave: an object with the methods of Headers. */
+function readHeader(headers: object, name: string): string | null {
+  if ('get' in headers && typeof headers.get === 'function') return headers.get(name);
+  return (headers as Readonly<Record<string, string>>)[name] ?? null;
+}
+
+/** googleapis always asks for gzip, and leaves no other place to change that. */
+const sendUncompressed: NonNullable<SendOptions['adapter']> = async (request, send) => {
+  request.headers.set('accept-encoding', 'identity');
+  return await send(request);
+};
+
+/** @throws {AppError} the error that the status stands for; gmail_unavailable for a body of another form */
+export function readAnswer<T>({ method, schema }: GmailCall<T>, answer: GmailAnswer): T {
+  const { status, retryAfter, body } = answer;
+  if (status < 200 || status > 299) {
+    throw toGmailError(method, { status, retryAfter, body: body.toString('utf8', 0, MAX_ERROR_CHARACTERS) });
+  }
+  const checked = schema.safeParse(parseJson(method, body));
+  if (checked.success) return checked.data;
+  const path = checked.error.issues[0]?.path.join('.') || 'answer';
+  throw noAnswer(method, `the answer lacks or garbles "${path}"`);
+}
+
+function parseJson(method: GmailMethod, body: Buffer): unknown {
+  // `stop` answers with nothing.
+  if (body.length === 0 && method === 'users.stop') return {};
+  try {
+    // A raw message is ASCII: one byte per character takes half the memory of the large answer.
+    return JSON.parse(body.toString(method === 'users.messages.get' ? 'latin1' : 'utf8'));
+  } catch (error) {
+    throw noAnswer(method, 'the answer is not JSON', error);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Google's client libraries, loaded at the first call to Gmail, and the settings that all their requests share.
+ * The load costs about as much as the rest of a cold start, and an invocation that does not call Gmail needs none of it.
+ */
+type GmailApi = typeof import('../gmail-api.ts');
+
+let loading: Promise<GmailApi> | null = null;
+
+export async function loadGoogleLibrary(): Promise<GmailApi> {
+  loading ??= import('../gmail-api.ts');
+  return await loading;
+}
+
+// The ES module node:http would load all of fetch for its exports.
+const http = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
+
+/** Connections are kept for 5 s, as Node's own agents do, and go through a proxy where the environment names one. */
+const AGENT_OPTIONS = { keepAlive: true, scheduling: 'lifo', timeout: 5_000, proxyEnv: process.env } as const;
+const agents = { http: new http.Agent(AGENT_OPTIONS), https: new https.Agent(AGENT_OPTIONS) };
+
+/**
+ * One request is one attempt: retries, statuses and redirects are ours to judge. With the defaults of the library the
+ * attempts would multiply, and a redirect could carry the token to another address.
+ */
+export const REQUEST_OPTIONS = {
+  agent: (url: URL) => (url.protocol === 'https:' ? agents.https : agents.http),
+  redirect: 'manual',
+  retry: false,
+  validateStatus: () => true,
+} as const;
+
+/**
+ * The system error at the root of what the library throws. The library's own errors hold the request with its token, so
+ * they are not kept.
+ */
+export function rootCause(thrown: unknown): unknown {
+  let cause = thrown;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  return cause;
+}

@@ -1,0 +1,104 @@
+/**
+ * The fields of Gmail's answers that this system reads, checked at the border. The field names are checked against the
+ * types of googleapis by the compiler; what Gmail really sends is checked here at run time.
+ * Source: https://developers.google.com/workspace/gmail/api/reference/rest
+ */
+import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
+import * as z from 'zod/mini';
+import { isHistoryId } from './history-id.ts';
+
+/** A string in JSON by the documentation; a safe integer is accepted too. */
+const historyId = z.pipe(
+  z.union([z.string(), z.pipe(z.int(), z.transform(String))]),
+  z.string().check(z.refine(isHistoryId)),
+);
+const digits = z.string().check(z.regex(/^\d+$/));
+const id = z.string().check(z.minLength(1));
+const labels = z.array(z.string());
+/** Absent or empty on the last page. */
+const nextPageToken = z.pipe(
+  z.optional(z.string()),
+  z.transform((value) => value || null),
+);
+
+export const profileSchema = fieldsOf<gmail_v1.Schema$Profile>()({
+  emailAddress: z.string().check(z.minLength(3)),
+  historyId,
+});
+
+const historyMessage = fieldsOf<gmail_v1.Schema$Message>()({ id, labelIds: z.optional(labels) });
+const labelChange = fieldsOf<gmail_v1.Schema$HistoryLabelAdded>()({
+  message: historyMessage,
+  labelIds: z._default(labels, []),
+});
+
+/**
+ * Every record keeps its place, also one of a deletion, of which only the record's id matters: the last record of a page
+ * moves the cursor.
+ */
+const historyRecord = fieldsOf<gmail_v1.Schema$History>()({
+  id: historyId,
+  messagesAdded: z._default(
+    z.array(fieldsOf<gmail_v1.Schema$HistoryMessageAdded>()({ message: historyMessage })),
+    [],
+  ),
+  labelsAdded: z._default(z.array(labelChange), []),
+  labelsRemoved: z._default(z.array(labelChange), []),
+});
+
+export const historyPageSchema = fieldsOf<gmail_v1.Schema$ListHistoryResponse>()({
+  historyId,
+  nextPageToken,
+  // Absent when nothing changed.
+  history: z._default(z.array(historyRecord), []),
+});
+
+export const messageListSchema = fieldsOf<gmail_v1.Schema$ListMessagesResponse>()({
+  messages: z._default(z.array(fieldsOf<gmail_v1.Schema$Message>()({ id })), []),
+  nextPageToken,
+});
+
+export const labelListSchema = fieldsOf<gmail_v1.Schema$ListLabelsResponse>()({
+  labels: z._default(z.array(fieldsOf<gmail_v1.Schema$Label>()({ id, name: z.string() })), []),
+});
+
+export const rawMessageSchema = fieldsOf<gmail_v1.Schema$Message>()({
+  id,
+  threadId: z.optional(z.string()),
+  labelIds: z._default(labels, []),
+  /** Epoch milliseconds, negative for an imported mail that claims to be older. A garbled one loses no mail. */
+  internalDate: z.catch(
+    z.nullable(
+      z.pipe(
+        z.string().check(z.regex(/^-?\d{1,15}$/)),
+        z.transform((ms) => new Date(Number(ms))),
+      ),
+    ),
+    null,
+  ),
+  /** base64url of the whole message. */
+  raw: z.string().check(z.minLength(1)),
+});
+
+/** https://developers.google.com/workspace/gmail/api/reference/rest/v1/users/watch */
+export const watchSchema = fieldsOf<gmail_v1.Schema$WatchResponse>()({
+  historyId,
+  /** Epoch milliseconds; int64, a string in JSON. */
+  expiration: z.pipe(z.union([digits, z.int()]), z.transform(Number)),
+});
+
+/** `stop` answers with an empty body, which counts as an empty object. */
+export const stopSchema = z.object({});
+
+export type Profile = z.output<typeof profileSchema>;
+export type HistoryPage = z.output<typeof historyPageSchema>;
+export type HistoryRecord = HistoryPage['history'][number];
+export type MessageList = z.output<typeof messageListSchema>;
+export type Label = z.output<typeof labelListSchema>['labels'][number];
+
+/** An object schema whose fields all exist in `Sent`, the type that googleapis gives the answer. */
+function fieldsOf<Sent>() {
+  return <Shape extends { readonly [Name in keyof Shape]: Name extends keyof Sent ? z.ZodMiniType : never }>(
+    shape: Shape,
+  ) => z.object(shape);
+}

@@ -1,0 +1,60 @@
+/**
+ * Maps a refusal of Google's token endpoint to an error of ours, with Google's subtype where there is one.
+ * Sources: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
+ *          https://developers.google.com/identity/protocols/oauth2/native-app#authorization-errors
+ */
+import * as z from 'zod/mini';
+import { AppError, type ErrorCode } from '../errors.ts';
+import { asWord, type FailedAnswer, fromJson, parseRetryAfter } from './google-error.ts';
+
+const oauthError = z.object({
+  error: z.string(),
+  error_subtype: z.catch(z.optional(z.string()), undefined),
+  error_description: z.catch(z.optional(z.string()), undefined),
+});
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  invalid_rapt: 'workspace_session_expired',
+  rapt_required: 'workspace_session_expired',
+  admin_policy_enforced: 'admin_policy_enforced',
+  policy_enforced: 'policy_enforced',
+  org_internal: 'org_internal',
+  deleted_client: 'deleted_client',
+  disabled_client: 'disabled_client',
+  invalid_grant: 'reauth_required',
+};
+
+/** Refusals of the token endpoint that may be over in a moment. */
+const PASSING_REASONS: ReadonlySet<string> = new Set([
+  'internal_failure',
+  'rate_limit_exceeded',
+  'server_error',
+  'slow_down',
+  'temporarily_unavailable',
+]);
+
+/** @returns an error whose text is the status and Google's words, never the description */
+export function toTokenError(answer: FailedAnswer): AppError {
+  const parsed = oauthError.safeParse(fromJson(answer.body));
+  const reason = parsed.success ? asWord(parsed.data.error) : null;
+  const subtype = parsed.success ? subtypeOf(parsed.data) : null;
+  const words = [reason, subtype].filter((word) => word !== null).join(' ');
+  return new AppError(
+    codeOf(answer.status, reason, subtype),
+    `OAuth token: ${answer.status}${words === '' ? '' : ` ${words}`}.`,
+    { retryAfterMs: parseRetryAfter(answer.retryAfter) },
+  );
+}
+
+function codeOf(status: number, reason: string | null, subtype: string | null): ErrorCode {
+  // Without a word of OAuth it is not the token endpoint that speaks, but something on the way to it.
+  if (reason === null || (status !== 400 && status !== 401 && status !== 403)) return 'gmail_unavailable';
+  if (PASSING_REASONS.has(reason)) return 'gmail_unavailable';
+  return CODES[subtype ?? ''] ?? CODES[reason] ?? 'bad_client';
+}
+
+/** Some answers name the missing reauthentication in the description only: "reauth related error (invalid_rapt)". */
+function subtypeOf(error: z.output<typeof oauthError>): string | null {
+  const described = /\b(?:invalid_rapt|rapt_required)\b/.exec(error.error_description ?? '')?.[0];
+  return asWord(error.error_subtype) ?? described ?? null;
+}

@@ -1,0 +1,40 @@
+/**
+ * What a person confirms about an account that the database does not know: `POST start?new_mailbox=ADDRESS` with its
+ * address, or `POST start?renamed_from=ADDRESS` with the former address of a known mailbox.
+ */
+import { AppError } from '../errors.ts';
+
+export interface MailboxConfirmation {
+  readonly kind: 'new' | 'renamed';
+  /** Of the new mailbox, or the former one of the known mailbox; in lower case. */
+  readonly emailAddress: string;
+}
+
+/** As RFC 5321 limits it. */
+const MAX_ADDRESS_LENGTH = 254;
+const ADDRESS = /^[^\s@"<>,]+@[^\s@"<>,]+$/;
+
+/**
+ * @param query of the request
+ * @returns null when it confirms nothing
+ * @throws {AppError} bad_request
+ */
+export function parseConfirmation(query: Readonly<Record<string, unknown>>): MailboxConfirmation | null {
+  const { new_mailbox: newMailbox, renamed_from: renamedFrom } = query;
+  if (newMailbox !== undefined && renamedFrom !== undefined) {
+    throw new AppError('bad_request', 'Give new_mailbox or renamed_from, not both.');
+  }
+  if (newMailbox !== undefined) return { kind: 'new', emailAddress: parseAddress('new_mailbox', newMailbox) };
+  if (renamedFrom !== undefined)
+    return { kind: 'renamed', emailAddress: parseAddress('renamed_from', renamedFrom) };
+  return null;
+}
+
+function parseAddress(name: string, value: unknown): string {
+  const address = typeof value === 'string' ? value.trim().toLowerCase() : '';
+  if (ADDRESS.test(address) && address.length <= MAX_ADDRESS_LENGTH) return address;
+  throw new AppError(
+    'bad_request',
+    `${name} is one email address, such as ${name}=orders@example.com; write a plus sign in it as %2B.`,
+  );
+}

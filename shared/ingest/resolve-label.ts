@@ -1,0 +1,157 @@
+/**
+ * Which label GMAIL_LABEL_ID names, an id or a name: asked of Gmail (1 unit) at `start`, with each reconciliation, when the
+ * setting has changed, and in every run while Gmail has no such label, so that it recovers by itself.
+ * Invariant: while the label is missing nothing is ignored for it and nothing is fetched.
+ */
+import {
+  type LabelColumns,
+  readLabel,
+  reopenIgnoredForLabel,
+  saveLabel,
+  saveMissingLabel,
+} from '../db/label-setting.ts';
+import type { Deadline } from '../deadline.ts';
+import { AppError, isDatabaseError, toAppError } from '../errors.ts';
+import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import { callOutsideRun } from './call-outside-run.ts';
+import type { IngestContext, RunContext } from './context.ts';
+import type { LabelState } from './label-rules.ts';
+
+/** The label of a run, and why it is missing: the error that the run ends with after it has listed. */
+export type RunLabel =
+  | Exclude<LabelState, { readonly kind: 'missing' }>
+  | { readonly kind: 'missing'; readonly error: AppError };
+
+/** A label as `labels.list` gives it. */
+interface GmailLabel {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** In an error; a mailbox can have thousands. */
+const MAX_NAMES = 50;
+
+/**
+ * The label at the begin of a run. Asks Gmail only when the stored answer is not of the present setting, or was that there
+ * is none.
+ *
+ * While it is `missing`, the run lists without a label, enters what it finds as pending with unknown labels
+ * (`discoveredMessages` does), fetches nothing and ends with the error.
+ *
+ * @param columns of the mailbox row, where the caller has read them
+ * @throws {AppError} of Gmail, of the database
+ */
+export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<RunLabel> {
+  const setting = run.config.labelId;
+  const stored = columns ?? (await readLabel(run.db, run.lease.mailboxId));
+  if (setting === null && stored.setting === null) return { kind: 'none' };
+  if (setting !== null && stored.setting === setting && stored.labelId !== null)
+    return { kind: 'resolved', id: stored.labelId };
+  return await resolveLabel({ ...run.app, log: run.log }, run.lease.mailboxId, run.call);
+}
+
+/**
+ * Asks Gmail which label is meant and stores the answer. When the label is another one than before, or is back, the ids that
+ * were ignored for it become pending and are judged again. With each reconciliation also when nothing has changed: a label
+ * can be deleted.
+ *
+ * @throws {AppError} of Gmail, of the database
+ */
+export async function resolveLabel(
+  app: IngestContext,
+  mailboxId: number,
+  call: CallContext,
+): Promise<RunLabel> {
+  const { db, gmail, log } = app;
+  const setting = app.config.labelId;
+  const stored = await readLabel(db, mailboxId);
+  if (setting === null) {
+    if (stored.setting !== null) {
+      await reopen(app, mailboxId);
+      await saveLabel(db, mailboxId, { setting, labelId: null });
+    }
+    return { kind: 'none' };
+  }
+  const labels = await clientOf(gmail).listLabels(call);
+  const found = findLabel(labels, setting);
+  if (found === null) {
+    const error = new AppError('label_missing', missingDetail(setting, labels));
+    await saveMissingLabel(db, mailboxId, { setting, detail: error.message });
+    return { kind: 'missing', error };
+  }
+  // Before the label is stored: a process that ends in between repeats it.
+  if (stored.labelId !== found.id) await reopen(app, mailboxId);
+  await saveLabel(db, mailboxId, { setting, labelId: found.id });
+  if (stored.labelId !== found.id) {
+    log.info('label_resolved', 'Only mail with the label counts', {
+      mailbox_id: mailboxId,
+      label_id: found.id,
+    });
+  }
+  return { kind: 'resolved', id: found.id };
+}
+
+/**
+ * Resolves the label at `start`. An error of Gmail is no reason for `start` to fail: the next run meets it.
+ *
+ * @throws {AppError} of the database
+ */
+export async function resolveLabelAtStart(
+  app: IngestContext,
+  mailboxId: number,
+  deadline: Deadline,
+): Promise<void> {
+  try {
+    const label = await resolveLabel(app, mailboxId, callOutsideRun(app, mailboxId, deadline));
+    if (label.kind === 'missing') logMissing(app, mailboxId, label.error);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (isDatabaseError(error.code)) throw error;
+    logMissing(app, mailboxId, error);
+  }
+}
+
+function logMissing({ log }: IngestContext, mailboxId: number, error: AppError): void {
+  log.write(error.severity, 'label_unresolved', `GMAIL_LABEL_ID was not resolved: ${error.title}`, {
+    mailbox_id: mailboxId,
+    error_code: error.code,
+    detail: error.message,
+    remediation: error.remediation,
+  });
+}
+
+async function reopen({ db, log }: IngestContext, mailboxId: number): Promise<void> {
+  const count = await reopenIgnoredForLabel(db, mailboxId);
+  if (count === 0) return;
+  log.info('label_resolved', 'Mail that was ignored under another label is judged again', {
+    mailbox_id: mailboxId,
+    message_count: count,
+  });
+}
+
+/** By id, then by name: exact, then without regard to case, as Gmail's search box takes it. */
+export function findLabel(labels: readonly GmailLabel[], setting: string): GmailLabel | null {
+  const wanted = setting.toLowerCase();
+  return (
+    labels.find((label) => label.id === setting) ??
+    labels.find((label) => label.name === setting) ??
+    labels.find((label) => label.name.toLowerCase() === wanted) ??
+    null
+  );
+}
+
+/** Names of labels are configuration, not mail. The system's own have their name as id, and are not what is looked for. */
+function missingDetail(setting: string, labels: readonly GmailLabel[]): string {
+  const names = labels.filter((label) => label.id !== label.name).map((label) => `"${label.name}"`);
+  const shown = names.sort().slice(0, MAX_NAMES).join(', ');
+  const rest = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';
+  return (
+    `GMAIL_LABEL_ID is "${setting}". ` +
+    (names.length === 0 ? 'The mailbox has no labels of its own.' : `The mailbox has ${shown}${rest}.`)
+  );
+}
+
+function clientOf(gmail: GmailClient | null): GmailClient {
+  if (gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
+  return gmail;
+}

@@ -1,0 +1,55 @@
+/** The console's answers about emails: a page of them, and one with its body. */
+import * as z from 'zod/mini';
+import { count, id, time } from './fields.ts';
+
+export const attachmentSchema = z.object({
+  id,
+  filename: z.string(),
+  /** As declared. */
+  content_type: z.string(),
+  file_size_bytes: count,
+  is_inline: z.boolean(),
+});
+
+export const emailSchema = z.object({
+  id,
+  received_at: time,
+  stored_at: time,
+  sender: z.nullable(z.string()),
+  sender_address: z.nullable(z.string()),
+  subject: z.nullable(z.string()),
+  size_bytes: count,
+  attachment_count: count,
+  /** What was wrong with the message and was worked around. */
+  defects: z.array(z.string()),
+  processed: z.boolean(),
+  /** In a list the first fifty. */
+  attachments: z.array(attachmentSchema),
+});
+
+export const emailPageSchema = z.object({
+  emails: z.array(emailSchema),
+  /**
+   * For `before` of the next page; null at the end. A search may give it with a page that is not full: the emails down
+   * to it were searched.
+   */
+  next_before: z.nullable(id),
+});
+
+export const openedEmailSchema = z.extend(emailSchema, {
+  recipients: z.record(z.string(), z.unknown()),
+  gmail_message_id: z.string(),
+  rfc822_message_id: z.nullable(z.string()),
+  sent_at: z.nullable(time),
+  body_text: z.nullable(z.string()),
+  body_text_truncated: z.boolean(),
+  has_html: z.boolean(),
+});
+
+export type Email = z.output<typeof emailSchema>;
+export type EmailJson = z.input<typeof emailSchema>;
+export type EmailPage = z.output<typeof emailPageSchema>;
+export type EmailPageJson = z.input<typeof emailPageSchema>;
+export type OpenedEmail = z.output<typeof openedEmailSchema>;
+export type OpenedEmailJson = z.input<typeof openedEmailSchema>;
+export type AttachmentJson = z.input<typeof attachmentSchema>;

@@ -1,0 +1,243 @@
+/**
+ * The OpenAPI 3.1 document of the JSON endpoints, made from the schemas of the answers. Loaded at the first request of
+ * `/api/openapi.json` only. https://spec.openapis.org/oas/v3.1.1.html
+ */
+import * as z from 'zod/mini';
+import { emailPageSchema, openedEmailSchema } from './emails.ts';
+import { chartsSchema, overviewSchema } from './overview.ts';
+import { failedPollSchema, pollSchema } from './poll.ts';
+import { problemSchema } from './problem.ts';
+import {
+  deadPageSchema,
+  givenUpSchema,
+  incidentPageSchema,
+  retriedSchema,
+  runPageSchema,
+} from './records.ts';
+import { statusSchema } from './status.ts';
+
+const COMPONENTS = {
+  Status: statusSchema,
+  Poll: pollSchema,
+  FailedPoll: failedPollSchema,
+  Problem: problemSchema,
+  Overview: overviewSchema,
+  Charts: chartsSchema,
+  EmailPage: emailPageSchema,
+  Email: openedEmailSchema,
+  DeadPage: deadPageSchema,
+  RunPage: runPageSchema,
+  IncidentPage: incidentPageSchema,
+  Retried: retriedSchema,
+  GivenUp: givenUpSchema,
+} as const;
+
+type Component = keyof typeof COMPONENTS;
+
+interface Parameter {
+  readonly name: string;
+  readonly in: 'query' | 'path';
+  readonly description: string;
+  readonly schema: object;
+}
+
+export interface Operation {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  readonly summary: string;
+  readonly answer: Component;
+  /** The answer to a request that failed; `Problem` unless given. */
+  readonly failure?: Component;
+  readonly parameters?: readonly Parameter[];
+  /** The schema of the JSON body. */
+  readonly body?: object;
+}
+
+const CONTROL = '/api/system/email-monitor';
+const CONSOLE = '/api/console';
+
+const PAGE: readonly Parameter[] = [
+  query('before', 'Rows with ids below this one: `next_before` of the page above.', {
+    type: 'integer',
+    minimum: 1,
+  }),
+  query('limit', 'Rows of the page.', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
+];
+const ID: Parameter = {
+  name: 'id',
+  in: 'path',
+  description: 'The id of the row.',
+  schema: { type: 'integer' },
+};
+
+/** Every endpoint that answers JSON; the page, downloads and previews of mail are not among them. */
+export const OPERATIONS: readonly Operation[] = [
+  {
+    method: 'get',
+    path: `${CONTROL}/status`,
+    summary: 'What runs, how far it is, what is wrong, what to do',
+    answer: 'Status',
+  },
+  {
+    method: 'post',
+    path: `${CONTROL}/start`,
+    summary: 'Start: set the is_running flag, resume the scheduler job, register the push watch',
+    answer: 'Status',
+    parameters: [
+      query('new_mailbox', 'Confirm that this address is a new mailbox.', { type: 'string' }),
+      query('renamed_from', 'Confirm that the known mailbox of this address was renamed.', {
+        type: 'string',
+      }),
+    ],
+  },
+  {
+    method: 'post',
+    path: `${CONTROL}/stop`,
+    summary: 'Stop: clear the flag, pause the job, end the watch',
+    answer: 'Status',
+  },
+  {
+    method: 'post',
+    path: `${CONTROL}/poll-now`,
+    summary: 'One run at once, also while stopped or backing off',
+    answer: 'Poll',
+    failure: 'FailedPoll',
+    parameters: [
+      query('retry', 'Give the dead messages their attempts back first.', { type: 'string', enum: ['dead'] }),
+      query('reconcile', "Compare Gmail's whole listing with what is stored.", {
+        type: 'string',
+        enum: ['all'],
+      }),
+    ],
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/overview`,
+    summary: 'Status and figures of the page',
+    answer: 'Overview',
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/charts`,
+    summary: 'Emails and their latency by the hour',
+    answer: 'Charts',
+    parameters: [
+      query('hours', 'Hours until now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 }),
+    ],
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/emails`,
+    summary: 'Stored emails, the newest first',
+    answer: 'EmailPage',
+    parameters: PAGE,
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/emails/search`,
+    summary: 'Stored emails by words of sender, subject and file names',
+    answer: 'EmailPage',
+    body: {
+      type: 'object',
+      properties: {
+        q: { type: 'string', maxLength: 500 },
+        before: { type: 'integer', minimum: 1 },
+        limit: { type: 'integer', minimum: 1, maximum: 100 },
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/emails/{id}`,
+    summary: 'One email with its text',
+    answer: 'Email',
+    parameters: [ID],
+  },
+  { method: 'get', path: `${CONSOLE}/dead`, summary: 'Dead messages', answer: 'DeadPage', parameters: PAGE },
+  {
+    method: 'post',
+    path: `${CONSOLE}/dead/retry`,
+    summary: 'Give all dead messages their attempts back',
+    answer: 'Retried',
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/dead/{id}/retry`,
+    summary: 'Give one dead message its attempts back',
+    answer: 'Retried',
+    parameters: [ID],
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/dead/{id}/give-up`,
+    summary: 'Give up one dead message: it is not tried again and no longer counts as failing',
+    answer: 'GivenUp',
+    parameters: [ID],
+  },
+  { method: 'get', path: `${CONSOLE}/runs`, summary: 'Runs', answer: 'RunPage', parameters: PAGE },
+  {
+    method: 'get',
+    path: `${CONSOLE}/incidents`,
+    summary: 'Incidents',
+    answer: 'IncidentPage',
+    parameters: PAGE,
+  },
+];
+
+/** A new object each time. Times are date-time strings in UTC. */
+export function openApiDocument(): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const operation of OPERATIONS) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: operationObject(operation) };
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'Email Monitor',
+      version: '1',
+      description: 'Stores every email of a Gmail mailbox in PostgreSQL. Errors are problems by RFC 9457.',
+    },
+    paths,
+    components: { schemas: componentSchemas() },
+  };
+}
+
+/** The JSON Schema (draft 2020-12) of what is sent, by component. */
+export function componentSchemas(): Record<Component, object> {
+  const convert = (schema: z.core.$ZodType) => {
+    const { $schema: _, ...converted } = z.toJSONSchema(schema, {
+      io: 'input',
+      target: 'draft-2020-12',
+      // The format says it; zod's pattern of a date fills a screen.
+      override: ({ jsonSchema }) => {
+        if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
+      },
+    });
+    return converted;
+  };
+  return Object.fromEntries(
+    Object.entries(COMPONENTS).map(([name, schema]) => [name, convert(schema)]),
+  ) as Record<Component, object>;
+}
+
+function operationObject({ answer, body, failure = 'Problem', parameters = [], summary }: Operation): object {
+  return {
+    summary,
+    ...(parameters.length === 0
+      ? {}
+      : { parameters: parameters.map((one) => ({ ...one, required: one.in === 'path' })) }),
+    ...(body === undefined ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }),
+    responses: {
+      200: content('The answer', 'application/json', answer),
+      default: content('A problem', 'application/problem+json', failure),
+    },
+  };
+}
+
+function content(description: string, type: string, component: Component): object {
+  return { description, content: { [type]: { schema: { $ref: `#/components/schemas/${component}` } } } };
+}
+
+function query(name: string, description: string, schema: object): Parameter {
+  return { name, in: 'query', description, schema };
+}

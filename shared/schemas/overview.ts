@@ -1,0 +1,47 @@
+/** The answer of the console's `overview`: all that the page shows at a glance, and of its `charts`. */
+import * as z from 'zod/mini';
+import { count, time } from './fields.ts';
+import { statusSchema } from './status.ts';
+
+export const overviewSchema = z.object({
+  /** By the clock of the database, of which all times are. */
+  now: time,
+  status: statusSchema,
+  freshness: z.object({
+    /** The newest email that a reconciliation without missing messages covers. */
+    newest_proven_at: z.nullable(time),
+    newest_stored_at: z.nullable(time),
+  }),
+  quota: z.object({
+    /** Units per minute that may be spent. */
+    minute_limit: count,
+    /** Units that are not refilled yet. Null: the mailbox is not known yet. */
+    minute_used: z.nullable(count),
+    /** Since midnight UTC. */
+    today_used: count,
+  }),
+  /** Dead messages that are not given up, of all mailboxes. */
+  dead_count: count,
+  incidents_open_count: count,
+});
+
+export const chartsSchema = z.object({
+  from: time,
+  /** The end of the last hour, which runs now. */
+  to: time,
+  hours: z.array(
+    z.object({
+      at: time,
+      email_count: count,
+      /** From Gmail's acceptance to the commit; null when no live email was stored. */
+      latency_median_ms: z.nullable(z.int()),
+      latency_max_ms: z.nullable(z.int()),
+    }),
+  ),
+});
+
+export type Overview = z.output<typeof overviewSchema>;
+export type OverviewJson = z.input<typeof overviewSchema>;
+export type Charts = z.output<typeof chartsSchema>;
+export type ChartsJson = z.input<typeof chartsSchema>;
+export type ChartHourJson = ChartsJson['hours'][number];

@@ -1,0 +1,38 @@
+/** The answer of `poll` and `poll-now`: what the run did. A failed run answers a problem with the same members. */
+import * as z from 'zod/mini';
+import { count } from './fields.ts';
+import { problemSchema } from './problem.ts';
+
+export const OUTCOMES = [
+  'completed',
+  /** The time was used up; the next run continues. */
+  'out_of_time',
+  'failed',
+  /** Another instance works on the mailbox, and sees what this run would have seen. */
+  'busy',
+  'not_due',
+  'stopped',
+  'not_configured',
+] as const;
+
+export const pollSchema = z.object({
+  outcome: z.enum(OUTCOMES),
+  /** Emails stored by this run. */
+  new_emails: count,
+  /** Messages entered in the ledger. */
+  discovered: count,
+  gone: count,
+  ignored: count,
+  /** Attempts that failed. */
+  failed: count,
+  /** Messages that became dead. */
+  dead: count,
+  quota_units: count,
+  /** With `?retry=dead`: dead messages that were given their attempts back. */
+  retried: z.optional(count),
+});
+
+export const failedPollSchema = z.extend(problemSchema, pollSchema.shape);
+
+export type PollAnswer = z.output<typeof pollSchema>;
+export type PollAnswerJson = z.input<typeof pollSchema>;

@@ -1,0 +1,15 @@
+/** The answer to a request that failed: RFC 9457, application/problem+json. https://www.rfc-editor.org/rfc/rfc9457 */
+import * as z from 'zod/mini';
+
+export const problemSchema = z.object({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  /** The name of the error, by the catalogue. */
+  code: z.string(),
+  /** What to do about it. */
+  remediation: z.string(),
+});
+
+export type Problem = z.output<typeof problemSchema>;

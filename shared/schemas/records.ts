@@ -1,0 +1,74 @@
+/** The console's answers about dead messages, runs and incidents: pages, the newest first. */
+import * as z from 'zod/mini';
+import { count, id, time } from './fields.ts';
+
+/** For `before` of the next page; null at the end. */
+const next_before = z.nullable(id);
+
+export const deadMessageSchema = z.object({
+  ledger_id: id,
+  gmail_message_id: z.string(),
+  attempt_count: count,
+  last_attempt_at: z.nullable(time),
+  error_code: z.nullable(z.string()),
+  error_detail: z.nullable(z.string()),
+  remediation: z.nullable(z.string()),
+  discovered_at: time,
+  /** An operator gave it up: it no longer counts as failing. Null: it is tried once a day. */
+  given_up_at: z.nullable(time),
+});
+
+export const runSchema = z.object({
+  id,
+  trigger: z.enum(['schedule', 'push', 'manual']),
+  /** Null while it works, or when its process was killed. */
+  outcome: z.nullable(z.string()),
+  started_at: time,
+  duration_ms: z.nullable(count),
+  discovered_count: count,
+  stored_count: count,
+  gone_count: count,
+  ignored_count: count,
+  failed_count: count,
+  dead_count: count,
+  rate_limited_count: count,
+  quota_units: count,
+  arrival_to_stored_max_ms: z.nullable(z.int()),
+  error_code: z.nullable(z.string()),
+});
+
+export const incidentSchema = z.object({
+  id,
+  kind: z.string(),
+  opened_at: time,
+  /** Null while it lasts. */
+  closed_at: z.nullable(time),
+  /** Counts and ids, no mail content. */
+  detail: z.record(z.string(), z.unknown()),
+  /** What it means; null for a kind that this version does not know. */
+  explanation: z.nullable(z.string()),
+  remediation: z.nullable(z.string()),
+});
+
+export const deadPageSchema = z.object({ messages: z.array(deadMessageSchema), next_before });
+export const runPageSchema = z.object({ runs: z.array(runSchema), next_before });
+export const incidentPageSchema = z.object({ incidents: z.array(incidentSchema), next_before });
+/** 0: none was dead any more. */
+export const retriedSchema = z.object({ retried: count });
+/** 0: it is no longer dead, or was given up before. */
+export const givenUpSchema = z.object({ given_up: count });
+
+export type DeadMessage = z.output<typeof deadMessageSchema>;
+export type DeadMessageJson = z.input<typeof deadMessageSchema>;
+export type DeadPage = z.output<typeof deadPageSchema>;
+export type DeadPageJson = z.input<typeof deadPageSchema>;
+export type Run = z.output<typeof runSchema>;
+export type RunJson = z.input<typeof runSchema>;
+export type RunPage = z.output<typeof runPageSchema>;
+export type RunPageJson = z.input<typeof runPageSchema>;
+export type Incident = z.output<typeof incidentSchema>;
+export type IncidentJson = z.input<typeof incidentSchema>;
+export type IncidentPage = z.output<typeof incidentPageSchema>;
+export type IncidentPageJson = z.input<typeof incidentPageSchema>;
+export type Retried = z.output<typeof retriedSchema>;
+export type GivenUp = z.output<typeof givenUpSchema>;

@@ -1,0 +1,223 @@
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../shared/config.ts';
+import { adviceFor, adviceSentence, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
+import { ERRORS } from '../../shared/error-catalogue.ts';
+import { remediationForMessage } from '../../shared/errors.ts';
+import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
+import type { SchedulerStatus } from '../../shared/schemas/status.ts';
+
+const NOW = new Date('2026-11-23T09:00:00Z');
+const ENV = {
+  DATABASE_URL: 'postgres://app@127.0.0.1/mail',
+  GMAIL_CLIENT_ID: 'id',
+  GMAIL_CLIENT_SECRET: 'secret',
+  GMAIL_REFRESH_TOKEN: 'token',
+};
+
+function hoursAgo(hours: number): Date {
+  return new Date(NOW.getTime() - hours * 3_600_000);
+}
+
+function mailbox(more: Partial<MailboxStatus> = {}): MailboxStatus {
+  return {
+    email_address: 'orders@example.com',
+    is_current: true,
+    state: 'watching',
+    cursor_history_id: '1',
+    last_run_at: NOW,
+    last_success_at: NOW,
+    next_poll_at: null,
+    failure_count: 0,
+    last_error: null,
+    lease_holder: null,
+    is_listing: false,
+    waiting_count: 0,
+    unknown_since: null,
+    ledger: { pending: 0, stored: 0, gone: 0, ignored: 0, dead: 0 },
+    oldest_pending_at: null,
+    failing: null,
+    last_push_at: null,
+    watch: null,
+    reconciliation: null,
+    incidents: [],
+    ...more,
+  };
+}
+
+function failing(more: Partial<Failing> = {}): Failing {
+  const code = more.error_code === undefined ? 'gmail_unavailable' : more.error_code;
+  return {
+    count: 1,
+    dead_count: 0,
+    error_code: code,
+    error_detail: 'users.messages.get: 503',
+    remediation: remediationForMessage(code, (more.dead_count ?? 0) > 0),
+    next_attempt_at: NOW,
+    oldest_since: hoursAgo(1),
+    ...more,
+  };
+}
+
+function scheduler(more: Partial<SchedulerStatus> = {}): SchedulerStatus {
+  return {
+    job: 'projects/demo/locations/l/jobs/poll',
+    state: 'enabled',
+    schedule: '* * * * *',
+    last_attempt_at: null,
+    next_run_at: null,
+    agrees: true,
+    error: null,
+    ...more,
+  };
+}
+
+function reconciliation(at: Date, missing: number): MailboxStatus['reconciliation'] {
+  const counts = { stored_count: 5, pending_count: 0, failed_count: 0, ignored_count: 0, gone_count: 0 };
+  return { at, since: hoursAgo(48), gmail_count: 5 + missing, ...counts, missing_count: missing, full: null };
+}
+
+function items(more: Partial<StatusWithoutAdvice> = {}, lastErrorCode: string | null = null) {
+  const status: StatusWithoutAdvice = {
+    is_running: true,
+    last_poll_at: NOW,
+    last_error: null,
+    emails_processed_total: 0,
+    state: 'watching',
+    scheduler: scheduler(),
+    mailboxes: [mailbox()],
+    ...more,
+  };
+  const config = readConfig(ENV);
+  return adviceFor(status, {
+    config,
+    now: NOW,
+    lastErrorCode,
+    silentSince: hoursAgo(2),
+    rejectedListings: [],
+  });
+}
+
+const advise = (...given: Parameters<typeof items>) => items(...given).map(adviceSentence);
+
+it('there is no advice when all is well', () => {
+  expect(advise()).toEqual([]);
+});
+
+describe('an advice names an action, and as a sentence the command of curl', () => {
+  it('while stopped: start', () => {
+    const stopped = { is_running: false, scheduler: null };
+    expect(items(stopped)).toEqual([{ code: 'stopped', text: expect.any(String), action: 'start' }]);
+    expect(items(stopped)[0]?.text).not.toContain('POST');
+    expect(advise(stopped)[0]).toMatch(/unknown\. POST start\.$/);
+  });
+
+  it('while no run begins: since when, and what to check', () => {
+    expect(advise({ state: 'not_polling' })).toEqual([
+      expect.stringMatching(/^No run has begun since 2026-11-23T07:00.*scheduler job.*POST poll-now\.$/),
+    ]);
+  });
+
+  it.each([
+    [true, 'paused', 'start'],
+    [false, 'enabled', 'stop'],
+  ] as const)(
+    'while the job disagrees (is_running %s): what makes them agree',
+    (isRunning, state, action) => {
+      const [first] = items({ is_running: isRunning, scheduler: scheduler({ state, agrees: false }) });
+      expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
+    },
+  );
+});
+
+describe('the scheduler', () => {
+  it.each(['disabled', 'update_failed'] as const)(
+    'that has put its job into %s is a matter for terraform',
+    (state) => {
+      const advice = advise({ scheduler: scheduler({ state, agrees: false }) });
+      expect(advice).toEqual([expect.stringContaining('terraform apply')]);
+      expect(advice[0]).toContain(state);
+    },
+  );
+
+  it('that cannot be read gives the remediation of its error', () => {
+    const error = { code: 'scheduler_denied', detail: 'x', remediation: 'Grant it.' };
+    expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual([
+      'Grant it.',
+    ]);
+  });
+
+  it('that misses its job is told of whether the monitor runs or not', () => {
+    const missing = scheduler({ state: 'missing', agrees: true });
+    expect(advise({ scheduler: missing })[0]).toContain('SCHEDULER_JOB');
+    expect(advise({ scheduler: missing, is_running: false })[0]).toContain('SCHEDULER_JOB');
+  });
+});
+
+describe('messages that are dead or failing', () => {
+  it('are counted for each mailbox, with the way to retry the dead', () => {
+    const mailboxes = [mailbox({ failing: failing({ count: 5, dead_count: 2 }) })];
+    expect(items({ mailboxes })).toEqual([
+      {
+        code: 'messages_dead',
+        text: expect.stringMatching(/^2 messages of orders@example\.com /),
+        action: 'retry_dead',
+      },
+      {
+        code: 'messages_failing',
+        text: expect.stringMatching(/^3 messages of .*next attempt/),
+        action: 'poll_now',
+      },
+    ]);
+  });
+
+  it('of one read as one', () => {
+    const [advice] = advise({ mailboxes: [mailbox({ failing: failing({ dead_count: 1 }) })] });
+    expect(advice).toMatch(/^1 message of /);
+  });
+
+  it.each([null, 'renamed_since', ...Object.keys(ERRORS)])(
+    'no advice says that there is nothing to do about messages that are dead or failing (%s)',
+    (code) => {
+      for (const dead of [0, 1]) {
+        const mailboxes = [mailbox({ failing: failing({ error_code: code, dead_count: dead }) })];
+        const advice = advise({ mailboxes });
+        expect(advice).toHaveLength(1);
+        expect(advice[0]).not.toMatch(/nothing to do/i);
+        expect(remediationForMessage(code, dead > 0)).not.toMatch(/nothing to do/i);
+      }
+    },
+  );
+});
+
+describe('reconciliation', () => {
+  it('that found messages missing advises a full one', () => {
+    const mailboxes = [mailbox({ reconciliation: reconciliation(NOW, 3) })];
+    expect(items({ mailboxes })).toMatchObject([{ code: 'messages_missing', action: 'reconcile_all' }]);
+  });
+
+  it('that is hours old is told of while the monitor is on', () => {
+    const mailboxes = [mailbox({ reconciliation: reconciliation(hoursAgo(4), 0) })];
+    expect(items({ mailboxes })).toMatchObject([{ code: 'reconciliation_stale', action: 'reconcile_all' }]);
+    expect(items({ mailboxes, is_running: false }).map((item) => item.code)).not.toContain(
+      'reconciliation_stale',
+    );
+  });
+});
+
+it('the most pressing comes first: what denies access, the scheduler, the flag, the dead', () => {
+  const lastError = { code: 'reauth_required', detail: null, remediation: 'Authorize.' };
+  const codes = items({
+    is_running: false,
+    scheduler: scheduler({ agrees: false }),
+    mailboxes: [mailbox({ last_error: lastError, failing: failing({ dead_count: 1 }) })],
+  }).map((item) => item.code);
+  expect(codes).toEqual(['reauth_required', 'scheduler_job_disagrees', 'stopped', 'messages_dead']);
+});
+
+it('credentials that reach no mailbox yet give the remediation of the last error', () => {
+  expect(advise({ mailboxes: [] }, 'bad_client')).toEqual([expect.stringContaining('GMAIL_CLIENT_SECRET')]);
+});
+
+it('an error that another version wrote gives no advice instead of a wrong one', () => {
+  expect(advise({ mailboxes: [] }, 'renamed_since')).toEqual([]);
+});

@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EmulatedScheduler } from '../../local/scheduler/emulated-scheduler.ts';
+import { type RunningEmulator, startEmulatedScheduler } from '../../local/scheduler/server.ts';
+import { createSchedulerJob, type SchedulerJob } from '../../shared/control/scheduler-job.ts';
+
+const PARENT = 'projects/demo/locations/us-central1';
+const JOB = `${PARENT}/jobs/poll`;
+
+let scheduler: EmulatedScheduler;
+let emulator: RunningEmulator;
+let schedulerJob: SchedulerJob;
+
+beforeEach(async () => {
+  scheduler = new EmulatedScheduler({
+    clock: () => new Date('2026-11-23T09:00:30Z'),
+    deliver: async () => ({}),
+  });
+  emulator = await startEmulatedScheduler(scheduler, { tickMs: 0 });
+  schedulerJob = createSchedulerJob({ job: JOB, emulatorHost: emulator.host });
+});
+afterEach(() => emulator.close());
+
+function createJob(): void {
+  const httpTarget = { uri: 'http://127.0.0.1:9/poll' };
+  scheduler.create(PARENT, { name: JOB, schedule: '* * * * *', httpTarget });
+}
+
+describe('reading the job', () => {
+  it('gives its schedule, its last attempt and its next run', async () => {
+    createJob();
+    expect(await schedulerJob.read()).toEqual({
+      name: JOB,
+      state: 'enabled',
+      schedule: '* * * * *',
+      lastAttemptAt: null,
+      nextRunAt: new Date('2026-11-23T09:01:00Z'),
+    });
+    scheduler.run(JOB);
+    expect((await schedulerJob.read()).lastAttemptAt).toEqual(new Date('2026-11-23T09:00:30Z'));
+  });
+
+  it('says that it is missing', async () => {
+    expect(await schedulerJob.read()).toEqual({
+      name: JOB,
+      state: 'missing',
+      schedule: null,
+      lastAttemptAt: null,
+      nextRunAt: null,
+    });
+  });
+
+  it.each([
+    ['PAUSED', 'paused'],
+    ['DISABLED', 'disabled'],
+    ['UPDATE_FAILED', 'update_failed'],
+  ] as const)('calls %s %s and promises no next run', async (wire, state) => {
+    createJob();
+    scheduler.force(JOB, wire);
+    expect(await schedulerJob.read()).toMatchObject({ state, nextRunAt: null });
+  });
+});
+
+describe('pausing and resuming', () => {
+  it('move the job, and succeed again when it is there already', async () => {
+    createJob();
+    expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
+    expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
+    expect(scheduler.get(JOB).state).toBe('PAUSED');
+    expect(await schedulerJob.resume()).toMatchObject({ state: 'enabled' });
+    expect(await schedulerJob.resume()).toMatchObject({ state: 'enabled' });
+    expect(scheduler.get(JOB).state).toBe('ENABLED');
+  });
+
+  it.each(['pause', 'resume'] as const)('name the remediation when there is no job to %s', async (verb) => {
+    await expect(schedulerJob[verb]()).rejects.toMatchObject({
+      code: 'scheduler_job_missing',
+      remediation: expect.stringContaining('SCHEDULER_JOB'),
+    });
+  });
+
+  it('give the state of a job that Google switched off instead of claiming that it runs', async () => {
+    createJob();
+    scheduler.force(JOB, 'DISABLED');
+    expect(await schedulerJob.resume()).toMatchObject({ state: 'disabled' });
+    expect(await schedulerJob.pause()).toMatchObject({ state: 'disabled' });
+  });
+});

@@ -1,0 +1,212 @@
+/** The states that runs lead to, from the first start on; `states.test.ts` has each state by its rows. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createWorld, type World } from '../helpers/world.ts';
+
+const MAIL = Buffer.from('From: buyer@example.com\r\nSubject: Order\r\n\r\nOne\r\n');
+const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(() => world.close());
+
+async function status() {
+  const answered = await world.call('status');
+  expect(answered.status).toBe(200);
+  return answered.json;
+}
+
+describe('the state', () => {
+  it('is stopped before the first start, and says how to start', async () => {
+    expect(await status()).toMatchObject({
+      is_running: false,
+      state: 'stopped',
+      advice: [expect.stringContaining('POST start')],
+      advice_items: [{ code: 'stopped', action: 'start' }],
+    });
+  });
+
+  it('is starting until the first cycle has ended', async () => {
+    await world.switchOn();
+    expect(await status()).toMatchObject({ state: 'starting', mailboxes: [], advice: [] });
+  });
+
+  it('is watching when everything that was found is stored', async () => {
+    await world.switchOn();
+    world.gmail.deliver(MAIL);
+    await world.call('poll');
+    expect(await status()).toMatchObject({
+      is_running: true,
+      last_poll_at: expect.any(String),
+      last_error: null,
+      emails_processed_total: 1,
+      state: 'watching',
+      advice: [],
+      mailboxes: [
+        {
+          email_address: 'orders@example.com',
+          is_current: true,
+          state: 'watching',
+          cursor_history_id: world.gmail.historyId,
+          last_success_at: expect.any(String),
+          next_poll_at: null,
+          failure_count: 0,
+          last_error: null,
+          lease_holder: null,
+          is_listing: false,
+          ledger: { pending: 0, stored: 1, gone: 0, ignored: 0, dead: 0 },
+          oldest_pending_at: null,
+          waiting_count: 0,
+          unknown_since: null,
+          failing: null,
+          last_push_at: null,
+          watch: null,
+          incidents: [],
+        },
+      ],
+    });
+  });
+
+  it('is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
+    await world.switchOn();
+    const { id } = world.gmail.deliver(MAIL);
+    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await world.call('poll');
+    const { advice, state, mailboxes } = await status();
+    expect(state).toBe('fetch_failing');
+    expect(mailboxes[0]).toMatchObject({
+      ledger: { pending: 1 },
+      failing: { count: 1, dead_count: 0, error_code: 'gmail_refused' },
+      oldest_pending_at: expect.any(String),
+    });
+    expect(advice.join()).not.toContain('Nothing to do');
+
+    await world.db.query(`update email_ledger set state = 'gone', resolved_at = now()`);
+    expect((await status()).state).toBe('watching');
+  });
+
+  it('is backing_off after a failed cycle, with the error, its remediation and the next time', async () => {
+    await world.switchOn();
+    await world.call('poll');
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await world.call('poll');
+    const { state, last_error: lastError, mailboxes, advice } = await status();
+    expect(state).toBe('backing_off');
+    expect(lastError).toBe('Gmail does not answer as it should: users.history.list: 503 backendError.');
+    const [mailbox] = mailboxes;
+    expect(mailbox).toMatchObject({
+      state: 'backing_off',
+      failure_count: 1,
+      next_poll_at: expect.any(String),
+      last_error: { code: 'gmail_unavailable', detail: 'users.history.list: 503 backendError.' },
+    });
+    expect(advice).toEqual([mailbox.last_error.remediation]);
+    world.gmail.faults.clear();
+    await world.call('pollNow');
+    expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });
+  });
+
+  it('is reauth_required after the token was revoked, running or not, until new credentials work', async () => {
+    await world.switchOn();
+    await world.call('poll');
+    world.gmail.revokeRefreshToken();
+    world.gmail.deliver(MAIL);
+    await world.call('poll');
+    const revoked = await status();
+    expect(revoked).toMatchObject({ state: 'reauth_required', mailboxes: [{ state: 'reauth_required' }] });
+    expect(revoked.advice[0]).toContain('npm run authorize');
+    await world.call('stop');
+    expect((await status()).state).toBe('reauth_required');
+
+    world.gmail.reauthorize('1//another-refresh-token');
+    const { call } = world.instance({ GMAIL_REFRESH_TOKEN: '1//another-refresh-token' });
+    expect((await call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    const cured = (await call('status')).json;
+    expect(cured).toMatchObject({ state: 'stopped', mailboxes: [{ failure_count: 0, last_error: null }] });
+    expect(cured.mailboxes).toHaveLength(1);
+  });
+
+  it('is reauth_required also for credentials that have never reached a mailbox', async () => {
+    await world.switchOn();
+    world.gmail.revokeRefreshToken();
+    await world.call('poll');
+    expect(await status()).toMatchObject({
+      state: 'reauth_required',
+      mailboxes: [],
+      advice: [expect.stringContaining('npm run authorize')],
+    });
+  });
+
+  it('is access_denied when the Gmail API is not enabled', async () => {
+    await world.switchOn();
+    world.gmail.faults.add({
+      kind: 'status',
+      status: 403,
+      reason: 'accessNotConfigured',
+      method: 'getProfile',
+    });
+    await world.call('poll');
+    expect(await status()).toMatchObject({
+      state: 'access_denied',
+      advice: [expect.stringContaining('Enable the Gmail API')],
+    });
+  });
+
+  it('is access_denied when the OAuth client is wrong', async () => {
+    await world.switchOn();
+    const { call } = world.instance({ GMAIL_CLIENT_SECRET: 'wrong' });
+    await call('poll');
+    expect((await call('status')).json).toMatchObject({
+      state: 'access_denied',
+      advice: [expect.stringContaining('GMAIL_CLIENT_SECRET')],
+    });
+  });
+
+  it('is that of the mailbox whose credentials are set, others are only remembered', async () => {
+    await world.switchOn();
+    await world.call('poll');
+    await world.db.query(
+      `insert into mailboxes (email_address, cursor_history_id, failure_count, last_error_code)
+       values ('former@example.com', 1, 3, 'reauth_required')`,
+    );
+    const { state, mailboxes, advice } = await status();
+    expect(state).toBe('watching');
+    expect(mailboxes.map((one: { is_current: boolean }) => one.is_current)).toEqual([true, false]);
+    expect(advice).toEqual([]);
+    const unset = (await world.instance(NO_CREDENTIALS).call('status')).json;
+    expect(unset).toMatchObject({
+      state: 'not_configured',
+      mailboxes: [{ is_current: false, state: 'not_configured' }, {}],
+    });
+  });
+});
+
+it('a lease that has expired names no holder', async () => {
+  await world.call('pollNow');
+  await world.db.query(
+    `update mailboxes
+     set lease_token = gen_random_uuid(), lease_holder = 'dead', lease_expires_at = now() - interval '1 second'`,
+  );
+  expect((await status()).mailboxes[0].lease_holder).toBeNull();
+});
+
+it('status reads, and changes nothing', async () => {
+  await world.switchOn();
+  await world.call('poll');
+  const tables = [
+    'mailboxes',
+    'mailbox_quota',
+    'mailbox_watches',
+    'email_monitor_status',
+    'ingest_runs',
+    'email_ledger',
+  ];
+  const dump = async () =>
+    await Promise.all(tables.map(async (table) => await world.rows(`select * from ${table} order by 1`)));
+  const before = await dump();
+  world.gmail.resetCounters();
+  await status();
+  expect(await dump()).toEqual(before);
+  expect(world.gmail.callLog.calls).toEqual([]);
+});

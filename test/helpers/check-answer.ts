@@ -1,0 +1,65 @@
+/** Compares a JSON answer with the schema of its endpoint. Fails for a member that is missing, wrong, or undocumented. */
+import { expect } from 'vitest';
+import * as z from 'zod/mini';
+import { emailPageSchema, openedEmailSchema } from '../../shared/schemas/emails.ts';
+import { migrateSchema } from '../../shared/schemas/migrate.ts';
+import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
+import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
+import { problemSchema } from '../../shared/schemas/problem.ts';
+import {
+  deadPageSchema,
+  givenUpSchema,
+  incidentPageSchema,
+  retriedSchema,
+  runPageSchema,
+} from '../../shared/schemas/records.ts';
+import { statusSchema } from '../../shared/schemas/status.ts';
+
+const BY_TARGET: Readonly<Record<string, z.ZodMiniType>> = {
+  status: statusSchema,
+  start: statusSchema,
+  stop: statusSchema,
+  poll: pollSchema,
+  pollNow: pollSchema,
+  migrate: migrateSchema,
+};
+
+const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
+  [/\/email-monitor\/(status|start|stop)$/, statusSchema],
+  [/\/email-monitor\/poll-now$/, pollSchema],
+  [/\/console\/overview$/, overviewSchema],
+  [/\/console\/charts$/, chartsSchema],
+  [/\/console\/emails(\/search)?$/, emailPageSchema],
+  [/\/console\/emails\/\d+$/, openedEmailSchema],
+  [/\/console\/dead$/, deadPageSchema],
+  [/\/console\/dead\/(\d+\/)?retry$/, retriedSchema],
+  [/\/console\/dead\/\d+\/give-up$/, givenUpSchema],
+  [/\/console\/runs$/, runPageSchema],
+  [/\/console\/incidents$/, incidentPageSchema],
+];
+
+/**
+ * @param target of the function; `console` is told apart by the path
+ * @param json the parsed body of the answer
+ */
+export function checkAnswer(
+  { target, path = '/' }: { readonly target: string; readonly path?: string | undefined },
+  { json, status }: { readonly json: unknown; readonly status: number },
+): void {
+  const schema = status === 200 ? answerSchema(target, path) : failureSchema(json);
+  if (schema === null) return;
+  const parsed = z.safeDecode(schema, json);
+  expect(parsed.error?.issues ?? [], `${target} ${path} ${status}`).toEqual([]);
+  // Decoding drops what the schema does not name.
+  expect(JSON.parse(JSON.stringify(parsed.data)), `${target} ${path} ${status}`).toEqual(json);
+}
+
+function answerSchema(target: string, path: string): z.ZodMiniType | null {
+  if (target !== 'console') return BY_TARGET[target] ?? null;
+  const clean = path.replace(/\/$/, '');
+  return BY_PATH.find(([pattern]) => pattern.test(clean))?.[1] ?? null;
+}
+
+function failureSchema(json: unknown): z.ZodMiniType {
+  return typeof json === 'object' && json !== null && 'outcome' in json ? failedPollSchema : problemSchema;
+}

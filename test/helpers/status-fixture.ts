@@ -1,0 +1,85 @@
+/** A database with the rows that `status` reads, and the functions that only read or control, without a Gmail. */
+import { createContext } from '../../functions/context.ts';
+import { createMonitor } from '../../functions/monitor.ts';
+import { type Environment, readConfig } from '../../shared/config.ts';
+import { readStatus } from '../../shared/control/status.ts';
+import { credentialFingerprint } from '../../shared/credentials.ts';
+import { setRunning } from '../../shared/db/monitor-status.ts';
+import type { StatusJson } from '../../shared/schemas/status.ts';
+import { checkAnswer } from './check-answer.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+export const CREDENTIALS = {
+  GMAIL_CLIENT_ID: 'id',
+  GMAIL_CLIENT_SECRET: 'secret',
+  GMAIL_REFRESH_TOKEN: 'token',
+} as const;
+
+export interface StatusFixture {
+  readonly db: TestDatabase;
+  /** The environment of an instance with credentials. */
+  readonly env: Environment;
+  /** The answer as a client reads it, checked against its schema. */
+  status(env?: Environment): Promise<StatusJson>;
+  /** A mailbox of CREDENTIALS that is `watching` unless the columns say otherwise. @returns its id */
+  mailbox(columns?: Readonly<Record<string, unknown>>): Promise<number>;
+  /** Ledger rows; SQL values by column, as in `{ state: "'dead'" }`. */
+  messages(mailboxId: number, count: number, columns: Readonly<Record<string, string>>): Promise<void>;
+  /** The monitor was started an hour ago. */
+  switchOn(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function statusFixture(): Promise<StatusFixture> {
+  const db = await createTestDatabase();
+  const env = { DATABASE_URL: db.url, ...CREDENTIALS };
+  const contexts: ReturnType<typeof createContext>[] = [];
+  return {
+    db,
+    env,
+    status: async (more = {}) => {
+      const context = createContext({ ...env, ...more }, () => undefined);
+      contexts.push(context);
+      const json = JSON.parse(JSON.stringify(await readStatus(createMonitor(context))));
+      checkAnswer({ target: 'status' }, { json, status: 200 });
+      return json;
+    },
+    mailbox: async (columns = {}) => {
+      const { gmail } = readConfig(env);
+      const all: Record<string, unknown> = {
+        email_address: 'orders@example.com',
+        credential_fingerprint: gmail === null ? null : credentialFingerprint(gmail),
+        cursor_history_id: '100',
+        created_at: new Date(Date.now() - 3_600_000),
+        last_run_at: new Date(),
+        last_success_at: new Date(),
+        ...columns,
+      };
+      const names = Object.keys(all);
+      const { rows } = await db.query<{ id: number }>(
+        `insert into mailboxes (${names.join(', ')})
+         values (${names.map((_, at) => `$${at + 1}`).join(', ')})
+         returning id`,
+        Object.values(all),
+      );
+      return rows[0]?.id ?? 0;
+    },
+    messages: async (mailboxId, count, columns) => {
+      const names = Object.keys(columns);
+      await db.query(
+        `insert into email_ledger (mailbox_id, gmail_message_id, source, ${names.join(', ')})
+         select $1::integer, md5(random()::text), 'history', ${Object.values(columns).join(', ')}
+         from generate_series(1, $2::integer)`,
+        [mailboxId, count],
+      );
+    },
+    switchOn: async () => {
+      await setRunning(db, true);
+      await db.query("update email_monitor_status set updated_at = now() - interval '1 hour'");
+    },
+    close: async () => {
+      await Promise.all(contexts.map(async (context) => await context.db.close()));
+      await db.close();
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
+import { discoveredMessages, type LabelState, ruleAgainstFetched } from '../../shared/ingest/label-rules.ts';
+
+const NONE: LabelState = { kind: 'none' };
+const WANTED: LabelState = { kind: 'resolved', id: 'Label_1' };
+const MISSING: LabelState = { kind: 'missing' };
+
+function record(id: string, changes: Partial<HistoryRecord>): HistoryRecord {
+  return { id, messagesAdded: [], labelsAdded: [], labelsRemoved: [], ...changes };
+}
+
+function arrival(historyId: string, labelIds?: string[], id = 'a'): HistoryRecord {
+  return record(historyId, {
+    messagesAdded: [{ message: { id, ...(labelIds === undefined ? {} : { labelIds }) } }],
+  });
+}
+
+/** A change of labels, with the labels after it. */
+function change(
+  historyId: string,
+  labelIds: string[],
+  { add = [], remove = [] }: { add?: string[]; remove?: string[] },
+) {
+  const message = { id: 'a', labelIds };
+  return record(historyId, {
+    labelsAdded: add.length === 0 ? [] : [{ message, labelIds: add }],
+    labelsRemoved: remove.length === 0 ? [] : [{ message, labelIds: remove }],
+  });
+}
+
+function found(ignoredRule: string | null, historyId: string | null, labelsUnknown = false) {
+  return [{ gmailMessageId: 'a', ignoredRule, historyId, labelsUnknown }];
+}
+
+describe('an arrival', () => {
+  test('in several records is one message, discovered at the first of them', () => {
+    const records = [arrival('7', ['INBOX']), arrival('9', ['INBOX', 'STARRED'])];
+    expect(discoveredMessages(records, NONE)).toEqual({ discovered: found(null, '7'), unignored: [] });
+  });
+
+  test('beside others in one record is discovered by itself', () => {
+    const both = record('7', {
+      messagesAdded: [
+        { message: { id: 'a', labelIds: ['INBOX'] } },
+        { message: { id: 'b', labelIds: ['SPAM'] } },
+      ],
+    });
+    expect(discoveredMessages([both], NONE).discovered.map((one) => one.ignoredRule)).toEqual([null, 'spam']);
+  });
+
+  test('without labels is fetched and judged then', () => {
+    expect(discoveredMessages([arrival('7')], NONE).discovered).toEqual(found(null, '7', true));
+  });
+
+  test('without labels is decided by the labels of a later record', () => {
+    const records = [arrival('7'), change('8', ['STARRED'], { add: ['STARRED'] })];
+    expect(discoveredMessages(records, WANTED).discovered).toEqual(found('label', '7'));
+  });
+
+  test('whose labels are those of now is taken by what the other record tells of then', () => {
+    const trashed = change('8', ['TRASH'], { add: ['TRASH'] });
+    expect(discoveredMessages([arrival('7', ['TRASH']), trashed], NONE).discovered).toEqual(found(null, '7'));
+    // On a page of its own the record lets in what the earlier page had left out.
+    expect(discoveredMessages([trashed], NONE).unignored).toEqual(['a']);
+  });
+
+  test.each([
+    [['SENT', 'Label_1'], null],
+    [['SENT'], 'label'],
+    [['INBOX'], 'label'],
+    [['DRAFT', 'Label_1'], 'draft'],
+    [['CHAT', 'Label_1'], 'chat'],
+    [['SPAM', 'Label_1'], 'spam'],
+    [['TRASH', 'Label_1'], 'trash'],
+  ])('with %j under a wanted label ends with the rule %s', (labelIds, rule) => {
+    expect(discoveredMessages([arrival('7', labelIds)], WANTED).discovered).toEqual(found(rule, '7'));
+  });
+
+  test('in SENT is taken when SENT itself is the wanted label', () => {
+    const label: LabelState = { kind: 'resolved', id: 'SENT' };
+    expect(discoveredMessages([arrival('7', ['SENT'])], label).discovered).toEqual(found(null, '7'));
+  });
+
+  test.each([
+    [['INBOX'], null, true],
+    [['SENT'], null, true],
+    [['DRAFT'], 'draft', false],
+    [['SPAM'], 'spam', false],
+  ])(
+    'with %j while the wanted label is missing: rule %s, labels unknown %s',
+    (labelIds, rule, labelsUnknown) => {
+      expect(discoveredMessages([arrival('7', labelIds)], MISSING).discovered).toEqual(
+        found(rule, '7', labelsUnknown),
+      );
+    },
+  );
+});
+
+describe('a change of labels of a message whose arrival is on no page', () => {
+  const starred = (...labelIds: string[]) => change('8', [...labelIds, 'STARRED'], { add: ['STARRED'] });
+
+  test.each([
+    ['in the inbox', starred('INBOX'), NONE],
+    ['archived', starred(), NONE],
+    ['sent to oneself', starred('SENT', 'INBOX'), NONE],
+    ['reported as spam', change('8', ['SPAM'], { add: ['SPAM'], remove: ['INBOX'] }), NONE],
+    ['deleted', change('8', ['TRASH'], { add: ['TRASH'], remove: ['INBOX'] }), NONE],
+    ['in the trash', starred('TRASH'), NONE],
+    [
+      'a draft that was sent to oneself',
+      change('8', ['SENT', 'INBOX'], { add: ['SENT', 'INBOX'], remove: ['DRAFT'] }),
+      NONE,
+    ],
+    ['in the inbox while the wanted label is missing', starred('INBOX'), MISSING],
+    ['sent while the wanted label is missing', starred('SENT'), MISSING],
+    ['with the wanted label', starred('SENT', 'Label_1'), WANTED],
+  ])('announces mail %s, to be fetched and judged by its date', (_case, one, label) => {
+    expect(discoveredMessages([one], label).discovered).toEqual(found(null, null, true));
+  });
+
+  test.each([
+    ['a draft', starred('DRAFT')],
+    ['a draft that is thrown away', change('8', ['TRASH'], { add: ['TRASH'], remove: ['DRAFT'] })],
+    ['a draft that is sent', change('8', ['SENT'], { add: ['SENT'], remove: ['DRAFT'] })],
+    ['a chat', starred('CHAT')],
+    ['spam that is read', change('8', ['SPAM'], { remove: ['UNREAD'] })],
+    ['sent mail', starred('SENT')],
+    ['sent mail that is deleted', change('8', ['SENT', 'TRASH'], { add: ['TRASH'] })],
+  ])('drops %s', (_case, one) => {
+    expect(discoveredMessages([one], NONE)).toEqual({ discovered: [], unignored: [] });
+  });
+
+  test('without the wanted label before or after enters it as ignored for its label', () => {
+    expect(discoveredMessages([starred('INBOX')], WANTED)).toEqual({
+      discovered: found('label', null),
+      unignored: [],
+    });
+  });
+
+  test.each([
+    ['added', change('8', ['INBOX', 'Label_1'], { add: ['Label_1'] })],
+    ['removed', change('8', ['INBOX'], { remove: ['Label_1'] })],
+  ])('by which the wanted label is %s is an arrival', (_case, one) => {
+    expect(discoveredMessages([one], WANTED)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
+  });
+
+  test('out of spam is an arrival, also while the wanted label is missing', () => {
+    const rescued = change('8', ['INBOX'], { add: ['INBOX'], remove: ['SPAM'] });
+    expect(discoveredMessages([rescued], NONE)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
+    expect(discoveredMessages([rescued], MISSING)).toEqual({
+      discovered: found(null, '8', true),
+      unignored: ['a'],
+    });
+  });
+
+  test('out of spam into the trash is none', () => {
+    const moved = change('8', ['TRASH'], { add: ['TRASH'], remove: ['SPAM'] });
+    expect(discoveredMessages([moved], NONE)).toEqual({ discovered: found('trash', '8'), unignored: [] });
+  });
+});
+
+describe('a fetched message', () => {
+  test.each([
+    [['INBOX'], NONE, null],
+    [['TRASH'], NONE, null],
+    [['SPAM', 'INBOX'], NONE, null],
+    [['SENT', 'TRASH'], NONE, 'sent'],
+    [['DRAFT'], NONE, 'draft'],
+    [['SENT', 'Label_1'], WANTED, null],
+    [['TRASH', 'Label_1'], WANTED, null],
+    [['TRASH'], WANTED, 'label'],
+    [['SPAM'], WANTED, 'label'],
+  ])('with %j under %j ends with the rule %s', (labelIds, label, rule) => {
+    expect(ruleAgainstFetched(new Set(labelIds), label)).toBe(rule);
+  });
+});

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { createRoute as createConsole } from '../../functions/console.ts';
+import { createContext, type FunctionContext } from '../../functions/context.ts';
+import { createRoute as createMigrate } from '../../functions/migrate.ts';
+import { AppError } from '../../shared/errors.ts';
+import { problem, type Route } from '../../shared/http.ts';
+import { OPERATIONS } from '../../shared/schemas/openapi.ts';
+import { checkAnswer } from '../helpers/check-answer.ts';
+import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
+
+let fixture: StatusFixture;
+let context: FunctionContext;
+let route: Route;
+beforeAll(async () => {
+  fixture = await statusFixture();
+  context = createContext(fixture.env, () => undefined);
+  route = createConsole(context);
+  await fixture.switchOn();
+  const id = await fixture.mailbox();
+  await fixture.messages(id, 2, {
+    state: "'dead'",
+    last_attempt_at: 'now()',
+    error_code: "'killed_process'",
+    attempt_count: '8',
+  });
+  await fixture.db.query(
+    `insert into ingest_runs (mailbox_id, trigger, outcome, finished_at, duration_ms) values ($1, 'schedule', 'completed', now(), 9)`,
+    [id],
+  );
+  await fixture.db.query("insert into incidents (mailbox_id, kind) values ($1, 'history_expired')", [id]);
+  await fixture.db.query(
+    "insert into mailbox_watches (mailbox_id, topic, registered_at) values ($1, 'projects/p/topics/t', now())",
+    [id],
+  );
+  await fixture.db.query(
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, evaluated_at, gmail_count, stored_count,
+       pending_count, failed_count, ignored_count, gone_count, missing_count)
+     values ($1, now() - interval '1 day', true, 'q', now(), 2, 0, 0, 2, 0, 0, 0)`,
+    [id],
+  );
+});
+afterAll(async () => {
+  await context.db.close();
+  await fixture.close();
+});
+
+async function call(path: string, method = 'GET') {
+  const answer = await route.handle({ method, path, query: {}, headers: {}, body: undefined }, context.log);
+  return {
+    status: answer.status,
+    type: answer.headers['content-type'],
+    json: JSON.parse(String(answer.body)),
+  };
+}
+
+interface Document {
+  openapi: string;
+  paths: Record<
+    string,
+    Record<string, { responses: Record<string, { content: Record<string, { schema: { $ref: string } }> }> }>
+  >;
+  components: { schemas: Record<string, z.core.JSONSchema.JSONSchema> };
+}
+
+async function readDocument(): Promise<Document> {
+  const { json, status, type } = await call('/api/openapi.json');
+  expect([status, type]).toEqual([200, 'application/json']);
+  return json;
+}
+
+/** The published schema of an answer, as a validator that knows nothing of ours. */
+function validatorOf(document: Document, path: string, method: string, status: '200' | 'default'): z.ZodType {
+  const contents = document.paths[path]?.[method]?.responses[status]?.content ?? {};
+  const ref = Object.values(contents)[0]?.schema.$ref ?? '';
+  const schema = document.components.schemas[ref.replace('#/components/schemas/', '')];
+  if (schema === undefined) throw new Error(`${method} ${path} has no schema.`);
+  return z.fromJSONSchema(schema);
+}
+
+describe('/api/openapi.json', () => {
+  it('is an OpenAPI 3.1 document that holds every path of status, start, stop and poll-now', async () => {
+    const { openapi, paths } = await readDocument();
+    expect(openapi).toMatch(/^3\.1\./);
+    for (const [verb, method] of [
+      ['status', 'get'],
+      ['start', 'post'],
+      ['stop', 'post'],
+      ['poll-now', 'post'],
+    ] as const) {
+      expect(Object.keys(paths[`/api/system/email-monitor/${verb}`] ?? {}), verb).toEqual([method]);
+    }
+  });
+
+  it('validates a real answer of status, start and stop, and rejects one that is not', async () => {
+    const document = await readDocument();
+    for (const [verb, method] of [
+      ['status', 'get'],
+      ['start', 'post'],
+      ['stop', 'post'],
+    ] as const) {
+      const path = `/api/system/email-monitor/${verb}`;
+      const { json, status } = await call(path, method.toUpperCase());
+      expect(status).toBe(200);
+      const validator = validatorOf(document, path, method, '200');
+      expect(validator.safeParse(json).error?.issues ?? [], path).toEqual([]);
+      expect(validator.safeParse({ ...json, state: 'fine' }).success).toBe(false);
+    }
+  });
+
+  it('validates the answers of a run and of a failed run', async () => {
+    const document = await readDocument();
+    const members = {
+      outcome: 'completed',
+      new_emails: 1,
+      discovered: 1,
+      gone: 0,
+      ignored: 0,
+      failed: 0,
+      dead: 0,
+      quota_units: 7,
+    };
+    const path = '/api/system/email-monitor/poll-now';
+    expect(validatorOf(document, path, 'post', '200').safeParse(members).success).toBe(true);
+    const failed = problem(new AppError('gmail_unavailable', 'Away.'), {}, { ...members, outcome: 'failed' });
+    expect(
+      validatorOf(document, path, 'post', 'default').safeParse(JSON.parse(String(failed.body))).success,
+    ).toBe(true);
+  });
+
+  it('validates a problem', async () => {
+    const document = await readDocument();
+    const { json, status, type } = await call('/api/console/emails/999');
+    expect([status, type]).toEqual([404, 'application/problem+json']);
+    const validator = validatorOf(document, '/api/console/emails/{id}', 'get', 'default');
+    expect(validator.safeParse(json).success).toBe(true);
+  });
+});
+
+it.each(
+  OPERATIONS.filter(({ method, path }) => method === 'get' && !path.includes('{')).map(({ path }) => path),
+)('%s answers by its schema, no member more or less', async (path) => {
+  const answer = await call(path);
+  expect(answer.status).toBe(200);
+  checkAnswer({ target: 'console', path }, answer);
+});
+
+it('migrate answers by its schema', async () => {
+  const answer = await createMigrate(context).handle(
+    { method: 'POST', path: '/', query: {}, headers: {}, body: undefined },
+    context.log,
+  );
+  checkAnswer({ target: 'migrate' }, { status: answer.status, json: JSON.parse(String(answer.body)) });
+});
