@@ -107,7 +107,7 @@ locals {
       auto_close_seconds = 86400
       absences           = []
       thresholds = [{
-        says           = "The last proof found messages that the ledger did not have"
+        says           = "The last reconciliation found messages that the history never showed"
         filter         = "${local.logged}\"${local.log_metric_types["runs-with-missing"]}\""
         aligner        = "ALIGN_SUM"
         reducer        = "REDUCE_SUM"

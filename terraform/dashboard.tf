@@ -80,7 +80,7 @@ locals {
       }]
     },
     {
-      title     = "Missing messages at the last proof"
+      title     = "Missing messages at the last reconciliation"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["missing-total"]}\""

@@ -41,7 +41,7 @@ locals {
       labels      = {}
     }
     runs-with-missing = {
-      description = "Runs whose mailbox was missing messages at its last proof."
+      description = "Runs whose mailbox was missing messages at its last reconciliation."
       event       = "run_finished"
       where       = ["jsonPayload.missing_total>0"]
       labels      = {}
@@ -67,7 +67,7 @@ locals {
     dead-total           = { field = "dead_total", unit = "1", description = "Messages that are given up, counted up to 1,000." }
     duration-ms          = { field = "duration_ms", unit = "ms", description = "How long a run took." }
     live-waiting-s       = { field = "live_waiting_s", unit = "s", description = "How long the oldest waiting live mail has been known." }
-    missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last proof missed." }
+    missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation missed." }
     pending-total        = { field = "pending_total", unit = "1", description = "Messages that wait to be fetched, counted up to 1,000." }
     quota-units          = { field = "quota_units", unit = "1", description = "Units of Gmail's quota that a run spent." }
     stored-count         = { field = "stored_count", unit = "1", description = "Emails that a run stored." }

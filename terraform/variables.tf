@@ -56,13 +56,13 @@ variable "alert_stored_within_seconds" {
 }
 
 variable "alert_watch_remaining_seconds" {
-  description = "Seconds before the end of Gmail's watch at which somebody is told. Poll renews it 172800 s (two days) before."
+  description = "Seconds before the end of Gmail's watch at which an alert is sent. Poll renews it daily, six days before its end."
   type        = number
   default     = 86400
 
   validation {
-    condition     = var.alert_watch_remaining_seconds >= 3600 && var.alert_watch_remaining_seconds < 172800 && floor(var.alert_watch_remaining_seconds) == var.alert_watch_remaining_seconds
-    error_message = "alert_watch_remaining_seconds is a whole number from 3600 to below 172800: in its last two days the watch is renewed, and an earlier alert would come with each renewal."
+    condition     = var.alert_watch_remaining_seconds >= 3600 && var.alert_watch_remaining_seconds < 518400 && floor(var.alert_watch_remaining_seconds) == var.alert_watch_remaining_seconds
+    error_message = "alert_watch_remaining_seconds is a whole number from 3600 to below 518400: the watch is renewed six days before its end, and an earlier alert would come with each renewal."
   }
 }
 

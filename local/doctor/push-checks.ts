@@ -5,7 +5,7 @@ import type { Status } from '../../shared/schemas/status.ts';
 import { type Finding, fail, note, ok, skip, warn } from './finding.ts';
 import { currentOf } from './monitor-checks.ts';
 
-/** A watch is renewed in its last two days: one of a day has failed to be for a day. */
+/** A watch is renewed daily and lives seven days: when a day is left, renewals have failed for five. */
 const SHORT_WATCH_MS = 86_400_000;
 /** A push comes within seconds; a poll finds its mail within the interval. */
 const LATE_PUSH_MS = 600_000;

@@ -31,7 +31,7 @@ export interface Upserted {
 }
 
 // A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
-// without a rule: by the history unless neither knew the labels, by a listing only if its query excludes what the rule
+// without a rule: by the history when it knows the labels, by a listing only if its query excludes what the rule
 // excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
@@ -50,7 +50,8 @@ known as materialized (
              when 'history' then not s.labels_unknown
              when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
              when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
-             when 'gap' then l.ignored_rule in ('spam', 'trash', 'label')
+             -- A gap is listed with the trash: that it shows a message says nothing about the trash.
+             when 'gap' then l.ignored_rule in ('spam', 'label')
              else true
            end
            when 'gone' then $2::text <> 'history'

@@ -78,12 +78,13 @@ class MessageFetcher {
   }
 
   async run(): Promise<FetchEnd> {
-    try {
-      return await this.#loop();
-    } finally {
+    const end = await this.#loop().catch(async (error: unknown) => {
       await Promise.all(this.#active);
-      if (this.#error !== null) throw this.#error;
-    }
+      throw this.#error ?? error;
+    });
+    await Promise.all(this.#active);
+    if (this.#error !== null) throw this.#error;
+    return end;
   }
 
   async #loop(): Promise<FetchEnd> {

@@ -4,6 +4,7 @@
  */
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
+import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
 import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
@@ -71,11 +72,13 @@ async function store(run: RunContext, claim: Claim, message: RawMessage): Promis
 }
 
 /**
- * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, and not where only a
- * label counts: there a message may arrive long after Gmail accepted it.
+ * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, not of those that a
+ * change of the label setting made pending again, and not where only a label counts: there a message may arrive long after
+ * Gmail accepted it.
  */
 function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
-  if (claim.source !== 'history' || run.config.labelId !== null || internalDate === null) return;
+  if (claim.source !== 'history' || claim.priority !== PRIORITY.live) return;
+  if (run.config.labelId !== null || internalDate === null) return;
   if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
   // Two clocks: Gmail's may be ahead of the database's.
   const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());

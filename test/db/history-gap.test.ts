@@ -3,7 +3,7 @@ import { planHistoryGap } from '../../shared/db/history-gap.ts';
 import { closeListedGaps, readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { enterListPage, findNextListJob } from '../../shared/db/list-jobs.ts';
-import { type AnyRow, insertLeasedMailbox, loseLease } from '../helpers/listing-rows.ts';
+import { type AnyRow, insertLeasedMailbox, insertMessage, loseLease } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const DAY = 86_400;
@@ -109,6 +109,7 @@ describe('the gap of an expired history', () => {
     await list(lease, ['a', 'b']);
     expect(await closeListedGaps(db, lease.mailboxId)).toEqual([]);
     await db.query("update email_ledger set state = 'stored' where mailbox_id = $1", [lease.mailboxId]);
+    await insertMessage(db, lease, 'live mail that is pending');
     expect(await closeListedGaps(db, lease.mailboxId)).toMatchObject([
       {
         kind: 'history_expired',

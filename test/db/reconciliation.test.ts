@@ -176,6 +176,29 @@ describe('a full reconciliation that an operator asks for', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ isFull: true, gmailCount: 1, missingCount: 1 });
   });
 
+  test('drops a page of the first request before it was widened, and one of a listing that began again', async () => {
+    const page = { ids: ['dropped'], nextPageToken: null, hasLabel: false, settleSeconds: 90 };
+    const widened = await insertLeasedMailbox(db, 60 * DAY);
+    await planReconciliation(db, widened, 900);
+    await db.query("update reconciliations set is_full = false, query = 'narrow' where mailbox_id = $1", [
+      widened.mailboxId,
+    ]);
+    const first = await open(widened);
+    await planFullReconciliation(db, widened.mailboxId);
+    expect(await enterReconciliationPage(db, widened, first, page)).toBe(0);
+
+    const again = await planned();
+    await list(again, [], 'token');
+    const second = await open(again);
+    await rejectReconciliation(db, again, second.id, { code: 'gmail_refused', detail: 'no' });
+    await planFullReconciliation(db, again.mailboxId);
+    expect(await enterReconciliationPage(db, again, second, page)).toBe(0);
+    for (const lease of [widened, again]) {
+      expect(await readMessage(db, lease, 'dropped')).toBeUndefined();
+      expect(await rows(lease)).toMatchObject([{ listed_at: null }]);
+    }
+  });
+
   test('begins at once when the open one waits after a rejection', async () => {
     const lease = await planned();
     await rejectReconciliation(db, lease, (await open(lease)).id, { code: 'gmail_refused', detail: 'no' });
@@ -381,7 +404,15 @@ describe('the evaluation', () => {
   });
 });
 
-test('an expired history makes an open reconciliation start over after the gap', async () => {
+test('an expired history makes a reconciliation on its second page start over after the gap', async () => {
+  const lease = await planned();
+  await list(lease, ['in the gap'], 'token');
+  await planHistoryGap(db, lease, '900');
+  await db.query('update list_jobs set finished_at = now() where mailbox_id = $1', [lease.mailboxId]);
+  expect(await open(lease)).toMatchObject({ pageToken: null });
+});
+
+test('an expired history makes a listed reconciliation start over after the gap', async () => {
   const lease = await planned();
   await list(lease, ['in the gap']);
   await planHistoryGap(db, lease, '900');

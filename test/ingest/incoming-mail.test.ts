@@ -125,10 +125,12 @@ describe('a change of labels', () => {
     expect(await fateOf(id)).toBe('stored');
   });
 
-  test('of spam, of a draft and of sent mail that the ledger does not know stores nothing and costs no fetch', async () => {
+  test('of spam, of a draft, of a chat and of sent mail that the ledger does not know stores nothing and costs no fetch', async () => {
     world = await createWorld();
-    const ids = ['SPAM', 'DRAFT', 'SENT'].map(
-      (label) => world.gmail.deliver(mail(label), { labelIds: [label] }).id,
+    // Older than the window of the reconciliation.
+    const internalDate = new Date(Date.now() - 86_400_000);
+    const ids = ['SPAM', 'DRAFT', 'CHAT', 'SENT'].map(
+      (label) => world.gmail.deliver(mail(label), { labelIds: [label], internalDate }).id,
     );
     await world.ingest();
     for (const id of ids) world.gmail.modifyLabels(id, { add: ['STARRED'] });

@@ -1,0 +1,128 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { EmulatedGmail, startEmulatedGmail } from '../../local/gmail/emulated-gmail.ts';
+import { mail } from '../helpers/mails.ts';
+import { ledger } from '../helpers/stored.ts';
+import type { Instance, World } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+const NEW_TOKEN = '1//new-token';
+
+/** A running monitor of `orders@example.com`. */
+async function started(): Promise<World> {
+  const world = await createWorld();
+  await world.call('start');
+  await world.call('poll');
+  return world;
+}
+
+/** The same deployment with the credentials of another account. */
+async function otherAccount(world: World): Promise<{ gmail: EmulatedGmail; other: Instance }> {
+  const gmail = new EmulatedGmail({
+    emailAddress: 'sales@example.com',
+    refreshToken: NEW_TOKEN,
+    quotaUnitsPerMinute: null,
+  });
+  const server = await startEmulatedGmail(gmail);
+  onTestFinished(async () => await server.close());
+  const other = world.instance({
+    GMAIL_REFRESH_TOKEN: NEW_TOKEN,
+    GMAIL_API_ROOT_URL: server.rootUrl,
+    GOOGLE_OAUTH_TOKEN_URL: server.tokenUrl,
+  });
+  return { gmail, other };
+}
+
+async function mailboxCount(world: World): Promise<number> {
+  return (await world.rows('select 1 from mailboxes')).length;
+}
+
+describe('an account that the database does not know', () => {
+  test('is not read: access_denied with both addresses, and no mailbox is watching', async () => {
+    const world = await started();
+    const { gmail, other } = await otherAccount(world);
+    gmail.deliver(mail('Order'));
+    const start = await other.call('start');
+    expect([start.status, start.json.state]).toEqual([200, 'access_denied']);
+    await other.call('poll');
+    const { json } = await other.call('status');
+    expect(json.state).toBe('access_denied');
+    expect(json.last_error).toMatch(/sales@example\.com/);
+    expect(json.last_error).toMatch(/orders@example\.com/);
+    expect(json.advice.join(' ')).toMatch(/new_mailbox=.*renamed_from=/);
+    expect(json.mailboxes.map((one: { state: string }) => one.state)).not.toContain('watching');
+    expect(await mailboxCount(world)).toBe(1);
+    expect(await ledger(world)).toEqual({});
+  });
+
+  test('becomes a second mailbox when a person confirms it, and only then is its mail stored', async () => {
+    const world = await started();
+    const { gmail, other } = await otherAccount(world);
+    expect((await other.call('poll')).status).toBe(409);
+    const confirmed = await other.call('start', { query: { new_mailbox: 'Sales@example.com' } });
+    expect(confirmed.status).toBe(200);
+    const { id } = gmail.deliver(mail('Order'));
+    await other.call('poll');
+    expect(
+      await world.rows(
+        `select m.email_address, e.gmail_message_id as id
+         from incoming_emails e
+         join mailboxes m on m.id = e.mailbox_id`,
+      ),
+    ).toEqual([{ email_address: 'sales@example.com', id }]);
+    expect((await other.call('status')).json.state).not.toBe('access_denied');
+  });
+
+  test('takes a known mailbox over when a person confirms that it was renamed', async () => {
+    const world = await started();
+    world.gmail.renameAccount('sales@example.com');
+    world.gmail.reauthorize(NEW_TOKEN);
+    const renewed = world.instance({ GMAIL_REFRESH_TOKEN: NEW_TOKEN });
+    expect((await renewed.call('poll')).status).toBe(409);
+    const confirmed = await renewed.call('start', { query: { renamed_from: 'orders@example.com' } });
+    expect(confirmed.status).toBe(200);
+    expect(confirmed.json.mailboxes).toMatchObject([{ email_address: 'sales@example.com' }]);
+    expect(await mailboxCount(world)).toBe(1);
+  });
+});
+
+describe('a confirmation', () => {
+  test.each([
+    [{ new_mailbox: 'sales' }, /new_mailbox=orders@example\.com/],
+    [{ new_mailbox: ['a@example.com', 'b@example.com'] }, /one email address/],
+    [{ renamed_from: '' }, /renamed_from=orders@example\.com/],
+    [{ renamed_from: 'other@example.com' }, /Known: orders@example\.com/],
+    [{ new_mailbox: 'a@example.com', renamed_from: 'b@example.com' }, /not both/],
+  ])('like %j is refused with what to do, and turns nothing on', async (query, detail) => {
+    const world = await started();
+    await world.call('stop');
+    const refused = await world.call('start', { query: query as unknown as Record<string, string> });
+    expect([refused.status, refused.json.code]).toEqual([400, 'bad_request']);
+    expect(refused.json.detail).toMatch(detail);
+    expect(await world.rows('select is_running from email_monitor_status')).toEqual([{ is_running: false }]);
+  });
+
+  test('of what is known already changes nothing', async () => {
+    const world = await started();
+    const again = await world.call('start', { query: { new_mailbox: 'orders@example.com' } });
+    expect(again.status).toBe(200);
+    expect(await world.rows('select 1 from mailbox_confirmations')).toEqual([]);
+  });
+});
+
+test('a rename is found by the next push, which is not dropped', async () => {
+  const world = await started();
+  world.gmail.renameAccount('sales@example.com');
+  const { id, historyId } = world.gmail.deliver(mail('Order'));
+  const data = Buffer.from(JSON.stringify({ emailAddress: 'sales@example.com', historyId })).toString(
+    'base64',
+  );
+  const pushed = await world.call('gmailPush', {
+    body: { message: { data, messageId: '1' }, subscription: 's' },
+  });
+  expect(pushed.status).toBe(204);
+  expect(await ledger(world)).toEqual({ [id]: 'stored' });
+  expect(await world.rows('select email_address from mailboxes')).toEqual([
+    { email_address: 'sales@example.com' },
+  ]);
+});
