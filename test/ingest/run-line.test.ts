@@ -144,10 +144,9 @@ describe('the line of a scheduled run says how long the watch lasts', () => {
     world.gmail.faults.add({ kind: 'status', status: 403, method: 'watch' });
     await world.rows("update mailbox_watches set topic = 'projects/orders-project/topics/other'");
     expect(await nextLine(world, scheduled)).toMatchObject({ watch_remaining_s: 0 });
-    await world.rows(
-      "update mailbox_watches set topic = $1::text, expires_at = now() - interval '1 hour'",
-      [TOPIC],
-    );
+    await world.rows("update mailbox_watches set topic = $1::text, expires_at = now() - interval '1 hour'", [
+      TOPIC,
+    ]);
     expect(await nextLine(world, scheduled)).toMatchObject({ watch_remaining_s: 0 });
   });
 

@@ -422,9 +422,9 @@ describe('a database that goes away in the middle', () => {
       outcome: 'failed',
       error: { code: 'database_unavailable' },
     });
-    expect(await world.rows('select 1 from email_ledger where attempt_count > 0 or claim_token is not null')).toEqual(
-      [],
-    );
+    expect(
+      await world.rows('select 1 from email_ledger where attempt_count > 0 or claim_token is not null'),
+    ).toEqual([]);
     await world.db.query('drop trigger refuse on incoming_emails');
     await world.ingest();
     expect(await storedIds(world)).toEqual(ids);
