@@ -259,7 +259,9 @@ describe('what the end of a run tells', () => {
     await db.query("update mailbox_watches set expires_at = now() - interval '1 day' where mailbox_id = $1", [
       mailboxId,
     ]);
-    expect(await finishRunOf(db, lease, { runId, watchTopic: 'projects/p/topics/t' })).toMatchObject({ watchRemainingSeconds: 0 });
+    expect(await finishRunOf(db, lease, { runId, watchTopic: 'projects/p/topics/t' })).toMatchObject({
+      watchRemainingSeconds: 0,
+    });
   });
 });
 
