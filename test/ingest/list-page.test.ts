@@ -6,7 +6,7 @@ import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { RunContext } from '../../shared/ingest/context.ts';
-import { openHistoryGap } from '../../shared/ingest/history-gap.ts';
+import { openHistoryGap } from '../../shared/ingest/sync-history.ts';
 import { continueListJobs } from '../../shared/ingest/list-messages.ts';
 import {
   continueReconciliation,
