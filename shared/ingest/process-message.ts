@@ -55,8 +55,9 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
       await resolveClaim(run.db, run.lease, claim.gmailMessageId, { state: 'ignored', rule });
       run.counts.ignored += 1;
     }
-    // The message that had waited longest can be fetched, so the others may be fetched too.
-    if (claim.isProbe) await wakeWaiting(run.db, run.lease);
+    // The message that had waited longest can be fetched, so the others may be fetched too. A run that tries them all
+    // leaves their next attempts as they are.
+    if (claim.isProbe && !run.includesWaiting) await wakeWaiting(run.db, run.lease);
     return { end: 'resolved', isFetched: true };
   } finally {
     (releaseLarge as (() => void) | null)?.();

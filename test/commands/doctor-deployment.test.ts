@@ -39,7 +39,10 @@ beforeAll(async () => {
   await world.call('start');
   world.gmail.deliver(order(1));
   await world.call('poll');
-  await settleMailbox(world);
+  // The second listing of the first start, then the first reconciliation.
+  await world.call('poll');
+  await world.call('poll');
+  await world.db.query('update mailboxes set pushed_at = now()');
 });
 afterAll(async () => await Promise.all([world.close(), scheduler.close()]));
 

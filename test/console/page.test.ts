@@ -13,6 +13,10 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     stage = await createStage();
     await stage.call('start');
     await stage.call('poll-now');
+    // The first listing runs twice, a settle time apart; the first reconciliation follows it.
+    await stage.db.query('update list_jobs set not_before = now() where finished_at is null');
+    await stage.call('poll-now');
+    await stage.call('poll-now');
   });
   afterEach(async () => await stage.closePages());
   afterAll(async () => await stage.close());
@@ -206,7 +210,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await stage.call('poll-now');
     await stage.db.query(
       `update email_ledger set state = 'dead', attempt_count = 8, error_code = 'gmail_refused',
-         error_detail = 'messages.get: 400', settled_at = now() where gmail_message_id = $1::text`,
+         error_detail = 'messages.get: 400', resolved_at = now() where gmail_message_id = $1::text`,
       [id],
     );
     stage.gmail.faults.clear();
