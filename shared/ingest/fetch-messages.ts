@@ -65,7 +65,10 @@ class MessageFetcher {
   #hasRetries: boolean;
   /** Messages failed before, due or not. */
   readonly #hasFailed: boolean;
-  #hasSuspects: boolean;
+  #hasLiveSuspects: boolean;
+  #hasBacklogSuspects: boolean;
+  /** A message that may have crashed its process is active: nothing is begun beside it. */
+  #isSuspectActive = false;
 
   constructor(run: RunContext, due: DueWork, lookAgainAt: number) {
     this.#run = run;
@@ -74,7 +77,8 @@ class MessageFetcher {
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
     this.#hasRetries = due.hasDueRetry || (due.hasWaiting && run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
-    this.#hasSuspects = due.hasSuspect;
+    this.#hasLiveSuspects = due.hasSuspect;
+    this.#hasBacklogSuspects = due.hasSuspect;
   }
 
   async run(): Promise<FetchEnd> {
@@ -94,7 +98,8 @@ class MessageFetcher {
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
       // Not a statement for every message: half of what may be in flight is claimed at a time.
-      if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 2))) {
+      const isFull = free <= 0 || free < Math.ceil(limit / 2);
+      if (this.#active.size > 0 && (isFull || this.#isSuspectActive)) {
         await Promise.race(this.#active);
         continue;
       }
@@ -150,7 +155,9 @@ class MessageFetcher {
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
-    if (claims.length === 0 && this.#active.size === 0) {
+    if (claims.length === 0 && this.#hasLiveSuspects) {
+      // The backlog waits until the suspects had their turn, each alone.
+      if (this.#active.size > 0) return [];
       const suspect = await this.#claimSuspect(PRIORITY.live);
       if (suspect.length > 0) return suspect;
     }
@@ -189,9 +196,14 @@ class MessageFetcher {
   }
 
   async #claimSuspect(priority: Priority): Promise<Claim[]> {
-    if (!this.#hasSuspects) return [];
+    const isLive = priority === PRIORITY.live;
+    if (!(isLive ? this.#hasLiveSuspects : this.#hasBacklogSuspects)) return [];
     const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
-    if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
+    this.#isSuspectActive = claims.length > 0;
+    if (claims.length === 0) {
+      this.#hasLiveSuspects = false;
+      if (!isLive) this.#hasBacklogSuspects = false;
+    }
     return claims;
   }
 
@@ -199,6 +211,7 @@ class MessageFetcher {
     if (claim.isRetry) this.#activeRetries += 1;
     const task: Promise<void> = this.#process(claim).finally(() => {
       this.#active.delete(task);
+      if (this.#active.size === 0) this.#isSuspectActive = false;
       if (claim.isRetry) this.#activeRetries -= 1;
     });
     this.#active.add(task);

@@ -52,3 +52,47 @@ describe('a run that cannot end its claims because the disk is full', () => {
     expect(await storedIds(world)).toEqual([id]);
   });
 });
+
+describe('a message that may have crashed its process', () => {
+  test('is fetched alone and before the backlog', async () => {
+    const world = await createWorld();
+    for (let n = 0; n < 12; n += 1) world.gmail.deliver(order(n));
+    world.gmail.latencyMs = 20;
+    // Entered, and not fetched.
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
+    await world.ingest();
+    world.gmail.faults.clear();
+    await world.rows(`
+      update email_ledger
+      set attempt_count = 0,
+          last_attempt_at = null,
+          next_attempt_at = now(),
+          priority = 1,
+          error_code = null`);
+    await world.rows(`
+      update email_ledger
+      set is_crash_suspect = true, priority = 0
+      where id in (select min(id) from email_ledger)`);
+    await world.rows('create table open_beside_suspect (open_count integer)');
+    await world.rows(`
+      create function note_open() returns trigger language plpgsql as $$
+      begin
+        insert into open_beside_suspect
+        select count(*) from email_ledger where claim_token is not null having bool_or(is_crash_suspect);
+        return null;
+      end $$`);
+    await world.rows(
+      'create trigger note_open after update on email_ledger for each statement execute function note_open()',
+    );
+    await world.ingest();
+    expect((await storedIds(world)).length).toBe(12);
+    expect(
+      await world.rows(
+        'select e.id from incoming_emails e join email_ledger l using (gmail_message_id) where l.priority = 0',
+      ),
+    ).toEqual([{ id: 1 }]);
+    expect(await world.rows('select max(open_count)::integer as n from open_beside_suspect')).toEqual([
+      { n: 1 },
+    ]);
+  });
+});
