@@ -481,7 +481,10 @@ begin atomic
     select 1
     from email_ledger l
     where l.mailbox_id = $1
-      and (l.claim_token is not null or l.is_crash_suspect)
+      and (
+        l.claim_token is not null
+          or l.is_crash_suspect and l.next_attempt_at <= now() and l.given_up_at is null
+      )
   ) or exists (
     select 1
     from email_ledger l

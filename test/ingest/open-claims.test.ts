@@ -96,3 +96,21 @@ describe('a message that may have crashed its process', () => {
     ]);
   });
 });
+
+describe('a message that is dead because it crashed its process', () => {
+  test('makes no poll due before its daily retry, nor after an operator gave it up', async () => {
+    const world = await createWorld({ env: { GMAIL_POLL_INTERVAL_SECONDS: '3600' } });
+    await world.switchOn();
+    await world.ingest({ trigger: 'schedule' });
+    world.gmail.deliver(order(1));
+    await world.ingest();
+    await world.rows(`
+      update email_ledger
+      set state = 'dead', is_crash_suspect = true, crash_count = 3, next_attempt_at = now() + interval '1 hour'`);
+    expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
+    await world.rows(`update email_ledger set next_attempt_at = now()`);
+    expect(await world.rows('select has_due_message(1) as is_due')).toEqual([{ is_due: true }]);
+    await world.rows(`update email_ledger set given_up_at = now()`);
+    expect(await world.rows('select has_due_message(1) as is_due')).toEqual([{ is_due: false }]);
+  });
+});
