@@ -65,9 +65,9 @@ class MessageFetcher {
   #hasRetries: boolean;
   /** Messages failed before, due or not. */
   readonly #hasFailed: boolean;
+  #hasSuspects: boolean;
   #hasLiveSuspects: boolean;
-  #hasBacklogSuspects: boolean;
-  /** A message that may have crashed its process is active: nothing is begun beside it. */
+  /** A message that may crash the process is open: nothing is begun beside it. */
   #isSuspectActive = false;
 
   constructor(run: RunContext, due: DueWork, lookAgainAt: number) {
@@ -77,8 +77,8 @@ class MessageFetcher {
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
     this.#hasRetries = due.hasDueRetry || (due.hasWaiting && run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
+    this.#hasSuspects = due.hasSuspect;
     this.#hasLiveSuspects = due.hasSuspect;
-    this.#hasBacklogSuspects = due.hasSuspect;
   }
 
   async run(): Promise<FetchEnd> {
@@ -95,18 +95,24 @@ class MessageFetcher {
     for (;;) {
       const reason = this.#reasonToStop();
       if (reason !== null) return reason;
+      if (this.#isSuspectActive) {
+        await Promise.all(this.#active);
+        this.#isSuspectActive = false;
+        continue;
+      }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
       // Not a statement for every message: half of what may be in flight is claimed at a time.
-      const isFull = free <= 0 || free < Math.ceil(limit / 2);
-      if (this.#active.size > 0 && (isFull || this.#isSuspectActive)) {
+      if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 2))) {
         await Promise.race(this.#active);
         continue;
       }
       if (this.#run.outage.isOutage && !(await this.#pause())) continue;
+      // Asked before the claim: what ends during it may have released messages, or make way for a suspect.
+      const wasAlone = this.#active.size === 0;
       const startedCount = await this.#claimAndStart(free, limit);
       if (startedCount > 0) continue;
-      if (this.#active.size === 0) return this.#reasonToStop() ?? 'idle';
+      if (wasAlone) return this.#reasonToStop() ?? 'idle';
       await Promise.all(this.#active);
     }
   }
@@ -156,10 +162,10 @@ class MessageFetcher {
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
     if (claims.length === 0 && this.#hasLiveSuspects) {
-      // The backlog waits until the suspects had their turn, each alone.
-      if (this.#active.size > 0) return [];
-      const suspect = await this.#claimSuspect(PRIORITY.live);
-      if (suspect.length > 0) return suspect;
+      // The backlog begins after the live suspects, which are fetched alone.
+      const suspect = this.#active.size === 0 ? await this.#claimSuspect(PRIORITY.live) : [];
+      if (suspect.length > 0 || this.#active.size > 0) return suspect;
+      this.#hasLiveSuspects = false;
     }
     claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
     if (claims.length > 0 || this.#active.size > 0) return claims;
@@ -196,14 +202,10 @@ class MessageFetcher {
   }
 
   async #claimSuspect(priority: Priority): Promise<Claim[]> {
-    const isLive = priority === PRIORITY.live;
-    if (!(isLive ? this.#hasLiveSuspects : this.#hasBacklogSuspects)) return [];
+    if (!this.#hasSuspects) return [];
     const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
+    if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
     this.#isSuspectActive = claims.length > 0;
-    if (claims.length === 0) {
-      this.#hasLiveSuspects = false;
-      if (!isLive) this.#hasBacklogSuspects = false;
-    }
     return claims;
   }
 
@@ -211,7 +213,6 @@ class MessageFetcher {
     if (claim.isRetry) this.#activeRetries += 1;
     const task: Promise<void> = this.#process(claim).finally(() => {
       this.#active.delete(task);
-      if (this.#active.size === 0) this.#isSuspectActive = false;
       if (claim.isRetry) this.#activeRetries -= 1;
     });
     this.#active.add(task);

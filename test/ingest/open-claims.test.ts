@@ -110,7 +110,7 @@ describe('a message that is dead because it crashed its process', () => {
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
     await world.rows(`update email_ledger set next_attempt_at = now()`);
     expect(await world.rows('select has_due_message(1) as is_due')).toEqual([{ is_due: true }]);
-    await world.rows(`update email_ledger set given_up_at = now()`);
+    await world.rows(`update email_ledger set given_up_at = now(), next_attempt_at = null`);
     expect(await world.rows('select has_due_message(1) as is_due')).toEqual([{ is_due: false }]);
   });
 });
