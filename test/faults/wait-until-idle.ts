@@ -52,7 +52,9 @@ async function oneCycle(fixture: Fixture, calls: Calls): Promise<string> {
   }
   await ageLeasesOfTheDead(fixture);
   // A fresh hint keeps a run looking for it; an announced record that Gmail never shows must not keep a round.
-  await fixture.db.rows(`update mailboxes set hint_at = hint_at - interval '1 minute'`);
+  await fixture.db.rows(
+    `update mailboxes set hint_at = hint_at - interval '1 minute' where lease_token is null`,
+  );
   const polled = await calls.call('pollNow');
   if (polled?.json?.code === 'account_unconfirmed') await confirmRename(fixture, calls);
   if (polled?.json?.outcome !== 'completed') {
