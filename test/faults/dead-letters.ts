@@ -1,13 +1,14 @@
-/** Dead messages at the end of the faults: only those that Gmail refused all the time, and they come in by their daily retry. */
+/** Dead messages once the faults have ended: only those that Gmail refused all the time, and their daily retry stores them. */
 import type { Fixture, SentMail } from './fixture.ts';
 import type { Summary } from './summary.ts';
 
-/** @returns the violations */
-export async function verifyDead({ db, sent }: Fixture, summary: Summary): Promise<string[]> {
+/** Makes their daily retry due. May run twice. @returns the violations */
+export async function retryDead({ db, sent }: Fixture, summary: Summary): Promise<string[]> {
   const rows = await db.rows(
     `update email_ledger
      set next_attempt_at = now()
      where state = 'dead'
+       and next_attempt_at > now()
      returning gmail_message_id as id, error_code, error_detail, attempt_count, crash_count`,
   );
   summary.dead += rows.length;

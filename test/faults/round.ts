@@ -1,7 +1,6 @@
 /** One round: its events, then a wait until nothing is pending, then the comparison with what was delivered. */
 import { Calls } from './calls.ts';
 import { verifyControl } from './control.ts';
-import { verifyDead } from './dead-letters.ts';
 import type { Fixture } from './fixture.ts';
 import { PROMPT } from './mailbox.ts';
 import { type Plan, ROUNDS_PER_FIXTURE } from './plan.ts';
@@ -29,18 +28,15 @@ export async function playRound(
   await calls.call('start');
   // A mailbox is met for the first time with its faults, or before them: never somewhere in between.
   if (isFresh && !plan.isBirth) {
-    const busy = await waitUntilIdle(fixture, calls);
+    const busy = await waitUntilIdle(fixture, calls, summary);
     if (busy !== null) {
       return { violations: [`The first sync did not end: ${busy}`], log: fixture.processes.takeLog() };
     }
   }
   await new PlanRunner(fixture, plan, calls, summary).play();
   await endFaults(fixture);
-  const found = [
-    ...(await verifyDead(fixture, summary)),
-    ...(await verifyControl(fixture, calls, plan.lastVerb)),
-  ];
-  const busy = await waitUntilIdle(fixture, calls);
+  const found = await verifyControl(fixture, calls, plan);
+  const busy = await waitUntilIdle(fixture, calls, summary);
   await fixture.gmail.control('switches', PROMPT);
   await countStruck(fixture, summary);
   const log = fixture.processes.takeLog();

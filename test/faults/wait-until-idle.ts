@@ -4,10 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
+import { retryDead } from './dead-letters.ts';
 import type { Fixture } from './fixture.ts';
 import { CALM } from './mailbox.ts';
 import { LONGEST_LAG_MS } from './mailbox-kinds.ts';
 import { pidOf } from './plan-runner.ts';
+import type { Summary } from './summary.ts';
 
 /** Longer than one call that hangs and two runs after it. */
 const PATIENCE_MS = 60_000;
@@ -27,12 +29,18 @@ export async function endFaults(fixture: Fixture): Promise<void> {
 }
 
 /** @returns what was still busy when the patience ended, or null */
-export async function waitUntilIdle(fixture: Fixture, calls: Calls): Promise<string | null> {
+export async function waitUntilIdle(
+  fixture: Fixture,
+  calls: Calls,
+  summary: Summary,
+): Promise<string | null> {
   const lastChangeAt = performance.now();
   const giveUpAt = lastChangeAt + PATIENCE_MS;
   let last = 'nothing was asked';
   while (performance.now() < giveUpAt) {
     const startedAt = performance.now();
+    // Runs that were underway at the end of the faults may charge a failure late.
+    calls.defects.push(...(await retryDead(fixture, summary)));
     last = await oneCycle(fixture, calls);
     const isAllVisible = startedAt > lastChangeAt + LONGEST_LAG_MS;
     if (last === 'idle' && isAllVisible && fixture.pushProxy.inFlight === 0) {
