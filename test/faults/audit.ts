@@ -1,6 +1,7 @@
 /**
  * Triggers that watch every write of the functions while it happens, and note what must never be: a cursor that moves
- * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`.
+ * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`, another
+ * claim beside that of a message that may have crashed its process.
  * Who writes is known by a setting of the session, `faults.member`, which each process brings in its DATABASE_URL.
  */
 export const AUDIT = `
@@ -57,6 +58,22 @@ begin
   return new;
 end $$;
 create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();
+
+-- Only a new claim can break it: a message becomes a suspect when its claim is swept.
+create function audit_claims() returns trigger language plpgsql as $$
+begin
+  if exists (
+    select 1
+    from email_ledger
+    where claim_token is not null
+    group by mailbox_id, claim_token
+    having bool_or(is_crash_suspect) and count(*) > 1
+  ) then
+    insert into fault_audit (note) values ('a message that may have crashed its process is not fetched alone');
+  end if;
+  return null;
+end $$;
+create trigger audit_claims after update on email_ledger for each statement execute function audit_claims();
 
 create function fail_when_full() returns trigger language plpgsql as $$
 begin
