@@ -46,6 +46,8 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
       ...run,
       failure: run.error === null ? null : failureOf(run.error),
       nextPollMs: nextPollMs(app.config.pollIntervalSeconds, run),
+      // Only scheduled runs keep the watch, and they run only while the monitor is on.
+      watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
     };
     const answer = await withDatabaseRetries(app, async () => {
       // The database may have been away when a claim was to end. Left open, it would count as a crash of the process.
