@@ -1,6 +1,6 @@
 /**
  * The PostgreSQL of the suite: a cluster that is stopped, killed and started again under the functions, with one
- * database for each world. What the suite itself asks waits until the server is back.
+ * database for each fixture. What the suite itself asks waits until the server is back.
  */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
