@@ -20,11 +20,13 @@ locals {
 
   # The codes of `requiresOperator` in shared/errors.ts.
   person_codes = [
+    "account_unconfirmed",
     "admin_policy_enforced",
     "bad_client",
     "deleted_client",
     "disabled_client",
     "gmail_denied",
+    "label_missing",
     "mail_service_disabled",
     "org_internal",
     "policy_enforced",

@@ -16,6 +16,7 @@ import {
   listPage,
   NOTHING_LISTED,
   PAGE_MS,
+  type SeenPages,
 } from './list-page.ts';
 
 /** Pages between two listings of the history: 2,000 ids, so that live mail never waits for a long listing. */
@@ -29,11 +30,12 @@ const PAGES_PER_STEP = 4;
 export async function continueListJobs(run: ListContext): Promise<ListProgress> {
   if (run.label.kind === 'missing') return NOTHING_LISTED;
   const { mailboxId } = run.lease;
+  const seen: SeenPages = new Set();
   for (let pages = 0; pages < PAGES_PER_STEP; pages += 1) {
     const job = await findNextListJob(run.db, mailboxId);
     if (job === null) return { hasMore: false, hasListed: pages > 0 };
     if (!run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed: pages > 0 };
-    await listPage(run, listingOf(run, job));
+    await listPage(run, listingOf(run, job), seen);
   }
   return { hasMore: (await findNextListJob(run.db, mailboxId)) !== null, hasListed: true };
 }

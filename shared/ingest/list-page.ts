@@ -41,13 +41,16 @@ export interface ListProgress {
 
 export const NOTHING_LISTED: ListProgress = { hasMore: false, hasListed: false };
 
+/** The pages that a step has requested, so that tokens which go round in a circle end as an error. */
+export type SeenPages = Set<string>;
+
 /**
  * Requests and enters one page. Not to be called while a configured label is missing.
  *
  * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; others of Gmail and of the
  *   database
  */
-export async function listPage(run: ListContext, listing: Listing): Promise<void> {
+export async function listPage(run: ListContext, listing: Listing, seen: SeenPages): Promise<void> {
   const labelId = run.label.kind === 'resolved' ? run.label.id : null;
   try {
     const { query, pageToken, includeSpamTrash } = listing;
@@ -55,14 +58,17 @@ export async function listPage(run: ListContext, listing: Listing): Promise<void
     const { nextPageToken } = page;
     const ids = [...new Set(page.messages.map((message) => message.id))];
     run.counts.discovered += await listing.enter({ ids, nextPageToken });
-    if (nextPageToken !== null && nextPageToken === pageToken)
-      throw new AppError(
-        'gmail_refused',
-        'messages.list returned the token of a page as that of its next page.',
-      );
+    seen.add(pageKey(listing, pageToken));
+    if (nextPageToken !== null && seen.has(pageKey(listing, nextPageToken)))
+      throw new AppError('gmail_refused', 'messages.list: a page token repeats itself.');
   } catch (error) {
     await handleRejection(listing, error);
   }
+}
+
+/** A listing that begins again may meet the same tokens again. */
+function pageKey({ name, restartCount }: Listing, token: string | null): string {
+  return JSON.stringify([name, restartCount, token]);
 }
 
 async function handleRejection(listing: Listing, error: unknown): Promise<void> {

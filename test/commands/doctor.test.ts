@@ -9,7 +9,7 @@ import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/schedul
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { createWorld, type World, type WorldOptions } from '../helpers/world.ts';
-import { examineJson, expectTrouble } from './doctor-stage.ts';
+import { examineJson, expectTrouble, settleMailbox } from './doctor-stage.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
@@ -31,9 +31,7 @@ async function watched(options: WorldOptions = {}): Promise<void> {
   await world.call('start');
   world.gmail.deliver(order(1));
   await world.call('poll');
-  await world.db.query(
-    'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
-  );
+  await settleMailbox(world);
 }
 
 const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...world.env, ...env });
@@ -204,24 +202,20 @@ describe('the doctor on broken access to Gmail', () => {
     });
   });
 
-  it('warns of calls that Gmail refused lately', async () => {
+  it('warns of calls that were rate-limited lately', async () => {
     await watched();
     await world.db.query(
-      'update ingest_runs set refused_count = 7 where id = (select max(id) from ingest_runs)',
+      'update ingest_runs set rate_limited_count = 7 where id = (select max(id) from ingest_runs)',
     );
     await world.db.query(
-      "insert into ingest_runs (trigger, refused_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
+      "insert into ingest_runs (trigger, rate_limited_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
     );
     expectTrouble(await examine(), {
       quota: [
         'warning',
-        /\d+ of 6000 units used in this minute, 7 calls refused/,
+        /\d+ of 6000 units per minute are spent, 7 calls were rate-limited/,
         /^Lower GMAIL_QUOTA_UNITS_PER_MINUTE/,
       ],
-    });
-    await world.db.query("update mailboxes set quota_strict_until = now() + interval '1 day'");
-    expectTrouble(await examine(), {
-      quota: ['warning', /7 calls refused/, /^A few once a week .+ GMAIL_QUOTA_UNITS_PER_MINUTE/],
     });
   });
 });
@@ -363,15 +357,28 @@ describe('the doctor on broken push', () => {
 
   it('tells a watch that has run out, or will within the day', async () => {
     await watched();
-    await world.db.query("update mailboxes set watch_expires_at = now() + interval '20 hours'");
+    await world.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
     expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
-    await world.db.query("update mailboxes set watch_expires_at = now() - interval '1 minute'");
+    await world.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
     expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
+  });
+
+  it('names a watch that is silent, with topic, subscription and endpoint', async () => {
+    await watched();
+    await world.db.query('update mailboxes set pushed_at = null');
+    await world.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
+    expectTrouble(await examine(), {
+      watch: [
+        'fault',
+        /push_silent, Gmail publishes to .* but no push has arrived/,
+        /push subscription .*endpoint/,
+      ],
+    });
   });
 
   it('warns of pushes that do not come, though mail does', async () => {
     await watched();
-    await world.db.query("update mailboxes set hint_at = now() - interval '3 hours'");
+    await world.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
     await world.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
     expectTrouble(await examine(), {
       last_push: [
