@@ -45,6 +45,8 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
       ...run,
       failure: run.error === null ? null : failureOf(run.error),
       nextPollMs: nextPollMs(app.config.pollIntervalSeconds, run),
+      // Only scheduled runs keep the watch, and they run only while the monitor is on.
+      watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
     };
     const answer = await withDatabaseRetries(app, async () => await finishRun(app.db, run.lease, finished));
     if (answer === 'newer_hint') return 'newer_hint';

@@ -252,14 +252,16 @@ describe('what the end of a run tells', () => {
        values ($1, 'projects/p/topics/t', now() + interval '100 seconds')`,
       [mailboxId],
     );
-    expect(await finishRunOf(db, lease, { runId })).toMatchObject({
+    expect(await finishRunOf(db, lease, { runId, watchTopic: 'projects/p/topics/t' })).toMatchObject({
       missingTotal: 2,
       watchRemainingSeconds: expect.closeTo(100, -1),
     });
     await db.query("update mailbox_watches set expires_at = now() - interval '1 day' where mailbox_id = $1", [
       mailboxId,
     ]);
-    expect(await finishRunOf(db, lease, { runId })).toMatchObject({ watchRemainingSeconds: 0 });
+    expect(await finishRunOf(db, lease, { runId, watchTopic: 'projects/p/topics/t' })).toMatchObject({
+      watchRemainingSeconds: 0,
+    });
   });
 });
 

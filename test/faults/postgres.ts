@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../../local/ports.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 import { AUDIT } from './audit.ts';
 
 export interface FaultDatabase {

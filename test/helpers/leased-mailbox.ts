@@ -52,6 +52,7 @@ export async function finishRunOf(db: Database, lease: Lease, more: Partial<Fini
     failure: null,
     releasesAnyway: false,
     nextPollMs: 0,
+    watchTopic: null,
     ...more,
   });
 }

@@ -1,7 +1,7 @@
 /** Reads the exact bytes of stored emails, and finds the emails to parse again. Called by `reprocess`. */
-import type { Queryable } from './database.ts';
-import type { RawEmail } from './emails.ts';
-import { statement } from './statement.ts';
+import type { Queryable } from '../db/database.ts';
+import type { RawEmail } from '../db/emails.ts';
+import { statement } from '../db/statement.ts';
 
 /** Selects emails: every condition that is not null must hold. */
 export interface RereadChoice {

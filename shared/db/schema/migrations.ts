@@ -6,17 +6,17 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
-import type { DatabaseTarget } from '../config.ts';
-import type { DatabaseAccount } from '../db-accounts.ts';
-import { AppError } from '../errors.ts';
-import { connectionTo } from './connection.ts';
-import { openDatabase, type Queryable } from './database.ts';
+import type { DatabaseTarget } from '../../config.ts';
+import type { DatabaseAccount } from '../../db-accounts.ts';
+import { AppError } from '../../errors.ts';
+import { connectionTo } from '../connection.ts';
+import { openDatabase, type Queryable } from '../database.ts';
+import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
-import { fromPgError } from './pg-error.ts';
 
 /** In a build: beside the folder of chunks that holds this module. */
 const BUILT = join(import.meta.dirname, '../migrations');
-const SOURCES = join(import.meta.dirname, '../../sql/migrations');
+const SOURCES = join(import.meta.dirname, '../../../sql/migrations');
 const FOLDER = existsSync(BUILT) ? BUILT : SOURCES;
 
 /** Enough for an index over a million rows, less than the timeout of a request. */

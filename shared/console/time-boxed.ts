@@ -1,6 +1,6 @@
 /** A query that may take long, with a time limit of its own. Called by the search, which has another way to its answer. */
-import type { Queryable } from './database.ts';
-import { isStatementTimeout } from './pg-error.ts';
+import type { Queryable } from '../db/database.ts';
+import { isStatementTimeout } from '../db/pg-error.ts';
 
 /**
  * One round trip, where a transaction takes four. JIT is off, because compiling may take 60 ms before the first row. Scans

@@ -8,12 +8,12 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
 import type { RawEmail } from '../db/emails.ts';
-import { compareParsed, type Difference, isSame } from '../db/parsed-difference.ts';
-import { findToReread, type RereadChoice, readRawEmail } from '../db/raw-emails.ts';
-import { replaceParsed } from '../db/replace-parsed.ts';
 import { AppError } from '../errors.ts';
 import { parseEmail } from '../mime/parse-email.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
+import { compareParsed, type Difference, isSame } from './parsed-difference.ts';
+import { findToReread, type RereadChoice, readRawEmail } from './raw-emails.ts';
+import { replaceParsed } from './replace-parsed.ts';
 
 const decompress = promisify(gunzip);
 

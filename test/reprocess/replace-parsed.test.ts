@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { storeEmail } from '../../shared/db/emails.ts';
-import { replaceParsed } from '../../shared/db/replace-parsed.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { replaceParsed } from '../../shared/reprocess/replace-parsed.ts';
 import {
   countsOf,
   isFoundBy,

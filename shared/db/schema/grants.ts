@@ -3,9 +3,9 @@
  * tables that it needs. Called by `migrate`, after the tables exist.
  * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
  */
-import type { AccountPart, DatabaseAccount } from '../db-accounts.ts';
-import { AppError } from '../errors.ts';
-import type { Queryable } from './database.ts';
+import type { AccountPart, DatabaseAccount } from '../../db-accounts.ts';
+import { AppError } from '../../errors.ts';
+import type { Queryable } from '../database.ts';
 
 /** By table. A privilege may name columns: `update (processed)`. */
 type Privileges = Readonly<Record<string, string>>;

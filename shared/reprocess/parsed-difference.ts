@@ -3,10 +3,11 @@
  * SHA-256. Called by `replaceParsed`, and by a dry run.
  * Invariant: a difference holds no value of a column, so it may be shown anywhere; file names are the sender's.
  */
+
+import type { Queryable } from '../db/database.ts';
+import { parsedValues, type StorableEmail } from '../db/emails.ts';
+import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
-import type { Queryable } from './database.ts';
-import { parsedValues, type StorableEmail } from './emails.ts';
-import { statement } from './statement.ts';
 
 export interface FileMark {
   readonly partPath: string;

@@ -2,7 +2,7 @@
  * Writes the schema that results from the migrations, as text for review: read from the catalog of a migrated database.
  * Invariant: the order depends on the schema only.
  */
-import type { Queryable } from './database.ts';
+import type { Queryable } from '../database.ts';
 
 const COLUMNS = `
 select c.relname as table_name,

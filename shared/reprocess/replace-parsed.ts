@@ -1,9 +1,10 @@
 /** Replaces the parsed columns, the attachments and the search words of a stored email, in one commit. */
+
+import type { Database, Queryable } from '../db/database.ts';
+import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
+import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
-import type { Database, Queryable } from './database.ts';
-import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from './emails.ts';
 import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
-import { statement } from './statement.ts';
 
 // $1 email id int, $2 parser version int, $3 to $12 as `parsedValues`, $13 has changed bool, $14 resets processed bool
 const UPDATE_EMAIL = statement(
