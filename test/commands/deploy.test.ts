@@ -382,7 +382,9 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     await db.query('drop table schema_migrations');
     await db.query('alter table schema_migrations_away rename to schema_migrations');
     expect(code).toBe(1);
-    expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nRemediation: [A-Z]/);
+    expect(output).toMatch(
+      /Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nRemediation: [A-Z]/,
+    );
   });
 
   it('a function that does not answer: the remediation reads its log', async () => {

@@ -53,10 +53,7 @@ describe('npm run retry-dead', () => {
   it('requeues all of them, and the next poll fetches them', async () => {
     await world.switchOn();
     const { code, output } = await run(['--apply']);
-    expect([code, output]).toEqual([
-      0,
-      expect.stringContaining('Requeued 3 messages. The next poll'),
-    ]);
+    expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
     expect(await world.rows('select distinct state, attempt_count from email_ledger')).toEqual([
       { state: 'pending', attempt_count: 0 },
     ]);
@@ -69,9 +66,7 @@ describe('npm run retry-dead', () => {
   });
 
   it('takes those of one id or of one error alone', async () => {
-    expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain(
-      'Requeued 1 message',
-    );
+    expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain('Requeued 1 message');
     expect(await states()).toEqual(['pending', 'dead', 'dead']);
     expect((await run(['--code', 'killed_process', '--apply'])).output).toContain('1 dead message of');
     expect(await states()).toEqual(['pending', 'dead', 'pending']);
