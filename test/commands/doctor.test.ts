@@ -9,7 +9,7 @@ import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/schedul
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { createWorld, type World, type WorldOptions } from '../helpers/world.ts';
-import { examineJson, expectTrouble, settleMailbox } from './doctor-stage.ts';
+import { examineJson, expectTrouble } from './doctor-stage.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
