@@ -39,7 +39,7 @@ await runCommand(USAGE, async () => {
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
   await writePage(join(out, 'console-page'));
-  // Where `shared/db/migrations.ts` looks for them.
+  // Where `shared/db/schema/migrations.ts` looks for them.
   cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);

@@ -1,6 +1,6 @@
 /**
- * Takes out of the bundle of Google's packages what a cold start would load and never use: about 25 ms of the 50 ms that
- * the Gmail client costs. The packages themselves stay as they are.
+ * Takes out of the bundle of Google's packages what a cold start would load and never use. Without it a function that calls
+ * Gmail starts in more than twice the time of an empty one. The packages themselves stay as they are.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';

@@ -3,7 +3,7 @@
  * run any number of times. In a deployment the function `migrate` does it from inside.
  */
 import { readConfig } from '../shared/config.ts';
-import { migrate } from '../shared/db/migrations.ts';
+import { migrate } from '../shared/db/schema/migrations.ts';
 import { runCommand } from './command.ts';
 
 const USAGE = `Usage: npm run migrate

@@ -1,6 +1,7 @@
 /** Which emails `npm run reprocess` takes, out of its options. */
-import { EVERY_EMAIL, type RereadChoice } from '../shared/db/raw-emails.ts';
+
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
+import { EVERY_EMAIL, type RereadChoice } from '../shared/reprocess/raw-emails.ts';
 import { quoted } from './terminal.ts';
 
 export interface ReprocessFlags {

@@ -2,8 +2,8 @@
  * What `npm run reprocess` says: of each email the names of the columns that change and its files by name, size and
  * SHA-256, and the counts at the end. Never a word of mail beyond the names of files, and those quoted.
  */
-import type { Difference, FileChange, FileMark } from '../shared/db/parsed-difference.ts';
-import type { Reread, RereadFault } from '../shared/ingest/reprocess.ts';
+import type { Difference, FileChange, FileMark } from '../shared/reprocess/parsed-difference.ts';
+import type { Reread, RereadFault } from '../shared/reprocess/reprocess.ts';
 import { counted, painted, quoted } from './terminal.ts';
 
 const FAULTS: Record<RereadFault, string> = {

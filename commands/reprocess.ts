@@ -4,9 +4,9 @@
  */
 import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
-import { countToReread, listDefects, type RereadChoice } from '../shared/db/raw-emails.ts';
-import { type RereadMode, reprocess } from '../shared/ingest/reprocess.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
+import { countToReread, listDefects, type RereadChoice } from '../shared/reprocess/raw-emails.ts';
+import { type RereadMode, reprocess } from '../shared/reprocess/reprocess.ts';
 import { runCommand } from './command.ts';
 import { Progress } from './progress.ts';
 import { choiceOf, goOnOptions } from './reprocess-choice.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { freePort } from '../local/ports.ts';
 import { startPostgres } from '../local/postgres/server.ts';
 import { openDatabase } from '../shared/db/database.ts';
-import { migrate } from '../shared/db/migrations.ts';
-import { dumpSchema } from '../shared/db/schema-dump.ts';
+import { migrate } from '../shared/db/schema/migrations.ts';
+import { dumpSchema } from '../shared/db/schema/schema-dump.ts';
 import { runCommand } from './command.ts';
 
 const USAGE = `Usage: npm run schema

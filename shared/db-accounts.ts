@@ -1,6 +1,6 @@
 /**
  * DB_ACCOUNTS: which account of the database is whose, `poll=account,gmail-push=account,...`. Written by the
- * deployment, read by migrate alone, which gives each account what `db/grants.ts` says of its part.
+ * deployment, read by migrate alone, which gives each account what `db/schema/grants.ts` says of its part.
  */
 
 /** The deployed functions that work with tables, and `consumer`: the next phase, which may have several accounts. */

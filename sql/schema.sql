@@ -342,7 +342,7 @@ BEGIN ATOMIC
             FROM email_ledger l
            WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = 'pending'::text) AND (l.last_attempt_at IS NULL) AND (l.claim_token IS NULL) AND (NOT l.is_crash_suspect)))) OR (EXISTS ( SELECT 1
             FROM email_ledger l
-           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND ((l.claim_token IS NOT NULL) OR l.is_crash_suspect)))) OR (EXISTS ( SELECT 1
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND ((l.claim_token IS NOT NULL) OR (l.is_crash_suspect AND (l.next_attempt_at <= now())))))) OR (EXISTS ( SELECT 1
             FROM email_ledger l
            WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL)))));
 END;

@@ -1,8 +1,8 @@
 /** Does the database answer, and is it the one that this code expects? */
 import type { Config, DatabaseTarget } from '../../shared/config.ts';
 import type { Database } from '../../shared/db/database.ts';
-import { readSchemaDifference } from '../../shared/db/migrations.ts';
 import { readMonitorStatus } from '../../shared/db/monitor-status.ts';
+import { readSchemaDifference } from '../../shared/db/schema/migrations.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type Finding, fail, failure, ok, skip, warn } from './finding.ts';
 import { checkGrants } from './grant-checks.ts';

@@ -1,9 +1,9 @@
 /**
- * Has each database account what `shared/db/grants.ts` says of its part? Looked at are the accounts of DB_ACCOUNTS, and
+ * Has each database account what `shared/db/schema/grants.ts` says of its part? Looked at are the accounts of DB_ACCOUNTS, and
  * the one that is logged in: by its name when it is of a deployed function, else as who does everything.
  */
 import type { Queryable } from '../../shared/db/database.ts';
-import { GRANTS } from '../../shared/db/grants.ts';
+import { GRANTS } from '../../shared/db/schema/grants.ts';
 import { ACCOUNT_PARTS, type AccountPart, type DatabaseAccount } from '../../shared/db-accounts.ts';
 import { type Finding, fail, ok } from './finding.ts';
 

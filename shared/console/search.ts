@@ -5,8 +5,8 @@
  */
 import type { Database, Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
-import { textLiteral, timeBoxed } from '../db/time-boxed.ts';
 import { ABOVE_ALL, type PageAsk } from './page-of.ts';
+import { textLiteral, timeBoxed } from './time-boxed.ts';
 
 /**
  * Limits of one search. A walk reads emails one by one, the newest first, and ends with a full page. The index costs in

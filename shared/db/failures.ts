@@ -6,7 +6,7 @@ import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** With the waits below the eighth failure comes about ten hours after the first: longer than Gmail's usual outages. */
+/** With the waits below the eighth failure comes five to six hours after the first. */
 export const MAX_ATTEMPTS = 8;
 /** Processes that ended while the message alone was open. */
 const MAX_CRASHES = 3;
@@ -27,7 +27,8 @@ set claim_token = null,
     last_attempt_at = now(),
     next_attempt_at = case
       when $6::boolean then next_attempt_at
-      when state = 'dead' and resolved_at < now() - $8::integer * interval '1 day' then null
+      when state = 'dead' and (given_up_at is not null or resolved_at < now() - $8::integer * interval '1 day')
+        then null
       when state = 'dead' then now() + $7::float8 * interval '1 day'
       when attempt_count > 0
         then now() + $7::float8 * least(interval '4 hours', interval '20 seconds' * power(3, attempt_count - 1))
@@ -152,11 +153,11 @@ export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> 
 
 // Of the claims that one earlier lease left open, a single one is charged: the process ended while that message alone was
 // open. Several cannot be told apart, and are only fetched alone from now on.
-// $1 mailbox id, $2 token, $3 most crashes, $4 factor 0.75 to 1
+// $1 mailbox id, $2 token, $3 most crashes, $4 factor 0.75 to 1, $5 days of retries of the dead
 const SWEEP = statement(
   `
 with open as materialized (
-  select id, count(*) over (partition by claim_token) = 1 as is_alone
+  select id, state, count(*) over (partition by claim_token) = 1 as is_alone
   from email_ledger
   where mailbox_id = $1::integer
     and claim_token is not null
@@ -176,6 +177,8 @@ swept as (
       error_detail = case when o.is_alone then 'The process ended during the attempt.' else l.error_detail end,
       last_attempt_at = case when o.is_alone then now() else l.last_attempt_at end,
       next_attempt_at = case
+        when l.state = 'dead' and (l.given_up_at is not null or l.resolved_at < now() - $5::integer * interval '1 day')
+          then null
         when l.crash_count + o.is_alone::integer >= $3::integer then now() + $4::float8 * interval '1 day'
         else now()
       end
@@ -183,11 +186,12 @@ swept as (
   where l.id = o.id
     and l.state in ('pending', 'dead')
     and holds_lease($1::integer, $2::uuid)
-  returning l.gmail_message_id, l.crash_count, l.error_code, l.state
+  returning l.gmail_message_id, l.crash_count, l.error_code, l.state, o.state as state_before
 )
 select gmail_message_id, crash_count as attempt_count, coalesce(error_code, 'killed_process') as error_code
 from swept
-where state = 'dead'`,
+where state = 'dead'
+  and state_before = 'pending'`,
   { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
   { isRepeatable: false },
 );
@@ -195,10 +199,16 @@ where state = 'dead'`,
 /**
  * Takes over the claims that earlier runs left open: their process ended, or lost the lease. Such messages are fetched alone.
  *
- * @returns the messages that are dead now
+ * @returns the messages that are dead because of it
  */
 export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: number): Promise<DeadLetter[]> {
-  const { rows } = await db.query(SWEEP, [lease.mailboxId, lease.token, MAX_CRASHES, jitter]);
+  const { rows } = await db.query(SWEEP, [
+    lease.mailboxId,
+    lease.token,
+    MAX_CRASHES,
+    jitter,
+    DEAD_RETRY_DAYS,
+  ]);
   return rows.map((row) => ({
     gmailMessageId: row.gmail_message_id,
     attemptCount: row.attempt_count,

@@ -27,6 +27,8 @@ export interface FinishedRun {
   readonly releasesAnyway: boolean;
   /** After success: milliseconds to the next scheduled poll, 0 for the next tick, null to leave it as it is. */
   readonly nextPollMs: number | null;
+  /** Where Gmail is to publish; null: the end of the watch is not asked for. */
+  readonly watchTopic: string | null;
 }
 
 /** What a run leaves behind, for its log line. */
@@ -45,7 +47,7 @@ export interface RunEnd {
   readonly liveWaitingSeconds: number | null;
   /** Of the last reconciliation; null before the first. */
   readonly missingTotal: number | null;
-  /** Until Gmail ends the watch, 0 when it has ended; null without a watch. */
+  /** Until Gmail ends the watch on the topic, 0 when there is none on it; null without a topic. */
   readonly watchRemainingSeconds: number | null;
 }
 
@@ -53,7 +55,7 @@ export interface RunEnd {
 // something newer nothing is changed at all. The counts of the ledger read partial indexes that are empty while all is well.
 // $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
 // $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
-// $12 least backoff ms, $13 the lease was not lost
+// $12 least backoff ms, $13 the lease was not lost, $14 topic of the watch or null
 // One row always: has_newer_hint true when nothing was changed.
 const FINISH = statement(
   `
@@ -141,13 +143,13 @@ select coalesce((select has_newer_hint from held), false) as has_newer_hint,
          order by c.evaluated_at desc
          limit 1
        ) as missing_total,
-       (
-         select greatest(0, floor(extract(epoch from w.expires_at - now())))::integer
-         from mailbox_watches w
-         where w.mailbox_id = m.id
-           and w.topic is not null
-       ) as watch_remaining_seconds
+       case
+         when $14::text is null then null
+         when w.topic is distinct from $14::text then 0
+         else greatest(0, floor(extract(epoch from w.expires_at - now())))::integer
+       end as watch_remaining_seconds
 from mailboxes m
+left join mailbox_watches w on w.mailbox_id = m.id
 left join run_updated e on true
 cross join lateral (
   select count(*)::integer as total
@@ -230,6 +232,7 @@ export async function finishRun(
     run.nextPollMs,
     failure?.minBackoffMs ?? 0,
     failure?.code !== 'lease_lost',
+    run.watchTopic,
   ]);
   const row = rows[0];
   if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);

@@ -48,10 +48,10 @@ known as materialized (
          s.rule is null and case l.state
            when 'ignored' then case $2::text
              when 'history' then not s.labels_unknown
-             when 'reconciliation' then l.ignored_rule in ('spam', 'trash', 'label')
-             when 'newest' then l.ignored_rule in ('spam', 'trash', 'label')
-             -- A gap is listed with the trash: that it shows a message says nothing about the trash.
-             when 'gap' then l.ignored_rule in ('spam', 'label')
+             when 'newest' then l.ignored_rule in ('spam', 'draft', 'label', 'trash')
+             -- These list the trash too: that they show a message says nothing about the trash.
+             when 'gap' then l.ignored_rule in ('spam', 'draft', 'label')
+             when 'reconciliation' then l.ignored_rule in ('spam', 'draft', 'label')
              else true
            end
            when 'gone' then $2::text <> 'history'

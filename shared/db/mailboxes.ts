@@ -40,18 +40,18 @@ interface MailboxRow {
 const FIND = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
-       m.failure_count > 0 and m.next_poll_at > now() as is_backing_off,
+       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
        has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true) as may_ignore_backoff
 from mailboxes m
 where m.credential_fingerprint = $1::text`,
-  { ...MAILBOX_COLUMNS, is_backing_off: 'boolean?' },
+  MAILBOX_COLUMNS,
 );
 
 /** The mailbox that these credentials reach; null when they were never used. */
 export async function findMailbox(db: Queryable, fingerprint: string): Promise<Mailbox | null> {
   const { rows } = await db.query(FIND, [fingerprint]);
   const row = rows[0];
-  return row === undefined ? null : toMailbox({ ...row, is_backing_off: row.is_backing_off ?? false });
+  return row === undefined ? null : toMailbox(row);
 }
 
 export interface RunningFlagAndMailbox {
@@ -108,7 +108,7 @@ const LIST = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
        coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
-       has_newer_hint(m) as may_ignore_backoff
+       has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true) as may_ignore_backoff
 from mailboxes m
 order by m.id`,
   MAILBOX_COLUMNS,

@@ -1,6 +1,6 @@
 /**
  * Google's client libraries, loaded at the first call to Gmail, and the settings that all their requests share.
- * The load costs about as much as the rest of a cold start, and an invocation that does not call Gmail needs none of it.
+ * They are the largest part of the code, and an invocation that does not call Gmail needs none of them.
  */
 type GmailApi = typeof import('../gmail-api.ts');
 
@@ -31,11 +31,11 @@ export const REQUEST_OPTIONS = {
 } as const;
 
 /**
- * The system error at the root of what the library throws. The library's own errors hold the request with its token, so
- * they are not kept.
+ * The system error at the root of what the library throws; undefined when there is none. The library's own errors are
+ * not kept: they hold the request, and with it the token.
  */
 export function rootCause(thrown: unknown): unknown {
   let cause = thrown;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  return cause;
+  return cause instanceof Error && 'config' in cause ? undefined : cause;
 }

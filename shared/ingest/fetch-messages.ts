@@ -66,6 +66,9 @@ class MessageFetcher {
   /** Messages failed before, due or not. */
   readonly #hasFailed: boolean;
   #hasSuspects: boolean;
+  #hasLiveSuspects: boolean;
+  /** A message that may crash the process is open: nothing is begun beside it. */
+  #isSuspectActive = false;
 
   constructor(run: RunContext, due: DueWork, lookAgainAt: number) {
     this.#run = run;
@@ -75,6 +78,7 @@ class MessageFetcher {
     this.#hasRetries = due.hasDueRetry || (due.hasWaiting && run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
     this.#hasSuspects = due.hasSuspect;
+    this.#hasLiveSuspects = due.hasSuspect;
   }
 
   async run(): Promise<FetchEnd> {
@@ -91,6 +95,11 @@ class MessageFetcher {
     for (;;) {
       const reason = this.#reasonToStop();
       if (reason !== null) return reason;
+      if (this.#isSuspectActive) {
+        await Promise.all(this.#active);
+        this.#isSuspectActive = false;
+        continue;
+      }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
       // Not a statement for every message: half of what may be in flight is claimed at a time.
@@ -99,9 +108,11 @@ class MessageFetcher {
         continue;
       }
       if (this.#run.outage.isOutage && !(await this.#pause())) continue;
+      // Asked before the claim: what ends during it may have released messages, or make way for a suspect.
+      const wasAlone = this.#active.size === 0;
       const startedCount = await this.#claimAndStart(free, limit);
       if (startedCount > 0) continue;
-      if (this.#active.size === 0) return this.#reasonToStop() ?? 'idle';
+      if (wasAlone) return this.#reasonToStop() ?? 'idle';
       await Promise.all(this.#active);
     }
   }
@@ -150,9 +161,11 @@ class MessageFetcher {
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
-    if (claims.length === 0 && this.#active.size === 0) {
-      const suspect = await this.#claimSuspect(PRIORITY.live);
-      if (suspect.length > 0) return suspect;
+    if (claims.length === 0 && this.#hasLiveSuspects) {
+      // The backlog begins after the live suspects, which are fetched alone.
+      const suspect = this.#active.size === 0 ? await this.#claimSuspect(PRIORITY.live) : [];
+      if (suspect.length > 0 || this.#active.size > 0) return suspect;
+      this.#hasLiveSuspects = false;
     }
     claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
     if (claims.length > 0 || this.#active.size > 0) return claims;
@@ -197,6 +210,7 @@ class MessageFetcher {
     if (!this.#hasSuspects) return [];
     const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
     if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
+    this.#isSuspectActive = claims.length > 0;
     return claims;
   }
 

@@ -10,8 +10,8 @@ import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError }
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
+import { withDatabaseRetries } from './lease.ts';
 import { storeMessage } from './store-message.ts';
-import { withDatabaseRetries } from './with-database-retries.ts';
 
 /** Older than this when it was discovered, a message was copied in, and says nothing about the time to the database. */
 const IMPORTED_AGE_MS = 6 * 3_600_000;

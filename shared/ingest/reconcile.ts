@@ -23,7 +23,8 @@ import {
   listPage,
   NOTHING_LISTED,
   PAGE_MS,
-} from './list-page.ts';
+  type SeenPages,
+} from './list-messages.ts';
 
 export { planFullReconciliation } from '../db/reconciliation.ts';
 
@@ -55,12 +56,13 @@ export async function planDueReconciliation(run: {
  */
 export async function continueReconciliation(run: ReconcileContext): Promise<ListProgress> {
   if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
+  const seen: SeenPages = new Set();
   for (let pages = 0; ; pages += 1) {
     const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
     const hasListed = pages > 0;
     if (open === null) return { hasMore: false, hasListed };
     if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed };
-    await listPage(run, listingOf(run, open));
+    await listPage(run, listingOf(run, open), seen);
   }
 }
 

@@ -5,12 +5,12 @@
 
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
-import { addUpLedgerChanges } from '../db/ledger-counts.ts';
-import { pruneOldRecords } from '../db/pruning.ts';
+
+import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
-import { fetchMessages, settleFailures } from './fetch-messages.ts';
+import { type FetchEnd, fetchMessages, settleFailures } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
@@ -80,19 +80,25 @@ async function runRound(run: RunContext, start: HistoryStart | null, isFirst: bo
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
-  // With nothing more to discover at present, what is known is fetched without a break.
-  const lookAgainMs =
-    error === null && history.value?.isComplete === true ? LOOK_AGAIN_MS : Number.POSITIVE_INFINITY;
-  const canFetch = hasMessages(due) && !isLabelMissing && !run.outage.isHopeless;
-  const fetched = canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
-  if (error !== null) throw error;
+  let fetched = await fetchDue(run, due, LOOK_AGAIN_MS);
   if (isFirst) await maintain(run, due);
+  // With nothing more to discover at present, the rest of what is known is fetched without a break.
+  const canDiscover = error === null && history.value?.isComplete === true;
+  if (fetched === 'look_again' && !canDiscover) {
+    fetched = await fetchDue(run, await readDue(run), Number.POSITIVE_INFINITY);
+  }
+  if (error !== null) throw error;
   if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
   if (fetched === 'look_again' || listing.hasMore) return 'more';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
     await evaluateReconciliation(run);
   return { hasNewerHint: history.value.hasNewerHint };
+}
+
+async function fetchDue(run: RunContext, due: DueWork, lookAgainMs: number): Promise<FetchEnd> {
+  const canFetch = hasMessages(due) && run.label.kind !== 'missing' && !run.outage.isHopeless;
+  return canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
 }
 
 /** A failure of the history or of a listing says nothing about messages that are already known: those are fetched first. */

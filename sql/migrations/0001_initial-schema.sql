@@ -481,7 +481,7 @@ begin atomic
     select 1
     from email_ledger l
     where l.mailbox_id = $1
-      and (l.claim_token is not null or l.is_crash_suspect)
+      and (l.claim_token is not null or (l.is_crash_suspect and l.next_attempt_at <= now()))
   ) or exists (
     select 1
     from email_ledger l

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../../local/ports.ts';
 import { startPostgres } from '../../local/postgres/server.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 
 export interface BenchDatabase {
   readonly url: string;

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { Finding, FindingState } from '../../local/doctor/finding.ts';
 import { runToEnd } from '../helpers/command-process.ts';
+import type { World } from '../helpers/world.ts';
 
 export interface Examined {
   readonly code: number | null;
@@ -19,6 +20,20 @@ export async function examineJson(
   const answer = JSON.parse(output) as { code: number; findings: Finding[] };
   expect(answer.code).toBe(code);
   return { code, findings: answer.findings };
+}
+
+/** A push has just arrived, and Gmail was compared with the one stored order. */
+export async function settleMailbox(world: World): Promise<void> {
+  await world.db.query(
+    'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
+  );
+  await world.db.query('delete from reconciliations');
+  await world.db.query(
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, listed_at, evaluated_at, gmail_count,
+       stored_count, pending_count, failed_count, ignored_count, gone_count, missing_count)
+     select id, created_at, false, 'q', now(), now(), 1, 1, 0, 0, 0, 0, 0
+     from mailboxes`,
+  );
 }
 
 /** Each link that is not well, with what is said of it and its remediation. Everything else is well, or says that it cannot be seen. */

@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../local/ports.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
@@ -366,6 +366,19 @@ describe('the doctor on broken push', () => {
     expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
     await world.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
     expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
+  });
+
+  it('names a watch that is silent, with topic, subscription and endpoint', async () => {
+    await watched();
+    await world.db.query('update mailboxes set pushed_at = null');
+    await world.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
+    expectTrouble(await examine(), {
+      watch: [
+        'fault',
+        /push_silent, Gmail publishes to .* but no push has arrived/,
+        /push subscription .*endpoint/,
+      ],
+    });
   });
 
   it('warns of pushes that do not come, though mail does', async () => {

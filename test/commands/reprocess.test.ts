@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { choiceOf, type ReprocessFlags } from '../../commands/reprocess-choice.ts';
-import { countToReread, EVERY_EMAIL } from '../../shared/db/raw-emails.ts';
-import { reprocess } from '../../shared/ingest/reprocess.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
+import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
+import { reprocess } from '../../shared/reprocess/reprocess.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';

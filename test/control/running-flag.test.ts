@@ -79,7 +79,12 @@ beforeEach(async () => {
   db = await createTestDatabase();
   scheduler = new HeldScheduler();
   const config = readConfig({ DATABASE_URL: db.url, ...CREDENTIALS });
-  monitor = { config, db, scheduler, log: createLog({ level: 'error', format: 'json', sink: () => undefined }) };
+  monitor = {
+    config,
+    db,
+    scheduler,
+    log: createLog({ level: 'error', format: 'json', sink: () => undefined }),
+  };
 });
 afterEach(() => db.close());
 

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
-import { GRANTS } from '../../shared/db/grants.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { GRANTS } from '../../shared/db/schema/grants.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 

@@ -93,6 +93,7 @@ async function list(
       start: options.start,
       discovered: records.map(({ id }) => discoveredMessage(`m${id}`, { historyId: String(id) })),
       unignored: [],
+      isLabelMissing: false,
       answerHistoryId,
       lastRecordId: records.at(-1) === undefined ? null : String(records.at(-1)?.id),
       isLast,

@@ -1,20 +1,29 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimDue, endAttempt, refundAttempts } from '../../shared/db/attempts.ts';
-import { enterHistoryPage } from '../../shared/db/cursor.ts';
-import { buryExhausted } from '../../shared/db/dead-messages.ts';
-import { assertFence, dropLease, renewLease, takeLease } from '../../shared/db/lease.ts';
-import { findOpenListing, planListing, restartListing } from '../../shared/db/listings.ts';
-import { recordHint } from '../../shared/db/mailboxes.ts';
 import {
+  claimRetries,
+  claimSuspect,
+  claimUntried,
+  releaseClaims,
+  resolveClaim,
+} from '../../shared/db/claims.ts';
+import { chargeFailures, recordFailure, sweepOpenClaims, wakeWaiting } from '../../shared/db/failures.ts';
+import { enterHistoryPage } from '../../shared/db/history-cursor.ts';
+import { assertLease, releaseLease, renewLease, takeLease } from '../../shared/db/lease.ts';
+import { PRIORITY } from '../../shared/db/ledger.ts';
+import {
+  changeMailbox,
+  changeMessages,
+  discoveredMessage,
   enterLive,
   expireLease,
-  fenceOf,
+  hint,
   insertMailbox,
-  LOOK_FOR,
   leasedMailbox,
+  leaseOf,
   ledgerRow,
   mailboxRow,
-  sighting,
+  take,
+  takeOver,
 } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -24,163 +33,199 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-const NEXT = { holder: 'next', trigger: 'schedule' } as const;
-const claimAll = { limit: 10, ignoreWaits: true, suspects: false };
-
-describe('taking', () => {
-  test('gives the lease to one holder and tells it where the cursor stands', async () => {
-    const first = fenceOf(await insertMailbox(db, '18446744073709551615'));
-    expect(await takeLease(db, first, { holder: 'a', trigger: 'schedule' })).toMatchObject({
-      scan: { historyId: '18446744073709551615', fromCursor: true },
-    });
-    expect(await takeLease(db, fenceOf(first.mailboxId), { holder: 'b', trigger: 'schedule' })).toBeNull();
+describe('taking the lease', () => {
+  test('gives it to one holder with the cursor, beyond 2^53 too', async () => {
+    const first = leaseOf(await insertMailbox(db, '18446744073709551615'));
+    const taken = await takeLease(db, first, { holder: 'a', trigger: 'schedule', settleSeconds: 90 });
+    expect(taken?.start).toEqual({ historyId: '18446744073709551615', confirmsTo: null });
+    expect(await take(db, leaseOf(first.mailboxId))).toBeNull();
     expect(await mailboxRow(db, first)).toMatchObject({ lease_holder: 'a', lease_token: first.token });
   });
 
-  test('writes down that a run began, and nothing where somebody else holds it', async () => {
-    const fence = fenceOf(await insertMailbox(db, '77'));
-    const taken = await takeLease(db, fence, { holder: 'a', trigger: 'push' });
-    await takeLease(db, fenceOf(fence.mailboxId), NEXT);
+  test.each([
+    ['an unconfirmed id that is as old as the settle time', 90, '150'],
+    ['no unconfirmed id that is younger', 60, null],
+  ])('lets the first listing confirm %s', async (_, ageSeconds, confirmsTo) => {
+    const lease = leaseOf(await insertMailbox(db));
+    await changeMailbox(
+      db,
+      lease,
+      `unconfirmed_history_id = 150, unconfirmed_at = now() - interval '${ageSeconds} seconds'`,
+    );
+    expect((await take(db, lease))?.start).toEqual({ historyId: '100', confirmsTo });
+  });
+
+  test('tells the label that was resolved last', async () => {
+    const lease = leaseOf(await insertMailbox(db));
+    expect(await take(db, lease)).toMatchObject({ label: { setting: null, labelId: null } });
+    await changeMailbox(db, lease, "label_setting = 'Orders', label_id = 'Label_7'");
+    expect(await take(db, lease)).toMatchObject({ label: { setting: 'Orders', labelId: 'Label_7' } });
+  });
+
+  test('records that a run began, and nothing when another instance holds the lease', async () => {
+    const lease = leaseOf(await insertMailbox(db, '77'));
+    const taken = await takeLease(db, lease, { holder: 'a', trigger: 'push', settleSeconds: 90 });
+    await take(db, leaseOf(lease.mailboxId));
     const { rows } = await db.query(
       'select id, trigger, outcome, cursor_before from ingest_runs where mailbox_id = $1',
-      [fence.mailboxId],
+      [lease.mailboxId],
     );
     expect(rows).toEqual([{ id: taken?.runId, trigger: 'push', outcome: null, cursor_before: '77' }]);
+    const row = await mailboxRow(db, lease);
+    expect(taken).toMatchObject({ takenAt: row.last_run_at, mailboxCreatedAt: row.created_at });
   });
 
-  test('asked again, because the first answer was lost, finds its lease and its row', async () => {
-    const fence = fenceOf(await insertMailbox(db));
-    const first = await takeLease(db, fence, NEXT);
-    expect(await takeLease(db, fence, NEXT)).toMatchObject({ runId: first?.runId });
-    expect(
-      (await db.query('select 1 from ingest_runs where mailbox_id = $1', [fence.mailboxId])).rows,
-    ).toHaveLength(1);
+  test('finds its own lease and run when the first answer was lost', async () => {
+    const lease = leaseOf(await insertMailbox(db));
+    const first = await take(db, lease);
+    expect(await take(db, lease)).toMatchObject({ runId: first?.runId });
+    const { rows } = await db.query('select 1 from ingest_runs where mailbox_id = $1', [lease.mailboxId]);
+    expect(rows).toHaveLength(1);
   });
 
-  test('goes on where a listing ran out of time', async () => {
-    const fence = fenceOf(await insertMailbox(db, '77'));
-    await db.query('update mailboxes set scan_history_id = 88 where id = $1', [fence.mailboxId]);
-    const taken = await takeLease(db, fence, NEXT);
-    expect(taken?.scan).toMatchObject({ historyId: '88', fromCursor: false, listedAt: taken?.takenAt });
-  });
-
-  test('lets exactly one of many concurrent takers in', async () => {
+  test('succeeds for exactly one of many concurrent takers', async () => {
     const mailboxId = await insertMailbox(db);
-    const takers = Array.from({ length: 12 }, () => fenceOf(mailboxId));
     const taken = await Promise.all(
-      takers.map(async (fence) => await takeLease(db, fence, { holder: 'x', trigger: 'schedule' })),
+      Array.from({ length: 12 }, async () => await take(db, leaseOf(mailboxId))),
     );
     expect(taken.filter((state) => state !== null)).toHaveLength(1);
   });
 
-  test('lets exactly one of many takers of an expired lease in', async () => {
+  test('succeeds for exactly one of many takers of an expired lease', async () => {
     const dead = await leasedMailbox(db);
     await expireLease(db, dead);
-    const takers = Array.from({ length: 12 }, () => fenceOf(dead.mailboxId));
     const taken = await Promise.all(
-      takers.map(async (fence) => await takeLease(db, fence, { holder: 'x', trigger: 'schedule' })),
+      Array.from({ length: 12 }, async () => await take(db, leaseOf(dead.mailboxId))),
     );
     expect(taken.filter((state) => state !== null)).toHaveLength(1);
-    await expect(assertFence(db, dead)).rejects.toMatchObject({ code: 'lease_lost' });
+    await expect(assertLease(db, dead)).rejects.toMatchObject({ code: 'lease_lost' });
   });
 
-  test('gives the lease of one mailbox without touching another', async () => {
+  test('of one mailbox leaves that of another alone', async () => {
     const one = await leasedMailbox(db);
     const other = await leasedMailbox(db);
     expect(await renewLease(db, one)).toBe(true);
     expect(await renewLease(db, other)).toBe(true);
   });
+
+  test('tells whether an earlier lease left claims open', async () => {
+    const old = await leasedMailbox(db);
+    await enterLive(db, old, 'a');
+    await claimUntried(db, old, { priority: PRIORITY.live, limit: 1 });
+    expect(await take(db, old)).toMatchObject({ hasOpenClaims: false });
+    await expireLease(db, old);
+    expect(await take(db, leaseOf(old.mailboxId))).toMatchObject({ hasOpenClaims: true });
+  });
+
+  test('of a mailbox that is gone fails', async () => {
+    expect(await take(db, leaseOf(0))).toBeNull();
+  });
 });
 
-describe('renewing', () => {
-  test('pushes the expiry out while the lease is ours', async () => {
-    const fence = await leasedMailbox(db);
-    await db.query("update mailboxes set lease_expires_at = now() + interval '1 second' where id = $1", [
-      fence.mailboxId,
-    ]);
-    expect(await renewLease(db, fence)).toBe(true);
+describe('renewing the lease', () => {
+  test('extends it while it is held', async () => {
+    const lease = await leasedMailbox(db);
+    await changeMailbox(db, lease, "lease_expires_at = now() + interval '1 second'");
+    expect(await renewLease(db, lease)).toBe(true);
     const { rows } = await db.query(
       "select 1 from mailboxes where id = $1 and lease_expires_at > now() + interval '30 seconds'",
-      [fence.mailboxId],
+      [lease.mailboxId],
     );
     expect(rows).toHaveLength(1);
   });
 
-  test('does not bring an expired lease back to life', async () => {
-    const fence = await leasedMailbox(db);
-    await expireLease(db, fence);
-    expect(await renewLease(db, fence)).toBe(false);
-    expect(await takeLease(db, fenceOf(fence.mailboxId), NEXT)).not.toBeNull();
+  test('does not renew an expired lease', async () => {
+    const lease = await leasedMailbox(db);
+    await expireLease(db, lease);
+    expect(await renewLease(db, lease)).toBe(false);
+    expect(await take(db, leaseOf(lease.mailboxId))).not.toBeNull();
   });
 
-  test('does not prolong the lease of a successor', async () => {
+  test('does not extend the lease of a successor', async () => {
     const late = await leasedMailbox(db);
-    await expireLease(db, late);
-    await takeLease(db, fenceOf(late.mailboxId), NEXT);
+    await takeOver(db, late);
     expect(await renewLease(db, late)).toBe(false);
   });
 });
 
-describe('giving back what a run did not begin with', () => {
-  test('frees the mailbox for the next, whatever stands announced', async () => {
-    const fence = await leasedMailbox(db);
-    const { email_address: emailAddress } = await mailboxRow(db, fence);
-    await recordHint(db, { emailAddress, historyId: '999' });
-    await dropLease(db, fence);
-    expect(await takeLease(db, fenceOf(fence.mailboxId), NEXT)).not.toBeNull();
+describe('releasing the lease of a run that did not begin', () => {
+  test('frees the mailbox whatever a push has announced, and may run twice', async () => {
+    const lease = await leasedMailbox(db);
+    await hint(db, lease, '999');
+    await releaseLease(db, lease);
+    await releaseLease(db, lease);
+    expect(await take(db, leaseOf(lease.mailboxId))).not.toBeNull();
   });
 
-  test('does not free the lease of a successor', async () => {
+  test('does not release the lease of a successor', async () => {
     const late = await leasedMailbox(db);
-    await expireLease(db, late);
-    const next = fenceOf(late.mailboxId);
-    await takeLease(db, next, NEXT);
-    await dropLease(db, late);
+    const next = await takeOver(db, late);
+    await releaseLease(db, late);
     expect(await renewLease(db, next)).toBe(true);
   });
 });
 
 describe('a late holder', () => {
-  test.each(['expired', 'replaced'])('whose lease is %s writes nothing', async (how) => {
+  const attempt = { code: 'gmail_unavailable', detail: '503', isEarly: false, jitter: 1 };
+
+  /** One message of each kind that a holder may write. */
+  async function mailboxOfLateHolder() {
     const late = await leasedMailbox(db);
-    await enterLive(db, late, 'claimed', 'open');
-    await claimDue(db, late, { ...claimAll, limit: 1, runStartedAt: new Date(Date.now() + 60_000) });
-    const listingId = await planListing(db, late.mailboxId, 'backfill', 'in:anywhere');
-    await db.query("update listings set page_token = 'kept' where id = $1", [listingId]);
-    await expireLease(db, late);
-    if (how === 'replaced') await takeLease(db, fenceOf(late.mailboxId), NEXT);
-    const before = [
+    await enterLive(db, late, 'claimed', 'failed', 'suspect', 'untried');
+    await changeMessages(db, late, "last_attempt_at = now(), error_code = 'x'", ['failed']);
+    await changeMessages(db, late, 'is_crash_suspect = true', ['suspect']);
+    await changeMessages(db, late, `claim_token = '${late.token}'`, ['claimed']);
+    const rows = async () => [
       await mailboxRow(db, late),
-      await ledgerRow(db, late, 'claimed'),
-      await ledgerRow(db, late, 'open'),
+      ...(await Promise.all(
+        ['claimed', 'failed', 'suspect', 'untried'].map(async (id) => await ledgerRow(db, late, id)),
+      )),
     ];
+    return { late, rows };
+  }
 
-    const page = {
-      sightings: [sighting('new', { historyId: '110' })],
-      readmitted: [],
-      resumeAt: null,
-      end: '120',
-      fromCursor: true,
-      listedAt: new Date(),
-      oldestNewHistoryId: null,
-      shownHistoryId: '110',
-      settleSeconds: 0,
-      lookFor: LOOK_FOR,
-    };
-    await expect(enterHistoryPage(db, late, page)).rejects.toMatchObject({ code: 'lease_lost' });
-    await expect(restartListing(db, late, listingId)).rejects.toMatchObject({ code: 'lease_lost' });
-    expect(await claimDue(db, late, { ...claimAll, runStartedAt: new Date() })).toEqual([]);
-    await endAttempt(db, late, 'claimed', { state: 'gone' });
-    await refundAttempts(db, late, ['claimed', 'open']);
-    await buryExhausted(db, late, { maxAttempts: 0, runStartedAt: new Date(Date.now() + 60_000) });
+  test.each(['expired', 'replaced'])(
+    'whose lease is %s moves no cursor, claims nothing and charges nothing',
+    async (how) => {
+      const { late, rows } = await mailboxOfLateHolder();
+      if (how === 'replaced') await takeOver(db, late);
+      else await expireLease(db, late);
+      const before = await rows();
 
-    expect(await ledgerRow(db, late, 'new')).toBeUndefined();
-    expect((await findOpenListing(db, late.mailboxId))?.pageToken).toBe('kept');
-    const after = [
-      await mailboxRow(db, late),
-      await ledgerRow(db, late, 'claimed'),
-      await ledgerRow(db, late, 'open'),
-    ];
-    expect(after).toEqual(before);
+      const page = {
+        start: { historyId: '100', confirmsTo: '110' },
+        discovered: [discoveredMessage('new', { historyId: '110' })],
+        unignored: [],
+        isLabelMissing: false,
+        answerHistoryId: '120',
+        lastRecordId: '110',
+        isLast: true,
+      };
+      await expect(enterHistoryPage(db, late, page)).rejects.toMatchObject({ code: 'lease_lost' });
+      const empty = { ...page, discovered: [] };
+      await expect(enterHistoryPage(db, late, empty)).rejects.toMatchObject({ code: 'lease_lost' });
+      expect(await claimUntried(db, late, { priority: PRIORITY.live, limit: 9 })).toEqual([]);
+      const all = { limit: 9, runStartedAt: new Date(Date.now() + 60_000), includesWaiting: true };
+      expect(await claimRetries(db, late, all)).toEqual([]);
+      expect(await claimSuspect(db, late, PRIORITY.live)).toEqual([]);
+      expect(await chargeFailures(db, late, new Map([['failed', 0]]), 1)).toEqual([]);
+      expect(await sweepOpenClaims(db, { ...late, token: leaseOf(0).token }, 1)).toEqual([]);
+      await changeMessages(db, late, "next_attempt_at = now() + interval '1 hour'", ['failed']);
+      expect(await wakeWaiting(db, late)).toBe(0);
+      await changeMessages(db, late, 'next_attempt_at = discovered_at', ['failed']);
+
+      expect(await ledgerRow(db, late, 'new')).toBeUndefined();
+      expect(await rows()).toEqual(before);
+    },
+  );
+
+  test('ends no claim that its successor has taken over', async () => {
+    const { late, rows } = await mailboxOfLateHolder();
+    await sweepOpenClaims(db, await takeOver(db, late), 1);
+    const before = await rows();
+    await resolveClaim(db, late, 'claimed', { state: 'gone' });
+    await recordFailure(db, late, { gmailMessageId: 'claimed', ...attempt });
+    await releaseClaims(db, late);
+    expect(await rows()).toEqual(before);
   });
 });

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { migrate, readSchemaDifference } from '../../shared/db/migrations.ts';
+import { migrate, readSchemaDifference } from '../../shared/db/schema/migrations.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const MIGRATIONS = join(import.meta.dirname, '../../sql/migrations');

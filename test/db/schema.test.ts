@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { dumpSchema } from '../../shared/db/schema-dump.ts';
+import { dumpSchema } from '../../shared/db/schema/schema-dump.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();

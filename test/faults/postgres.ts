@@ -1,6 +1,6 @@
 /**
  * The PostgreSQL of the suite: a cluster that is stopped, killed and started again under the functions, with one
- * database for each world. What the suite itself asks waits until the server is back.
+ * database for each fixture. What the suite itself asks waits until the server is back.
  */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../../local/ports.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 import { AUDIT } from './audit.ts';
 
 export interface FaultDatabase {

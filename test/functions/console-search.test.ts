@@ -1,8 +1,8 @@
 /** How far one search goes, with bounds that a small table reaches. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findIds } from '../../shared/console/search.ts';
+import { textLiteral, timeBoxed } from '../../shared/console/time-boxed.ts';
 import type { Database } from '../../shared/db/database.ts';
-import { textLiteral, timeBoxed } from '../../shared/db/time-boxed.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const BOUNDS = { walkedFirst: [8, 20], walkedAtMost: 60, mostGathered: 30, gatherMs: 10_000 };

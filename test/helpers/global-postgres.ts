@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { freePort } from '../../local/ports.ts';
 import { startPostgres } from '../../local/postgres/server.ts';
-import { migrate } from '../../shared/db/migrations.ts';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

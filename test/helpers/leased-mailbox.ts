@@ -4,6 +4,7 @@ import type { Database } from '../../shared/db/database.ts';
 import { type FinishedRun, finishRun } from '../../shared/db/finish-run.ts';
 import { type Lease, takeLease } from '../../shared/db/lease.ts';
 import { type DiscoveredMessage, PRIORITY, upsertDiscovered } from '../../shared/db/ledger.ts';
+import { recordHint } from '../../shared/db/mailboxes.ts';
 import { noCounts } from '../../shared/db/runs.ts';
 
 let count = 0;
@@ -51,8 +52,17 @@ export async function finishRunOf(db: Database, lease: Lease, more: Partial<Fini
     failure: null,
     releasesAnyway: false,
     nextPollMs: 0,
+    watchTopic: null,
     ...more,
   });
+}
+
+/** Another instance holds the lease from now on. @returns its lease */
+export async function takeOver(db: Database, old: Lease): Promise<Lease> {
+  await expireLease(db, old);
+  const lease = leaseOf(old.mailboxId);
+  await take(db, lease);
+  return lease;
 }
 
 /** As if the holder had sent no heartbeat for so long that the lease has expired. */
@@ -93,4 +103,31 @@ export async function ledgerRow(db: Database, { mailboxId }: Lease, id: string):
     [mailboxId, id],
   );
   return rows[0];
+}
+
+/** @param set the assignments of an update, in SQL */
+export async function changeMailbox(db: Database, { mailboxId }: Lease, set: string): Promise<void> {
+  await db.query(`update mailboxes set ${set} where id = $1`, [mailboxId]);
+}
+
+/** @param set the assignments of an update, in SQL; of every message of the mailbox when no ids are given */
+export async function changeMessages(
+  db: Database,
+  { mailboxId }: Lease,
+  set: string,
+  ids: readonly string[] | null = null,
+): Promise<void> {
+  await db.query(
+    `update email_ledger
+     set ${set}
+     where mailbox_id = $1::integer
+       and ($2::text[] is null or gmail_message_id = any ($2::text[]))`,
+    [mailboxId, ids],
+  );
+}
+
+/** Announces a history id, as a push does. */
+export async function hint(db: Database, lease: Lease, historyId: string) {
+  const { email_address: emailAddress } = await mailboxRow(db, lease);
+  return await recordHint(db, { emailAddress, historyId });
 }

@@ -25,16 +25,30 @@ async function attempts(world: World, id: string): Promise<number | undefined> {
   return rows[0]?.n;
 }
 
-/** Cycles of the schedule with as much time between them as any wait may take. */
+/** Runs with as much time between them as any wait may take. */
 async function cycles(world: World, count: number): Promise<void> {
   for (let done = 0; done < count; done += 1) {
     await world.pass(5 * 3600);
-    await world.ingest();
+    await world.switchOn();
+    await world.ingest({ trigger: 'schedule' });
   }
 }
 
+/** The same, with a good message in each run: a failure beside it is the failing message's own. */
+async function cyclesWithMail(world: World, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    world.gmail.deliver(mail(`Beside ${done}`));
+    await cycles(world, 1);
+  }
+}
+
+async function row(world: World, id: string): Promise<Record<string, unknown>> {
+  const rows = await world.rows('select * from email_ledger where gmail_message_id = $1', [id]);
+  return rows[0] ?? {};
+}
+
 describe('one message that fails', () => {
-  test('because it was deleted is gone, at once and for good', async () => {
+  test('is gone at once and for good when it was deleted', async () => {
     const world = await watched();
     const [id = '', ...others] = deliver(world, 4);
     world.gmail.delete(id);
@@ -46,41 +60,75 @@ describe('one message that fails', () => {
     expect(await storedIds(world)).toEqual(others);
   });
 
-  test('every time is dead after eight attempts, and all the others are stored meanwhile', async () => {
+  test('is dead after eight charged attempts, and the others are stored', async () => {
     const world = await watched();
     const [id = '', ...others] = deliver(world, 6);
     world.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
-    await world.ingest();
-    expect(await storedIds(world)).toEqual(others);
-    await cycles(world, 6);
-    expect(await ledger(world)).toMatchObject({ [id]: 'pending' });
     await cycles(world, 1);
+    expect(await storedIds(world)).toEqual(others);
+    expect(await attempts(world, id)).toBe(1);
+    await cyclesWithMail(world, 6);
+    expect(await ledger(world)).toMatchObject({ [id]: 'pending' });
+    await cyclesWithMail(world, 1);
     expect(await ledger(world)).toMatchObject({ [id]: 'dead' });
     expect(world.log.filter((line) => line['event'] === 'message_dead')).toEqual([
       expect.objectContaining({
         severity: 'ERROR',
         gmail_message_id: id,
         error_code: 'gmail_refused',
-        attempt: 8,
+        attempt_count: 8,
       }),
     ]);
-    const calls = world.gmail.callLog.calls.filter((call) => call.messageId === id).length;
-    await cycles(world, 1);
-    expect(world.gmail.callLog.calls.filter((call) => call.messageId === id)).toHaveLength(calls);
   });
 
-  test('is stored when it is retried after its death', async () => {
+  test('is tried once per day for fourteen days when it is dead, and stays dead meanwhile', async () => {
+    const world = await watched();
+    const [id = ''] = deliver(world, 2);
+    const fault = world.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
+    await cyclesWithMail(world, 8);
+    expect(await ledger(world)).toMatchObject({ [id]: 'dead' });
+    const callsOf = () => world.gmail.callLog.calls.filter((call) => call.messageId === id).length;
+    const before = callsOf();
+    await world.ingest({ trigger: 'schedule' });
+    expect(callsOf()).toBe(before);
+    await world.pass(86_400);
+    await world.ingest({ trigger: 'schedule' });
+    expect(callsOf()).toBe(before + 1);
+    expect(await row(world, id)).toMatchObject({ state: 'dead', attempt_count: 8 });
+    world.gmail.faults.remove(fault);
+    await world.pass(86_400);
+    await world.ingest({ trigger: 'schedule' });
+    expect(await ledger(world)).toMatchObject({ [id]: 'stored' });
+  });
+
+  test('is not charged when nothing else was fetched in the run', async () => {
+    const world = await watched();
+    const [id = ''] = deliver(world, 1);
+    world.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
+    await cycles(world, 12);
+    expect(await row(world, id)).toMatchObject({
+      state: 'pending',
+      attempt_count: 0,
+      error_code: 'gmail_refused',
+    });
+    const rows = await world.rows<{ s: number }>(
+      'select extract(epoch from next_attempt_at - last_attempt_at)::integer as s from email_ledger',
+    );
+    expect(rows[0]?.s).toBeLessThanOrEqual(300);
+  });
+
+  test('is stored when it is requeued after its death', async () => {
     const world = await watched();
     const [id = ''] = deliver(world, 1);
     const fault = world.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
-    await cycles(world, 8);
-    expect(await ledger(world)).toEqual({ [id]: 'dead' });
+    await cyclesWithMail(world, 8);
+    expect(await ledger(world)).toMatchObject({ [id]: 'dead' });
     world.gmail.faults.remove(fault);
     const answer = await world.call('pollNow', { query: { retry: 'dead' } });
     expect(answer.json).toMatchObject({ retried: 1, new_emails: 1 });
   });
 
-  test('once with failedPrecondition is stored after its wait, or at an operator’s word', async () => {
+  test('is stored by the next run after one failedPrecondition, before its next attempt is due', async () => {
     const world = await watched();
     const [id = ''] = deliver(world, 1);
     await world.switchOn();
@@ -89,25 +137,38 @@ describe('one message that fails', () => {
       outcome: 'completed',
       counts: { failed: 1 },
     });
-    expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ counts: { stored: 0 } });
-    expect(await world.ingest({ trigger: 'manual' })).toMatchObject({ counts: { stored: 1 } });
+    // Each run first tries the message that has waited longest.
+    expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ counts: { stored: 1 } });
   });
 
-  test('waits longer after each attempt', async () => {
+  test('waits longer after each charged attempt', async () => {
     const world = await watched();
     const [id = ''] = deliver(world, 1);
     world.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
     const waits: number[] = [];
     for (let n = 0; n < 7; n += 1) {
-      await world.ingest();
+      await cyclesWithMail(world, 1);
       const rows = await world.rows<{ s: number }>(
-        'select round(extract(epoch from next_attempt_at - last_attempt_at))::integer as s from email_ledger',
+        `select round(extract(epoch from next_attempt_at - last_attempt_at))::integer as s
+         from email_ledger where gmail_message_id = $1`,
+        [id],
       );
       waits.push(rows[0]?.s ?? 0);
-      await world.pass(5 * 3600);
     }
-    // 7/8 of 20 s, tripled each time, capped at 4 h.
+    // 7/8 of 20 s, tripled each time, at most 4 h.
     expect(waits).toEqual([18, 53, 158, 473, 1418, 4253, 12600].map((s) => expect.closeTo(s, -1)));
+  });
+
+  test('wakes the others that wait when it had waited longest and is stored', async () => {
+    const world = await watched();
+    await world.switchOn();
+    const ids = deliver(world, 12);
+    const fault = world.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
+    await world.ingest({ trigger: 'schedule' });
+    expect(await storedIds(world)).toEqual([]);
+    world.gmail.faults.remove(fault);
+    await world.ingest({ trigger: 'schedule' });
+    expect(await storedIds(world)).toEqual(ids);
   });
 });
 
@@ -137,59 +198,81 @@ describe('a passing fault', () => {
 });
 
 describe('a limit on the rate', () => {
-  test('hands the attempt back and counts no failure of the message', async () => {
+  test('releases the message and counts no failure of it', async () => {
     const world = await watched();
     const [id = ''] = deliver(world, 1);
     world.gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get' });
     const report = await world.ingest();
-    expect(report).toMatchObject({ outcome: 'completed', counts: { stored: 0 } });
-    expect(report.counts.refused).toBeGreaterThan(1);
-    expect(await attempts(world, id)).toBe(0);
+    expect(report).toMatchObject({ outcome: 'out_of_time', error: null, counts: { stored: 0, failed: 0 } });
+    expect(report.counts.rateLimited).toBeGreaterThan(1);
+    expect(await row(world, id)).toMatchObject({
+      state: 'pending',
+      attempt_count: 0,
+      claim_token: null,
+      last_attempt_at: null,
+    });
     world.gmail.faults.clear();
     await cycles(world, 1);
     expect(await storedIds(world)).toEqual([id]);
   });
 
-  test('takes nothing from attempts that a message has used before', async () => {
+  test('slows the run down and stores everything once it ends', async () => {
     const world = await watched();
-    const ids = deliver(world, 8);
-    const fault = world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get' });
-    await cycles(world, 2);
-    world.gmail.faults.remove(fault);
-    world.gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get' });
-    expect(await world.ingest({ budgetMs: 600_000 })).toMatchObject({ outcome: 'failed' });
-    for (const id of ids) expect(await attempts(world, id)).toBe(2);
+    const ids = deliver(world, 30);
+    world.gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get', times: 8 });
+    const report = await world.ingest();
+    expect(report).toMatchObject({ outcome: 'completed', counts: { stored: 30, failed: 0 } });
+    expect(await storedIds(world)).toEqual(ids);
   });
 });
 
 describe('an outage', () => {
-  test('ends the cycle as failed, and no message is charged', async () => {
+  const nothingCharged = async (world: World) =>
+    expect(
+      await world.rows('select 1 from email_ledger where attempt_count > 0 or claim_token is not null'),
+    ).toEqual([]);
+
+  test.each([
+    ['503', { kind: 'status', status: 503 }],
+    ['400', { kind: 'status', status: 400 }],
+    ['403 forbidden', { kind: 'status', status: 403, reason: 'forbidden' }],
+    ['half an answer', { kind: 'truncate' }],
+  ] satisfies [string, FaultRule][])(
+    'of every message by %s charges none in twelve hours, and the state is fetch_failing',
+    async (_case, fault) => {
+      const world = await watched();
+      await world.switchOn();
+      const ids = deliver(world, 20);
+      world.gmail.faults.add({ ...fault, method: 'messages.get' });
+      for (let n = 0; n < 24; n += 1) {
+        await world.pass(1_800);
+        await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
+      }
+      await nothingCharged(world);
+      expect((await world.call('status')).json).toMatchObject({ state: 'fetch_failing' });
+      world.gmail.faults.clear();
+      await world.ingest({ trigger: 'schedule' });
+      expect(await storedIds(world)).toEqual(ids);
+    },
+  );
+
+  test('ends the fetching of a run after thirty failures', async () => {
     const world = await watched();
-    const ids = deliver(world, 40);
-    world.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
+    deliver(world, 100);
+    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get' });
     const report = await world.ingest({ budgetMs: 600_000 });
-    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
-    expect(await world.rows('select 1 from email_ledger where attempt_count > 0 or attempt_open')).toEqual(
-      [],
-    );
-    world.gmail.faults.clear();
-    await world.ingest();
-    expect(await storedIds(world)).toEqual(ids);
+    expect(report.outcome).toBe('completed');
+    expect(report.counts.failed).toBeGreaterThanOrEqual(30);
+    expect(report.counts.failed).toBeLessThan(46);
+    await nothingCharged(world);
   });
 
-  test('does not charge those that were in flight when it was noticed', async () => {
+  test('makes one call at a time, with a growing pause, after eight failures in a row', async () => {
     const world = await watched();
-    // Sixteen in flight at once: the pace has risen on mail that went well.
-    deliver(world, 150);
+    deliver(world, 20);
+    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get' });
     await world.ingest({ budgetMs: 600_000 });
-    deliver(world, 40);
-    world.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
-    expect(await world.ingest({ budgetMs: 600_000 })).toMatchObject({ outcome: 'failed' });
-    expect(
-      await world.rows(
-        "select 1 from email_ledger where state = 'pending' and (attempt_count > 0 or attempt_open)",
-      ),
-    ).toEqual([]);
+    expect(world.sleeps).toEqual(expect.arrayContaining([250, 500, 1_000, 2_000, 4_000, 5_000]));
   });
 
   test('does not kill messages that are on their last attempt', async () => {
@@ -205,7 +288,7 @@ describe('an outage', () => {
     expect(await storedIds(world)).toEqual(ids);
   });
 
-  test('of nine messages of their own lets new mail go first', async () => {
+  test('of nine messages of their own does not hold new mail back', async () => {
     const world = await watched();
     const bad = deliver(world, 9);
     for (const messageId of bad) world.gmail.faults.add({ kind: 'status', status: 500, messageId });
@@ -227,6 +310,60 @@ describe('an outage', () => {
   });
 });
 
+describe('a failure of the database', () => {
+  /** As if every store met this error. */
+  async function failStores(world: World, sqlState: string): Promise<void> {
+    await world.db.query(
+      `create or replace function refuse_store() returns trigger language plpgsql as $$
+       begin
+         raise exception 'no' using errcode = '${sqlState}';
+       end $$`,
+    );
+    await world.db.query(
+      'create trigger refuse_store before insert on incoming_emails for each row execute function refuse_store()',
+    );
+  }
+
+  test.each(['53100', '57P03', '53300', '25006'])(
+    'by %s ends the run as failed and charges no message, however long it lasts',
+    async (sqlState) => {
+      const world = await watched();
+      await world.switchOn();
+      const ids = deliver(world, 3);
+      await failStores(world, sqlState);
+      for (let n = 0; n < 12; n += 1) {
+        await world.pass(3_600);
+        expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({
+          outcome: 'failed',
+          error: { code: 'database_unavailable' },
+        });
+      }
+      expect(await world.rows('select distinct state, attempt_count from email_ledger')).toEqual([
+        { state: 'pending', attempt_count: 0 },
+      ]);
+      const { json } = await world.call('status');
+      expect(json).toMatchObject({ state: 'backing_off' });
+      expect(json.last_error).toContain('database');
+      expect(json.advice).not.toEqual([]);
+      await world.db.query('drop trigger refuse_store on incoming_emails');
+      await world.pass(300);
+      await world.ingest({ trigger: 'schedule' });
+      expect(await storedIds(world)).toEqual(ids);
+    },
+  );
+
+  test.each(['57014', '53200'])(
+    'by %s is the message\u2019s own while the database answers other statements',
+    async (sqlState) => {
+      const world = await watched();
+      const [id = ''] = deliver(world, 1);
+      await failStores(world, sqlState);
+      expect(await world.ingest()).toMatchObject({ outcome: 'completed', counts: { failed: 1 } });
+      expect(await row(world, id)).toMatchObject({ state: 'pending', error_code: 'unstorable' });
+    },
+  );
+});
+
 describe('one way of discovering that fails', () => {
   test('a history that expires again and again does not hold up what the ledger knows', async () => {
     const world = await watched();
@@ -245,7 +382,7 @@ describe('one way of discovering that fails', () => {
   test('a listing that Gmail refuses does not hold up live mail', async () => {
     const world = await watched();
     await world.db.query(
-      "insert into listings (mailbox_id, purpose, query) values (1, 'backfill', 'in:anywhere')",
+      "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:anywhere')",
     );
     world.gmail.faults.add({
       kind: 'status',
@@ -260,43 +397,51 @@ describe('one way of discovering that fails', () => {
 });
 
 describe('a message that kills its process', () => {
-  /** As if a process had died with these messages in hand. */
-  async function died(world: World, ids: readonly string[], attemptCount: number): Promise<void> {
+  /** As if a process had ended while these messages were open. */
+  async function died(world: World, ids: readonly string[]): Promise<void> {
+    await world.db.query(
+      'update email_ledger set claim_token = gen_random_uuid() where gmail_message_id = $1',
+      [ids[0]],
+    );
     await world.db.query(
       `update email_ledger
-       set attempt_open = true, attempt_count = $2, last_attempt_at = now() - interval '1 minute'
-       where gmail_message_id = any ($1)`,
-      [ids, attemptCount],
+       set claim_token = (select claim_token from email_ledger where gmail_message_id = $1)
+       where gmail_message_id = any ($2)`,
+      [ids[0], ids],
     );
   }
 
+  /** Messages in the ledger that were never tried. */
   async function discovered(count: number, options?: WorldOptions): Promise<{ world: World; ids: string[] }> {
     const world = await watched(options);
     const ids = deliver(world, count);
-    const fault = world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get' });
-    await world.ingest();
+    const fault = world.gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get' });
+    await world.ingest({ budgetMs: 6_000 });
     world.gmail.faults.remove(fault);
     await world.pass(3600);
     world.gmail.resetCounters();
     return { world, ids };
   }
 
-  test('and those that died with it are read one at a time, after all others', async () => {
+  test('and those that were open with it are fetched one at a time, after all others, uncharged', async () => {
     const { world, ids } = await discovered(12);
     const suspects = ids.slice(0, 5);
-    await died(world, suspects, 1);
+    await died(world, suspects);
     await world.ingest();
     expect(await storedIds(world)).toEqual(ids);
     const order = world.gmail.callLog.calls.flatMap((call) => call.messageId ?? []);
     expect(order.slice(-5).sort()).toEqual(suspects);
-    world.gmail.resetCounters();
     expect(await incompleteEmails(world)).toEqual([]);
+    expect(await world.rows('select 1 from email_ledger where attempt_count > 0 or crash_count > 0')).toEqual(
+      [],
+    );
   });
 
-  test('is dead after eight deaths, and said to be', async () => {
+  test('is dead after three deaths with it alone open', async () => {
     const { world, ids } = await discovered(3);
     const [killer = ''] = ids;
-    await died(world, [killer], 8);
+    await world.db.query('update email_ledger set crash_count = 2 where gmail_message_id = $1', [killer]);
+    await died(world, [killer]);
     expect(await world.ingest()).toMatchObject({ counts: { dead: 1, stored: 2 } });
     expect(await ledger(world)).toMatchObject({ [killer]: 'dead' });
     expect(world.log.find((line) => line['event'] === 'message_dead')).toMatchObject({
@@ -307,7 +452,7 @@ describe('a message that kills its process', () => {
 
   test('does not wait behind a backlog when it is live mail', async () => {
     const { world, ids } = await discovered(3);
-    await died(world, ids, 1);
+    await died(world, ids);
     const old = Array.from(
       { length: 8 },
       (_, n) => world.gmail.deliver(order(`old ${n}`), { labelIds: [], internalDate: new Date(0) }).id,

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
+import { createIngestContext } from '../../shared/ingest/context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
-import { createSystem } from '../../shared/ingest/system.ts';
 import { mail } from '../helpers/mails.ts';
 import type { World } from '../helpers/world.ts';
 import { useWorlds } from '../helpers/worlds.ts';
 
 const createWorld = useWorlds();
 
-/** A cycle of the scheduler. @returns its statements, and the units that it paid */
+/** One scheduled run. @returns its statements, and the quota units that it spent */
 async function poll(world: World): Promise<{ statements: string[]; units: number }> {
   const statements: string[] = [];
   const { db } = world.context;
@@ -24,8 +24,8 @@ async function poll(world: World): Promise<{ statements: string[]; units: number
       return await db.transaction(work);
     },
   };
-  const system = createSystem({ ...world.context, db: counting });
-  const { outcome, counts } = await ingestMailbox(system, {
+  const app = createIngestContext({ ...world.context, db: counting });
+  const { outcome, counts } = await ingestMailbox(app, {
     trigger: 'schedule',
     deadline: Deadline.after(60_000),
   });
@@ -33,17 +33,17 @@ async function poll(world: World): Promise<{ statements: string[]; units: number
   return { statements, units: counts.quotaUnits };
 }
 
-test('a poll that finds nothing asks Gmail once and the database five times', async () => {
+test('a poll that finds nothing costs one call to Gmail and seven statements', async () => {
   const world = await createWorld();
   await world.switchOn();
   world.gmail.deliver(mail('Before'));
   await poll(world);
-  // The first listing and the first proof settle.
+  // The first listing runs again, and the first reconciliation is evaluated.
   await world.pass(100);
   await poll(world);
   await poll(world);
 
   const { statements, units } = await poll(world);
   expect(units).toBe(2);
-  expect(statements).toHaveLength(5);
+  expect(statements).toHaveLength(7);
 });

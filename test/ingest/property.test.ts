@@ -171,7 +171,7 @@ class Story {
     await instance?.ingest({ budgetMs }).catch(() => undefined);
     if (this.#isListed) return;
     // All that was there by then is in the ledger.
-    const open = await this.#world.rows('select finished_at, listed_count from listings');
+    const open = await this.#world.rows('select finished_at, listed_count from list_jobs');
     this.#isListed = open.some((one) => one['finished_at'] !== null || Number(one['listed_count']) > 0);
   }
 

@@ -106,11 +106,15 @@ describe('the line of a run says what is left', () => {
     expect(seconds).toBeLessThan(7_260);
   });
 
-  test('what the last proof missed', async () => {
+  test('what the last reconciliation missed', async () => {
     const world = await createWorld();
     await world.switchOn();
     expect(await nextLine(world, { trigger: 'push' })).toMatchObject({ missing_total: null });
-    await world.rows('update mailboxes set proved_at = now(), proved_missing_count = 2');
+    await world.rows(
+      `insert into reconciliations
+         (mailbox_id, window_begins_at, is_full, query, listed_at, evaluated_at, gmail_count, missing_count)
+       values (1, now(), false, '', now(), now(), 2, 2)`,
+    );
     expect(await nextLine(world, { trigger: 'push' })).toMatchObject({ missing_total: 2 });
   });
 });
@@ -122,7 +126,7 @@ describe('the line of a scheduled run says how long the watch lasts', () => {
   test('in seconds', async () => {
     const world = await watched({ env });
     await nextLine(world, scheduled);
-    await world.rows("update mailboxes set watch_expires_at = now() + interval '3 days'");
+    await world.rows("update mailbox_watches set expires_at = now() + interval '3 days'");
     const { watch_remaining_s: seconds } = await nextLine(world, scheduled);
     expect(seconds).toBeGreaterThan(3 * 86_400 - 60);
     expect(seconds).toBeLessThanOrEqual(3 * 86_400);
@@ -138,12 +142,11 @@ describe('the line of a scheduled run says how long the watch lasts', () => {
     const world = await watched({ env });
     await nextLine(world, scheduled);
     world.gmail.faults.add({ kind: 'status', status: 403, method: 'watch' });
-    await world.rows("update mailboxes set watch_topic = 'projects/orders-project/topics/other'");
+    await world.rows("update mailbox_watches set topic = 'projects/orders-project/topics/other'");
     expect(await nextLine(world, scheduled)).toMatchObject({ watch_remaining_s: 0 });
-    await world.rows(
-      "update mailboxes set watch_topic = $1::text, watch_expires_at = now() - interval '1 hour'",
-      [TOPIC],
-    );
+    await world.rows("update mailbox_watches set topic = $1::text, expires_at = now() - interval '1 hour'", [
+      TOPIC,
+    ]);
     expect(await nextLine(world, scheduled)).toMatchObject({ watch_remaining_s: 0 });
   });
 

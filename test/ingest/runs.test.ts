@@ -7,7 +7,7 @@ import type { World, WorldOptions } from '../helpers/world.ts';
 import { useWorlds } from '../helpers/worlds.ts';
 
 const createWorld = useWorlds();
-const FENCE = { mailboxId: 1, token: '' };
+const LEASE = { mailboxId: 1, token: '' };
 
 async function watched(options?: WorldOptions): Promise<World> {
   const world = await createWorld(options);
@@ -37,9 +37,9 @@ describe('the first start', () => {
     const { id } = world.gmail.deliver(mail('Meanwhile'));
     gate.release();
     await running;
-    expect(world.log.find((line) => line['event'] === 'mailbox_identified')).toMatchObject({
-      cursor: pinned,
-    });
+    expect(await world.rows('select cursor_before from ingest_runs order by id limit 1')).toEqual([
+      { cursor_before: pinned },
+    ]);
     await world.ingest();
     expect(await storedIds(world)).toEqual([...old, id].sort());
   });
@@ -101,7 +101,7 @@ describe('the first start', () => {
     const reports = await Promise.all([world.ingest(), world.instance().ingest(), world.instance().ingest()]);
     expect(reports.map((report) => report.outcome).sort()).toEqual(['busy', 'busy', 'completed']);
     expect(await storedIds(world)).toEqual(ids);
-    expect(await world.rows("select 1 from listings where purpose = 'initial'")).toHaveLength(1);
+    expect(await world.rows("select 1 from list_jobs where purpose = 'initial'")).toHaveLength(1);
   });
 
   test('without credentials does nothing, successfully', async () => {
@@ -135,15 +135,12 @@ describe('history that lags behind its notifications', () => {
     await world.pass(61);
     await world.ingest();
     expect(await storedIds(world)).toEqual([late.id, prompt.id].sort());
-    // Two waits of the settle time after the last surprise, and the cursor is at rest at Gmail's present id.
+    // The cursor waited for the settle time, and is then at Gmail's current history id.
     for (let n = 0; n < 3; n += 1) {
       await world.pass(91);
       await world.ingest();
     }
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
-      cursor_history_id: world.gmail.historyId,
-      settling_history_id: null,
-    });
+    expect((await mailboxRow(world.db, LEASE)).cursor_history_id).toBe(world.gmail.historyId);
   });
 
   test('empty pages with a token are gone through', async () => {
@@ -154,21 +151,33 @@ describe('history that lags behind its notifications', () => {
     expect(await storedIds(world)).toEqual(ids);
   });
 
-  test('of many pages that is cut by the deadline goes on where it was cut', async () => {
+  test('that is longer than a run moves the cursor in each run after the settle time, and ends', async () => {
     const world = await watched();
-    const ids = Array.from({ length: 1_300 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
-    // The second page takes until the end of the time that the run has.
-    world.gmail.faults.add({ kind: 'delay', delayMs: 400, method: 'history.list', skip: 1, times: 1 });
-    expect(await world.ingest({ budgetMs: 3_000 + 1_200 })).toMatchObject({ outcome: 'out_of_time' });
-    const cut = await mailboxRow(world.db, FENCE);
-    expect(cut.scan_history_id).not.toBeNull();
-    expect(Object.keys(await ledger(world)).length).toBeLessThan(1_300);
-    await world.ingest({ budgetMs: 4_900 });
+    const ids = Array.from({ length: 1_800 }, (_, n) => world.gmail.deliver(mail(`${n}`)).id).sort();
+    // Each page after the first of a listing takes so long that the run ends the listing there.
+    const slow = { kind: 'delay', delayMs: 900, method: 'history.list' } as const;
+    const cursors: bigint[] = [];
+    for (let n = 0; n < 20; n += 1) {
+      const fault = world.gmail.faults.add(slow);
+      await world.ingest({ budgetMs: 3_000 + 2_100 });
+      world.gmail.faults.remove(fault);
+      cursors.push(BigInt((await mailboxRow(world.db, LEASE)).cursor_history_id));
+      if (cursors.at(-1) === BigInt(world.gmail.historyId)) break;
+      if (n > 1) expect(cursors.at(-1)).toBeGreaterThan(cursors.at(-2) ?? 0n);
+    }
+    expect(cursors.at(-1)).toBe(BigInt(world.gmail.historyId));
     expect(Object.keys(await ledger(world)).sort()).toEqual(ids);
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
-      cursor_history_id: world.gmail.historyId,
-      scan_history_id: null,
-    });
+  });
+
+  test('that is longer than a run does not hold back a live message behind it', async () => {
+    const world = await watched();
+    const old = world.gmail.deliver(mail('Old'));
+    for (let n = 0; n < 1_500; n += 1)
+      world.gmail.modifyLabels(old.id, n % 2 === 0 ? { add: ['STARRED'] } : { remove: ['STARRED'] });
+    const { id } = world.gmail.deliver(mail('Live'));
+    world.gmail.faults.add({ kind: 'delay', delayMs: 900, method: 'history.list' });
+    expect(await world.ingest({ budgetMs: 3_000 + 3_500 })).toMatchObject({ outcome: 'out_of_time' });
+    expect(await storedIds(world)).toContain(id);
   });
 });
 
@@ -180,13 +189,13 @@ describe('a holder that comes too late', () => {
       const world = await watched({ gmail: { timers: gate.timers } });
       const ids = deliver(world, 3);
       const { running } = await held(world, gate, 'messages.get');
-      if (how === 'expired') await expireLease(world.db, FENCE);
+      if (how === 'expired') await expireLease(world.db, LEASE);
       else {
         await world.db.query(
           "update mailboxes set lease_token = gen_random_uuid(), lease_holder = 'other', lease_expires_at = now() + interval '40 seconds'",
         );
       }
-      const before = await mailboxRow(world.db, FENCE);
+      const before = await mailboxRow(world.db, LEASE);
       gate.release();
       expect(await running).toMatchObject({
         outcome: 'failed',
@@ -194,7 +203,7 @@ describe('a holder that comes too late', () => {
         counts: { stored: 0 },
       });
       expect(await storedIds(world)).toEqual([]);
-      const after = await mailboxRow(world.db, FENCE);
+      const after = await mailboxRow(world.db, LEASE);
       for (const column of ['cursor_history_id', 'failure_count', 'last_success_at', 'last_error_code']) {
         expect([column, after[column]]).toEqual([column, before[column]]);
       }
@@ -216,7 +225,7 @@ describe('a holder that comes too late', () => {
     );
     gate.release();
     await running;
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
+    expect(await mailboxRow(world.db, LEASE)).toMatchObject({
       failure_count: 4,
       lease_token: expect.any(String),
     });
@@ -235,7 +244,7 @@ describe('a holder that comes too late', () => {
     });
     world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     expect(await world.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
+    expect(await mailboxRow(world.db, LEASE)).toMatchObject({
       failure_count: 0,
       lease_token: expect.any(String),
     });
@@ -273,7 +282,7 @@ describe('a hint', () => {
     await world.db.query('update mailboxes set hint_history_id = 18446744073709551615, hint_at = now()');
     expect(await world.ingest()).toMatchObject({ outcome: 'completed' });
     expect(world.sleeps).toEqual([400, 800, 1_600, 3_200]);
-    expect((await mailboxRow(world.db, FENCE)).lease_token).toBeNull();
+    expect((await mailboxRow(world.db, LEASE)).lease_token).toBeNull();
   });
 });
 
@@ -284,7 +293,7 @@ describe('the switch', () => {
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'stopped' });
     await world.call('gmailPush', { body: notification(world, world.gmail.historyId) });
     expect(await storedIds(world)).toEqual([]);
-    expect((await mailboxRow(world.db, FENCE)).hint_history_id).toBe(world.gmail.historyId);
+    expect((await mailboxRow(world.db, LEASE)).hint_history_id).toBe(world.gmail.historyId);
     expect(await world.ingest({ trigger: 'manual' })).toMatchObject({
       outcome: 'completed',
       counts: { stored: 2 },
@@ -294,12 +303,12 @@ describe('the switch', () => {
 });
 
 describe('after failures', () => {
-  test('the wait doubles from the interval up to 300 s, and a success forgets it', async () => {
+  test('the wait doubles from 5 s up to 300 s, and a success ends it', async () => {
     const world = await watched();
     await world.switchOn();
     const fault = world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     const waits: number[] = [];
-    for (let n = 1; n <= 5; n += 1) {
+    for (let n = 1; n <= 8; n += 1) {
       expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'failed' });
       expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
       expect(await world.ingest({ trigger: 'push' })).toMatchObject({ outcome: 'not_due' });
@@ -309,13 +318,13 @@ describe('after failures', () => {
       waits.push(rows[0]?.s ?? 0);
       await world.pass(301);
     }
-    expect(waits).toEqual([120, 240, 300, 300, 300]);
+    expect(waits).toEqual([5, 10, 20, 40, 80, 160, 300, 300]);
     expect(await world.rows('select last_error_code from email_monitor_status')).toEqual([
       { last_error_code: 'gmail_unavailable' },
     ]);
     world.gmail.faults.remove(fault);
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'completed' });
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({
+    expect(await mailboxRow(world.db, LEASE)).toMatchObject({
       failure_count: 0,
       next_poll_at: null,
       last_error: null,
@@ -356,12 +365,12 @@ describe('a refresh token that is revoked in the middle', () => {
     expect(world.log.filter((line) => line['severity'] === 'ERROR')).toHaveLength(1);
     expect(
       await world.rows(
-        "select 1 from email_ledger where state = 'pending' and (attempt_count > 0 or attempt_open)",
+        "select 1 from email_ledger where state = 'pending' and (attempt_count > 0 or claim_token is not null)",
       ),
     ).toEqual([]);
-    const before = await mailboxRow(world.db, FENCE);
+    const before = await mailboxRow(world.db, LEASE);
     expect(await world.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'reauth_required' } });
-    expect((await mailboxRow(world.db, FENCE)).cursor_history_id).toBe(before.cursor_history_id);
+    expect((await mailboxRow(world.db, LEASE)).cursor_history_id).toBe(before.cursor_history_id);
     world.gmail.reauthorize('1//new-token');
     const cured = world.instance({ GMAIL_REFRESH_TOKEN: '1//new-token' });
     expect(await cured.ingest()).toMatchObject({ outcome: 'completed' });
@@ -413,9 +422,9 @@ describe('a database that goes away in the middle', () => {
       outcome: 'failed',
       error: { code: 'database_unavailable' },
     });
-    expect(await world.rows('select 1 from email_ledger where attempt_count > 0 or attempt_open')).toEqual(
-      [],
-    );
+    expect(
+      await world.rows('select 1 from email_ledger where attempt_count > 0 or claim_token is not null'),
+    ).toEqual([]);
     await world.db.query('drop trigger refuse on incoming_emails');
     await world.ingest();
     expect(await storedIds(world)).toEqual(ids);
@@ -435,7 +444,7 @@ describe('a database that goes away in the middle', () => {
       'create trigger refuse before update on ingest_runs for each row execute function refuse_twice()',
     );
     expect(await world.ingest()).toMatchObject({ outcome: 'completed' });
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({ lease_token: null, failure_count: 0 });
+    expect(await mailboxRow(world.db, LEASE)).toMatchObject({ lease_token: null, failure_count: 0 });
     expect(await storedIds(world)).toEqual(ids);
     expect(await world.rows('select outcome from ingest_runs order by id desc limit 1')).toEqual([
       { outcome: 'completed' },
@@ -456,7 +465,7 @@ describe('a database that goes away in the middle', () => {
       'create trigger refuse before insert on ingest_runs for each row execute function refuse_twice()',
     );
     await expect(world.ingest()).rejects.toMatchObject({ code: 'database_unavailable' });
-    expect(await mailboxRow(world.db, FENCE)).toMatchObject({ lease_token: null });
+    expect(await mailboxRow(world.db, LEASE)).toMatchObject({ lease_token: null });
     expect(await world.ingest()).toMatchObject({ outcome: 'completed' });
     expect(await storedIds(world)).toEqual(ids);
   });
@@ -477,6 +486,8 @@ describe('a database that goes away in the middle', () => {
 describe('the record of a run', () => {
   test('is one row and one line, with its counts', async () => {
     const world = await watched();
+    // The first reconciliation.
+    await world.ingest();
     const raw = order(1);
     const { id } = world.gmail.deliver(raw);
     world.log.length = 0;

@@ -1,0 +1,111 @@
+/**
+ * The privileges of each deployed function in the database, and of the next phase: one account per part, with only the
+ * tables that it needs. Called by `migrate`, after the tables exist.
+ * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
+ */
+import type { AccountPart, DatabaseAccount } from '../../db-accounts.ts';
+import { AppError } from '../../errors.ts';
+import type { Queryable } from '../database.ts';
+
+/** By table. A privilege may name columns: `update (processed)`. */
+type Privileges = Readonly<Record<string, string>>;
+
+/** What `status` reads: no mail. */
+const STATE: Privileges = {
+  email_ledger: 'select',
+  email_monitor_status: 'select',
+  incidents: 'select',
+  ingest_runs: 'select',
+  ledger_changes: 'select',
+  list_jobs: 'select',
+  mailbox_confirmations: 'select',
+  mailbox_quota: 'select',
+  mailbox_watches: 'select',
+  mailboxes: 'select',
+  reconciliations: 'select',
+};
+
+/** `start` and `stop`: the `is_running` flag, the watch, and a mailbox that the database does not know yet. */
+const CONTROL: Privileges = {
+  ...STATE,
+  email_monitor_status: 'select, update',
+  list_jobs: 'select, insert, update',
+  mailbox_confirmations: 'select, insert, update, delete',
+  mailbox_quota: 'select, insert, update',
+  mailbox_watches: 'select, insert, update',
+  mailboxes: 'select, insert, update',
+};
+
+/** `start` also resolves the label; for another label it makes the messages that the former one excluded pending again. */
+const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
+
+/** A run. It inserts emails and never changes them. What it deletes are old rows and the ids of finished reconciliations. */
+const INGEST: Privileges = {
+  ...CONTROL,
+  email_attachments: 'select, insert',
+  email_ledger: 'select, insert, update',
+  email_raw: 'select, insert',
+  email_search: 'select, insert',
+  incidents: 'select, insert, update, delete',
+  incoming_emails: 'select, insert',
+  ingest_runs: 'select, insert, update, delete',
+  ledger_changes: 'select, insert, update, delete',
+  list_jobs: 'select, insert, update, delete',
+  reconciliation_ids: 'select, insert, update, delete',
+  reconciliations: 'select, insert, update, delete',
+};
+
+/** The next phase reads complete emails and marks them as processed. */
+const CONSUMER: Privileges = {
+  email_attachments: 'select',
+  email_raw: 'select',
+  incoming_emails: 'select, update (processed, updated_at)',
+};
+
+export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
+  poll: INGEST,
+  'gmail-push': INGEST,
+  'poll-now': INGEST,
+  console: INGEST,
+  start: START,
+  stop: CONTROL,
+  status: STATE,
+  consumer: CONSUMER,
+};
+
+/**
+ * Gives each account the privileges of its part and no others. It runs in the caller's transaction, so that no account is
+ * without its privileges in between. May run any number of times.
+ *
+ * @param tx with an account that owns the tables
+ * @throws {AppError} database_denied when an account does not exist, or another account owns the tables;
+ *   database_unavailable
+ */
+export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
+  await assertExist(tx, accounts);
+  for (const account of new Set(accounts.map((one) => one.account))) {
+    const name = quoted(account);
+    await tx.query(`revoke all on all tables in schema public from ${name}`);
+    await tx.query(`grant usage on schema public to ${name}`);
+  }
+  for (const { part, account } of accounts) {
+    for (const [table, privileges] of Object.entries(GRANTS[part]))
+      await tx.query(`grant ${privileges} on ${table} to ${quoted(account)}`);
+  }
+}
+
+async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
+  const { rows } = await tx.query<{ account: string }>(
+    `select a.account
+     from unnest($1::text[]) a (account)
+     where not exists (select 1 from pg_roles r where r.rolname = a.account)`,
+    [accounts.map((one) => one.account)],
+  );
+  if (rows.length === 0) return;
+  const names = rows.map((row) => row.account).join(', ');
+  throw new AppError('database_denied', `DB_ACCOUNTS names users that the database does not have: ${names}.`);
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

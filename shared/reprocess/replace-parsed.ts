@@ -1,0 +1,131 @@
+/** Replaces the parsed columns, the attachments and the search words of a stored email, in one commit. */
+
+import type { Database, Queryable } from '../db/database.ts';
+import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
+import { statement } from '../db/statement.ts';
+import type { ParsedAttachment } from '../mime/parsed-email.ts';
+import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
+
+// $1 email id int, $2 parser version int, $3 to $12 as `parsedValues`, $13 has changed bool, $14 resets processed bool
+const UPDATE_EMAIL = statement(
+  `
+update incoming_emails
+set parser_version = $2::integer,
+    sender = $3::text,
+    sender_address = $4::text,
+    recipients = $5::jsonb,
+    subject = $6::text,
+    rfc822_message_id = $7::text,
+    sent_at = $8::timestamptz,
+    body_text = $9::text,
+    body_html = $10::text,
+    attachment_count = $11::integer,
+    defects = $12::text[],
+    processed = processed and not ($13::boolean and $14::boolean),
+    updated_at = case when $13::boolean then now() else updated_at end
+where id = $1::integer`,
+  {},
+);
+
+// From the row that was just updated. Also when no column changed: the words may have been made by another version of
+// email_search_words.
+// $1 email id int, $2 attachment names text
+const UPDATE_SEARCH = statement(
+  `
+insert into email_search as s (email_id, search_words)
+select e.id, email_search_words(e.sender, e.sender_address, e.subject, $2::text)
+from incoming_emails e
+where e.id = $1::integer
+on conflict (email_id) do update
+set search_words = excluded.search_words
+where s.search_words is distinct from excluded.search_words`,
+  {},
+);
+
+// $1 email id int, $2 ids int[]
+const DELETE_OTHER_ATTACHMENTS = statement(
+  `
+delete from email_attachments
+where email_id = $1::integer
+  and not (id = any ($2::integer[]))`,
+  {},
+);
+
+// $1 id int, $2 content type text, $3 detected type text, $4 content id text, $5 is inline bool
+const UPDATE_ATTACHMENT = statement(
+  `
+update email_attachments
+set content_type = $2::text,
+    detected_content_type = $3::text,
+    content_id = $4::text,
+    is_inline = $5::boolean
+where id = $1::integer
+  and (content_type, detected_content_type, content_id, is_inline)
+      is distinct from ($2::text, $3::text, $4::text, $5::boolean)`,
+  {},
+);
+
+/**
+ * Replaces what the parser returned for the same bytes. The identity and the raw bytes stay. An attachment whose part, name
+ * and bytes are unchanged keeps its row and id, because later phases refer to it. May run twice.
+ *
+ * @param options.resetsProcessed true: an email that differs becomes unprocessed, so that it is processed again
+ * @returns the comparison with what was stored before; null when the email is gone, or a newer parser wrote it: then
+ *   nothing was changed
+ * @throws {AppError} unstorable, database_unavailable
+ */
+export async function replaceParsed(
+  db: Database,
+  emailId: number,
+  email: StorableEmail,
+  options: { readonly parserVersion: number; readonly resetsProcessed: boolean },
+): Promise<Comparison | null> {
+  const { parserVersion, resetsProcessed } = options;
+  return await db.transaction(async (tx) => {
+    const compared = await compareParsed(tx, emailId, email, { parserVersion, locks: true });
+    if (compared === null) return null;
+    const hasChanged = !isSame(compared.difference);
+    if (hasChanged) await replaceAttachments(tx, emailId, compared.storedFiles, email.attachments);
+    await tx.query(UPDATE_EMAIL, [
+      emailId,
+      parserVersion,
+      ...parsedValues(email),
+      hasChanged,
+      resetsProcessed,
+    ]);
+    await tx.query(UPDATE_SEARCH, [emailId, attachmentNames(email)]);
+    return compared;
+  });
+}
+
+async function replaceAttachments(
+  tx: Queryable,
+  emailId: number,
+  stored: readonly StoredFile[],
+  attachments: readonly ParsedAttachment[],
+): Promise<void> {
+  const idByFile = new Map(stored.map((one) => [fileKey(one), one.id]));
+  const idOf = (one: ParsedAttachment) => idByFile.get(fileKey(one));
+  const kept = attachments.flatMap((one) => idOf(one) ?? []);
+  // First, because a part path is unique in an email.
+  await tx.query(DELETE_OTHER_ATTACHMENTS, [emailId, kept]);
+  for (const one of attachments) {
+    const id = idOf(one);
+    if (id === undefined) continue;
+    const { contentType, detectedType, contentId, isInline } = one;
+    await tx.query(UPDATE_ATTACHMENT, [id, contentType, detectedType, contentId, isInline]);
+  }
+  await insertAttachments(
+    tx,
+    emailId,
+    attachments.filter((one) => idOf(one) === undefined),
+  );
+}
+
+function fileKey({
+  partPath,
+  filename,
+  sha256,
+}: Pick<StoredFile, 'partPath' | 'filename' | 'sha256'>): string {
+  return JSON.stringify([partPath, filename, sha256]);
+}

@@ -1,0 +1,90 @@
+/**
+ * Reads stored emails again from their exact bytes, without Gmail: after a better reader (PARSER_VERSION), or to see
+ * that the bytes are still what they were. Called by `npm run reprocess`. Each email is one transaction, so it may
+ * end anywhere and begin again, beside ingest and beside itself.
+ */
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Database } from '../db/database.ts';
+import type { RawEmail } from '../db/emails.ts';
+import { AppError } from '../errors.ts';
+import { parseEmail } from '../mime/parse-email.ts';
+import { PARSER_VERSION } from '../mime/parsed-email.ts';
+import { compareParsed, type Difference, isSame } from './parsed-difference.ts';
+import { findToReread, type RereadChoice, readRawEmail } from './raw-emails.ts';
+import { replaceParsed } from './replace-parsed.ts';
+
+const decompress = promisify(gunzip);
+
+/** Ids read ahead, not emails: one email is in memory at a time. */
+const BATCH = 200;
+
+/** Why an email could not be read again. Its columns stand as they were. */
+export type RereadFault = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
+
+export interface Reread {
+  readonly emailId: number;
+  readonly result:
+    | { readonly kind: 'same' }
+    | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
+    /** Gone, or read by a newer reader: nothing was done. */
+    | { readonly kind: 'skipped' }
+    | { readonly kind: 'fault'; readonly fault: RereadFault };
+}
+
+/** What is done with another reading: it is only compared, or it replaces what stands there. */
+export type RereadMode =
+  | { readonly applies: false }
+  | { readonly applies: true; readonly resetsProcessed: boolean };
+
+/**
+ * One email after another, lowest id first; whoever iterates may stop at any time.
+ *
+ * @throws {AppError} database_unavailable
+ */
+export async function* reprocess(
+  db: Database,
+  choice: RereadChoice,
+  mode: RereadMode,
+): AsyncGenerator<Reread> {
+  for (let { afterId } = choice; ; ) {
+    const ids = await findToReread(db, { ...choice, afterId }, BATCH);
+    if (ids.length === 0) return;
+    for (const emailId of ids) yield { emailId, result: await rereadEmail(db, emailId, mode) };
+    afterId = ids.at(-1) ?? afterId;
+  }
+}
+
+async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Promise<Reread['result']> {
+  const stored = await readRawEmail(db, emailId);
+  if (stored === null) return { kind: 'fault', fault: 'raw_missing' };
+  const raw = await unpack(stored);
+  if (!(raw instanceof Uint8Array)) return { kind: 'fault', fault: raw };
+  const email = await parseEmail(raw);
+  const parserVersion = PARSER_VERSION;
+  try {
+    const compared = mode.applies
+      ? await replaceParsed(db, emailId, email, { parserVersion, resetsProcessed: mode.resetsProcessed })
+      : await compareParsed(db, emailId, email, { parserVersion, locks: false });
+    if (compared === null) return { kind: 'skipped' };
+    const { difference, isProcessed: wasProcessed } = compared;
+    return isSame(difference) ? { kind: 'same' } : { kind: 'changed', difference, wasProcessed };
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'unstorable')
+      return { kind: 'fault', fault: 'unstorable' };
+    throw error;
+  }
+}
+
+async function unpack(stored: RawEmail): Promise<Buffer | RereadFault> {
+  let raw: Buffer;
+  try {
+    // Never more than was put in, whatever the bytes have become.
+    raw = await decompress(stored.data, { maxOutputLength: Math.max(1, stored.sizeBytes) });
+  } catch {
+    return 'raw_damaged';
+  }
+  const sha256 = createHash('sha256').update(raw).digest('hex');
+  return sha256 === stored.sha256 && raw.length === stored.sizeBytes ? raw : 'checksum_wrong';
+}

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
+import type { Lease } from '../../shared/db/lease.ts';
+import { addUpLedgerChanges } from '../../shared/db/pruning.ts';
+import { changeMessages, enterLive, leasedMailbox } from '../helpers/leased-mailbox.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => await db.close());
+
+const RECONCILE_EVERY_SECONDS = 900;
+
+const NOTHING: DueWork = {
+  hasUntriedLive: false,
+  hasUntriedBacklog: false,
+  hasDueRetry: false,
+  hasWaiting: false,
+  hasSuspect: false,
+  hasListJob: false,
+  isReconciliationDue: false,
+  hasOpenReconciliation: false,
+  hasOpenIncident: false,
+  hasOldRecords: false,
+  hasOldRuns: false,
+  hasLedgerChanges: false,
+};
+
+/** A mailbox whose last reconciliation has just been evaluated: nothing is to be done for it. */
+async function quietMailbox(): Promise<Lease> {
+  const lease = await leasedMailbox(db);
+  await db.query(
+    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, listed_at, evaluated_at)
+     values ($1, now(), false, '', now(), now())`,
+    [lease.mailboxId],
+  );
+  return lease;
+}
+
+async function read({ mailboxId }: Lease): Promise<DueWork> {
+  return await readDueWork(db, mailboxId, RECONCILE_EVERY_SECONDS);
+}
+
+test('no work is due when all messages are final and the last reconciliation is young', async () => {
+  const lease = await quietMailbox();
+  await enterLive(db, lease, 'stored', 'gone');
+  await changeMessages(db, lease, "state = 'stored', resolved_at = now()", ['stored']);
+  await changeMessages(db, lease, "state = 'gone', resolved_at = now(), last_attempt_at = now()", ['gone']);
+  const due = await read(lease);
+  expect(due).toEqual(NOTHING);
+  expect(hasMessages(due)).toBe(false);
+});
+
+describe('of a message', () => {
+  const later = "next_attempt_at = now() + interval '1 hour'";
+
+  test.each<[string, string, Partial<DueWork>]>([
+    ['that is live and was never tried', 'priority = 0', { hasUntriedLive: true }],
+    ['of the backlog that was never tried', 'priority = 1', { hasUntriedBacklog: true }],
+    ['that failed and is due', 'last_attempt_at = now()', { hasDueRetry: true }],
+    ['that failed and waits', `last_attempt_at = now(), ${later}`, { hasWaiting: true }],
+    [
+      'that is dead and due for its daily retry',
+      "state = 'dead', last_attempt_at = now()",
+      { hasDueRetry: true },
+    ],
+    ['that is dead and waits', `state = 'dead', last_attempt_at = now(), ${later}`, {}],
+    ['that was given up', "state = 'dead', last_attempt_at = now(), given_up_at = now()", {}],
+    ['that may have crashed a process', 'is_crash_suspect = true', { hasSuspect: true }],
+    [
+      'that crashed a process and waits for its daily retry',
+      `state = 'dead', is_crash_suspect = true, last_attempt_at = now(), ${later}`,
+      {},
+    ],
+    ['that a run fetches now', 'claim_token = gen_random_uuid()', {}],
+  ])('%s is told what is due', async (_, set, expected) => {
+    const lease = await quietMailbox();
+    await enterLive(db, lease, 'a');
+    await changeMessages(db, lease, set);
+    const due = await read(lease);
+    expect(due).toEqual({ ...NOTHING, ...expected });
+    expect(hasMessages(due)).toBe(Object.keys(expected).length > 0);
+  });
+});
+
+describe('of the upkeep of a mailbox', () => {
+  test.each<[string, string, Partial<DueWork>]>([
+    [
+      'a listing that can be continued',
+      "insert into list_jobs (mailbox_id, purpose, query) values ($1, 'backfill', '')",
+      { hasListJob: true },
+    ],
+    [
+      'no listing that waits',
+      `insert into list_jobs (mailbox_id, purpose, query, not_before)
+       values ($1, 'backfill', '', now() + interval '1 hour')`,
+      {},
+    ],
+    [
+      'no listing that is finished',
+      "insert into list_jobs (mailbox_id, purpose, query, finished_at) values ($1, 'backfill', '', now())",
+      {},
+    ],
+    [
+      'a reconciliation when the last one began long enough ago',
+      "update reconciliations set started_at = now() - interval '901 seconds' where mailbox_id = $1",
+      { isReconciliationDue: true },
+    ],
+    [
+      'the first reconciliation',
+      'delete from reconciliations where mailbox_id = $1',
+      { isReconciliationDue: true },
+    ],
+    [
+      'an open reconciliation, and no other beside it',
+      `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at)
+       values ($1, now(), false, '', now() - interval '1 day')`,
+      { hasOpenReconciliation: true },
+    ],
+    [
+      'no open reconciliation that waits',
+      `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, not_before)
+       values ($1, now(), false, '', now() + interval '1 hour')`,
+      {},
+    ],
+    [
+      'an open incident',
+      "insert into incidents (mailbox_id, kind) values ($1, 'history_expired')",
+      { hasOpenIncident: true },
+    ],
+    [
+      'no closed incident',
+      "insert into incidents (mailbox_id, kind, closed_at) values ($1, 'history_expired', now())",
+      {},
+    ],
+  ])('%s is told', async (_, change, expected) => {
+    const lease = await quietMailbox();
+    await db.query(change, [lease.mailboxId]);
+    expect(await read(lease)).toEqual({ ...NOTHING, ...expected });
+  });
+
+  test('records are told that are a day beyond their time', async () => {
+    const lease = await quietMailbox();
+    const age = async (days: number) =>
+      await db.query(
+        `update list_jobs set finished_at = now() - $2::integer * interval '1 day' where mailbox_id = $1`,
+        [lease.mailboxId, days],
+      );
+    await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'backfill', '')", [
+      lease.mailboxId,
+    ]);
+    await age(90);
+    expect((await read(lease)).hasOldRecords).toBe(false);
+    await age(92);
+    expect((await read(lease)).hasOldRecords).toBe(true);
+    await db.query('delete from list_jobs where mailbox_id = $1', [lease.mailboxId]);
+  });
+});
+
+test('runs are told that are a day beyond their time', async () => {
+  const lease = await quietMailbox();
+  const add = async (age: string) =>
+    await db.query("insert into ingest_runs (trigger, started_at) values ('push', now() - $1::interval)", [
+      age,
+    ]);
+  await add('90 days 12 hours');
+  expect((await read(lease)).hasOldRuns).toBe(false);
+  await add('91 days 1 hour');
+  expect((await read(lease)).hasOldRuns).toBe(true);
+  await db.query("delete from ingest_runs where started_at < now() - interval '90 days'");
+});
+
+test('changes of the ledger counts are told that are worth adding up', async () => {
+  const lease = await quietMailbox();
+  await addUpLedgerChanges(db);
+  for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);
+  expect((await read(lease)).hasLedgerChanges).toBe(true);
+  await addUpLedgerChanges(db);
+  expect((await read(lease)).hasLedgerChanges).toBe(false);
+});
+
+test('what is due in one mailbox is not due in another', async () => {
+  const [lease, other] = [await quietMailbox(), await leasedMailbox(db)];
+  await enterLive(db, other, 'a');
+  await changeMessages(db, other, 'is_crash_suspect = true');
+  await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'backfill', '')", [
+    other.mailboxId,
+  ]);
+  await db.query("insert into incidents (mailbox_id, kind) values ($1, 'history_expired')", [
+    other.mailboxId,
+  ]);
+  expect(await read(lease)).toEqual(NOTHING);
+});

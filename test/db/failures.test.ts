@@ -1,0 +1,435 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { claimRetries, claimSuspect, claimUntried, releaseClaims } from '../../shared/db/claims.ts';
+import {
+  chargeFailures,
+  MAX_ATTEMPTS,
+  recordFailure,
+  sweepOpenClaims,
+  wakeWaiting,
+} from '../../shared/db/failures.ts';
+import type { Lease } from '../../shared/db/lease.ts';
+import { PRIORITY } from '../../shared/db/ledger.ts';
+import {
+  changeMessages,
+  enterLive,
+  leasedMailbox,
+  leaseOf,
+  ledgerRow,
+  takeOver,
+} from '../helpers/leased-mailbox.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(async () => await db.close());
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+
+/** Claims the message, due or not, as a run that began just now. */
+async function claim(lease: Lease, id: string): Promise<void> {
+  await changeMessages(db, lease, `claim_token = '${lease.token}'`, [id]);
+}
+
+async function fail(
+  lease: Lease,
+  id: string,
+  more: { isEarly?: boolean; jitter?: number } = {},
+): Promise<void> {
+  await claim(lease, id);
+  await recordFailure(db, lease, {
+    gmailMessageId: id,
+    code: 'gmail_unavailable',
+    detail: '503',
+    isEarly: false,
+    jitter: 1,
+    ...more,
+  });
+}
+
+/** As if the wait for the next attempt were over. */
+async function passWait(lease: Lease): Promise<void> {
+  await changeMessages(
+    db,
+    lease,
+    'last_attempt_at = last_attempt_at - (next_attempt_at - now()), next_attempt_at = now()',
+  );
+}
+
+/** Seconds from the last attempt to the next; null when there is none. */
+async function waitOf({ mailboxId }: Lease, id: string): Promise<number | null> {
+  const { rows } = await db.query<{ wait: number | null }>(
+    `select extract(epoch from next_attempt_at - last_attempt_at)::float8 as wait
+     from email_ledger
+     where mailbox_id = $1 and gmail_message_id = $2`,
+    [mailboxId, id],
+  );
+  return rows[0]?.wait ?? null;
+}
+
+async function attemptCountOf(lease: Lease, id: string): Promise<number> {
+  return (await ledgerRow(db, lease, id)).attempt_count;
+}
+
+async function charge(lease: Lease, id: string, jitter = 1) {
+  return await chargeFailures(db, lease, new Map([[id, await attemptCountOf(lease, id)]]), jitter);
+}
+
+async function leaseWith(...ids: string[]): Promise<Lease> {
+  const lease = await leasedMailbox(db);
+  await enterLive(db, lease, ...ids);
+  return lease;
+}
+
+describe('a failed attempt', () => {
+  test('ends the claim with its error and charges nothing', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    const row = await ledgerRow(db, lease, 'a');
+    expect(row).toMatchObject({
+      state: 'pending',
+      attempt_count: 0,
+      claim_token: null,
+      error_code: 'gmail_unavailable',
+      error_detail: '503',
+    });
+    expect(row.last_attempt_at).not.toBeNull();
+  });
+
+  test('is recorded once when the statement runs twice', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    const before = await ledgerRow(db, lease, 'a');
+    const again = { gmailMessageId: 'a', code: 'x', detail: 'x', isEarly: false, jitter: 1 };
+    await recordFailure(db, lease, again);
+    expect(await ledgerRow(db, lease, 'a')).toEqual(before);
+  });
+
+  test('waits twice as long each time up to 5 min while nothing is charged', async () => {
+    const lease = await leaseWith('a');
+    const waits: (number | null)[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      await fail(lease, 'a');
+      waits.push(await waitOf(lease, 'a'));
+      await passWait(lease);
+    }
+    expect(waits).toEqual([20, 40, 80, 160, 300, 300]);
+  });
+
+  test('waits three times as long each time up to 4 h once failures are charged', async () => {
+    const lease = await leaseWith('a');
+    const waits: (number | null)[] = [];
+    for (let n = 0; n < MAX_ATTEMPTS - 1; n += 1) {
+      await fail(lease, 'a');
+      await charge(lease, 'a');
+      waits.push(await waitOf(lease, 'a'));
+      await passWait(lease);
+    }
+    expect(waits).toEqual([20, 60, 180, 540, 1_620, 4_860, 4 * HOUR]);
+  });
+
+  test('that is not charged waits as long as the charged ones before it say', async () => {
+    const lease = await leaseWith('a');
+    await changeMessages(db, lease, 'attempt_count = 3');
+    await fail(lease, 'a');
+    expect(await waitOf(lease, 'a')).toBe(180);
+  });
+
+  test('waits a little less by a random factor', async () => {
+    const lease = await leaseWith('a', 'b');
+    await fail(lease, 'a', { jitter: 0.75 });
+    expect(await waitOf(lease, 'a')).toBe(15);
+    await fail(lease, 'b');
+    await charge(lease, 'b', 0.8);
+    expect(await waitOf(lease, 'b')).toBe(16);
+  });
+
+  test('before its time changes nothing but the error and the time of the attempt', async () => {
+    const lease = await leaseWith('a');
+    await changeMessages(
+      db,
+      lease,
+      "attempt_count = 5, last_attempt_at = now() - interval '1 hour', next_attempt_at = now() + interval '1 hour'",
+    );
+    const before = await ledgerRow(db, lease, 'a');
+    await fail(lease, 'a', { isEarly: true });
+    const after = await ledgerRow(db, lease, 'a');
+    expect(after).toEqual({
+      ...before,
+      error_code: 'gmail_unavailable',
+      error_detail: '503',
+      last_attempt_at: after.last_attempt_at,
+    });
+    expect(after.last_attempt_at.getTime()).toBeGreaterThan(before.last_attempt_at.getTime());
+  });
+
+  test('whose claim was released changes nothing', async () => {
+    const lease = await leaseWith('a');
+    await claimUntried(db, lease, { priority: PRIORITY.live, limit: 1 });
+    await releaseClaims(db, lease);
+    const before = await ledgerRow(db, lease, 'a');
+    await recordFailure(db, lease, {
+      gmailMessageId: 'a',
+      code: 'x',
+      detail: 'x',
+      isEarly: false,
+      jitter: 1,
+    });
+    expect(await ledgerRow(db, lease, 'a')).toEqual(before);
+  });
+});
+
+describe('charging failures', () => {
+  test('counts once when the statement runs twice', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    const counts = new Map([['a', 0]]);
+    expect(await chargeFailures(db, lease, counts, 1)).toEqual([]);
+    expect(await chargeFailures(db, lease, counts, 1)).toEqual([]);
+    expect(await attemptCountOf(lease, 'a')).toBe(1);
+  });
+
+  test('charges each message by its own count, and none of another mailbox', async () => {
+    const [lease, other] = [await leaseWith('a', 'b'), await leaseWith('a')];
+    await changeMessages(db, lease, 'attempt_count = 4', ['b']);
+    for (const id of ['a', 'b']) await fail(lease, id);
+    await fail(other, 'a');
+    await chargeFailures(
+      db,
+      lease,
+      new Map([
+        ['a', 0],
+        ['b', 4],
+        ['unknown', 0],
+      ]),
+      1,
+    );
+    expect([await attemptCountOf(lease, 'a'), await attemptCountOf(lease, 'b')]).toEqual([1, 5]);
+    expect(await attemptCountOf(other, 'a')).toBe(0);
+  });
+
+  test('charges no message whose count is not the expected one, as after a requeue', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    expect(await chargeFailures(db, lease, new Map([['a', 7]]), 1)).toEqual([]);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', attempt_count: 0 });
+  });
+
+  test('charges no message that was stored meanwhile or is claimed again', async () => {
+    const lease = await leaseWith('stored', 'claimed');
+    await fail(lease, 'stored');
+    await fail(lease, 'claimed');
+    await changeMessages(db, lease, "state = 'stored', resolved_at = now()", ['stored']);
+    await claim(lease, 'claimed');
+    const both = new Map([
+      ['stored', 0],
+      ['claimed', 0],
+    ]);
+    expect(await chargeFailures(db, lease, both, 1)).toEqual([]);
+    for (const id of both.keys()) expect(await attemptCountOf(lease, id)).toBe(0);
+  });
+
+  test('makes a message dead at the eighth charged failure, with its last error and a retry in a day', async () => {
+    const lease = await leaseWith('a', 'b');
+    await changeMessages(db, lease, 'attempt_count = 6');
+    for (const id of ['a', 'b']) await fail(lease, id);
+    await changeMessages(db, lease, 'attempt_count = 7', ['a']);
+    const counts = new Map([
+      ['a', 7],
+      ['b', 6],
+    ]);
+    expect(await chargeFailures(db, lease, counts, 1)).toEqual([
+      { gmailMessageId: 'a', attemptCount: 8, errorCode: 'gmail_unavailable' },
+    ]);
+    const row = await ledgerRow(db, lease, 'a');
+    expect(row).toMatchObject({ state: 'dead', error_detail: '503', given_up_at: null });
+    expect(row.next_attempt_at.getTime() - row.resolved_at.getTime()).toBe(DAY * 1_000);
+    expect(await ledgerRow(db, lease, 'b')).toMatchObject({ state: 'pending', attempt_count: 7 });
+    expect(await chargeFailures(db, lease, counts, 1)).toEqual([]);
+  });
+
+  test('with the lease of another run charges nothing', async () => {
+    const lease = await leaseWith('a');
+    await fail(lease, 'a');
+    expect(await charge(leaseOf(lease.mailboxId), 'a')).toEqual([]);
+    expect(await attemptCountOf(lease, 'a')).toBe(0);
+  });
+});
+
+describe('a dead message', () => {
+  async function deadFor(days: number): Promise<Lease> {
+    const lease = await leaseWith('a');
+    await changeMessages(
+      db,
+      lease,
+      `state = 'dead', attempt_count = 8, last_attempt_at = now() - interval '1 day', next_attempt_at = now(),
+       resolved_at = now() - interval '${days} days'`,
+    );
+    return lease;
+  }
+
+  test.each([
+    [0, DAY],
+    [13.9, DAY],
+    [14.1, null],
+  ])('that fails again after %d days is next tried after %j seconds', async (days, wait) => {
+    const lease = await deadFor(days);
+    const { resolved_at: diedAt } = await ledgerRow(db, lease, 'a');
+    await fail(lease, 'a');
+    expect(await waitOf(lease, 'a')).toBe(wait);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({
+      state: 'dead',
+      attempt_count: 8,
+      resolved_at: diedAt,
+    });
+  });
+
+  test('is not charged again', async () => {
+    const lease = await deadFor(1);
+    await fail(lease, 'a');
+    expect(await charge(lease, 'a')).toEqual([]);
+    expect(await attemptCountOf(lease, 'a')).toBe(8);
+  });
+
+  test('that was given up while it was tried is not tried again', async () => {
+    const lease = await deadFor(1);
+    await changeMessages(db, lease, 'given_up_at = now()');
+    await fail(lease, 'a');
+    expect(await waitOf(lease, 'a')).toBeNull();
+  });
+});
+
+describe('waking what waits', () => {
+  test('makes all waiting messages due and leaves the rest', async () => {
+    const lease = await leaseWith('waiting', 'charged', 'due', 'fresh', 'dead');
+    for (const id of ['waiting', 'charged', 'due', 'dead']) await fail(lease, id);
+    await charge(lease, 'charged');
+    await changeMessages(db, lease, "next_attempt_at = now() - interval '1 minute'", ['due']);
+    await changeMessages(db, lease, "state = 'dead', resolved_at = now()", ['dead']);
+    const untouched = async () =>
+      await Promise.all(['due', 'fresh', 'dead'].map(async (id) => await ledgerRow(db, lease, id)));
+    const before = await untouched();
+    expect(await wakeWaiting(db, leaseOf(lease.mailboxId))).toBe(0);
+    expect(await wakeWaiting(db, lease)).toBe(2);
+    expect(await wakeWaiting(db, lease)).toBe(0);
+    expect(await untouched()).toEqual(before);
+    const due = await claimRetries(db, lease, {
+      limit: 10,
+      runStartedAt: new Date(),
+      includesWaiting: false,
+    });
+    expect(due.map((claimed) => claimed.gmailMessageId).sort()).toEqual(['charged', 'due', 'waiting']);
+    expect(await attemptCountOf(lease, 'charged')).toBe(1);
+  });
+});
+
+describe('claims that earlier runs left open', () => {
+  test('charge a crash to a message that was open alone', async () => {
+    const lease = await leaseWith('a', 'b');
+    await claim(lease, 'a');
+    const before = await ledgerRow(db, lease, 'b');
+    expect(await sweepOpenClaims(db, await takeOver(db, lease), 1)).toEqual([]);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({
+      state: 'pending',
+      claim_token: null,
+      is_crash_suspect: true,
+      crash_count: 1,
+      attempt_count: 0,
+      error_code: 'killed_process',
+    });
+    expect(await ledgerRow(db, lease, 'b')).toEqual(before);
+  });
+
+  test('only mark messages that were open together', async () => {
+    const lease = await leaseWith('a', 'b');
+    await claimUntried(db, lease, { priority: PRIORITY.live, limit: 5 });
+    expect(await sweepOpenClaims(db, await takeOver(db, lease), 1)).toEqual([]);
+    for (const id of ['a', 'b']) {
+      expect(await ledgerRow(db, lease, id)).toMatchObject({
+        claim_token: null,
+        is_crash_suspect: true,
+        crash_count: 0,
+        attempt_count: 0,
+        last_attempt_at: null,
+        error_code: null,
+      });
+    }
+  });
+
+  test('are told apart by their lease', async () => {
+    const lease = await leaseWith('alone', 'b', 'c');
+    await claim(lease, 'alone');
+    const second = await takeOver(db, lease);
+    for (const id of ['b', 'c']) await claim(second, id);
+    await sweepOpenClaims(db, await takeOver(db, second), 1);
+    const counts = ['alone', 'b', 'c'].map(async (id) => (await ledgerRow(db, lease, id)).crash_count);
+    expect(await Promise.all(counts)).toEqual([1, 0, 0]);
+  });
+
+  test('of this run are left alone, and so are those of another mailbox', async () => {
+    const [lease, other] = [await leaseWith('a'), await leaseWith('a')];
+    await claim(lease, 'a');
+    await claim(other, 'a');
+    await takeOver(db, other);
+    await sweepOpenClaims(db, lease, 1);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({
+      claim_token: lease.token,
+      is_crash_suspect: false,
+    });
+    expect((await ledgerRow(db, other, 'a')).claim_token).toBe(other.token);
+  });
+
+  test('of a message alone in three crashes make it dead with a retry in a day', async () => {
+    let lease = await leaseWith('a');
+    for (let crashes = 1; crashes <= 3; crashes += 1) {
+      if (crashes === 1) await claim(lease, 'a');
+      else expect(await claimSuspect(db, lease, PRIORITY.live)).toHaveLength(1);
+      lease = await takeOver(db, lease);
+      expect(await sweepOpenClaims(db, lease, 1)).toEqual(
+        crashes < 3 ? [] : [{ gmailMessageId: 'a', attemptCount: 3, errorCode: 'killed_process' }],
+      );
+    }
+    const row = await ledgerRow(db, lease, 'a');
+    expect(row).toMatchObject({ state: 'dead', crash_count: 3, is_crash_suspect: true });
+    expect(row.next_attempt_at.getTime() - row.resolved_at.getTime()).toBe(DAY * 1_000);
+    expect(await claimSuspect(db, lease, PRIORITY.live)).toEqual([]);
+  });
+
+  test.each([
+    ['is tried again after a day', 1, DAY],
+    ['is not tried again after 14 days', 14.1, null],
+  ])('of a message that was dead before are reported by no new death, and it %s', async (_, days, wait) => {
+    const lease = await leaseWith('a');
+    await changeMessages(
+      db,
+      lease,
+      `state = 'dead', crash_count = 3, is_crash_suspect = true, next_attempt_at = now(),
+       resolved_at = now() - interval '${days} days'`,
+    );
+    const { resolved_at: diedAt } = await ledgerRow(db, lease, 'a');
+    expect(await claimSuspect(db, lease, PRIORITY.live)).toHaveLength(1);
+    expect(await sweepOpenClaims(db, await takeOver(db, lease), 1)).toEqual([]);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'dead', resolved_at: diedAt });
+    expect(await waitOf(lease, 'a')).toBe(wait);
+  });
+
+  test('of a message that was given up meanwhile leave it without a retry', async () => {
+    const lease = await leaseWith('a');
+    await changeMessages(db, lease, "state = 'dead', resolved_at = now(), given_up_at = now()");
+    await claim(lease, 'a');
+    const next = await takeOver(db, lease);
+    await sweepOpenClaims(db, next, 1);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ claim_token: null, next_attempt_at: null });
+  });
+
+  test('charge a crash again after an attempt that ended without one', async () => {
+    const lease = await leaseWith('a');
+    await changeMessages(db, lease, 'crash_count = 2, is_crash_suspect = true');
+    await fail(lease, 'a');
+    await claim(lease, 'a');
+    await sweepOpenClaims(db, await takeOver(db, lease), 1);
+    expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', crash_count: 1 });
+  });
+});

@@ -1,0 +1,280 @@
+/** Carries the plan of a round out: every happening at its time, none waiting for the one before. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Calls } from './calls.ts';
+import type { Act, Arrival, Event } from './events.ts';
+import type { Fixture } from './fixture.ts';
+import type { Plan } from './plan.ts';
+import type { Member } from './processes.ts';
+import { pushBody } from './push-body.ts';
+import type { Summary } from './summary.ts';
+
+/** So long somebody is waited for who holds the lease: a kill of who does nothing reconciles nothing. */
+const HOLDER_WAIT_MS = 400;
+const HOLDER_STEP_MS = 10;
+
+const ARRIVAL_LABELS: Readonly<Record<Arrival, { labelIds: string[] }>> = {
+  inbox: { labelIds: ['INBOX', 'UNREAD'] },
+  filed: { labelIds: ['UNREAD', 'CATEGORY_UPDATES'] },
+  read: { labelIds: ['INBOX'] },
+  draft: { labelIds: ['DRAFT'] },
+  spam: { labelIds: ['SPAM', 'UNREAD'] },
+  sent: { labelIds: ['SENT'] },
+};
+
+const ACT_LABELS: Readonly<Record<Exclude<Act, 'delete'>, { add?: string[]; remove?: string[] }>> = {
+  archive: { remove: ['INBOX'] },
+  'mark-read': { remove: ['UNREAD'] },
+  label: { add: ['STARRED'] },
+  trash: { add: ['TRASH'], remove: ['INBOX'] },
+  'report-spam': { add: ['SPAM'], remove: ['INBOX'] },
+  rescue: { add: ['INBOX'], remove: ['SPAM'] },
+};
+
+export class PlanRunner {
+  readonly #fixture: Fixture;
+  readonly #plan: Plan;
+  readonly #calls: Calls;
+  readonly #summary: Summary;
+  /** Changes of the mailbox happen one after another, in the order of the plan. */
+  #mailbox: Promise<unknown> = Promise.resolve();
+
+  constructor(fixture: Fixture, plan: Plan, calls: Calls, summary: Summary) {
+    this.#fixture = fixture;
+    this.#plan = plan;
+    this.#calls = calls;
+    this.#summary = summary;
+  }
+
+  /** Resolves when everything has happened; requests to the functions may still be underway. */
+  async play(): Promise<void> {
+    const startedAt = performance.now();
+    const happening: Promise<unknown>[] = [];
+    for (const event of this.#plan.events) {
+      const waitMs = startedAt + event.atMs - performance.now();
+      if (waitMs > 0) await delay(waitMs);
+      const one = this.#happen(event);
+      // Awaited below; until then a failure must not count as unhandled.
+      one.catch(() => undefined);
+      happening.push(one);
+    }
+    await Promise.all(happening);
+  }
+
+  async #happen(event: Event): Promise<void> {
+    const { db, processes, postgres } = this.#fixture;
+    switch (event.kind) {
+      case 'deliver':
+        return await this.#deliver(event.mail, event.arrival);
+      case 'act':
+        return await this.#act(event.act, event.mail);
+      case 'call':
+        for (let n = event.count ?? 1; n > 0; n -= 1) void this.#calls.call(event.target);
+        if (event.target === 'stop') this.#summary.fault('monitor stopped');
+        return;
+      case 'push':
+        return await this.#push(event.what, event.count ?? 1);
+      case 'kill': {
+        const member = await this.#find(event.whom);
+        if (member === null) return;
+        this.#summary.fault(event.signal === 'SIGKILL' ? 'process killed' : 'process ended (scale in)');
+        await processes.end(member, event.signal);
+        await delay(event.agesAfterMs);
+        return await this.#ageLeaseOf(member);
+      }
+      case 'scale_out':
+        this.#summary.fault('process started (scale out)');
+        await processes.start(event.target);
+        return;
+      case 'freeze':
+        return await this.#freeze(event.whom, event.forMs);
+      case 'postgres':
+        return await this.#strikePostgres(event.how, event.forMs);
+      case 'cut':
+        if ((await postgres.cut()) > 0) this.#summary.fault('connections cut');
+        return;
+      case 'gmail_fault':
+        return await this.#gmailFault(event.rule, event.forMs);
+      case 'switches':
+        this.#summary.fault(event.why);
+        return await this.#change('switches', event.value);
+      case 'expire_history':
+        this.#summary.fault(event.atRest ? 'history expired while nothing ran' : 'history expired');
+        return await this.#change('expire-history', {});
+      case 'disk_full':
+        this.#summary.fault(`disk full: ${event.scope === 'all' ? 'all writes' : 'stores'}`);
+        await db.rows('insert into fault_disk_full (scope) values ($1::text)', [event.scope]);
+        await delay(event.forMs);
+        await db.rows('delete from fault_disk_full');
+        return;
+      case 'nearly_dead':
+        await db.rows(
+          `update email_ledger set attempt_count = 7 where gmail_message_id = $1::text and state = 'pending'`,
+          [this.#plan.mails[event.mail]?.gmailMessageId],
+        );
+        return;
+      case 'rename':
+        this.#summary.fault('account renamed');
+        this.#fixture.address = event.address;
+        return await this.#change('rename-account', { emailAddress: event.address });
+      case 'label_changes':
+        return await this.#changeLabels(event.mail, event.count);
+      case 'deliver_trashed':
+        return await this.#deliverTrashed(event.mail, event.heldMs);
+      case 'slow_scheduler':
+        this.#fixture.scheduler.maxDelayMs = event.maxDelayMs;
+        return;
+      case 'expire_tokens':
+        this.#summary.fault('access tokens expired');
+        return await this.#change('expire-access-tokens', {});
+      case 'expire_watch':
+        this.#summary.fault('watch expired');
+        return await this.#change('expire-watch', {});
+      case 'revoke':
+        this.#summary.fault('refresh token revoked');
+        await this.#change('revoke', {});
+        await delay(event.reauthorizedAfterMs);
+        return await this.#change('reauthorize', { refreshToken: this.#fixture.refreshToken });
+      case 'redeploy':
+        return await this.#redeploy(event.revokesOld, event.share);
+      case 'clock':
+        this.#summary.fault('clock jumped by minutes');
+        for (const member of processes.of(event.target)) processes.jumpClock(member);
+        return;
+      case 'time_passes':
+        await db.rows('update mailboxes set next_poll_at = now() where next_poll_at > now()');
+        await db.rows(
+          `update email_ledger set next_attempt_at = now() where state = 'pending' and next_attempt_at > now()`,
+        );
+        return;
+      case 'all_down':
+        this.#summary.fault('all processes killed');
+        await processes.endAll();
+        return;
+      case 'all_up':
+        return await processes.complete();
+    }
+  }
+
+  async #change(path: string, body: object): Promise<void> {
+    const done = this.#mailbox.then(async () => await this.#fixture.gmail.control(path, body));
+    this.#mailbox = done.catch(() => undefined);
+    await done;
+  }
+
+  async #deliver(index: number, arrival: Arrival): Promise<void> {
+    const mail = this.#plan.mails[index];
+    if (mail === undefined) throw new Error(`The plan has no mail ${index}`);
+    const mayBeUnseen = this.#plan.events.some(({ kind }) => kind === 'expire_history');
+    this.#fixture.sent.set(mail.gmailMessageId, { ...mail, round: this.#plan.round, mayBeUnseen });
+    this.#summary.delivered += 1;
+    const labels = ARRIVAL_LABELS[arrival];
+    await this.#change('deliver', { raw: mail.raw.toString('base64'), id: mail.gmailMessageId, ...labels });
+  }
+
+  async #changeLabels(index: number, count: number): Promise<void> {
+    this.#summary.fault('long history');
+    // As Gmail does it: otherwise every change would be a push of its own.
+    await this.#change('switches', { notifications: { isRateLimited: true } });
+    await this.#change('toggle-label', {
+      id: this.#plan.mails[index]?.gmailMessageId,
+      label: 'STARRED',
+      count,
+    });
+  }
+
+  async #deliverTrashed(index: number, heldMs: number): Promise<void> {
+    this.#summary.fault('trashed before the index showed it');
+    await Promise.all([
+      this.#change('switches', { indexLag: { nextRecordMs: heldMs, listMs: heldMs } }),
+      this.#deliver(index, 'inbox'),
+      this.#act('trash', index),
+    ]);
+  }
+
+  async #act(act: Act, index: number): Promise<void> {
+    const id = this.#plan.mails[index]?.gmailMessageId;
+    this.#summary.fault(`mail changed meanwhile: ${act}`);
+    if (act === 'delete') await this.#change('delete', { id });
+    else await this.#change('modify', { id, ...ACT_LABELS[act] });
+  }
+
+  async #push(what: Extract<Event, { kind: 'push' }>['what'], count: number): Promise<void> {
+    const { historyId } = await this.#fixture.gmail.control<{ historyId: string }>('stats');
+    this.#summary.fault(`push: ${what}`, count);
+    for (let n = count; n > 0; n -= 1)
+      void this.#calls.call('gmailPush', pushBody(what, this.#fixture.address, historyId));
+  }
+
+  async #freeze(whom: Extract<Event, { kind: 'freeze' }>['whom'], forMs: number): Promise<void> {
+    const member = await this.#find(whom);
+    if (member === null || member.state !== 'up') return;
+    this.#summary.fault('process frozen past its lease');
+    const { processes } = this.#fixture;
+    processes.freeze(member);
+    // It may hold the row that is to be aged: then the server lets go of it only when the process goes on.
+    await Promise.all([this.#ageLeaseOf(member), delay(forMs).then(() => processes.thaw(member))]);
+  }
+
+  async #strikePostgres(how: Extract<Event, { kind: 'postgres' }>['how'], forMs: number): Promise<void> {
+    const { postgres } = this.#fixture;
+    this.#summary.fault(`PostgreSQL: ${how}`);
+    if (how === 'crash') {
+      await postgres.crash();
+      return;
+    }
+    await postgres.stop(how);
+    await delay(forMs);
+    await postgres.up();
+  }
+
+  async #gmailFault(rule: object, forMs: number | null): Promise<void> {
+    const { gmail } = this.#fixture;
+    const { id } = await gmail.control<{ id: number }>('faults/add', rule);
+    if (forMs === null) return;
+    await delay(forMs);
+    await gmail.control('faults/remove', { id });
+  }
+
+  async #redeploy(revokesOld: boolean, share: 'all' | 'some'): Promise<void> {
+    const { processes } = this.#fixture;
+    this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token beside the first');
+    const refreshToken = `1//emulated-round-${this.#plan.round}`;
+    if (revokesOld) await this.#change('revoke', {});
+    await this.#change('reauthorize', { refreshToken });
+    this.#fixture.refreshToken = refreshToken;
+    processes.configure({ GMAIL_REFRESH_TOKEN: refreshToken });
+    if (share === 'all') return await processes.complete();
+    await Promise.all((['poll', 'pollNow', 'gmailPush'] as const).map(async (t) => await processes.start(t)));
+  }
+
+  async #find(whom: Extract<Event, { kind: 'kill' }>['whom']): Promise<Member | null> {
+    const { processes } = this.#fixture;
+    if (whom !== 'holder') return processes.next(whom);
+    const giveUpAt = performance.now() + HOLDER_WAIT_MS;
+    while (performance.now() < giveUpAt) {
+      const holder = await this.#holder();
+      if (holder !== null) return holder;
+      await delay(HOLDER_STEP_MS);
+    }
+    return processes.next('poll');
+  }
+
+  async #holder(): Promise<Member | null> {
+    const [row] = await this.#fixture.db.rows(
+      `select lease_holder from mailboxes where lease_expires_at > now()`,
+    );
+    return row === undefined ? null : this.#fixture.processes.byPid(pidOf(row.lease_holder));
+  }
+
+  async #ageLeaseOf({ process }: Member): Promise<void> {
+    await this.#fixture.db.rows(
+      `update mailboxes set lease_expires_at = now() - interval '1 second' where lease_holder like '%:' || $1::text`,
+      [String(process.pid)],
+    );
+  }
+}
+
+/** A holder names itself `host:pid`. */
+export function pidOf(leaseHolder: string): number {
+  return Number(leaseHolder.split(':').at(-1));
+}

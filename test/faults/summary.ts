@@ -1,0 +1,23 @@
+/** What a run of the suite counts. */
+export class Summary {
+  rounds = 0;
+  delivered = 0;
+  stored = 0;
+  gone = 0;
+  ignored = 0;
+  /** Dead through a fault of the message itself that lasted; each is stored once the fault has ended. */
+  dead = 0;
+  lost = 0;
+  duplicated = 0;
+  violations = 0;
+  /** Injected by the suite, by what it was. */
+  readonly faults = new Map<string, number>();
+
+  fault(name: string, count = 1): void {
+    if (count > 0) this.faults.set(name, (this.faults.get(name) ?? 0) + count);
+  }
+
+  get faultCount(): number {
+    return [...this.faults.values()].reduce((sum, count) => sum + count, 0);
+  }
+}
