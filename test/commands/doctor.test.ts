@@ -53,7 +53,7 @@ describe('npm run doctor', () => {
     expect(output).toMatch(/^ok {4}database +PostgreSQL \d+/m);
     expect(output).toContain('orders@example.com is watching, 1 stored');
     expect(output).toMatch(
-      /^note {2}publishing status .*no proof.*console\.cloud\.google\.com\/auth\/audience/m,
+      /^note {2}publishing status .*says nothing.*console\.cloud\.google\.com\/auth\/audience/m,
     );
     expect(output).toContain('Gmail 1 = stored 1, pending 0, failed 0, ignored 0, gone 0, missing 0');
     for (const name of ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL']) {
