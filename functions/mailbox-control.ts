@@ -4,7 +4,7 @@
  */
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
-import type { MailboxConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+import type { MailboxConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { FunctionContext } from './context.ts';
 
 /** A person waits for the answer; the next poll does what takes longer. */

@@ -7,7 +7,7 @@
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
-import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
 import { confirmMailbox, followRunningFlag } from './mailbox-control.ts';

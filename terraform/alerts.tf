@@ -20,11 +20,13 @@ locals {
 
   # The codes of `requiresOperator` in shared/errors.ts.
   person_codes = [
+    "account_unconfirmed",
     "admin_policy_enforced",
     "bad_client",
     "deleted_client",
     "disabled_client",
     "gmail_denied",
+    "label_missing",
     "mail_service_disabled",
     "org_internal",
     "policy_enforced",
@@ -125,7 +127,7 @@ locals {
       auto_close_seconds = 86400
       absences           = []
       thresholds = [{
-        says           = "Messages are given up"
+        says           = "Messages failed eight times and are dead"
         filter         = "${local.logged}\"${local.log_metric_types["runs-with-dead"]}\""
         aligner        = "ALIGN_SUM"
         reducer        = "REDUCE_SUM"
@@ -134,6 +136,25 @@ locals {
         value          = 0
         lasts_seconds  = 60
         silent         = "INACTIVE"
+      }]
+    }
+
+    messages-keep-failing = {
+      title              = "Messages keep failing"
+      severity           = "WARNING"
+      auto_close_seconds = 86400
+      absences           = []
+      thresholds = [{
+        says           = "Messages have failed and waited for their next attempt for an hour"
+        filter         = "${local.logged}\"${local.log_metric_types["runs-with-failing"]}\""
+        aligner        = "ALIGN_SUM"
+        reducer        = "REDUCE_SUM"
+        window_seconds = local.state_window_seconds
+        comparison     = "GT"
+        value          = 0
+        # One that fails and is stored within minutes needs nobody.
+        lasts_seconds = 3600
+        silent        = "INACTIVE"
       }]
     }
 

@@ -72,6 +72,14 @@ locals {
       }]
     },
     {
+      title     = "Failing messages, tried again"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["failing-total"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
       title     = "Dead messages"
       threshold = null
       lines = [{
@@ -91,6 +99,11 @@ locals {
       title     = "Gmail quota, units a minute"
       threshold = var.gmail_quota_units_per_minute
       lines     = [{ query = "sum(rate(${local.value_sum["quota-units"]}[5m])) * 60" }]
+    },
+    {
+      title     = "Rate-limited calls of Gmail in an hour"
+      threshold = null
+      lines     = [{ query = "sum(increase(${local.value_sum["rate-limited-count"]}[1h]))" }]
     },
     {
       title     = "Watch remaining, s"

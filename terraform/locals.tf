@@ -12,16 +12,6 @@ locals {
   scheduler_job_name = "${var.name}-poll"
   scheduler_job_id   = "projects/${var.project_id}/locations/${var.region}/jobs/${local.scheduler_job_name}"
 
-  # The one interval, in the two forms that Cloud Scheduler and cron ask for.
-  poll_interval_minutes = var.poll_interval_seconds / 60
-  poll_schedule = (
-    local.poll_interval_minutes == 1 ? "* * * * *"
-    : local.poll_interval_minutes < 60 ? "*/${local.poll_interval_minutes} * * * *"
-    : local.poll_interval_minutes == 60 ? "0 * * * *"
-    : local.poll_interval_minutes < 1440 ? "0 */${local.poll_interval_minutes / 60} * * *"
-    : "0 0 * * *"
-  )
-
   # The budget ends first, then the service, then who called it: so a run always ends by itself and says how.
   # Forty seconds between the first two, because a statement that began in time may take its thirty.
   timeout_seconds  = var.run_budget_seconds + 40

@@ -23,15 +23,21 @@ locals {
       event       = "run_finished"
       where       = []
       labels = {
-        error_code = "The fault of a failed run, else empty."
-        outcome    = "completed, out_of_time (the next run goes on) or failed."
+        error_code = "The error of a failed run, else empty."
+        outcome    = "completed, out_of_time (the next run continues) or failed."
         trigger    = "schedule, push or manual."
       }
     }
     runs-with-dead = {
-      description = "Runs that left messages behind which were given up."
+      description = "Runs that left dead messages behind."
       event       = "run_finished"
       where       = ["jsonPayload.dead_total>0"]
+      labels      = {}
+    }
+    runs-with-failing = {
+      description = "Runs that left messages behind which failed and are tried again."
+      event       = "run_finished"
+      where       = ["jsonPayload.failing_total>0"]
       labels      = {}
     }
     runs-with-live-waiting = {
@@ -64,12 +70,14 @@ locals {
   # Values of the line, for the dashboard and for the one alert on a percentile.
   log_values = {
     arrival-to-stored-ms = { field = "arrival_to_stored_max_ms", unit = "ms", description = "The longest way of a live mail in a run, from Gmail's acceptance to the commit." }
-    dead-total           = { field = "dead_total", unit = "1", description = "Messages that are given up, counted up to 1,000." }
+    dead-total           = { field = "dead_total", unit = "1", description = "Dead messages that no operator has given up, counted up to 1,000." }
     duration-ms          = { field = "duration_ms", unit = "ms", description = "How long a run took." }
+    failing-total        = { field = "failing_total", unit = "1", description = "Messages that failed and are tried again, counted up to 1,000." }
     live-waiting-s       = { field = "live_waiting_s", unit = "s", description = "How long the oldest waiting live mail has been known." }
     missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation missed." }
     pending-total        = { field = "pending_total", unit = "1", description = "Messages that wait to be fetched, counted up to 1,000." }
     quota-units          = { field = "quota_units", unit = "1", description = "Units of Gmail's quota that a run spent." }
+    rate-limited-count   = { field = "rate_limited_count", unit = "1", description = "Calls of a run that Gmail rejected with a rate limit." }
     stored-count         = { field = "stored_count", unit = "1", description = "Emails that a run stored." }
     watch-remaining-s    = { field = "watch_remaining_s", unit = "s", description = "How long Gmail goes on publishing to the topic." }
   }

@@ -13,7 +13,7 @@ locals {
     start             = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["start"].uri}"
     poll_now          = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["poll-now"].uri}"
     retry_dead        = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?retry=dead\""
-    prove_all         = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?reconcile=all\""
+    reconcile_all     = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?reconcile=all\""
     silence_minutes   = local.silence_seconds / 60
     live_waiting_s    = var.alert_live_waiting_seconds
     stored_within_s   = var.alert_stored_within_seconds

@@ -1,20 +1,22 @@
-# The clock of poll, and who may switch it. start and stop resume and pause the job, so whether it is paused is theirs.
+# The job that calls poll, and who may pause it. start and stop resume and pause the job, so Terraform leaves that alone.
 
 resource "google_cloud_scheduler_job" "poll" {
   project     = var.project_id
   region      = var.region
   name        = local.scheduler_job_name
-  description = "Email Monitor: looks for new mail every ${var.poll_interval_seconds} seconds."
-  schedule    = local.poll_schedule
-  time_zone   = "Etc/UTC"
+  description = "Email Monitor: calls poll every minute."
+  # Whatever the poll interval is: poll answers `not_due` until the interval is over, unless a push, a message that is due
+  # again, a cut listing or the end of a backoff waits for it.
+  schedule  = "* * * * *"
+  time_zone = "Etc/UTC"
 
-  # As the switch in a new database: both are off until the first start.
+  # Like the is_running flag of a new database: both are off until the first start.
   paused = true
 
   # Above the timeout of the service, so that the job shows how a run ended.
   attempt_deadline = "${local.deadline_seconds}s"
 
-  # One more try for what a moment remediations; after that the next tick is near enough.
+  # One more try for an error that passes at once; after that the next tick is near enough.
   retry_config {
     retry_count          = 1
     min_backoff_duration = "5s"
@@ -32,7 +34,7 @@ resource "google_cloud_scheduler_job" "poll" {
   }
 
   lifecycle {
-    # From then on theirs: an apply would undo what an operator decided.
+    # An apply would undo what an operator decided.
     ignore_changes = [paused]
   }
 
@@ -70,7 +72,7 @@ resource "google_project_iam_member" "scheduler_switch" {
   member  = "serviceAccount:${local.function_emails[each.key]}"
 }
 
-# status says whether the job agrees with the switch.
+# status says whether the job agrees with the is_running flag.
 resource "google_project_iam_member" "scheduler_reader" {
   project = var.project_id
   role    = google_project_iam_custom_role.scheduler_reader.name

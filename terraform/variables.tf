@@ -250,14 +250,13 @@ variable "operators" {
 }
 
 variable "poll_interval_seconds" {
-  description = "Seconds between two polls."
+  description = "Seconds between two polls: whole minutes, because the scheduler job ticks every minute."
   type        = number
   default     = 60
 
-  # A cron line begins anew each hour and each day: only what divides them comes at even distances.
   validation {
-    condition     = contains([1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440], var.poll_interval_seconds / 60)
-    error_message = "poll_interval_seconds must be whole minutes that divide an hour (60, 120, 180, 240, 300, 360, 600, 720, 900, 1200, 1800, 3600), or whole hours that divide a day (7200, 10800, 14400, 21600, 28800, 43200, 86400): Cloud Scheduler ticks by cron."
+    condition     = var.poll_interval_seconds >= 60 && var.poll_interval_seconds <= 86400 && var.poll_interval_seconds % 60 == 0
+    error_message = "poll_interval_seconds must be a multiple of 60 from 60 to 86400: the scheduler job ticks every minute."
   }
 }
 

@@ -25,6 +25,10 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   policy_enforced: [409, 'never', 'ERROR'],
   org_internal: [409, 'never', 'ERROR'],
   mail_service_disabled: [409, 'never', 'ERROR'],
+  account_unconfirmed: [409, 'never', 'ERROR'],
+  label_missing: [409, 'never', 'ERROR'],
+  push_silent: [503, 'later', 'WARNING'],
+  backing_off: [503, 'later', 'WARNING'],
   gmail_daily_limit: [503, 'later', 'ERROR'],
   gmail_rate_limited: [503, 'later', 'WARNING'],
   gmail_unavailable: [503, 'later', 'WARNING'],
@@ -70,12 +74,14 @@ describe('the catalogue', () => {
     ['org_internal', 'access_denied'],
     ['gmail_denied', 'access_denied'],
     ['mail_service_disabled', 'access_denied'],
+    ['account_unconfirmed', 'access_denied'],
+    ['label_missing', 'access_denied'],
   ])('knows that %s requires the operator, and shows it as %s', (code, state) => {
     expect(requiresOperator(code) && operatorState(code)).toBe(state);
   });
 
   it('requires the operator for no other code, least of all for one that passes', () => {
-    expect(CODES.filter(requiresOperator)).toHaveLength(10);
+    expect(CODES.filter(requiresOperator)).toHaveLength(12);
     expect(requiresOperator(null)).toBe(false);
     expect(requiresOperator('toString')).toBe(false);
   });

@@ -10,8 +10,8 @@ import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { IngestContext } from './context.ts';
+import { withDatabaseRetries } from './lease.ts';
 import type { LoopEnd } from './sync-loop.ts';
-import { withDatabaseRetries } from './with-database-retries.ts';
 
 /**
  * Cloud Scheduler ticks once per minute, so up to that interval the tick is the wait. A longer interval is kept by us, less

@@ -497,7 +497,7 @@ run "refuses_each_of_these" {
     alert_disk_percent        = 0
     alert_connections_percent = 100
     # A watch alert before the renewal is refused.
-    alert_watch_remaining_seconds = 172800
+    alert_watch_remaining_seconds = 518400
     # A channel without its project is refused.
     notification_channels = ["77"]
   }

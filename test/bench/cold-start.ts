@@ -17,6 +17,9 @@ import { type Section, tableOf } from './measured.ts';
 
 const ROUNDS = 7;
 const MOST = 1.6;
+/** Functions that call Gmail before they answer. */
+const MOST_WITH_GMAIL = 2;
+const CALLS_GMAIL: readonly string[] = ['poll', 'gmailPush', 'pollNow'];
 const FRAMEWORK = join(
   import.meta.dirname,
   '../../node_modules/@google-cloud/functions-framework/build/src/main.js',
@@ -34,8 +37,9 @@ interface Question {
 const PUSH = {
   message: { data: Buffer.from('{"emailAddress":"orders@example.com","historyId":1}').toString('base64') },
 };
-/** Each answers out of the database; the console's page alone would not. */
-const QUESTIONS: Readonly<Record<Exclude<Target, 'migrate'>, Question>> = {
+/** Each answers out of the database; the console's page alone would not. `migrate` finds nothing to do. */
+const QUESTIONS: Readonly<Record<Target, Question>> = {
+  migrate: { post: {} },
   poll: { post: {} },
   gmailPush: { post: PUSH },
   status: {},
@@ -69,7 +73,7 @@ async function measure(
   at: { readonly cache: string; readonly dist: string; readonly empty: string },
 ): Promise<Section> {
   const env = { ...world.env, NODE_COMPILE_CACHE: at.cache };
-  const names = ['empty', ...TARGETS.filter((target) => target !== 'migrate')] as const;
+  const names = ['empty', ...TARGETS] as const;
   const times = new Map<string, number[]>(names.map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const name of names) {
@@ -97,12 +101,15 @@ async function measure(
     how:
       `From the start of the process to its first answer, which opens the database; medians of ${ROUNDS}, in turn with an empty ` +
       `function (${base.toFixed(0)} ms). The compile cache is on for all of them.`,
-    findings: ratios.map(({ name, ratio }) => ({
-      what: `${name}, times the empty function`,
-      goal: `at most ${MOST}`,
-      reached: ratio.toFixed(2),
-      isMet: ratio <= MOST,
-    })),
+    findings: ratios.map(({ name, ratio }) => {
+      const most = CALLS_GMAIL.includes(name) ? MOST_WITH_GMAIL : MOST;
+      return {
+        what: `${name}, times the empty function`,
+        goal: `at most ${most.toFixed(1)}`,
+        reached: ratio.toFixed(2),
+        isMet: ratio <= most,
+      };
+    }),
     more: tableOf(
       ['function', 'ms'],
       [['empty', base.toFixed(0)], ...ratios.map(({ name, ms }) => [name, ms.toFixed(0)])],

@@ -92,7 +92,8 @@ async function prepare(world: BenchWorld, size: number): Promise<Prepared> {
   const { db, gmail } = world;
   await fillConsole(db, size);
   const { historyId } = await gmail.control<{ historyId: string }>('stats');
-  await db.rows(`update mailboxes set cursor_history_id = ${historyId}, proved_at = now()`);
+  await db.rows(`update mailboxes set cursor_history_id = ${historyId}`);
+  await db.rows('update reconciliations set started_at = now(), evaluated_at = now()');
   const env = { ...world.env, ...NO_QUOTA };
   const poll = await startIngest(env, { inFlight: null, trigger: 'schedule' });
   const push = await startIngest(env, { inFlight: null, trigger: 'push' });

@@ -20,8 +20,8 @@ export const GMAIL = {
   projectUnitsPerDay: 80_000_000,
 } as const;
 
-/** Of shared/: a proof each quarter of an hour, a watch renewed daily. */
-export const RHYTHM = { proofSeconds: 900, watchDays: 1 } as const;
+/** Of shared/: a reconciliation each quarter of an hour, a watch renewed daily. */
+export const RHYTHM = { reconcileSeconds: 900, watchDays: 1 } as const;
 
 /** As terraform/locals.tf has them: all pools of all functions, and what a database lets in. */
 export const CONNECTIONS = { deployment: 17, whileDeploying: 2, share: 0.7, 'db-g1-small': 50 } as const;
@@ -59,7 +59,7 @@ const POLLS_A_DAY = DAY_SECONDS / DEPLOYED.pollIntervalSeconds;
 export function unitsPerDay(emails: number): number {
   return (
     POLLS_A_DAY * GMAIL.listUnits +
-    (DAY_SECONDS / RHYTHM.proofSeconds) * GMAIL.messageListUnits +
+    (DAY_SECONDS / RHYTHM.reconcileSeconds) * GMAIL.messageListUnits +
     GMAIL.watchUnits / RHYTHM.watchDays +
     emails * (GMAIL.listUnits + GMAIL.getUnits)
   );

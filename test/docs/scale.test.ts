@@ -40,9 +40,9 @@ test('the units are those that the client pays', () => {
   });
 });
 
-test('a proof and a watch come as often as the code plans them', () => {
+test('a reconciliation and a watch come as often as the code plans them', () => {
   expect(RHYTHM).toEqual({
-    proofSeconds: constant('shared/ingest/reconcile.ts', 'RECONCILE_EVERY_SECONDS'),
+    reconcileSeconds: constant('shared/ingest/reconcile.ts', 'RECONCILE_EVERY_SECONDS'),
     watchDays: constant('shared/ingest/watch.ts', 'RENEW_EVERY_SECONDS') / 86_400,
   });
 });

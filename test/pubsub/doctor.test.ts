@@ -28,7 +28,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await world.call('start');
     world.gmail.deliver(order(1));
     await world.call('poll');
-    await world.db.query('update mailboxes set hint_at = now()');
+    // The first reconciliation comes after the listing of the first start.
+    await world.call('poll');
+    await world.db.query('update mailboxes set pushed_at = now(), hint_at = now()');
     vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
     // Google's libraries look for a metadata server otherwise, which takes seconds to be missed.
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');

@@ -1,6 +1,6 @@
 /**
- * What Terraform counts, extracts and wakes somebody for is what the code writes, and what the README explains. A
- * filter on a name that nobody writes is an alert that never comes.
+ * What Terraform counts, extracts and alerts on is what the code writes, and what the README explains. An alert whose filter
+ * names something that the code does not write never fires.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,12 +31,13 @@ beforeAll(async () => {
     await world.call('start');
     await world.call('poll');
     world.gmail.deliver(mail('Order'));
-    await world.rows('update mailboxes set proved_at = now(), proved_missing_count = 0');
+    await evaluate(world, 0);
     lines.healthy = await lineOf(world, async () => await world.call('poll'));
     await makeIll(world);
     lines.ill = await lineOf(world, async () => await world.call('poll'));
     await world.rows("update email_ledger set state = 'gone' where state in ('pending', 'dead')");
-    await world.rows('update mailboxes set proved_missing_count = 0');
+    await evaluate(world, 0);
+    await world.rows("update mailbox_watches set expires_at = now() + interval '7 days'");
     world.gmail.deliver(mail('Before the gap'));
     world.gmail.expireHistory();
     lines.gap = await lineOf(world, async () => await world.call('pollNow'), 'incident_opened');
@@ -53,16 +54,28 @@ async function lineOf(world: World, act: () => Promise<unknown>, event = 'run_fi
   return world.log.findLast((line) => line['event'] === event) ?? {};
 }
 
-/** Dead, waiting and missing mail, and a watch that Gmail refuses. */
+/** The last reconciliation has found so many messages that the history never showed. */
+async function evaluate(world: World, missingCount: number): Promise<void> {
+  await world.rows(
+    `update reconciliations
+     set listed_at = now(), evaluated_at = now(), gmail_count = 0, stored_count = 0, pending_count = 0,
+         failed_count = 0, ignored_count = 0, gone_count = 0, missing_count = $1::integer`,
+    [missingCount],
+  );
+}
+
+/** Dead, failing and missing messages, and a watch that Gmail refuses. */
 async function makeIll(world: World): Promise<void> {
+  const tomorrow = "now() + interval '1 day'";
   await world.rows(
-    `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, state, discovered_at, next_attempt_at)
-     values (1, 'dead', 'history', 0, 'dead', now(), now()),
-            (1, 'waiting', 'history', 0, 'pending', now() - interval '16 minutes', now() + interval '1 day')`,
+    `insert into email_ledger
+       (mailbox_id, gmail_message_id, source, priority, state, discovered_at, last_attempt_at, next_attempt_at)
+     values (1, 'dead', 'history', 0, 'dead', now(), now(), ${tomorrow}),
+            (1, 'failing', 'history', 0, 'pending', now() - interval '16 minutes', now(), ${tomorrow})`,
   );
-  await world.rows(
-    "update mailboxes set proved_missing_count = 2, watch_expires_at = now() + interval '23 hours'",
-  );
+  world.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get', messageId: 'failing' });
+  await evaluate(world, 2);
+  await world.rows("update mailbox_watches set expires_at = now() + interval '23 hours'");
   world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
 }
 
@@ -101,14 +114,15 @@ describe('the metrics of the log', () => {
 
   test('take what is null for nothing', () => {
     expect(lines.healthy).toMatchObject({ live_waiting_s: null });
-    expect(lines.failed).toMatchObject({ watch_remaining_s: null, arrival_to_stored_max_ms: null });
+    expect(lines.failed).toMatchObject({ arrival_to_stored_max_ms: null });
     expect(counted(lines.failed)).toEqual(['runs']);
   });
 
-  test('count dead, waiting and missing mail and an ending watch', () => {
+  test('count dead, failing, waiting and missing messages and an ending watch', () => {
     expect(counted(lines.ill).toSorted()).toEqual([
       'runs',
       'runs-with-dead',
+      'runs-with-failing',
       'runs-with-live-waiting',
       'runs-with-missing',
       'runs-with-watch-ending',
@@ -129,7 +143,7 @@ describe('the alerts', () => {
     .split(/^#### /m)
     .slice(1);
 
-  test('wake a person for each fault that needs one', () => {
+  test('notify a person for each error that needs one', () => {
     const codes = alertsFile.match(/person_codes = \[([^\]]+)\]/)?.[1]?.match(/[a-z_]+/g) ?? [];
     expect(codes.toSorted()).toEqual(Object.keys(ERRORS).filter(requiresOperator).toSorted());
   });
@@ -138,7 +152,7 @@ describe('the alerts', () => {
     const got = alertsFile.match(/trigger=\\"([a-z]+)\\" AND metric\.labels\.outcome=one_of\(([^)]+)\)/);
     expect(got?.[1]).toBe(lines.healthy['trigger']);
     expect(got?.[2]?.match(/[a-z_]+/g)).toEqual(['completed', 'out_of_time']);
-    expect(read('shared/ingest/run.ts')).toMatch(/'completed'[\s\S]*'out_of_time'/);
+    expect(read('shared/ingest/context.ts')).toMatch(/'completed'[\s\S]*'out_of_time'/);
   });
 
   test('have each a runbook, and each runbook has its alert', () => {
@@ -152,7 +166,7 @@ describe('the alerts', () => {
     expect(sections.map((text) => text.split('\n', 1)[0])).toEqual(titles);
   });
 
-  test.each(['It means', 'Look first', 'Usual remediation'])('say in each section: %s', (part) => {
+  test.each(['It means', 'Look first', 'How to fix'])('say in each section: %s', (part) => {
     for (const text of sections) expect(text).toContain(`*${part}:*`);
   });
 
