@@ -27,7 +27,8 @@ export function summaryText(summary: Summary, ms: number): string {
   return [
     `${summary.rounds} rounds in ${(ms / 60_000).toFixed(1)} minutes, ${summary.faultCount} faults injected:`,
     ...faults.map(([name, count]) => `  ${String(count).padStart(6)} ${name}`),
-    `delivered ${summary.delivered}, stored ${summary.stored}, gone ${summary.gone}, ignored ${summary.ignored}, ` +
+    `processes killed ${summary.faults.get('process killed') ?? 0}, ended ${summary.faults.get('process ended (scale in)') ?? 0}; ` +
+      `delivered ${summary.delivered}, stored ${summary.stored}, gone ${summary.gone}, ignored ${summary.ignored}, ` +
       `lost ${summary.lost}, stored twice ${summary.duplicated}, dead for a time ${summary.dead}, violations ${summary.violations}`,
   ].join('\n');
 }
