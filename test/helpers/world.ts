@@ -73,12 +73,14 @@ export interface World extends Instance {
 export interface WorldOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
+  /** A migrated database outside of vitest, for a bench; closed with the world. A clone of the template unless given. */
+  readonly db?: TestDatabase;
   /** Called whenever the system sleeps, before it wakes up. */
   readonly onSleep?: (ms: number) => Promise<void> | void;
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
-  const db = await createTestDatabase();
+  const db = options.db ?? (await createTestDatabase());
   const time = new SkippedTime(db);
   const gmail = new EmulatedGmail({
     quotaUnitsPerMinute: null,
