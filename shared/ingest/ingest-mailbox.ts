@@ -175,7 +175,7 @@ function createRun(
         counts.rateLimited += 1;
         if (!isConcurrencyLimit(error)) void budget.onRateLimited();
       },
-      onSuccess: () => void budget.onSuccess(),
+      onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
   };
