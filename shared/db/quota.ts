@@ -107,11 +107,12 @@ returning pause_seconds`,
   { pause_seconds: 'integer' },
 );
 
-// $1 mailbox id, $2 length in seconds of the pause that the successful call followed
+// $1 mailbox id, $2 length in seconds of the pause that the successful call followed, $3 the next reservation is for one call
 const CLEAR_PAUSE = statement(
   `
 update mailbox_quota
-set pause_seconds = 0, paused_until = null
+set pause_seconds = case when $3::boolean then pause_seconds else 0 end,
+    paused_until = null
 where mailbox_id = $1::integer
   and pause_seconds = $2::integer`,
   {},
@@ -167,10 +168,16 @@ export async function pauseSpending(db: Queryable, mailboxId: number, after: num
 }
 
 /**
- * The one call after a pause succeeded: reservations are no longer limited to one call. May run twice.
+ * The one call after a pause succeeded: reservations do not wait any longer. May run twice.
  *
  * @param after `pauseSeconds` of the reservation of the call
+ * @param keepsOneCall the next reservation is for one call again, and a rate limit doubles the pause
  */
-export async function clearPause(db: Queryable, mailboxId: number, after: number): Promise<void> {
-  await db.query(CLEAR_PAUSE, [mailboxId, after]);
+export async function clearPause(
+  db: Queryable,
+  mailboxId: number,
+  after: number,
+  keepsOneCall = false,
+): Promise<void> {
+  await db.query(CLEAR_PAUSE, [mailboxId, after, keepsOneCall]);
 }

@@ -40,8 +40,8 @@ export interface CallContext {
   readonly acquireUnits: (units: number) => Promise<void>;
   /** Gmail limited the rate of a call. */
   readonly onRateLimited?: (error: AppError) => void;
-  /** Gmail answered a call. */
-  readonly onSuccess?: () => void;
+  /** Gmail answered a call of this price. */
+  readonly onSuccess?: (units: number) => void;
 }
 
 export interface RawMessage {
@@ -145,7 +145,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   const reported = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
     try {
       const value = await attempt(context, call);
-      context.onSuccess?.();
+      context.onSuccess?.(QUOTA_COSTS[call.method]);
       return value;
     } catch (error) {
       if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);

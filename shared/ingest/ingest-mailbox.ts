@@ -179,7 +179,7 @@ function createRun(
         counts.rateLimited += 1;
         if (!isConcurrencyLimit(error)) void budget.onRateLimited();
       },
-      onSuccess: () => void budget.onSuccess(),
+      onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
   };

@@ -8,11 +8,13 @@ import type { Queryable } from '../db/database.ts';
 import { clearPause, pauseSpending, releaseUnits, reserveUnits } from '../db/quota.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import type { Sleep } from '../retry.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Sixteen calls of `messages.get`, the most that are in flight at once. */
 export const MAX_RESERVED_UNITS = 320;
+const MESSAGE_UNITS = QUOTA_COSTS['users.messages.get'];
 /** The one call after a pause mostly ends within this time, long before the pause that its failure would cause. */
 const CHECK_AGAIN_MS = 250;
 
@@ -93,14 +95,18 @@ export class QuotaBudget {
 
   /**
    * Gmail answered a call. Costs a statement only after a pause. Never fails: while the pause is set, the next reservation
-   * is for one call again, and its success clears it.
+   * is for one call again, and its success clears it. A quota that is spent can have room for `history.list` and none for a
+   * message, so a cheaper call than `messages.get` ends the wait only.
+   *
+   * @param units the price of the call
    */
-  async onSuccess(): Promise<void> {
+  async onSuccess(units: number = MESSAGE_UNITS): Promise<void> {
     if (!this.#isOnlyCall) return;
     const after = this.#pauseSeconds;
     this.#pauseSeconds = 0;
     const { db, mailboxId } = this.#options;
-    this.#pauseChange = clearPause(db, mailboxId, after).catch(() => undefined);
+    const keepsOneCall = units < MESSAGE_UNITS;
+    this.#pauseChange = clearPause(db, mailboxId, after, keepsOneCall).catch(() => undefined);
     await this.#pauseChange;
   }
 
