@@ -157,6 +157,18 @@ export async function recordHint(
   return { mailboxId: row.id, isNewest: row.is_newest, isUnseen: row.is_unseen };
 }
 
+// $1 mailbox id
+const HAS_NEWER_HINT = statement(
+  'select has_newer_hint(m) as has_newer_hint from mailboxes m where m.id = $1::integer',
+  { has_newer_hint: 'boolean' },
+);
+
+/** A push has announced something that no listing has shown. */
+export async function hasNewerHint(db: Queryable, mailboxId: number): Promise<boolean> {
+  const { rows } = await db.query(HAS_NEWER_HINT, [mailboxId]);
+  return rows[0]?.has_newer_hint ?? false;
+}
+
 // $1 mailbox id, $2 history id
 const HINT_STATE = statement(
   `

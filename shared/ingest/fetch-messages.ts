@@ -2,16 +2,20 @@
  * Works off the ledger: claims what is due, fetches several messages at once, stores each in its own commit. A message that
  * fails is tried again later and does not block the others.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
 import type { DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
+import { hasNewerHint } from '../db/mailboxes.ts';
 import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import type { RunContext } from './context.ts';
 import { processMessage } from './process-message.ts';
 
 const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];
+/** While only messages that hang are in flight, a push is noticed after this time. */
+const HINT_CHECK_MS = 1_000;
 /** No message is begun with less time left; most take a fraction of it, and what runs out of time is released. */
 const MESSAGE_MS = 1_500;
 
@@ -21,18 +25,6 @@ export type FetchEnd =
   /** It is time to look for live mail; more is due. */
   | 'look_again'
   | 'out_of_time';
-
-/**
- * @param lookAgainAfterMs a backlog is interrupted then
- * @throws {AppError} what ends the run: lease_lost, database_unavailable, reauth_required, ...
- */
-export async function fetchMessages(
-  run: RunContext,
-  due: DueWork,
-  lookAgainAfterMs: number,
-): Promise<FetchEnd> {
-  return await new MessageFetcher(run, due, run.app.clock() + lookAgainAfterMs).run();
-}
 
 /** At the end of a run: charges the failures that are their messages' own. @throws {AppError} database_unavailable */
 export async function settleFailures(run: RunContext): Promise<void> {
@@ -51,9 +43,10 @@ export function reportDead(run: RunContext, letters: readonly DeadLetter[]): voi
   }
 }
 
-class MessageFetcher {
+/** One per run: a message that hangs stays in flight while the run looks for live mail. */
+export class MessageFetcher {
   readonly #run: RunContext;
-  readonly #lookAgainAt: number;
+  #lookAgainAt = 0;
   /** From the claim to the end of the attempt. */
   readonly #active = new Set<Promise<void>>();
   #activeRetries = 0;
@@ -61,35 +54,53 @@ class MessageFetcher {
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
   // What the ledger may still hold; false after a claim that found none.
-  #hasUntriedLive: boolean;
-  #hasUntriedBacklog: boolean;
-  #hasRetries: boolean;
+  #hasUntriedLive = false;
+  #hasUntriedBacklog = false;
+  #hasRetries = false;
   /** Messages failed before, due or not. */
-  readonly #hasFailed: boolean;
-  #hasSuspects: boolean;
-  #hasLiveSuspects: boolean;
+  #hasFailed = false;
+  #hasSuspects = false;
+  #hasLiveSuspects = false;
   /** A message that may crash the process is open: nothing is begun beside it. */
   #isSuspectActive = false;
 
-  constructor(run: RunContext, due: DueWork, lookAgainAt: number) {
+  constructor(run: RunContext) {
     this.#run = run;
-    this.#lookAgainAt = lookAgainAt;
+  }
+
+  /** Messages are in flight. */
+  get isActive(): boolean {
+    return this.#active.size > 0;
+  }
+
+  /**
+   * Fetches what is due, until nothing is, or until it is time to look for live mail.
+   *
+   * @param lookAgainAfterMs infinite: nothing can be discovered at present
+   * @throws {AppError} what ends the run: lease_lost, database_unavailable, reauth_required, ...
+   */
+  async fetch(due: DueWork, lookAgainAfterMs: number): Promise<FetchEnd> {
+    this.#lookAgainAt = this.#run.app.clock() + lookAgainAfterMs;
+    this.#end = null;
     this.#hasUntriedLive = due.hasUntriedLive;
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
-    this.#hasRetries = due.hasDueRetry || (due.hasWaiting && run.includesWaiting);
+    this.#hasRetries = due.hasDueRetry || (due.hasWaiting && this.#run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
     this.#hasSuspects = due.hasSuspect;
     this.#hasLiveSuspects = due.hasSuspect;
-  }
-
-  async run(): Promise<FetchEnd> {
     const end = await this.#loop().catch(async (error: unknown) => {
       await Promise.all(this.#active);
       throw this.#error ?? error;
     });
-    await Promise.all(this.#active);
+    if (end !== 'look_again') await Promise.all(this.#active);
     if (this.#error !== null) throw this.#error;
     return end;
+  }
+
+  /** Waits for what is in flight. @throws {AppError} as `fetch` */
+  async finish(): Promise<void> {
+    await Promise.all(this.#active);
+    if (this.#error !== null) throw this.#error;
   }
 
   async #loop(): Promise<FetchEnd> {
@@ -114,8 +125,22 @@ class MessageFetcher {
       const startedCount = await this.#claimAndStart(free, limit);
       if (startedCount > 0) continue;
       if (wasAlone) return this.#reasonToStop() ?? 'idle';
-      await Promise.all(this.#active);
+      if (!(await this.#waitForActive())) return 'look_again';
     }
+  }
+
+  /** @returns false when a push announced something newer meanwhile, or it is time to look for live mail */
+  async #waitForActive(): Promise<boolean> {
+    if (this.#isSuspectActive || this.#lookAgainAt === Number.POSITIVE_INFINITY) {
+      await Promise.all(this.#active);
+      return true;
+    }
+    const { db, lease, app } = this.#run;
+    const ended = Promise.all(this.#active).then(() => true);
+    while (!(await Promise.race([ended, delay(HINT_CHECK_MS, false)]))) {
+      if (app.clock() >= this.#lookAgainAt || (await hasNewerHint(db, lease.mailboxId))) return false;
+    }
+    return true;
   }
 
   #reasonToStop(): FetchEnd | null {

@@ -10,7 +10,7 @@ import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
-import { type FetchEnd, fetchMessages, settleFailures } from './fetch-messages.ts';
+import { type FetchEnd, MessageFetcher, settleFailures } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
@@ -40,9 +40,14 @@ export interface LoopEnd {
 
 /** @param start of the first listing; null: read from the database */
 export async function runSyncLoop(run: RunContext, start: HistoryStart | null): Promise<LoopEnd> {
+  const fetcher = new MessageFetcher(run);
   let end: LoopEnd;
   try {
-    end = await repeatRounds(run, start);
+    try {
+      end = await repeatRounds(run, fetcher, start);
+    } finally {
+      await fetcher.finish();
+    }
   } catch (thrown) {
     const error = toAppError(thrown);
     end = isCut(run, error)
@@ -64,11 +69,15 @@ function withoutAnswer(error: AppError): AppError {
   return new AppError('gmail_unavailable', 'Gmail gave no answer in the time of the run.', { cause: error });
 }
 
-async function repeatRounds(run: RunContext, start: HistoryStart | null): Promise<LoopEnd> {
+async function repeatRounds(
+  run: RunContext,
+  fetcher: MessageFetcher,
+  start: HistoryStart | null,
+): Promise<LoopEnd> {
   let idleRounds = 0;
   for (let isFirst = true; ; isFirst = false) {
     const discoveredBefore = run.counts.discovered;
-    const round = await runRound(run, isFirst ? start : null, isFirst);
+    const round = await runRound(run, fetcher, isFirst ? start : null, isFirst);
     if (round === 'out_of_time' || round === 'stopped')
       return { outcome: round, error: null, releasesAnyway: true };
     if (round === 'more') continue;
@@ -82,23 +91,28 @@ async function repeatRounds(run: RunContext, start: HistoryStart | null): Promis
 
 type Round = 'more' | 'out_of_time' | 'stopped' | { readonly hasNewerHint: boolean };
 
-async function runRound(run: RunContext, start: HistoryStart | null, isFirst: boolean): Promise<Round> {
+async function runRound(
+  run: RunContext,
+  fetcher: MessageFetcher,
+  start: HistoryStart | null,
+  isFirst: boolean,
+): Promise<Round> {
   const history = await unlessFatal(async () => await syncHistory(run, start));
   let due = await readDue(run);
   if (run.trigger !== 'manual' && !due.isRunning) return 'stopped';
   const listing =
-    history.error === null && run.label.kind !== 'missing'
+    history.value?.isComplete === true && run.label.kind !== 'missing'
       ? await listMessages(run, due, isFirst)
       : NOTHING_LISTED;
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
-  let fetched = await fetchDue(run, due, LOOK_AGAIN_MS);
+  let fetched = await fetchDue(run, fetcher, due, LOOK_AGAIN_MS);
   if (isFirst) await maintain(run, due, fetched);
   // With nothing more to discover at present, the rest of what is known is fetched without a break.
   const canDiscover = error === null && history.value?.isComplete === true;
   if (fetched === 'look_again' && !canDiscover) {
-    fetched = await fetchDue(run, await readDue(run), Number.POSITIVE_INFINITY);
+    fetched = await fetchDue(run, fetcher, await readDue(run), Number.POSITIVE_INFINITY);
   }
   if (error !== null) throw error;
   if (run.label.kind === 'missing') throw run.label.error;
@@ -109,11 +123,17 @@ async function runRound(run: RunContext, start: HistoryStart | null, isFirst: bo
   return { hasNewerHint: history.value.hasNewerHint };
 }
 
-async function fetchDue(run: RunContext, due: DueWork, lookAgainMs: number): Promise<FetchEnd> {
-  const canFetch = hasMessages(due) && run.label.kind !== 'missing' && !run.outage.isHopeless;
+async function fetchDue(
+  run: RunContext,
+  fetcher: MessageFetcher,
+  due: DueWork,
+  lookAgainMs: number,
+): Promise<FetchEnd> {
+  const canFetch =
+    (hasMessages(due) || fetcher.isActive) && run.label.kind !== 'missing' && !run.outage.isHopeless;
   if (!canFetch) return 'idle';
   try {
-    return await fetchMessages(run, due, lookAgainMs);
+    return await fetcher.fetch(due, lookAgainMs);
   } catch (error) {
     // The wait for quota units: what else went wrong in the round is still to be reported.
     if (error instanceof AppError && error.code === 'out_of_time') return 'out_of_time';

@@ -1,9 +1,10 @@
 /** What a run reports when Gmail, the quota or an operator ends it: never fine when something was left undone. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
+import { CallGate } from '../helpers/call-gate.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import type { World, WorldOptions } from '../helpers/world.ts';
@@ -127,5 +128,25 @@ describe('deleted messages after a rate limit', () => {
     world.sleeps.length = 0;
     expect(await world.ingest({ budgetMs: 600_000 })).toMatchObject({ counts: { gone: 19, stored: 1 } });
     expect(world.sleeps.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(20_000);
+  });
+});
+
+describe('a message that hangs', () => {
+  test('does not hold back mail that a push announces meanwhile', async () => {
+    const gate = new CallGate();
+    const world = await watched({ gmail: { timers: gate.timers } });
+    const hanging = world.gmail.deliver(mail('Hangs'));
+    gate.hold(world.gmail, 'messages.get');
+    const running = world.ingest({ trigger: 'schedule' });
+    await gate.arrival();
+    world.gmail.faults.clear();
+    const { id } = world.gmail.deliver(mail('Order'));
+    const data = { emailAddress: world.gmail.emailAddress, historyId: world.gmail.historyId };
+    const body = { message: { data: Buffer.from(JSON.stringify(data)).toString('base64'), messageId: '1' } };
+    expect(await world.instance().call('gmailPush', { body })).toMatchObject({ status: 204 });
+    await vi.waitFor(async () => expect(await storedIds(world)).toEqual([id]), { timeout: 5_000 });
+    gate.release();
+    await running;
+    expect(await storedIds(world)).toEqual([hanging.id, id].sort());
   });
 });
