@@ -1,6 +1,6 @@
 /**
  * The processes of the functions, as the platform runs them: several of one target, killed, frozen, started again.
- * A process that ends though nobody ended it is a defect, and is kept as one.
+ * A process that ends by itself is a defect, and is kept as one.
  */
 import { join } from 'node:path';
 import type { Target } from '../../functions/catalogue.ts';
