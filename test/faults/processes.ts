@@ -114,8 +114,12 @@ export class Processes {
   }
 
   async end(member: Member, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    const wasFrozen = member.state === 'frozen';
     this.#leave(member);
-    await member.process.kill(signal);
+    const ended = member.process.kill(signal);
+    // A stopped process gets SIGTERM only when it goes on.
+    if (wasFrozen) process.kill(member.process.pid, 'SIGCONT');
+    await ended;
   }
 
   freeze(member: Member): void {
