@@ -15,6 +15,10 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
   'cold-start': async () => await (await import('../test/bench/cold-start.ts')).coldStart(),
   growth: async () => await (await import('../test/bench/growth.ts')).growth(),
+  'bad-messages': async () => await (await import('../test/bench/bad-messages.ts')).badMessages(),
+  'long-history': async () => await (await import('../test/bench/long-history.ts')).longHistory(),
+  'bulk-import': async () => await (await import('../test/bench/bulk-import.ts')).bulkImport(),
+  outage: async () => await (await import('../test/bench/outage.ts')).outage(),
 };
 
 const OTHERS: Record<string, () => Promise<void>> = {
@@ -29,7 +33,7 @@ const OTHERS: Record<string, () => Promise<void>> = {
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name all of
   ${Object.keys(SECTIONS).join(', ')},
-which takes some 25 minutes; with one of them that section alone. These print, and write nothing:
+which takes some 40 minutes; with one of them that section alone. These print, and write nothing:
   ${Object.keys(OTHERS).join(', ')}`;
 
 await runCommand(USAGE, async () => {

@@ -6,15 +6,15 @@ import { parseArgs } from 'node:util';
 import { runCommand } from './command.ts';
 
 const USAGE = `Usage: npm run faults [-- OPTIONS]
-The built functions under every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the system
-does not come to rest.
+The built functions under every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the
+system does not come to rest.
   --seed S     which faults; another one each time unless given
   --rounds N   how many rounds (default 20)
   --minutes M  as many rounds as fit
   --only KIND  this kind of fault alone
   --first N    begin with this round
   --bail       stop at the first violation
-  --verbose    one line an event`;
+  --verbose    one line per event`;
 
 await runCommand(USAGE, async () => {
   const { KIND_NAMES } = await import('../test/faults/kinds.ts');

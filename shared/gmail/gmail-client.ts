@@ -4,7 +4,7 @@
  */
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError, requiresOperator } from '../errors.ts';
+import { AppError, type ErrorCode, requiresOperator } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './gmail-request.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
@@ -27,6 +27,8 @@ import {
 const RETRY_POLICY: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
 /** The most that Gmail allows per page. */
 const PAGE_SIZE = 500;
+/** Errors by which Gmail has served the call: it does not limit the rate. */
+const ANSWERED: ReadonlySet<ErrorCode> = new Set(['message_gone', 'gmail_refused', 'history_expired']);
 /** The mailbox of the token. */
 const userId = 'me';
 
@@ -40,8 +42,8 @@ export interface CallContext {
   readonly acquireUnits: (units: number) => Promise<void>;
   /** Gmail limited the rate of a call. */
   readonly onRateLimited?: (error: AppError) => void;
-  /** Gmail answered a call. */
-  readonly onSuccess?: () => void;
+  /** Gmail answered a call of this price. */
+  readonly onSuccess?: (units: number) => void;
 }
 
 export interface RawMessage {
@@ -145,9 +147,11 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   const reported = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
     try {
       const value = await attempt(context, call);
-      context.onSuccess?.();
+      context.onSuccess?.(QUOTA_COSTS[call.method]);
       return value;
     } catch (error) {
+      if (error instanceof AppError && ANSWERED.has(error.code))
+        context.onSuccess?.(QUOTA_COSTS[call.method]);
       if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);
       if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRefused?.();
       throw error;

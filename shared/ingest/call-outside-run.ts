@@ -22,7 +22,7 @@ export function callOutsideRun(
   return {
     deadline,
     acquireUnits: async (units) => await budget.acquire(units),
-    onSuccess: () => void budget.onSuccess(),
+    onSuccess: (units) => void budget.onSuccess(units),
   };
 }
 

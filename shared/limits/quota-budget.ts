@@ -8,11 +8,13 @@ import type { Queryable } from '../db/database.ts';
 import { clearPause, pauseSpending, releaseUnits, reserveUnits } from '../db/quota.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import type { Sleep } from '../retry.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Sixteen calls of `messages.get`, the most that are in flight at once. */
 export const MAX_RESERVED_UNITS = 320;
+const MESSAGE_UNITS = QUOTA_COSTS['users.messages.get'];
 /** The one call after a pause mostly ends within this time, long before the pause that its failure would cause. */
 const CHECK_AGAIN_MS = 250;
 
@@ -93,14 +95,18 @@ export class QuotaBudget {
 
   /**
    * Gmail answered a call. Costs a statement only after a pause. Never fails: while the pause is set, the next reservation
-   * is for one call again, and its success clears it.
+   * is for one call again, and its success clears it. A quota that is spent can have room for `history.list` and none for a
+   * message, so a cheaper call than `messages.get` ends the wait only.
+   *
+   * @param units the price of the call
    */
-  async onSuccess(): Promise<void> {
+  async onSuccess(units: number = MESSAGE_UNITS): Promise<void> {
     if (!this.#isOnlyCall) return;
     const after = this.#pauseSeconds;
     this.#pauseSeconds = 0;
     const { db, mailboxId } = this.#options;
-    this.#pauseChange = clearPause(db, mailboxId, after).catch(() => undefined);
+    const keepsOneCall = units < MESSAGE_UNITS;
+    this.#pauseChange = clearPause(db, mailboxId, after, keepsOneCall).catch(() => undefined);
     await this.#pauseChange;
   }
 
@@ -108,13 +114,14 @@ export class QuotaBudget {
    * Gmail limited the rate of a call whose units were reserved: all instances stop spending for 1 s to 16 s. Not for a
    * limit of calls in flight. Never fails: the next rate limit tries again.
    *
+   * @param retryAfterMs Gmail's Retry-After: the pause is not shorter, up to a minute
    * @returns the length of the pause in seconds; null when another call has reported the same limit
    */
-  async onRateLimited(): Promise<number | null> {
+  async onRateLimited(retryAfterMs = 0): Promise<number | null> {
     if (this.#isLimited) return null;
     this.#isLimited = true;
     const { db, mailboxId } = this.#options;
-    const pause = pauseSpending(db, mailboxId, this.#pauseSeconds).catch(() => null);
+    const pause = pauseSpending(db, mailboxId, this.#pauseSeconds, retryAfterMs).catch(() => null);
     this.#pauseChange = Promise.all([pause, this.#releaseRemainder()]);
     await this.#pauseChange;
     return await pause;

@@ -30,7 +30,7 @@ describe('the deployed source', () => {
     });
   });
 
-  it.each(['status', 'start', 'stop', 'console'])(
+  it.each(['status', 'start', 'stop', 'console', 'migrate'])(
     'loads nothing of Gmail, MIME or Scheduler for %s',
     (entry) => {
       const sources = dist.sourcesOf(entry);

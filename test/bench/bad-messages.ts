@@ -1,0 +1,122 @@
+/**
+ * `npm run bench -- bad-messages`: 200 emails of which 20 fail every time. How soon the other 180 are stored, what the
+ * status says, and how soon the 20 are stored when they can be fetched again.
+ */
+import { FUNCTIONS } from '../../functions/catalogue.ts';
+import { createContext } from '../../functions/context.ts';
+import { createLoaded } from '../../functions/loaded-function.ts';
+import { mailWithAttachment } from './bench-mail.ts';
+import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { databaseTime, nextCycle, nthStoredMs, storedCount } from './cycles.ts';
+import { startIngest } from './ingest-run.ts';
+import type { Finding, Section } from './measured.ts';
+
+const EMAILS = 200;
+const BAD = 20;
+const LATENCY_MS = 50;
+const MAIL_BYTES = 40_000;
+const BUDGET_MS = 50_000;
+const GOAL_MS = 10_000;
+/** A hanging call takes a slot for ten seconds. */
+const HANGING_GOAL_MS = 35_000;
+/** Cycles of a minute that the fault lasts, beside the first. */
+const MORE_CYCLES = 1;
+
+const KINDS: Readonly<Record<string, object>> = {
+  '500': { kind: 'status', status: 500 },
+  truncated: { kind: 'truncate' },
+  '400': { kind: 'status', status: 400 },
+  '403': { kind: 'status', status: 403, reason: 'forbidden' },
+  hanging: { kind: 'hang' },
+};
+
+export async function badMessages(): Promise<Section> {
+  const findings: Finding[] = [];
+  const given = process.argv.slice(3);
+  for (const [name, fault] of Object.entries(KINDS)) {
+    if (given.length > 0 && !given.includes(name)) continue;
+    process.stdout.write(`${name}\n`);
+    findings.push(
+      ...(await inWorld(
+        { quotaUnitsPerMinute: null, latencyMs: LATENCY_MS },
+        async (world) => await measure(world, name, fault),
+      )),
+    );
+  }
+  return {
+    name: 'bad-messages',
+    title: 'Messages that fail every time',
+    how:
+      `${EMAILS} emails, of which ${BAD} fail at every \`messages.get\`; ${LATENCY_MS} ms per call, no quota, a warm instance, one ` +
+      `run per minute, where the minute passes by back-dating. The fault lasts ${MORE_CYCLES + 1} runs.`,
+    findings,
+  };
+}
+
+async function measure(world: BenchWorld, name: string, fault: object): Promise<Finding[]> {
+  const ingest = await startIngest(
+    { ...world.env, ...NO_QUOTA },
+    { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS },
+  );
+  await ingest.warmUp();
+  for (let n = 0; n < EMAILS; n += 1) {
+    const raw = mailWithAttachment(n, MAIL_BYTES).toString('base64');
+    const { id } = await world.gmail.control<{ id: string }>('deliver', { raw });
+    if (n % (EMAILS / BAD) === 0)
+      await world.gmail.control('faults/add', { ...fault, method: 'messages.get', messageId: id });
+  }
+  const since = await databaseTime(world);
+  const first = await ingest.run();
+  process.stdout.write(`${name}: first run ${JSON.stringify(first)}\n`);
+  for (let cycle = 0; cycle < MORE_CYCLES; cycle += 1) await nextCycle(world, ingest);
+  const goodMs = await nthStoredMs(world, EMAILS - BAD, since);
+  const { count, state } = await failing(world);
+  await world.gmail.control('faults/clear', {});
+  const clearedAt = performance.now();
+  let cycles = 0;
+  while ((await storedCount(world)) < EMAILS && cycles < 10) {
+    await nextCycle(world, ingest);
+    cycles += 1;
+  }
+  const seconds = cycles * 60 + (performance.now() - clearedAt) / 1_000;
+  await ingest.close();
+  const goalMs = name === 'hanging' ? HANGING_GOAL_MS : GOAL_MS;
+  return [
+    {
+      what: `${name}: the other ${EMAILS - BAD} stored after`,
+      goal: `at most ${goalMs / 1_000} s`,
+      reached: goodMs === null ? 'not stored' : `${(goodMs / 1_000).toFixed(1)} s`,
+      isMet: goodMs !== null && goodMs <= goalMs,
+    },
+    {
+      what: `${name}: status meanwhile`,
+      goal: `fetch_failing, ${BAD}`,
+      reached: `${state}, ${count}`,
+      isMet: state === 'fetch_failing' && count === BAD,
+    },
+    {
+      what: `${name}: all stored after the fault ends, a full minute before each run`,
+      goal: 'at most 120 s',
+      reached: cycles >= 10 ? 'not stored' : `${seconds.toFixed(0)} s`,
+      isMet: seconds <= 120 + 5,
+    },
+  ];
+}
+
+async function failing({ env }: BenchWorld): Promise<{ readonly state: string; readonly count: number }> {
+  const context = createContext({ ...env, ...NO_QUOTA, DB_POOL_SIZE: '1' }, () => undefined);
+  try {
+    const served = createLoaded(FUNCTIONS.status, context);
+    const { body } = await served.handle({
+      method: 'GET',
+      path: '/',
+      query: {},
+      headers: {},
+      body: undefined,
+    });
+    const { state, mailboxes } = JSON.parse(String(body));
+    return { state, count: mailboxes[0]?.failing?.count ?? 0 };
+  } finally {
+    await context.db.close();
+  }
+}

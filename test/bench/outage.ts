@@ -1,0 +1,95 @@
+/**
+ * `npm run bench -- outage`: twelve hours in which nearly all calls fail, a mail every 20 s and a poll every minute; the clock
+ * moves by back-dating. No message may die of it, and all are stored soon after the end.
+ */
+import { openDatabase } from '../../shared/db/database.ts';
+import { mail } from '../helpers/mails.ts';
+import { createWorld, type World } from '../helpers/world.ts';
+import { startBenchDatabase } from './bench-database.ts';
+import type { Finding, Section } from './measured.ts';
+
+const HOURS = 12;
+const MAILS_PER_MINUTE = 3;
+const FAILING_SHARE = 0.95;
+const MOST_CYCLES_AFTER = 15;
+
+const KINDS: Readonly<Record<string, { readonly method?: string }>> = {
+  'messages.get': { method: 'messages.get' },
+  'all calls': {},
+};
+
+export async function outage(): Promise<Section> {
+  const given = Number(process.argv[3]);
+  const hours = Number.isFinite(given) ? given : HOURS;
+  const findings: Finding[] = [];
+  for (const [name, where] of Object.entries(KINDS)) findings.push(...(await simulate(name, where, hours)));
+  return {
+    name: 'outage',
+    title: 'An outage of Gmail',
+    how:
+      `${hours} hours in which ${FAILING_SHARE * 100} % of the calls answer 503, ${MAILS_PER_MINUTE} emails and one scheduled run per minute, ` +
+      'simulated: the minutes pass by back-dating, and what a run sleeps is skipped.',
+    findings,
+  };
+}
+
+async function simulate(
+  name: string,
+  where: { readonly method?: string },
+  hours: number,
+): Promise<Finding[]> {
+  const server = await startBenchDatabase(['fsync=off', 'synchronous_commit=off']);
+  const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 4 });
+  const world = await createWorld({ db: { ...db, url: server.url }, env: { LOG_LEVEL: 'error' } });
+  try {
+    await world.switchOn();
+    await world.ingest({ trigger: 'schedule' });
+    world.gmail.faults.add({ kind: 'status', status: 503, probability: FAILING_SHARE, ...where });
+    let delivered = 0;
+    for (let minute = 0; minute < hours * 60; minute += 1) {
+      for (let n = 0; n < MAILS_PER_MINUTE; n += 1) world.gmail.deliver(mail(`Order ${delivered++}`));
+      await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
+      await world.pass(60);
+      if (minute % 60 === 59)
+        process.stdout.write(`${name}, hour ${(minute + 1) / 60}: ${await counts(world)}\n`);
+    }
+    const [state] = await world.rows<{ dead: number; charged: number; stored: number }>(`
+      select count(*) filter (where state = 'dead')::int as dead, max(attempt_count) as charged,
+             count(*) filter (where state = 'stored')::int as stored
+      from email_ledger`);
+    world.gmail.faults.clear();
+    let cycles = 0;
+    while (cycles < MOST_CYCLES_AFTER && (await stored(world)) < delivered) {
+      await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
+      await world.pass(60);
+      cycles += 1;
+    }
+    const missing = delivered - (await stored(world));
+    return [
+      { what: `${name}: dead messages`, goal: '0', reached: String(state?.dead), isMet: state?.dead === 0 },
+      { what: `${name}: most failures charged to one message`, goal: null, reached: String(state?.charged) },
+      { what: `${name}: stored during the outage`, goal: null, reached: `${state?.stored} of ${delivered}` },
+      {
+        what: `${name}: runs after the outage until all are stored`,
+        goal: `at most ${MOST_CYCLES_AFTER}`,
+        reached: missing === 0 ? String(cycles) : `${missing} missing`,
+        isMet: missing === 0,
+      },
+    ];
+  } finally {
+    await world.close();
+    await server.close();
+  }
+}
+
+async function counts(world: World): Promise<string> {
+  const rows = await world.rows<{ state: string; n: number; charged: number }>(
+    'select state, count(*)::int as n, max(attempt_count) as charged from email_ledger group by 1 order by 1',
+  );
+  return rows.map(({ state, n, charged }) => `${state} ${n} (at most ${charged} charged)`).join(', ');
+}
+
+async function stored(world: World): Promise<number> {
+  const [row] = await world.rows<{ n: number }>('select count(*)::int as n from incoming_emails');
+  return row?.n ?? 0;
+}
