@@ -1,4 +1,4 @@
-/** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that nobody should see are kept. */
+/** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that must not occur are kept. */
 import type { Target } from '../../functions/catalogue.ts';
 import type { Processes } from './processes.ts';
 

@@ -60,7 +60,7 @@ export type Happening =
   /** Calls to Cloud Scheduler take up to so long on each way. */
   | { readonly kind: 'slow_scheduler'; readonly maxDelayMs: number }
   | { readonly kind: 'expire_tokens' }
-  /** Gmail publishes no longer, and tells nobody. */
+  /** Gmail stops publishing without notice. */
   | { readonly kind: 'expire_watch' }
   | { readonly kind: 'revoke'; readonly reauthorizedAfterMs: number }
   /** A new refresh token; the old one may go on working beside it. Instances with it replace the others. */

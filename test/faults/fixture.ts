@@ -17,7 +17,7 @@ const TOPIC = 'projects/emulated-project/topics/gmail';
 /** A mail, and what may have become of it. */
 export interface SentMail extends PlannedMail {
   readonly round: number;
-  /** History expired in its round: what was destroyed, or reported as spam, before anybody looked is known to nobody. */
+  /** History expired in its round: what was deleted or reported as spam before a run saw it cannot be known. */
   readonly mayBeUnseen: boolean;
 }
 

@@ -40,7 +40,7 @@ export function storm(plan: PlanBuilder): void {
       null,
       null,
     ]);
-    // Otherwise nobody asks for one.
+    // Otherwise no process requests one.
     if (method === 'token') plan.at(from, { kind: 'expire_tokens' });
     // What hangs holds its run to the end of its time: few calls are enough.
     const often =

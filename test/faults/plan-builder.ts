@@ -49,7 +49,7 @@ export class PlanBuilder {
   prepare(name: string, atMs: number, arrival: Arrival): PlannedMail {
     const index = this.mails.length;
     const earlier = this.mails.at(-1);
-    // The same bytes again are another mail: somebody sent the order twice.
+    // The same bytes again are another mail: a customer sent the order twice.
     const isRepeat = earlier !== undefined && this.chance.happens(0.05);
     const content = isRepeat ? earlier : makeMail(this.chance, `${name}-${index}`);
     const { raw, sha256, attachments } = content;

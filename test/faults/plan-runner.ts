@@ -1,4 +1,4 @@
-/** Carries the plan of a round out: every happening at its time, none waiting for the one before. */
+/** Carries out the plan of a round: each event at its time, without waiting for the one before. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
 import type { Act, Arrival, Event } from './events.ts';
@@ -8,7 +8,7 @@ import type { Member } from './processes.ts';
 import { pushBody } from './push-body.ts';
 import type { Summary } from './summary.ts';
 
-/** So long somebody is waited for who holds the lease: a kill of who does nothing reconciles nothing. */
+/** A kill waits so long for a lease holder: killing an idle process proves nothing. */
 const HOLDER_WAIT_MS = 400;
 const HOLDER_STEP_MS = 10;
 

@@ -41,7 +41,7 @@ export function makePlan(seed: number, round: number, only: KindName | null): Pl
   };
 }
 
-/** A fault alone is understood at once; the mixtures find what nobody thought of. */
+/** A single fault is easy to understand; mixtures find what was not foreseen. */
 function chooseKinds(chance: Chance): KindName[] {
   return chance.some(KIND_NAMES, chance.pick([1, 1, 1, 2, 2, 3, 3, 4, 5])).sort();
 }

@@ -1,6 +1,6 @@
 /**
  * The processes of the functions, as the platform runs them: several of one target, killed, frozen, started again.
- * A process that ends though nobody ended it is a defect, and is kept as one.
+ * A process that ends by itself is a defect, and is kept as one.
  */
 import { join } from 'node:path';
 import type { Target } from '../../functions/catalogue.ts';
@@ -114,8 +114,12 @@ export class Processes {
   }
 
   async end(member: Member, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    const wasFrozen = member.state === 'frozen';
     this.#leave(member);
-    await member.process.kill(signal);
+    const ended = member.process.kill(signal);
+    // A stopped process gets SIGTERM only when it goes on.
+    if (wasFrozen) process.kill(member.process.pid, 'SIGCONT');
+    await ended;
   }
 
   freeze(member: Member): void {

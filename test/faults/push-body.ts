@@ -1,4 +1,4 @@
-/** Bodies of pushes that Gmail has not sent itself: repeated, old, for somebody else, or none at all. */
+/** Bodies of pushes that Gmail has not sent itself: repeated, old, for another mailbox, or no notification at all. */
 export type PushKind = 'current' | 'old' | 'garbage' | 'stranger';
 
 export function pushBody(kind: PushKind, address: string, historyId: string): unknown {

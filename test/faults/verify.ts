@@ -180,7 +180,7 @@ async function verifyStatus(fixture: Fixture, calls: Calls): Promise<string[]> {
   return violations;
 }
 
-/** Faults that nobody has mapped, and what is no log line at all: a stack on stderr. */
+/** Errors that are not mapped, and output that is no log line: a stack on stderr. */
 function strangeLines(lines: readonly string[]): string[] {
   return lines.filter((line) => {
     const json = line.slice(line.indexOf(': ') + 2);
