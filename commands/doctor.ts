@@ -7,7 +7,8 @@ import { runCommand } from './command.ts';
 import { counted, painted, readFlags, say } from './terminal.ts';
 
 const USAGE = `Usage: npm run doctor [-- --deployment] [--json]
-Looks at every link, one line each, with the remediation of what is wrong. Changes nothing; takes three units of Gmail's quota.
+Looks at every link, one line each, with the remediation of what is wrong. Changes nothing; takes three units of Gmail's
+quota.
                 what the environment and .env name (else the local stack): configuration, database, Gmail, scheduler
                 job, Pub/Sub, push, completeness
   --deployment  what Terraform has deployed, by its outputs: Google is asked by gcloud's login, the rest by status

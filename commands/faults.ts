@@ -1,24 +1,24 @@
 /**
  * `npm run faults -- --seed S --rounds N [--minutes M] [--only KIND] [--first N] [--bail] [--verbose]`: the built functions under
- * every fault that is known. Exit code 1 when a mail is lost, doubled or changed, or the system does not come to rest.
+ * every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the system does not come to rest.
  */
 import { parseArgs } from 'node:util';
 import { runCommand } from './command.ts';
 
 const USAGE = `Usage: npm run faults [-- OPTIONS]
-The built functions under every fault that is known. Exit code 1 when a mail is lost, doubled or changed, or the system
-does not come to rest.
+The built functions under every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the
+system does not come to rest.
   --seed S     which faults; another one each time unless given
   --rounds N   how many rounds (default 20)
   --minutes M  as many rounds as fit
   --only KIND  this kind of fault alone
   --first N    begin with this round
   --bail       stop at the first violation
-  --verbose    one line an event`;
+  --verbose    one line per event`;
 
 await runCommand(USAGE, async () => {
   const { KIND_NAMES } = await import('../test/faults/kinds.ts');
-  const { runSuite } = await import('../test/faults/suite.ts');
+  const { runRounds } = await import('../test/faults/run-rounds.ts');
   const { values } = parseArgs({
     options: {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
@@ -40,7 +40,7 @@ await runCommand(USAGE, async () => {
   });
   const seed = whole('seed', values.seed);
   process.stdout.write(`seed ${seed}\n`);
-  const tally = await runSuite({
+  const summary = await runRounds({
     seed,
     first: whole('first', values.first),
     rounds:
@@ -54,7 +54,7 @@ await runCommand(USAGE, async () => {
     say: (line) => process.stdout.write(`${line}\n`),
     isCancelled: () => isCancelled,
   });
-  if (tally.violations > 0) process.exitCode = 1;
+  if (summary.violations > 0) process.exitCode = 1;
 });
 
 function whole(name: string, text: string): number {

@@ -1,4 +1,4 @@
-/** Two days in two charts: emails an hour, and how long live mail took from arrival to stored. */
+/** Two days in two charts: emails per hour, and how long live mail took from arrival to stored. */
 
 import type { ChartHourJson, ChartsJson, OverviewJson } from '../shared/schemas/overview.ts';
 import { DATA, get } from './api.ts';

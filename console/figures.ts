@@ -19,24 +19,29 @@ export function showFigures(overview: OverviewJson): void {
 }
 
 function showFreshness({ freshness }: OverviewJson): void {
-  const { newest_proven_at: proven, newest_stored_at: stored } = freshness;
-  show('fresh', proven === null ? '–' : spanSince(proven), [
-    proven === null ? 'Nothing is proven yet.' : 'is the age of the newest mail that is proven stored.',
+  const { newest_reconciled_at: reconciled, newest_stored_at: stored } = freshness;
+  show('fresh', reconciled === null ? '–' : spanSince(reconciled), [
+    reconciled === null
+      ? 'Nothing is reconciled yet.'
+      : 'is the age of the newest mail up to which nothing is missing.',
     ...(stored === null ? [] : [' Newest stored ', ageOf(stored), '.']),
   ]);
 }
 
 function showReconciliation(overview: OverviewJson): void {
   const result = currentMailbox(overview)?.reconciliation ?? null;
-  byId('proof').classList.toggle('is-bad', (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0);
+  byId('reconciliation').classList.toggle(
+    'is-bad',
+    (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0,
+  );
   if (result === null) {
-    show('proof', '–', ['missing. The first comparison with Gmail is still to come.']);
+    show('reconciliation', '–', ['missing. The first comparison with Gmail is still to come.']);
     return;
   }
   const parts = (['stored', 'pending', 'failed', 'ignored', 'gone'] as const)
     .filter((part) => part === 'stored' || result[`${part}_count`] > 0)
     .map((part) => `${number(result[`${part}_count`])} ${part}`);
-  show('proof', number(result.missing_count), [
+  show('reconciliation', number(result.missing_count), [
     `missing. Gmail listed ${counted(result.gmail_count, 'message')} since `,
     timeOf(result.since),
     `: ${parts.join(', ')}. Compared `,

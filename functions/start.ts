@@ -7,10 +7,10 @@
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
-import { parseConfirmation } from '../shared/ingest/mailbox-confirmation.ts';
+import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
-import { confirmMailbox, prepareMailbox, releaseMailbox } from './mailbox-control.ts';
+import { confirmMailbox, followRunningFlag } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
@@ -22,7 +22,7 @@ export function createRoute(context: FunctionContext): Route {
       if (confirmation !== null) await confirmMailbox({ ...context, log }, confirmation);
       // False: a concurrent stop was faster.
       const isRunning = await startMonitor({ ...monitor, log });
-      await (isRunning ? prepareMailbox : releaseMailbox)({ ...context, log });
+      await followRunningFlag({ ...context, log }, isRunning);
       return json<Status>(200, await readStatus(monitor));
     },
   };

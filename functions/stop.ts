@@ -8,7 +8,7 @@ import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
-import { releaseMailbox } from './mailbox-control.ts';
+import { followRunningFlag } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
@@ -16,9 +16,9 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['POST'],
     handle: async (_request, log) => {
-      // True: a concurrent start was faster.
+      // True: a concurrent start was faster, and prepares the mailbox itself.
       const isRunning = await stopMonitor({ ...monitor, log });
-      if (!isRunning) await releaseMailbox({ ...context, log });
+      if (!isRunning) await followRunningFlag({ ...context, log }, false);
       return json<Status>(200, await readStatus(monitor));
     },
   };

@@ -58,7 +58,7 @@ function publishingFinding(grant: Grant | null, { clientId }: GmailCredentials):
   }
   return note(
     'publishing_status',
-    'not to be seen from here: a token that works is no proof, in status "Testing" it dies 7 days after the consent',
+    'not to be seen from here: a token that works says nothing; in status "Testing" it dies 7 days after the consent',
     remediation,
   );
 }

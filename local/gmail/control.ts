@@ -7,6 +7,7 @@
 //   POST /control/deliver                   {raw: base64, id?, threadId?, labelIds?, filterLabelIds?, internalDateMs?}
 //   POST /control/save-draft                {raw: base64, previousId?}
 //   POST /control/modify                    {id, add?, remove?}
+//   POST /control/toggle-label              {id, label, count} so many changes of one label, one after another
 //   POST /control/{trash,archive,mark-read,delete}  {id}
 //   POST /control/create-label              {name}
 //   POST /control/delete-label              {id}
@@ -54,6 +55,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     const { id, ...labels } = modifySchema.parse(body);
     return gmail.modifyLabels(id, given<{ add?: string[]; remove?: string[] }>(labels));
   },
+  'toggle-label': (gmail, body) => {
+    const { id, label, count } = toggleSchema.parse(body);
+    for (let n = 0; n < count; n += 1) {
+      const isSet = gmail.mailbox.messages.get(id)?.labelIds.has(label) === true;
+      gmail.modifyLabels(id, isSet ? { remove: [label] } : { add: [label] });
+    }
+  },
   trash: (gmail, body) => gmail.trash(idSchema.parse(body).id),
   archive: (gmail, body) => gmail.archive(idSchema.parse(body).id),
   'mark-read': (gmail, body) => gmail.markRead(idSchema.parse(body).id),
@@ -83,6 +91,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 const idSchema = z.object({ id: z.string() });
 const labelsSchema = z.array(z.string()).optional();
 const modifySchema = z.object({ id: z.string(), add: labelsSchema, remove: labelsSchema });
+const toggleSchema = z.object({ id: z.string(), label: z.string(), count: z.int().positive() });
 const draftSchema = z.object({ raw: z.base64(), previousId: z.string().optional() });
 const deliverySchema = z.object({
   raw: z.base64(),

@@ -14,7 +14,7 @@ export interface Figures {
 
 // A reconciliation covers the emails that Gmail had accepted when it began.
 // $1 fingerprint text or null, $2 units per minute int. One row always.
-// What a reconciliation with missing messages covers is not proven: the next one will say so.
+// What a reconciliation with missing messages covers is not complete: the next one says so.
 const FIGURES = statement(
   `
 select now() as now,
@@ -37,7 +37,7 @@ select now() as now,
           order by e.received_at desc
           limit 1
         ) newest
-        where r.missing_count = 0) as newest_proven_at,
+        where r.missing_count = 0) as newest_reconciled_at,
        (select max(newest.received_at)
         from mailboxes m
         cross join lateral (
@@ -59,7 +59,7 @@ select now() as now,
         where closed_at is null) as incidents_open_count`,
   {
     now: 'timestamp with time zone',
-    newest_proven_at: 'timestamp with time zone?',
+    newest_reconciled_at: 'timestamp with time zone?',
     newest_stored_at: 'timestamp with time zone?',
     minute_used: 'integer?',
     today_used: 'bigint',
@@ -78,7 +78,7 @@ export async function readFigures(
   return {
     now: row?.now ?? new Date(),
     freshness: {
-      newest_proven_at: row?.newest_proven_at ?? null,
+      newest_reconciled_at: row?.newest_reconciled_at ?? null,
       newest_stored_at: row?.newest_stored_at ?? null,
     },
     minute_used: row?.minute_used ?? null,

@@ -15,7 +15,7 @@ export interface Claim {
   readonly labelsUnknown: boolean;
   /** Failures charged so far. */
   readonly attemptCount: number;
-  /** Claimed before its next attempt is due: a failure charges nothing and changes no time. */
+  /** Claimed before its next attempt is due, or by `poll-now`: a failure charges nothing and changes no time. */
   readonly isEarly: boolean;
   /** Was tried before, and failed. */
   readonly isRetry: boolean;
@@ -125,7 +125,7 @@ export async function claimUntried(
   return rows.map(toClaim);
 }
 
-// $1 mailbox id, $2 token, $3 limit, $4 run start, $5 also messages whose next attempt is not due, once per run
+// $1 mailbox id, $2 token, $3 limit, $4 run start, $5 also messages whose next attempt is not due; then each once per run
 const CLAIM_RETRIES = statement(
   `
 with chosen as materialized (
@@ -137,10 +137,8 @@ with chosen as materialized (
     and claim_token is null
     and not is_crash_suspect
     and given_up_at is null
-    and (
-      next_attempt_at <= now()
-        or ($5::boolean and state = 'pending' and last_attempt_at < $4::timestamptz)
-    )
+    and (not $5::boolean or last_attempt_at < $4::timestamptz)
+    and (next_attempt_at <= now() or ($5::boolean and state = 'pending'))
   order by priority, last_attempt_at, id
   limit $3::integer
 )

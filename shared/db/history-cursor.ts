@@ -65,7 +65,8 @@ export interface HistoryPageEntered {
 }
 
 // A hint that Gmail does not reach within ten seconds is lowered to what a complete listing has answered: later runs need
-// not wait for it.
+// not wait for it. Only a hint from before the run: one that came during it may be newer than an answer that took long to
+// be entered.
 // $1 mailbox id, $2 token, $3 confirms to, $4 answer history id, $5 last record, $6 is last page, $7 start history id
 // No row: the lease is lost.
 const MOVE = statement(
@@ -80,7 +81,7 @@ set cursor_history_id = n.cursor_history_id,
     end,
     shown_history_id = greatest(m.shown_history_id, $5::numeric, $7::numeric),
     hint_history_id = case
-      when $6::boolean and m.hint_at <= now() - interval '10 seconds'
+      when $6::boolean and m.hint_at <= least(now() - interval '10 seconds', m.last_run_at)
         then least(m.hint_history_id, n.newest_history_id)
       else m.hint_history_id
     end

@@ -128,6 +128,8 @@ export interface RecordedHint {
   readonly isUnseen: boolean;
 }
 
+// One plain update: a join with a locked read of the same row lets concurrent pushes lock each other out (SQLSTATE 40P01).
+// hint_at is the time of this transaction exactly when the hint was raised.
 // $1 email address, $2 history id
 const RECORD_HINT = statement(
   `
@@ -135,14 +137,8 @@ update mailboxes m
 set hint_history_id = greatest(m.hint_history_id, $2::numeric),
     hint_at = case when coalesce($2::numeric > m.hint_history_id, true) then now() else m.hint_at end,
     pushed_at = now()
-from (
-  select id, hint_history_id
-  from mailboxes
-  where email_address = $1::text
-  for no key update
-) before
-where m.id = before.id
-returning m.id, coalesce($2::numeric > before.hint_history_id, true) as is_newest, has_newer_hint(m) as is_unseen`,
+where m.email_address = $1::text
+returning m.id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen`,
   { id: 'integer', is_newest: 'boolean', is_unseen: 'boolean' },
 );
 

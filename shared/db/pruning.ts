@@ -1,6 +1,7 @@
 /**
- * Removes records that only grow: reconciliations and list jobs after 90 days, closed incidents after a year. Scheduled runs
- * call it when the SQL function `has_old_records` is true.
+ * Keeps tables small that only grow: removes reconciliations and list jobs after 90 days and closed incidents after a year, and
+ * adds up the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_records` and
+ * `has_many_ledger_changes` are true.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -58,4 +59,36 @@ select (select count(*) from old_reconciliations)
 export async function pruneOldRecords(db: Queryable): Promise<number> {
   const { rows } = await db.query(PRUNE, [RECORD_DAYS, INCIDENT_DAYS, PRUNED_ROWS]);
   return rows[0]?.removed_count ?? 0;
+}
+
+/** A backfill of a million messages leaves many rows: at most this number per call, so that no run is delayed. */
+const MAX_ROWS = 20_000;
+
+// Concurrent calls take different rows, because each skips what another has locked.
+// $1 max rows int
+const COMPACT = statement(
+  `
+with taken as (
+  select ctid
+  from ledger_changes
+  where has_many_ledger_changes()
+  limit $1::integer
+  for update skip locked
+),
+removed as (
+  delete from ledger_changes
+  where ctid = any (array(select ctid from taken))
+  returning mailbox_id, state, change
+)
+insert into ledger_changes (mailbox_id, state, change)
+select mailbox_id, state, sum(change)
+from removed
+group by mailbox_id, state
+having sum(change) <> 0`,
+  {},
+);
+
+/** Replaces changes by their sums, when `has_many_ledger_changes` is true. May run at any time, and twice. */
+export async function addUpLedgerChanges(db: Queryable): Promise<void> {
+  await db.query(COMPACT, [MAX_ROWS]);
 }

@@ -9,8 +9,7 @@ import * as z from 'zod/mini';
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
-import { noAnswer } from './gmail-error.ts';
-import { fromJson } from './google-error.ts';
+import { fromJson, noAnswer } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
 import { toTokenError } from './token-error.ts';
 

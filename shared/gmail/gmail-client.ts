@@ -8,7 +8,7 @@ import { AppError, requiresOperator } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './gmail-request.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
-import { decodeRaw } from './raw-message.ts';
+import { decodeRaw } from './response-body.ts';
 import {
   type HistoryPage,
   historyPageSchema,

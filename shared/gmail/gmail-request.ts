@@ -11,11 +11,10 @@ import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
-import { CallTimeout } from './call-timeout.ts';
 import { noAnswer, toGmailError } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
 import type { GmailMethod } from './quota-costs.ts';
-import { readBody } from './response-body.ts';
+import { CallTimeout, readBody } from './response-body.ts';
 
 /** From the request to the first byte of the answer. */
 const FIRST_BYTE_TIMEOUT_MS = 10_000;

@@ -8,7 +8,7 @@
  *          https://cloud.google.com/pubsub/docs/push#receive_push
  */
 import * as z from 'zod/mini';
-import { isHistoryId } from './history-id.ts';
+import { isHistoryId } from './response-schemas.ts';
 
 export interface GmailNotification {
   readonly emailAddress: string;

@@ -1,14 +1,40 @@
 /**
- * Reads the body of an answer under an idle timeout.
+ * Reads the body of an answer under an idle timeout, and decodes the raw message in it.
  * Invariant: a body that breaks off ends as an error, and no more than `LARGE_BODY_BYTES` are held before `onLarge` allows it.
  */
 import type { Readable } from 'node:stream';
-import type { CallTimeout } from './call-timeout.ts';
+import type { Deadline } from '../deadline.ts';
+import { noAnswer } from './gmail-error.ts';
 
 /** Between two pieces of a body. */
 const IDLE_TIMEOUT_MS = 15_000;
 /** Larger bodies are read one at a time, so that an instance of 512 MiB holds one large message beside small ones. */
 export const LARGE_BODY_BYTES = 1024 * 1024;
+
+/** Aborts a call when the next part of its answer does not come in time, or when the deadline passes. */
+export class CallTimeout {
+  readonly #controller = new AbortController();
+  readonly #deadline: Deadline;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deadline: Deadline) {
+    this.#deadline = deadline;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts to wait for the next part, for `ms` at most; ends the wait before. */
+  start(ms: number): void {
+    this.pause();
+    this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, this.#deadline.remainingMs()));
+  }
+
+  pause(): void {
+    clearTimeout(this.#timer);
+  }
+}
 
 /**
  * @param declaredBytes Content-Length; 0 when it is not known
@@ -42,4 +68,21 @@ export async function readBody(
     // Closes the connection when the body was not read to its end.
     body.destroy();
   }
+}
+
+/**
+ * Decodes the `raw` field of a message.
+ *
+ * @param encoded base64url or base64, padded or not
+ * @returns the exact bytes of the message
+ * @throws {AppError} gmail_unavailable when characters are missing or are not base64
+ */
+export function decodeRaw(encoded: string): Buffer {
+  const raw = Buffer.from(encoded, 'base64url');
+  // Node skips what is not base64; the decoded length is then too short. A single last digit is half a byte.
+  const digits = encoded.length - (encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0);
+  if (digits % 4 === 1 || raw.length !== Math.floor((digits * 3) / 4)) {
+    throw noAnswer('users.messages.get', 'the raw message is not base64url');
+  }
+  return raw;
 }

@@ -5,7 +5,7 @@
  */
 import * as z from 'zod/mini';
 import { AppError, type ErrorCode } from '../errors.ts';
-import { asWord, type FailedAnswer, fromJson, parseRetryAfter } from './google-error.ts';
+import { asWord, type FailedAnswer, fromJson, parseRetryAfter } from './gmail-error.ts';
 
 const oauthError = z.object({
   error: z.string(),

@@ -2,6 +2,7 @@
  * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the lease, and the
  * `run_finished` line that metrics and alerts are derived from.
  */
+import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
 import { recordPoll } from '../db/monitor-status.ts';
@@ -9,8 +10,8 @@ import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { IngestContext } from './context.ts';
+import { withDatabaseRetries } from './lease.ts';
 import type { LoopEnd } from './sync-loop.ts';
-import { withDatabaseRetries } from './with-database-retries.ts';
 
 /**
  * Cloud Scheduler ticks once per minute, so up to that interval the tick is the wait. A longer interval is kept by us, less
@@ -48,7 +49,11 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
       // Only scheduled runs keep the watch, and they run only while the monitor is on.
       watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
     };
-    const answer = await withDatabaseRetries(app, async () => await finishRun(app.db, run.lease, finished));
+    const answer = await withDatabaseRetries(app, async () => {
+      // The database may have been away when a claim was to end. Left open, it would count as a crash of the process.
+      if (run.outcome === 'failed') await releaseClaims(app.db, run.lease);
+      return await finishRun(app.db, run.lease, finished);
+    });
     if (answer === 'newer_hint') return 'newer_hint';
     end = answer;
     if (run.trigger === 'schedule') await noteLateRun(app.db, run.lease.mailboxId, lateRunOf(run));

@@ -177,7 +177,7 @@ class MessageFetcher {
     const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
     if (this.#hasFailed && outage.takeProbe()) {
       const probe = await claimRetries(db, lease, { limit: 1, runStartedAt, includesWaiting: true });
-      return probe.map((claim) => ({ ...claim, isProbe: true }));
+      return probe.map((claim) => ({ ...this.#uncharged(claim), isProbe: true }));
     }
     const free = Math.max(1, Math.floor(limit / 4)) - this.#activeRetries;
     if (!this.#hasRetries || free <= 0) return [];
@@ -187,7 +187,12 @@ class MessageFetcher {
       includesWaiting,
     });
     if (claims.length === 0) this.#hasRetries = false;
-    return claims;
+    return claims.map((claim) => this.#uncharged(claim));
+  }
+
+  /** A run that tries all waiting messages changes neither their attempts nor their next attempts, due or not. */
+  #uncharged(claim: Claim): Claim {
+    return this.#run.includesWaiting ? { ...claim, isEarly: true } : claim;
   }
 
   async #claimUntried(priority: Priority, limit: number): Promise<Claim[]> {

@@ -17,9 +17,9 @@ import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import type { MailboxConfirmation } from '../mailbox-confirmation.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './context.ts';
-import type { MailboxConfirmation } from './mailbox-confirmation.ts';
 
 /**
  * Asks Gmail for the account and binds it to its row. May run twice.

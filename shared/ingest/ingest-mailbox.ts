@@ -7,7 +7,7 @@ import type { Lease, TakenLease } from '../db/lease.ts';
 import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
-import { AppError, toAppError } from '../errors.ts';
+import { type AppError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
@@ -54,7 +54,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
 
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
-  let mailbox: Mailbox;
+  let mailbox: Mailbox | null;
   try {
     mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
   } catch (thrown) {
@@ -62,18 +62,22 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     await recordUnidentified(app, request.trigger, error);
     return { outcome: 'failed', counts: noCounts(), error };
   }
+  // Other credentials of the account took the mailbox over in between: their instance works on it.
+  if (mailbox === null) return skipped(app, request, 'busy');
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
   return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
 }
 
-/** One call for new credentials; after it the mailbox has a row. */
-async function identify(app: IngestContext, fingerprint: string, deadline: Deadline): Promise<Mailbox> {
+/** One call for new credentials. @returns null when other credentials have taken the mailbox over since */
+async function identify(
+  app: IngestContext,
+  fingerprint: string,
+  deadline: Deadline,
+): Promise<Mailbox | null> {
   await identifyMailbox(app, callOutsideRun(app, null, deadline));
-  const mailbox = await findMailbox(app.db, fingerprint);
-  if (mailbox === null) throw new AppError('internal', 'The mailbox was identified and has no row.');
-  return mailbox;
+  return await findMailbox(app.db, fingerprint);
 }
 
 function isDue(mailbox: Mailbox, trigger: Trigger): boolean {

@@ -1,9 +1,10 @@
-/** Takes the lease at the start of a run and keeps it alive while the run works. */
+/** Takes the lease at the start of a run, keeps it alive while the run works, and retries what a run must write at its ends. */
 import type { Database } from '../db/database.ts';
 import { LEASE_MS, type Lease, releaseLease, renewLease, type TakenLease, takeLease } from '../db/lease.ts';
 import type { Trigger } from '../db/runs.ts';
+import { Deadline } from '../deadline.ts';
+import { type RetryPolicy, withRetries } from '../retry.ts';
 import type { IngestContext } from './context.ts';
-import { withDatabaseRetries } from './with-database-retries.ts';
 
 /**
  * @returns null when another instance holds the lease
@@ -36,4 +37,21 @@ export function startLeaseHeartbeat(db: Database, lease: Lease): () => void {
   }, LEASE_MS / 4);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/**
+ * A lease that is not released blocks the mailbox for 40 s. A database that restarts or fails over is away for a few seconds,
+ * and the reserve of a run allows about as many.
+ */
+const POLICY: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 1_000 };
+const RETRY_FOR_MS = 2_500;
+
+/** @param write may run twice @throws {AppError} */
+export async function withDatabaseRetries<T>(app: IngestContext, write: () => Promise<T>): Promise<T> {
+  return await withRetries(write, {
+    policy: POLICY,
+    deadline: Deadline.after(RETRY_FOR_MS, app.clock),
+    random: app.random,
+    sleep: app.sleep,
+  });
 }

@@ -10,8 +10,8 @@ import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError }
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import type { RunContext } from './context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
+import { withDatabaseRetries } from './lease.ts';
 import { storeMessage } from './store-message.ts';
-import { withDatabaseRetries } from './with-database-retries.ts';
 
 /** Older than this when it was discovered, a message was copied in, and says nothing about the time to the database. */
 const IMPORTED_AGE_MS = 6 * 3_600_000;
@@ -55,8 +55,9 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
       await resolveClaim(run.db, run.lease, claim.gmailMessageId, { state: 'ignored', rule });
       run.counts.ignored += 1;
     }
-    // The message that had waited longest can be fetched, so the others may be fetched too.
-    if (claim.isProbe) await wakeWaiting(run.db, run.lease);
+    // The message that had waited longest can be fetched, so the others may be fetched too. A run that tries them all
+    // leaves their next attempts as they are.
+    if (claim.isProbe && !run.includesWaiting) await wakeWaiting(run.db, run.lease);
     return { end: 'resolved', isFetched: true };
   } finally {
     (releaseLarge as (() => void) | null)?.();

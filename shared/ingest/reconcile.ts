@@ -24,7 +24,7 @@ import {
   NOTHING_LISTED,
   PAGE_MS,
   type SeenPages,
-} from './list-page.ts';
+} from './list-messages.ts';
 
 export { planFullReconciliation } from '../db/reconciliation.ts';
 

@@ -3,12 +3,13 @@
  * time allows is cut: the pages that were read count, and the newest messages are listed beside it, so that live mail does
  * not wait for the end of a long history.
  */
+
 import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../db/history-cursor.ts';
+import { planHistoryGap } from '../db/history-gap.ts';
 import { assertLease } from '../db/lease.ts';
 import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
-import { openHistoryGap } from './history-gap.ts';
 import { discoveredMessages } from './label-rules.ts';
 
 /** No page is begun with less time left: one is listed and entered in a fraction of it. */
@@ -100,4 +101,22 @@ async function cut(run: RunContext): Promise<HistorySync> {
     run.counts.discovered += entered.newCount;
   }
   return { isComplete: false, hasNewerHint: false };
+}
+
+/**
+ * Pins the cursor to Gmail's current history id and plans the listing of the gap; the next listing of the history begins at
+ * the new cursor. Mail that is imported during the gap with an old date is not found by the listing.
+ *
+ * @throws {AppError} of Gmail, of the database, lease_lost
+ */
+export async function openHistoryGap(run: RunContext): Promise<void> {
+  // Before anything is listed: what arrives during the listing is in the history after the pin.
+  const { historyId } = await run.gmail.getProfile(run.call);
+  const gap = await planHistoryGap(run.db, run.lease, historyId);
+  run.log.write(
+    gap.isNew ? 'WARNING' : 'DEBUG',
+    'incident_opened',
+    'The history has expired; the gap is listed by date, which finds no mail that was imported with an old date',
+    { incident_id: gap.incidentId, incident_kind: 'history_expired', query: gap.query },
+  );
 }

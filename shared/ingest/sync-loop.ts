@@ -5,8 +5,8 @@
 
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
-import { addUpLedgerChanges } from '../db/ledger-counts.ts';
-import { pruneOldRecords } from '../db/pruning.ts';
+
+import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';

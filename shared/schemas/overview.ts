@@ -9,7 +9,7 @@ export const overviewSchema = z.object({
   status: statusSchema,
   freshness: z.object({
     /** The newest email that a reconciliation without missing messages covers. */
-    newest_proven_at: z.nullable(time),
+    newest_reconciled_at: z.nullable(time),
     newest_stored_at: z.nullable(time),
   }),
   quota: z.object({

@@ -382,7 +382,9 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     await db.query('drop table schema_migrations');
     await db.query('alter table schema_migrations_away rename to schema_migrations');
     expect(code).toBe(1);
-    expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nCure: [A-Z]/);
+    expect(output).toMatch(
+      /Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nRemediation: [A-Z]/,
+    );
   });
 
   it('a function that does not answer: the remediation reads its log', async () => {
@@ -447,7 +449,7 @@ describe('npm run doctor -- --deployment', () => {
     const { code, output } = await stage.examine();
     expect(output).toMatch(/^ok +deployment +email-monitor in orders-example, europe-west1$/m);
     expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off/m);
-    expect(output).toMatch(/^FAIL +credentials +Set GMAIL_CLIENT_ID.*npm run authorize/m);
+    expect(output).toMatch(/^FAIL +credentials +Not set: GMAIL_CLIENT_ID.*npm run authorize/m);
     expect(code).toBe(2);
     expect(terraformSteps()).toEqual(['output']);
     expect(output).not.toContain(ID_TOKEN);

@@ -19,7 +19,7 @@ beforeEach(async () => {
   await world.ingest();
   await world.db.query(
     `update email_ledger
-     set state = 'dead', attempt_count = 8, settled_at = '2026-11-02T08:00:00Z',
+     set state = 'dead', attempt_count = 8, resolved_at = '2026-11-02T08:00:00Z',
          error_code = case gmail_message_id when $1 then 'killed_process' else error_code end`,
     [ids[2]],
   );
@@ -44,19 +44,16 @@ describe('npm run retry-dead', () => {
     expect(output).toContain('gmail_refused: 2 messages');
     expect(output).toContain('killed_process: 1 message\n');
     for (const id of ids) expect(output).toContain(`${id}  8 attempts, dead since 2026-11-02T08:00Z`);
-    expect(output).toContain('Nothing is changed yet');
+    expect(output).toContain('Nothing is changed.');
     // Not on a terminal: no colours.
     expect(output).not.toContain('\u001b');
     expect(await states()).toEqual(['dead', 'dead', 'dead']);
   });
 
-  it('gives all of them their attempts back, and the next poll takes them', async () => {
+  it('requeues all of them, and the next poll fetches them', async () => {
     await world.switchOn();
     const { code, output } = await run(['--apply']);
-    expect([code, output]).toEqual([
-      0,
-      expect.stringContaining('3 messages got the attempts back. The next poll'),
-    ]);
+    expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
     expect(await world.rows('select distinct state, attempt_count from email_ledger')).toEqual([
       { state: 'pending', attempt_count: 0 },
     ]);
@@ -69,13 +66,11 @@ describe('npm run retry-dead', () => {
   });
 
   it('takes those of one id or of one error alone', async () => {
-    expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain(
-      '1 message got the attempts back',
-    );
+    expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain('Requeued 1 message');
     expect(await states()).toEqual(['pending', 'dead', 'dead']);
     expect((await run(['--code', 'killed_process', '--apply'])).output).toContain('1 dead message of');
     expect(await states()).toEqual(['pending', 'dead', 'pending']);
-    expect(await world.rows('select gmail_message_id from email_ledger where attempt_open')).toEqual([
+    expect(await world.rows('select gmail_message_id from email_ledger where is_crash_suspect')).toEqual([
       { gmail_message_id: ids[2] },
     ]);
   });
@@ -105,7 +100,7 @@ describe('npm run retry-dead', () => {
   it('works without credentials, as beside a deployment, and asks which mailbox when there are several', async () => {
     const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
     expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
-      '2 messages got the attempts back. The monitor is stopped: after POST start',
+      'Requeued 2 messages. The monitor is stopped: after POST start',
     );
     await world.db.query(
       "insert into mailboxes (email_address, cursor_history_id) values ('b@example.com', 1)",
@@ -123,9 +118,9 @@ describe('npm run retry-dead', () => {
 
   it('refuses what it does not understand, without a stack', async () => {
     for (const [args, said] of [
-      [['--now'], '--now goes with --apply'],
-      [['--id', '<a@example.com>'], 'is no message id of Gmail'],
-      [['--code', 'No!'], 'is no error code'],
+      [['--now'], '--now needs --apply'],
+      [['--id', '<a@example.com>'], 'is not a Gmail message id'],
+      [['--code', 'No!'], 'is not an error code'],
       [['--all'], 'Usage: npm run retry-dead'],
     ] as const) {
       const { code, output } = await run([...args]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
+import { addUpLedgerChanges } from '../../shared/db/pruning.ts';
 import { changeMessages, enterLive, leasedMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 

@@ -246,6 +246,18 @@ describe('what the mailbox keeps of a listing', () => {
 });
 
 describe('the hint of a push', () => {
+  test('that came after the answer of a listing which took long to be entered stays', async () => {
+    const lease = await leasedMailbox(db);
+    await hint(db, lease, '500');
+    await changeMailbox(
+      db,
+      lease,
+      "last_run_at = now() - interval '13 seconds', hint_at = now() - interval '12 seconds'",
+    );
+    await list(lease, '150');
+    expect((await mailboxRow(db, lease)).hint_history_id).toBe('500');
+  });
+
   test('is newer while no complete listing has reached it', async () => {
     const lease = await leasedMailbox(db, '100');
     await hint(db, lease, '119');

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { addUpLedgerChanges } from '../../shared/db/ledger-counts.ts';
 import { readMailboxes } from '../../shared/db/mailbox-status.ts';
+import { addUpLedgerChanges } from '../../shared/db/pruning.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();

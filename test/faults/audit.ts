@@ -1,14 +1,17 @@
 /**
  * Triggers that watch every write of the functions while it happens, and note what must never be: a cursor that moves
- * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`.
+ * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`, another
+ * claim beside that of a message that may have crashed its process.
  * Who writes is known by a setting of the session, `faults.member`, which each process brings in its DATABASE_URL.
  */
 export const AUDIT = `
 create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);
 create table fault_members (member integer primary key, pid integer not null);
+-- While it has a row, the disk is full for what the row names: 'stores' or 'all'.
+create table fault_disk_full (scope text not null);
 
 -- The process of this session holds the lease of the mailbox.
-create function holds_lease(holder text, expires_at timestamptz) returns boolean language sql as $$
+create function member_holds_lease(holder text, expires_at timestamptz) returns boolean language sql as $$
   select coalesce(expires_at > now() and exists (
     select 1
     from fault_members
@@ -23,8 +26,9 @@ begin
     insert into fault_audit (note)
     values (format('the cursor moved back from %s to %s', old.cursor_history_id, new.cursor_history_id));
   end if;
-  if (new.cursor_history_id, new.scan_history_id) is distinct from (old.cursor_history_id, old.scan_history_id)
-    and not holds_lease(new.lease_holder, new.lease_expires_at)
+  if (new.cursor_history_id, new.unconfirmed_history_id, new.listed_history_id)
+      is distinct from (old.cursor_history_id, old.unconfirmed_history_id, old.listed_history_id)
+    and not member_holds_lease(new.lease_holder, new.lease_expires_at)
   then
     insert into fault_audit (note)
     values (format('the cursor was moved by process %s without the lease', current_setting('faults.member', true)));
@@ -36,7 +40,7 @@ create trigger audit_mailbox before update on mailboxes for each row execute fun
 create function audit_email() returns trigger language plpgsql as $$
 begin
   if not exists (
-    select 1 from mailboxes m where m.id = new.mailbox_id and holds_lease(m.lease_holder, m.lease_expires_at)
+    select 1 from mailboxes m where m.id = new.mailbox_id and member_holds_lease(m.lease_holder, m.lease_expires_at)
   ) then
     insert into fault_audit (note)
     values (format('%s was stored by process %s without the lease',
@@ -53,4 +57,44 @@ begin
   end if;
   return new;
 end $$;
-create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();`;
+create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();
+
+-- Only a new claim can break it: a message becomes a suspect when its claim is swept.
+create function audit_claims() returns trigger language plpgsql as $$
+begin
+  if exists (
+    select 1
+    from email_ledger
+    where claim_token is not null
+    group by mailbox_id, claim_token
+    having bool_or(is_crash_suspect) and count(*) > 1
+  ) then
+    insert into fault_audit (note) values ('a message that may have crashed its process is not fetched alone');
+  end if;
+  return null;
+end $$;
+create trigger audit_claims after update on email_ledger for each statement execute function audit_claims();
+
+create function fail_when_full() returns trigger language plpgsql as $$
+begin
+  if current_setting('application_name') = 'email-monitor'
+    and exists (select 1 from fault_disk_full where scope in ('all', tg_argv[0]))
+  then
+    raise exception 'could not extend file: No space left on device' using errcode = 'disk_full';
+  end if;
+  return null;
+end $$;
+do $$
+declare
+  name text;
+begin
+  for name in
+    select tablename from pg_tables where schemaname = 'public' and tablename not like 'fault\\_%' and tablename <> 'pgmigrations'
+  loop
+    execute format(
+      'create trigger fail_when_full before insert or update or delete on %I for each statement
+       execute function fail_when_full(%L)',
+      name,
+      case when name in ('incoming_emails', 'email_attachments', 'email_raw') then 'stores' else 'other' end);
+  end loop;
+end $$;`;

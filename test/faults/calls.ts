@@ -1,6 +1,6 @@
 /** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that nobody should see are kept. */
 import type { Target } from '../../functions/catalogue.ts';
-import type { Fleet } from './fleet.ts';
+import type { Processes } from './processes.ts';
 
 /** No invocation may take longer than its budget (8 s at most here) and what a frozen process adds. */
 const ANSWER_MS = 25_000;
@@ -15,18 +15,33 @@ export interface Answer {
 
 export class Calls {
   readonly defects: string[] = [];
-  readonly #fleet: Fleet;
+  /** Calls of `start` and `stop` that did not succeed: flag and scheduler job may disagree until the next one. */
+  failedControlCount = 0;
+  readonly #processes: Processes;
   readonly #underway = new Set<Promise<unknown>>();
+  readonly #control = new Set<Promise<unknown>>();
 
-  constructor(fleet: Fleet) {
-    this.#fleet = fleet;
+  constructor(processes: Processes) {
+    this.#processes = processes;
   }
 
   /** @returns null when there was no process, or when it went away meanwhile */
   async call(target: Target, body?: unknown, query = ''): Promise<Answer | null> {
     const asking = this.#ask(target, body, query).finally(() => this.#underway.delete(asking));
     this.#underway.add(asking);
+    if (target !== 'start' && target !== 'stop') return await asking;
+    const controlling = asking
+      .then((answer) => {
+        if (answer?.status !== 200) this.failedControlCount += 1;
+      })
+      .finally(() => this.#control.delete(controlling));
+    this.#control.add(controlling);
     return await asking;
+  }
+
+  /** Resolves when no call of `start` or `stop` is underway. */
+  async controlSettled(): Promise<void> {
+    while (this.#control.size > 0) await Promise.all(this.#control);
   }
 
   /** Resolves when none is underway. */
@@ -35,7 +50,7 @@ export class Calls {
   }
 
   async #ask(target: Target, body: unknown, query: string): Promise<Answer | null> {
-    const member = this.#fleet.next(target);
+    const member = this.#processes.next(target);
     if (member === null) return null;
     let status = 0;
     let text = '';

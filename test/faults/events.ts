@@ -47,6 +47,18 @@ export type Happening =
   | { readonly kind: 'gmail_fault'; readonly rule: FaultRule; readonly forMs: number | null }
   | { readonly kind: 'switches'; readonly value: object; readonly why: string }
   | { readonly kind: 'expire_history'; readonly atRest: boolean }
+  /** Statements of the functions fail with SQLSTATE 53100: those that store an email, or all that write. */
+  | { readonly kind: 'disk_full'; readonly scope: 'stores' | 'all'; readonly forMs: number }
+  /** The message has failed so often that the next charged failure makes it dead. */
+  | { readonly kind: 'nearly_dead'; readonly mail: number }
+  /** The account gets another address: same mail, same history, same tokens. */
+  | { readonly kind: 'rename'; readonly address: string }
+  /** So many label changes of one mail at once. */
+  | { readonly kind: 'label_changes'; readonly mail: number; readonly count: number }
+  /** A mail whose arrival the history shows late, and the listing later still, is moved to the trash at once. */
+  | { readonly kind: 'deliver_trashed'; readonly mail: number; readonly heldMs: number }
+  /** Calls to Cloud Scheduler take up to so long on each way. */
+  | { readonly kind: 'slow_scheduler'; readonly maxDelayMs: number }
   | { readonly kind: 'expire_tokens' }
   /** Gmail publishes no longer, and tells nobody. */
   | { readonly kind: 'expire_watch' }

@@ -2,7 +2,7 @@
  * A few rounds of the fault suite, always the same ones; `npm run faults` plays as many as one has time for.
  */
 import { describe, expect, it } from 'vitest';
-import { runSuite } from './suite.ts';
+import { runRounds } from './run-rounds.ts';
 
 const SEED = 20_261_122;
 const ROUNDS = 10;
@@ -10,7 +10,7 @@ const ROUNDS = 10;
 describe('the built functions under faults', () => {
   it('store what was delivered, each once, byte for byte', { timeout: 240_000 }, async () => {
     const lines: string[] = [];
-    const tally = await runSuite({
+    const summary = await runRounds({
       seed: SEED,
       first: 0,
       rounds: ROUNDS,
@@ -19,7 +19,7 @@ describe('the built functions under faults', () => {
       bail: true,
       say: (line) => lines.push(line),
     });
-    expect(tally.violations, lines.join('\n')).toBe(0);
-    expect(tally).toMatchObject({ rounds: ROUNDS, lost: 0, duplicated: 0 });
+    expect(summary.violations, lines.join('\n')).toBe(0);
+    expect(summary).toMatchObject({ rounds: ROUNDS, lost: 0, duplicated: 0 });
   });
 });

@@ -1,8 +1,29 @@
-/** The kinds of fault, each adding its own happenings to the draft of a round. */
-import type { Draft } from './draft.ts';
-import { items, quota, storm, tokens } from './gmail-kinds.ts';
-import { changes, expired, lag, noise, pushes } from './mailbox-kinds.ts';
-import { clock, cuts, freeze, kills, postgres, scale, stopStart, together } from './process-kinds.ts';
+/** The kinds of fault, each adding its own events to the plan of a round. */
+
+import { diskFull } from './database-kinds.ts';
+import { forbidden, items, quota, storm, tokens } from './gmail-kinds.ts';
+import {
+  changes,
+  expired,
+  lag,
+  longHistory,
+  noise,
+  pushes,
+  rename,
+  trashBehindLag,
+} from './mailbox-kinds.ts';
+import type { PlanBuilder } from './plan-builder.ts';
+import {
+  clock,
+  controlRaces,
+  cuts,
+  freeze,
+  kills,
+  postgres,
+  scale,
+  stopStart,
+  together,
+} from './process-kinds.ts';
 
 export const KINDS = {
   kills,
@@ -22,7 +43,13 @@ export const KINDS = {
   storm,
   quota,
   tokens,
-} as const satisfies Record<string, (draft: Draft) => void>;
+  'disk-full': diskFull,
+  forbidden,
+  rename,
+  'long-history': longHistory,
+  'trash-behind-lag': trashBehindLag,
+  'control-races': controlRaces,
+} as const satisfies Record<string, (plan: PlanBuilder) => void>;
 
 export type KindName = keyof typeof KINDS;
 export const KIND_NAMES = Object.keys(KINDS) as readonly KindName[];

@@ -1,4 +1,4 @@
-/** The mailbox of every world, and how its Gmail behaves when nothing is wrong. */
+/** The mailbox of every fixture, and how its Gmail behaves when nothing is wrong. */
 export const MAILBOX = 'inbox@example.com';
 
 /** Without a fault of Gmail. */

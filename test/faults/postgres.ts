@@ -1,6 +1,6 @@
 /**
  * The PostgreSQL of the suite: a cluster that is stopped, killed and started again under the functions, with one
- * database for each world. What the suite itself asks waits until the server is back.
+ * database for each fixture. What the suite itself asks waits until the server is back.
  */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,8 @@ export interface FaultDatabase {
 const SESSIONS = `from pg_stat_activity where application_name = 'email-monitor'`;
 const PATIENCE_MS = 30_000;
 const STEP_MS = 50;
+/** Two or three statements. */
+const DEADLOCK_CHARS = 6_000;
 
 export type StopMode =
   /** As an operator does it: sessions are ended, everything reaches the disk. */
@@ -39,6 +41,7 @@ export class FaultPostgres {
   #server: LocalPostgres | null = null;
   #baseUrl = '';
   #count = 0;
+  #readLogChars = 0;
 
   private constructor(folder: string, port: number) {
     this.#folder = folder;
@@ -87,6 +90,17 @@ export class FaultPostgres {
     if (session === undefined) return false;
     process.kill(session.pid, 'SIGKILL');
     return true;
+  }
+
+  /** What the server logged about deadlocks since the last call, with their statements. */
+  takeDeadlocks(): string[] {
+    const log = readFileSync(join(this.#folder, 'postgres/postgres.log'), 'utf8');
+    const fresh = log.slice(this.#readLogChars);
+    this.#readLogChars = log.length;
+    return fresh
+      .split('deadlock detected')
+      .slice(1)
+      .map((text) => `deadlock: ${text.slice(0, DEADLOCK_CHARS)}`);
   }
 
   /** Ends every session of the functions. @returns how many there were */

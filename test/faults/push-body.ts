@@ -1,14 +1,12 @@
 /** Bodies of pushes that Gmail has not sent itself: repeated, old, for somebody else, or none at all. */
-import { MAILBOX } from './mailbox.ts';
-
 export type PushKind = 'current' | 'old' | 'garbage' | 'stranger';
 
-export function pushBody(kind: PushKind, historyId: string): unknown {
+export function pushBody(kind: PushKind, address: string, historyId: string): unknown {
   switch (kind) {
     case 'current':
-      return push(MAILBOX, historyId);
+      return push(address, historyId);
     case 'old':
-      return push(MAILBOX, String(BigInt(historyId) - 1_000n));
+      return push(address, String(BigInt(historyId) - 1_000n));
     case 'stranger':
       return push('somebody@example.net', historyId);
     case 'garbage':

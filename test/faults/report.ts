@@ -2,13 +2,17 @@
 import { describe } from './events.ts';
 import type { Plan } from './plan.ts';
 import type { RoundEnd } from './round.ts';
-import type { SuiteOptions } from './suite.ts';
-import type { Tally } from './tally.ts';
+import type { RoundsOptions } from './run-rounds.ts';
+import type { Summary } from './summary.ts';
 
 /** Lines that say nothing of what went wrong. */
 const DULL = /"event":"run_skipped"|: (Serving function|Function:|Signature type:)/;
 
-export function roundReport({ seed, only }: SuiteOptions, plan: Plan, { violations, log }: RoundEnd): string {
+export function roundReport(
+  { seed, only }: RoundsOptions,
+  plan: Plan,
+  { violations, log }: RoundEnd,
+): string {
   const kind = only === null ? '' : ` --only ${only}`;
   return [
     ...violations.map((violation) => `  VIOLATION ${violation}`),
@@ -18,12 +22,13 @@ export function roundReport({ seed, only }: SuiteOptions, plan: Plan, { violatio
   ].join('\n');
 }
 
-export function summary(tally: Tally, ms: number): string {
-  const faults = [...tally.faults].toSorted(([a], [b]) => a.localeCompare(b));
+export function summaryText(summary: Summary, ms: number): string {
+  const faults = [...summary.faults].toSorted(([a], [b]) => a.localeCompare(b));
   return [
-    `${tally.rounds} rounds in ${(ms / 60_000).toFixed(1)} minutes, ${tally.faultCount} faults injected:`,
+    `${summary.rounds} rounds in ${(ms / 60_000).toFixed(1)} minutes, ${summary.faultCount} faults injected:`,
     ...faults.map(([name, count]) => `  ${String(count).padStart(6)} ${name}`),
-    `delivered ${tally.delivered}, stored ${tally.stored}, gone ${tally.gone}, ignored ${tally.ignored}, ` +
-      `lost ${tally.lost}, duplicated ${tally.duplicated}, violations ${tally.violations}`,
+    `processes killed ${summary.faults.get('process killed') ?? 0}, ended ${summary.faults.get('process ended (scale in)') ?? 0}; ` +
+      `delivered ${summary.delivered}, stored ${summary.stored}, gone ${summary.gone}, ignored ${summary.ignored}, ` +
+      `lost ${summary.lost}, stored twice ${summary.duplicated}, dead for a time ${summary.dead}, violations ${summary.violations}`,
   ].join('\n');
 }

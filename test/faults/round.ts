@@ -1,13 +1,14 @@
-/** One round: its happenings, then quiet, then the property. */
+/** One round: its events, then a wait until nothing is pending, then the comparison with what was delivered. */
 import { Calls } from './calls.ts';
+import { verifyControl } from './control.ts';
+import type { Fixture } from './fixture.ts';
 import { PROMPT } from './mailbox.ts';
-import { type Plan, ROUNDS_A_WORLD } from './plan.ts';
-import { prove } from './prove.ts';
-import { becomeQuiet, catchesUp } from './quiet.ts';
-import { Stage } from './stage.ts';
-import type { Tally } from './tally.ts';
+import { type Plan, ROUNDS_PER_FIXTURE } from './plan.ts';
+import { PlanRunner } from './plan-runner.ts';
+import { reconcile } from './reconcile.ts';
+import type { Summary } from './summary.ts';
 import { verify } from './verify.ts';
-import type { World } from './world.ts';
+import { catchesUp, endFaults, waitUntilIdle } from './wait-until-idle.ts';
 
 export interface RoundEnd {
   /** Empty when everything is as it must be. */
@@ -16,28 +17,41 @@ export interface RoundEnd {
   readonly log: readonly string[];
 }
 
-/** @param isFresh nobody has looked at the mailbox of this world yet */
-export async function playRound(world: World, plan: Plan, tally: Tally, isFresh: boolean): Promise<RoundEnd> {
-  const calls = new Calls(world.fleet);
+/** @param isFresh no run has seen the mailbox of this fixture yet */
+export async function playRound(
+  fixture: Fixture,
+  plan: Plan,
+  summary: Summary,
+  isFresh: boolean,
+): Promise<RoundEnd> {
+  const calls = new Calls(fixture.processes);
   await calls.call('start');
   // A mailbox is met for the first time with its faults, or before them: never somewhere in between.
   if (isFresh && !plan.isBirth) {
-    const unquiet = await becomeQuiet(world, calls);
-    if (unquiet !== null) {
-      return { violations: [`The world did not open: ${unquiet}`], log: world.fleet.takeLog() };
+    const busy = await waitUntilIdle(fixture, calls, summary);
+    if (busy !== null) {
+      return { violations: [`The first sync did not end: ${busy}`], log: fixture.processes.takeLog() };
     }
   }
-  await new Stage(world, plan, calls, tally).play();
-  const unquiet = await becomeQuiet(world, calls);
-  await world.gmail.control('switches', PROMPT);
-  await countStruck(world, tally);
-  const log = world.fleet.takeLog();
-  const found = await verify(world, calls, plan.round, tally, log);
-  if (unquiet !== null) return { violations: [`It did not come to rest: ${unquiet}`, ...found], log };
-  // After the comparison with what was delivered: a proof mends what it finds missing.
-  if (plan.proves) found.push(...(await prove(world, calls)));
-  if ((plan.round + 1) % ROUNDS_A_WORLD === 0) found.push(...(await catchesUp(world, calls)));
-  return { violations: found, log };
+  await new PlanRunner(fixture, plan, calls, summary).play();
+  await endFaults(fixture);
+  const found = await verifyControl(fixture, calls, plan);
+  const busy = await waitUntilIdle(fixture, calls, summary);
+  await fixture.gmail.control('switches', PROMPT);
+  await countStruck(fixture, summary);
+  const log = fixture.processes.takeLog();
+  countCutRuns(log, summary);
+  found.push(...(await verify(fixture, calls, plan.round, summary, log)));
+  if (busy !== null) return { violations: [`It did not come to rest: ${busy}`, ...found], log };
+  // After the comparison with what was delivered: a reconciliation mends what it finds missing.
+  if (plan.reconciles) found.push(...(await reconcile(fixture, calls)));
+  if ((plan.round + 1) % ROUNDS_PER_FIXTURE === 0) found.push(...(await catchesUp(fixture, calls)));
+  return { violations: found, log: [...log, ...fixture.processes.takeLog()] };
+}
+
+function countCutRuns(log: readonly string[], summary: Summary): void {
+  const isCut = (line: string) => line.includes('"run_finished"') && line.includes('"outcome":"out_of_time"');
+  summary.fault('run ended by its deadline', log.filter(isCut).length);
 }
 
 interface Stats {
@@ -47,11 +61,11 @@ interface Stats {
 }
 
 /** The faults of Gmail that really met a call. */
-async function countStruck({ gmail }: World, tally: Tally): Promise<void> {
+async function countStruck({ gmail }: Fixture, summary: Summary): Promise<void> {
   const { faults, units, notifications } = await gmail.control<Stats>('stats');
-  for (const [name, count] of Object.entries(faults.struck)) tally.fault(`Gmail: ${name}`, count);
-  tally.fault('Gmail: too many calls at once', units.refusedForConcurrency);
-  tally.fault('push lost', notifications.dropped);
-  tally.fault('push delivered again', notifications.redelivered);
+  for (const [name, count] of Object.entries(faults.struck)) summary.fault(`Gmail: ${name}`, count);
+  summary.fault('Gmail: too many calls at once', units.refusedForConcurrency);
+  summary.fault('push lost', notifications.dropped);
+  summary.fault('push delivered again', notifications.redelivered);
   await gmail.control('reset-counters', {});
 }

@@ -4,32 +4,34 @@
  */
 import { gunzipSync } from 'node:zlib';
 import type { Calls } from './calls.ts';
+import type { Fixture, SentMail } from './fixture.ts';
+import { MAILBOX } from './mailbox.ts';
 import { sha256 } from './mails.ts';
-import type { Tally } from './tally.ts';
-import type { SentMail, World } from './world.ts';
+import type { Summary } from './summary.ts';
 
 /**
- * Looks at the mails of one round, and at what the world counts over all of its rounds.
+ * Looks at the mails of one round, and at what the fixture counts over all of its rounds.
  *
  * @param log what the functions wrote in this round
  * @returns the violations
  */
 export async function verify(
-  world: World,
+  fixture: Fixture,
   calls: Calls,
   round: number,
-  tally: Tally,
+  summary: Summary,
   log: readonly string[],
 ): Promise<string[]> {
   const found = [
-    ...(await verifyMails(world, round, tally)),
-    ...(await verifyWhole(world)),
-    ...(await verifyStatus(world, calls)),
-    ...world.fleet.defects.splice(0),
+    ...(await verifyMails(fixture, round, summary)),
+    ...(await verifyWhole(fixture)),
+    ...(await verifyStatus(fixture, calls)),
+    ...fixture.processes.defects.splice(0),
     ...calls.defects.splice(0),
     ...strangeLines(log),
+    ...fixture.postgres.takeDeadlocks(),
   ];
-  const audit = await world.db.rows('delete from fault_audit returning note');
+  const audit = await fixture.db.rows('delete from fault_audit returning note');
   return [...found, ...audit.map(({ note }) => String(note))];
 }
 
@@ -42,7 +44,7 @@ interface StoredRow {
   readonly attachments: readonly string[];
 }
 
-async function verifyMails({ db, sent }: World, round: number, tally: Tally): Promise<string[]> {
+async function verifyMails({ db, sent }: Fixture, round: number, summary: Summary): Promise<string[]> {
   const mails = [...sent.values()].filter((mail) => mail.round === round);
   const ids = mails.map((mail) => mail.gmailMessageId);
   const states = new Map<string, string>(
@@ -69,16 +71,16 @@ async function verifyMails({ db, sent }: World, round: number, tally: Tally): Pr
     const name = `mail ${mail.index} (${mail.gmailMessageId}, ${mail.arrival}, ${mail.acts.join('+') || 'untouched'})`;
     if (!allowedStates(mail).includes(state)) {
       violations.push(`${name} is ${state}, not ${allowedStates(mail).join(' or ')}`);
-      if (isWanted(mail)) tally.lost += 1;
+      if (isWanted(mail)) summary.lost += 1;
     }
     if ((state === 'stored') !== rows.length > 0)
       violations.push(`${name} is ${state} with ${rows.length} emails`);
-    if (rows.length > 1) tally.duplicated += rows.length - 1;
+    if (rows.length > 1) summary.duplicated += rows.length - 1;
     if (rows.length > 1) violations.push(`${name} is stored ${rows.length} times`);
     for (const row of rows) violations.push(...differences(name, mail, row));
-    tally.stored += rows.length;
-    if (state === 'gone') tally.gone += 1;
-    if (state === 'ignored') tally.ignored += 1;
+    summary.stored += rows.length;
+    if (state === 'gone') summary.gone += 1;
+    if (state === 'ignored') summary.ignored += 1;
   }
   return violations;
 }
@@ -109,49 +111,53 @@ function differences(name: string, mail: SentMail, row: StoredRow): string[] {
   return found;
 }
 
-async function verifyWhole({ db, door, gmail, sent }: World): Promise<string[]> {
+async function verifyWhole({ address, db, pushProxy, gmail, sent }: Fixture): Promise<string[]> {
   const [row] = await db.rows(
     `select (select count(*)::integer from incoming_emails) as emails,
             (select count(*)::integer from email_raw) as raws,
             (select emails_processed_total from email_monitor_status) as total,
             (select count(*)::integer from email_ledger where state = 'stored') as stored,
             (select count(*)::integer from email_ledger where state = 'dead') as dead,
-            (select count(*)::integer from email_ledger where state = 'pending' or attempt_open) as open,
+            (select count(*)::integer from email_ledger where state = 'pending' or claim_token is not null or is_crash_suspect)
+              as open,
             (select count(*)::integer from mailboxes where lease_token is not null or lease_expires_at is not null)
               as leases,
             (select count(*)::integer from incidents where kind = 'missing_found') as found_missing,
             (select array_agg(gmail_message_id) from email_ledger) as ids,
             (select cursor_history_id::text from mailboxes) as cursor,
-            (select coalesce(hint_history_id, 0)::text from mailboxes) as hint`,
+            (select coalesce(hint_history_id, 0)::text from mailboxes) as hint,
+            (select count(*)::integer from mailboxes) as mailboxes,
+            (select email_address from mailboxes order by id limit 1) as address`,
   );
   const { historyId } = await gmail.control<{ historyId: string }>('stats');
+  // A push for an address that the database does not know yet is acknowledged without a hint.
+  const acknowledged = address === MAILBOX ? (pushProxy.acknowledged.get(MAILBOX) ?? 0n) : 0n;
   const violations: string[] = [];
   const expect = (isRight: boolean, text: string) => isRight || violations.push(text);
+  expect(row.mailboxes === 1, `there are ${row.mailboxes} mailboxes`);
+  expect(row.address === address, `the mailbox is called ${row.address}, the account ${address}`);
   expect(row.total === row.emails, `emails_processed_total is ${row.total}, stored are ${row.emails}`);
   expect(row.raws === row.emails, `${row.emails} emails have ${row.raws} raws`);
   expect(row.stored === row.emails, `the ledger says ${row.stored} stored, there are ${row.emails}`);
   expect(row.dead === 0, `${row.dead} are dead`);
   expect(row.open === 0, `${row.open} are pending or have an attempt that never ended`);
   expect(row.leases === 0, 'a lease is open');
-  expect(row.found_missing === 0, 'a proof had to find what history and listings had passed by');
+  expect(row.found_missing === 0, 'a reconciliation had to find what history and listings had passed by');
   expect(
     BigInt(row.cursor) <= BigInt(historyId),
     `the cursor ${row.cursor} is ahead of Gmail's ${historyId}`,
   );
-  expect(
-    BigInt(row.hint) >= door.acknowledged,
-    `push ${door.acknowledged} was acknowledged, the hint is ${row.hint}`,
-  );
+  expect(BigInt(row.hint) >= acknowledged, `push ${acknowledged} was acknowledged, the hint is ${row.hint}`);
   const strangers = (row.ids ?? []).filter((id: string) => !sent.has(id));
   expect(strangers.length === 0, `the ledger has ids that were never delivered: ${strangers.join(' ')}`);
   return violations;
 }
 
-async function verifyStatus(world: World, calls: Calls): Promise<string[]> {
+async function verifyStatus(fixture: Fixture, calls: Calls): Promise<string[]> {
   const answer = await calls.call('status');
   if (answer?.status !== 200) return [`status answers ${answer?.status}`];
   const { json } = answer;
-  const [row] = await world.db.rows('select count(*)::integer as emails from incoming_emails');
+  const [row] = await fixture.db.rows('select count(*)::integer as emails from incoming_emails');
   const violations: string[] = [];
   const expect = (isRight: boolean, text: string) => isRight || violations.push(`status: ${text}`);
   const [mailbox] = json.mailboxes;
@@ -169,6 +175,7 @@ async function verifyStatus(world: World, calls: Calls): Promise<string[]> {
     mailbox?.incidents.every((one: { closed_at: unknown }) => one.closed_at !== null),
     'open incidents',
   );
+  expect(json.scheduler?.agrees === true, `scheduler ${JSON.stringify(json.scheduler)}`);
   expect(json.advice.length === 0, `advice ${JSON.stringify(json.advice)}`);
   return violations;
 }

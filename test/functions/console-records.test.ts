@@ -60,11 +60,11 @@ describe('the overview', () => {
        from mailboxes m, unnest(array[5, 1, 2]) n`,
     );
     expect(await freshness()).toEqual({
-      newest_proven_at: '2026-11-02T11:00:00.000Z',
+      newest_reconciled_at: '2026-11-02T11:00:00.000Z',
       newest_stored_at: '2026-11-02T14:00:00.000Z',
     });
     await reconcile(1, 2);
-    expect((await freshness()).newest_proven_at).toBeNull();
+    expect((await freshness()).newest_reconciled_at).toBeNull();
   });
 
   it('tells what of the quota is in use, and what this day has used', async () => {
@@ -92,7 +92,7 @@ describe('the overview', () => {
     expect(status).toBe(200);
     expect(json).toMatchObject({
       status: { state: 'not_configured', mailboxes: [] },
-      freshness: { newest_proven_at: null, newest_stored_at: null },
+      freshness: { newest_reconciled_at: null, newest_stored_at: null },
       quota: { minute_used: null, today_used: 0 },
       dead_count: 0,
     });

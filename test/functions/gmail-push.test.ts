@@ -1,47 +1,67 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWorld, type World } from '../helpers/world.ts';
+/** The whole of guarantee 7: which pushes are acknowledged, and which Pub/Sub has to deliver again. */
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { World, WorldOptions } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
 
 const MAIL = Buffer.from('From: buyer@example.com\r\nSubject: Order\r\n\r\nOne\r\n');
+const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+const DAY = { GMAIL_POLL_INTERVAL_SECONDS: '86400' };
+
+const createWorld = useWorlds();
 
 let world: World;
 beforeEach(async () => {
-  world = await createWorld();
-  // The mailbox is known from its first cycle on.
-  await world.call('pollNow');
-  world.gmail.resetCounters();
+  world = await knownWorld();
 });
-afterEach(() => world.close());
+
+/** The mailbox is known from its first cycle on. */
+async function knownWorld(options: WorldOptions = {}): Promise<World> {
+  const known = await createWorld(options);
+  await known.call('pollNow');
+  known.gmail.resetCounters();
+  return known;
+}
 
 function push(historyId: string, emailAddress = 'orders@example.com'): object {
   const data = Buffer.from(JSON.stringify({ emailAddress, historyId })).toString('base64');
   return { message: { data, messageId: '1' }, subscription: 'projects/demo/subscriptions/gmail' };
 }
 
-async function hint(): Promise<string | null | undefined> {
-  const rows = await world.rows<{ hint_history_id: string | null }>('select hint_history_id from mailboxes');
+async function hint(of: World = world): Promise<string | null | undefined> {
+  const rows = await of.rows<{ hint_history_id: string | null }>('select hint_history_id from mailboxes');
   return rows[0]?.hint_history_id;
 }
 
-async function storedCount(): Promise<number> {
-  return (await world.rows('select 1 from incoming_emails')).length;
+async function storedCount(of: World = world): Promise<number> {
+  return (await of.rows('select 1 from incoming_emails')).length;
+}
+
+/** Delivers a mail, and pushes what Gmail would announce about it. */
+async function deliverAndPush(of: World = world) {
+  const { historyId } = of.gmail.deliver(MAIL);
+  return { historyId, answer: await of.call('gmailPush', { body: push(historyId) }) };
+}
+
+function unavailable(of: World = world): void {
+  of.gmail.faults.add({ kind: 'status', status: 503 });
+}
+
+async function lastOutcome(of: World = world): Promise<string | null | undefined> {
+  const rows = await of.rows<{ outcome: string | null }>(
+    "select outcome from ingest_runs where trigger = 'push' order by id desc limit 1",
+  );
+  return rows[0]?.outcome;
 }
 
 describe('a push', () => {
   it('is recorded, fetched and acknowledged without a body', async () => {
     await world.switchOn();
-    const { historyId } = world.gmail.deliver(MAIL);
-    const acknowledged = await world.call('gmailPush', { body: push(historyId) });
-    expect([acknowledged.status, acknowledged.body]).toEqual([204, null]);
+    const { answer, historyId } = await deliverAndPush();
+    expect([answer.status, answer.body]).toEqual([204, null]);
     expect(await hint()).toBe(historyId);
     expect(await storedCount()).toBe(1);
     expect((await world.call('status')).json.mailboxes[0].last_push_at).not.toBeNull();
-  });
-
-  it('while the monitor is off is recorded and acknowledged, and nothing is fetched', async () => {
-    const { historyId } = world.gmail.deliver(MAIL);
-    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
-    expect(await hint()).toBe(historyId);
-    expect([await storedCount(), world.gmail.callLog.calls.length]).toEqual([0, 0]);
   });
 
   it('that is older than another changes nothing', async () => {
@@ -54,34 +74,165 @@ describe('a push', () => {
     await world.call('gmailPush', { body: push('7', 'Orders@Example.COM') });
     expect(await hint()).toBe('7');
   });
+});
 
-  it('whose fetching fails is acknowledged: the hint is durable, the next poll serves it', async () => {
+describe('a push is acknowledged when its hint is stored and', () => {
+  it('a message of the run failed: the ledger retries it', async () => {
     await world.switchOn();
-    const { historyId } = world.gmail.deliver(MAIL);
-    world.gmail.faults.add({ kind: 'status', status: 503 });
-    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
-    expect([await hint(), await storedCount()]).toEqual([historyId, 0]);
-    world.gmail.faults.clear();
-    await world.db.query('update mailboxes set next_poll_at = null');
-    await world.call('poll');
-    expect(await storedCount()).toBe(1);
+    world.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
+    const { answer, historyId } = await deliverAndPush();
+    expect([answer.status, await hint(), await storedCount()]).toEqual([204, historyId, 0]);
+    expect(await lastOutcome()).toBe('completed');
   });
 
-  it('that cannot be recorded is not acknowledged', async () => {
+  it('the run was cut', async () => {
+    const brief = world.instance({ RUN_BUDGET_SECONDS: '5' });
+    await world.switchOn();
+    for (let n = 0; n < 5; n += 1) world.gmail.deliver(MAIL);
+    world.gmail.faults.add({ kind: 'delay', delayMs: 700 });
+    const { historyId } = world.gmail.deliver(MAIL);
+    const answer = await brief.call('gmailPush', { body: push(historyId) });
+    expect([answer.status, await hint(), await lastOutcome()]).toEqual([204, historyId, 'out_of_time']);
+  });
+
+  it('another instance holds the lease', async () => {
+    await world.switchOn();
+    await world.db.query(
+      `update mailboxes
+       set lease_token = $1::uuid, lease_holder = 'another', lease_expires_at = now() + interval '1 minute'`,
+      [randomUUID()],
+    );
+    const { answer, historyId } = await deliverAndPush();
+    expect([answer.status, await hint(), await storedCount()]).toEqual([204, historyId, 0]);
+  });
+
+  it('a newer hint is stored, although the run failed', async () => {
+    const raced = await knownWorld({
+      onSleep: async () => {
+        await raced.db.query('update mailboxes set hint_history_id = 18446744073709551615');
+      },
+    });
+    await raced.switchOn();
+    unavailable(raced);
+    const { answer } = await deliverAndPush(raced);
+    expect([answer.status, await lastOutcome(raced)]).toEqual([204, 'failed']);
+    expect(await hint(raced)).toBe('18446744073709551615');
+  });
+
+  it('the monitor is stopped: nothing is fetched', async () => {
+    const { answer, historyId } = await deliverAndPush();
+    expect([answer.status, await hint()]).toEqual([204, historyId]);
+    expect([await storedCount(), world.gmail.callLog.calls.length]).toEqual([0, 0]);
+  });
+
+  it('the operator is needed', async () => {
+    await world.switchOn();
+    world.gmail.revokeRefreshToken();
+    // The access token of this instance lives on.
+    const fresh = world.instance();
+    const { historyId } = world.gmail.deliver(MAIL);
+    const answer = await fresh.call('gmailPush', { body: push(historyId) });
+    expect([answer.status, await hint(), await lastOutcome()]).toEqual([204, historyId, 'failed']);
+    expect((await world.call('status')).json.state).toBe('reauth_required');
+  });
+
+  it('there are no credentials', async () => {
+    await world.switchOn();
+    const { call } = world.instance(NO_CREDENTIALS);
+    expect((await call('gmailPush', { body: push('7') })).status).toBe(204);
+    expect(await hint()).toBe('7');
+  });
+
+  it('a listing has shown it already: Gmail is not asked again', async () => {
+    await world.switchOn();
+    const { historyId } = world.gmail.deliver(MAIL);
+    await world.call('poll');
+    world.gmail.resetCounters();
+    await world.db.query("update mailboxes set hint_at = now() - interval '1 minute'");
+    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
+    expect(world.gmail.callLog.calls).toEqual([]);
+  });
+});
+
+describe('a push is delivered again when', () => {
+  it('its hint could not be stored', async () => {
     await world.db.query('alter table mailboxes drop column hint_at cascade');
     const refused = await world.call('gmailPush', { body: push('7') });
     expect(refused).toMatchObject({ status: 503, json: { code: 'schema_outdated' } });
   });
 
-  it('without credentials is recorded and acknowledged', async () => {
+  it('its run failed in a passing way and its hint is still the newest', async () => {
     await world.switchOn();
-    const { call } = world.instance({
-      GMAIL_CLIENT_ID: '',
-      GMAIL_CLIENT_SECRET: '',
-      GMAIL_REFRESH_TOKEN: '',
-    });
-    expect((await call('gmailPush', { body: push('7') })).status).toBe(204);
-    expect(await hint()).toBe('7');
+    unavailable();
+    const { answer, historyId } = await deliverAndPush();
+    expect(answer).toMatchObject({ status: 503, json: { code: 'gmail_unavailable' } });
+    expect([await hint(), await storedCount()]).toEqual([historyId, 0]);
+    // The hint and the poll remain.
+    world.gmail.faults.clear();
+    await world.pass(5);
+    await world.call('poll');
+    expect(await storedCount()).toBe(1);
+  });
+
+  it('the mailbox backs off and its last attempt is younger than 10 s', async () => {
+    await world.switchOn();
+    unavailable();
+    await deliverAndPush();
+    world.gmail.faults.clear();
+    await world.db.query("update mailboxes set next_poll_at = now() + interval '5 minutes'");
+    world.gmail.resetCounters();
+    const { answer, historyId } = await deliverAndPush();
+    expect(answer).toMatchObject({ status: 503, json: { code: 'backing_off' } });
+    expect([await hint(), world.gmail.callLog.calls.length]).toEqual([historyId, 0]);
+  });
+});
+
+describe('a push during a backoff', () => {
+  it('runs when the last attempt is older than 10 s, and ends the backoff', async () => {
+    await world.switchOn();
+    unavailable();
+    const { historyId } = await deliverAndPush();
+    world.gmail.faults.clear();
+    await world.db.query(
+      "update mailboxes set failure_count = 9, next_poll_at = now() + interval '5 minutes'",
+    );
+    await world.db.query("update mailboxes set last_run_at = now() - interval '11 seconds'");
+    // Pub/Sub delivers the same push again.
+    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
+    expect(await storedCount()).toBe(1);
+    expect((await world.call('status')).json).toMatchObject({ state: 'watching' });
+  });
+
+  it('does not wait for the poll interval: mail that comes two minutes after an outage is stored at once', async () => {
+    const daily = await knownWorld({ env: DAY });
+    await daily.switchOn();
+    await daily.call('poll');
+    unavailable(daily);
+    expect((await deliverAndPush(daily)).answer.status).toBe(503);
+    daily.gmail.faults.clear();
+    await daily.pass(120);
+    expect((await deliverAndPush(daily)).answer.status).toBe(204);
+    expect(await storedCount(daily)).toBe(2);
+  });
+
+  it('and no push at all: the next tick polls when the backoff of at most five minutes is over', async () => {
+    const daily = await knownWorld({ env: DAY });
+    await daily.switchOn();
+    await daily.call('poll');
+    for (let n = 0; n < 12; n += 1) {
+      unavailable(daily);
+      await deliverAndPush(daily);
+      await daily.pass(11);
+    }
+    daily.gmail.faults.clear();
+    const [mailbox] = await daily.rows<{ failure_count: number; wait_seconds: number }>(
+      'select failure_count, extract(epoch from next_poll_at - now())::integer as wait_seconds from mailboxes',
+    );
+    expect(mailbox?.failure_count).toBe(12);
+    expect(mailbox?.wait_seconds).toBeLessThanOrEqual(300);
+    expect((await daily.call('poll')).json.outcome).toBe('not_due');
+    await daily.pass(300);
+    expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 12 });
   });
 });
 

@@ -67,7 +67,7 @@ describe('poll', () => {
     expect((await world.call('poll')).json.outcome).toBe('completed');
   });
 
-  it('with a revoked token names the command that remediations it', async () => {
+  it('with a revoked token names the command that repairs it', async () => {
     await world.switchOn();
     world.gmail.revokeRefreshToken();
     const failed = await world.call('poll');
@@ -77,6 +77,71 @@ describe('poll', () => {
       outcome: 'failed',
       remediation: expect.stringContaining('npm run authorize'),
     });
+  });
+});
+
+describe('poll with an interval of a day', () => {
+  let daily: World;
+  beforeEach(async () => {
+    daily = await createWorld({ env: { GMAIL_POLL_INTERVAL_SECONDS: '86400', GMAIL_SETTLE_SECONDS: '90' } });
+    await daily.switchOn();
+    // The first listing runs twice.
+    await daily.call('poll');
+    await daily.pass(91);
+    await daily.call('poll');
+  });
+  afterEach(() => daily.close());
+
+  const outcome = async () => (await daily.call('poll')).json.outcome;
+
+  it('answers not_due at each tick until the interval is over', async () => {
+    daily.gmail.deliver(MAIL);
+    const units = daily.gmail.callLog.calls.length;
+    expect(await outcome()).toBe('not_due');
+    await daily.pass(43_000);
+    expect([await outcome(), daily.gmail.callLog.calls.length]).toEqual(['not_due', units]);
+    await daily.pass(43_400);
+    expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    expect(await outcome()).toBe('not_due');
+  });
+
+  it('works when a hint waits', async () => {
+    const { historyId } = daily.gmail.deliver(MAIL);
+    await daily.db.query('update mailboxes set hint_history_id = $1::numeric, hint_at = now()', [historyId]);
+    expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    await daily.pass(11);
+    expect(await outcome()).toBe('not_due');
+  });
+
+  it('works when a message is due, and not before', async () => {
+    const { id } = daily.gmail.deliver(MAIL);
+    daily.gmail.faults.add({ kind: 'status', status: 400, messageId: id, times: 1 });
+    await daily.pass(86_400);
+    expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', failed: 1 });
+    expect(await outcome()).toBe('not_due');
+    await daily.pass(21);
+    expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    expect(await outcome()).toBe('not_due');
+  });
+
+  it('works when a listing was cut', async () => {
+    expect(await outcome()).toBe('not_due');
+    await daily.db.query(
+      "insert into list_jobs (mailbox_id, purpose, query) select id, 'backfill', 'subject:order' from mailboxes",
+    );
+    expect(await outcome()).toBe('completed');
+    expect(await outcome()).toBe('not_due');
+  });
+
+  it('works again when a backoff of five minutes at most has ended', async () => {
+    daily.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await daily.db.query('update mailboxes set next_poll_at = null, failure_count = 20');
+    expect(await outcome()).toBe('failed');
+    expect(await outcome()).toBe('not_due');
+    daily.gmail.faults.clear();
+    await daily.pass(300);
+    expect(await outcome()).toBe('completed');
+    expect(await outcome()).toBe('not_due');
   });
 });
 
@@ -138,7 +203,95 @@ describe('poll-now', () => {
     expect(retried.json).toMatchObject({ outcome: 'completed', new_emails: 1, retried: 1 });
   });
 
-  it('has nothing to revive before the mailbox is known', async () => {
+  it.each(['reconcile', 'prove'])(
+    'with ?%s=all reconciles everything since the first start',
+    async (name) => {
+      await world.call('pollNow');
+      world.gmail.deliver(MAIL);
+      await world.call('pollNow');
+      const polled = await world.call('pollNow', { query: { [name]: 'all' } });
+      expect(polled.json).toMatchObject({ outcome: 'completed', new_emails: 0 });
+      const [mailbox] = (await world.call('status')).json.mailboxes;
+      expect(mailbox.reconciliation.full).toMatchObject({
+        gmail_count: 1,
+        stored_count: 1,
+        missing_count: 0,
+      });
+    },
+  );
+
+  it.each(['reconcile', 'prove'])('with ?%s= of anything but all is a bad request', async (name) => {
+    const refused = await world.call('pollNow', { query: { [name]: 'some' } });
+    expect(refused).toMatchObject({
+      status: 400,
+      json: { code: 'bad_request', detail: `The only value of "${name}" is "all".` },
+    });
+    expect(gmailCalls()).toBe(0);
+  });
+
+  describe('while a message fails', () => {
+    const waiting = async () =>
+      await world.rows(
+        'select state, attempt_count, next_attempt_at, given_up_at from email_ledger where state <> $1 order by id',
+        ['stored'],
+      );
+
+    beforeEach(async () => {
+      await world.switchOn();
+      const { id } = world.gmail.deliver(MAIL);
+      world.gmail.deliver(MAIL);
+      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      await world.call('poll');
+    });
+
+    it('tries it at each press, and changes neither its attempts nor its next attempt', async () => {
+      const before = await waiting();
+      expect(before).toMatchObject([{ state: 'pending', attempt_count: 1 }]);
+      for (let press = 0; press < 7; press += 1) {
+        // Something else succeeds in the run, so that a scheduled one would charge the failure.
+        world.gmail.deliver(MAIL);
+        expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
+      }
+      expect(await waiting()).toEqual(before);
+    });
+
+    it('does not charge it either when its next attempt is due', async () => {
+      await world.db.query("update email_ledger set next_attempt_at = now() - interval '1 minute'");
+      const before = await waiting();
+      for (let press = 0; press < 7; press += 1) {
+        world.gmail.deliver(MAIL);
+        expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
+      }
+      expect(await waiting()).toEqual(before);
+      // It is still due: the next poll charges it.
+      world.gmail.deliver(MAIL);
+      await world.call('poll');
+      expect(await waiting()).toMatchObject([{ state: 'pending', attempt_count: 2 }]);
+    });
+
+    it('does not charge the others when the one that waited longest is stored', async () => {
+      const { id } = world.gmail.deliver(MAIL);
+      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      world.gmail.deliver(MAIL);
+      await world.call('poll');
+      const [, before] = await waiting();
+      world.gmail.faults.clear();
+      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1 });
+      expect(await waiting()).toEqual([before]);
+    });
+
+    it('has advice that names the message, and never that there is nothing to do', async () => {
+      await world.call('pollNow');
+      const { advice, mailboxes, state } = (await world.call('status')).json;
+      expect(state).toBe('fetch_failing');
+      expect(advice.join(' ')).toMatch(/1 message of orders@example\.com cannot be fetched.*POST poll-now\./);
+      expect(mailboxes[0].failing).toMatchObject({ count: 1, dead_count: 0, error_code: 'gmail_refused' });
+      expect(JSON.stringify([advice, mailboxes[0].failing])).not.toMatch(/nothing (is )?to do/i);
+    });
+  });
+
+  it('has nothing to requeue before the mailbox is known', async () => {
     expect((await world.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 0 });
   });
 });

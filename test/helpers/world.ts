@@ -2,6 +2,7 @@
  * The whole system of one test: a database, an emulated Gmail on HTTP, and the functions on top, as deployed.
  * Time passes by back-dating rows, never by sleeping: what the system sleeps is skipped, for Gmail's clock too.
  */
+import { setImmediate as setImmediateCallback } from 'node:timers';
 import { setImmediate } from 'node:timers/promises';
 import { FUNCTIONS, type Target } from '../../functions/catalogue.ts';
 import { createContext, type FunctionContext } from '../../functions/context.ts';
@@ -13,6 +14,7 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../local/gmail/emulated-gmail.ts';
+import type { Timers } from '../../local/gmail/timers.ts';
 import type { Environment } from '../../shared/config.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
@@ -75,6 +77,8 @@ export interface WorldOptions {
   readonly env?: Environment;
   /** A migrated database outside of vitest, for a bench; closed with the world. A clone of the template unless given. */
   readonly db?: TestDatabase;
+  /** Delays of the emulated Gmail pass at once, and the clock of the system with them. */
+  readonly skipsDelays?: true;
   /** Called whenever the system sleeps, before it wakes up. */
   readonly onSleep?: (ms: number) => Promise<void> | void;
 }
@@ -85,6 +89,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const gmail = new EmulatedGmail({
     quotaUnitsPerMinute: null,
     clock: () => time.epochMs(),
+    ...(options.skipsDelays && { timers: time.timers }),
     ...options.gmail,
   });
   const sleeps: number[] = [];
@@ -172,6 +177,17 @@ class SkippedTime {
   constructor(db: TestDatabase) {
     this.#db = db;
   }
+
+  readonly timers: Timers = {
+    after: (delayMs, run) => {
+      const until = this.monotonicMs() + delayMs;
+      const immediate = setImmediateCallback(() => {
+        this.#skippedMs += Math.max(0, until - this.monotonicMs());
+        run();
+      });
+      return () => clearImmediate(immediate);
+    },
+  };
 
   monotonicMs(): number {
     return performance.now() + this.#skippedMs;

@@ -6,13 +6,13 @@ import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { RunContext } from '../../shared/ingest/context.ts';
-import { openHistoryGap } from '../../shared/ingest/history-gap.ts';
 import { continueListJobs } from '../../shared/ingest/list-messages.ts';
 import {
   continueReconciliation,
   evaluateReconciliation,
   planDueReconciliation,
 } from '../../shared/ingest/reconcile.ts';
+import { openHistoryGap } from '../../shared/ingest/sync-history.ts';
 import { createLog } from '../../shared/log.ts';
 import { type AnyRow, ageListings, insertLeasedMailbox, readMessage } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';

@@ -1,17 +1,17 @@
 /** Rounds one after another, each by its plan, and what all of them together have shown. */
 import { performance } from 'node:perf_hooks';
 import { buildFunctions } from '../helpers/processes.ts';
+import { type Fixture, openFixture } from './fixture.ts';
 import type { KindName } from './kinds.ts';
-import { makePlan, ROUNDS_A_WORLD } from './plan.ts';
+import { makePlan, ROUNDS_PER_FIXTURE } from './plan.ts';
 import { FaultPostgres } from './postgres.ts';
-import { roundReport, summary } from './report.ts';
+import { roundReport, summaryText } from './report.ts';
 import { playRound, type RoundEnd } from './round.ts';
-import { Tally } from './tally.ts';
-import { openWorld, type World } from './world.ts';
+import { Summary } from './summary.ts';
 
-export interface SuiteOptions {
+export interface RoundsOptions {
   readonly seed: number;
-  /** The number of the first round; its world is opened for it. */
+  /** The number of the first round; its fixture is opened for it. */
   readonly first: number;
   readonly rounds: number;
   /** No round begins after so many milliseconds; null = no limit. */
@@ -26,50 +26,50 @@ export interface SuiteOptions {
   readonly isCancelled?: () => boolean;
 }
 
-export async function runSuite(options: SuiteOptions): Promise<Tally> {
+export async function runRounds(options: RoundsOptions): Promise<Summary> {
   const { seed, first, rounds, say } = options;
-  const tally = new Tally();
+  const summary = new Summary();
   const startedAt = performance.now();
   const dist = buildFunctions();
   const postgres = await FaultPostgres.start();
-  let world: World | null = null;
+  let fixture: Fixture | null = null;
   try {
     for (let round = first; round < first + rounds; round += 1) {
       const isOver = options.forMs !== null && performance.now() - startedAt > options.forMs;
       if (isOver || options.isCancelled?.() === true) break;
-      if (world !== null && round % ROUNDS_A_WORLD === 0) {
-        await world.close();
-        world = null;
+      if (fixture !== null && round % ROUNDS_PER_FIXTURE === 0) {
+        await fixture.close();
+        fixture = null;
       }
       const plan = makePlan(seed, round, options.only);
       const roundStartedAt = performance.now();
-      const isFresh = world === null;
-      world ??= await openWorld({ postgres, dist, seed, round });
-      const end = await playRound(world, plan, tally, isFresh).catch(brokenRound(world));
-      tally.rounds += 1;
+      const isFresh = fixture === null;
+      fixture ??= await openFixture({ postgres, dist, seed, round });
+      const end = await playRound(fixture, plan, summary, isFresh).catch(brokenRound(fixture));
+      summary.rounds += 1;
       const seconds = ((performance.now() - roundStartedAt) / 1_000).toFixed(1);
       const verdict = end.violations.length === 0 ? 'ok' : `${end.violations.length} VIOLATIONS`;
       say(`round ${round}: ${plan.kinds.join('+')}, ${plan.mails.length} mails, ${seconds} s, ${verdict}`);
       if (end.violations.length > 0 || options.verbose === true) say(roundReport(options, plan, end));
       if (end.violations.length === 0) continue;
-      tally.violations += end.violations.length;
+      summary.violations += end.violations.length;
       if (options.bail) break;
       // What a violation leaves behind must not show in the next rounds.
-      await world.close();
-      world = null;
+      await fixture.close();
+      fixture = null;
     }
   } finally {
-    await world?.close();
+    await fixture?.close();
     await postgres.close();
   }
-  say(summary(tally, performance.now() - startedAt));
-  return tally;
+  say(summaryText(summary, performance.now() - startedAt));
+  return summary;
 }
 
-/** Whatever throws here has not kept its word either; the next round begins in a world of its own. */
-function brokenRound(world: World) {
+/** Whatever throws here has not kept its word either; the next round begins in a fixture of its own. */
+function brokenRound(fixture: Fixture) {
   return (error: unknown): RoundEnd => ({
     violations: [`The round broke off: ${error instanceof Error ? error.stack : String(error)}`],
-    log: world.fleet.takeLog(),
+    log: fixture.processes.takeLog(),
   });
 }

@@ -2,7 +2,7 @@
  * What a person confirms about an account that the database does not know: `POST start?new_mailbox=ADDRESS` with its
  * address, or `POST start?renamed_from=ADDRESS` with the former address of a known mailbox.
  */
-import { AppError } from '../errors.ts';
+import { AppError } from './errors.ts';
 
 export interface MailboxConfirmation {
   readonly kind: 'new' | 'renamed';

@@ -1,10 +1,12 @@
 /** What a run of the suite counts. */
-export class Tally {
+export class Summary {
   rounds = 0;
   delivered = 0;
   stored = 0;
   gone = 0;
   ignored = 0;
+  /** Dead through a fault of the message itself that lasted; each is stored once the fault has ended. */
+  dead = 0;
   lost = 0;
   duplicated = 0;
   violations = 0;

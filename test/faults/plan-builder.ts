@@ -9,9 +9,13 @@ export interface PlannedMail extends FaultMail {
   readonly arrival: Arrival;
   readonly atMs: number;
   readonly acts: Act[];
+  /** Gmail refuses this message until the faults end: it may be dead by then. */
+  hasLastingFault: boolean;
+  /** One more charged failure makes it dead. */
+  isNearlyDead: boolean;
 }
 
-export class Draft {
+export class PlanBuilder {
   readonly chance: Chance;
   /** Nothing happens later. */
   readonly durationMs: number;
@@ -36,6 +40,13 @@ export class Draft {
   }
 
   deliver(name: string, atMs: number, arrival: Arrival): PlannedMail {
+    const mail = this.prepare(name, atMs, arrival);
+    this.at(atMs, { kind: 'deliver', mail: mail.index, arrival });
+    return mail;
+  }
+
+  /** A mail that another event delivers. */
+  prepare(name: string, atMs: number, arrival: Arrival): PlannedMail {
     const index = this.mails.length;
     const earlier = this.mails.at(-1);
     // The same bytes again are another mail: somebody sent the order twice.
@@ -44,10 +55,26 @@ export class Draft {
     const { raw, sha256, attachments } = content;
     // Time in front as in Gmail's own ids is of no use here: a plan knows its ids beforehand.
     const gmailMessageId = `19${this.chance.hex(14)}`;
-    const mail = { raw, sha256, attachments, index, gmailMessageId, arrival, atMs, acts: [] };
+    const mail = {
+      raw,
+      sha256,
+      attachments,
+      index,
+      gmailMessageId,
+      arrival,
+      atMs,
+      acts: [],
+      hasLastingFault: false,
+      isNearlyDead: false,
+    };
     this.mails.push(mail);
-    this.at(atMs, { kind: 'deliver', mail: index, arrival });
     return mail;
+  }
+
+  /** Lets the next charged failure make the mail dead. */
+  nearlyDead(mail: PlannedMail, atMs: number): void {
+    mail.isNearlyDead = true;
+    this.at(atMs, { kind: 'nearly_dead', mail: mail.index });
   }
 
   act(mail: PlannedMail, act: Act, afterMs: number): void {

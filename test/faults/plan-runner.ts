@@ -2,13 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
 import type { Act, Arrival, Event } from './events.ts';
-import type { Member } from './fleet.ts';
+import type { Fixture } from './fixture.ts';
 import type { Plan } from './plan.ts';
+import type { Member } from './processes.ts';
 import { pushBody } from './push-body.ts';
-import type { Tally } from './tally.ts';
-import type { World } from './world.ts';
+import type { Summary } from './summary.ts';
 
-/** So long somebody is waited for who holds the lease: a kill of who does nothing proves nothing. */
+/** So long somebody is waited for who holds the lease: a kill of who does nothing reconciles nothing. */
 const HOLDER_WAIT_MS = 400;
 const HOLDER_STEP_MS = 10;
 
@@ -30,19 +30,19 @@ const ACT_LABELS: Readonly<Record<Exclude<Act, 'delete'>, { add?: string[]; remo
   rescue: { add: ['INBOX'], remove: ['SPAM'] },
 };
 
-export class Stage {
-  readonly #world: World;
+export class PlanRunner {
+  readonly #fixture: Fixture;
   readonly #plan: Plan;
   readonly #calls: Calls;
-  readonly #tally: Tally;
+  readonly #summary: Summary;
   /** Changes of the mailbox happen one after another, in the order of the plan. */
   #mailbox: Promise<unknown> = Promise.resolve();
 
-  constructor(world: World, plan: Plan, calls: Calls, tally: Tally) {
-    this.#world = world;
+  constructor(fixture: Fixture, plan: Plan, calls: Calls, summary: Summary) {
+    this.#fixture = fixture;
     this.#plan = plan;
     this.#calls = calls;
-    this.#tally = tally;
+    this.#summary = summary;
   }
 
   /** Resolves when everything has happened; requests to the functions may still be underway. */
@@ -61,7 +61,7 @@ export class Stage {
   }
 
   async #happen(event: Event): Promise<void> {
-    const { db, fleet, postgres } = this.#world;
+    const { db, processes, postgres } = this.#fixture;
     switch (event.kind) {
       case 'deliver':
         return await this.#deliver(event.mail, event.arrival);
@@ -69,53 +69,76 @@ export class Stage {
         return await this.#act(event.act, event.mail);
       case 'call':
         for (let n = event.count ?? 1; n > 0; n -= 1) void this.#calls.call(event.target);
-        if (event.target === 'stop') this.#tally.fault('monitor stopped');
+        if (event.target === 'stop') this.#summary.fault('monitor stopped');
         return;
       case 'push':
         return await this.#push(event.what, event.count ?? 1);
       case 'kill': {
         const member = await this.#find(event.whom);
         if (member === null) return;
-        this.#tally.fault(event.signal === 'SIGKILL' ? 'process killed' : 'process ended (scale in)');
-        await fleet.end(member, event.signal);
+        this.#summary.fault(event.signal === 'SIGKILL' ? 'process killed' : 'process ended (scale in)');
+        await processes.end(member, event.signal);
         await delay(event.agesAfterMs);
         return await this.#ageLeaseOf(member);
       }
       case 'scale_out':
-        this.#tally.fault('process started (scale out)');
-        await fleet.start(event.target);
+        this.#summary.fault('process started (scale out)');
+        await processes.start(event.target);
         return;
       case 'freeze':
         return await this.#freeze(event.whom, event.forMs);
       case 'postgres':
         return await this.#strikePostgres(event.how, event.forMs);
       case 'cut':
-        if ((await postgres.cut()) > 0) this.#tally.fault('connections cut');
+        if ((await postgres.cut()) > 0) this.#summary.fault('connections cut');
         return;
       case 'gmail_fault':
         return await this.#gmailFault(event.rule, event.forMs);
       case 'switches':
-        this.#tally.fault(event.why);
+        this.#summary.fault(event.why);
         return await this.#change('switches', event.value);
       case 'expire_history':
-        this.#tally.fault(event.atRest ? 'history expired while nothing ran' : 'history expired');
+        this.#summary.fault(event.atRest ? 'history expired while nothing ran' : 'history expired');
         return await this.#change('expire-history', {});
+      case 'disk_full':
+        this.#summary.fault(`disk full: ${event.scope === 'all' ? 'all writes' : 'stores'}`);
+        await db.rows('insert into fault_disk_full (scope) values ($1::text)', [event.scope]);
+        await delay(event.forMs);
+        await db.rows('delete from fault_disk_full');
+        return;
+      case 'nearly_dead':
+        await db.rows(
+          `update email_ledger set attempt_count = 7 where gmail_message_id = $1::text and state = 'pending'`,
+          [this.#plan.mails[event.mail]?.gmailMessageId],
+        );
+        return;
+      case 'rename':
+        this.#summary.fault('account renamed');
+        this.#fixture.address = event.address;
+        return await this.#change('rename-account', { emailAddress: event.address });
+      case 'label_changes':
+        return await this.#changeLabels(event.mail, event.count);
+      case 'deliver_trashed':
+        return await this.#deliverTrashed(event.mail, event.heldMs);
+      case 'slow_scheduler':
+        this.#fixture.scheduler.maxDelayMs = event.maxDelayMs;
+        return;
       case 'expire_tokens':
-        this.#tally.fault('access tokens expired');
+        this.#summary.fault('access tokens expired');
         return await this.#change('expire-access-tokens', {});
       case 'expire_watch':
-        this.#tally.fault('watch expired');
+        this.#summary.fault('watch expired');
         return await this.#change('expire-watch', {});
       case 'revoke':
-        this.#tally.fault('refresh token revoked');
+        this.#summary.fault('refresh token revoked');
         await this.#change('revoke', {});
         await delay(event.reauthorizedAfterMs);
-        return await this.#change('reauthorize', { refreshToken: this.#world.refreshToken });
+        return await this.#change('reauthorize', { refreshToken: this.#fixture.refreshToken });
       case 'redeploy':
         return await this.#redeploy(event.revokesOld, event.share);
       case 'clock':
-        this.#tally.fault('clock jumped by minutes');
-        for (const member of fleet.of(event.target)) fleet.jumpClock(member);
+        this.#summary.fault('clock jumped by minutes');
+        for (const member of processes.of(event.target)) processes.jumpClock(member);
         return;
       case 'time_passes':
         await db.rows('update mailboxes set next_poll_at = now() where next_poll_at > now()');
@@ -124,16 +147,16 @@ export class Stage {
         );
         return;
       case 'all_down':
-        this.#tally.fault('all processes killed');
-        await fleet.endAll();
+        this.#summary.fault('all processes killed');
+        await processes.endAll();
         return;
       case 'all_up':
-        return await fleet.complete();
+        return await processes.complete();
     }
   }
 
   async #change(path: string, body: object): Promise<void> {
-    const done = this.#mailbox.then(async () => await this.#world.gmail.control(path, body));
+    const done = this.#mailbox.then(async () => await this.#fixture.gmail.control(path, body));
     this.#mailbox = done.catch(() => undefined);
     await done;
   }
@@ -142,38 +165,59 @@ export class Stage {
     const mail = this.#plan.mails[index];
     if (mail === undefined) throw new Error(`The plan has no mail ${index}`);
     const mayBeUnseen = this.#plan.events.some(({ kind }) => kind === 'expire_history');
-    this.#world.sent.set(mail.gmailMessageId, { ...mail, round: this.#plan.round, mayBeUnseen });
-    this.#tally.delivered += 1;
+    this.#fixture.sent.set(mail.gmailMessageId, { ...mail, round: this.#plan.round, mayBeUnseen });
+    this.#summary.delivered += 1;
     const labels = ARRIVAL_LABELS[arrival];
     await this.#change('deliver', { raw: mail.raw.toString('base64'), id: mail.gmailMessageId, ...labels });
   }
 
+  async #changeLabels(index: number, count: number): Promise<void> {
+    this.#summary.fault('long history');
+    // As Gmail does it: otherwise every change would be a push of its own.
+    await this.#change('switches', { notifications: { isRateLimited: true } });
+    await this.#change('toggle-label', {
+      id: this.#plan.mails[index]?.gmailMessageId,
+      label: 'STARRED',
+      count,
+    });
+  }
+
+  async #deliverTrashed(index: number, heldMs: number): Promise<void> {
+    this.#summary.fault('trashed before the index showed it');
+    await Promise.all([
+      this.#change('switches', { indexLag: { nextRecordMs: heldMs, listMs: heldMs } }),
+      this.#deliver(index, 'inbox'),
+      this.#act('trash', index),
+    ]);
+  }
+
   async #act(act: Act, index: number): Promise<void> {
     const id = this.#plan.mails[index]?.gmailMessageId;
-    this.#tally.fault(`mail changed meanwhile: ${act}`);
+    this.#summary.fault(`mail changed meanwhile: ${act}`);
     if (act === 'delete') await this.#change('delete', { id });
     else await this.#change('modify', { id, ...ACT_LABELS[act] });
   }
 
   async #push(what: Extract<Event, { kind: 'push' }>['what'], count: number): Promise<void> {
-    const { historyId } = await this.#world.gmail.control<{ historyId: string }>('stats');
-    this.#tally.fault(`push: ${what}`, count);
-    for (let n = count; n > 0; n -= 1) void this.#calls.call('gmailPush', pushBody(what, historyId));
+    const { historyId } = await this.#fixture.gmail.control<{ historyId: string }>('stats');
+    this.#summary.fault(`push: ${what}`, count);
+    for (let n = count; n > 0; n -= 1)
+      void this.#calls.call('gmailPush', pushBody(what, this.#fixture.address, historyId));
   }
 
   async #freeze(whom: Extract<Event, { kind: 'freeze' }>['whom'], forMs: number): Promise<void> {
     const member = await this.#find(whom);
     if (member === null || member.state !== 'up') return;
-    this.#tally.fault('process frozen past its lease');
-    const { fleet } = this.#world;
-    fleet.freeze(member);
+    this.#summary.fault('process frozen past its lease');
+    const { processes } = this.#fixture;
+    processes.freeze(member);
     // It may hold the row that is to be aged: then the server lets go of it only when the process goes on.
-    await Promise.all([this.#ageLeaseOf(member), delay(forMs).then(() => fleet.thaw(member))]);
+    await Promise.all([this.#ageLeaseOf(member), delay(forMs).then(() => processes.thaw(member))]);
   }
 
   async #strikePostgres(how: Extract<Event, { kind: 'postgres' }>['how'], forMs: number): Promise<void> {
-    const { postgres } = this.#world;
-    this.#tally.fault(`PostgreSQL: ${how}`);
+    const { postgres } = this.#fixture;
+    this.#summary.fault(`PostgreSQL: ${how}`);
     if (how === 'crash') {
       await postgres.crash();
       return;
@@ -184,7 +228,7 @@ export class Stage {
   }
 
   async #gmailFault(rule: object, forMs: number | null): Promise<void> {
-    const { gmail } = this.#world;
+    const { gmail } = this.#fixture;
     const { id } = await gmail.control<{ id: number }>('faults/add', rule);
     if (forMs === null) return;
     await delay(forMs);
@@ -192,38 +236,38 @@ export class Stage {
   }
 
   async #redeploy(revokesOld: boolean, share: 'all' | 'some'): Promise<void> {
-    const { fleet } = this.#world;
-    this.#tally.fault(revokesOld ? 'refresh token replaced' : 'second refresh token beside the first');
+    const { processes } = this.#fixture;
+    this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token beside the first');
     const refreshToken = `1//emulated-round-${this.#plan.round}`;
     if (revokesOld) await this.#change('revoke', {});
     await this.#change('reauthorize', { refreshToken });
-    this.#world.refreshToken = refreshToken;
-    fleet.configure({ GMAIL_REFRESH_TOKEN: refreshToken });
-    if (share === 'all') return await fleet.complete();
-    await Promise.all((['poll', 'pollNow', 'gmailPush'] as const).map(async (t) => await fleet.start(t)));
+    this.#fixture.refreshToken = refreshToken;
+    processes.configure({ GMAIL_REFRESH_TOKEN: refreshToken });
+    if (share === 'all') return await processes.complete();
+    await Promise.all((['poll', 'pollNow', 'gmailPush'] as const).map(async (t) => await processes.start(t)));
   }
 
   async #find(whom: Extract<Event, { kind: 'kill' }>['whom']): Promise<Member | null> {
-    const { fleet } = this.#world;
-    if (whom !== 'holder') return fleet.next(whom);
+    const { processes } = this.#fixture;
+    if (whom !== 'holder') return processes.next(whom);
     const giveUpAt = performance.now() + HOLDER_WAIT_MS;
     while (performance.now() < giveUpAt) {
       const holder = await this.#holder();
       if (holder !== null) return holder;
       await delay(HOLDER_STEP_MS);
     }
-    return fleet.next('poll');
+    return processes.next('poll');
   }
 
   async #holder(): Promise<Member | null> {
-    const [row] = await this.#world.db.rows(
+    const [row] = await this.#fixture.db.rows(
       `select lease_holder from mailboxes where lease_expires_at > now()`,
     );
-    return row === undefined ? null : this.#world.fleet.byPid(pidOf(row.lease_holder));
+    return row === undefined ? null : this.#fixture.processes.byPid(pidOf(row.lease_holder));
   }
 
   async #ageLeaseOf({ process }: Member): Promise<void> {
-    await this.#world.db.rows(
+    await this.#fixture.db.rows(
       `update mailboxes set lease_expires_at = now() - interval '1 second' where lease_holder like '%:' || $1::text`,
       [String(process.pid)],
     );

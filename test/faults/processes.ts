@@ -29,7 +29,7 @@ export interface Member {
   state: 'up' | 'frozen' | 'ended';
 }
 
-export class Fleet {
+export class Processes {
   readonly defects: string[] = [];
   readonly #dist: string;
   readonly #onStart: (number: number, pid: number) => Promise<void>;

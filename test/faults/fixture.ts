@@ -4,12 +4,13 @@
  */
 import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
 import { Chance } from './chance.ts';
-import type { PlannedMail } from './draft.ts';
-import { Fleet } from './fleet.ts';
 import { CALM, MAILBOX } from './mailbox.ts';
 import { SETTLE_SECONDS } from './mailbox-kinds.ts';
+import type { PlannedMail } from './plan-builder.ts';
 import type { FaultDatabase, FaultPostgres } from './postgres.ts';
-import { PushDoor } from './push-door.ts';
+import { Processes } from './processes.ts';
+import { PushProxy } from './push-proxy.ts';
+import { SlowScheduler } from './slow-scheduler.ts';
 
 const TOPIC = 'projects/emulated-project/topics/gmail';
 
@@ -20,20 +21,23 @@ export interface SentMail extends PlannedMail {
   readonly mayBeUnseen: boolean;
 }
 
-export interface World {
+export interface Fixture {
   readonly postgres: FaultPostgres;
   readonly db: FaultDatabase;
   readonly gmail: GmailProcess;
-  readonly fleet: Fleet;
-  readonly door: PushDoor;
+  readonly processes: Processes;
+  readonly pushProxy: PushProxy;
+  readonly scheduler: SlowScheduler;
   /** By Gmail message id. */
   readonly sent: Map<string, SentMail>;
   /** The refresh token that counts now. */
   refreshToken: string;
+  /** The address that the account has now. */
+  address: string;
   close(): Promise<void>;
 }
 
-export interface WorldOptions {
+export interface FixtureOptions {
   readonly postgres: FaultPostgres;
   readonly dist: string;
   readonly seed: number;
@@ -41,8 +45,8 @@ export interface WorldOptions {
   readonly round: number;
 }
 
-export async function openWorld({ postgres, dist, seed, round }: WorldOptions): Promise<World> {
-  const chance = new Chance(seed, 'world', round);
+export async function openFixture({ postgres, dist, seed, round }: FixtureOptions): Promise<Fixture> {
+  const chance = new Chance(seed, 'fixture', round);
   const db = await postgres.createDatabase();
   const gmail = await startGmailProcess({
     emailAddress: MAILBOX,
@@ -50,8 +54,10 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
     latencyMs: chance.pick([5, 20, 50]),
     seed: chance.int(0, 2 ** 31),
   });
+  const scheduler = await SlowScheduler.open(new Chance(seed, 'scheduler', round));
   const env = {
     ...gmail.env,
+    ...scheduler.env,
     DATABASE_URL: db.url,
     GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS),
     GMAIL_POLL_INTERVAL_SECONDS: '1',
@@ -62,24 +68,27 @@ export async function openWorld({ postgres, dist, seed, round }: WorldOptions): 
     DB_POOL_SIZE: String(chance.pick([2, 4, 4])),
     LOG_LEVEL: 'info',
   };
-  const fleet = new Fleet(dist, env, async (number, pid) => {
+  const processes = new Processes(dist, env, async (number, pid) => {
     await db.rows('insert into fault_members (member, pid) values ($1::integer, $2::integer)', [number, pid]);
   });
-  const door = await PushDoor.open(fleet, MAILBOX);
+  const pushProxy = await PushProxy.open(processes);
   const refreshToken = gmail.env['GMAIL_REFRESH_TOKEN'] ?? '';
-  await gmail.control('switches', { ...CALM, notifications: { ...CALM.notifications, url: door.url } });
-  await fleet.complete();
+  await gmail.control('switches', { ...CALM, notifications: { ...CALM.notifications, url: pushProxy.url } });
+  await processes.complete();
   return {
     postgres,
     db,
     gmail,
-    fleet,
-    door,
+    processes,
+    pushProxy,
+    scheduler,
+    address: MAILBOX,
     sent: new Map(),
     refreshToken,
     close: async () => {
-      await fleet.endAll();
-      await door.close();
+      await processes.endAll();
+      await pushProxy.close();
+      await scheduler.close();
       await gmail.kill();
       await db.drop();
     },

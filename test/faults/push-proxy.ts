@@ -6,33 +6,31 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodeNotification } from '../../shared/gmail/notification.ts';
-import type { Fleet } from './fleet.ts';
+import type { Processes } from './processes.ts';
 
 /** Pub/Sub waits for so long before it delivers again. */
 const ANSWER_MS = 10_000;
 
-export class PushDoor {
+export class PushProxy {
   readonly url: string;
-  /** The newest historyId that was acknowledged for the mailbox. */
-  acknowledged = 0n;
+  /** The newest historyId that was acknowledged, by the address that the push named. */
+  readonly acknowledged = new Map<string, bigint>();
   inFlight = 0;
   readonly #server: Server;
-  readonly #mailbox: string;
 
-  private constructor(server: Server, mailbox: string) {
+  private constructor(server: Server) {
     this.#server = server;
-    this.#mailbox = mailbox;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   }
 
-  static async open(fleet: Fleet, mailbox: string): Promise<PushDoor> {
+  static async open(processes: Processes): Promise<PushProxy> {
     const server = createServer((request, response) => {
-      void door.#pass(fleet, request).then((status) => response.writeHead(status).end());
+      void pushProxy.#pass(processes, request).then((status) => response.writeHead(status).end());
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const door = new PushDoor(server, mailbox);
-    return door;
+    const pushProxy = new PushProxy(server);
+    return pushProxy;
   }
 
   async close(): Promise<void> {
@@ -41,13 +39,13 @@ export class PushDoor {
     await once(this.#server, 'close');
   }
 
-  async #pass(fleet: Fleet, request: IncomingMessage): Promise<number> {
+  async #pass(processes: Processes, request: IncomingMessage): Promise<number> {
     this.inFlight += 1;
     try {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const body = Buffer.concat(chunks);
-      const instance = fleet.next('gmailPush');
+      const instance = processes.next('gmailPush');
       if (instance === null) return 503;
       const { status } = await fetch(instance.process.url, {
         method: 'POST',
@@ -66,8 +64,10 @@ export class PushDoor {
 
   #noteAcknowledged(body: Buffer): void {
     const notification = decodeNotification(body);
-    if (notification?.emailAddress !== this.#mailbox) return;
+    if (notification === null) return;
+    const { emailAddress } = notification;
     const historyId = BigInt(notification.historyId);
-    if (historyId > this.acknowledged) this.acknowledged = historyId;
+    if (historyId > (this.acknowledged.get(emailAddress) ?? 0n))
+      this.acknowledged.set(emailAddress, historyId);
   }
 }
