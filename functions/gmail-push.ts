@@ -6,7 +6,8 @@
  * and was served, or another run, a newer hint or an operator takes care of it. 503 makes Pub/Sub deliver again: the hint
  * could not be stored, or the run failed in a passing way and the hint is still the newest.
  */
-import { isNewestHint, recordHint } from '../shared/db/mailboxes.ts';
+import type { Database } from '../shared/db/database.ts';
+import { readHintState, recordHint } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError, requiresOperator } from '../shared/errors.ts';
 import { decodeNotification, type GmailNotification } from '../shared/gmail/notification.ts';
@@ -54,14 +55,22 @@ async function handleNotification(
   const report = await ingestMailbox(app, { trigger: 'push', deadline });
   const error = errorToRepeat(report);
   if (error === null) return noContent();
-  const isNewest = await isNewestHint(app.db, hint.mailboxId, notification.historyId);
-  return isNewest ? problem(error) : noContent();
+  const needsDelivery = await isHintWaiting(app.db, hint.mailboxId, notification.historyId);
+  return needsDelivery ? problem(error) : noContent();
+}
+
+/** No newer hint is stored, and no operator has to act first. */
+async function isHintWaiting(db: Database, mailboxId: number, historyId: string): Promise<boolean> {
+  const { isNewest, lastErrorCode } = await readHintState(db, mailboxId, historyId);
+  return isNewest && !requiresOperator(lastErrorCode);
 }
 
 /** Null: the push is done, or delivering it again would change nothing. */
 function errorToRepeat({ outcome, error }: IngestReport): AppError | null {
   if (outcome === 'not_due') return new AppError('backing_off', 'The mailbox waits after failed runs.');
-  return error === null || requiresOperator(error.code) ? null : error;
+  // Without the lease another instance works on the mailbox.
+  if (error === null || error.code === 'lease_lost' || requiresOperator(error.code)) return null;
+  return error;
 }
 
 function ignored(log: Log, message: string): HttpAnswer {

@@ -338,13 +338,22 @@ CREATE OR REPLACE FUNCTION public.has_due_message(mailbox_id integer)
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT ((EXISTS ( SELECT 1
+ SELECT (COALESCE(( SELECT l.id
             FROM email_ledger l
-           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = 'pending'::text) AND (l.last_attempt_at IS NULL) AND (l.claim_token IS NULL) AND (NOT l.is_crash_suspect)))) OR (EXISTS ( SELECT 1
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.priority = 0) AND (l.state = 'pending'::text) AND (l.last_attempt_at IS NULL) AND (l.claim_token IS NULL) AND (NOT l.is_crash_suspect))
+           ORDER BY l.id
+          LIMIT 1), ( SELECT l.id
             FROM email_ledger l
-           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND ((l.claim_token IS NOT NULL) OR (l.is_crash_suspect AND (l.next_attempt_at <= now())))))) OR (EXISTS ( SELECT 1
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.priority = 1) AND (l.state = 'pending'::text) AND (l.last_attempt_at IS NULL) AND (l.claim_token IS NULL) AND (NOT l.is_crash_suspect))
+           ORDER BY l.id
+          LIMIT 1), ( SELECT l.id
             FROM email_ledger l
-           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL)))));
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND ((l.claim_token IS NOT NULL) OR l.is_crash_suspect) AND ((l.claim_token IS NOT NULL) OR (l.next_attempt_at <= now())))
+          LIMIT 1), ( SELECT l.id
+            FROM email_ledger l
+           WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL))
+           ORDER BY l.next_attempt_at
+          LIMIT 1)) IS NOT NULL);
 END;
 
 CREATE OR REPLACE FUNCTION public.has_many_ledger_changes()

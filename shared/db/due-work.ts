@@ -6,6 +6,8 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 export interface DueWork {
+  /** `is_running` of the status row: false when the monitor was turned off during the run. */
+  readonly isRunning: boolean;
   /** Messages that were never tried. */
   readonly hasUntriedLive: boolean;
   readonly hasUntriedBacklog: boolean;
@@ -25,12 +27,18 @@ export interface DueWork {
   readonly hasLedgerChanges: boolean;
 }
 
-// Each condition reads a partial index that is empty while all is well, or one row.
+// Each condition reads a partial index that is empty while all is well, or one row. With `order by ... limit 1` the planner
+// takes the index: for `exists` it may walk through the whole ledger beside a backlog.
 // $1 mailbox id, $2 seconds between two reconciliations
 const READ = statement(
   `
-select exists (
-         select 1
+select (
+         select is_running
+         from email_monitor_status
+         where id = 1
+       ) as is_running,
+       (
+         select id
          from email_ledger
          where mailbox_id = $1::integer
            and priority = 0
@@ -38,9 +46,11 @@ select exists (
            and last_attempt_at is null
            and claim_token is null
            and not is_crash_suspect
-       ) as has_untried_live,
-       exists (
-         select 1
+         order by id
+         limit 1
+       ) is not null as has_untried_live,
+       (
+         select id
          from email_ledger
          where mailbox_id = $1::integer
            and priority = 1
@@ -48,24 +58,30 @@ select exists (
            and last_attempt_at is null
            and claim_token is null
            and not is_crash_suspect
-       ) as has_untried_backlog,
-       exists (
-         select 1
+         order by id
+         limit 1
+       ) is not null as has_untried_backlog,
+       (
+         select id
          from email_ledger
          where mailbox_id = $1::integer
            and state in ('pending', 'dead')
            and last_attempt_at is not null
            and next_attempt_at <= now()
            and given_up_at is null
-       ) as has_due_retry,
-       exists (
-         select 1
+         order by next_attempt_at
+         limit 1
+       ) is not null as has_due_retry,
+       (
+         select id
          from email_ledger
          where mailbox_id = $1::integer
            and state = 'pending'
            and last_attempt_at is not null
            and next_attempt_at > now()
-       ) as has_waiting,
+         order by next_attempt_at
+         limit 1
+       ) is not null as has_waiting,
        exists (
          select 1
          from email_ledger
@@ -87,6 +103,7 @@ select exists (
        has_old_runs() as has_old_runs,
        has_many_ledger_changes() as has_ledger_changes`,
   {
+    is_running: 'boolean?',
     has_untried_live: 'boolean',
     has_untried_backlog: 'boolean',
     has_due_retry: 'boolean',
@@ -110,6 +127,7 @@ export async function readDueWork(
   const { rows } = await db.query(READ, [mailboxId, reconcileEverySeconds]);
   const row = rows[0];
   return {
+    isRunning: row?.is_running ?? false,
     hasUntriedLive: row?.has_untried_live ?? false,
     hasUntriedBacklog: row?.has_untried_backlog ?? false,
     hasDueRetry: row?.has_due_retry ?? false,

@@ -13,8 +13,8 @@ const MAX_CRASHES = 3;
 /** A dead message is tried again once per day for so long. */
 const DEAD_RETRY_DAYS = 14;
 
-// Charged failures wait 20 s, three times as long each time, up to 4 h. While nothing was charged the wait doubles up to
-// 5 min. A dead message waits for a day. The factor spreads the attempts.
+// Charged failures wait 20 s, three times as long each time, up to 4 h. While nothing was charged the wait is the age
+// of the message, from 20 s to 5 min. A dead message waits for a day. The factor spreads the attempts.
 // $1 mailbox id, $2 token, $3 id, $4 code, $5 detail, $6 was claimed early, $7 factor 0.75 to 1, $8 days of retries of the dead
 const RECORD = statement(
   `
@@ -34,7 +34,7 @@ set claim_token = null,
         then now() + $7::float8 * least(interval '4 hours', interval '20 seconds' * power(3, attempt_count - 1))
       else now() + $7::float8 * least(
         interval '5 minutes',
-        greatest(interval '20 seconds', coalesce(2 * (next_attempt_at - last_attempt_at), interval '0')))
+        greatest(interval '20 seconds', now() - discovered_at))
     end
 where mailbox_id = $1::integer
   and gmail_message_id = $3::text

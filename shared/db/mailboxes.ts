@@ -158,18 +158,22 @@ export async function recordHint(
 }
 
 // $1 mailbox id, $2 history id
-const IS_NEWEST_HINT = statement(
+const HINT_STATE = statement(
   `
-select coalesce(hint_history_id <= $2::numeric, true) as is_newest
+select coalesce(hint_history_id <= $2::numeric, true) as is_newest, last_error_code
 from mailboxes
 where id = $1::integer`,
-  { is_newest: 'boolean' },
+  { is_newest: 'boolean', last_error_code: 'text?' },
 );
 
-/** No newer hint is stored, so this one still has to be served. */
-export async function isNewestHint(db: Queryable, mailboxId: number, historyId: string): Promise<boolean> {
-  const { rows } = await db.query(IS_NEWEST_HINT, [mailboxId, historyId]);
-  return rows[0]?.is_newest ?? false;
+/** Whether a hint still has to be served: no newer one is stored. And the error of the last run, null when it went well. */
+export async function readHintState(
+  db: Queryable,
+  mailboxId: number,
+  historyId: string,
+): Promise<{ readonly isNewest: boolean; readonly lastErrorCode: string | null }> {
+  const { rows } = await db.query(HINT_STATE, [mailboxId, historyId]);
+  return { isNewest: rows[0]?.is_newest ?? false, lastErrorCode: rows[0]?.last_error_code ?? null };
 }
 
 function toMailbox(row: MailboxRow): Mailbox {

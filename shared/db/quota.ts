@@ -7,6 +7,7 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 const MAX_PAUSE_SECONDS = 16;
+const MAX_RETRY_AFTER_MS = 60_000;
 
 export interface Reservation {
   /** 0, or a multiple of the least that was asked for. */
@@ -94,13 +95,16 @@ where q.mailbox_id = $1::integer`,
   { isRepeatable: false },
 );
 
-// $1 mailbox id, $2 length in seconds of the pause that the limited call followed, $3 longest pause in seconds
+// $1 mailbox id, $2 length in seconds of the pause that the limited call followed, $3 longest pause in seconds,
+// $4 shortest pause in ms
 // No row: another call has begun or ended a pause since.
 const PAUSE = statement(
   `
 update mailbox_quota
 set pause_seconds = least($3::integer, greatest(1, 2 * pause_seconds)),
-    paused_until = clock_timestamp() + least($3::integer, greatest(1, 2 * pause_seconds)) * interval '1 second'
+    paused_until = clock_timestamp() + greatest(
+      $4::integer * interval '1 millisecond',
+      least($3::integer, greatest(1, 2 * pause_seconds)) * interval '1 second')
 where mailbox_id = $1::integer
   and pause_seconds = $2::integer
 returning pause_seconds`,
@@ -160,10 +164,17 @@ export async function releaseUnits(
  * the call followed, at most 16 s. May run twice, and once per limited call: calls that follow the same pause cause one.
  *
  * @param after `pauseSeconds` of the reservation of the call
+ * @param retryAfterMs Gmail's Retry-After: nothing is reserved for so long at least, up to a minute
  * @returns the length of the new pause in seconds; null when another call has begun or ended a pause since
  */
-export async function pauseSpending(db: Queryable, mailboxId: number, after: number): Promise<number | null> {
-  const { rows } = await db.query(PAUSE, [mailboxId, after, MAX_PAUSE_SECONDS]);
+export async function pauseSpending(
+  db: Queryable,
+  mailboxId: number,
+  after: number,
+  retryAfterMs = 0,
+): Promise<number | null> {
+  const shortestMs = Math.min(Math.round(retryAfterMs), MAX_RETRY_AFTER_MS);
+  const { rows } = await db.query(PAUSE, [mailboxId, after, MAX_PAUSE_SECONDS, shortestMs]);
   return rows[0]?.pause_seconds ?? null;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
-import { AppError, requiresOperator } from '../errors.ts';
+import { AppError, type ErrorCode, requiresOperator } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './gmail-request.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
@@ -27,6 +27,8 @@ import {
 const RETRY_POLICY: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
 /** The most that Gmail allows per page. */
 const PAGE_SIZE = 500;
+/** Errors by which Gmail has served the call: it does not limit the rate. */
+const ANSWERED: ReadonlySet<ErrorCode> = new Set(['message_gone', 'gmail_refused', 'history_expired']);
 /** The mailbox of the token. */
 const userId = 'me';
 
@@ -148,6 +150,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       context.onSuccess?.(QUOTA_COSTS[call.method]);
       return value;
     } catch (error) {
+      if (error instanceof AppError && ANSWERED.has(error.code))
+        context.onSuccess?.(QUOTA_COSTS[call.method]);
       if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);
       if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRefused?.();
       throw error;

@@ -58,6 +58,7 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
     end = answer;
     if (run.trigger === 'schedule') await noteLateRun(app.db, run.lease.mailboxId, lateRunOf(run));
   } catch (thrown) {
+    app.unreleasedLeases.add(run.lease);
     app.log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       run_id: run.runId,
       detail: toAppError(thrown).message,

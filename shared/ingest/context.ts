@@ -41,6 +41,11 @@ export interface IngestContext {
   readonly inFlight: AimdLimit;
   /** One large message at a time is in memory, from its first megabyte until it is stored. */
   readonly largeBodies: Semaphore;
+  /**
+   * Leases of runs of this process that ended while the database was away, so that their claims are still open. The process
+   * is alive: no message crashed it.
+   */
+  readonly unreleasedLeases: Set<Lease>;
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
@@ -64,11 +69,20 @@ export interface RunContext {
   /** Messages that wait for their next attempt are tried too: an operator asked for one cycle. */
   readonly includesWaiting: boolean;
   readonly outage: OutageDetector;
-  /** The label whose mail counts. */
-  readonly label: RunLabel;
+  /** The label whose mail counts; a reconciliation may find another one. */
+  label: RunLabel;
+  readonly progress: RunProgress;
   /** For calls that reserve their own units: all but the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;
+}
+
+/** What a run has learned of Gmail. */
+export interface RunProgress {
+  /** Gmail has answered a listing of the history. */
+  hasHistoryAnswer: boolean;
+  /** The run ended its wait for quota units. */
+  lacksUnits: boolean;
 }
 
 /** Time, randomness and the concurrency limit, where a test or a benchmark sets them. */
@@ -111,6 +125,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     holder: `${hostname()}:${process.pid}`,
     inFlight: options.overrides?.inFlight ?? new AimdLimit(),
     largeBodies: new Semaphore(1),
+    unreleasedLeases: new Set(),
     clock,
     random,
     sleep,

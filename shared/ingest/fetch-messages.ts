@@ -57,6 +57,7 @@ class MessageFetcher {
   /** From the claim to the end of the attempt. */
   readonly #active = new Set<Promise<void>>();
   #activeRetries = 0;
+  #isRetryTurn = false;
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
   // What the ledger may still hold; false after a claim that found none.
@@ -175,6 +176,11 @@ class MessageFetcher {
   /** Retries take a quarter of the messages in flight at most: they may hang until they time out. */
   async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
     const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
+    if (wanted === 1 && this.#hasUntriedLive) {
+      // One message at a time: retries and live messages take turns.
+      this.#isRetryTurn = !this.#isRetryTurn;
+      if (this.#isRetryTurn) return [];
+    }
     if (this.#hasFailed && outage.takeProbe()) {
       const probe = await claimRetries(db, lease, { limit: 1, runStartedAt, includesWaiting: true });
       return probe.map((claim) => ({ ...this.#uncharged(claim), isProbe: true }));

@@ -2,6 +2,7 @@
  * The entry point of poll, push and poll-now: takes the lease, runs the sync loop, releases the lease and records the run.
  */
 import { randomUUID } from 'node:crypto';
+import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
 import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
@@ -123,11 +124,13 @@ async function ingestUnderLease(
 async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLease['start'] | null) {
   try {
     if (start !== null && taken.hasOpenClaims) {
+      for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);
+      run.app.unreleasedLeases.clear();
       reportDead(run, await sweepOpenClaims(run.db, run.lease, 0.75 + run.app.random() / 4));
     }
     // Resolved at most once per run.
-    const label = await labelOf(run, taken.label);
-    return await runSyncLoop({ ...run, label }, start);
+    run.label = await labelOf(run, taken.label);
+    return await runSyncLoop(run, start);
   } catch (thrown) {
     return { outcome: 'failed' as const, error: toAppError(thrown), releasesAnyway: true };
   }
@@ -145,6 +148,7 @@ function createRun(
 ): RunContext {
   const { config, db, sleep } = app;
   const counts = noCounts();
+  const progress = { hasHistoryAnswer: false, lacksUnits: false };
   const budget = new QuotaBudget({
     db,
     mailboxId: at.lease.mailboxId,
@@ -172,12 +176,19 @@ function createRun(
     includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
     outage: new OutageDetector(),
     label: { kind: 'none' },
+    progress,
     call: {
       deadline: at.deadline,
-      acquireUnits: async (units) => await budget.acquire(units),
+      acquireUnits: async (units) =>
+        await budget.acquire(units).catch((error: unknown) => {
+          progress.lacksUnits = true;
+          throw error;
+        }),
       onRateLimited: (error) => {
         counts.rateLimited += 1;
-        if (!isConcurrencyLimit(error)) void budget.onRateLimited();
+        // With one call in flight, a limit on calls in flight is a limit on the rate.
+        if (!isConcurrencyLimit(error) || app.inFlight.current === 1)
+          void budget.onRateLimited(error.retryAfterMs ?? 0);
       },
       onSuccess: (units) => void budget.onSuccess(units),
     },

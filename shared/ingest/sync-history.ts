@@ -51,6 +51,7 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
     const isOutOfTime = !run.deadline.hasTimeFor(Math.max(PAGE_MS, pageToken === null ? 0 : stopAtMs));
     if (isOutOfTime) return await cut(run);
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
+    run.progress.hasHistoryAnswer = true;
     const { discovered, unignored } = discoveredMessages(page.history, run.label);
     const entered = await enterHistoryPage(run.db, run.lease, {
       start,
@@ -73,7 +74,8 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
 
 /** Enters the newest page of the mailbox: live mail behind a long history. */
 async function cut(run: RunContext): Promise<HistorySync> {
-  if (run.deadline.hasTimeFor(PAGE_MS)) {
+  // While the wanted label is missing, no listing can ask for it.
+  if (run.deadline.hasTimeFor(PAGE_MS) && run.label.kind !== 'missing') {
     const createdSeconds = Math.floor(run.mailboxCreatedAt.getTime() / 1_000) - 1;
     const { messages } = await run.gmail.listMessages(run.call, {
       query: `-in:spam -in:drafts after:${createdSeconds}`,

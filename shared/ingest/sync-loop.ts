@@ -8,7 +8,7 @@ import type { HistoryStart } from '../db/history-cursor.ts';
 
 import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
-import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { type FetchEnd, fetchMessages, settleFailures } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -31,7 +31,8 @@ const MAX_IDLE_ROUNDS = 5;
 const IDLE_WAIT_MS = 400;
 
 export interface LoopEnd {
-  readonly outcome: 'completed' | 'out_of_time' | 'failed';
+  /** `stopped`: the monitor was turned off during the run. */
+  readonly outcome: 'completed' | 'out_of_time' | 'stopped' | 'failed';
   readonly error: AppError | null;
   /** False: the lease is kept while a push announces something newer. */
   readonly releasesAnyway: boolean;
@@ -44,14 +45,23 @@ export async function runSyncLoop(run: RunContext, start: HistoryStart | null): 
     end = await repeatRounds(run, start);
   } catch (thrown) {
     const error = toAppError(thrown);
-    end =
-      error.code === 'out_of_time'
-        ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
-        : { outcome: 'failed', error, releasesAnyway: true };
+    end = isCut(run, error)
+      ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
+      : { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
   }
   // Without the lease or the database nothing is charged, which is safe.
   await settleFailures(run).catch(() => undefined);
   return end;
+}
+
+/** The run used its time. One that Gmail gave no answer to in all its time has failed, unless it waited for units. */
+function isCut({ progress }: RunContext, error: AppError): boolean {
+  return error.code === 'out_of_time' && (progress.hasHistoryAnswer || progress.lacksUnits);
+}
+
+function withoutAnswer(error: AppError): AppError {
+  if (error.code !== 'out_of_time') return error;
+  return new AppError('gmail_unavailable', 'Gmail gave no answer in the time of the run.', { cause: error });
 }
 
 async function repeatRounds(run: RunContext, start: HistoryStart | null): Promise<LoopEnd> {
@@ -59,7 +69,8 @@ async function repeatRounds(run: RunContext, start: HistoryStart | null): Promis
   for (let isFirst = true; ; isFirst = false) {
     const discoveredBefore = run.counts.discovered;
     const round = await runRound(run, isFirst ? start : null, isFirst);
-    if (round === 'out_of_time') return { outcome: 'out_of_time', error: null, releasesAnyway: true };
+    if (round === 'out_of_time' || round === 'stopped')
+      return { outcome: round, error: null, releasesAnyway: true };
     if (round === 'more') continue;
     if (!round.hasNewerHint) return { outcome: 'completed', error: null, releasesAnyway: false };
     idleRounds = run.counts.discovered === discoveredBefore ? idleRounds + 1 : 0;
@@ -69,19 +80,21 @@ async function repeatRounds(run: RunContext, start: HistoryStart | null): Promis
   }
 }
 
-type Round = 'more' | 'out_of_time' | { readonly hasNewerHint: boolean };
+type Round = 'more' | 'out_of_time' | 'stopped' | { readonly hasNewerHint: boolean };
 
 async function runRound(run: RunContext, start: HistoryStart | null, isFirst: boolean): Promise<Round> {
   const history = await unlessFatal(async () => await syncHistory(run, start));
-  const isLabelMissing = run.label.kind === 'missing';
   let due = await readDue(run);
+  if (run.trigger !== 'manual' && !due.isRunning) return 'stopped';
   const listing =
-    history.error === null && !isLabelMissing ? await listMessages(run, due, isFirst) : NOTHING_LISTED;
+    history.error === null && run.label.kind !== 'missing'
+      ? await listMessages(run, due, isFirst)
+      : NOTHING_LISTED;
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
   let fetched = await fetchDue(run, due, LOOK_AGAIN_MS);
-  if (isFirst) await maintain(run, due);
+  if (isFirst) await maintain(run, due, fetched);
   // With nothing more to discover at present, the rest of what is known is fetched without a break.
   const canDiscover = error === null && history.value?.isComplete === true;
   if (fetched === 'look_again' && !canDiscover) {
@@ -98,7 +111,14 @@ async function runRound(run: RunContext, start: HistoryStart | null, isFirst: bo
 
 async function fetchDue(run: RunContext, due: DueWork, lookAgainMs: number): Promise<FetchEnd> {
   const canFetch = hasMessages(due) && run.label.kind !== 'missing' && !run.outage.isHopeless;
-  return canFetch ? await fetchMessages(run, due, lookAgainMs) : 'idle';
+  if (!canFetch) return 'idle';
+  try {
+    return await fetchMessages(run, due, lookAgainMs);
+  } catch (error) {
+    // The wait for quota units: what else went wrong in the round is still to be reported.
+    if (error instanceof AppError && error.code === 'out_of_time') return 'out_of_time';
+    throw error;
+  }
 }
 
 /** A failure of the history or of a listing says nothing about messages that are already known: those are fetched first. */
@@ -129,18 +149,20 @@ interface Listing {
   readonly error: AppError | null;
 }
 
+const NO_ERROR = { value: null, error: null } as const;
 const NOTHING_LISTED: Listing = { hasListed: false, hasMore: false, error: null };
 
 /** Some pages of what is planned. A push leaves reconciliations to the next poll. */
 async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<Listing> {
   const isPush = run.trigger === 'push';
-  const isPlanned = !isPush && isFirst && due.isReconciliationDue && (await planDueReconciliation(run));
-  if (isPlanned) await checkAccountAndLabel(run);
+  const isDue = !isPush && isFirst && due.isReconciliationDue;
+  const check = isDue ? await unlessFatal(async () => await checkAccountAndLabel(run)) : NO_ERROR;
+  if (check.error !== null) return { ...NOTHING_LISTED, error: check.error };
+  if (run.label.kind === 'missing') return NOTHING_LISTED;
+  const isPlanned = isDue && (await planDueReconciliation(run));
   const reconciles = !isPush && (due.hasOpenReconciliation || isPlanned);
   if (!due.hasListJob && !reconciles) return NOTHING_LISTED;
-  const jobs = due.hasListJob
-    ? await unlessFatal(async () => await continueListJobs(run))
-    : { value: null, error: null };
+  const jobs = due.hasListJob ? await unlessFatal(async () => await continueListJobs(run)) : NO_ERROR;
   if (jobs.error !== null || jobs.value?.hasMore === true || !reconciles) {
     return { hasListed: due.hasListJob, hasMore: jobs.value?.hasMore ?? false, error: jobs.error };
   }
@@ -148,18 +170,20 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
 }
 
-/** With each reconciliation: an account can be renamed, and a label be deleted. */
+/** With each reconciliation: an account can be renamed, and a label be deleted. What follows in the run uses the new label. */
 async function checkAccountAndLabel(run: RunContext): Promise<void> {
   const app = { ...run.app, log: run.log };
   await identifyMailbox(app, run.call);
-  const label = await resolveLabel(app, run.lease.mailboxId, run.call);
-  if (label.kind === 'missing') throw label.error;
+  run.label = await resolveLabel(app, run.lease.mailboxId, run.call);
 }
 
-/** After the mail, by scheduled runs only: the push watch, which is kept only while the monitor is on, and old records. */
-async function maintain(run: RunContext, due: DueWork): Promise<void> {
-  if (run.trigger !== 'schedule') return;
-  await renewWatch(run);
+/**
+ * After the mail: the push watch, which is kept only while the monitor is on, and old records. A push leaves it to the next
+ * poll, unless it works on a backlog: then polls find the mailbox busy.
+ */
+async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promise<void> {
+  if (run.trigger === 'push' && fetched === 'idle') return;
+  if (run.trigger !== 'manual') await renewWatch(run);
   if (due.hasOldRecords) await pruneOldRecords(run.db);
   if (due.hasOldRuns) await pruneRuns(run.db);
   if (due.hasLedgerChanges) await addUpLedgerChanges(run.db);

@@ -114,13 +114,14 @@ export class QuotaBudget {
    * Gmail limited the rate of a call whose units were reserved: all instances stop spending for 1 s to 16 s. Not for a
    * limit of calls in flight. Never fails: the next rate limit tries again.
    *
+   * @param retryAfterMs Gmail's Retry-After: the pause is not shorter, up to a minute
    * @returns the length of the pause in seconds; null when another call has reported the same limit
    */
-  async onRateLimited(): Promise<number | null> {
+  async onRateLimited(retryAfterMs = 0): Promise<number | null> {
     if (this.#isLimited) return null;
     this.#isLimited = true;
     const { db, mailboxId } = this.#options;
-    const pause = pauseSpending(db, mailboxId, this.#pauseSeconds).catch(() => null);
+    const pause = pauseSpending(db, mailboxId, this.#pauseSeconds, retryAfterMs).catch(() => null);
     this.#pauseChange = Promise.all([pause, this.#releaseRemainder()]);
     await this.#pauseChange;
     return await pause;

@@ -469,28 +469,52 @@ return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
 create function has_due_message(mailbox_id integer) returns boolean
 language sql stable
 begin atomic
-  select exists (
-    select 1
-    from email_ledger l
-    where l.mailbox_id = $1
-      and l.state = 'pending'
-      and l.last_attempt_at is null
-      and l.claim_token is null
-      and not l.is_crash_suspect
-  ) or exists (
-    select 1
-    from email_ledger l
-    where l.mailbox_id = $1
-      and (l.claim_token is not null or (l.is_crash_suspect and l.next_attempt_at <= now()))
-  ) or exists (
-    select 1
-    from email_ledger l
-    where l.mailbox_id = $1
-      and l.state in ('pending', 'dead')
-      and l.last_attempt_at is not null
-      and l.next_attempt_at <= now()
-      and l.given_up_at is null
-  );
+  -- With order and limit the planner takes the partial index; for `exists` it may walk through the whole ledger.
+  select coalesce(
+    (
+      select l.id
+      from email_ledger l
+      where l.mailbox_id = $1
+        and l.priority = 0
+        and l.state = 'pending'
+        and l.last_attempt_at is null
+        and l.claim_token is null
+        and not l.is_crash_suspect
+      order by l.id
+      limit 1
+    ),
+    (
+      select l.id
+      from email_ledger l
+      where l.mailbox_id = $1
+        and l.priority = 1
+        and l.state = 'pending'
+        and l.last_attempt_at is null
+        and l.claim_token is null
+        and not l.is_crash_suspect
+      order by l.id
+      limit 1
+    ),
+    (
+      select l.id
+      from email_ledger l
+      where l.mailbox_id = $1
+        and (l.claim_token is not null or l.is_crash_suspect)
+        and (l.claim_token is not null or l.next_attempt_at <= now())
+      limit 1
+    ),
+    (
+      select l.id
+      from email_ledger l
+      where l.mailbox_id = $1
+        and l.state in ('pending', 'dead')
+        and l.last_attempt_at is not null
+        and l.next_attempt_at <= now()
+        and l.given_up_at is null
+      order by l.next_attempt_at
+      limit 1
+    )
+  ) is not null;
 end;
 
 -- A planned listing can be continued now.

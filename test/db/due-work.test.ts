@@ -14,6 +14,7 @@ afterAll(async () => await db.close());
 const RECONCILE_EVERY_SECONDS = 900;
 
 const NOTHING: DueWork = {
+  isRunning: false,
   hasUntriedLive: false,
   hasUntriedBacklog: false,
   hasDueRetry: false,

@@ -4,9 +4,9 @@ import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
   findMailbox,
-  isNewestHint,
   listMailboxes,
   type Mailbox,
+  readHintState,
   readRunningFlagAndMailbox,
   recordHint,
 } from '../../shared/db/mailboxes.ts';
@@ -278,11 +278,11 @@ describe('a hint', () => {
   test('is still to be served while no newer one is stored', async () => {
     const lease = await quietMailbox();
     const { mailboxId } = lease;
-    expect(await isNewestHint(db, mailboxId, '120')).toBe(true);
+    expect(await readHintState(db, mailboxId, '120')).toMatchObject({ isNewest: true });
     await hint(db, lease, '120');
-    expect(await isNewestHint(db, mailboxId, '120')).toBe(true);
-    expect(await isNewestHint(db, mailboxId, '119')).toBe(false);
-    expect(await isNewestHint(db, leaseOf(0).mailboxId, '120')).toBe(false);
+    expect(await readHintState(db, mailboxId, '120')).toMatchObject({ isNewest: true });
+    expect(await readHintState(db, mailboxId, '119')).toMatchObject({ isNewest: false });
+    expect(await readHintState(db, leaseOf(0).mailboxId, '120')).toMatchObject({ isNewest: false });
   });
 
   test('of many concurrent pushes stays the newest, and its push is told so', async () => {

@@ -75,10 +75,10 @@ export interface World extends Instance {
 export interface WorldOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
-  /** A migrated database outside of vitest, for a bench; closed with the world. A clone of the template unless given. */
-  readonly db?: TestDatabase;
   /** Delays of the emulated Gmail pass at once, and the clock of the system with them. */
   readonly skipsDelays?: true;
+  /** A migrated database outside of vitest, for a bench; closed with the world. A clone of the template unless given. */
+  readonly db?: TestDatabase;
   /** Called whenever the system sleeps, before it wakes up. */
   readonly onSleep?: (ms: number) => Promise<void> | void;
 }

@@ -1,0 +1,131 @@
+/** What a run reports when Gmail, the quota or an operator ends it: never fine when something was left undone. */
+import { describe, expect, test } from 'vitest';
+import { Deadline } from '../../shared/deadline.ts';
+import { createIngestContext } from '../../shared/ingest/context.ts';
+import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
+import { mail, order } from '../helpers/mails.ts';
+import { ledger, storedIds } from '../helpers/stored.ts';
+import type { World, WorldOptions } from '../helpers/world.ts';
+import { useWorlds } from '../helpers/worlds.ts';
+
+const createWorld = useWorlds();
+
+async function watched(options?: WorldOptions): Promise<World> {
+  const world = await createWorld(options);
+  await world.switchOn();
+  await world.ingest();
+  return world;
+}
+
+describe('a run without an answer of Gmail in all its time', () => {
+  test('has failed, and the mail that waits is unknown', async () => {
+    const world = await watched();
+    world.gmail.deliver(mail('Order'));
+    world.gmail.faults.add({ kind: 'hang', method: 'history.list' });
+    const report = await world.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect((await world.call('status')).json).toMatchObject({
+      state: 'backing_off',
+      mailboxes: [{ waiting_count: null }],
+    });
+  });
+
+  test('has failed also when the units ran out while it fetched what was known', async () => {
+    const world = await watched({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '120' } });
+    for (let n = 0; n < 40; n += 1) world.gmail.deliver(order(n));
+    await world.ingest({ trigger: 'schedule', budgetMs: 20_000 });
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await world.pass(60);
+    expect(await world.ingest({ trigger: 'schedule', budgetMs: 40_000 })).toMatchObject({
+      outcome: 'failed',
+      error: { code: 'gmail_unavailable' },
+    });
+  });
+});
+
+describe('with one message in flight', () => {
+  test('due retries and new mail take turns, so that new mail is stored', async () => {
+    const world = await watched();
+    const bad = Array.from({ length: 60 }, (_, n) => world.gmail.deliver(order(n)).id);
+    for (const messageId of bad) world.gmail.faults.add({ kind: 'status', status: 400, messageId });
+    await world.ingest({ trigger: 'schedule' });
+    await world.ingest({ trigger: 'schedule' });
+    await world.db.query(
+      "update email_ledger set last_attempt_at = now() - interval '1 hour', next_attempt_at = now() - interval '1 minute'",
+    );
+    const { id } = world.gmail.deliver(mail('New'));
+    const app = createIngestContext({
+      ...world.context,
+      overrides: { ...world.context.overrides, inFlight: new AimdLimit({ start: 1 }) },
+    });
+    await ingestMailbox(app, { trigger: 'schedule', deadline: Deadline.after(300_000, app.clock) });
+    expect(await ledger(world)).toMatchObject({ [id]: 'stored' });
+  });
+});
+
+describe('a reconciliation whose check of the account fails', () => {
+  test('does not hold back known mail', async () => {
+    const world = await watched();
+    await world.ingest({ trigger: 'schedule' });
+    await world.pass(1_000);
+    const { id } = world.gmail.deliver(mail('Order'));
+    world.gmail.faults.add({ kind: 'status', status: 503, method: 'getProfile' });
+    expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'failed' });
+    expect(await storedIds(world)).toEqual([id]);
+  });
+});
+
+describe('a label that was deleted and made again under the same name', () => {
+  test('counts in the run that finds it, and mail that was ignored meanwhile is stored', async () => {
+    const world = await createWorld({ env: { GMAIL_LABEL_ID: 'Orders' } });
+    const first = world.gmail.createLabel('Orders');
+    await world.switchOn();
+    await world.ingest({ trigger: 'schedule' });
+    await world.ingest({ trigger: 'schedule' });
+    world.gmail.deleteLabel(first);
+    world.gmail.createLabel('Spare');
+    const second = world.gmail.createLabel('Orders');
+    const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['INBOX', second] });
+    await world.ingest({ trigger: 'schedule' });
+    await world.pass(1_000);
+    await world.ingest({ trigger: 'schedule' });
+    expect(await ledger(world)).toMatchObject({ [id]: 'stored' });
+    expect(await world.rows('select error_code from reconciliations where error_code is not null')).toEqual(
+      [],
+    );
+  });
+});
+
+describe('a monitor that is stopped during a run', () => {
+  test('ends the run at its next look, without registering the watch again', async () => {
+    const world: World = await watched({
+      env: {
+        GMAIL_QUOTA_UNITS_PER_MINUTE: '600',
+        GMAIL_PUBSUB_TOPIC: 'projects/orders-project/topics/gmail',
+      },
+      onSleep: async () => {
+        if (world.sleeps.length === 20) await world.call('stop');
+      },
+    });
+    for (let n = 0; n < 400; n += 1) world.gmail.deliver(mail(`${n}`));
+    const report = await world.ingest({ trigger: 'schedule', budgetMs: 600_000 });
+    expect(report).toMatchObject({ outcome: 'stopped', error: null });
+    expect(report.counts.stored).toBeLessThan(200);
+    expect(await world.rows('select 1 from mailbox_watches where topic is not null')).toEqual([]);
+  });
+});
+
+describe('deleted messages after a rate limit', () => {
+  test('show that Gmail answers, and end the pause', async () => {
+    const world = await watched();
+    const ids = Array.from({ length: 20 }, (_, n) => world.gmail.deliver(order(n)).id);
+    const limit = world.gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get' });
+    await world.ingest({ budgetMs: 6_000 });
+    world.gmail.faults.remove(limit);
+    for (const id of ids.slice(1)) world.gmail.delete(id);
+    world.sleeps.length = 0;
+    expect(await world.ingest({ budgetMs: 600_000 })).toMatchObject({ counts: { gone: 19, stored: 1 } });
+    expect(world.sleeps.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(20_000);
+  });
+});
