@@ -34,7 +34,13 @@ export function mailboxState(facts: MailboxFacts): State {
   if (failing !== null) return 'fetch_failing';
   if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
-  return mailbox.pending_count > 0 || mailbox.listing_since !== null ? 'catching_up' : 'watching';
+  return mailbox.pending_count > 0 || incompleteSince(mailbox) !== null ? 'catching_up' : 'watching';
+}
+
+/** Since when a listing or the history is not read to its end, so that more may wait than is known; null when both are. */
+export function incompleteSince({ history_unlisted_since, listing_since }: MailboxRow): Date | null {
+  const times = [history_unlisted_since, listing_since].filter((time) => time !== null);
+  return times.length === 0 ? null : new Date(Math.min(...times.map((time) => time.getTime())));
 }
 
 /** The state while no mailbox is known to the configured credentials. */

@@ -6,6 +6,7 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 // Every mailbox, the oldest first. All times are by the clock of the database; `now` is when it was read.
+// history_unlisted_since: when Gmail named a history id that no complete listing has reached; null when one has.
 const MAILBOXES = statement(
   `
 select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as now,
@@ -13,6 +14,9 @@ select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as n
        m.last_error_code, m.last_error, m.pushed_at,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
        j.listing_since,
+       case
+         when coalesce(m.listed_history_id, 0) < m.unconfirmed_history_id then m.unconfirmed_at
+       end as history_unlisted_since,
        coalesce(c.pending, 0) as pending_count,
        coalesce(c.stored, 0) as stored_count,
        coalesce(c.gone, 0) as gone_count,
@@ -76,6 +80,7 @@ order by m.id`,
     pushed_at: 'timestamp with time zone?',
     lease_holder: 'text?',
     listing_since: 'timestamp with time zone?',
+    history_unlisted_since: 'timestamp with time zone?',
     pending_count: 'bigint',
     stored_count: 'bigint',
     gone_count: 'bigint',

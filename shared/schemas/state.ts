@@ -18,7 +18,7 @@ export const STATES = [
   'watch_failing',
   /** No run has succeeded yet. */
   'starting',
-  /** Messages wait to be fetched, or a listing is being read. */
+  /** Messages wait to be fetched, or a listing or the history is not read to its end. */
   'catching_up',
   /** Everything that Gmail has shown is stored. */
   'watching',

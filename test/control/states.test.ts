@@ -206,6 +206,26 @@ describe('states, the most pressing first', () => {
   });
 });
 
+it('a history that is not listed to its end is catching_up, and how much waits is unknown', async () => {
+  await fixture.switchOn();
+  const since = ago(3);
+  const id = await fixture.mailbox({ unconfirmed_history_id: '900', unconfirmed_at: since });
+  const cut = {
+    state: 'catching_up',
+    mailbox: { is_listing: false, waiting_count: null, unknown_since: since.toISOString() },
+  };
+  expect(seen(await fixture.status())).toMatchObject(cut);
+  const listTo = async (historyId: number) =>
+    await fixture.db.query('update mailboxes set listed_history_id = $2 where id = $1', [id, historyId]);
+  await listTo(899);
+  expect(seen(await fixture.status())).toMatchObject(cut);
+  await listTo(900);
+  expect(seen(await fixture.status())).toMatchObject({
+    state: 'watching',
+    mailbox: { waiting_count: 0, unknown_since: null },
+  });
+});
+
 describe('watch_failing', () => {
   const env = { GMAIL_PUBSUB_TOPIC: TOPIC };
   const watch = async (id: number, columns: Readonly<Record<string, unknown>>) => {
