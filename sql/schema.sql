@@ -253,6 +253,7 @@ create table reconciliation_ids (
   constraint reconciliation_ids_pkey PRIMARY KEY (reconciliation_id, gmail_message_id),
   constraint reconciliation_ids_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliations(id) ON DELETE CASCADE
 );
+CREATE INDEX idx_reconciliation_ids_unknown ON public.reconciliation_ids USING btree (reconciliation_id) WHERE (NOT was_known);
 
 create table reconciliations (
   id bigint not null generated always as identity,
@@ -268,6 +269,7 @@ create table reconciliations (
   not_before timestamp with time zone not null default now(),
   listed_at timestamp with time zone,
   evaluated_at timestamp with time zone,
+  evaluated_to text,
   gmail_count integer,
   stored_count integer,
   pending_count integer,
@@ -275,6 +277,7 @@ create table reconciliations (
   ignored_count integer,
   gone_count integer,
   missing_count integer,
+  missing_ids text[] not null default '{}'::text[],
   constraint reconciliations_pkey PRIMARY KEY (id),
   constraint reconciliations_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );

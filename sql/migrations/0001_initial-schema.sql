@@ -296,13 +296,18 @@ create table reconciliations (
   -- When the last page was entered, and when the ids that the ledger did not know were judged.
   listed_at timestamptz,
   evaluated_at timestamptz,
+  -- The ids are counted in slices, in the order of the ids: the last one that is counted so far, and the counts so far.
+  -- Null before the first slice.
+  evaluated_to text,
   gmail_count integer,
   stored_count integer,
   pending_count integer,
   failed_count integer,
   ignored_count integer,
   gone_count integer,
-  missing_count integer
+  missing_count integer,
+  -- Some of the missing ones, for the incident.
+  missing_ids text[] not null default '{}'
 );
 
 create unique index idx_reconciliations_open on reconciliations (mailbox_id) where evaluated_at is null;
@@ -310,7 +315,7 @@ create index idx_reconciliations_started_at on reconciliations (mailbox_id, star
 create index idx_reconciliations_evaluated_at on reconciliations (mailbox_id, evaluated_at)
   where evaluated_at is not null;
 
--- The ids that an open reconciliation has listed; removed when it is evaluated.
+-- The ids that an open reconciliation has listed; removed in batches once it is evaluated.
 create table reconciliation_ids (
   reconciliation_id bigint not null references reconciliations (id) on delete cascade,
   gmail_message_id text not null,
@@ -318,6 +323,8 @@ create table reconciliation_ids (
   was_known boolean not null,
   primary key (reconciliation_id, gmail_message_id)
 );
+
+create index idx_reconciliation_ids_unknown on reconciliation_ids (reconciliation_id) where not was_known;
 
 -- One row per run, written at its start: a run without an outcome is at work, or was killed.
 create table ingest_runs (

@@ -200,6 +200,34 @@ describe('a reconciliation', () => {
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
   });
 
+  test('that is larger than one slice is evaluated slice by slice, and its ids are removed', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
+    await planDueReconciliation(run);
+    await continueReconciliation(run);
+    await db.query(
+      `insert into reconciliation_ids (reconciliation_id, gmail_message_id, was_known)
+       select r.id, 'x' || n, true
+       from reconciliations r, generate_series(1, 12000) n
+       where r.mailbox_id = $1`,
+      [lease.mailboxId],
+    );
+    await ageListings(db, lease, 10);
+    expect(await evaluateReconciliation({ ...run, deadline: Deadline.after(1_500) })).toBe('out_of_time');
+    const elapsing = Deadline.after(60_000);
+    let remainingMs = 60_000;
+    elapsing.remainingMs = () => {
+      remainingMs -= 3_000;
+      return remainingMs;
+    };
+    expect(await evaluateReconciliation({ ...run, deadline: elapsing })).toBe('more');
+    expect(lines).toEqual([]);
+    expect(await evaluateReconciliation(run)).toBe('done');
+    expect(lines).toMatchObject([{ event: 'reconciled', gmail_count: 12_001 }]);
+    const kept = `select 1 from reconciliation_ids i join reconciliations r on r.id = i.reconciliation_id where r.mailbox_id = $1`;
+    expect((await db.query(kept, [lease.mailboxId])).rows).toEqual([]);
+  });
+
   test('is left alone by a run for a push', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
