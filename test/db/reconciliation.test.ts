@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planHistoryGap } from '../../shared/db/history-gap.ts';
 import { readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import { planListJob } from '../../shared/db/list-jobs.ts';
 import { planFullReconciliation, planReconciliation } from '../../shared/db/reconciliation.ts';
 import {
   evaluateSlice,
@@ -20,6 +19,7 @@ import {
   type AnyRow,
   ageListings,
   insertLeasedMailbox,
+  insertListJob,
   insertMessage,
   type LedgerColumns,
   loseLease,
@@ -140,7 +140,7 @@ describe('planning a reconciliation', () => {
       ['backfill', null, true],
     ] as const) {
       const lease = await insertLeasedMailbox(db, 60);
-      const id = await planListJob(db, lease.mailboxId, { purpose, query: 'q' });
+      const id = await insertListJob(db, lease.mailboxId, { purpose, query: 'q' });
       await db.query('update list_jobs set error_code = $2 where id = $1', [id, errorCode]);
       expect([purpose, errorCode, await isDue(lease)]).toEqual([purpose, errorCode, expected]);
       expect(await planReconciliation(db, lease, 900)).toBe(expected);

@@ -1,7 +1,6 @@
 /** Listings against answers that the emulated Gmail does not give, and on rows of their own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
-import { planListJob } from '../../shared/db/list-jobs.ts';
 import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,7 +13,13 @@ import {
 } from '../../shared/ingest/reconcile.ts';
 import { openHistoryGap } from '../../shared/ingest/sync-history.ts';
 import { createLog } from '../../shared/log.ts';
-import { type AnyRow, ageListings, insertLeasedMailbox, readMessage } from '../helpers/listing-rows.ts';
+import {
+  type AnyRow,
+  ageListings,
+  insertLeasedMailbox,
+  insertListJob,
+  readMessage,
+} from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -62,14 +67,14 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
 
 async function backfillOf(lease: Lease): Promise<() => Promise<AnyRow>> {
   const { mailboxId } = lease;
-  const id = await planListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
+  const id = await insertListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
   return async () => (await db.query('select * from list_jobs where id = $1', [id])).rows[0];
 }
 
 describe('a list job', () => {
   test('is listed with its query, the wanted label and its page token, some pages at a time', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
+    await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
     const pages = Object.fromEntries(
       ['first', '2', '3', '4', '5'].map((token, n) => [
         token,
@@ -263,7 +268,7 @@ test('nothing is listed while the wanted label is missing', async () => {
   const label = { kind: 'missing' } as RunContext['label'];
   const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
   await planReconciliation(db, lease, 900);
-  await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
+  await insertListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
   expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
   expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
   expect(requests).toEqual([]);
