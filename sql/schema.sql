@@ -415,6 +415,12 @@ BEGIN ATOMIC
            WHERE ((m.id = holds_lease.mailbox_id) AND (m.lease_token = holds_lease.token) AND (m.lease_expires_at > now())))) AS "exists";
 END;
 
+CREATE OR REPLACE FUNCTION public.is_backing_off(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((((m).failure_count > 0) AND ((m).next_poll_at > now())), false);
+
 CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
@@ -440,6 +446,12 @@ BEGIN ATOMIC
             FROM list_jobs j
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
+
+CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (has_newer_hint(m) AND COALESCE(((m).last_run_at <= (now() - '00:00:10'::interval)), true));
 
 CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
  RETURNS double precision

@@ -472,6 +472,16 @@ return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
     m.hint_history_id > coalesce(m.shown_history_id, 0) and m.hint_at > clock_timestamp() - interval '10 seconds',
     false);
 
+-- Runs failed, and the wait after them is not over.
+create function is_backing_off(m mailboxes) returns boolean
+language sql stable
+return coalesce(m.failure_count > 0 and m.next_poll_at > now(), false);
+
+-- A push announced something new, and the last run began so long ago that a backoff does not hold it back.
+create function may_ignore_backoff(m mailboxes) returns boolean
+language sql stable
+return has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true);
+
 -- A message waits that can be fetched now: never tried, or its next attempt is due.
 create function has_due_message(mailbox_id integer) returns boolean
 language sql stable
