@@ -77,7 +77,14 @@ outcomes as (
            else l.state
          end as outcome
   from slice s
-  left join email_ledger l on l.mailbox_id = $1::integer and l.gmail_message_id = s.gmail_message_id
+  -- The limit makes the planner look up each id: it does not know how small a slice is.
+  left join lateral (
+    select id, state, history_id, error_code
+    from email_ledger
+    where mailbox_id = $1::integer
+      and gmail_message_id = s.gmail_message_id
+    limit 1
+  ) l on true
 ),
 counts as (
   select count(*) as gmail_count,

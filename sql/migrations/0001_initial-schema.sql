@@ -157,6 +157,9 @@ create index idx_email_ledger_untried on email_ledger (mailbox_id, priority, id)
 -- What failed and is tried again, the dead included.
 create index idx_email_ledger_retry on email_ledger (mailbox_id, next_attempt_at)
   where state in ('pending', 'dead') and last_attempt_at is not null;
+-- Messages that fail now, for counts and status. Nearly no row has an error code, so the planner knows that it is small;
+-- last_attempt_at, which every stored message has, tells it nothing.
+create index idx_email_ledger_failing on email_ledger (mailbox_id) where state = 'pending' and error_code is not null;
 create index idx_email_ledger_claimed on email_ledger (mailbox_id)
   where claim_token is not null or is_crash_suspect;
 create index idx_email_ledger_dead on email_ledger (mailbox_id) where state = 'dead';
