@@ -53,6 +53,8 @@ const STATES: Readonly<Record<string, StateWords>> = {
     word: 'Not polling',
     tone: 'bad',
     reason: ({ status }, mailbox) => {
+      if (status.advice_items.some((item) => item.code === 'runs_not_ending'))
+        return 'Runs begin but do not end, so nothing is known of the mailbox.';
       const last = mailbox?.last_run_at ?? status.last_poll_at;
       return `No run has begun${last === null ? '' : ` since ${timeText(last)}`}, although the monitor is on.`;
     },

@@ -51,6 +51,7 @@ create table email_ledger (
 );
 CREATE INDEX idx_email_ledger_claimed ON public.email_ledger USING btree (mailbox_id) WHERE ((claim_token IS NOT NULL) OR is_crash_suspect);
 CREATE INDEX idx_email_ledger_dead ON public.email_ledger USING btree (mailbox_id) WHERE (state = 'dead'::text);
+CREATE INDEX idx_email_ledger_failing ON public.email_ledger USING btree (mailbox_id) WHERE ((state = 'pending'::text) AND (error_code IS NOT NULL));
 CREATE INDEX idx_email_ledger_pending ON public.email_ledger USING btree (mailbox_id, priority, discovered_at) WHERE (state = 'pending'::text);
 CREATE INDEX idx_email_ledger_retry ON public.email_ledger USING btree (mailbox_id, next_attempt_at) WHERE ((state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (last_attempt_at IS NOT NULL));
 CREATE INDEX idx_email_ledger_untried ON public.email_ledger USING btree (mailbox_id, priority, id) WHERE ((state = 'pending'::text) AND (last_attempt_at IS NULL) AND (claim_token IS NULL) AND (NOT is_crash_suspect));
@@ -253,6 +254,7 @@ create table reconciliation_ids (
   constraint reconciliation_ids_pkey PRIMARY KEY (reconciliation_id, gmail_message_id),
   constraint reconciliation_ids_reconciliation_id_fkey FOREIGN KEY (reconciliation_id) REFERENCES reconciliations(id) ON DELETE CASCADE
 );
+CREATE INDEX idx_reconciliation_ids_unknown ON public.reconciliation_ids USING btree (reconciliation_id) WHERE (NOT was_known);
 
 create table reconciliations (
   id bigint not null generated always as identity,
@@ -268,6 +270,7 @@ create table reconciliations (
   not_before timestamp with time zone not null default now(),
   listed_at timestamp with time zone,
   evaluated_at timestamp with time zone,
+  evaluated_to text,
   gmail_count integer,
   stored_count integer,
   pending_count integer,
@@ -275,6 +278,7 @@ create table reconciliations (
   ignored_count integer,
   gone_count integer,
   missing_count integer,
+  missing_ids text[] not null default '{}'::text[],
   constraint reconciliations_pkey PRIMARY KEY (id),
   constraint reconciliations_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
@@ -421,6 +425,12 @@ BEGIN ATOMIC
            WHERE ((m.id = holds_lease.mailbox_id) AND (m.lease_token = holds_lease.token) AND (m.lease_expires_at > now())))) AS "exists";
 END;
 
+CREATE OR REPLACE FUNCTION public.is_backing_off(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((((m).failure_count > 0) AND ((m).next_poll_at > now())), false);
+
 CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
@@ -446,6 +456,12 @@ BEGIN ATOMIC
             FROM list_jobs j
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
+
+CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (has_newer_hint(m) AND COALESCE(((m).last_run_at <= (now() - '00:00:10'::interval)), true));
 
 CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
  RETURNS double precision

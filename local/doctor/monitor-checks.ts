@@ -1,5 +1,6 @@
 /** Does the system run, and does anything in it need a person? By the same body that `status` answers. */
 
+import { RUNS_NOT_ENDING } from '../../shared/control/advice.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
@@ -50,6 +51,8 @@ export function cyclesFinding(status: Status): Finding {
     return warn(name, `${said}the monitor is stopped`, 'POST start: what arrived meanwhile is caught up.');
   }
   if (status.state === 'not_polling') {
+    const killed = status.advice_items.find((item) => item.code === RUNS_NOT_ENDING);
+    if (killed !== undefined) return fail(name, 'runs begin but do not end', killed.text);
     const remediation =
       'See that the scheduler job runs and may call the poll function; its log says why not.';
     return fail(

@@ -7,9 +7,13 @@ import type { RejectedListing } from '../db/rejected-listings.ts';
 import { remediationFor } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceAction, AdviceItem, Status } from '../schemas/status.ts';
+import type { Silence } from './state.ts';
 
 /** Reconciliations come every quarter of an hour; a large backlog may delay them for a while. */
 const STALE_RECONCILIATION_MS = 3 * 3_600_000;
+
+/** The code of the advice in the state `not_polling` when runs begin and are killed. */
+export const RUNS_NOT_ENDING = 'runs_not_ending';
 
 /** For curl and the log. The page shows its buttons instead. */
 const COMMANDS: Readonly<Record<AdviceAction, string>> = {
@@ -34,8 +38,8 @@ export interface AdviceFacts {
   readonly now: Date;
   /** Of the last run of any mailbox. */
   readonly lastErrorCode: string | null;
-  /** Since when no run began; told in the state `not_polling` only. */
-  readonly silentSince: Date | null;
+  /** Told in the state `not_polling` only. */
+  readonly silence: Silence | null;
   readonly rejectedListings: readonly RejectedListing[];
 }
 
@@ -124,7 +128,7 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: StatusWithoutAdvi
   );
 }
 
-function runningAdvice(status: StatusWithoutAdvice, { silentSince }: AdviceFacts): AdviceItem | null {
+function runningAdvice(status: StatusWithoutAdvice, { silence }: AdviceFacts): AdviceItem | null {
   if (!status.is_running)
     return advise(
       'stopped',
@@ -132,7 +136,13 @@ function runningAdvice(status: StatusWithoutAdvice, { silentSince }: AdviceFacts
       'start',
     );
   if (status.state !== 'not_polling') return null;
-  const since = silentSince === null ? '' : ` since ${silentSince.toISOString()}`;
+  const since = silence === null ? '' : ` since ${silence.since.toISOString()}`;
+  if (silence?.kind === 'no_run_ends')
+    return advise(
+      RUNS_NOT_ENDING,
+      `Runs begin but do not end${since}: the process is killed each time. Look in the logs of the poll function for the ` +
+        'reason (out of memory, a crash, the timeout of the function), and give it more memory if that was exceeded.',
+    );
   return advise(
     'not_polling',
     `No run has begun${since}, although the monitor is on: check that the scheduler job is enabled and may call poll. ` +

@@ -7,7 +7,7 @@ import type { ErrorInfo } from '../schemas/fields.ts';
 import type { Failing, MailboxStatus, WatchStatus } from '../schemas/mailbox-status.ts';
 import type { Reconciliation } from '../schemas/reconciliation.ts';
 import type { State } from '../schemas/state.ts';
-import { type MailboxFacts, mailboxState } from './state.ts';
+import { incompleteSince, type MailboxFacts, mailboxState } from './state.ts';
 
 /** In these the mailbox is read regularly, so what waits is known. */
 const READING_STATES: ReadonlySet<State> = new Set([
@@ -65,7 +65,7 @@ export function toMailboxStatus(
 function waitingUnknownSince(mailbox: MailboxRow, state: State): Date | null {
   const knownAt = mailbox.last_success_at ?? mailbox.created_at;
   if (!READING_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
-  return mailbox.listing_since;
+  return incompleteSince(mailbox);
 }
 
 function errorOf(code: string | null, detail: string | null): ErrorInfo | null {

@@ -1,6 +1,6 @@
 /**
  * The state of a mailbox and of the whole, by the precedence of `shared/schemas/state.ts`.
- * Invariant: only a mailbox whose credentials work and whose runs begin is `watching`.
+ * Invariant: only a mailbox whose credentials work and whose runs begin and end is `watching`.
  */
 import type { FailingRow } from '../db/failing-messages.ts';
 import type { MailboxRow } from '../db/mailbox-status.ts';
@@ -19,6 +19,8 @@ export interface MailboxFacts {
   readonly failing: FailingRow | null;
   readonly monitor: MonitorStatus;
   readonly pollIntervalSeconds: number;
+  /** The longest time that a run takes. */
+  readonly runBudgetSeconds: number;
   /** GMAIL_PUBSUB_TOPIC is set. */
   readonly isPushConfigured: boolean;
 }
@@ -28,13 +30,19 @@ export function mailboxState(facts: MailboxFacts): State {
   if (!isCurrent) return 'not_configured';
   if (requiresOperator(mailbox.last_error_code)) return operatorState(mailbox.last_error_code);
   if (!monitor.isRunning) return 'stopped';
-  const isSilent = silentSince(facts) !== null;
+  const isSilent = findSilence(facts) !== null;
   if (mailbox.failure_count > 0 && !isSilent) return 'backing_off';
   if (isSilent) return 'not_polling';
   if (failing !== null) return 'fetch_failing';
   if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
-  return mailbox.pending_count > 0 || mailbox.listing_since !== null ? 'catching_up' : 'watching';
+  return mailbox.pending_count > 0 || incompleteSince(mailbox) !== null ? 'catching_up' : 'watching';
+}
+
+/** Since when a listing or the history is not read to its end, so that more may wait than is known; null when both are. */
+export function incompleteSince({ history_unlisted_since, listing_since }: MailboxRow): Date | null {
+  const times = [history_unlisted_since, listing_since].filter((time) => time !== null);
+  return times.length === 0 ? null : new Date(Math.min(...times.map((time) => time.getTime())));
 }
 
 /** The state while no mailbox is known to the configured credentials. */
@@ -47,23 +55,40 @@ export function stateWithoutMailbox(monitor: MonitorStatus, pollIntervalSeconds:
     : 'not_polling';
 }
 
-/**
- * When the last run began, or the backoff ended, or the monitor was started, if that is three intervals ago, at least
- * five minutes; otherwise null.
- */
-export function silentSince({ mailbox, monitor, pollIntervalSeconds }: MailboxFacts): Date | null {
-  const times = [mailbox.last_run_at ?? mailbox.created_at];
-  // A run that ends updates both columns at once: then it is not a start that did.
-  if (monitor.updatedAt.getTime() !== monitor.lastPollAt?.getTime()) times.push(monitor.updatedAt);
-  // A mailbox that backs off begins no run until then.
-  if (mailbox.failure_count > 0 && mailbox.next_poll_at !== null) times.push(mailbox.next_poll_at);
-  const latest = new Date(Math.max(...times.map((time) => time.getTime())));
-  return silenceOf(latest, mailbox.now, pollIntervalSeconds);
+/** Why a mailbox is `not_polling`. */
+export interface Silence {
+  /** `no_run_ends`: runs begin, and each is killed before it can record its end. */
+  readonly kind: 'no_run_begins' | 'no_run_ends';
+  readonly since: Date;
 }
 
-function silenceOf(since: Date, now: Date, pollIntervalSeconds: number): Date | null {
-  const allowedMs = Math.max(LEAST_SILENCE_MS, MISSED_INTERVALS * pollIntervalSeconds * 1_000);
-  return now.getTime() - since.getTime() > allowedMs ? since : null;
+/**
+ * No run began for three intervals, at least five minutes; or none that began ended for that time and one run budget. The
+ * time while the monitor was off, or the mailbox backed off, is not counted.
+ */
+export function findSilence(facts: MailboxFacts): Silence | null {
+  const { mailbox, monitor, pollIntervalSeconds, runBudgetSeconds } = facts;
+  const resumed: Date[] = [];
+  // A run that ends updates both columns at once: then it is not a start that did.
+  if (monitor.updatedAt.getTime() !== monitor.lastPollAt?.getTime()) resumed.push(monitor.updatedAt);
+  // A mailbox that backs off begins no run until then.
+  if (mailbox.failure_count > 0 && mailbox.next_poll_at !== null) resumed.push(mailbox.next_poll_at);
+  const lastRunAt = mailbox.last_run_at ?? mailbox.created_at;
+  const begin = silenceOf(latest(lastRunAt, resumed), mailbox.now, pollIntervalSeconds);
+  if (begin !== null) return { kind: 'no_run_begins', since: begin };
+  if (mailbox.unended_run_at === null) return null;
+  const unendedAt = latest(mailbox.unended_run_at, resumed);
+  const end = silenceOf(unendedAt, mailbox.now, pollIntervalSeconds, runBudgetSeconds);
+  return end === null ? null : { kind: 'no_run_ends', since: end };
+}
+
+function latest(time: Date, others: readonly Date[]): Date {
+  return new Date(Math.max(time.getTime(), ...others.map((other) => other.getTime())));
+}
+
+function silenceOf(since: Date, now: Date, pollIntervalSeconds: number, runSeconds = 0): Date | null {
+  const intervalsMs = Math.max(LEAST_SILENCE_MS, MISSED_INTERVALS * pollIntervalSeconds * 1_000);
+  return now.getTime() - since.getTime() > intervalsMs + runSeconds * 1_000 ? since : null;
 }
 
 function isWatchFailing(mailbox: MailboxRow): boolean {

@@ -16,7 +16,7 @@ import { adviceFor, adviceSentence } from './advice.ts';
 import { toMailboxStatus } from './mailbox-status.ts';
 import type { Monitor } from './running-flag.ts';
 import type { SchedulerJob } from './scheduler-job.ts';
-import { silentSince, stateWithoutMailbox } from './state.ts';
+import { findSilence, stateWithoutMailbox } from './state.ts';
 
 const SHOWN_INCIDENTS = 5;
 
@@ -36,6 +36,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     failing: failing.get(mailbox.id) ?? null,
     monitor,
     pollIntervalSeconds: config.pollIntervalSeconds,
+    runBudgetSeconds: config.runBudgetSeconds,
     isPushConfigured: config.pubsubTopic !== null,
   }));
   const [scheduler, shown] = await Promise.all([
@@ -66,7 +67,10 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     config,
     now: monitor.readAt,
     lastErrorCode: monitor.lastErrorCode,
-    silentSince: currentFacts === undefined ? monitor.updatedAt : silentSince(currentFacts),
+    silence:
+      currentFacts === undefined
+        ? { kind: 'no_run_begins', since: monitor.updatedAt }
+        : findSilence(currentFacts),
     rejectedListings: rejected,
   });
   return { ...body, advice: items.map(adviceSentence), advice_items: items };

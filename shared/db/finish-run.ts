@@ -169,6 +169,8 @@ cross join lateral (
     from email_ledger l
     where l.mailbox_id = m.id
       and l.state = 'pending'
+    -- In the order of idx_email_ledger_pending, so that old statistics do not make it read the table.
+    order by l.priority, l.discovered_at
     limit 1000
   ) counted
 ) pending
@@ -180,16 +182,19 @@ cross join lateral (
     where l.mailbox_id = m.id
       and l.state = 'pending'
       and l.last_attempt_at is not null
+      and l.error_code is not null
     limit 1000
   ) counted
 ) failing
-cross join lateral (
-  select min(l.discovered_at) as oldest_at
+left join lateral (
+  select l.discovered_at as oldest_at
   from email_ledger l
   where l.mailbox_id = m.id
     and l.state = 'pending'
     and l.priority = 0
-) live
+  order by l.discovered_at
+  limit 1
+) live on true
 where m.id = $1::integer`,
   {
     has_newer_hint: 'boolean',

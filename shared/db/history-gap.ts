@@ -53,7 +53,7 @@ returning id, query`,
   { id: 'integer', query: 'text' },
 );
 
-// What it listed first cannot be shown by any history any more, and would count as missing.
+// What it found unknown cannot be shown by any history any more, and would count as missing: it is listed again as known.
 // $1 mailbox id
 const RESTART_RECONCILIATION = statement(
   `
@@ -62,13 +62,23 @@ with restarted as (
   set page_token = null,
       listed_at = null,
       restart_count = 0,
-      not_before = now()
+      not_before = now(),
+      evaluated_to = null,
+      gmail_count = null,
+      stored_count = null,
+      pending_count = null,
+      failed_count = null,
+      ignored_count = null,
+      gone_count = null,
+      missing_count = null,
+      missing_ids = '{}'
   where mailbox_id = $1::integer
     and evaluated_at is null
   returning id
 )
 delete from reconciliation_ids
-where reconciliation_id in (select id from restarted)`,
+where reconciliation_id in (select id from restarted)
+  and not was_known`,
   {},
 );
 

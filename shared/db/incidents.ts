@@ -105,13 +105,16 @@ where i.mailbox_id = $1::integer
       and j.purpose = 'gap'
       and j.finished_at is null
   )
-  and not exists (
-    select 1
+  -- Looked for only while such an incident is open: it can read the whole backlog.
+  and (
+    select l.id
     from email_ledger l
-    where l.mailbox_id = $1::integer
+    where l.mailbox_id = i.mailbox_id
       and l.state = 'pending'
       and l.source = 'gap'
-  )
+    order by l.priority, l.discovered_at
+    limit 1
+  ) is null
 returning i.id, i.kind, i.opened_at, i.closed_at, i.detail`,
   COLUMNS,
 );

@@ -32,7 +32,7 @@ export interface Upserted {
 
 // A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
 // without a rule: by the history when it knows the labels, by a listing only if its query excludes what the rule
-// excluded. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
+// excluded; a reconciliation enters unknown ids only. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
 // $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown; each id once
@@ -49,9 +49,8 @@ known as materialized (
            when 'ignored' then case $2::text
              when 'history' then not s.labels_unknown
              when 'newest' then l.ignored_rule in ('spam', 'draft', 'label', 'trash')
-             -- These list the trash too: that they show a message says nothing about the trash.
+             -- It lists the trash too: that it shows a message says nothing about the trash.
              when 'gap' then l.ignored_rule in ('spam', 'draft', 'label')
-             when 'reconciliation' then l.ignored_rule in ('spam', 'draft', 'label')
              else true
            end
            when 'gone' then $2::text <> 'history'

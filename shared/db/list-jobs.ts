@@ -3,7 +3,6 @@
  * Planned once, then continued page by page by the runs of any instance.
  * Invariant: the ids of a page and the place of the job are written in one transaction, fenced by the lease.
  */
-import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
 import { type Lease, leaseLost } from './lease.ts';
 import { PRIORITY, upsertDiscovered } from './ledger.ts';
@@ -65,27 +64,6 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
     pageToken: row.page_token,
     restartCount: row.restart_count,
   };
-}
-
-// $1 mailbox id, $2 purpose, $3 query, $4 include spam and trash
-const PLAN = statement(
-  `
-insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
-values ($1::integer, $2::text, $3::text, $4::boolean)
-returning id`,
-  { id: 'integer' },
-  { isRepeatable: false },
-);
-
-/** Plans a job; the next runs work on it. @returns its id */
-export async function planListJob(
-  db: Queryable,
-  mailboxId: number,
-  job: { readonly purpose: ListPurpose; readonly query: string; readonly includeSpamTrash?: boolean },
-): Promise<number> {
-  const { rows } = await db.query(PLAN, [mailboxId, job.purpose, job.query, job.includeSpamTrash ?? false]);
-  if (rows[0] === undefined) throw new AppError('internal', 'The list job was not returned.');
-  return rows[0].id;
 }
 
 // The first listing and that of a gap run twice: mail that came just before the cursor was pinned is in no later history,

@@ -6,6 +6,8 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 // Every mailbox, the oldest first. All times are by the clock of the database; `now` is when it was read.
+// history_unlisted_since: when Gmail named a history id that no complete listing has reached; null when one has.
+// unended_run_at: begin of the first run after the last one that ended, if it did not end; it is at work, or was killed.
 const MAILBOXES = statement(
   `
 select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as now,
@@ -13,6 +15,10 @@ select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as n
        m.last_error_code, m.last_error, m.pushed_at,
        case when m.lease_expires_at > now() then m.lease_holder end as lease_holder,
        j.listing_since,
+       case
+         when coalesce(m.listed_history_id, 0) < m.unconfirmed_history_id then m.unconfirmed_at
+       end as history_unlisted_since,
+       u.unended_run_at,
        coalesce(c.pending, 0) as pending_count,
        coalesce(c.stored, 0) as stored_count,
        coalesce(c.gone, 0) as gone_count,
@@ -36,6 +42,17 @@ left join lateral (
     and finished_at is null
     and not_before <= now()
 ) j on true
+-- The first condition leaves out mailboxes whose last run ended: nothing is searched for them.
+left join lateral (
+  select r.started_at as unended_run_at
+  from ingest_runs r
+  where m.last_run_at > coalesce(greatest(m.last_success_at, m.last_error_at), m.created_at)
+    and r.started_at > coalesce(greatest(m.last_success_at, m.last_error_at), m.created_at)
+    and r.mailbox_id = m.id
+    and r.outcome is null
+  order by r.started_at
+  limit 1
+) u on true
 left join lateral (
   select sum(change) filter (where state = 'pending') as pending,
          sum(change) filter (where state = 'stored') as stored,
@@ -76,6 +93,8 @@ order by m.id`,
     pushed_at: 'timestamp with time zone?',
     lease_holder: 'text?',
     listing_since: 'timestamp with time zone?',
+    history_unlisted_since: 'timestamp with time zone?',
+    unended_run_at: 'timestamp with time zone?',
     pending_count: 'bigint',
     stored_count: 'bigint',
     gone_count: 'bigint',

@@ -40,8 +40,7 @@ interface MailboxRow {
 const FIND = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
-       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
-       has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
 from mailboxes m
 where m.credential_fingerprint = $1::text`,
   MAILBOX_COLUMNS,
@@ -66,10 +65,7 @@ const FIND_WITH_FLAG = statement(
   `
 select s.is_running, m.id, m.email_address, m.failure_count, m.next_poll_at,
        coalesce(m.id is not null and is_poll_due(m), false) as is_due,
-       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
-       coalesce(
-         has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true),
-         false) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
 from email_monitor_status s
 left join mailboxes m on m.credential_fingerprint = $1::text
 where s.id = 1`,
@@ -107,8 +103,7 @@ export async function readRunningFlagAndMailbox(
 const LIST = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
-       coalesce(m.failure_count > 0 and m.next_poll_at > now(), false) as is_backing_off,
-       has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
 from mailboxes m
 order by m.id`,
   MAILBOX_COLUMNS,

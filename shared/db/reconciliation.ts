@@ -7,11 +7,10 @@
  * an incident. The window is by date, so an import that arrives now with an old date is in no window: it is found by the
  * history only.
  *
- * This file plans and evaluates; `reconciliation-pages.ts` enters the listing.
+ * This file plans; `reconciliation-pages.ts` enters the listing, `reconciliation-evaluation.ts` counts it.
  * Invariant: a mailbox has at most one open reconciliation.
  */
-import type { Database, Queryable } from './database.ts';
-import { closeMissing, openIncident } from './incidents.ts';
+import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
@@ -21,8 +20,6 @@ const WIDE_WINDOW_SECONDS = 31 * 86_400;
 const WINDOW_SECONDS = 2 * 86_400;
 /** A window begins so long before the last reconciliation: Gmail dates the mail, the database the reconciliations. */
 const OVERLAP_SECONDS = 3_600;
-/** Of the incident of missing mail; the ledger has them all. */
-const MAX_NAMED_IDS = 20;
 
 // A window never begins before the first start of the mailbox, and reaches back to the last reconciliation when none was
 // made for days. It is wide when none was within a day. Gmail's search knows seconds, so a second is added; what turns out
@@ -101,7 +98,16 @@ on conflict (mailbox_id) where evaluated_at is null do update
       error_code = null,
       error_detail = null,
       not_before = now(),
-      listed_at = null
+      listed_at = null,
+      evaluated_to = null,
+      gmail_count = null,
+      stored_count = null,
+      pending_count = null,
+      failed_count = null,
+      ignored_count = null,
+      gone_count = null,
+      missing_count = null,
+      missing_ids = '{}'
   where not r.is_full
      or r.error_code is not null`,
   {},
@@ -113,142 +119,4 @@ on conflict (mailbox_id) where evaluated_at is null do update
  */
 export async function planFullReconciliation(db: Queryable, mailboxId: number): Promise<void> {
   await db.query(PLAN_FULL, [mailboxId]);
-}
-
-export interface ReconciliationResult {
-  readonly id: number;
-  readonly isFull: boolean;
-  readonly windowBeginsAt: Date;
-  /** Ids that Gmail listed, each once: the sum of the others. */
-  readonly gmailCount: number;
-  readonly storedCount: number;
-  readonly pendingCount: number;
-  /** Dead, or pending after an error. */
-  readonly failedCount: number;
-  readonly ignoredCount: number;
-  readonly goneCount: number;
-  readonly missingCount: number;
-  /** Opened by this result; null when nothing is missing. */
-  readonly incidentId: number | null;
-}
-
-// A reconciliation can be evaluated when it is listed, and the history was listed to its end the settle time later; one
-// that found no unknown id need not wait. The ledger row of an id that the history showed has a history id. An id that a
-// rule excluded is no received mail, so it cannot be missing. An erased email is still stored in the ledger.
-// $1 mailbox id, $2 lease token, $3 begin of the run, $4 number of missing ids to return
-// No row: none can be evaluated, or the lease was lost.
-const EVALUATE = statement(
-  `
-with due as (
-  select r.id
-  from reconciliations r
-  where r.mailbox_id = $1::integer
-    and r.evaluated_at is null
-    and r.listed_at is not null
-    and (r.not_before <= $3::timestamptz or not exists (
-      select 1
-      from reconciliation_ids i
-      where i.reconciliation_id = r.id
-        and not i.was_known
-    ))
-    and holds_lease($1::integer, $2::uuid)
-),
-outcomes as (
-  select i.gmail_message_id,
-         case
-           when l.id is null then 'missing'
-           when not i.was_known and l.history_id is null and l.state <> 'ignored' then 'missing'
-           when l.state = 'dead' or (l.state = 'pending' and l.error_code is not null) then 'failed'
-           else l.state
-         end as outcome
-  from due d
-  join reconciliation_ids i on i.reconciliation_id = d.id
-  left join email_ledger l on l.mailbox_id = $1::integer and l.gmail_message_id = i.gmail_message_id
-),
-counts as (
-  select count(*) as gmail_count,
-         count(*) filter (where outcome = 'stored') as stored_count,
-         count(*) filter (where outcome = 'pending') as pending_count,
-         count(*) filter (where outcome = 'failed') as failed_count,
-         count(*) filter (where outcome = 'ignored') as ignored_count,
-         count(*) filter (where outcome = 'gone') as gone_count,
-         count(*) filter (where outcome = 'missing') as missing_count,
-         coalesce(
-           (array_agg(gmail_message_id order by gmail_message_id) filter (where outcome = 'missing'))
-             [1:$4::integer],
-           '{}') as missing_ids
-  from outcomes
-),
-removed as (
-  delete from reconciliation_ids
-  where reconciliation_id in (select id from due)
-)
-update reconciliations r
-set evaluated_at = now(),
-    gmail_count = c.gmail_count,
-    stored_count = c.stored_count,
-    pending_count = c.pending_count,
-    failed_count = c.failed_count,
-    ignored_count = c.ignored_count,
-    gone_count = c.gone_count,
-    missing_count = c.missing_count
-from due d
-cross join counts c
-where r.id = d.id
-returning r.id, r.is_full, r.window_begins_at, c.gmail_count, c.stored_count, c.pending_count, c.failed_count,
-          c.ignored_count, c.gone_count, c.missing_count, c.missing_ids`,
-  {
-    id: 'bigint',
-    is_full: 'boolean',
-    window_begins_at: 'timestamp with time zone',
-    gmail_count: 'bigint',
-    stored_count: 'bigint',
-    pending_count: 'bigint',
-    failed_count: 'bigint',
-    ignored_count: 'bigint',
-    gone_count: 'bigint',
-    missing_count: 'bigint',
-    missing_ids: 'text[]',
-  },
-);
-
-/**
- * Evaluates the open reconciliation and closes it; opens an incident when something was missing, and closes those of earlier ones when
- * nothing was.
- *
- * @param runStartedAt by the clock of the database; that run has listed the history to its end since
- * @returns null when none can be evaluated yet
- */
-export async function closeReconciliation(
-  db: Database,
-  lease: Lease,
-  runStartedAt: Date,
-): Promise<ReconciliationResult | null> {
-  const { mailboxId, token } = lease;
-  return await db.transaction(async (tx) => {
-    const { rows } = await tx.query(EVALUATE, [mailboxId, token, runStartedAt, MAX_NAMED_IDS]);
-    const row = rows[0];
-    if (row === undefined) return null;
-    const counts = {
-      gmailCount: row.gmail_count,
-      storedCount: row.stored_count,
-      pendingCount: row.pending_count,
-      failedCount: row.failed_count,
-      ignoredCount: row.ignored_count,
-      goneCount: row.gone_count,
-      missingCount: row.missing_count,
-    };
-    const result = { id: row.id, isFull: row.is_full, windowBeginsAt: row.window_begins_at, ...counts };
-    if (counts.missingCount === 0) {
-      await closeMissing(tx, mailboxId);
-      return { ...result, incidentId: null };
-    }
-    const incidentId = await openIncident(tx, mailboxId, 'missing_found', {
-      reconciliation_id: row.id,
-      gmail_count: counts.gmailCount,
-      missing_count: counts.missingCount,
-      gmail_message_ids: row.missing_ids,
-    });
-    return { ...result, incidentId };
-  });
 }

@@ -6,7 +6,12 @@
 import type { Database } from '../db/database.ts';
 import { closeListedGaps } from '../db/incidents.ts';
 import type { Lease } from '../db/lease.ts';
-import { closeReconciliation, planReconciliation, type ReconciliationResult } from '../db/reconciliation.ts';
+import { planReconciliation } from '../db/reconciliation.ts';
+import {
+  evaluateSlice,
+  type ReconciliationResult,
+  removeEvaluatedIds,
+} from '../db/reconciliation-evaluation.ts';
 import {
   enterReconciliationPage,
   findOpenReconciliation,
@@ -32,6 +37,10 @@ export { planFullReconciliation } from '../db/reconciliation.ts';
 export const RECONCILE_EVERY_SECONDS = 15 * 60;
 /** Pages between two listings of the history, as for list jobs. */
 const PAGES_PER_STEP = 4;
+/** Time for one slice of an evaluation, on a slow database too. */
+const SLICE_MS = 2_000;
+/** A large evaluation is interrupted so often to look for live mail, as a backlog is. */
+const LOOK_AGAIN_MS = 10_000;
 
 interface ReconcileContext extends ListContext {
   readonly trigger: Trigger;
@@ -86,20 +95,32 @@ function listingOf(
  * Evaluates the open reconciliation and closes the incidents that have ended. Call it after fetching, and only in a run that
  * has listed the history to its end: what the history has still to show is not missing.
  *
+ * @returns `more`: a large one is interrupted to look for live mail; `out_of_time`: the next run goes on
  * @throws {AppError} of the database
  */
 export async function evaluateReconciliation(
-  run: Pick<ReconcileContext, 'db' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
-): Promise<void> {
-  if (run.trigger === 'push') return;
-  const result = await closeReconciliation(run.db, run.lease, run.startedAt);
-  if (result !== null) logResult(run.log, result);
-  for (const incident of await closeListedGaps(run.db, run.lease.mailboxId)) {
+  run: Pick<ReconcileContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
+): Promise<'done' | 'more' | 'out_of_time'> {
+  if (run.trigger === 'push') return 'done';
+  const { mailboxId } = run.lease;
+  const beginMs = run.deadline.remainingMs();
+  for (let result: Awaited<ReturnType<typeof evaluateSlice>> = 'more'; result === 'more'; ) {
+    if (!run.deadline.hasTimeFor(SLICE_MS)) return 'out_of_time';
+    if (beginMs - run.deadline.remainingMs() > LOOK_AGAIN_MS) return 'more';
+    result = await evaluateSlice(run.db, run.lease, run.startedAt);
+    if (result !== null && result !== 'more') {
+      logResult(run.log, result);
+      // What a cut run leaves is removed after the next evaluation.
+      while (run.deadline.hasTimeFor(SLICE_MS) && (await removeEvaluatedIds(run.db, mailboxId)));
+    }
+  }
+  for (const incident of await closeListedGaps(run.db, mailboxId)) {
     run.log.info('incident_closed', 'The gap is listed and everything found in it is fetched', {
       incident_id: incident.id,
       incident_kind: incident.kind,
     });
   }
+  return 'done';
 }
 
 function logResult(log: Log, result: ReconciliationResult): void {

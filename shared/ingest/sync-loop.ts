@@ -118,8 +118,10 @@ async function runRound(
   if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
   if (fetched === 'look_again' || listing.hasMore) return 'more';
+  let evaluation: 'done' | 'more' | 'out_of_time' = 'done';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
-    await evaluateReconciliation(run);
+    evaluation = await evaluateReconciliation(run);
+  if (evaluation !== 'done') return evaluation;
   return { hasNewerHint: history.value.hasNewerHint };
 }
 

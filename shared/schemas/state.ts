@@ -10,7 +10,7 @@ export const STATES = [
   'stopped',
   /** The last run failed; `next_poll_at` is the next try. */
   'backing_off',
-  /** On, but no run began for three intervals, at least five minutes. */
+  /** On, but no run began for three intervals, at least five minutes, or none that began ended. The advice says which. */
   'not_polling',
   /** Messages cannot be fetched or stored; the others are. See `failing`. */
   'fetch_failing',
@@ -18,7 +18,7 @@ export const STATES = [
   'watch_failing',
   /** No run has succeeded yet. */
   'starting',
-  /** Messages wait to be fetched, or a listing is being read. */
+  /** Messages wait to be fetched, or a listing or the history is not read to its end. */
   'catching_up',
   /** Everything that Gmail has shown is stored. */
   'watching',

@@ -157,6 +157,9 @@ create index idx_email_ledger_untried on email_ledger (mailbox_id, priority, id)
 -- What failed and is tried again, the dead included.
 create index idx_email_ledger_retry on email_ledger (mailbox_id, next_attempt_at)
   where state in ('pending', 'dead') and last_attempt_at is not null;
+-- Messages that fail now, for counts and status. Nearly no row has an error code, so the planner knows that it is small;
+-- last_attempt_at, which every stored message has, tells it nothing.
+create index idx_email_ledger_failing on email_ledger (mailbox_id) where state = 'pending' and error_code is not null;
 create index idx_email_ledger_claimed on email_ledger (mailbox_id)
   where claim_token is not null or is_crash_suspect;
 create index idx_email_ledger_dead on email_ledger (mailbox_id) where state = 'dead';
@@ -296,13 +299,18 @@ create table reconciliations (
   -- When the last page was entered, and when the ids that the ledger did not know were judged.
   listed_at timestamptz,
   evaluated_at timestamptz,
+  -- The ids are counted in slices, in the order of the ids: the last one that is counted so far, and the counts so far.
+  -- Null before the first slice.
+  evaluated_to text,
   gmail_count integer,
   stored_count integer,
   pending_count integer,
   failed_count integer,
   ignored_count integer,
   gone_count integer,
-  missing_count integer
+  missing_count integer,
+  -- Some of the missing ones, for the incident.
+  missing_ids text[] not null default '{}'
 );
 
 create unique index idx_reconciliations_open on reconciliations (mailbox_id) where evaluated_at is null;
@@ -310,7 +318,7 @@ create index idx_reconciliations_started_at on reconciliations (mailbox_id, star
 create index idx_reconciliations_evaluated_at on reconciliations (mailbox_id, evaluated_at)
   where evaluated_at is not null;
 
--- The ids that an open reconciliation has listed; removed when it is evaluated.
+-- The ids that an open reconciliation has listed; removed in batches once it is evaluated.
 create table reconciliation_ids (
   reconciliation_id bigint not null references reconciliations (id) on delete cascade,
   gmail_message_id text not null,
@@ -318,6 +326,8 @@ create table reconciliation_ids (
   was_known boolean not null,
   primary key (reconciliation_id, gmail_message_id)
 );
+
+create index idx_reconciliation_ids_unknown on reconciliation_ids (reconciliation_id) where not was_known;
 
 -- One row per run, written at its start: a run without an outcome is at work, or was killed.
 create table ingest_runs (
@@ -464,6 +474,16 @@ return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
   or coalesce(
     m.hint_history_id > coalesce(m.shown_history_id, 0) and m.hint_at > clock_timestamp() - interval '10 seconds',
     false);
+
+-- Runs failed, and the wait after them is not over.
+create function is_backing_off(m mailboxes) returns boolean
+language sql stable
+return coalesce(m.failure_count > 0 and m.next_poll_at > now(), false);
+
+-- A push announced something new, and the last run began so long ago that a backoff does not hold it back.
+create function may_ignore_backoff(m mailboxes) returns boolean
+language sql stable
+return has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true);
 
 -- A message waits that can be fetched now: never tried, or its next attempt is due.
 create function has_due_message(mailbox_id integer) returns boolean

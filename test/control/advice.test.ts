@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../shared/config.ts';
 import { adviceFor, adviceSentence, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
+import type { Silence } from '../../shared/control/state.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
 import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
@@ -76,7 +77,13 @@ function reconciliation(at: Date, missing: number): MailboxStatus['reconciliatio
   return { at, since: hoursAgo(48), gmail_count: 5 + missing, ...counts, missing_count: missing, full: null };
 }
 
-function items(more: Partial<StatusWithoutAdvice> = {}, lastErrorCode: string | null = null) {
+const NO_RUN_BEGINS: Silence = { kind: 'no_run_begins', since: hoursAgo(2) };
+
+function items(
+  more: Partial<StatusWithoutAdvice> = {},
+  lastErrorCode: string | null = null,
+  silence: Silence = NO_RUN_BEGINS,
+) {
   const status: StatusWithoutAdvice = {
     is_running: true,
     last_poll_at: NOW,
@@ -92,7 +99,7 @@ function items(more: Partial<StatusWithoutAdvice> = {}, lastErrorCode: string | 
     config,
     now: NOW,
     lastErrorCode,
-    silentSince: hoursAgo(2),
+    silence,
     rejectedListings: [],
   });
 }
@@ -114,6 +121,16 @@ describe('an advice names an action, and as a sentence the command of curl', () 
   it('while no run begins: since when, and what to check', () => {
     expect(advise({ state: 'not_polling' })).toEqual([
       expect.stringMatching(/^No run has begun since 2026-11-23T07:00.*scheduler job.*POST poll-now\.$/),
+    ]);
+  });
+
+  it('while runs begin but do not end: since when, and where the reason is found', () => {
+    const silence: Silence = { kind: 'no_run_ends', since: hoursAgo(2) };
+    expect(items({ state: 'not_polling' }, null, silence)).toMatchObject([
+      { code: 'runs_not_ending', action: null },
+    ]);
+    expect(advise({ state: 'not_polling' }, null, silence)).toEqual([
+      expect.stringMatching(/^Runs begin but do not end since 2026-11-23T07:00.*logs of the poll.*memory/),
     ]);
   });
 

@@ -139,6 +139,45 @@ describe('states, the most pressing first', () => {
     expect(seen(await fixture.status()).state).toBe('watching');
   });
 
+  it('not_polling when runs begin but none has ended for the silence limit and one run budget', async () => {
+    await fixture.switchOn();
+    const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90) });
+    const env = { RUN_BUDGET_SECONDS: '120' };
+    const beginRun = async (minutes: number) =>
+      await fixture.db.query(
+        "insert into ingest_runs (mailbox_id, trigger, started_at) values ($1, 'schedule', $2)",
+        [id, ago(minutes)],
+      );
+    await beginRun(61);
+    expect(seen(await fixture.status(env)).state).toBe('watching');
+    await beginRun(6.9);
+    expect(seen(await fixture.status(env)).state).toBe('watching');
+    await beginRun(7.1);
+    expect(seen(await fixture.status(env))).toMatchObject({
+      state: 'not_polling',
+      codes: ['runs_not_ending'],
+      mailbox: { waiting_count: null, unknown_since: expect.any(String) },
+    });
+    await fixture.db.query('update mailboxes set last_success_at = $1', [ago(6.5)]);
+    expect(seen(await fixture.status(env)).state).toBe('watching');
+  });
+
+  it('not_polling also when runs that begin after a failed one do not end, and not while the monitor is only just on', async () => {
+    await fixture.switchOn();
+    const failure = { failure_count: 1, last_error_at: ago(59), next_poll_at: ago(58) };
+    const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90), ...failure });
+    await fixture.db.query(
+      "insert into ingest_runs (mailbox_id, trigger, started_at) values ($1, 'schedule', $2)",
+      [id, ago(57)],
+    );
+    expect(seen(await fixture.status())).toMatchObject({ state: 'not_polling', codes: ['runs_not_ending'] });
+    await fixture.db.query('update mailboxes set next_poll_at = now()');
+    expect(seen(await fixture.status()).state).toBe('backing_off');
+    await fixture.db.query('update mailboxes set failure_count = 0');
+    await fixture.db.query('update email_monitor_status set updated_at = now()');
+    expect(seen(await fixture.status()).state).toBe('watching');
+  });
+
   it('a run that ends is not taken for a start', async () => {
     await fixture.switchOn();
     await fixture.mailbox({ last_run_at: ago(10) });
@@ -203,6 +242,26 @@ describe('states, the most pressing first', () => {
       state: 'catching_up',
       mailbox: { is_listing: true, waiting_count: null, unknown_since: expect.any(String) },
     });
+  });
+});
+
+it('a history that is not listed to its end is catching_up, and how much waits is unknown', async () => {
+  await fixture.switchOn();
+  const since = ago(3);
+  const id = await fixture.mailbox({ unconfirmed_history_id: '900', unconfirmed_at: since });
+  const cut = {
+    state: 'catching_up',
+    mailbox: { is_listing: false, waiting_count: null, unknown_since: since.toISOString() },
+  };
+  expect(seen(await fixture.status())).toMatchObject(cut);
+  const listTo = async (historyId: number) =>
+    await fixture.db.query('update mailboxes set listed_history_id = $2 where id = $1', [id, historyId]);
+  await listTo(899);
+  expect(seen(await fixture.status())).toMatchObject(cut);
+  await listTo(900);
+  expect(seen(await fixture.status())).toMatchObject({
+    state: 'watching',
+    mailbox: { waiting_count: 0, unknown_since: null },
   });
 });
 

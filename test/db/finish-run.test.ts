@@ -215,7 +215,8 @@ describe('what the end of a run tells', () => {
     const { lease, runId } = await begun();
     await enterLive(db, lease, 'new', 'failing', 'dead', 'given up');
     await enterLive(db, await leasedMailbox(db), 'other', 'other dead');
-    await changeMessages(db, lease, 'last_attempt_at = now(), attempt_count = 1', ['failing']);
+    const failed = "last_attempt_at = now(), attempt_count = 1, error_code = 'gmail_unavailable'";
+    await changeMessages(db, lease, failed, ['failing']);
     await db.query("update email_ledger set state = 'dead' where gmail_message_id = 'other dead'");
     await changeMessages(db, lease, "state = 'dead'", ['dead', 'given up']);
     await changeMessages(db, lease, 'given_up_at = now()', ['given up']);

@@ -1,13 +1,17 @@
 /** The plans of the statements that a poll runs on the ledger: a full scan would grow with all mail ever received. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import '../../shared/db/claims.ts';
 import '../../shared/db/dead-letters.ts';
 import '../../shared/db/due-work.ts';
+import { readFailingMessages } from '../../shared/db/failing-messages.ts';
 import '../../shared/db/failures.ts';
 import '../../shared/db/finish-run.ts';
+import { closeListedGaps } from '../../shared/db/incidents.ts';
 import '../../shared/db/lease.ts';
+import { readMailboxes } from '../../shared/db/mailbox-status.ts';
+import '../../shared/db/reconciliation-evaluation.ts';
 import { declaredStatements } from '../../shared/db/statement.ts';
-import { insertMailbox } from '../helpers/leased-mailbox.ts';
+import { finishRunOf, insertMailbox, leaseOf } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -50,4 +54,57 @@ test('untried messages are claimed in the order of their partial index', async (
   const claim = onLedger.find(({ text }) => text.includes('newest as materialized'));
   const plan = await planOf(claim?.text ?? '');
   expect(plan.match(/idx_email_ledger_untried/g)).toHaveLength(3);
+});
+
+describe('with ten times as many stored messages as a backlog of pending ones', () => {
+  const OF_RUN_AND_STATUS = ['lease_released', 'listing_since', 'with failing as', 'as outcome'];
+  const checked = onLedger.filter(({ text }) => OF_RUN_AND_STATUS.some((part) => text.includes(part)));
+  let grown: TestDatabase;
+  let mailboxId: number;
+  beforeAll(async () => {
+    grown = await createTestDatabase();
+    mailboxId = await insertMailbox(grown);
+    await grown.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, state, last_attempt_at)
+       select $1::integer, 'm' || n, 'history', n % 2, 'stored', now()
+       from generate_series(1, 50000) n`,
+      [mailboxId],
+    );
+    await grown.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, last_attempt_at, error_code)
+       select $1::integer, 'p' || n, 'backfill', 1,
+              case when n <= 2 then now() end, case when n <= 2 then 'gmail_unavailable' end
+       from generate_series(1, 5000) n`,
+      [mailboxId],
+    );
+    await grown.query('vacuum analyze email_ledger');
+  });
+  afterAll(async () => await grown.close());
+
+  test.each(checked.map(({ text }) => [text.trim().replaceAll(/\s+/g, ' ').slice(0, 70), text]))(
+    'neither the ledger nor its whole backlog is read by: %s',
+    async (_, text) => {
+      const { rows } = await grown.query<{ 'QUERY PLAN': string }>(`explain (generic_plan) ${text}`);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).not.toMatch(/Seq Scan on email_ledger|Bitmap Index Scan on idx_email_ledger_pending/);
+    },
+  );
+
+  // Of what waits the end of a run counts up to 1,000.
+  test('status and the end of a run read no more than 1,000 ledger rows and what fails', async () => {
+    expect(checked).toHaveLength(OF_RUN_AND_STATUS.length);
+    const read = await grown.transaction(async (tx) => {
+      await readMailboxes(tx);
+      expect((await readFailingMessages(tx)).get(mailboxId)).toMatchObject({ failing_count: 2 });
+      await closeListedGaps(tx, mailboxId);
+      const end = await finishRunOf(tx, leaseOf(mailboxId));
+      expect(end).toMatchObject({ pendingTotal: 1_000, failingTotal: 2, liveWaitingSeconds: null });
+      const { rows } = await tx.query<{ seq_scan: number; idx_tup_fetch: number }>(
+        "select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'email_ledger'",
+      );
+      return rows[0];
+    });
+    expect(read?.seq_scan).toBe(0);
+    expect(read?.idx_tup_fetch).toBeLessThan(1_020);
+  });
 });

@@ -178,7 +178,6 @@ describe('a message that a rule excludes', () => {
   test.each([
     ['newest', ['draft', 'label', 'spam', 'trash']],
     ['gap', ['draft', 'label', 'spam']],
-    ['reconciliation', ['draft', 'label', 'spam']],
     ['initial', ['before_start', 'chat', 'draft', 'label', 'sent', 'spam', 'trash']],
     ['backfill', ['before_start', 'chat', 'draft', 'label', 'sent', 'spam', 'trash']],
   ] as const)(

@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../../shared/db/backfills.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import {
-  enterListPage,
-  findNextListJob,
-  planListJob,
-  rejectListJob,
-  restartListJob,
-} from '../../shared/db/list-jobs.ts';
+import { enterListPage, findNextListJob, rejectListJob, restartListJob } from '../../shared/db/list-jobs.ts';
 import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import {
   ageListings,
   insertLeasedMailbox,
+  insertListJob,
   insertMessage,
   loseLease,
   readMessage,
@@ -42,7 +37,7 @@ async function jobs({ mailboxId }: Lease) {
 describe('a list job', () => {
   test('continues at the page after the one that was entered', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     expect(await enter(lease, ['a', 'b'], 'token')).toBe(2);
     expect(await next(lease)).toMatchObject({
       pageToken: 'token',
@@ -63,7 +58,7 @@ describe('a list job', () => {
 
   test('keeps its place when the ids of the page cannot be written', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await expect(enter(lease, ['a', 'nul\0'], 'token')).rejects.toMatchObject({ code: 'unstorable' });
     expect(await next(lease)).toMatchObject({ pageToken: null });
     expect(await readMessage(db, lease, 'a')).toBeUndefined();
@@ -71,7 +66,7 @@ describe('a list job', () => {
 
   test('enters nothing for an instance that has lost the lease', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     const job = await next(lease);
     await loseLease(db, lease);
     const page = { ids: ['a'], nextPageToken: 'token', settleSeconds: 0 };
@@ -85,7 +80,7 @@ describe('a list job', () => {
 
   test('begins again without forgetting what it found', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+    await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await enter(lease, ['a'], 'token');
     await restartListJob(db, lease, (await next(lease)).id);
     expect(await next(lease)).toMatchObject({ pageToken: null, restartCount: 1 });
@@ -96,8 +91,8 @@ describe('a list job', () => {
   test('waits behind an older one, and a gap goes before all', async () => {
     const lease = await insertLeasedMailbox(db);
     for (const query of ['first', 'second'])
-      await planListJob(db, lease.mailboxId, { purpose: 'backfill', query });
-    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'gap', includeSpamTrash: true });
+      await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query });
+    await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'gap', includeSpamTrash: true });
     const order: string[] = [];
     for (let n = 0; n < 3; n += 1) {
       order.push((await next(lease)).query);
@@ -112,7 +107,7 @@ describe('the first listing and that of a gap', () => {
     'run twice: %s begins again the settle time after it was planned',
     async (purpose) => {
       const lease = await insertLeasedMailbox(db);
-      await planListJob(db, lease.mailboxId, { purpose, query: 'in:inbox' });
+      await insertListJob(db, lease.mailboxId, { purpose, query: 'in:inbox' });
       await enter(lease, ['first page'], 'token', 90);
       await enter(lease, ['a'], null, 90);
       expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
@@ -129,7 +124,7 @@ describe('the first listing and that of a gap', () => {
 
   test('run twice also when the first listing took longer than the settle time', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'in:inbox' });
+    await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'in:inbox' });
     await enter(lease, ['a'], 'token', 90);
     await ageListings(db, lease, 200);
     await enter(lease, ['b'], null, 90);
@@ -144,7 +139,7 @@ describe('the first listing and that of a gap', () => {
       ['initial', 0],
       ['backfill', 90],
     ] as const) {
-      await planListJob(db, lease.mailboxId, { purpose, query: 'q' });
+      await insertListJob(db, lease.mailboxId, { purpose, query: 'q' });
       await enter(lease, [], null, settleSeconds);
     }
     expect(await jobs(lease)).toMatchObject([
@@ -173,7 +168,7 @@ describe('a list job that Gmail rejects', () => {
 
   test('waits for an hour with its error when the system needs it', async () => {
     const lease = await insertLeasedMailbox(db);
-    const id = await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:nowhere' });
+    const id = await insertListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:nowhere' });
     await rejectListJob(db, lease, id, rejection);
     expect(await findRejectedListings(db)).toContainEqual(
       expect.objectContaining({ query: 'in:nowhere', isFinished: false }),

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planHistoryGap } from '../../shared/db/history-gap.ts';
 import { readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import { planListJob } from '../../shared/db/list-jobs.ts';
+import { planFullReconciliation, planReconciliation } from '../../shared/db/reconciliation.ts';
 import {
-  closeReconciliation,
-  planFullReconciliation,
-  planReconciliation,
-} from '../../shared/db/reconciliation.ts';
+  evaluateSlice,
+  type ReconciliationResult,
+  removeEvaluatedIds,
+} from '../../shared/db/reconciliation-evaluation.ts';
 import {
   enterReconciliationPage,
   findOpenReconciliation,
@@ -19,6 +19,7 @@ import {
   type AnyRow,
   ageListings,
   insertLeasedMailbox,
+  insertListJob,
   insertMessage,
   type LedgerColumns,
   loseLease,
@@ -56,8 +57,15 @@ async function list(lease: Lease, ids: string[], nextPageToken: string | null = 
 }
 
 /** By a run that began `aheadSeconds` from now. */
-async function evaluate(lease: Lease, aheadSeconds = 0) {
-  return await closeReconciliation(db, lease, new Date(Date.now() + aheadSeconds * 1_000));
+async function evaluate(lease: Lease, aheadSeconds = 0): Promise<ReconciliationResult | null> {
+  for (;;) {
+    const result = await evaluateTwoIds(lease, aheadSeconds);
+    if (result !== 'more') return result;
+  }
+}
+
+async function evaluateTwoIds(lease: Lease, aheadSeconds = 0) {
+  return await evaluateSlice(db, lease, new Date(Date.now() + aheadSeconds * 1_000), 2);
 }
 
 /** A mailbox of which one reconciliation is planned. */
@@ -132,7 +140,7 @@ describe('planning a reconciliation', () => {
       ['backfill', null, true],
     ] as const) {
       const lease = await insertLeasedMailbox(db, 60);
-      const id = await planListJob(db, lease.mailboxId, { purpose, query: 'q' });
+      const id = await insertListJob(db, lease.mailboxId, { purpose, query: 'q' });
       await db.query('update list_jobs set error_code = $2 where id = $1', [id, errorCode]);
       expect([purpose, errorCode, await isDue(lease)]).toEqual([purpose, errorCode, expected]);
       expect(await planReconciliation(db, lease, 900)).toBe(expected);
@@ -336,7 +344,13 @@ describe('the evaluation', () => {
     expect(await evaluate(lease)).toMatchObject(result);
     expect(await rows(lease)).toMatchObject([{ gmail_count: 6, failed_count: 2, missing_count: 0 }]);
     const kept = 'select 1 from reconciliation_ids where reconciliation_id = $1';
-    expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toEqual([]);
+    for (const [isMoreLeft, keptCount] of [
+      [true, 2],
+      [false, 0],
+    ] as const) {
+      expect(await removeEvaluatedIds(db, lease.mailboxId, 4)).toBe(isMoreLeft);
+      expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toHaveLength(keptCount);
+    }
     expect(await evaluate(lease)).toBeNull();
   });
 
@@ -393,6 +407,47 @@ describe('the evaluation', () => {
     await list(lease, ['lost']);
     expect(await evaluate(lease)).toMatchObject({ missingCount: 0, pendingCount: 1, incidentId: null });
     expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([{ closedAt: expect.any(Date) }]);
+  });
+
+  test('of a large mailbox goes on where it was cut, counts every id once and names the missing ones of all slices', async () => {
+    const lease = await planned();
+    for (const id of ['b', 'd', 'e']) await insertMessage(db, lease, id, { state: 'stored' });
+    await list(lease, ['a', 'b', 'c', 'd', 'e', 'f']);
+    expect(await evaluateTwoIds(lease, 91)).toBe('more');
+    expect(await rows(lease)).toMatchObject([
+      { evaluated_at: null, evaluated_to: 'b', gmail_count: 2, stored_count: 1, missing_count: 1 },
+    ]);
+    expect(await planReconciliation(db, lease, 0)).toBe(false);
+    expect(await evaluateTwoIds(lease)).toBeNull();
+    await insertMessage(db, lease, 'a0', { state: 'stored' });
+    const result = await evaluate(lease, 91);
+    expect(result).toMatchObject({ gmailCount: 6, storedCount: 3, missingCount: 3 });
+    expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([
+      { detail: { gmail_count: 6, missing_count: 3, gmail_message_ids: ['a', 'c', 'f'] } },
+    ]);
+  });
+
+  test('that is under way begins again when an operator widens it, and still knows what was missing', async () => {
+    const lease = await planned(60 * DAY);
+    await db.query('update reconciliations set is_full = false where mailbox_id = $1', [lease.mailboxId]);
+    await list(lease, ['a', 'b', 'c']);
+    expect(await evaluateTwoIds(lease, 91)).toBe('more');
+    await planFullReconciliation(db, lease.mailboxId);
+    expect(await rows(lease)).toMatchObject([{ evaluated_to: null, gmail_count: null, missing_ids: [] }]);
+    await list(lease, ['a', 'b', 'c', 'd']);
+    expect(await evaluate(lease, 91)).toMatchObject({ isFull: true, gmailCount: 4, missingCount: 4 });
+  });
+
+  test('that is under way counts nothing as missing that an expired history can no longer show', async () => {
+    const lease = await planned();
+    await insertMessage(db, lease, 'a', { state: 'stored' });
+    await list(lease, ['a', 'b', 'c']);
+    expect(await evaluateTwoIds(lease, 91)).toBe('more');
+    await planHistoryGap(db, lease, '900');
+    expect(await rows(lease)).toMatchObject([{ evaluated_to: null, gmail_count: null, missing_ids: [] }]);
+    await db.query('update list_jobs set finished_at = now() where mailbox_id = $1', [lease.mailboxId]);
+    await list(lease, ['a', 'b', 'c']);
+    expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 3, pendingCount: 2, missingCount: 0 });
   });
 
   test('is not made by an instance that has lost the lease', async () => {

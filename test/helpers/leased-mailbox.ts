@@ -1,6 +1,6 @@
 /** A mailbox row of its own for one test of the SQL, with the lease taken. */
 import { randomUUID } from 'node:crypto';
-import type { Database } from '../../shared/db/database.ts';
+import type { Database, Queryable } from '../../shared/db/database.ts';
 import { type FinishedRun, finishRun } from '../../shared/db/finish-run.ts';
 import { type Lease, takeLease } from '../../shared/db/lease.ts';
 import { type DiscoveredMessage, PRIORITY, upsertDiscovered } from '../../shared/db/ledger.ts';
@@ -43,7 +43,7 @@ export async function take(db: Database, lease: Lease, settleSeconds = 90) {
 }
 
 /** Finishes a run that went well, unless `more` says otherwise. */
-export async function finishRunOf(db: Database, lease: Lease, more: Partial<FinishedRun> = {}) {
+export async function finishRunOf(db: Queryable, lease: Lease, more: Partial<FinishedRun> = {}) {
   return await finishRun(db, lease, {
     runId: 0,
     outcome: more.failure == null ? 'completed' : 'failed',

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../shared/db/database.ts';
 import type { Lease } from '../../shared/db/lease.ts';
+import type { ListPurpose } from '../../shared/db/list-jobs.ts';
 
 let count = 0;
 
@@ -87,4 +88,19 @@ export async function ageListings(db: Database, { mailboxId }: Lease, seconds: n
      where mailbox_id = $1::integer`,
     [mailboxId, seconds],
   );
+}
+
+/** A planned list job. @returns its id */
+export async function insertListJob(
+  db: Database,
+  mailboxId: number,
+  job: { readonly purpose: ListPurpose; readonly query: string; readonly includeSpamTrash?: boolean },
+): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    `insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
+     values ($1::integer, $2::text, $3::text, $4::boolean)
+     returning id`,
+    [mailboxId, job.purpose, job.query, job.includeSpamTrash ?? false],
+  );
+  return rows[0]?.id ?? 0;
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { planListJob } from '../../shared/db/list-jobs.ts';
-import { ageListings } from '../helpers/listing-rows.ts';
+import { ageListings, insertListJob } from '../helpers/listing-rows.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import type { World } from '../helpers/world.ts';
@@ -33,8 +32,8 @@ describe('a listing whose query Gmail rejects', () => {
     // As if it had been there before the first start.
     await world.db.query('delete from email_ledger');
     await world.db.query('update mailboxes set cursor_history_id = $1', [world.gmail.historyId]);
-    await planListJob(world.db, 1, { purpose: 'backfill', query: 'rejected' });
-    await planListJob(world.db, 1, { purpose: 'backfill', query: 'in:inbox' });
+    await insertListJob(world.db, 1, { purpose: 'backfill', query: 'rejected' });
+    await insertListJob(world.db, 1, { purpose: 'backfill', query: 'in:inbox' });
     world.gmail.faults.add(REJECTION);
     expect(await world.ingest()).toMatchObject({
       outcome: 'failed',
@@ -70,7 +69,7 @@ describe('a listing whose query Gmail rejects', () => {
     const { id } = world.gmail.deliver(order(1), { labelIds: ['INBOX'] });
     await world.db.query('delete from email_ledger');
     await world.db.query('update mailboxes set cursor_history_id = $1', [world.gmail.historyId]);
-    await planListJob(world.db, 1, { purpose: 'backfill', query: 'in:inbox' });
+    await insertListJob(world.db, 1, { purpose: 'backfill', query: 'in:inbox' });
     await world.db.query("update list_jobs set page_token = 'outdated' where purpose = 'backfill'");
     world.gmail.faults.add(REJECTION);
     expect(await world.ingest()).toMatchObject({ outcome: 'completed' });

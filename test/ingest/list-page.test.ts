@@ -1,7 +1,6 @@
 /** Listings against answers that the emulated Gmail does not give, and on rows of their own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
-import { planListJob } from '../../shared/db/list-jobs.ts';
 import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,7 +13,13 @@ import {
 } from '../../shared/ingest/reconcile.ts';
 import { openHistoryGap } from '../../shared/ingest/sync-history.ts';
 import { createLog } from '../../shared/log.ts';
-import { type AnyRow, ageListings, insertLeasedMailbox, readMessage } from '../helpers/listing-rows.ts';
+import {
+  type AnyRow,
+  ageListings,
+  insertLeasedMailbox,
+  insertListJob,
+  readMessage,
+} from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -62,14 +67,14 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
 
 async function backfillOf(lease: Lease): Promise<() => Promise<AnyRow>> {
   const { mailboxId } = lease;
-  const id = await planListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
+  const id = await insertListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
   return async () => (await db.query('select * from list_jobs where id = $1', [id])).rows[0];
 }
 
 describe('a list job', () => {
   test('is listed with its query, the wanted label and its page token, some pages at a time', async () => {
     const lease = await insertLeasedMailbox(db);
-    await planListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
+    await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
     const pages = Object.fromEntries(
       ['first', '2', '3', '4', '5'].map((token, n) => [
         token,
@@ -200,6 +205,34 @@ describe('a reconciliation', () => {
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
   });
 
+  test('that is larger than one slice is evaluated slice by slice, and its ids are removed', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const { run, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
+    await planDueReconciliation(run);
+    await continueReconciliation(run);
+    await db.query(
+      `insert into reconciliation_ids (reconciliation_id, gmail_message_id, was_known)
+       select r.id, 'x' || n, true
+       from reconciliations r, generate_series(1, 12000) n
+       where r.mailbox_id = $1`,
+      [lease.mailboxId],
+    );
+    await ageListings(db, lease, 10);
+    expect(await evaluateReconciliation({ ...run, deadline: Deadline.after(1_500) })).toBe('out_of_time');
+    const elapsing = Deadline.after(60_000);
+    let remainingMs = 60_000;
+    elapsing.remainingMs = () => {
+      remainingMs -= 3_000;
+      return remainingMs;
+    };
+    expect(await evaluateReconciliation({ ...run, deadline: elapsing })).toBe('more');
+    expect(lines).toEqual([]);
+    expect(await evaluateReconciliation(run)).toBe('done');
+    expect(lines).toMatchObject([{ event: 'reconciled', gmail_count: 12_001 }]);
+    const kept = `select 1 from reconciliation_ids i join reconciliations r on r.id = i.reconciliation_id where r.mailbox_id = $1`;
+    expect((await db.query(kept, [lease.mailboxId])).rows).toEqual([]);
+  });
+
   test('is left alone by a run for a push', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
@@ -235,7 +268,7 @@ test('nothing is listed while the wanted label is missing', async () => {
   const label = { kind: 'missing' } as RunContext['label'];
   const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
   await planReconciliation(db, lease, 900);
-  await planListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
+  await insertListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
   expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
   expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
   expect(requests).toEqual([]);
