@@ -187,6 +187,7 @@ create table mailbox_confirmations (
   email_address text not null,
   renamed_from text,
   confirmed_at timestamp with time zone not null default now(),
+  applied_at timestamp with time zone,
   constraint mailbox_confirmations_pkey PRIMARY KEY (email_address)
 );
 

@@ -31,8 +31,9 @@ export interface IdentifiedMailbox {
   readonly previousAddress: string | null;
 }
 
-// What the database knows of an account. A confirmation of a new mailbox counts for an address that another mailbox has
-// only when it was given after that mailbox was created.
+// What the database knows of an account. A confirmation counts once, and is about mailboxes that existed when it was given:
+// one of a new name never means a mailbox that got the former name later, and one of a new mailbox counts for an address
+// that another mailbox has only when that mailbox is older.
 // $1 fingerprint, $2 email address, $3 history id
 // One row always.
 const FACTS = statement(
@@ -50,8 +51,8 @@ select k.id as known_id, k.email_address as known_address,
 from (values (1)) one (n)
 left join mailboxes k on k.credential_fingerprint = $1::text
 left join mailboxes a on a.email_address = $2::text
-left join mailbox_confirmations c on c.email_address = $2::text
-left join mailboxes r on r.email_address = c.renamed_from`,
+left join mailbox_confirmations c on c.email_address = $2::text and c.applied_at is null
+left join mailboxes r on r.email_address = c.renamed_from and r.created_at < c.confirmed_at`,
   {
     known_id: 'integer?',
     known_address: 'text?',
@@ -115,6 +116,7 @@ export async function bindAccount(
     const decision = decide(facts, emailAddress);
     if (decision === null) throw unconfirmed(account, facts);
     const id = await apply(tx, decision, facts, account, settings);
+    if (decision.kind !== 'unchanged') await tx.query(END_CONFIRMATION, [emailAddress]);
     const previousAddress = 'from' in decision && decision.from !== emailAddress ? decision.from : null;
     return { id, emailAddress, change: decision.kind, previousAddress };
   });
@@ -262,6 +264,17 @@ async function apply(
   return decision.id;
 }
 
+// Kept, because the request of a person may come twice: see `CAN_BE_RENAMED`.
+// $1 email address that is bound
+const END_CONFIRMATION = statement(
+  `
+update mailbox_confirmations
+set applied_at = now()
+where email_address = $1::text
+  and applied_at is null`,
+  {},
+);
+
 // $1 email address, $2 former email address
 const CONFIRM_RENAME = statement(
   `
@@ -269,7 +282,8 @@ insert into mailbox_confirmations (email_address, renamed_from)
 values ($1::text, $2::text)
 on conflict (email_address) do update
   set renamed_from = excluded.renamed_from,
-      confirmed_at = now()`,
+      confirmed_at = now(),
+      applied_at = null`,
   {},
 );
 
@@ -287,7 +301,8 @@ where not exists (
 )
 on conflict (email_address) do update
   set renamed_from = null,
-      confirmed_at = now()`,
+      confirmed_at = now(),
+      applied_at = null`,
   {},
 );
 

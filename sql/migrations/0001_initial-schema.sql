@@ -57,7 +57,9 @@ create table mailbox_confirmations (
   email_address text primary key,
   -- Null: a new mailbox.
   renamed_from text,
-  confirmed_at timestamptz not null default now()
+  confirmed_at timestamptz not null default now(),
+  -- When an account was bound to the address; from then on the confirmation no longer counts.
+  applied_at timestamptz
 );
 
 -- The quota of a mailbox, shared by all instances: a token bucket.
