@@ -122,8 +122,14 @@ export async function bindAccount(
   });
 }
 
-// Two instances that meet a new account decide one after the other.
-const LOCK = statement('select id from email_monitor_status where id = 1 for update', { id: 'integer' });
+// Two instances that meet a new account decide one after the other. Not by a row: the end of a run locks the mailbox row
+// and then the status row, and this transaction goes on to mailbox rows.
+const LOCK = statement(
+  `
+select true as is_locked
+from pg_advisory_xact_lock(hashtextextended('email_monitor.bind_account', 0))`,
+  { is_locked: 'boolean' },
+);
 
 async function readFacts(db: Queryable, account: Account): Promise<Facts> {
   const { rows } = await db.query(FACTS, [account.fingerprint, account.emailAddress, account.historyId]);

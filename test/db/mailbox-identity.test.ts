@@ -52,3 +52,11 @@ test('a confirmation counts once: the next account with the address is asked for
   await db.query("update mailboxes set email_address = 'export@example.com', cursor_history_id = 500");
   await expect(bind('sales', 'third', '400')).rejects.toMatchObject({ code: 'account_unconfirmed' });
 });
+
+test('an account is bound while a run that ends holds the status row, which would be a deadlock with the mailbox row', async () => {
+  await bind('orders', 'first', '100');
+  await db.transaction(async (tx) => {
+    await tx.query('select 1 from email_monitor_status where id = 1 for update');
+    expect(await bind('sales', 'first', '200')).toMatchObject({ change: 'renamed' });
+  });
+});
