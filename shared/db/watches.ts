@@ -1,4 +1,5 @@
 /** The push watch of a mailbox: its topic, its end, why it could not be registered, and whether its pushes arrive. */
+import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
@@ -42,11 +43,11 @@ export async function readWatch(
   return { topic: row?.topic ?? null, errorCode: row?.error_code ?? null, isDue: row?.is_due ?? false };
 }
 
-// $1 mailbox id, $2 topic, $3 end, $4 fingerprint
+// $1 mailbox id, $2 topic, $3 time of the registration, $4 end, $5 fingerprint
 const SAVE = statement(
   `
 insert into mailbox_watches (mailbox_id, topic, registered_at, expires_at, credential_fingerprint)
-values ($1::integer, $2::text, now(), $3::timestamptz, $4::text)
+values ($1::integer, $2::text, $3::timestamptz, $4::timestamptz, $5::text)
 on conflict (mailbox_id) do update
   set topic = excluded.topic,
       registered_at = excluded.registered_at,
@@ -58,13 +59,33 @@ on conflict (mailbox_id) do update
   {},
 );
 
-/** Registered or renewed. Late runs are kept: only a push shows that pushes arrive. */
+/**
+ * Registered or renewed. Late runs are kept: only a push shows that pushes arrive.
+ *
+ * @param watch registered at a `databaseTime` before the call of Gmail, which publishes at once: the first push may arrive
+ *   before this is stored
+ */
 export async function saveWatch(
   db: Queryable,
   mailboxId: number,
-  watch: { readonly topic: string; readonly expiresAt: Date; readonly fingerprint: string | null },
+  watch: {
+    readonly topic: string;
+    readonly registeredAt: Date;
+    readonly expiresAt: Date;
+    readonly fingerprint: string | null;
+  },
 ): Promise<void> {
-  await db.query(SAVE, [mailboxId, watch.topic, watch.expiresAt, watch.fingerprint]);
+  const { topic, registeredAt, expiresAt, fingerprint } = watch;
+  await db.query(SAVE, [mailboxId, topic, registeredAt, expiresAt, fingerprint]);
+}
+
+const DATABASE_TIME = statement('select clock_timestamp() as now', { now: 'timestamp with time zone' });
+
+/** The clock that `pushed_at` and `registered_at` are of. */
+export async function databaseTime(db: Queryable): Promise<Date> {
+  const { rows } = await db.query(DATABASE_TIME);
+  if (rows[0] === undefined) throw new AppError('internal', 'The time was not returned.');
+  return rows[0].now;
 }
 
 // $1 mailbox id

@@ -2,7 +2,7 @@
  * Push: keeps Gmail publishing to the topic. `start` registers the watch, `stop` ends it, scheduled runs renew it.
  * An error of Gmail is a state of the mailbox with its remediation and costs a run some seconds: polling goes on.
  */
-import { clearWatch, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
+import { clearWatch, databaseTime, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
@@ -76,6 +76,7 @@ export async function disableWatch(app: IngestContext, mailboxId: number, deadli
 async function register(target: WatchTarget, topic: string): Promise<void> {
   const { app, gmail, mailboxId } = target;
   await attempt(target, 'Push could not be set up', async (call) => {
+    const registeredAt = await databaseTime(app.db);
     const { expiresAt } = await gmail.watch(call, topic).catch(async (thrown: unknown) => {
       // Gmail keeps one watch per client and mailbox, and says to end the other one. Once: if it comes back, another
       // deployment shares the client, and each would end the watch of the other in turn.
@@ -83,7 +84,8 @@ async function register(target: WatchTarget, topic: string): Promise<void> {
       await gmail.stopWatch(call);
       return await gmail.watch(call, topic);
     });
-    await saveWatch(app.db, mailboxId, { topic, expiresAt, fingerprint: app.credentialFingerprint });
+    const fingerprint = app.credentialFingerprint;
+    await saveWatch(app.db, mailboxId, { topic, registeredAt, expiresAt, fingerprint });
     app.log.info('watch_renewed', 'Gmail publishes to the topic', {
       mailbox_id: mailboxId,
       topic,

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noteLateRun, readWatch, recordWatchFailure, saveWatch } from '../../shared/db/watches.ts';
+import {
+  databaseTime,
+  noteLateRun,
+  readWatch,
+  recordWatchFailure,
+  saveWatch,
+} from '../../shared/db/watches.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -93,7 +99,8 @@ test('a mailbox without a row of a watch is due, and gets its row with the first
     });
     if (isSaved) {
       const expiresAt = new Date(Date.now() + 7 * 86_400_000);
-      await saveWatch(db, id, { topic: 'projects/p/topics/t', expiresAt, fingerprint: 'f' });
+      const registeredAt = await databaseTime(db);
+      await saveWatch(db, id, { topic: 'projects/p/topics/t', registeredAt, expiresAt, fingerprint: 'f' });
     } else await recordWatchFailure(db, id, { code: 'watch_denied', detail: 'd', waitSeconds: 600 });
     expect(await readWatch(db, id, 'projects/p/topics/t', 'f')).toEqual({
       topic: isSaved ? 'projects/p/topics/t' : null,
