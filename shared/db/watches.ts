@@ -152,6 +152,7 @@ where w.mailbox_id = $1::integer
   and m.id = w.mailbox_id
   and ($3::boolean or w.late_run_count > 0)`,
   {},
+  { isRepeatable: false },
 );
 
 /** Live mail that a push announces is stored within seconds; without pushes it waits for the poll of the next minute. */
@@ -166,7 +167,7 @@ export interface ScheduledRun {
 
 /**
  * Counts the scheduled runs in a row that stored live mail more than a minute old, for `is_push_silent`. To be called at the
- * end of each scheduled run. A run that stored no live mail says nothing about pushes.
+ * end of each scheduled run. A run that stored no live mail says nothing about pushes. Must not run twice for a run.
  */
 export async function noteLateRun(db: Queryable, mailboxId: number, run: ScheduledRun): Promise<void> {
   if (run.arrivalToStoredMaxMs === null) return;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../shared/db/database.ts';
 import {
   databaseTime,
   noteLateRun,
@@ -6,6 +7,7 @@ import {
   recordWatchFailure,
   saveWatch,
 } from '../../shared/db/watches.ts';
+import { startBreakingProxy } from '../helpers/breaking-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -73,6 +75,19 @@ describe('scheduled runs that store late mail', () => {
     ]);
     await noteLateRun(db, id, { startedAt: BEGAN_LATER, arrivalToStoredMaxMs: LATE_MS });
     expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN_LATER });
+  });
+
+  test('are counted once each when the connection breaks after the count took effect', async () => {
+    const id = await insertMailbox();
+    const proxy = await startBreakingProxy(db.url);
+    const fragile = openDatabase({ target: { kind: 'url', url: proxy.url }, poolSize: 1 });
+    await fragile.query('select 1');
+    proxy.breakAfterNextStatement();
+    const run = { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS };
+    await expect(noteLateRun(fragile, id, run)).rejects.toMatchObject({ code: 'database_unavailable' });
+    expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN });
+    await fragile.close();
+    await proxy.close();
   });
 
   test('cost no write while mail is stored in time', async () => {
