@@ -30,6 +30,7 @@ create table email_ledger (
   source text not null,
   history_id numeric(20,0),
   labels_unknown boolean not null default false,
+  listed_label_id text,
   ignored_rule text,
   attempt_count integer not null default 0,
   last_attempt_at timestamp with time zone,

@@ -125,6 +125,8 @@ create table email_ledger (
   history_id numeric(20, 0),
   -- The labels on arrival are not known: the rules are applied to the fetched message.
   labels_unknown boolean not null default false,
+  -- The label of the listing that found it: the message had that label then, whatever labels it has when it is fetched.
+  listed_label_id text,
   ignored_rule text check ((state = 'ignored') = (ignored_rule is not null)),
 
   -- Failures that were charged to the message.
