@@ -242,7 +242,7 @@ create table mailboxes (
   last_error_at timestamp with time zone,
   label_setting text,
   label_id text,
-  label_resolved_at timestamp with time zone,
+  label_reopened_to_id bigint,
   constraint mailboxes_credential_fingerprint_key UNIQUE (credential_fingerprint),
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)

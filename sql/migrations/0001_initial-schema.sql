@@ -44,11 +44,13 @@ create table mailboxes (
   last_error text,
   last_error_at timestamptz,
 
-  -- GMAIL_LABEL_ID as it was configured when it was last resolved, the label id that it names, and when. label_id is
-  -- null while Gmail has no such label, or none is configured.
+  -- GMAIL_LABEL_ID as it was configured when it was last resolved, and the label id that it names. label_id is null while
+  -- Gmail has no such label, or none is configured.
   label_setting text,
   label_id text,
-  label_resolved_at timestamptz
+  -- Ids that were ignored under another label are made pending again, batch by batch: up to this ledger id they are.
+  -- Null: none are left.
+  label_reopened_to_id bigint
 );
 
 -- What an operator has confirmed about an account that the database does not know: a new mailbox, or the new address of

@@ -234,7 +234,6 @@ const AGING = {
     'lease_expires_at',
     'next_poll_at',
     'last_run_at',
-    'label_resolved_at',
   ],
   mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
