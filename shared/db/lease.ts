@@ -6,8 +6,8 @@
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import type { HistoryStart } from './history-cursor.ts';
-import type { Trigger } from './runs.ts';
 import type { LabelColumns } from './label-setting.ts';
+import type { Trigger } from './runs.ts';
 import { statement } from './statement.ts';
 
 /** Carried by every fenced write. */

@@ -66,10 +66,7 @@ export async function continueReconciliation(run: ReconcileContext): Promise<Lis
   }
 }
 
-function listingOf(
-  { db, lease, config: { settleSeconds } }: ListContext,
-  open: OpenReconciliation,
-): Listing {
+function listingOf({ db, lease, config: { settleSeconds } }: ListContext, open: OpenReconciliation): Listing {
   return {
     ...open,
     name: `Reconciliation ${open.id}`,

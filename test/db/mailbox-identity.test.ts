@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { bindAccount, confirmNewMailbox } from '../../shared/db/mailbox-identity.ts';
+import { confirmNewMailbox } from '../../shared/db/mailbox-confirmations.ts';
+import { bindAccount } from '../../shared/db/mailbox-identity.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
