@@ -239,7 +239,6 @@ create table mailboxes (
   last_success_at timestamp with time zone,
   last_error_code text,
   last_error text,
-  last_error_at timestamp with time zone,
   label_setting text,
   label_id text,
   label_reopened_to_id bigint,

@@ -63,8 +63,7 @@ update mailboxes
 set label_setting = $2::text,
     label_id = null,
     last_error_code = 'label_missing',
-    last_error = $3::text,
-    last_error_at = now()
+    last_error = $3::text
 where id = $1::integer`,
   {},
 );

@@ -22,8 +22,7 @@ set email_address = $2::text,
     failure_count = 0,
     next_poll_at = null,
     last_error_code = null,
-    last_error = null,
-    last_error_at = null
+    last_error = null
 where id = $1::integer`,
   {},
 );

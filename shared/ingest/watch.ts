@@ -9,12 +9,6 @@ import type { GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun, UnitWait } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './context.ts';
 
-/**
- * A watch lives seven days, and no call tells whether Gmail still serves it. Gmail recommends to register it daily: that
- * costs 100 units, leaves six days of failures before it ends, and publishes at once, so that it tests the way of a push
- * from end to end every day. The statement in `db/watches.ts` has the same figure.
- */
-export const RENEW_EVERY_SECONDS = 86_400;
 /** The bucket refills 100 units a second at the usual budget. A run beside a backlog waits for its turn, and no longer. */
 const UNITS_WAIT_MS = 10_000;
 /** A watch takes a fraction of a second. The run does not wait longer for a Gmail that keeps this call hanging. */

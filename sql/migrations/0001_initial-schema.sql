@@ -42,7 +42,6 @@ create table mailboxes (
   last_success_at timestamptz,
   last_error_code text,
   last_error text,
-  last_error_at timestamptz,
 
   -- GMAIL_LABEL_ID as it was configured when it was last resolved, and the label id that it names. label_id is null while
   -- Gmail has no such label, or none is configured.
