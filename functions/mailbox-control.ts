@@ -62,9 +62,9 @@ async function prepareMailbox(context: FunctionContext): Promise<void> {
 async function releaseMailbox(context: FunctionContext): Promise<void> {
   if (context.config.pubsubTopic === null || context.config.gmail === null) return;
   const { createIngestContext } = await import('../shared/ingest/context.ts');
-  const { findByCredentials } = await import('../shared/db/mailbox-identity.ts');
+  const { findMailbox } = await import('../shared/db/mailboxes.ts');
   const { disableWatch } = await import('../shared/ingest/watch.ts');
   const app = createIngestContext(context);
-  const mailbox = await findByCredentials(app.db, app.credentialFingerprint ?? '');
+  const mailbox = await findMailbox(app.db, app.credentialFingerprint ?? '');
   if (mailbox !== null) await disableWatch(app, mailbox.id, Deadline.after(BUDGET_MS, app.clock));
 }

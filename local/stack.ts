@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
 import { credentialFingerprint, readCredentials } from '../shared/credentials.ts';
 import { openDatabase } from '../shared/db/database.ts';
-import { confirmNewMailbox } from '../shared/db/mailbox-identity.ts';
+import { confirmNewMailbox } from '../shared/db/mailbox-confirmations.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { type LocalFunctions, serveFunctions } from './functions.ts';
 import { writeLocalEnv } from './local-env.ts';

@@ -30,6 +30,7 @@ create table email_ledger (
   source text not null,
   history_id numeric(20,0),
   labels_unknown boolean not null default false,
+  listed_label_id text,
   ignored_rule text,
   attempt_count integer not null default 0,
   last_attempt_at timestamp with time zone,
@@ -188,6 +189,7 @@ create table mailbox_confirmations (
   email_address text not null,
   renamed_from text,
   confirmed_at timestamp with time zone not null default now(),
+  applied_at timestamp with time zone,
   constraint mailbox_confirmations_pkey PRIMARY KEY (email_address)
 );
 
@@ -238,10 +240,9 @@ create table mailboxes (
   last_success_at timestamp with time zone,
   last_error_code text,
   last_error text,
-  last_error_at timestamp with time zone,
   label_setting text,
   label_id text,
-  label_resolved_at timestamp with time zone,
+  label_reopened_to_id bigint,
   constraint mailboxes_credential_fingerprint_key UNIQUE (credential_fingerprint),
   constraint mailboxes_email_address_key UNIQUE (email_address),
   constraint mailboxes_pkey PRIMARY KEY (id)

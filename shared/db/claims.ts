@@ -13,6 +13,8 @@ export interface Claim {
   readonly priority: Priority;
   readonly source: LedgerSource;
   readonly labelsUnknown: boolean;
+  /** A listing found it under this label; null when none did. */
+  readonly listedLabelId: string | null;
   /** Failures charged so far. */
   readonly attemptCount: number;
   /** Claimed before its next attempt is due, or by `poll-now`: a failure charges nothing and changes no time. */
@@ -31,6 +33,7 @@ const CLAIM_COLUMNS = {
   priority: 'smallint',
   source: 'text',
   labels_unknown: 'boolean',
+  listed_label_id: 'text?',
   attempt_count: 'integer',
   discovered_at: 'timestamp with time zone',
   has_history_record: 'boolean',
@@ -102,7 +105,7 @@ where l.id = c.id
   and l.state = 'pending'
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_label_id, l.attempt_count, l.discovered_at,
           l.history_id is not null as has_history_record, false as is_early, false as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -149,7 +152,7 @@ where l.id = c.id
   and l.state in ('pending', 'dead')
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_label_id, l.attempt_count, l.discovered_at,
           l.history_id is not null as has_history_record, coalesce(c.is_early, false) as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -193,7 +196,7 @@ from chosen c
 where l.id = c.id
   and l.claim_token is null
   and holds_lease($1::integer, $2::uuid)
-returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.attempt_count, l.discovered_at,
+returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_label_id, l.attempt_count, l.discovered_at,
           l.history_id is not null as has_history_record, false as is_early, true as is_retry`,
   CLAIM_COLUMNS,
   { isRepeatable: false },
@@ -210,6 +213,7 @@ function toClaim(row: {
   priority: number;
   source: string;
   labels_unknown: boolean;
+  listed_label_id: string | null;
   attempt_count: number;
   discovered_at: Date;
   has_history_record: boolean;
@@ -221,6 +225,7 @@ function toClaim(row: {
     priority: row.priority as Priority,
     source: row.source as LedgerSource,
     labelsUnknown: row.labels_unknown,
+    listedLabelId: row.listed_label_id,
     attemptCount: row.attempt_count,
     isEarly: row.is_early,
     isRetry: row.is_retry,

@@ -88,11 +88,7 @@ lease_released as (
       end,
       last_success_at = case when $13::boolean and $8::text is null then now() else m.last_success_at end,
       last_error_code = case when $13::boolean then $8::text else m.last_error_code end,
-      last_error = case when $13::boolean then $9::text else m.last_error end,
-      last_error_at = case
-        when not $13::boolean then m.last_error_at
-        when $8::text is not null then now()
-      end
+      last_error = case when $13::boolean then $9::text else m.last_error end
   from held h
   where m.id = h.id
     and not h.has_newer_hint

@@ -10,43 +10,50 @@ export interface LabelColumns {
   readonly setting: string | null;
   /** Null while Gmail has no such label, or none is configured. */
   readonly labelId: string | null;
+  /** The ledger id to which ids that were ignored under another label are pending again; null when none are left. */
+  readonly reopenedToId: number | null;
 }
 
 // $1 mailbox id
 const READ = statement(
   `
-select label_setting, label_id
+select label_setting, label_id, label_reopened_to_id
 from mailboxes
 where id = $1::integer`,
-  { label_setting: 'text?', label_id: 'text?' },
+  { label_setting: 'text?', label_id: 'text?', label_reopened_to_id: 'bigint?' },
 );
 
 export async function readLabel(db: Queryable, mailboxId: number): Promise<LabelColumns> {
   const { rows } = await db.query(READ, [mailboxId]);
-  return { setting: rows[0]?.label_setting ?? null, labelId: rows[0]?.label_id ?? null };
+  const row = rows[0];
+  return {
+    setting: row?.label_setting ?? null,
+    labelId: row?.label_id ?? null,
+    reopenedToId: row?.label_reopened_to_id ?? null,
+  };
 }
 
 // An error of an earlier resolution ends with this one.
-// $1 mailbox id, $2 setting or null, $3 label id or null
+// $1 mailbox id, $2 setting or null, $3 label id or null, $4 the ids that were ignored for a label are to be reopened
 const SAVE = statement(
   `
 update mailboxes
 set label_setting = $2::text,
     label_id = $3::text,
-    label_resolved_at = now(),
+    label_reopened_to_id = case when $4::boolean then 0 else label_reopened_to_id end,
     last_error_code = case when last_error_code <> 'label_missing' then last_error_code end,
     last_error = case when last_error_code <> 'label_missing' then last_error end
 where id = $1::integer`,
   {},
 );
 
-/** @param setting null: no label is configured */
+/** @param label its setting is null when no label is configured; `reopens` when it is another label than before */
 export async function saveLabel(
   db: Queryable,
   mailboxId: number,
-  { setting, labelId }: LabelColumns,
+  label: { readonly setting: string | null; readonly labelId: string | null; readonly reopens: boolean },
 ): Promise<void> {
-  await db.query(SAVE, [mailboxId, setting, labelId]);
+  await db.query(SAVE, [mailboxId, label.setting, label.labelId, label.reopens]);
 }
 
 // $1 mailbox id, $2 setting, $3 error
@@ -55,10 +62,8 @@ const SAVE_MISSING = statement(
 update mailboxes
 set label_setting = $2::text,
     label_id = null,
-    label_resolved_at = now(),
     last_error_code = 'label_missing',
-    last_error = $3::text,
-    last_error_at = now()
+    last_error = $3::text
 where id = $1::integer`,
   {},
 );
@@ -76,37 +81,71 @@ export async function saveMissingLabel(
 const BATCH_SIZE = 5_000;
 
 // As backlog: live mail goes before it.
-// $1 mailbox id, $2 batch size
+// $1 mailbox id, $2 ledger id after which it begins, $3 batch size
+// One row always; last_id is null when none are left after the batch.
 const REOPEN = statement(
   `
-update email_ledger l
-set state = 'pending',
-    ignored_rule = null,
-    labels_unknown = true,
-    priority = 1,
-    attempt_count = 0,
-    last_attempt_at = null,
-    next_attempt_at = now(),
-    resolved_at = null
-where l.id in (
+with batch as materialized (
   select i.id
   from email_ledger i
   where i.mailbox_id = $1::integer
     and i.state = 'ignored'
     and i.ignored_rule = 'label'
+    and i.id > $2::bigint
   order by i.id
-  limit $2::integer
+  limit $3::integer
+),
+reopened as (
+  update email_ledger l
+  set state = 'pending',
+      ignored_rule = null,
+      labels_unknown = true,
+      priority = 1,
+      attempt_count = 0,
+      last_attempt_at = null,
+      next_attempt_at = now(),
+      resolved_at = null
+  from batch b
+  where l.id = b.id
+    and l.state = 'ignored'
+  returning 1
 )
-  and l.state = 'ignored'`,
+select (select count(*) from reopened)::integer as reopened_count,
+       case when count(b.id) = $3::integer then max(b.id) end as last_id
+from batch b`,
+  { reopened_count: 'integer', last_id: 'bigint?' },
+);
+
+// A statement of its own: the history enters ledger rows before it locks the mailbox row. Another change of the label in
+// between begins again.
+// $1 mailbox id, $2 ledger id before, $3 ledger id now or null
+const MOVE_REOPENED = statement(
+  `
+update mailboxes
+set label_reopened_to_id = $3::bigint
+where id = $1::integer
+  and label_reopened_to_id = $2::bigint`,
   {},
 );
 
-/** Makes the ids pending that were ignored under another label: each is fetched and judged again. May run twice. @returns how many */
-export async function reopenIgnoredForLabel(db: Queryable, mailboxId: number): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const { rowCount } = await db.query(REOPEN, [mailboxId, BATCH_SIZE]);
-    total += rowCount;
-    if (rowCount < BATCH_SIZE) return total;
-  }
+export interface ReopenedBatch {
+  readonly count: number;
+  /** Null: none are left. */
+  readonly reopenedToId: number | null;
+}
+
+/**
+ * Makes one batch of the ids pending that were ignored under another label: each is fetched and judged again. May run twice.
+ *
+ * @param reopenedToId of the mailbox row, or of the batch before
+ */
+export async function reopenIgnoredForLabel(
+  db: Queryable,
+  mailboxId: number,
+  reopenedToId: number,
+): Promise<ReopenedBatch> {
+  const { rows } = await db.query(REOPEN, [mailboxId, reopenedToId, BATCH_SIZE]);
+  const lastId = rows[0]?.last_id ?? null;
+  await db.query(MOVE_REOPENED, [mailboxId, reopenedToId, lastId]);
+  return { count: rows[0]?.reopened_count ?? 0, reopenedToId: lastId };
 }

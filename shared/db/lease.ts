@@ -6,6 +6,7 @@
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import type { HistoryStart } from './history-cursor.ts';
+import type { LabelColumns } from './label-setting.ts';
 import type { Trigger } from './runs.ts';
 import { statement } from './statement.ts';
 
@@ -32,7 +33,7 @@ export interface TakenLease {
   /** When the mailbox was first seen; older mail is only in the first listing. */
   readonly mailboxCreatedAt: Date;
   /** GMAIL_LABEL_ID as it was resolved last. */
-  readonly label: { readonly setting: string | null; readonly labelId: string | null };
+  readonly label: LabelColumns;
   /** An earlier run left claims open: see `sweepOpenClaims`. */
   readonly hasOpenClaims: boolean;
 }
@@ -57,7 +58,7 @@ taken as (
   from before b
   where m.id = b.id
     and (m.lease_expires_at is null or m.lease_expires_at <= now() or b.is_again)
-  returning m.id, b.is_again, m.cursor_history_id, m.created_at, m.label_setting, m.label_id,
+  returning m.id, b.is_again, m.cursor_history_id, m.created_at, m.label_setting, m.label_id, m.label_reopened_to_id,
             case
               when m.unconfirmed_at <= clock_timestamp() - $6::integer * interval '1 second'
                 then m.unconfirmed_history_id
@@ -74,7 +75,7 @@ select coalesce(
          (select id from begun),
          (select r.id from ingest_runs r where r.mailbox_id = t.id order by r.id desc limit 1)) as run_id,
        t.created_at, now() as taken_at, t.cursor_history_id, t.confirms_to,
-       t.label_setting, t.label_id,
+       t.label_setting, t.label_id, t.label_reopened_to_id,
        exists (
          select 1
          from email_ledger l
@@ -91,6 +92,7 @@ from taken t`,
     confirms_to: 'numeric?',
     label_setting: 'text?',
     label_id: 'text?',
+    label_reopened_to_id: 'bigint?',
     has_open_claims: 'boolean',
   },
 );
@@ -116,7 +118,11 @@ export async function takeLease(
     start: { historyId: row.cursor_history_id, confirmsTo: row.confirms_to },
     takenAt: row.taken_at,
     mailboxCreatedAt: row.created_at,
-    label: { setting: row.label_setting, labelId: row.label_id },
+    label: {
+      setting: row.label_setting,
+      labelId: row.label_id,
+      reopenedToId: row.label_reopened_to_id,
+    },
     hasOpenClaims: row.has_open_claims,
   };
 }

@@ -35,7 +35,8 @@ export interface Upserted {
 // excluded; a reconciliation enters unknown ids only. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
 // history knows more than a listing did. The first history record of an id is kept.
 // Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
-// $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown; each id once
+// $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown, each id once; $8 label id of
+// the listing or null
 const UPSERT = statement(
   `
 with input as materialized (
@@ -60,6 +61,7 @@ known as materialized (
            $3::smallint < l.priority
              or (l.labels_unknown and not s.labels_unknown)
              or (l.source in ('reconciliation', 'gap', 'newest') and $2::text in ('initial', 'backfill'))
+             or (l.labels_unknown and $8::text <> coalesce(l.listed_label_id, ''))
          ) as is_improved
   from input s
   join email_ledger l on l.mailbox_id = $1::integer and l.gmail_message_id = s.id
@@ -85,6 +87,11 @@ changed as (
         when k.is_improved then l.labels_unknown and k.labels_unknown
         else l.labels_unknown
       end,
+      listed_label_id = case
+        when k.is_reopened then $8::text
+        when k.is_improved then coalesce($8::text, l.listed_label_id)
+        else l.listed_label_id
+      end,
       attempt_count = case when k.is_reopened then 0 else l.attempt_count end,
       last_attempt_at = case when k.is_reopened then null else l.last_attempt_at end,
       next_attempt_at = case when k.is_reopened then now() else l.next_attempt_at end,
@@ -97,10 +104,11 @@ changed as (
 ),
 added as (
   insert into email_ledger
-    (mailbox_id, source, priority, gmail_message_id, state, ignored_rule, history_id, labels_unknown, resolved_at)
+    (mailbox_id, source, priority, gmail_message_id, state, ignored_rule, history_id, labels_unknown, listed_label_id,
+     resolved_at)
   select $1::integer, $2::text, $3::smallint, s.id,
          case when s.rule is null then 'pending' else 'ignored' end,
-         s.rule, s.history_id, s.labels_unknown,
+         s.rule, s.history_id, s.labels_unknown, $8::text,
          case when s.rule is not null then now() end
   from input s
   where not exists (
@@ -119,13 +127,18 @@ select (select count(*) from added)::integer
   { new_count: 'integer', new_ids: 'text[]' },
 );
 
-/** Enters ids, each once in the list, oldest first. May run twice. */
+/**
+ * Enters ids, each once in the list, oldest first. May run twice.
+ *
+ * @param listedLabelId the label that a listing asked for; null when it asked for none
+ */
 export async function upsertDiscovered(
   db: Queryable,
   mailboxId: number,
   source: LedgerSource,
   priority: Priority,
   discovered: readonly DiscoveredMessage[],
+  listedLabelId: string | null = null,
 ): Promise<Upserted> {
   if (discovered.length === 0) return { newCount: 0, newIds: [] };
   const { rows } = await db.query(UPSERT, [
@@ -136,6 +149,7 @@ export async function upsertDiscovered(
     discovered.map((message) => message.ignoredRule),
     discovered.map((message) => message.historyId),
     discovered.map((message) => message.labelsUnknown),
+    listedLabelId,
   ]);
   return { newCount: rows[0]?.new_count ?? 0, newIds: rows[0]?.new_ids ?? [] };
 }

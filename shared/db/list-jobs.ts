@@ -109,6 +109,8 @@ export async function enterListPage(
   page: {
     readonly ids: readonly string[];
     readonly nextPageToken: string | null;
+    /** The label that the listing asked for; null for none. */
+    readonly labelId: string | null;
     readonly settleSeconds: number;
   },
 ): Promise<number> {
@@ -125,6 +127,7 @@ export async function enterListPage(
         // messages.list returns ids only, and a query can find drafts or sent mail.
         labelsUnknown: true,
       })),
+      page.labelId,
     );
     const { rowCount } = await tx.query(MOVE, [
       job.id,

@@ -69,3 +69,18 @@ export async function recordPoll(
     [error?.code ?? null, error?.detail ?? null],
   );
 }
+
+/** The credentials reach no mailbox: there is no mailbox row to say so. */
+export async function recordIdentificationError(
+  db: Queryable,
+  error: { readonly code: string; readonly detail: string },
+): Promise<void> {
+  await db.query(
+    `update email_monitor_status
+     set last_error_code = $1::text,
+         last_error = $2::text,
+         updated_at = now()
+     where id = 1`,
+    [error.code, error.detail],
+  );
+}

@@ -84,7 +84,7 @@ returning gmail_message_id, was_known`,
 // listed has other labels now. What Gmail lists is not gone either. Such a message is fetched and judged by its present
 // labels. One that a reconciliation had fetched before and that ended in the same way again is fetched once per day, not
 // at every reconciliation.
-// $1 mailbox id, $2 ids, $3 the listing was made with a label, $4 seconds until a message is judged again
+// $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is judged again
 const JUDGE_AGAIN = statement(
   `
 update email_ledger l
@@ -92,6 +92,7 @@ set state = 'pending',
     source = 'reconciliation',
     ignored_rule = null,
     labels_unknown = true,
+    listed_label_id = $3::text,
     attempt_count = 0,
     last_attempt_at = null,
     next_attempt_at = now(),
@@ -101,7 +102,7 @@ set state = 'pending',
 where l.mailbox_id = $1::integer
   and l.gmail_message_id = any ($2::text[])
   and (l.state = 'gone'
-    or l.state = 'ignored' and (l.ignored_rule in ('spam', 'draft') or l.ignored_rule = 'label' and $3::boolean))
+    or l.state = 'ignored' and (l.ignored_rule in ('spam', 'draft') or l.ignored_rule = 'label' and $3::text is not null))
   and (l.source <> 'reconciliation' or l.resolved_at <= now() - $4::integer * interval '1 second')
 returning l.gmail_message_id`,
   { gmail_message_id: 'text' },
@@ -134,8 +135,8 @@ export interface ReconciliationPage {
   readonly ids: readonly string[];
   /** Null at the end of the listing. */
   readonly nextPageToken: string | null;
-  /** The listing asked for the wanted label. */
-  readonly hasLabel: boolean;
+  /** The label that the listing asked for; null for none. */
+  readonly labelId: string | null;
   readonly settleSeconds: number;
 }
 
@@ -169,8 +170,9 @@ export async function enterReconciliationPage(
         historyId: null,
         labelsUnknown: true,
       })),
+      page.labelId,
     );
-    const again = await tx.query(JUDGE_AGAIN, [mailboxId, page.ids, page.hasLabel, JUDGED_AGAIN_SECONDS]);
+    const again = await tx.query(JUDGE_AGAIN, [mailboxId, page.ids, page.labelId, JUDGED_AGAIN_SECONDS]);
     const moved = await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]);
     if (moved.rowCount === 0) throw leaseLost();
     return newCount + again.rowCount;

@@ -1,4 +1,5 @@
 /** The push watch of a mailbox: its topic, its end, why it could not be registered, and whether its pushes arrive. */
+import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
@@ -9,9 +10,16 @@ export interface WatchState {
   readonly isDue: boolean;
 }
 
-// Due: never registered, by other credentials or to another topic, a day ago, within its last day, or an hour ago while
+/**
+ * A watch lives seven days, and no call tells whether Gmail still serves it. Gmail recommends to register it daily: that
+ * costs 100 units, leaves six days of failures before it ends, and publishes at once, so that it tests the way of a push
+ * from end to end every day.
+ */
+const RENEW_EVERY_SECONDS = 86_400;
+
+// Due: never registered, by other credentials or to another topic, a renewal ago, within its last day, or an hour ago while
 // scheduled runs keep storing late mail. A wait after a failure is kept in any case.
-// $1 mailbox id, $2 configured topic or null, $3 fingerprint
+// $1 mailbox id, $2 configured topic or null, $3 fingerprint, $4 seconds between renewals
 // One row, also where the mailbox has no row of a watch.
 const READ = statement(
   `
@@ -20,7 +28,7 @@ select w.topic, w.error_code,
          and (
            w.topic is distinct from $2::text
              or w.credential_fingerprint is distinct from $3::text
-             or coalesce(w.registered_at <= now() - interval '1 day', true)
+             or coalesce(w.registered_at <= now() - $4::integer * interval '1 second', true)
              or coalesce(w.expires_at <= now() + interval '1 day', true)
              or (w.late_run_count >= 3 and w.registered_at <= now() - interval '1 hour')
          ) as is_due
@@ -37,16 +45,16 @@ export async function readWatch(
   topic: string | null,
   fingerprint: string | null,
 ): Promise<WatchState> {
-  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint]);
+  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint, RENEW_EVERY_SECONDS]);
   const row = rows[0];
   return { topic: row?.topic ?? null, errorCode: row?.error_code ?? null, isDue: row?.is_due ?? false };
 }
 
-// $1 mailbox id, $2 topic, $3 end, $4 fingerprint
+// $1 mailbox id, $2 topic, $3 time of the registration, $4 end, $5 fingerprint
 const SAVE = statement(
   `
 insert into mailbox_watches (mailbox_id, topic, registered_at, expires_at, credential_fingerprint)
-values ($1::integer, $2::text, now(), $3::timestamptz, $4::text)
+values ($1::integer, $2::text, $3::timestamptz, $4::timestamptz, $5::text)
 on conflict (mailbox_id) do update
   set topic = excluded.topic,
       registered_at = excluded.registered_at,
@@ -58,13 +66,33 @@ on conflict (mailbox_id) do update
   {},
 );
 
-/** Registered or renewed. Late runs are kept: only a push shows that pushes arrive. */
+/**
+ * Registered or renewed. Late runs are kept: only a push shows that pushes arrive.
+ *
+ * @param watch registered at a `databaseTime` before the call of Gmail, which publishes at once: the first push may arrive
+ *   before this is stored
+ */
 export async function saveWatch(
   db: Queryable,
   mailboxId: number,
-  watch: { readonly topic: string; readonly expiresAt: Date; readonly fingerprint: string | null },
+  watch: {
+    readonly topic: string;
+    readonly registeredAt: Date;
+    readonly expiresAt: Date;
+    readonly fingerprint: string | null;
+  },
 ): Promise<void> {
-  await db.query(SAVE, [mailboxId, watch.topic, watch.expiresAt, watch.fingerprint]);
+  const { topic, registeredAt, expiresAt, fingerprint } = watch;
+  await db.query(SAVE, [mailboxId, topic, registeredAt, expiresAt, fingerprint]);
+}
+
+const DATABASE_TIME = statement('select clock_timestamp() as now', { now: 'timestamp with time zone' });
+
+/** The clock that `pushed_at` and `registered_at` are of. */
+export async function databaseTime(db: Queryable): Promise<Date> {
+  const { rows } = await db.query(DATABASE_TIME);
+  if (rows[0] === undefined) throw new AppError('internal', 'The time was not returned.');
+  return rows[0].now;
 }
 
 // $1 mailbox id
@@ -131,6 +159,7 @@ where w.mailbox_id = $1::integer
   and m.id = w.mailbox_id
   and ($3::boolean or w.late_run_count > 0)`,
   {},
+  { isRepeatable: false },
 );
 
 /** Live mail that a push announces is stored within seconds; without pushes it waits for the poll of the next minute. */
@@ -145,7 +174,7 @@ export interface ScheduledRun {
 
 /**
  * Counts the scheduled runs in a row that stored live mail more than a minute old, for `is_push_silent`. To be called at the
- * end of each scheduled run. A run that stored no live mail says nothing about pushes.
+ * end of each scheduled run. A run that stored no live mail says nothing about pushes. Must not run twice for a run.
  */
 export async function noteLateRun(db: Queryable, mailboxId: number, run: ScheduledRun): Promise<void> {
   if (run.arrivalToStoredMaxMs === null) return;

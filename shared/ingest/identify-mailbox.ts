@@ -3,16 +3,11 @@
  * it is known, and by asking Gmail for the address when the fingerprint is unknown, at `start`, with each reconciliation,
  * and when a push names an unknown address. A call costs one unit.
  */
-
 import type { Queryable } from '../db/database.ts';
-import {
-  assertCanBeRenamed,
-  bindAccount,
-  confirmNewMailbox,
-  findByCredentials,
-  type IdentifiedMailbox,
-  recordUnidentified,
-} from '../db/mailbox-identity.ts';
+import { assertCanBeRenamed, confirmNewMailbox } from '../db/mailbox-confirmations.ts';
+import { bindAccount, type IdentifiedMailbox } from '../db/mailbox-identity.ts';
+import { findMailbox } from '../db/mailboxes.ts';
+import { recordIdentificationError } from '../db/monitor-status.ts';
 import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
@@ -82,8 +77,8 @@ export async function identifyAtStart(
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isDatabaseError(error.code)) throw error;
-    const known = await findByCredentials(app.db, credentialsOf(app).fingerprint);
-    if (known === null) await recordUnidentified(app.db, { code: error.code, detail: error.message });
+    const known = await findMailbox(app.db, credentialsOf(app).fingerprint);
+    if (known === null) await recordIdentificationError(app.db, { code: error.code, detail: error.message });
     app.log.write(error.severity, 'mailbox_identified', `The mailbox was not identified: ${error.title}`, {
       error_code: error.code,
       detail: error.message,
@@ -115,7 +110,7 @@ export async function identifyAfterUnknownPush(
 ): Promise<boolean> {
   if (app.gmail === null || app.credentialFingerprint === null || !mayAskAgain(app.db, app.clock))
     return false;
-  const known = await findByCredentials(app.db, app.credentialFingerprint);
+  const known = await findMailbox(app.db, app.credentialFingerprint);
   if (known === null) return false;
   const brief = Deadline.after(Math.min(UNKNOWN_PUSH_CALL_MS, deadline.remainingMs()), app.clock);
   try {
@@ -142,7 +137,7 @@ function mayAskAgain(db: Queryable, clock: Clock): boolean {
 
 /** The unit is taken from the quota of the mailbox where it is known. */
 async function callFor(app: IngestContext, deadline: Deadline): Promise<CallContext> {
-  const known = await findByCredentials(app.db, credentialsOf(app).fingerprint);
+  const known = await findMailbox(app.db, credentialsOf(app).fingerprint);
   return callOutsideRun(app, known?.id ?? null, deadline);
 }
 

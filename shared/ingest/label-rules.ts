@@ -44,8 +44,8 @@ function judge(labels: ReadonlySet<string>, label: LabelState): Judgement {
  * The rules for a fetched message, whose labels are those of now, not those of its arrival: what a person may have done
  * since (deleted it, reported it) does not count against it.
  *
- * @param label `none` also for a message that a listing found by its label: taken off since, it still was there. A
- * message whose label is missing is not to be fetched.
+ * @param labels with the label of the listing that found the message
+ * @param label a message is not to be fetched while it is missing
  * @returns the rule that leaves the message out; null to take it
  */
 export function ruleAgainstFetched(labels: ReadonlySet<string>, label: LabelState): Rule | null {

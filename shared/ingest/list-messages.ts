@@ -25,6 +25,14 @@ export type ListContext = Pick<
   'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'label' | 'lease' | 'log'
 >;
 
+export interface ListedPage {
+  /** Each once. */
+  readonly ids: readonly string[];
+  readonly nextPageToken: string | null;
+  /** The label that Gmail was asked for; null for none. */
+  readonly labelId: string | null;
+}
+
 export interface Listing {
   /** For errors: `List job 3 (backfill)`. */
   readonly name: string;
@@ -33,7 +41,7 @@ export interface Listing {
   readonly pageToken: string | null;
   readonly restartCount: number;
   /** Enters the ids, each once, and the place, in one transaction. @returns how many messages are to be fetched */
-  enter(page: { readonly ids: readonly string[]; readonly nextPageToken: string | null }): Promise<number>;
+  enter(page: ListedPage): Promise<number>;
   /** Begins again at the first page. */
   restart(): Promise<void>;
   reject(rejection: Rejection): Promise<void>;
@@ -64,7 +72,7 @@ export async function listPage(run: ListContext, listing: Listing, seen: SeenPag
     const page = await run.gmail.listMessages(run.call, { query, labelId, pageToken, includeSpamTrash });
     const { nextPageToken } = page;
     const ids = [...new Set(page.messages.map((message) => message.id))];
-    run.counts.discovered += await listing.enter({ ids, nextPageToken });
+    run.counts.discovered += await listing.enter({ ids, nextPageToken, labelId });
     seen.add(pageKey(listing, pageToken));
     if (nextPageToken !== null && seen.has(pageKey(listing, nextPageToken)))
       throw new AppError('gmail_refused', 'messages.list: a page token repeats itself.');

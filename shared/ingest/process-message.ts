@@ -87,9 +87,10 @@ function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage
 }
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
-  // A listing has asked for the label itself.
-  const label = claim.source === 'history' ? run.label : ({ kind: 'none' } as const);
-  const rule = claim.labelsUnknown ? ruleAgainstFetched(new Set(message.labelIds), label) : null;
+  const labels = new Set(message.labelIds);
+  // It had the label of the listing that found it, though a person may have taken it off since.
+  if (claim.listedLabelId !== null) labels.add(claim.listedLabelId);
+  const rule = claim.labelsUnknown ? ruleAgainstFetched(labels, run.label) : null;
   const isAskedFor = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
   return rule ?? (!isAskedFor && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }

@@ -75,17 +75,12 @@ export async function continueReconciliation(run: ReconcileContext): Promise<Lis
   }
 }
 
-function listingOf(
-  { db, lease, label, config: { settleSeconds } }: ListContext,
-  open: OpenReconciliation,
-): Listing {
-  const hasLabel = label.kind === 'resolved';
+function listingOf({ db, lease, config: { settleSeconds } }: ListContext, open: OpenReconciliation): Listing {
   return {
     ...open,
     name: `Reconciliation ${open.id}`,
     includeSpamTrash: true,
-    enter: async (page) =>
-      await enterReconciliationPage(db, lease, open, { ...page, hasLabel, settleSeconds }),
+    enter: async (page) => await enterReconciliationPage(db, lease, open, { ...page, settleSeconds }),
     restart: async () => await restartReconciliation(db, lease, open.id),
     reject: async (rejection) => await rejectReconciliation(db, lease, open.id, rejection),
   };

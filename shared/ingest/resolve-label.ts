@@ -28,6 +28,10 @@ interface GmailLabel {
   readonly name: string;
 }
 
+/** Per run, of 5,000 ids each: live mail does not wait for a long ledger. */
+const REOPEN_BATCHES = 4;
+/** No batch is begun with less time left. */
+const REOPEN_BATCH_MS = 2_000;
 /** In an error; a mailbox can have thousands. */
 const MAX_NAMES = 50;
 
@@ -43,17 +47,29 @@ const MAX_NAMES = 50;
  */
 export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<RunLabel> {
   const setting = run.config.labelId;
-  const stored = columns ?? (await readLabel(run.db, run.lease.mailboxId));
-  if (setting === null && stored.setting === null) return { kind: 'none' };
-  if (setting !== null && stored.setting === setting && stored.labelId !== null)
-    return { kind: 'resolved', id: stored.labelId };
-  return await resolveLabel({ ...run.app, log: run.log }, run.lease.mailboxId, run.call);
+  const app = { ...run.app, log: run.log };
+  const { mailboxId } = run.lease;
+  const { reopenedToId, ...stored } = columns ?? (await readLabel(run.db, mailboxId));
+  const known = knownLabel(setting, stored);
+  if (known === null) return await resolveLabel(app, mailboxId, run.call);
+  if (reopenedToId !== null) await reopen(app, mailboxId, reopenedToId, run.deadline);
+  return known;
+}
+
+/** @returns null when Gmail has to be asked */
+function knownLabel(
+  setting: string | null,
+  stored: { readonly setting: string | null; readonly labelId: string | null },
+): RunLabel | null {
+  if (setting !== stored.setting) return null;
+  if (setting === null) return { kind: 'none' };
+  return stored.labelId === null ? null : { kind: 'resolved', id: stored.labelId };
 }
 
 /**
  * Asks Gmail which label is meant and stores the answer. When the label is another one than before, or is back, the ids that
- * were ignored for it become pending and are judged again. With each reconciliation also when nothing has changed: a label
- * can be deleted.
+ * were ignored for it become pending and are judged again; the next runs continue what is too much for one. With each
+ * reconciliation also when nothing has changed: a label can be deleted.
  *
  * @throws {AppError} of Gmail, of the database
  */
@@ -67,8 +83,8 @@ export async function resolveLabel(
   const stored = await readLabel(db, mailboxId);
   if (setting === null) {
     if (stored.setting !== null) {
-      await reopen(app, mailboxId);
-      await saveLabel(db, mailboxId, { setting, labelId: null });
+      await saveLabel(db, mailboxId, { setting, labelId: null, reopens: true });
+      await reopen(app, mailboxId, 0, call.deadline);
     }
     return { kind: 'none' };
   }
@@ -79,10 +95,10 @@ export async function resolveLabel(
     await saveMissingLabel(db, mailboxId, { setting, detail: error.message });
     return { kind: 'missing', error };
   }
-  // Before the label is stored: a process that ends in between repeats it.
-  if (stored.labelId !== found.id) await reopen(app, mailboxId);
-  await saveLabel(db, mailboxId, { setting, labelId: found.id });
-  if (stored.labelId !== found.id) {
+  const isOther = stored.labelId !== found.id;
+  await saveLabel(db, mailboxId, { setting, labelId: found.id, reopens: isOther });
+  if (isOther) {
+    await reopen(app, mailboxId, 0, call.deadline);
     log.info('label_resolved', 'Only mail with the label counts', {
       mailbox_id: mailboxId,
       label_id: found.id,
@@ -120,8 +136,21 @@ function logMissing({ log }: IngestContext, mailboxId: number, error: AppError):
   });
 }
 
-async function reopen({ db, log }: IngestContext, mailboxId: number): Promise<void> {
-  const count = await reopenIgnoredForLabel(db, mailboxId);
+/** Some batches; the mailbox row keeps where the next run continues. */
+async function reopen(
+  { db, log }: IngestContext,
+  mailboxId: number,
+  reopenedToId: number,
+  deadline: Deadline,
+): Promise<void> {
+  let count = 0;
+  let toId: number | null = reopenedToId;
+  for (let batches = 0; batches < REOPEN_BATCHES && toId !== null; batches += 1) {
+    if (!deadline.hasTimeFor(REOPEN_BATCH_MS)) break;
+    const batch = await reopenIgnoredForLabel(db, mailboxId, toId);
+    count += batch.count;
+    toId = batch.reopenedToId;
+  }
   if (count === 0) return;
   log.info('label_resolved', 'Mail that was ignored under another label is judged again', {
     mailbox_id: mailboxId,

@@ -2,19 +2,13 @@
  * Push: keeps Gmail publishing to the topic. `start` registers the watch, `stop` ends it, scheduled runs renew it.
  * An error of Gmail is a state of the mailbox with its remediation and costs a run some seconds: polling goes on.
  */
-import { clearWatch, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
+import { clearWatch, databaseTime, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun, UnitWait } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './context.ts';
 
-/**
- * A watch lives seven days, and no call tells whether Gmail still serves it. Gmail recommends to register it daily: that
- * costs 100 units, leaves six days of failures before it ends, and publishes at once, so that it tests the way of a push
- * from end to end every day. The statement in `db/watches.ts` has the same figure.
- */
-export const RENEW_EVERY_SECONDS = 86_400;
 /** The bucket refills 100 units a second at the usual budget. A run beside a backlog waits for its turn, and no longer. */
 const UNITS_WAIT_MS = 10_000;
 /** A watch takes a fraction of a second. The run does not wait longer for a Gmail that keeps this call hanging. */
@@ -76,6 +70,7 @@ export async function disableWatch(app: IngestContext, mailboxId: number, deadli
 async function register(target: WatchTarget, topic: string): Promise<void> {
   const { app, gmail, mailboxId } = target;
   await attempt(target, 'Push could not be set up', async (call) => {
+    const registeredAt = await databaseTime(app.db);
     const { expiresAt } = await gmail.watch(call, topic).catch(async (thrown: unknown) => {
       // Gmail keeps one watch per client and mailbox, and says to end the other one. Once: if it comes back, another
       // deployment shares the client, and each would end the watch of the other in turn.
@@ -83,7 +78,8 @@ async function register(target: WatchTarget, topic: string): Promise<void> {
       await gmail.stopWatch(call);
       return await gmail.watch(call, topic);
     });
-    await saveWatch(app.db, mailboxId, { topic, expiresAt, fingerprint: app.credentialFingerprint });
+    const fingerprint = app.credentialFingerprint;
+    await saveWatch(app.db, mailboxId, { topic, registeredAt, expiresAt, fingerprint });
     app.log.info('watch_renewed', 'Gmail publishes to the topic', {
       mailbox_id: mailboxId,
       topic,

@@ -1,24 +1,13 @@
 /**
- * A counting semaphore: at most `limit` holders at a time, first come first served. The limit may change while it is used.
+ * A counting semaphore: at most `limit` holders at a time, first come first served.
  */
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
-  #limit: number;
+  readonly #limit: number;
   #held = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
-  }
-
-  /** Holders now. */
-  get heldCount(): number {
-    return this.#held;
-  }
-
-  /** Above today's holders it admits waiting ones at once; below, it waits for holders to release. */
-  setLimit(limit: number): void {
-    this.#limit = limit;
-    this.#admit();
   }
 
   /** Resolves when a permit is held. @returns releases it; calling it again does nothing */

@@ -42,13 +42,14 @@ create table mailboxes (
   last_success_at timestamptz,
   last_error_code text,
   last_error text,
-  last_error_at timestamptz,
 
-  -- GMAIL_LABEL_ID as it was configured when it was last resolved, the label id that it names, and when. label_id is
-  -- null while Gmail has no such label, or none is configured.
+  -- GMAIL_LABEL_ID as it was configured when it was last resolved, and the label id that it names. label_id is null while
+  -- Gmail has no such label, or none is configured.
   label_setting text,
   label_id text,
-  label_resolved_at timestamptz
+  -- Ids that were ignored under another label are made pending again, batch by batch: up to this ledger id they are.
+  -- Null: none are left.
+  label_reopened_to_id bigint
 );
 
 -- What an operator has confirmed about an account that the database does not know: a new mailbox, or the new address of
@@ -57,7 +58,9 @@ create table mailbox_confirmations (
   email_address text primary key,
   -- Null: a new mailbox.
   renamed_from text,
-  confirmed_at timestamptz not null default now()
+  confirmed_at timestamptz not null default now(),
+  -- When an account was bound to the address; from then on the confirmation no longer counts.
+  applied_at timestamptz
 );
 
 -- The quota of a mailbox, shared by all instances: a token bucket.
@@ -123,6 +126,8 @@ create table email_ledger (
   history_id numeric(20, 0),
   -- The labels on arrival are not known: the rules are applied to the fetched message.
   labels_unknown boolean not null default false,
+  -- The label of the listing that found it: the message had that label then, whatever labels it has when it is fetched.
+  listed_label_id text,
   ignored_rule text check ((state = 'ignored') = (ignored_rule is not null)),
 
   -- Failures that were charged to the message.

@@ -86,6 +86,7 @@ describe('messages that were never tried', () => {
         priority: 1,
         source: 'backfill',
         labelsUnknown: true,
+        listedLabelId: null,
         attemptCount: 0,
         isEarly: false,
         isRetry: false,

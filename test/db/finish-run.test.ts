@@ -62,7 +62,7 @@ describe('the end of a run', () => {
     await changeMailbox(
       db,
       lease,
-      "failure_count = 3, last_error = 'x', last_error_code = 'x', last_error_at = now(), cursor_history_id = 88",
+      "failure_count = 3, last_error = 'x', last_error_code = 'x', cursor_history_id = 88",
     );
     const counts = { discovered: 1, stored: 2, gone: 3, ignored: 4, failed: 5, dead: 6 };
     expect(
@@ -105,7 +105,6 @@ describe('the end of a run', () => {
       failure_count: 0,
       last_error: null,
       last_error_code: null,
-      last_error_at: null,
       lease_token: null,
       lease_holder: null,
       lease_expires_at: null,

@@ -39,7 +39,7 @@ async function reconciledAgo({ mailboxId }: Lease, seconds: number): Promise<voi
 async function list(lease: Lease, ids: string[]): Promise<void> {
   const job = await findNextListJob(db, lease.mailboxId);
   if (job === null) throw new Error('No list job can be continued.');
-  await enterListPage(db, lease, job, { ids, nextPageToken: null, settleSeconds: 0 });
+  await enterListPage(db, lease, job, { ids, nextPageToken: null, labelId: null, settleSeconds: 0 });
 }
 
 describe('the gap of an expired history', () => {

@@ -57,7 +57,9 @@ describe('taking the lease', () => {
 
   test('tells the label that was resolved last', async () => {
     const lease = leaseOf(await insertMailbox(db));
-    expect(await take(db, lease)).toMatchObject({ label: { setting: null, labelId: null } });
+    expect(await take(db, lease)).toMatchObject({
+      label: { setting: null, labelId: null, reopenedToId: null },
+    });
     await changeMailbox(db, lease, "label_setting = 'Orders', label_id = 'Label_7'");
     expect(await take(db, lease)).toMatchObject({ label: { setting: 'Orders', labelId: 'Label_7' } });
   });

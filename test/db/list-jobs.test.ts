@@ -26,7 +26,12 @@ async function next(lease: Lease) {
 }
 
 async function enter(lease: Lease, ids: string[], nextPageToken: string | null, settleSeconds = 0) {
-  return await enterListPage(db, lease, await next(lease), { ids, nextPageToken, settleSeconds });
+  return await enterListPage(db, lease, await next(lease), {
+    ids,
+    nextPageToken,
+    labelId: null,
+    settleSeconds,
+  });
 }
 
 async function jobs({ mailboxId }: Lease) {
@@ -69,7 +74,7 @@ describe('a list job', () => {
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     const job = await next(lease);
     await loseLease(db, lease);
-    const page = { ids: ['a'], nextPageToken: 'token', settleSeconds: 0 };
+    const page = { ids: ['a'], nextPageToken: 'token', labelId: null, settleSeconds: 0 };
     await expect(enterListPage(db, lease, job, page)).rejects.toMatchObject({ code: 'lease_lost' });
     await expect(restartListJob(db, lease, job.id)).rejects.toMatchObject({ code: 'lease_lost' });
     const rejection = { code: 'gmail_refused', detail: 'no' };

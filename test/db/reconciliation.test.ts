@@ -52,7 +52,7 @@ async function rows({ mailboxId }: Lease): Promise<AnyRow[]> {
 }
 
 async function list(lease: Lease, ids: string[], nextPageToken: string | null = null, settleSeconds = 90) {
-  const page = { ids, nextPageToken, hasLabel: false, settleSeconds };
+  const page = { ids, nextPageToken, labelId: null, settleSeconds };
   return await enterReconciliationPage(db, lease, await open(lease), page);
 }
 
@@ -176,7 +176,7 @@ describe('a full reconciliation that an operator asks for', () => {
     await list(lease, ['new'], 'token');
     const before = await open(lease);
     await planFullReconciliation(db, lease.mailboxId);
-    const page = { ids: ['dropped'], nextPageToken: null, hasLabel: false, settleSeconds: 90 };
+    const page = { ids: ['dropped'], nextPageToken: null, labelId: null, settleSeconds: 90 };
     expect(await enterReconciliationPage(db, lease, before, page)).toBe(0);
     expect(await readMessage(db, lease, 'dropped')).toBeUndefined();
     expect(await rows(lease)).toMatchObject([{ is_full: true, page_token: null, listed_at: null }]);
@@ -185,7 +185,7 @@ describe('a full reconciliation that an operator asks for', () => {
   });
 
   test('drops a page of the first request before it was widened, and one of a listing that began again', async () => {
-    const page = { ids: ['dropped'], nextPageToken: null, hasLabel: false, settleSeconds: 90 };
+    const page = { ids: ['dropped'], nextPageToken: null, labelId: null, settleSeconds: 90 };
     const widened = await insertLeasedMailbox(db, 60 * DAY);
     await planReconciliation(db, widened, 900);
     await db.query("update reconciliations set is_full = false, query = 'narrow' where mailbox_id = $1", [
@@ -271,10 +271,10 @@ describe('the listing of a reconciliation', () => {
 });
 
 describe('a message that was excluded and is listed now', () => {
-  async function judgedAgain(columns: LedgerColumns, hasLabel = false): Promise<boolean> {
+  async function judgedAgain(columns: LedgerColumns, labelId: string | null = null): Promise<boolean> {
     const lease = await planned();
     await insertMessage(db, lease, 'a', { resolvedSecondsAgo: 60, ...columns });
-    const page = { ids: ['a'], nextPageToken: null, hasLabel, settleSeconds: 90 };
+    const page = { ids: ['a'], nextPageToken: null, labelId, settleSeconds: 90 };
     const count = await enterReconciliationPage(db, lease, await open(lease), page);
     const message = await readMessage(db, lease, 'a');
     expect(message.state === 'pending').toBe(count === 1);
@@ -297,8 +297,8 @@ describe('a message that was excluded and is listed now', () => {
   });
 
   test('is fetched again after it was ignored for its label only when the listing asked for the label', async () => {
-    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, true)).toBe(true);
-    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, false)).toBe(false);
+    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, 'Label_1')).toBe(true);
+    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' })).toBe(false);
   });
 
   test('is fetched again once per day when it ends in the same way each time', async () => {

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noteLateRun, readWatch, recordWatchFailure, saveWatch } from '../../shared/db/watches.ts';
+import { openDatabase } from '../../shared/db/database.ts';
+import {
+  databaseTime,
+  noteLateRun,
+  readWatch,
+  recordWatchFailure,
+  saveWatch,
+} from '../../shared/db/watches.ts';
+import { startBreakingProxy } from '../helpers/breaking-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -69,6 +77,19 @@ describe('scheduled runs that store late mail', () => {
     expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN_LATER });
   });
 
+  test('are counted once each when the connection breaks after the count took effect', async () => {
+    const id = await insertMailbox();
+    const proxy = await startBreakingProxy(db.url);
+    const fragile = openDatabase({ target: { kind: 'url', url: proxy.url }, poolSize: 1 });
+    await fragile.query('select 1');
+    proxy.breakAfterNextStatement();
+    const run = { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS };
+    await expect(noteLateRun(fragile, id, run)).rejects.toMatchObject({ code: 'database_unavailable' });
+    expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN });
+    await fragile.close();
+    await proxy.close();
+  });
+
   test('cost no write while mail is stored in time', async () => {
     const id = await insertMailbox();
     const version = async () =>
@@ -93,7 +114,8 @@ test('a mailbox without a row of a watch is due, and gets its row with the first
     });
     if (isSaved) {
       const expiresAt = new Date(Date.now() + 7 * 86_400_000);
-      await saveWatch(db, id, { topic: 'projects/p/topics/t', expiresAt, fingerprint: 'f' });
+      const registeredAt = await databaseTime(db);
+      await saveWatch(db, id, { topic: 'projects/p/topics/t', registeredAt, expiresAt, fingerprint: 'f' });
     } else await recordWatchFailure(db, id, { code: 'watch_denied', detail: 'd', waitSeconds: 600 });
     expect(await readWatch(db, id, 'projects/p/topics/t', 'f')).toEqual({
       topic: isSaved ? 'projects/p/topics/t' : null,

@@ -43,7 +43,7 @@ test('the units are those that the client pays', () => {
 test('a reconciliation and a watch come as often as the code plans them', () => {
   expect(RHYTHM).toEqual({
     reconcileSeconds: constant('shared/ingest/reconcile.ts', 'RECONCILE_EVERY_SECONDS'),
-    watchDays: constant('shared/ingest/watch.ts', 'RENEW_EVERY_SECONDS') / 86_400,
+    watchDays: constant('shared/db/watches.ts', 'RENEW_EVERY_SECONDS') / 86_400,
   });
 });
 

@@ -229,15 +229,7 @@ class SkippedTime {
 
 /** Columns that the system compares with the present time. */
 const AGING = {
-  mailboxes: [
-    'unconfirmed_at',
-    'hint_at',
-    'pushed_at',
-    'lease_expires_at',
-    'next_poll_at',
-    'last_run_at',
-    'label_resolved_at',
-  ],
+  mailboxes: ['unconfirmed_at', 'hint_at', 'pushed_at', 'lease_expires_at', 'next_poll_at', 'last_run_at'],
   mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
   list_jobs: ['created_at', 'not_before'],

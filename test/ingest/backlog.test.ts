@@ -90,7 +90,7 @@ describe('a Retry-After of Gmail', () => {
     world.gmail.faults.add({ kind: 'status', status: 503, retryAfterSeconds: 1_200, method: 'history.list' });
     expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'failed' });
     const rows = await world.rows<{ s: number }>(
-      'select round(extract(epoch from next_poll_at - last_error_at))::integer as s from mailboxes',
+      'select round(extract(epoch from next_poll_at - (select max(finished_at) from ingest_runs)))::integer as s from mailboxes',
     );
     expect(rows[0]?.s).toBe(1_200);
   });

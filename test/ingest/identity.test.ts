@@ -111,6 +111,7 @@ describe('new credentials', () => {
     const [before] = await mailboxes(stage);
     await saveWatch(stage.db, stage.mailboxId, {
       topic: 'projects/p/topics/t',
+      registeredAt: new Date(),
       expiresAt: new Date(Date.now() + 7 * 86_400_000),
       fingerprint: stage.app.credentialFingerprint,
     });

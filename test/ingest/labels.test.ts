@@ -150,6 +150,31 @@ describe('mail that was ignored for its label', () => {
     expect(await stage.ledger()).toEqual([pending]);
   });
 
+  test('is judged again in bounded parts: each run continues where the one before ended, and the label counts at once', async () => {
+    const stage = await createLabelStage();
+    for (const name of ['Orders', 'Invoices']) stage.gmail.createLabel(name);
+    await stage.label('Orders');
+    await stage.rows(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, state, ignored_rule, resolved_at)
+       select $1::integer, 'm' || n, 'history', 'ignored', 'label', now()
+       from generate_series(1, 20_001) n`,
+      [stage.mailboxId],
+    );
+    const pending = async () =>
+      (await stage.rows("select count(*)::integer as n from email_ledger where state = 'pending'"))[0]?.['n'];
+    const run = async (budgetMs?: number) =>
+      await labelOf(stage.run(stage.mailboxId, { GMAIL_LABEL_ID: 'Invoices' }, budgetMs));
+    expect(await run()).toEqual({ kind: 'resolved', id: 'Label_2' });
+    expect(await pending()).toBe(20_000);
+    expect(await run(1_999)).toEqual({ kind: 'resolved', id: 'Label_2' });
+    expect(await pending()).toBe(20_000);
+    await run();
+    expect(await pending()).toBe(20_001);
+    expect(await stage.rows('select label_reopened_to_id from mailboxes')).toEqual([
+      { label_reopened_to_id: null },
+    ]);
+  });
+
   test('stays as it is while the setting only changes from the name of the label to its id', async () => {
     const stage = await createLabelStage();
     stage.gmail.createLabel('Orders');

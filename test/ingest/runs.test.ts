@@ -313,7 +313,7 @@ describe('after failures', () => {
       expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
       expect(await world.ingest({ trigger: 'push' })).toMatchObject({ outcome: 'not_due' });
       const rows = await world.rows<{ s: number }>(
-        'select round(extract(epoch from next_poll_at - last_error_at))::integer as s from mailboxes',
+        'select round(extract(epoch from next_poll_at - (select max(finished_at) from ingest_runs)))::integer as s from mailboxes',
       );
       waits.push(rows[0]?.s ?? 0);
       await world.pass(301);

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { EmulatedGmailOptions } from '../../local/gmail/emulated-gmail.ts';
+import { recordHint } from '../../shared/db/mailboxes.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
 import { disableWatch, enableWatch, renewWatch } from '../../shared/ingest/watch.ts';
+import { CallGate } from '../helpers/call-gate.ts';
 import { createStage, type IngestStage } from '../helpers/ingest-stage.ts';
 
 const TOPIC = 'projects/orders-project/topics/gmail';
@@ -16,8 +19,8 @@ interface WatchStage extends IngestStage {
 }
 
 /** A known mailbox of an instance with a topic. */
-async function createWatchStage(): Promise<WatchStage> {
-  const stage = await createStage({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+async function createWatchStage(gmail: EmulatedGmailOptions = {}): Promise<WatchStage> {
+  const stage = await createStage({ gmail, env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
   const { id } = await identifyMailbox(stage.app, callOutsideRun(stage.app, null, stage.deadline()));
   return {
     ...stage,
@@ -33,6 +36,30 @@ async function started(): Promise<WatchStage> {
   await enableWatch(stage.app, stage.mailboxId, stage.deadline());
   return stage;
 }
+
+test('a push that arrives before the watch is stored shows that pushes arrive', async () => {
+  const gate = new CallGate();
+  const stage = await createWatchStage({ timers: gate.timers });
+  gate.hold(stage.gmail, 'watch');
+  const renewed = stage.renew();
+  await gate.arrival();
+  await recordHint(stage.db, { emailAddress: 'orders@example.com', historyId: '1' });
+  gate.release();
+  await renewed;
+  await stage.rows(
+    `with older as (
+       update mailboxes set pushed_at = pushed_at - interval '3 minutes'
+     )
+     update mailbox_watches set registered_at = registered_at - interval '3 minutes'`,
+  );
+  expect(
+    await stage.rows(
+      `select w.topic, is_push_silent(w, m) as is_silent
+       from mailbox_watches w
+       join mailboxes m on m.id = w.mailbox_id`,
+    ),
+  ).toEqual([{ topic: TOPIC, is_silent: false }]);
+});
 
 describe('the watch step of a scheduled run', () => {
   test('registers a watch that was never registered, with the credentials that did it', async () => {

@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { confirmNewMailbox } from '../../shared/db/mailbox-confirmations.ts';
+import { bindAccount } from '../../shared/db/mailbox-identity.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+let db: TestDatabase;
+beforeEach(async () => {
+  db = await createTestDatabase();
+});
+afterEach(async () => await db.close());
+
+const SETTINGS = { initialQuery: 'in:inbox', quotaUnitsPerMinute: 6_000 };
+
+async function bind(name: string, fingerprint: string, historyId: string, renamedFrom: string | null = null) {
+  const account = { fingerprint, emailAddress: `${name}@example.com`, historyId };
+  return await bindAccount(db, account, SETTINGS, renamedFrom);
+}
+
+async function mailboxes() {
+  const { rows } = await db.query(
+    'select id, email_address, credential_fingerprint as fingerprint from mailboxes order by id',
+  );
+  return rows;
+}
+
+test('a confirmed rename does not apply to a mailbox that got the former address later', async () => {
+  await bind('sales', 'first', '100');
+  await bind('orders', 'second', '200', 'sales@example.com');
+  await confirmNewMailbox(db, 'sales@example.com', 'third');
+  expect(await bind('sales', 'third', '5000')).toMatchObject({ id: 2, change: 'created' });
+  expect(await bind('orders', 'fourth', '300')).toMatchObject({ id: 1, change: 'taken_over' });
+  expect(await mailboxes()).toEqual([
+    { id: 1, email_address: 'orders@example.com', fingerprint: 'fourth' },
+    { id: 2, email_address: 'sales@example.com', fingerprint: 'third' },
+  ]);
+});
+
+test('a confirmation that no account has used does not apply to a mailbox that was created after it', async () => {
+  await bind('export', 'first', '100');
+  await db.query(
+    `insert into mailbox_confirmations (email_address, renamed_from)
+     values ('orders@example.com', 'sales@example.com')`,
+  );
+  await confirmNewMailbox(db, 'sales@example.com', 'second');
+  await bind('sales', 'second', '100');
+  await expect(bind('orders', 'third', '200')).rejects.toMatchObject({ code: 'account_unconfirmed' });
+});
+
+test('a confirmation counts once: the next account with the address is asked for', async () => {
+  await bind('export', 'first', '100');
+  await bind('sales', 'second', '500', 'export@example.com');
+  // The mailbox is older than the confirmation, so only its use tells that it is spent.
+  await db.query("update mailboxes set email_address = 'export@example.com', cursor_history_id = 500");
+  await expect(bind('sales', 'third', '400')).rejects.toMatchObject({ code: 'account_unconfirmed' });
+});
+
+test('an account is bound while a run that ends holds the status row, which would be a deadlock with the mailbox row', async () => {
+  await bind('orders', 'first', '100');
+  await db.transaction(async (tx) => {
+    await tx.query('select 1 from email_monitor_status where id = 1 for update');
+    expect(await bind('sales', 'first', '200')).toMatchObject({ change: 'renamed' });
+  });
+});
