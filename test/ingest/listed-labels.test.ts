@@ -1,6 +1,6 @@
 /** Mail that a listing found, by the label that it was listed under and the label that counts when it is fetched. */
 import { expect, test } from 'vitest';
-import { planListJob } from '../../shared/db/list-jobs.ts';
+import { insertListJob } from '../helpers/listing-rows.ts';
 import { mail } from '../helpers/mails.ts';
 import { ledger } from '../helpers/stored.ts';
 import type { World } from '../helpers/world.ts';
@@ -47,7 +47,7 @@ test('a mail that was listed again under the label that counts now is stored, th
   await listOnly(world);
   const labelled = world.instance({ GMAIL_LABEL_ID: 'Orders' });
   const { id: mailboxId } = (await world.rows<{ id: number }>('select id from mailboxes'))[0] ?? { id: 0 };
-  await planListJob(world.db, mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+  await insertListJob(world.db, mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
   world.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
   await labelled.ingest();
   world.gmail.faults.clear();
@@ -62,7 +62,7 @@ test('an order form that sends as the mailbox itself is stored when a listing fi
   const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['SENT'], filterLabelIds: [orders] });
   await world.ingest();
   const { id: mailboxId } = (await world.rows<{ id: number }>('select id from mailboxes'))[0] ?? { id: 0 };
-  await planListJob(world.db, mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
+  await insertListJob(world.db, mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
   await world.ingest();
   expect(await ledger(world)).toEqual({ [id]: 'stored' });
 });
