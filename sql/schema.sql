@@ -237,6 +237,7 @@ create table mailboxes (
   failure_count integer not null default 0,
   next_poll_at timestamp with time zone,
   last_run_at timestamp with time zone,
+  last_run_ended_at timestamp with time zone,
   last_success_at timestamp with time zone,
   last_error_code text,
   last_error text,

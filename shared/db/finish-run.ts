@@ -86,6 +86,7 @@ lease_released as (
         -- A push between two polls ends the backoff, and leaves the next scheduled poll as it is.
         when $11::integer is null and m.failure_count = 0 then m.next_poll_at
       end,
+      last_run_ended_at = case when $13::boolean then now() else m.last_run_ended_at end,
       last_success_at = case when $13::boolean and $8::text is null then now() else m.last_success_at end,
       last_error_code = case when $13::boolean then $8::text else m.last_error_code end,
       last_error = case when $13::boolean then $9::text else m.last_error end

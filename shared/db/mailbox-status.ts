@@ -46,8 +46,8 @@ left join lateral (
 left join lateral (
   select r.started_at as unended_run_at
   from ingest_runs r
-  where m.last_run_at > coalesce(greatest(m.last_success_at, m.last_error_at), m.created_at)
-    and r.started_at > coalesce(greatest(m.last_success_at, m.last_error_at), m.created_at)
+  where m.last_run_at > coalesce(m.last_run_ended_at, m.created_at)
+    and r.started_at > coalesce(m.last_run_ended_at, m.created_at)
     and r.mailbox_id = m.id
     and r.outcome is null
   order by r.started_at

@@ -39,6 +39,8 @@ create table mailboxes (
   -- Null: due now.
   next_poll_at timestamptz,
   last_run_at timestamptz,
+  -- When the last run ended, well or not: runs that began since are at work, or were killed.
+  last_run_ended_at timestamptz,
   last_success_at timestamptz,
   last_error_code text,
   last_error text,

@@ -141,7 +141,7 @@ describe('states, the most pressing first', () => {
 
   it('not_polling when runs begin but none has ended for the silence limit and one run budget', async () => {
     await fixture.switchOn();
-    const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90) });
+    const id = await fixture.mailbox({ last_success_at: ago(60), last_run_ended_at: ago(60), created_at: ago(90) });
     const env = { RUN_BUDGET_SECONDS: '120' };
     const beginRun = async (minutes: number) =>
       await fixture.db.query(
@@ -158,13 +158,13 @@ describe('states, the most pressing first', () => {
       codes: ['runs_not_ending'],
       mailbox: { waiting_count: null, unknown_since: expect.any(String) },
     });
-    await fixture.db.query('update mailboxes set last_success_at = $1', [ago(6.5)]);
+    await fixture.db.query('update mailboxes set last_success_at = $1, last_run_ended_at = $1', [ago(6.5)]);
     expect(seen(await fixture.status(env)).state).toBe('watching');
   });
 
   it('not_polling also when runs that begin after a failed one do not end, and not while the monitor is only just on', async () => {
     await fixture.switchOn();
-    const failure = { failure_count: 1, last_error_at: ago(59), next_poll_at: ago(58) };
+    const failure = { failure_count: 1, last_run_ended_at: ago(59), next_poll_at: ago(58) };
     const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90), ...failure });
     await fixture.db.query(
       "insert into ingest_runs (mailbox_id, trigger, started_at) values ($1, 'schedule', $2)",
