@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
-import type { DueWork } from '../db/due-work.ts';
+import { COUNTED_LIVE, type DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
 import { hasNewerHint } from '../db/mailboxes.ts';
@@ -54,7 +54,8 @@ export class MessageFetcher {
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
   // What the ledger may still hold; false after a claim that found none.
-  #hasUntriedLive = false;
+  /** Exact below `COUNTED_LIVE`, infinite above. */
+  #untriedLiveCount = 0;
   #hasUntriedBacklog = false;
   #hasRetries = false;
   /** Messages failed before, due or not. */
@@ -82,7 +83,8 @@ export class MessageFetcher {
   async fetch(due: DueWork, lookAgainAfterMs: number): Promise<FetchEnd> {
     this.#lookAgainAt = this.#run.app.clock() + lookAgainAfterMs;
     this.#end = null;
-    this.#hasUntriedLive = due.hasUntriedLive;
+    this.#untriedLiveCount =
+      due.untriedLiveCount < COUNTED_LIVE ? due.untriedLiveCount : Number.POSITIVE_INFINITY;
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
     this.#hasRetries = due.hasDueRetry || (due.hasWaiting && this.#run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
@@ -137,7 +139,7 @@ export class MessageFetcher {
     }
     const { db, lease, app } = this.#run;
     const ended = Promise.all(this.#active).then(() => true);
-    while (!(await Promise.race([ended, delay(HINT_CHECK_MS, false)]))) {
+    while (!(await Promise.race([ended, delay(HINT_CHECK_MS, false, { ref: false })]))) {
       if (app.clock() >= this.#lookAgainAt || (await hasNewerHint(db, lease.mailboxId))) return false;
     }
     return true;
@@ -163,6 +165,7 @@ export class MessageFetcher {
 
   /** Reserves the units of a batch with its claims, and returns what is not used. @returns how many were begun */
   async #claimAndStart(free: number, limit: number): Promise<number> {
+    if (!this.#mayClaim()) return 0;
     const { budget, db, lease } = this.#run;
     const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
     const claims = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
@@ -180,6 +183,12 @@ export class MessageFetcher {
     }
     for (const claim of claims) this.#start(claim);
     return claims.length;
+  }
+
+  /** Saves the statements of a claim that would find nothing: the end of most pushes. */
+  #mayClaim(): boolean {
+    const hasUntried = this.#untriedLiveCount > 0 || this.#hasUntriedBacklog;
+    return hasUntried || this.#hasRetries || this.#hasFailed || this.#hasSuspects;
   }
 
   /** Live messages first, then the backlog; suspects of each alone, after the others. */
@@ -201,7 +210,7 @@ export class MessageFetcher {
   /** Retries take a quarter of the messages in flight at most: they may hang until they time out. */
   async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
     const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
-    if (wanted === 1 && this.#hasUntriedLive) {
+    if (wanted === 1 && this.#untriedLiveCount > 0) {
       // One message at a time: retries and live messages take turns.
       this.#isRetryTurn = !this.#isRetryTurn;
       if (this.#isRetryTurn) return [];
@@ -228,12 +237,10 @@ export class MessageFetcher {
 
   async #claimUntried(priority: Priority, limit: number): Promise<Claim[]> {
     const isLive = priority === PRIORITY.live;
-    if (limit <= 0 || !(isLive ? this.#hasUntriedLive : this.#hasUntriedBacklog)) return [];
+    if (limit <= 0 || !(isLive ? this.#untriedLiveCount > 0 : this.#hasUntriedBacklog)) return [];
     const claims = await claimUntried(this.#run.db, this.#run.lease, { priority, limit });
-    if (claims.length === 0) {
-      if (isLive) this.#hasUntriedLive = false;
-      else this.#hasUntriedBacklog = false;
-    }
+    if (isLive) this.#untriedLiveCount = claims.length === 0 ? 0 : this.#untriedLiveCount - claims.length;
+    else if (claims.length === 0) this.#hasUntriedBacklog = false;
     return claims;
   }
 
@@ -266,7 +273,7 @@ export class MessageFetcher {
     if (result.end === 'fatal') this.#error ??= result.error;
     if (result.end === 'resolved' && claim.isProbe) this.#hasRetries = true;
     if (result.end === 'released') {
-      this.#hasUntriedLive ||= claim.priority === PRIORITY.live;
+      if (claim.priority === PRIORITY.live) this.#untriedLiveCount += 1;
       this.#hasUntriedBacklog ||= claim.priority === PRIORITY.backlog;
       this.#hasRetries ||= claim.isRetry;
     }
