@@ -151,5 +151,7 @@ export async function readDueWork(
 
 /** Something can be fetched now. */
 export function hasMessages(due: DueWork): boolean {
-  return due.untriedLiveCount > 0 || due.hasUntriedBacklog || due.hasDueRetry || due.hasWaiting || due.hasSuspect;
+  return (
+    due.untriedLiveCount > 0 || due.hasUntriedBacklog || due.hasDueRetry || due.hasWaiting || due.hasSuspect
+  );
 }

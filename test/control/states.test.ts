@@ -141,7 +141,11 @@ describe('states, the most pressing first', () => {
 
   it('not_polling when runs begin but none has ended for the silence limit and one run budget', async () => {
     await fixture.switchOn();
-    const id = await fixture.mailbox({ last_success_at: ago(60), last_run_ended_at: ago(60), created_at: ago(90) });
+    const id = await fixture.mailbox({
+      last_success_at: ago(60),
+      last_run_ended_at: ago(60),
+      created_at: ago(90),
+    });
     const env = { RUN_BUDGET_SECONDS: '120' };
     const beginRun = async (minutes: number) =>
       await fixture.db.query(
