@@ -10,7 +10,7 @@ import { discoveredMessage, insertMailbox, leaseOf, mailboxRow, take } from '../
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const SETTLE_SECONDS = 90;
-const SCHEDULES = 60;
+const SCHEDULES = 30;
 const STEPS = 40;
 
 const db = await createTestDatabase();

@@ -244,8 +244,8 @@ describe('an outage', () => {
       await world.switchOn();
       const ids = deliver(world, 20);
       world.gmail.faults.add({ ...fault, method: 'messages.get' });
-      for (let n = 0; n < 24; n += 1) {
-        await world.pass(1_800);
+      for (let n = 0; n < 9; n += 1) {
+        await world.pass(4_800);
         await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
       }
       await nothingCharged(world);
@@ -331,8 +331,8 @@ describe('a failure of the database', () => {
       await world.switchOn();
       const ids = deliver(world, 3);
       await failStores(world, sqlState);
-      for (let n = 0; n < 12; n += 1) {
-        await world.pass(3_600);
+      for (let n = 0; n < 4; n += 1) {
+        await world.pass(10_800);
         expect(await world.ingest({ trigger: 'schedule' })).toMatchObject({
           outcome: 'failed',
           error: { code: 'database_unavailable' },

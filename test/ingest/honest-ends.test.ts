@@ -131,6 +131,22 @@ describe('deleted messages after a rate limit', () => {
   });
 });
 
+describe('a run of the shortest budget', () => {
+  test('evaluates a reconciliation', async () => {
+    const world = await watched();
+    world.gmail.deliver(mail('Order'));
+    for (let n = 0; n < 3; n += 1) {
+      await world.pass(1_000);
+      expect(await world.ingest({ trigger: 'schedule', budgetMs: 5_000 })).toMatchObject({
+        outcome: 'completed',
+      });
+    }
+    expect(
+      (await world.rows('select 1 from reconciliations where evaluated_at is not null')).length,
+    ).toBeGreaterThan(0);
+  });
+});
+
 describe('a message that hangs', () => {
   test('does not hold back mail that a push announces meanwhile', async () => {
     const gate = new CallGate();
