@@ -157,7 +157,7 @@ describe('mail that was ignored for its label', () => {
     await stage.rows(
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, ignored_rule, resolved_at)
        select $1::integer, 'm' || n, 'history', 'ignored', 'label', now()
-       from generate_series(1, 20_001) n`,
+       from generate_series(1, 25_001) n`,
       [stage.mailboxId],
     );
     const pending = async () =>
@@ -166,10 +166,11 @@ describe('mail that was ignored for its label', () => {
       await labelOf(stage.run(stage.mailboxId, { GMAIL_LABEL_ID: 'Invoices' }, budgetMs));
     expect(await run()).toEqual({ kind: 'resolved', id: 'Label_2' });
     expect(await pending()).toBe(20_000);
+    // A short run still gets on by one part.
     expect(await run(1_999)).toEqual({ kind: 'resolved', id: 'Label_2' });
-    expect(await pending()).toBe(20_000);
+    expect(await pending()).toBe(25_000);
     await run();
-    expect(await pending()).toBe(20_001);
+    expect(await pending()).toBe(25_001);
     expect(await stage.rows('select label_reopened_to_id from mailboxes')).toEqual([
       { label_reopened_to_id: null },
     ]);
