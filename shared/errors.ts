@@ -49,7 +49,7 @@ export class AppError extends Error {
   }
 }
 
-/** Any thrown thing as an `AppError`; what nobody mapped becomes `internal`, without its message (it may quote data). */
+/** Any thrown thing as an `AppError`; what is not mapped becomes `internal`, without its message (it may quote data). */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const name = error instanceof Error ? error.name : typeof error;

@@ -14,7 +14,7 @@ import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** The longest window that is planned by itself. Gmail keeps spam and trash for 30 days. */
+/** The longest window that is planned without a request. Gmail keeps spam and trash for 30 days. */
 const WIDE_WINDOW_SECONDS = 31 * 86_400;
 /** Two days are one page of 500 ids for most mailboxes, 5 units. */
 const WINDOW_SECONDS = 2 * 86_400;

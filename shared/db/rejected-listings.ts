@@ -9,7 +9,7 @@ export interface RejectedListing {
   readonly purpose: ListPurpose | 'reconciliation';
   readonly query: string;
   readonly detail: string;
-  /** False: the system needs it and tries again by itself within the hour. */
+  /** False: the system needs it and tries again within the hour. */
   readonly isFinished: boolean;
 }
 

@@ -23,7 +23,7 @@ const cloudEvent = z.pipe(
 );
 const envelope = z.union([pushBody, cloudEvent]);
 const payload = z.object({
-  // No control characters: PostgreSQL refuses NUL, and the push would come again for ever.
+  // No control characters: PostgreSQL refuses NUL, and the push would be delivered again and again.
   emailAddress: z.string().check(z.maxLength(320), z.regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u)),
   // Google sends a number, its documentation a string. Numbers arrive here as the digits that were written.
   historyId: z.string().check(z.refine(isHistoryId)),

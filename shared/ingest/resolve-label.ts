@@ -1,6 +1,6 @@
 /**
  * Which label GMAIL_LABEL_ID names, an id or a name: asked of Gmail (1 unit) at `start`, with each reconciliation, when the
- * setting has changed, and in every run while Gmail has no such label, so that it recovers by itself.
+ * setting has changed, and in every run while Gmail has no such label, so that it recovers without an operator.
  * Invariant: while the label is missing nothing is ignored for it and nothing is fetched.
  */
 import {

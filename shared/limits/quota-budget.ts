@@ -31,7 +31,7 @@ export interface QuotaBudgetOptions {
 
 export class QuotaBudget {
   readonly #options: QuotaBudgetOptions;
-  /** One reservation waits at a time, first come first served: a small one cannot overtake a large one for ever. */
+  /** One reservation waits at a time, first come first served: a large one is not overtaken again and again. */
   readonly #turn = new Semaphore(1);
   #firstUnits: number;
   /** Reserved with the first call and not handed out yet. */

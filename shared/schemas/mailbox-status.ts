@@ -25,7 +25,7 @@ export const failingSchema = z.object({
   error_code: z.nullable(z.string()),
   error_detail: z.nullable(z.string()),
   remediation: z.string(),
-  /** The earliest; null: none is tried again by itself. */
+  /** The earliest; null: none has a next attempt. */
   next_attempt_at: z.nullable(time),
   /** When the oldest of them was discovered. */
   oldest_since: time,

@@ -1,4 +1,4 @@
-/** The states of a mailbox and of the whole, the most pressing first: the first that applies is told. */
+/** The states of a mailbox and of the whole, the most pressing first: the first that applies counts. */
 export const STATES = [
   /** No usable credentials: none are set, their file cannot be read, or the mailbox belongs to other credentials. */
   'not_configured',

@@ -136,7 +136,7 @@ create table email_ledger (
   attempt_count integer not null default 0,
   -- When the last attempt ended; null: never tried.
   last_attempt_at timestamptz,
-  -- Null: not tried again by itself.
+  -- Null: no further attempt is planned.
   next_attempt_at timestamptz default now(),
   -- The lease of the run that fetches it now; null while no run does.
   claim_token uuid,

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { runRounds } from './run-rounds.ts';
 
 const SEED = 20_261_122;
-const ROUNDS = 10;
+const ROUNDS = 8;
 
 describe('the built functions under faults', () => {
   it('store what was delivered, each once, byte for byte', { timeout: 240_000 }, async () => {
