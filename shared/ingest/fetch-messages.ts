@@ -116,8 +116,8 @@ export class MessageFetcher {
       }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
-      // Not a statement for every message: half of what may be in flight is claimed at a time.
-      if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 2))) {
+      // Not a statement for every message: a quarter of what may be in flight is claimed at a time.
+      if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 4))) {
         await Promise.race(this.#active);
         continue;
       }
