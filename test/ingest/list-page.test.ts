@@ -213,7 +213,7 @@ describe('a reconciliation', () => {
     await db.query(
       `insert into reconciliation_ids (reconciliation_id, gmail_message_id, was_known)
        select r.id, 'x' || n, true
-       from reconciliations r, generate_series(1, 12000) n
+       from reconciliations r, generate_series(1, 17000) n
        where r.mailbox_id = $1`,
       [lease.mailboxId],
     );
@@ -228,7 +228,7 @@ describe('a reconciliation', () => {
     expect(await evaluateReconciliation({ ...run, deadline: elapsing })).toBe('more');
     expect(lines).toEqual([]);
     expect(await evaluateReconciliation(run)).toBe('done');
-    expect(lines).toMatchObject([{ event: 'reconciled', gmail_count: 12_001 }]);
+    expect(lines).toMatchObject([{ event: 'reconciled', gmail_count: 17_001 }]);
     const kept = `select 1 from reconciliation_ids i join reconciliations r on r.id = i.reconciliation_id where r.mailbox_id = $1`;
     expect((await db.query(kept, [lease.mailboxId])).rows).toEqual([]);
   });
