@@ -111,12 +111,16 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
   { isRepeatable: false },
 );
 
-/** Claims messages that were never tried. @returns fewer than asked for also when more are left; none when none is */
+/**
+ * Claims messages that were never tried.
+ *
+ * @returns fewer than asked for also when more are left. `isLast`: the newest half was not full, so none is left.
+ */
 export async function claimUntried(
   db: Queryable,
   lease: Lease,
   { priority, limit }: { readonly priority: Priority; readonly limit: number },
-): Promise<Claim[]> {
+): Promise<{ readonly claims: readonly Claim[]; readonly isLast: boolean }> {
   const newest = Math.ceil(limit / 2);
   const { rows } = await db.query(CLAIM_UNTRIED, [
     lease.mailboxId,
@@ -125,7 +129,7 @@ export async function claimUntried(
     newest,
     limit - newest,
   ]);
-  return rows.map(toClaim);
+  return { claims: rows.map(toClaim), isLast: rows.length < newest };
 }
 
 // $1 mailbox id, $2 token, $3 limit, $4 run start, $5 also messages whose next attempt is not due; then each once per run
@@ -208,18 +212,7 @@ export async function claimSuspect(db: Queryable, lease: Lease, priority: Priori
   return rows.map(toClaim);
 }
 
-function toClaim(row: {
-  gmail_message_id: string;
-  priority: number;
-  source: string;
-  labels_unknown: boolean;
-  listed_label_id: string | null;
-  attempt_count: number;
-  discovered_at: Date;
-  has_history_record: boolean;
-  is_early: boolean;
-  is_retry: boolean;
-}): Claim {
+function toClaim(row: NonNullable<(typeof CLAIM_UNTRIED)['row']>): Claim {
   return {
     gmailMessageId: row.gmail_message_id,
     priority: row.priority as Priority,

@@ -5,14 +5,11 @@
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
-/** As in the statement below: more than a run has in flight. */
-export const COUNTED_LIVE = 20;
-
 export interface DueWork {
   /** `is_running` of the status row: false when the monitor was turned off during the run. */
   readonly isRunning: boolean;
-  /** Live messages that were never tried, counted up to `COUNTED_LIVE`. */
-  readonly untriedLiveCount: number;
+  /** Messages that were never tried. */
+  readonly hasUntriedLive: boolean;
   readonly hasUntriedBacklog: boolean;
   /** Messages that failed and are due, the dead included. */
   readonly hasDueRetry: boolean;
@@ -41,20 +38,17 @@ select (
          where id = 1
        ) as is_running,
        (
-         select count(*)
-         from (
-           select id
-           from email_ledger
-           where mailbox_id = $1::integer
-             and priority = 0
-             and state = 'pending'
-             and last_attempt_at is null
-             and claim_token is null
-             and not is_crash_suspect
-           order by id
-           limit 20
-         ) counted
-       )::integer as untried_live_count,
+         select id
+         from email_ledger
+         where mailbox_id = $1::integer
+           and priority = 0
+           and state = 'pending'
+           and last_attempt_at is null
+           and claim_token is null
+           and not is_crash_suspect
+         order by id
+         limit 1
+       ) is not null as has_untried_live,
        (
          select id
          from email_ledger
@@ -110,7 +104,7 @@ select (
        has_many_ledger_changes() as has_ledger_changes`,
   {
     is_running: 'boolean?',
-    untried_live_count: 'integer',
+    has_untried_live: 'boolean',
     has_untried_backlog: 'boolean',
     has_due_retry: 'boolean',
     has_waiting: 'boolean',
@@ -134,7 +128,7 @@ export async function readDueWork(
   const row = rows[0];
   return {
     isRunning: row?.is_running ?? false,
-    untriedLiveCount: row?.untried_live_count ?? 0,
+    hasUntriedLive: row?.has_untried_live ?? false,
     hasUntriedBacklog: row?.has_untried_backlog ?? false,
     hasDueRetry: row?.has_due_retry ?? false,
     hasWaiting: row?.has_waiting ?? false,
@@ -151,7 +145,5 @@ export async function readDueWork(
 
 /** Something can be fetched now. */
 export function hasMessages(due: DueWork): boolean {
-  return (
-    due.untriedLiveCount > 0 || due.hasUntriedBacklog || due.hasDueRetry || due.hasWaiting || due.hasSuspect
-  );
+  return due.hasUntriedLive || due.hasUntriedBacklog || due.hasDueRetry || due.hasWaiting || due.hasSuspect;
 }

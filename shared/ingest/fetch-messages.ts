@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
-import { COUNTED_LIVE, type DueWork } from '../db/due-work.ts';
+import type { DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
 import { hasNewerHint } from '../db/mailboxes.ts';
@@ -53,9 +53,8 @@ export class MessageFetcher {
   #isRetryTurn = false;
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
-  // What the ledger may still hold; false after a claim that found none.
-  /** Exact below `COUNTED_LIVE`, infinite above. */
-  #untriedLiveCount = 0;
+  // What the ledger may still hold; false after a claim that found the last.
+  #hasUntriedLive = false;
   #hasUntriedBacklog = false;
   #hasRetries = false;
   /** Messages failed before, due or not. */
@@ -83,8 +82,7 @@ export class MessageFetcher {
   async fetch(due: DueWork, lookAgainAfterMs: number): Promise<FetchEnd> {
     this.#lookAgainAt = this.#run.app.clock() + lookAgainAfterMs;
     this.#end = null;
-    this.#untriedLiveCount =
-      due.untriedLiveCount < COUNTED_LIVE ? due.untriedLiveCount : Number.POSITIVE_INFINITY;
+    this.#hasUntriedLive = due.hasUntriedLive;
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
     this.#hasRetries = due.hasDueRetry || (due.hasWaiting && this.#run.includesWaiting);
     this.#hasFailed = due.hasDueRetry || due.hasWaiting;
@@ -185,9 +183,8 @@ export class MessageFetcher {
     return claims.length;
   }
 
-  /** Saves the statements of a claim that would find nothing: the end of most pushes. */
   #mayClaim(): boolean {
-    const hasUntried = this.#untriedLiveCount > 0 || this.#hasUntriedBacklog;
+    const hasUntried = this.#hasUntriedLive || this.#hasUntriedBacklog;
     return hasUntried || this.#hasRetries || this.#hasFailed || this.#hasSuspects;
   }
 
@@ -210,7 +207,7 @@ export class MessageFetcher {
   /** Retries take a quarter of the messages in flight at most: they may hang until they time out. */
   async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
     const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
-    if (wanted === 1 && this.#untriedLiveCount > 0) {
+    if (wanted === 1 && this.#hasUntriedLive) {
       // One message at a time: retries and live messages take turns.
       this.#isRetryTurn = !this.#isRetryTurn;
       if (this.#isRetryTurn) return [];
@@ -235,12 +232,12 @@ export class MessageFetcher {
     return this.#run.includesWaiting ? { ...claim, isEarly: true } : claim;
   }
 
-  async #claimUntried(priority: Priority, limit: number): Promise<Claim[]> {
+  async #claimUntried(priority: Priority, limit: number): Promise<readonly Claim[]> {
     const isLive = priority === PRIORITY.live;
-    if (limit <= 0 || !(isLive ? this.#untriedLiveCount > 0 : this.#hasUntriedBacklog)) return [];
-    const claims = await claimUntried(this.#run.db, this.#run.lease, { priority, limit });
-    if (isLive) this.#untriedLiveCount = claims.length === 0 ? 0 : this.#untriedLiveCount - claims.length;
-    else if (claims.length === 0) this.#hasUntriedBacklog = false;
+    if (limit <= 0 || !(isLive ? this.#hasUntriedLive : this.#hasUntriedBacklog)) return [];
+    const { claims, isLast } = await claimUntried(this.#run.db, this.#run.lease, { priority, limit });
+    if (isLast && isLive) this.#hasUntriedLive = false;
+    if (isLast && !isLive) this.#hasUntriedBacklog = false;
     return claims;
   }
 
@@ -273,7 +270,7 @@ export class MessageFetcher {
     if (result.end === 'fatal') this.#error ??= result.error;
     if (result.end === 'resolved' && claim.isProbe) this.#hasRetries = true;
     if (result.end === 'released') {
-      if (claim.priority === PRIORITY.live) this.#untriedLiveCount += 1;
+      this.#hasUntriedLive ||= claim.priority === PRIORITY.live;
       this.#hasUntriedBacklog ||= claim.priority === PRIORITY.backlog;
       this.#hasRetries ||= claim.isRetry;
     }

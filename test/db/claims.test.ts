@@ -37,7 +37,7 @@ const idsOf = (claims: readonly Claim[]) => claims.map((claim) => claim.gmailMes
 const names = (count: number, prefix = 'm') => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 
 async function untried(lease: Lease, limit = 100, priority: 0 | 1 = LIVE): Promise<string[]> {
-  return idsOf(await claimUntried(db, lease, { priority, limit }));
+  return idsOf((await claimUntried(db, lease, { priority, limit })).claims);
 }
 
 async function retries(
@@ -76,11 +76,27 @@ async function claimedCount({ mailboxId }: Lease): Promise<number> {
 }
 
 describe('messages that were never tried', () => {
+  test.each([1, 2, 3, 4, 7, 16])(
+    'are claimed %i at a time until a claim says that none is left',
+    async (limit) => {
+      const lease = await leasedMailbox(db);
+      await enterLive(db, lease, ...names(23));
+      let claimedTotal = 0;
+      for (let isLast = false; !isLast; ) {
+        const claimed = await claimUntried(db, lease, { priority: LIVE, limit });
+        claimedTotal += claimed.claims.length;
+        isLast = claimed.isLast;
+        expect(isLast && claimedTotal < 23, `${claimedTotal} of 23`).toBe(false);
+      }
+      expect(claimedTotal).toBe(23);
+    },
+  );
+
   test('are claimed once, with what their fetch needs to know', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'a');
     const row = await ledgerRow(db, lease, 'a');
-    expect(await claimUntried(db, lease, { priority: PRIORITY.backlog, limit: 2 })).toEqual([
+    expect((await claimUntried(db, lease, { priority: PRIORITY.backlog, limit: 2 })).claims).toEqual([
       {
         gmailMessageId: 'a',
         priority: 1,
@@ -103,7 +119,7 @@ describe('messages that were never tried', () => {
     const lease = await leasedMailbox(db);
     const messages = [discoveredMessage('shown', { historyId: '7' }), discoveredMessage('listed')];
     await upsertDiscovered(db, lease.mailboxId, 'newest', LIVE, messages);
-    const claims = await claimUntried(db, lease, { priority: LIVE, limit: 10 });
+    const { claims } = await claimUntried(db, lease, { priority: LIVE, limit: 10 });
     const shown = claims.filter((claim) => claim.hasHistoryRecord);
     expect(idsOf(shown)).toEqual(['shown']);
   });

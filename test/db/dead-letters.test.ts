@@ -97,7 +97,7 @@ describe('requeueing', () => {
       last_attempt_at: null,
       resolved_at: null,
     });
-    const claims = await claimUntried(db, lease, { priority: PRIORITY.live, limit: 100 });
+    const { claims } = await claimUntried(db, lease, { priority: PRIORITY.live, limit: 100 });
     expect(claims.map((claim) => claim.gmailMessageId).sort()).toEqual(['first', 'pending', 'second']);
   });
 

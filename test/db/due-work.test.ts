@@ -15,7 +15,7 @@ const RECONCILE_EVERY_SECONDS = 900;
 
 const NOTHING: DueWork = {
   isRunning: false,
-  untriedLiveCount: 0,
+  hasUntriedLive: false,
   hasUntriedBacklog: false,
   hasDueRetry: false,
   hasWaiting: false,
@@ -58,7 +58,7 @@ describe('of a message', () => {
   const later = "next_attempt_at = now() + interval '1 hour'";
 
   test.each<[string, string, Partial<DueWork>]>([
-    ['that is live and was never tried', 'priority = 0', { untriedLiveCount: 1 }],
+    ['that is live and was never tried', 'priority = 0', { hasUntriedLive: true }],
     ['of the backlog that was never tried', 'priority = 1', { hasUntriedBacklog: true }],
     ['that failed and is due', 'last_attempt_at = now()', { hasDueRetry: true }],
     ['that failed and waits', `last_attempt_at = now(), ${later}`, { hasWaiting: true }],

@@ -206,7 +206,7 @@ describe('a late holder', () => {
       await expect(enterHistoryPage(db, late, page)).rejects.toMatchObject({ code: 'lease_lost' });
       const empty = { ...page, discovered: [] };
       await expect(enterHistoryPage(db, late, empty)).rejects.toMatchObject({ code: 'lease_lost' });
-      expect(await claimUntried(db, late, { priority: PRIORITY.live, limit: 9 })).toEqual([]);
+      expect((await claimUntried(db, late, { priority: PRIORITY.live, limit: 9 })).claims).toEqual([]);
       const all = { limit: 9, runStartedAt: new Date(Date.now() + 60_000), includesWaiting: true };
       expect(await claimRetries(db, late, all)).toEqual([]);
       expect(await claimSuspect(db, late, PRIORITY.live)).toEqual([]);
