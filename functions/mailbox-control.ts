@@ -2,7 +2,7 @@
  * What `start` and `stop` do with Gmail: identify the mailbox, resolve its label, register or end its watch. The Gmail
  * client is loaded only here, and not without credentials.
  */
-import { readMonitorStatus } from '../shared/db/monitor-status.ts';
+import { followRunningFlag } from '../shared/control/running-flag.ts';
 import { Deadline } from '../shared/deadline.ts';
 import type { MailboxConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { FunctionContext } from './context.ts';
@@ -24,25 +24,16 @@ export async function confirmMailbox(
   await ingest.confirmMailbox(createIngestContext(context), confirmation, Deadline.after(BUDGET_MS));
 }
 
-/** Operators do not change the flag so often within one call. */
-const MAX_CHANGES = 5;
-
 /**
- * Prepares or releases the mailbox as the `is_running` flag says. The flag is read again afterwards, and the other step follows
- * when a concurrent call has changed it: whichever call reaches Gmail last reads the flag after it, so the watch ends as the
- * flag does.
+ * Prepares or releases the mailbox as the `is_running` flag says.
  *
  * @param isRunning the flag as the caller knows it
- * @throws {AppError} of the database; errors of Gmail are shown by `status`
+ * @throws {AppError} of the database, scheduler_unavailable when the flag keeps changing; errors of Gmail are shown by `status`
  */
-export async function followRunningFlag(context: FunctionContext, isRunning: boolean): Promise<void> {
-  let applied = isRunning;
-  for (let change = 0; change < MAX_CHANGES; change += 1) {
-    await (applied ? prepareMailbox : releaseMailbox)(context);
-    const current = (await readMonitorStatus(context.db)).isRunning;
-    if (current === applied) return;
-    applied = current;
-  }
+export async function prepareOrRelease(context: FunctionContext, isRunning: boolean): Promise<void> {
+  await followRunningFlag(context.db, isRunning, async (isOn) => {
+    await (isOn ? prepareMailbox : releaseMailbox)(context);
+  });
 }
 
 async function prepareMailbox(context: FunctionContext): Promise<void> {

@@ -3,14 +3,13 @@
  * POST; may be called again. `?new_mailbox=ADDRESS` or `?renamed_from=ADDRESS` confirms an account that the database does
  * not know. Answers like `status`; 400 for a confirmation that names no mailbox, 409 without credentials.
  */
-
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
-import { confirmMailbox, followRunningFlag } from './mailbox-control.ts';
+import { confirmMailbox, prepareOrRelease } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
@@ -22,7 +21,7 @@ export function createRoute(context: FunctionContext): Route {
       if (confirmation !== null) await confirmMailbox({ ...context, log }, confirmation);
       // False: a concurrent stop was faster.
       const isRunning = await startMonitor({ ...monitor, log });
-      await followRunningFlag({ ...context, log }, isRunning);
+      await prepareOrRelease({ ...context, log }, isRunning);
       return json<Status>(200, await readStatus(monitor));
     },
   };

@@ -2,13 +2,12 @@
  * `stop`: clears the `is_running` flag, pauses the scheduler job and ends the watch. POST; may be called again. Answers like
  * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
-
 import { stopMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
-import { followRunningFlag } from './mailbox-control.ts';
+import { prepareOrRelease } from './mailbox-control.ts';
 import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
@@ -18,7 +17,7 @@ export function createRoute(context: FunctionContext): Route {
     handle: async (_request, log) => {
       // True: a concurrent start was faster, and prepares the mailbox itself.
       const isRunning = await stopMonitor({ ...monitor, log });
-      if (!isRunning) await followRunningFlag({ ...context, log }, false);
+      if (!isRunning) await prepareOrRelease({ ...context, log }, false);
       return json<Status>(200, await readStatus(monitor));
     },
   };

@@ -60,13 +60,32 @@ export function assertConfigured(config: Config): void {
 }
 
 async function applyRunningFlag({ db, scheduler }: Monitor): Promise<boolean> {
-  let isRunning = (await readMonitorStatus(db)).isRunning;
+  const { isRunning } = await readMonitorStatus(db);
   if (scheduler === null) return isRunning;
+  return await followRunningFlag(db, isRunning, async (isOn) => {
+    await (isOn ? scheduler.resume() : scheduler.pause());
+  });
+}
+
+/**
+ * Applies the flag, reads it again, and repeats both while concurrent calls have changed it in between: the call that applies
+ * it last reads it after that, so what is applied ends as the flag does.
+ *
+ * @param isRunning the flag as the caller knows it
+ * @returns the flag at the end
+ * @throws {AppError} scheduler_unavailable when the flag keeps changing; of `apply`; of the database
+ */
+export async function followRunningFlag(
+  db: Database,
+  isRunning: boolean,
+  apply: (isRunning: boolean) => Promise<void>,
+): Promise<boolean> {
+  let applied = isRunning;
   for (let change = 0; change < MAX_CHANGES; change += 1) {
-    await (isRunning ? scheduler.resume() : scheduler.pause());
-    const applied = isRunning;
-    isRunning = (await readMonitorStatus(db)).isRunning;
-    if (isRunning === applied) return isRunning;
+    await apply(applied);
+    const current = (await readMonitorStatus(db)).isRunning;
+    if (current === applied) return current;
+    applied = current;
   }
   throw new AppError('scheduler_unavailable', 'The is_running flag is being changed by other calls.');
 }

@@ -98,7 +98,7 @@ async function handleRejection(listing: Listing, error: unknown): Promise<void> 
 }
 
 /** Pages between two listings of the history: 2,000 ids, so that live mail never waits for a long listing. */
-const PAGES_PER_STEP = 4;
+export const PAGES_PER_STEP = 4;
 
 /**
  * Lists the next pages of what is planned; nothing while a configured label is missing.

@@ -28,6 +28,7 @@ import {
   listPage,
   NOTHING_LISTED,
   PAGE_MS,
+  PAGES_PER_STEP,
   type SeenPages,
 } from './list-messages.ts';
 
@@ -35,12 +36,10 @@ export { planFullReconciliation } from '../db/reconciliation.ts';
 
 /** For `is_reconciliation_due`. */
 export const RECONCILE_EVERY_SECONDS = 15 * 60;
-/** Pages between two listings of the history, as for list jobs. */
-const PAGES_PER_STEP = 4;
 /** Time for one slice of an evaluation, on a slow database too. */
 const SLICE_MS = 2_000;
-/** A large evaluation is interrupted so often to look for live mail, as a backlog is. */
-const LOOK_AGAIN_MS = 10_000;
+/** A backlog and a large evaluation are interrupted after this time to look for live mail. */
+export const LOOK_AGAIN_MS = 10_000;
 
 interface ReconcileContext extends ListContext {
   readonly trigger: Trigger;

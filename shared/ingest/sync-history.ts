@@ -3,7 +3,6 @@
  * time allows is cut: the pages that were read count, and the newest messages are listed beside it, so that live mail does
  * not wait for the end of a long history.
  */
-
 import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../db/history-cursor.ts';
 import { planHistoryGap } from '../db/history-gap.ts';
 import { assertLease } from '../db/lease.ts';
@@ -11,9 +10,8 @@ import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import type { RunContext } from './context.ts';
 import { discoveredMessages } from './label-rules.ts';
+import { PAGE_MS } from './list-messages.ts';
 
-/** No page is begun with less time left: one is listed and entered in a fraction of it. */
-const PAGE_MS = 1_000;
 /** The share of the remaining time that a listing of the history may take; the rest is for fetching. */
 const HISTORY_SHARE = 0.5;
 

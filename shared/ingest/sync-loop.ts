@@ -2,10 +2,8 @@
  * The work of a run under its lease: history, listings, fetching, and the upkeep of the mailbox, repeated while a backlog
  * lasts or a push announces something newer.
  */
-
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
-
 import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
@@ -16,6 +14,7 @@ import { continueListJobs } from './list-messages.ts';
 import {
   continueReconciliation,
   evaluateReconciliation,
+  LOOK_AGAIN_MS,
   planDueReconciliation,
   RECONCILE_EVERY_SECONDS,
 } from './reconcile.ts';
@@ -23,8 +22,6 @@ import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
 import { renewWatch } from './watch.ts';
 
-/** A backlog is interrupted so often to look for live mail. */
-const LOOK_AGAIN_MS = 10_000;
 /** After so many rounds without news the lease is released whatever a push has announced: the next poll is the fallback. */
 const MAX_IDLE_ROUNDS = 5;
 /** Before a round that looks again for what a push announced: 0.4, 0.8, 1.6, 3.2 s. */
