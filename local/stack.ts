@@ -110,7 +110,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 /**
  * Beside the mailbox of an earlier start, that of another folder is an account that the database does not know. Here it is
- * made by the same command, so nobody is asked.
+ * made by the same command, so no consent is asked for.
  */
 async function confirmMailbox(databaseUrl: string, { env, emailAddress }: LocalMailbox): Promise<void> {
   const { gmail } = readCredentials(env);

@@ -50,7 +50,7 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment add --secret-manager. Nothing is lost meanwhile: the cursor waits.',
+    'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment add --secret-manager. No mail is fetched until then; then fetching continues at the cursor.',
   ),
   bad_client: entry(
     'Google refused the OAuth client',
@@ -138,7 +138,7 @@ export const ERRORS = {
     'ERROR',
     'Is it one more mailbox: POST start?new_mailbox=ADDRESS, with its address. Has a known mailbox a new address: ' +
       'POST start?renamed_from=ADDRESS, with its former address. Otherwise set the credentials of the known mailbox. ' +
-      'Nothing is fetched until then, and nothing is lost.',
+      'No mail is fetched until then; then fetching continues at the cursor.',
   ),
   label_missing: entry(
     'Gmail has no such label',

@@ -152,7 +152,7 @@ locals {
         window_seconds = local.state_window_seconds
         comparison     = "GT"
         value          = 0
-        # One that fails and is stored within minutes needs nobody.
+        # One that fails and is stored within minutes needs no operator.
         lasts_seconds = 3600
         silent        = "INACTIVE"
       }]

@@ -122,7 +122,7 @@ async function applyAll(
 
 function assertApplied(code: number): void {
   if (code === 0) return;
-  const remediation = `${ABOVE} What it made before it failed stands in its state and is not made twice.`;
+  const remediation = `${ABOVE} What it created before the failure is in its state and is not created again.`;
   throw new DeployError(`terraform apply ends with ${code}`, remediation);
 }
 

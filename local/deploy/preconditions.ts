@@ -1,4 +1,4 @@
-/** What must be there before anything is done. All that is missing is told at once, each with its remediation. */
+/** What must be there before anything is done. Reports everything that is missing at once, each with its remediation. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../shared/config.ts';

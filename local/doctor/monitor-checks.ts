@@ -93,7 +93,7 @@ function stateFinding({
 }: MailboxStatus) {
   const name = 'mailbox';
   const stored = `${ledger.stored} stored`;
-  // What fails of the watch, the runs or the messages is told under its own name.
+  // Failures of the watch, the runs and the messages are separate checks.
   if (state === 'watch_failing' || state === 'fetch_failing' || state === 'not_polling')
     return ok(name, `${address} is polled, ${stored}`);
   const since = count > 0 ? ` after ${count} failed cycles` : '';
@@ -142,7 +142,7 @@ function completenessFinding({ reconciliation, incidents }: MailboxStatus, isRun
     return warn(
       name,
       'Gmail has not been compared with what is stored yet',
-      'POST poll-now?reconcile=all, or wait: the first reconciliation comes by itself.',
+      'POST poll-now?reconcile=all, or wait: the poll reconciles within 15 minutes.',
     );
   const { at, missing_count: missing } = reconciliation;
   const open = incidents.filter((incident) => incident.closed_at === null).map((incident) => incident.kind);
@@ -153,7 +153,7 @@ function completenessFinding({ reconciliation, incidents }: MailboxStatus, isRun
   if (open.length > 0 || missing > 0) {
     const incident = open.length === 0 ? '' : `; open incidents: ${open.join(', ')}`;
     const remediation =
-      'What is missing is fetched by itself; POST poll-now?reconcile=all makes haste. `status` has the incident.';
+      'The poll fetches what is missing; POST poll-now?reconcile=all starts at once. `status` has the incident.';
     return warn(name, `${said}${incident}`, remediation);
   }
   if (isRunning && Date.now() - at.getTime() > STALE_RECONCILIATION_MS)

@@ -38,7 +38,7 @@ export interface AdviceFacts {
   readonly now: Date;
   /** Of the last run of any mailbox. */
   readonly lastErrorCode: string | null;
-  /** Told in the state `not_polling` only. */
+  /** Shown in the state `not_polling` only. */
   readonly silence: Silence | null;
   readonly rejectedListings: readonly RejectedListing[];
 }
@@ -83,7 +83,7 @@ function errorAdvice(code: string | null): AdviceItem | null {
   if (code === 'reauth_required')
     return advise(
       code,
-      'Gmail refused the refresh token. Nothing is lost meanwhile: the cursor waits.',
+      'Gmail refused the refresh token. No mail is fetched until it is replaced; then fetching continues at the cursor.',
       'authorize',
     );
   const remediation = remediationFor(code);
@@ -113,7 +113,7 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: StatusWithoutAdvi
   if (scheduler === null) return null;
   const { agrees, error, state } = scheduler;
   if (error !== null) return error.remediation === null ? null : advise(error.code, error.remediation);
-  // Told while the monitor is stopped too: it could not be started.
+  // Shown while the monitor is stopped too: it could not be started.
   if (state === 'missing') return errorAdvice('scheduler_job_missing');
   if (state === 'disabled' || state === 'update_failed')
     return advise(

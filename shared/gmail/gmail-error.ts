@@ -1,5 +1,5 @@
 /**
- * Maps a refused Gmail call to an error of ours, once, by method, status and Google's reason. The text of an answer is not
+ * Maps a refused Gmail call to an `AppError`, once, by method, status and Google's reason. The text of an answer is not
  * passed on: it may quote mail.
  * Invariant: only an error body of Google's can lock the mailbox out or declare a message or a history gone. Anything
  * else, such as the page of a proxy, counts as an outage.

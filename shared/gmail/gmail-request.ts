@@ -79,7 +79,7 @@ export async function sendRequest<T>(
   call: GmailCall<T>,
   deadline: Deadline,
 ): Promise<GmailAnswer> {
-  // The token is a header of ours: a 401 has to name the token that it refuses.
+  // We set the token header ourselves: a 401 has to name the token that it refuses.
   const token = await tokens.getToken(deadline);
   const timeout = new CallTimeout(deadline);
   try {

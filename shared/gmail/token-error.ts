@@ -1,5 +1,5 @@
 /**
- * Maps a refusal of Google's token endpoint to an error of ours, with Google's subtype where there is one.
+ * Maps a refusal of Google's token endpoint to an `AppError`, with Google's subtype where there is one.
  * Sources: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
  *          https://developers.google.com/identity/protocols/oauth2/native-app#authorization-errors
  */

@@ -35,7 +35,7 @@ export const watchSchema = z.object({
   topic: z.nullable(z.string()),
   registered_at: z.nullable(time),
   expires_at: z.nullable(time),
-  /** Gmail is told to publish, and no push arrives. */
+  /** The watch is registered, and no push arrives. */
   is_silent: z.boolean(),
   /** Scheduled runs in a row that found mail which a push should have announced. */
   late_run_count: count,
