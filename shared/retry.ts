@@ -31,6 +31,11 @@ export function backoffMs(attempt: number, policy: RetryPolicy, random: Random):
   return Math.round(policy.baseMs + random() * (step - policy.baseMs / 2));
 }
 
+/** A factor from 0.75 to 1 for long waits, so that attempts which began together spread. */
+export function waitFactor(random: Random): number {
+  return 0.75 + random() / 4;
+}
+
 /**
  * Runs `call` until it succeeds, fails for good, or the attempts or the time are used up.
  *

@@ -10,6 +10,7 @@ import { PRIORITY, type Priority } from '../db/ledger.ts';
 import { hasNewerHint } from '../db/mailboxes.ts';
 import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
+import { waitFactor } from '../retry.ts';
 import type { RunContext } from './context.ts';
 import { processMessage } from './process-message.ts';
 
@@ -28,8 +29,8 @@ export type FetchEnd =
 
 /** At the end of a run: charges the failures that are their messages' own. @throws {AppError} database_unavailable */
 export async function settleFailures(run: RunContext): Promise<void> {
-  const jitter = 0.75 + run.app.random() / 4;
-  reportDead(run, await chargeFailures(run.db, run.lease, run.outage.takeCharged(), jitter));
+  const charged = run.outage.takeCharged();
+  reportDead(run, await chargeFailures(run.db, run.lease, charged, waitFactor(run.app.random)));
 }
 
 export function reportDead(run: RunContext, letters: readonly DeadLetter[]): void {

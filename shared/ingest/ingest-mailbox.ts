@@ -13,6 +13,7 @@ import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
+import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import { closeRun, recordUnidentified } from './close-run.ts';
 import type { IngestContext, Outcome, RunContext } from './context.ts';
@@ -126,7 +127,7 @@ async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLe
     if (start !== null && taken.hasOpenClaims) {
       for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);
       run.app.unreleasedLeases.clear();
-      reportDead(run, await sweepOpenClaims(run.db, run.lease, 0.75 + run.app.random() / 4));
+      reportDead(run, await sweepOpenClaims(run.db, run.lease, waitFactor(run.app.random)));
     }
     // Resolved at most once per run.
     run.label = await labelOf(run, taken.label);

@@ -8,6 +8,7 @@ import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
 import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
+import { waitFactor } from '../retry.ts';
 import type { RunContext } from './context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
 import { withDatabaseRetries } from './lease.ts';
@@ -119,7 +120,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
     code: isDatabaseError(error.code) ? 'unstorable' : error.code,
     detail: error.message,
     isEarly: claim.isEarly,
-    jitter: 0.75 + run.app.random() / 4,
+    jitter: waitFactor(run.app.random),
   });
   run.counts.failed += 1;
   run.log.write('WARNING', 'message_failed', 'A message could not be fetched or stored', {
