@@ -7,13 +7,12 @@
  * `{outcome, new_emails, ...}`, outcome `busy` while another run works; 409 without credentials; a failed cycle answers with
  * its error.
  */
-
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';
-import type { HttpRequest, Route } from '../shared/http.ts';
+import { assertParameters, type HttpRequest, type Route } from '../shared/http.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { FunctionContext } from './context.ts';
@@ -24,6 +23,7 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['POST'],
     handle: async (request, log) => {
+      assertParameters(request, 'poll-now', ['retry', 'reconcile', 'prove']);
       assertConfigured(context.config);
       const reconcilesAll = hasQuery(request, 'reconcile', 'all') || hasQuery(request, 'prove', 'all');
       const requeued = hasQuery(request, 'retry', 'dead') ? await requeueAll(app) : null;

@@ -1,11 +1,11 @@
 /**
  * `start`: sets the `is_running` flag, resumes the scheduler job, identifies the mailbox and registers its watch.
  * POST; may be called again. `?new_mailbox=ADDRESS` or `?renamed_from=ADDRESS` confirms an account that the database does
- * not know. Answers like `status`; 400 for a confirmation that names no mailbox, 409 without credentials.
+ * not know. Answers like `status`; 400 for a confirmation that names no mailbox or an unknown parameter, 409 without credentials.
  */
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
-import { json, type Route } from '../shared/http.ts';
+import { assertParameters, json, type Route } from '../shared/http.ts';
 import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import type { FunctionContext } from './context.ts';
@@ -17,6 +17,7 @@ export function createRoute(context: FunctionContext): Route {
   return {
     methods: ['POST'],
     handle: async (request, log) => {
+      assertParameters(request, 'start', ['new_mailbox', 'renamed_from']);
       const confirmation = parseConfirmation(request.query);
       if (confirmation !== null) await confirmMailbox({ ...context, log }, confirmation);
       // False: a concurrent stop was faster.

@@ -10,7 +10,7 @@ import { openDatabase } from '../shared/db/database.ts';
 import { confirmNewMailbox } from '../shared/db/mailbox-confirmations.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { type LocalFunctions, serveFunctions } from './functions.ts';
-import { writeLocalEnv } from './local-env.ts';
+import { namesGmail, writeLocalEnv } from './local-env.ts';
 import { type LocalMailbox, startMailbox } from './mailbox.ts';
 import { choosePorts, type LocalPorts } from './ports.ts';
 import { startPostgres, stopOrphan } from './postgres/server.ts';
@@ -63,7 +63,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const databaseUrl = postgres?.url ?? givenUrl ?? '';
     await migrate({ kind: 'url', url: databaseUrl });
 
-    const isReal = Boolean(options.env['GMAIL_CLIENT_ID']?.trim());
+    const isReal = namesGmail(options.env);
     const mailbox = isReal
       ? null
       : await startMailbox({

@@ -22,7 +22,7 @@ export const ERRORS = {
     'never',
     404,
     'INFO',
-    'See /api/openapi.json for the API; the page is at /. A row that was requested by its id is no longer there.',
+    'See /api/openapi.json for the API; the page is at /. A row with this id was deleted, or never existed.',
   ),
   cross_site: entry(
     'Another site asks',
@@ -43,7 +43,8 @@ export const ERRORS = {
     'never',
     409,
     'WARNING',
-    'Set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them.',
+    'Set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN; `npm run authorize` obtains them. ' +
+      'If a variable with _FILE names a file, make it readable.',
   ),
   reauth_required: entry(
     'Gmail refused the refresh token',
@@ -160,7 +161,8 @@ export const ERRORS = {
     'later',
     503,
     'WARNING',
-    'Nothing to do: it is tried again. If it lasts, look at the Google Workspace status page.',
+    'Nothing to do: it is tried again. If it lasts, check that oauth2.googleapis.com and gmail.googleapis.com can be ' +
+      'reached from here, then look at the Google Workspace status page.',
   ),
   gmail_refused: entry(
     'Gmail refuses the request',
@@ -213,7 +215,8 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right. Nothing is lost.',
+    'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) is right; on the local ' +
+      'stack restart `npm start`. Nothing is lost.',
   ),
   database_denied: entry(
     'The database denies this account',

@@ -28,6 +28,24 @@ export interface Route {
   readonly handle: (request: HttpRequest, log: Log) => Promise<HttpAnswer>;
 }
 
+/**
+ * A misspelt parameter would be ignored, and its request answered as done.
+ *
+ * @throws {AppError} bad_request for a parameter that is not one of `names`
+ */
+export function assertParameters(
+  { query }: HttpRequest,
+  functionName: string,
+  names: readonly string[],
+): void {
+  const unknown = Object.keys(query).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new AppError(
+    'bad_request',
+    `${JSON.stringify(unknown.slice(0, 40))} is no parameter of ${functionName}. Its parameters: ${names.join(', ')}.`,
+  );
+}
+
 /** Answers always; what was thrown becomes a problem, and a log line when it is the system's fault. */
 export async function answer(
   route: Route,

@@ -71,7 +71,8 @@ function credentialAdvice({ credentialProblems, missingCredentials }: Config): A
     ...credentialProblems.map((problem) =>
       advise(
         'credentials_unreadable',
-        `${problem}. Mount the secret at this path, enable its version, and let the account of the function read it.`,
+        `${problem}. Put a file that this account can read at the path. In the cloud: mount the secret there, enable its version, ` +
+          'and let the account of the function read it.',
       ),
     ),
     ...(unset.length === 0 ? [] : [advise('not_configured', `Not set: ${unset.join(', ')}.`, 'authorize')]),

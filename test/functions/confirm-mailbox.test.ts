@@ -89,6 +89,10 @@ describe('an account that the database does not know', () => {
 describe('a confirmation', () => {
   test.each([
     [{ new_mailbox: 'sales' }, /new_mailbox=orders@example\.com/],
+    [
+      { 'new-mailbox': 'sales@example.com' },
+      /"new-mailbox" is no parameter of start.*new_mailbox, renamed_from/,
+    ],
     [{ new_mailbox: ['a@example.com', 'b@example.com'] }, /one email address/],
     [{ renamed_from: '' }, /renamed_from=orders@example\.com/],
     [{ renamed_from: 'other@example.com' }, /Known: orders@example\.com/],

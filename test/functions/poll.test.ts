@@ -220,6 +220,15 @@ describe('poll-now', () => {
     },
   );
 
+  it('with a misspelt parameter is a bad request, and asks Gmail nothing', async () => {
+    const refused = await world.call('pollNow', { query: { reconciles: 'all' } });
+    expect(refused.status).toBe(400);
+    expect(refused.json.detail).toBe(
+      '"reconciles" is no parameter of poll-now. Its parameters: retry, reconcile, prove.',
+    );
+    expect(gmailCalls()).toBe(0);
+  });
+
   it.each(['reconcile', 'prove'])('with ?%s= of anything but all is a bad request', async (name) => {
     const refused = await world.call('pollNow', { query: { [name]: 'some' } });
     expect(refused).toMatchObject({
