@@ -122,6 +122,9 @@ describe('states, the most pressing first', () => {
     expect(seen(await fixture.status(env)).state).toBe('watching');
     await setLastRun(31);
     expect(seen(await fixture.status(env)).state).toBe('not_polling');
+    // The next poll of a mailbox that does not back off is no reason for silence.
+    await fixture.db.query('update mailboxes set next_poll_at = $2 where id = $1', [id, ago(1)]);
+    expect(seen(await fixture.status(env)).state).toBe('not_polling');
   });
 
   it('not_polling also when the next try of a backoff is long over, and when the first run never began', async () => {
@@ -329,6 +332,8 @@ describe('watch_failing', () => {
       state: 'watch_failing',
       codes: ['watch_expired'],
     });
+    await fixture.db.query('update email_monitor_status set is_running = false');
+    expect(seen(await fixture.status(env))).toMatchObject({ state: 'stopped', codes: ['stopped'] });
   });
 
   it('never without a topic', async () => {

@@ -72,6 +72,27 @@ describe('the gap of an expired history', () => {
     expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
   });
 
+  test('does not begin later because of a reconciliation that is still open', async () => {
+    const lease = await insertLeasedMailbox(db, 90 * DAY);
+    await reconciledAgo(lease, 3 * DAY);
+    await db.query(
+      `insert into reconciliations (mailbox_id, window_begins_at, is_full, query) values ($1, now(), false, 'q')`,
+      [lease.mailboxId],
+    );
+    await planHistoryGap(db, lease, '900');
+    expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
+  });
+
+  test('leaves the end of an earlier gap as it was', async () => {
+    const lease = await insertLeasedMailbox(db, DAY);
+    await planHistoryGap(db, lease, '900');
+    await list(lease, []);
+    const [first] = await gapJobs(lease);
+    expect(first.finished_at).toBeInstanceOf(Date);
+    await planHistoryGap(db, lease, '950');
+    expect(await gapJobs(lease)).toMatchObject([{ finished_at: first.finished_at }, { finished_at: null }]);
+  });
+
   test('never begins before the first start, and begins there when nothing was reconciled', async () => {
     for (const isReconciled of [true, false]) {
       const lease = await insertLeasedMailbox(db, 10 * DAY);

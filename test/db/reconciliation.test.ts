@@ -254,6 +254,15 @@ describe('the listing of a reconciliation', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, missingCount: 1 });
   });
 
+  test('begins with all its restarts after a rejection', async () => {
+    const lease = await planned();
+    const { id } = await open(lease);
+    await restartReconciliation(db, lease, id);
+    await rejectReconciliation(db, lease, id, { code: 'gmail_refused', detail: 'no' });
+    await ageListings(db, lease, 3_600);
+    expect(await open(lease)).toMatchObject({ restartCount: 0 });
+  });
+
   test('waits for an hour with its error when Gmail rejects it, and goes on then', async () => {
     const lease = await planned();
     const rejection = { code: 'gmail_refused', detail: 'Reconciliation: 400' };
@@ -299,6 +308,14 @@ describe('a message that was excluded and is listed now', () => {
   test('is fetched again after it was ignored for its label only when the listing asked for the label', async () => {
     expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, 'Label_1')).toBe(true);
     expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' })).toBe(false);
+  });
+
+  test('begins with all its attempts', async () => {
+    const lease = await planned();
+    await insertMessage(db, lease, 'a', { state: 'gone', resolvedSecondsAgo: 60 });
+    await db.query('update email_ledger set attempt_count = 7 where mailbox_id = $1', [lease.mailboxId]);
+    await list(lease, ['a']);
+    expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', attempt_count: 0 });
   });
 
   test('is fetched again once per day when it ends in the same way each time', async () => {
@@ -352,6 +369,14 @@ describe('the evaluation', () => {
       expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toHaveLength(keptCount);
     }
     expect(await evaluate(lease)).toBeNull();
+  });
+
+  test('keeps the ids of an open one while those of earlier ones are removed', async () => {
+    const lease = await planned();
+    await list(lease, ['a'], 'token');
+    expect(await removeEvaluatedIds(db, lease.mailboxId)).toBe(false);
+    const kept = 'select 1 from reconciliation_ids where reconciliation_id = $1';
+    expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toHaveLength(1);
   });
 
   test('waits the settle time for the history to show what the ledger did not know', async () => {

@@ -45,6 +45,17 @@ describe('a run without an answer of Gmail in all its time', () => {
   });
 });
 
+test('a run that waits for quota units in all its time is cut, and has not failed', async () => {
+  const world = await watched();
+  await world.db.query(
+    `update mailbox_quota set available_units = 0, refilled_at = now(), paused_until = now() + interval '1 hour'`,
+  );
+  expect(await world.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 })).toMatchObject({
+    outcome: 'out_of_time',
+    error: null,
+  });
+});
+
 describe('with one message in flight', () => {
   test('due retries and new mail take turns, so that new mail is stored', async () => {
     const world = await watched();
