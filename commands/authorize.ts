@@ -3,16 +3,16 @@
  * let the system read it: to the terminal, to a `.env` file, or to the secrets of a deployment.
  */
 import { join } from 'node:path';
-import { openBrowser } from '../local/authorize/browser.ts';
-import { askForConsent, type Consent, type GoogleEndpoints } from '../local/authorize/consent.ts';
-import { type DesktopClient, readDesktopClient } from '../local/authorize/desktop-client.ts';
-import { envLine, writeEnvFile } from '../local/authorize/env-file.ts';
-import { findSecrets, type SecretPlace, storeSecrets } from '../local/authorize/secret-manager.ts';
-import { UNHEARD } from '../local/deploy/interruption.ts';
-import { Programs } from '../local/deploy/programs.ts';
 import type { Environment } from '../shared/config.ts';
-import { runCommand } from './command.ts';
-import { readFlags, say } from './terminal.ts';
+import { openBrowser } from './authorize/browser.ts';
+import { askForConsent, type Consent, type GoogleEndpoints } from './authorize/consent.ts';
+import { type DesktopClient, readDesktopClient } from './authorize/desktop-client.ts';
+import { envLine, writeEnvFile } from './authorize/env-file.ts';
+import { findSecrets, type SecretPlace, storeSecrets } from './authorize/secret-manager.ts';
+import { UNHEARD } from './deploy/interruption.ts';
+import { Programs } from './deploy/programs.ts';
+import { runCommand } from './support/command.ts';
+import { readFlags, say } from './support/terminal.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
 const USAGE = `Usage: npm run authorize [-- OPTIONS]

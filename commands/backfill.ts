@@ -2,7 +2,7 @@
  * `npm run backfill -- --query "after:2026/01/01"`: fetches older mail by any Gmail query. The plan is in the database: the
  * deployed poll continues it whenever this command ends.
  */
-import { createContext } from '../functions/context.ts';
+import { createContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../shared/db/backfills.ts';
 import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
@@ -10,12 +10,12 @@ import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/backfill.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
-import { runCommand } from './command.ts';
-import { BackfillSummary, outcomeLines } from './format-backfill.ts';
-import { interruptibleTime } from './interruptible-time.ts';
-import { Progress } from './progress.ts';
-import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './terminal.ts';
+import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
+import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
+import { runCommand } from './support/command.ts';
+import { interruptibleTime } from './support/interruptible-time.ts';
+import { Progress } from './support/progress.ts';
+import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run backfill -- --query QUERY [--plan-only]
   --query QUERY  as in Gmail's search box: after:2026/01/01, from:alice@example.com, in:anywhere, ...

@@ -3,7 +3,7 @@
  * name, that section alone. Some more benches only print; `cost` and `scale` reckon with such figures.
  */
 import { type Section, writeSection } from '../test/bench/measured.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 /** In the order of RESULTS.md. */
 const SECTIONS: Record<string, () => Promise<Section>> = {

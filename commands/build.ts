@@ -9,10 +9,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { TARGETS } from '../functions/catalogue.ts';
-import { bundlePage } from '../shared/console/bundle-page.ts';
-import { bundleFunction, bundleGooglePackages, FRAMEWORK, fileOf } from './bundle.ts';
-import { runCommand } from './command.ts';
+import { bundlePage } from '../console/api/bundle-page.ts';
+import { TARGETS } from '../functions/runtime/targets.ts';
+import { bundleFunction, bundleGooglePackages, FRAMEWORK, fileOf } from './build/bundle.ts';
+import { runCommand } from './support/command.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -59,10 +59,10 @@ function outputFolder(): string {
   return folder;
 }
 
-/** Where `shared/console/page.ts` looks for it. */
+/** Where `console/api/page-assets.ts` looks for it. */
 async function writePage(folder: string): Promise<void> {
   mkdirSync(folder);
-  const files = await bundlePage(join(ROOT, 'console'));
+  const files = await bundlePage(join(ROOT, 'console/web'));
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
 }
 

@@ -2,12 +2,12 @@
  * `npm run deploy [-- --plan | --yes]`: builds, applies `terraform/`, migrates the database, and looks at what is
  * deployed. May run any number of times.
  */
-import { readDeployOptions, USAGE } from '../local/deploy/deploy-options.ts';
-import { deploy } from '../local/deploy/deployment.ts';
-import { Interrupted, listenForInterruption } from '../local/deploy/interruption.ts';
-import { Programs } from '../local/deploy/programs.ts';
-import { runCommand } from './command.ts';
-import { say } from './terminal.ts';
+import { readDeployOptions, USAGE } from './deploy/deploy-options.ts';
+import { deploy } from './deploy/deployment.ts';
+import { Interrupted, listenForInterruption } from './deploy/interruption.ts';
+import { Programs } from './deploy/programs.ts';
+import { runCommand } from './support/command.ts';
+import { say } from './support/terminal.ts';
 
 await runCommand(
   USAGE,

@@ -1,10 +1,10 @@
 /** `npm run doctor [-- --deployment]`: walks every link of the system, one line each, with the remediation of what is wrong. */
-import { examineDeployment } from '../local/deploy/examine-deployment.ts';
-import { Interrupted } from '../local/deploy/interruption.ts';
-import { examine } from '../local/doctor/examination.ts';
-import { asLine, exitCodeOf, type Finding, type FindingState } from '../local/doctor/finding.ts';
-import { runCommand } from './command.ts';
-import { counted, painted, readFlags, say } from './terminal.ts';
+import { examineDeployment } from './deploy/examine-deployment.ts';
+import { Interrupted } from './deploy/interruption.ts';
+import { examine } from './doctor/examination.ts';
+import { asLine, exitCodeOf, type Finding, type FindingState } from './doctor/finding.ts';
+import { runCommand } from './support/command.ts';
+import { counted, painted, readFlags, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run doctor [-- --deployment] [--json]
 Looks at every link, one line each, with the remediation of what is wrong. Changes nothing; takes three units of Gmail's

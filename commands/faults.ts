@@ -3,7 +3,7 @@
  * every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the system does not come to rest.
  */
 import { parseArgs } from 'node:util';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 const USAGE = `Usage: npm run faults [-- OPTIONS]
 The built functions under every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the

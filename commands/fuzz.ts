@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { runCommand } from './command.ts';
-import { counted, readFlags, say } from './terminal.ts';
+import { runCommand } from './support/command.ts';
+import { counted, readFlags, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run fuzz [-- OPTIONS]
 Damaged mails for the MIME reader. Exit code 1 when one of them fails; it is written down and named.

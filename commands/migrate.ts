@@ -4,7 +4,7 @@
  */
 import { readConfig } from '../shared/config.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 const USAGE = `Usage: npm run migrate
 Brings the database of DATABASE_URL (or of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) to the schema of this code, and grants

@@ -5,13 +5,13 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nextPurchaseOrder } from '../emulators/samples/samples.ts';
 import { findChromium, launchChromium } from '../local/browser.ts';
-import { deliverHistory, recordHistory } from '../local/pictures/history.ts';
 import { freePort } from '../local/ports.ts';
-import { nextPurchaseOrder } from '../local/samples/samples.ts';
 import { type Stack, startStack } from '../local/stack.ts';
-import { runCommand } from './command.ts';
-import { readFlags, say } from './terminal.ts';
+import { deliverHistory, recordHistory } from './pictures/history.ts';
+import { runCommand } from './support/command.ts';
+import { readFlags, say } from './support/terminal.ts';
 
 const LIVE_MAILS = 12;
 const VIEW = { width: 1280, height: 1080 };

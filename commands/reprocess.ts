@@ -7,11 +7,11 @@ import { type Database, openDatabase } from '../shared/db/database.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
 import { countToReread, listDefects, type RereadChoice } from '../shared/reprocess/raw-emails.ts';
 import { type RereadMode, reprocess } from '../shared/reprocess/reprocess.ts';
-import { runCommand } from './command.ts';
-import { Progress } from './progress.ts';
-import { choiceOf, goOnOptions } from './reprocess-choice.ts';
-import { differenceLines, Tally } from './reprocess-lines.ts';
-import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './terminal.ts';
+import { differenceLines, Tally } from './reprocess/format-reprocess.ts';
+import { choiceOf, goOnOptions } from './reprocess/select-emails.ts';
+import { runCommand } from './support/command.ts';
+import { Progress } from './support/progress.ts';
+import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run reprocess [-- OPTIONS]
 Reads stored emails again from their exact bytes, and says which columns and files come out differently. Changes

@@ -2,7 +2,7 @@
  * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: requeues dead messages, or gives
  * them up. Lists them first, and changes only what it has listed. Only `--now` calls Gmail.
  */
-import { createContext } from '../functions/context.ts';
+import { createContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import {
   type DeadLetterSelection,
@@ -16,12 +16,20 @@ import type { Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { remediationFor } from '../shared/errors.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
+import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { chooseMailbox } from './choose-mailbox.ts';
-import { runCommand } from './command.ts';
-import { interruptibleTime } from './interruptible-time.ts';
-import { counted, ON_A_DEPLOYMENT, painted, quoted, readFlags, say, untilInterrupted } from './terminal.ts';
+import { chooseMailbox } from './support/choose-mailbox.ts';
+import { runCommand } from './support/command.ts';
+import { interruptibleTime } from './support/interruptible-time.ts';
+import {
+  counted,
+  ON_A_DEPLOYMENT,
+  painted,
+  quoted,
+  readFlags,
+  say,
+  untilInterrupted,
+} from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
 Messages that failed every time are dead: they are tried again once a day for two weeks.

@@ -6,7 +6,7 @@ import { startPostgres } from '../local/postgres/server.ts';
 import { openDatabase } from '../shared/db/database.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { dumpSchema } from '../shared/db/schema/schema-dump.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 const USAGE = `Usage: npm run schema
 Migrates an empty PostgreSQL of its own and writes the schema that results to sql/schema.sql.`;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { dataFolderOf } from '../local/local-env.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 const USAGE = `Usage: npm run sql -- "select ..."
 Asks the database of the local stack, or of DATABASE_URL, and prints a table. It is not kept from changing things.`;

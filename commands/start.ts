@@ -9,7 +9,7 @@ import { dataFolderOf } from '../local/local-env.ts';
 import { startStack } from '../local/stack.ts';
 import { type LocalStatus, welcome } from '../local/welcome.ts';
 import { createLog } from '../shared/log.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from './support/command.ts';
 
 const USAGE = `Usage: npm start [-- --mailbox DIR]
 The whole system on this machine, until Ctrl-C. PORT is where the functions listen (8080), LOCAL_DATA_DIR where the data

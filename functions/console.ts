@@ -3,18 +3,19 @@
  * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
  * Invariant: another site's page can neither change anything nor search.
  */
+
+import { assertSameSite } from '../console/api/csrf.ts';
+import { findDataRoute } from '../console/api/routes.ts';
+import type { FunctionContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
 import { answer, type HttpAnswer, type HttpRequest, problem, type Route } from '../shared/http.ts';
 import type { Log } from '../shared/log.ts';
-import { findDataRoute } from './console/data.ts';
-import { assertSameSite } from './console/same-site.ts';
-import type { FunctionContext } from './context.ts';
 
 /** Where each part stands; the first that fits is asked, and checks its own methods. */
 const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<Route>])[] = [
-  [/^\/$/, async () => (await import('./console/page.ts')).createPageRoute()],
-  [/^\/assets\/[^/]+$/, async () => (await import('./console/page.ts')).createAssetRoute()],
-  [/^\/api\/openapi\.json$/, async () => (await import('./console/openapi.ts')).createOpenApiRoute()],
+  [/^\/$/, async () => (await import('../console/api/page-routes.ts')).createPageRoute()],
+  [/^\/assets\/[^/]+$/, async () => (await import('../console/api/page-routes.ts')).createAssetRoute()],
+  [/^\/api\/openapi\.json$/, async () => (await import('../console/api/openapi.ts')).createOpenApiRoute()],
   [verb('status'), async (context) => (await import('./status.ts')).createRoute(context)],
   [verb('start'), async (context) => (await import('./start.ts')).createRoute(context)],
   [verb('stop'), async (context) => (await import('./stop.ts')).createRoute(context)],

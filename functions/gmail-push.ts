@@ -6,17 +6,18 @@
  * and was served, or another run, a newer hint or an operator takes care of it. 503 makes Pub/Sub deliver again: the hint
  * could not be stored, or the run failed in a passing way and the hint is still the newest.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
 import type { Database } from '../shared/db/database.ts';
 import { readHintState, recordHint } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError, requiresOperator } from '../shared/errors.ts';
 import { decodeNotification, type GmailNotification } from '../shared/gmail/notification.ts';
 import { type HttpAnswer, noContent, problem, type Route } from '../shared/http.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
 import { identifyAfterUnknownPush } from '../shared/ingest/identify-mailbox.ts';
+import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
 import { type IngestReport, ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import type { Log } from '../shared/log.ts';
-import type { FunctionContext } from './context.ts';
 
 /** A push run ends within a minute: Pub/Sub waits so long for the acknowledgement. */
 const MAX_RUN_MS = 55_000;

@@ -5,10 +5,11 @@
  * POST, body ignored. 200 `{applied, granted}`: the migrations that were applied now, and the parts whose accounts
  * were granted. May be called any number of times, also while the other functions work.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { MigrateAnswer } from '../shared/schemas/migrate.ts';
-import type { FunctionContext } from './context.ts';
 
 export function createRoute({ config }: FunctionContext): Route {
   return {

@@ -7,16 +7,17 @@
  * `{outcome, new_emails, ...}`, outcome `busy` while another run works; 409 without credentials; a failed cycle answers with
  * its error.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';
 import { assertParameters, type HttpRequest, type Route } from '../shared/http.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/context.ts';
+import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import type { FunctionContext } from './context.ts';
-import { reportAnswer } from './report-body.ts';
+import { reportAnswer } from './runtime/ingest-response.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const app = createIngestContext(context);

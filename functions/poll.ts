@@ -4,12 +4,13 @@
  * POST, body ignored. 200 `{outcome, new_emails, ...}` also when there was nothing to do. A failed cycle answers with its
  * error, so that Cloud Scheduler shows it too. Safe to call at any time: the lease lets one run work.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
 import { Deadline } from '../shared/deadline.ts';
 import type { Route } from '../shared/http.ts';
-import { createIngestContext } from '../shared/ingest/context.ts';
+import { createIngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import type { FunctionContext } from './context.ts';
-import { reportAnswer } from './report-body.ts';
+import { reportAnswer } from './runtime/ingest-response.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const app = createIngestContext(context);

@@ -3,14 +3,15 @@
  * POST; may be called again. `?new_mailbox=ADDRESS` or `?renamed_from=ADDRESS` confirms an account that the database does
  * not know. Answers like `status`; 400 for a confirmation that names no mailbox or an unknown parameter, 409 without credentials.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
+import { createMonitor } from '../shared/control/monitor.ts';
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { assertParameters, json, type Route } from '../shared/http.ts';
 import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
-import type { FunctionContext } from './context.ts';
-import { confirmMailbox, prepareOrRelease } from './mailbox-control.ts';
-import { createMonitor } from './monitor.ts';
+import { confirmMailbox, prepareOrRelease } from './runtime/mailbox-control.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);

@@ -3,11 +3,11 @@
  * database is away.
  */
 
+import type { FunctionContext } from '../shared/control/app-context.ts';
+import { createMonitor } from '../shared/control/monitor.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
-import type { FunctionContext } from './context.ts';
-import { createMonitor } from './monitor.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);

@@ -2,13 +2,14 @@
  * `stop`: clears the `is_running` flag, pauses the scheduler job and ends the watch. POST; may be called again. Answers like
  * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
+
+import type { FunctionContext } from '../shared/control/app-context.ts';
+import { createMonitor } from '../shared/control/monitor.ts';
 import { stopMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
-import type { FunctionContext } from './context.ts';
-import { prepareOrRelease } from './mailbox-control.ts';
-import { createMonitor } from './monitor.ts';
+import { prepareOrRelease } from './runtime/mailbox-control.ts';
 
 export function createRoute(context: FunctionContext): Route {
   const monitor = createMonitor(context);

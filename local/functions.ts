@@ -1,6 +1,6 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
 import type { Server } from 'node:http';
-import type { Target } from '../functions/catalogue.ts';
+import type { Target } from '../functions/runtime/targets.ts';
 import type { Environment } from '../shared/config.ts';
 import type { LocalPorts } from './ports.ts';
 

@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import { EmulatedGmail, emulatedCredentials, startEmulatedGmail } from '../emulators/gmail/emulated-gmail.ts';
+import { fileJournal } from '../emulators/gmail/journal.ts';
+import { fillFromFolder } from '../emulators/gmail/mailbox-folder.ts';
+import { nextPurchaseOrder, samplePurchaseOrders } from '../emulators/samples/samples.ts';
 import type { Environment } from '../shared/config.ts';
-import { EmulatedGmail, emulatedCredentials, startEmulatedGmail } from './gmail/emulated-gmail.ts';
-import { fileJournal } from './gmail/journal.ts';
-import { fillFromFolder } from './gmail/mailbox-folder.ts';
-import { nextPurchaseOrder, samplePurchaseOrders } from './samples/samples.ts';
 
 /** Quick while somebody watches, then slowly, so that a stack left running does not fill the disk. */
 const QUICK_ARRIVALS = 60;

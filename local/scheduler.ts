@@ -1,9 +1,9 @@
 /** The emulated Cloud Scheduler of the local stack, with the one job that calls poll every minute. */
 
+import { EmulatedScheduler } from '../emulators/scheduler/emulated-scheduler.ts';
+import { jsonFileStore } from '../emulators/scheduler/job-store.ts';
+import { startEmulatedScheduler } from '../emulators/scheduler/server.ts';
 import type { Environment } from '../shared/config.ts';
-import { EmulatedScheduler } from './scheduler/emulated-scheduler.ts';
-import { jsonFileStore } from './scheduler/job-store.ts';
-import { startEmulatedScheduler } from './scheduler/server.ts';
 
 export const LOCAL_PROJECT = 'email-monitor-local';
 export const LOCAL_LOCATION = 'europe-west1';

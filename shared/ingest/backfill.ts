@@ -7,7 +7,7 @@ import { type BackfillProgress, readBackfillProgress } from '../db/backfills.ts'
 import { Deadline } from '../deadline.ts';
 import { AppError, requiresOperator } from '../errors.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext } from './context.ts';
+import type { IngestContext } from './ingest-context.ts';
 import { type IngestReport, ingestMailbox } from './ingest-mailbox.ts';
 
 /** Between two runs while another instance works on the mailbox. */

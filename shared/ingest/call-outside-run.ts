@@ -3,7 +3,7 @@ import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
-import type { IngestContext } from './context.ts';
+import type { IngestContext } from './ingest-context.ts';
 
 /** @param mailboxId null for an account that has no row yet, and so no quota: its one call costs 1 unit */
 export function callOutsideRun(

@@ -9,7 +9,7 @@ import { recordPoll } from '../db/monitor-status.ts';
 import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
-import type { IngestContext } from './context.ts';
+import type { IngestContext } from './ingest-context.ts';
 import { withDatabaseRetries } from './lease.ts';
 import type { LoopEnd } from './sync-loop.ts';
 

@@ -11,7 +11,7 @@ import { hasNewerHint } from '../db/mailboxes.ts';
 import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { waitFactor } from '../retry.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from './ingest-context.ts';
 import { processMessage } from './process-message.ts';
 
 const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];

@@ -14,7 +14,7 @@ import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import type { MailboxConfirmation } from '../mailbox-confirmation.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext } from './context.ts';
+import type { IngestContext } from './ingest-context.ts';
 
 /**
  * Asks Gmail for the account and binds it to its row. May run twice.

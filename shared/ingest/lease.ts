@@ -4,7 +4,7 @@ import { LEASE_MS, type Lease, releaseLease, renewLease, type TakenLease, takeLe
 import type { Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type RetryPolicy, withRetries } from '../retry.ts';
-import type { IngestContext } from './context.ts';
+import type { IngestContext } from './ingest-context.ts';
 
 /**
  * @returns null when another instance holds the lease

@@ -12,7 +12,7 @@ import {
   restartListJob,
 } from '../db/list-jobs.ts';
 import { AppError } from '../errors.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from './ingest-context.ts';
 
 /** A page token can expire. One that is rejected more often is not old: something else is wrong with the listing. */
 const MAX_RESTARTS = 3;

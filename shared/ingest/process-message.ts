@@ -9,7 +9,7 @@ import { isStatementTooHeavy } from '../db/pg-error.ts';
 import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { waitFactor } from '../retry.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from './ingest-context.ts';
 import { type Rule, ruleAgainstFetched } from './label-rules.ts';
 import { withDatabaseRetries } from './lease.ts';
 import { storeMessage } from './store-message.ts';

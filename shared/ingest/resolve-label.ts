@@ -14,7 +14,7 @@ import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext, RunContext } from './context.ts';
+import type { IngestContext, RunContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 
 /** The label of a run, and why it is missing: the error that the run ends with after it has listed. */

@@ -8,7 +8,7 @@ import { AppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { parseEmail } from '../mime/parse-email.ts';
 import { PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from './ingest-context.ts';
 
 const compress = promisify(gzip);
 /**

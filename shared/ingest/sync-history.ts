@@ -8,7 +8,7 @@ import { planHistoryGap } from '../db/history-gap.ts';
 import { assertLease } from '../db/lease.ts';
 import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from './ingest-context.ts';
 import { discoveredMessages } from './label-rules.ts';
 import { PAGE_MS } from './list-messages.ts';
 

@@ -7,9 +7,9 @@ import type { HistoryStart } from '../db/history-cursor.ts';
 import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
 import { pruneRuns } from '../db/runs.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
-import type { RunContext } from './context.ts';
 import { type FetchEnd, MessageFetcher, settleFailures } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
+import type { RunContext } from './ingest-context.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
   continueReconciliation,

@@ -7,7 +7,7 @@ import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun, UnitWait } from './call-outside-run.ts';
-import type { IngestContext, RunContext } from './context.ts';
+import type { IngestContext, RunContext } from './ingest-context.ts';
 
 /** The bucket refills 100 units a second at the usual budget. A run beside a backlog waits for its turn, and no longer. */
 const UNITS_WAIT_MS = 10_000;

@@ -2,9 +2,10 @@
  * `npm run bench -- bad-messages`: 200 emails of which 20 fail every time. How soon the other 180 are stored, what the
  * status says, and how soon the 20 are stored when they can be fetched again.
  */
-import { FUNCTIONS } from '../../functions/catalogue.ts';
-import { createContext } from '../../functions/context.ts';
-import { createLoaded } from '../../functions/loaded-function.ts';
+
+import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { FUNCTIONS } from '../../functions/runtime/targets.ts';
+import { createContext } from '../../shared/control/app-context.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
 import { databaseTime, nextCycle, nthStoredMs, storedCount } from './cycles.ts';

@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TARGETS, type Target } from '../../functions/catalogue.ts';
+import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 import { buildFunctions } from '../helpers/processes.ts';
 import { median } from './bench-database.ts';

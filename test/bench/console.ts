@@ -2,9 +2,10 @@
  * `npm run bench -- console [EMAILS]`: each answer of the console over a small and a large database, the median of twenty.
  * The time is that of the function, without the way to the browser; the database stands on the same machine.
  */
-import { FUNCTIONS } from '../../functions/catalogue.ts';
-import { createContext } from '../../functions/context.ts';
-import { createLoaded } from '../../functions/loaded-function.ts';
+
+import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { FUNCTIONS } from '../../functions/runtime/targets.ts';
+import { createContext } from '../../shared/control/app-context.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
 

@@ -2,9 +2,10 @@
  * `npm run bench -- growth [EMAILS...]`: the same work over databases of different sizes: an idle poll, a push with its
  * email, and what the operator reads. The plans are those of the largest, of the statements as they really ran.
  */
-import { FUNCTIONS, type Target } from '../../functions/catalogue.ts';
-import { createContext, type FunctionContext } from '../../functions/context.ts';
-import { createLoaded } from '../../functions/loaded-function.ts';
+
+import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
+import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
 import { median } from './bench-database.ts';
 import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
 import { fillConsole, wordOf } from './console-mail.ts';

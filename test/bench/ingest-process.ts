@@ -3,9 +3,9 @@
  * the environment of a function. Says on one line what it cost. Started by `ingest-run.ts`.
  */
 import { resourceUsage } from 'node:process';
-import { createContext } from '../../functions/context.ts';
+import { createContext } from '../../shared/control/app-context.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { createIngestContext } from '../../shared/ingest/context.ts';
+import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import type { IngestOrder, IngestTaken } from './ingest-run.ts';

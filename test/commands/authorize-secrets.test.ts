@@ -8,7 +8,7 @@ import {
   emulatedCredentials,
   type RunningGmail,
   startEmulatedGmail,
-} from '../../local/gmail/emulated-gmail.ts';
+} from '../../emulators/gmail/emulated-gmail.ts';
 import { startCommand } from '../helpers/command-process.ts';
 
 // Each command is a process of its own that starts others.

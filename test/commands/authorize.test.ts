@@ -2,14 +2,14 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { askForConsent } from '../../local/authorize/consent.ts';
-import { withVariables } from '../../local/authorize/env-file.ts';
+import { askForConsent } from '../../commands/authorize/consent.ts';
+import { withVariables } from '../../commands/authorize/env-file.ts';
 import {
   EmulatedGmail,
   emulatedCredentials,
   type RunningGmail,
   startEmulatedGmail,
-} from '../../local/gmail/emulated-gmail.ts';
+} from '../../emulators/gmail/emulated-gmail.ts';
 import { freePort } from '../../local/ports.ts';
 import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
 

@@ -1,6 +1,6 @@
 /** What the tests of the doctor share: its findings as a program reads them, and "this link alone is at fault". */
 import { expect } from 'vitest';
-import type { Finding, FindingState } from '../../local/doctor/finding.ts';
+import type { Finding, FindingState } from '../../commands/doctor/finding.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import type { World } from '../helpers/world.ts';
 

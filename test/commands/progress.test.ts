@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { duration, Pace, Progress, renderBar, renderLine } from '../../commands/progress.ts';
-import { quoted } from '../../commands/terminal.ts';
+import { duration, Pace, Progress, renderBar, renderLine } from '../../commands/support/progress.ts';
+import { quoted } from '../../commands/support/terminal.ts';
 
 const half = { done: 3_000, total: 6_000, noun: 'messages', perMinute: 300, extra: '5,980 units a minute' };
 

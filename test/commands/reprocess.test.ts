@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { choiceOf, type ReprocessFlags } from '../../commands/reprocess-choice.ts';
+import { choiceOf, type ReprocessFlags } from '../../commands/reprocess/select-emails.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
 import { reprocess } from '../../shared/reprocess/reprocess.ts';

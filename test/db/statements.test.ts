@@ -7,10 +7,12 @@ import { declaredStatements, type Statement } from '../../shared/db/statement.ts
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { describeStatement } from './described-statement.ts';
 
-const SHARED = join(import.meta.dirname, '../../shared');
+const ROOT = join(import.meta.dirname, '../..');
 
-for (const path of globSync(['db/*.ts', 'console/*.ts', 'control/*.ts'], { cwd: SHARED }).sort())
-  await import(join(SHARED, path));
+for (const path of globSync(['shared/db/*.ts', 'shared/control/*.ts', 'console/api/*.ts'], {
+  cwd: ROOT,
+}).sort())
+  await import(join(ROOT, path));
 
 const statements: readonly Statement[] = [...declaredStatements.values()];
 

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync, type Zippable, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TARGETS, type Target } from '../../functions/catalogue.ts';
+import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { serve, writeDist } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
 import { createWorld, type World } from '../helpers/world.ts';

@@ -3,12 +3,12 @@
  * Run does: mail is stored with the right token, and nothing reaches a function without.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deliverWithToken } from '../../local/scheduler/delivery.ts';
+import { deliverWithToken } from '../../emulators/scheduler/delivery.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
+import { JOB, PARENT, schedulerBench } from '../emulators/scheduler/scheduler-bench.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createWorld, type World } from '../helpers/world.ts';
-import { JOB, PARENT, schedulerBench } from '../local/scheduler/scheduler-bench.ts';
 import { type CloudRunFront, openFront } from './cloud-run-front.ts';
 import { type Claims, type Identity, startIdentity, unsigned, withClaimsOf } from './identity.ts';
 

@@ -69,7 +69,7 @@ test('the cost counts the functions, metrics, conditions and images that Terrafo
 });
 
 test('the secrets are paid for as often as the functions read them', () => {
-  const readAgainMs = /READ_AGAIN_MS = ([\d_]+)/.exec(read('functions/live-config.ts'))?.[1] ?? '';
+  const readAgainMs = /READ_AGAIN_MS = ([\d_]+)/.exec(read('shared/control/live-config.ts'))?.[1] ?? '';
 
   expect(Number(readAgainMs.replaceAll('_', ''))).toBe(ASSUMED.readsAgainSeconds * 1_000);
 });

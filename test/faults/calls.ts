@@ -1,5 +1,5 @@
 /** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that must not occur are kept. */
-import type { Target } from '../../functions/catalogue.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import type { Processes } from './processes.ts';
 
 /** No invocation may take longer than its budget (8 s at most here) and what a frozen process adds. */

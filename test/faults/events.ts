@@ -1,6 +1,7 @@
 /** What can happen in a round, each at its time; plain data, so that a plan can be printed and repeated. */
-import type { Target } from '../../functions/catalogue.ts';
-import type { FaultRule } from '../../local/gmail/faults.ts';
+
+import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import type { StopMode } from './postgres.ts';
 
 /** How a mail comes in, as labels of its arrival. */

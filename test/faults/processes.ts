@@ -3,7 +3,7 @@
  * A process that ends by itself is a defect, and is kept as one.
  */
 import { join } from 'node:path';
-import type { Target } from '../../functions/catalogue.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import { type FunctionProcess, startFunction } from '../helpers/processes.ts';
 
 /** What runs while nothing is wrong. */

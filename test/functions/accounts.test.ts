@@ -1,7 +1,7 @@
 /** Each function on an account of its own, with only the privileges that `migrate` grants it. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import type { Target } from '../../functions/catalogue.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
 import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
 import { order } from '../helpers/mails.ts';

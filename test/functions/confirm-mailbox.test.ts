@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { EmulatedGmail, startEmulatedGmail } from '../../local/gmail/emulated-gmail.ts';
+import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
 import { mail } from '../helpers/mails.ts';
 import { ledger } from '../helpers/stored.ts';
 import type { Instance, World } from '../helpers/world.ts';

@@ -1,7 +1,7 @@
 /** How far one search goes, with bounds that a small table reaches. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findIds } from '../../shared/console/search.ts';
-import { textLiteral, timeBoxed } from '../../shared/console/time-boxed.ts';
+import { findIds } from '../../console/api/search.ts';
+import { textLiteral, timeBoxed } from '../../console/api/time-limited-query.ts';
 import type { Database } from '../../shared/db/database.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 

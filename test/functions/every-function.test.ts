@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TARGETS, type Target } from '../../functions/catalogue.ts';
+import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 import { createWorld, type World } from '../helpers/world.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { emulatedCredentials } from '../../local/gmail/emulated-gmail.ts';
+import { emulatedCredentials } from '../../emulators/gmail/emulated-gmail.ts';
 import { mail } from '../helpers/mails.ts';
 import type { Instance, World } from '../helpers/world.ts';
 import { useWorlds } from '../helpers/worlds.ts';

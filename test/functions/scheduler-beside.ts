@@ -1,6 +1,6 @@
 /** An emulated Cloud Scheduler beside a world, with the one job that calls poll; nothing fires by itself. */
-import { EmulatedScheduler } from '../../local/scheduler/emulated-scheduler.ts';
-import { startEmulatedScheduler } from '../../local/scheduler/server.ts';
+import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
+import { startEmulatedScheduler } from '../../emulators/scheduler/server.ts';
 import type { Environment } from '../../shared/config.ts';
 
 const PARENT = 'projects/demo/locations/europe-west1';

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { samplePurchaseOrders } from '../../local/samples/samples.ts';
+import { samplePurchaseOrders } from '../../emulators/samples/samples.ts';
 import { base64Lines, HEAD, mail, multipart, part } from '../mime/mail-builder.ts';
 import {
   attachment,

@@ -4,8 +4,8 @@ import {
   emulatedCredentials,
   type RunningGmail,
   startEmulatedGmail,
-} from '../../local/gmail/emulated-gmail.ts';
-import type { FaultRule } from '../../local/gmail/faults.ts';
+} from '../../emulators/gmail/emulated-gmail.ts';
+import type { FaultRule } from '../../emulators/gmail/faults.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError, type ErrorCode, operatorState, requiresOperator } from '../../shared/errors.ts';
 import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';

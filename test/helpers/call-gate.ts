@@ -2,8 +2,8 @@
  * Holds calls of one kind inside the emulated Gmail until the test lets them go: what happens "meanwhile" happens
  * exactly then. Give `timers` to the emulator.
  */
-import type { EmulatedGmail } from '../../local/gmail/emulated-gmail.ts';
-import type { Timers } from '../../local/gmail/timers.ts';
+import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
+import type { Timers } from '../../emulators/gmail/timers.ts';
 
 export class CallGate {
   #isHeld = false;

@@ -2,8 +2,8 @@
  * An emulated Gmail in a process of its own: `node gmail-process.ts '{"quotaUnitsPerMinute":null}'` prints its URLs as
  * JSON. With `"seed"`, its own chances repeat.
  */
-import { EmulatedGmail, startEmulatedGmail } from '../../local/gmail/emulated-gmail.ts';
-import { seededRandom } from '../../local/gmail/random.ts';
+import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
+import { seededRandom } from '../../emulators/gmail/random.ts';
 
 const { seed, ...options } = JSON.parse(process.argv[2] ?? '{}');
 const random = seed === undefined ? Math.random : seededRandom(seed);

@@ -8,12 +8,16 @@ import {
   type EmulatedGmailOptions,
   emulatedCredentials,
   startEmulatedGmail,
-} from '../../local/gmail/emulated-gmail.ts';
+} from '../../emulators/gmail/emulated-gmail.ts';
 import { type Environment, readConfig } from '../../shared/config.ts';
 import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
-import { createIngestContext, type IngestContext, type RunContext } from '../../shared/ingest/context.ts';
+import {
+  createIngestContext,
+  type IngestContext,
+  type RunContext,
+} from '../../shared/ingest/ingest-context.ts';
 import { createLog } from '../../shared/log.ts';
 import { createTestDatabase } from './test-database.ts';
 

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Target } from '../../functions/catalogue.ts';
-import { emulatedCredentials } from '../../local/gmail/emulated-gmail.ts';
+import { emulatedCredentials } from '../../emulators/gmail/emulated-gmail.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

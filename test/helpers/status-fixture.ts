@@ -1,7 +1,8 @@
 /** A database with the rows that `status` reads, and the functions that only read or control, without a Gmail. */
-import { createContext } from '../../functions/context.ts';
-import { createMonitor } from '../../functions/monitor.ts';
+
 import { type Environment, readConfig } from '../../shared/config.ts';
+import { createContext } from '../../shared/control/app-context.ts';
+import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';

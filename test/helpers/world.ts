@@ -4,23 +4,23 @@
  */
 import { setImmediate as setImmediateCallback } from 'node:timers';
 import { setImmediate } from 'node:timers/promises';
-import { FUNCTIONS, type Target } from '../../functions/catalogue.ts';
-import { createContext, type FunctionContext } from '../../functions/context.ts';
-import { createLoaded, type LoadedFunction } from '../../functions/loaded-function.ts';
 import {
   EmulatedGmail,
   type EmulatedGmailOptions,
   emulatedCredentials,
   type RunningGmail,
   startEmulatedGmail,
-} from '../../local/gmail/emulated-gmail.ts';
-import type { Timers } from '../../local/gmail/timers.ts';
+} from '../../emulators/gmail/emulated-gmail.ts';
+import type { Timers } from '../../emulators/gmail/timers.ts';
+import { createLoaded, type LoadedFunction } from '../../functions/runtime/lazy-function.ts';
+import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
 import type { Environment } from '../../shared/config.ts';
+import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
-import { createIngestContext, type TestOverrides } from '../../shared/ingest/context.ts';
+import { createIngestContext, type TestOverrides } from '../../shared/ingest/ingest-context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { checkAnswer } from './check-answer.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { FaultRule } from '../../local/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/faults.ts';
 import { mail } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import type { World, WorldOptions } from '../helpers/world.ts';

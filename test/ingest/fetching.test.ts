@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { FaultRule } from '../../local/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/faults.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedBytes, storedIds } from '../helpers/stored.ts';
 import type { World, WorldOptions } from '../helpers/world.ts';

@@ -1,7 +1,7 @@
 /** What a run reports when Gmail, the quota or an operator ends it: never fine when something was left undone. */
 import { describe, expect, test, vi } from 'vitest';
 import { Deadline } from '../../shared/deadline.ts';
-import { createIngestContext } from '../../shared/ingest/context.ts';
+import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import { CallGate } from '../helpers/call-gate.ts';

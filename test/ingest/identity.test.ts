@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { saveWatch } from '../../shared/db/watches.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
-import type { IngestContext } from '../../shared/ingest/context.ts';
 import {
   confirmMailbox,
   identifyAfterUnknownPush,
   identifyAtStart,
   identifyMailbox,
 } from '../../shared/ingest/identify-mailbox.ts';
+import type { IngestContext } from '../../shared/ingest/ingest-context.ts';
 import { createStage, type IngestStage } from '../helpers/ingest-stage.ts';
 
 const NEW_TOKEN = '1//new-token';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { createIngestContext } from '../../shared/ingest/context.ts';
+import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { mail } from '../helpers/mails.ts';
 import type { World } from '../helpers/world.ts';

@@ -4,7 +4,7 @@ import type { Lease } from '../../shared/db/lease.ts';
 import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
-import type { RunContext } from '../../shared/ingest/context.ts';
+import type { RunContext } from '../../shared/ingest/ingest-context.ts';
 import { continueListJobs } from '../../shared/ingest/list-messages.ts';
 import {
   continueReconciliation,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { EmulatedGmailOptions } from '../../local/gmail/emulated-gmail.ts';
+import type { EmulatedGmailOptions } from '../../emulators/gmail/emulated-gmail.ts';
 import { recordHint } from '../../shared/db/mailboxes.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';

@@ -3,8 +3,8 @@
  * limited messages are called for again.
  */
 import { randomUUID } from 'node:crypto';
-import { GoogleError } from '../../local/gmail/google-error.ts';
-import { type BudgetKind, Quota } from '../../local/gmail/quota.ts';
+import { GoogleError } from '../../emulators/gmail/google-error.ts';
+import { type BudgetKind, Quota } from '../../emulators/gmail/quota.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import { QuotaBudget } from '../../shared/limits/quota-budget.ts';

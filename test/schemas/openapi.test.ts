@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createRoute as createConsole } from '../../functions/console.ts';
-import { createContext, type FunctionContext } from '../../functions/context.ts';
 import { createRoute as createMigrate } from '../../functions/migrate.ts';
+import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { problem, type Route } from '../../shared/http.ts';
 import { OPERATIONS } from '../../shared/schemas/openapi.ts';

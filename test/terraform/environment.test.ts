@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { TARGETS } from '../../functions/catalogue.ts';
+import { TARGETS } from '../../functions/runtime/targets.ts';
 import { ConfigError, readConfig } from '../../shared/config.ts';
 import { ACCOUNT_PARTS } from '../../shared/db-accounts.ts';
 

@@ -1,0 +1,95 @@
+/**
+ * Streams attachments and raw emails, read from the database in slices: a slow download occupies neither the memory of the
+ * instance nor a connection.
+ * Invariant: a stream ends only after the last byte; otherwise it fails.
+ */
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import type { Queryable } from '../../shared/db/database.ts';
+import { type Statement, statement } from '../../shared/db/statement.ts';
+import { AppError } from '../../shared/errors.ts';
+
+/** PostgreSQL reads a slice of an uncompressed bytea without reading the rest. */
+const SLICE_BYTES = 1_048_576;
+
+export interface StoredFile {
+  readonly filename: string;
+  readonly sizeBytes: number;
+  readonly bytes: Readable;
+}
+
+// $1 attachment id bigint
+const ATTACHMENT = statement(
+  `
+select filename, file_size_bytes
+from email_attachments
+where id = $1::bigint`,
+  { filename: 'text', file_size_bytes: 'integer' },
+);
+
+// $1 email id bigint
+const RAW = statement(
+  `
+select size_bytes, octet_length(data) as stored_bytes
+from email_raw
+where email_id = $1::bigint`,
+  { size_bytes: 'integer', stored_bytes: 'integer' },
+);
+
+// $1 attachment id bigint, $2 first byte int, counted from 1, $3 bytes int
+const ATTACHMENT_SLICE = statement(
+  `
+select substring(file_data from $2::integer for $3::integer) as slice
+from email_attachments
+where id = $1::bigint`,
+  { slice: 'bytea' },
+);
+
+// $1 email id bigint, $2 first byte int, counted from 1, $3 bytes int
+const RAW_SLICE = statement(
+  `
+select substring(data from $2::integer for $3::integer) as slice
+from email_raw
+where email_id = $1::bigint`,
+  { slice: 'bytea' },
+);
+
+/** @returns null when there is no such attachment */
+export async function openAttachment(db: Queryable, id: number): Promise<StoredFile | null> {
+  const { rows } = await db.query(ATTACHMENT, [id]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  const bytes = Readable.from(slices(db, ATTACHMENT_SLICE, id, row.file_size_bytes), { objectMode: false });
+  return { filename: row.filename, sizeBytes: row.file_size_bytes, bytes };
+}
+
+/** The exact bytes that Gmail gave. @returns null when there is no such email */
+export async function openRaw(db: Queryable, emailId: number): Promise<StoredFile | null> {
+  const { rows } = await db.query(RAW, [emailId]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  const stored = Readable.from(slices(db, RAW_SLICE, emailId, row.stored_bytes), { objectMode: false });
+  const bytes = stored.pipe(createGunzip());
+  // A pipe forwards neither an error of its source nor the destruction of its destination.
+  stored.on('error', (error) => bytes.destroy(error));
+  bytes.on('close', () => stored.destroy());
+  return { filename: `email-${emailId}.eml`, sizeBytes: row.size_bytes, bytes };
+}
+
+async function* slices(
+  db: Queryable,
+  slice: Statement<{ slice: Buffer }>,
+  id: number,
+  sizeBytes: number,
+): AsyncGenerator<Buffer> {
+  let readBytes = 0;
+  while (readBytes < sizeBytes) {
+    const { rows } = await db.query(slice, [id, readBytes + 1, SLICE_BYTES]);
+    const bytes = rows[0]?.slice;
+    // A reprocess may have replaced it.
+    if (bytes === undefined || bytes.length === 0)
+      throw new AppError('not_found', 'The file was removed during the download.');
+    readBytes += bytes.length;
+    yield bytes;
+  }
+}

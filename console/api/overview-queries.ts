@@ -1,0 +1,88 @@
+/** The figures of the overview that stand beside the status: how fresh, how much of the quota, what is open. */
+import type { Queryable } from '../../shared/db/database.ts';
+import { statement } from '../../shared/db/statement.ts';
+import type { Overview } from '../../shared/schemas/overview.ts';
+
+export interface Figures {
+  readonly now: Date;
+  readonly freshness: Overview['freshness'];
+  /** Units that were reserved and have not refilled. Null: the mailbox is not known yet. */
+  readonly minute_used: number | null;
+  readonly today_used: number;
+  readonly incidents_open_count: number;
+}
+
+// A reconciliation covers the emails that Gmail had accepted when it began.
+// $1 fingerprint text or null, $2 units per minute int. One row always.
+// What a reconciliation with missing messages covers is not complete: the next one says so.
+const FIGURES = statement(
+  `
+select now() as now,
+       (select max(newest.received_at)
+        from mailboxes m
+        cross join lateral (
+          select started_at, missing_count
+          from reconciliations
+          where mailbox_id = m.id
+            and evaluated_at is not null
+            and missing_count is not null
+          order by evaluated_at desc
+          limit 1
+        ) r
+        cross join lateral (
+          select e.received_at
+          from incoming_emails e
+          where e.mailbox_id = m.id
+            and e.received_at <= r.started_at
+          order by e.received_at desc
+          limit 1
+        ) newest
+        where r.missing_count = 0) as newest_reconciled_at,
+       (select max(newest.received_at)
+        from mailboxes m
+        cross join lateral (
+          select e.received_at
+          from incoming_emails e
+          where e.mailbox_id = m.id
+          order by e.received_at desc
+          limit 1
+        ) newest) as newest_stored_at,
+       (select units_in_use(q, $2::integer)
+        from mailbox_quota q
+        join mailboxes m on m.id = q.mailbox_id
+        where m.credential_fingerprint = $1::text) as minute_used,
+       (select coalesce(sum(quota_units), 0)
+        from ingest_runs
+        where started_at >= date_trunc('day', now(), 'UTC')) as today_used,
+       (select count(*)
+        from incidents
+        where closed_at is null) as incidents_open_count`,
+  {
+    now: 'timestamp with time zone',
+    newest_reconciled_at: 'timestamp with time zone?',
+    newest_stored_at: 'timestamp with time zone?',
+    minute_used: 'integer?',
+    today_used: 'bigint',
+    incidents_open_count: 'bigint',
+  },
+);
+
+/** @param fingerprint of the credentials whose mailbox spends the quota; null without any */
+export async function readFigures(
+  db: Queryable,
+  fingerprint: string | null,
+  unitsPerMinute: number,
+): Promise<Figures> {
+  const { rows } = await db.query(FIGURES, [fingerprint, unitsPerMinute]);
+  const row = rows[0];
+  return {
+    now: row?.now ?? new Date(),
+    freshness: {
+      newest_reconciled_at: row?.newest_reconciled_at ?? null,
+      newest_stored_at: row?.newest_stored_at ?? null,
+    },
+    minute_used: row?.minute_used ?? null,
+    today_used: row?.today_used ?? 0,
+    incidents_open_count: row?.incidents_open_count ?? 0,
+  };
+}

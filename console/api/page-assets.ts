@@ -1,0 +1,70 @@
+/**
+ * The console's page as bytes, loaded once per instance: read from the build, or bundled from `console/web/` when the sources run.
+ * Invariant: the name of an asset contains the hash of its bytes, so that browsers may cache it indefinitely.
+ */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+
+export interface Asset {
+  readonly bytes: Buffer;
+  /** The Content-Type. */
+  readonly type: string;
+}
+
+export interface Page {
+  readonly html: string;
+  /** By name, as in /assets/NAME. */
+  readonly assets: ReadonlyMap<string, Asset>;
+}
+
+/** In a build: beside the folder of chunks that holds this module. */
+const BUILT = join(import.meta.dirname, '../console-page');
+const SOURCES = join(import.meta.dirname, '../web');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.ico': 'image/x-icon',
+  '.js': 'text/javascript; charset=utf-8',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
+};
+
+let loading: Promise<Page> | null = null;
+
+/** Returns the same page each time; after a failed load, the next call tries again. */
+export async function loadPage(): Promise<Page> {
+  loading ??= load().catch((error: unknown) => {
+    loading = null;
+    throw error;
+  });
+  return await loading;
+}
+
+async function load(): Promise<Page> {
+  const files = existsSync(BUILT) ? await readBuilt() : await bundleSources();
+  const html = files.get('index.html')?.toString('utf8') ?? '';
+  const assets = [...files].filter(([name]) => name !== 'index.html');
+  return {
+    html,
+    assets: new Map(
+      assets.map(([name, bytes]) => [
+        name,
+        { bytes, type: TYPES[extname(name)] ?? 'application/octet-stream' },
+      ]),
+    ),
+  };
+}
+
+async function readBuilt(): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  for (const name of await readdir(BUILT)) files.set(name, await readFile(join(BUILT, name)));
+  return files;
+}
+
+/** A build does not get here, and does not contain the bundler. */
+async function bundleSources(): Promise<Map<string, Buffer>> {
+  const { bundlePage } = await import('./bundle-page.ts');
+  return await bundlePage(SOURCES);
+}

@@ -1,0 +1,54 @@
+/**
+ * /api/console/: what the operator's page shows, as JSON; GET unless said.
+ * overview, charts, dead, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID;
+ * POST emails/search (words of mail belong in no URL), dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up.
+ */
+
+import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { HttpRequest, Route } from '../../shared/http.ts';
+
+type Load = (context: FunctionContext) => Promise<Handle>;
+
+/** Pieces are what the parentheses of the path's form hold. */
+export type Handle = (request: HttpRequest, pieces: readonly string[]) => ReturnType<Route['handle']>;
+
+const READ = ['GET', 'HEAD'] as const;
+const WRITE = ['POST'] as const;
+
+const overview = async () => await import('./overview-routes.ts');
+const emails = async () => await import('./email-routes.ts');
+const records = async () => await import('./record-routes.ts');
+
+const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load: Load])[] = [
+  [/^overview$/, READ, async (context) => (await overview()).showOverview(context)],
+  [/^charts$/, READ, async (context) => (await overview()).showCharts(context)],
+  [/^emails$/, READ, async (context) => (await emails()).showEmails(context)],
+  [/^emails\/search$/, WRITE, async (context) => (await emails()).searchEmails(context)],
+  [/^emails\/([^/]+)$/, READ, async (context) => (await emails()).showEmail(context)],
+  [/^emails\/([^/]+)\/html$/, READ, async (context) => (await emails()).showHtml(context)],
+  [/^emails\/([^/]+)\/raw$/, READ, async (context) => (await emails()).downloadRaw(context)],
+  [/^attachments\/([^/]+)$/, READ, async (context) => (await emails()).downloadAttachment(context)],
+  [/^dead$/, READ, async (context) => (await records()).showDead(context)],
+  [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],
+  [/^dead\/([^/]+)\/retry$/, WRITE, async (context) => (await records()).retryOne(context)],
+  [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUp(context)],
+  [/^runs$/, READ, async (context) => (await records()).showRuns(context)],
+  [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
+];
+
+const BASE = '/api/console/';
+
+/** @returns null when nothing stands at the path */
+export function findDataRoute(path: string, context: FunctionContext): Route | null {
+  if (!path.startsWith(BASE)) return null;
+  const rest = path.slice(BASE.length).replace(/\/$/, '');
+  for (const [form, methods, load] of PLACES) {
+    const match = form.exec(rest);
+    if (match === null) continue;
+    return {
+      methods,
+      handle: async (request) => await (await load(context))(request, match.slice(1)),
+    };
+  }
+  return null;
+}

@@ -1,0 +1,31 @@
+/** The attachments of an email as links that download them. */
+
+import type { AttachmentJson } from '../../shared/schemas/emails.ts';
+import { DATA } from './api.ts';
+import { element } from './element.ts';
+import { bytes } from './quantities.ts';
+
+/** Pictures that the HTML shows come last: an order is rarely one of them. */
+export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLUListElement {
+  const sorted = [...attachments].sort((a, b) => Number(a.is_inline) - Number(b.is_inline) || a.id - b.id);
+  return element(
+    'ul',
+    { class: 'attachments' },
+    ...sorted.map((attachment) =>
+      element(
+        'li',
+        {},
+        element(
+          'a',
+          {
+            href: `${DATA}/attachments/${attachment.id}`,
+            download: true,
+            title: `${attachment.filename}, declared as ${attachment.content_type}`,
+          },
+          element('bdi', {}, attachment.filename),
+          element('span', { class: 'quiet' }, ` ${bytes(attachment.file_size_bytes)}`),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,51 @@
+/** The latest runs: who called, what came of it, how long it took. */
+
+import type { OverviewJson } from '../../shared/schemas/overview.ts';
+import type { RunJson, RunPageJson } from '../../shared/schemas/records.ts';
+import { DATA, get } from './api.ts';
+import { byId, element, setText } from './element.ts';
+import { KeyedList } from './keyed-list.ts';
+import { number } from './quantities.ts';
+import { wireRecords } from './records.ts';
+import { durationText, timeOf } from './times.ts';
+
+const FIRST = 12;
+
+const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
+
+export function wireRuns(): (overview: OverviewJson) => Promise<void> {
+  const list = new KeyedList<RunJson>(byId('run-list'), (run) => String(run.id), row);
+  const section = wireRecords<RunJson>({
+    name: 'runs',
+    first: FIRST,
+    dependsOn: ({ status }) => [status.last_poll_at, status.emails_processed_total],
+    read: async (query) => {
+      const { next_before: nextBefore, runs } = await get<RunPageJson>(`${DATA}/runs?${query}`);
+      return { rows: runs, nextBefore };
+    },
+    show: (runs) => {
+      list.show(runs);
+      setText(byId('run-count'), runs.length === 0 ? 'None yet.' : '');
+    },
+  });
+  return async (overview) => await section.update(overview);
+}
+
+function row(run: RunJson): HTMLTableRowElement {
+  const { duration_ms: duration, error_code: error, outcome } = run;
+  return element(
+    'tr',
+    { class: outcome === 'failed' ? 'is-bad' : null },
+    element('td', {}, timeOf(run.started_at)),
+    element('td', {}, run.trigger),
+    element(
+      'td',
+      {},
+      outcome === null ? 'not ended' : (OUTCOMES[outcome] ?? outcome),
+      ...(error === null ? [] : [' ', element('code', {}, error)]),
+    ),
+    element('td', { class: 'number' }, number(run.stored_count)),
+    element('td', { class: 'number' }, duration === null ? '–' : durationText(duration)),
+    element('td', { class: 'number units' }, number(run.quota_units)),
+  );
+}

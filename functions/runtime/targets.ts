@@ -1,0 +1,14 @@
+/** The deployed functions by their targets. Each is loaded at its first use, with what it alone needs. */
+export const FUNCTIONS = {
+  poll: async () => await import('../poll.ts'),
+  gmailPush: async () => await import('../gmail-push.ts'),
+  status: async () => await import('../status.ts'),
+  start: async () => await import('../start.ts'),
+  stop: async () => await import('../stop.ts'),
+  pollNow: async () => await import('../poll-now.ts'),
+  console: async () => await import('../console.ts'),
+  migrate: async () => await import('../migrate.ts'),
+};
+
+export type Target = keyof typeof FUNCTIONS;
+export const TARGETS = Object.keys(FUNCTIONS) as readonly Target[];

@@ -1,0 +1,57 @@
+/**
+ * The real gcloud as a client of the emulator: what the operator types in production must work here too.
+ * About a second and a half a call, hence few calls; left out where gcloud is not installed.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+
+function hasGcloud(): boolean {
+  try {
+    execFileSync('gcloud', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+let bench: ReturnType<typeof schedulerBench>;
+let emulator: RunningEmulator;
+beforeEach(async () => {
+  bench = schedulerBench();
+  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+});
+afterEach(() => emulator.close());
+
+function gcloud(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  return promisify(execFile)('gcloud', ['scheduler', 'jobs', ...args, '--location', 'us-central1'], {
+    env: {
+      ...process.env,
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER: `http://${emulator.host}/`,
+      CLOUDSDK_AUTH_ACCESS_TOKEN: 'fake',
+      CLOUDSDK_CORE_PROJECT: 'demo',
+      CLOUDSDK_CORE_DISABLE_PROMPTS: '1',
+    },
+  });
+}
+
+const installed = hasGcloud();
+it.skipIf(!installed)(
+  `lets gcloud pause and update a job${installed ? '' : ' (left out: no gcloud)'}`,
+  async () => {
+    bench.scheduler.create(PARENT, EVERY_MINUTE);
+    await gcloud('update', 'http', 'poll', '--schedule', '*/5 * * * *', '--max-retry-attempts', '2');
+    expect(bench.scheduler.get(JOB)).toMatchObject({
+      schedule: '*/5 * * * *',
+      retryConfig: { retryCount: 2 },
+    });
+    await gcloud('pause', 'poll');
+    expect(bench.scheduler.get(JOB).state).toBe('PAUSED');
+    await expect(gcloud('pause', 'poll')).rejects.toMatchObject({
+      stderr: expect.stringContaining('FAILED_PRECONDITION'),
+    });
+  },
+  60_000,
+);

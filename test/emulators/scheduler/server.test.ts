@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+
+let bench: ReturnType<typeof schedulerBench>;
+let emulator: RunningEmulator;
+beforeEach(async () => {
+  bench = schedulerBench();
+  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+});
+afterEach(() => emulator.close());
+
+async function call(method: string, path: string, body?: string): Promise<[number, unknown]> {
+  const response = await fetch(`http://${emulator.host}/v1/${path}`, {
+    method,
+    ...(body === undefined ? {} : { body }),
+  });
+  return [response.status, await response.json()];
+}
+
+it("answers faults in Google's form", async () => {
+  const message = 'Job not found.';
+  expect(await call('GET', JOB)).toEqual([404, { error: { code: 404, message, status: 'NOT_FOUND' } }]);
+  expect(await call('POST', `${PARENT}/jobs`, '[1')).toMatchObject([
+    400,
+    { error: { status: 'INVALID_ARGUMENT' } },
+  ]);
+  expect(await call('GET', 'projects/demo/topics')).toMatchObject([404, { error: { status: 'NOT_FOUND' } }]);
+  bench.scheduler.create(PARENT, EVERY_MINUTE);
+  expect(await call('POST', `${JOB}:resume`, '{}')).toMatchObject([
+    400,
+    { error: { code: 400, status: 'FAILED_PRECONDITION' } },
+  ]);
+});
+
+it('writes enums as names, and as numbers for who asks so', async () => {
+  bench.scheduler.create(PARENT, EVERY_MINUTE);
+  expect(await call('GET', JOB)).toMatchObject([
+    200,
+    { state: 'ENABLED', httpTarget: { httpMethod: 'POST' } },
+  ]);
+  expect(await call('GET', `${JOB}?$alt=json;enum-encoding=int`)).toMatchObject([
+    200,
+    { state: 1, httpTarget: { httpMethod: 1 } },
+  ]);
+});
+
+it('names its locations', async () => {
+  expect(await call('GET', 'projects/demo/locations')).toMatchObject([
+    200,
+    { locations: [{ name: PARENT, locationId: 'us-central1' }, {}, {}] },
+  ]);
+  expect(await call('GET', PARENT)).toMatchObject([200, { locationId: 'us-central1' }]);
+});
+
+it('cuts off the attempts in flight when it closes', async () => {
+  const hanging = schedulerBench({
+    deliver: ({ signal }) =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve({ code: 14 }))),
+  });
+  const other = await startEmulatedScheduler(hanging.scheduler, { tickMs: 0 });
+  hanging.scheduler.create(PARENT, EVERY_MINUTE);
+  hanging.scheduler.run(JOB);
+  await other.close();
+  expect(hanging.scheduler.get(JOB).status).toBeUndefined();
+});
