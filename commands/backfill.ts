@@ -2,7 +2,7 @@
  * `npm run backfill -- --query "after:2026/01/01"`: fetches older mail by any Gmail query. The plan is in the database: the
  * deployed poll continues it whenever this command ends.
  */
-import { createContext } from '../shared/control/app-context.ts';
+import { createAppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../shared/db/backfills.ts';
 import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
@@ -38,7 +38,7 @@ await runCommand(USAGE, async () => {
   if (!query) throw new Error(USAGE);
 
   const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
-  const context = createContext(env, (line) => process.stderr.write(`${line}\n`));
+  const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
   try {
     assertConfigured(context.config);
     const budgetMs = context.config.runBudgetSeconds * 1_000;

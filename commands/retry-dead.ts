@@ -2,7 +2,7 @@
  * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: requeues dead messages, or gives
  * them up. Lists them first, and changes only what it has listed. Only `--now` calls Gmail.
  */
-import { createContext } from '../shared/control/app-context.ts';
+import { createAppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import {
   type DeadLetterSelection,
@@ -65,7 +65,7 @@ await runCommand(USAGE, async () => {
     ...(flags.code && { errorCodes: flags.code.map(errorCode) }),
   };
   const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
-  const context = createContext(env, (line) => process.stderr.write(`${line}\n`));
+  const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
   try {
     if (flags.now) assertConfigured(context.config);
     const interruption = untilInterrupted();

@@ -6,13 +6,13 @@
 
 import { assertSameSite } from '../console/api/csrf.ts';
 import { findDataRoute } from '../console/api/routes.ts';
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
 import { answer, type HttpAnswer, type HttpRequest, problem, type Route } from '../shared/http.ts';
 import type { Log } from '../shared/log.ts';
 
 /** Where each part stands; the first that fits is asked, and checks its own methods. */
-const PLACES: readonly (readonly [RegExp, (context: FunctionContext) => Promise<Route>])[] = [
+const PLACES: readonly (readonly [RegExp, (context: AppContext) => Promise<Route>])[] = [
   [/^\/$/, async () => (await import('../console/api/page-routes.ts')).createPageRoute()],
   [/^\/assets\/[^/]+$/, async () => (await import('../console/api/page-routes.ts')).createAssetRoute()],
   [/^\/api\/openapi\.json$/, async () => (await import('../console/api/openapi.ts')).createOpenApiRoute()],
@@ -30,7 +30,7 @@ const GUARDS = {
   'x-content-type-options': 'nosniff',
 };
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const routes = new Map<RegExp, Promise<Route>>();
   const find = async (path: string): Promise<Route | null> => {
     const place = PLACES.find(([form]) => form.test(path));

@@ -7,7 +7,7 @@
  * could not be stored, or the run failed in a passing way and the hint is still the newest.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import type { Database } from '../shared/db/database.ts';
 import { readHintState, recordHint } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
@@ -22,7 +22,7 @@ import type { Log } from '../shared/log.ts';
 /** A push run ends within a minute: Pub/Sub waits so long for the acknowledgement. */
 const MAX_RUN_MS = 55_000;
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const app = createIngestContext(context);
   const budgetMs = Math.min(context.config.runBudgetSeconds * 1_000, MAX_RUN_MS);
   return {

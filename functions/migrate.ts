@@ -6,12 +6,12 @@
  * were granted. May be called any number of times, also while the other functions work.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { MigrateAnswer } from '../shared/schemas/migrate.ts';
 
-export function createRoute({ config }: FunctionContext): Route {
+export function createRoute({ config }: AppContext): Route {
   return {
     methods: ['POST'],
     handle: async (_request, log) => {

@@ -8,7 +8,7 @@
  * its error.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
@@ -19,7 +19,7 @@ import { createIngestContext, type IngestContext } from '../shared/ingest/ingest
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { reportAnswer } from './runtime/ingest-response.ts';
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const app = createIngestContext(context);
   return {
     methods: ['POST'],

@@ -5,14 +5,14 @@
  * error, so that Cloud Scheduler shows it too. Safe to call at any time: the lease lets one run work.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { Deadline } from '../shared/deadline.ts';
 import type { Route } from '../shared/http.ts';
 import { createIngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { reportAnswer } from './runtime/ingest-response.ts';
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const app = createIngestContext(context);
   return {
     methods: ['POST'],

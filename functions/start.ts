@@ -4,7 +4,7 @@
  * not know. Answers like `status`; 400 for a confirmation that names no mailbox or an unknown parameter, 409 without credentials.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { createMonitor } from '../shared/control/monitor.ts';
 import { startMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
@@ -13,7 +13,7 @@ import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import { confirmMailbox, prepareOrRelease } from './runtime/mailbox-control.ts';
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const monitor = createMonitor(context);
   return {
     methods: ['POST'],

@@ -3,13 +3,13 @@
  * database is away.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { createMonitor } from '../shared/control/monitor.ts';
 import { readStatus } from '../shared/control/status.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const monitor = createMonitor(context);
   return {
     methods: ['GET', 'HEAD'],

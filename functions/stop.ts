@@ -3,7 +3,7 @@
  * `status`. Hints of pushes are still stored, and what arrives meanwhile is fetched after `start`.
  */
 
-import type { FunctionContext } from '../shared/control/app-context.ts';
+import type { AppContext } from '../shared/control/app-context.ts';
 import { createMonitor } from '../shared/control/monitor.ts';
 import { stopMonitor } from '../shared/control/running-flag.ts';
 import { readStatus } from '../shared/control/status.ts';
@@ -11,7 +11,7 @@ import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import { prepareOrRelease } from './runtime/mailbox-control.ts';
 
-export function createRoute(context: FunctionContext): Route {
+export function createRoute(context: AppContext): Route {
   const monitor = createMonitor(context);
   return {
     methods: ['POST'],

@@ -1,7 +1,7 @@
 /** All checks of what the environment names, in the order in which their faults explain each other. */
 
 import { ConfigError, type Environment } from '../../shared/config.ts';
-import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status.ts';
 import { checkClocks } from './clock-check.ts';
@@ -38,7 +38,7 @@ export async function* examine(env: Environment): AsyncGenerator<Finding> {
   }
 }
 
-async function* examineConfigured(context: FunctionContext, env: Environment): AsyncGenerator<Finding> {
+async function* examineConfigured(context: AppContext, env: Environment): AsyncGenerator<Finding> {
   const { config, db } = context;
   const database = await checkDatabase(db, config);
   yield* database;
@@ -54,7 +54,7 @@ async function* examineConfigured(context: FunctionContext, env: Environment): A
   yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
 }
 
-async function* examineMonitor(context: FunctionContext, isHeard: boolean): AsyncGenerator<Finding> {
+async function* examineMonitor(context: AppContext, isHeard: boolean): AsyncGenerator<Finding> {
   const { config, db } = context;
   let status: Awaited<ReturnType<typeof readStatus>>;
   try {
@@ -84,7 +84,7 @@ async function* examineMonitor(context: FunctionContext, isHeard: boolean): Asyn
 
 function contextOf(env: Environment) {
   try {
-    return createContext(env, () => undefined);
+    return createAppContext(env, () => undefined);
   } catch (error) {
     if (error instanceof ConfigError) return error;
     throw error;

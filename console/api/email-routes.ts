@@ -4,7 +4,7 @@
  * rights, its files are downloads, whatever they call themselves.
  */
 
-import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpAnswer, json } from '../../shared/http.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
@@ -25,20 +25,20 @@ const MAIL_POLICY =
 const TOLD_BYTES = 30 * 1_048_576;
 
 /** Newest first. `?q=` is for programs: the page searches by POST. */
-export function showEmails(context: FunctionContext): Handle {
+export function showEmails(context: AppContext): Handle {
   return async ({ query }) => await found(context, query);
 }
 
-export function searchEmails(context: FunctionContext): Handle {
+export function searchEmails(context: AppContext): Handle {
   return async ({ body }) => await found(context, jsonBody(body));
 }
 
-async function found({ db }: FunctionContext, given: Given): Promise<HttpAnswer> {
+async function found({ db }: AppContext, given: Given): Promise<HttpAnswer> {
   const { rows, nextBefore } = await listEmails(db, pageAsk(given), searchText(given['q']));
   return json<EmailPage>(200, { emails: rows, next_before: nextBefore });
 }
 
-export function showEmail({ db }: FunctionContext): Handle {
+export function showEmail({ db }: AppContext): Handle {
   return async (_request, [id = '']) => {
     const email = await readEmail(db, idOf(id));
     if (email === null) throw new AppError('not_found', 'There is no email of this id.');
@@ -46,7 +46,7 @@ export function showEmail({ db }: FunctionContext): Handle {
   };
 }
 
-export function showHtml({ db }: FunctionContext): Handle {
+export function showHtml({ db }: AppContext): Handle {
   return async (_request, [id = '']) => {
     const html = await readHtml(db, idOf(id));
     if (html === null) throw new AppError('not_found', 'There is no email of this id, or it has no HTML.');
@@ -62,7 +62,7 @@ export function showHtml({ db }: FunctionContext): Handle {
   };
 }
 
-export function downloadRaw({ db }: FunctionContext): Handle {
+export function downloadRaw({ db }: AppContext): Handle {
   return async (_request, [id = '']) => {
     const file = await openRaw(db, idOf(id));
     if (file === null) throw new AppError('not_found', 'There is no email of this id.');
@@ -70,7 +70,7 @@ export function downloadRaw({ db }: FunctionContext): Handle {
   };
 }
 
-export function downloadAttachment({ db }: FunctionContext): Handle {
+export function downloadAttachment({ db }: AppContext): Handle {
   return async (_request, [id = '']) => {
     const file = await openAttachment(db, idOf(id));
     if (file === null) throw new AppError('not_found', 'There is no attachment of this id.');

@@ -1,6 +1,6 @@
 /** GET overview: all that the page shows at a glance. GET charts?hours=N: two days by the hour unless said. */
 
-import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
@@ -13,7 +13,7 @@ import type { Handle } from './routes.ts';
 
 const HOURS = { usual: 48, most: 336 };
 
-export function showOverview(context: FunctionContext): Handle {
+export function showOverview(context: AppContext): Handle {
   const { config, db } = context;
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
@@ -37,7 +37,7 @@ export function showOverview(context: FunctionContext): Handle {
   };
 }
 
-export function showCharts({ db }: FunctionContext): Handle {
+export function showCharts({ db }: AppContext): Handle {
   return async ({ query }) =>
     json<Charts>(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
 }

@@ -4,10 +4,10 @@
  * POST emails/search (words of mail belong in no URL), dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up.
  */
 
-import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import type { HttpRequest, Route } from '../../shared/http.ts';
 
-type Load = (context: FunctionContext) => Promise<Handle>;
+type Load = (context: AppContext) => Promise<Handle>;
 
 /** Pieces are what the parentheses of the path's form hold. */
 export type Handle = (request: HttpRequest, pieces: readonly string[]) => ReturnType<Route['handle']>;
@@ -39,7 +39,7 @@ const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load
 const BASE = '/api/console/';
 
 /** @returns null when nothing stands at the path */
-export function findDataRoute(path: string, context: FunctionContext): Route | null {
+export function findDataRoute(path: string, context: AppContext): Route | null {
   if (!path.startsWith(BASE)) return null;
   const rest = path.slice(BASE.length).replace(/\/$/, '');
   for (const [form, methods, load] of PLACES) {

@@ -1,18 +1,18 @@
 /** A function that is loaded at its first use, and made anew with new credentials. */
 import type { Config } from '../../shared/config.ts';
-import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import { answer, type HttpAnswer, type HttpRequest, type Route } from '../../shared/http.ts';
 
 /** Loads the module of a function. */
-export type Load = () => Promise<{ readonly createRoute: (context: FunctionContext) => Route }>;
+export type Load = () => Promise<{ readonly createRoute: (context: AppContext) => Route }>;
 
-export interface LoadedFunction {
+export interface LazyFunction {
   /** Loads what the function needs, ahead of the first request. */
   load(): Promise<void>;
   handle(request: HttpRequest): Promise<HttpAnswer>;
 }
 
-export function createLoaded(load: Load, context: FunctionContext): LoadedFunction {
+export function createLazyFunction(load: Load, context: AppContext): LazyFunction {
   let made: { readonly config: Config; readonly route: Promise<Route> } | null = null;
   const route = async (config: Config) => {
     // What keeps state (access tokens) lives as long as its configuration.

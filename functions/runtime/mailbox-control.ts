@@ -3,7 +3,7 @@
  * client is loaded only here, and not without credentials.
  */
 
-import type { FunctionContext } from '../../shared/control/app-context.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import { followRunningFlag } from '../../shared/control/running-flag.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { MailboxConfirmation } from '../../shared/mailbox-confirmation.ts';
@@ -16,10 +16,7 @@ const BUDGET_MS = 20_000;
  *
  * @throws {AppError} not_configured, bad_request, account_unconfirmed, of Gmail, of the database
  */
-export async function confirmMailbox(
-  context: FunctionContext,
-  confirmation: MailboxConfirmation,
-): Promise<void> {
+export async function confirmMailbox(context: AppContext, confirmation: MailboxConfirmation): Promise<void> {
   const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
   const ingest = await import('../../shared/ingest/identify-mailbox.ts');
   await ingest.confirmMailbox(createIngestContext(context), confirmation, Deadline.after(BUDGET_MS));
@@ -31,13 +28,13 @@ export async function confirmMailbox(
  * @param isRunning the flag as the caller knows it
  * @throws {AppError} of the database, scheduler_unavailable when the flag keeps changing; errors of Gmail are shown by `status`
  */
-export async function prepareOrRelease(context: FunctionContext, isRunning: boolean): Promise<void> {
+export async function prepareOrRelease(context: AppContext, isRunning: boolean): Promise<void> {
   await followRunningFlag(context.db, isRunning, async (isOn) => {
     await (isOn ? prepareMailbox : releaseMailbox)(context);
   });
 }
 
-async function prepareMailbox(context: FunctionContext): Promise<void> {
+async function prepareMailbox(context: AppContext): Promise<void> {
   if (context.config.gmail === null) return;
   const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
   const { identifyAtStart } = await import('../../shared/ingest/identify-mailbox.ts');
@@ -51,7 +48,7 @@ async function prepareMailbox(context: FunctionContext): Promise<void> {
   await enableWatch(app, mailbox.id, deadline);
 }
 
-async function releaseMailbox(context: FunctionContext): Promise<void> {
+async function releaseMailbox(context: AppContext): Promise<void> {
   if (context.config.pubsubTopic === null || context.config.gmail === null) return;
   const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
   const { findMailbox } = await import('../../shared/db/mailboxes.ts');

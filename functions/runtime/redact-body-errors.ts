@@ -4,7 +4,7 @@
  */
 import type { Log } from '../../shared/log.ts';
 
-export function keepBodiesOutOfLogs(log: Log): void {
+export function redactBodyErrors(log: Log): void {
   const { console } = globalThis;
   const print = console.error;
   console.error = (...said: unknown[]) => {

@@ -5,20 +5,20 @@
 import { pipeline } from 'node:stream/promises';
 import { http, type Request, type Response } from '@google-cloud/functions-framework';
 import { ConfigError } from '../../shared/config.ts';
-import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { HttpAnswer } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
-import { createLoaded, type Load } from './lazy-function.ts';
-import { keepBodiesOutOfLogs } from './redact-body-errors.ts';
+import { createLazyFunction, type Load } from './lazy-function.ts';
+import { redactBodyErrors } from './redact-body-errors.ts';
 import type { Target } from './targets.ts';
 
 /** @returns what the functions share */
-export async function serve(functions: Readonly<Partial<Record<Target, Load>>>): Promise<FunctionContext> {
+export async function serve(functions: Readonly<Partial<Record<Target, Load>>>): Promise<AppContext> {
   const context = contextOrExit();
-  keepBodiesOutOfLogs(context.log);
+  redactBodyErrors(context.log);
   for (const [target, load] of Object.entries(functions)) {
-    const loaded = createLoaded(load, context);
+    const loaded = createLazyFunction(load, context);
     http(target, async (request: Request, response: Response) => {
       await send(await loaded.handle(request), { request, response, log: context.log });
     });
@@ -37,7 +37,7 @@ export async function serve(functions: Readonly<Partial<Record<Target, Load>>>):
  * off the first answer beside a database next door, and more where a token has to be fetched first. A failure here is
  * nobody's: the request meets it again, and tells it.
  */
-function connectAhead({ db }: FunctionContext): void {
+function connectAhead({ db }: AppContext): void {
   db.query('select 1').catch(() => undefined);
 }
 
@@ -61,9 +61,9 @@ async function send(
   }
 }
 
-function contextOrExit(): FunctionContext {
+function contextOrExit(): AppContext {
   try {
-    return createContext(process.env, (line) => process.stdout.write(`${line}\n`));
+    return createAppContext(process.env, (line) => process.stdout.write(`${line}\n`));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\nSee .env.example for every variable with its meaning.\n`);

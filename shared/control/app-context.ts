@@ -8,7 +8,7 @@ import { type Clock, monotonicClock } from '../deadline.ts';
 import { createLog, type Log } from '../log.ts';
 import { LiveConfig } from './live-config.ts';
 
-export interface FunctionContext {
+export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
@@ -19,11 +19,11 @@ export interface FunctionContext {
 }
 
 /** @throws {ConfigError} with every fault of the environment */
-export function createContext(
+export function createAppContext(
   env: Environment,
   sink: (line: string) => void,
   clock: Clock = monotonicClock,
-): FunctionContext {
+): AppContext {
   const config = readConfig(env);
   const log = createLog({
     level: config.logLevel,

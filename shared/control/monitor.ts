@@ -1,10 +1,10 @@
 /** What status, start and stop work with. Nothing of Gmail is loaded for them. */
 
-import type { FunctionContext } from './app-context.ts';
+import type { AppContext } from './app-context.ts';
 import type { Monitor } from './running-flag.ts';
 import { createSchedulerJob } from './scheduler-job.ts';
 
-export function createMonitor({ config, db, log }: FunctionContext): Monitor {
+export function createMonitor({ config, db, log }: AppContext): Monitor {
   const scheduler =
     config.schedulerJob === null
       ? null

@@ -3,11 +3,11 @@
  * status says, and how soon the 20 are stored when they can be fetched again.
  */
 
-import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
 import { FUNCTIONS } from '../../functions/runtime/targets.ts';
-import { createContext } from '../../shared/control/app-context.ts';
+import { createAppContext } from '../../shared/control/app-context.ts';
 import { mailWithAttachment } from './bench-mail.ts';
-import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { databaseTime, nextCycle, nthStoredMs, storedCount } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
 import type { Finding, Section } from './measured.ts';
@@ -38,9 +38,9 @@ export async function badMessages(): Promise<Section> {
     if (given.length > 0 && !given.includes(name)) continue;
     process.stdout.write(`${name}\n`);
     findings.push(
-      ...(await inWorld(
+      ...(await inSystem(
         { quotaUnitsPerMinute: null, latencyMs: LATENCY_MS },
-        async (world) => await measure(world, name, fault),
+        async (system) => await measure(system, name, fault),
       )),
     );
   }
@@ -54,29 +54,29 @@ export async function badMessages(): Promise<Section> {
   };
 }
 
-async function measure(world: BenchWorld, name: string, fault: object): Promise<Finding[]> {
+async function measure(system: BenchSystem, name: string, fault: object): Promise<Finding[]> {
   const ingest = await startIngest(
-    { ...world.env, ...NO_QUOTA },
+    { ...system.env, ...NO_QUOTA },
     { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS },
   );
   await ingest.warmUp();
   for (let n = 0; n < EMAILS; n += 1) {
     const raw = mailWithAttachment(n, MAIL_BYTES).toString('base64');
-    const { id } = await world.gmail.control<{ id: string }>('deliver', { raw });
+    const { id } = await system.gmail.control<{ id: string }>('deliver', { raw });
     if (n % (EMAILS / BAD) === 0)
-      await world.gmail.control('faults/add', { ...fault, method: 'messages.get', messageId: id });
+      await system.gmail.control('faults/add', { ...fault, method: 'messages.get', messageId: id });
   }
-  const since = await databaseTime(world);
+  const since = await databaseTime(system);
   const first = await ingest.run();
   process.stdout.write(`${name}: first run ${JSON.stringify(first)}\n`);
-  for (let cycle = 0; cycle < MORE_CYCLES; cycle += 1) await nextCycle(world, ingest);
-  const goodMs = await nthStoredMs(world, EMAILS - BAD, since);
-  const { count, state } = await failing(world);
-  await world.gmail.control('faults/clear', {});
+  for (let cycle = 0; cycle < MORE_CYCLES; cycle += 1) await nextCycle(system, ingest);
+  const goodMs = await nthStoredMs(system, EMAILS - BAD, since);
+  const { count, state } = await failing(system);
+  await system.gmail.control('faults/clear', {});
   const clearedAt = performance.now();
   let cycles = 0;
-  while ((await storedCount(world)) < EMAILS && cycles < 10) {
-    await nextCycle(world, ingest);
+  while ((await storedCount(system)) < EMAILS && cycles < 10) {
+    await nextCycle(system, ingest);
     cycles += 1;
   }
   const seconds = cycles * 60 + (performance.now() - clearedAt) / 1_000;
@@ -104,10 +104,10 @@ async function measure(world: BenchWorld, name: string, fault: object): Promise<
   ];
 }
 
-async function failing({ env }: BenchWorld): Promise<{ readonly state: string; readonly count: number }> {
-  const context = createContext({ ...env, ...NO_QUOTA, DB_POOL_SIZE: '1' }, () => undefined);
+async function failing({ env }: BenchSystem): Promise<{ readonly state: string; readonly count: number }> {
+  const context = createAppContext({ ...env, ...NO_QUOTA, DB_POOL_SIZE: '1' }, () => undefined);
   try {
-    const served = createLoaded(FUNCTIONS.status, context);
+    const served = createLazyFunction(FUNCTIONS.status, context);
     const { body } = await served.handle({
       method: 'GET',
       path: '/',

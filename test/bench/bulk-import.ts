@@ -1,6 +1,6 @@
 /** `npm run bench -- bulk-import`: 20,000 imported emails arrive as live history, then an order. When is the order stored? */
 import { mailWithAttachment } from './bench-mail.ts';
-import { type BenchWorld, inWorld } from './bench-world.ts';
+import { type BenchSystem, inSystem } from './bench-system.ts';
 import { storedCount } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
 import type { Section } from './measured.ts';
@@ -14,7 +14,7 @@ const BUDGET_MS = 50_000;
 
 export async function bulkImport(): Promise<Section> {
   const options = { quotaUnitsPerMinute: UNITS_PER_MINUTE, quotaKind: 'refill', latencyMs: LATENCY_MS };
-  const { seconds, stored } = await inWorld(options, measure);
+  const { seconds, stored } = await inSystem(options, measure);
   return {
     name: 'bulk-import',
     title: 'An order behind a bulk import',
@@ -34,27 +34,27 @@ export async function bulkImport(): Promise<Section> {
 }
 
 async function measure(
-  world: BenchWorld,
+  system: BenchSystem,
 ): Promise<{ readonly seconds: number | null; readonly stored: number }> {
-  const ingest = await startIngest(world.env, { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS });
+  const ingest = await startIngest(system.env, { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS });
   await ingest.warmUp();
   let next = 0;
   const internalDateMs = Date.now() - IMPORTED_AGE_MS;
   const importer = async (): Promise<void> => {
     for (let n = next++; n < IMPORTED; n = next++) {
       const raw = mailWithAttachment(n, IMPORTED_BYTES).toString('base64');
-      await world.gmail.control('deliver', { raw, internalDateMs });
+      await system.gmail.control('deliver', { raw, internalDateMs });
     }
   };
   await Promise.all([importer(), importer(), importer(), importer()]);
   const raw = mailWithAttachment(IMPORTED, IMPORTED_BYTES).toString('base64');
-  const { id } = await world.gmail.control<{ id: string }>('deliver', { raw });
-  const [begin] = await world.db.rows('select clock_timestamp() as at');
+  const { id } = await system.gmail.control<{ id: string }>('deliver', { raw });
+  const [begin] = await system.db.rows('select clock_timestamp() as at');
   await ingest.run();
-  const [row] = await world.db.rows(
+  const [row] = await system.db.rows(
     `select created_at from incoming_emails where gmail_message_id = '${id}'`,
   );
-  const stored = await storedCount(world);
+  const stored = await storedCount(system);
   await ingest.close();
   return {
     seconds: row === undefined ? null : (row.created_at.getTime() - begin.at.getTime()) / 1_000,

@@ -12,7 +12,7 @@ import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 import { buildFunctions } from '../helpers/processes.ts';
 import { median } from './bench-database.ts';
-import { type BenchWorld, inWorld } from './bench-world.ts';
+import { type BenchSystem, inSystem } from './bench-system.ts';
 import { type Section, tableOf } from './measured.ts';
 
 const ROUNDS = 7;
@@ -58,9 +58,9 @@ export async function coldStart(): Promise<Section> {
     mkdirSync(empty);
     writeFileSync(join(empty, 'index.js'), EMPTY);
     writeFileSync(join(empty, 'package.json'), '{"type":"module","main":"index.js"}');
-    return await inWorld(
+    return await inSystem(
       { quotaUnitsPerMinute: null },
-      async (world) => await measure(world, { cache, dist, empty }),
+      async (system) => await measure(system, { cache, dist, empty }),
     );
   } finally {
     rmSync(empty, { recursive: true, force: true });
@@ -69,16 +69,16 @@ export async function coldStart(): Promise<Section> {
 }
 
 async function measure(
-  world: BenchWorld,
+  system: BenchSystem,
   at: { readonly cache: string; readonly dist: string; readonly empty: string },
 ): Promise<Section> {
-  const env = { ...world.env, NODE_COMPILE_CACHE: at.cache };
+  const env = { ...system.env, NODE_COMPILE_CACHE: at.cache };
   const names = ['empty', ...TARGETS] as const;
   const times = new Map<string, number[]>(names.map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const name of names) {
       // Stopped by the round before, poll and push would find that out and do nothing more.
-      await world.db.rows('update email_monitor_status set is_running = true');
+      await system.db.rows('update email_monitor_status set is_running = true');
       const ms =
         name === 'empty'
           ? await firstAnswerMs(name, at.empty, env, {})

@@ -3,9 +3,9 @@
  * The time is that of the function, without the way to the browser; the database stands on the same machine.
  */
 
-import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
 import { FUNCTIONS } from '../../functions/runtime/targets.ts';
-import { createContext } from '../../shared/control/app-context.ts';
+import { createAppContext } from '../../shared/control/app-context.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
 
@@ -92,7 +92,7 @@ async function measure(emailCount: number): Promise<Map<string, number[]>> {
   try {
     const { insertMs } = await fillConsole(db, emailCount);
     await sayCost(db, emailCount, insertMs);
-    const context = createContext({ DATABASE_URL: db.url, DB_POOL_SIZE: '2' }, () => undefined);
+    const context = createAppContext({ DATABASE_URL: db.url, DB_POOL_SIZE: '2' }, () => undefined);
     try {
       return await timeAll(context, emailCount);
     } finally {
@@ -104,10 +104,10 @@ async function measure(emailCount: number): Promise<Map<string, number[]>> {
 }
 
 async function timeAll(
-  context: ReturnType<typeof createContext>,
+  context: ReturnType<typeof createAppContext>,
   emailCount: number,
 ): Promise<Map<string, number[]>> {
-  const served = createLoaded(FUNCTIONS.console, context);
+  const served = createLazyFunction(FUNCTIONS.console, context);
   const times = new Map<string, number[]>();
   for (const { before, name, path, q, query = {} } of asks(emailCount)) {
     const request = {

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { median } from './bench-database.ts';
-import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { readShares } from './cpu-profile.ts';
 import { startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './measured.ts';
@@ -22,39 +22,39 @@ interface Asked {
 }
 
 export async function cpu(): Promise<Section> {
-  return await inWorld({ quotaUnitsPerMinute: null }, measure, SETTINGS);
+  return await inSystem({ quotaUnitsPerMinute: null }, measure, SETTINGS);
 }
 
-async function measure(world: BenchWorld): Promise<Section> {
-  await world.db.rows('create extension pg_stat_statements');
-  const env = { ...world.env, ...NO_QUOTA };
+async function measure(system: BenchSystem): Promise<Section> {
+  await system.db.rows('create extension pg_stat_statements');
+  const env = { ...system.env, ...NO_QUOTA };
   const order = { inFlight: 16, trigger: 'schedule' } as const;
   const ingest = await startIngest(env, order);
   for (let n = 0; n < 5; n += 1) await ingest.warmUp();
 
   const idleCpu: number[] = [];
   let idleUnits = 0;
-  await forget(world);
+  await forget(system);
   for (let n = 0; n < IDLE_POLLS; n += 1) {
     const { counts, cpuMs } = await ingest.run();
     idleCpu.push(cpuMs);
     idleUnits = Math.max(idleUnits, counts.quotaUnits);
   }
-  const idle = await asked(world);
+  const idle = await asked(system);
 
   // Once more than counted: what the first emails of a process cost goes to the compiler.
   const perEmail: number[] = [];
   let emails: Asked[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
-    await world.deliver(EMAILS);
-    await forget(world);
+    await system.deliver(EMAILS);
+    await forget(system);
     const { counts, cpuMs } = await ingest.run();
-    emails = await asked(world);
+    emails = await asked(system);
     if (round > 0) perEmail.push(cpuMs / counts.stored);
   }
   await ingest.close();
 
-  const shares = await profile(world, env);
+  const shares = await profile(system, env);
   const idleTrips = tripsOf(idle) / IDLE_POLLS;
   const emailTrips = tripsOf(emails) / EMAILS;
   const commits = commitsOf(emails) / EMAILS;
@@ -100,13 +100,13 @@ function atMost(what: string, value: number, limit: number, unit: string, digits
   };
 }
 
-async function profile(world: BenchWorld, env: Record<string, string>): Promise<string[][]> {
+async function profile(system: BenchSystem, env: Record<string, string>): Promise<string[][]> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-profile-'));
   try {
     const order = { inFlight: 16, trigger: 'schedule' } as const;
     const ingest = await startIngest(env, order, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
     await ingest.warmUp();
-    await world.deliver(EMAILS * 2);
+    await system.deliver(EMAILS * 2);
     await ingest.run();
     await ingest.close();
     return readShares(folder, 8);
@@ -115,12 +115,12 @@ async function profile(world: BenchWorld, env: Record<string, string>): Promise<
   }
 }
 
-async function forget({ db }: BenchWorld): Promise<void> {
+async function forget({ db }: BenchSystem): Promise<void> {
   await db.rows('select pg_stat_statements_reset()');
 }
 
 /** What the ingest asked: what a trigger or a foreign key runs inside costs no round trip and is not counted. */
-async function asked({ db }: BenchWorld): Promise<Asked[]> {
+async function asked({ db }: BenchSystem): Promise<Asked[]> {
   return await db.rows(
     `select calls::float8 as calls, regexp_replace(query, '\\s+', ' ', 'g') as query
      from pg_stat_statements

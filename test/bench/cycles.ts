@@ -1,11 +1,11 @@
 /** Scheduled runs of a bench, a minute apart: the minute passes by back-dating rows. */
-import type { BenchWorld } from './bench-world.ts';
+import type { BenchSystem } from './bench-system.ts';
 import type { IngestProcess, IngestTaken } from './ingest-run.ts';
 
 const CYCLE_SECONDS = 60;
 
 /** What the next run compares with the present time, older by the seconds. */
-export async function passSeconds({ db }: BenchWorld, seconds: number): Promise<void> {
+export async function passSeconds({ db }: BenchSystem, seconds: number): Promise<void> {
   const by = `interval '${seconds} seconds'`;
   await db.rows(
     `update mailboxes set unconfirmed_at = unconfirmed_at - ${by}, next_poll_at = next_poll_at - ${by}`,
@@ -17,18 +17,18 @@ export async function passSeconds({ db }: BenchWorld, seconds: number): Promise<
 }
 
 /** The rest of the minute passes, then a run. */
-export async function nextCycle(world: BenchWorld, ingest: IngestProcess): Promise<IngestTaken> {
-  await passSeconds(world, CYCLE_SECONDS);
+export async function nextCycle(system: BenchSystem, ingest: IngestProcess): Promise<IngestTaken> {
+  await passSeconds(system, CYCLE_SECONDS);
   return await ingest.run();
 }
 
-export async function storedCount({ db }: BenchWorld): Promise<number> {
+export async function storedCount({ db }: BenchSystem): Promise<number> {
   const [row] = await db.rows('select count(*)::int as stored from incoming_emails');
   return row.stored;
 }
 
 /** When the nth email was committed, milliseconds after a time of the database's clock; null when fewer are stored. */
-export async function nthStoredMs({ db }: BenchWorld, n: number, since: Date): Promise<number | null> {
+export async function nthStoredMs({ db }: BenchSystem, n: number, since: Date): Promise<number | null> {
   const rows = await db.rows(
     `select (extract(epoch from created_at - '${since.toISOString()}'::timestamptz) * 1000)::float8 as ms
      from incoming_emails order by created_at offset ${n - 1} limit 1`,
@@ -36,7 +36,7 @@ export async function nthStoredMs({ db }: BenchWorld, n: number, since: Date): P
   return rows[0]?.ms ?? null;
 }
 
-export async function databaseTime({ db }: BenchWorld): Promise<Date> {
+export async function databaseTime({ db }: BenchSystem): Promise<Date> {
   const [row] = await db.rows('select clock_timestamp() as at');
   return row.at;
 }

@@ -3,11 +3,11 @@
  * email, and what the operator reads. The plans are those of the largest, of the statements as they really ran.
  */
 
-import { createLoaded } from '../../functions/runtime/lazy-function.ts';
+import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
 import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
-import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { median } from './bench-database.ts';
-import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
 import { type IngestProcess, startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './measured.ts';
@@ -32,14 +32,14 @@ export async function growth(): Promise<Section> {
   const measured = new Map<number, Times>();
   let plans = '';
   for (const size of sizes) {
-    await inWorld(OPTIONS, async (emptyWorld) => {
-      await inWorld(
+    await inSystem(OPTIONS, async (emptySystem) => {
+      await inSystem(
         OPTIONS,
-        async (world) => {
-          const filled = await prepare(world, size);
-          const empty = await prepare(emptyWorld, FEW);
+        async (system) => {
+          const filled = await prepare(system, size);
+          const empty = await prepare(emptySystem, FEW);
           measured.set(size, await timeInTurn(empty, filled));
-          if (size === sizes.at(-1)) plans = await explained(world, filled);
+          if (size === sizes.at(-1)) plans = await explained(system, filled);
           await filled.close();
           await empty.close();
         },
@@ -89,25 +89,25 @@ interface Prepared {
   close(): Promise<void>;
 }
 
-async function prepare(world: BenchWorld, size: number): Promise<Prepared> {
-  const { db, gmail } = world;
+async function prepare(system: BenchSystem, size: number): Promise<Prepared> {
+  const { db, gmail } = system;
   await fillConsole(db, size);
   const { historyId } = await gmail.control<{ historyId: string }>('stats');
   await db.rows(`update mailboxes set cursor_history_id = ${historyId}`);
   await db.rows('update reconciliations set started_at = now(), evaluated_at = now()');
-  const env = { ...world.env, ...NO_QUOTA };
+  const env = { ...system.env, ...NO_QUOTA };
   const poll = await startIngest(env, { inFlight: null, trigger: 'schedule' });
   const push = await startIngest(env, { inFlight: null, trigger: 'push' });
   await poll.warmUp();
   await push.warmUp();
   const middle = Math.ceil(size / 2);
-  const context = createContext({ ...env, DB_POOL_SIZE: '2' }, () => undefined);
+  const context = createAppContext({ ...env, DB_POOL_SIZE: '2' }, () => undefined);
   const works = new Map<string, () => Promise<number>>([
     ['idle poll', async () => await runOnce(poll)],
     [
       'push with its email',
       async () => {
-        await world.deliver(1);
+        await system.deliver(1);
         return await runOnce(push);
       },
     ],
@@ -171,13 +171,8 @@ async function runOnce(ingest: IngestProcess): Promise<number> {
   return wallMs;
 }
 
-function answering(
-  context: FunctionContext,
-  target: Target,
-  path: string,
-  q?: string,
-): () => Promise<number> {
-  const served = createLoaded(FUNCTIONS[target], context);
+function answering(context: AppContext, target: Target, path: string, q?: string): () => Promise<number> {
+  const served = createLazyFunction(FUNCTIONS[target], context);
   const request = {
     method: q === undefined ? 'GET' : 'POST',
     path,
@@ -193,12 +188,12 @@ function answering(
   };
 }
 
-async function explained(world: BenchWorld, { poll, push }: Prepared): Promise<string> {
-  const { db } = world;
+async function explained(system: BenchSystem, { poll, push }: Prepared): Promise<string> {
+  const { db } = system;
   await explainAll(db);
   const from = db.log().length;
   await poll.run();
-  await world.deliver(1);
+  await system.deliver(1);
   await push.run();
   return readPlans(db.log().slice(from));
 }

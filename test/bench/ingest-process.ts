@@ -3,7 +3,7 @@
  * the environment of a function. Says on one line what it cost. Started by `ingest-run.ts`.
  */
 import { resourceUsage } from 'node:process';
-import { createContext } from '../../shared/control/app-context.ts';
+import { createAppContext } from '../../shared/control/app-context.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
@@ -14,7 +14,7 @@ const BUDGET_MS = 1_600_000;
 
 const order: IngestOrder = JSON.parse(process.argv[2] ?? '{}');
 const { inFlight } = order;
-const context = createContext(process.env, () => undefined);
+const context = createAppContext(process.env, () => undefined);
 const app = createIngestContext({
   ...context,
   overrides: inFlight === null ? {} : { inFlight: new AimdLimit({ start: inFlight, max: inFlight }) },

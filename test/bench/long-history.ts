@@ -3,7 +3,7 @@
  * before, by back-dating. Does the cursor move in each, and is a live email stored within one?
  */
 import { mailWithAttachment } from './bench-mail.ts';
-import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { passSeconds } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './measured.ts';
@@ -25,7 +25,7 @@ interface Run {
 }
 
 export async function longHistory(): Promise<Section> {
-  const runs = await inWorld({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, measure);
+  const runs = await inSystem({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, measure);
   // The first run finds nothing that is old enough to confirm.
   const later = runs.slice(1, -1);
   const moved = later.filter((run) => run.cursorAfter > run.cursorBefore).length;
@@ -69,28 +69,28 @@ export async function longHistory(): Promise<Section> {
   };
 }
 
-async function measure(world: BenchWorld): Promise<Run[]> {
-  const env = { ...world.env, ...NO_QUOTA, GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS) };
+async function measure(system: BenchSystem): Promise<Run[]> {
+  const env = { ...system.env, ...NO_QUOTA, GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS) };
   const ingest = await startIngest(env, { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS });
   await ingest.warmUp();
-  await labelOften(world);
+  await labelOften(system);
   const runs: Run[] = [];
   while (runs.length < MOST_RUNS && runs.at(-1)?.outcome !== 'completed') {
     const raw = mailWithAttachment(runs.length, MAIL_BYTES).toString('base64');
-    const { id } = await world.gmail.control<{ id: string }>('deliver', { raw });
-    const cursorBefore = await cursorOf(world);
+    const { id } = await system.gmail.control<{ id: string }>('deliver', { raw });
+    const cursorBefore = await cursorOf(system);
     const { outcome } = await ingest.run();
-    const rows = await world.db.rows(`select 1 from incoming_emails where gmail_message_id = '${id}'`);
-    runs.push({ outcome, cursorBefore, cursorAfter: await cursorOf(world), isStored: rows.length === 1 });
+    const rows = await system.db.rows(`select 1 from incoming_emails where gmail_message_id = '${id}'`);
+    runs.push({ outcome, cursorBefore, cursorAfter: await cursorOf(system), isStored: rows.length === 1 });
     process.stdout.write(`${JSON.stringify(runs.at(-1))}\n`);
-    await passSeconds(world, SETTLE_SECONDS);
+    await passSeconds(system, SETTLE_SECONDS);
   }
   await ingest.close();
   return runs;
 }
 
 /** Old emails that are marked read and unread. */
-async function labelOften({ gmail }: BenchWorld): Promise<void> {
+async function labelOften({ gmail }: BenchSystem): Promise<void> {
   const ids: string[] = [];
   for (let n = 0; n < LABELLED; n += 1) {
     const raw = mailWithAttachment(1_000_000 + n, MAIL_BYTES).toString('base64');
@@ -106,7 +106,7 @@ async function labelOften({ gmail }: BenchWorld): Promise<void> {
   await Promise.all([labeller(), labeller(), labeller(), labeller()]);
 }
 
-async function cursorOf({ db }: BenchWorld): Promise<number> {
+async function cursorOf({ db }: BenchSystem): Promise<number> {
   const [row] = await db.rows('select cursor_history_id::float8 as id from mailboxes');
   return row.id;
 }

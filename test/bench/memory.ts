@@ -1,7 +1,7 @@
 /** `npm run bench -- memory`: the highest resident memory of the built function over large and over many emails. */
 import { buildFunctions, type FunctionProcess, startFunction } from '../helpers/processes.ts';
 import { mailWithAttachment } from './bench-mail.ts';
-import { type BenchWorld, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import type { Section } from './measured.ts';
 
 const LARGE = 10;
@@ -17,22 +17,22 @@ const FLAT = 1.15;
 
 export async function memory(): Promise<Section> {
   const dist = buildFunctions();
-  const large = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
-    await world.deliver(BESIDE_THEM, (n) => mailWithAttachment(n, 200_000));
+  const large = await inSystem({ quotaUnitsPerMinute: null }, async (system) => {
+    await system.deliver(BESIDE_THEM, (n) => mailWithAttachment(n, 200_000));
     for (let n = 0; n < LARGE; n += 1) {
       const raw = mailWithAttachment(1_000 + n, LARGE_BYTES).toString('base64');
-      await world.gmail.control('deliver', { raw });
+      await system.gmail.control('deliver', { raw });
     }
-    const poll = await startPoll(world, dist);
-    await workOff(world, poll, BESIDE_THEM + LARGE);
+    const poll = await startPoll(system, dist);
+    await workOff(system, poll, BESIDE_THEM + LARGE);
     return await peakOf(poll);
   });
-  const small = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
-    await world.deliver(SMALL, (n) => mailWithAttachment(n, SMALL_BYTES));
-    const poll = await startPoll(world, dist);
-    await workOff(world, poll, SETTLED);
+  const small = await inSystem({ quotaUnitsPerMinute: null }, async (system) => {
+    await system.deliver(SMALL, (n) => mailWithAttachment(n, SMALL_BYTES));
+    const poll = await startPoll(system, dist);
+    await workOff(system, poll, SETTLED);
     const settled = poll.peakMemoryBytes();
-    await workOff(world, poll, SMALL);
+    await workOff(system, poll, SMALL);
     return { settled, end: await peakOf(poll) };
   });
   return {
@@ -64,11 +64,11 @@ export async function memory(): Promise<Section> {
   };
 }
 
-async function startPoll({ env }: BenchWorld, dist: string): Promise<FunctionProcess> {
+async function startPoll({ env }: BenchSystem, dist: string): Promise<FunctionProcess> {
   return await startFunction('pollNow', { ...env, ...NO_QUOTA }, dist);
 }
 
-async function workOff({ db }: BenchWorld, poll: FunctionProcess, count: number): Promise<void> {
+async function workOff({ db }: BenchSystem, poll: FunctionProcess, count: number): Promise<void> {
   for (;;) {
     const { status } = await poll.post();
     if (status !== 200) throw new Error(`Answered ${status}:\n${poll.logLines.at(-1)}`);

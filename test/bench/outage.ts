@@ -4,7 +4,7 @@
  */
 import { openDatabase } from '../../shared/db/database.ts';
 import { mail } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { startBenchDatabase } from './bench-database.ts';
 import type { Finding, Section } from './measured.ts';
 
@@ -40,31 +40,31 @@ async function simulate(
 ): Promise<Finding[]> {
   const server = await startBenchDatabase(['fsync=off', 'synchronous_commit=off']);
   const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 4 });
-  const world = await createWorld({ db: { ...db, url: server.url }, env: { LOG_LEVEL: 'error' } });
+  const system = await createTestSystem({ db: { ...db, url: server.url }, env: { LOG_LEVEL: 'error' } });
   try {
-    await world.switchOn();
-    await world.ingest({ trigger: 'schedule' });
-    world.gmail.faults.add({ kind: 'status', status: 503, probability: FAILING_SHARE, ...where });
+    await system.switchOn();
+    await system.ingest({ trigger: 'schedule' });
+    system.gmail.faults.add({ kind: 'status', status: 503, probability: FAILING_SHARE, ...where });
     let delivered = 0;
     for (let minute = 0; minute < hours * 60; minute += 1) {
-      for (let n = 0; n < MAILS_PER_MINUTE; n += 1) world.gmail.deliver(mail(`Order ${delivered++}`));
-      await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
-      await world.pass(60);
+      for (let n = 0; n < MAILS_PER_MINUTE; n += 1) system.gmail.deliver(mail(`Order ${delivered++}`));
+      await system.ingest({ trigger: 'schedule', budgetMs: 50_000 });
+      await system.pass(60);
       if (minute % 60 === 59)
-        process.stdout.write(`${name}, hour ${(minute + 1) / 60}: ${await counts(world)}\n`);
+        process.stdout.write(`${name}, hour ${(minute + 1) / 60}: ${await counts(system)}\n`);
     }
-    const [state] = await world.rows<{ dead: number; charged: number; stored: number }>(`
+    const [state] = await system.rows<{ dead: number; charged: number; stored: number }>(`
       select count(*) filter (where state = 'dead')::int as dead, max(attempt_count) as charged,
              count(*) filter (where state = 'stored')::int as stored
       from email_ledger`);
-    world.gmail.faults.clear();
+    system.gmail.faults.clear();
     let cycles = 0;
-    while (cycles < MOST_CYCLES_AFTER && (await stored(world)) < delivered) {
-      await world.ingest({ trigger: 'schedule', budgetMs: 50_000 });
-      await world.pass(60);
+    while (cycles < MOST_CYCLES_AFTER && (await stored(system)) < delivered) {
+      await system.ingest({ trigger: 'schedule', budgetMs: 50_000 });
+      await system.pass(60);
       cycles += 1;
     }
-    const missing = delivered - (await stored(world));
+    const missing = delivered - (await stored(system));
     return [
       { what: `${name}: dead messages`, goal: '0', reached: String(state?.dead), isMet: state?.dead === 0 },
       { what: `${name}: most failures charged to one message`, goal: null, reached: String(state?.charged) },
@@ -77,19 +77,19 @@ async function simulate(
       },
     ];
   } finally {
-    await world.close();
+    await system.close();
     await server.close();
   }
 }
 
-async function counts(world: World): Promise<string> {
-  const rows = await world.rows<{ state: string; n: number; charged: number }>(
+async function counts(system: TestSystem): Promise<string> {
+  const rows = await system.rows<{ state: string; n: number; charged: number }>(
     'select state, count(*)::int as n, max(attempt_count) as charged from email_ledger group by 1 order by 1',
   );
   return rows.map(({ state, n, charged }) => `${state} ${n} (at most ${charged} charged)`).join(', ');
 }
 
-async function stored(world: World): Promise<number> {
-  const [row] = await world.rows<{ n: number }>('select count(*)::int as n from incoming_emails');
+async function stored(system: TestSystem): Promise<number> {
+  const [row] = await system.rows<{ n: number }>('select count(*)::int as n from incoming_emails');
   return row?.n ?? 0;
 }

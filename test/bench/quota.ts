@@ -3,7 +3,7 @@
  * its quota continuously, and on two that count whole minutes.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BenchWorld, type GmailStats, inWorld } from './bench-world.ts';
+import { type BenchSystem, type GmailStats, inSystem } from './bench-system.ts';
 import { type IngestProcess, startIngest } from './ingest-run.ts';
 import type { Finding, Section } from './measured.ts';
 
@@ -19,15 +19,18 @@ const WHOLE_MINUTES_GOAL_MS = 90_000;
 const MOST_LIMITED = 20;
 
 export async function quota(): Promise<Section> {
-  const worldOf = (quotaKind: 'refill' | 'window' | 'calendar') => ({
+  const optionsOf = (quotaKind: 'refill' | 'window' | 'calendar') => ({
     quotaUnitsPerMinute: UNITS_PER_MINUTE,
     latencyMs: LATENCY_MS,
     quotaKind,
   });
-  const one = await inWorld(worldOf('refill'), async (world) => await workOff(world, BACKLOG, 1));
-  const two = await inWorld(worldOf('refill'), async (world) => await workOff(world, SHARE_EMAILS, 2));
-  const window = await inWorld(worldOf('window'), async (world) => await workOff(world, TWO_MINUTES, 1));
-  const calendar = await inWorld(worldOf('calendar'), async (world) => await workOff(world, TWO_MINUTES, 1));
+  const one = await inSystem(optionsOf('refill'), async (system) => await workOff(system, BACKLOG, 1));
+  const two = await inSystem(optionsOf('refill'), async (system) => await workOff(system, SHARE_EMAILS, 2));
+  const window = await inSystem(optionsOf('window'), async (system) => await workOff(system, TWO_MINUTES, 1));
+  const calendar = await inSystem(
+    optionsOf('calendar'),
+    async (system) => await workOff(system, TWO_MINUTES, 1),
+  );
   const all = [one, two, window, calendar];
   const share = (SHARE_EMAILS * UNITS_PER_EMAIL) / (UNITS_PER_MINUTE * (1 + lastMs(two) / 60_000));
   return {
@@ -87,19 +90,19 @@ interface WorkedOff {
   readonly missing: number;
 }
 
-async function workOff(world: BenchWorld, count: number, instances: number): Promise<WorkedOff> {
-  const [before] = await world.db.rows('select count(*)::int as stored from incoming_emails');
-  await world.deliver(count);
+async function workOff(system: BenchSystem, count: number, instances: number): Promise<WorkedOff> {
+  const [before] = await system.db.rows('select count(*)::int as stored from incoming_emails');
+  await system.deliver(count);
   const order = { inFlight: null, trigger: 'manual', budgetMs: 50_000 } as const;
   const processes = await Promise.all(
-    Array.from({ length: instances }, async () => await startIngest(world.env, order)),
+    Array.from({ length: instances }, async () => await startIngest(system.env, order)),
   );
-  const [start] = await world.db.rows('select clock_timestamp() as at');
-  await Promise.all(processes.map(async (one) => await runToEnd(one, world, before.stored + count)));
-  const rows = await world.db.rows(
+  const [start] = await system.db.rows('select clock_timestamp() as at');
+  await Promise.all(processes.map(async (one) => await runToEnd(one, system, before.stored + count)));
+  const rows = await system.db.rows(
     `select created_at from incoming_emails order by created_at offset ${before.stored}`,
   );
-  const { units } = await world.gmail.control<GmailStats>('stats');
+  const { units } = await system.gmail.control<GmailStats>('stats');
   await Promise.all(processes.map(async (one) => await one.close()));
   return {
     storedAfterMs: rows.map((row) => row.created_at.getTime() - start.at.getTime()),
@@ -109,7 +112,7 @@ async function workOff(world: BenchWorld, count: number, instances: number): Pro
 }
 
 /** As a scheduler that calls again at once; an instance that finds the other at work waits a little. */
-async function runToEnd(one: IngestProcess, { db }: BenchWorld, count: number): Promise<void> {
+async function runToEnd(one: IngestProcess, { db }: BenchSystem, count: number): Promise<void> {
   for (;;) {
     const { counts } = await one.run();
     const [row] = await db.rows('select count(*)::int as stored from incoming_emails');

@@ -1,6 +1,6 @@
 /** `npm run bench -- throughput`: emails a second without a quota, 50 ms a Gmail call, by calls in flight. */
 import { median } from './bench-database.ts';
-import { inWorld, NO_QUOTA } from './bench-world.ts';
+import { inSystem, NO_QUOTA } from './bench-system.ts';
 import { startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './measured.ts';
 import { pollNaively } from './naive-poller.ts';
@@ -73,19 +73,19 @@ export async function throughput(): Promise<Section> {
 }
 
 async function naiveRate(): Promise<number> {
-  return await inWorld({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, async (world) => {
-    await world.deliver(NAIVE_EMAILS);
+  return await inSystem({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, async (system) => {
+    await system.deliver(NAIVE_EMAILS);
     const startedMs = performance.now();
-    const count = await pollNaively(world.gmail, world.db.url);
+    const count = await pollNaively(system.gmail, system.db.url);
     return (count * 1_000) / (performance.now() - startedMs);
   });
 }
 
 async function ourRate(inFlight: number | null, count: number): Promise<number> {
-  return await inWorld({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, async (world) => {
-    const ingest = await startIngest({ ...world.env, ...NO_QUOTA }, { inFlight, trigger: 'schedule' });
+  return await inSystem({ quotaUnitsPerMinute: null, latencyMs: LATENCY_MS }, async (system) => {
+    const ingest = await startIngest({ ...system.env, ...NO_QUOTA }, { inFlight, trigger: 'schedule' });
     await ingest.warmUp();
-    await world.deliver(count);
+    await system.deliver(count);
     const { counts, wallMs } = await ingest.run();
     await ingest.close();
     if (counts.stored !== count) throw new Error(`${counts.stored} of ${count} stored.`);

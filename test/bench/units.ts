@@ -1,7 +1,7 @@
 /** `npm run bench -- units`: what an email costs of the quota, beside a poller that fetches each attachment by itself. */
 
 import { mailWithAttachments } from './bench-mail.ts';
-import { type BenchWorld, type GmailStats, inWorld, NO_QUOTA } from './bench-world.ts';
+import { type BenchSystem, type GmailStats, inSystem, NO_QUOTA } from './bench-system.ts';
 import { startIngest } from './ingest-run.ts';
 import type { Section } from './measured.ts';
 import { pollNaively } from './naive-poller.ts';
@@ -10,16 +10,18 @@ const EMAILS = 1_000;
 const MAIL_BYTES = 10_000;
 
 export async function units(): Promise<Section> {
-  const ours = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
-    await fill(world);
-    const ingest = await startIngest({ ...world.env, ...NO_QUOTA }, { inFlight: null, trigger: 'schedule' });
+  const ours = await inSystem({ quotaUnitsPerMinute: null }, async (system) => {
+    await fill(system);
+    const ingest = await startIngest({ ...system.env, ...NO_QUOTA }, { inFlight: null, trigger: 'schedule' });
     const { counts } = await ingest.run();
     await ingest.close();
-    return (await spent(world)) / counts.stored;
+    return (await spent(system)) / counts.stored;
   });
-  const naive = await inWorld({ quotaUnitsPerMinute: null }, async (world) => {
-    await fill(world);
-    return await pollNaively(world.gmail, world.db.url).then(async (count) => (await spent(world)) / count);
+  const naive = await inSystem({ quotaUnitsPerMinute: null }, async (system) => {
+    await fill(system);
+    return await pollNaively(system.gmail, system.db.url).then(
+      async (count) => (await spent(system)) / count,
+    );
   });
   return {
     name: 'units',
@@ -37,10 +39,10 @@ export async function units(): Promise<Section> {
   };
 }
 
-async function fill(world: BenchWorld): Promise<void> {
-  await world.deliver(EMAILS, (n) => mailWithAttachments(n, n % 4, MAIL_BYTES));
+async function fill(system: BenchSystem): Promise<void> {
+  await system.deliver(EMAILS, (n) => mailWithAttachments(n, n % 4, MAIL_BYTES));
 }
 
-async function spent({ gmail }: BenchWorld): Promise<number> {
+async function spent({ gmail }: BenchSystem): Promise<number> {
   return (await gmail.control<GmailStats>('stats')).units.spent;
 }

@@ -14,11 +14,11 @@ import {
   ACCOUNT,
   API_TOKEN,
   BUILDS,
-  createStage,
+  createFixture,
+  type Fixture,
   ID_TOKEN,
-  type Stage,
-} from './deploy-stage.ts';
-import { type FrontDoor, openFrontDoor } from './front-door.ts';
+} from './deploy-fixture.ts';
+import { type FrontDoor, openFrontDoor } from './fake-iam-front-end.ts';
 import { type GoogleBuilds, startGoogleBuilds } from './google-builds.ts';
 
 // Each command is a process of its own that starts others.
@@ -30,7 +30,7 @@ let scheduler: SchedulerBeside;
 let served: Served[];
 let door: FrontDoor;
 let google: GoogleBuilds;
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
   [dist, db, scheduler] = await Promise.all([buildDist(), createTestDatabase(), schedulerBeside()]);
@@ -59,18 +59,18 @@ beforeEach(async () => {
   google = await startGoogleBuilds(API_TOKEN);
   // Most deployments here are of a source that was built before.
   for (const key of Object.keys(BUILDS.requests)) google.images.add(`${key}:abc`);
-  stage = createStage(door.url, google.url);
+  fixture = createFixture(door.url, google.url);
   if (scheduler.scheduler.get(JOB).state === 'ENABLED') scheduler.scheduler.pause(JOB);
   await db.query('update email_monitor_status set is_running = false');
 });
 afterEach(async () => {
-  stage.remove();
+  fixture.remove();
   await Promise.all([door.close(), google.close()]);
 });
 
 /** What Terraform was called for, without its folder and options. */
 const terraformSteps = () =>
-  stage.calls('terraform').flatMap((line) => /^terraform -chdir=terraform (\w+)/.exec(line)?.[1] ?? []);
+  fixture.calls('terraform').flatMap((line) => /^terraform -chdir=terraform (\w+)/.exec(line)?.[1] ?? []);
 
 describe('npm run deploy', () => {
   it('builds, applies, migrates and looks, in this order, and says what comes next', async () => {
@@ -78,11 +78,11 @@ describe('npm run deploy', () => {
     await db.query('drop schema public cascade');
     await db.query('create schema public');
     google.images.clear();
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([0, expect.stringContaining('Deployed: email-monitor in orders-example')]);
     expect(terraformSteps()).toEqual(['init', 'apply', 'output', 'apply', 'output']);
-    expect(stage.calls()).toContain('terraform -chdir=terraform apply -input=false -auto-approve');
-    expect(stage.calls('npm')).toEqual(['npm run build']);
+    expect(fixture.calls()).toContain('terraform -chdir=terraform apply -input=false -auto-approve');
+    expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(google.submitted).toEqual(Object.values(BUILDS.requests));
     expect([...google.images]).toEqual(['poll:abc', 'poll-now:abc']);
     expect(door.letIn).toEqual(['POST /migrate', 'GET /status']);
@@ -101,93 +101,93 @@ describe('npm run deploy', () => {
   it('goes on when a look at a build gets lost on the way', async () => {
     google.images.clear();
     google.drop(2);
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([0, expect.stringContaining('Built: poll, poll-now')]);
     expect(google.submitted).toHaveLength(2);
   });
 
   it('run again finds all done, and shows no token', async () => {
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(0);
     expect(output).toContain('The schema is current.');
     expect(output).toContain('All images of this source are there.');
     expect(google.submitted).toEqual([]);
     for (const secret of [ID_TOKEN, ACCESS_TOKEN, API_TOKEN]) {
       expect(output).not.toContain(secret);
-      expect(stage.calls().join('\n')).not.toContain(secret);
+      expect(fixture.calls().join('\n')).not.toContain(secret);
     }
   });
 
   it('hands variables and their files on to Terraform, the files from where the person stands', async () => {
-    const there = join(stage.root, 'settings');
+    const there = join(fixture.root, 'settings');
     mkdirSync(there);
     writeFileSync(join(there, 'prod.tfvars'), 'project_id = "orders-example"\n');
     const args = ['--yes', '--var-file', 'prod.tfvars', '--var', 'region=europe-west3'];
-    const { code } = await stage.run(args, { INIT_CWD: there, TF_VAR_project_id: '' });
+    const { code } = await fixture.run(args, { INIT_CWD: there, TF_VAR_project_id: '' });
     expect(code).toBe(0);
-    expect(stage.calls('terraform')).toContain(
+    expect(fixture.calls('terraform')).toContain(
       `terraform -chdir=terraform apply -input=false -auto-approve -var-file=${there}/prod.tfvars -var=region=europe-west3`,
     );
   });
 
   it('waits for a grant that is not seen everywhere yet', async () => {
     door.refuse(1);
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, door.refusedCount]).toEqual([0, 1]);
     expect(output).toContain('migrate answers 403: this account may not call it, or not yet. Asking again.');
   });
 
   it('tells a service account to whom its token goes, and nobody else', async () => {
-    await stage.run(['--yes']);
-    expect(stage.calls()).toContain('gcloud auth print-identity-token');
+    await fixture.run(['--yes']);
+    expect(fixture.calls()).toContain('gcloud auth print-identity-token');
     const robot = 'deployer@orders-example.iam.gserviceaccount.com';
-    stage.play({ when: /^gcloud auth list/, prints: robot });
-    await stage.run(['--yes']);
-    expect(stage.calls()).toContain(`gcloud auth print-identity-token --audiences=${door.url}/status`);
+    fixture.play({ when: /^gcloud auth list/, prints: robot });
+    await fixture.run(['--yes']);
+    expect(fixture.calls()).toContain(`gcloud auth print-identity-token --audiences=${door.url}/status`);
     // Impersonation by configuration does not count for this command of gcloud: it has to be said again.
-    stage.play({ when: /^gcloud config get/, prints: robot });
-    await stage.run(['--yes']);
-    expect(stage.calls()).toContain(
+    fixture.play({ when: /^gcloud config get/, prints: robot });
+    await fixture.run(['--yes']);
+    expect(fixture.calls()).toContain(
       `gcloud auth print-identity-token --impersonate-service-account=${robot} --include-email --audiences=${door.url}/status`,
     );
   });
 
   it('shows its usage, and names an option that it does not know', async () => {
-    expect(await stage.run(['--help'])).toMatchObject({
+    expect(await fixture.run(['--help'])).toMatchObject({
       code: 0,
       output: expect.stringContaining('Usage: npm run deploy'),
     });
-    const { code, output } = await stage.run(['--force']);
+    const { code, output } = await fixture.run(['--force']);
     expect([code, output]).toEqual([1, expect.stringMatching(/--force[\s\S]*Usage: npm run deploy/)]);
-    expect(stage.calls()).toEqual([]);
+    expect(fixture.calls()).toEqual([]);
   });
 });
 
 describe('npm run deploy -- --plan', () => {
   it('builds and plans; applies nothing, calls nothing, leaves no file of Terraform behind', async () => {
-    const { code, output } = await stage.run(['--plan']);
+    const { code, output } = await fixture.run(['--plan']);
     expect(code).toBe(0);
     expect(terraformSteps()).toEqual(['init', 'plan']);
-    expect(stage.calls('npm')).toEqual(['npm run build']);
-    expect(stage.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
+    expect(fixture.calls('npm')).toEqual(['npm run build']);
+    expect(fixture.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
     expect([door.letIn, door.refusedCount, google.submitted]).toEqual([[], 0, []]);
-    expect(stage.lockFile()).toBeNull();
+    expect(fixture.lockFile()).toBeNull();
     expect(output).toMatch(
       /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build what images are missing, do what the plan says/,
     );
   });
 
   it('keeps a file of provider versions that was there as it was', async () => {
-    stage.lockFile('as committed');
-    await stage.run(['--plan']);
-    expect(stage.lockFile()).toBe('as committed');
+    fixture.lockFile('as committed');
+    await fixture.run(['--plan']);
+    expect(fixture.lockFile()).toBe('as committed');
   });
 
   it('says so when there is nothing to change, and fails with the plan', async () => {
-    stage.play({ when: /^terraform \S+ plan/, prints: 'No changes.' });
-    expect((await stage.run(['--plan'])).output).toContain('Terraform has nothing to change');
-    stage.play({ when: /^terraform \S+ plan/, complains: 'Error: Invalid value for variable', code: 1 });
-    const { code, output } = await stage.run(['--plan']);
+    fixture.play({ when: /^terraform \S+ plan/, prints: 'No changes.' });
+    expect((await fixture.run(['--plan'])).output).toContain('Terraform has nothing to change');
+    fixture.play({ when: /^terraform \S+ plan/, complains: 'Error: Invalid value for variable', code: 1 });
+    const { code, output } = await fixture.run(['--plan']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(
@@ -199,13 +199,13 @@ describe('npm run deploy -- --plan', () => {
 
 describe('before anything is done, it tells', () => {
   const untouched = () => {
-    expect([stage.calls('npm'), terraformSteps(), door.letIn]).toEqual([[], [], []]);
+    expect([fixture.calls('npm'), terraformSteps(), door.letIn]).toEqual([[], [], []]);
   };
 
   it('all that is missing at once, each with its remediation', async () => {
-    stage.without('terraform');
-    stage.without('gcloud');
-    const { code, output } = await stage.run([], { TF_VAR_project_id: '' });
+    fixture.without('terraform');
+    fixture.without('gcloud');
+    const { code, output } = await fixture.run([], { TF_VAR_project_id: '' });
     expect(code).toBe(1);
     for (const lack of [
       /no terminal[\s\S]*--yes/,
@@ -223,23 +223,23 @@ describe('before anything is done, it tells', () => {
       when: /^terraform version/,
       prints: JSON.stringify({ terraform_version: text }),
     });
-    stage.play(version('1.8.5'));
-    const { code, output } = await stage.run(['--yes']);
+    fixture.play(version('1.8.5'));
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(/is 1\.8\.5\.[\s\S]*Install Terraform 1\.9 or newer/),
     ]);
     untouched();
-    stage.play(version('1.10.0'));
-    expect((await stage.run(['--plan'])).code).toBe(0);
+    fixture.play(version('1.10.0'));
+    expect((await fixture.run(['--plan'])).code).toBe(0);
   });
 
   it('that nobody is logged in, to gcloud or for Terraform', async () => {
-    stage.play(
+    fixture.play(
       { when: /^gcloud auth list/, complains: 'No credentialed accounts.' },
       { when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 },
     );
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Nobody is logged in to gcloud\.\s+Run `gcloud auth login`/);
     expect(output).toMatch(/finds no credentials[\s\S]*gcloud auth application-default login/);
@@ -250,10 +250,10 @@ describe('before anything is done, it tells', () => {
     ['is not there', 'absent.json'],
     ['gives no token', 'key.json'],
   ])('that the key file that was named %s', async (fault, name) => {
-    stage.play({ when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 });
-    writeFileSync(join(stage.root, 'key.json'), '{}');
-    const { code, output } = await stage.run(['--plan'], {
-      GOOGLE_APPLICATION_CREDENTIALS: join(stage.root, name),
+    fixture.play({ when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 });
+    writeFileSync(join(fixture.root, 'key.json'), '{}');
+    const { code, output } = await fixture.run(['--plan'], {
+      GOOGLE_APPLICATION_CREDENTIALS: join(fixture.root, name),
     });
     expect(code).toBe(1);
     expect(output).toContain(`${name} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`);
@@ -264,13 +264,13 @@ describe('before anything is done, it tells', () => {
   it.each(['terraform.tfvars', 'terraform.tfvars.json', 'prod.auto.tfvars'])(
     'nothing of settings when %s is there',
     async (name) => {
-      writeFileSync(join(stage.root, 'terraform', name), '');
-      expect((await stage.run(['--plan'], { TF_VAR_project_id: '' })).code).toBe(0);
+      writeFileSync(join(fixture.root, 'terraform', name), '');
+      expect((await fixture.run(['--plan'], { TF_VAR_project_id: '' })).code).toBe(0);
     },
   );
 
   it('that a file of variables is not there', async () => {
-    const { code, output } = await stage.run(['--yes', '--var-file', 'prod.tfvars']);
+    const { code, output } = await fixture.run(['--yes', '--var-file', 'prod.tfvars']);
     expect([code, output]).toEqual([1, expect.stringMatching(/There is no file \S+prod\.tfvars/)]);
     untouched();
   });
@@ -280,8 +280,8 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   const goesOn = /Go on: `npm run deploy` again/;
 
   it('the build', async () => {
-    stage.play({ when: /^npm run build/, complains: 'Could not resolve "pg"', code: 1 });
-    const { code, output } = await stage.run(['--yes']);
+    fixture.play({ when: /^npm run build/, complains: 'Could not resolve "pg"', code: 1 });
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Could not resolve[\s\S]*Stopped at: build[\s\S]*Done: nothing/);
     expect(output).toMatch(goesOn);
@@ -289,8 +289,8 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('terraform init', async () => {
-    stage.play({ when: /^terraform \S+ init/, complains: 'Error: Backend configuration changed', code: 1 });
-    const { code, output } = await stage.run(['--yes']);
+    fixture.play({ when: /^terraform \S+ init/, complains: 'Error: Backend configuration changed', code: 1 });
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(/Stopped at: terraform init[\s\S]*-reconfigure/),
@@ -299,8 +299,12 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('terraform apply, or a person who does not agree to it', async () => {
-    stage.play({ when: /^terraform \S+ apply(?!.*-target)/, complains: 'Error: Error 403: denied', code: 1 });
-    const { code, output } = await stage.run(['--yes']);
+    fixture.play({
+      when: /^terraform \S+ apply(?!.*-target)/,
+      complains: 'Error: Error 403: denied',
+      code: 1,
+    });
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Error 403: denied[\s\S]*Stopped at: terraform apply/);
     expect(output).toContain(
@@ -313,7 +317,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   it('a build of an image, after all of them have ended', async () => {
     google.images.clear();
     google.endWith('FAILURE');
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ends with FAILURE: npm ERR/);
     expect(output).toMatch(/Remediation: Its log: https:\/\/console\.example\/log/);
@@ -321,8 +325,8 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it("Google's API refuses", async () => {
-    stage.play({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
-    const { code, output } = await stage.run(['--yes', '--wait', '0']);
+    fixture.play({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
+    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(
       /Stopped at: images\nWhy: artifactregistry\.googleapis\.com answers 401 .*invalid authen/,
@@ -331,12 +335,12 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('no identity token', async () => {
-    stage.play({
+    fixture.play({
       when: /^gcloud auth print-identity-token/,
       complains: 'ERROR: (gcloud.auth.print-identity-token) Reauthentication failed.',
       code: 1,
     });
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(
       /Stopped at: migrate\nWhy: [^\n]*Reauthentication failed[\s\S]*Remediation: Run `gcloud auth login`/,
@@ -345,7 +349,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
   it('migrate refuses the account', async () => {
     door.refuse(9);
-    const { code, output } = await stage.run(['--yes', '--wait', '0']);
+    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect([code, door.refusedCount]).toEqual([1, 1]);
     expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 403/);
     expect(output).toMatch(
@@ -366,8 +370,8 @@ describe('at the first failure it stops, and says where, why and how to go on', 
       status_url: { value: `${door.url}/status` },
       urls: { value: { start: `${door.url}/start` } },
     });
-    stage.play({ when: /^terraform \S+ output -json$/, prints: outputs });
-    const { code, output } = await stage.run(['--yes', '--wait', '0']);
+    fixture.play({ when: /^terraform \S+ output -json$/, prints: outputs });
+    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(/Why: migrate answers 503, The database/);
     expect(output).toMatch(/Remediation: Check that PostgreSQL runs/);
@@ -378,7 +382,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   it('migrate answers with a problem of the database', async () => {
     await db.query('create table dead_end (id integer)');
     await db.query('alter table schema_migrations rename to schema_migrations_away');
-    const { code, output } = await stage.run(['--yes', '--wait', '0']);
+    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     await db.query('drop table schema_migrations');
     await db.query('alter table schema_migrations_away rename to schema_migrations');
     expect(code).toBe(1);
@@ -389,7 +393,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
   it('a function that does not answer: the remediation reads its log', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
-    const away = createStage(nowhere, google.url);
+    const away = createFixture(nowhere, google.url);
     const { code, output } = await away.run(['--yes', '--wait', '0']);
     away.remove();
     expect(code).toBe(1);
@@ -399,7 +403,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
   it('a status that is not well: switch and scheduler job disagree', async () => {
     await db.query('update email_monitor_status set is_running = true');
-    const { code, output } = await stage.run(['--yes']);
+    const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/FAIL {2}scheduler job +paused, and the monitor is on/);
     expect(output).toMatch(/Stopped at: status[\s\S]*Remediation: [^\n]*POST start, which makes them agree/);
@@ -407,8 +411,8 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('outputs of Terraform that are of another version', async () => {
-    stage.play({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
-    const { code, output } = await stage.run(['--yes']);
+    fixture.play({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
+    const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(/outputs are not complete: project_id, region, migrate_url/),
@@ -418,15 +422,15 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
 describe('Ctrl-C', () => {
   it('during terraform apply tells Terraform to stop exactly once, waits for it, and ends with a clear word', async () => {
-    stage.play({ when: /^terraform \S+ apply(?!.*-target)/, untilStopped: 1 });
-    const command = stage.start(['--yes']);
+    fixture.play({ when: /^terraform \S+ apply(?!.*-target)/, untilStopped: 1 });
+    const command = fixture.start(['--yes']);
     await command.printed(/Working\./);
     // The terminal sends it, and npm passes it on once more.
     command.signal('SIGINT');
-    await vi.waitUntil(() => stage.calls().includes('terraform is told to stop'), { interval: 5 });
+    await vi.waitUntil(() => fixture.calls().includes('terraform is told to stop'), { interval: 5 });
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
-    expect(stage.calls().filter((line) => line === 'terraform is told to stop')).toHaveLength(1);
+    expect(fixture.calls().filter((line) => line === 'terraform is told to stop')).toHaveLength(1);
     expect(command.output).toMatch(
       /Interrupted at: terraform apply\nDone: dist\/ is built; Terraform is init/,
     );
@@ -436,7 +440,7 @@ describe('Ctrl-C', () => {
 
   it('while it waits for a grant ends the wait', async () => {
     door.refuse(1_000);
-    const command = stage.start(['--yes', '--wait', '600']);
+    const command = fixture.start(['--yes', '--wait', '600']);
     await command.printed(/Asking again/);
     command.signal('SIGTERM');
     expect(await command.ended()).toBe(130);
@@ -446,7 +450,7 @@ describe('Ctrl-C', () => {
 
 describe('npm run doctor -- --deployment', () => {
   it('says what the deployment says of itself, and fails for what is not set up', async () => {
-    const { code, output } = await stage.examine();
+    const { code, output } = await fixture.examine();
     expect(output).toMatch(/^ok +deployment +email-monitor in orders-example, europe-west1$/m);
     expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off/m);
     expect(output).toMatch(/^FAIL +credentials +Not set: GMAIL_CLIENT_ID.*npm run authorize/m);
@@ -456,13 +460,13 @@ describe('npm run doctor -- --deployment', () => {
   });
 
   it('names what hinders it: nothing deployed, nobody logged in, not allowed', async () => {
-    stage.play({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
-    const lost = (await stage.examine()).output;
+    fixture.play({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
+    const lost = (await fixture.examine()).output;
     expect(lost).toMatch(/^FAIL +deployment .*npm run deploy/m);
     expect(lost).toMatch(/^FAIL +login .*gcloud auth login/m);
-    stage.play();
+    fixture.play();
     door.refuse(9);
-    const refused = await stage.examine();
+    const refused = await fixture.examine();
     expect([refused.code, refused.output]).toEqual([2, expect.stringMatching(/^FAIL +status .*`viewers`/m)]);
   });
 });

@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { order } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
-import { API_TOKEN, createStage, ID_TOKEN, type Stage } from './deploy-stage.ts';
-import { examineJson, expectTrouble } from './doctor-stage.ts';
-import { type FrontDoor, openFrontDoor } from './front-door.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
+import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
+import { examineJson, expectTrouble } from './doctor-fixture.ts';
+import { type FrontDoor, openFrontDoor } from './fake-iam-front-end.ts';
 
 // Each command is a process of its own that starts others.
 vi.setConfig({ testTimeout: 60_000 });
@@ -24,41 +24,41 @@ const SECRET = `${PROJECT}/secrets/email-monitor-gmail-refresh-token/versions/la
 const GMAIL = 'serviceAccount:gmail-api-push@system.gserviceaccount.com';
 const URL_OF_PUSH = 'https://gmail-push.example.com';
 
-let world: World;
+let system: TestSystem;
 let scheduler: SchedulerBeside;
 // biome-ignore lint/suspicious/noExplicitAny: tests change whatever status answers
 let status: any;
 let statusServer: Awaited<ReturnType<typeof answering>>;
 let google: Awaited<ReturnType<typeof answering>>;
 let door: FrontDoor;
-let stage: Stage;
+let fixture: Fixture;
 
 beforeAll(async () => {
   scheduler = await schedulerBeside();
-  world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
-  await world.call('start');
-  world.gmail.deliver(order(1));
-  await world.call('poll');
+  system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
+  await system.call('start');
+  system.gmail.deliver(order(1));
+  await system.call('poll');
   // The second listing of the first start, then the first reconciliation.
-  await world.call('poll');
-  await world.call('poll');
-  await world.db.query('update mailboxes set pushed_at = now()');
+  await system.call('poll');
+  await system.call('poll');
+  await system.db.query('update mailboxes set pushed_at = now()');
 });
-afterAll(async () => await Promise.all([world.close(), scheduler.close()]));
+afterAll(async () => await Promise.all([system.close(), scheduler.close()]));
 
 beforeEach(async () => {
-  status = (await world.call('status')).json;
+  status = (await system.call('status')).json;
   statusServer = await answering(() => [200, status]);
   door = await openFrontDoor(ID_TOKEN, { status: statusServer.url });
   google = await answering((path, token) => {
     if (token !== `Bearer ${API_TOKEN}`) return [401, { error: { message: 'Who are you?' } }];
     return answers[path] ?? [404, { error: { message: `Nothing at ${path}` } }];
   });
-  stage = createStage(door.url, google.url);
+  fixture = createFixture(door.url, google.url);
   answers = surroundings(door.url);
 });
 afterEach(async () => {
-  stage.remove();
+  fixture.remove();
   statusServer.close();
   google.close();
   await door.close();
@@ -98,7 +98,7 @@ function subscription(change: object = {}): object {
   };
 }
 
-const examine = async () => await examineJson(['--deployment'], stage.env, stage.root);
+const examine = async () => await examineJson(['--deployment'], fixture.env, fixture.root);
 
 async function answering(answer: (path: string, token: string | undefined) => Answer) {
   const server = createServer((request, response) => {
@@ -143,7 +143,7 @@ describe('npm run doctor -- --deployment', () => {
     for (const { remediation } of notes) expect(remediation).toBeTruthy();
     for (const secret of [ID_TOKEN, API_TOKEN]) {
       expect(JSON.stringify(examined)).not.toContain(secret);
-      expect(stage.calls().join('\n')).not.toContain(secret);
+      expect(fixture.calls().join('\n')).not.toContain(secret);
     }
   });
 
@@ -261,11 +261,11 @@ describe('npm run doctor -- --deployment', () => {
       state: 'fault',
       remediation: expect.stringContaining('POST stop'),
     });
-    status = (await world.call('status')).json;
+    status = (await system.call('status')).json;
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: true };
     status.mailboxes[0].watch.expires_at = '2026-01-01T00:00:00.000Z';
     expectTrouble(await examine(), { watch: ['fault', /ran out at 2026-01-01/, /POST start/] });
-    status = (await world.call('status')).json;
+    status = (await system.call('status')).json;
     status.state = 'reauth_required';
     status.mailboxes[0].state = 'reauth_required';
     status.mailboxes[0].last_error = {

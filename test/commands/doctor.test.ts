@@ -8,40 +8,40 @@ import { migrate } from '../../shared/db/schema/migrations.ts';
 import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
-import { createWorld, type World, type WorldOptions } from '../helpers/world.ts';
-import { examineJson, expectTrouble } from './doctor-stage.ts';
+import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
+import { examineJson, expectTrouble } from './doctor-fixture.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
 
 const TOPIC = 'projects/demo/topics/gmail';
 
-let world: World;
+let system: TestSystem;
 let scheduler: SchedulerBeside;
 beforeEach(async () => {
   scheduler = await schedulerBeside();
 });
 afterEach(async () => {
-  await Promise.all([world.close(), scheduler.close()]);
+  await Promise.all([system.close(), scheduler.close()]);
 });
 
 /** Runs with push, has stored an order that a push announced, and has compared it with Gmail. */
-async function watched(options: WorldOptions = {}): Promise<void> {
-  world = await createWorld({ ...options, env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
-  await world.call('start');
-  world.gmail.deliver(order(1));
-  await world.call('poll');
+async function watched(options: TestSystemOptions = {}): Promise<void> {
+  system = await createTestSystem({ ...options, env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
+  await system.call('start');
+  system.gmail.deliver(order(1));
+  await system.call('poll');
   // The second listing of the first start, then the first reconciliation.
-  await world.call('poll');
-  await world.call('poll');
-  await world.db.query(
+  await system.call('poll');
+  await system.call('poll');
+  await system.db.query(
     'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
   );
 }
 
-const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...world.env, ...env });
+const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...system.env, ...env });
 const asText = async (env: Record<string, string> = {}) =>
-  await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...world.env, ...env });
+  await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...system.env, ...env });
 
 describe('npm run doctor', () => {
   it('finds nothing wrong with a system that runs, and shows no secret', async () => {
@@ -57,16 +57,16 @@ describe('npm run doctor', () => {
     );
     expect(output).toContain('Gmail 1 = stored 1, pending 0, failed 0, ignored 0, gone 0, missing 0');
     for (const name of ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL']) {
-      expect(output).not.toContain(world.env[name]);
+      expect(output).not.toContain(system.env[name]);
     }
     expect(output).not.toContain('\u001b');
   });
 
   it('answers programs with names that stay, and changes nothing', async () => {
     await watched();
-    const state = async () => await world.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
+    const state = async () => await system.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
     const before = await state();
-    world.gmail.callLog.reset();
+    system.gmail.callLog.reset();
     const examined = await examine();
     expectTrouble(examined, {});
     expect(examined.findings.map((finding) => finding.name).join(' ')).toBe(
@@ -75,7 +75,7 @@ describe('npm run doctor', () => {
         'publisher subscription',
     );
     expect(await state()).toEqual(before);
-    expect(world.gmail.callLog.calls.reduce((sum, call) => sum + call.units, 0)).toBe(3);
+    expect(system.gmail.callLog.calls.reduce((sum, call) => sum + call.units, 0)).toBe(3);
   });
 
   it('colours its words on request of a terminal only', async () => {
@@ -108,7 +108,7 @@ describe('the doctor on a broken database', () => {
 
   it('names the migrations that are missing', async () => {
     await watched();
-    const [last] = await world.rows<{ name: string }>(
+    const [last] = await system.rows<{ name: string }>(
       'delete from schema_migrations where id = (select max(id) from schema_migrations) returning name',
     );
     expectTrouble(await examine(), {
@@ -118,7 +118,7 @@ describe('the doctor on a broken database', () => {
 
   it('names the migrations that it does not know', async () => {
     await watched();
-    await world.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
+    await system.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
     expectTrouble(await examine(), {
       migrations: ['fault', /newer than this code: 9999_later/, /Use the code/],
     });
@@ -129,23 +129,23 @@ describe('the doctor on a broken database', () => {
     const account = `email-monitor-poll-now@${randomUUID().slice(0, 8)}.iam`;
     const env = { DB_ACCOUNTS: `poll-now=${account}` };
     expectTrouble(await examine(env), { grants: ['fault', /is no user of the database/, /npm run migrate/] });
-    await world.db.query(`create role "${account}" login password '${new URL(world.db.url).password}'`);
+    await system.db.query(`create role "${account}" login password '${new URL(system.db.url).password}'`);
     try {
-      await migrate({ kind: 'url', url: world.db.url }, [{ part: 'poll-now', account }]);
+      await migrate({ kind: 'url', url: system.db.url }, [{ part: 'poll-now', account }]);
       expectTrouble(await examine(env), {});
-      await world.db.query(`revoke insert on email_raw from "${account}"`);
+      await system.db.query(`revoke insert on email_raw from "${account}"`);
       const lack = /poll-now@\w+\.iam: insert on email_raw$/;
       expectTrouble(await examine(env), { grants: ['fault', lack, /npm run migrate/] });
       // The same, logged in as that account, which its name gives away.
-      const own = new URL(world.db.url);
+      const own = new URL(system.db.url);
       own.username = encodeURIComponent(account);
       expectTrouble(await examine({ DATABASE_URL: own.href }), {
         migrations: ['warning', /cannot be looked at/, /owns the tables/],
         grants: ['fault', lack, /npm run migrate/],
       });
     } finally {
-      await world.db.query(`drop owned by "${account}"`);
-      await world.db.query(`drop role "${account}"`);
+      await system.db.query(`drop owned by "${account}"`);
+      await system.db.query(`drop role "${account}"`);
     }
   });
 });
@@ -163,7 +163,7 @@ describe('the doctor on broken access to Gmail', () => {
 
   it('names a refresh token that was taken away', async () => {
     await watched();
-    world.gmail.revokeRefreshToken();
+    system.gmail.revokeRefreshToken();
     expectTrouble(await examine(), { credentials: ['fault', /invalid_grant/, /npm run authorize/] });
   });
 
@@ -177,7 +177,7 @@ describe('the doctor on broken access to Gmail', () => {
   it('names a scope that does not allow reading', async () => {
     await watched();
     // Only the doctor meets it: whoever agreed the last time left the box empty.
-    world.gmail.oauth.narrowScope('https://www.googleapis.com/auth/gmail.metadata');
+    system.gmail.oauth.narrowScope('https://www.googleapis.com/auth/gmail.metadata');
     expectTrouble(await examine(), {
       scope: ['fault', /gmail\.metadata does not allow/, /agree to reading/],
     });
@@ -185,7 +185,7 @@ describe('the doctor on broken access to Gmail', () => {
 
   it('warns of a token whose end Google names', async () => {
     await watched();
-    world.gmail.oauth.refreshTokenSeconds = 3 * 86_400;
+    system.gmail.oauth.refreshTokenSeconds = 3 * 86_400;
     expectTrouble(await examine(), {
       publishing_status: ['warning', /dies in 3\.0 days, as in status "Testing"/, /auth\/audience/],
     });
@@ -194,14 +194,14 @@ describe('the doctor on broken access to Gmail', () => {
   it('tells a Gmail API that is not enabled', async () => {
     await watched();
     const reason = 'accessNotConfigured';
-    world.gmail.faults.add({ kind: 'status', status: 403, reason, method: 'getProfile' });
+    system.gmail.faults.add({ kind: 'status', status: 403, reason, method: 'getProfile' });
     expectTrouble(await examine(), { gmail_api: ['fault', /accessNotConfigured/, /Enable the Gmail API/] });
   });
 
   it('warns of a cursor that Gmail no longer knows', async () => {
     await watched();
-    await world.db.query('update mailboxes set cursor_history_id = 1');
-    world.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
+    await system.db.query('update mailboxes set cursor_history_id = 1');
+    system.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
     expectTrouble(await examine(), {
       history_cursor: ['warning', /no longer knows the history from 1 on/, /POST poll-now/],
     });
@@ -209,10 +209,10 @@ describe('the doctor on broken access to Gmail', () => {
 
   it('warns of calls that Gmail rate-limited within the hour', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       'update ingest_runs set rate_limited_count = 7 where id = (select max(id) from ingest_runs)',
     );
-    await world.db.query(
+    await system.db.query(
       "insert into ingest_runs (trigger, rate_limited_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
     );
     expectTrouble(await examine(), {
@@ -228,7 +228,7 @@ describe('the doctor on broken access to Gmail', () => {
 describe('the doctor on a broken clock', () => {
   it('warns of a Google whose clock is another', async () => {
     await watched();
-    const late = await behindTheTimes(world.server.rootUrl, 60_000);
+    const late = await behindTheTimes(system.server.rootUrl, 60_000);
     try {
       expectTrouble(await examine({ GMAIL_API_ROOT_URL: late.url }), {
         clock: ['warning', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
@@ -263,16 +263,16 @@ describe('the doctor on a broken scheduler job', () => {
 
   it('misses the cycles that it does not bring about', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
     );
-    await world.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
+    await system.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
     expectTrouble(await examine(), { cycles: ['fault', /none since/, /scheduler job/] });
   });
 
   it('warns of a monitor that is stopped', async () => {
     await watched();
-    await world.call('stop');
+    await system.call('stop');
     expectTrouble(await examine(), { cycles: ['warning', /the monitor is stopped/, /POST start/] });
   });
 });
@@ -280,7 +280,7 @@ describe('the doctor on a broken scheduler job', () => {
 describe('the doctor on a mailbox in trouble', () => {
   it('names what needs a person', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       `update mailboxes
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
@@ -291,7 +291,7 @@ describe('the doctor on a mailbox in trouble', () => {
 
   it('warns of cycles that fail and may heal', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",
     );
     expectTrouble(await examine(), { mailbox: ['warning', /backing_off after 2 failed/, /tried again/] });
@@ -299,7 +299,7 @@ describe('the doctor on a mailbox in trouble', () => {
 
   it('counts the dead', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       "insert into email_ledger (mailbox_id, gmail_message_id, source, state) values (1, 'a', 'history', 'dead')",
     );
     expectTrouble(await examine(), { dead: ['fault', /1 message failed every time/, /npm run retry-dead/] });
@@ -307,7 +307,7 @@ describe('the doctor on a mailbox in trouble', () => {
 
   it('warns of messages that wait after failures, with error and next attempt', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       `insert into email_ledger
          (mailbox_id, gmail_message_id, source, state, error_code, error_detail, last_attempt_at, next_attempt_at)
        values (1, 'c', 'history', 'pending', 'gmail_unavailable', '503.', now(), now() + interval '1 minute')`,
@@ -323,7 +323,7 @@ describe('the doctor on a mailbox in trouble', () => {
 
   it('warns of messages that wait too long', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, discovered_at)
        values (1, 'b', 'backfill', 'pending', now() - interval '13 hours')`,
     );
@@ -332,18 +332,18 @@ describe('the doctor on a mailbox in trouble', () => {
 
   it('warns of mail that was missing, and of a reconciliation that is old', async () => {
     await watched();
-    await world.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
+    await system.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
     expectTrouble(await examine(), {
       completeness: ['warning', /open incidents: missing_found/, /reconcile=all/],
     });
-    await world.db.query('update incidents set closed_at = now()');
-    await world.db.query("update reconciliations set evaluated_at = now() - interval '4 hours'");
+    await system.db.query('update incidents set closed_at = now()');
+    await system.db.query("update reconciliations set evaluated_at = now() - interval '4 hours'");
     expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /reconcile=all/] });
   });
 
   it('names a listing that Gmail refuses', async () => {
     await watched();
-    await world.db.query(
+    await system.db.query(
       `insert into list_jobs (mailbox_id, purpose, query, error_code, error_detail, not_before)
        values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.', now() + interval '1 hour')`,
     );
@@ -356,22 +356,22 @@ describe('the doctor on a mailbox in trouble', () => {
 describe('the doctor on broken push', () => {
   it('names why the watch could not be set up', async () => {
     await watched();
-    await world.db.query("update mailbox_watches set error_code = 'watch_denied', error = '403.'");
+    await system.db.query("update mailbox_watches set error_code = 'watch_denied', error = '403.'");
     expectTrouble(await examine(), { watch: ['fault', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
   });
 
   it('tells a watch that has run out, or will within the day', async () => {
     await watched();
-    await world.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
+    await system.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
     expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
-    await world.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
+    await system.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
     expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
   });
 
   it('names a watch that is silent, with topic, subscription and endpoint', async () => {
     await watched();
-    await world.db.query('update mailboxes set pushed_at = null');
-    await world.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
+    await system.db.query('update mailboxes set pushed_at = null');
+    await system.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
     expectTrouble(await examine(), {
       watch: [
         'fault',
@@ -383,8 +383,8 @@ describe('the doctor on broken push', () => {
 
   it('warns of pushes that do not come, though mail does', async () => {
     await watched();
-    await world.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
-    await world.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
+    await system.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
+    await system.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
     expectTrouble(await examine(), {
       last_push: [
         'warning',
@@ -397,7 +397,7 @@ describe('the doctor on broken push', () => {
   it('does not take for well what it may not look at', async () => {
     await watched();
     // No emulated Gmail stands for Pub/Sub here, and no credentials of Google are on this machine.
-    const real = await behindTheTimes(world.server.rootUrl, 0, '0.0.0.0');
+    const real = await behindTheTimes(system.server.rootUrl, 0, '0.0.0.0');
     try {
       const env = { GMAIL_API_ROOT_URL: real.url, HOME: '/nonexistent' };
       const look = /cannot be looked at: No Google credentials/;

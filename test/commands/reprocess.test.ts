@@ -5,29 +5,29 @@ import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts
 import { reprocess } from '../../shared/reprocess/reprocess.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
 
 const REPLACE = { applies: true, resetsProcessed: false } as const;
-let world: World;
+let system: TestSystem;
 let before: Awaited<ReturnType<typeof snapshot>>;
 
 beforeAll(async () => {
-  world = await createWorld();
-  for (const n of [1, 2, 3]) world.gmail.deliver(order(n));
-  await world.ingest();
+  system = await createTestSystem();
+  for (const n of [1, 2, 3]) system.gmail.deliver(order(n));
+  await system.ingest();
   before = await snapshot();
 });
-afterAll(async () => await world.close());
+afterAll(async () => await system.close());
 /** Every email as the present reader reads it. */
 beforeEach(async () => {
-  for await (const _ of reprocess(world.db, EVERY_EMAIL, REPLACE));
+  for await (const _ of reprocess(system.db, EVERY_EMAIL, REPLACE));
 });
 
 async function snapshot() {
-  return await world.rows<Record<string, unknown>>(
+  return await system.rows<Record<string, unknown>>(
     `select e.*, (select jsonb_agg(to_jsonb(a) order by a.id) from email_attachments a where a.email_id = e.id) as files
      from incoming_emails e
      where id <= 3
@@ -36,19 +36,19 @@ async function snapshot() {
 }
 
 async function run(...args: string[]) {
-  return await runToEnd('reprocess', args, { DATABASE_URL: world.db.url });
+  return await runToEnd('reprocess', args, { DATABASE_URL: system.db.url });
 }
 
 async function ids(sql: string): Promise<number[]> {
-  return (await world.rows<{ id: number }>(sql)).map((row) => row.id);
+  return (await system.rows<{ id: number }>(sql)).map((row) => row.id);
 }
 
 describe('npm run reprocess', () => {
   it('rebuilds what an older reader has read, without Gmail, and leaves the rest', async () => {
-    await world.db.query(
+    await system.db.query(
       "update incoming_emails set parser_version = 0, subject = 'wrong', body_text = null, processed = true where id = 2",
     );
-    await world.db.query('update incoming_emails set parser_version = 0 where id = 3');
+    await system.db.query('update incoming_emails set parser_version = 0 where id = 3');
     const { code, output } = await run('--apply');
     expect([code, output]).toEqual([0, expect.stringContaining('2 emails rebuilt, 1 of them differ')]);
     const after = await snapshot();
@@ -59,9 +59,9 @@ describe('npm run reprocess', () => {
   });
 
   it('keeps the row of an attachment whose part, name and bytes are unchanged, and replaces the others', async () => {
-    await world.db.query(`update email_attachments set content_type = 'text/wrong' where email_id = 1;`);
-    await world.db.query("update email_attachments set filename = 'wrong.pdf' where email_id = 2");
-    await world.db.query(
+    await system.db.query(`update email_attachments set content_type = 'text/wrong' where email_id = 1;`);
+    await system.db.query("update email_attachments set filename = 'wrong.pdf' where email_id = 2");
+    await system.db.query(
       `insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
        select email_id, '9', filename, content_type, file_data, file_size_bytes, sha256
        from email_attachments
@@ -72,7 +72,7 @@ describe('npm run reprocess', () => {
     expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 3 of them differ');
     expect(await ids('select id from email_attachments where email_id = 1')).toEqual(kept);
     expect(await ids('select id from email_attachments where email_id = 2')).not.toEqual(lost);
-    const files = await world.rows(
+    const files = await system.rows(
       `select e.subject, a.filename, a.content_type
        from email_attachments a
        join incoming_emails e on e.id = a.email_id
@@ -89,7 +89,7 @@ describe('npm run reprocess', () => {
   });
 
   it('reads one email, and says when there is none of that id', async () => {
-    await world.db.query("update incoming_emails set subject = 'wrong'");
+    await system.db.query("update incoming_emails set subject = 'wrong'");
     expect((await run('--id', '2', '--apply')).output).toContain('1 email rebuilt, 1 of them differ');
     expect(await ids("select id from incoming_emails where subject = 'wrong' order by id")).toEqual([1, 3]);
     expect(await run('--id', '4711')).toMatchObject({
@@ -103,10 +103,10 @@ describe('npm run reprocess', () => {
   });
 
   it('names raw bytes that fail their checksum, leaves those emails alone, and rebuilds the others', async () => {
-    const raw = await world.rows('select email_id, data, sha256 from email_raw order by email_id');
-    await world.db.query("update email_raw set sha256 = repeat('0', 64) where email_id = 1");
-    await world.db.query("update email_raw set data = decode('1f8b', 'hex') where email_id = 2");
-    await world.db.query("update incoming_emails set subject = 'wrong'");
+    const raw = await system.rows('select email_id, data, sha256 from email_raw order by email_id');
+    await system.db.query("update email_raw set sha256 = repeat('0', 64) where email_id = 1");
+    await system.db.query("update email_raw set data = decode('1f8b', 'hex') where email_id = 2");
+    await system.db.query("update incoming_emails set subject = 'wrong'");
     const { code, output } = await run('--all', '--apply');
     expect(code).toBe(1);
     expect(output).toContain('1 email rebuilt');
@@ -114,7 +114,7 @@ describe('npm run reprocess', () => {
     expect(output).toContain('email 2: its exact bytes cannot be decompressed');
     expect(await ids("select id from incoming_emails where subject = 'wrong' order by id")).toEqual([1, 2]);
     for (const { email_id, data, sha256 } of raw) {
-      await world.db.query('update email_raw set data = $2, sha256 = $3 where email_id = $1', [
+      await system.db.query('update email_raw set data = $2, sha256 = $3 where email_id = $1', [
         email_id,
         data,
         sha256,
@@ -123,12 +123,12 @@ describe('npm run reprocess', () => {
   });
 
   it('does not undo what a newer reader has read', async () => {
-    await world.db.query("update incoming_emails set parser_version = $1, subject = 'newer' where id = 1", [
+    await system.db.query("update incoming_emails set parser_version = $1, subject = 'newer' where id = 1", [
       PARSER_VERSION + 1,
     ]);
     expect((await run('--all', '--apply')).output).toContain('1 skipped');
     expect(await ids("select id from incoming_emails where subject = 'newer'")).toEqual([1]);
-    await world.db.query('update incoming_emails set parser_version = $1 where id = 1', [PARSER_VERSION]);
+    await system.db.query('update incoming_emails set parser_version = $1 where id = 1', [PARSER_VERSION]);
   });
 
   it('goes on behind an id', async () => {
@@ -136,22 +136,22 @@ describe('npm run reprocess', () => {
   });
 
   it('says first what would change, by column and file, and changes nothing', async () => {
-    await world.db.query(
+    await system.db.query(
       `update incoming_emails
        set processed = id = 1, parser_version = 0, subject = case id when 1 then 'secret word' else subject end,
            body_text = case id when 1 then 'another secret' else body_text end`,
     );
-    await world.db.query(
+    await system.db.query(
       "update email_attachments set filename = E'\\x1b[2Jevil\\u202efdp.exe' where email_id = 2",
     );
-    await world.db.query("update email_attachments set content_type = 'text/wrong' where email_id = 3");
-    await world.db.query(
+    await system.db.query("update email_attachments set content_type = 'text/wrong' where email_id = 3");
+    await system.db.query(
       `insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
        select email_id, '9', 'gone.pdf', content_type, file_data, file_size_bytes, sha256
        from email_attachments
        where email_id = 3`,
     );
-    await world.db.query('delete from email_attachments where email_id = 1');
+    await system.db.query('delete from email_attachments where email_id = 1');
     const stood = await snapshot();
     const { code, output } = await run('--all');
     expect(code).toBe(0);
@@ -176,11 +176,11 @@ describe('npm run reprocess', () => {
     expect(await snapshot()).toEqual(stood);
     expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 3 of them differ');
     expect((await run('--all')).output).toContain('3 emails would be rebuilt, 0 of them differ');
-    await world.db.query('update incoming_emails set processed = false');
+    await system.db.query('update incoming_emails set processed = false');
   });
 
   it('hands what differs to the next phase again when told to, and leaves the rest processed', async () => {
-    await world.db.query(
+    await system.db.query(
       "update incoming_emails set processed = true, subject = case id when 2 then 'x' else subject end",
     );
     await run('--all', '--reset-processed');
@@ -189,12 +189,12 @@ describe('npm run reprocess', () => {
       'they count as not processed again',
     );
     expect(await ids('select id from incoming_emails where not processed')).toEqual([2]);
-    await world.db.query('update incoming_emails set processed = false');
+    await system.db.query('update incoming_emails set processed = false');
   });
 
   it('takes the emails of a time, a defect or a version of the reader', async () => {
-    const taken = async (flags: ReprocessFlags) => await countToReread(world.db, choiceOf(flags));
-    await world.db.query(
+    const taken = async (flags: ReprocessFlags) => await countToReread(system.db, choiceOf(flags));
+    await system.db.query(
       `update incoming_emails
        set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 0 else 1 end,
            defects = case id when 2 then '{date_missing}'::text[] else '{}' end`,
@@ -238,17 +238,17 @@ describe('npm run reprocess', () => {
   });
 
   it('keeps at Ctrl-C what is done, whole, and goes on where it was', async () => {
-    await world.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
+    await system.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
     // It waits at the second email, whose row somebody else holds.
     let letGo = () => {};
     const held = new Promise<void>((resolve) => {
       letGo = resolve;
     });
-    const holder = world.context.db.transaction(async (tx) => {
+    const holder = system.context.db.transaction(async (tx) => {
       await tx.query('select 1 from incoming_emails where id = 2 for update');
       await held;
     });
-    const command = startCommand('reprocess', ['--apply'], { DATABASE_URL: world.db.url });
+    const command = startCommand('reprocess', ['--apply'], { DATABASE_URL: system.db.url });
     await command.printed(/email 1: subject/);
     // npm passes the terminal's Ctrl-C on, so it comes twice. Two alike at once the kernel would merge into one.
     command.signal('SIGINT');
@@ -267,15 +267,15 @@ describe('npm run reprocess', () => {
   });
 
   it('runs beside ingest and beside itself', async () => {
-    for (let n = 0; n < 20; n += 1) world.gmail.deliver(mail(`Beside ${n}`));
-    await world.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
-    await world.db.query("update email_attachments set filename = 'wrong.pdf'");
+    for (let n = 0; n < 20; n += 1) system.gmail.deliver(mail(`Beside ${n}`));
+    await system.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
+    await system.db.query("update email_attachments set filename = 'wrong.pdf'");
     const all = async () => {
       const results: string[] = [];
-      for await (const { result } of reprocess(world.db, EVERY_EMAIL, REPLACE)) results.push(result.kind);
+      for await (const { result } of reprocess(system.db, EVERY_EMAIL, REPLACE)) results.push(result.kind);
       return results;
     };
-    const [report, ...results] = await Promise.all([world.ingest(), all(), all()]);
+    const [report, ...results] = await Promise.all([system.ingest(), all(), all()]);
     expect(report).toMatchObject({ outcome: 'completed', counts: { stored: 20 } });
     expect(new Set(results.flat())).toEqual(new Set(['same', 'changed']));
     const counts = 'select count(*)::integer as id from ';

@@ -2,22 +2,22 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
 
-let world: World;
+let system: TestSystem;
 let ids: string[];
 
 /** Three dead messages: two that Gmail refused, and one that killed its process. */
 beforeEach(async () => {
-  world = await createWorld();
-  await world.ingest();
-  ids = [1, 2, 3].map((n) => world.gmail.deliver(order(n)).id);
-  for (const messageId of ids) world.gmail.faults.add({ kind: 'status', status: 400, messageId, times: 1 });
-  await world.ingest();
-  await world.db.query(
+  system = await createTestSystem();
+  await system.ingest();
+  ids = [1, 2, 3].map((n) => system.gmail.deliver(order(n)).id);
+  for (const messageId of ids) system.gmail.faults.add({ kind: 'status', status: 400, messageId, times: 1 });
+  await system.ingest();
+  await system.db.query(
     `update email_ledger
      set state = 'dead', attempt_count = 8, resolved_at = '2026-11-02T08:00:00Z',
          error_code = case gmail_message_id when $1 then 'killed_process' else error_code end`,
@@ -25,15 +25,15 @@ beforeEach(async () => {
   );
   expect(await states()).toEqual(['dead', 'dead', 'dead']);
 });
-afterEach(async () => await world.close());
+afterEach(async () => await system.close());
 
 async function states(): Promise<(string | undefined)[]> {
-  const known = await ledger(world);
+  const known = await ledger(system);
   return ids.map((id) => known[id]);
 }
 
 async function run(args: string[], env: Record<string, string> = {}) {
-  return await runToEnd('retry-dead', args, { ...world.env, LOG_LEVEL: 'error', ...env });
+  return await runToEnd('retry-dead', args, { ...system.env, LOG_LEVEL: 'error', ...env });
 }
 
 describe('npm run retry-dead', () => {
@@ -51,14 +51,14 @@ describe('npm run retry-dead', () => {
   });
 
   it('requeues all of them, and the next poll fetches them', async () => {
-    await world.switchOn();
+    await system.switchOn();
     const { code, output } = await run(['--apply']);
     expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
-    expect(await world.rows('select distinct state, attempt_count from email_ledger')).toEqual([
+    expect(await system.rows('select distinct state, attempt_count from email_ledger')).toEqual([
       { state: 'pending', attempt_count: 0 },
     ]);
-    await world.ingest({ trigger: 'schedule' });
-    expect(await storedIds(world)).toEqual(ids.toSorted());
+    await system.ingest({ trigger: 'schedule' });
+    expect(await storedIds(system)).toEqual(ids.toSorted());
     expect(await run([])).toMatchObject({
       code: 0,
       output: expect.stringContaining('No message of orders@'),
@@ -70,7 +70,7 @@ describe('npm run retry-dead', () => {
     expect(await states()).toEqual(['pending', 'dead', 'dead']);
     expect((await run(['--code', 'killed_process', '--apply'])).output).toContain('1 dead message of');
     expect(await states()).toEqual(['pending', 'dead', 'pending']);
-    expect(await world.rows('select gmail_message_id from email_ledger where is_crash_suspect')).toEqual([
+    expect(await system.rows('select gmail_message_id from email_ledger where is_crash_suspect')).toEqual([
       { gmail_message_id: ids[2] },
     ]);
   });
@@ -78,11 +78,11 @@ describe('npm run retry-dead', () => {
   it('fetches them at once when asked to, whether the monitor is on or not', async () => {
     const { code, output } = await run(['--apply', '--now']);
     expect([code, output]).toEqual([0, expect.stringContaining('After one cycle: 3 stored.')]);
-    expect(await storedIds(world)).toEqual(ids.toSorted());
+    expect(await storedIds(system)).toEqual(ids.toSorted());
   });
 
   it('says what failed again, and does not pass for done', async () => {
-    world.gmail.faults.add({ kind: 'status', status: 400, messageId: ids[0] ?? '' });
+    system.gmail.faults.add({ kind: 'status', status: 400, messageId: ids[0] ?? '' });
     const { code, output } = await run(['--apply', '--now']);
     expect(code).toBe(1);
     expect(output).toContain('After one cycle: 1 pending, 2 stored.');
@@ -102,7 +102,7 @@ describe('npm run retry-dead', () => {
     expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
       'Requeued 2 messages. The monitor is stopped: after POST start',
     );
-    await world.db.query(
+    await system.db.query(
       "insert into mailboxes (email_address, cursor_history_id) values ('b@example.com', 1)",
     );
     expect(await run([], bare)).toMatchObject({

@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { chromiumPath, createFixture, type Fixture, titled } from './console-fixture.ts';
 import { hostileMail } from './hostile-mail.ts';
-import { chromiumPath, createStage, type Stage, titled } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () => {
-  let stage: Stage;
+  let fixture: Fixture;
   let canary: Server;
   /** What anybody asked the server that nobody may ask. */
   let asked: string[];
@@ -19,24 +19,24 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
       response.end();
     }).listen(0, '127.0.0.1');
     await once(canary, 'listening');
-    stage = await createStage();
-    stage.gmail.deliver(hostileMail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
-    await stage.call('start');
-    await stage.call('poll-now');
-    const { rows } = await stage.db.query<{ id: number }>(
+    fixture = await createFixture();
+    fixture.gmail.deliver(hostileMail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
+    await fixture.call('start');
+    await fixture.call('poll-now');
+    const { rows } = await fixture.db.query<{ id: number }>(
       "select id from incoming_emails where sender_address = 'evil@example.com'",
     );
     emailId = rows[0]?.id ?? 0;
     asked = [];
   });
-  afterEach(async () => await stage.closePages());
+  afterEach(async () => await fixture.closePages());
   afterAll(async () => {
-    await stage.close();
+    await fixture.close();
     canary.close();
   });
 
   it('is shown as the text that it is, in the list and opened', async () => {
-    const { page, misdeeds } = await stage.open();
+    const { page, misdeeds } = await fixture.open();
     const row = page.locator('#email-list li', { hasText: 'Hostile' });
     await row.waitFor();
     expect(await row.locator('.subject').textContent()).toContain('<b>Hostile</b> <img src=x onerror=');
@@ -53,7 +53,7 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
   });
 
   it('runs and loads nothing in its frame', async () => {
-    const { page, misdeeds } = await stage.open();
+    const { page, misdeeds } = await fixture.open();
     await page.locator('#email-list .open', { hasText: 'Hostile' }).click();
     await page.getByRole('button', { name: 'Show HTML' }).click();
     const frame = page.locator('#email iframe');
@@ -67,16 +67,16 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
   });
 
   it('runs and loads nothing where its HTML is opened by its address', async () => {
-    const { page, misdeeds } = await stage.open();
-    await page.goto(`${stage.url}api/console/emails/${emailId}/html`);
+    const { page, misdeeds } = await fixture.open();
+    await page.goto(`${fixture.url}api/console/emails/${emailId}/html`);
     await page.getByText('The HTML of the hostile mail').waitFor();
     await page.waitForLoadState('networkidle');
     expect(misdeeds.filter((misdeed) => !misdeed.startsWith('policy '))).toEqual([]);
-    expect([asked, page.url()]).toEqual([[], `${stage.url}api/console/emails/${emailId}/html`]);
+    expect([asked, page.url()]).toEqual([[], `${fixture.url}api/console/emails/${emailId}/html`]);
   });
 
   it('gives its picture with a script as a download, never as a page', async () => {
-    const { page, misdeeds } = await stage.open();
+    const { page, misdeeds } = await fixture.open();
     const link = page.locator('#email-list li', { hasText: 'Hostile' }).locator('.attachments a');
     const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
     expect(download.suggestedFilename()).toMatch(/\.svg$/);
@@ -85,7 +85,7 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
     const [again] = await Promise.all([
       page.waitForEvent('download'),
       // A navigation that becomes a download is told as one that broke off.
-      page.goto(new URL(String(path), stage.url).href).catch(() => undefined),
+      page.goto(new URL(String(path), fixture.url).href).catch(() => undefined),
     ]);
     expect(again.suggestedFilename()).toMatch(/\.svg$/);
     await expectUnharmed(page, misdeeds);
@@ -93,6 +93,6 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
 
   async function expectUnharmed(page: Page, misdeeds: readonly string[]): Promise<void> {
     expect(await page.evaluate('window.hacked')).toBeUndefined();
-    expect([asked, misdeeds, page.url()]).toEqual([[], [], stage.url]);
+    expect([asked, misdeeds, page.url()]).toEqual([[], [], fixture.url]);
   }
 });

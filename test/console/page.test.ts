@@ -3,23 +3,23 @@ import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mail, order } from '../helpers/mails.ts';
-import { chromiumPath, createStage, type Stage, titled } from './stage.ts';
+import { chromiumPath, createFixture, type Fixture, titled } from './console-fixture.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
-  let stage: Stage;
+  let fixture: Fixture;
   beforeAll(async () => {
-    stage = await createStage();
-    await stage.call('start');
-    await stage.call('poll-now');
-    await reconcileFirst(stage);
+    fixture = await createFixture();
+    await fixture.call('start');
+    await fixture.call('poll-now');
+    await reconcileFirst(fixture);
   });
-  afterEach(async () => await stage.closePages());
-  afterAll(async () => await stage.close());
+  afterEach(async () => await fixture.closePages());
+  afterAll(async () => await fixture.close());
 
   it('shows each state after the button that changes it, and says so', async () => {
-    const { page, misdeeds } = await stage.open();
+    const { page, misdeeds } = await fixture.open();
     await state(page, 'watching');
     await page.getByRole('button', { name: 'Stop' }).click();
     await state(page, 'stopped');
@@ -36,7 +36,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('says what a button does while it does it, and lets nobody press it twice', async () => {
-    const { page } = await stage.open();
+    const { page } = await fixture.open();
     let calls = 0;
     let answer: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
@@ -62,15 +62,15 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('shows a mail that arrives without being loaded again, and moves neither focus nor an open email', async () => {
-    const { page, misdeeds } = await stage.open({ clock: true });
+    const { page, misdeeds } = await fixture.open({ clock: true });
     const first = page.locator('#email-list .open').first();
     await first.focus();
     await first.press('Enter');
     await page.locator('#email[open] .facts').waitFor();
-    stage.push(true);
-    const { id } = stage.gmail.deliver(mail('A mail that comes while somebody reads'));
-    await expect.poll(async () => await isStored(stage, id), { timeout: 10_000 }).toBe(true);
-    stage.push(false);
+    fixture.push(true);
+    const { id } = fixture.gmail.deliver(mail('A mail that comes while somebody reads'));
+    await expect.poll(async () => await isStored(fixture, id), { timeout: 10_000 }).toBe(true);
+    fixture.push(false);
     await page.clock.fastForward(5_000);
     await page
       .locator('#email-list .open', { hasText: 'while somebody reads' })
@@ -84,8 +84,8 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('finds mail by its words, and has the whole list again when they are gone', async () => {
-    const { page } = await stage.open();
-    stage.gmail.deliver(order('zebra-4711'));
+    const { page } = await fixture.open();
+    fixture.gmail.deliver(order('zebra-4711'));
     await page.locator('#poll-now').click();
     await page.locator('#email-list .open', { hasText: 'zebra-4711' }).waitFor();
     const urls: string[] = [];
@@ -99,7 +99,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('goes on with a search that the server ends early, and keeps what it found while mail arrives', async () => {
-    const { page } = await stage.open({ clock: true });
+    const { page } = await fixture.open({ clock: true });
     const asked: unknown[] = [];
     const email = await page.evaluate(
       `fetch('/api/console/emails?limit=1').then((answer) => answer.json()).then(({ emails }) => emails[0])`,
@@ -117,7 +117,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.getByText('1 email found').waitFor();
     expect(asked).toEqual([null, 70_000, 50_000, 30_000]);
     newest += 3;
-    stage.gmail.deliver(mail('Meanwhile'));
+    fixture.gmail.deliver(mail('Meanwhile'));
     await page.locator('#poll-now').click();
     await expect.poll(() => asked.length).toBe(5);
     await result(page, /^1 new email stored\.$/);
@@ -126,7 +126,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('tries a search again that failed, and says so meanwhile', async () => {
-    const { page } = await stage.open({ clock: true });
+    const { page } = await fixture.open({ clock: true });
     await page.locator('#email-list .open').first().waitFor();
     await page.route('**/emails/search', (route) => route.abort());
     await page.locator('#search').fill('nothing has this');
@@ -139,9 +139,9 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('shows older runs, and keeps them through the next cycle', async () => {
-    await stage.db.query(`insert into ingest_runs (trigger, outcome, started_at, finished_at, duration_ms)
+    await fixture.db.query(`insert into ingest_runs (trigger, outcome, started_at, finished_at, duration_ms)
       select 'schedule', 'completed', now() - interval '1 day', now() - interval '1 day', 1 from generate_series(1, 80)`);
-    const { page } = await stage.open();
+    const { page } = await fixture.open();
     await expect.poll(async () => await page.locator('#run-list tr').count()).toBe(12);
     await page.getByRole('button', { name: 'Older runs' }).click();
     await expect.poll(async () => await page.locator('#run-list tr').count()).toBe(62);
@@ -153,11 +153,11 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.locator('#runs-older').waitFor({ state: 'hidden' });
     // The button is gone with the last of them, and the focus is not lost.
     expect(await page.locator('#runs-title:focus').count()).toBe(1);
-    await stage.db.query(`delete from ingest_runs where started_at < now() - interval '12 hours'`);
+    await fixture.db.query(`delete from ingest_runs where started_at < now() - interval '12 hours'`);
   });
 
   it('does not let a time of yesterday pass for one of today', async () => {
-    const { page } = await stage.open({ clock: true });
+    const { page } = await fixture.open({ clock: true });
     const time = page.locator('#email-list .open time').first();
     expect(await time.textContent()).toMatch(/^\d\d:\d\d:\d\d$/);
     await page.route('**/api/console/overview', (route) => route.abort());
@@ -166,7 +166,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('shows what is stored also when the credentials are gone', async () => {
-    const { page } = await stage.open({ clock: true });
+    const { page } = await fixture.open({ clock: true });
     await page.route('**/api/console/overview', async (route) => {
       const { status, ...rest } = await (await route.fetch()).json();
       const mailboxes = status.mailboxes.map((mailbox: object) => ({ ...mailbox, is_current: false }));
@@ -180,20 +180,20 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('says of a reconciliation what it compared, part by part', async () => {
-    const { page } = await stage.open();
+    const { page } = await fixture.open();
     expect(await page.locator('#reconciliation').innerText()).toMatch(
       /^0\s+missing\. Gmail listed \d+ messages? since \S.*: \d+ stored.*\. Compared .+\.$/,
     );
   });
 
   it('downloads an attachment byte for byte under its name', async () => {
-    const { page, misdeeds } = await stage.open();
-    stage.gmail.deliver(order('download', 5_000));
+    const { page, misdeeds } = await fixture.open();
+    fixture.gmail.deliver(order('download', 5_000));
     await page.locator('#poll-now').click();
     const link = page.getByRole('link', { name: 'order-download.pdf' });
     await link.waitFor();
     const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
-    const { rows } = await stage.db.query<{ file_data: Buffer }>(
+    const { rows } = await fixture.db.query<{ file_data: Buffer }>(
       "select file_data from email_attachments where filename = 'order-download.pdf'",
     );
     expect(download.suggestedFilename()).toBe('order-download.pdf');
@@ -202,16 +202,16 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('shows a dead message with its error and remediation, and stores it at a retry', async () => {
-    const { id } = stage.gmail.deliver(mail('Refused at first'));
-    stage.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-    await stage.call('poll-now');
-    await stage.db.query(
+    const { id } = fixture.gmail.deliver(mail('Refused at first'));
+    fixture.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await fixture.call('poll-now');
+    await fixture.db.query(
       `update email_ledger set state = 'dead', attempt_count = 8, error_code = 'gmail_refused',
          error_detail = 'messages.get: 400', resolved_at = now() where gmail_message_id = $1::text`,
       [id],
     );
-    stage.gmail.faults.clear();
-    const { page, misdeeds } = await stage.open();
+    fixture.gmail.faults.clear();
+    const { page, misdeeds } = await fixture.open();
     const row = page.locator('#dead-list li');
     await row.waitFor();
     expect(await row.textContent()).toMatch(
@@ -226,8 +226,8 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('shows the title, the detail and the remediation of a call that fails', async () => {
-    stage.gmail.revokeRefreshToken();
-    const { page } = await stage.open();
+    fixture.gmail.revokeRefreshToken();
+    const { page } = await fixture.open();
     await page.locator('#poll-now').click();
     const box = page.locator('#faults .fault');
     await box.waitFor();
@@ -236,13 +236,13 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(await page.locator('h1').textContent()).toBe('Locked out');
     await box.getByRole('button', { name: 'Dismiss' }).click();
     expect(await page.locator('#faults .fault').count()).toBe(0);
-    stage.gmail.reauthorize(process.env['GMAIL_REFRESH_TOKEN'] ?? '');
+    fixture.gmail.reauthorize(process.env['GMAIL_REFRESH_TOKEN'] ?? '');
     await page.locator('#poll-now').click();
     await state(page, 'watching');
   });
 
   it('says since when its figures are old while the server is away, and recovers by itself', async () => {
-    const { page } = await stage.open({ clock: true });
+    const { page } = await fixture.open({ clock: true });
     await page.route('**/api/console/overview', (route) => route.abort());
     await page.clock.fastForward(5_000);
     await page.locator('#stale:not([hidden])').waitFor();
@@ -255,7 +255,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it('is used by the keyboard alone', async () => {
-    const { page } = await stage.open();
+    const { page } = await fixture.open();
     await page.locator('#email-list .open').first().waitFor();
     await tabTo(page, '#stop');
     expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
@@ -276,7 +276,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it.each([320, 360, 768])('has all of it on a screen of %i pixels', async (width) => {
-    const { page } = await stage.open({ viewport: { width, height: 740 } });
+    const { page } = await fixture.open({ viewport: { width, height: 740 } });
     await page.locator('#run-list tr').first().waitFor();
     await page.locator('#email-chart canvas').waitFor();
     expect(await overflow(page)).toBe(0);
@@ -288,7 +288,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   it.each(['light', 'dark'] as const)(
     'has no serious fault of accessibility when it is %s',
     async (colorScheme) => {
-      const { page } = await stage.open({ colorScheme });
+      const { page } = await fixture.open({ colorScheme });
       await page.locator('#run-list tr').first().waitFor();
       await page.locator('#email-list .open').first().waitFor();
       await page.evaluate(AXE);
@@ -300,13 +300,13 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   );
 
   it('weighs less than 60 KB at the first visit', async () => {
-    const page = await (await stage.browser.newContext()).newPage();
+    const page = await (await fixture.browser.newContext()).newPage();
     const bytes: Promise<number>[] = [];
     page.on('requestfinished', (request) => {
       if (!request.url().includes('/api/'))
         bytes.push(request.sizes().then((sizes) => sizes.responseBodySize));
     });
-    await page.goto(stage.url);
+    await page.goto(fixture.url);
     await page.locator('html[data-ready]').waitFor();
     const sum = (await Promise.all(bytes)).reduce((total, size) => total + size, 0);
     expect(sum).toBeGreaterThan(1_000);
@@ -315,14 +315,14 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
 });
 
 /** The first listing runs twice, a settle time apart, and the first reconciliation follows it. */
-async function reconcileFirst(stage: Stage): Promise<void> {
+async function reconcileFirst(fixture: Fixture): Promise<void> {
   const isEvaluated = async () => {
-    await stage.db.query(
+    await fixture.db.query(
       "update list_jobs set created_at = now() - interval '91 seconds', not_before = now()",
     );
-    await stage.db.query('update reconciliations set not_before = now()');
-    await stage.call('poll-now');
-    const { rowCount } = await stage.db.query('select from reconciliations where evaluated_at is not null');
+    await fixture.db.query('update reconciliations set not_before = now()');
+    await fixture.call('poll-now');
+    const { rowCount } = await fixture.db.query('select from reconciliations where evaluated_at is not null');
     return rowCount > 0;
   };
   await vi.waitUntil(isEvaluated, { timeout: 30_000 });
@@ -335,10 +335,11 @@ async function state(page: Page, name: string): Promise<void> {
   });
 }
 
-async function isStored(stage: Stage, gmailMessageId: string): Promise<boolean> {
-  const { rowCount } = await stage.db.query('select from incoming_emails where gmail_message_id = $1::text', [
-    gmailMessageId,
-  ]);
+async function isStored(fixture: Fixture, gmailMessageId: string): Promise<boolean> {
+  const { rowCount } = await fixture.db.query(
+    'select from incoming_emails where gmail_message_id = $1::text',
+    [gmailMessageId],
+  );
   return rowCount === 1;
 }
 

@@ -1,18 +1,18 @@
 /** The states that runs lead to, from the first start on; `states.test.ts` has each state by its rows. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const MAIL = Buffer.from('From: buyer@example.com\r\nSubject: Order\r\n\r\nOne\r\n');
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
 
-let world: World;
+let system: TestSystem;
 beforeEach(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterEach(() => world.close());
+afterEach(() => system.close());
 
 async function status() {
-  const answered = await world.call('status');
+  const answered = await system.call('status');
   expect(answered.status).toBe(200);
   return answered.json;
 }
@@ -28,14 +28,14 @@ describe('the state', () => {
   });
 
   it('is starting until the first cycle has ended', async () => {
-    await world.switchOn();
+    await system.switchOn();
     expect(await status()).toMatchObject({ state: 'starting', mailboxes: [], advice: [] });
   });
 
   it('is watching when everything that was found is stored', async () => {
-    await world.switchOn();
-    world.gmail.deliver(MAIL);
-    await world.call('poll');
+    await system.switchOn();
+    system.gmail.deliver(MAIL);
+    await system.call('poll');
     expect(await status()).toMatchObject({
       is_running: true,
       last_poll_at: expect.any(String),
@@ -48,7 +48,7 @@ describe('the state', () => {
           email_address: 'orders@example.com',
           is_current: true,
           state: 'watching',
-          cursor_history_id: world.gmail.historyId,
+          cursor_history_id: system.gmail.historyId,
           last_success_at: expect.any(String),
           next_poll_at: null,
           failure_count: 0,
@@ -69,10 +69,10 @@ describe('the state', () => {
   });
 
   it('is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
-    await world.switchOn();
-    const { id } = world.gmail.deliver(MAIL);
-    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-    await world.call('poll');
+    await system.switchOn();
+    const { id } = system.gmail.deliver(MAIL);
+    system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await system.call('poll');
     const { advice, state, mailboxes } = await status();
     expect(state).toBe('fetch_failing');
     expect(mailboxes[0]).toMatchObject({
@@ -82,15 +82,15 @@ describe('the state', () => {
     });
     expect(advice.join()).not.toContain('Nothing to do');
 
-    await world.db.query(`update email_ledger set state = 'gone', resolved_at = now()`);
+    await system.db.query(`update email_ledger set state = 'gone', resolved_at = now()`);
     expect((await status()).state).toBe('watching');
   });
 
   it('is backing_off after a failed cycle, with the error, its remediation and the next time', async () => {
-    await world.switchOn();
-    await world.call('poll');
-    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
-    await world.call('poll');
+    await system.switchOn();
+    await system.call('poll');
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await system.call('poll');
     const { state, last_error: lastError, mailboxes, advice } = await status();
     expect(state).toBe('backing_off');
     expect(lastError).toBe('Gmail does not answer as it should: users.history.list: 503 backendError.');
@@ -102,25 +102,25 @@ describe('the state', () => {
       last_error: { code: 'gmail_unavailable', detail: 'users.history.list: 503 backendError.' },
     });
     expect(advice).toEqual([mailbox.last_error.remediation]);
-    world.gmail.faults.clear();
-    await world.call('pollNow');
+    system.gmail.faults.clear();
+    await system.call('pollNow');
     expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });
   });
 
   it('is reauth_required after the token was revoked, running or not, until new credentials work', async () => {
-    await world.switchOn();
-    await world.call('poll');
-    world.gmail.revokeRefreshToken();
-    world.gmail.deliver(MAIL);
-    await world.call('poll');
+    await system.switchOn();
+    await system.call('poll');
+    system.gmail.revokeRefreshToken();
+    system.gmail.deliver(MAIL);
+    await system.call('poll');
     const revoked = await status();
     expect(revoked).toMatchObject({ state: 'reauth_required', mailboxes: [{ state: 'reauth_required' }] });
     expect(revoked.advice[0]).toContain('npm run authorize');
-    await world.call('stop');
+    await system.call('stop');
     expect((await status()).state).toBe('reauth_required');
 
-    world.gmail.reauthorize('1//another-refresh-token');
-    const { call } = world.instance({ GMAIL_REFRESH_TOKEN: '1//another-refresh-token' });
+    system.gmail.reauthorize('1//another-refresh-token');
+    const { call } = system.instance({ GMAIL_REFRESH_TOKEN: '1//another-refresh-token' });
     expect((await call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     const cured = (await call('status')).json;
     expect(cured).toMatchObject({ state: 'stopped', mailboxes: [{ failure_count: 0, last_error: null }] });
@@ -128,9 +128,9 @@ describe('the state', () => {
   });
 
   it('is reauth_required also for credentials that have never reached a mailbox', async () => {
-    await world.switchOn();
-    world.gmail.revokeRefreshToken();
-    await world.call('poll');
+    await system.switchOn();
+    system.gmail.revokeRefreshToken();
+    await system.call('poll');
     expect(await status()).toMatchObject({
       state: 'reauth_required',
       mailboxes: [],
@@ -139,14 +139,14 @@ describe('the state', () => {
   });
 
   it('is access_denied when the Gmail API is not enabled', async () => {
-    await world.switchOn();
-    world.gmail.faults.add({
+    await system.switchOn();
+    system.gmail.faults.add({
       kind: 'status',
       status: 403,
       reason: 'accessNotConfigured',
       method: 'getProfile',
     });
-    await world.call('poll');
+    await system.call('poll');
     expect(await status()).toMatchObject({
       state: 'access_denied',
       advice: [expect.stringContaining('Enable the Gmail API')],
@@ -154,8 +154,8 @@ describe('the state', () => {
   });
 
   it('is access_denied when the OAuth client is wrong', async () => {
-    await world.switchOn();
-    const { call } = world.instance({ GMAIL_CLIENT_SECRET: 'wrong' });
+    await system.switchOn();
+    const { call } = system.instance({ GMAIL_CLIENT_SECRET: 'wrong' });
     await call('poll');
     expect((await call('status')).json).toMatchObject({
       state: 'access_denied',
@@ -164,9 +164,9 @@ describe('the state', () => {
   });
 
   it('is that of the mailbox whose credentials are set, others are only remembered', async () => {
-    await world.switchOn();
-    await world.call('poll');
-    await world.db.query(
+    await system.switchOn();
+    await system.call('poll');
+    await system.db.query(
       `insert into mailboxes (email_address, cursor_history_id, failure_count, last_error_code)
        values ('former@example.com', 1, 3, 'reauth_required')`,
     );
@@ -174,7 +174,7 @@ describe('the state', () => {
     expect(state).toBe('watching');
     expect(mailboxes.map((one: { is_current: boolean }) => one.is_current)).toEqual([true, false]);
     expect(advice).toEqual([]);
-    const unset = (await world.instance(NO_CREDENTIALS).call('status')).json;
+    const unset = (await system.instance(NO_CREDENTIALS).call('status')).json;
     expect(unset).toMatchObject({
       state: 'not_configured',
       mailboxes: [{ is_current: false, state: 'not_configured' }, {}],
@@ -183,8 +183,8 @@ describe('the state', () => {
 });
 
 it('a lease that has expired names no holder', async () => {
-  await world.call('pollNow');
-  await world.db.query(
+  await system.call('pollNow');
+  await system.db.query(
     `update mailboxes
      set lease_token = gen_random_uuid(), lease_holder = 'dead', lease_expires_at = now() - interval '1 second'`,
   );
@@ -192,8 +192,8 @@ it('a lease that has expired names no holder', async () => {
 });
 
 it('status reads, and changes nothing', async () => {
-  await world.switchOn();
-  await world.call('poll');
+  await system.switchOn();
+  await system.call('poll');
   const tables = [
     'mailboxes',
     'mailbox_quota',
@@ -203,10 +203,10 @@ it('status reads, and changes nothing', async () => {
     'email_ledger',
   ];
   const dump = async () =>
-    await Promise.all(tables.map(async (table) => await world.rows(`select * from ${table} order by 1`)));
+    await Promise.all(tables.map(async (table) => await system.rows(`select * from ${table} order by 1`)));
   const before = await dump();
-  world.gmail.resetCounters();
+  system.gmail.resetCounters();
   await status();
   expect(await dump()).toEqual(before);
-  expect(world.gmail.callLog.calls).toEqual([]);
+  expect(system.gmail.callLog.calls).toEqual([]);
 });

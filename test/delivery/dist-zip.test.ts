@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { serve, writeDist } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const MAX_ZIP_BYTES = 3_000_000;
 const MAX_INSTALLED_BYTES = 20_000_000;
@@ -57,12 +57,12 @@ describe('the zip of the build', () => {
 });
 
 describe('unpacked in an empty folder and installed', () => {
-  let world: World;
+  let system: TestSystem;
   beforeAll(async () => {
-    world = await createWorld();
-    world.gmail.deliver(order(1));
+    system = await createTestSystem();
+    system.gmail.deliver(order(1));
   });
-  afterAll(async () => await world.close());
+  afterAll(async () => await system.close());
 
   /** How the cloud calls each, and what it answers on a system that runs. */
   const CALLS: Record<Target, { method?: string; path?: string; body?: unknown; status: number }> = {
@@ -78,7 +78,7 @@ describe('unpacked in an empty folder and installed', () => {
 
   it.each(TARGETS)('%s is served by the framework and answers a call', async (target) => {
     const { method = 'GET', path = '', body, status } = CALLS[target];
-    const served = await serve(source, target, { ...world.env, NODE_ENV: 'production' });
+    const served = await serve(source, target, { ...system.env, NODE_ENV: 'production' });
     try {
       const answer = await fetch(served.url + path, {
         method,

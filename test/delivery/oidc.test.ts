@@ -8,7 +8,7 @@ import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { JOB, PARENT, schedulerBench } from '../emulators/scheduler/scheduler-bench.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { type CloudRunFront, openFront } from './cloud-run-front.ts';
 import { type Claims, type Identity, startIdentity, unsigned, withClaimsOf } from './identity.ts';
 
@@ -17,18 +17,18 @@ const PUBSUB = 'pubsub-invoker@demo.iam.gserviceaccount.com';
 
 let identity: Identity;
 let dist: Dist;
-let world: World;
+let system: TestSystem;
 let served: Served[];
 let poll: CloudRunFront;
 let gmailPush: CloudRunFront;
 beforeAll(async () => {
-  [identity, dist, world] = await Promise.all([startIdentity(), buildDist(), createWorld()]);
-  await world.switchOn();
+  [identity, dist, system] = await Promise.all([startIdentity(), buildDist(), createTestSystem()]);
+  await system.switchOn();
   // The mailbox has to be known before a push can name it.
-  await world.ingest();
+  await system.ingest();
   served = await Promise.all([
-    serve(dist.folder, 'poll', world.env),
-    serve(dist.folder, 'gmailPush', world.env),
+    serve(dist.folder, 'poll', system.env),
+    serve(dist.folder, 'gmailPush', system.env),
   ]);
   const [pollUrl = '', pushUrl = ''] = served.map(({ url }) => url);
   const { jwksUrl } = identity;
@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([poll?.close(), gmailPush?.close(), ...(served ?? []).map((one) => one.stop())]);
-  await Promise.all([world?.close(), identity?.close()]);
+  await Promise.all([system?.close(), identity?.close()]);
   dist?.remove();
 });
 
@@ -55,8 +55,8 @@ async function tick(httpTarget: { readonly oidcToken?: object }) {
 
 /** A mail arrives, and its push goes to gmail-push by way of its front. */
 async function announced(authorization: string | null): Promise<string> {
-  const { notifications } = world.gmail;
-  const { id } = world.gmail.deliver(order(1));
+  const { notifications } = system.gmail;
+  const { id } = system.gmail.deliver(order(1));
   notifications.url = gmailPush.url;
   notifications.isRateLimited = false;
   notifications.maxAttempts = 1;
@@ -68,10 +68,10 @@ async function announced(authorization: string | null): Promise<string> {
 
 describe('the scheduler', () => {
   it('has a mail stored by calling poll with the token of its account', async () => {
-    const { id } = world.gmail.deliver(order(1));
+    const { id } = system.gmail.deliver(order(1));
     expect(await tick({ oidcToken: { serviceAccountEmail: SCHEDULER, audience: poll.url } })).toEqual({});
     expect(poll.passed).toEqual([SCHEDULER]);
-    expect(await storedIds(world)).toContain(id);
+    expect(await storedIds(system)).toContain(id);
   });
 
   it.each([
@@ -85,7 +85,7 @@ describe('the scheduler', () => {
     ['without an audience', 16, () => ({ oidcToken: { serviceAccountEmail: SCHEDULER } })],
   ])('is refused %s, and its job shows it', async (_name, code, target) => {
     const before = await traces();
-    world.gmail.deliver(order(1));
+    system.gmail.deliver(order(1));
     expect(await tick(target())).toMatchObject({ code });
     expect(await traces()).toEqual(before);
   });
@@ -96,7 +96,7 @@ describe('Pub/Sub', () => {
     const token = identity.mint({ email: PUBSUB, audience: gmailPush.url });
     const id = await announced(`Bearer ${token}`);
     expect(gmailPush.passed).toEqual([PUBSUB]);
-    expect(await storedIds(world)).toContain(id);
+    expect(await storedIds(system)).toContain(id);
   });
 
   it('is refused without a token', async () => {
@@ -144,7 +144,7 @@ it.each(BAD_CALLS)(
   async (_name, status, header) => {
     const before = await traces();
     const authorization = header({ email: SCHEDULER, audience: poll.url });
-    world.gmail.deliver(order(1));
+    system.gmail.deliver(order(1));
     const response = await fetch(poll.url, { method: 'POST', headers: { authorization } });
     expect(response.status).toBe(status);
     expect(await traces()).toEqual(before);
@@ -156,7 +156,7 @@ async function traces() {
   return {
     passed: [...poll.passed, ...gmailPush.passed],
     said: served.map((one) => one.output()),
-    runs: await world.rows('select id from ingest_runs'),
-    stored: await storedIds(world),
+    runs: await system.rows('select id from ingest_runs'),
+    stored: await storedIds(system),
   };
 }

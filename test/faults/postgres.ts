@@ -110,7 +110,7 @@ export class FaultPostgres {
 
   async createDatabase(): Promise<FaultDatabase> {
     this.#count += 1;
-    const name = `world_${this.#count}`;
+    const name = `system_${this.#count}`;
     await this.#ask('postgres', `create database ${name} template template`);
     return {
       url: this.#url(name),

@@ -2,22 +2,22 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
 import { mail } from '../helpers/mails.ts';
 import { ledger } from '../helpers/stored.ts';
-import type { Instance, World } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { Instance, TestSystem } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
-const createWorld = useWorlds();
+const createTestSystem = useTestSystems();
 const NEW_TOKEN = '1//new-token';
 
 /** A running monitor of `orders@example.com`. */
-async function started(): Promise<World> {
-  const world = await createWorld();
-  await world.call('start');
-  await world.call('poll');
-  return world;
+async function started(): Promise<TestSystem> {
+  const system = await createTestSystem();
+  await system.call('start');
+  await system.call('poll');
+  return system;
 }
 
 /** The same deployment with the credentials of another account. */
-async function otherAccount(world: World): Promise<{ gmail: EmulatedGmail; other: Instance }> {
+async function otherAccount(system: TestSystem): Promise<{ gmail: EmulatedGmail; other: Instance }> {
   const gmail = new EmulatedGmail({
     emailAddress: 'sales@example.com',
     refreshToken: NEW_TOKEN,
@@ -25,7 +25,7 @@ async function otherAccount(world: World): Promise<{ gmail: EmulatedGmail; other
   });
   const server = await startEmulatedGmail(gmail);
   onTestFinished(async () => await server.close());
-  const other = world.instance({
+  const other = system.instance({
     GMAIL_REFRESH_TOKEN: NEW_TOKEN,
     GMAIL_API_ROOT_URL: server.rootUrl,
     GOOGLE_OAUTH_TOKEN_URL: server.tokenUrl,
@@ -33,14 +33,14 @@ async function otherAccount(world: World): Promise<{ gmail: EmulatedGmail; other
   return { gmail, other };
 }
 
-async function mailboxCount(world: World): Promise<number> {
-  return (await world.rows('select 1 from mailboxes')).length;
+async function mailboxCount(system: TestSystem): Promise<number> {
+  return (await system.rows('select 1 from mailboxes')).length;
 }
 
 describe('an account that the database does not know', () => {
   test('is not read: access_denied with both addresses, and no mailbox is watching', async () => {
-    const world = await started();
-    const { gmail, other } = await otherAccount(world);
+    const system = await started();
+    const { gmail, other } = await otherAccount(system);
     gmail.deliver(mail('Order'));
     const start = await other.call('start');
     expect([start.status, start.json.state]).toEqual([200, 'access_denied']);
@@ -51,20 +51,20 @@ describe('an account that the database does not know', () => {
     expect(json.last_error).toMatch(/orders@example\.com/);
     expect(json.advice.join(' ')).toMatch(/new_mailbox=.*renamed_from=/);
     expect(json.mailboxes.map((one: { state: string }) => one.state)).not.toContain('watching');
-    expect(await mailboxCount(world)).toBe(1);
-    expect(await ledger(world)).toEqual({});
+    expect(await mailboxCount(system)).toBe(1);
+    expect(await ledger(system)).toEqual({});
   });
 
   test('becomes a second mailbox when a person confirms it, and only then is its mail stored', async () => {
-    const world = await started();
-    const { gmail, other } = await otherAccount(world);
+    const system = await started();
+    const { gmail, other } = await otherAccount(system);
     expect((await other.call('poll')).status).toBe(409);
     const confirmed = await other.call('start', { query: { new_mailbox: 'Sales@example.com' } });
     expect(confirmed.status).toBe(200);
     const { id } = gmail.deliver(mail('Order'));
     await other.call('poll');
     expect(
-      await world.rows(
+      await system.rows(
         `select m.email_address, e.gmail_message_id as id
          from incoming_emails e
          join mailboxes m on m.id = e.mailbox_id`,
@@ -74,15 +74,15 @@ describe('an account that the database does not know', () => {
   });
 
   test('takes a known mailbox over when a person confirms that it was renamed', async () => {
-    const world = await started();
-    world.gmail.renameAccount('sales@example.com');
-    world.gmail.reauthorize(NEW_TOKEN);
-    const renewed = world.instance({ GMAIL_REFRESH_TOKEN: NEW_TOKEN });
+    const system = await started();
+    system.gmail.renameAccount('sales@example.com');
+    system.gmail.reauthorize(NEW_TOKEN);
+    const renewed = system.instance({ GMAIL_REFRESH_TOKEN: NEW_TOKEN });
     expect((await renewed.call('poll')).status).toBe(409);
     const confirmed = await renewed.call('start', { query: { renamed_from: 'orders@example.com' } });
     expect(confirmed.status).toBe(200);
     expect(confirmed.json.mailboxes).toMatchObject([{ email_address: 'sales@example.com' }]);
-    expect(await mailboxCount(world)).toBe(1);
+    expect(await mailboxCount(system)).toBe(1);
   });
 });
 
@@ -98,35 +98,35 @@ describe('a confirmation', () => {
     [{ renamed_from: 'other@example.com' }, /Known: orders@example\.com/],
     [{ new_mailbox: 'a@example.com', renamed_from: 'b@example.com' }, /not both/],
   ])('like %j is refused with what to do, and turns nothing on', async (query, detail) => {
-    const world = await started();
-    await world.call('stop');
-    const refused = await world.call('start', { query: query as unknown as Record<string, string> });
+    const system = await started();
+    await system.call('stop');
+    const refused = await system.call('start', { query: query as unknown as Record<string, string> });
     expect([refused.status, refused.json.code]).toEqual([400, 'bad_request']);
     expect(refused.json.detail).toMatch(detail);
-    expect(await world.rows('select is_running from email_monitor_status')).toEqual([{ is_running: false }]);
+    expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: false }]);
   });
 
   test('of what is known already changes nothing', async () => {
-    const world = await started();
-    const again = await world.call('start', { query: { new_mailbox: 'orders@example.com' } });
+    const system = await started();
+    const again = await system.call('start', { query: { new_mailbox: 'orders@example.com' } });
     expect(again.status).toBe(200);
-    expect(await world.rows('select 1 from mailbox_confirmations')).toEqual([]);
+    expect(await system.rows('select 1 from mailbox_confirmations')).toEqual([]);
   });
 });
 
 test('a rename is found by the next push, which is not dropped', async () => {
-  const world = await started();
-  world.gmail.renameAccount('sales@example.com');
-  const { id, historyId } = world.gmail.deliver(mail('Order'));
+  const system = await started();
+  system.gmail.renameAccount('sales@example.com');
+  const { id, historyId } = system.gmail.deliver(mail('Order'));
   const data = Buffer.from(JSON.stringify({ emailAddress: 'sales@example.com', historyId })).toString(
     'base64',
   );
-  const pushed = await world.call('gmailPush', {
+  const pushed = await system.call('gmailPush', {
     body: { message: { data, messageId: '1' }, subscription: 's' },
   });
   expect(pushed.status).toBe(204);
-  expect(await ledger(world)).toEqual({ [id]: 'stored' });
-  expect(await world.rows('select email_address from mailboxes')).toEqual([
+  expect(await ledger(system)).toEqual({ [id]: 'stored' });
+  expect(await system.rows('select email_address from mailboxes')).toEqual([
     { email_address: 'sales@example.com' },
   ]);
 });

@@ -3,27 +3,27 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { mail, order } from '../helpers/mails.ts';
-import { type Answered, createWorld, type World } from '../helpers/world.ts';
+import { type Answered, createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const BASE = '/api/console';
 
-let world: World;
+let system: TestSystem;
 beforeAll(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterAll(() => world.close());
+afterAll(() => system.close());
 
 async function get(path: string, query: Record<string, string> = {}): Promise<Answered> {
-  return await world.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
+  return await system.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
 }
 
 async function search(body: unknown): Promise<Answered> {
-  return await world.call('console', { path: `${BASE}/emails/search`, body });
+  return await system.call('console', { path: `${BASE}/emails/search`, body });
 }
 
 async function store(...mails: readonly Buffer[]): Promise<string[]> {
-  const ids = mails.map((one) => world.gmail.deliver(one).id);
-  expect((await world.ingest()).outcome).toBe('completed');
+  const ids = mails.map((one) => system.gmail.deliver(one).id);
+  expect((await system.ingest()).outcome).toBe('completed');
   return ids;
 }
 
@@ -39,7 +39,7 @@ async function bytesOf({ body }: Answered): Promise<Buffer> {
 }
 
 async function idOf(gmailId: string): Promise<number> {
-  const [row] = await world.rows<{ id: number }>(
+  const [row] = await system.rows<{ id: number }>(
     'select id from incoming_emails where gmail_message_id = $1::text',
     [gmailId],
   );
@@ -49,7 +49,7 @@ async function idOf(gmailId: string): Promise<number> {
 /** A mail with one file of this name, put into the row as it stands: the reader would have cleaned it. */
 async function fileNamed(filename: string): Promise<number> {
   const [gmailId = ''] = await store(order('named'));
-  const [row] = await world.rows<{ id: number }>(
+  const [row] = await system.rows<{ id: number }>(
     'update email_attachments set filename = $2::text where email_id = $1::integer returning id',
     [await idOf(gmailId), filename],
   );
@@ -90,7 +90,7 @@ describe('the list of emails', () => {
 
   it('is read page by page without a gap or a repeat while mail arrives', async () => {
     await store(...Array.from({ length: 9 }, (_, n) => order(`paged-${n}`)));
-    const all = (await world.rows<{ id: number }>('select id from incoming_emails order by id desc')).map(
+    const all = (await system.rows<{ id: number }>('select id from incoming_emails order by id desc')).map(
       (row) => row.id,
     );
     for (const ask of [get.bind(null, 'emails'), async (q: object) => await search({ ...q, q: 'order' })]) {
@@ -181,8 +181,8 @@ describe('the search', () => {
   });
 
   it('finds old mail that the newest do not show, in order and page by page', async () => {
-    const before = (await world.rows<{ max: number }>('select max(id) from incoming_emails'))[0]?.max ?? 0;
-    await world.rows(
+    const before = (await system.rows<{ max: number }>('select max(id) from incoming_emails'))[0]?.max ?? 0;
+    await system.rows(
       `with added as (
          insert into incoming_emails
            (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
@@ -201,7 +201,7 @@ describe('the search', () => {
     const second = await search({ q: 'rarity', limit: 30, before: first.json.next_before });
     expect(subjects(second)).toEqual(Array.from({ length: 10 }, (_, n) => `rarity ${10 - n}`));
     expect(second.json.next_before).toBeNull();
-    await world.rows('delete from incoming_emails where id > $1::integer', [before]);
+    await system.rows('delete from incoming_emails where id > $1::integer', [before]);
   });
 
   it('takes null for none', async () => {
@@ -213,7 +213,7 @@ describe('the search', () => {
   });
 
   it('leaves its words in no log line', async () => {
-    const { call, log } = world.instance();
+    const { call, log } = system.instance();
     await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword', limit: 'x' } });
     await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword' } });
     expect(JSON.stringify(log)).not.toContain('verysecretword');
@@ -283,7 +283,7 @@ describe('a download', () => {
     for (let n = 0; n < bytes.length; n += 4)
       bytes.writeUInt32LE((n * 2_654_435_761) >>> 0, Math.min(n, bytes.length - 4));
     const id = await fileNamed('large.bin');
-    await world.rows(
+    await system.rows(
       'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
       [id, bytes, bytes.length],
     );
@@ -297,12 +297,12 @@ describe('a download', () => {
   it('breaks off where the file goes away in the middle', async () => {
     const id = await fileNamed('gone.bin');
     const bytes = Buffer.alloc(3 * 1_048_576, 1);
-    await world.rows(
+    await system.rows(
       'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
       [id, bytes, bytes.length],
     );
     const answered = await get(`attachments/${id}`);
-    await world.rows('delete from email_attachments where id = $1::integer', [id]);
+    await system.rows('delete from email_attachments where id = $1::integer', [id]);
     await expect(bytesOf(answered)).rejects.toMatchObject({ code: 'not_found' });
   });
 

@@ -1,46 +1,51 @@
 /** The console's overview, charts, dead messages, runs and incidents, and who may ask for what. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
 import { order } from '../helpers/mails.ts';
-import { type Answered, type CallOptions, createWorld, type World } from '../helpers/world.ts';
+import {
+  type Answered,
+  type CallOptions,
+  createTestSystem,
+  type TestSystem,
+} from '../helpers/test-system.ts';
 
 const BASE = '/api/console';
 const VERBS = '/api/system/email-monitor';
 
-let world: World;
+let system: TestSystem;
 beforeAll(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterAll(() => world.close());
+afterAll(() => system.close());
 
 async function get(path: string, query: Record<string, string> = {}): Promise<Answered> {
-  return await world.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
+  return await system.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
 }
 
 async function post(path: string, more: CallOptions = {}): Promise<Answered> {
-  return await world.call('console', { path: `${BASE}/${path}`, ...more });
+  return await system.call('console', { path: `${BASE}/${path}`, ...more });
 }
 
 describe('the overview', () => {
   it('holds the answer of status unchanged, and counts what is dead', async () => {
-    world.gmail.deliver(order(1));
-    await world.ingest();
-    await world.rows(
+    system.gmail.deliver(order(1));
+    await system.ingest();
+    await system.rows(
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, error_code)
        select id, 'bad-' || n, 'history', case when n = 1 then 'pending' else 'dead' end, 'gmail_refused'
        from mailboxes, generate_series(1, 3) n`,
     );
-    const status = (await world.call('status')).json;
+    const status = (await system.call('status')).json;
     const { json, headers } = await get('overview');
     expect(json.status).toEqual(status);
     expect(json).toMatchObject({ dead_count: 2, incidents_open_count: 0 });
     expect(headers['cache-control']).toBe('no-store');
-    await world.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
+    await system.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
   });
 
   it('shows the newest stored email, and the newest that a reconciliation without missing messages covers', async () => {
     const freshness = async () => (await get('overview')).json.freshness;
     const reconcile = async (missingCount: number | null, hours: number) =>
-      await world.rows(
+      await system.rows(
         `insert into reconciliations
            (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
          select id, '2026-11-01T00:00:00Z', false, '', '2026-11-02T12:00:00Z'::timestamptz + $2::integer * interval '1 hour',
@@ -48,13 +53,13 @@ describe('the overview', () => {
          from mailboxes`,
         [missingCount, hours],
       );
-    await world.rows('delete from reconciliations');
+    await system.rows('delete from reconciliations');
     await reconcile(1, -1);
     await reconcile(0, 0);
     // Gmail rejected it: it says nothing.
     await reconcile(null, 1);
-    await world.rows(`delete from incoming_emails`);
-    await world.rows(
+    await system.rows(`delete from incoming_emails`);
+    await system.rows(
       `insert into incoming_emails (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version)
        select m.id, 'fresh-' || n, '2026-11-02T09:00:00Z'::timestamptz + n * interval '1 hour', 1, 0, 1
        from mailboxes m, unnest(array[5, 1, 2]) n`,
@@ -68,12 +73,12 @@ describe('the overview', () => {
   });
 
   it('tells what of the quota is in use, and what this day has used', async () => {
-    await world.rows('delete from ingest_runs');
-    await world.rows(
+    await system.rows('delete from ingest_runs');
+    await system.rows(
       // A minute ahead: nothing has refilled meanwhile.
       `update mailbox_quota set available_units = quota_capacity(6000) - 40, refilled_at = now() + interval '1 minute'`,
     );
-    await world.rows(
+    await system.rows(
       `insert into ingest_runs (trigger, started_at, quota_units)
        values ('schedule', date_trunc('day', now(), 'UTC'), 7),
               ('schedule', now(), 100),
@@ -87,7 +92,7 @@ describe('the overview', () => {
   });
 
   it('answers without credentials and without a mailbox', async () => {
-    const bare = await createWorld({ env: { GMAIL_CLIENT_ID: '' } });
+    const bare = await createTestSystem({ env: { GMAIL_CLIENT_ID: '' } });
     const { status, json } = await bare.call('console', { path: `${BASE}/overview`, method: 'GET' });
     expect(status).toBe(200);
     expect(json).toMatchObject({
@@ -102,8 +107,8 @@ describe('the overview', () => {
 
 describe('the charts', () => {
   it('have a row for each hour, also for those without a run', async () => {
-    await world.rows('delete from ingest_runs');
-    await world.rows(
+    await system.rows('delete from ingest_runs');
+    await system.rows(
       `insert into ingest_runs (trigger, started_at, finished_at, stored_count, arrival_to_stored_max_ms)
        select 'schedule', h.at - interval '1 minute', h.at, 2, ms
        from (select date_trunc('hour', now(), 'UTC') - interval '3 hours' as at) h, unnest(array[100, 900, 300, null]) ms`,
@@ -118,10 +123,10 @@ describe('the charts', () => {
   });
 
   it('show the latency that a run has written down', async () => {
-    await world.rows('delete from ingest_runs');
-    await world.ingest();
-    world.gmail.deliver(order('live'));
-    await world.ingest();
+    await system.rows('delete from ingest_runs');
+    await system.ingest();
+    system.gmail.deliver(order('live'));
+    await system.ingest();
     const { json } = await get('charts', { hours: '1' });
     expect(json.hours[0].email_count).toBeGreaterThan(0);
     expect(json.hours[0].latency_max_ms).toEqual(expect.any(Number));
@@ -134,8 +139,8 @@ describe('the charts', () => {
 
 describe('dead messages', () => {
   beforeEach(async () => {
-    await world.rows('delete from email_ledger');
-    await world.rows(
+    await system.rows('delete from email_ledger');
+    await system.rows(
       `insert into email_ledger
          (mailbox_id, gmail_message_id, source, state, attempt_count, error_code, error_detail, last_attempt_at)
        select id, 'dead-' || n, 'history', 'dead', 8,
@@ -168,7 +173,7 @@ describe('dead messages', () => {
     expect((await post(`dead/${id}/retry`)).json).toEqual({ retried: 1 });
     expect((await post(`dead/${id}/retry`)).json).toEqual({ retried: 0 });
     expect(
-      await world.rows(`select gmail_message_id, attempt_count from email_ledger where state = 'pending'`),
+      await system.rows(`select gmail_message_id, attempt_count from email_ledger where state = 'pending'`),
     ).toEqual([{ gmail_message_id: 'dead-2', attempt_count: 0 }]);
     expect((await get('dead')).json.messages.length).toBe(2);
   });
@@ -196,9 +201,9 @@ describe('dead messages', () => {
 });
 
 test('runs are listed with their counts, and a killed one without outcome', async () => {
-  await world.rows('delete from ingest_runs');
-  await world.ingest();
-  await world.rows(`insert into ingest_runs (trigger) values ('push')`);
+  await system.rows('delete from ingest_runs');
+  await system.ingest();
+  await system.rows(`insert into ingest_runs (trigger) values ('push')`);
   const { json } = await get('runs', { limit: '1' });
   expect(json.runs).toMatchObject([{ trigger: 'push', outcome: null, duration_ms: null }]);
   expect((await get('runs', { before: String(json.next_before) })).json).toMatchObject({
@@ -208,7 +213,7 @@ test('runs are listed with their counts, and a killed one without outcome', asyn
 });
 
 test('incidents say what their kind means and what remediations it', async () => {
-  await world.rows(
+  await system.rows(
     `insert into incidents (mailbox_id, kind, detail, closed_at)
      select id, kind, '{"missing_count": 1}', null
      from mailboxes, unnest(array['history_expired', 'missing_found', 'of_newer_code']) kind`,
@@ -271,7 +276,7 @@ describe('who may change or search', () => {
 
   it.each(CASES)('%s', async (_name, headers, isAllowed) => {
     for (const path of PATHS) {
-      const answered = await world.call('console', { path, headers, body: { q: '' } });
+      const answered = await system.call('console', { path, headers, body: { q: '' } });
       expect([path, answered.status]).toEqual([path, isAllowed ? 200 : 403]);
       if (!isAllowed)
         expect(answered.json).toMatchObject({ code: 'cross_site', remediation: expect.any(String) });
@@ -280,13 +285,13 @@ describe('who may change or search', () => {
 
   it('is not changed by who asks where nothing changes', async () => {
     const headers = { ...OURS, 'sec-fetch-site': 'cross-site' };
-    expect((await world.call('console', { path: `${BASE}/runs`, method: 'GET', headers })).status).toBe(200);
+    expect((await system.call('console', { path: `${BASE}/runs`, method: 'GET', headers })).status).toBe(200);
   });
 
   it('does not matter to a stop that was refused', async () => {
-    await world.switchOn();
-    await world.call('console', { path: `${VERBS}/stop`, headers: { 'sec-fetch-site': 'cross-site' } });
-    expect(await world.rows('select is_running from email_monitor_status')).toEqual([{ is_running: true }]);
+    await system.switchOn();
+    await system.call('console', { path: `${VERBS}/stop`, headers: { 'sec-fetch-site': 'cross-site' } });
+    expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: true }]);
   });
 });
 
@@ -298,7 +303,7 @@ test.each([
   ['POST', 'overview', 'GET, HEAD'],
   ['DELETE', 'emails/1', 'GET, HEAD'],
 ])('%s %s is refused, and names %s', async (method, path, allow) => {
-  const refused = await world.call('console', { path: `${BASE}/${path}`, method });
+  const refused = await system.call('console', { path: `${BASE}/${path}`, method });
   // "search" is no id either, but the method is told first.
   expect([refused.status, refused.headers['allow']]).toEqual([405, allow]);
 });
@@ -306,7 +311,7 @@ test.each([
 test.each(['/', `${BASE}/overview`, `${BASE}/nothing`, `${BASE}/emails/x`, `${VERBS}/status`])(
   'the answer at %s guesses no type, tells no address and lets no window in',
   async (path) => {
-    expect((await world.call('console', { path, method: 'GET' })).headers).toMatchObject({
+    expect((await system.call('console', { path, method: 'GET' })).headers).toMatchObject({
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'cross-origin-opener-policy': 'same-origin',

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const BASE = '/api/system/email-monitor';
 
-let world: World;
+let system: TestSystem;
 beforeAll(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterAll(() => world.close());
+afterAll(() => system.close());
 
 async function at(path: string, method: string, query: Record<string, string> = {}) {
-  return await world.call('console', { path, method, query });
+  return await system.call('console', { path, method, query });
 }
 
 describe('the console', () => {
@@ -22,7 +22,7 @@ describe('the console', () => {
   });
 
   it('answers as each function by itself', async () => {
-    expect((await at(`${BASE}/status`, 'GET')).json).toEqual((await world.call('status')).json);
+    expect((await at(`${BASE}/status`, 'GET')).json).toEqual((await system.call('status')).json);
     expect((await at(`${BASE}/poll-now`, 'POST', { retry: 'bad' })).json.code).toBe('bad_request');
   });
 

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const STATUS_PATH = '/api/system/email-monitor/status';
 const data = Buffer.from('{"emailAddress":"orders@example.com","historyId":"7"}').toString('base64');
 
-let world: World;
+let system: TestSystem;
 beforeAll(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterAll(() => world.close());
+afterAll(() => system.close());
 
 /** What each of them is called with when all is well. */
 function wellMeant(target: Target) {
@@ -35,7 +35,7 @@ describe.each(TARGETS)('%s', (target) => {
   it('is a 503 problem while the database is away, and says so in the log without its address', async () => {
     const port = await freePort();
     const DATABASE_URL = `postgres://app:hush-password@127.0.0.1:${port}/mail`;
-    const { call, log } = world.instance({ DATABASE_URL });
+    const { call, log } = system.instance({ DATABASE_URL });
     const answered = await call(target, wellMeant(target));
     expect(answered.status).toBe(503);
     expect(answered.headers['content-type']).toBe('application/problem+json');
@@ -52,7 +52,7 @@ describe.each(TARGETS)('%s', (target) => {
   });
 
   it('refuses a method that it does not have', async () => {
-    const refused = await world.call(target, { path: STATUS_PATH, method: 'TRACE' });
+    const refused = await system.call(target, { path: STATUS_PATH, method: 'TRACE' });
     expect(refused.status).toBe(405);
     expect(refused.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
   });
@@ -61,9 +61,9 @@ describe.each(TARGETS)('%s', (target) => {
 it.each(TARGETS.filter((target) => target !== 'migrate'))(
   '%s sends an operator to migrate when the schema is older than the code',
   async (target) => {
-    const url = new URL(world.db.url);
+    const url = new URL(system.db.url);
     url.pathname = '/postgres';
-    const { call } = world.instance({ DATABASE_URL: url.href });
+    const { call } = system.instance({ DATABASE_URL: url.href });
     expect((await call(target, wellMeant(target))).json).toMatchObject({
       status: 503,
       code: 'schema_outdated',

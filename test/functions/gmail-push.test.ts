@@ -1,23 +1,23 @@
 /** The whole of guarantee 7: which pushes are acknowledged, and which Pub/Sub has to deliver again. */
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { World, WorldOptions } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
 const MAIL = Buffer.from('From: buyer@example.com\r\nSubject: Order\r\n\r\nOne\r\n');
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
 const DAY = { GMAIL_POLL_INTERVAL_SECONDS: '86400' };
 
-const createWorld = useWorlds();
+const createTestSystem = useTestSystems();
 
-let world: World;
+let system: TestSystem;
 beforeEach(async () => {
-  world = await knownWorld();
+  system = await knownSystem();
 });
 
 /** The mailbox is known from its first cycle on. */
-async function knownWorld(options: WorldOptions = {}): Promise<World> {
-  const known = await createWorld(options);
+async function knownSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
+  const known = await createTestSystem(options);
   await known.call('pollNow');
   known.gmail.resetCounters();
   return known;
@@ -28,26 +28,26 @@ function push(historyId: string, emailAddress = 'orders@example.com'): object {
   return { message: { data, messageId: '1' }, subscription: 'projects/demo/subscriptions/gmail' };
 }
 
-async function hint(of: World = world): Promise<string | null | undefined> {
+async function hint(of: TestSystem = system): Promise<string | null | undefined> {
   const rows = await of.rows<{ hint_history_id: string | null }>('select hint_history_id from mailboxes');
   return rows[0]?.hint_history_id;
 }
 
-async function storedCount(of: World = world): Promise<number> {
+async function storedCount(of: TestSystem = system): Promise<number> {
   return (await of.rows('select 1 from incoming_emails')).length;
 }
 
 /** Delivers a mail, and pushes what Gmail would announce about it. */
-async function deliverAndPush(of: World = world) {
+async function deliverAndPush(of: TestSystem = system) {
   const { historyId } = of.gmail.deliver(MAIL);
   return { historyId, answer: await of.call('gmailPush', { body: push(historyId) }) };
 }
 
-function unavailable(of: World = world): void {
+function unavailable(of: TestSystem = system): void {
   of.gmail.faults.add({ kind: 'status', status: 503 });
 }
 
-async function lastOutcome(of: World = world): Promise<string | null | undefined> {
+async function lastOutcome(of: TestSystem = system): Promise<string | null | undefined> {
   const rows = await of.rows<{ outcome: string | null }>(
     "select outcome from ingest_runs where trigger = 'push' order by id desc limit 1",
   );
@@ -56,48 +56,48 @@ async function lastOutcome(of: World = world): Promise<string | null | undefined
 
 describe('a push', () => {
   it('is recorded, fetched and acknowledged without a body', async () => {
-    await world.switchOn();
+    await system.switchOn();
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, answer.body]).toEqual([204, null]);
     expect(await hint()).toBe(historyId);
     expect(await storedCount()).toBe(1);
-    expect((await world.call('status')).json.mailboxes[0].last_push_at).not.toBeNull();
+    expect((await system.call('status')).json.mailboxes[0].last_push_at).not.toBeNull();
   });
 
   it('that is older than another changes nothing', async () => {
-    await world.call('gmailPush', { body: push('18446744073709551615') });
-    await world.call('gmailPush', { body: push('7') });
+    await system.call('gmailPush', { body: push('18446744073709551615') });
+    await system.call('gmailPush', { body: push('7') });
     expect(await hint()).toBe('18446744073709551615');
   });
 
   it('finds its mailbox whatever the case of the address', async () => {
-    await world.call('gmailPush', { body: push('7', 'Orders@Example.COM') });
+    await system.call('gmailPush', { body: push('7', 'Orders@Example.COM') });
     expect(await hint()).toBe('7');
   });
 });
 
 describe('a push is acknowledged when its hint is stored and', () => {
   it('a message of the run failed: the ledger retries it', async () => {
-    await world.switchOn();
-    world.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
+    await system.switchOn();
+    system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, await hint(), await storedCount()]).toEqual([204, historyId, 0]);
     expect(await lastOutcome()).toBe('completed');
   });
 
   it('the run was cut', async () => {
-    const brief = world.instance({ RUN_BUDGET_SECONDS: '5' });
-    await world.switchOn();
-    for (let n = 0; n < 5; n += 1) world.gmail.deliver(MAIL);
-    world.gmail.faults.add({ kind: 'delay', delayMs: 700 });
-    const { historyId } = world.gmail.deliver(MAIL);
+    const brief = system.instance({ RUN_BUDGET_SECONDS: '5' });
+    await system.switchOn();
+    for (let n = 0; n < 5; n += 1) system.gmail.deliver(MAIL);
+    system.gmail.faults.add({ kind: 'delay', delayMs: 700 });
+    const { historyId } = system.gmail.deliver(MAIL);
     const answer = await brief.call('gmailPush', { body: push(historyId) });
     expect([answer.status, await hint(), await lastOutcome()]).toEqual([204, historyId, 'out_of_time']);
   });
 
   it('another instance holds the lease', async () => {
-    await world.switchOn();
-    await world.db.query(
+    await system.switchOn();
+    await system.db.query(
       `update mailboxes
        set lease_token = $1::uuid, lease_holder = 'another', lease_expires_at = now() + interval '1 minute'`,
       [randomUUID()],
@@ -107,7 +107,7 @@ describe('a push is acknowledged when its hint is stored and', () => {
   });
 
   it('a newer hint is stored, although the run failed', async () => {
-    const raced = await knownWorld({
+    const raced = await knownSystem({
       onSleep: async () => {
         await raced.db.query('update mailboxes set hint_history_id = 18446744073709551615');
       },
@@ -122,89 +122,89 @@ describe('a push is acknowledged when its hint is stored and', () => {
   it('the monitor is stopped: nothing is fetched', async () => {
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, await hint()]).toEqual([204, historyId]);
-    expect([await storedCount(), world.gmail.callLog.calls.length]).toEqual([0, 0]);
+    expect([await storedCount(), system.gmail.callLog.calls.length]).toEqual([0, 0]);
   });
 
   it('the operator is needed', async () => {
-    await world.switchOn();
-    world.gmail.revokeRefreshToken();
+    await system.switchOn();
+    system.gmail.revokeRefreshToken();
     // The access token of this instance lives on.
-    const fresh = world.instance();
-    const { historyId } = world.gmail.deliver(MAIL);
+    const fresh = system.instance();
+    const { historyId } = system.gmail.deliver(MAIL);
     const answer = await fresh.call('gmailPush', { body: push(historyId) });
     expect([answer.status, await hint(), await lastOutcome()]).toEqual([204, historyId, 'failed']);
-    expect((await world.call('status')).json.state).toBe('reauth_required');
+    expect((await system.call('status')).json.state).toBe('reauth_required');
   });
 
   it('there are no credentials', async () => {
-    await world.switchOn();
-    const { call } = world.instance(NO_CREDENTIALS);
+    await system.switchOn();
+    const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('gmailPush', { body: push('7') })).status).toBe(204);
     expect(await hint()).toBe('7');
   });
 
   it('a listing has shown it already: Gmail is not asked again', async () => {
-    await world.switchOn();
-    const { historyId } = world.gmail.deliver(MAIL);
-    await world.call('poll');
-    world.gmail.resetCounters();
-    await world.db.query("update mailboxes set hint_at = now() - interval '1 minute'");
-    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
-    expect(world.gmail.callLog.calls).toEqual([]);
+    await system.switchOn();
+    const { historyId } = system.gmail.deliver(MAIL);
+    await system.call('poll');
+    system.gmail.resetCounters();
+    await system.db.query("update mailboxes set hint_at = now() - interval '1 minute'");
+    expect((await system.call('gmailPush', { body: push(historyId) })).status).toBe(204);
+    expect(system.gmail.callLog.calls).toEqual([]);
   });
 });
 
 describe('a push is delivered again when', () => {
   it('its hint could not be stored', async () => {
-    await world.db.query('alter table mailboxes drop column hint_at cascade');
-    const refused = await world.call('gmailPush', { body: push('7') });
+    await system.db.query('alter table mailboxes drop column hint_at cascade');
+    const refused = await system.call('gmailPush', { body: push('7') });
     expect(refused).toMatchObject({ status: 503, json: { code: 'schema_outdated' } });
   });
 
   it('its run failed in a passing way and its hint is still the newest', async () => {
-    await world.switchOn();
+    await system.switchOn();
     unavailable();
     const { answer, historyId } = await deliverAndPush();
     expect(answer).toMatchObject({ status: 503, json: { code: 'gmail_unavailable' } });
     expect([await hint(), await storedCount()]).toEqual([historyId, 0]);
     // The hint and the poll remain.
-    world.gmail.faults.clear();
-    await world.pass(5);
-    await world.call('poll');
+    system.gmail.faults.clear();
+    await system.pass(5);
+    await system.call('poll');
     expect(await storedCount()).toBe(1);
   });
 
   it('the mailbox backs off and its last attempt is younger than 10 s', async () => {
-    await world.switchOn();
+    await system.switchOn();
     unavailable();
     await deliverAndPush();
-    world.gmail.faults.clear();
-    await world.db.query("update mailboxes set next_poll_at = now() + interval '5 minutes'");
-    world.gmail.resetCounters();
+    system.gmail.faults.clear();
+    await system.db.query("update mailboxes set next_poll_at = now() + interval '5 minutes'");
+    system.gmail.resetCounters();
     const { answer, historyId } = await deliverAndPush();
     expect(answer).toMatchObject({ status: 503, json: { code: 'backing_off' } });
-    expect([await hint(), world.gmail.callLog.calls.length]).toEqual([historyId, 0]);
+    expect([await hint(), system.gmail.callLog.calls.length]).toEqual([historyId, 0]);
   });
 });
 
 describe('a push during a backoff', () => {
   it('runs when the last attempt is older than 10 s, and ends the backoff', async () => {
-    await world.switchOn();
+    await system.switchOn();
     unavailable();
     const { historyId } = await deliverAndPush();
-    world.gmail.faults.clear();
-    await world.db.query(
+    system.gmail.faults.clear();
+    await system.db.query(
       "update mailboxes set failure_count = 9, next_poll_at = now() + interval '5 minutes'",
     );
-    await world.db.query("update mailboxes set last_run_at = now() - interval '11 seconds'");
+    await system.db.query("update mailboxes set last_run_at = now() - interval '11 seconds'");
     // Pub/Sub delivers the same push again.
-    expect((await world.call('gmailPush', { body: push(historyId) })).status).toBe(204);
+    expect((await system.call('gmailPush', { body: push(historyId) })).status).toBe(204);
     expect(await storedCount()).toBe(1);
-    expect((await world.call('status')).json).toMatchObject({ state: 'watching' });
+    expect((await system.call('status')).json).toMatchObject({ state: 'watching' });
   });
 
   it('does not wait for the poll interval: mail that comes two minutes after an outage is stored at once', async () => {
-    const daily = await knownWorld({ env: DAY });
+    const daily = await knownSystem({ env: DAY });
     await daily.switchOn();
     await daily.call('poll');
     unavailable(daily);
@@ -216,7 +216,7 @@ describe('a push during a backoff', () => {
   });
 
   it('and no push at all: the next tick polls when the backoff of at most five minutes is over', async () => {
-    const daily = await knownWorld({ env: DAY });
+    const daily = await knownSystem({ env: DAY });
     await daily.switchOn();
     await daily.call('poll');
     for (let n = 0; n < 12; n += 1) {
@@ -243,9 +243,9 @@ describe('what would be no better the next time is acknowledged, dropped and tol
     ['an address with NUL', push('7', 'orders\0@example.com')],
     ['another mailbox', push('7', 'somebody@example.com')],
   ])('%s', async (_, body) => {
-    expect((await world.call('gmailPush', { body })).status).toBe(204);
+    expect((await system.call('gmailPush', { body })).status).toBe(204);
     expect(await hint()).toBeNull();
-    const [line, ...rest] = world.log.filter((one) => one['event'] === 'push_ignored');
+    const [line, ...rest] = system.log.filter((one) => one['event'] === 'push_ignored');
     expect(line).toMatchObject({ severity: 'WARNING' });
     expect(rest).toEqual([]);
     expect(JSON.stringify(line)).not.toContain('somebody');

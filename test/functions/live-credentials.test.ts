@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emulatedCredentials } from '../../emulators/gmail/emulated-gmail.ts';
 import { mail } from '../helpers/mails.ts';
-import type { Instance, World } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { Instance, TestSystem } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
-const createWorld = useWorlds();
+const createTestSystem = useTestSystems();
 
 let folder: string;
 beforeEach(() => {
@@ -36,16 +36,16 @@ const THE_RIGHT = {
 
 async function deployed(
   values: Parameters<typeof put>[0],
-): Promise<{ world: World; instance: Instance & { fresh(): Instance } }> {
-  const world = await createWorld();
-  await world.switchOn();
+): Promise<{ system: TestSystem; instance: Instance & { fresh(): Instance } }> {
+  const system = await createTestSystem();
+  await system.switchOn();
   put(values);
   const byFile = Object.entries(FILES).flatMap(([name, file]) => [
     [name, ''],
     [`${name}_FILE`, join(folder, file)],
   ]);
-  const fresh = () => world.instance(Object.fromEntries(byFile));
-  return { world, instance: { ...fresh(), fresh } };
+  const fresh = () => system.instance(Object.fromEntries(byFile));
+  return { system, instance: { ...fresh(), fresh } };
 }
 
 const outcomeOf = async ({ call }: Instance) => {
@@ -55,8 +55,8 @@ const outcomeOf = async ({ call }: Instance) => {
 
 describe('credentials from files', () => {
   it('are taken, without the line break at their end', async () => {
-    const { world, instance } = await deployed(THE_RIGHT);
-    world.gmail.deliver(mail('An order'));
+    const { system, instance } = await deployed(THE_RIGHT);
+    system.gmail.deliver(mail('An order'));
     expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
   });
 
@@ -89,36 +89,36 @@ describe('credentials from files', () => {
   });
 
   it('that Google refuses are read again by the next call, so that a new authorization needs no restart', async () => {
-    const { world, instance } = await deployed(THE_RIGHT);
+    const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
-    world.gmail.revokeRefreshToken();
+    system.gmail.revokeRefreshToken();
     expect(await outcomeOf(instance)).toBe('reauth_required');
-    world.gmail.reauthorize('second-token');
+    system.gmail.reauthorize('second-token');
     expect(await outcomeOf(instance)).toBe('reauth_required');
     put({ GMAIL_REFRESH_TOKEN: 'second-token' });
-    world.gmail.deliver(mail('Meanwhile'));
+    system.gmail.deliver(mail('Meanwhile'));
     expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     expect((await instance.call('status')).json).toMatchObject({ state: 'watching' });
   });
 
   it('that work are read again after five minutes, not at each call', async () => {
-    const { world, instance } = await deployed(THE_RIGHT);
+    const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
-    world.gmail.reauthorize('second-token');
+    system.gmail.reauthorize('second-token');
     put({ GMAIL_REFRESH_TOKEN: 'second-token' });
-    await world.pass(299);
+    await system.pass(299);
     await outcomeOf(instance);
     expect(taken(instance)).toHaveLength(0);
-    await world.pass(2);
+    await system.pass(2);
     await outcomeOf(instance);
     expect(taken(instance)).toHaveLength(1);
   });
 
   it('that cannot be read any more leave the ones before, and a warning without their contents', async () => {
-    const { world, instance } = await deployed(THE_RIGHT);
+    const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
     rmSync(join(folder, FILES.GMAIL_REFRESH_TOKEN));
-    await world.pass(301);
+    await system.pass(301);
     expect(await outcomeOf(instance)).toBe('completed');
     expect(taken(instance)).toEqual([
       expect.objectContaining({ severity: 'WARNING', detail: expect.stringContaining('ENOENT') }),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const SUBJECT = 'Hush order 4711';
 const MAIL = Buffer.from(
@@ -7,20 +7,20 @@ const MAIL = Buffer.from(
 );
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
 
-let world: World;
+let system: TestSystem;
 beforeEach(async () => {
-  world = await createWorld();
+  system = await createTestSystem();
 });
-afterEach(() => world.close());
+afterEach(() => system.close());
 
-const gmailCalls = () => world.gmail.callLog.calls.length;
+const gmailCalls = () => system.gmail.callLog.calls.length;
 
 describe('poll', () => {
   it('stores what has arrived and counts it', async () => {
-    await world.switchOn();
-    world.gmail.deliver(MAIL);
-    world.gmail.deliver(MAIL);
-    const polled = await world.call('poll');
+    await system.switchOn();
+    system.gmail.deliver(MAIL);
+    system.gmail.deliver(MAIL);
+    const polled = await system.call('poll');
     expect(polled.status).toBe(200);
     expect(polled.headers['content-type']).toBe('application/json');
     expect(polled.json).toMatchObject({
@@ -31,26 +31,26 @@ describe('poll', () => {
       dead: 0,
     });
     expect(polled.json).not.toHaveProperty('code');
-    expect((await world.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 0 });
-    expect((await world.call('status')).json.emails_processed_total).toBe(2);
+    expect((await system.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 0 });
+    expect((await system.call('status')).json.emails_processed_total).toBe(2);
   });
 
   it('does nothing while the monitor is off, successfully', async () => {
-    const polled = await world.call('poll');
+    const polled = await system.call('poll');
     expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'stopped', 0]);
   });
 
   it('does nothing without credentials, successfully', async () => {
-    await world.switchOn();
-    const polled = await world.instance(NO_CREDENTIALS).call('poll');
+    await system.switchOn();
+    const polled = await system.instance(NO_CREDENTIALS).call('poll');
     expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'not_configured', 0]);
   });
 
   it('that fails answers as a problem, with what it did beside it, and waits before the next', async () => {
-    await world.switchOn();
-    await world.call('poll');
-    world.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
-    const failed = await world.call('poll');
+    await system.switchOn();
+    await system.call('poll');
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    const failed = await system.call('poll');
     expect(failed.status).toBe(503);
     expect(failed.headers['content-type']).toBe('application/problem+json');
     expect(failed.json).toMatchObject({
@@ -61,16 +61,16 @@ describe('poll', () => {
       outcome: 'failed',
       new_emails: 0,
     });
-    world.gmail.faults.clear();
-    expect((await world.call('poll')).json.outcome).toBe('not_due');
-    expect((await world.call('pollNow')).json.outcome).toBe('completed');
-    expect((await world.call('poll')).json.outcome).toBe('completed');
+    system.gmail.faults.clear();
+    expect((await system.call('poll')).json.outcome).toBe('not_due');
+    expect((await system.call('pollNow')).json.outcome).toBe('completed');
+    expect((await system.call('poll')).json.outcome).toBe('completed');
   });
 
   it('with a revoked token names the command that repairs it', async () => {
-    await world.switchOn();
-    world.gmail.revokeRefreshToken();
-    const failed = await world.call('poll');
+    await system.switchOn();
+    system.gmail.revokeRefreshToken();
+    const failed = await system.call('poll');
     expect(failed.status).toBe(409);
     expect(failed.json).toMatchObject({
       code: 'reauth_required',
@@ -81,9 +81,11 @@ describe('poll', () => {
 });
 
 describe('poll with an interval of a day', () => {
-  let daily: World;
+  let daily: TestSystem;
   beforeEach(async () => {
-    daily = await createWorld({ env: { GMAIL_POLL_INTERVAL_SECONDS: '86400', GMAIL_SETTLE_SECONDS: '90' } });
+    daily = await createTestSystem({
+      env: { GMAIL_POLL_INTERVAL_SECONDS: '86400', GMAIL_SETTLE_SECONDS: '90' },
+    });
     await daily.switchOn();
     // The first listing runs twice.
     await daily.call('poll');
@@ -147,15 +149,15 @@ describe('poll with an interval of a day', () => {
 
 describe('poll-now', () => {
   it('runs a cycle while the monitor is off', async () => {
-    world.gmail.deliver(MAIL);
-    const polled = await world.call('pollNow');
+    system.gmail.deliver(MAIL);
+    const polled = await system.call('pollNow');
     expect(polled.status).toBe(200);
     expect(polled.json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     expect(polled.json).not.toHaveProperty('retried');
   });
 
   it('without credentials is refused with what is missing', async () => {
-    const refused = await world.instance(NO_CREDENTIALS).call('pollNow');
+    const refused = await system.instance(NO_CREDENTIALS).call('pollNow');
     expect(refused.status).toBe(409);
     expect(refused.json).toMatchObject({
       code: 'not_configured',
@@ -164,22 +166,22 @@ describe('poll-now', () => {
   });
 
   it('says busy when somebody else is at work', async () => {
-    await world.call('pollNow');
-    await world.db.query(
+    await system.call('pollNow');
+    await system.db.query(
       `update mailboxes
        set lease_token = gen_random_uuid(), lease_holder = 'another', lease_expires_at = now() + interval '1 minute'`,
     );
-    expect(await world.call('pollNow')).toMatchObject({
+    expect(await system.call('pollNow')).toMatchObject({
       status: 200,
       json: { outcome: 'busy', new_emails: 0 },
     });
-    expect((await world.call('status')).json.mailboxes[0].lease_holder).toBe('another');
+    expect((await system.call('status')).json.mailboxes[0].lease_holder).toBe('another');
   });
 
   it.each([{ retry: 'bad' }, { retry: '' }, { retry: ['dead', 'dead'] }])(
     'with %o is a bad request',
     async (query) => {
-      const refused = await world.call('pollNow', { query: query as never });
+      const refused = await system.call('pollNow', { query: query as never });
       expect(refused.status).toBe(400);
       expect(refused.json).toMatchObject({
         code: 'bad_request',
@@ -190,28 +192,28 @@ describe('poll-now', () => {
   );
 
   it('gives the dead messages another chance when it is told to', async () => {
-    const { id } = world.gmail.deliver(MAIL);
-    world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-    await world.call('pollNow');
-    await world.db.query(`update email_ledger set state = 'dead', resolved_at = now()`);
-    world.gmail.faults.clear();
-    expect((await world.call('pollNow')).json.new_emails).toBe(0);
-    expect((await world.call('status')).json.advice).toContainEqual(
+    const { id } = system.gmail.deliver(MAIL);
+    system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await system.call('pollNow');
+    await system.db.query(`update email_ledger set state = 'dead', resolved_at = now()`);
+    system.gmail.faults.clear();
+    expect((await system.call('pollNow')).json.new_emails).toBe(0);
+    expect((await system.call('status')).json.advice).toContainEqual(
       expect.stringMatching(/^1 messages? of orders@example\.com .*poll-now\?retry=dead/),
     );
-    const retried = await world.call('pollNow', { query: { retry: 'dead' } });
+    const retried = await system.call('pollNow', { query: { retry: 'dead' } });
     expect(retried.json).toMatchObject({ outcome: 'completed', new_emails: 1, retried: 1 });
   });
 
   it.each(['reconcile', 'prove'])(
     'with ?%s=all reconciles everything since the first start',
     async (name) => {
-      await world.call('pollNow');
-      world.gmail.deliver(MAIL);
-      await world.call('pollNow');
-      const polled = await world.call('pollNow', { query: { [name]: 'all' } });
+      await system.call('pollNow');
+      system.gmail.deliver(MAIL);
+      await system.call('pollNow');
+      const polled = await system.call('pollNow', { query: { [name]: 'all' } });
       expect(polled.json).toMatchObject({ outcome: 'completed', new_emails: 0 });
-      const [mailbox] = (await world.call('status')).json.mailboxes;
+      const [mailbox] = (await system.call('status')).json.mailboxes;
       expect(mailbox.reconciliation.full).toMatchObject({
         gmail_count: 1,
         stored_count: 1,
@@ -221,7 +223,7 @@ describe('poll-now', () => {
   );
 
   it('with a misspelt parameter is a bad request, and asks Gmail nothing', async () => {
-    const refused = await world.call('pollNow', { query: { reconciles: 'all' } });
+    const refused = await system.call('pollNow', { query: { reconciles: 'all' } });
     expect(refused.status).toBe(400);
     expect(refused.json.detail).toBe(
       '"reconciles" is no parameter of poll-now. Its parameters: retry, reconcile, prove.',
@@ -230,7 +232,7 @@ describe('poll-now', () => {
   });
 
   it.each(['reconcile', 'prove'])('with ?%s= of anything but all is a bad request', async (name) => {
-    const refused = await world.call('pollNow', { query: { [name]: 'some' } });
+    const refused = await system.call('pollNow', { query: { [name]: 'some' } });
     expect(refused).toMatchObject({
       status: 400,
       json: { code: 'bad_request', detail: `The only value of "${name}" is "all".` },
@@ -240,17 +242,17 @@ describe('poll-now', () => {
 
   describe('while a message fails', () => {
     const waiting = async () =>
-      await world.rows(
+      await system.rows(
         'select state, attempt_count, next_attempt_at, given_up_at from email_ledger where state <> $1 order by id',
         ['stored'],
       );
 
     beforeEach(async () => {
-      await world.switchOn();
-      const { id } = world.gmail.deliver(MAIL);
-      world.gmail.deliver(MAIL);
-      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-      await world.call('poll');
+      await system.switchOn();
+      const { id } = system.gmail.deliver(MAIL);
+      system.gmail.deliver(MAIL);
+      system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      await system.call('poll');
     });
 
     it('tries it at each press, and changes neither its attempts nor its next attempt', async () => {
@@ -258,41 +260,41 @@ describe('poll-now', () => {
       expect(before).toMatchObject([{ state: 'pending', attempt_count: 1 }]);
       for (let press = 0; press < 7; press += 1) {
         // Something else succeeds in the run, so that a scheduled one would charge the failure.
-        world.gmail.deliver(MAIL);
-        expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
+        system.gmail.deliver(MAIL);
+        expect((await system.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
       }
       expect(await waiting()).toEqual(before);
     });
 
     it('does not charge it either when its next attempt is due', async () => {
-      await world.db.query("update email_ledger set next_attempt_at = now() - interval '1 minute'");
+      await system.db.query("update email_ledger set next_attempt_at = now() - interval '1 minute'");
       const before = await waiting();
       for (let press = 0; press < 7; press += 1) {
-        world.gmail.deliver(MAIL);
-        expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
+        system.gmail.deliver(MAIL);
+        expect((await system.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
       }
       expect(await waiting()).toEqual(before);
       // It is still due: the next poll charges it.
-      world.gmail.deliver(MAIL);
-      await world.call('poll');
+      system.gmail.deliver(MAIL);
+      await system.call('poll');
       expect(await waiting()).toMatchObject([{ state: 'pending', attempt_count: 2 }]);
     });
 
     it('does not charge the others when the one that waited longest is stored', async () => {
-      const { id } = world.gmail.deliver(MAIL);
-      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-      world.gmail.deliver(MAIL);
-      await world.call('poll');
+      const { id } = system.gmail.deliver(MAIL);
+      system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      system.gmail.deliver(MAIL);
+      await system.call('poll');
       const [, before] = await waiting();
-      world.gmail.faults.clear();
-      world.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
-      expect((await world.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1 });
+      system.gmail.faults.clear();
+      system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+      expect((await system.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1 });
       expect(await waiting()).toEqual([before]);
     });
 
     it('has advice that names the message, and never that there is nothing to do', async () => {
-      await world.call('pollNow');
-      const { advice, mailboxes, state } = (await world.call('status')).json;
+      await system.call('pollNow');
+      const { advice, mailboxes, state } = (await system.call('status')).json;
       expect(state).toBe('fetch_failing');
       expect(advice.join(' ')).toMatch(/1 message of orders@example\.com cannot be fetched.*POST poll-now\./);
       expect(mailboxes[0].failing).toMatchObject({ count: 1, dead_count: 0, error_code: 'gmail_refused' });
@@ -301,38 +303,38 @@ describe('poll-now', () => {
   });
 
   it('has nothing to requeue before the mailbox is known', async () => {
-    expect((await world.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 0 });
+    expect((await system.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 0 });
   });
 });
 
 it('what goes wrong is told without secrets and without mail', async () => {
-  await world.switchOn();
-  const ids = [1, 2, 3, 4].map(() => world.gmail.deliver(MAIL).id);
+  await system.switchOn();
+  const ids = [1, 2, 3, 4].map(() => system.gmail.deliver(MAIL).id);
   const [first = '', second = '', third = ''] = ids;
-  world.gmail.faults.add({
+  system.gmail.faults.add({
     kind: 'status',
     status: 403,
     reason: 'forbidden',
     message: SUBJECT,
     messageId: first,
   });
-  world.gmail.faults.add({ kind: 'notJson', messageId: second });
-  world.gmail.faults.add({ kind: 'truncate', messageId: third });
-  const answers = [await world.call('poll'), await world.call('status')];
+  system.gmail.faults.add({ kind: 'notJson', messageId: second });
+  system.gmail.faults.add({ kind: 'truncate', messageId: third });
+  const answers = [await system.call('poll'), await system.call('status')];
   const denied = { kind: 'status', status: 403, reason: 'domainPolicy', message: SUBJECT } as const;
-  world.gmail.faults.add({ ...denied, method: 'history.list' });
-  answers.push(await world.call('pollNow'), await world.call('status'));
-  world.gmail.faults.clear();
-  world.gmail.revokeRefreshToken();
-  answers.push(await world.call('pollNow'), await world.call('status'));
-  const said = JSON.stringify([answers, world.log]);
+  system.gmail.faults.add({ ...denied, method: 'history.list' });
+  answers.push(await system.call('pollNow'), await system.call('status'));
+  system.gmail.faults.clear();
+  system.gmail.revokeRefreshToken();
+  answers.push(await system.call('pollNow'), await system.call('status'));
+  const said = JSON.stringify([answers, system.log]);
   expect(said).toContain('gmail_denied');
   expect(said).toContain('reauth_required');
   expect(said).toContain('message_failed');
   const secrets = ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL'].map(
-    (name) => world.env[name],
+    (name) => system.env[name],
   );
-  for (const hidden of [...secrets, new URL(world.db.url).password, 'Hush', 'buyer@', 'ya29.']) {
+  for (const hidden of [...secrets, new URL(system.db.url).password, 'Hush', 'buyer@', 'ya29.']) {
     expect(said).not.toContain(hidden);
   }
 });

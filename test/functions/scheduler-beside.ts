@@ -1,4 +1,4 @@
-/** An emulated Cloud Scheduler beside a world, with the one job that calls poll; nothing fires by itself. */
+/** An emulated Cloud Scheduler beside a system, with the one job that calls poll; nothing fires by itself. */
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
 import { startEmulatedScheduler } from '../../emulators/scheduler/server.ts';
 import type { Environment } from '../../shared/config.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { JOB, type SchedulerBeside, schedulerBeside } from './scheduler-beside.ts';
 
 // What waits between two attempts at a silent scheduler need not be waited for here.
@@ -11,25 +11,25 @@ vi.mock(import('../../shared/retry.ts'), async (original) => ({
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
 
 let beside: SchedulerBeside;
-let world: World;
+let system: TestSystem;
 beforeEach(async () => {
   beside = await schedulerBeside();
-  world = await createWorld({ env: beside.env });
+  system = await createTestSystem({ env: beside.env });
 });
 afterEach(async () => {
-  await world.close();
+  await system.close();
   await beside.close();
 });
 
 async function readFlag(): Promise<boolean | undefined> {
-  return (await world.rows<{ is_running: boolean }>('select is_running from email_monitor_status'))[0]
+  return (await system.rows<{ is_running: boolean }>('select is_running from email_monitor_status'))[0]
     ?.is_running;
 }
 
 describe('start', () => {
   it('sets the flag, resumes the job, and answers like status', async () => {
     beside.scheduler.pause(JOB);
-    const started = await world.call('start');
+    const started = await system.call('start');
     expect(started.status).toBe(200);
     expect(started.json).toMatchObject({
       is_running: true,
@@ -37,18 +37,18 @@ describe('start', () => {
       scheduler: { job: JOB, state: 'enabled', agrees: true, error: null },
       advice: [],
     });
-    expect(started.json).toEqual((await world.call('status')).json);
+    expect(started.json).toEqual((await system.call('status')).json);
     expect(beside.scheduler.get(JOB).state).toBe('ENABLED');
   });
 
   it('may be called again', async () => {
-    await world.call('start');
-    const again = await world.call('start');
+    await system.call('start');
+    const again = await system.call('start');
     expect([again.status, again.json.is_running]).toEqual([200, true]);
   });
 
   it('without credentials is refused with what is missing and how to get it, and sets nothing', async () => {
-    const { call } = world.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
+    const { call } = system.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
     beside.scheduler.pause(JOB);
     const refused = await call('start');
     expect(refused.status).toBe(409);
@@ -64,14 +64,14 @@ describe('start', () => {
 
   it('with the scheduler away is a 503, but the flag is set, and status tells of both', async () => {
     await beside.close();
-    const started = await world.call('start');
+    const started = await system.call('start');
     expect(started.status).toBe(503);
     expect(started.json).toMatchObject({
       code: 'scheduler_unavailable',
       remediation: expect.stringContaining('Call again'),
     });
     expect(await readFlag()).toBe(true);
-    const status = await world.call('status');
+    const status = await system.call('status');
     expect(status.status).toBe(200);
     expect(status.json).toMatchObject({
       is_running: true,
@@ -87,13 +87,13 @@ describe('start', () => {
 
   it('without the job says which setting is wrong', async () => {
     beside.scheduler.delete(JOB);
-    const started = await world.call('start');
+    const started = await system.call('start');
     expect(started.status).toBe(502);
     expect(started.json).toMatchObject({
       code: 'scheduler_job_missing',
       remediation: expect.stringContaining('SCHEDULER_JOB'),
     });
-    const status = await world.call('status');
+    const status = await system.call('status');
     expect(status.json).toMatchObject({
       scheduler: { state: 'missing', agrees: false },
       advice: [expect.stringContaining('SCHEDULER_JOB')],
@@ -102,7 +102,7 @@ describe('start', () => {
 
   it('of a job that Google has disabled succeeds, and advises no further start', async () => {
     beside.scheduler.force(JOB, 'DISABLED');
-    const { status, json } = await world.call('start');
+    const { status, json } = await system.call('start');
     expect(status).toBe(200);
     expect(json.scheduler).toMatchObject({ state: 'disabled', agrees: false });
     expect(json.advice).toEqual([expect.stringContaining('terraform apply')]);
@@ -110,7 +110,7 @@ describe('start', () => {
   });
 
   it('without a job only sets the flag', async () => {
-    const { call } = world.instance({ SCHEDULER_JOB: '' });
+    const { call } = system.instance({ SCHEDULER_JOB: '' });
     beside.scheduler.pause(JOB);
     expect((await call('start')).json).toMatchObject({ is_running: true, scheduler: null });
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
@@ -119,74 +119,74 @@ describe('start', () => {
 
 describe('stop', () => {
   it('clears the flag, pauses the job, and answers like status', async () => {
-    await world.call('start');
-    const stopped = await world.call('stop');
+    await system.call('start');
+    const stopped = await system.call('stop');
     expect(stopped.status).toBe(200);
     expect(stopped.json).toMatchObject({
       is_running: false,
       state: 'stopped',
       scheduler: { state: 'paused', agrees: true, next_run_at: null },
     });
-    expect(stopped.json).toEqual((await world.call('status')).json);
+    expect(stopped.json).toEqual((await system.call('status')).json);
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
   it('may be called again', async () => {
-    await world.call('stop');
-    expect((await world.call('stop')).status).toBe(200);
+    await system.call('stop');
+    expect((await system.call('stop')).status).toBe(200);
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
   it('works without credentials', async () => {
-    await world.switchOn();
-    const { call } = world.instance(NO_CREDENTIALS);
+    await system.switchOn();
+    const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('stop')).json).toMatchObject({ is_running: false, state: 'not_configured' });
   });
 
   it('with the scheduler away is a 503, but the monitor has stopped', async () => {
-    await world.switchOn();
+    await system.switchOn();
     await beside.close();
-    expect((await world.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
+    expect((await system.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
     expect(await readFlag()).toBe(false);
-    expect((await world.call('poll')).json.outcome).toBe('stopped');
+    expect((await system.call('poll')).json.outcome).toBe('stopped');
   });
 
   it('without the job says so, while it is stopped too', async () => {
     beside.scheduler.delete(JOB);
-    expect((await world.call('stop')).json.code).toBe('scheduler_job_missing');
-    const { advice } = (await world.call('status')).json;
+    expect((await system.call('stop')).json.code).toBe('scheduler_job_missing');
+    const { advice } = (await system.call('status')).json;
     expect(advice[0]).toContain('SCHEDULER_JOB');
   });
 });
 
 describe('an operator who moves the job by gcloud', () => {
   it('is told by status that the monitor is on and its job is not', async () => {
-    await world.call('start');
+    await system.call('start');
     beside.scheduler.pause(JOB);
-    expect((await world.call('status')).json).toMatchObject({
+    expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'paused', agrees: false },
       advice: ['The monitor is on but its scheduler job is paused. POST start.'],
     });
-    expect((await world.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
+    expect((await system.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
   });
 
   it('is told by status that the monitor is off and its job is not', async () => {
-    await world.call('stop');
+    await system.call('stop');
     beside.scheduler.resume(JOB);
-    expect((await world.call('status')).json).toMatchObject({
+    expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'enabled', agrees: false },
       advice: [
         'The monitor is off but its scheduler job is enabled. POST stop.',
         expect.stringContaining('stopped'),
       ],
     });
-    expect((await world.call('stop')).json.scheduler.agrees).toBe(true);
+    expect((await system.call('stop')).json.scheduler.agrees).toBe(true);
   });
 });
 
 it('start and stop leave one line each that says what was changed', async () => {
-  await world.call('start');
-  await world.call('stop');
-  const lines = world.log.filter((line) => line['event'] === 'control_changed');
+  await system.call('start');
+  await system.call('stop');
+  const lines = system.log.filter((line) => line['event'] === 'control_changed');
   expect(lines.map((line) => line['message'])).toEqual(['Started', 'Stopped']);
 });

@@ -1,7 +1,7 @@
 /** A database with the rows that `status` reads, and the functions that only read or control, without a Gmail. */
 
 import { type Environment, readConfig } from '../../shared/config.ts';
-import { createContext } from '../../shared/control/app-context.ts';
+import { createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
@@ -34,12 +34,12 @@ export interface StatusFixture {
 export async function statusFixture(): Promise<StatusFixture> {
   const db = await createTestDatabase();
   const env = { DATABASE_URL: db.url, ...CREDENTIALS };
-  const contexts: ReturnType<typeof createContext>[] = [];
+  const contexts: ReturnType<typeof createAppContext>[] = [];
   return {
     db,
     env,
     status: async (more = {}) => {
-      const context = createContext({ ...env, ...more }, () => undefined);
+      const context = createAppContext({ ...env, ...more }, () => undefined);
       contexts.push(context);
       const json = JSON.parse(JSON.stringify(await readStatus(createMonitor(context))));
       checkAnswer({ target: 'status' }, { json, status: 200 });

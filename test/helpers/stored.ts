@@ -1,25 +1,25 @@
-/** What stands in the database of a world, for comparing it with what was delivered. */
+/** What stands in the database of a system, for comparing it with what was delivered. */
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
-import type { World } from './world.ts';
+import type { TestSystem } from './test-system.ts';
 
 /** The Gmail ids of the stored emails, sorted. */
-export async function storedIds(world: World): Promise<string[]> {
-  const rows = await world.rows<{ id: string }>('select gmail_message_id as id from incoming_emails');
+export async function storedIds(system: TestSystem): Promise<string[]> {
+  const rows = await system.rows<{ id: string }>('select gmail_message_id as id from incoming_emails');
   return rows.map((row) => row.id).sort();
 }
 
 /** Ledger states by Gmail id: `pending`, `stored`, `gone`, `dead`, or `ignored: rule`. */
-export async function ledger(world: World): Promise<Record<string, string>> {
-  const rows = await world.rows<{ id: string; state: string }>(
+export async function ledger(system: TestSystem): Promise<Record<string, string>> {
+  const rows = await system.rows<{ id: string; state: string }>(
     `select gmail_message_id as id, concat_ws(': ', state, ignored_rule) as state from email_ledger`,
   );
   return Object.fromEntries(rows.map((row) => [row.id, row.state]));
 }
 
 /** The exact bytes by Gmail id, checked against their own SHA-256. */
-export async function storedBytes(world: World): Promise<Map<string, Buffer>> {
-  const rows = await world.rows<{ id: string; data: Buffer; sha256: string }>(
+export async function storedBytes(system: TestSystem): Promise<Map<string, Buffer>> {
+  const rows = await system.rows<{ id: string; data: Buffer; sha256: string }>(
     `select e.gmail_message_id as id, r.data, r.sha256
      from incoming_emails e
      join email_raw r on r.email_id = e.id`,
@@ -35,8 +35,8 @@ export async function storedBytes(world: World): Promise<Map<string, Buffer>> {
 }
 
 /** Emails whose number of attachments is not the one that they name. */
-export async function incompleteEmails(world: World): Promise<unknown[]> {
-  return await world.rows(
+export async function incompleteEmails(system: TestSystem): Promise<unknown[]> {
+  return await system.rows(
     `select e.gmail_message_id
      from incoming_emails e
      left join email_attachments a on a.email_id = e.id

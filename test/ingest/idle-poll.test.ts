@@ -4,15 +4,15 @@ import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { mail } from '../helpers/mails.ts';
-import type { World } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
-const createWorld = useWorlds();
+const createTestSystem = useTestSystems();
 
 /** One scheduled run. @returns its statements, and the quota units that it spent */
-async function poll(world: World): Promise<{ statements: string[]; units: number }> {
+async function poll(system: TestSystem): Promise<{ statements: string[]; units: number }> {
   const statements: string[] = [];
-  const { db } = world.context;
+  const { db } = system.context;
   const counting: Database = {
     ...db,
     query: async (sql, parameters) => {
@@ -24,7 +24,7 @@ async function poll(world: World): Promise<{ statements: string[]; units: number
       return await db.transaction(work);
     },
   };
-  const app = createIngestContext({ ...world.context, db: counting });
+  const app = createIngestContext({ ...system.context, db: counting });
   const { outcome, counts } = await ingestMailbox(app, {
     trigger: 'schedule',
     deadline: Deadline.after(60_000),
@@ -34,16 +34,16 @@ async function poll(world: World): Promise<{ statements: string[]; units: number
 }
 
 test('a poll that finds nothing costs one call to Gmail and seven statements', async () => {
-  const world = await createWorld();
-  await world.switchOn();
-  world.gmail.deliver(mail('Before'));
-  await poll(world);
+  const system = await createTestSystem();
+  await system.switchOn();
+  system.gmail.deliver(mail('Before'));
+  await poll(system);
   // The first listing runs again, and the first reconciliation is evaluated.
-  await world.pass(100);
-  await poll(world);
-  await poll(world);
+  await system.pass(100);
+  await poll(system);
+  await poll(system);
 
-  const { statements, units } = await poll(world);
+  const { statements, units } = await poll(system);
   expect(units).toBe(2);
   expect(statements).toHaveLength(7);
 });

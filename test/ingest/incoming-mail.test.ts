@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
-import type { World, WorldOptions } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
-const createWorld = useWorlds();
-let world: World;
+const createTestSystem = useTestSystems();
+let system: TestSystem;
 
 /** A mailbox that is watched already: what happens from here on is history. */
-async function watched(options?: WorldOptions): Promise<World> {
-  world = await createWorld(options);
-  await world.ingest();
-  return world;
+async function watched(options?: TestSystemOptions): Promise<TestSystem> {
+  system = await createTestSystem(options);
+  await system.ingest();
+  return system;
 }
 
 async function fateOf(id: string): Promise<string | undefined> {
-  await world.ingest();
-  return (await ledger(world))[id];
+  await system.ingest();
+  return (await ledger(system))[id];
 }
 
 describe('an arrival', () => {
@@ -41,8 +41,8 @@ describe('an arrival', () => {
     const { gmail } = await watched();
     let previous = gmail.saveDraft(mail('Draft 0')).id;
     for (let n = 1; n < 4; n += 1) previous = gmail.saveDraft(mail(`Draft ${n}`), previous).id;
-    await world.ingest();
-    expect(Object.values(await ledger(world))).toEqual(Array(4).fill('ignored: draft'));
+    await system.ingest();
+    expect(Object.values(await ledger(system))).toEqual(Array(4).fill('ignored: draft'));
     expect(gmail.callLog.countByMethod['messages.get']).toBeUndefined();
   });
 
@@ -76,11 +76,11 @@ describe('a change of labels', () => {
   });
 
   test('that rescues a mail from the spam of before the first start stores it', async () => {
-    world = await createWorld();
-    const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({});
-    world.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
+    system = await createTestSystem();
+    const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({});
+    system.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
     expect(await fateOf(id)).toBe('stored');
   });
 
@@ -100,20 +100,20 @@ describe('a change of labels', () => {
   ])('lets %s out as before', async (_case, labelIds, change, fate) => {
     const { gmail } = await watched();
     const { id } = gmail.deliver(mail('Cheap pills'), { labelIds });
-    await world.ingest();
+    await system.ingest();
     gmail.modifyLabels(id, change);
     // The rule may be another one by now; the mail stays out.
     expect((await fateOf(id))?.split(':')[0]).toBe(fate.split(':')[0]);
-    expect(await storedIds(world)).toEqual([]);
+    expect(await storedIds(system)).toEqual([]);
   });
 
   test('of a mail from before the first start stores nothing', async () => {
-    world = await createWorld();
-    const { id } = world.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
-    await world.ingest();
-    world.gmail.modifyLabels(id, { add: ['STARRED'], remove: ['INBOX'] });
+    system = await createTestSystem();
+    const { id } = system.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
+    await system.ingest();
+    system.gmail.modifyLabels(id, { add: ['STARRED'], remove: ['INBOX'] });
     expect(await fateOf(id)).toBe('ignored: before_start');
-    expect(await storedIds(world)).toEqual([]);
+    expect(await storedIds(system)).toEqual([]);
   });
 
   test('of a mail whose arrival the history never showed stores it', async () => {
@@ -126,23 +126,23 @@ describe('a change of labels', () => {
   });
 
   test('of spam, of a draft, of a chat and of sent mail that the ledger does not know stores nothing and costs no fetch', async () => {
-    world = await createWorld();
+    system = await createTestSystem();
     // Older than the window of the reconciliation.
     const internalDate = new Date(Date.now() - 86_400_000);
     const ids = ['SPAM', 'DRAFT', 'CHAT', 'SENT'].map(
-      (label) => world.gmail.deliver(mail(label), { labelIds: [label], internalDate }).id,
+      (label) => system.gmail.deliver(mail(label), { labelIds: [label], internalDate }).id,
     );
-    await world.ingest();
-    for (const id of ids) world.gmail.modifyLabels(id, { add: ['STARRED'] });
-    await world.ingest();
-    expect(await storedIds(world)).toEqual([]);
-    expect(world.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
+    await system.ingest();
+    for (const id of ids) system.gmail.modifyLabels(id, { add: ['STARRED'] });
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([]);
+    expect(system.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
   });
 
   test('in the trash does not bring back what a filter had put there', async () => {
     const { gmail } = await watched();
     const { id } = gmail.deliver(mail('Order'), { labelIds: ['TRASH', 'UNREAD'] });
-    await world.ingest();
+    await system.ingest();
     gmail.modifyLabels(id, { add: ['STARRED'] });
     expect(await fateOf(id)).toBe('ignored: trash');
   });
@@ -158,27 +158,27 @@ describe('a change of labels', () => {
 });
 
 describe('with a label that is wanted', () => {
-  async function wanted(): Promise<{ gmail: World['gmail']; label: string }> {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    await world.ingest();
-    return { gmail: world.gmail, label };
+  async function wanted(): Promise<{ gmail: TestSystem['gmail']; label: string }> {
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
+    const label = system.gmail.createLabel('Orders');
+    await system.ingest();
+    return { gmail: system.gmail, label };
   }
 
   test('a mail that arrives with it is stored, one without is kept out by that rule', async () => {
     const { gmail, label } = await wanted();
     const with_ = gmail.deliver(mail('Order'), { filterLabelIds: [label] });
     const without = gmail.deliver(mail('Newsletter'));
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [with_.id]: 'stored', [without.id]: 'ignored: label' });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [with_.id]: 'stored', [without.id]: 'ignored: label' });
   });
 
   test('an order form that sends as the mailbox itself is taken, once a filter files it under the label', async () => {
     const { gmail, label } = await wanted();
     const filed = gmail.deliver(mail('Order'), { labelIds: ['SENT'], filterLabelIds: [label] });
     const answered = gmail.deliver(mail('Answer'), { labelIds: ['SENT'] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [filed.id]: 'stored', [answered.id]: 'ignored: label' });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [filed.id]: 'stored', [answered.id]: 'ignored: label' });
   });
 
   test.each(['DRAFT', 'CHAT', 'SPAM', 'TRASH'])(
@@ -191,28 +191,28 @@ describe('with a label that is wanted', () => {
   );
 
   test('that is configured by its name, a mail with it is stored', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'orders' } });
-    const label = world.gmail.createLabel('Orders');
-    await world.ingest();
-    const { id } = world.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
-    const other = world.gmail.deliver(mail('Newsletter'));
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'orders' } });
+    const label = system.gmail.createLabel('Orders');
+    await system.ingest();
+    const { id } = system.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
+    const other = system.gmail.deliver(mail('Newsletter'));
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
   });
 
   test('and does not exist, mail waits in the ledger, the status says which labels there are, and all is stored once it exists', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Orders' } });
-    world.gmail.createLabel('Invoices');
-    await world.call('start');
-    expect((await world.call('status')).json).toMatchObject({
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Orders' } });
+    system.gmail.createLabel('Invoices');
+    await system.call('start');
+    expect((await system.call('status')).json).toMatchObject({
       state: 'access_denied',
       mailboxes: [{ last_error: { code: 'label_missing', detail: expect.stringContaining('"Invoices"') } }],
     });
-    const { id } = world.gmail.deliver(mail('Order'));
+    const { id } = system.gmail.deliver(mail('Order'));
     expect(await fateOf(id)).toBe('pending');
-    expect(world.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
-    const label = world.gmail.createLabel('Orders');
-    world.gmail.modifyLabels(id, { add: [label] });
+    expect(system.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
+    const label = system.gmail.createLabel('Orders');
+    system.gmail.modifyLabels(id, { add: [label] });
     expect(await fateOf(id)).toBe('stored');
   });
 
@@ -221,8 +221,8 @@ describe('with a label that is wanted', () => {
     const invoices = gmail.createLabel('Invoices');
     const { id } = gmail.deliver(mail('Invoice'), { filterLabelIds: [invoices] });
     expect(await fateOf(id)).toBe('ignored: label');
-    await world.instance({ GMAIL_LABEL_ID: 'Invoices' }).ingest();
-    expect((await ledger(world))[id]).toBe('stored');
+    await system.instance({ GMAIL_LABEL_ID: 'Invoices' }).ingest();
+    expect((await ledger(system))[id]).toBe('stored');
   });
 
   test('a mail that gets it later is stored then', async () => {
@@ -242,46 +242,46 @@ describe('with a label that is wanted', () => {
   });
 
   test('a mail of before the first start that gets it is stored, and one that gets another is not', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const old = world.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
-    const other = world.gmail.deliver(mail('Other'), { labelIds: ['INBOX'] });
-    await world.ingest();
-    world.gmail.modifyLabels(old.id, { add: [label] });
-    world.gmail.modifyLabels(other.id, { add: ['STARRED'] });
-    await world.ingest();
-    expect(await storedIds(world)).toEqual([old.id]);
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
+    const label = system.gmail.createLabel('Orders');
+    const old = system.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
+    const other = system.gmail.deliver(mail('Other'), { labelIds: ['INBOX'] });
+    await system.ingest();
+    system.gmail.modifyLabels(old.id, { add: [label] });
+    system.gmail.modifyLabels(other.id, { add: ['STARRED'] });
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([old.id]);
   });
 
   test('the first listing takes only mail that carries it', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const { id } = world.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
-    world.gmail.deliver(mail('Newsletter'));
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [id]: 'stored' });
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
+    const label = system.gmail.createLabel('Orders');
+    const { id } = system.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
+    system.gmail.deliver(mail('Newsletter'));
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'stored' });
   });
 
   test('a rescue from spam counts if the mail carries it, also one of before the first start', async () => {
-    world = await createWorld({ env: { GMAIL_LABEL_ID: 'Label_1' } });
-    const label = world.gmail.createLabel('Orders');
-    const { id } = world.gmail.deliver(mail('Order'), { labelIds: ['SPAM', label] });
-    const other = world.gmail.deliver(mail('Other'), { labelIds: ['SPAM'] });
-    await world.ingest();
-    for (const one of [id, other.id]) world.gmail.modifyLabels(one, { add: ['INBOX'], remove: ['SPAM'] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
+    system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
+    const label = system.gmail.createLabel('Orders');
+    const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SPAM', label] });
+    const other = system.gmail.deliver(mail('Other'), { labelIds: ['SPAM'] });
+    await system.ingest();
+    for (const one of [id, other.id]) system.gmail.modifyLabels(one, { add: ['INBOX'], remove: ['SPAM'] });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
   });
 });
 
 describe('drafts and sent mail that a listing names', () => {
   test('are told apart when they are fetched', async () => {
-    world = await createWorld({ env: { GMAIL_INITIAL_QUERY: 'in:anywhere' } });
-    const draft = world.gmail.saveDraft(mail('Draft'));
-    const sent = world.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
-    const order = world.gmail.deliver(mail('Order'), { labelIds: [] });
-    await world.ingest();
-    expect(await ledger(world)).toEqual({
+    system = await createTestSystem({ env: { GMAIL_INITIAL_QUERY: 'in:anywhere' } });
+    const draft = system.gmail.saveDraft(mail('Draft'));
+    const sent = system.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
+    const order = system.gmail.deliver(mail('Order'), { labelIds: [] });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({
       [draft.id]: 'ignored: draft',
       [sent.id]: 'ignored: sent',
       [order.id]: 'stored',
@@ -291,11 +291,11 @@ describe('drafts and sent mail that a listing names', () => {
   test('stay out when the history had left them out before', async () => {
     const { gmail } = await watched();
     const draft = gmail.saveDraft(mail('Draft'));
-    await world.ingest();
-    await world.db.query(
+    await system.ingest();
+    await system.db.query(
       "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:anywhere')",
     );
     expect(await fateOf(draft.id)).toBe('ignored: draft');
-    expect(await storedIds(world)).toEqual([]);
+    expect(await storedIds(system)).toEqual([]);
   });
 });

@@ -9,10 +9,10 @@ import type { FaultRule } from '../../emulators/gmail/faults.ts';
 import { seededRandom } from '../../emulators/gmail/random.ts';
 import { order } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedBytes, storedIds } from '../helpers/stored.ts';
-import type { Instance, World } from '../helpers/world.ts';
-import { useWorlds } from '../helpers/worlds.ts';
+import type { Instance, TestSystem } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
 
-const createWorld = useWorlds();
+const createTestSystem = useTestSystems();
 const fixed = process.env['PROPERTY_SEED'];
 const SEEDS = fixed === undefined ? [1, 2, 3, 4, 5, 6] : fixed.split(',').map(Number);
 const STEPS = 40;
@@ -32,7 +32,7 @@ const FAULTS: readonly FaultRule[] = [
 describe('once it is quiet', () => {
   test.each(SEEDS)('every mail is stored once or gone, whatever happened (seed %i)', async (seed) => {
     const random = seededRandom(seed);
-    const world = await createWorld({
+    const system = await createTestSystem({
       gmail: { random, quotaUnitsPerMinute: 3_000 },
       env: {
         GMAIL_SETTLE_SECONDS: '90',
@@ -40,38 +40,38 @@ describe('once it is quiet', () => {
         GMAIL_INITIAL_QUERY: 'in:inbox',
       },
     });
-    const story = new Story(world, random);
+    const story = new Story(system, random);
     for (let n = 0; n < STEPS; n += 1) await story.step();
     await story.quiet();
 
-    const states = await ledger(world);
+    const states = await ledger(system);
     const { delivered, deleted, kept } = story;
-    expect(await storedIds(world)).toEqual(expect.arrayContaining(kept));
+    expect(await storedIds(system)).toEqual(expect.arrayContaining(kept));
     for (const id of deleted) expect(['stored', 'gone', undefined]).toContain(states[id]);
-    const bytes = await storedBytes(world);
+    const bytes = await storedBytes(system);
     for (const [id, stored] of bytes) expect(delivered.get(id)?.equals(stored)).toBe(true);
-    expect(await incompleteEmails(world)).toEqual([]);
-    expect(await world.rows('select emails_processed_total as n from email_monitor_status')).toEqual([
+    expect(await incompleteEmails(system)).toEqual([]);
+    expect(await system.rows('select emails_processed_total as n from email_monitor_status')).toEqual([
       { n: bytes.size },
     ]);
-    expect(await world.rows("select 1 from email_ledger where state in ('pending', 'dead')")).toEqual([]);
-    expect(world.gmail.quota.refusedForUnits).toBe(0);
+    expect(await system.rows("select 1 from email_ledger where state in ('pending', 'dead')")).toEqual([]);
+    expect(system.gmail.quota.refusedForUnits).toBe(0);
   });
 });
 
 class Story {
   readonly delivered = new Map<string, Buffer>();
   readonly deleted = new Set<string>();
-  readonly #world: World;
+  readonly #system: TestSystem;
   readonly #random: () => number;
   readonly #instances: Instance[];
   #count = 0;
   #isListed = false;
 
-  constructor(world: World, random: () => number) {
-    this.#world = world;
+  constructor(system: TestSystem, random: () => number) {
+    this.#system = system;
     this.#random = random;
-    this.#instances = [world, world.instance(), world.instance({ DB_POOL_SIZE: '2' })];
+    this.#instances = [system, system.instance(), system.instance({ DB_POOL_SIZE: '2' })];
   }
 
   /** Delivered and never deleted, sorted. */
@@ -80,7 +80,7 @@ class Story {
   }
 
   async step(): Promise<void> {
-    const { gmail } = this.#world;
+    const { gmail } = this.#system;
     const steps: (() => unknown)[] = [
       () => this.#deliver(1 + this.#below(5)),
       () => this.#deliver(1),
@@ -95,19 +95,19 @@ class Story {
       () => this.#run(),
       async () => await Promise.all([this.#run(), this.#run()]),
       async () => await this.#drop(),
-      async () => await this.#world.pass(this.#below(200)),
+      async () => await this.#system.pass(this.#below(200)),
     ];
     await steps[this.#below(steps.length)]?.();
   }
 
   /** No more faults; cycles until nothing waits and everything has settled. */
   async quiet(): Promise<void> {
-    const { gmail } = this.#world;
+    const { gmail } = this.#system;
     gmail.faults.clear();
     for (let n = 0; n < 6; n += 1) {
-      await this.#world.pass(5 * 3_600);
-      await this.#world.ingest({ budgetMs: 300_000 });
-      await this.#world.ingest({ budgetMs: 300_000 });
+      await this.#system.pass(5 * 3_600);
+      await this.#system.ingest({ budgetMs: 300_000 });
+      await this.#system.ingest({ budgetMs: 300_000 });
     }
   }
 
@@ -121,7 +121,7 @@ class Story {
       const raw = order(this.#count, this.#below(20) === 0 ? 1_300_000 : this.#below(3_000));
       const labelIds = this.#below(4) === 0 ? [] : ['INBOX', 'UNREAD'];
       // The first listing asks for the inbox only, and for what is there when it comes to it.
-      const { id } = this.#world.gmail.deliver(raw, { labelIds: this.#isListed ? labelIds : ['INBOX'] });
+      const { id } = this.#system.gmail.deliver(raw, { labelIds: this.#isListed ? labelIds : ['INBOX'] });
       this.delivered.set(id, raw);
     }
   }
@@ -129,7 +129,7 @@ class Story {
   #change(): void {
     const id = this.#any();
     if (id === null || !this.#isListed) return;
-    const { gmail } = this.#world;
+    const { gmail } = this.#system;
     const changes = [
       () => gmail.markRead(id),
       () => gmail.archive(id),
@@ -144,7 +144,7 @@ class Story {
   #delete(): void {
     const id = this.#any();
     if (id === null) return;
-    this.#world.gmail.delete(id);
+    this.#system.gmail.delete(id);
     this.deleted.add(id);
   }
 
@@ -156,11 +156,11 @@ class Story {
   #fault(): void {
     const fault = FAULTS[this.#below(FAULTS.length)];
     if (fault === undefined) return;
-    this.#world.gmail.faults.add({ ...fault, times: 1 + this.#below(6), skip: this.#below(8) });
+    this.#system.gmail.faults.add({ ...fault, times: 1 + this.#below(6), skip: this.#below(8) });
   }
 
   #lag(): void {
-    const { indexLag } = this.#world.gmail;
+    const { indexLag } = this.#system.gmail;
     if (this.#below(2) === 0) indexLag.nextRecordMs = 1_000 * this.#below(80);
     else indexLag.historyMs = 1_000 * this.#below(4);
   }
@@ -171,7 +171,7 @@ class Story {
     await instance?.ingest({ budgetMs }).catch(() => undefined);
     if (this.#isListed) return;
     // All that was there by then is in the ledger.
-    const open = await this.#world.rows('select finished_at, listed_count from list_jobs');
+    const open = await this.#system.rows('select finished_at, listed_count from list_jobs');
     this.#isListed = open.some((one) => one['finished_at'] !== null || Number(one['listed_count']) > 0);
   }
 
@@ -179,10 +179,10 @@ class Story {
   async #drop(): Promise<void> {
     const running = this.#run();
     if (this.#below(2) === 0) {
-      await this.#world.db.query("update mailboxes set lease_expires_at = now() - interval '1 second'");
+      await this.#system.db.query("update mailboxes set lease_expires_at = now() - interval '1 second'");
       await this.#run();
     } else {
-      await this.#world.db
+      await this.#system.db
         .query(
           `select pg_terminate_backend(pid) from pg_stat_activity
            where datname = current_database() and pid <> pg_backend_pid()`,

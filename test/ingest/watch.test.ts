@@ -5,12 +5,12 @@ import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
 import { disableWatch, enableWatch, renewWatch } from '../../shared/ingest/watch.ts';
 import { CallGate } from '../helpers/call-gate.ts';
-import { createStage, type IngestStage } from '../helpers/ingest-stage.ts';
+import { createFixture, type IngestFixture } from '../helpers/ingest-fixture.ts';
 
 const TOPIC = 'projects/orders-project/topics/gmail';
 const OTHER_TOPIC = 'projects/orders-project/topics/other';
 
-interface WatchStage extends IngestStage {
+interface WatchStage extends IngestFixture {
   readonly mailboxId: number;
   /** The watch step of a scheduled run. @returns true when Gmail was called */
   renew(env?: Record<string, string>, budgetMs?: number): Promise<boolean>;
@@ -20,40 +20,40 @@ interface WatchStage extends IngestStage {
 
 /** A known mailbox of an instance with a topic. */
 async function createWatchStage(gmail: EmulatedGmailOptions = {}): Promise<WatchStage> {
-  const stage = await createStage({ gmail, env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-  const { id } = await identifyMailbox(stage.app, callOutsideRun(stage.app, null, stage.deadline()));
+  const fixture = await createFixture({ gmail, env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
+  const { id } = await identifyMailbox(fixture.app, callOutsideRun(fixture.app, null, fixture.deadline()));
   return {
-    ...stage,
+    ...fixture,
     mailboxId: id,
-    renew: async (env, budgetMs) => await renewWatch(stage.run(id, env, budgetMs)),
-    watch: async () => (await stage.rows('select * from mailbox_watches'))[0],
-    countCalls: (method) => stage.gmail.callLog.countByMethod[method] ?? 0,
+    renew: async (env, budgetMs) => await renewWatch(fixture.run(id, env, budgetMs)),
+    watch: async () => (await fixture.rows('select * from mailbox_watches'))[0],
+    countCalls: (method) => fixture.gmail.callLog.countByMethod[method] ?? 0,
   };
 }
 
 async function started(): Promise<WatchStage> {
-  const stage = await createWatchStage();
-  await enableWatch(stage.app, stage.mailboxId, stage.deadline());
-  return stage;
+  const fixture = await createWatchStage();
+  await enableWatch(fixture.app, fixture.mailboxId, fixture.deadline());
+  return fixture;
 }
 
 test('a push that arrives before the watch is stored shows that pushes arrive', async () => {
   const gate = new CallGate();
-  const stage = await createWatchStage({ timers: gate.timers });
-  gate.hold(stage.gmail, 'watch');
-  const renewed = stage.renew();
+  const fixture = await createWatchStage({ timers: gate.timers });
+  gate.hold(fixture.gmail, 'watch');
+  const renewed = fixture.renew();
   await gate.arrival();
-  await recordHint(stage.db, { emailAddress: 'orders@example.com', historyId: '1' });
+  await recordHint(fixture.db, { emailAddress: 'orders@example.com', historyId: '1' });
   gate.release();
   await renewed;
-  await stage.rows(
+  await fixture.rows(
     `with older as (
        update mailboxes set pushed_at = pushed_at - interval '3 minutes'
      )
      update mailbox_watches set registered_at = registered_at - interval '3 minutes'`,
   );
   expect(
-    await stage.rows(
+    await fixture.rows(
       `select w.topic, is_push_silent(w, m) as is_silent
        from mailbox_watches w
        join mailboxes m on m.id = w.mailbox_id`,
@@ -63,14 +63,14 @@ test('a push that arrives before the watch is stored shows that pushes arrive', 
 
 describe('the watch step of a scheduled run', () => {
   test('registers a watch that was never registered, with the credentials that did it', async () => {
-    const stage = await createWatchStage();
-    expect(await stage.renew()).toBe(true);
-    expect(stage.gmail.mailbox.watch?.topicName).toBe(TOPIC);
-    expect(await stage.watch()).toMatchObject({
+    const fixture = await createWatchStage();
+    expect(await fixture.renew()).toBe(true);
+    expect(fixture.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    expect(await fixture.watch()).toMatchObject({
       topic: TOPIC,
       registered_at: expect.any(Date),
       expires_at: expect.any(Date),
-      credential_fingerprint: stage.app.credentialFingerprint,
+      credential_fingerprint: fixture.app.credentialFingerprint,
       error_code: null,
     });
   });
@@ -85,125 +85,127 @@ describe('the watch step of a scheduled run', () => {
     ["late_run_count = 3, registered_at = now() - interval '59 minutes'", 0],
     ["registered_at = now() - interval '25 hours', next_attempt_at = now() + interval '1 minute'", 0],
   ])('with %s makes %i call', async (change, calls) => {
-    const stage = await started();
-    await stage.rows(`update mailbox_watches set ${change}`);
-    stage.gmail.resetCounters();
-    expect(await stage.renew()).toBe(calls > 0);
-    expect(stage.countCalls('watch')).toBe(calls);
+    const fixture = await started();
+    await fixture.rows(`update mailbox_watches set ${change}`);
+    fixture.gmail.resetCounters();
+    expect(await fixture.renew()).toBe(calls > 0);
+    expect(fixture.countCalls('watch')).toBe(calls);
   });
 
   test('ends the watch when no topic is configured any more', async () => {
-    const stage = await started();
-    await stage.renew({ GMAIL_PUBSUB_TOPIC: '' });
-    expect(stage.gmail.mailbox.watch).toBeNull();
-    expect(await stage.watch()).toMatchObject({ topic: null, registered_at: null, expires_at: null });
+    const fixture = await started();
+    await fixture.renew({ GMAIL_PUBSUB_TOPIC: '' });
+    expect(fixture.gmail.mailbox.watch).toBeNull();
+    expect(await fixture.watch()).toMatchObject({ topic: null, registered_at: null, expires_at: null });
   });
 
   test('forgets an error together with the topic', async () => {
-    const stage = await createWatchStage();
-    stage.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
-    await stage.renew();
-    expect(await stage.watch()).toMatchObject({ error_code: 'watch_denied' });
-    await stage.renew({ GMAIL_PUBSUB_TOPIC: '' });
-    expect(await stage.watch()).toMatchObject({ error_code: null });
-    expect(stage.countCalls('stop')).toBe(0);
+    const fixture = await createWatchStage();
+    fixture.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+    await fixture.renew();
+    expect(await fixture.watch()).toMatchObject({ error_code: 'watch_denied' });
+    await fixture.renew({ GMAIL_PUBSUB_TOPIC: '' });
+    expect(await fixture.watch()).toMatchObject({ error_code: null });
+    expect(fixture.countCalls('stop')).toBe(0);
   });
 });
 
 describe('a renewal at the edge of the quota', () => {
   test('waits some seconds for its units and succeeds', async () => {
-    const stage = await createWatchStage();
-    await stage.rows('update mailbox_quota set available_units = 0, refilled_at = clock_timestamp()');
-    await stage.renew();
-    expect(stage.gmail.mailbox.watch?.topicName).toBe(TOPIC);
-    const sleptMs = stage.sleeps.reduce((sum, ms) => sum + ms, 0);
+    const fixture = await createWatchStage();
+    await fixture.rows('update mailbox_quota set available_units = 0, refilled_at = clock_timestamp()');
+    await fixture.renew();
+    expect(fixture.gmail.mailbox.watch?.topicName).toBe(TOPIC);
+    const sleptMs = fixture.sleeps.reduce((sum, ms) => sum + ms, 0);
     expect(sleptMs).toBeGreaterThan(500);
     expect(sleptMs).toBeLessThan(10_000);
-    expect(await stage.watch()).toMatchObject({ error_code: null, topic: TOPIC });
+    expect(await fixture.watch()).toMatchObject({ error_code: null, topic: TOPIC });
   });
 
   test('that gets no units within the bound is no error of Gmail, and the next run tries it again', async () => {
-    const stage = await createWatchStage();
-    await stage.rows(
+    const fixture = await createWatchStage();
+    await fixture.rows(
       "update mailbox_quota set available_units = 0, paused_until = clock_timestamp() + interval '1 minute', pause_seconds = 16",
     );
-    await stage.renew();
-    expect(stage.countCalls('watch')).toBe(0);
-    expect(await stage.watch()).toMatchObject({ error_code: null, error: null, next_attempt_at: null });
+    await fixture.renew();
+    expect(fixture.countCalls('watch')).toBe(0);
+    expect(await fixture.watch()).toMatchObject({ error_code: null, error: null, next_attempt_at: null });
     expect(
-      stage.log.filter((line) => line['severity'] !== 'DEBUG' && line['event'] === 'watch_failed'),
+      fixture.log.filter((line) => line['severity'] !== 'DEBUG' && line['event'] === 'watch_failed'),
     ).toEqual([]);
-    await stage.rows(
+    await fixture.rows(
       'update mailbox_quota set available_units = 5000, paused_until = null, pause_seconds = 0',
     );
-    await stage.renew();
-    expect(stage.countCalls('watch')).toBe(1);
+    await fixture.renew();
+    expect(fixture.countCalls('watch')).toBe(1);
   });
 
   test('is left to the next run when this one has no time for the call', async () => {
-    const stage = await createWatchStage();
-    await stage.renew({}, 2_000);
-    expect(stage.countCalls('watch')).toBe(0);
-    expect(await stage.watch()).toMatchObject({ error_code: null });
+    const fixture = await createWatchStage();
+    await fixture.renew({}, 2_000);
+    expect(fixture.countCalls('watch')).toBe(0);
+    expect(await fixture.watch()).toMatchObject({ error_code: null });
   });
 });
 
 describe('an error of Gmail', () => {
   test('is recorded and waits ten minutes', async () => {
-    const stage = await createWatchStage();
-    stage.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
-    await stage.renew();
-    expect(await stage.watch()).toMatchObject({ error_code: 'gmail_unavailable', topic: null });
-    stage.gmail.faults.clear();
-    expect(await stage.renew()).toBe(false);
-    await stage.rows("update mailbox_watches set next_attempt_at = next_attempt_at - interval '601 seconds'");
-    expect(await stage.renew()).toBe(true);
-    expect(await stage.watch()).toMatchObject({ error_code: null, topic: TOPIC });
+    const fixture = await createWatchStage();
+    fixture.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
+    await fixture.renew();
+    expect(await fixture.watch()).toMatchObject({ error_code: 'gmail_unavailable', topic: null });
+    fixture.gmail.faults.clear();
+    expect(await fixture.renew()).toBe(false);
+    await fixture.rows(
+      "update mailbox_watches set next_attempt_at = next_attempt_at - interval '601 seconds'",
+    );
+    expect(await fixture.renew()).toBe(true);
+    expect(await fixture.watch()).toMatchObject({ error_code: null, topic: TOPIC });
   });
 
   test('keeps what is registered, because Gmail keeps it too', async () => {
-    const stage = await started();
-    await stage.rows("update mailbox_watches set registered_at = now() - interval '2 days'");
-    stage.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
-    await stage.renew();
-    expect(await stage.watch()).toMatchObject({ error_code: 'watch_denied', topic: TOPIC });
+    const fixture = await started();
+    await fixture.rows("update mailbox_watches set registered_at = now() - interval '2 days'");
+    fixture.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+    await fixture.renew();
+    expect(await fixture.watch()).toMatchObject({ error_code: 'watch_denied', topic: TOPIC });
   });
 
   test('about a second push client ends the other watch and registers once more', async () => {
-    const stage = await started();
-    await stage.renew({ GMAIL_PUBSUB_TOPIC: OTHER_TOPIC });
-    expect(stage.gmail.mailbox.watch?.topicName).toBe(OTHER_TOPIC);
-    expect([stage.countCalls('watch'), stage.countCalls('stop')]).toEqual([3, 1]);
-    expect(await stage.watch()).toMatchObject({ topic: OTHER_TOPIC, error_code: null });
+    const fixture = await started();
+    await fixture.renew({ GMAIL_PUBSUB_TOPIC: OTHER_TOPIC });
+    expect(fixture.gmail.mailbox.watch?.topicName).toBe(OTHER_TOPIC);
+    expect([fixture.countCalls('watch'), fixture.countCalls('stop')]).toEqual([3, 1]);
+    expect(await fixture.watch()).toMatchObject({ topic: OTHER_TOPIC, error_code: null });
   });
 
   test('about a second push client that comes back is recorded after one try', async () => {
-    const stage = await createWatchStage();
-    stage.gmail.faults.add({
+    const fixture = await createWatchStage();
+    fixture.gmail.faults.add({
       kind: 'status',
       status: 400,
       reason: 'failedPrecondition',
       message: 'Only one user push notification client allowed per developer (call /stop then try again)',
       method: 'watch',
     });
-    await stage.renew();
-    expect([stage.countCalls('watch'), stage.countCalls('stop')]).toEqual([2, 1]);
-    expect(await stage.watch()).toMatchObject({ error_code: 'watch_conflict' });
+    await fixture.renew();
+    expect([fixture.countCalls('watch'), fixture.countCalls('stop')]).toEqual([2, 1]);
+    expect(await fixture.watch()).toMatchObject({ error_code: 'watch_conflict' });
   });
 
   test('that the operator has to repair is left to the next call of the run', async () => {
-    const stage = await createWatchStage();
-    stage.gmail.revokeRefreshToken();
-    await stage.renew();
-    expect(await stage.watch()).toMatchObject({ error_code: null });
+    const fixture = await createWatchStage();
+    fixture.gmail.revokeRefreshToken();
+    await fixture.renew();
+    expect(await fixture.watch()).toMatchObject({ error_code: null });
   });
 });
 
 test('start registers the watch whether it is due or not, and stop ends it', async () => {
-  const stage = await started();
-  await enableWatch(stage.app, stage.mailboxId, stage.deadline());
-  expect(stage.countCalls('watch')).toBe(2);
-  await disableWatch(stage.app, stage.mailboxId, stage.deadline());
-  expect(stage.gmail.mailbox.watch).toBeNull();
-  expect(await stage.watch()).toMatchObject({ topic: null, credential_fingerprint: null });
+  const fixture = await started();
+  await enableWatch(fixture.app, fixture.mailboxId, fixture.deadline());
+  expect(fixture.countCalls('watch')).toBe(2);
+  await disableWatch(fixture.app, fixture.mailboxId, fixture.deadline());
+  expect(fixture.gmail.mailbox.watch).toBeNull();
+  expect(await fixture.watch()).toMatchObject({ topic: null, credential_fingerprint: null });
 });

@@ -1,9 +1,9 @@
 /** The doctor's look at Pub/Sub, on Google's own emulator. Left out where that is not installed, and says so. */
 import { PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, describe, it, vi } from 'vitest';
-import { examineJson, expectTrouble } from '../commands/doctor-stage.ts';
+import { examineJson, expectTrouble } from '../commands/doctor-fixture.ts';
 import { order } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
 
 const program = findPubSubEmulator();
@@ -17,20 +17,20 @@ const WELL = {
 
 describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   let emulator: PubSubEmulator;
-  let world: World;
+  let system: TestSystem;
   let pubsub: PubSub;
 
   beforeAll(async () => {
-    [emulator, world] = await Promise.all([
+    [emulator, system] = await Promise.all([
       startPubSubEmulator(program ?? ''),
-      createWorld({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } }),
+      createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } }),
     ]);
-    await world.call('start');
-    world.gmail.deliver(order(1));
-    await world.call('poll');
+    await system.call('start');
+    system.gmail.deliver(order(1));
+    await system.call('poll');
     // The first reconciliation comes after the listing of the first start.
-    await world.call('poll');
-    await world.db.query('update mailboxes set pushed_at = now(), hint_at = now()');
+    await system.call('poll');
+    await system.db.query('update mailboxes set pushed_at = now(), hint_at = now()');
     vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
     // Google's libraries look for a metadata server otherwise, which takes seconds to be missed.
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
@@ -48,10 +48,10 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   });
   afterAll(async () => {
     await pubsub?.close();
-    await Promise.all([emulator?.kill(), world?.close()]);
+    await Promise.all([emulator?.kill(), system?.close()]);
   });
 
-  const examine = async () => await examineJson([], { ...world.env, PUBSUB_EMULATOR_HOST: emulator.host });
+  const examine = async () => await examineJson([], { ...system.env, PUBSUB_EMULATOR_HOST: emulator.host });
 
   it('finds topic and subscription well', async () => {
     const [topic] = await pubsub.createTopic('gmail');
@@ -85,7 +85,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
 
   it('tells a Pub/Sub that does not answer', async () => {
     await pubsub.createTopic('gmail');
-    const env = { ...world.env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' };
+    const env = { ...system.env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' };
     expectTrouble(await examineJson([], env), {
       topic: ['warning', /cannot be looked at: \S+ does not answer/, /reaches it/],
     });

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { type BreakableWire, wireTo } from './breakable-wire.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
-import { openDoor, type RecordingDoor } from './recording-door.ts';
+import { openDoor, type RecordingDoor } from './recording-proxy.ts';
 
 /** The fewest that Pub/Sub takes. */
 const MAX_DELIVERY_ATTEMPTS = 5;
@@ -22,7 +22,7 @@ const title = `through Google's Pub/Sub emulator${program === null ? ' (left out
 
 describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   let emulator: PubSubEmulator;
-  let world: World;
+  let system: TestSystem;
   let dist: Dist;
   let wire: BreakableWire;
   let served: Served;
@@ -33,16 +33,16 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   const dead: Message[] = [];
 
   beforeAll(async () => {
-    [emulator, world, dist] = await Promise.all([
+    [emulator, system, dist] = await Promise.all([
       startPubSubEmulator(program ?? ''),
-      createWorld(),
+      createTestSystem(),
       buildDist(),
     ]);
-    await world.switchOn();
+    await system.switchOn();
     // The mailbox has to be known before a push can name it.
-    await world.ingest();
-    wire = await wireTo(world.db.url);
-    served = await serve(dist.folder, 'gmailPush', { ...world.env, DATABASE_URL: wire.url });
+    await system.ingest();
+    wire = await wireTo(system.db.url);
+    served = await serve(dist.folder, 'gmailPush', { ...system.env, DATABASE_URL: wire.url });
     door = await openDoor(served.url);
 
     vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
@@ -74,18 +74,18 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await served?.stop();
     wire?.close();
     dist?.remove();
-    await Promise.all([emulator?.kill(), world?.close()]);
+    await Promise.all([emulator?.kill(), system?.close()]);
   });
 
   /** A mail arrives, and Gmail publishes: JSON and no attributes, the historyId as a number. */
   async function arrive(n: number): Promise<{ readonly id: string; readonly messageId: string }> {
-    const { id } = world.gmail.deliver(order(n));
-    const data = `{"emailAddress":"${world.gmail.emailAddress}","historyId":${world.gmail.historyId}}`;
+    const { id } = system.gmail.deliver(order(n));
+    const data = `{"emailAddress":"${system.gmail.emailAddress}","historyId":${system.gmail.historyId}}`;
     return { id, messageId: await topic.publishMessage({ data: Buffer.from(data) }) };
   }
 
   async function isStored(id: string): Promise<void> {
-    await vi.waitFor(async () => expect(await storedIds(world)).toContain(id), PATIENCE);
+    await vi.waitFor(async () => expect(await storedIds(system)).toContain(id), PATIENCE);
   }
 
   it('a published notification reaches the function as a real push, is acknowledged, and its mail stored', async () => {
@@ -113,7 +113,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     const { id, messageId } = await arrive(2);
     await vi.waitFor(() => expect(door.statusesOf(messageId).length).toBeGreaterThanOrEqual(2), PATIENCE);
     expect(new Set(door.statusesOf(messageId))).toEqual(new Set([503]));
-    expect(await storedIds(world)).not.toContain(id);
+    expect(await storedIds(system)).not.toContain(id);
     wire.mend();
     await isStored(id);
     await vi.waitFor(() => expect(door.statusesOf(messageId).at(-1)).toBe(204), PATIENCE);
@@ -125,7 +125,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     wire.break();
     const { id, messageId } = await arrive(3);
     const isOurs = (message: Message) =>
-      message.data.toString().includes(`"historyId":${world.gmail.historyId}`);
+      message.data.toString().includes(`"historyId":${system.gmail.historyId}`);
     await vi.waitFor(() => expect(dead.filter(isOurs)).toHaveLength(1), PATIENCE);
     expect(door.statusesOf(messageId)).toEqual(Array(MAX_DELIVERY_ATTEMPTS).fill(503));
     expect(dead.find(isOurs)?.attributes).toMatchObject({
@@ -134,7 +134,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     });
     expect(dead).toHaveLength(1);
     wire.mend();
-    await world.ingest({ trigger: 'schedule' });
-    expect(await storedIds(world)).toContain(id);
+    await system.ingest({ trigger: 'schedule' });
+    expect(await storedIds(system)).toContain(id);
   });
 });

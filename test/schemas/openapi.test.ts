@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createRoute as createConsole } from '../../functions/console.ts';
 import { createRoute as createMigrate } from '../../functions/migrate.ts';
-import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { problem, type Route } from '../../shared/http.ts';
 import { OPERATIONS } from '../../shared/schemas/openapi.ts';
@@ -10,11 +10,11 @@ import { checkAnswer } from '../helpers/check-answer.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
 
 let fixture: StatusFixture;
-let context: FunctionContext;
+let context: AppContext;
 let route: Route;
 beforeAll(async () => {
   fixture = await statusFixture();
-  context = createContext(fixture.env, () => undefined);
+  context = createAppContext(fixture.env, () => undefined);
   route = createConsole(context);
   await fixture.switchOn();
   const id = await fixture.mailbox();

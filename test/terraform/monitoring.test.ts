@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { requiresOperator } from '../../shared/errors.ts';
 import { mail } from '../helpers/mails.ts';
-import { createWorld, type World } from '../helpers/world.ts';
+import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -26,37 +26,43 @@ type Line = Record<string, unknown>;
 const lines = { healthy: {} as Line, ill: {} as Line, failed: {} as Line, gap: {} as Line };
 
 beforeAll(async () => {
-  const world = await createWorld({ env: { GMAIL_PUBSUB_TOPIC: 'projects/orders-project/topics/gmail' } });
+  const system = await createTestSystem({
+    env: { GMAIL_PUBSUB_TOPIC: 'projects/orders-project/topics/gmail' },
+  });
   try {
-    await world.call('start');
-    await world.call('poll');
-    world.gmail.deliver(mail('Order'));
-    await evaluate(world, 0);
-    lines.healthy = await lineOf(world, async () => await world.call('poll'));
-    await makeIll(world);
-    lines.ill = await lineOf(world, async () => await world.call('poll'));
-    await world.rows("update email_ledger set state = 'gone' where state in ('pending', 'dead')");
-    await evaluate(world, 0);
-    await world.rows("update mailbox_watches set expires_at = now() + interval '7 days'");
-    world.gmail.deliver(mail('Before the gap'));
-    world.gmail.expireHistory();
-    lines.gap = await lineOf(world, async () => await world.call('pollNow'), 'incident_opened');
-    world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden' });
-    lines.failed = await lineOf(world, async () => await world.call('pollNow'));
+    await system.call('start');
+    await system.call('poll');
+    system.gmail.deliver(mail('Order'));
+    await evaluate(system, 0);
+    lines.healthy = await lineOf(system, async () => await system.call('poll'));
+    await makeIll(system);
+    lines.ill = await lineOf(system, async () => await system.call('poll'));
+    await system.rows("update email_ledger set state = 'gone' where state in ('pending', 'dead')");
+    await evaluate(system, 0);
+    await system.rows("update mailbox_watches set expires_at = now() + interval '7 days'");
+    system.gmail.deliver(mail('Before the gap'));
+    system.gmail.expireHistory();
+    lines.gap = await lineOf(system, async () => await system.call('pollNow'), 'incident_opened');
+    system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden' });
+    lines.failed = await lineOf(system, async () => await system.call('pollNow'));
   } finally {
-    await world.close();
+    await system.close();
   }
 });
 
-async function lineOf(world: World, act: () => Promise<unknown>, event = 'run_finished'): Promise<Line> {
-  world.log.length = 0;
+async function lineOf(
+  system: TestSystem,
+  act: () => Promise<unknown>,
+  event = 'run_finished',
+): Promise<Line> {
+  system.log.length = 0;
   await act();
-  return world.log.findLast((line) => line['event'] === event) ?? {};
+  return system.log.findLast((line) => line['event'] === event) ?? {};
 }
 
 /** The last reconciliation has found so many messages that the history never showed. */
-async function evaluate(world: World, missingCount: number): Promise<void> {
-  await world.rows(
+async function evaluate(system: TestSystem, missingCount: number): Promise<void> {
+  await system.rows(
     `update reconciliations
      set listed_at = now(), evaluated_at = now(), gmail_count = 0, stored_count = 0, pending_count = 0,
          failed_count = 0, ignored_count = 0, gone_count = 0, missing_count = $1::integer`,
@@ -65,18 +71,18 @@ async function evaluate(world: World, missingCount: number): Promise<void> {
 }
 
 /** Dead, failing and missing messages, and a watch that Gmail refuses. */
-async function makeIll(world: World): Promise<void> {
+async function makeIll(system: TestSystem): Promise<void> {
   const tomorrow = "now() + interval '1 day'";
-  await world.rows(
+  await system.rows(
     `insert into email_ledger
        (mailbox_id, gmail_message_id, source, priority, state, discovered_at, last_attempt_at, next_attempt_at)
      values (1, 'dead', 'history', 0, 'dead', now(), now(), ${tomorrow}),
             (1, 'failing', 'history', 0, 'pending', now() - interval '16 minutes', now(), ${tomorrow})`,
   );
-  world.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get', messageId: 'failing' });
-  await evaluate(world, 2);
-  await world.rows("update mailbox_watches set expires_at = now() + interval '23 hours'");
-  world.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
+  system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get', messageId: 'failing' });
+  await evaluate(system, 2);
+  await system.rows("update mailbox_watches set expires_at = now() + interval '23 hours'");
+  system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
 }
 
 function counted(line: Line): string[] {
@@ -152,7 +158,7 @@ describe('the alerts', () => {
     const got = alertsFile.match(/trigger=\\"([a-z]+)\\" AND metric\.labels\.outcome=one_of\(([^)]+)\)/);
     expect(got?.[1]).toBe(lines.healthy['trigger']);
     expect(got?.[2]?.match(/[a-z_]+/g)).toEqual(['completed', 'out_of_time']);
-    expect(read('shared/ingest/context.ts')).toMatch(/'completed'[\s\S]*'out_of_time'/);
+    expect(read('shared/ingest/ingest-context.ts')).toMatch(/'completed'[\s\S]*'out_of_time'/);
   });
 
   test('have each a runbook, and each runbook has its alert', () => {

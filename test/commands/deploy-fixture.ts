@@ -61,7 +61,7 @@ else {
 }
 `;
 
-export interface Stage {
+export interface Fixture {
   readonly root: string;
   /** The lines that the programs were called with, in order. */
   calls(program?: Program): string[];
@@ -82,7 +82,7 @@ export interface Stage {
 }
 
 /** @param url where the deployed functions answer. @param googleUrl where Google's APIs do */
-export function createStage(url: string, googleUrl: string): Stage {
+export function createFixture(url: string, googleUrl: string): Fixture {
   const root = mkdtempSync(join(tmpdir(), 'email-monitor-deploy-'));
   const bin = join(root, 'bin');
   mkdirSync(bin);
@@ -93,13 +93,14 @@ export function createStage(url: string, googleUrl: string): Stage {
     writeFileSync(join(bin, program), script);
     chmodSync(join(bin, program), 0o755);
   }
-  const play: Stage['play'] = (...scenes) => {
+  const play: Fixture['play'] = (...scenes) => {
     const all = [...scenes, ...ordinary(url)].map((scene) => ({ ...scene, when: scene.when.source }));
     writeFileSync(join(root, 'scenes.json'), JSON.stringify(all));
   };
   play();
   const shared = { ...environment(googleUrl), PATH: bin, HOME: root };
-  const start: Stage['start'] = (args, env = {}) => startCommand('deploy', args, { ...shared, ...env }, root);
+  const start: Fixture['start'] = (args, env = {}) =>
+    startCommand('deploy', args, { ...shared, ...env }, root);
   const ended = async (command: CommandProcess) => {
     const code = await command.ended();
     return { code, output: command.output };

@@ -21,7 +21,7 @@ import {
 import { createLog } from '../../shared/log.ts';
 import { createTestDatabase } from './test-database.ts';
 
-export interface IngestStage {
+export interface IngestFixture {
   readonly gmail: EmulatedGmail;
   readonly db: Database;
   readonly app: IngestContext;
@@ -40,9 +40,9 @@ export interface IngestStage {
 }
 
 /** It ends with the test. */
-export async function createStage(
+export async function createFixture(
   options: { gmail?: EmulatedGmailOptions; env?: Environment } = {},
-): Promise<IngestStage> {
+): Promise<IngestFixture> {
   const db = await createTestDatabase();
   onTestFinished(async () => await db.close());
   let skippedMs = 0;
@@ -64,7 +64,7 @@ export async function createStage(
       log: createLog({ level: 'debug', format: 'json', sink: (line) => log.push(JSON.parse(line)) }),
       overrides: { clock, sleep, random: () => 0.5 },
     });
-  const account: IngestStage['account'] = async (gmailOptions) => {
+  const account: IngestFixture['account'] = async (gmailOptions) => {
     const gmail = new EmulatedGmail({ quotaUnitsPerMinute: null, ...gmailOptions });
     const server = await startEmulatedGmail(gmail);
     onTestFinished(async () => await server.close());
@@ -78,7 +78,7 @@ export async function createStage(
     return { gmail, app };
   };
   const { gmail, app } = await account({ ...options.gmail });
-  const instance: IngestStage['instance'] = (env) =>
+  const instance: IngestFixture['instance'] = (env) =>
     contextOf({
       GMAIL_CLIENT_ID: app.config.gmail?.clientId,
       GMAIL_CLIENT_SECRET: app.config.gmail?.clientSecret,

@@ -6,7 +6,7 @@ import { mailWithAttachment } from './bench-mail.ts';
 /** Far above what any benchmark without a quota spends. */
 export const NO_QUOTA = { GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000' };
 
-export interface BenchWorld {
+export interface BenchSystem {
   readonly db: BenchDatabase;
   readonly gmail: GmailProcess;
   /** What a function needs to reach both. */
@@ -21,9 +21,9 @@ export interface GmailStats {
 
 const USUAL_BYTES = 40_000;
 
-export async function inWorld<T>(
+export async function inSystem<T>(
   options: object,
-  work: (world: BenchWorld) => Promise<T>,
+  work: (system: BenchSystem) => Promise<T>,
   settings: readonly string[] = [],
 ): Promise<T> {
   const db = await startBenchDatabase(settings);

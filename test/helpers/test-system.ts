@@ -12,10 +12,10 @@ import {
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
 import type { Timers } from '../../emulators/gmail/timers.ts';
-import { createLoaded, type LoadedFunction } from '../../functions/runtime/lazy-function.ts';
+import { createLazyFunction, type LazyFunction } from '../../functions/runtime/lazy-function.ts';
 import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
 import type { Environment } from '../../shared/config.ts';
-import { createContext, type FunctionContext } from '../../shared/control/app-context.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
@@ -47,7 +47,7 @@ export interface IngestOptions {
 
 /** One instance of the deployment. */
 export interface Instance {
-  readonly context: FunctionContext & { readonly overrides: TestOverrides };
+  readonly context: AppContext & { readonly overrides: TestOverrides };
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;
@@ -55,7 +55,7 @@ export interface Instance {
   ingest(options?: IngestOptions): Promise<IngestReport>;
 }
 
-export interface World extends Instance {
+export interface TestSystem extends Instance {
   readonly gmail: EmulatedGmail;
   readonly server: RunningGmail;
   readonly db: TestDatabase;
@@ -72,18 +72,18 @@ export interface World extends Instance {
   close(): Promise<void>;
 }
 
-export interface WorldOptions {
+export interface TestSystemOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
   /** Delays of the emulated Gmail pass at once, and the clock of the system with them. */
   readonly skipsDelays?: true;
-  /** A migrated database outside of vitest, for a bench; closed with the world. A clone of the template unless given. */
+  /** A migrated database outside of vitest, for a bench; closed with the system. A clone of the template unless given. */
   readonly db?: TestDatabase;
   /** Called whenever the system sleeps, before it wakes up. */
   readonly onSleep?: (ms: number) => Promise<void> | void;
 }
 
-export async function createWorld(options: WorldOptions = {}): Promise<World> {
+export async function createTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const db = options.db ?? (await createTestDatabase());
   const time = new SkippedTime(db);
   const gmail = new EmulatedGmail({
@@ -115,17 +115,17 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     LOG_LEVEL: 'debug',
     ...options.env,
   };
-  const contexts: FunctionContext[] = [];
-  const instance: World['instance'] = (more = {}) => {
+  const contexts: AppContext[] = [];
+  const instance: TestSystem['instance'] = (more = {}) => {
     const log: Record<string, unknown>[] = [];
     const context = {
-      ...createContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)), overrides.clock),
+      ...createAppContext({ ...env, ...more }, (line) => log.push(JSON.parse(line)), overrides.clock),
       overrides,
     };
     contexts.push(context);
-    const loaded = new Map<Target, LoadedFunction>();
-    const call: World['call'] = async (target, request = {}) => {
-      const one = loaded.get(target) ?? createLoaded(FUNCTIONS[target], context);
+    const loaded = new Map<Target, LazyFunction>();
+    const call: TestSystem['call'] = async (target, request = {}) => {
+      const one = loaded.get(target) ?? createLazyFunction(FUNCTIONS[target], context);
       loaded.set(target, one);
       const answer = await one.handle({
         method: request.method ?? (target === 'status' ? 'GET' : 'POST'),
@@ -141,7 +141,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       return { ...answer, json };
     };
     const app = createIngestContext(context);
-    const ingest: World['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
+    const ingest: TestSystem['ingest'] = async ({ trigger = 'manual', budgetMs = 60_000 } = {}) =>
       await ingestMailbox(app, { trigger, deadline: Deadline.after(budgetMs, app.clock) });
     return { call, ingest, context, log };
   };

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { Finding, FindingState } from '../../commands/doctor/finding.ts';
 import { runToEnd } from '../helpers/command-process.ts';
-import type { World } from '../helpers/world.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
 
 export interface Examined {
   readonly code: number | null;
@@ -23,12 +23,12 @@ export async function examineJson(
 }
 
 /** A push has just arrived, and Gmail was compared with the one stored order. */
-export async function settleMailbox(world: World): Promise<void> {
-  await world.db.query(
+export async function settleMailbox(system: TestSystem): Promise<void> {
+  await system.db.query(
     'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
   );
-  await world.db.query('delete from reconciliations');
-  await world.db.query(
+  await system.db.query('delete from reconciliations');
+  await system.db.query(
     `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, listed_at, evaluated_at, gmail_count,
        stored_count, pending_count, failed_count, ignored_count, gone_count, missing_count)
      select id, created_at, false, 'q', now(), now(), 1, 1, 0, 0, 0, 0, 0

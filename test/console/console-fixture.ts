@@ -30,7 +30,7 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly clock?: boolean;
 }
 
-export interface Stage {
+export interface Fixture {
   readonly gmail: EmulatedGmail;
   readonly db: TestDatabase;
   readonly url: string;
@@ -46,7 +46,7 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function createStage(): Promise<Stage> {
+export async function createFixture(): Promise<Fixture> {
   if (chromiumPath === null) throw new Error('There is no Chromium.');
   const db = await createTestDatabase();
   const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-console-'));
