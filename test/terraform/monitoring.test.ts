@@ -145,7 +145,7 @@ describe('the metrics of the log', () => {
 describe('the alerts', () => {
   const titles = [...alertsFile.matchAll(/^ {6}title\s+= "([^"]+)"/gm)].map(([, title = '']) => title);
   const keys = [...alertsFile.matchAll(/^ {4}([a-z-]+) = \{\n {6}title/gm)].map(([, key = '']) => key);
-  const sections = section(read('README.md'), '### What to be woken for')
+  const sections = section(read('README.md'), '### Alerts')
     .split(/^#### /m)
     .slice(1);
 
@@ -172,7 +172,7 @@ describe('the alerts', () => {
     expect(sections.map((text) => text.split('\n', 1)[0])).toEqual(titles);
   });
 
-  test.each(['It means', 'Look first', 'How to fix'])('say in each section: %s', (part) => {
+  test.each(['Meaning', 'Check', 'How to fix'])('say in each section: %s', (part) => {
     for (const text of sections) expect(text).toContain(`*${part}:*`);
   });
 
