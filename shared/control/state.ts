@@ -2,8 +2,7 @@
  * The state of a mailbox and of the whole, by the precedence of `shared/schemas/state.ts`.
  * Invariant: only a mailbox whose credentials work and whose runs begin and end is `watching`.
  */
-import type { FailingRow } from '../db/failing-messages.ts';
-import type { MailboxRow } from '../db/mailbox-status.ts';
+import type { FailingRow, MailboxRow } from '../db/mailbox-status.ts';
 import type { MonitorStatus } from '../db/monitor-status.ts';
 import { operatorState, requiresOperator } from '../errors.ts';
 import type { State } from '../schemas/state.ts';

@@ -4,9 +4,8 @@
  */
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
-import { readFailingMessages } from '../db/failing-messages.ts';
 import { readIncidents } from '../db/incidents.ts';
-import { readMailboxes } from '../db/mailbox-status.ts';
+import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
 import { readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';

@@ -1,11 +1,11 @@
-/** Backfills: older mail by a Gmail query, as a list job. Planned and followed by `npm run backfill`, worked on by any run. */
+/** Backfills: list jobs for older mail that a Gmail query finds. `npm run backfill` plans them; any run continues them. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { PRIORITY } from './ledger.ts';
 import { statement } from './statement.ts';
 
 // $1 mailbox id, $2 query
-// No row: another process planned it at the same moment, and this snapshot does not see its row.
+// No row: another process planned the same query concurrently, and this snapshot does not see its row.
 const PLAN = statement(
   `
 with planned as (
@@ -26,7 +26,7 @@ where j.mailbox_id = $1::integer
   { id: 'integer', is_new: 'boolean' },
 );
 
-/** Plans a backfill, or finds the open one of the same query. May run twice. */
+/** Plans a backfill, or finds the open one with the same query. May run twice. */
 export async function planBackfill(
   db: Queryable,
   mailboxId: number,
@@ -39,20 +39,20 @@ export async function planBackfill(
 }
 
 export interface BackfillProgress {
-  /** The listing has ended, also by a rejection. */
+  /** The listing has ended, or Gmail rejected it. */
   readonly isListed: boolean;
   /** Ids that Gmail has listed so far, and those among them that the ledger did not have. */
   readonly listedCount: number;
   readonly newCount: number;
   /** Why Gmail rejected the query; null when it did not. */
   readonly rejection: string | null;
-  /** Backlog messages of the mailbox that can be fetched now, whatever listing found them. */
+  /** Backlog messages of the mailbox that can be fetched now, from any listing. */
   readonly dueCount: number;
-  /** Backlog messages that failed and wait for their next attempt. */
+  /** Backlog messages that wait for their next attempt after a failure. */
   readonly waitingCount: number;
 }
 
-// $1 job id, $2 priority of a backlog
+// $1 job id, $2 priority of backlog
 // No row: there is no such job.
 const PROGRESS = statement(
   `
@@ -79,7 +79,7 @@ where j.id = $1::integer`,
 );
 
 /**
- * Returns how far a backfill is. Cheap enough for once per second: it reads the job and what is pending.
+ * Returns the progress of a backfill. Cheap enough to call once per second: it reads the job and the pending messages.
  *
  * @throws {AppError} internal when there is no such job
  */
@@ -121,8 +121,8 @@ order by count(*) desc, l.ignored_rule`,
 );
 
 /**
- * Returns what became of the messages since the backfill was planned; of backfills that run at the same time it is the
- * sum. Reads the whole ledger of the mailbox: for once at the end.
+ * Returns how many messages reached each final state since the backfill was planned; concurrent backfills are counted
+ * together. Call it once, at the end: it reads the whole ledger of the mailbox.
  */
 export async function readBackfillOutcome(db: Queryable, jobId: number): Promise<BackfillOutcome> {
   const { rows } = await db.query(OUTCOME, [jobId]);

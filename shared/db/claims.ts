@@ -1,7 +1,7 @@
 /**
- * Claims on ledger rows: a run marks the messages that it is about to fetch, and ends each claim once. A claim charges
- * nothing: only a failure that is the message's own does (`failures.ts`).
- * Invariant: every claim carries the token of the lease, so that a later run can see what an earlier one left open.
+ * Claims on ledger rows: a run claims the messages that it is about to fetch, and ends each claim once. A claim charges
+ * nothing; only a failure of the message itself is charged (`failures.ts`).
+ * Invariant: every claim carries the lease token, so that a later run can find the claims that an earlier one left open.
  */
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
@@ -13,18 +13,18 @@ export interface Claim {
   readonly priority: Priority;
   readonly source: LedgerSource;
   readonly labelsUnknown: boolean;
-  /** A listing found it under this label; null when none did. */
+  /** The label of the listing that found it; null when no listing by label did. */
   readonly listedLabelId: string | null;
   /** Failures charged so far. */
   readonly attemptCount: number;
-  /** Claimed before its next attempt is due, or by `poll-now`: a failure charges nothing and changes no time. */
+  /** Claimed before its next attempt was due, or by `poll-now`: a failure then charges nothing and keeps the next attempt. */
   readonly isEarly: boolean;
-  /** Was tried before, and failed. */
+  /** An earlier attempt did not succeed. */
   readonly isRetry: boolean;
   readonly discoveredAt: Date;
-  /** The history has shown its arrival. */
+  /** A history record announced its arrival. */
   readonly hasHistoryRecord: boolean;
-  /** The message that a run tries first of all that failed before, due or not. */
+  /** The failed message that the run retries first, due or not. */
   readonly isProbe: boolean;
 }
 
@@ -41,9 +41,9 @@ const CLAIM_COLUMNS = {
   is_retry: 'boolean',
 } as const;
 
-// Half newest first, half in random order: an import of old mail arrives as live history and must not hold a new order
-// back, and neither must a series of messages that fail. A random position below the newest takes the next older message,
-// so an old message is claimed soon when few are left beside it.
+// Half newest first, half in random order: neither an import of old mail, which arrives as live history, nor a series of
+// failing messages may delay a new order. Each random id below the newest half selects the next older message, so an old
+// message is claimed soon when few others are left.
 // $1 mailbox id, $2 token, $3 priority, $4 number of newest, $5 number in random order
 const CLAIM_UNTRIED = statement(
   `
@@ -114,7 +114,7 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
 /**
  * Claims messages that were never tried.
  *
- * @returns fewer than asked for also when more are left. `isLast`: the newest half was not full, so none is left.
+ * @returns `claims` can be fewer than `limit` although more are left. `isLast`: the newest half was not full, so none is left.
  */
 export async function claimUntried(
   db: Queryable,
@@ -132,7 +132,7 @@ export async function claimUntried(
   return { claims: rows.map(toClaim), isLast: rows.length < newest };
 }
 
-// $1 mailbox id, $2 token, $3 limit, $4 run start, $5 also messages whose next attempt is not due; then each once per run
+// $1 mailbox id, $2 token, $3 limit, $4 run start, $5 include messages whose next attempt is not due, each once per run
 const CLAIM_RETRIES = statement(
   `
 with chosen as materialized (
@@ -162,7 +162,7 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
   { isRepeatable: false },
 );
 
-/** Claims messages that failed before, those first that have waited longest. */
+/** Claims messages that failed before: live mail first, then the longest waiting. */
 export async function claimRetries(
   db: Queryable,
   lease: Lease,
@@ -206,7 +206,7 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
   { isRepeatable: false },
 );
 
-/** Claims one message that may have crashed its process. The caller fetches nothing beside it. */
+/** Claims at most one message that may have crashed its process. The caller must fetch it alone. */
 export async function claimSuspect(db: Queryable, lease: Lease, priority: Priority): Promise<Claim[]> {
   const { rows } = await db.query(CLAIM_SUSPECT, [lease.mailboxId, lease.token, priority]);
   return rows.map(toClaim);
@@ -269,7 +269,7 @@ where mailbox_id = $1::integer
 
 export type Resolution = { readonly state: 'gone' } | { readonly state: 'ignored'; readonly rule: string };
 
-/** Ends a claim of a message that is not stored and needs no further attempt. May run twice. */
+/** Ends the claim of a message that is not stored and needs no further attempt. May run twice. */
 export async function resolveClaim(
   db: Queryable,
   lease: Lease,

@@ -2,11 +2,11 @@
  * Access to PostgreSQL: one small pool per instance, every call bounded in time, every error mapped once.
  * Invariant: no transaction stays open across a call to anything but the database.
  */
-import pg from 'pg';
+import pg, { type ClientConfig } from 'pg';
 import type { DatabaseTarget } from '../config.ts';
-import type { AppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
+import type { GoogleAuth } from '../google-auth.ts';
 import { Semaphore } from '../limits/semaphore.ts';
-import { connectionTo } from './connection.ts';
 import { fromPgError, isConnectionError } from './pg-error.ts';
 import type { Statement } from './statement.ts';
 
@@ -28,29 +28,29 @@ export interface QueryResult<Row> {
 }
 
 export interface Database extends Queryable {
-  /** Commits what `work` did, or nothing. */
+  /** Runs `work` in a transaction: commits when it resolves, rolls back when it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /**
-   * One statement that is a transaction of its own and carries much data: it waits in the queue of the transactions, so
-   * that the heartbeat and pushes always find a free connection.
+   * Runs one statement that carries much data. It waits in the queue of the transactions, so that heartbeats and pushes
+   * always find a free connection.
    */
   commit<Row extends object>(sql: Statement<Row>, parameters: readonly unknown[]): Promise<QueryResult<Row>>;
   close(): Promise<void>;
 }
 
-/** Bounds that no statement of ours comes near; a 50 MB message is stored in about a second. */
+/** Far above what any statement needs, even one that stores a 50 MB message. */
 const TIMEOUTS = {
   connectionTimeoutMillis: 5_000,
   statement_timeout: 30_000,
   query_timeout: 35_000,
   lock_timeout: 10_000,
-  /** A frozen instance must not hold the row that its successor needs. */
+  /** A frozen instance must not keep a row locked that its successor needs. */
   idle_in_transaction_session_timeout: 15_000,
 };
 
 const INT8_OID = 20;
 
-/** bigint as a number: our identities and counts stay far below 2^53. */
+/** Returns bigint as a number: ids and counts stay far below 2^53. */
 const types = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === INT8_OID && format !== 'binary'
@@ -61,11 +61,11 @@ const types = {
 export interface DatabaseOptions {
   readonly target: DatabaseTarget;
   readonly poolSize: number;
-  /** Called with errors on idle connections, which belong to no call. */
+  /** Receives errors on idle connections, which belong to no call. */
   readonly onIdleError?: (error: AppError) => void;
 }
 
-/** Connects at the first query, not before. */
+/** Returns a pool that connects at its first query. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     ...connectionTo(options.target),
@@ -76,8 +76,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     application_name: 'email-monitor',
   });
-  // The pool's own queue fails after five seconds, and a store of many megabytes on a small database takes longer. One
-  // connection stays free for the heartbeat of the lease and for pushes.
+  // Transactions wait here, because the pool's own queue fails after five seconds and a store of many megabytes takes longer
+  // on a small database. One connection stays free for lease heartbeats and pushes.
   const transactions = new Semaphore(Math.max(1, options.poolSize - 1));
   // The pool removes its own listener when it hands out a connection, and an error that arrives in the same packet is
   // emitted before the receiver can add another.
@@ -91,12 +91,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     try {
       return await run<Row>(pool, sql, parameters);
     } catch (error) {
-      // A connection that was frozen with its instance may be dead.
+      // The connection may have died while the instance was frozen.
       const isRepeatable = typeof sql === 'string' || sql.isRepeatable;
       if (!isConnectionError(error) || !isRepeatable) throw fromPgError(error);
-      return await run<Row>(pool, sql, parameters).catch((again: unknown) =>
-        Promise.reject(fromPgError(again)),
-      );
+      return await run<Row>(pool, sql, parameters).catch(throwMapped);
     }
   };
   return {
@@ -113,7 +111,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   const query = async <Row extends object>(
     sql: string | Statement<Row>,
     parameters: readonly unknown[] = [],
-  ) => await run<Row>(client, sql, parameters).catch((error: unknown) => Promise.reject(fromPgError(error)));
+  ) => await run<Row>(client, sql, parameters).catch(throwMapped);
   try {
     const result = await work({ query });
     await query('commit');
@@ -131,16 +129,20 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
 /** An error event without a listener is an uncaught exception; the failing query reports it. */
 const ignore = () => undefined;
 
-/** A connection that was frozen with its instance may be dead: nothing is done yet, so another one is taken. */
+function throwMapped(error: unknown): never {
+  throw fromPgError(error);
+}
+
+/** Tries a second connection, because the first one may have died while the instance was frozen. */
 async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
-  for (let isAgain = false; ; isAgain = true) {
-    const client = await pool.connect().catch((error: unknown) => Promise.reject(fromPgError(error)));
+  for (let isRetry = false; ; isRetry = true) {
+    const client = await pool.connect().catch(throwMapped);
     try {
       await client.query('begin');
       return client;
     } catch (error) {
       client.release(error instanceof Error ? error : true);
-      if (isAgain || !isConnectionError(error)) throw fromPgError(error);
+      if (isRetry || !isConnectionError(error)) throw fromPgError(error);
     }
   }
 }
@@ -156,4 +158,29 @@ async function run<Row extends object>(
     : on.query<Row>({ name: sql.name, text: sql.text, values }));
   const { rowCount, rows } = [results].flat().at(-1) ?? { rowCount: 0, rows: [] };
   return { rows, rowCount: rowCount ?? 0 };
+}
+
+/** Returns how to reach the target: for the pool, and for the single connection that migrates. */
+export function connectionTo(target: DatabaseTarget): ClientConfig {
+  if (target.kind === 'url') return { connectionString: target.url };
+  return {
+    // Cloud Run mounts the socket of an attached instance here; the socket encrypts and authenticates the connection.
+    host: `/cloudsql/${target.instance}`,
+    database: target.database,
+    user: target.user,
+    password: iamLoginToken,
+  };
+}
+
+/** One per process: it caches the token until shortly before expiry, and concurrent connections share a request. */
+let auth: GoogleAuth | undefined;
+
+/** The password of an IAM database user: an access token. https://cloud.google.com/sql/docs/postgres/iam-logins */
+async function iamLoginToken(): Promise<string> {
+  // Loaded late, because only Cloud SQL needs it.
+  const google = await import('../google-auth.ts');
+  auth ??= new google.GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
+  const token = await auth.getAccessToken();
+  if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
+  return token;
 }

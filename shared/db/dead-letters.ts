@@ -1,8 +1,8 @@
-/** Dead letters: messages that failed as often as a message may. They are listed, requeued or given up by an operator. */
+/** Dead letters: messages that reached the limit of attempts. An operator lists them, requeues them or gives them up. */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
-/** Which of the dead letters; all of them where nothing is named. */
+/** Selects dead letters; without any field, all of them. */
 export interface DeadLetterSelection {
   readonly gmailMessageIds?: readonly string[];
   readonly errorCodes?: readonly string[];
@@ -15,7 +15,7 @@ export interface ListedDeadLetter {
   readonly errorCode: string | null;
   readonly errorDetail: string | null;
   readonly diedAt: Date | null;
-  /** The daily retry; null when there is none any more. */
+  /** The next daily retry; null when no retry is planned. */
   readonly nextAttemptAt: Date | null;
   readonly givenUpAt: Date | null;
 }
@@ -41,7 +41,7 @@ order by error_code, resolved_at, id`,
   },
 );
 
-/** By error, then in the order of their end. */
+/** Returns dead letters by error code, then oldest first. */
 export async function listDeadLetters(
   db: Queryable,
   mailboxId: number,
@@ -59,7 +59,7 @@ export async function listDeadLetters(
   }));
 }
 
-// A message that crashed its process is fetched alone again.
+// A message that crashed its process is still fetched alone.
 // $1 mailbox id, $2 ids or null, $3 error codes or null
 const REQUEUE = statement(
   `
@@ -79,7 +79,7 @@ where mailbox_id = $1::integer
   {},
 );
 
-/** Makes the selected dead letters pending, with all their attempts. May run twice. @returns how many */
+/** Makes the selected dead letters pending and resets their attempts. May run twice. @returns how many */
 export async function requeueDeadLetters(
   db: Queryable,
   mailboxId: number,
@@ -103,7 +103,7 @@ where mailbox_id = $1::integer
   {},
 );
 
-/** Gives up the selected dead letters: they are not tried again and no longer count as failing. @returns how many */
+/** Gives up the selected dead letters: they are not retried and no longer count as failing. @returns how many */
 export async function giveUpDeadLetters(
   db: Queryable,
   mailboxId: number,
@@ -127,7 +127,7 @@ where mailbox_id = $1::integer
   { gmail_message_id: 'text', state: 'text', error_code: 'text?' },
 );
 
-/** What the ledger says of these messages; unknown ids are left out. */
+/** Returns state and error code by Gmail message id; omits ids that the ledger does not have. */
 export async function readLedgerStates(
   db: Queryable,
   mailboxId: number,

@@ -1,19 +1,19 @@
 /**
- * What a run has to do beside the history, in one statement, so that an idle poll asks once.
- * Invariant: false only where the step that is left out would have found nothing.
+ * The work that a run has besides listing the history, read in one statement, so that an idle poll queries once.
+ * Invariant: a flag is false only when its step would find nothing to do.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 export interface DueWork {
-  /** `is_running` of the status row: false when the monitor was turned off during the run. */
+  /** `is_running` of the status row: false when an operator stopped the monitor during the run. */
   readonly isRunning: boolean;
   /** Messages that were never tried. */
   readonly hasUntriedLive: boolean;
   readonly hasUntriedBacklog: boolean;
-  /** Messages that failed and are due, the dead included. */
+  /** Failed messages whose next attempt is due, including dead ones. */
   readonly hasDueRetry: boolean;
-  /** Messages that failed and wait for their next attempt. */
+  /** Failed messages whose next attempt is not due yet. */
   readonly hasWaiting: boolean;
   /** Messages that may have crashed a process: fetched alone. */
   readonly hasSuspect: boolean;
@@ -21,15 +21,15 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneRuns` and `addUpLedgerChanges`. */
+  /** For `pruneOldRecords`, `pruneRuns` and `compactLedgerChanges`. */
   readonly hasOldRecords: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
 }
 
-// Each condition reads a partial index that is empty while all is well, or one row. With `order by ... limit 1` the planner
-// takes the index: for `exists` it may walk through the whole ledger beside a backlog.
-// $1 mailbox id, $2 seconds between two reconciliations
+// Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
+// index; for `exists` it may scan the whole ledger when there is a backlog.
+// $1 mailbox id, $2 seconds between reconciliations
 const READ = statement(
   `
 select (
@@ -143,7 +143,7 @@ export async function readDueWork(
   };
 }
 
-/** Something can be fetched now. */
+/** The run has messages to fetch. A waiting message counts, because each run tries one before its time. */
 export function hasMessages(due: DueWork): boolean {
   return due.hasUntriedLive || due.hasUntriedBacklog || due.hasDueRetry || due.hasWaiting || due.hasSuspect;
 }

@@ -11,12 +11,12 @@ export interface RawEmail {
   readonly encoding: 'gzip';
   /** Compressed. */
   readonly data: Uint8Array;
-  /** Of the exact bytes that Gmail gave. */
+  /** Size and hash of the exact bytes that Gmail returned, uncompressed. */
   readonly sizeBytes: number;
   readonly sha256: string;
 }
 
-/** What the parser returned; the caller may add defects of its own. */
+/** The parser's result; the caller may add its own defects. */
 export type StorableEmail = Omit<ParsedEmail, 'defects'> & { readonly defects: readonly string[] };
 
 export interface EmailToStore {
@@ -29,18 +29,18 @@ export interface EmailToStore {
   readonly raw: RawEmail;
 }
 
-// One statement is one round trip and one commit; separate statements took half of the time of a push. If the ledger row
-// is final already, or the email exists, the statement changes nothing more. The counter comes last, after the raw bytes
-// and the attachments are written, because all stores of all instances wait for its row.
+// One statement, because it is one round trip and one commit. If the ledger row is already final, the statement changes
+// nothing; if the email exists, it only resolves the ledger row. The counter is updated last, after the raw bytes and the
+// attachments, because every store of every instance waits for its row.
 //
-// Nothing here blocks the heartbeat, a hint or the quota, however long it takes: the lease is read without a lock, and the
-// foreign keys lock the mailbox row only `for key share`. A holder that loses its lease during the statement can at worst
-// store one real message: the update locks the ledger row, and with the unique index the message is stored once.
+// However long the statement takes, it does not block heartbeats, hints or the quota: it reads the lease without a lock, and
+// the foreign keys lock the mailbox row only `for key share`. If the holder loses its lease during the statement, it stores
+// at most one valid message: the locked ledger row and the unique index keep it from being stored twice.
 //
 // $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $18 as
 // `parsedValues`, $19 attachment names text, $20 to $22 encoding text, raw bytea, sha256 text, from $23 on nine per
 // attachment
-// Always one row; is_held false: nothing was changed.
+// Always one row. is_held false: nothing was changed.
 function storeStatement(attachmentCount: number) {
   const rows = Array.from(
     { length: attachmentCount },
@@ -78,7 +78,7 @@ email as (
     $9::text, $10::text, $11::jsonb, $12::text, $13::text, $14::timestamptz, $15::text, $16::text,
     $17::integer, $18::text[]
   from resolved
-  -- An operator set the ledger row back: the email stays as it is.
+  -- The email exists when an operator reset the ledger row: it stays unchanged.
   on conflict (gmail_message_id, mailbox_id) do nothing
   returning id
 ),
@@ -122,9 +122,9 @@ select (select is_held from lease) as is_held,
 }
 
 /**
- * Stores all or nothing. May run twice: the second time the ledger row is final, and nothing changes.
+ * Stores everything or nothing. May run twice: the second time the ledger row is final, and nothing changes.
  *
- * @returns the time by the clock of the database; null when the email was stored before, or the ledger does not have it
+ * @returns the database time of the store; null when the email was stored before, or the ledger does not have it
  * @throws {AppError} lease_lost, unstorable, database_unavailable
  */
 export async function storeEmail(db: Database, lease: Lease, stored: EmailToStore): Promise<Date | null> {
@@ -184,7 +184,7 @@ values ($1::integer, ${attachmentParameters(2)})`,
   { isRepeatable: false },
 );
 
-/** Call it inside the transaction that changes the email. */
+/** Must be called in the transaction that changes the email. */
 export async function insertAttachments(
   tx: Queryable,
   emailId: number,
@@ -218,7 +218,7 @@ export function attachmentNames(email: StorableEmail): string {
   return email.attachments.map((one) => one.filename).join('\n');
 }
 
-/** `Name <address>`, or the one that the message has. */
+/** `Name <address>`, or only the part that the message has. */
 function senderLine({ from }: StorableEmail): string | null {
   if (from === null) return null;
   if (from.name && from.address) return `${from.name} <${from.address}>`;

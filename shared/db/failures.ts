@@ -1,21 +1,21 @@
 /**
- * Failed attempts: when a message is tried again, what is charged to it, and when it is dead. A failure of the system is
- * never charged: `shared/ingest/outage-detector.ts` decides that at the end of a run.
+ * Failed attempts: when a message is retried, which failures are charged to it, and when it is dead. A failure of the system
+ * is never charged: `shared/ingest/outage-detector.ts` decides which failures count.
  */
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** With the waits below the eighth failure comes five to six hours after the first. */
+/** With the waits below, the eighth failure comes five to six hours after the first. */
 export const MAX_ATTEMPTS = 8;
-/** Processes that ended while the message alone was open. */
+/** Processes that ended while the message was their only open claim. */
 const MAX_CRASHES = 3;
-/** A dead message is tried again once per day for so long. */
+/** A dead message is retried once per day during this time. */
 const DEAD_RETRY_DAYS = 14;
 
-// Charged failures wait 20 s, three times as long each time, up to 4 h. While nothing was charged the wait is the age
-// of the message, from 20 s to 5 min. A dead message waits for a day. The factor spreads the attempts.
-// $1 mailbox id, $2 token, $3 id, $4 code, $5 detail, $6 was claimed early, $7 factor 0.75 to 1, $8 days of retries of the dead
+// After a charged failure the wait is 20 s, and triples each time up to 4 h. While no failure is charged, the wait is the age
+// of the message, from 20 s to 5 min. A dead message waits for a day. The random factor spreads the attempts.
+// $1 mailbox id, $2 token, $3 id, $4 code, $5 detail, $6 was claimed early, $7 factor 0.75 to 1, $8 days to retry dead messages
 const RECORD = statement(
   `
 update email_ledger
@@ -51,7 +51,7 @@ export async function recordFailure(
     readonly gmailMessageId: string;
     readonly code: string;
     readonly detail: string;
-    /** The message was claimed before its next attempt was due: the time stays as it was. */
+    /** The message was claimed before its next attempt was due, which then stays as planned. */
     readonly isEarly: boolean;
     /** 0.75 to 1, random. */
     readonly jitter: number;
@@ -75,8 +75,8 @@ export interface DeadLetter {
   readonly errorCode: string;
 }
 
-// The expected count makes a repeat harmless.
-// $1 mailbox id, $2 token, $3 ids, $4 attempt counts before, $5 most attempts, $6 factor 0.75 to 1
+// The expected count makes the statement idempotent.
+// $1 mailbox id, $2 token, $3 ids, $4 attempt counts before, $5 attempt limit, $6 factor 0.75 to 1
 const CHARGE = statement(
   `
 with charged as (
@@ -108,7 +108,7 @@ where state = 'dead'`,
  * Charges failures of this run to their messages. May run twice.
  *
  * @param attemptCounts by Gmail message id, as they were when the message was claimed
- * @returns the messages that are dead now
+ * @returns the messages that this call made dead
  */
 export async function chargeFailures(
   db: Queryable,
@@ -125,11 +125,15 @@ export async function chargeFailures(
     MAX_ATTEMPTS,
     jitter,
   ]);
-  return rows.map((row) => ({
+  return rows.map(toDeadLetter);
+}
+
+function toDeadLetter(row: NonNullable<(typeof CHARGE)['row']>): DeadLetter {
+  return {
     gmailMessageId: row.gmail_message_id,
     attemptCount: row.attempt_count,
     errorCode: row.error_code,
-  }));
+  };
 }
 
 // $1 mailbox id, $2 token
@@ -145,15 +149,19 @@ where mailbox_id = $1::integer
   {},
 );
 
-/** Makes all waiting messages due: the one that waited longest was stored, so the cause may be gone. May run twice. */
+/**
+ * Makes all waiting messages due. Called when the longest waiting one was stored, because the cause may be gone. May run twice.
+ *
+ * @returns how many
+ */
 export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> {
   const { rowCount } = await db.query(WAKE, [lease.mailboxId, lease.token]);
   return rowCount;
 }
 
-// Of the claims that one earlier lease left open, a single one is charged: the process ended while that message alone was
-// open. Several cannot be told apart, and are only fetched alone from now on.
-// $1 mailbox id, $2 token, $3 most crashes, $4 factor 0.75 to 1, $5 days of retries of the dead
+// If an earlier lease left a single claim open, a crash is charged to its message: the process ended while it had no other
+// message. With several open claims the cause is unknown, and their messages are only fetched alone from now on.
+// $1 mailbox id, $2 token, $3 crash limit, $4 factor 0.75 to 1, $5 days to retry dead messages
 const SWEEP = statement(
   `
 with open as materialized (
@@ -197,9 +205,10 @@ where state = 'dead'
 );
 
 /**
- * Takes over the claims that earlier runs left open: their process ended, or lost the lease. Such messages are fetched alone.
+ * Ends the claims that earlier runs left open because their process ended or lost the lease. Their messages are fetched alone
+ * from now on.
  *
- * @returns the messages that are dead because of it
+ * @returns the messages that this call made dead
  */
 export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: number): Promise<DeadLetter[]> {
   const { rows } = await db.query(SWEEP, [
@@ -209,9 +218,5 @@ export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: numbe
     jitter,
     DEAD_RETRY_DAYS,
   ]);
-  return rows.map((row) => ({
-    gmailMessageId: row.gmail_message_id,
-    attemptCount: row.attempt_count,
-    errorCode: row.error_code,
-  }));
+  return rows.map(toDeadLetter);
 }

@@ -1,6 +1,6 @@
 /**
- * The end of a run, in one statement because every idle poll pays for it: the lease is released, the mailbox keeps its
- * failures and its next poll, the status row and the run row say how it went, and the log line gets what is left.
+ * The end of a run, in one statement because every idle poll executes it. It releases the lease, updates the mailbox row, the
+ * status row and the run row, and returns the totals for the log line.
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
@@ -12,7 +12,7 @@ export interface RunFailure {
   readonly code: string;
   readonly title: string;
   readonly detail: string;
-  /** The next try is not sooner than this: Gmail's Retry-After. Milliseconds; 0 for none. */
+  /** The shortest wait until the next run: Gmail's Retry-After in milliseconds, 0 for none. */
   readonly minBackoffMs: number;
 }
 
@@ -21,17 +21,17 @@ export interface FinishedRun {
   readonly outcome: string;
   readonly durationMs: number;
   readonly counts: Readonly<RunCounts>;
-  /** Null: it went well. */
+  /** Null when the run succeeded. */
   readonly failure: RunFailure | null;
-  /** False: the lease is kept while a push has announced something that the run has not listed. */
+  /** False: the lease is kept while a push has announced history that the run has not listed. */
   readonly releasesAnyway: boolean;
   /** After success: milliseconds to the next scheduled poll, 0 for the next tick, null to leave it as it is. */
   readonly nextPollMs: number | null;
-  /** Where Gmail is to publish; null: the end of the watch is not asked for. */
+  /** The topic of the push watch; null to skip `watchRemainingSeconds`. */
   readonly watchTopic: string | null;
 }
 
-/** What a run leaves behind, for its log line. */
+/** The totals after a run, for its log line. */
 export interface RunEnd {
   /** Failed runs of the mailbox in a row, this one included; 0 when the lease was lost. */
   readonly failureCount: number;
@@ -43,20 +43,20 @@ export interface RunEnd {
   readonly pendingTotal: number;
   /** Pending messages with an error; counted up to 1,000. */
   readonly failingTotal: number;
-  /** How long the oldest waiting live message has been known; null when none waits. */
+  /** Age of the oldest pending live message since its discovery; null when none is pending. */
   readonly liveWaitingSeconds: number | null;
-  /** Of the last reconciliation; null before the first. */
+  /** Missing messages of the last reconciliation; null before the first. */
   readonly missingTotal: number | null;
-  /** Until Gmail ends the watch on the topic, 0 when there is none on it; null without a topic. */
+  /** Time until the watch on the topic expires, 0 when there is none; null without a topic. */
   readonly watchRemainingSeconds: number | null;
 }
 
-// Invariant: a holder that has lost the lease changes its own run row and nothing else, and while a push announces
-// something newer nothing is changed at all. The counts of the ledger read partial indexes that are empty while all is well.
+// Invariant: a holder that has lost the lease changes only its own run row, and while a newer hint is stored, nothing changes.
+// The counts of the ledger read partial indexes that are normally empty.
 // $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
 // $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
-// $12 least backoff ms, $13 the lease was not lost, $14 topic of the watch or null
-// One row always: has_newer_hint true when nothing was changed.
+// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null
+// Always one row. has_newer_hint true: nothing was changed.
 const FINISH = statement(
   `
 with held as materialized (
@@ -78,12 +78,12 @@ lease_released as (
       end,
       next_poll_at = case
         when not $13::boolean then m.next_poll_at
-        -- 5 s, doubled up to 300 s, whatever the poll interval is.
+        -- 5 s, doubled up to 300 s, independent of the poll interval.
         when $8::text is not null then now() + greatest(
           interval '1 millisecond' * $12::integer,
           least(interval '300 seconds', interval '5 seconds' * power(2, least(m.failure_count, 10))))
         when $11::integer > 0 then now() + $11::integer * interval '1 millisecond'
-        -- A push between two polls ends the backoff, and leaves the next scheduled poll as it is.
+        -- A successful push run ends the backoff and does not move the next scheduled poll.
         when $11::integer is null and m.failure_count = 0 then m.next_poll_at
       end,
       last_run_ended_at = case when $13::boolean then now() else m.last_run_ended_at end,
@@ -166,7 +166,7 @@ cross join lateral (
     from email_ledger l
     where l.mailbox_id = m.id
       and l.state = 'pending'
-    -- In the order of idx_email_ledger_pending, so that old statistics do not make it read the table.
+    -- In the order of idx_email_ledger_pending, so that the planner uses it even with outdated statistics.
     order by l.priority, l.discovered_at
     limit 1000
   ) counted
@@ -208,8 +208,8 @@ where m.id = $1::integer`,
 );
 
 /**
- * Ends the run and releases the lease, unless a push announced something that the run has not listed. May run twice: the
- * second run finds no lease to release and changes nothing more of the mailbox.
+ * Ends the run and releases the lease, unless a push announced history that the run has not listed. May run twice: the second
+ * time it finds no lease to release and does not change the mailbox.
  *
  * @returns `newer_hint` when nothing was changed
  * @throws {AppError} lease_lost when the mailbox row is gone

@@ -1,10 +1,10 @@
 /**
- * The cursor: a Gmail history id on the mailbox row. All history up to it is in the ledger for good.
+ * The cursor: a Gmail history id on the mailbox row. All history up to it is in the ledger.
  *
- * Gmail can list a record some seconds after it has listed newer ones, so what a listing shows does not become the cursor at
- * once. The history id of an answer is kept as unconfirmed. A listing that begins at least the settle time later confirms
- * it: page by page, the cursor follows the records up to the unconfirmed id. A listing that is cut therefore still moves
- * the cursor, and a history of any length is worked off.
+ * Gmail can list a record some seconds after newer ones, so a listed id does not become the cursor at once. The history id of
+ * an answer is stored as unconfirmed. A listing that begins at least the settle time later confirms it: page by page, the
+ * cursor follows the records up to the unconfirmed id. Thus even a listing that is cut moves the cursor, and the cursor gets
+ * through a history of any length.
  */
 import type { Database, Queryable } from './database.ts';
 import { type Lease, leaseLost } from './lease.ts';
@@ -15,7 +15,7 @@ import { statement } from './statement.ts';
 export interface HistoryStart {
   /** The cursor. */
   readonly historyId: string;
-  /** What this listing confirms: the unconfirmed history id, if it is old enough; null otherwise. */
+  /** The history id that this listing confirms: the unconfirmed one if it is old enough, otherwise null. */
   readonly confirmsTo: string | null;
 }
 
@@ -31,7 +31,7 @@ where id = $1::integer`,
   { cursor_history_id: 'numeric', confirms_to: 'numeric?' },
 );
 
-/** For every listing of a run but its first, which begins as `takeLease` says. @throws {AppError} lease_lost */
+/** For all listings of a run except the first, whose start `takeLease` returns. @throws {AppError} lease_lost */
 export async function readHistoryStart(
   db: Queryable,
   mailboxId: number,
@@ -46,9 +46,9 @@ export async function readHistoryStart(
 export interface HistoryPageEntry {
   readonly start: HistoryStart;
   readonly discovered: readonly DiscoveredMessage[];
-  /** Ids that a change of labels lets in, if a rule had excluded them. */
+  /** Ids that a label change made eligible; they become pending if a rule had excluded them. */
   readonly unignored: readonly string[];
-  /** The wanted label is missing, so the labels of unignored ids are judged again. */
+  /** Gmail does not have the configured label, so the labels of unignored ids are checked again after fetching. */
   readonly isLabelMissing: boolean;
   /** Gmail's current history id, from the answer. */
   readonly answerHistoryId: string;
@@ -60,13 +60,13 @@ export interface HistoryPageEntry {
 
 export interface HistoryPageEntered {
   readonly newCount: number;
-  /** A push has announced something that the listing has not shown. */
+  /** A push has announced history that the listing has not shown. */
   readonly hasNewerHint: boolean;
 }
 
-// A hint that Gmail does not reach within ten seconds is lowered to what a complete listing has answered: later runs need
-// not wait for it. Only a hint from before the run: one that came during it may be newer than an answer that took long to
-// be entered.
+// If Gmail does not reach a hint within ten seconds, a complete listing lowers the hint to its own answer, so that later runs
+// do not wait for it. Only a hint from before the run is lowered: a hint that arrived during the run may be newer than an
+// answer that took long to enter.
 // $1 mailbox id, $2 token, $3 confirms to, $4 answer history id, $5 last record, $6 is last page, $7 start history id
 // No row: the lease is lost.
 const MOVE = statement(
@@ -108,8 +108,8 @@ returning has_newer_hint(m) as has_newer_hint`,
 );
 
 /**
- * Enters one page of history and moves the cursor along it, both or neither. May run twice. The mailbox row is locked only
- * by the last statement.
+ * Enters one page of history and moves the cursor, both or neither. May run twice. Only the last statement locks the mailbox
+ * row.
  *
  * @throws {AppError} lease_lost
  */

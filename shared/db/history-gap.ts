@@ -1,8 +1,8 @@
 /**
- * An expired history: Gmail no longer has what happened after the cursor. The cursor is pinned to the current history id,
- * and what may have arrived in between is listed by date.
- * Invariant: both in one commit. A process that dies leaves the old cursor, which expires again, or the new one with the
- * gap planned.
+ * Repair of an expired history: Gmail no longer has the records after the cursor. The cursor is pinned to the current history
+ * id, and mail that may have arrived in between is listed by date.
+ * Invariant: both happen in one commit. After a crash the row has either the old cursor, which expires again, or the new cursor
+ * and a planned gap.
  */
 import type { Database } from './database.ts';
 import { openIncident, reopenIncident } from './incidents.ts';
@@ -10,21 +10,21 @@ import { type Lease, leaseLost } from './lease.ts';
 import { statement } from './statement.ts';
 
 /**
- * The gap begins so long before the last reconciliation. Gmail keeps spam for 30 days: a message that a person took out of
- * spam, or gave the wanted label, while the history was unread may have arrived so long ago.
+ * The gap begins this long before the last reconciliation. Gmail keeps spam for 30 days, so a message that a user moved out of
+ * spam or labeled since then may have arrived that long ago.
  */
 const OVERLAP_SECONDS = 31 * 86_400;
 
 export interface HistoryGap {
   readonly incidentId: number;
-  /** False when the history expired before within the hour, or the last gap is still open: it is the same incident. */
+  /** False when the last gap is still open or the history also expired within the last hour: the incident continues. */
   readonly isNew: boolean;
-  /** Of Gmail's search. */
+  /** A query of Gmail's search. */
   readonly query: string;
 }
 
-// A gap that is still open is replaced by one that reaches as far back. Trash is listed, because a message that was
-// deleted meanwhile was received all the same. Gmail's search knows seconds, so a second is added.
+// Replaces an open gap by one that reaches equally far back. Trash is listed, because a message that has been deleted since was
+// received too. Gmail's search has a resolution of one second, so the window begins one second earlier.
 // $1 mailbox id, $2 overlap seconds
 const PLAN_GAP = statement(
   `
@@ -53,7 +53,8 @@ returning id, query`,
   { id: 'integer', query: 'text' },
 );
 
-// What it found unknown cannot be shown by any history any more, and would count as missing: it is listed again as known.
+// The history can no longer show the ids that an open reconciliation found unknown, so they would count as missing. It restarts
+// and lists them again, as known.
 // $1 mailbox id
 const RESTART_RECONCILIATION = statement(
   `

@@ -1,4 +1,4 @@
-/** Incidents: what went wrong in a way that an operator may ask about later, and how it ended. */
+/** Incidents: problems that an operator may look up later, and how each one ended. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -6,14 +6,14 @@ import { statement } from './statement.ts';
 export type IncidentKind =
   /** Gmail no longer had the history after the cursor; the gap was listed by date instead. */
   | 'history_expired'
-  /** A reconciliation found messages that the history never showed; they were entered and fetched. */
+  /** A reconciliation found messages that the history never showed; the ledger has them now. */
   | 'missing_found';
 
 export interface Incident {
   readonly id: number;
   readonly kind: IncidentKind;
   readonly openedAt: Date;
-  /** Null while it lasts. */
+  /** Null while the incident is open. */
   readonly closedAt: Date | null;
   /** Counts and ids, no mail content. */
   readonly detail: Readonly<Record<string, unknown>>;
@@ -37,7 +37,7 @@ returning id`,
   { isRepeatable: false },
 );
 
-/** Opens an incident, inside the transaction that reacts to it. @returns its id */
+/** Opens an incident, in the transaction that reacts to it. @returns its id */
 export async function openIncident(
   tx: Queryable,
   mailboxId: number,
@@ -68,8 +68,8 @@ returning id`,
 );
 
 /**
- * Continues the open incident of this kind, or the one that was opened within the hour: an error that repeats must not
- * fill the list.
+ * Continues the incident of this kind that is open or was opened within the last hour, so that a repeated error does not fill
+ * the list.
  *
  * @returns its id; null when there is none
  */
@@ -105,7 +105,7 @@ where i.mailbox_id = $1::integer
       and j.purpose = 'gap'
       and j.finished_at is null
   )
-  -- Looked for only while such an incident is open: it can read the whole backlog.
+  -- Evaluated only while such an incident is open, because it can read the whole backlog.
   and (
     select l.id
     from email_ledger l
@@ -119,29 +119,26 @@ returning i.id, i.kind, i.opened_at, i.closed_at, i.detail`,
   COLUMNS,
 );
 
-/** Closes the expired histories whose gap is listed and has no pending message. May run at any time. @returns them */
+/** Closes `history_expired` once its gap is listed and has no pending message. May run at any time. @returns the closed ones */
 export async function closeListedGaps(db: Queryable, mailboxId: number): Promise<Incident[]> {
   const { rows } = await db.query(CLOSE_LISTED_GAPS, [mailboxId]);
   return rows.map(toIncident);
 }
 
 // $1 mailbox id
-// One row per incident that was closed.
 const CLOSE_MISSING = statement(
   `
 update incidents
 set closed_at = now()
 where mailbox_id = $1::integer
   and kind = 'missing_found'
-  and closed_at is null
-returning id, kind, opened_at, closed_at, detail`,
-  COLUMNS,
+  and closed_at is null`,
+  {},
 );
 
-/** Closes the incidents of missing mail: a later reconciliation missed nothing. @returns them */
-export async function closeMissing(tx: Queryable, mailboxId: number): Promise<Incident[]> {
-  const { rows } = await tx.query(CLOSE_MISSING, [mailboxId]);
-  return rows.map(toIncident);
+/** Closes `missing_found`, for a later reconciliation that found no missing message. May run twice. */
+export async function closeMissing(tx: Queryable, mailboxId: number): Promise<void> {
+  await tx.query(CLOSE_MISSING, [mailboxId]);
 }
 
 // $1 mailbox id, $2 number of closed incidents
@@ -168,15 +165,7 @@ export async function readIncidents(
   return rows.map(toIncident);
 }
 
-interface IncidentRow {
-  readonly id: number;
-  readonly kind: string;
-  readonly opened_at: Date;
-  readonly closed_at: Date | null;
-  readonly detail: unknown;
-}
-
-function toIncident(row: IncidentRow): Incident {
+function toIncident(row: NonNullable<(typeof READ)['row']>): Incident {
   return {
     id: row.id,
     kind: row.kind as IncidentKind,

@@ -1,16 +1,16 @@
 /**
- * The label of GMAIL_LABEL_ID on the mailbox row: as it was configured when it was last resolved, and the id that it names.
- * Called by `resolve-label.ts`.
+ * The label on the mailbox row: GMAIL_LABEL_ID as configured when it was last resolved, and the label id that it names. Called
+ * by `resolve-label.ts`.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 export interface LabelColumns {
-  /** As configured when it was last resolved; null: none was, or it was never resolved. */
+  /** As configured when it was last resolved; null when none was configured or none was ever resolved. */
   readonly setting: string | null;
   /** Null while Gmail has no such label, or none is configured. */
   readonly labelId: string | null;
-  /** The ledger id to which ids that were ignored under another label are pending again; null when none are left. */
+  /** Messages ignored under another label are pending again up to this ledger id; null when none are left. */
   readonly reopenedToId: number | null;
 }
 
@@ -33,8 +33,8 @@ export async function readLabel(db: Queryable, mailboxId: number): Promise<Label
   };
 }
 
-// An error of an earlier resolution ends with this one.
-// $1 mailbox id, $2 setting or null, $3 label id or null, $4 the ids that were ignored for a label are to be reopened
+// Clears the error of an earlier resolution.
+// $1 mailbox id, $2 setting or null, $3 label id or null, $4 make messages pending that were ignored for their label
 const SAVE = statement(
   `
 update mailboxes
@@ -47,7 +47,7 @@ where id = $1::integer`,
   {},
 );
 
-/** @param label its setting is null when no label is configured; `reopens` when it is another label than before */
+/** @param label `setting` is null when no label is configured; `reopens` is true when the label has changed */
 export async function saveLabel(
   db: Queryable,
   mailboxId: number,
@@ -68,7 +68,7 @@ where id = $1::integer`,
   {},
 );
 
-/** Gmail has no such label: also the error of the mailbox, so that `status` shows it before the next run. */
+/** Records that Gmail has no such label, also as the mailbox error, so that `status` shows it before the next run. */
 export async function saveMissingLabel(
   db: Queryable,
   mailboxId: number,
@@ -77,12 +77,12 @@ export async function saveMissingLabel(
   await db.query(SAVE_MISSING, [mailboxId, missing.setting, missing.detail]);
 }
 
-/** Ids per statement: some 0.1 s, so that stores do not wait long for a ledger row. */
+/** Ids per statement. Small, so that stores do not wait long for a ledger row. */
 const BATCH_SIZE = 5_000;
 
-// As backlog: live mail goes before it.
-// $1 mailbox id, $2 ledger id after which it begins, $3 batch size
-// One row always; last_id is null when none are left after the batch.
+// The messages become backlog, so that live mail is fetched first.
+// $1 mailbox id, $2 ledger id after which the batch begins, $3 batch size
+// Always one row; last_id is null when none are left after the batch.
 const REOPEN = statement(
   `
 with batch as materialized (
@@ -116,8 +116,8 @@ from batch b`,
   { reopened_count: 'integer', last_id: 'bigint?' },
 );
 
-// A statement of its own: the history enters ledger rows before it locks the mailbox row. Another change of the label in
-// between begins again.
+// A separate statement, because the history too locks ledger rows before the mailbox row. If the label has changed again in
+// between, no row matches and reopening starts over.
 // $1 mailbox id, $2 ledger id before, $3 ledger id now or null
 const MOVE_REOPENED = statement(
   `
@@ -135,9 +135,9 @@ export interface ReopenedBatch {
 }
 
 /**
- * Makes one batch of the ids pending that were ignored under another label: each is fetched and judged again. May run twice.
+ * Makes one batch of messages pending that were ignored under another label. Each is fetched and checked again. May run twice.
  *
- * @param reopenedToId of the mailbox row, or of the batch before
+ * @param reopenedToId from the mailbox row, or from the previous batch
  */
 export async function reopenIgnoredForLabel(
   db: Queryable,

@@ -1,7 +1,7 @@
 /**
  * The lease of a mailbox: a fencing token and an expiry on its row. Only the holder lists and fetches. A holder that froze or
- * died loses the lease, and nothing that it writes later takes effect, because every write checks the token. It is not a
- * session lock: instances freeze, and poolers share sessions.
+ * died loses the lease, and its later writes have no effect, because every write checks the token. A session lock would not
+ * work: instances freeze, and poolers share sessions.
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
@@ -18,8 +18,8 @@ export interface Lease {
 }
 
 /**
- * Life of a lease without a heartbeat. Four missed heartbeats mean a dead or frozen holder, and it is shorter than the
- * minute between two polls, so that a crash costs one poll.
+ * Lifetime of a lease without a heartbeat. Four missed heartbeats mean a dead or frozen holder. It is shorter than the minute
+ * between polls, so that a crash costs one poll.
  */
 export const LEASE_MS = 40_000;
 
@@ -28,18 +28,18 @@ export interface TakenLease {
   readonly runId: number;
   /** Where the first listing of the history begins. */
   readonly start: HistoryStart;
-  /** By the clock of the database. */
+  /** Database time. */
   readonly takenAt: Date;
-  /** When the mailbox was first seen; older mail is only in the first listing. */
+  /** When the mailbox was first seen; only the first listing finds older mail. */
   readonly mailboxCreatedAt: Date;
-  /** GMAIL_LABEL_ID as it was resolved last. */
+  /** GMAIL_LABEL_ID as last resolved. */
   readonly label: LabelColumns;
   /** An earlier run left claims open: see `sweepOpenClaims`. */
   readonly hasOpenClaims: boolean;
 }
 
-// The lease and the row of the run, both or neither. Run again after a lost answer, it finds its own token and row.
-// $1 mailbox id, $2 token, $3 holder, $4 life in ms, $5 trigger, $6 settle seconds
+// Takes the lease and inserts the run row, both or neither. Repeated after a lost answer, it finds its own token and row.
+// $1 mailbox id, $2 token, $3 holder, $4 lifetime in ms, $5 trigger, $6 settle seconds
 // No row: another instance holds the lease, or the mailbox is gone.
 const TAKE = statement(
   `
@@ -97,7 +97,7 @@ from taken t`,
   },
 );
 
-/** Begins a run. @returns null when another instance holds the lease, or the mailbox is gone */
+/** Takes the lease and begins a run. @returns null when another instance holds the lease, or the mailbox is gone */
 export async function takeLease(
   db: Queryable,
   lease: Lease,
@@ -127,7 +127,7 @@ export async function takeLease(
   };
 }
 
-// $1 mailbox id, $2 token, $3 life in ms
+// $1 mailbox id, $2 token, $3 lifetime in ms
 const RENEW = statement(
   `
 update mailboxes
@@ -138,7 +138,7 @@ where id = $1::integer
   {},
 );
 
-/** The heartbeat. @returns false when the lease is no longer ours */
+/** Extends the lease (heartbeat). @returns false when the lease was lost */
 export async function renewLease(db: Queryable, lease: Lease): Promise<boolean> {
   const { rowCount } = await db.query(RENEW, [lease.mailboxId, lease.token, LEASE_MS]);
   return rowCount === 1;
@@ -165,8 +165,8 @@ export async function releaseLease(db: Queryable, lease: Lease): Promise<void> {
 const CHECK = statement('select holds_lease($1::integer, $2::uuid) as is_held', { is_held: 'boolean' });
 
 /**
- * Checks the lease without locking it. Last in a transaction of ledger writes: what a holder wrote that lost the lease
- * before is rolled back.
+ * Checks the lease without locking its row. Call it last in a transaction of ledger writes, so that the writes of a holder that
+ * has lost the lease are rolled back.
  *
  * @throws {AppError} lease_lost
  */

@@ -1,5 +1,5 @@
 /**
- * The ledger: one row per Gmail message id that was ever seen. A row is written before anything is fetched, and ends as
+ * The ledger: one row per Gmail message id that was ever seen. A row is written before its message is fetched, and ends as
  * `stored`, `gone`, `ignored` or `dead`; until then it is `pending`.
  * Invariant: the cursor moves past an id only in the transaction that enters the id.
  */
@@ -8,7 +8,7 @@ import { statement } from './statement.ts';
 
 export type LedgerSource = 'history' | 'newest' | 'initial' | 'backfill' | 'gap' | 'reconciliation';
 
-/** Live mail goes before backlog. */
+/** Live mail is fetched before backlog. */
 export const PRIORITY = { live: 0, backlog: 1 } as const;
 export type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
 
@@ -17,9 +17,9 @@ export interface DiscoveredMessage {
   readonly gmailMessageId: string;
   /** The rule that excludes it; null to fetch it. */
   readonly ignoredRule: string | null;
-  /** The history record of its arrival; null when only a listing or a change of labels has shown it. */
+  /** The history record of its arrival; null when only a listing or a label change has shown it. */
   readonly historyId: string | null;
-  /** The labels on arrival are not known: the rules are applied to the fetched message. */
+  /** The labels on arrival are unknown, so the rules are applied to the fetched message. */
   readonly labelsUnknown: boolean;
 }
 
@@ -30,11 +30,13 @@ export interface Upserted {
   readonly newIds: readonly string[];
 }
 
-// A known id changes in these cases only; otherwise its row is not written. An ignored id is taken when it is discovered
-// without a rule: by the history when it knows the labels, by a listing only if its query excludes what the rule
-// excluded; a reconciliation enters unknown ids only. What was gone and is listed is pending again. A pending id becomes live mail, and its labels known, when the
-// history knows more than a listing did. The first history record of an id is kept.
-// Known ids take no identity value. New ids are inserted in the order given, so that a higher ledger id is newer mail.
+// The row of a known id is written only in these cases:
+// - An ignored id becomes pending when it is discovered without a rule: by the history if it knows the labels, by a listing
+//   only if its query excludes what the rule excluded. A reconciliation enters unknown ids only.
+// - A gone id becomes pending when a listing shows it.
+// - A pending id becomes live mail, with known labels, when the history knows more than a listing did.
+// - An id gets the history record that shows it first.
+// Known ids take no identity value. New ids are inserted in the given order, so that a higher ledger id is newer mail.
 // $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown, each id once; $8 label id of
 // the listing or null
 const UPSERT = statement(
@@ -50,7 +52,7 @@ known as materialized (
            when 'ignored' then case $2::text
              when 'history' then not s.labels_unknown
              when 'newest' then l.ignored_rule in ('spam', 'draft', 'label', 'trash')
-             -- It lists the trash too: that it shows a message says nothing about the trash.
+             -- A gap lists the trash too, so it does not show that a message left the trash.
              when 'gap' then l.ignored_rule in ('spam', 'draft', 'label')
              else true
            end
@@ -128,9 +130,9 @@ select (select count(*) from added)::integer
 );
 
 /**
- * Enters ids, each once in the list, oldest first. May run twice.
+ * Enters ids: each once, oldest first. May run twice.
  *
- * @param listedLabelId the label that a listing asked for; null when it asked for none
+ * @param listedLabelId the label that a listing asked for; null for none
  */
 export async function upsertDiscovered(
   db: Queryable,
@@ -173,9 +175,9 @@ where mailbox_id = $1::integer
 );
 
 /**
- * Makes ignored ids pending that a change of labels lets in. Ids that the ledger does not have stay out.
+ * Makes ignored ids pending after a label change made them eligible. Does not enter unknown ids.
  *
- * @param labelsUnknown false: the history has shown the labels that let them in
+ * @param labelsUnknown false when the history has shown their current labels
  * @returns how many
  */
 export async function unignore(

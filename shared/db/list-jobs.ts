@@ -1,7 +1,7 @@
 /**
  * List jobs: resumable enumerations of messages.list for the first start, a backfill and the gap of an expired history.
  * Planned once, then continued page by page by the runs of any instance.
- * Invariant: the ids of a page and the place of the job are written in one transaction, fenced by the lease.
+ * Invariant: the ids of a page and the position of the job are written in one transaction, fenced by the lease.
  */
 import type { Database, Queryable } from './database.ts';
 import { type Lease, leaseLost } from './lease.ts';
@@ -16,22 +16,22 @@ export interface ListJob {
   readonly query: string;
   readonly includeSpamTrash: boolean;
   readonly pageToken: string | null;
-  /** Times that it began again because Gmail rejected its page token. */
+  /** How often it restarted because Gmail rejected its page token. */
   readonly restartCount: number;
 }
 
 /** Why Gmail rejected a listing. */
 export interface Rejection {
   readonly code: string;
-  /** Names what was asked; no mail content. */
+  /** Names the request; no mail content. */
   readonly detail: string;
 }
 
-/** A listing that the system needs and Gmail rejects is tried again after this time. */
+/** After this time a rejected listing that the system needs is retried. */
 export const REJECTED_WAIT_SECONDS = 3_600;
 
 // $1 mailbox id
-// No row: no job can be continued now. A gap may hide lost mail, so it goes first.
+// No row: no job can be continued now. A gap comes first, because it may hide missing mail.
 const NEXT = statement(
   `
 select id, purpose, query, include_spam_trash, page_token, restart_count
@@ -66,9 +66,9 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
   };
 }
 
-// The first listing and that of a gap run twice: mail that came just before the cursor was pinned is in no later history,
-// and Gmail's search may not have shown it the first time. A listing that begins the settle time after the job was planned
-// is the last one.
+// The first listing and a gap listing run twice: mail that arrived just before the cursor was pinned is in no later history,
+// and Gmail's search may have omitted it the first time. A listing that begins the settle time after the job was planned is
+// the last one.
 // $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds
 // No row: the lease was lost.
 const MOVE = statement(
@@ -157,7 +157,7 @@ returning id`,
   { isRepeatable: false },
 );
 
-/** Begins the listing again: Gmail rejected its page token. The ledger absorbs the repeats. @throws {AppError} lease_lost */
+/** Restarts the listing after Gmail rejected its page token. The ledger ignores repeated ids. @throws {AppError} lease_lost */
 export async function restartListJob(db: Queryable, lease: Lease, jobId: number): Promise<void> {
   const { rowCount } = await db.query(RESTART, [jobId, lease.mailboxId, lease.token]);
   if (rowCount === 0) throw leaseLost();
@@ -184,8 +184,8 @@ returning id`,
 );
 
 /**
- * Gmail rejects the listing. A backfill ends with the error, and the operator can plan another query. The first listing
- * and that of a gap are never dropped: they wait for an hour, and other jobs go on.
+ * Records that Gmail rejected the listing. A backfill ends with the error, and the operator can plan another query. The first
+ * listing and a gap listing are never dropped: they wait for an hour while other jobs continue.
  *
  * @throws {AppError} lease_lost
  */

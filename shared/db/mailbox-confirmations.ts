@@ -1,13 +1,14 @@
 /**
- * What persons have said about accounts that the database does not know: a new mailbox, or a known one under a new address.
- * Kept until an account is bound, because Gmail may not answer when it is given. Called by `bindAccount` and at `start`.
+ * Operator confirmations about accounts that the database does not know: a new mailbox, or a known one under a new address.
+ * They are stored until an account is bound, because Gmail may be unavailable when the operator confirms. Called by
+ * `bindAccount` and at `start`.
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
-// Its row is kept, because the request of a person may come twice: see `CAN_BE_RENAMED`.
-// $1 email address that is bound
+// The row is kept, because the operator may repeat the request: see `CAN_BE_RENAMED`.
+// $1 bound email address
 const END_CONFIRMATION = statement(
   `
 update mailbox_confirmations
@@ -17,14 +18,14 @@ where email_address = $1::text
   {},
 );
 
-/** An account is bound to the address: a confirmation of it no longer counts. */
+/** Ends the confirmation of an address that an account is now bound to. May run twice. */
 export async function endConfirmation(db: Queryable, emailAddress: string): Promise<void> {
   await db.query(END_CONFIRMATION, [emailAddress]);
 }
 
-// A confirmation is about the mailboxes that had the addresses when it was given.
-// $1 email address that a mailbox gives up, $2 email address that it gets
-const FORGET_CONFIRMATIONS = statement(
+// A confirmation refers to the mailboxes that had its addresses when it was given.
+// $1 former email address of a mailbox, $2 its new email address
+const DELETE_CONFIRMATIONS = statement(
   `
 delete from mailbox_confirmations
 where email_address = $1::text
@@ -32,9 +33,9 @@ where email_address = $1::text
   {},
 );
 
-/** A mailbox gives up one address for another. */
-export async function forgetConfirmations(db: Queryable, givenUp: string, taken: string): Promise<void> {
-  await db.query(FORGET_CONFIRMATIONS, [givenUp, taken]);
+/** Deletes the confirmations that the rename of a mailbox makes obsolete. */
+export async function deleteConfirmations(db: Queryable, former: string, current: string): Promise<void> {
+  await db.query(DELETE_CONFIRMATIONS, [former, current]);
 }
 
 // $1 email address, $2 former email address
@@ -49,7 +50,7 @@ on conflict (email_address) do update
   {},
 );
 
-// Nothing to confirm when the credentials are known to be of this mailbox.
+// Inserts nothing when these credentials already belong to this mailbox.
 // $1 email address, $2 fingerprint
 const CONFIRM_NEW = statement(
   `
@@ -68,12 +69,12 @@ on conflict (email_address) do update
   {},
 );
 
-/** Keeps the word of a person that the account with this address is a known mailbox under its former address. May run twice. */
+/** Confirms that the account with this address is a known mailbox, under its former address. May run twice. */
 export async function confirmRename(db: Queryable, emailAddress: string, renamedFrom: string): Promise<void> {
   await db.query(CONFIRM_RENAME, [emailAddress, renamedFrom]);
 }
 
-/** Keeps the word of a person that the account of these credentials is a mailbox of its own. May run twice. */
+/** Confirms that the account of these credentials is a new mailbox. May run twice. */
 export async function confirmNewMailbox(
   db: Queryable,
   emailAddress: string,
@@ -82,9 +83,9 @@ export async function confirmNewMailbox(
   await db.query(CONFIRM_NEW, [emailAddress.toLowerCase(), fingerprint]);
 }
 
-// An address counts as known too when its mailbox was renamed by this very confirmation: the request may come twice.
+// An address also counts as known after this confirmation renamed its mailbox, because the operator may repeat the request.
 // $1 email address
-// One row always.
+// Always one row.
 const CAN_BE_RENAMED = statement(
   `
 select exists (select 1 from mailboxes m where m.email_address = $1::text)
@@ -103,7 +104,7 @@ export async function assertCanBeRenamed(db: Queryable, emailAddress: string): P
   const known = rows[0]?.known_addresses ?? null;
   throw new AppError(
     'bad_request',
-    `renamed_from names ${emailAddress}, which is no known mailbox. ` +
-      (known === null ? 'None is known: POST start without it.' : `Known: ${known}.`),
+    `renamed_from names ${emailAddress}, which is not a known mailbox. ` +
+      (known === null ? 'No mailbox is known: POST start without it.' : `Known: ${known}.`),
   );
 }

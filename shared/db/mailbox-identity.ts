@@ -1,18 +1,18 @@
 /**
- * Which mailbox row belongs to the account behind the credentials, decided and written in one transaction.
- * Called by `identifyMailbox` with what Gmail says about the account.
- * Invariant: one account has one row, and a row never changes its account without the confirmation of a person.
+ * Binds the account behind the credentials to its mailbox row, in one transaction. Called by `identifyMailbox` with the account
+ * data that Gmail returned.
+ * Invariant: one account has one row, and a row never changes its account without an operator's confirmation.
  */
 import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
-import { confirmRename, endConfirmation, forgetConfirmations } from './mailbox-confirmations.ts';
+import { confirmRename, deleteConfirmations, endConfirmation } from './mailbox-confirmations.ts';
 import { createMailbox, renameMailbox, retireAddress, takeMailboxOver } from './mailbox-rows.ts';
 import { statement } from './statement.ts';
 
 export interface Account {
   /** SHA-256 of client id and refresh token. */
   readonly fingerprint: string;
-  /** As Gmail gives it now, in lower case. */
+  /** The current address, in lower case. */
   readonly emailAddress: string;
   /** Gmail's current history id of the mailbox. */
   readonly historyId: string;
@@ -29,15 +29,15 @@ export interface IdentifiedMailbox {
   readonly id: number;
   readonly emailAddress: string;
   readonly change: 'unchanged' | 'renamed' | 'taken_over' | 'created';
-  /** The address that the row had before; null when it is the same, or the row is new. */
+  /** The former address of the row; null when the address is the same or the row is new. */
   readonly previousAddress: string | null;
 }
 
-// What the database knows of an account. A confirmation counts once, and is about mailboxes that existed when it was given:
-// one of a new name never means a mailbox that got the former name later, and one of a new mailbox counts for an address
-// that another mailbox has only when that mailbox is older.
+// What the database knows about an account. A confirmation counts once and refers to mailboxes that existed when it was
+// given. A confirmed rename never applies to a mailbox that got the former address later. If another mailbox has the address,
+// a confirmed new mailbox counts only when that other mailbox is older than the confirmation.
 // $1 fingerprint, $2 email address, $3 history id
-// One row always.
+// Always one row.
 const FACTS = statement(
   `
 select k.id as known_id, k.email_address as known_address,
@@ -75,11 +75,11 @@ type Decision =
   | { readonly kind: 'created' };
 
 /**
- * Known credentials prove the account, because Google binds a refresh token to one account: only its address can have
- * changed. New credentials prove nothing but an address. Gmail's history ids of a mailbox only rise, so an account whose
- * history is behind the cursor of the row is another account that was given the same address.
+ * Known credentials prove the account, because Google binds a refresh token to one account; only the address can change. New
+ * credentials prove only an address. Gmail's history ids of a mailbox only increase. So if the history of an account is behind
+ * the cursor of the row, it is another account with the same address.
  *
- * @returns null when a person has to say whose mailbox it is
+ * @returns null when an operator must confirm the account
  */
 function decide(facts: Facts, address: string): Decision | null {
   if (facts.known_id !== null) {
@@ -96,9 +96,9 @@ function decide(facts: Facts, address: string): Decision | null {
 }
 
 /**
- * Binds the account to its row: known, renamed, taken over or created. May run twice, and by many instances at once.
+ * Binds the account to its row: known, renamed, taken over or created. May run twice, and on many instances at once.
  *
- * @param renamedFrom address of a known mailbox that a person declares to be this account under its former address
+ * @param renamedFrom former address of this account, if the operator confirms that it is a known mailbox; otherwise null
  * @throws {AppError} account_unconfirmed, with both addresses
  */
 export async function bindAccount(
@@ -124,8 +124,8 @@ export async function bindAccount(
   });
 }
 
-// Two instances that meet a new account decide one after the other. Not by a row: the end of a run locks the mailbox row
-// and then the status row, and this transaction goes on to mailbox rows.
+// Serializes instances that find a new account. An advisory lock, because locking the status row could deadlock: the end of a
+// run locks the mailbox row before the status row, and this transaction locks mailbox rows later.
 const LOCK = statement(
   `
 select true as is_locked
@@ -144,9 +144,9 @@ function unconfirmed({ emailAddress }: Account, { known_addresses, address_id }:
   return new AppError(
     'account_unconfirmed',
     address_id === null
-      ? `The credentials are of ${emailAddress}; the database knows ${known_addresses}.`
-      : `The credentials are of ${emailAddress}, and so is a known mailbox, but the history of the account is older than ` +
-          'what was read from that mailbox: the address may have been given to another account.',
+      ? `The credentials belong to ${emailAddress}; the database knows ${known_addresses}.`
+      : `The credentials belong to ${emailAddress}, which is a known mailbox. But the history of the account is older than ` +
+          'what was read from that mailbox: the address may belong to another account now.',
   );
 }
 
@@ -164,6 +164,6 @@ async function apply(
   if (decision.kind === 'renamed') await renameMailbox(tx, decision.id, emailAddress);
   if (decision.kind === 'taken_over') await takeMailboxOver(tx, decision.id, account);
   if ('from' in decision && decision.from !== emailAddress)
-    await forgetConfirmations(tx, decision.from, emailAddress);
+    await deleteConfirmations(tx, decision.from, emailAddress);
   return decision.id;
 }

@@ -1,4 +1,4 @@
-/** The writes that bind an account to its mailbox row, one for each decision of `bindAccount`, in its transaction. */
+/** The writes that bind an account to its mailbox row: one per decision of `bindAccount`, in its transaction. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -12,7 +12,7 @@ where id = $1::integer`,
   {},
 );
 
-// The last error was that of other credentials.
+// The last error belongs to the former credentials.
 // $1 mailbox id, $2 email address, $3 fingerprint
 const TAKE_OVER = statement(
   `
@@ -27,7 +27,7 @@ where id = $1::integer`,
   {},
 );
 
-// With other credentials the watch is due: see `READ_WATCH`. A wait after a failure of theirs ends.
+// New credentials make the watch due: see `readWatch`. A wait after a failure of the former credentials ends.
 // $1 mailbox id
 const END_WATCH_WAIT = statement(
   `
@@ -39,8 +39,8 @@ where mailbox_id = $1::integer`,
   {},
 );
 
-// The account of this row no longer has the address: Gmail has just named another account by it. The row keeps its mail
-// and its credentials; when these are used again, Gmail gives its present address. No push and no confirmation can name it.
+// Gmail now reports the address for another account. The row keeps its mail and its credentials; when these are used again,
+// Gmail returns the current address of their account. No push and no confirmation can name the placeholder.
 // $1 mailbox id
 const RETIRE_ADDRESS = statement(
   `
@@ -50,8 +50,8 @@ where id = $1::integer`,
   {},
 );
 
-// A new mailbox is pinned to its current history id in the statement that plans its first listing: what arrives during
-// that listing is in the history after the pin, whatever happens to the process. The bucket is full.
+// Pins a new mailbox to its current history id and plans its first listing in one statement: even after a crash, mail that
+// arrives during that listing is in the history after the pin. The bucket is full.
 // $1 email address, $2 fingerprint, $3 history id, $4 query of the first listing, $5 quota units per minute
 const CREATE = statement(
   `
@@ -80,12 +80,11 @@ from created`,
   { id: 'integer' },
 );
 
-/** The mailbox has a new address. */
 export async function renameMailbox(tx: Queryable, mailboxId: number, emailAddress: string): Promise<void> {
   await tx.query(RENAME, [mailboxId, emailAddress]);
 }
 
-/** New credentials of the account. Failures of the former ones are forgotten. */
+/** Sets new credentials and clears the failures of the former ones. */
 export async function takeMailboxOver(
   tx: Queryable,
   mailboxId: number,
@@ -95,7 +94,7 @@ export async function takeMailboxOver(
   await tx.query(END_WATCH_WAIT, [mailboxId]);
 }
 
-/** Another account has the address now. */
+/** Frees an address that another account has now. */
 export async function retireAddress(tx: Queryable, mailboxId: number): Promise<void> {
   await tx.query(RETIRE_ADDRESS, [mailboxId]);
 }

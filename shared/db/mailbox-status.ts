@@ -1,13 +1,13 @@
 /**
- * What `status` shows of the mailboxes: one statement that only reads.
- * Invariant: its time does not grow with the ledger. Counts come from ledger_changes, the rest from partial indexes.
+ * What `status` shows about mailboxes and their failing messages. Reads only.
+ * Invariant: the time does not grow with the ledger. Counts come from ledger_changes, the rest from partial indexes.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
-// Every mailbox, the oldest first. All times are by the clock of the database; `now` is when it was read.
-// history_unlisted_since: when Gmail named a history id that no complete listing has reached; null when one has.
-// unended_run_at: begin of the first run after the last one that ended, if it did not end; it is at work, or was killed.
+// Every mailbox, oldest first. All times are database times; `now` is the time of the read.
+// history_unlisted_since: when Gmail reported a history id that no complete listing has reached; null when one has.
+// unended_run_at: start of the first unfinished run after the last finished one; that run is active or was killed.
 const MAILBOXES = statement(
   `
 select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as now,
@@ -42,7 +42,7 @@ left join lateral (
     and finished_at is null
     and not_before <= now()
 ) j on true
--- The first condition leaves out mailboxes whose last run ended: nothing is searched for them.
+-- The first condition skips mailboxes whose last run ended.
 left join lateral (
   select r.started_at as unended_run_at
   from ingest_runs r
@@ -62,7 +62,7 @@ left join lateral (
   from ledger_changes
   where mailbox_id = m.id
 ) c on true
--- The first row of each priority, by idx_email_ledger_pending: a backlog is not read.
+-- The first row of each priority by idx_email_ledger_pending, so that a backlog is not read.
 left join lateral (
   select min(first.discovered_at) as oldest_pending_at
   from (values (0::smallint), (1::smallint)) priorities (priority)
@@ -114,7 +114,51 @@ order by m.id`,
 
 export type MailboxRow = NonNullable<(typeof MAILBOXES)['row']>;
 
-/** Every mailbox that the database knows. Empty before the first contact with Gmail. */
+/** Returns every mailbox of the database; none before the first contact with Gmail. */
 export async function readMailboxes(db: Queryable): Promise<MailboxRow[]> {
   return (await db.query(MAILBOXES)).rows;
+}
+
+// Pending messages whose last attempt failed, and dead ones that no operator has given up. One row per mailbox that has any.
+// error_* belong to the newest failure.
+const FAILING = statement(
+  `
+with failing as (
+  select mailbox_id, state, error_code, error_detail, last_attempt_at, next_attempt_at, discovered_at
+  from email_ledger
+  where state = 'pending'
+    and last_attempt_at is not null
+    and error_code is not null
+  union all
+  select mailbox_id, state, error_code, error_detail, last_attempt_at, next_attempt_at, discovered_at
+  from email_ledger
+  where state = 'dead'
+    and given_up_at is null
+)
+select mailbox_id,
+       count(*) as failing_count,
+       count(*) filter (where state = 'dead') as dead_count,
+       (array_agg(error_code order by last_attempt_at desc nulls last))[1] as error_code,
+       (array_agg(error_detail order by last_attempt_at desc nulls last))[1] as error_detail,
+       min(next_attempt_at) as next_attempt_at,
+       min(discovered_at) as oldest_since
+from failing
+group by mailbox_id`,
+  {
+    mailbox_id: 'integer',
+    failing_count: 'bigint',
+    dead_count: 'bigint',
+    error_code: 'text?',
+    error_detail: 'text?',
+    next_attempt_at: 'timestamp with time zone?',
+    oldest_since: 'timestamp with time zone',
+  },
+);
+
+export type FailingRow = NonNullable<(typeof FAILING)['row']>;
+
+/** Returns messages that cannot be fetched or stored, by mailbox id; no entry when none fails. */
+export async function readFailingMessages(db: Queryable): Promise<Map<number, FailingRow>> {
+  const { rows } = await db.query(FAILING);
+  return new Map(rows.map((row) => [row.mailbox_id, row]));
 }

@@ -1,4 +1,4 @@
-/** The mailbox row as a run and a push see it: which mailbox it is, whether it is due, and what a push announced. */
+/** The mailbox row for runs and pushes: its identity, whether a poll is due, and the hint of the last push. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -8,11 +8,11 @@ export interface Mailbox {
   readonly emailAddress: string;
   readonly failureCount: number;
   readonly nextPollAt: Date | null;
-  /** A scheduled poll has work to do: see the SQL function `is_poll_due`. */
+  /** A scheduled poll is due: see the SQL function `is_poll_due`. */
   readonly isDue: boolean;
-  /** Runs failed, and the wait after them is not over. */
+  /** The last run failed, and its backoff is not over. */
   readonly isBackingOff: boolean;
-  /** A push announced something new, and the last run began so long ago that the backoff does not hold it back. */
+  /** A push announced newer history, and the last run began at least ten seconds ago. */
   readonly mayIgnoreBackoff: boolean;
 }
 
@@ -26,16 +26,6 @@ const MAILBOX_COLUMNS = {
   may_ignore_backoff: 'boolean',
 } as const;
 
-interface MailboxRow {
-  id: number;
-  email_address: string;
-  failure_count: number;
-  next_poll_at: Date | null;
-  is_due: boolean;
-  is_backing_off: boolean;
-  may_ignore_backoff: boolean;
-}
-
 // $1 credential fingerprint
 const FIND = statement(
   `
@@ -46,7 +36,7 @@ where m.credential_fingerprint = $1::text`,
   MAILBOX_COLUMNS,
 );
 
-/** The mailbox that these credentials reach; null when they were never used. */
+/** Returns the mailbox of these credentials; null when they were never used. */
 export async function findMailbox(db: Queryable, fingerprint: string): Promise<Mailbox | null> {
   const { rows } = await db.query(FIND, [fingerprint]);
   const row = rows[0];
@@ -79,7 +69,7 @@ where s.id = 1`,
 );
 
 /**
- * What every run asks first: whether it may run at all, and for which mailbox.
+ * Returns whether the monitor is running, and the mailbox of the credentials. The first query of every run.
  *
  * @throws {AppError} schema_outdated when the status row is missing
  */
@@ -109,7 +99,7 @@ order by m.id`,
   MAILBOX_COLUMNS,
 );
 
-/** All that the database knows, oldest first. */
+/** Returns all mailboxes, oldest first. */
 export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
   const { rows } = await db.query(LIST);
   return rows.map(toMailbox);
@@ -117,14 +107,14 @@ export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
 
 export interface RecordedHint {
   readonly mailboxId: number;
-  /** The history id is newer than every one that a push announced before. */
+  /** The history id is newer than all that earlier pushes announced. */
   readonly isNewest: boolean;
-  /** A listing has not shown it yet. */
+  /** No listing has shown it yet. */
   readonly isUnseen: boolean;
 }
 
-// One plain update: a join with a locked read of the same row lets concurrent pushes lock each other out (SQLSTATE 40P01).
-// hint_at is the time of this transaction exactly when the hint was raised.
+// One plain update, because joining a locked read of the same row makes concurrent pushes deadlock (SQLSTATE 40P01). hint_at is
+// the time of this transaction exactly when the hint was raised.
 // $1 email address, $2 history id
 const RECORD_HINT = statement(
   `
@@ -138,7 +128,7 @@ returning m.id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen`,
 );
 
 /**
- * Keeps the newest history id that a push announced. May run twice; an older hint changes nothing.
+ * Stores the newest history id that a push announced. May run twice; an older hint changes only `pushed_at`.
  *
  * @returns null when no mailbox has this address
  */
@@ -158,7 +148,7 @@ const HAS_NEWER_HINT = statement(
   { has_newer_hint: 'boolean' },
 );
 
-/** A push has announced something that no listing has shown. */
+/** Returns whether a push has announced history that no listing has shown. */
 export async function hasNewerHint(db: Queryable, mailboxId: number): Promise<boolean> {
   const { rows } = await db.query(HAS_NEWER_HINT, [mailboxId]);
   return rows[0]?.has_newer_hint ?? false;
@@ -173,7 +163,7 @@ where id = $1::integer`,
   { is_newest: 'boolean', last_error_code: 'text?' },
 );
 
-/** Whether a hint still has to be served: no newer one is stored. And the error of the last run, null when it went well. */
+/** Returns whether no newer hint is stored, and the error code of the last run, null when it succeeded. */
 export async function readHintState(
   db: Queryable,
   mailboxId: number,
@@ -183,7 +173,7 @@ export async function readHintState(
   return { isNewest: rows[0]?.is_newest ?? false, lastErrorCode: rows[0]?.last_error_code ?? null };
 }
 
-function toMailbox(row: MailboxRow): Mailbox {
+function toMailbox(row: NonNullable<(typeof FIND)['row']>): Mailbox {
   return {
     id: row.id,
     emailAddress: row.email_address,

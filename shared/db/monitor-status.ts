@@ -1,17 +1,17 @@
-/** The singleton row that the owner's note names: the switch, the last poll, the last error, the counter. */
+/** The singleton row of email_monitor_status: `is_running` flag, last poll, last error, counter. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 
 export interface MonitorStatus {
-  /** When this was read, by the clock that all the other times here are of. */
+  /** Time of the read. All times here are database times. */
   readonly readAt: Date;
   readonly isRunning: boolean;
   readonly lastPollAt: Date | null;
-  /** The switch was turned or a cycle ended. */
+  /** When the `is_running` flag was set or a run ended. */
   readonly updatedAt: Date;
   readonly lastError: string | null;
   readonly lastErrorCode: string | null;
-  /** Emails fetched and stored since the beginning. */
+  /** Emails stored since the first start. */
   readonly emailsProcessedTotal: number;
 }
 
@@ -54,10 +54,10 @@ export async function setRunning(db: Queryable, isRunning: boolean): Promise<voi
   );
 }
 
-/** A cycle ended; null error: it went well. */
-export async function recordPoll(
+/** Records a run that failed before it knew its mailbox. May run twice. */
+export async function recordFailedPoll(
   db: Queryable,
-  error: { readonly code: string; readonly detail: string } | null,
+  error: { readonly code: string; readonly detail: string },
 ): Promise<void> {
   await db.query(
     `update email_monitor_status
@@ -66,11 +66,11 @@ export async function recordPoll(
          last_error = $2::text,
          updated_at = now()
      where id = 1`,
-    [error?.code ?? null, error?.detail ?? null],
+    [error.code, error.detail],
   );
 }
 
-/** The credentials reach no mailbox: there is no mailbox row to say so. */
+/** Records that the credentials reach no mailbox. The status row keeps the error, because there is no mailbox row. */
 export async function recordIdentificationError(
   db: Queryable,
   error: { readonly code: string; readonly detail: string },

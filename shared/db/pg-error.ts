@@ -1,7 +1,7 @@
 /**
- * Maps errors of PostgreSQL, and of the connection to it, to AppError codes. Called by `database.ts` for every query.
- * Invariant: a detail holds no message of the server where that may quote a value (class 22 and 23), because a value
- * is mail content.
+ * Maps errors of PostgreSQL and of its connection to AppError codes. Called by `database.ts` for every query.
+ * Invariant: a detail never contains a server message that may quote a value (classes 22 and 23), because a value is mail
+ * content.
  *
  * SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
@@ -14,13 +14,13 @@ const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 const DENIED = new Set(['42501', '28000', '28P01']);
 
 /**
- * Data exception, constraint violation, program limit exceeded: the same values fail again. Everything else that has no
- * rule here says nothing about the values, for example 53100 (disk full), 53300 (too many connections), 55P03 (lock
- * timeout), 57P01 (shutdown) and 25006 (read-only).
+ * Data exception, constraint violation, program limit exceeded: the same values fail again. Codes without a rule here do not
+ * depend on the values, for example 53100 (disk full), 53300 (too many connections), 55P03 (lock timeout), 57P01 (shutdown)
+ * and 25006 (read-only).
  */
 const UNSTORABLE_CLASSES = new Set(['22', '23', '54']);
 
-/** The statement timeout, and an allocation that failed. */
+/** The statement timeout, and out of memory. */
 const TOO_HEAVY = new Set(['57014', '53200']);
 
 const CONNECTION_CODES = new Set([
@@ -88,7 +88,7 @@ export function isStatementTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '57014';
 }
 
-/** Of an AppError the code of what it was made from: its own code is not PostgreSQL's. */
+/** For an AppError, the code of its cause: its own code is not PostgreSQL's. */
 function sqlStateOf(error: unknown): string {
   return codeOf(error instanceof AppError ? error.cause : error);
 }

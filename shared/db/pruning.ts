@@ -1,7 +1,7 @@
 /**
- * Keeps tables small that only grow: removes reconciliations and list jobs after 90 days and closed incidents after a year, and
- * adds up the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_records` and
- * `has_many_ledger_changes` are true.
+ * Keeps growing tables small: deletes runs, reconciliations and list jobs after 90 days and closed incidents after a year,
+ * and compacts the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_runs`,
+ * `has_old_records` and `has_many_ledger_changes` are true.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -55,17 +55,42 @@ select (select count(*) from old_reconciliations)
   { removed_count: 'bigint' },
 );
 
-/** Removes some of the oldest records. May run at any time, also twice at once. @returns how many */
+/** Deletes some of the oldest records. May run at any time, even concurrently. @returns how many */
 export async function pruneOldRecords(db: Queryable): Promise<number> {
   const { rows } = await db.query(PRUNE, [RECORD_DAYS, INCIDENT_DAYS, PRUNED_ROWS]);
   return rows[0]?.removed_count ?? 0;
 }
 
-/** A backfill of a million messages leaves many rows: at most this number per call, so that no run is delayed. */
-const MAX_ROWS = 20_000;
+/** The log may keep its lines for longer. */
+const RUN_DAYS = 90;
+/** Per call. Gmail pushes at most once per second, 86,400 runs per day, and 1,440 polls per day prune. */
+const PRUNED_RUNS = 2_000;
 
-// Concurrent calls take different rows, because each skips what another has locked.
-// $1 max rows int
+// $1 days, $2 rows
+const PRUNE_RUNS = statement(
+  `
+delete from ingest_runs
+where id in (
+  select id
+  from ingest_runs
+  where started_at < now() - $1::integer * interval '1 day'
+  order by started_at
+  limit $2::integer
+)`,
+  {},
+);
+
+/** Deletes some of the oldest runs. May run twice. @returns how many */
+export async function pruneRuns(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(PRUNE_RUNS, [RUN_DAYS, PRUNED_RUNS]);
+  return rowCount;
+}
+
+/** Rows per call. A backfill of a million messages leaves many rows, and compaction must not delay a run. */
+const COMPACTED_ROWS = 20_000;
+
+// Concurrent calls take different rows, because each skips the rows that another call has locked.
+// $1 rows
 const COMPACT = statement(
   `
 with taken as (
@@ -88,7 +113,7 @@ having sum(change) <> 0`,
   {},
 );
 
-/** Replaces changes by their sums, when `has_many_ledger_changes` is true. May run at any time, and twice. */
-export async function addUpLedgerChanges(db: Queryable): Promise<void> {
-  await db.query(COMPACT, [MAX_ROWS]);
+/** Replaces changes by their sums, if `has_many_ledger_changes` is true. May run at any time, and twice. */
+export async function compactLedgerChanges(db: Queryable): Promise<void> {
+  await db.query(COMPACT, [COMPACTED_ROWS]);
 }

@@ -1,7 +1,7 @@
 /**
  * The quota of a mailbox: a token bucket on its row of mailbox_quota, shared by all instances. Called by `QuotaBudget`.
- * Invariant: reserved units never exceed the capacity plus what refills, whichever instances reserve them. A call that
- * reaches Gmail within a second of its reservation is then within a quota that Gmail refills continuously.
+ * Invariant: the units that all instances reserve never exceed the capacity plus the refill. A call that reaches Gmail within a
+ * second of its reservation is then within a quota that Gmail refills continuously.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -10,15 +10,15 @@ const MAX_PAUSE_SECONDS = 16;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 export interface Reservation {
-  /** 0, or a multiple of the least that was asked for. */
+  /** 0, or a multiple of `least`. */
   readonly units: number;
-  /** With 0 units: milliseconds until the least may be available. */
+  /** Milliseconds until `least` units may be available; 0 when units were granted. */
   readonly waitMs: number;
   /** Above 0: Gmail limited the rate and no call has succeeded since, so these units are for one call. */
   readonly pauseSeconds: number;
 }
 
-// Reserves the least, or as many multiples of it as the bucket holds and the most allows.
+// Reserves `least` units, or as many multiples of it as the bucket holds and `most` allows.
 // $1 mailbox id, $2 least units, $3 most units, $4 units per minute
 // One row, with granted_units 0 when nothing was reserved. No row: the mailbox has no bucket yet.
 const RESERVE = statement(
@@ -29,7 +29,7 @@ with locked as materialized (
   where q.mailbox_id = $1::integer
   for no key update
 ),
--- Read behind the lock: units that refilled while the statement waited count.
+-- Read after the lock, so that units count that refilled while the statement waited.
 clock as materialized (
   select clock_timestamp() as at
   from locked
@@ -56,7 +56,7 @@ updated as (
   update mailbox_quota q
   set available_units = g.available_units - g.granted_units,
       refilled_at = g.at,
-      -- The one call after a pause: the next one waits for its success, or as long again.
+      -- One call after a pause: the next call waits until that one succeeds, or for the same pause again.
       paused_until = case
         when g.pause_seconds > 0 then g.at + g.pause_seconds * interval '1 second'
       end
@@ -97,7 +97,7 @@ where q.mailbox_id = $1::integer`,
 
 // $1 mailbox id, $2 length in seconds of the pause that the limited call followed, $3 longest pause in seconds,
 // $4 shortest pause in ms
-// No row: another call has begun or ended a pause since.
+// No row: another call has started or ended a pause since.
 const PAUSE = statement(
   `
 update mailbox_quota
@@ -123,8 +123,8 @@ where mailbox_id = $1::integer
 );
 
 /**
- * Reserves units, which count as spent until they are released. Run twice, it reserves twice: the units of the first
- * reservation refill within seconds.
+ * Reserves units, which count as spent until they are released. If it runs twice, it reserves twice; the extra units refill
+ * within seconds.
  *
  * @param ask `most` is rounded down to a multiple of `least`, the price of one call
  * @throws {AppError} database_unavailable
@@ -149,7 +149,7 @@ export async function reserveUnits(
   };
 }
 
-/** Returns units that were reserved and not spent. Must run once per reservation: twice, spent units count as unspent. */
+/** Releases reserved units that were not spent. Must not run twice: spent units would become available again. */
 export async function releaseUnits(
   db: Queryable,
   mailboxId: number,
@@ -160,12 +160,12 @@ export async function releaseUnits(
 }
 
 /**
- * Gmail limited the rate of a call that was within the budget: nothing is reserved for 1 s, or for twice the pause that
- * the call followed, at most 16 s. May run twice, and once per limited call: calls that follow the same pause cause one.
+ * Pauses reservations after Gmail rate-limited a call within the budget: for 1 s, or for twice the pause before that call, at
+ * most 16 s. May run twice, and once per limited call: calls after the same pause start only one.
  *
  * @param after `pauseSeconds` of the reservation of the call
- * @param retryAfterMs Gmail's Retry-After: nothing is reserved for so long at least, up to a minute
- * @returns the length of the new pause in seconds; null when another call has begun or ended a pause since
+ * @param retryAfterMs Gmail's Retry-After: the shortest pause, up to a minute
+ * @returns the length of the new pause in seconds; null when another call has started or ended a pause since
  */
 export async function pauseSpending(
   db: Queryable,
@@ -179,10 +179,10 @@ export async function pauseSpending(
 }
 
 /**
- * The one call after a pause succeeded: reservations do not wait any longer. May run twice.
+ * Ends the pause after its one call succeeded. May run twice.
  *
  * @param after `pauseSeconds` of the reservation of the call
- * @param keepsOneCall the next reservation is for one call again, and a rate limit doubles the pause
+ * @param keepsOneCall the next reservation is again for one call, and another rate limit doubles the pause
  */
 export async function clearPause(
   db: Queryable,

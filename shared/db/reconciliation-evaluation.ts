@@ -1,7 +1,6 @@
 /**
- * The evaluation of a listed reconciliation: its ids are counted by what the ledger holds of them. It is done in slices, each
- * in a transaction of its own, because one statement over all ids of a large mailbox can exceed the statement timeout. Any
- * later run continues it.
+ * The evaluation of a listed reconciliation: counts its ids by their ledger state. It runs in slices, one transaction each,
+ * because one statement over all ids of a large mailbox can exceed the statement timeout. Any later run continues it.
  * Invariant: every id is counted once, so that gmail = stored + pending + failed + ignored + gone + missing after each slice.
  */
 import type { Database, Queryable } from './database.ts';
@@ -9,11 +8,11 @@ import { closeMissing, openIncident } from './incidents.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** Ids that are counted or removed at a time: less than a second, on a small database with cold caches too. */
+/** Ids counted or deleted per statement: fast enough on a small database with cold caches. */
 const SLICE_COUNT = 5_000;
-/** Of the incident of missing mail; the ledger has them all. */
+/** Missing ids in the detail of the incident; the ledger has them all. */
 const MAX_NAMED_IDS = 20;
-/** Reconciliations whose ids are looked for: a process can die before it has removed those of the last ones. */
+/** Recent reconciliations to clean up, because a process can die before it has deleted their ids. */
 const CLEANED_RECONCILIATIONS = 10;
 
 export interface ReconciliationResult {
@@ -33,11 +32,11 @@ export interface ReconciliationResult {
   readonly incidentId: number | null;
 }
 
-// A reconciliation can be evaluated when it is listed, and the history was listed to its end the settle time later; one
-// that found no unknown id need not wait. The ledger row of an id that the history showed has a history id. An id that a
-// rule excluded is no received mail, so it cannot be missing. An erased email is still stored in the ledger.
-// The row is locked, so that an operator who asks for a full reconciliation waits for the slice.
-// $1 mailbox id, $2 lease token, $3 begin of the run, $4 ids per slice, $5 number of missing ids to keep
+// A reconciliation can be evaluated once it is listed and, after the settle time, a run has listed the history to its end. One
+// without unknown ids need not wait. The ledger row of an id that the history showed has a history id. An id that a rule
+// excluded is not received mail, so it cannot be missing. An erased email is still stored in the ledger.
+// The row is locked, so that an operator's request for a full reconciliation waits for the slice.
+// $1 mailbox id, $2 lease token, $3 start of the run, $4 ids per slice, $5 number of missing ids to keep
 // No row: none can be evaluated, or the lease was lost. A slice that is not full is the last one.
 const EVALUATE = statement(
   `
@@ -77,7 +76,7 @@ outcomes as (
            else l.state
          end as outcome
   from slice s
-  -- The limit makes the planner look up each id: it does not know how small a slice is.
+  -- The limit makes the planner look up each id, because it does not know how small a slice is.
   left join lateral (
     select id, state, history_id, error_code
     from email_ledger
@@ -134,10 +133,10 @@ returning r.id, r.evaluated_at is not null as is_evaluated, r.is_full, r.window_
 );
 
 /**
- * Counts the next slice of the open reconciliation. The last slice closes it, opens an incident when something was missing,
- * and closes those of earlier ones when nothing was.
+ * Counts the next slice of the open reconciliation. The last slice closes it. It then opens an incident if messages are
+ * missing, and otherwise closes the incidents of earlier reconciliations.
  *
- * @param runStartedAt by the clock of the database; that run has listed the history to its end since
+ * @param runStartedAt database time; the run has listed the history to its end since
  * @returns `more` while ids are left to count; null when none can be evaluated yet
  */
 export async function evaluateSlice(
@@ -152,7 +151,10 @@ export async function evaluateSlice(
     const row = rows[0];
     if (row === undefined) return null;
     if (!row.is_evaluated) return 'more';
-    const counts = {
+    const result = {
+      id: row.id,
+      isFull: row.is_full,
+      windowBeginsAt: row.window_begins_at,
       gmailCount: row.gmail_count,
       storedCount: row.stored_count,
       pendingCount: row.pending_count,
@@ -161,23 +163,22 @@ export async function evaluateSlice(
       goneCount: row.gone_count,
       missingCount: row.missing_count,
     };
-    const result = { id: row.id, isFull: row.is_full, windowBeginsAt: row.window_begins_at, ...counts };
-    if (counts.missingCount === 0) {
+    if (row.missing_count === 0) {
       await closeMissing(tx, mailboxId);
       return { ...result, incidentId: null };
     }
     const incidentId = await openIncident(tx, mailboxId, 'missing_found', {
       reconciliation_id: row.id,
-      gmail_count: counts.gmailCount,
-      missing_count: counts.missingCount,
+      gmail_count: row.gmail_count,
+      missing_count: row.missing_count,
       gmail_message_ids: row.missing_ids,
     });
     return { ...result, incidentId };
   });
 }
 
-// A batch of the ids of reconciliations that are evaluated. Not fenced: they are of no use.
-// $1 mailbox id, $2 ids per batch, $3 number of the last reconciliations to look at
+// Not fenced by the lease: the ids of evaluated reconciliations are no longer needed.
+// $1 mailbox id, $2 ids per batch, $3 number of recent reconciliations
 const REMOVE_IDS = statement(
   `
 delete from reconciliation_ids
@@ -197,7 +198,7 @@ where ctid = any (array(
   {},
 );
 
-/** Removes a batch of ids of evaluated reconciliations. May run twice. @returns false when none are left */
+/** Deletes a batch of ids of evaluated reconciliations. May run twice. @returns false when none are left */
 export async function removeEvaluatedIds(
   db: Queryable,
   mailboxId: number,

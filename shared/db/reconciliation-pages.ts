@@ -1,7 +1,7 @@
 /**
- * The listing of a reconciliation, page by page: every id is kept with whether the ledger knew it, and what the ledger did
- * not know is entered at once, so that it is fetched without waiting for the evaluation.
- * Invariant: an id keeps what was known of it when it was listed first, also when the listing begins again.
+ * The listing of a reconciliation, page by page. Every id is stored with whether the ledger knew it. Unknown ids enter the
+ * ledger at once, so that they are fetched before the evaluation.
+ * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts.
  */
 import type { Database, Queryable } from './database.ts';
 import { type Lease, leaseLost } from './lease.ts';
@@ -13,13 +13,13 @@ export interface OpenReconciliation {
   readonly id: number;
   readonly query: string;
   readonly pageToken: string | null;
-  /** Times that it began again because Gmail rejected its page token. */
+  /** How often it restarted because Gmail rejected its page token. */
   readonly restartCount: number;
 }
 
-// What an open gap still has to find is not missing.
+// Waits for an open gap, because mail that the gap has not found yet is not missing.
 // $1 mailbox id
-// No row: nothing is to be listed now.
+// No row: there is nothing to list now.
 const NEXT = statement(
   `
 select r.id, r.query, r.page_token, r.restart_count
@@ -48,9 +48,9 @@ export async function findOpenReconciliation(
   return { id: row.id, query: row.query, pageToken: row.page_token, restartCount: row.restart_count };
 }
 
-// The row is locked for the transaction, so that an operator who asks for a full reconciliation waits for the page.
+// Locks the row for the transaction, so that an operator's request for a full reconciliation waits for the page.
 // $1 reconciliation id, $2 query, $3 page token or null
-// No row: it was widened since the page was requested.
+// No row: the reconciliation was widened since the page was requested.
 const LOCK = statement(
   `
 select id
@@ -80,12 +80,11 @@ returning gmail_message_id, was_known`,
   { gmail_message_id: 'text', was_known: 'boolean' },
 );
 
-// The listing asks for no spam and no drafts, and for the wanted label: a message that was ignored for one of them and is
-// listed has other labels now. What Gmail lists is not gone either. Such a message is fetched and judged by its present
-// labels. One that a reconciliation had fetched before and that ended in the same way again is fetched once per day, not
-// at every reconciliation.
-// $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is judged again
-const JUDGE_AGAIN = statement(
+// The listing excludes spam and drafts and asks for the configured label, so a listed message that was ignored for one of these
+// has other labels now. A listed message is not gone either. Both are fetched and checked by their current labels. A message
+// that an earlier reconciliation fetched, with the same result, is fetched again once per day, not at every reconciliation.
+// $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is fetched again
+const REFETCH = statement(
   `
 update email_ledger l
 set state = 'pending',
@@ -108,7 +107,7 @@ returning l.gmail_message_id`,
   { gmail_message_id: 'text' },
 );
 
-const JUDGED_AGAIN_SECONDS = 86_400;
+const REFETCH_AFTER_SECONDS = 86_400;
 
 // At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds
@@ -141,9 +140,9 @@ export interface ReconciliationPage {
 }
 
 /**
- * Enters one page. May run twice. A page of a listing that was replaced meanwhile is dropped: the new listing repeats it.
+ * Enters one page. May run twice. A page of a listing that has been replaced since is dropped: the new listing repeats it.
  *
- * @returns how many messages are to be fetched because of it
+ * @returns how many messages became pending
  * @throws {AppError} lease_lost
  */
 export async function enterReconciliationPage(
@@ -172,10 +171,10 @@ export async function enterReconciliationPage(
       })),
       page.labelId,
     );
-    const again = await tx.query(JUDGE_AGAIN, [mailboxId, page.ids, page.labelId, JUDGED_AGAIN_SECONDS]);
+    const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId, REFETCH_AFTER_SECONDS]);
     const moved = await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]);
     if (moved.rowCount === 0) throw leaseLost();
-    return newCount + again.rowCount;
+    return newCount + refetched.rowCount;
   });
 }
 
@@ -192,7 +191,7 @@ returning id`,
   { isRepeatable: false },
 );
 
-/** Begins the listing again: Gmail rejected its page token. @throws {AppError} lease_lost */
+/** Restarts the listing after Gmail rejected its page token. @throws {AppError} lease_lost */
 export async function restartReconciliation(db: Queryable, lease: Lease, id: number): Promise<void> {
   const { rowCount } = await db.query(RESTART, [id, lease.mailboxId, lease.token]);
   if (rowCount === 0) throw leaseLost();
@@ -213,7 +212,7 @@ returning id`,
   { id: 'bigint' },
 );
 
-/** Gmail rejects the listing: it waits for an hour with its error. @throws {AppError} lease_lost */
+/** Records that Gmail rejected the listing, which then waits for an hour. @throws {AppError} lease_lost */
 export async function rejectReconciliation(
   db: Queryable,
   lease: Lease,

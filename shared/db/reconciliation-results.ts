@@ -60,7 +60,7 @@ export interface ReconciliationResults {
   readonly full: ReconciliationRow | null;
 }
 
-/** @returns by mailbox id; no entry before the first result */
+/** Returns results by mailbox id; no entry before the first result. */
 export async function readReconciliationResults(db: Queryable): Promise<Map<number, ReconciliationResults>> {
   const results = new Map<number, ReconciliationResults>();
   for (const row of (await db.query(RESULTS)).rows) {

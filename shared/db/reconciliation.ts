@@ -1,11 +1,10 @@
 /**
- * Reconciliation: Gmail's own listing of a window is compared with what is stored, as
+ * Reconciliation compares Gmail's own listing of a window with what is stored:
  * "Gmail n = stored + pending + failed + ignored + gone + missing".
  *
- * Ids that the ledger does not know are entered when they are listed. Whether such an id was missing, or only too new for
- * the history to have shown it, is known the settle time later: what the history has not shown by then was missing, and is
- * an incident. The window is by date, so an import that arrives now with an old date is in no window: it is found by the
- * history only.
+ * Unknown ids enter the ledger when they are listed. An unknown id is either missing, or too new for the history. Ids that the
+ * history has not shown after the settle time count as missing and open an incident. Windows are by date, so an import that
+ * arrives now with an old date is in no window: only the history finds it.
  *
  * This file plans; `reconciliation-pages.ts` enters the listing, `reconciliation-evaluation.ts` counts it.
  * Invariant: a mailbox has at most one open reconciliation.
@@ -14,16 +13,16 @@ import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** The longest window that is planned without a request. Gmail keeps spam and trash for 30 days. */
+/** The longest window without an operator's request. Gmail keeps spam and trash for 30 days. */
 const WIDE_WINDOW_SECONDS = 31 * 86_400;
 /** Two days are one page of 500 ids for most mailboxes, 5 units. */
 const WINDOW_SECONDS = 2 * 86_400;
-/** A window begins so long before the last reconciliation: Gmail dates the mail, the database the reconciliations. */
+/** A window begins this long before the last reconciliation: Gmail dates the mail, the database dates the reconciliation. */
 const OVERLAP_SECONDS = 3_600;
 
-// A window never begins before the first start of the mailbox, and reaches back to the last reconciliation when none was
-// made for days. It is wide when none was within a day. Gmail's search knows seconds, so a second is added; what turns out
-// to be older when it is fetched is excluded by its rule.
+// A window never begins before the first start of the mailbox, and always reaches back to the last reconciliation. It is wide
+// when no wide one began within a day. Gmail's search has a resolution of one second, so the window begins one second earlier;
+// a rule excludes older messages when they are fetched.
 // $1 mailbox id, $2 lease token, $3 seconds between reconciliations, $4 window seconds, $5 wide window seconds,
 // $6 overlap seconds
 // No row: none is due, or the lease was lost.
@@ -81,7 +80,7 @@ export async function planReconciliation(
   return rowCount > 0;
 }
 
-// An open one is widened; it keeps its ids, because the ledger knows them by now.
+// Widens an open reconciliation. It keeps its ids with their `was_known`, because the ledger knows all of them by now.
 // $1 mailbox id
 const PLAN_FULL = statement(
   `
@@ -114,8 +113,8 @@ on conflict (mailbox_id) where evaluated_at is null do update
 );
 
 /**
- * Plans a reconciliation of everything since the first start of the mailbox, when an operator asks for it. Needs no lease,
- * and may run twice: a full one that is open goes on.
+ * Plans a reconciliation of all mail since the first start of the mailbox, at an operator's request. Needs no lease. May run
+ * twice: an open full reconciliation continues.
  */
 export async function planFullReconciliation(db: Queryable, mailboxId: number): Promise<void> {
   await db.query(PLAN_FULL, [mailboxId]);

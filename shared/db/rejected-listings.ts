@@ -1,4 +1,4 @@
-/** Listings that Gmail rejected: those that wait for the next attempt, and backfills that ended so in the last week. */
+/** Listings that Gmail rejected: those that wait for a retry, and backfills that ended with a rejection in the last week. */
 import type { Queryable } from './database.ts';
 import type { ListPurpose } from './list-jobs.ts';
 import { statement } from './statement.ts';
@@ -9,13 +9,12 @@ export interface RejectedListing {
   readonly purpose: ListPurpose | 'reconciliation';
   readonly query: string;
   readonly detail: string;
-  /** False: the system needs it and tries again within the hour. */
+  /** False when the system needs the listing and retries it within the hour. */
   readonly isFinished: boolean;
 }
 
-// $1 days that an ended backfill is shown
-// One row per listing, list jobs first. An ended backfill is left out when the same query was planned again and not
-// rejected.
+// $1 days during which an ended backfill is shown
+// One row per listing, list jobs first. Omits a rejected backfill when the same query was planned again and not rejected.
 const REJECTED = statement(
   `
 select *

@@ -1,4 +1,4 @@
-/** The record of runs: one row per run, inserted at its start, so that a killed run is a row without an outcome. */
+/** Run rows: one per run, inserted at its start, so that a killed run leaves a row without an outcome. */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
@@ -12,9 +12,9 @@ export interface RunCounts {
   failed: number;
   dead: number;
   quotaUnits: number;
-  /** Calls that Gmail rejected with a rate limit. */
+  /** Calls that Gmail rate-limited. */
   rateLimited: number;
-  /** The longest time of a live email from Gmail's acceptance to its commit; null when the run stored none. */
+  /** The longest time from Gmail's acceptance of a live email to its commit; null when the run stored none. */
   arrivalToStoredMaxMs: number | null;
 }
 
@@ -32,12 +32,6 @@ export function noCounts(): RunCounts {
   };
 }
 
-/** Older rows are removed, in batches when `has_old_runs` is true; the log can keep its lines for longer. */
-const KEPT_DAYS = 90;
-
-/** At most per call. Gmail pushes at most once per second, 86,400 runs per day, and 1,440 polls per day prune. */
-const PRUNED_ROWS = 2_000;
-
 // $1 trigger text, $2 error code text
 const INSERT_UNIDENTIFIED = statement(
   `
@@ -48,21 +42,7 @@ returning id`,
   { isRepeatable: false },
 );
 
-// $1 days int, $2 rows int
-const PRUNE = statement(
-  `
-delete from ingest_runs
-where id in (
-  select id
-  from ingest_runs
-  where started_at < now() - $1::integer * interval '1 day'
-  order by started_at
-  limit $2::integer
-)`,
-  {},
-);
-
-/** Records a run that failed before it knew its mailbox, as one finished row. Never runs twice. @returns its id */
+/** Records a run that failed before it knew its mailbox, as one finished row. Must not run twice. @returns its id */
 export async function recordUnidentifiedRun(
   db: Queryable,
   trigger: Trigger,
@@ -70,10 +50,4 @@ export async function recordUnidentifiedRun(
 ): Promise<number> {
   const { rows } = await db.query(INSERT_UNIDENTIFIED, [trigger, errorCode]);
   return rows[0]?.id ?? 0;
-}
-
-/** Removes a limited number of the oldest rows beyond their time. May run twice. @returns how many */
-export async function pruneRuns(db: Queryable): Promise<number> {
-  const { rowCount } = await db.query(PRUNE, [KEPT_DAYS, PRUNED_ROWS]);
-  return rowCount;
 }

@@ -1,7 +1,7 @@
 /**
- * Statements with a name, so that PostgreSQL plans each once per connection, and with the columns of their rows, so that a
- * test can compare both with the schema.
- * Invariant: a name means one text in every process, because a pooler may share connections.
+ * Named statements, which PostgreSQL plans once per connection. They declare the columns of their rows, so that a test can
+ * compare statements and columns with the schema.
+ * Invariant: a name means the same text in every process, because a pooler may share connections.
  */
 import { hash } from 'node:crypto';
 
@@ -10,7 +10,7 @@ interface TypeOf {
   boolean: boolean;
   smallint: number;
   integer: number;
-  /** Ours stay far below 2^53. */
+  /** Ids and counts stay far below 2^53. */
   bigint: number;
   'double precision': number;
   numeric: string;
@@ -39,7 +39,7 @@ export interface Statement<Row extends object = Record<never, never>> {
   readonly name: string;
   readonly text: string;
   readonly columns: Columns;
-  /** False: a connection that breaks is not a reason to run it again, because the first run may have taken effect. */
+  /** False: it is not repeated after its connection broke, because the first execution may have taken effect. */
   readonly isRepeatable: boolean;
   /** Carries the type of the rows; never set. */
   readonly row?: Row;
@@ -48,9 +48,9 @@ export interface Statement<Row extends object = Record<never, never>> {
 /** Every statement that was declared, for the test. */
 export const declaredStatements = new Map<string, Statement>();
 
-/** A name holds 63 characters; a third of the hash distinguishes our statements. */
+/** PostgreSQL limits names to 63 characters, and this much of the hash is unique. */
 const NAME_LENGTH = 24;
-/** Statements with a variable number of parameters come in many texts: beyond this number they are not prepared. */
+/** Statements with a variable number of parameters have many texts. Beyond this number they are not prepared. */
 const MAX_NAMED = 150;
 
 /**

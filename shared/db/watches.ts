@@ -1,4 +1,4 @@
-/** The push watch of a mailbox: its topic, its end, why it could not be registered, and whether its pushes arrive. */
+/** The push watch of a mailbox: its topic, its expiry, registration errors, and whether its pushes arrive. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -6,21 +6,21 @@ import { statement } from './statement.ts';
 export interface WatchState {
   readonly topic: string | null;
   readonly errorCode: string | null;
-  /** To be registered now, by the clock of the database. */
+  /** Must be registered now. */
   readonly isDue: boolean;
 }
 
 /**
- * A watch lives seven days, and no call tells whether Gmail still serves it. Gmail recommends to register it daily: that
- * costs 100 units, leaves six days of failures before it ends, and publishes at once, so that it tests the way of a push
- * from end to end every day.
+ * A watch lasts seven days, and no API call reports whether Gmail still serves it. Gmail recommends registering it daily. That
+ * costs 100 units, leaves six days of failures before the watch expires, and makes Gmail publish at once, which tests push
+ * delivery end to end every day.
  */
 const RENEW_EVERY_SECONDS = 86_400;
 
-// Due: never registered, by other credentials or to another topic, a renewal ago, within its last day, or an hour ago while
-// scheduled runs keep storing late mail. A wait after a failure is kept in any case.
+// Due: never registered, registered by other credentials or for another topic, older than the renewal interval, within its last
+// day, or older than an hour while scheduled runs keep storing late mail. The wait after a failure always applies.
 // $1 mailbox id, $2 configured topic or null, $3 fingerprint, $4 seconds between renewals
-// One row, also where the mailbox has no row of a watch.
+// One row, even if the mailbox has no watch row.
 const READ = statement(
   `
 select w.topic, w.error_code,
@@ -67,10 +67,10 @@ on conflict (mailbox_id) do update
 );
 
 /**
- * Registered or renewed. Late runs are kept: only a push shows that pushes arrive.
+ * Records a registration or renewal. May run twice. Late runs are kept, because only a push shows that pushes arrive.
  *
- * @param watch registered at a `databaseTime` before the call of Gmail, which publishes at once: the first push may arrive
- *   before this is stored
+ * @param watch `registeredAt` is a `databaseTime` from before the call of Gmail, which publishes at once: the first push may
+ *   arrive before the registration is stored
  */
 export async function saveWatch(
   db: Queryable,
@@ -88,7 +88,7 @@ export async function saveWatch(
 
 const DATABASE_TIME = statement('select clock_timestamp() as now', { now: 'timestamp with time zone' });
 
-/** The clock that `pushed_at` and `registered_at` are of. */
+/** Returns the database time, which `pushed_at` and `registered_at` use. */
 export async function databaseTime(db: Queryable): Promise<Date> {
   const { rows } = await db.query(DATABASE_TIME);
   if (rows[0] === undefined) throw new AppError('internal', 'The time was not returned.');
@@ -112,7 +112,7 @@ where mailbox_id = $1::integer`,
   {},
 );
 
-/** Ended, or no topic is configured any more. */
+/** Clears a watch that was stopped or whose topic is no longer configured. May run twice. */
 export async function clearWatch(db: Queryable, mailboxId: number): Promise<void> {
   await db.query(CLEAR, [mailboxId]);
 }
@@ -129,7 +129,7 @@ on conflict (mailbox_id) do update
   {},
 );
 
-/** It could not be registered or ended. What was registered before stays noted, because Gmail keeps it. */
+/** Records that registering or stopping failed. The earlier registration stays recorded, because Gmail keeps it. */
 export async function recordWatchFailure(
   db: Queryable,
   mailboxId: number,
@@ -138,9 +138,8 @@ export async function recordWatchFailure(
   await db.query(RECORD_FAILURE, [mailboxId, failure.code, failure.detail, failure.waitSeconds]);
 }
 
-// Late runs before a push do not count: pushes arrived again. Written only when something changes, because most runs end
-// the same way.
-// $1 mailbox id, $2 begin of the run, $3 the run stored late mail
+// A push restarts the count. Writes only when something changes, because most runs store no late mail.
+// $1 mailbox id, $2 start of the run, $3 the run stored late mail
 const NOTE_LATE_RUN = statement(
   `
 update mailbox_watches w
@@ -162,19 +161,19 @@ where w.mailbox_id = $1::integer
   { isRepeatable: false },
 );
 
-/** Live mail that a push announces is stored within seconds; without pushes it waits for the poll of the next minute. */
+/** A push gets live mail stored within seconds; without pushes it waits for the poll of the next minute. */
 const LATE_MS = 60_000;
 
 export interface ScheduledRun {
-  /** By the clock of the database. */
+  /** Database time. */
   readonly startedAt: Date;
-  /** Of the live mail that the history announced; null when the run stored none. */
+  /** For live mail that the history announced; null when the run stored none. */
   readonly arrivalToStoredMaxMs: number | null;
 }
 
 /**
- * Counts the scheduled runs in a row that stored live mail more than a minute old, for `is_push_silent`. To be called at the
- * end of each scheduled run. A run that stored no live mail says nothing about pushes. Must not run twice for a run.
+ * Counts consecutive scheduled runs that stored live mail more than a minute old, for `is_push_silent`. Call it at the end of
+ * each scheduled run. A run that stored no live mail says nothing about pushes. Must not run twice per run.
  */
 export async function noteLateRun(db: Queryable, mailboxId: number, run: ScheduledRun): Promise<void> {
   if (run.arrivalToStoredMaxMs === null) return;

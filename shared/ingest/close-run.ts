@@ -5,7 +5,7 @@
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
-import { recordPoll } from '../db/monitor-status.ts';
+import { recordFailedPoll } from '../db/monitor-status.ts';
 import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
@@ -125,7 +125,7 @@ export async function recordUnidentified(
 ): Promise<void> {
   const { code, title, message } = error;
   const runId = await recordUnidentifiedRun(app.db, trigger, code);
-  await recordPoll(app.db, { code, detail: `${title}: ${message}` });
+  await recordFailedPoll(app.db, { code, detail: `${title}: ${message}` });
   app.log.write(error.severity, 'run_finished', `Failed: ${title}`, {
     run_id: runId,
     trigger,

@@ -4,8 +4,7 @@
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
-import { addUpLedgerChanges, pruneOldRecords } from '../db/pruning.ts';
-import { pruneRuns } from '../db/runs.ts';
+import { compactLedgerChanges, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, MessageFetcher, settleFailures } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -205,5 +204,5 @@ async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promi
   if (run.trigger !== 'manual') await renewWatch(run);
   if (due.hasOldRecords) await pruneOldRecords(run.db);
   if (due.hasOldRuns) await pruneRuns(run.db);
-  if (due.hasLedgerChanges) await addUpLedgerChanges(run.db);
+  if (due.hasLedgerChanges) await compactLedgerChanges(run.db);
 }

@@ -1,90 +1,90 @@
 -- The initial schema. Migrations are forward only; sql/schema.sql is the schema that results from them.
 --
--- incoming_emails, email_attachments and email_monitor_status are the tables of the hand-over note. Around them:
--- the mailbox with its cursor and lease, the ledger of Gmail message ids, and the records of runs, reconciliations
--- and incidents. Gmail history ids are uint64: numeric(20, 0) here, decimal strings in TypeScript.
+-- The hand-over note defines incoming_emails, email_attachments and email_monitor_status. The other tables hold the
+-- mailbox with its cursor and lease, the ledger of Gmail message ids, and the records of runs, reconciliations and
+-- incidents. Gmail history ids are uint64: numeric(20, 0) here, decimal strings in TypeScript.
 
 -- One Gmail mailbox: identity, cursor, hint, lease and backoff.
--- Invariant: no transaction holds a lock on this row for longer than one short statement at its end, because the
--- heartbeat of the lease and every push update it.
+-- Invariant: a transaction locks this row only in one short statement at its end, because lease heartbeats and pushes
+-- update it.
 create table mailboxes (
   id integer generated always as identity primary key,
   email_address text not null unique,
-  -- SHA-256 of client id and refresh token. Null: no known credentials reach this mailbox.
+  -- SHA-256 of client id and refresh token; null when no known credentials reach this mailbox.
   credential_fingerprint text unique,
   created_at timestamptz not null default now(),
 
-  -- All history up to the cursor is in the ledger, and no later listing can show another record of it.
+  -- All history up to the cursor is in the ledger, and no later listing shows a further record up to it.
   cursor_history_id numeric(20, 0) not null,
-  -- The history id of a Gmail answer, and when it was answered. A listing that begins at least the settle time later
+  -- The history id of a Gmail answer, and the time of the answer. A listing that begins at least the settle time later
   -- moves the cursor up to it.
   unconfirmed_history_id numeric(20, 0),
   unconfirmed_at timestamptz,
-  -- Gmail's current history id at the end of the last complete listing, and the newest record that a listing showed.
+  -- Gmail's current history id at the end of the last complete listing, and the newest record of any listing.
   listed_history_id numeric(20, 0),
   shown_history_id numeric(20, 0),
 
-  -- The newest history id that a push announced, and when it was announced first.
+  -- The newest history id that a push announced, and when it was first announced.
   hint_history_id numeric(20, 0),
   hint_at timestamptz,
-  -- The last push, whatever it announced.
+  -- The time of the last push, even of one that announced an older history id.
   pushed_at timestamptz,
 
   lease_token uuid,
   lease_holder text,
   lease_expires_at timestamptz,
 
-  -- Failed runs in a row. While there are any, next_poll_at is the end of the backoff.
+  -- Consecutive failed runs. Above 0, next_poll_at is the end of the backoff.
   failure_count integer not null default 0,
   -- Null: due now.
   next_poll_at timestamptz,
   last_run_at timestamptz,
-  -- When the last run ended, well or not: runs that began since are at work, or were killed.
+  -- When the last run ended, successfully or not. Runs that began since then are active or were killed.
   last_run_ended_at timestamptz,
   last_success_at timestamptz,
   last_error_code text,
   last_error text,
 
-  -- GMAIL_LABEL_ID as it was configured when it was last resolved, and the label id that it names. label_id is null while
-  -- Gmail has no such label, or none is configured.
+  -- GMAIL_LABEL_ID as configured when it was last resolved, and the label id that it names. label_id is null while Gmail
+  -- has no such label or none is configured.
   label_setting text,
   label_id text,
-  -- Ids that were ignored under another label are made pending again, batch by batch: up to this ledger id they are.
-  -- Null: none are left.
+  -- Messages that were ignored under another label become pending again in batches, up to this ledger id so far; null when
+  -- none are left.
   label_reopened_to_id bigint
 );
 
--- What an operator has confirmed about an account that the database does not know: a new mailbox, or the new address of
--- a known one.
+-- An operator's confirmation about an account that the database does not know: a new mailbox, or the new address of a
+-- known one.
 create table mailbox_confirmations (
   email_address text primary key,
   -- Null: a new mailbox.
   renamed_from text,
   confirmed_at timestamptz not null default now(),
-  -- When an account was bound to the address; from then on the confirmation no longer counts.
+  -- When an account was bound to the address, which ends the confirmation.
   applied_at timestamptz
 );
 
--- The quota of a mailbox, shared by all instances: a token bucket.
+-- The quota of a mailbox: a token bucket that all instances share.
 create table mailbox_quota (
   mailbox_id integer primary key references mailboxes (id) on delete cascade,
   -- Units that can be reserved, as of refilled_at.
   available_units double precision not null,
   refilled_at timestamptz not null default clock_timestamp(),
-  -- Nothing is reserved until then: Gmail limited the rate, or the one call after a pause has not succeeded yet.
+  -- No units are reserved until then: Gmail rate-limited a call, or the one call after a pause has not succeeded yet.
   -- pause_seconds is the length of the last pause, 0 once a call has succeeded.
   paused_until timestamptz,
   pause_seconds integer not null default 0
 );
 
--- Units that the bucket of a mailbox holds. A minute's budget without one second of refill, because Gmail may count a call
--- up to a second after its units were reserved.
+-- Capacity of the bucket of a mailbox: a minute's budget minus one second of refill, because Gmail may count a call up to a
+-- second after its units were reserved.
 create function quota_capacity(units_per_minute integer) returns double precision
 language sql immutable parallel safe
 return units_per_minute * 59 / 60.0::double precision;
 
--- Units that can be reserved at a time. Negative after a call that costs more than the capacity. A clock that went back
--- refills nothing.
+-- Units that can be reserved at the given time. Negative after a call that costs more than the capacity. If the system time
+-- goes back, nothing refills.
 create function refilled_units(q mailbox_quota, units_per_minute integer, at timestamptz) returns double precision
 language sql immutable parallel safe
 return least(
@@ -97,52 +97,52 @@ create function units_in_use(q mailbox_quota, units_per_minute integer) returns 
 language sql stable parallel safe
 return round(quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))::integer;
 
--- The push watch of a mailbox: until when Gmail publishes, and why it does not.
+-- The push watch of a mailbox: how long Gmail publishes, or why it does not.
 create table mailbox_watches (
   mailbox_id integer primary key references mailboxes (id) on delete cascade,
   topic text,
   registered_at timestamptz,
   expires_at timestamptz,
-  -- The credentials that registered it: others have to register it again.
+  -- The credentials that registered it. Other credentials must register it again.
   credential_fingerprint text,
   next_attempt_at timestamptz,
   error_code text,
   error text,
-  -- Scheduled runs in a row that stored mail more than 60 s old, and when the first of them began.
+  -- Consecutive scheduled runs that stored mail more than 60 s old, and when the first of them began.
   late_run_count integer not null default 0,
   late_since timestamptz
 );
 
--- One row per Gmail message id that the mailbox is known to hold or to have held.
+-- One row per Gmail message id that was ever seen in the mailbox.
 create table email_ledger (
   id bigint generated always as identity primary key,
   mailbox_id integer not null references mailboxes (id),
   gmail_message_id text not null,
   state text not null default 'pending'
     check (state in ('pending', 'stored', 'gone', 'ignored', 'dead')),
-  -- 0 live mail, 1 backlog: live mail goes first.
+  -- 0 live mail, 1 backlog. Live mail is fetched first.
   priority smallint not null default 0,
   source text not null
     check (source in ('history', 'newest', 'initial', 'backfill', 'gap', 'reconciliation')),
-  -- The history record that announced it; null when only a listing has shown it.
+  -- The history record that announced the message; null when only a listing has shown it.
   history_id numeric(20, 0),
-  -- The labels on arrival are not known: the rules are applied to the fetched message.
+  -- The labels on arrival are unknown, so the rules are applied to the fetched message.
   labels_unknown boolean not null default false,
-  -- The label of the listing that found it: the message had that label then, whatever labels it has when it is fetched.
+  -- The label of the listing that found the message. It had the label then, even if it has lost it when it is fetched.
   listed_label_id text,
   ignored_rule text check ((state = 'ignored') = (ignored_rule is not null)),
 
-  -- Failures that were charged to the message.
+  -- Failures charged to the message.
   attempt_count integer not null default 0,
-  -- When the last attempt ended; null: never tried.
+  -- When the last attempt ended; null before the first attempt.
   last_attempt_at timestamptz,
-  -- Null: no further attempt is planned.
+  -- Null when no further attempt is planned.
   next_attempt_at timestamptz default now(),
-  -- The lease of the run that fetches it now; null while no run does.
+  -- The lease token of the run that is fetching it; null when no run is.
   claim_token uuid,
-  -- A run ended without ending its claim, so the message may have crashed the process: it is fetched alone.
+  -- A run ended without ending its claim, so the message may have crashed the process and is fetched alone.
   is_crash_suspect boolean not null default false,
-  -- Processes that ended while this message alone was open.
+  -- Processes that ended while this message was their only open claim.
   crash_count integer not null default 0,
   error_code text,
   error_detail text,
@@ -150,22 +150,22 @@ create table email_ledger (
   discovered_at timestamptz not null default now(),
   -- When the state became final.
   resolved_at timestamptz,
-  -- A dead message that an operator gave up: it no longer counts as failing.
+  -- When an operator gave up a dead message, which then no longer counts as failing.
   given_up_at timestamptz,
   unique (mailbox_id, gmail_message_id)
 );
 
--- What waits, by priority and age, for claims, counts and status.
+-- Pending messages by priority and age, for counts and status.
 create index idx_email_ledger_pending on email_ledger (mailbox_id, priority, discovered_at)
   where state = 'pending';
--- What was never tried: claimed half newest first, half in random order.
+-- Messages that were never tried, for claims: half newest first, half in random order.
 create index idx_email_ledger_untried on email_ledger (mailbox_id, priority, id)
   where state = 'pending' and last_attempt_at is null and claim_token is null and not is_crash_suspect;
--- What failed and is tried again, the dead included.
+-- Failed messages that are retried, including dead ones.
 create index idx_email_ledger_retry on email_ledger (mailbox_id, next_attempt_at)
   where state in ('pending', 'dead') and last_attempt_at is not null;
--- Messages that fail now, for counts and status. Nearly no row has an error code, so the planner knows that it is small;
--- last_attempt_at, which every stored message has, tells it nothing.
+-- Messages that fail now, for counts and status. The condition is on error_code, because few rows have one: the planner
+-- knows that the index is small. last_attempt_at would not show this, because every stored message has one.
 create index idx_email_ledger_failing on email_ledger (mailbox_id) where state = 'pending' and error_code is not null;
 create index idx_email_ledger_claimed on email_ledger (mailbox_id)
   where claim_token is not null or is_crash_suspect;
@@ -177,7 +177,7 @@ create table incoming_emails (
   gmail_message_id text not null,
   gmail_thread_id text,
   label_ids text[] not null default '{}',
-  -- The Message-ID header. Senders reuse it: it identifies nothing.
+  -- The Message-ID header. Not an identity, because senders reuse it.
   rfc822_message_id text,
   sender text,
   sender_address text,
@@ -185,12 +185,12 @@ create table incoming_emails (
   subject text,
   body_text text,
   body_html text,
-  -- When Gmail accepted it (internalDate); sent_at is what the sender's Date header claims.
+  -- When Gmail accepted the message (internalDate). sent_at comes from the sender's Date header.
   received_at timestamptz not null,
   sent_at timestamptz,
   size_bytes integer not null,
   attachment_count integer not null,
-  -- What was wrong with the message and was worked around; empty for a clean one.
+  -- Defects of the message that the parser worked around; empty when it has none.
   defects text[] not null default '{}',
   parser_version integer not null,
   processed boolean not null default false,
@@ -205,7 +205,7 @@ create index idx_incoming_emails_received_at on incoming_emails (mailbox_id, rec
 create table email_attachments (
   id integer generated always as identity primary key,
   email_id integer not null references incoming_emails (id) on delete cascade,
-  -- The place of the part in the MIME tree.
+  -- The position of the part in the MIME tree.
   part_path text not null,
   filename text not null,
   -- As declared. detected_content_type is sniffed from the bytes; null when the format has no signature.
@@ -220,12 +220,12 @@ create table email_attachments (
   unique (email_id, part_path)
 );
 
--- Attachments and raw emails are compressed already: the database does not compress them again.
+-- Attachments and raw emails are compressed already, so the database does not compress them again.
 alter table email_attachments alter column file_data set storage external;
 
 create index idx_email_attachments_email_id on email_attachments (email_id);
 
--- The exact bytes that Gmail gave. Everything parsed can be rebuilt from them.
+-- The exact bytes that Gmail returned. All parsed columns can be rebuilt from them.
 create table email_raw (
   email_id integer primary key references incoming_emails (id) on delete cascade,
   encoding text not null check (encoding in ('gzip')),
@@ -237,14 +237,14 @@ create table email_raw (
 
 alter table email_raw alter column data set storage external;
 
--- The words of an email, for search. A table of its own, so that a change of incoming_emails.processed does not rewrite
--- the index.
+-- The words of an email, for search. A separate table, so that a change of incoming_emails.processed does not rewrite the
+-- index.
 create table email_search (
   email_id integer primary key references incoming_emails (id) on delete cascade,
   search_words tsvector not null
 );
 
--- Every search reads the pending list of the index whole, so the list is kept to half a megabyte.
+-- Every search reads the whole pending list of the index, so the list is limited to half a megabyte.
 create index idx_email_search_words on email_search using gin (search_words)
   with (fastupdate = on, gin_pending_list_limit = 512);
 
@@ -255,7 +255,7 @@ create table email_monitor_status (
   last_poll_at timestamptz,
   last_error text,
   last_error_code text,
-  -- Emails fetched and stored since the beginning, not emails that a later phase has processed.
+  -- Emails stored since the first start, not emails that a later phase has processed.
   emails_processed_total integer not null default 0,
   updated_at timestamptz not null default now()
 );
@@ -272,20 +272,20 @@ create table list_jobs (
   page_token text,
   listed_count integer not null default 0,
   new_count integer not null default 0,
-  -- Times that it began again because Gmail no longer accepted its page token.
+  -- How often it restarted because Gmail rejected its page token.
   restart_count integer not null default 0,
-  -- Why Gmail rejected it: a finished job ended so, another one waits until not_before.
+  -- Why Gmail rejected the listing. A finished job ended with this error; an open one waits until not_before.
   error_code text,
   error_detail text,
   created_at timestamptz not null default now(),
-  -- The first listing and that of a gap run twice, the second time from here on: Gmail's search lags.
+  -- The first listing and a gap listing run twice, because Gmail's search lags. The second one begins at this time.
   not_before timestamptz not null default now(),
   finished_at timestamptz
 );
 
 create index idx_list_jobs_open on list_jobs (mailbox_id, id) where finished_at is null;
 create index idx_list_jobs_finished on list_jobs (finished_at) where finished_at is not null;
--- Asking for a backfill again continues the one that is open.
+-- A repeated request for a backfill continues the open one.
 create unique index idx_list_jobs_open_backfill on list_jobs (mailbox_id, md5(query))
   where purpose = 'backfill' and finished_at is null;
 
@@ -294,7 +294,7 @@ create table reconciliations (
   id bigint generated always as identity primary key,
   mailbox_id integer not null references mailboxes (id),
   window_begins_at timestamptz not null,
-  -- The window is the whole time since the first start of the mailbox.
+  -- The window covers all time since the first start of the mailbox.
   is_full boolean not null,
   query text not null,
   page_token text,
@@ -303,11 +303,11 @@ create table reconciliations (
   error_detail text,
   started_at timestamptz not null default now(),
   not_before timestamptz not null default now(),
-  -- When the last page was entered, and when the ids that the ledger did not know were judged.
+  -- When the last page was entered, and when the ids were evaluated.
   listed_at timestamptz,
   evaluated_at timestamptz,
-  -- The ids are counted in slices, in the order of the ids: the last one that is counted so far, and the counts so far.
-  -- Null before the first slice.
+  -- The ids are counted in slices, in the order of the ids. These are the last counted id and the counts so far; null
+  -- before the first slice.
   evaluated_to text,
   gmail_count integer,
   stored_count integer,
@@ -316,7 +316,7 @@ create table reconciliations (
   ignored_count integer,
   gone_count integer,
   missing_count integer,
-  -- Some of the missing ones, for the incident.
+  -- Some of the missing ids, for the incident.
   missing_ids text[] not null default '{}'
 );
 
@@ -325,18 +325,18 @@ create index idx_reconciliations_started_at on reconciliations (mailbox_id, star
 create index idx_reconciliations_evaluated_at on reconciliations (mailbox_id, evaluated_at)
   where evaluated_at is not null;
 
--- The ids that an open reconciliation has listed; removed in batches once it is evaluated.
+-- The ids that an open reconciliation has listed; deleted in batches once it is evaluated.
 create table reconciliation_ids (
   reconciliation_id bigint not null references reconciliations (id) on delete cascade,
   gmail_message_id text not null,
-  -- The ledger had the id when it was listed.
+  -- The ledger had the id when it was first listed.
   was_known boolean not null,
   primary key (reconciliation_id, gmail_message_id)
 );
 
 create index idx_reconciliation_ids_unknown on reconciliation_ids (reconciliation_id) where not was_known;
 
--- One row per run, written at its start: a run without an outcome is at work, or was killed.
+-- One row per run, inserted at its start. A run without an outcome is active or was killed.
 create table ingest_runs (
   id bigint generated always as identity primary key,
   mailbox_id integer references mailboxes (id),
@@ -353,7 +353,7 @@ create table ingest_runs (
   dead_count integer not null default 0,
   quota_units integer not null default 0,
   rate_limited_count integer not null default 0,
-  -- The longest time of a live email from Gmail's acceptance to its commit; null when the run stored none.
+  -- The longest time from Gmail's acceptance of a live email to its commit; null when the run stored none.
   arrival_to_stored_max_ms integer,
   cursor_before numeric(20, 0),
   cursor_after numeric(20, 0),
@@ -362,7 +362,7 @@ create table ingest_runs (
 
 create index idx_ingest_runs_started_at on ingest_runs (started_at);
 
--- What went wrong in a way that a person may ask about later, and how it ended.
+-- Problems that an operator may look up later, and how each one ended.
 create table incidents (
   id bigint generated always as identity primary key,
   mailbox_id integer not null references mailboxes (id),
@@ -374,8 +374,8 @@ create table incidents (
 
 create index idx_incidents_open on incidents (mailbox_id) where closed_at is null;
 
--- How many ledger rows are in each state: the sum of the changes. Rows are only added, so that writers never wait for
--- each other; runs add them up. Triggers write them, so that the sums hold for every writer.
+-- The number of ledger rows in each state is the sum of the changes. Writers only insert rows, so that they never wait for
+-- each other; runs compact them. Triggers insert the rows, so that the sums are right for every writer.
 create table ledger_changes (
   -- Not a foreign key: checking it would lock the mailbox row in every store.
   mailbox_id integer not null,
@@ -383,7 +383,7 @@ create table ledger_changes (
   change integer not null
 );
 
--- Runs as the owner of the tables: an account that may write the ledger need not be able to write its counts.
+-- Security definer, so that an account that writes the ledger needs no privilege to insert its counts.
 create function count_ledger() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
@@ -412,7 +412,7 @@ $$;
 
 create trigger count_added after insert on email_ledger
   referencing new table as added for each statement execute function count_ledger();
--- Only for rows that change: most updates are attempts, which change no state.
+-- Only for rows whose state changes: most updates are attempts, which do not change it.
 create trigger count_moved after update on email_ledger
   for each row when ((old.state, old.mailbox_id) is distinct from (new.state, new.mailbox_id))
   execute function count_ledger();
@@ -421,10 +421,9 @@ create trigger count_removed after delete on email_ledger
 create trigger count_emptied after truncate on email_ledger
   for each statement execute function count_ledger();
 
--- The words of a text. Punctuation separates words, so that `4711` finds `order-4711.pdf`. Lower case by a collation that
--- does not depend on that of the database, which may know ASCII only; wide and composed letters become plain ones where
--- the encoding is UTF-8. Cut, because a tsvector holds a megabyte at most, and no subject may keep an email from being
--- stored.
+-- The words of a text. Punctuation separates words, so that `4711` finds `order-4711.pdf`. Lower case uses its own
+-- collation, because that of the database may know only ASCII. With UTF-8, wide and composed letters become plain ones. The
+-- text is truncated, because a tsvector holds at most a megabyte and no subject may prevent an email from being stored.
 do $do$
 begin
   execute format(
@@ -450,7 +449,7 @@ begin
 end
 $do$;
 
--- What a search finds an email by. attachment_names: one name per line.
+-- The words by which a search finds an email. attachment_names: one name per line.
 create function email_search_words(sender text, sender_address text, subject text, attachment_names text)
 returns tsvector
 language sql immutable parallel safe
@@ -460,7 +459,7 @@ return email_words(
 
 -- Expressions that several statements share.
 
--- The token is that of the lease, and the lease has not expired. Locks nothing.
+-- The token is the token of the lease, and the lease has not expired. Takes no lock.
 create function holds_lease(mailbox_id integer, token uuid) returns boolean
 language sql stable
 begin atomic
@@ -473,8 +472,8 @@ begin atomic
   );
 end;
 
--- A push announced history that no complete listing has reached. Gmail can name a history id as current a few seconds
--- before it lists the record, so a fresh hint also waits for the record itself.
+-- A push announced history that no complete listing has reached. Gmail can report a history id as current a few seconds
+-- before it lists the record, so a fresh hint also waits for the record.
 create function has_newer_hint(m mailboxes) returns boolean
 language sql stable
 return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
@@ -482,21 +481,21 @@ return coalesce(m.hint_history_id > coalesce(m.listed_history_id, 0), false)
     m.hint_history_id > coalesce(m.shown_history_id, 0) and m.hint_at > clock_timestamp() - interval '10 seconds',
     false);
 
--- Runs failed, and the wait after them is not over.
+-- The last run failed, and its backoff is not over.
 create function is_backing_off(m mailboxes) returns boolean
 language sql stable
 return coalesce(m.failure_count > 0 and m.next_poll_at > now(), false);
 
--- A push announced something new, and the last run began so long ago that a backoff does not hold it back.
+-- A push announced newer history, and the last run began at least ten seconds ago.
 create function may_ignore_backoff(m mailboxes) returns boolean
 language sql stable
 return has_newer_hint(m) and coalesce(m.last_run_at <= now() - interval '10 seconds', true);
 
--- A message waits that can be fetched now: never tried, or its next attempt is due.
+-- A message can be fetched now: it was never tried, or its next attempt is due.
 create function has_due_message(mailbox_id integer) returns boolean
 language sql stable
 begin atomic
-  -- With order and limit the planner takes the partial index; for `exists` it may walk through the whole ledger.
+  -- `order by ... limit 1` makes the planner use the partial index; for `exists` it may scan the whole ledger.
   select coalesce(
     (
       select l.id
@@ -544,7 +543,7 @@ begin atomic
   ) is not null;
 end;
 
--- A planned listing can be continued now.
+-- A list job can be continued now.
 create function has_due_list_job(mailbox_id integer) returns boolean
 language sql stable
 begin atomic
@@ -557,8 +556,7 @@ begin atomic
   );
 end;
 
--- A scheduled poll has work to do: the interval or the backoff is over, or something waits that is not held back by a
--- backoff.
+-- A scheduled poll is due: the interval or the backoff is over, or, without a backoff, there is other work to do.
 create function is_poll_due(m mailboxes) returns boolean
 language sql stable
 return case
@@ -569,8 +567,9 @@ return case
     or has_due_list_job(m.id)
 end;
 
--- A reconciliation may begin: none is open or began within the time, and no listing that it depends on is open. An open
--- gap still has to find what a reconciliation would call missing; so does the first listing, unless Gmail rejects it.
+-- A reconciliation may begin: none is open or began within the interval, and no listing that it depends on is open. A
+-- reconciliation would count mail as missing that an open gap has not found yet, or an open first listing. It does not wait
+-- for a first listing that Gmail rejects.
 create function is_reconciliation_due(mailbox_id integer, every_seconds integer) returns boolean
 language sql stable
 begin atomic
@@ -606,8 +605,8 @@ begin atomic
   );
 end;
 
--- Records are a day beyond their time: reconciliations and list jobs of 90 days, incidents of a year. Rows are made in
--- the order of their ids, so the oldest one tells.
+-- Records exceed their retention by a day: 90 days for reconciliations and list jobs, a year for incidents. Of
+-- reconciliations and incidents only the row with the lowest id is checked, because it is the oldest.
 create function has_old_records() returns boolean
 language sql stable
 begin atomic
@@ -629,8 +628,8 @@ begin atomic
     limit 1
   ), false);
 end;
--- Gmail is told to publish, and no push arrives: none within two minutes of the registration, which Gmail itself
--- announces by a push; or none while three scheduled runs in a row found mail that a push should have announced.
+-- A watch is registered, but no push arrives: none within two minutes of the registration, when Gmail always sends one; or
+-- none while three consecutive scheduled runs found mail that a push should have announced.
 create function is_push_silent(w mailbox_watches, m mailboxes) returns boolean
 language sql stable
 return coalesce(
@@ -641,7 +640,7 @@ return coalesce(
     ),
   false);
 
--- Runs are a day beyond their 90 days, so that one poll in thirty deletes a batch.
+-- Runs exceed their retention of 90 days by a day. Thus one poll in thirty deletes a batch.
 create function has_old_runs() returns boolean
 language sql stable
 begin atomic
@@ -652,8 +651,7 @@ begin atomic
   );
 end;
 
--- There are enough changes of the ledger counts to add them up. A busy minute inserts about 600; `status` sums up 200 in
--- well under a millisecond.
+-- There are enough changes of the ledger counts to compact them. The limit is small, so that `status` sums them up quickly.
 create function has_many_ledger_changes() returns boolean
 language sql stable
 begin atomic

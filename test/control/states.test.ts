@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readFailingMessages } from '../../shared/db/failing-messages.ts';
-import { readMailboxes } from '../../shared/db/mailbox-status.ts';
+import { readFailingMessages, readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { readReconciliationResults } from '../../shared/db/reconciliation-results.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';

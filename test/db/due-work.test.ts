@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import { addUpLedgerChanges } from '../../shared/db/pruning.ts';
+import { compactLedgerChanges } from '../../shared/db/pruning.ts';
 import { changeMessages, enterLive, leasedMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -175,10 +175,10 @@ test('runs are told that are a day beyond their time', async () => {
 
 test('changes of the ledger counts are told that are worth adding up', async () => {
   const lease = await quietMailbox();
-  await addUpLedgerChanges(db);
+  await compactLedgerChanges(db);
   for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);
   expect((await read(lease)).hasLedgerChanges).toBe(true);
-  await addUpLedgerChanges(db);
+  await compactLedgerChanges(db);
   expect((await read(lease)).hasLedgerChanges).toBe(false);
 });
 

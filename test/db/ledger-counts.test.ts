@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { readMailboxes } from '../../shared/db/mailbox-status.ts';
-import { addUpLedgerChanges } from '../../shared/db/pruning.ts';
+import { compactLedgerChanges } from '../../shared/db/pruning.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
@@ -85,7 +85,7 @@ test('a ledger that is truncated while changes are added up counts nothing', asy
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   let emptied: Promise<unknown> = Promise.resolve();
   await db.transaction(async (tx) => {
-    await addUpLedgerChanges(tx);
+    await compactLedgerChanges(tx);
     emptied = db.query('truncate email_ledger');
     await expect
       .poll(async () => {
@@ -126,14 +126,14 @@ test('adding up leaves one row per state and changes no sum, also when two calls
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   expect(await changeRows()).toBeGreaterThan(200);
   await Promise.all([
-    addUpLedgerChanges(db),
+    compactLedgerChanges(db),
     db.query(`update email_ledger set state = 'gone' where state = 'stored' and id % 2 = 0`),
-    addUpLedgerChanges(db),
+    compactLedgerChanges(db),
     expectRightAmidWriting(),
   ]);
   await expectRight();
-  await addUpLedgerChanges(db);
-  await addUpLedgerChanges(db);
+  await compactLedgerChanges(db);
+  await compactLedgerChanges(db);
   await expectRight();
   expect(await changeRows()).toBeLessThan(200);
 });

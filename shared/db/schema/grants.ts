@@ -1,6 +1,6 @@
 /**
- * The privileges of each deployed function in the database, and of the next phase: one account per part, with only the
- * tables that it needs. Called by `migrate`, after the tables exist.
+ * The database privileges of each deployed function and of the next phase: one account per part, with only the tables that it
+ * needs. Called by `migrate`, after the tables exist.
  * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
  */
 import type { AccountPart, DatabaseAccount } from '../../db-accounts.ts';
@@ -10,7 +10,7 @@ import type { Queryable } from '../database.ts';
 /** By table. A privilege may name columns: `update (processed)`. */
 type Privileges = Readonly<Record<string, string>>;
 
-/** What `status` reads: no mail. */
+/** The tables that `status` reads; none holds mail. */
 const STATE: Privileges = {
   email_ledger: 'select',
   email_monitor_status: 'select',
@@ -36,10 +36,10 @@ const CONTROL: Privileges = {
   mailboxes: 'select, insert, update',
 };
 
-/** `start` also resolves the label; for another label it makes the messages that the former one excluded pending again. */
+/** `start` also resolves the label. When the label changed, it makes messages pending that the former label excluded. */
 const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
 
-/** A run. It inserts emails and never changes them. What it deletes are old rows and the ids of finished reconciliations. */
+/** A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. */
 const INGEST: Privileges = {
   ...CONTROL,
   email_attachments: 'select, insert',
@@ -74,10 +74,10 @@ export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
 };
 
 /**
- * Gives each account the privileges of its part and no others. It runs in the caller's transaction, so that no account is
- * without its privileges in between. May run any number of times.
+ * Grants each account the privileges of its part and no others. It runs in the caller's transaction, so that no account loses
+ * its privileges in between. May run any number of times.
  *
- * @param tx with an account that owns the tables
+ * @param tx of the account that owns the tables
  * @throws {AppError} database_denied when an account does not exist, or another account owns the tables;
  *   database_unavailable
  */

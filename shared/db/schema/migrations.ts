@@ -1,6 +1,6 @@
 /**
- * Migrates a database to the schema of this code: the files of `sql/migrations`, forward only, each once, under a lock. Then
- * grants the accounts of the deployment their tables.
+ * Migrates a database to the schema of this code: the files of `sql/migrations`, forward only, each once, under a lock. Then it
+ * grants privileges to the accounts of the deployment. Called by the `migrate` function and command, and by `npm start`.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +9,11 @@ import pg from 'pg';
 import type { DatabaseTarget } from '../../config.ts';
 import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
-import { connectionTo } from '../connection.ts';
-import { openDatabase, type Queryable } from '../database.ts';
+import { connectionTo, openDatabase, type Queryable } from '../database.ts';
 import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
 
-/** In a build: beside the folder of chunks that holds this module. */
+/** In a build: next to the folder of chunks that holds this module. */
 const BUILT = join(import.meta.dirname, '../migrations');
 const SOURCES = join(import.meta.dirname, '../../../sql/migrations');
 const FOLDER = existsSync(BUILT) ? BUILT : SOURCES;
@@ -23,10 +22,10 @@ const FOLDER = existsSync(BUILT) ? BUILT : SOURCES;
 const STATEMENT_MS = 240_000;
 
 /**
- * May run any number of times, also while functions work.
+ * May run any number of times, even while functions are running.
  *
- * @param target with an account that may create tables
- * @param accounts which account belongs to which part; none: grants nothing
+ * @param target its account must be allowed to create tables
+ * @param accounts the account of each part; without any, nothing is granted
  * @returns the names of the migrations that this call applied
  * @throws {AppError} schema_incompatible, migration_running, database_denied, database_unavailable, internal
  */
@@ -79,7 +78,7 @@ async function grantTogether(target: DatabaseTarget, accounts: readonly Database
   }
 }
 
-/** The runner reports a held lock by its message only. */
+/** The runner reports a held lock only in its message. */
 function toMigrationError(error: unknown): AppError {
   if (error instanceof Error && /another migration is already running/i.test(error.message))
     return new AppError('migration_running', 'Another process is migrating this database.', { cause: error });
@@ -97,8 +96,8 @@ async function readApplied(client: pg.Client): Promise<string[]> {
 }
 
 /**
- * The schema began again with a new first migration: a database that began with another one cannot be migrated. The runner
- * would only say that the order is wrong.
+ * A database whose first migration is not the one of this code cannot be migrated. The runner would only report a wrong
+ * order.
  *
  * @throws {AppError} schema_incompatible
  */
@@ -128,7 +127,7 @@ export interface SchemaDifference {
   readonly unknown: readonly string[];
 }
 
-/** Changes nothing. @throws {AppError} schema_incompatible, database_unavailable */
+/** Reads only. @throws {AppError} schema_incompatible, database_unavailable */
 export async function readSchemaDifference(db: Queryable, folder = FOLDER): Promise<SchemaDifference> {
   const known = knownMigrations(folder);
   const { rows } = await db

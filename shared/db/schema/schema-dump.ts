@@ -1,6 +1,6 @@
 /**
- * Writes the schema that results from the migrations, as text for review: read from the catalog of a migrated database.
- * Invariant: the order depends on the schema only.
+ * Dumps the schema that results from the migrations as text for review, from the catalog of a migrated database.
+ * Invariant: the order of the output depends only on the schema.
  */
 import type { Queryable } from '../database.ts';
 

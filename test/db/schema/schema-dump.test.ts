@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { dumpSchema } from '../../shared/db/schema/schema-dump.ts';
-import { createTestDatabase } from '../helpers/test-database.ts';
+import { dumpSchema } from '../../../shared/db/schema/schema-dump.ts';
+import { createTestDatabase } from '../../helpers/test-database.ts';
 
 const db = await createTestDatabase();
 afterAll(async () => await db.close());
 
 test('sql/schema.sql is what the migrations result in', async () => {
-  const written = readFileSync(join(import.meta.dirname, '../../sql/schema.sql'), 'utf8');
+  const written = readFileSync(join(import.meta.dirname, '../../../sql/schema.sql'), 'utf8');
   expect(await dumpSchema(db)).toBe(written);
 });
 

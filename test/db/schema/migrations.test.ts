@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { migrate, readSchemaDifference } from '../../shared/db/schema/migrations.ts';
-import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+import { migrate, readSchemaDifference } from '../../../shared/db/schema/migrations.ts';
+import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
-const MIGRATIONS = join(import.meta.dirname, '../../sql/migrations');
+const MIGRATIONS = join(import.meta.dirname, '../../../sql/migrations');
 
 let db: TestDatabase;
 let target: { readonly kind: 'url'; readonly url: string };

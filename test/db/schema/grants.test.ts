@@ -1,11 +1,11 @@
 /** The privileges that `migrate` grants, on accounts of a real PostgreSQL. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../shared/db/database.ts';
-import { GRANTS } from '../../shared/db/schema/grants.ts';
-import { migrate } from '../../shared/db/schema/migrations.ts';
-import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
-import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+import { type Database, openDatabase } from '../../../shared/db/database.ts';
+import { GRANTS } from '../../../shared/db/schema/grants.ts';
+import { migrate } from '../../../shared/db/schema/migrations.ts';
+import { ACCOUNT_PARTS, type AccountPart } from '../../../shared/db-accounts.ts';
+import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
 /** Roles belong to the whole server, which other tests use too. */
 const RUN = randomUUID().slice(0, 8);
