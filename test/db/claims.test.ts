@@ -57,7 +57,7 @@ async function enterBacklog({ mailboxId }: Lease, ...ids: string[]): Promise<voi
   await upsertDiscovered(db, mailboxId, 'backfill', PRIORITY.backlog, messages);
 }
 
-/** As if its last attempt had failed so long ago, and the next one were due by now. */
+/** Back-dates a failed attempt; the next one is due now. */
 async function failedAgo(lease: Lease, id: string, seconds: number): Promise<void> {
   await changeMessages(
     db,
@@ -75,9 +75,9 @@ async function claimedCount({ mailboxId }: Lease): Promise<number> {
   return rows.length;
 }
 
-describe('messages that were never tried', () => {
+describe('claimUntried', () => {
   test.each([1, 2, 3, 4, 7, 16])(
-    'are claimed %i at a time until a claim says that none is left',
+    'untried messages are claimed %i at a time until a claim reports that none is left',
     async (limit) => {
       const lease = await leasedMailbox(db);
       await enterLive(db, lease, ...names(23));
@@ -92,7 +92,7 @@ describe('messages that were never tried', () => {
     },
   );
 
-  test('are claimed once, with what their fetch needs to know', async () => {
+  test('an untried message is claimed once, with the data that its fetch needs', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'a');
     const row = await ledgerRow(db, lease, 'a');
@@ -115,7 +115,7 @@ describe('messages that were never tried', () => {
     expect(await untried(lease, 2, PRIORITY.backlog)).toEqual([]);
   });
 
-  test('tell whether the history has shown their arrival', async () => {
+  test('a claim reports whether a history record announced the message', async () => {
     const lease = await leasedMailbox(db);
     const messages = [discoveredMessage('shown', { historyId: '7' }), discoveredMessage('listed')];
     await upsertDiscovered(db, lease.mailboxId, 'newest', LIVE, messages);
@@ -124,7 +124,7 @@ describe('messages that were never tried', () => {
     expect(idsOf(shown)).toEqual(['shown']);
   });
 
-  test('are claimed per priority', async () => {
+  test('untried messages are claimed per priority', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
     await enterLive(db, lease, 'new');
@@ -133,7 +133,7 @@ describe('messages that were never tried', () => {
     expect(await untried(lease, 100, PRIORITY.backlog)).toEqual(['old']);
   });
 
-  test('are claimed half newest first, and never more than asked for', async () => {
+  test('half of a claim is the newest messages, and a claim never exceeds its limit', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, ...names(200));
     const claimed = await untried(lease, 10);
@@ -144,14 +144,14 @@ describe('messages that were never tried', () => {
     expect(await claimedCount(lease)).toBe(claimed.length);
   });
 
-  test('are claimed alone when one is asked for: the newest', async () => {
+  test('a claim with a limit of one takes the newest message', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, ...names(50));
     expect(await untried(lease, 1)).toEqual(['m49']);
     expect(await untried(lease, 1)).toEqual(['m48']);
   });
 
-  test('that are new are claimed at once behind an import of any length', async () => {
+  test('a new message is claimed at once, even after a long import', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, ...names(500));
     await untried(lease, 10);
@@ -159,12 +159,12 @@ describe('messages that were never tried', () => {
     expect(await untried(lease, 2)).toContain('order');
   });
 
-  test('and are old are claimed while newer ones keep arriving, at least one each time', async () => {
+  test('each claim takes at least one old message while newer ones keep arriving', async () => {
     const lease = await leasedMailbox(db);
     const old = names(20, 'old');
     await enterLive(db, lease, ...old);
     const claimed = new Set<string>();
-    // The new ones fill the newest half of each claim: all that is old comes from the random half.
+    // New messages fill the newest half of each claim, so old ones come from the random half.
     for (let round = 0; round < old.length; round += 1) {
       await enterLive(db, lease, ...names(5, `new${round}-`));
       for (const id of await untried(lease, 10)) claimed.add(id);
@@ -172,7 +172,7 @@ describe('messages that were never tried', () => {
     expect(old.filter((id) => !claimed.has(id))).toEqual([]);
   });
 
-  test('are claimed at once when one old message is left behind many that are stored', async () => {
+  test('a single old message among many stored ones is claimed at once', async () => {
     const lease = await leasedMailbox(db);
     const stored = names(1_000);
     await enterLive(db, lease, 'old', ...stored, ...names(5, 'new'));
@@ -180,7 +180,7 @@ describe('messages that were never tried', () => {
     expect(await untried(lease, 10)).toEqual(['new0', 'new1', 'new2', 'new3', 'new4', 'old']);
   });
 
-  test('are claimed to the last one, also where most ids between them are gone', async () => {
+  test('all untried messages are claimed, even when most ids between them are stored', async () => {
     const lease = await leasedMailbox(db);
     const ids = names(300);
     await enterLive(db, lease, ...ids);
@@ -197,7 +197,7 @@ describe('messages that were never tried', () => {
     expect(claimed.sort()).toEqual(left.sort());
   });
 
-  test('leave out what failed, is claimed, may have crashed a process, is final, or belongs to another mailbox', async () => {
+  test('a claim omits messages that failed, are claimed, are crash suspects, are final, or belong to another mailbox', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'failed', 'claimed', 'suspect', 'stored', 'fresh');
     await enterLive(db, await leasedMailbox(db), 'foreign');
@@ -209,8 +209,8 @@ describe('messages that were never tried', () => {
   });
 });
 
-describe('messages that failed before', () => {
-  test('are claimed when they are due, the longest waiting first, live before backlog', async () => {
+describe('claimRetries', () => {
+  test('due retries are claimed live before backlog, then longest waiting first', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
     await enterLive(db, lease, 'b', 'a', 'waiting', 'fresh');
@@ -232,7 +232,7 @@ describe('messages that failed before', () => {
     expect(await retries(lease)).toEqual([]);
   });
 
-  test('are claimed before their time once per run when the run asks for it', async () => {
+  test('retries are claimed early once per run when includesWaiting is set', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'due', 'waiting');
     await failedAgo(lease, 'due', 60);
@@ -252,7 +252,7 @@ describe('messages that failed before', () => {
     ]);
   });
 
-  test('include the dead when their daily attempt is due, and not before', async () => {
+  test('retries include dead messages only when their daily attempt is due', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'due', 'tomorrow', 'no more', 'given up');
     await changeMessages(
@@ -268,7 +268,7 @@ describe('messages that failed before', () => {
     expect(claims).toMatchObject([{ gmailMessageId: 'due', attemptCount: 8, isEarly: false }]);
   });
 
-  test('leave out what is claimed, may have crashed a process, or belongs to another mailbox', async () => {
+  test('retries omit messages that are claimed, are crash suspects, or belong to another mailbox', async () => {
     const [lease, other] = [await leasedMailbox(db), await leasedMailbox(db)];
     await enterLive(db, lease, 'claimed', 'suspect');
     await enterLive(db, other, 'foreign');
@@ -280,8 +280,8 @@ describe('messages that failed before', () => {
   });
 });
 
-describe('messages that may have crashed a process', () => {
-  test('are claimed one at a time, live before backlog, those with the fewest crashes first', async () => {
+describe('claimSuspect', () => {
+  test('crash suspects are claimed one at a time, live before backlog, fewest crashes first', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
     await enterLive(db, lease, 'killer', 'bystander', 'fresh');
@@ -293,7 +293,7 @@ describe('messages that may have crashed a process', () => {
     expect(idsOf(await claimSuspect(db, lease, PRIORITY.backlog))).toEqual(['old']);
   });
 
-  test('are claimed when they are due, and not when they were given up', async () => {
+  test('crash suspects are claimed when they are due and not given up', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'waiting', 'given up', 'due');
     await changeMessages(db, lease, "is_crash_suspect = true, crash_count = 3, state = 'dead'");
@@ -303,7 +303,7 @@ describe('messages that may have crashed a process', () => {
     expect(await claimSuspect(db, lease, LIVE)).toEqual([]);
   });
 
-  test('stay suspects when their claim is released, and are none any more once an attempt ends', async () => {
+  test('a crash suspect stays one when its claim is released, until an attempt ends', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'a');
     await changeMessages(db, lease, 'is_crash_suspect = true, crash_count = 1');
@@ -316,7 +316,7 @@ describe('messages that may have crashed a process', () => {
   });
 });
 
-test.each(['expired', 'of another run'])('a claim with a lease that is %s takes nothing', async (how) => {
+test.each(['expired', 'of another run'])('a claim with a lease that is %s claims nothing', async (how) => {
   const lease = await leasedMailbox(db);
   await enterLive(db, lease, 'fresh', 'failed', 'suspect');
   await failedAgo(lease, 'failed', 60);
@@ -329,8 +329,8 @@ test.each(['expired', 'of another run'])('a claim with a lease that is %s takes 
   expect(await claimedCount(lease)).toBe(0);
 });
 
-describe('releasing claims', () => {
-  test('leaves every message as it was before the claim', async () => {
+describe('releaseClaims', () => {
+  test('releasing restores every message as it was before the claim', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'fresh', 'failed', 'suspect');
     await failedAgo(lease, 'failed', 60);
@@ -349,7 +349,7 @@ describe('releasing claims', () => {
     expect(await claimAll()).toEqual([['fresh'], ['failed'], ['suspect']]);
   });
 
-  test('ends the claims of the named messages and of no others, and may run twice', async () => {
+  test('releasing with ids ends only the claims of these messages, and may run twice', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'a', 'b');
     await untried(lease);
@@ -360,14 +360,14 @@ describe('releasing claims', () => {
   });
 });
 
-describe('resolving a claim', () => {
+describe('resolveClaim', () => {
   test.each([
     [{ state: 'gone' }, { state: 'gone', ignored_rule: null }],
     [
       { state: 'ignored', rule: 'draft' },
       { state: 'ignored', ignored_rule: 'draft' },
     ],
-  ] as const)('as %j makes the message final and forgets its error', async (end, expected) => {
+  ] as const)('resolving as %j makes the message final and clears its error', async (end, expected) => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'a');
     await failedAgo(lease, 'a', 60);
@@ -388,7 +388,7 @@ describe('resolving a claim', () => {
     expect(await ledgerRow(db, lease, 'a')).toEqual(row);
   });
 
-  test('changes nothing of a message that is stored, or claimed by a later run', async () => {
+  test('resolving does not change a message that is stored or claimed by a later run', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'stored', 'later');
     await untried(lease);
@@ -402,13 +402,13 @@ describe('resolving a claim', () => {
   });
 });
 
-describe('when the connection breaks after the statement took effect', () => {
+describe('broken connection', () => {
   async function throughProxy() {
     const proxy = await startBreakingProxy(db.url);
     return { proxy, fragile: openDatabase({ target: { kind: 'url', url: proxy.url }, poolSize: 1 }) };
   }
 
-  test('a claim fails and is not repeated, which would claim other messages', async () => {
+  test('a claim whose connection breaks fails and is not repeated, which would claim other messages', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, ...names(10));
     for (const id of names(3)) await failedAgo(lease, id, 60);
@@ -430,7 +430,7 @@ describe('when the connection breaks after the statement took effect', () => {
     await proxy.close();
   });
 
-  test('a statement that may run twice is repeated and succeeds', async () => {
+  test('a repeatable statement whose connection breaks is repeated and succeeds', async () => {
     const lease = await leasedMailbox(db);
     const { proxy, fragile } = await throughProxy();
     await fragile.query('select 1');

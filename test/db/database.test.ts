@@ -27,21 +27,24 @@ async function kill(pid: number): Promise<void> {
   await db.query('select pg_terminate_backend($1::integer)', [pid]);
 }
 
-describe('a connection that ends in the packet that opens it', () => {
-  // Without a listener its error event is an uncaught exception, which fails the run of the tests.
-  test.each(['query', 'transaction'] as const)('is replaced by another for a %s', async (how) => {
-    const server = await startDyingServer(1);
-    const one = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 2 });
-    if (how === 'query') await one.query('select');
-    else await one.transaction(async (tx) => await tx.query('select'));
-    expect(server.connectionCount()).toBe(2);
-    await one.close();
-    await server.close();
-  });
+describe('startup errors', () => {
+  // Without a listener, its error event is an uncaught exception, which fails the test run.
+  test.each(['query', 'transaction'] as const)(
+    'replaces a connection that ends in the packet that opens it, for a %s',
+    async (how) => {
+      const server = await startDyingServer(1);
+      const one = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 2 });
+      if (how === 'query') await one.query('select');
+      else await one.transaction(async (tx) => await tx.query('select'));
+      expect(server.connectionCount()).toBe(2);
+      await one.close();
+      await server.close();
+    },
+  );
 });
 
-describe('a transaction', () => {
-  test('commits all or nothing', async () => {
+describe('transaction', () => {
+  test('a transaction commits everything or nothing', async () => {
     await db.query('create table pairs (n integer)');
     const work = db.transaction(async (tx) => {
       await tx.query('insert into pairs values (1)');
@@ -52,13 +55,13 @@ describe('a transaction', () => {
     expect((await db.query('select n from pairs')).rows).toEqual([{ n: 2 }]);
   });
 
-  test('takes another connection when the one it got had died asleep', async () => {
+  test('a transaction takes another connection when an idle one has died', async () => {
     const one = open(1);
     await kill(await pidOf(one));
     expect(await one.transaction(async (tx) => (await tx.query('select 1 as n')).rows)).toEqual([{ n: 1 }]);
   });
 
-  test('fails as a whole when its connection dies in the middle, and leaves the pool usable', async () => {
+  test('a transaction whose connection dies fails as a whole and leaves the pool usable', async () => {
     const one = open(1);
     const work = one.transaction(async (tx) => {
       await tx.query('create table half (n integer)');
@@ -69,12 +72,12 @@ describe('a transaction', () => {
     expect((await one.query("select to_regclass('half') as half")).rows).toEqual([{ half: null }]);
   });
 
-  test('waits its turn behind others and leaves a connection free for what is short', async () => {
+  test('transactions queue and leave one connection free for short queries', async () => {
     const one = open(3);
     let inside = 0;
     let most = 0;
     const two = Promise.withResolvers<void>();
-    const door = Promise.withResolvers<void>();
+    const finish = Promise.withResolvers<void>();
     const works = Array.from(
       { length: 8 },
       async () =>
@@ -83,27 +86,27 @@ describe('a transaction', () => {
           most = Math.max(most, inside);
           await tx.query('select 1');
           if (inside === 2) two.resolve();
-          await door.promise;
+          await finish.promise;
           inside -= 1;
         }),
     );
     await two.promise;
     await one.query('select 1');
-    door.resolve();
+    finish.resolve();
     await Promise.all(works);
     expect(most).toBe(2);
   });
 
-  test('gives its place on when it fails', async () => {
+  test('a failed transaction releases its slot', async () => {
     const one = open(1);
-    const fault = async () => await Promise.reject(new Error('no'));
-    await Promise.allSettled([one.transaction(fault), one.transaction(fault), one.transaction(fault)]);
+    const fail = async () => await Promise.reject(new Error('no'));
+    await Promise.allSettled([one.transaction(fail), one.transaction(fail), one.transaction(fail)]);
     expect(await one.transaction(async (tx) => (await tx.query('select 1 as n')).rows)).toEqual([{ n: 1 }]);
   });
 });
 
-describe('a statement', () => {
-  test('is sent again on a connection that died asleep', async () => {
+describe('query', () => {
+  test('sends a statement again when an idle connection has died', async () => {
     const one = open(1);
     await kill(await pidOf(one));
     expect((await one.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
@@ -114,16 +117,16 @@ describe('a statement', () => {
     ['a missing column', 'select nothing from mailboxes', 'schema_outdated'],
     ['a value out of range', 'select 1 / 0', 'unstorable'],
     ['a broken constraint', 'insert into email_monitor_status (id) values (2)', 'unstorable'],
-  ])('that meets %s fails by that name', async (_case, sql, code) => {
+  ])('reports %s with the code of its cause', async (_case, sql, code) => {
     await expect(db.query(sql)).rejects.toMatchObject({ code });
   });
 
-  test('does not quote the value that the server refuses', async () => {
-    const fault = await db.query("select 'Order 4711 of Alice'::integer").catch((error: Error) => error);
-    expect(fault).toMatchObject({ message: expect.not.stringContaining('4711') });
+  test('an error does not quote the value that the server rejects', async () => {
+    const thrown = await db.query("select 'Order 4711 of Alice'::integer").catch((error: Error) => error);
+    expect(thrown).toMatchObject({ message: expect.not.stringContaining('4711') });
   });
 
-  test('to a server that is not there fails as unavailable', async () => {
+  test('a query to a server that does not listen fails as database_unavailable', async () => {
     const nowhere = new URL(db.url);
     nowhere.port = '1';
     await expect(open(1, nowhere.href).query('select 1')).rejects.toMatchObject({

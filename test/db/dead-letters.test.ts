@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-/** Two dead of one error, one that killed its process, and a pending message. */
+/** Two dead messages with one error code, one that crashed its process, and a pending message. */
 async function mailboxWithDead(): Promise<Lease> {
   const lease = await leasedMailbox(db);
   await enterLive(db, lease, 'second', 'first', 'killer', 'pending');
@@ -42,7 +42,7 @@ async function listedIds({ mailboxId }: Lease, selection = {}): Promise<string[]
   return (await listDeadLetters(db, mailboxId, selection)).map((letter) => letter.gmailMessageId);
 }
 
-test('dead letters are listed by error, then in the order of their end', async () => {
+test('dead letters are listed by error code, then oldest first', async () => {
   const lease = await mailboxWithDead();
   expect(await listedIds(lease)).toEqual(['first', 'second', 'killer']);
   const row = await ledgerRow(db, lease, 'first');
@@ -62,7 +62,7 @@ test.each([
   [{ errorCodes: ['gmail_rejected'] }, ['first', 'second']],
   [{ gmailMessageIds: ['first', 'killer'], errorCodes: ['gmail_rejected'] }, ['first']],
   [{ gmailMessageIds: [] }, []],
-])('%j selects the dead letters %j and no others', async (selection, expected) => {
+])('the selection %j matches exactly the dead letters %j', async (selection, expected) => {
   const lease = await mailboxWithDead();
   const { mailboxId } = lease;
   expect(await listedIds(lease, selection)).toEqual(expected);
@@ -79,15 +79,15 @@ test.each([
   ).toEqual(expected);
 });
 
-test('the dead letters of one mailbox are not those of another', async () => {
+test('dead letters of another mailbox are not requeued', async () => {
   const [lease, other] = [await mailboxWithDead(), await mailboxWithDead()];
   expect(await requeueDeadLetters(db, lease.mailboxId)).toBe(3);
   expect(await listedIds(lease)).toEqual([]);
   expect(await listedIds(other)).toHaveLength(3);
 });
 
-describe('requeueing', () => {
-  test('makes a message due with all its attempts, once', async () => {
+describe('requeueDeadLetters', () => {
+  test('requeueing makes a message due and resets its attempts, once', async () => {
     const lease = await mailboxWithDead();
     expect(await requeueDeadLetters(db, lease.mailboxId)).toBe(3);
     expect(await requeueDeadLetters(db, lease.mailboxId)).toBe(0);
@@ -101,14 +101,14 @@ describe('requeueing', () => {
     expect(claims.map((claim) => claim.gmailMessageId).sort()).toEqual(['first', 'pending', 'second']);
   });
 
-  test('leaves a message that killed its process to be fetched alone', async () => {
+  test('requeueing keeps a message that crashed its process as a suspect to fetch alone', async () => {
     const lease = await mailboxWithDead();
     await requeueDeadLetters(db, lease.mailboxId);
     expect(await ledgerRow(db, lease, 'killer')).toMatchObject({ crash_count: 0, is_crash_suspect: true });
     expect(await claimSuspect(db, lease, PRIORITY.live)).toMatchObject([{ gmailMessageId: 'killer' }]);
   });
 
-  test('takes back that a message was given up', async () => {
+  test('requeueing clears given_up_at', async () => {
     const lease = await mailboxWithDead();
     await giveUpDeadLetters(db, lease.mailboxId);
     await requeueDeadLetters(db, lease.mailboxId);
@@ -116,8 +116,8 @@ describe('requeueing', () => {
   });
 });
 
-describe('giving up', () => {
-  test('keeps a message dead and listed, without a retry, and keeps the first time', async () => {
+describe('giveUpDeadLetters', () => {
+  test('a message that is given up stays dead and listed without a retry, and keeps its first given_up_at', async () => {
     const lease = await mailboxWithDead();
     const { mailboxId } = lease;
     expect(await giveUpDeadLetters(db, mailboxId)).toBe(3);
@@ -135,7 +135,7 @@ describe('giving up', () => {
   });
 });
 
-test('the states of messages are read by id, and unknown ids are left out', async () => {
+test('readLedgerStates returns states by id and omits unknown ids', async () => {
   const { mailboxId } = await mailboxWithDead();
   expect(await readLedgerStates(db, mailboxId, ['killer', 'pending', 'unknown'])).toEqual(
     new Map([

@@ -29,7 +29,7 @@ const NOTHING: DueWork = {
   hasLedgerChanges: false,
 };
 
-/** A mailbox whose last reconciliation has just been evaluated: nothing is to be done for it. */
+/** A mailbox without due work: its last reconciliation has just been evaluated. */
 async function quietMailbox(): Promise<Lease> {
   const lease = await leasedMailbox(db);
   await db.query(
@@ -44,7 +44,7 @@ async function read({ mailboxId }: Lease): Promise<DueWork> {
   return await readDueWork(db, mailboxId, RECONCILE_EVERY_SECONDS);
 }
 
-test('no work is due when all messages are final and the last reconciliation is young', async () => {
+test('no work is due when all messages are final and the last reconciliation is recent', async () => {
   const lease = await quietMailbox();
   await enterLive(db, lease, 'stored', 'gone');
   await changeMessages(db, lease, "state = 'stored', resolved_at = now()", ['stored']);
@@ -54,29 +54,29 @@ test('no work is due when all messages are final and the last reconciliation is 
   expect(hasMessages(due)).toBe(false);
 });
 
-describe('of a message', () => {
+describe('messages', () => {
   const later = "next_attempt_at = now() + interval '1 hour'";
 
   test.each<[string, string, Partial<DueWork>]>([
-    ['that is live and was never tried', 'priority = 0', { hasUntriedLive: true }],
-    ['of the backlog that was never tried', 'priority = 1', { hasUntriedBacklog: true }],
-    ['that failed and is due', 'last_attempt_at = now()', { hasDueRetry: true }],
-    ['that failed and waits', `last_attempt_at = now(), ${later}`, { hasWaiting: true }],
+    ['a live message that was never tried', 'priority = 0', { hasUntriedLive: true }],
+    ['a backlog message that was never tried', 'priority = 1', { hasUntriedBacklog: true }],
+    ['a failed message that is due', 'last_attempt_at = now()', { hasDueRetry: true }],
+    ['a failed message that waits', `last_attempt_at = now(), ${later}`, { hasWaiting: true }],
     [
-      'that is dead and due for its daily retry',
+      'a dead message that is due for its daily retry',
       "state = 'dead', last_attempt_at = now()",
       { hasDueRetry: true },
     ],
-    ['that is dead and waits', `state = 'dead', last_attempt_at = now(), ${later}`, {}],
-    ['that was given up', "state = 'dead', last_attempt_at = now(), given_up_at = now()", {}],
-    ['that may have crashed a process', 'is_crash_suspect = true', { hasSuspect: true }],
+    ['a dead message that waits', `state = 'dead', last_attempt_at = now(), ${later}`, {}],
+    ['a message that was given up', "state = 'dead', last_attempt_at = now(), given_up_at = now()", {}],
+    ['a message that may have crashed a process', 'is_crash_suspect = true', { hasSuspect: true }],
     [
-      'that crashed a process and waits for its daily retry',
+      'a message that crashed a process and waits for its daily retry',
       `state = 'dead', is_crash_suspect = true, last_attempt_at = now(), ${later}`,
       {},
     ],
-    ['that a run fetches now', 'claim_token = gen_random_uuid()', {}],
-  ])('%s is told what is due', async (_, set, expected) => {
+    ['a message that a run is fetching', 'claim_token = gen_random_uuid()', {}],
+  ])('reports the right flags for %s', async (_, set, expected) => {
     const lease = await quietMailbox();
     await enterLive(db, lease, 'a');
     await changeMessages(db, lease, set);
@@ -86,7 +86,7 @@ describe('of a message', () => {
   });
 });
 
-describe('of the upkeep of a mailbox', () => {
+describe('maintenance', () => {
   test.each<[string, string, Partial<DueWork>]>([
     [
       'a listing that can be continued',
@@ -94,34 +94,34 @@ describe('of the upkeep of a mailbox', () => {
       { hasListJob: true },
     ],
     [
-      'no listing that waits',
+      'a listing that waits',
       `insert into list_jobs (mailbox_id, purpose, query, not_before)
        values ($1, 'backfill', '', now() + interval '1 hour')`,
       {},
     ],
     [
-      'no listing that is finished',
+      'a listing that is finished',
       "insert into list_jobs (mailbox_id, purpose, query, finished_at) values ($1, 'backfill', '', now())",
       {},
     ],
     [
-      'a reconciliation when the last one began long enough ago',
+      'a reconciliation that is due',
       "update reconciliations set started_at = now() - interval '901 seconds' where mailbox_id = $1",
       { isReconciliationDue: true },
     ],
     [
-      'the first reconciliation',
+      'the first reconciliation of a mailbox',
       'delete from reconciliations where mailbox_id = $1',
       { isReconciliationDue: true },
     ],
     [
-      'an open reconciliation, and no other beside it',
+      'an open reconciliation, which prevents another one',
       `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at)
        values ($1, now(), false, '', now() - interval '1 day')`,
       { hasOpenReconciliation: true },
     ],
     [
-      'no open reconciliation that waits',
+      'an open reconciliation that waits',
       `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, not_before)
        values ($1, now(), false, '', now() + interval '1 hour')`,
       {},
@@ -132,17 +132,17 @@ describe('of the upkeep of a mailbox', () => {
       { hasOpenIncident: true },
     ],
     [
-      'no closed incident',
+      'a closed incident',
       "insert into incidents (mailbox_id, kind, closed_at) values ($1, 'history_expired', now())",
       {},
     ],
-  ])('%s is told', async (_, change, expected) => {
+  ])('reports the right flags for %s', async (_, change, expected) => {
     const lease = await quietMailbox();
     await db.query(change, [lease.mailboxId]);
     expect(await read(lease)).toEqual({ ...NOTHING, ...expected });
   });
 
-  test('records are told that are a day beyond their time', async () => {
+  test('reports old records a day after their retention ends', async () => {
     const lease = await quietMailbox();
     const age = async (days: number) =>
       await db.query(
@@ -160,7 +160,7 @@ describe('of the upkeep of a mailbox', () => {
   });
 });
 
-test('runs are told that are a day beyond their time', async () => {
+test('reports old runs a day after their retention ends', async () => {
   const lease = await quietMailbox();
   const add = async (age: string) =>
     await db.query("insert into ingest_runs (trigger, started_at) values ('push', now() - $1::interval)", [
@@ -173,7 +173,7 @@ test('runs are told that are a day beyond their time', async () => {
   await db.query("delete from ingest_runs where started_at < now() - interval '90 days'");
 });
 
-test('changes of the ledger counts are told that are worth adding up', async () => {
+test('reports ledger changes when there are enough to compact', async () => {
   const lease = await quietMailbox();
   await compactLedgerChanges(db);
   for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);
@@ -182,7 +182,7 @@ test('changes of the ledger counts are told that are worth adding up', async () 
   expect((await read(lease)).hasLedgerChanges).toBe(false);
 });
 
-test('what is due in one mailbox is not due in another', async () => {
+test('work of one mailbox is not due in another', async () => {
   const [lease, other] = [await quietMailbox(), await leasedMailbox(db)];
   await enterLive(db, other, 'a');
   await changeMessages(db, other, 'is_crash_suspect = true');

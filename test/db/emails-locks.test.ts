@@ -1,4 +1,4 @@
-/** What a store that takes long blocks, and how a store finds its ledger row. */
+/** The locks of a long store, and the plan by which a store finds its ledger row. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { storeEmail } from '../../shared/db/emails.ts';
@@ -19,11 +19,11 @@ beforeAll(async () => {
 afterAll(async () => await db.close());
 
 describe('a long store', () => {
-  // Where the held store waits: before the raw bytes are written, and after everything was written.
+  // The store waits before it writes the raw bytes, and after it has written everything.
   test.each([
     ['email_raw', 'before insert'],
     ['email_monitor_status', 'after update'],
-  ])('that waits at %s blocks neither heartbeat nor hint nor quota, and is stored', async (table, event) => {
+  ])('a long store that waits at %s does not block heartbeats, hints or quota', async (table, event) => {
     const mailbox = await mailboxWithPending(db);
     const HOLD = 4_711;
     await db.query(
@@ -68,7 +68,7 @@ describe('a long store', () => {
     return rowCount === 1;
   }
 
-  test('whose lease is taken over meanwhile stores the message once', async () => {
+  test('a long store whose lease is taken over stores the message once', async () => {
     const mailbox = await mailboxWithPending(db);
     const next = { mailboxId: mailbox.mailboxId, token: randomUUID() };
     const before = await storedTotal(db);
@@ -98,9 +98,9 @@ describe('a long store', () => {
   }
 });
 
-// A cached plan outlives the statistics that it was made for. While nothing is pending, an index of pending rows looks best,
-// and the plan would read a whole backlog per email later.
-test('a store finds its ledger row by message id, planned without a backlog and with 50,000 pending messages', async () => {
+// A cached plan outlives its statistics. While nothing is pending, the planner would prefer an index of pending rows, and the plan
+// would later read a whole backlog per email.
+test('a store finds its ledger row by message id, in a plan made without a backlog and with 50,000 pending messages', async () => {
   const mailbox = await mailboxWithPending(db);
   await storeEmail(db, mailbox, await storable('a'));
   const store = [...declaredStatements.values()].find(({ text }) => text.includes('insert into email_raw'));
@@ -120,7 +120,7 @@ test('a store finds its ledger row by message id, planned without a backlog and 
       return scans.filter((line) => !line.includes('Update on'));
     };
     const byMessageId = [expect.stringContaining('using email_ledger_mailbox_id_gmail_message_id_key')];
-    // A table of one page is read whole.
+    // Without this the planner scans a table of one page sequentially.
     await tx.query('set local enable_seqscan = off');
     expect(await indexesOf()).toEqual(byMessageId);
     await tx.query('set local enable_seqscan = on');

@@ -21,8 +21,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-describe('storing', () => {
-  test('writes email, attachments, raw bytes, search words, ledger and counter', async () => {
+describe('storeEmail', () => {
+  test('storeEmail writes email, attachments, raw bytes, search words, ledger state and counter', async () => {
     const mailbox = await mailboxWithPending(db);
     const before = await storedTotal(db);
     expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
@@ -43,7 +43,7 @@ describe('storing', () => {
   });
 
   test.each(['pending', 'dead'])(
-    'ends a ledger row that was %s, with no trace of its failures',
+    'storeEmail resolves a ledger row that was %s and clears its failures',
     async (state) => {
       const mailbox = await mailboxWithPending(db);
       await db.query(
@@ -67,7 +67,7 @@ describe('storing', () => {
     },
   );
 
-  test('happens once when six calls try at the same time', async () => {
+  test('six concurrent calls store an email once', async () => {
     const mailbox = await mailboxWithPending(db);
     const before = await storedTotal(db);
     const tries = await Promise.all(
@@ -78,7 +78,7 @@ describe('storing', () => {
     expect(await storedTotal(db)).toBe(before + 1);
   });
 
-  test('leaves an email as it is when its ledger row was set back by hand', async () => {
+  test('storeEmail does not change an existing email whose ledger row was reset by hand', async () => {
     const mailbox = await mailboxWithPending(db);
     await storeEmail(db, mailbox, await storable('a'));
     await db.query("update email_ledger set state = 'pending' where mailbox_id = $1", [mailbox.mailboxId]);
@@ -89,26 +89,25 @@ describe('storing', () => {
     expect(await storedTotal(db)).toBe(before);
   });
 
-  test('does nothing for an id that the ledger does not have', async () => {
+  test('storeEmail does nothing for an id that the ledger does not have', async () => {
     const mailbox = await leasedMailbox(db);
     expect(await storeEmail(db, mailbox, await storable('unknown'))).toBeNull();
     expect(await countsOf(db, mailbox)).toEqual(NONE_STORED);
   });
 
-  test('of the same message id in two mailboxes stores two emails', async () => {
+  test('the same message id in two mailboxes is stored as two emails', async () => {
     for (const mailbox of [await mailboxWithPending(db), await mailboxWithPending(db)])
       expect(await storeEmail(db, mailbox, await storable('a'))).toBeInstanceOf(Date);
   });
 });
 
-describe('storing is all or nothing', () => {
-  // The second of the two attachments, the raw bytes, the search words, and the counter after everything else.
+describe('atomicity', () => {
   test.each([
     ['the second attachment', 'email_attachments', "filename <> 'lines.csv'"],
     ['the raw bytes', 'email_raw', 'size_bytes < 0'],
     ['the search words', 'email_search', 'email_id < 0'],
     ['the counter', 'email_monitor_status', 'emails_processed_total < 0'],
-  ])('stores nothing when %s cannot be written', async (_case, table, rule) => {
+  ])('storeEmail stores nothing when it cannot write %s', async (_case, table, rule) => {
     const mailbox = await mailboxWithPending(db);
     const before = await storedTotal(db);
     await db.query(`alter table ${table} add constraint broken check (${rule}) not valid`);
@@ -129,7 +128,7 @@ describe('storing is all or nothing', () => {
     ['expired', "lease_expires_at = now() - interval '1 second'"],
     ['replaced', 'lease_token = gen_random_uuid()'],
     ['released', 'lease_token = null, lease_expires_at = null'],
-  ])('stores nothing when the lease is %s', async (_case, change) => {
+  ])('storeEmail stores nothing when the lease is %s', async (_case, change) => {
     const mailbox = await mailboxWithPending(db);
     await db.query(`update mailboxes set ${change} where id = $1`, [mailbox.mailboxId]);
     await expect(storeEmail(db, mailbox, await storable('a'))).rejects.toMatchObject({ code: 'lease_lost' });

@@ -28,7 +28,7 @@ afterAll(async () => await db.close());
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
-/** Claims the message, due or not, as a run that began just now. */
+/** Claims the message, due or not. */
 async function claim(lease: Lease, id: string): Promise<void> {
   await changeMessages(db, lease, `claim_token = '${lease.token}'`, [id]);
 }
@@ -49,7 +49,7 @@ async function fail(
   });
 }
 
-/** As if the wait for the next attempt were over. */
+/** Back-dates the last attempt, so that the next one is due. */
 async function passWait(lease: Lease): Promise<void> {
   await changeMessages(
     db,
@@ -83,8 +83,8 @@ async function leaseWith(...ids: string[]): Promise<Lease> {
   return lease;
 }
 
-describe('a failed attempt', () => {
-  test('ends the claim with its error and charges nothing', async () => {
+describe('recordFailure', () => {
+  test('a failed attempt ends its claim with the error and charges nothing', async () => {
     const lease = await leaseWith('a');
     await fail(lease, 'a');
     const row = await ledgerRow(db, lease, 'a');
@@ -98,7 +98,7 @@ describe('a failed attempt', () => {
     expect(row.last_attempt_at).not.toBeNull();
   });
 
-  test('is recorded once when the statement runs twice', async () => {
+  test('a failure is recorded once when the statement runs twice', async () => {
     const lease = await leaseWith('a');
     await fail(lease, 'a');
     const before = await ledgerRow(db, lease, 'a');
@@ -107,7 +107,7 @@ describe('a failed attempt', () => {
     expect(await ledgerRow(db, lease, 'a')).toEqual(before);
   });
 
-  test('waits for its own age, from 20 s to 5 min, while nothing is charged', async () => {
+  test('the wait after an uncharged failure is the age of the message, from 20 s to 5 min', async () => {
     const lease = await leaseWith('a');
     const waits: (number | null)[] = [];
     for (const age of [1, 60, 200, 4_000]) {
@@ -122,7 +122,7 @@ describe('a failed attempt', () => {
     expect(waits).toEqual([20, 60, 200, 300]);
   });
 
-  test('waits three times as long each time up to 4 h once failures are charged', async () => {
+  test('the wait after a charged failure starts at 20 s and triples each time up to 4 h', async () => {
     const lease = await leaseWith('a');
     const waits: (number | null)[] = [];
     for (let n = 0; n < MAX_ATTEMPTS - 1; n += 1) {
@@ -134,14 +134,14 @@ describe('a failed attempt', () => {
     expect(waits).toEqual([20, 60, 180, 540, 1_620, 4_860, 4 * HOUR]);
   });
 
-  test('that is not charged waits as long as the charged ones before it say', async () => {
+  test('the wait after an uncharged failure follows the failures charged before it', async () => {
     const lease = await leaseWith('a');
     await changeMessages(db, lease, 'attempt_count = 3');
     await fail(lease, 'a');
     expect(await waitOf(lease, 'a')).toBe(180);
   });
 
-  test('waits a little less by a random factor', async () => {
+  test('a random factor shortens the wait', async () => {
     const lease = await leaseWith('a', 'b');
     await fail(lease, 'a', { jitter: 0.75 });
     expect(await waitOf(lease, 'a')).toBe(15);
@@ -150,7 +150,7 @@ describe('a failed attempt', () => {
     expect(await waitOf(lease, 'b')).toBe(16);
   });
 
-  test('before its time changes nothing but the error and the time of the attempt', async () => {
+  test('a failed early attempt changes only the error and the time of the attempt', async () => {
     const lease = await leaseWith('a');
     await changeMessages(
       db,
@@ -169,7 +169,7 @@ describe('a failed attempt', () => {
     expect(after.last_attempt_at.getTime()).toBeGreaterThan(before.last_attempt_at.getTime());
   });
 
-  test('whose claim was released changes nothing', async () => {
+  test('a failure without an open claim changes nothing', async () => {
     const lease = await leaseWith('a');
     await claimUntried(db, lease, { priority: PRIORITY.live, limit: 1 });
     await releaseClaims(db, lease);
@@ -185,8 +185,8 @@ describe('a failed attempt', () => {
   });
 });
 
-describe('charging failures', () => {
-  test('counts once when the statement runs twice', async () => {
+describe('chargeFailures', () => {
+  test('a failure is charged once when the statement runs twice', async () => {
     const lease = await leaseWith('a');
     await fail(lease, 'a');
     const counts = new Map([['a', 0]]);
@@ -195,7 +195,7 @@ describe('charging failures', () => {
     expect(await attemptCountOf(lease, 'a')).toBe(1);
   });
 
-  test('charges each message by its own count, and none of another mailbox', async () => {
+  test('each message is charged by its own count, and none of another mailbox', async () => {
     const [lease, other] = [await leaseWith('a', 'b'), await leaseWith('a')];
     await changeMessages(db, lease, 'attempt_count = 4', ['b']);
     for (const id of ['a', 'b']) await fail(lease, id);
@@ -214,14 +214,14 @@ describe('charging failures', () => {
     expect(await attemptCountOf(other, 'a')).toBe(0);
   });
 
-  test('charges no message whose count is not the expected one, as after a requeue', async () => {
+  test('a message whose count is not the expected one, as after a requeue, is not charged', async () => {
     const lease = await leaseWith('a');
     await fail(lease, 'a');
     expect(await chargeFailures(db, lease, new Map([['a', 7]]), 1)).toEqual([]);
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', attempt_count: 0 });
   });
 
-  test('charges no message that was stored meanwhile or is claimed again', async () => {
+  test('a message that has been stored or claimed again is not charged', async () => {
     const lease = await leaseWith('stored', 'claimed');
     await fail(lease, 'stored');
     await fail(lease, 'claimed');
@@ -235,7 +235,7 @@ describe('charging failures', () => {
     for (const id of both.keys()) expect(await attemptCountOf(lease, id)).toBe(0);
   });
 
-  test('makes a message dead at the eighth charged failure, with its last error and a retry in a day', async () => {
+  test('the eighth charged failure makes a message dead, with its last error and a retry in a day', async () => {
     const lease = await leaseWith('a', 'b');
     await changeMessages(db, lease, 'attempt_count = 6');
     for (const id of ['a', 'b']) await fail(lease, id);
@@ -254,7 +254,7 @@ describe('charging failures', () => {
     expect(await chargeFailures(db, lease, counts, 1)).toEqual([]);
   });
 
-  test('with the lease of another run charges nothing', async () => {
+  test('the lease of another run charges nothing', async () => {
     const lease = await leaseWith('a');
     await fail(lease, 'a');
     expect(await charge(leaseOf(lease.mailboxId), 'a')).toEqual([]);
@@ -262,7 +262,7 @@ describe('charging failures', () => {
   });
 });
 
-describe('a dead message', () => {
+describe('dead messages', () => {
   async function deadFor(days: number): Promise<Lease> {
     const lease = await leaseWith('a');
     await changeMessages(
@@ -278,7 +278,7 @@ describe('a dead message', () => {
     [0, DAY],
     [13.9, DAY],
     [14.1, null],
-  ])('that fails again after %d days is next tried after %j seconds', async (days, wait) => {
+  ])('a dead message that fails again after %d days is retried after %j seconds', async (days, wait) => {
     const lease = await deadFor(days);
     const { resolved_at: diedAt } = await ledgerRow(db, lease, 'a');
     await fail(lease, 'a');
@@ -290,14 +290,14 @@ describe('a dead message', () => {
     });
   });
 
-  test('is not charged again', async () => {
+  test('a dead message is not charged again', async () => {
     const lease = await deadFor(1);
     await fail(lease, 'a');
     expect(await charge(lease, 'a')).toEqual([]);
     expect(await attemptCountOf(lease, 'a')).toBe(8);
   });
 
-  test('that was given up while it was tried is not tried again', async () => {
+  test('a dead message that is given up during an attempt is not retried', async () => {
     const lease = await deadFor(1);
     await changeMessages(db, lease, 'given_up_at = now()');
     await fail(lease, 'a');
@@ -305,8 +305,8 @@ describe('a dead message', () => {
   });
 });
 
-describe('waking what waits', () => {
-  test('makes all waiting messages due and leaves the rest', async () => {
+describe('wakeWaiting', () => {
+  test('all waiting messages become due and the others stay unchanged', async () => {
     const lease = await leaseWith('waiting', 'charged', 'due', 'fresh', 'dead');
     for (const id of ['waiting', 'charged', 'due', 'dead']) await fail(lease, id);
     await charge(lease, 'charged');
@@ -329,8 +329,8 @@ describe('waking what waits', () => {
   });
 });
 
-describe('claims that earlier runs left open', () => {
-  test('charge a crash to a message that was open alone', async () => {
+describe('sweepOpenClaims', () => {
+  test('a crash is charged to a message whose claim was the only open one', async () => {
     const lease = await leaseWith('a', 'b');
     await claim(lease, 'a');
     const before = await ledgerRow(db, lease, 'b');
@@ -346,7 +346,7 @@ describe('claims that earlier runs left open', () => {
     expect(await ledgerRow(db, lease, 'b')).toEqual(before);
   });
 
-  test('only mark messages that were open together', async () => {
+  test('several open claims mark their messages as crash suspects without a charge', async () => {
     const lease = await leaseWith('a', 'b');
     await claimUntried(db, lease, { priority: PRIORITY.live, limit: 5 });
     expect(await sweepOpenClaims(db, await takeOver(db, lease), 1)).toEqual([]);
@@ -362,7 +362,7 @@ describe('claims that earlier runs left open', () => {
     }
   });
 
-  test('are told apart by their lease', async () => {
+  test('open claims are counted per lease', async () => {
     const lease = await leaseWith('alone', 'b', 'c');
     await claim(lease, 'alone');
     const second = await takeOver(db, lease);
@@ -372,7 +372,7 @@ describe('claims that earlier runs left open', () => {
     expect(await Promise.all(counts)).toEqual([1, 0, 0]);
   });
 
-  test('of this run are left alone, and so are those of another mailbox', async () => {
+  test('open claims of this run and of another mailbox are left alone', async () => {
     const [lease, other] = [await leaseWith('a'), await leaseWith('a')];
     await claim(lease, 'a');
     await claim(other, 'a');
@@ -385,7 +385,7 @@ describe('claims that earlier runs left open', () => {
     expect((await ledgerRow(db, other, 'a')).claim_token).toBe(other.token);
   });
 
-  test('of a message alone in three crashes make it dead with a retry in a day', async () => {
+  test('three crashes of a message alone make it dead with a retry in a day', async () => {
     let lease = await leaseWith('a');
     for (let crashes = 1; crashes <= 3; crashes += 1) {
       if (crashes === 1) await claim(lease, 'a');
@@ -402,9 +402,9 @@ describe('claims that earlier runs left open', () => {
   });
 
   test.each([
-    ['is tried again after a day', 1, DAY],
-    ['is not tried again after 14 days', 14.1, null],
-  ])('of a message that was dead before are reported by no new death, and it %s', async (_, days, wait) => {
+    ['is retried after a day', 1, DAY],
+    ['is not retried after 14 days', 14.1, null],
+  ])('a message that was already dead is not reported as dead again and %s', async (_, days, wait) => {
     const lease = await leaseWith('a');
     await changeMessages(
       db,
@@ -419,7 +419,7 @@ describe('claims that earlier runs left open', () => {
     expect(await waitOf(lease, 'a')).toBe(wait);
   });
 
-  test('of a message that was given up meanwhile leave it without a retry', async () => {
+  test('a message that was given up during its claim gets no retry', async () => {
     const lease = await leaseWith('a');
     await changeMessages(db, lease, "state = 'dead', resolved_at = now(), given_up_at = now()");
     await claim(lease, 'a');
@@ -428,7 +428,7 @@ describe('claims that earlier runs left open', () => {
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({ claim_token: null, next_attempt_at: null });
   });
 
-  test('charge a crash again after an attempt that ended without one', async () => {
+  test('an attempt that ends without a crash resets the crash count', async () => {
     const lease = await leaseWith('a');
     await changeMessages(db, lease, 'crash_count = 2, is_crash_suspect = true');
     await fail(lease, 'a');

@@ -27,7 +27,7 @@ afterAll(async () => await db.close());
 
 const FAILURE: RunFailure = {
   code: 'gmail_unavailable',
-  title: 'Gmail is away',
+  title: 'Gmail is unavailable',
   detail: '503',
   minBackoffMs: 0,
 };
@@ -56,8 +56,8 @@ async function waitOf({ mailboxId }: Lease, runId: number): Promise<number | nul
   return rows[0]?.wait ?? null;
 }
 
-describe('the end of a run', () => {
-  test('releases the lease and records how the run went', async () => {
+describe('finishRun', () => {
+  test('releases the lease and records the result of the run', async () => {
     const { lease, runId } = await begun('77');
     await changeMailbox(
       db,
@@ -118,7 +118,7 @@ describe('the end of a run', () => {
     expect(await take(db, leaseOf(lease.mailboxId))).not.toBeNull();
   });
 
-  test('records that no live email was stored, and a wait longer than the column holds', async () => {
+  test('records that no live email was stored, and caps a wait longer than the column holds', async () => {
     const first = await begun();
     await finishRunOf(db, first.lease, { runId: first.runId });
     expect((await runRow(first.runId)).arrival_to_stored_max_ms).toBeNull();
@@ -128,7 +128,7 @@ describe('the end of a run', () => {
     expect((await runRow(second.runId)).arrival_to_stored_max_ms).toBe(2_147_483_647);
   });
 
-  test('keeps the lease while a newer hint is stored, beyond 2^53 too, and changes nothing', async () => {
+  test('keeps the lease and changes nothing while a newer hint is stored, even beyond 2^53', async () => {
     const { lease, runId } = await begun('9007199254740992');
     await changeMailbox(
       db,
@@ -149,7 +149,7 @@ describe('the end of a run', () => {
     expect((await mailboxRow(db, lease)).lease_token).toBeNull();
   });
 
-  test('keeps the lease while the record of a fresh hint has not been listed, for ten seconds', async () => {
+  test('keeps the lease for ten seconds while the record of a fresh hint has not been listed', async () => {
     const { lease, runId } = await begun();
     await hint(db, lease, '120');
     await changeMailbox(db, lease, 'listed_history_id = 120, shown_history_id = 110');
@@ -158,7 +158,7 @@ describe('the end of a run', () => {
     expect(await finishRunOf(db, lease, { runId })).not.toBe('newer_hint');
   });
 
-  test('releases the lease whatever a push has announced when the run is told to', async () => {
+  test('releases the lease despite a newer hint when releasesAnyway is set', async () => {
     const { lease, runId } = await begun();
     await hint(db, lease, '999');
     expect(await finishRunOf(db, lease, { runId, releasesAnyway: true })).not.toBe('newer_hint');
@@ -166,7 +166,7 @@ describe('the end of a run', () => {
     expect((await runRow(runId)).outcome).toBe('completed');
   });
 
-  test('of a holder that was replaced changes its own run and nothing of the mailbox', async () => {
+  test('changes only the run row when another instance has taken the lease', async () => {
     const { lease: late, runId } = await begun();
     const next = await takeOver(db, late);
     await hint(db, late, '999');
@@ -177,7 +177,7 @@ describe('the end of a run', () => {
     expect(await renewLease(db, next)).toBe(true);
   });
 
-  test('after the loss of a lease that no instance has taken says nothing about the mailbox', async () => {
+  test('does not change the mailbox result after the lease was lost and no other instance has taken it', async () => {
     const { lease, runId } = await begun();
     await changeMailbox(db, lease, "failure_count = 2, next_poll_at = now() + interval '1 hour'");
     const { next_poll_at: nextPollAt } = await mailboxRow(db, lease);
@@ -196,7 +196,7 @@ describe('the end of a run', () => {
     expect(await runRow(runId)).toMatchObject({ error_code: 'lease_lost' });
   });
 
-  test('may be written twice when the first answer was lost', async () => {
+  test('may run twice when the first answer was lost', async () => {
     const { lease, runId } = await begun();
     await finishRunOf(db, lease, { runId, failure: FAILURE });
     const before = await mailboxRow(db, lease);
@@ -204,13 +204,13 @@ describe('the end of a run', () => {
     expect(await mailboxRow(db, lease)).toEqual(before);
   });
 
-  test('of a mailbox that is gone fails', async () => {
+  test('fails for a mailbox that is gone', async () => {
     await expect(finishRunOf(db, leaseOf(0))).rejects.toMatchObject({ code: 'lease_lost' });
   });
 });
 
-describe('what the end of a run tells', () => {
-  test('counts what is left of its own mailbox only', async () => {
+describe('run totals', () => {
+  test('the totals count only messages of the mailbox of the run', async () => {
     const { lease, runId } = await begun();
     await enterLive(db, lease, 'new', 'failing', 'dead', 'given up');
     await enterLive(db, await leasedMailbox(db), 'other', 'other dead');
@@ -228,7 +228,7 @@ describe('what the end of a run tells', () => {
     });
   });
 
-  test('does not call a waiting backlog live', async () => {
+  test('the wait of live mail does not include pending backlog', async () => {
     const { lease, runId } = await begun();
     await enterLive(db, lease, 'a');
     await changeMessages(db, lease, 'priority = 1');
@@ -238,7 +238,7 @@ describe('what the end of a run tells', () => {
     });
   });
 
-  test('names what the last reconciliation missed, and how long the push watch lasts', async () => {
+  test('the totals include the missing count of the last reconciliation and the remaining time of the watch', async () => {
     const { lease, runId } = await begun();
     const { mailboxId } = lease;
     await db.query(
@@ -265,7 +265,7 @@ describe('what the end of a run tells', () => {
   });
 });
 
-describe('the backoff', () => {
+describe('backoff', () => {
   async function fail(lease: Lease, failure: RunFailure, nextPollMs: number | null): Promise<number | null> {
     const runId = (await take(db, lease))?.runId ?? 0;
     await finishRunOf(db, lease, { runId, failure, nextPollMs });
@@ -276,7 +276,7 @@ describe('the backoff', () => {
     ['1 s', 1_000],
     ['60 s', 60_000],
     ['a day', 86_400_000],
-  ])('doubles from 5 s to 300 s with a poll interval of %s', async (_, nextPollMs) => {
+  ])('the backoff doubles from 5 s to 300 s with a poll interval of %s', async (_, nextPollMs) => {
     const lease = leaseOf(await insertMailbox(db));
     const waits: (number | null)[] = [];
     for (let n = 0; n < 8; n += 1) waits.push(await fail(lease, FAILURE, nextPollMs));
@@ -289,11 +289,11 @@ describe('the backoff', () => {
     });
     expect(await statusRow()).toMatchObject({
       last_error_code: 'gmail_unavailable',
-      last_error: 'Gmail is away: 503',
+      last_error: 'Gmail is unavailable: 503',
     });
   });
 
-  test('stays at 300 s after any number of failures', async () => {
+  test('the backoff stays at 300 s after any number of failures', async () => {
     const lease = leaseOf(await insertMailbox(db));
     await changeMailbox(db, lease, 'failure_count = 100000');
     expect(await fail(lease, FAILURE, 0)).toBe(300);
@@ -303,18 +303,18 @@ describe('the backoff', () => {
     [12_000, 12],
     [1_000, 5],
     [900_000, 900],
-  ])('is at least as long as a Retry-After of %i ms asks for', async (minBackoffMs, expected) => {
+  ])('the backoff is at least as long as a Retry-After of %i ms', async (minBackoffMs, expected) => {
     const lease = leaseOf(await insertMailbox(db));
     expect(await fail(lease, { ...FAILURE, minBackoffMs }, 0)).toBe(expected);
   });
 });
 
-describe('the next poll after a run that went well', () => {
+describe('next poll', () => {
   test.each([
-    ['is due at once without an interval', { nextPollMs: 0, failures: 0 }, null],
-    ['is due after the interval', { nextPollMs: 45_000, failures: 0 }, 45],
-    ['is due at once after a push that ended a backoff', { nextPollMs: null, failures: 2 }, null],
-  ])('%s', async (_, { nextPollMs, failures }, expected) => {
+    ['is due at once without a poll interval', { nextPollMs: 0, failures: 0 }, null],
+    ['is due after the poll interval', { nextPollMs: 45_000, failures: 0 }, 45],
+    ['is due at once when the run was a push that ended a backoff', { nextPollMs: null, failures: 2 }, null],
+  ])('the next poll after a successful run %s', async (_, { nextPollMs, failures }, expected) => {
     const { lease, runId } = await begun();
     await changeMailbox(
       db,
@@ -325,7 +325,7 @@ describe('the next poll after a run that went well', () => {
     expect(await waitOf(lease, runId)).toBe(expected);
   });
 
-  test('stays as it was after a push', async () => {
+  test('the next poll stays unchanged after a successful push run', async () => {
     const { lease, runId } = await begun();
     await changeMailbox(db, lease, "next_poll_at = now() + interval '30 seconds'");
     const { next_poll_at: before } = await mailboxRow(db, lease);

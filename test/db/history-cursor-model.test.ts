@@ -1,6 +1,6 @@
 /**
- * Random schedules against a model of Gmail's history, on the real SQL: records that become visible late, listings that are
- * cut, processes that crash between two pages, leases that are taken over.
+ * Random schedules against a model of Gmail's history, on the real SQL: records become visible late, listings are cut,
+ * processes crash between pages, leases are taken over.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ interface HistoryRecord {
   readonly visibleAt: number;
 }
 
-/** Gmail and the clock: a record can stay invisible for less than the settle time while newer ones are listed. */
+/** Gmail and the time: a record can stay invisible for less than the settle time while newer ones are listed. */
 class ModelGmail {
   readonly records: HistoryRecord[] = [];
   now = 0;
@@ -69,7 +69,7 @@ async function pass(gmail: ModelGmail, mailboxId: number, seconds: number): Prom
   );
 }
 
-/** Lists up to `maxPages` pages. `false`: it was cut, or the process ended before a page was entered. */
+/** Lists up to `maxPages` pages. @returns false when it was cut or the process ended before it entered a page */
 async function list(
   gmail: ModelGmail,
   lease: Lease,
@@ -103,20 +103,20 @@ async function list(
   return false;
 }
 
-async function expectNothingPassed(gmail: ModelGmail, lease: Lease, seed: number): Promise<number> {
+async function expectNothingSkipped(gmail: ModelGmail, lease: Lease, seed: number): Promise<number> {
   const cursor = Number((await mailboxRow(db, lease)).cursor_history_id);
   const { rows } = await db.query<{ id: string }>(
     'select gmail_message_id as id from email_ledger where mailbox_id = $1',
     [lease.mailboxId],
   );
   const known = new Set(rows.map((row) => row.id));
-  const passed = gmail.records.filter(({ id }) => id <= cursor && !known.has(`m${id}`));
-  expect(passed, `schedule ${seed}, cursor ${cursor}`).toEqual([]);
+  const skipped = gmail.records.filter(({ id }) => id <= cursor && !known.has(`m${id}`));
+  expect(skipped, `schedule ${seed}, cursor ${cursor}`).toEqual([]);
   return cursor;
 }
 
 test.each(Array.from({ length: SCHEDULES }, (_, seed) => seed + 1))(
-  'the cursor passes no record and reaches the end in random schedule %i',
+  'the cursor skips no record and reaches the end in random schedule %i',
   async (seed) => {
     const random = randomOf(seed);
     const gmail = new ModelGmail(random);
@@ -128,7 +128,7 @@ test.each(Array.from({ length: SCHEDULES }, (_, seed) => seed + 1))(
       const start = await readHistoryStart(db, lease.mailboxId, SETTLE_SECONDS);
       const options = { start, maxPages: 1 + Math.floor(random() * 4), pageSize: 3, random, crashes: true };
       if (random() < 0.15) {
-        // Another instance takes over in the middle of the listing: what the old holder still sends is refused.
+        // Another instance takes over in the middle of the listing: the database rejects later writes of the old holder.
         const old = lease;
         lease = { mailboxId: old.mailboxId, token: randomUUID() };
         await db.query('update mailboxes set lease_token = $2 where id = $1', [lease.mailboxId, lease.token]);
@@ -138,16 +138,16 @@ test.each(Array.from({ length: SCHEDULES }, (_, seed) => seed + 1))(
         });
         expect((await mailboxRow(db, lease)).cursor_history_id).toBe(before.cursor_history_id);
       } else await list(gmail, lease, options);
-      await expectNothingPassed(gmail, lease, seed);
+      await expectNothingSkipped(gmail, lease, seed);
     }
     // Every run that begins the settle time after the last one moves the cursor, although each is cut after one page.
-    let cursor = await expectNothingPassed(gmail, lease, seed);
+    let cursor = await expectNothingSkipped(gmail, lease, seed);
     for (let runs = 0; cursor < gmail.currentId; runs += 1) {
-      expect(runs, `schedule ${seed} stands still`).toBeLessThan(400);
+      expect(runs, `the cursor does not move in schedule ${seed}`).toBeLessThan(400);
       await pass(gmail, lease.mailboxId, SETTLE_SECONDS);
       const start = await readHistoryStart(db, lease.mailboxId, SETTLE_SECONDS);
       await list(gmail, lease, { start, maxPages: 1, pageSize: 3, random, crashes: false });
-      const next = await expectNothingPassed(gmail, lease, seed);
+      const next = await expectNothingSkipped(gmail, lease, seed);
       if (start.confirmsTo !== null && Number(start.confirmsTo) > cursor)
         expect(next).toBeGreaterThan(cursor);
       cursor = next;

@@ -42,8 +42,8 @@ async function list(lease: Lease, ids: string[]): Promise<void> {
   await enterListPage(db, lease, job, { ids, nextPageToken: null, labelId: null, settleSeconds: 0 });
 }
 
-describe('the gap of an expired history', () => {
-  test('pins the cursor, forgets what was unconfirmed, and plans one listing with trash', async () => {
+describe('planHistoryGap', () => {
+  test('pins the cursor, clears the unconfirmed history id, and plans one listing with trash', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await db.query(
       `update mailboxes
@@ -64,7 +64,7 @@ describe('the gap of an expired history', () => {
     expect(jobs[0].query).toMatch(/^-in:spam -in:drafts after:\d+$/);
   });
 
-  test('begins 31 days before the last reconciliation', async () => {
+  test('the gap begins 31 days before the last reconciliation', async () => {
     const lease = await insertLeasedMailbox(db, 90 * DAY);
     await reconciledAgo(lease, 40 * DAY);
     await reconciledAgo(lease, 3 * DAY);
@@ -72,7 +72,7 @@ describe('the gap of an expired history', () => {
     expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
   });
 
-  test('does not begin later because of a reconciliation that is still open', async () => {
+  test('an open reconciliation does not move the begin of the gap', async () => {
     const lease = await insertLeasedMailbox(db, 90 * DAY);
     await reconciledAgo(lease, 3 * DAY);
     await db.query(
@@ -83,7 +83,7 @@ describe('the gap of an expired history', () => {
     expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
   });
 
-  test('leaves the end of an earlier gap as it was', async () => {
+  test('does not change the end of an earlier finished gap', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await planHistoryGap(db, lease, '900');
     await list(lease, []);
@@ -93,7 +93,7 @@ describe('the gap of an expired history', () => {
     expect(await gapJobs(lease)).toMatchObject([{ finished_at: first.finished_at }, { finished_at: null }]);
   });
 
-  test('never begins before the first start, and begins there when nothing was reconciled', async () => {
+  test('the gap never begins before the first start, and begins there when nothing was reconciled', async () => {
     for (const isReconciled of [true, false]) {
       const lease = await insertLeasedMailbox(db, 10 * DAY);
       if (isReconciled) await reconciledAgo(lease, 3 * DAY);
@@ -102,7 +102,7 @@ describe('the gap of an expired history', () => {
     }
   });
 
-  test('leaves everything as it was for an instance that has lost the lease', async () => {
+  test('changes nothing for an instance that has lost the lease', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await loseLease(db, lease);
     await expect(planHistoryGap(db, lease, '900')).rejects.toMatchObject({ code: 'lease_lost' });
@@ -111,7 +111,7 @@ describe('the gap of an expired history', () => {
     expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([]);
   });
 
-  test('that opens again before it is listed replaces the listing and continues the incident', async () => {
+  test('a second gap before the first is listed replaces the listing and continues the incident', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     const first = await planHistoryGap(db, lease, '900');
     const second = await planHistoryGap(db, lease, '950');
@@ -123,7 +123,7 @@ describe('the gap of an expired history', () => {
     ]);
   });
 
-  test('stays an open incident until it is listed and nothing of it is pending', async () => {
+  test('the incident of a gap stays open until the gap is listed and has no pending message', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await planHistoryGap(db, lease, '900');
     expect(await closeListedGaps(db, lease.mailboxId)).toEqual([]);

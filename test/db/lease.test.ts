@@ -33,8 +33,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-describe('taking the lease', () => {
-  test('gives it to one holder with the cursor, beyond 2^53 too', async () => {
+describe('takeLease', () => {
+  test('gives the lease to one holder, with the cursor, even beyond 2^53', async () => {
     const first = leaseOf(await insertMailbox(db, '18446744073709551615'));
     const taken = await takeLease(db, first, { holder: 'a', trigger: 'schedule', settleSeconds: 90 });
     expect(taken?.start).toEqual({ historyId: '18446744073709551615', confirmsTo: null });
@@ -45,7 +45,7 @@ describe('taking the lease', () => {
   test.each([
     ['an unconfirmed id that is as old as the settle time', 90, '150'],
     ['no unconfirmed id that is younger', 60, null],
-  ])('lets the first listing confirm %s', async (_, ageSeconds, confirmsTo) => {
+  ])('the first listing confirms %s', async (_, ageSeconds, confirmsTo) => {
     const lease = leaseOf(await insertMailbox(db));
     await changeMailbox(
       db,
@@ -55,7 +55,7 @@ describe('taking the lease', () => {
     expect((await take(db, lease))?.start).toEqual({ historyId: '100', confirmsTo });
   });
 
-  test('tells the label that was resolved last', async () => {
+  test('returns the label that was last resolved', async () => {
     const lease = leaseOf(await insertMailbox(db));
     expect(await take(db, lease)).toMatchObject({
       label: { setting: null, labelId: null, reopenedToId: null },
@@ -64,7 +64,7 @@ describe('taking the lease', () => {
     expect(await take(db, lease)).toMatchObject({ label: { setting: 'Orders', labelId: 'Label_7' } });
   });
 
-  test('records that a run began, and nothing when another instance holds the lease', async () => {
+  test('records the start of a run, but not when another instance holds the lease', async () => {
     const lease = leaseOf(await insertMailbox(db, '77'));
     const taken = await takeLease(db, lease, { holder: 'a', trigger: 'push', settleSeconds: 90 });
     await take(db, leaseOf(lease.mailboxId));
@@ -77,7 +77,7 @@ describe('taking the lease', () => {
     expect(taken).toMatchObject({ takenAt: row.last_run_at, mailboxCreatedAt: row.created_at });
   });
 
-  test('finds its own lease and run when the first answer was lost', async () => {
+  test('a repeated call after a lost answer finds its own lease and run', async () => {
     const lease = leaseOf(await insertMailbox(db));
     const first = await take(db, lease);
     expect(await take(db, lease)).toMatchObject({ runId: first?.runId });
@@ -85,7 +85,7 @@ describe('taking the lease', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('succeeds for exactly one of many concurrent takers', async () => {
+  test('gives the lease to exactly one of many concurrent callers', async () => {
     const mailboxId = await insertMailbox(db);
     const taken = await Promise.all(
       Array.from({ length: 12 }, async () => await take(db, leaseOf(mailboxId))),
@@ -93,7 +93,7 @@ describe('taking the lease', () => {
     expect(taken.filter((state) => state !== null)).toHaveLength(1);
   });
 
-  test('succeeds for exactly one of many takers of an expired lease', async () => {
+  test('gives an expired lease to exactly one of many concurrent callers', async () => {
     const dead = await leasedMailbox(db);
     await expireLease(db, dead);
     const taken = await Promise.all(
@@ -103,14 +103,14 @@ describe('taking the lease', () => {
     await expect(assertLease(db, dead)).rejects.toMatchObject({ code: 'lease_lost' });
   });
 
-  test('of one mailbox leaves that of another alone', async () => {
+  test('leases of two mailboxes do not affect each other', async () => {
     const one = await leasedMailbox(db);
     const other = await leasedMailbox(db);
     expect(await renewLease(db, one)).toBe(true);
     expect(await renewLease(db, other)).toBe(true);
   });
 
-  test('tells whether an earlier lease left claims open', async () => {
+  test('reports whether an earlier lease left claims open', async () => {
     const old = await leasedMailbox(db);
     await enterLive(db, old, 'a');
     await claimUntried(db, old, { priority: PRIORITY.live, limit: 1 });
@@ -119,13 +119,13 @@ describe('taking the lease', () => {
     expect(await take(db, leaseOf(old.mailboxId))).toMatchObject({ hasOpenClaims: true });
   });
 
-  test('of a mailbox that is gone fails', async () => {
+  test('returns null for a mailbox that is gone', async () => {
     expect(await take(db, leaseOf(0))).toBeNull();
   });
 });
 
-describe('renewing the lease', () => {
-  test('extends it while it is held', async () => {
+describe('renewLease', () => {
+  test('extends a lease that is held', async () => {
     const lease = await leasedMailbox(db);
     await changeMailbox(db, lease, "lease_expires_at = now() + interval '1 second'");
     expect(await renewLease(db, lease)).toBe(true);
@@ -150,8 +150,8 @@ describe('renewing the lease', () => {
   });
 });
 
-describe('releasing the lease of a run that did not begin', () => {
-  test('frees the mailbox whatever a push has announced, and may run twice', async () => {
+describe('releaseLease', () => {
+  test('releases the mailbox despite a newer hint, and may run twice', async () => {
     const lease = await leasedMailbox(db);
     await hint(db, lease, '999');
     await releaseLease(db, lease);
@@ -167,7 +167,7 @@ describe('releasing the lease of a run that did not begin', () => {
   });
 });
 
-describe('a late holder', () => {
+describe('late holder', () => {
   const attempt = { code: 'gmail_unavailable', detail: '503', isEarly: false, jitter: 1 };
 
   /** One message of each kind that a holder may write. */
@@ -187,7 +187,7 @@ describe('a late holder', () => {
   }
 
   test.each(['expired', 'replaced'])(
-    'whose lease is %s moves no cursor, claims nothing and charges nothing',
+    'a holder whose lease is %s moves no cursor, claims nothing and charges nothing',
     async (how) => {
       const { late, rows } = await mailboxOfLateHolder();
       if (how === 'replaced') await takeOver(db, late);
@@ -221,7 +221,7 @@ describe('a late holder', () => {
     },
   );
 
-  test('ends no claim that its successor has taken over', async () => {
+  test('a late holder ends no claim that its successor has taken over', async () => {
     const { late, rows } = await mailboxOfLateHolder();
     await sweepOpenClaims(db, await takeOver(db, late), 1);
     const before = await rows();

@@ -1,5 +1,4 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { compactLedgerChanges } from '../../shared/db/pruning.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
@@ -32,13 +31,13 @@ async function shown(): Promise<{ counted: unknown; real: unknown }> {
   return { counted, real };
 }
 
-async function expectRight(): Promise<void> {
+async function expectCorrect(): Promise<void> {
   const { counted, real } = await shown();
   expect(counted).toEqual(real);
 }
 
 /** In one statement, so in one snapshot: a concurrent commit shows in both or in neither. */
-async function expectRightAmidWriting(): Promise<void> {
+async function expectCorrectDuringWrites(): Promise<void> {
   const { rows } = await db.query(
     `select *
      from (select mailbox_id, state, sum(change)::integer as n from ledger_changes group by mailbox_id, state) c
@@ -63,9 +62,9 @@ async function fill(): Promise<void> {
   );
 }
 
-test('the counts are right after every kind of change', async () => {
+test('the ledger counts are right after every kind of change', async () => {
   await fill();
-  await expectRight();
+  await expectCorrect();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending' and id % 2 = 0`);
   await db.query(`update email_ledger set state = 'ignored', ignored_rule = 'spam' where state = 'gone'`);
   await db.query(`update email_ledger set attempt_count = attempt_count + 1`);
@@ -75,12 +74,12 @@ test('the counts are right after every kind of change', async () => {
      on conflict (mailbox_id, gmail_message_id) do update set state = 'pending', ignored_rule = null`,
   );
   await db.query(`delete from email_ledger where id % 7 = 0`);
-  await expectRight();
+  await expectCorrect();
   await db.query(`truncate email_ledger`);
-  await expectRight();
+  await expectCorrect();
 });
 
-test('a ledger that is truncated while changes are added up counts nothing', async () => {
+test('a ledger that is truncated during compaction counts nothing', async () => {
   await fill();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   let emptied: Promise<unknown> = Promise.resolve();
@@ -98,10 +97,10 @@ test('a ledger that is truncated while changes are added up counts nothing', asy
       .toBe(1);
   });
   await emptied;
-  await expectRight();
+  await expectCorrect();
 });
 
-test('a change that is rolled back is not counted', async () => {
+test('a ledger change that is rolled back is not counted', async () => {
   await fill();
   const before = await shown();
   await expect(
@@ -111,17 +110,17 @@ test('a change that is rolled back is not counted', async () => {
     }),
   ).rejects.toThrow('no');
   expect(await shown()).toEqual(before);
-  await expectRight();
+  await expectCorrect();
 });
 
-test('an attempt, which changes no state, writes no change', async () => {
+test('an attempt, which does not change the state, inserts no count change', async () => {
   await fill();
   const before = await changeRows();
   await db.query('update email_ledger set attempt_count = 1, claim_token = gen_random_uuid()');
   expect(await changeRows()).toBe(before);
 });
 
-test('adding up leaves one row per state and changes no sum, also when two calls run during writes', async () => {
+test('compaction leaves few rows and changes no sum, even when two calls run during writes', async () => {
   await fill();
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   expect(await changeRows()).toBeGreaterThan(200);
@@ -129,27 +128,11 @@ test('adding up leaves one row per state and changes no sum, also when two calls
     compactLedgerChanges(db),
     db.query(`update email_ledger set state = 'gone' where state = 'stored' and id % 2 = 0`),
     compactLedgerChanges(db),
-    expectRightAmidWriting(),
+    expectCorrectDuringWrites(),
   ]);
-  await expectRight();
+  await expectCorrect();
   await compactLedgerChanges(db);
   await compactLedgerChanges(db);
-  await expectRight();
+  await expectCorrect();
   expect(await changeRows()).toBeLessThan(200);
-});
-
-test('the oldest waiting message is found among those that were tried and those that were not', async () => {
-  const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
-  expect(await oldest()).toBeNull();
-  await db.query(
-    `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)
-     select id, 'o' || n, 'history', n % 2, '2026-11-02T00:00:00Z'::timestamptz + n * interval '1 hour',
-            case when n = 1 then now() end
-     from (select min(id) as id from mailboxes) m, generate_series(1, 5) n`,
-  );
-  expect(await oldest()).toBe('2026-11-02T01:00:00.000Z');
-  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o1'`);
-  expect(await oldest()).toBe('2026-11-02T02:00:00.000Z');
-  await db.query(`update email_ledger set state = 'dead' where gmail_message_id = 'o2'`);
-  expect(await oldest()).toBe('2026-11-02T03:00:00.000Z');
 });

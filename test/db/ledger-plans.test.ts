@@ -1,4 +1,4 @@
-/** The plans of the statements that a poll runs on the ledger: a full scan would grow with all mail ever received. */
+/** Plans of the statements that read the ledger: the cost of a full scan would grow with all mail ever received. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import '../../shared/db/claims.ts';
 import '../../shared/db/dead-letters.ts';
@@ -36,26 +36,26 @@ async function planOf(text: string): Promise<string> {
   return rows.map((row) => row['QUERY PLAN']).join('\n');
 }
 
-test('a full scan of the ledger shows in a plan', async () => {
+test('explain shows a full scan of the ledger as Seq Scan', async () => {
   expect(await planOf('select 1 from email_ledger where error_detail = $1::text')).toContain(
     'Seq Scan on email_ledger',
   );
 });
 
 test.each(onLedger.map(({ text }) => [text.trim().replaceAll(/\s+/g, ' ').slice(0, 70), text]))(
-  'no full scan of the ledger is in the plan of: %s',
+  'the plan has no full scan of the ledger: %s',
   async (_, text) => {
     expect(await planOf(text)).not.toContain('Seq Scan on email_ledger');
   },
 );
 
-test('untried messages are claimed in the order of their partial index', async () => {
+test('the claim of untried messages uses their partial index three times', async () => {
   const claim = onLedger.find(({ text }) => text.includes('newest as materialized'));
   const plan = await planOf(claim?.text ?? '');
   expect(plan.match(/idx_email_ledger_untried/g)).toHaveLength(3);
 });
 
-describe('with ten times as many stored messages as a backlog of pending ones', () => {
+describe('a large backlog', () => {
   const OF_RUN_AND_STATUS = ['lease_released', 'listing_since', 'with failing as', 'as outcome'];
   const checked = onLedger.filter(({ text }) => OF_RUN_AND_STATUS.some((part) => text.includes(part)));
   let grown: TestDatabase;
@@ -81,7 +81,7 @@ describe('with ten times as many stored messages as a backlog of pending ones', 
   afterAll(async () => await grown.close());
 
   test.each(checked.map(({ text }) => [text.trim().replaceAll(/\s+/g, ' ').slice(0, 70), text]))(
-    'neither the ledger nor its whole backlog is read by: %s',
+    'the plan scans neither the ledger nor the whole backlog: %s',
     async (_, text) => {
       const { rows } = await grown.query<{ 'QUERY PLAN': string }>(`explain (generic_plan) ${text}`);
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
@@ -89,8 +89,8 @@ describe('with ten times as many stored messages as a backlog of pending ones', 
     },
   );
 
-  // Of what waits the end of a run counts up to 1,000.
-  test('status and the end of a run read no more than 1,000 ledger rows and what fails', async () => {
+  // The end of a run counts at most 1,000 pending messages.
+  test('status and the end of a run read at most 1,000 pending ledger rows and the failing ones', async () => {
     expect(checked).toHaveLength(OF_RUN_AND_STATUS.length);
     const read = await grown.transaction(async (tx) => {
       await readMailboxes(tx);

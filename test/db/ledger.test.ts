@@ -40,8 +40,8 @@ async function enterIgnored(lease: Lease, id: string, rule: string): Promise<voi
   await enter(lease, 'history', PRIORITY.live, discoveredMessage(id, { ignoredRule: rule }));
 }
 
-describe('entering discovered messages', () => {
-  test('enters an id once, whatever shows it again, with its first history record', async () => {
+describe('upsertDiscovered', () => {
+  test('enters an id once, with its first history record, even when other sources show it again', async () => {
     const lease = await leasedMailbox(db);
     const first = discoveredMessage('a', { historyId: '7' });
     expect(await enter(lease, 'history', PRIORITY.live, first, discoveredMessage('b'))).toEqual({
@@ -62,7 +62,7 @@ describe('entering discovered messages', () => {
     });
   });
 
-  test('gives higher ledger ids to messages later in the list', async () => {
+  test('gives higher ledger ids to messages that come later in the list', async () => {
     const lease = await leasedMailbox(db);
     const ids = Array.from({ length: 300 }, (_, n) => `m${(n * 7919) % 300}`);
     await enterLive(db, lease, ...ids);
@@ -73,7 +73,7 @@ describe('entering discovered messages', () => {
     expect(rows.map((row) => row.id)).toEqual(ids);
   });
 
-  test('adds the history record to a message that a listing found first, also when it is stored', async () => {
+  test('adds the history record to a message that a listing found first, even when it is stored', async () => {
     const lease = await leasedMailbox(db);
     await enter(lease, 'newest', PRIORITY.live, listed('a'));
     await changeMessages(db, lease, "state = 'stored', resolved_at = now()");
@@ -81,7 +81,7 @@ describe('entering discovered messages', () => {
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'stored', history_id: '7' });
   });
 
-  test('keeps the mailboxes apart', async () => {
+  test('treats the same message id in two mailboxes as two messages', async () => {
     const [one, other] = [await leasedMailbox(db), await leasedMailbox(db)];
     await enterLive(db, one, 'same');
     await changeMessages(db, one, "state = 'gone'");
@@ -91,7 +91,7 @@ describe('entering discovered messages', () => {
     expect((await ledgerRow(db, one, 'same')).state).toBe('gone');
   });
 
-  test.each(['stored', 'dead'])('changes nothing of a message that is %s', async (state) => {
+  test.each(['stored', 'dead'])('does not change a message that is %s', async (state) => {
     const lease = await leasedMailbox(db);
     await enter(lease, 'history', PRIORITY.live, discoveredMessage('a', { historyId: '7' }));
     await changeMessages(db, lease, `state = '${state}', resolved_at = now(), attempt_count = 8`);
@@ -104,7 +104,7 @@ describe('entering discovered messages', () => {
   });
 
   test.each(['newest', 'initial', 'backfill', 'gap', 'reconciliation'] as const)(
-    'makes a message that was gone pending when %s lists it, and not when the history shows it again',
+    'makes a gone message pending when %s lists it, but not when the history shows it again',
     async (source) => {
       const lease = await leasedMailbox(db);
       await enterLive(db, lease, 'a');
@@ -127,7 +127,7 @@ describe('entering discovered messages', () => {
     },
   );
 
-  test('makes live mail of a pending message that a listing found first, and keeps its attempts', async () => {
+  test('turns a pending message that a listing found first into live mail and keeps its attempts', async () => {
     const lease = await leasedMailbox(db);
     await enter(lease, 'initial', PRIORITY.backlog, listed('a'));
     await changeMessages(db, lease, 'attempt_count = 1, last_attempt_at = now()');
@@ -138,7 +138,7 @@ describe('entering discovered messages', () => {
     expect(await ledgerRow(db, lease, 'a')).toMatchObject(live);
   });
 
-  test('notes that a backfill asked for a message that a listing by date found first', async () => {
+  test('records backfill as the source of a message that a listing by date found first', async () => {
     const lease = await leasedMailbox(db);
     await enter(lease, 'reconciliation', PRIORITY.backlog, listed('a'));
     await enter(lease, 'gap', PRIORITY.backlog, listed('a'));
@@ -148,8 +148,8 @@ describe('entering discovered messages', () => {
   });
 });
 
-describe('a message that a rule excludes', () => {
-  test('is ignored with the rule, and pending when the history shows it without', async () => {
+describe('ignored messages', () => {
+  test('a message that matches a rule is ignored with the rule, and pending when the history shows it without one', async () => {
     const lease = await leasedMailbox(db);
     await enterIgnored(lease, 'a', 'spam');
     const { resolved_at: resolvedAt, ...row } = await ledgerRow(db, lease, 'a');
@@ -168,7 +168,7 @@ describe('a message that a rule excludes', () => {
     });
   });
 
-  test('stays pending once it is pending, whatever labels the history shows later', async () => {
+  test('a pending message stays pending when the history later shows labels that match a rule', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'a');
     await enterIgnored(lease, 'a', 'trash');
@@ -181,7 +181,7 @@ describe('a message that a rule excludes', () => {
     ['initial', ['before_start', 'chat', 'draft', 'label', 'sent', 'spam', 'trash']],
     ['backfill', ['before_start', 'chat', 'draft', 'label', 'sent', 'spam', 'trash']],
   ] as const)(
-    'is pending with unknown labels when %s lists it and its rule is one of %j',
+    'an ignored message becomes pending with unknown labels when %s lists it and its rule is one of %j',
     async (source, expected) => {
       const lease = await leasedMailbox(db);
       const rules = ['before_start', 'chat', 'draft', 'label', 'sent', 'spam', 'trash'];
@@ -198,7 +198,7 @@ describe('a message that a rule excludes', () => {
     },
   );
 
-  test('is not fetched again because its history record without labels is listed again', async () => {
+  test('an ignored message is not fetched again when its history record without labels is listed again', async () => {
     const lease = await leasedMailbox(db);
     const unknown = discoveredMessage('a', { historyId: '7', labelsUnknown: true });
     await enter(lease, 'history', PRIORITY.live, unknown);
@@ -209,7 +209,7 @@ describe('a message that a rule excludes', () => {
     expect((await ledgerRow(db, lease, 'a')).state).toBe('pending');
   });
 
-  test('is pending with known labels when a change of labels lets it in', async () => {
+  test('an ignored message becomes pending with known labels when a label change makes it eligible', async () => {
     const lease = await leasedMailbox(db);
     await enterIgnored(lease, 'spam', 'spam');
     await enterIgnored(lease, 'old', 'before_start');
@@ -222,14 +222,14 @@ describe('a message that a rule excludes', () => {
   });
 });
 
-test('a message that a change of labels lets in is judged again when the wanted label is missing', async () => {
+test('an ignored message becomes pending with unknown labels when the configured label is missing', async () => {
   const lease = await leasedMailbox(db);
   await enterIgnored(lease, 'a', 'label');
   expect(await unignore(db, lease.mailboxId, ['a'], true)).toBe(1);
   expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
 });
 
-describe('entering known ids', () => {
+describe('known ids', () => {
   async function nextIdentityValue(): Promise<{ last_value: number; is_called: boolean } | undefined> {
     const { rows } = await db.query<{ last_value: number; is_called: boolean }>(
       'select last_value, is_called from email_ledger_id_seq',
@@ -245,7 +245,7 @@ describe('entering known ids', () => {
     return rows;
   }
 
-  test('takes no identity value and writes no row, four times with 600 ids', async () => {
+  test('entering 600 known ids four times takes no identity value and writes no row', async () => {
     const lease = await leasedMailbox(db);
     const messages = Array.from({ length: 600 }, (_, n) =>
       discoveredMessage(`m${n}`, { historyId: `${1_000 + n}` }),
@@ -263,7 +263,7 @@ describe('entering known ids', () => {
     expect([await nextIdentityValue(), await rowVersions(lease)]).toEqual(before);
   });
 
-  test('takes one identity value for the one id that is new', async () => {
+  test('entering known ids with one new id takes one identity value', async () => {
     const lease = await leasedMailbox(db);
     await enterLive(db, lease, 'a', 'b');
     const before = await nextIdentityValue();

@@ -39,8 +39,8 @@ async function jobs({ mailboxId }: Lease) {
   return rows;
 }
 
-describe('a list job', () => {
-  test('continues at the page after the one that was entered', async () => {
+describe('list jobs', () => {
+  test('a list job continues after the last entered page', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     expect(await enter(lease, ['a', 'b'], 'token')).toBe(2);
@@ -61,7 +61,7 @@ describe('a list job', () => {
     ]);
   });
 
-  test('keeps its place when the ids of the page cannot be written', async () => {
+  test('a list job keeps its position when the ids of a page cannot be written', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await expect(enter(lease, ['a', 'nul\0'], 'token')).rejects.toMatchObject({ code: 'unstorable' });
@@ -69,7 +69,7 @@ describe('a list job', () => {
     expect(await readMessage(db, lease, 'a')).toBeUndefined();
   });
 
-  test('enters nothing for an instance that has lost the lease', async () => {
+  test('a list job enters nothing for an instance that has lost the lease', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     const job = await next(lease);
@@ -83,7 +83,7 @@ describe('a list job', () => {
     expect(await jobs(lease)).toMatchObject([{ page_token: null, restart_count: 0, error_code: null }]);
   });
 
-  test('begins again without forgetting what it found', async () => {
+  test('a list job that restarts keeps the messages that it found', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await enter(lease, ['a'], 'token');
@@ -93,7 +93,7 @@ describe('a list job', () => {
     expect(await jobs(lease)).toMatchObject([{ listed_count: 2, new_count: 2 }]);
   });
 
-  test('waits behind an older one, and a gap goes before all', async () => {
+  test('list jobs run oldest first, and a gap before all others', async () => {
     const lease = await insertLeasedMailbox(db);
     for (const query of ['first', 'second'])
       await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query });
@@ -107,9 +107,9 @@ describe('a list job', () => {
   });
 });
 
-describe('the first listing and that of a gap', () => {
+describe('repeated listings', () => {
   test.each(['initial', 'gap'] as const)(
-    'run twice: %s begins again the settle time after it was planned',
+    '%s runs twice: the second time begins the settle time after planning',
     async (purpose) => {
       const lease = await insertLeasedMailbox(db);
       await insertListJob(db, lease.mailboxId, { purpose, query: 'in:inbox' });
@@ -127,7 +127,7 @@ describe('the first listing and that of a gap', () => {
     },
   );
 
-  test('run twice also when the first listing took longer than the settle time', async () => {
+  test('a gap runs twice even when the first listing took longer than the settle time', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'in:inbox' });
     await enter(lease, ['a'], 'token', 90);
@@ -138,7 +138,7 @@ describe('the first listing and that of a gap', () => {
     expect(await jobs(lease)).toMatchObject([{ finished_at: expect.any(Date) }]);
   });
 
-  test('run once without a settle time, and a backfill always runs once', async () => {
+  test('the first listing runs once without a settle time, and a backfill always runs once', async () => {
     const lease = await insertLeasedMailbox(db);
     for (const [purpose, settleSeconds] of [
       ['initial', 0],
@@ -154,10 +154,10 @@ describe('the first listing and that of a gap', () => {
   });
 });
 
-describe('a list job that Gmail rejects', () => {
+describe('rejected list jobs', () => {
   const rejection = { code: 'gmail_refused', detail: 'List job: 400' };
 
-  test('ends when it is a backfill, and is shown until the query is planned again', async () => {
+  test('a rejected backfill ends, and is shown until its query is planned again', async () => {
     const lease = await insertLeasedMailbox(db);
     const { id } = await planBackfill(db, lease.mailboxId, 'after:nonsense');
     await rejectListJob(db, lease, id, rejection);
@@ -171,7 +171,7 @@ describe('a list job that Gmail rejects', () => {
     expect(await shown()).toEqual([]);
   });
 
-  test('waits for an hour with its error when the system needs it', async () => {
+  test('a rejected first listing waits for an hour with its error', async () => {
     const lease = await insertLeasedMailbox(db);
     const id = await insertListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:nowhere' });
     await rejectListJob(db, lease, id, rejection);
@@ -186,8 +186,8 @@ describe('a list job that Gmail rejects', () => {
   });
 });
 
-describe('a backfill', () => {
-  test('that is asked for again continues the open one, also when several ask at once', async () => {
+describe('backfills', () => {
+  test('a repeated backfill continues the open one, even when several calls are concurrent', async () => {
     const { mailboxId } = await insertLeasedMailbox(db);
     const asked = await Promise.all(
       Array.from({ length: 6 }, async () => await planBackfill(db, mailboxId, 'in:inbox')),
@@ -197,7 +197,7 @@ describe('a backfill', () => {
     expect(await planBackfill(db, mailboxId, 'in:sent')).toMatchObject({ isNew: true });
   });
 
-  test('counts what can be fetched, what waits after a failure, and what became of the rest', async () => {
+  test('a backfill counts messages that are due, waiting and in each final state', async () => {
     const lease = await insertLeasedMailbox(db);
     const { id } = await planBackfill(db, lease.mailboxId, 'in:inbox');
     await enter(lease, ['due', 'waits', 'stored', 'draft', 'gone', 'dead'], null);

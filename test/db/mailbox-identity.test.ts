@@ -46,15 +46,15 @@ test('a confirmation that no account has used does not apply to a mailbox that w
   await expect(bind('orders', 'third', '200')).rejects.toMatchObject({ code: 'account_unconfirmed' });
 });
 
-test('a confirmation counts once: the next account with the address is asked for', async () => {
+test('a confirmation counts once: the next account with the address needs a new one', async () => {
   await bind('export', 'first', '100');
   await bind('sales', 'second', '500', 'export@example.com');
-  // The mailbox is older than the confirmation, so only its use tells that it is spent.
+  // The mailbox is older than the confirmation, so only applied_at shows that it was used.
   await db.query("update mailboxes set email_address = 'export@example.com', cursor_history_id = 500");
   await expect(bind('sales', 'third', '400')).rejects.toMatchObject({ code: 'account_unconfirmed' });
 });
 
-test('an account is bound while a run that ends holds the status row, which would be a deadlock with the mailbox row', async () => {
+test('an account is bound without a deadlock while the end of a run holds the status row', async () => {
   await bind('orders', 'first', '100');
   await db.transaction(async (tx) => {
     await tx.query('select 1 from email_monitor_status where id = 1 for update');

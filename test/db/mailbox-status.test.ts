@@ -6,7 +6,7 @@ import { createTestDatabase } from '../helpers/test-database.ts';
 const db = await createTestDatabase();
 afterAll(async () => await db.close());
 
-test('finds the oldest pending message among those that were tried and those that were not', async () => {
+test('readMailboxes finds the oldest pending message, whether it was tried or not', async () => {
   const mailboxId = await insertMailbox(db);
   const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
   expect(await oldest()).toBeNull();

@@ -30,7 +30,7 @@ afterAll(async () => await db.close());
 
 const fingerprintOf = ({ mailboxId }: Lease) => `fingerprint ${mailboxId}`;
 
-/** Known by its credentials, as after a poll: the next one is due in a day, and the last run began a minute ago. */
+/** A mailbox with known credentials after a poll: the next poll is due in a day, and the last run began a minute ago. */
 async function quietMailbox(): Promise<Lease> {
   const lease = await leasedMailbox(db, '100');
   await changeMailbox(
@@ -43,7 +43,7 @@ async function quietMailbox(): Promise<Lease> {
   return lease;
 }
 
-/** The mailbox as each of the three queries reads it, which must agree. */
+/** The mailbox, on which all three queries must agree. */
 async function read(lease: Lease): Promise<Mailbox> {
   const found = await findMailbox(db, fingerprintOf(lease));
   const { mailbox } = await readRunningFlagAndMailbox(db, fingerprintOf(lease));
@@ -54,8 +54,8 @@ async function read(lease: Lease): Promise<Mailbox> {
   return found;
 }
 
-describe('a mailbox', () => {
-  test('is found by its credentials, with the running flag', async () => {
+describe('mailbox lookup', () => {
+  test('a mailbox is found by its credentials, with the is_running flag', async () => {
     const lease = await quietMailbox();
     const row = await mailboxRow(db, lease);
     expect(await read(lease)).toEqual({
@@ -73,32 +73,32 @@ describe('a mailbox', () => {
     }
   });
 
-  test('is not found by credentials that were never used', async () => {
+  test('credentials that were never used find no mailbox', async () => {
     await quietMailbox();
     expect(await findMailbox(db, 'unknown')).toBeNull();
     expect(await readRunningFlagAndMailbox(db, 'unknown')).toMatchObject({ mailbox: null });
   });
 
-  test('cannot be read where the status row is missing', async () => {
+  test('a missing status row is reported as schema_outdated', async () => {
     const other = await createTestDatabase(1);
     await other.query('delete from email_monitor_status');
     await expect(readRunningFlagAndMailbox(other, 'any')).rejects.toMatchObject({ code: 'schema_outdated' });
     await other.close();
   });
 
-  test('that the database knows is listed, oldest first', async () => {
+  test('mailboxes are listed oldest first', async () => {
     const ids = [await insertMailbox(db), await insertMailbox(db)];
     const listed = (await listMailboxes(db)).map((mailbox) => mailbox.id);
     expect(listed.filter((id) => ids.includes(id))).toEqual(ids);
   });
 });
 
-describe('a scheduled poll with an interval of a day', () => {
+describe('scheduled poll', () => {
   test.each([
     ['the interval is over', "next_poll_at = now() - interval '1 second'"],
     ['the mailbox was never polled, or its last listing was cut', 'next_poll_at = null'],
     [
-      'a push has announced newer history than a complete listing has reached',
+      'a push has announced history that no complete listing has reached',
       "hint_history_id = 101, hint_at = now() - interval '1 hour'",
     ],
     [
@@ -106,24 +106,24 @@ describe('a scheduled poll with an interval of a day', () => {
       'hint_history_id = 100, hint_at = now(), shown_history_id = 99',
     ],
     ['a backoff is over', "failure_count = 3, next_poll_at = now() - interval '1 second'"],
-  ])('is due when %s', async (_, set) => {
+  ])('a scheduled poll is due when %s', async (_, set) => {
     const lease = await quietMailbox();
     await changeMailbox(db, lease, set);
     expect(await read(lease)).toMatchObject({ isDue: true, isBackingOff: false });
   });
 
   test.each([
-    ['nothing waits', 'pushed_at = now()'],
+    ['there is no work', 'pushed_at = now()'],
     ['the hint was listed', 'hint_history_id = 100, hint_at = now()'],
     [
       'Gmail does not show the record of a hint after ten seconds',
       "hint_history_id = 100, hint_at = now() - interval '11 seconds', shown_history_id = 99",
     ],
     [
-      'a backoff lasts, although a push announced something newer',
+      'a backoff is not over, despite a newer hint',
       "failure_count = 1, next_poll_at = now() + interval '1 minute', hint_history_id = 101, hint_at = now()",
     ],
-  ])('is not due when %s', async (_, set) => {
+  ])('a scheduled poll is not due when %s', async (_, set) => {
     const lease = await quietMailbox();
     await changeMailbox(db, lease, set);
     expect((await read(lease)).isDue).toBe(false);
@@ -147,14 +147,14 @@ describe('a scheduled poll with an interval of a day', () => {
     ['is dead and due for its daily retry', "state = 'dead', last_attempt_at = now()", true],
     ['is dead and was given up', "state = 'dead', last_attempt_at = now(), given_up_at = now()", false],
     ['is stored', "state = 'stored', resolved_at = now()", false],
-  ])('knows of a message that %s (%s): due is %j', async (_, set, isDue) => {
+  ])('a message that %s (%s) makes a scheduled poll due: %j', async (_, set, isDue) => {
     const lease = await quietMailbox();
     await enterLive(db, lease, 'a');
     await changeMessages(db, lease, set);
     expect((await read(lease)).isDue).toBe(isDue);
   });
 
-  test('is due when a run ended with a claim open', async () => {
+  test('a scheduled poll is due when a run ended with an open claim', async () => {
     const lease = await quietMailbox();
     await changeMailbox(
       db,
@@ -170,7 +170,7 @@ describe('a scheduled poll with an interval of a day', () => {
     ['can be continued', 'now()', 'null', true],
     ['waits', "now() + interval '1 hour'", 'null', false],
     ['is finished', 'now()', 'now()', false],
-  ])('knows of a listing that %s', async (_, notBefore, finishedAt, isDue) => {
+  ])('a scheduled poll considers a list job that %s', async (_, notBefore, finishedAt, isDue) => {
     const lease = await quietMailbox();
     await db.query(
       `insert into list_jobs (mailbox_id, purpose, query, not_before, finished_at)
@@ -180,7 +180,7 @@ describe('a scheduled poll with an interval of a day', () => {
     expect((await read(lease)).isDue).toBe(isDue);
   });
 
-  test('is held back by a backoff, whatever waits', async () => {
+  test('a scheduled poll waits for the end of a backoff, despite pending work', async () => {
     const lease = await quietMailbox();
     await enterLive(db, lease, 'a');
     await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'gap', '')", [
@@ -191,7 +191,7 @@ describe('a scheduled poll with an interval of a day', () => {
     expect(await read(lease)).toMatchObject({ isDue: false, isBackingOff: true, failureCount: 1 });
   });
 
-  test('of one mailbox does not depend on what waits in another', async () => {
+  test('a scheduled poll of one mailbox does not depend on work of another', async () => {
     const [lease, other] = [await quietMailbox(), await quietMailbox()];
     await enterLive(db, other, 'a');
     await hint(db, other, '500');
@@ -200,21 +200,21 @@ describe('a scheduled poll with an interval of a day', () => {
   });
 });
 
-describe('a backoff', () => {
+describe('backoff', () => {
   const backingOff = "failure_count = 1, next_poll_at = now() + interval '1 minute'";
 
   test.each([
-    ['may be ignored for a newer hint when the last run began ten seconds ago', '101', '11 seconds', true],
-    ['holds a newer hint back when the last run began within ten seconds', '101', '1 second', false],
-    ['holds a hint back that was listed', '100', '11 seconds', false],
-  ])('%s', async (_, historyId, ago, mayIgnoreBackoff) => {
+    ['yields to a newer hint when the last run began more than ten seconds ago', '101', '11 seconds', true],
+    ['delays a newer hint when the last run began within ten seconds', '101', '1 second', false],
+    ['delays a hint that was listed', '100', '11 seconds', false],
+  ])('a backoff %s', async (_, historyId, ago, mayIgnoreBackoff) => {
     const lease = await quietMailbox();
     await hint(db, lease, historyId);
     await changeMailbox(db, lease, `${backingOff}, last_run_at = now() - interval '${ago}'`);
     expect(await read(lease)).toMatchObject({ isBackingOff: true, mayIgnoreBackoff, isDue: false });
   });
 
-  test('may be ignored for a newer hint before the first run', async () => {
+  test('a newer hint may ignore the backoff before the first run', async () => {
     const lease = await quietMailbox();
     await hint(db, lease, '101');
     await changeMailbox(db, lease, 'last_run_at = null');
@@ -222,8 +222,8 @@ describe('a backoff', () => {
   });
 });
 
-describe('a hint', () => {
-  test('that is the first or newer is the newest, beyond 2^53 too', async () => {
+describe('recordHint', () => {
+  test('a first or newer hint is the newest, even beyond 2^53', async () => {
     const lease = await quietMailbox();
     expect(await hint(db, lease, '9007199254740992')).toEqual({
       mailboxId: lease.mailboxId,
@@ -240,7 +240,7 @@ describe('a hint', () => {
   });
 
   test.each(['120', '119'])(
-    'of %s after one of 120 changes only the time of the last push',
+    'a hint of %s after one of 120 changes only the time of the last push',
     async (historyId) => {
       const lease = await quietMailbox();
       await hint(db, lease, '120');
@@ -257,7 +257,7 @@ describe('a hint', () => {
     },
   );
 
-  test('is unseen until a listing has shown it', async () => {
+  test('a hint is unseen until a listing has shown it', async () => {
     const lease = await quietMailbox();
     await changeMailbox(db, lease, 'listed_history_id = 120, shown_history_id = 110');
     expect(await hint(db, lease, '105')).toMatchObject({ isUnseen: false });
@@ -267,7 +267,7 @@ describe('a hint', () => {
     expect(await hint(db, lease, '121')).toMatchObject({ isUnseen: true });
   });
 
-  test('is stored for an address in any case, and for no unknown address', async () => {
+  test('a hint is stored for an address in any letter case, but not for an unknown address', async () => {
     const lease = await quietMailbox();
     const { email_address: emailAddress } = await mailboxRow(db, lease);
     const pushed = { emailAddress: emailAddress.toUpperCase(), historyId: '120' };
@@ -275,7 +275,7 @@ describe('a hint', () => {
     expect(await recordHint(db, { ...pushed, emailAddress: 'unknown@example.com' })).toBeNull();
   });
 
-  test('is still to be served while no newer one is stored', async () => {
+  test('readHintState reports a hint as newest until a newer one is stored', async () => {
     const lease = await quietMailbox();
     const { mailboxId } = lease;
     expect(await readHintState(db, mailboxId, '120')).toMatchObject({ isNewest: true });
@@ -285,7 +285,7 @@ describe('a hint', () => {
     expect(await readHintState(db, leaseOf(0).mailboxId, '120')).toMatchObject({ isNewest: false });
   });
 
-  test('of many concurrent pushes stays the newest, and its push is told so', async () => {
+  test('concurrent pushes store the newest hint and report it as the newest', async () => {
     const lease = await quietMailbox();
     const recorded = await Promise.all(
       Array.from({ length: 16 }, async (_, n) => await hint(db, lease, `${200 + ((n * 5) % 16)}`)),
@@ -295,7 +295,7 @@ describe('a hint', () => {
     expect(recorded[3]).toMatchObject({ isNewest: true });
   });
 
-  test('is stored while a long transaction holds the key of the mailbox, as a store of an email does', async () => {
+  test('a hint is stored while a long transaction holds the key share lock of the mailbox, as a store does', async () => {
     const lease = await quietMailbox();
     const { email_address: emailAddress } = await mailboxRow(db, lease);
     await db.transaction(async (long) => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-/** An error of the server as `pg` throws it. */
+/** A server error as `pg` throws it. */
 function serverError(code: string): Error {
   return Object.assign(new Error('Order 4711 of Alice'), { code });
 }
@@ -30,12 +30,12 @@ test.each([
   ['53300', 'database_unavailable', 'too many connections'],
   ['55P03', 'database_unavailable', 'the lock timeout'],
   ['25006', 'database_unavailable', 'a read-only server'],
-  ['25P03', 'database_unavailable', 'the timeout of an idle transaction'],
+  ['25P03', 'database_unavailable', 'the idle transaction timeout'],
   ['40P01', 'database_unavailable', 'a deadlock'],
   ['57P01', 'database_unavailable', 'a shutdown'],
-  ['57P03', 'database_unavailable', 'a server that starts'],
+  ['57P03', 'database_unavailable', 'a server that is starting'],
   ['08006', 'database_unavailable', 'a broken connection'],
-  ['ECONNREFUSED', 'database_unavailable', 'a server that is not there'],
+  ['ECONNREFUSED', 'database_unavailable', 'a server that does not listen'],
   ['42501', 'database_denied', 'a missing privilege'],
   ['28P01', 'database_denied', 'a wrong password'],
   ['42P01', 'schema_outdated', 'a missing table'],
@@ -47,7 +47,7 @@ test.each([
   expect(error.message).not.toContain('4711');
 });
 
-test('keeps an error that is mapped already', () => {
+test('returns an error that is already mapped unchanged', () => {
   const mapped = fromPgError(serverError('23505'));
   expect(fromPgError(mapped)).toBe(mapped);
 });
@@ -60,13 +60,13 @@ test.each([
   ['55P03', false],
   ['57P01', false],
   ['23505', false],
-])('says of %s whether the statement may be too heavy: %s', (sqlState, expected) => {
+])('isStatementTooHeavy of %s is %s', (sqlState, expected) => {
   expect(isStatementTooHeavy(serverError(sqlState))).toBe(expected);
   expect(isStatementTooHeavy(fromPgError(serverError(sqlState)))).toBe(expected);
 });
 
-describe('an error of the server', () => {
-  test('for a statement that ran too long is recognized, and the connection works on', async () => {
+describe('server errors', () => {
+  test('a statement timeout is recognized, and the connection stays usable', async () => {
     const error = await db
       .query("set local statement_timeout = '20ms'; select pg_sleep(30)")
       .catch((thrown: unknown) => thrown);
@@ -75,7 +75,7 @@ describe('an error of the server', () => {
     expect((await db.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
   });
 
-  test('for a lock that another transaction holds says nothing about the statement', async () => {
+  test('a lock timeout is neither a statement that is too heavy nor a connection error', async () => {
     await db.transaction(async (tx) => {
       await tx.query('select 1 from email_monitor_status for update');
       const error = await db

@@ -10,7 +10,7 @@ async function column(sql: string): Promise<unknown[]> {
   return (await db.query<Record<string, unknown>>(sql)).rows.map((row) => Object.values(row)[0]);
 }
 
-test('removes old reconciliations, list jobs and closed incidents, and keeps the young and the open ones', async () => {
+test('deletes old reconciliations, list jobs and closed incidents, and keeps recent and open ones', async () => {
   const { mailboxId } = await insertLeasedMailbox(db);
   await db.query(
     `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at)
@@ -58,14 +58,14 @@ test.each([
     `insert into incidents (mailbox_id, kind, closed_at)
      select id, 'old', now() - interval '367 days' from mailboxes limit 1`,
   ],
-])('are noticed by themselves: old %s', async (_name, insert) => {
+])('has_old_records is true for old %s alone', async (_name, insert) => {
   await db.query('truncate reconciliations, reconciliation_ids, list_jobs, incidents');
   expect(await column('select has_old_records()')).toEqual([false]);
   await db.query(insert);
   expect(await column('select has_old_records()')).toEqual([true]);
 });
 
-test('removes a bounded number of rows per call', async () => {
+test('deletes a limited number of records per call', async () => {
   await db.query('truncate reconciliations, reconciliation_ids, list_jobs, incidents');
   await db.query(
     `insert into list_jobs (mailbox_id, purpose, query, finished_at)
@@ -86,13 +86,13 @@ async function runs(count: number, age: string): Promise<void> {
   );
 }
 
-test('runs older than ninety days go, faster than pushes can bring new ones, and younger ones stay', async () => {
-  const PUSHES_A_DAY = 86_400;
-  const POLLS_A_DAY = 1_440;
+test('deletes runs older than 90 days, faster than pushes can add them, and keeps recent ones', async () => {
+  const PUSHES_PER_DAY = 86_400;
+  const POLLS_PER_DAY = 1_440;
   await runs(3_000, '91 days');
   await runs(10, '89 days');
   const removed = await pruneRuns(db);
-  expect(removed).toBeGreaterThan((PUSHES_A_DAY + POLLS_A_DAY) / POLLS_A_DAY);
+  expect(removed).toBeGreaterThan((PUSHES_PER_DAY + POLLS_PER_DAY) / POLLS_PER_DAY);
   while ((await pruneRuns(db)) > 0);
   const { rows } = await db.query('select count(*)::integer as left from ingest_runs');
   expect(rows).toEqual([{ left: 10 }]);

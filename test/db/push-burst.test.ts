@@ -1,4 +1,4 @@
-/** A burst of mail is a burst of pushes: many instances at one mailbox row, each with its hint and its try for the lease. */
+/** A burst of mail causes a burst of pushes: many instances store hints and take the lease on one mailbox row. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
@@ -9,7 +9,7 @@ import { discoveredMessage, finishRunOf, insertMailbox } from '../helpers/leased
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const INSTANCES = 8;
-const AT_ONCE = 3;
+const PUSHES_PER_INSTANCE = 3;
 const PUSHES = 2_400;
 
 let db: TestDatabase;
@@ -25,7 +25,7 @@ afterAll(async () => {
   await db.close();
 });
 
-test('pushes at once wait for each other at the mailbox row and never lock each other out', async () => {
+test('concurrent pushes wait for each other at the mailbox row and never deadlock', async () => {
   const mailboxId = await insertMailbox(db, '100');
   const { rows } = await db.query<{ email_address: string }>(
     'select email_address from mailboxes where id = $1',
@@ -55,11 +55,13 @@ test('pushes at once wait for each other at the mailbox row and never lock each 
   }
 
   const errors: unknown[] = [];
-  async function pushAgainAndAgain(instance: Database): Promise<void> {
+  async function pushRepeatedly(instance: Database): Promise<void> {
     while (newest < 100 + PUSHES) await push(instance).catch((error: unknown) => errors.push(error));
   }
   await Promise.all(
-    instances.flatMap((instance) => Array.from({ length: AT_ONCE }, () => pushAgainAndAgain(instance))),
+    instances.flatMap((instance) =>
+      Array.from({ length: PUSHES_PER_INSTANCE }, () => pushRepeatedly(instance)),
+    ),
   );
   expect(errors.map(String)).toEqual([]);
   const [mailbox] = (

@@ -26,7 +26,7 @@ async function insertMailbox(): Promise<number> {
   return rows[0]?.id ?? 0;
 }
 
-/** A mailbox whose bucket held so many units, so many seconds ago. */
+/** A mailbox whose bucket held `units` at a time `secondsAgo`. */
 async function mailboxWith(units: number, secondsAgo = 0): Promise<number> {
   const mailboxId = await insertMailbox();
   await db.query(
@@ -46,7 +46,7 @@ async function reserve(
   return await reserveUnits(db, mailboxId, { least, most, unitsPerMinute });
 }
 
-/** As if the pause were over. */
+/** Ends the pause now. */
 async function endPause(mailboxId: number): Promise<void> {
   await db.query('update mailbox_quota set paused_until = clock_timestamp() where mailbox_id = $1', [
     mailboxId,
@@ -68,8 +68,8 @@ async function unitsInUse(mailboxId: number): Promise<number | undefined> {
   return rows[0]?.units;
 }
 
-describe('reserving units', () => {
-  test('grants the most while the bucket holds it', async () => {
+describe('reserveUnits', () => {
+  test('grants the requested maximum while the bucket holds it', async () => {
     expect(await reserve(await mailboxWith(CAPACITY), 20, 320)).toEqual({
       units: 320,
       waitMs: 0,
@@ -81,18 +81,18 @@ describe('reserving units', () => {
     expect((await reserve(await mailboxWith(59), 20, 320)).units).toBe(40);
   });
 
-  test('starts a mailbox without a bucket with a full one', async () => {
+  test('creates a full bucket for a mailbox without one', async () => {
     expect((await reserve(await insertMailbox(), 1, 9_000)).units).toBe(CAPACITY);
   });
 
-  test('adds what has refilled, up to the capacity', async () => {
+  test('grants refilled units, up to the capacity', async () => {
     const { units } = await reserve(await mailboxWith(0, 10), 1, 9_000);
     expect(units).toBeGreaterThanOrEqual(1_000);
     expect(units).toBeLessThan(1_200);
     expect((await reserve(await mailboxWith(0, 86_400), 1, 9_000)).units).toBe(CAPACITY);
   });
 
-  test('grants nothing, and tells the wait until the least has refilled', async () => {
+  test('grants nothing and returns the wait until the minimum has refilled', async () => {
     const mailboxId = await mailboxWith(0);
     const { units, waitMs } = await reserve(mailboxId, 20, 320);
     expect(units).toBe(0);
@@ -100,7 +100,7 @@ describe('reserving units', () => {
     expect(waitMs).toBeLessThanOrEqual(202);
   });
 
-  test('does not slow the refill by asking in vain', async () => {
+  test('a reservation that is not granted does not slow the refill', async () => {
     const mailboxId = await mailboxWith(0, 0.1);
     expect((await reserve(mailboxId, 1_000)).units).toBe(0);
     const { rows } = await db.query<{ units: number }>(
@@ -118,18 +118,18 @@ describe('reserving units', () => {
     expect(waitMs).toBeGreaterThan(1_000);
   });
 
-  test('keeps a call that costs more than the capacity waiting until the bucket is full', async () => {
+  test('a call that costs more than the capacity waits until the bucket is full', async () => {
     const mailboxId = await mailboxWith(97);
     const { units, waitMs } = await reserve(mailboxId, 100, 100, 100);
     expect(units).toBe(0);
     expect(waitMs).toBeLessThanOrEqual(801);
   });
 
-  test('takes a lower budget at once', async () => {
+  test('applies a lower budget at once', async () => {
     expect((await reserve(await mailboxWith(CAPACITY), 1, 9_000, 600)).units).toBe(590);
   });
 
-  test('never grants more than the bucket holds to reservations at the same time', async () => {
+  test('concurrent reservations never get more than the bucket holds', async () => {
     const mailboxId = await insertMailbox();
     const startedMs = await databaseMs();
     const granted = await Promise.all(
@@ -141,7 +141,7 @@ describe('reserving units', () => {
     expect(units).toBeLessThanOrEqual(984 + refilledUnits);
   });
 
-  test('counts what refilled while it waited for the row', async () => {
+  test('a reservation counts units that refilled while it waited for the row', async () => {
     const mailboxId = await mailboxWith(0);
     let waiting: Promise<Reservation> | undefined;
     await db.transaction(async (tx) => {
@@ -159,7 +159,7 @@ describe('reserving units', () => {
     expect((await waiting)?.units).toBe(20);
   });
 
-  test('does not wait for the row of the mailbox', async () => {
+  test('quota functions do not wait for the mailbox row', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     await db.transaction(async (tx) => {
       await tx.query('select from mailboxes where id = $1 for update', [mailboxId]);
@@ -170,7 +170,7 @@ describe('reserving units', () => {
     });
   });
 
-  test('keeps the buckets of two mailboxes apart', async () => {
+  test('two mailboxes have separate buckets', async () => {
     const [empty, full] = [await mailboxWith(0), await mailboxWith(CAPACITY)];
     expect((await reserve(empty, 1_000)).units).toBe(0);
     expect((await reserve(full, 1_000)).units).toBe(1_000);
@@ -187,8 +187,8 @@ async function untilBlocked(): Promise<void> {
   }
 }
 
-describe('releasing units', () => {
-  test('makes them available again', async () => {
+describe('releaseUnits', () => {
+  test('released units are available again', async () => {
     const mailboxId = await mailboxWith(0);
     await releaseUnits(db, mailboxId, 500, 6_000);
     const { units } = await reserve(mailboxId, 1, 9_000);
@@ -196,15 +196,15 @@ describe('releasing units', () => {
     expect(units).toBeLessThan(700);
   });
 
-  test('never fills the bucket above its capacity', async () => {
+  test('released units never fill the bucket above its capacity', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     await releaseUnits(db, mailboxId, 500, 6_000);
     expect((await reserve(mailboxId, 1, 9_000)).units).toBe(CAPACITY);
   });
 });
 
-describe('a rate limit within the budget', () => {
-  test('pauses all spending for a second', async () => {
+describe('pauseSpending and clearPause', () => {
+  test('a rate limit pauses all reservations for a second', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     expect(await pauseSpending(db, mailboxId, 0)).toBe(1);
     const { units, waitMs } = await reserve(mailboxId, 20);
@@ -213,13 +213,13 @@ describe('a rate limit within the budget', () => {
     expect(waitMs).toBeLessThanOrEqual(1_001);
   });
 
-  test('makes a reservation wait for the refill when that takes longer than the pause', async () => {
+  test('a reservation waits for the refill when that takes longer than the pause', async () => {
     const mailboxId = await mailboxWith(0);
     await pauseSpending(db, mailboxId, 0);
     expect((await reserve(mailboxId, 1_000)).waitMs).toBeGreaterThan(5_000);
   });
 
-  test('is followed by one call, and by the next one when that one has neither succeeded nor been limited', async () => {
+  test('one call follows a pause, and another after the same pause when the first neither succeeded nor was limited', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     await pauseSpending(db, mailboxId, 0);
     await endPause(mailboxId);
@@ -229,7 +229,7 @@ describe('a rate limit within the budget', () => {
     expect((await reserve(mailboxId, 20, 320)).units).toBe(20);
   });
 
-  test('is over when that call succeeds', async () => {
+  test('a pause ends when its one call succeeds', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     await pauseSpending(db, mailboxId, 0);
     await endPause(mailboxId);
@@ -238,7 +238,7 @@ describe('a rate limit within the budget', () => {
     expect(await reserve(mailboxId, 20, 320)).toEqual({ units: 320, waitMs: 0, pauseSeconds: 0 });
   });
 
-  test('doubles the pause up to 16 s when it meets that call too, and begins at 1 s after a success', async () => {
+  test('repeated rate limits double the pause up to 16 s, and a success resets it to 1 s', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     const pauses: (number | null)[] = [];
     for (let n = 0; n < 7; n += 1) {
@@ -251,13 +251,13 @@ describe('a rate limit within the budget', () => {
     expect(await pauseSpending(db, mailboxId, 0)).toBe(1);
   });
 
-  test('counts once for all calls that were in flight together', async () => {
+  test('rate limits of concurrent calls start one pause', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     const pauses = await Promise.all([1, 2, 3, 4].map(async () => await pauseSpending(db, mailboxId, 0)));
     expect(pauses.filter((seconds) => seconds !== null)).toEqual([1]);
   });
 
-  test('is not over when a call that began before it succeeds', async () => {
+  test('a call that began before a pause does not end it', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     await pauseSpending(db, mailboxId, 0);
     await clearPause(db, mailboxId, 0);
@@ -265,8 +265,8 @@ describe('a rate limit within the budget', () => {
   });
 });
 
-describe('the units in use', () => {
-  test('are those that were reserved and have not refilled', async () => {
+describe('units_in_use', () => {
+  test('units in use are reserved units that have not refilled', async () => {
     const mailboxId = await mailboxWith(CAPACITY);
     expect(await unitsInUse(mailboxId)).toBe(0);
     await reserve(mailboxId, 20, 2_000);

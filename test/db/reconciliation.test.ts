@@ -56,7 +56,7 @@ async function list(lease: Lease, ids: string[], nextPageToken: string | null = 
   return await enterReconciliationPage(db, lease, await open(lease), page);
 }
 
-/** By a run that began `aheadSeconds` from now. */
+/** Evaluates as a run that begins `aheadSeconds` from now. */
 async function evaluate(lease: Lease, aheadSeconds = 0): Promise<ReconciliationResult | null> {
   for (;;) {
     const result = await evaluateTwoIds(lease, aheadSeconds);
@@ -68,7 +68,7 @@ async function evaluateTwoIds(lease: Lease, aheadSeconds = 0) {
   return await evaluateSlice(db, lease, new Date(Date.now() + aheadSeconds * 1_000), 2);
 }
 
-/** A mailbox of which one reconciliation is planned. */
+/** A mailbox with one planned reconciliation. */
 async function planned(ageSeconds = 3_600): Promise<Lease> {
   const lease = await insertLeasedMailbox(db, ageSeconds);
   expect(await planReconciliation(db, lease, 900)).toBe(true);
@@ -82,8 +82,8 @@ async function isDue({ mailboxId }: Lease): Promise<boolean> {
   return found[0]?.due ?? false;
 }
 
-describe('planning a reconciliation', () => {
-  test('asks for everything but spam and drafts since the first start of a young mailbox', async () => {
+describe('planReconciliation', () => {
+  test('the first reconciliation of a new mailbox asks for all mail since its first start, without spam and drafts', async () => {
     const lease = await planned();
     expect(await rows(lease)).toMatchObject([{ window_seconds: 3_600, is_full: true }]);
     const { query } = await open(lease);
@@ -93,7 +93,7 @@ describe('planning a reconciliation', () => {
     expect(Date.now() / 1_000 - after).toBeLessThan(3_620);
   });
 
-  test('is due every quarter of an hour, and not while one is open', async () => {
+  test('a reconciliation is due every 15 minutes, but not while another is open', async () => {
     const lease = await planned();
     expect(await planReconciliation(db, lease, 900)).toBe(false);
     await ageListings(db, lease, 901);
@@ -107,7 +107,7 @@ describe('planning a reconciliation', () => {
     expect(await isDue(lease)).toBe(false);
   });
 
-  test('covers 31 days once per day, and two days otherwise', async () => {
+  test('a reconciliation covers 31 days once per day, and otherwise two days', async () => {
     const lease = await insertLeasedMailbox(db, 60 * DAY);
     const windows: number[] = [];
     for (let n = 0; n < 3; n += 1) {
@@ -115,13 +115,13 @@ describe('planning a reconciliation', () => {
       await list(lease, []);
       await evaluate(lease);
       windows.push(Math.round((await rows(lease)).at(-1).window_seconds / DAY));
-      // The first reaches back to the first start, because there is no earlier one.
+      // The first window reaches back to the first start, because there is no earlier reconciliation.
       await ageListings(db, lease, n === 0 ? DAY : 1_000);
     }
     expect(windows).toEqual([60, 31, 2]);
   });
 
-  test('reaches back to the last one after days without any', async () => {
+  test('after a long pause a reconciliation reaches back to the last one', async () => {
     const lease = await insertLeasedMailbox(db, 60 * DAY);
     await planReconciliation(db, lease, 900);
     await list(lease, []);
@@ -131,7 +131,7 @@ describe('planning a reconciliation', () => {
     expect((await rows(lease)).at(-1).window_seconds).toBe(40 * DAY + 3_600);
   });
 
-  test('waits for an open gap and for the first listing, but not for a backfill or a first listing that Gmail rejects', async () => {
+  test('a reconciliation waits for an open gap and the first listing, but not for a backfill or a rejected first listing', async () => {
     for (const [purpose, errorCode, expected] of [
       ['gap', null, false],
       ['gap', 'gmail_refused', false],
@@ -147,7 +147,7 @@ describe('planning a reconciliation', () => {
     }
   });
 
-  test('is refused to an instance that has lost the lease', async () => {
+  test('an instance that has lost the lease plans no reconciliation', async () => {
     const lease = await insertLeasedMailbox(db, 60);
     await loseLease(db, lease);
     expect(await planReconciliation(db, lease, 900)).toBe(false);
@@ -155,8 +155,8 @@ describe('planning a reconciliation', () => {
   });
 });
 
-describe('a full reconciliation that an operator asks for', () => {
-  test('is planned whenever none is open, and goes on when it is asked for again', async () => {
+describe('planFullReconciliation', () => {
+  test('a full reconciliation is planned at any time, and a repeated request continues it', async () => {
     const lease = await insertLeasedMailbox(db, 9 * DAY);
     await planFullReconciliation(db, lease.mailboxId);
     await list(lease, ['a'], 'token');
@@ -166,7 +166,7 @@ describe('a full reconciliation that an operator asks for', () => {
     ]);
   });
 
-  test('widens an open one, drops the page that was requested before, and keeps what it knows of its ids', async () => {
+  test('a full reconciliation widens an open one, drops a page requested before, and keeps which ids were unknown', async () => {
     const lease = await insertLeasedMailbox(db, 60 * DAY);
     await planReconciliation(db, lease, 900);
     await db.query(
@@ -184,7 +184,7 @@ describe('a full reconciliation that an operator asks for', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ isFull: true, gmailCount: 1, missingCount: 1 });
   });
 
-  test('drops a page of the first request before it was widened, and one of a listing that began again', async () => {
+  test('a reconciliation drops a page requested before it was widened or before its listing restarted', async () => {
     const page = { ids: ['dropped'], nextPageToken: null, labelId: null, settleSeconds: 90 };
     const widened = await insertLeasedMailbox(db, 60 * DAY);
     await planReconciliation(db, widened, 900);
@@ -207,7 +207,7 @@ describe('a full reconciliation that an operator asks for', () => {
     }
   });
 
-  test('begins at once when the open one waits after a rejection', async () => {
+  test('a full reconciliation begins at once when the open one waits after a rejection', async () => {
     const lease = await planned();
     await rejectReconciliation(db, lease, (await open(lease)).id, { code: 'gmail_refused', detail: 'no' });
     expect(await findOpenReconciliation(db, lease.mailboxId)).toBeNull();
@@ -216,8 +216,8 @@ describe('a full reconciliation that an operator asks for', () => {
   });
 });
 
-describe('the listing of a reconciliation', () => {
-  test('enters at once what the ledger does not know, for fetching with unknown labels', async () => {
+describe('listing', () => {
+  test('a reconciliation enters unknown ids at once, as pending with unknown labels', async () => {
     const lease = await planned();
     await insertMessage(db, lease, 'known', { state: 'stored' });
     expect(await list(lease, ['known', 'new'], 'token')).toBe(1);
@@ -231,7 +231,7 @@ describe('the listing of a reconciliation', () => {
     expect(await readMessage(db, lease, 'known')).toMatchObject({ state: 'stored', source: 'history' });
   });
 
-  test('enters nothing for an instance that has lost the lease', async () => {
+  test('a reconciliation enters nothing for an instance that has lost the lease', async () => {
     const lease = await planned();
     const { id } = await open(lease);
     await loseLease(db, lease);
@@ -245,7 +245,7 @@ describe('the listing of a reconciliation', () => {
     expect(await rows(lease)).toMatchObject([{ listed_at: null, restart_count: 0, error_code: null }]);
   });
 
-  test('still counts an id as unknown when the listing begins again', async () => {
+  test('a reconciliation that restarts still counts an id as unknown', async () => {
     const lease = await planned();
     await list(lease, ['lost'], 'token');
     await restartReconciliation(db, lease, (await open(lease)).id);
@@ -254,7 +254,7 @@ describe('the listing of a reconciliation', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, missingCount: 1 });
   });
 
-  test('begins with all its restarts after a rejection', async () => {
+  test('a rejection resets the restart count of a reconciliation', async () => {
     const lease = await planned();
     const { id } = await open(lease);
     await restartReconciliation(db, lease, id);
@@ -263,7 +263,7 @@ describe('the listing of a reconciliation', () => {
     expect(await open(lease)).toMatchObject({ restartCount: 0 });
   });
 
-  test('waits for an hour with its error when Gmail rejects it, and goes on then', async () => {
+  test('a rejected reconciliation waits for an hour with its error, and then continues', async () => {
     const lease = await planned();
     const rejection = { code: 'gmail_refused', detail: 'Reconciliation: 400' };
     await rejectReconciliation(db, lease, (await open(lease)).id, rejection);
@@ -279,8 +279,8 @@ describe('the listing of a reconciliation', () => {
   });
 });
 
-describe('a message that was excluded and is listed now', () => {
-  async function judgedAgain(columns: LedgerColumns, labelId: string | null = null): Promise<boolean> {
+describe('refetching listed messages', () => {
+  async function isRefetched(columns: LedgerColumns, labelId: string | null = null): Promise<boolean> {
     const lease = await planned();
     await insertMessage(db, lease, 'a', { resolvedSecondsAgo: 60, ...columns });
     const page = { ids: ['a'], nextPageToken: null, labelId, settleSeconds: 90 };
@@ -301,16 +301,16 @@ describe('a message that was excluded and is listed now', () => {
     ['gone', null, true],
     ['stored', null, false],
     ['dead', null, false],
-  ])('%s (%s): is fetched again: %s', async (state, ignoredRule, expected) => {
-    expect(await judgedAgain({ state, ignoredRule })).toBe(expected);
+  ])('a listed message that is %s (%s) is fetched again: %s', async (state, ignoredRule, expected) => {
+    expect(await isRefetched({ state, ignoredRule })).toBe(expected);
   });
 
-  test('is fetched again after it was ignored for its label only when the listing asked for the label', async () => {
-    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' }, 'Label_1')).toBe(true);
-    expect(await judgedAgain({ state: 'ignored', ignoredRule: 'label' })).toBe(false);
+  test('a message ignored for its label is fetched again only when the listing asked for the label', async () => {
+    expect(await isRefetched({ state: 'ignored', ignoredRule: 'label' }, 'Label_1')).toBe(true);
+    expect(await isRefetched({ state: 'ignored', ignoredRule: 'label' })).toBe(false);
   });
 
-  test('begins with all its attempts', async () => {
+  test('a message that is fetched again starts with no charged attempts', async () => {
     const lease = await planned();
     await insertMessage(db, lease, 'a', { state: 'gone', resolvedSecondsAgo: 60 });
     await db.query('update email_ledger set attempt_count = 7 where mailbox_id = $1', [lease.mailboxId]);
@@ -318,13 +318,13 @@ describe('a message that was excluded and is listed now', () => {
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', attempt_count: 0 });
   });
 
-  test('is fetched again once per day when it ends in the same way each time', async () => {
+  test('a message is fetched again only once per day when the result is the same', async () => {
     const again = { state: 'ignored', ignoredRule: 'draft', source: 'reconciliation' };
-    expect(await judgedAgain({ ...again, resolvedSecondsAgo: 1_000 })).toBe(false);
-    expect(await judgedAgain({ ...again, resolvedSecondsAgo: DAY + 60 })).toBe(true);
+    expect(await isRefetched({ ...again, resolvedSecondsAgo: 1_000 })).toBe(false);
+    expect(await isRefetched({ ...again, resolvedSecondsAgo: DAY + 60 })).toBe(true);
   });
 
-  test('is not missing', async () => {
+  test('a message that is fetched again is not missing', async () => {
     const lease = await planned();
     await insertMessage(db, lease, 'a', { state: 'ignored', ignoredRule: 'spam', historyId: null });
     await list(lease, ['a']);
@@ -332,8 +332,8 @@ describe('a message that was excluded and is listed now', () => {
   });
 });
 
-describe('the evaluation', () => {
-  test('counts each id that Gmail listed once, by its state, and adds up', async () => {
+describe('evaluateSlice', () => {
+  test('the evaluation counts each listed id once, by its state, and the counts add up', async () => {
     const lease = await planned();
     await insertMessage(db, lease, 'stored', { state: 'stored' });
     await insertMessage(db, lease, 'pending');
@@ -371,7 +371,7 @@ describe('the evaluation', () => {
     expect(await evaluate(lease)).toBeNull();
   });
 
-  test('keeps the ids of an open one while those of earlier ones are removed', async () => {
+  test('cleanup keeps the ids of an open reconciliation', async () => {
     const lease = await planned();
     await list(lease, ['a'], 'token');
     expect(await removeEvaluatedIds(db, lease.mailboxId)).toBe(false);
@@ -379,7 +379,7 @@ describe('the evaluation', () => {
     expect((await db.query(kept, [(await rows(lease))[0].id])).rows).toHaveLength(1);
   });
 
-  test('waits the settle time for the history to show what the ledger did not know', async () => {
+  test('the evaluation waits the settle time for the history to show unknown ids', async () => {
     const lease = await planned();
     await list(lease, ['new']);
     expect(await evaluate(lease, 85)).toBeNull();
@@ -391,7 +391,7 @@ describe('the evaluation', () => {
   });
 
   test.each(['stored', 'pending', 'gone', 'dead'])(
-    'calls a message missing that the history never showed, although it is %s by now',
+    'a message that the history never showed counts as missing, although it is %s by now',
     async (state) => {
       const lease = await planned();
       await list(lease, ['lost']);
@@ -400,7 +400,7 @@ describe('the evaluation', () => {
     },
   );
 
-  test('does not call a message missing that a rule excludes', async () => {
+  test('a message that a rule excludes does not count as missing', async () => {
     const lease = await planned();
     await list(lease, ['sent']);
     await db.query("update email_ledger set state = 'ignored', ignored_rule = 'sent' where mailbox_id = $1", [
@@ -409,7 +409,7 @@ describe('the evaluation', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ ignoredCount: 1, missingCount: 0 });
   });
 
-  test('opens an incident for missing messages, which the next evaluation without any closes', async () => {
+  test('missing messages open an incident, and an evaluation without any closes it', async () => {
     const lease = await planned();
     await list(lease, ['lost']);
     const result = await evaluate(lease, 91);
@@ -434,7 +434,7 @@ describe('the evaluation', () => {
     expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([{ closedAt: expect.any(Date) }]);
   });
 
-  test('of a large mailbox goes on where it was cut, counts every id once and names the missing ones of all slices', async () => {
+  test('an evaluation in slices continues where it stopped, counts every id once and names the missing ids of all slices', async () => {
     const lease = await planned();
     for (const id of ['b', 'd', 'e']) await insertMessage(db, lease, id, { state: 'stored' });
     await list(lease, ['a', 'b', 'c', 'd', 'e', 'f']);
@@ -452,7 +452,7 @@ describe('the evaluation', () => {
     ]);
   });
 
-  test('that is under way begins again when an operator widens it, and still knows what was missing', async () => {
+  test('an evaluation restarts when an operator widens the reconciliation, and still knows the missing ids', async () => {
     const lease = await planned(60 * DAY);
     await db.query('update reconciliations set is_full = false where mailbox_id = $1', [lease.mailboxId]);
     await list(lease, ['a', 'b', 'c']);
@@ -463,7 +463,7 @@ describe('the evaluation', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ isFull: true, gmailCount: 4, missingCount: 4 });
   });
 
-  test('that is under way counts nothing as missing that an expired history can no longer show', async () => {
+  test('an evaluation does not count ids as missing that an expired history can no longer show', async () => {
     const lease = await planned();
     await insertMessage(db, lease, 'a', { state: 'stored' });
     await list(lease, ['a', 'b', 'c']);
@@ -475,7 +475,7 @@ describe('the evaluation', () => {
     expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 3, pendingCount: 2, missingCount: 0 });
   });
 
-  test('is not made by an instance that has lost the lease', async () => {
+  test('an instance that has lost the lease evaluates nothing', async () => {
     const lease = await planned();
     await list(lease, []);
     await loseLease(db, lease);
@@ -484,7 +484,7 @@ describe('the evaluation', () => {
   });
 });
 
-test('an expired history makes a reconciliation on its second page start over after the gap', async () => {
+test('an expired history restarts a reconciliation that is being listed, after the gap', async () => {
   const lease = await planned();
   await list(lease, ['in the gap'], 'token');
   await planHistoryGap(db, lease, '900');
@@ -492,7 +492,7 @@ test('an expired history makes a reconciliation on its second page start over af
   expect(await open(lease)).toMatchObject({ pageToken: null });
 });
 
-test('an expired history makes a listed reconciliation start over after the gap', async () => {
+test('an expired history restarts a listed reconciliation after the gap', async () => {
   const lease = await planned();
   await list(lease, ['in the gap']);
   await planHistoryGap(db, lease, '900');

@@ -28,7 +28,7 @@ afterAll(async () => {
   await db.close();
 });
 
-/** Without `?`: PostgreSQL does not say whether an expression can be null. */
+/** Without `?`, because PostgreSQL does not report whether an expression can be null. */
 function declaredColumns({ columns }: Statement): [name: string, type: string][] {
   return Object.entries(columns).map(([name, type]) => [name, type.replace('?', '')]);
 }
@@ -37,31 +37,34 @@ function byName(columns: readonly (readonly [name: string, type: string])[]) {
   return columns.toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
-/** Names a statement in a failing test. */
+/** Identifies a statement in a failing test. */
 function label({ text }: Statement): string {
   return text.trim().replaceAll(/\s+/g, ' ').slice(0, 70);
 }
 
-test('statements are declared, and each has a name', () => {
+test('every declared statement has a unique name', () => {
   expect(statements.length).toBeGreaterThan(20);
-  // Declared by functions beyond the limit, a statement would have no name and not be in the map.
+  // Beyond MAX_NAMED a statement would have no name and would not be in the map.
   expect(statements.length).toBeLessThan(140);
   expect(new Set(statements.map((one) => one.name)).size).toBe(statements.length);
 });
 
-describe('a declared statement has the declared columns and casts every parameter', () => {
-  test.each(statements.map((one) => [label(one), one] as const))('%s', async (_label, one) => {
-    const { columns } = await describeStatement(client, one.name, one.text);
-    expect(byName(columns)).toEqual(byName(declaredColumns(one)));
-    const withoutComments = one.text.replaceAll(/--.*$/gm, '');
-    expect(withoutComments.match(/\$\d+(?!\d|::)/g) ?? []).toEqual([]);
-  });
+describe('declared statements', () => {
+  test.each(statements.map((one) => [label(one), one] as const))(
+    'the schema has the columns of, and every parameter has a cast in: %s',
+    async (_label, one) => {
+      const { columns } = await describeStatement(client, one.name, one.text);
+      expect(byName(columns)).toEqual(byName(declaredColumns(one)));
+      const withoutComments = one.text.replaceAll(/--.*$/gm, '');
+      expect(withoutComments.match(/\$\d+(?!\d|::)/g) ?? []).toEqual([]);
+    },
+  );
 });
 
-describe('the comparison', () => {
+describe('describeStatement', () => {
   const text = 'select id, outcome from ingest_runs where id = $1::bigint';
 
-  test('describes names and types without running the statement', async () => {
+  test('describeStatement returns names and types without running the statement', async () => {
     expect(await describeStatement(client, 'example', text)).toEqual({
       columns: [
         ['id', 'bigint'],
@@ -74,7 +77,7 @@ describe('the comparison', () => {
     expect((await client.query('select count(*) from ingest_runs')).rows).toEqual(before.rows);
   });
 
-  test('fails when the schema renames a column, and the connection stays usable', async () => {
+  test('describeStatement fails for a renamed column, and the connection stays usable', async () => {
     await client.query('begin');
     await client.query('alter table ingest_runs rename column outcome to result');
     await client.query('savepoint renamed');

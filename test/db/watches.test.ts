@@ -43,29 +43,29 @@ async function lateRuns(mailboxId: number) {
   return rows[0];
 }
 
-describe('scheduled runs that store late mail', () => {
-  test('are counted, and the first of them is remembered', async () => {
+describe('noteLateRun', () => {
+  test('counts runs that store late mail and keeps the start of the first one', async () => {
     const id = await insertMailbox();
     await noteLateRun(db, id, { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS });
     await noteLateRun(db, id, { startedAt: BEGAN_LATER, arrivalToStoredMaxMs: LATE_MS });
     expect(await lateRuns(id)).toEqual({ late_run_count: 2, late_since: BEGAN });
   });
 
-  test('are forgotten after one that stores mail in time', async () => {
+  test('resets the count after a run that stores mail in time', async () => {
     const id = await insertMailbox();
     await noteLateRun(db, id, { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS });
     await noteLateRun(db, id, { startedAt: BEGAN_LATER, arrivalToStoredMaxMs: ON_TIME_MS });
     expect(await lateRuns(id)).toEqual({ late_run_count: 0, late_since: null });
   });
 
-  test('stay counted after one that stores no mail, which says nothing about pushes', async () => {
+  test('keeps the count after a run that stores no mail', async () => {
     const id = await insertMailbox();
     await noteLateRun(db, id, { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS });
     await noteLateRun(db, id, { startedAt: BEGAN_LATER, arrivalToStoredMaxMs: null });
     expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN });
   });
 
-  test('are counted from one again after a push', async () => {
+  test('restarts the count at one after a push', async () => {
     const id = await insertMailbox();
     for (let n = 0; n < 3; n += 1)
       await noteLateRun(db, id, { startedAt: BEGAN, arrivalToStoredMaxMs: LATE_MS });
@@ -77,7 +77,7 @@ describe('scheduled runs that store late mail', () => {
     expect(await lateRuns(id)).toEqual({ late_run_count: 1, late_since: BEGAN_LATER });
   });
 
-  test('are counted once each when the connection breaks after the count took effect', async () => {
+  test('counts a run once when the connection breaks after the statement took effect', async () => {
     const id = await insertMailbox();
     const proxy = await startBreakingProxy(db.url);
     const fragile = openDatabase({ target: { kind: 'url', url: proxy.url }, poolSize: 1 });
@@ -90,7 +90,7 @@ describe('scheduled runs that store late mail', () => {
     await proxy.close();
   });
 
-  test('cost no write while mail is stored in time', async () => {
+  test('writes nothing while mail is stored in time', async () => {
     const id = await insertMailbox();
     const version = async () =>
       (
@@ -104,7 +104,7 @@ describe('scheduled runs that store late mail', () => {
   });
 });
 
-test('a mailbox without a row of a watch is due, and gets its row with the first result', async () => {
+test('a watch is due for a mailbox without a watch row, and the first result inserts the row', async () => {
   for (const isSaved of [true, false]) {
     const id = await insertMailbox({ hasWatch: false });
     expect(await readWatch(db, id, 'projects/p/topics/t', 'f')).toEqual({

@@ -7,7 +7,7 @@ import { migrate } from '../../../shared/db/schema/migrations.ts';
 import { ACCOUNT_PARTS, type AccountPart } from '../../../shared/db-accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
-/** Roles belong to the whole server, which other tests use too. */
+/** Roles belong to the whole server, which other tests use at the same time. */
 const RUN = randomUUID().slice(0, 8);
 const accountOf = (part: string) => `email-monitor-${part}@${RUN}.iam`;
 const MOVED = accountOf('moved');
@@ -61,7 +61,7 @@ async function tablesOf(account: string): Promise<string[]> {
 const RUNNING = ['poll', 'gmail-push', 'poll-now', 'console'] as const;
 const CONTROLLING = ['start', 'stop'] as const;
 
-test('every table of the schema is granted to a run', async () => {
+test('poll has a privilege on every table of the schema', async () => {
   const { rows } = await db.query<{ table: string }>(
     `select tablename::text as table
      from pg_tables
@@ -71,9 +71,9 @@ test('every table of the schema is granted to a run', async () => {
   expect(Object.keys(GRANTS.poll).sort()).toEqual(rows.map((row) => row.table).sort());
 });
 
-describe('a run', () => {
-  test.each(RUNNING)('%s may store, list, reconcile and prune', async (part) => {
-    // Nothing matches: what counts is the privilege.
+describe('ingest accounts', () => {
+  test.each(RUNNING)('the account of %s may store, list, reconcile and prune', async (part) => {
+    // The statements match no row: they test the privileges.
     for (const sql of [
       `insert into email_search select id, '' from incoming_emails where false`,
       'insert into email_raw select * from email_raw where false',
@@ -96,7 +96,7 @@ describe('a run', () => {
   });
 
   test.each([...RUNNING, ...CONTROLLING, 'status'] as const)(
-    '%s can neither change nor delete a stored email',
+    'the account of %s can neither change nor delete a stored email',
     async (part) => {
       for (const sql of [
         "update incoming_emails set subject = ''",
@@ -111,9 +111,9 @@ describe('a run', () => {
   );
 });
 
-describe('start and stop', () => {
+describe('control accounts', () => {
   test.each(CONTROLLING)(
-    '%s may add a mailbox that the operator confirmed, with its quota and watch',
+    'the account of %s may add a mailbox that the operator confirmed, with its quota and watch',
     async (part) => {
       for (const sql of [
         "insert into mailboxes (email_address, cursor_history_id) select '', 1 where false",
@@ -126,18 +126,18 @@ describe('start and stop', () => {
     },
   );
 
-  test('start may make ignored messages pending again, and stop may not', async () => {
+  test('the account of start may make ignored messages pending, and that of stop may not', async () => {
     const sql = "update email_ledger set state = 'pending' where false";
     expect([await errorOf('start', sql), await errorOf('stop', sql)]).toEqual([null, 'database_denied']);
   });
 
-  test.each([...CONTROLLING, 'status'] as const)('%s reads no mail', async (part) => {
+  test.each([...CONTROLLING, 'status'] as const)('the account of %s reads no mail', async (part) => {
     for (const table of ['incoming_emails', 'email_attachments', 'email_raw', 'email_search'])
       expect([table, await errorOf(part, `select * from ${table}`)]).toEqual([table, 'database_denied']);
   });
 });
 
-test('status changes nothing', async () => {
+test('the account of status has only select privileges', async () => {
   const { rows } = await db.query<{ privilege_type: string }>(
     'select distinct privilege_type from information_schema.table_privileges where grantee = $1::text',
     [accountOf('status')],
@@ -145,7 +145,7 @@ test('status changes nothing', async () => {
   expect(rows.map((row) => row.privilege_type)).toEqual(['SELECT']);
 });
 
-test('the next phase reads emails and marks them as processed, and changes nothing else', async () => {
+test('the consumer account reads emails, marks them as processed, and changes nothing else', async () => {
   for (const [sql, code] of [
     ['select * from incoming_emails join email_attachments on true', null],
     ['update incoming_emails set processed = true, updated_at = now()', null],
@@ -155,8 +155,8 @@ test('the next phase reads emails and marks them as processed, and changes nothi
     expect([sql, await errorOf('consumer', sql)]).toEqual([sql, code]);
 });
 
-describe('migrating again', () => {
-  test('revokes what the new part of an account does not have', async () => {
+describe('repeated migration', () => {
+  test('migrate revokes privileges that the new part of an account does not have', async () => {
     const target = { kind: 'url', url: db.url } as const;
     await migrate(target, [{ part: 'poll', account: MOVED }]);
     expect(await tablesOf(MOVED)).toContain('incoming_emails');
@@ -165,7 +165,7 @@ describe('migrating again', () => {
     expect(await tablesOf(MOVED)).toContain('mailboxes');
   });
 
-  test('grants nothing, and names the account, when one does not exist', async () => {
+  test('migrate grants nothing and names the account when one does not exist', async () => {
     const target = { kind: 'url', url: db.url } as const;
     await migrate(target, [{ part: 'status', account: MOVED }]);
     await expect(

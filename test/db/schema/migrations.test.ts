@@ -20,14 +20,14 @@ async function appliedNames(): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-test('migrates an empty database once', async () => {
+test('migrate applies all migrations to an empty database once', async () => {
   await db.query('drop schema public cascade; create schema public');
   expect(await migrate(target)).toContain('0001_initial-schema');
   expect(await migrate(target)).toEqual([]);
   expect(await readSchemaDifference(db)).toEqual({ pending: [], unknown: [] });
 });
 
-test('names the migrations that are pending, and those that newer code applied', async () => {
+test('readSchemaDifference returns pending migrations and those that newer code applied', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-migrations-'));
   try {
     cpSync(MIGRATIONS, folder, { recursive: true });
@@ -35,14 +35,14 @@ test('names the migrations that are pending, and those that newer code applied',
     expect((await readSchemaDifference(db, folder)).pending).toEqual(['9998_later']);
     expect(await migrate(target, [], folder)).toEqual(['9998_later']);
     expect((await readSchemaDifference(db)).unknown).toEqual(['9998_later']);
-    // Older code leaves it as it is.
+    // Older code does not change it.
     expect(await migrate(target)).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
 
-describe('a database with the migrations of the earlier schema', () => {
+describe('a database with the earlier first migration', () => {
   const EARLIER = [
     '0001_email-monitor',
     '0002_listing-refusals',
@@ -64,17 +64,17 @@ describe('a database with the migrations of the earlier schema', () => {
     remediation: expect.stringMatching(/`\.local\/`.*empty database/),
   };
 
-  test('is refused by a migration, with the folder to delete, and not changed', async () => {
+  test('migrate rejects a database of the earlier schema, names the folder to delete, and changes nothing', async () => {
     await expect(migrate(target)).rejects.toMatchObject(INCOMPATIBLE);
     expect(await appliedNames()).toEqual(EARLIER);
   });
 
-  test('is refused after its first migration alone', async () => {
+  test('migrate rejects a database that has only the first migration of the earlier schema', async () => {
     await db.query("delete from schema_migrations where name <> '0001_email-monitor'");
     await expect(migrate(target)).rejects.toMatchObject(INCOMPATIBLE);
   });
 
-  test('is recognized by a check of the schema', async () => {
+  test('readSchemaDifference rejects a database of the earlier schema', async () => {
     await expect(readSchemaDifference(db)).rejects.toMatchObject(INCOMPATIBLE);
   });
 });

@@ -7,12 +7,12 @@ import { createTestDatabase } from '../../helpers/test-database.ts';
 const db = await createTestDatabase();
 afterAll(async () => await db.close());
 
-test('sql/schema.sql is what the migrations result in', async () => {
+test('sql/schema.sql equals the schema that results from the migrations', async () => {
   const written = readFileSync(join(import.meta.dirname, '../../../sql/schema.sql'), 'utf8');
   expect(await dumpSchema(db)).toBe(written);
 });
 
-test('the tables, columns and indexes of the hand-over note stand', async () => {
+test('the schema has the tables, columns and indexes of the hand-over note', async () => {
   const columns = async (table: string) =>
     (
       await db.query<{ column_name: string }>(
@@ -49,7 +49,7 @@ test('the tables, columns and indexes of the hand-over note stand', async () => 
   expect(byName.has('idx_email_attachments_email_id')).toBe(true);
 });
 
-test('the status row is one, and attachments go with their email', async () => {
+test('the schema allows one status row, and deletes attachments with their email', async () => {
   await expect(db.query('insert into email_monitor_status (id) values (2)')).rejects.toMatchObject({
     code: 'unstorable',
   });
