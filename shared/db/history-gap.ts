@@ -10,8 +10,8 @@ import { type Lease, leaseLost } from './lease.ts';
 import { statement } from './statement.ts';
 
 /**
- * The gap begins this long before the last reconciliation. Gmail keeps spam for 30 days, so a message that a user moved out of
- * spam or labeled since then may have arrived that long ago.
+ * The gap begins this long before the last reconciliation. Gmail keeps spam for 30 days. A message that a user moved out of
+ * spam or labeled while the history was unread may have arrived that long ago.
  */
 const OVERLAP_SECONDS = 31 * 86_400;
 

@@ -1,4 +1,4 @@
-/** The singleton row of email_monitor_status: `is_running` flag, last poll, last error, counter. */
+/** The singleton row of the hand-over note, in email_monitor_status: `is_running` flag, last poll, last error, counter. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 

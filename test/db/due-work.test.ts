@@ -142,7 +142,7 @@ describe('maintenance', () => {
     expect(await read(lease)).toEqual({ ...NOTHING, ...expected });
   });
 
-  test('reports old records a day after their retention ends', async () => {
+  test('old records are due a day after their retention ends', async () => {
     const lease = await quietMailbox();
     const age = async (days: number) =>
       await db.query(
@@ -160,7 +160,7 @@ describe('maintenance', () => {
   });
 });
 
-test('reports old runs a day after their retention ends', async () => {
+test('old runs are due a day after their retention ends', async () => {
   const lease = await quietMailbox();
   const add = async (age: string) =>
     await db.query("insert into ingest_runs (trigger, started_at) values ('push', now() - $1::interval)", [
@@ -173,7 +173,7 @@ test('reports old runs a day after their retention ends', async () => {
   await db.query("delete from ingest_runs where started_at < now() - interval '90 days'");
 });
 
-test('reports ledger changes when there are enough to compact', async () => {
+test('ledger changes are due when there are enough to compact', async () => {
   const lease = await quietMailbox();
   await compactLedgerChanges(db);
   for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);

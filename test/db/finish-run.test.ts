@@ -166,7 +166,7 @@ describe('finishRun', () => {
     expect((await runRow(runId)).outcome).toBe('completed');
   });
 
-  test('changes only the run row when another instance has taken the lease', async () => {
+  test('finishRun changes only the run row when another instance has taken the lease', async () => {
     const { lease: late, runId } = await begun();
     const next = await takeOver(db, late);
     await hint(db, late, '999');
@@ -177,7 +177,7 @@ describe('finishRun', () => {
     expect(await renewLease(db, next)).toBe(true);
   });
 
-  test('does not change the mailbox result after the lease was lost and no other instance has taken it', async () => {
+  test('finishRun does not change the mailbox result after a lost lease that no other instance has taken', async () => {
     const { lease, runId } = await begun();
     await changeMailbox(db, lease, "failure_count = 2, next_poll_at = now() + interval '1 hour'");
     const { next_poll_at: nextPollAt } = await mailboxRow(db, lease);
@@ -196,7 +196,7 @@ describe('finishRun', () => {
     expect(await runRow(runId)).toMatchObject({ error_code: 'lease_lost' });
   });
 
-  test('may run twice when the first answer was lost', async () => {
+  test('finishRun may run twice when the first answer was lost', async () => {
     const { lease, runId } = await begun();
     await finishRunOf(db, lease, { runId, failure: FAILURE });
     const before = await mailboxRow(db, lease);
@@ -204,7 +204,7 @@ describe('finishRun', () => {
     expect(await mailboxRow(db, lease)).toEqual(before);
   });
 
-  test('fails for a mailbox that is gone', async () => {
+  test('finishRun fails for a mailbox that is gone', async () => {
     await expect(finishRunOf(db, leaseOf(0))).rejects.toMatchObject({ code: 'lease_lost' });
   });
 });

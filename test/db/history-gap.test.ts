@@ -43,7 +43,7 @@ async function list(lease: Lease, ids: string[]): Promise<void> {
 }
 
 describe('planHistoryGap', () => {
-  test('pins the cursor, clears the unconfirmed history id, and plans one listing with trash', async () => {
+  test('planHistoryGap pins the cursor, clears the unconfirmed history id, and plans one listing with trash', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await db.query(
       `update mailboxes
@@ -72,7 +72,7 @@ describe('planHistoryGap', () => {
     expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
   });
 
-  test('an open reconciliation does not move the begin of the gap', async () => {
+  test('an open reconciliation does not move the start of the gap', async () => {
     const lease = await insertLeasedMailbox(db, 90 * DAY);
     await reconciledAgo(lease, 3 * DAY);
     await db.query(
@@ -83,7 +83,7 @@ describe('planHistoryGap', () => {
     expect(Number((await gapJobs(lease))[0].seconds) / DAY).toBeCloseTo(34, 2);
   });
 
-  test('does not change the end of an earlier finished gap', async () => {
+  test('planHistoryGap does not change the end of an earlier finished gap', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await planHistoryGap(db, lease, '900');
     await list(lease, []);
@@ -102,7 +102,7 @@ describe('planHistoryGap', () => {
     }
   });
 
-  test('changes nothing for an instance that has lost the lease', async () => {
+  test('planHistoryGap changes nothing for an instance that has lost the lease', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
     await loseLease(db, lease);
     await expect(planHistoryGap(db, lease, '900')).rejects.toMatchObject({ code: 'lease_lost' });

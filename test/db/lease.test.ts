@@ -55,7 +55,7 @@ describe('takeLease', () => {
     expect((await take(db, lease))?.start).toEqual({ historyId: '100', confirmsTo });
   });
 
-  test('returns the label that was last resolved', async () => {
+  test('takeLease returns the label that was last resolved', async () => {
     const lease = leaseOf(await insertMailbox(db));
     expect(await take(db, lease)).toMatchObject({
       label: { setting: null, labelId: null, reopenedToId: null },
@@ -110,7 +110,7 @@ describe('takeLease', () => {
     expect(await renewLease(db, other)).toBe(true);
   });
 
-  test('reports whether an earlier lease left claims open', async () => {
+  test('takeLease reports whether an earlier lease left claims open', async () => {
     const old = await leasedMailbox(db);
     await enterLive(db, old, 'a');
     await claimUntried(db, old, { priority: PRIORITY.live, limit: 1 });
@@ -119,13 +119,13 @@ describe('takeLease', () => {
     expect(await take(db, leaseOf(old.mailboxId))).toMatchObject({ hasOpenClaims: true });
   });
 
-  test('returns null for a mailbox that is gone', async () => {
+  test('takeLease returns null for a mailbox that is gone', async () => {
     expect(await take(db, leaseOf(0))).toBeNull();
   });
 });
 
 describe('renewLease', () => {
-  test('extends a lease that is held', async () => {
+  test('renewLease extends a lease that is held', async () => {
     const lease = await leasedMailbox(db);
     await changeMailbox(db, lease, "lease_expires_at = now() + interval '1 second'");
     expect(await renewLease(db, lease)).toBe(true);
@@ -136,14 +136,14 @@ describe('renewLease', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('does not renew an expired lease', async () => {
+  test('renewLease does not extend an expired lease', async () => {
     const lease = await leasedMailbox(db);
     await expireLease(db, lease);
     expect(await renewLease(db, lease)).toBe(false);
     expect(await take(db, leaseOf(lease.mailboxId))).not.toBeNull();
   });
 
-  test('does not extend the lease of a successor', async () => {
+  test('renewLease does not extend the lease of a successor', async () => {
     const late = await leasedMailbox(db);
     await takeOver(db, late);
     expect(await renewLease(db, late)).toBe(false);
@@ -151,7 +151,7 @@ describe('renewLease', () => {
 });
 
 describe('releaseLease', () => {
-  test('releases the mailbox despite a newer hint, and may run twice', async () => {
+  test('releaseLease releases the mailbox despite a newer hint, and may run twice', async () => {
     const lease = await leasedMailbox(db);
     await hint(db, lease, '999');
     await releaseLease(db, lease);
@@ -159,7 +159,7 @@ describe('releaseLease', () => {
     expect(await take(db, leaseOf(lease.mailboxId))).not.toBeNull();
   });
 
-  test('does not release the lease of a successor', async () => {
+  test('releaseLease does not release the lease of a successor', async () => {
     const late = await leasedMailbox(db);
     const next = await takeOver(db, late);
     await releaseLease(db, late);

@@ -170,7 +170,7 @@ describe('scheduled poll', () => {
     ['can be continued', 'now()', 'null', true],
     ['waits', "now() + interval '1 hour'", 'null', false],
     ['is finished', 'now()', 'now()', false],
-  ])('a scheduled poll considers a list job that %s', async (_, notBefore, finishedAt, isDue) => {
+  ])('a scheduled poll considers whether a list job %s', async (_, notBefore, finishedAt, isDue) => {
     const lease = await quietMailbox();
     await db.query(
       `insert into list_jobs (mailbox_id, purpose, query, not_before, finished_at)

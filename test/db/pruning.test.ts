@@ -10,7 +10,7 @@ async function column(sql: string): Promise<unknown[]> {
   return (await db.query<Record<string, unknown>>(sql)).rows.map((row) => Object.values(row)[0]);
 }
 
-test('deletes old reconciliations, list jobs and closed incidents, and keeps recent and open ones', async () => {
+test('pruneOldRecords deletes old reconciliations, list jobs and closed incidents, and keeps recent and open ones', async () => {
   const { mailboxId } = await insertLeasedMailbox(db);
   await db.query(
     `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at)
@@ -65,7 +65,7 @@ test.each([
   expect(await column('select has_old_records()')).toEqual([true]);
 });
 
-test('deletes a limited number of records per call', async () => {
+test('pruneOldRecords deletes a limited number of records per call', async () => {
   await db.query('truncate reconciliations, reconciliation_ids, list_jobs, incidents');
   await db.query(
     `insert into list_jobs (mailbox_id, purpose, query, finished_at)
@@ -86,7 +86,7 @@ async function runs(count: number, age: string): Promise<void> {
   );
 }
 
-test('deletes runs older than 90 days, faster than pushes can add them, and keeps recent ones', async () => {
+test('pruneRuns deletes runs older than 90 days, faster than pushes can add them, and keeps recent ones', async () => {
   const PUSHES_PER_DAY = 86_400;
   const POLLS_PER_DAY = 1_440;
   await runs(3_000, '91 days');

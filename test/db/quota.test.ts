@@ -81,7 +81,7 @@ describe('reserveUnits', () => {
     expect((await reserve(await mailboxWith(59), 20, 320)).units).toBe(40);
   });
 
-  test('creates a full bucket for a mailbox without one', async () => {
+  test('reserveUnits creates a full bucket for a mailbox without one', async () => {
     expect((await reserve(await insertMailbox(), 1, 9_000)).units).toBe(CAPACITY);
   });
 
@@ -125,7 +125,7 @@ describe('reserveUnits', () => {
     expect(waitMs).toBeLessThanOrEqual(801);
   });
 
-  test('applies a lower budget at once', async () => {
+  test('reserveUnits applies a lower budget at once', async () => {
     expect((await reserve(await mailboxWith(CAPACITY), 1, 9_000, 600)).units).toBe(590);
   });
 
