@@ -9,7 +9,7 @@ import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
-import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/backfill.ts';
+import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/run-backfill.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
 import { runCommand } from './support/command.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
-import { discoveredMessages, type LabelState, ruleAgainstFetched } from '../../shared/ingest/label-rules.ts';
+import { discoveredMessages, type LabelState, ruleForFetched } from '../../shared/ingest/label-rules.ts';
 
 const NONE: LabelState = { kind: 'none' };
 const WANTED: LabelState = { kind: 'resolved', id: 'Label_1' };
@@ -172,6 +172,6 @@ describe('a fetched message', () => {
     [['TRASH'], WANTED, 'label'],
     [['SPAM'], WANTED, 'label'],
   ])('with %j under %j ends with the rule %s', (labelIds, label, rule) => {
-    expect(ruleAgainstFetched(new Set(labelIds), label)).toBe(rule);
+    expect(ruleForFetched(new Set(labelIds), label)).toBe(rule);
   });
 });

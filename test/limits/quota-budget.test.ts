@@ -69,7 +69,7 @@ describe('a quota budget', () => {
   });
 
   test('pays the listing and the message of a push with one statement', async () => {
-    const run = await startRun({ firstUnits: 22 });
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     expect(await run.budget.reserve(20, 320)).toBe(20);
     await run.budget.releaseAll();
@@ -77,7 +77,7 @@ describe('a quota budget', () => {
   });
 
   test('returns what it reserved ahead and no call used, when the run ends', async () => {
-    const run = await startRun({ firstUnits: 22 });
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     expect(await availableUnits(run.mailboxId)).toBe(5_878);
     await run.budget.releaseAll();
@@ -138,7 +138,7 @@ describe('a quota budget', () => {
   });
 
   test('fails with the error of the database when it cannot reserve, and not when it cannot release', async () => {
-    const run = await startRun({ firstUnits: 22 });
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     run.isDatabaseAway = true;
     await run.budget.release(2);
@@ -179,7 +179,7 @@ describe('a rate limit', () => {
   });
 
   test('returns what was reserved ahead, so that the next call waits for the end of the pause', async () => {
-    const run = await startRun({ firstUnits: 22 });
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     await run.budget.onRateLimited();
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
@@ -228,7 +228,7 @@ describe('a rate limit', () => {
     await run.budget.acquire(20);
     await run.budget.onRateLimited();
     await time.run(time.sleep(60_000));
-    const next = await startRun({ mailboxId: run.mailboxId, firstUnits: 22 });
+    const next = await startRun({ mailboxId: run.mailboxId, initialUnits: 22 });
     await next.budget.acquire(2);
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
     await next.budget.onSuccess();
