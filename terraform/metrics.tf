@@ -1,4 +1,4 @@
-# What the log is counted for. Each run of a cycle writes one `run_finished` line (shared/ingest/close-run.ts), and
+# What the log is counted for. Each run of a cycle writes one `run_finished` line (shared/ingest/record-run-end.ts), and
 # nearly every metric hangs on a field of it; a test holds the two together.
 #
 # What must stay true: no metric refers to a service, so that all of them exist in the first minute of an apply.

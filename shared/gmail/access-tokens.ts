@@ -1,6 +1,6 @@
 /**
  * Access tokens of the mailbox by google-auth-library: OAuth 2 with a refresh token. Concurrent calls share one refresh.
- * No retries here: those of the callers know the deadline.
+ * Does not retry: the callers do, because they know the deadline.
  * Invariant: a refresh ends within 15 s, because later calls join it.
  * Source: https://developers.google.com/identity/protocols/oauth2/web-server#offline
  */
@@ -14,15 +14,15 @@ import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.
 import { toTokenError } from './token-error.ts';
 
 const TOKEN_TIMEOUT_MS = 15_000;
-/** A token that expires within this time is renewed first; a longer time would renew short tokens at every call. */
+/** A token that expires within this time is renewed first. A longer time would renew short-lived tokens at every call. */
 const EAGER_REFRESH_MS = 30_000;
 
 const grantSchema = z.object({
   access_token: z.string().check(z.minLength(1)),
   expires_in: z.optional(z.coerce.number()),
-  /** What the token allows, separated by spaces. Only the doctor reads it and the next: no reason to refuse a token. */
+  /** Granted scopes, separated by spaces. Only the doctor reads this and the next field, so a bad value is ignored. */
   scope: z.catch(z.optional(z.string()), undefined),
-  /** Seconds; only of clients in status "Testing". */
+  /** Seconds; only for OAuth clients in status "Testing". */
   refresh_token_expires_in: z.catch(z.optional(z.number()), undefined),
 });
 export type Grant = z.output<typeof grantSchema>;
@@ -36,11 +36,11 @@ export interface AccessTokens {
    * @throws {AppError} any code of `requiresOperator`, gmail_unavailable; out_of_time when the deadline is sooner
    */
   getToken(deadline: Deadline): Promise<string>;
-  /** Gmail refused this token: the next call gets another. A token that has replaced it already stays. */
-  dropToken(refused: string): void;
+  /** Gmail rejected this token: the next call gets another. Does nothing when it is already replaced. */
+  invalidateToken(rejected: string): void;
 }
 
-/** @param tokenUrl null means Google's */
+/** @param tokenUrl null for Google's */
 export async function createAccessTokens(
   { clientId, clientSecret, refreshToken }: GmailCredentials,
   tokenUrl: string | null,
@@ -53,9 +53,9 @@ export async function createAccessTokens(
     credentials: { refresh_token: refreshToken },
     eagerRefreshThresholdMillis: EAGER_REFRESH_MS,
     ...(tokenUrl === null ? {} : { endpoints: { oauth2TokenUrl: tokenUrl } }),
-    // A default, because the library would otherwise choose its own agent before the interceptors run.
+    // Set here, because the library would otherwise choose its own agent before the interceptors run.
     transporterOptions: { agent: REQUEST_OPTIONS.agent },
-    // The library's interceptors can log whole answers, and with them tokens.
+    // The library's own interceptors can log whole responses, including tokens.
     useAuthRequestParameters: false,
   });
   const { interceptors } = client.transporter;
@@ -63,7 +63,7 @@ export async function createAccessTokens(
   interceptors.response.add({
     resolved: async (response) => {
       grant = readGrant(response);
-      // A copy: the library changes what it is given.
+      // A copy, because the library changes the object.
       response.data = { ...grant };
       return response;
     },
@@ -77,12 +77,13 @@ export async function createAccessTokens(
     },
     getToken: async (deadline) => {
       if (deadline.remainingMs() === 0) throw outOfTime();
-      const { token } = await beforeDeadline(deadline, client.getAccessToken());
+      const { token } = await withDeadline(deadline, client.getAccessToken());
       if (!token) throw noAnswer('OAuth token', 'an answer without a token');
       return token;
     },
-    dropToken: (refused) => {
-      if (client.credentials.access_token === refused) client.setCredentials({ refresh_token: refreshToken });
+    invalidateToken: (rejected) => {
+      if (client.credentials.access_token === rejected)
+        client.setCredentials({ refresh_token: refreshToken });
     },
   };
 }
@@ -107,8 +108,8 @@ function readGrant({ status, headers, data }: gaxios.GaxiosResponse<unknown>): G
   return parsed.data;
 }
 
-/** Does not end the refresh, which other calls may be waiting for too. */
-async function beforeDeadline<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
+/** Leaves the refresh running, because other calls may wait for it too. */
+async function withDeadline<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(outOfTime()), deadline.remainingMs());
   try {

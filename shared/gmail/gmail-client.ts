@@ -1,12 +1,12 @@
 /**
- * The Gmail mailbox as ingest sees it. Every attempt reserves its quota units first and is bounded by the deadline; every
- * answer is checked. How many calls run at once is the caller's decision (`shared/limits`).
+ * The Gmail API client of ingest. Every attempt reserves its quota units first and is bounded by the deadline. Every answer
+ * is validated. The caller decides how many calls run at once (`shared/limits`).
  */
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, type ErrorCode, requiresOperator } from '../errors.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
-import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './gmail-request.ts';
+import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './authorized-request.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
 import { decodeRaw } from './response-body.ts';
 import {
@@ -23,26 +23,26 @@ import {
   watchSchema,
 } from './response-schemas.ts';
 
-/** Gmail asks for one second at least, doubled, with jitter. Four attempts take about ten seconds. */
+/** Gmail asks for exponential backoff from one second, with jitter. Four attempts take about ten seconds. */
 const RETRY_POLICY: RetryPolicy = { attempts: 4, baseMs: 1_000, capMs: 32_000 };
-/** The most that Gmail allows per page. */
+/** Gmail's maximum. */
 const PAGE_SIZE = 500;
-/** Errors by which Gmail has served the call: it does not limit the rate. */
-const ANSWERED: ReadonlySet<ErrorCode> = new Set(['message_gone', 'gmail_refused', 'history_expired']);
+/** With these errors Gmail has served the call, so it does not limit the rate. */
+const SERVED_ERRORS: ReadonlySet<ErrorCode> = new Set(['message_gone', 'gmail_refused', 'history_expired']);
 /** The mailbox of the token. */
 const userId = 'me';
 
-/** What an invocation gives to each call. */
+/** What an invocation passes to each call. */
 export interface CallContext {
   readonly deadline: Deadline;
   /**
-   * Resolves when the units of one call are reserved; rejects with out_of_time when they cannot be had before the
+   * Resolves when the units of one call are reserved. Rejects with out_of_time when they are not available before the
    * deadline. Called before every attempt.
    */
   readonly acquireUnits: (units: number) => Promise<void>;
-  /** Gmail limited the rate of a call. */
+  /** Called when Gmail rate-limits a call. */
   readonly onRateLimited?: (error: AppError) => void;
-  /** Gmail answered a call of this price. */
+  /** Called with the price of each call that Gmail answers. */
   readonly onSuccess?: (units: number) => void;
 }
 
@@ -58,14 +58,14 @@ export interface RawMessage {
 
 /**
  * Every method @throws {AppError} gmail_rate_limited, gmail_daily_limit, gmail_unavailable, gmail_refused, out_of_time,
- * and any code of `requiresOperator`. `retryAfterMs` of the error is Gmail's Retry-After, also when it is beyond the deadline.
- * Every method but `getRawMessage` is tried up to four times.
+ * and any code of `requiresOperator`. `retryAfterMs` of the error is Gmail's Retry-After, even beyond the deadline.
+ * Every method except `getRawMessage` makes up to four attempts.
  */
 export interface GmailClient {
   getProfile(context: CallContext): Promise<Profile>;
   /**
-   * Returns everything after `startHistoryId`, oldest first, at most 500 records per page. Pages can be empty and still
-   * have a next page. The record of a deletion names no message.
+   * Returns the records after `startHistoryId`, oldest first, at most 500 per page. A page can be empty and still have a
+   * next page. The record of a deletion names no message.
    *
    * @throws {AppError} history_expired
    */
@@ -73,25 +73,25 @@ export interface GmailClient {
     context: CallContext,
     page: { readonly startHistoryId: string; readonly pageToken: string | null },
   ): Promise<HistoryPage>;
-  /** Returns the ids that match a query, newest first as a rule, at most 500 per page. */
+  /** Returns the ids that match a query, usually newest first, at most 500 per page. */
   listMessages(
     context: CallContext,
     page: {
       readonly query: string;
       readonly labelId: string | null;
       readonly pageToken: string | null;
-      /** False unless given. */
+      /** Default: false. */
       readonly includeSpamTrash?: boolean;
     },
   ): Promise<MessageList>;
   /** Returns all labels of the mailbox, system labels included. */
   listLabels(context: CallContext): Promise<Label[]>;
   /**
-   * The caller has reserved the units of the first attempt with the batch of messages; `acquireUnits` is called for a
-   * repeat only. One 5xx without Retry-After is repeated once at once. Nothing else is retried: slower retries use the
-   * ledger, so that a failing message does not occupy a slot.
+   * Returns a message with its exact bytes. The caller has reserved the units of the first attempt with its batch, so
+   * `acquireUnits` is called only for a repeat. A 5xx without Retry-After is repeated once, immediately. The ledger
+   * schedules all other retries, so that a failing message does not occupy a slot.
    *
-   * @param onLarge awaited before more than 1 MiB of the answer is read; hold it until the message is stored
+   * @param onLarge awaited before more than 1 MiB of the answer is read; the caller serializes large messages with it
    * @throws {AppError} message_gone
    */
   getRawMessage(context: CallContext, id: string, onLarge: () => Promise<void>): Promise<RawMessage>;
@@ -108,12 +108,12 @@ export interface GmailClient {
 
 export interface GmailClientOptions {
   readonly credentials: GmailCredentials;
-  /** Null means Google's. */
+  /** Null for Google's. */
   readonly rootUrl: string | null;
   readonly tokenUrl: string | null;
   readonly random?: Random;
   readonly sleep?: Sleep;
-  /** Called each time Google refuses the credentials: others may have been stored meanwhile. */
+  /** Called whenever Google rejects the credentials: an operator may have stored new ones. */
   readonly onCredentialsRefused?: () => void;
 }
 
@@ -121,7 +121,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
   const { credentials, random = Math.random, sleep = realSleep } = options;
   let connecting: Promise<Connection> | null = null;
 
-  /** One attempt, with its immediate repeats: one with a fresh token after a 401, one after a 5xx of a message. */
+  /** One attempt, with up to two immediate repeats: with a fresh token after a 401, and after a 5xx of a message. */
   const attempt = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
     const isMessage = call.method === 'users.messages.get';
     let areUnitsReserved = isMessage;
@@ -136,7 +136,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       if (answer.status === 401 && mayRefresh) {
         // Revoked, or expired by Google's clock.
         mayRefresh = false;
-        connection.tokens.dropToken(answer.token);
+        connection.tokens.invalidateToken(answer.token);
       } else if (answer.status >= 500 && answer.retryAfter === null && mayRepeat) {
         mayRepeat = false;
       } else {
@@ -150,7 +150,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       context.onSuccess?.(QUOTA_COSTS[call.method]);
       return value;
     } catch (error) {
-      if (error instanceof AppError && ANSWERED.has(error.code))
+      if (error instanceof AppError && SERVED_ERRORS.has(error.code))
         context.onSuccess?.(QUOTA_COSTS[call.method]);
       if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);
       if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRefused?.();
@@ -181,7 +181,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
             {
               userId,
               startHistoryId,
-              // No labelId: it would hide what a filter files away at once. Deletions, so that an announced id shows.
+              // No labelId: it would hide messages that a filter archives on arrival.
+              // Deletions are included because a push can announce the historyId of one.
               historyTypes: ['messageAdded', 'messageDeleted', 'labelAdded', 'labelRemoved'],
               maxResults: PAGE_SIZE,
               ...(pageToken === null ? {} : { pageToken }),
@@ -239,7 +240,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       const { expiration } = await retried(context, {
         method: 'users.watch',
         schema: watchSchema,
-        // No labelIds: every change publishes; the history tells which changes count.
+        // No labelIds: Gmail publishes every change, and the history shows which ones matter.
         send: async (users, options) => await users.watch({ userId, requestBody: { topicName } }, options),
       });
       return { expiresAt: new Date(expiration) };
@@ -248,7 +249,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       await retried(context, {
         method: 'users.stop',
         schema: stopSchema,
-        // googleapis types this answer as empty; with `responseType: 'stream'` it is a stream like the others.
+        // googleapis types this answer as empty. With `responseType: 'stream'` it is a stream like the others.
         send: async (users, options) => await users.stop({ userId }, options),
       });
     },

@@ -1,8 +1,8 @@
 /**
- * Maps a refused Gmail call to an `AppError`, once, by method, status and Google's reason. The text of an answer is not
- * passed on: it may quote mail.
- * Invariant: only an error body of Google's can lock the mailbox out or declare a message or a history gone. Anything
- * else, such as the page of a proxy, counts as an outage.
+ * Maps an error response of Gmail to an `AppError`, by method, status and Google's reason. The text of the response is
+ * never passed on, because it may quote mail content.
+ * Invariant: only an error body from Google can mean that access is denied or that a message or the history is gone.
+ * Anything else, such as the page of a proxy, counts as an outage.
  * Source: https://developers.google.com/workspace/gmail/api/guides/handle-errors
  */
 import * as z from 'zod/mini';
@@ -19,7 +19,7 @@ const RATE_REASONS: ReadonlySet<string | null> = new Set([
   CONCURRENCY_REASON,
 ]);
 
-/** Reasons of a 403 that hold for the whole mailbox, whatever method is called. */
+/** Reasons of a 403 that apply to the whole mailbox, whichever method is called. */
 const MAILBOX_DENIED_REASONS: ReadonlySet<string | null> = new Set([
   'accessNotConfigured',
   'SERVICE_DISABLED',
@@ -30,24 +30,24 @@ const MAILBOX_DENIED_REASONS: ReadonlySet<string | null> = new Set([
   'authError',
 ]);
 
-/** Reasons of a 403 that are general: about the mailbox on a list, about the message on `messages.get`. */
+/** General reasons of a 403: on a list they are about the mailbox, on `messages.get` about the message. */
 const GENERAL_DENIED_REASONS: ReadonlySet<string | null> = new Set(['forbidden', 'PERMISSION_DENIED']);
 
-/** @returns an error whose text is method, status and reason word; it keeps Retry-After, however long that is */
+/** @returns an error with the method, status and reason word as its text, and Retry-After, however long */
 export function toGmailError(method: GmailMethod, answer: FailedAnswer): AppError {
-  const error = withConcurrency(readGoogleError(answer.body));
+  const error = withConcurrencyReason(readGoogleError(answer.body));
   const detail = `${method}: ${answer.status}${error?.reason ? ` ${error.reason}` : ''}.`;
   return new AppError(codeOf(method, answer.status, error), detail, {
     retryAfterMs: parseRetryAfter(answer.retryAfter),
   });
 }
 
-/** Gmail limited the number of calls in flight, not the units. */
+/** True when Gmail limited the number of calls in flight, not the units. */
 export function isConcurrencyLimit({ code, message }: AppError): boolean {
   return code === 'gmail_rate_limited' && message.endsWith(` ${CONCURRENCY_REASON}.`);
 }
 
-/** The call brought no whole answer: refused, reset, timed out, cut, not JSON, not of the expected form. */
+/** The error of a call without a complete, valid answer: refused, reset, timed out, truncated, not JSON, wrong form. */
 export function noAnswer(what: string, problem: string, cause?: unknown): AppError {
   return new AppError('gmail_unavailable', `${what}: ${problem}.`, { cause });
 }
@@ -56,38 +56,38 @@ function codeOf(method: GmailMethod, status: number, error: GoogleError | null):
   if (error === null) return status === 429 ? 'gmail_rate_limited' : 'gmail_unavailable';
   if (status === 401) return 'reauth_required';
   if (status === 403 || status === 429) {
-    // The daily limit can have the reason of the limit per minute; then only the text tells them apart.
+    // The daily limit can carry the reason of the limit per minute. Then only the text distinguishes them.
     if (error.reason === 'dailyLimitExceeded' || /\bper day\b/i.test(error.message))
       return 'gmail_daily_limit';
     if (status === 429 || RATE_REASONS.has(error.reason)) return 'gmail_rate_limited';
   }
   if (status === 408 || status < 400 || status >= 500) return 'gmail_unavailable';
-  // An account without a licence, or a suspended one; every method answers so.
+  // Every method answers this for an account without a licence or a suspended one.
   if (/^mail service not enabled\b/i.test(error.message)) return 'mail_service_disabled';
   if (status === 403 && MAILBOX_DENIED_REASONS.has(error.reason)) return 'gmail_denied';
   if (method === 'users.watch') return codeOfWatch(status, error);
   if (method === 'users.messages.get') return status === 404 ? 'message_gone' : 'gmail_refused';
   if (status === 403) return GENERAL_DENIED_REASONS.has(error.reason) ? 'gmail_denied' : 'gmail_unavailable';
   if (status === 404 && method === 'users.history.list') return 'history_expired';
-  // An account without a mailbox answers so to everything; a single message does so for a while.
+  // An account without a mailbox gives this answer to every method; a single message gives it temporarily.
   return error.reason === 'failedPrecondition' ? 'gmail_denied' : 'gmail_refused';
 }
 
-/** Beside the scope and the API only the topic and another watch of the client can be wrong. */
+/** Apart from the scope and the API, only the topic and another watch of the client can be wrong. */
 function codeOfWatch(status: number, error: GoogleError): ErrorCode {
   if (/^only one user push notification client\b/i.test(error.message)) return 'watch_conflict';
   if (status === 403) return 'watch_denied';
   return status === 400 || status === 404 ? 'watch_topic_wrong' : 'gmail_refused';
 }
 
-/** Gmail gives a limit on calls in flight the reason of a spent budget; only the text tells them apart. */
-function withConcurrency(error: GoogleError | null): GoogleError | null {
+/** Gmail reports a concurrency limit with the reason of an exceeded quota. Only the text distinguishes them. */
+function withConcurrencyReason(error: GoogleError | null): GoogleError | null {
   return error !== null && /^too many concurrent requests\b/i.test(error.message)
     ? { ...error, reason: CONCURRENCY_REASON }
     : error;
 }
 
-/** A refused call as it came over the wire. */
+/** An error response as received. */
 export interface FailedAnswer {
   readonly status: number;
   /** The start of the body, as text. */
@@ -97,9 +97,9 @@ export interface FailedAnswer {
 }
 
 export interface GoogleError {
-  /** Google's reason word, the most specific one there is; null when it is not a single word. */
+  /** Google's most specific reason; null when it is not a single word. */
   readonly reason: string | null;
-  /** For comparison with known texts only; never logged, stored or shown. */
+  /** Only for comparison with known texts; never logged, stored or shown. */
   readonly message: string;
 }
 
@@ -112,7 +112,7 @@ const googleError = z.object({
   }),
 });
 
-/** @returns null for a body that is not Google's error: a page of a proxy, other JSON, nothing */
+/** @returns null for a body that is not a Google error: the page of a proxy, other JSON, an empty body */
 export function readGoogleError(body: string): GoogleError | null {
   const parsed = googleError.safeParse(fromJson(body));
   if (!parsed.success) return null;
@@ -121,7 +121,7 @@ export function readGoogleError(body: string): GoogleError | null {
   return { reason: asWord(reason), message: message ?? '' };
 }
 
-/** @returns undefined for what is not JSON */
+/** @returns undefined when the body is not JSON */
 export function fromJson(body: string): unknown {
   try {
     return JSON.parse(body);
@@ -130,7 +130,7 @@ export function fromJson(body: string): unknown {
   }
 }
 
-/** Only a single word is safe to show. */
+/** Returns the text if it is a single word, which is safe to show; null otherwise. */
 export function asWord(text: string | undefined): string | null {
   return text !== undefined && /^[A-Za-z_]{1,60}$/.test(text) ? text : null;
 }

@@ -1,6 +1,6 @@
 /**
- * Google's client libraries, loaded at the first call to Gmail, and the settings that all their requests share.
- * They are the largest part of the code, and an invocation that does not call Gmail needs none of them.
+ * Loads Google's client libraries at the first call to Gmail, and holds the settings that all their requests share.
+ * The libraries are the largest part of the code, and an invocation that does not call Gmail does not need them.
  */
 type GmailApi = typeof import('../gmail-api.ts');
 
@@ -11,17 +11,17 @@ export async function loadGoogleLibrary(): Promise<GmailApi> {
   return await loading;
 }
 
-// The ES module node:http would load all of fetch for its exports.
+// Importing node:http as an ES module would load the fetch implementation for its exports.
 const http = process.getBuiltinModule('node:http');
 const https = process.getBuiltinModule('node:https');
 
-/** Connections are kept for 5 s, as Node's own agents do, and go through a proxy where the environment names one. */
+/** Keeps connections for 5 s, as Node's own agents do, and uses the proxy that the environment names. */
 const AGENT_OPTIONS = { keepAlive: true, scheduling: 'lifo', timeout: 5_000, proxyEnv: process.env } as const;
 const agents = { http: new http.Agent(AGENT_OPTIONS), https: new https.Agent(AGENT_OPTIONS) };
 
 /**
- * One request is one attempt: retries, statuses and redirects are ours to judge. With the defaults of the library the
- * attempts would multiply, and a redirect could carry the token to another address.
+ * One request is one attempt: our code handles retries, statuses and redirects. With the library's defaults the attempts
+ * would multiply, and a redirect could send the token to another address.
  */
 export const REQUEST_OPTIONS = {
   agent: (url: URL) => (url.protocol === 'https:' ? agents.https : agents.http),
@@ -31,8 +31,8 @@ export const REQUEST_OPTIONS = {
 } as const;
 
 /**
- * The system error at the root of what the library throws; undefined when there is none. The library's own errors are
- * not kept: they hold the request, and with it the token.
+ * Returns the system error at the root of an error of the library; undefined when there is none. The library's own errors
+ * are not kept, because they contain the request and thus the token.
  */
 export function rootCause(thrown: unknown): unknown {
   let cause = thrown;

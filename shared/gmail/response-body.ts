@@ -1,17 +1,17 @@
 /**
- * Reads the body of an answer under an idle timeout, and decodes the raw message in it.
- * Invariant: a body that breaks off ends as an error, and no more than `LARGE_BODY_BYTES` are held before `onLarge` allows it.
+ * Reads the body of an answer with an idle timeout, and decodes the raw message in it.
+ * Invariant: a truncated body is an error, and no more than `LARGE_BODY_BYTES` are buffered before `onLarge` resolves.
  */
 import type { Readable } from 'node:stream';
 import type { Deadline } from '../deadline.ts';
 import { noAnswer } from './gmail-error.ts';
 
-/** Between two pieces of a body. */
+/** Maximum time between two chunks of a body. */
 const IDLE_TIMEOUT_MS = 15_000;
-/** Larger bodies are read one at a time, so that an instance of 512 MiB holds one large message beside small ones. */
+/** Larger bodies are read one at a time, so that an instance of 512 MiB holds at most one, besides small ones. */
 export const LARGE_BODY_BYTES = 1024 * 1024;
 
-/** Aborts a call when the next part of its answer does not come in time, or when the deadline passes. */
+/** Aborts a call when the next part of its answer does not arrive in time, or when the deadline passes. */
 export class CallTimeout {
   readonly #controller = new AbortController();
   readonly #deadline: Deadline;
@@ -25,7 +25,7 @@ export class CallTimeout {
     return this.#controller.signal;
   }
 
-  /** Starts to wait for the next part, for `ms` at most; ends the wait before. */
+  /** Starts the timeout for the next part, at most `ms`. Replaces a running one. */
   start(ms: number): void {
     this.pause();
     this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, this.#deadline.remainingMs()));
@@ -38,7 +38,7 @@ export class CallTimeout {
 
 /**
  * @param declaredBytes Content-Length; 0 when it is not known
- * @param onLarge awaited once, before more than `LARGE_BODY_BYTES` are held; our own wait does not count as idle
+ * @param onLarge awaited once, before more than `LARGE_BODY_BYTES` are buffered; this wait does not count as idle
  */
 export async function readBody(
   body: Readable,
@@ -65,7 +65,7 @@ export async function readBody(
     }
     return Buffer.concat(chunks);
   } finally {
-    // Closes the connection when the body was not read to its end.
+    // Closes the connection if the body was not read to its end.
     body.destroy();
   }
 }
@@ -79,7 +79,7 @@ export async function readBody(
  */
 export function decodeRaw(encoded: string): Buffer {
   const raw = Buffer.from(encoded, 'base64url');
-  // Node skips what is not base64; the decoded length is then too short. A single last digit is half a byte.
+  // Node skips characters that are not base64, and the result is too short. A single last digit is not a whole byte.
   const digits = encoded.length - (encoded.endsWith('==') ? 2 : encoded.endsWith('=') ? 1 : 0);
   if (digits % 4 === 1 || raw.length !== Math.floor((digits * 3) / 4)) {
     throw noAnswer('users.messages.get', 'the raw message is not base64url');

@@ -1,6 +1,6 @@
 /**
- * The fields of Gmail's answers that this system reads, checked at the border. The field names are checked against the
- * types of googleapis by the compiler; what Gmail really sends is checked here at run time.
+ * Schemas of the fields in Gmail's answers that this system reads. The compiler checks the field names against the types of
+ * googleapis. These schemas validate what Gmail actually sends.
  * Source: https://developers.google.com/workspace/gmail/api/reference/rest
  */
 import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
@@ -18,7 +18,7 @@ export function isHistoryId(text: string): boolean {
   return /^\d{1,20}$/.test(text) && BigInt(text) <= MAX_HISTORY_ID;
 }
 
-/** A string in JSON by the documentation; a safe integer is accepted too. */
+/** Documented as a JSON string; a safe integer is accepted too. */
 const historyId = z.pipe(
   z.union([z.string(), z.pipe(z.int(), z.transform(String))]),
   z.string().check(z.refine(isHistoryId)),
@@ -44,8 +44,8 @@ const labelChange = fieldsOf<gmail_v1.Schema$HistoryLabelAdded>()({
 });
 
 /**
- * Every record keeps its place, also one of a deletion, of which only the record's id matters: the last record of a page
- * moves the cursor.
+ * Every record is kept, including deletions, of which only the record id matters: the last record of a page moves the
+ * cursor.
  */
 const historyRecord = fieldsOf<gmail_v1.Schema$History>()({
   id: historyId,
@@ -77,7 +77,7 @@ export const rawMessageSchema = fieldsOf<gmail_v1.Schema$Message>()({
   id,
   threadId: z.optional(z.string()),
   labelIds: z._default(labels, []),
-  /** Epoch milliseconds, negative for an imported mail that claims to be older. A garbled one loses no mail. */
+  /** Epoch milliseconds, negative for an imported message dated before 1970. An invalid value becomes null. */
   internalDate: z.catch(
     z.nullable(
       z.pipe(
@@ -107,7 +107,7 @@ export type HistoryRecord = HistoryPage['history'][number];
 export type MessageList = z.output<typeof messageListSchema>;
 export type Label = z.output<typeof labelListSchema>['labels'][number];
 
-/** An object schema whose fields all exist in `Sent`, the type that googleapis gives the answer. */
+/** Creates an object schema whose fields must all exist in `Sent`, the googleapis type of the answer. */
 function fieldsOf<Sent>() {
   return <Shape extends { readonly [Name in keyof Shape]: Name extends keyof Sent ? z.ZodMiniType : never }>(
     shape: Shape,

@@ -1,5 +1,5 @@
 /**
- * Maps a refusal of Google's token endpoint to an `AppError`, with Google's subtype where there is one.
+ * Maps an error response of Google's token endpoint to an `AppError`, by its error code and Google's subtype.
  * Sources: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
  *          https://developers.google.com/identity/protocols/oauth2/native-app#authorization-errors
  */
@@ -24,8 +24,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   invalid_grant: 'reauth_required',
 };
 
-/** Refusals of the token endpoint that may be over in a moment. */
-const PASSING_REASONS: ReadonlySet<string> = new Set([
+/** Errors of the token endpoint that may be temporary. */
+const TRANSIENT_REASONS: ReadonlySet<string> = new Set([
   'internal_failure',
   'rate_limit_exceeded',
   'server_error',
@@ -33,7 +33,7 @@ const PASSING_REASONS: ReadonlySet<string> = new Set([
   'temporarily_unavailable',
 ]);
 
-/** @returns an error whose text is the status and Google's words, never the description */
+/** @returns an error whose text is the status and Google's error codes, never the description */
 export function toTokenError(answer: FailedAnswer): AppError {
   const parsed = oauthError.safeParse(fromJson(answer.body));
   const reason = parsed.success ? asWord(parsed.data.error) : null;
@@ -47,13 +47,13 @@ export function toTokenError(answer: FailedAnswer): AppError {
 }
 
 function codeOf(status: number, reason: string | null, subtype: string | null): ErrorCode {
-  // Without a word of OAuth it is not the token endpoint that speaks, but something on the way to it.
+  // A response without an OAuth error comes not from the token endpoint but from something on the way to it.
   if (reason === null || (status !== 400 && status !== 401 && status !== 403)) return 'gmail_unavailable';
-  if (PASSING_REASONS.has(reason)) return 'gmail_unavailable';
+  if (TRANSIENT_REASONS.has(reason)) return 'gmail_unavailable';
   return CODES[subtype ?? ''] ?? CODES[reason] ?? 'bad_client';
 }
 
-/** Some answers name the missing reauthentication in the description only: "reauth related error (invalid_rapt)". */
+/** Some responses name the missing reauthentication only in the description: "reauth related error (invalid_rapt)". */
 function subtypeOf(error: z.output<typeof oauthError>): string | null {
   const described = /\b(?:invalid_rapt|rapt_required)\b/.exec(error.error_description ?? '')?.[0];
   return asWord(error.error_subtype) ?? described ?? null;

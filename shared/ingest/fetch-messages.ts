@@ -1,6 +1,6 @@
 /**
- * Works off the ledger: claims what is due, fetches several messages at once, stores each in its own commit. A message that
- * fails is tried again later and does not block the others.
+ * Processes the due messages of the ledger: claims them, fetches several at once, and stores each in its own commit.
+ * A failed message is retried later and does not block the others.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
@@ -15,20 +15,20 @@ import type { RunContext } from './ingest-context.ts';
 import { processMessage } from './process-message.ts';
 
 const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];
-/** While only messages that hang are in flight, a push is noticed after this time. */
+/** How often the fetcher checks for a push while it waits for messages in flight. */
 const HINT_CHECK_MS = 1_000;
-/** No message is begun with less time left; most take a fraction of it, and what runs out of time is released. */
+/** No message is started with less time left. Most take a fraction of it, and the deadline releases the others. */
 const MESSAGE_MS = 1_500;
 
 export type FetchEnd =
-  /** Nothing is due any more, or nothing can be fetched. */
+  /** No message is due, or none can be fetched. */
   | 'idle'
-  /** It is time to look for live mail; more is due. */
-  | 'look_again'
+  /** It is time to discover live mail; more messages are due. */
+  | 'discovery_due'
   | 'out_of_time';
 
-/** At the end of a run: charges the failures that are their messages' own. @throws {AppError} database_unavailable */
-export async function settleFailures(run: RunContext): Promise<void> {
+/** At the end of a run: charges failed attempts to the messages that caused them. @throws {AppError} database_unavailable */
+export async function finalizeAttempts(run: RunContext): Promise<void> {
   const charged = run.outage.takeCharged();
   reportDead(run, await chargeFailures(run.db, run.lease, charged, waitFactor(run.app.random)));
 }
@@ -44,44 +44,44 @@ export function reportDead(run: RunContext, letters: readonly DeadLetter[]): voi
   }
 }
 
-/** One per run: a message that hangs stays in flight while the run looks for live mail. */
+/** One per run: messages that hang stay in flight while the run discovers live mail. */
 export class MessageFetcher {
   readonly #run: RunContext;
-  #lookAgainAt = 0;
-  /** From the claim to the end of the attempt. */
+  /** By the instance's monotonic clock, in milliseconds. */
+  #discoveryDueMs = 0;
+  /** Messages from their claim to the end of their attempt. */
   readonly #active = new Set<Promise<void>>();
   #activeRetries = 0;
   #isRetryTurn = false;
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
-  // What the ledger may still hold; false after a claim that found the last.
+  // What the ledger may still hold; false after a claim that found the last one.
   #hasUntriedLive = false;
   #hasUntriedBacklog = false;
   #hasRetries = false;
-  /** Messages failed before, due or not. */
+  /** Messages that failed before, due or not. */
   #hasFailed = false;
   #hasSuspects = false;
   #hasLiveSuspects = false;
-  /** A message that may crash the process is open: nothing is begun beside it. */
+  /** A message that may crash the process is being processed: no other is started. */
   #isSuspectActive = false;
 
   constructor(run: RunContext) {
     this.#run = run;
   }
 
-  /** Messages are in flight. */
   get isActive(): boolean {
     return this.#active.size > 0;
   }
 
   /**
-   * Fetches what is due, until nothing is, or until it is time to look for live mail.
+   * Fetches due messages until none is left, or until it is time to discover live mail.
    *
-   * @param lookAgainAfterMs infinite: nothing can be discovered at present
-   * @throws {AppError} what ends the run: lease_lost, database_unavailable, reauth_required, ...
+   * @param discoveryAfterMs infinite while nothing can be discovered
+   * @throws {AppError} an error that ends the run: lease_lost, database_unavailable, reauth_required, ...
    */
-  async fetch(due: DueWork, lookAgainAfterMs: number): Promise<FetchEnd> {
-    this.#lookAgainAt = this.#run.app.clock() + lookAgainAfterMs;
+  async fetch(due: DueWork, discoveryAfterMs: number): Promise<FetchEnd> {
+    this.#discoveryDueMs = this.#run.app.clock() + discoveryAfterMs;
     this.#end = null;
     this.#hasUntriedLive = due.hasUntriedLive;
     this.#hasUntriedBacklog = due.hasUntriedBacklog;
@@ -93,12 +93,12 @@ export class MessageFetcher {
       await Promise.all(this.#active);
       throw this.#error ?? error;
     });
-    if (end !== 'look_again') await Promise.all(this.#active);
+    if (end !== 'discovery_due') await Promise.all(this.#active);
     if (this.#error !== null) throw this.#error;
     return end;
   }
 
-  /** Waits for what is in flight. @throws {AppError} as `fetch` */
+  /** Waits for the messages in flight. @throws {AppError} as `fetch` */
   async finish(): Promise<void> {
     await Promise.all(this.#active);
     if (this.#error !== null) throw this.#error;
@@ -115,31 +115,31 @@ export class MessageFetcher {
       }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
-      // Not a statement for every message: a quarter of what may be in flight is claimed at a time.
+      // Claim at least a quarter of the limit at a time, to avoid one statement per message.
       if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 4))) {
         await Promise.race(this.#active);
         continue;
       }
       if (this.#run.outage.isOutage && !(await this.#pause())) continue;
-      // Asked before the claim: what ends during it may have released messages, or make way for a suspect.
+      // Read before the claim: a message that ends during it may have been released, or a suspect may be next.
       const wasAlone = this.#active.size === 0;
       const startedCount = await this.#claimAndStart(free, limit);
       if (startedCount > 0) continue;
       if (wasAlone) return this.#reasonToStop() ?? 'idle';
-      if (!(await this.#waitForActive())) return 'look_again';
+      if (!(await this.#waitForActive())) return 'discovery_due';
     }
   }
 
-  /** @returns false when a push announced something newer meanwhile, or it is time to look for live mail */
+  /** @returns false when a push has announced something newer, or it is time to discover live mail */
   async #waitForActive(): Promise<boolean> {
-    if (this.#isSuspectActive || this.#lookAgainAt === Number.POSITIVE_INFINITY) {
+    if (this.#isSuspectActive || this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
       await Promise.all(this.#active);
       return true;
     }
     const { db, lease, app } = this.#run;
     const ended = Promise.all(this.#active).then(() => true);
     while (!(await Promise.race([ended, delay(HINT_CHECK_MS, false, { ref: false })]))) {
-      if (app.clock() >= this.#lookAgainAt || (await hasNewerHint(db, lease.mailboxId))) return false;
+      if (app.clock() >= this.#discoveryDueMs || (await hasNewerHint(db, lease.mailboxId))) return false;
     }
     return true;
   }
@@ -148,10 +148,10 @@ export class MessageFetcher {
     if (this.#error !== null || this.#run.outage.isHopeless) return 'idle';
     if (this.#end !== null) return this.#end;
     if (!this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
-    return this.#run.app.clock() >= this.#lookAgainAt ? 'look_again' : null;
+    return this.#run.app.clock() >= this.#discoveryDueMs ? 'discovery_due' : null;
   }
 
-  /** Between two calls of an outage. @returns false when there is no time for it */
+  /** Waits between two calls of an outage. @returns false when the run has no time for it */
   async #pause(): Promise<boolean> {
     const pauseMs = this.#run.outage.takePauseMs();
     if (!this.#run.deadline.hasTimeFor(pauseMs + MESSAGE_MS)) {
@@ -162,7 +162,7 @@ export class MessageFetcher {
     return true;
   }
 
-  /** Reserves the units of a batch with its claims, and returns what is not used. @returns how many were begun */
+  /** Reserves the units of a batch, claims its messages and releases unused units. @returns how many it started */
   async #claimAndStart(free: number, limit: number): Promise<number> {
     if (!this.#mayClaim()) return 0;
     const { budget, db, lease } = this.#run;
@@ -170,7 +170,7 @@ export class MessageFetcher {
     const claims = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
     const unused = units - claims.length * UNITS_PER_MESSAGE;
     if (unused > 0) await budget.release(unused);
-    // Waiting for units may have used up the time.
+    // The wait for units may have used up the time.
     if (this.#reasonToStop() !== null && claims.length > 0) {
       await budget.release(claims.length * UNITS_PER_MESSAGE);
       await releaseClaims(
@@ -189,13 +189,13 @@ export class MessageFetcher {
     return hasUntried || this.#hasRetries || this.#hasFailed || this.#hasSuspects;
   }
 
-  /** Live messages first, then the backlog; suspects of each alone, after the others. */
+  /** Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time. */
   async #claim(wanted: number, limit: number): Promise<Claim[]> {
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
     if (claims.length === 0 && this.#hasLiveSuspects) {
-      // The backlog begins after the live suspects, which are fetched alone.
+      // Live suspects are fetched one at a time before the backlog starts.
       const suspect = this.#active.size === 0 ? await this.#claimSuspect(PRIORITY.live) : [];
       if (suspect.length > 0 || this.#active.size > 0) return suspect;
       this.#hasLiveSuspects = false;
@@ -205,11 +205,11 @@ export class MessageFetcher {
     return await this.#claimSuspect(PRIORITY.backlog);
   }
 
-  /** Retries take a quarter of the messages in flight at most: they may hang until they time out. */
+  /** Retries take at most a quarter of the slots: they may hang until they time out. */
   async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
     const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
     if (wanted === 1 && this.#hasUntriedLive) {
-      // One message at a time: retries and live messages take turns.
+      // With one slot, retries and live messages take turns.
       this.#isRetryTurn = !this.#isRetryTurn;
       if (this.#isRetryTurn) return [];
     }
@@ -228,7 +228,7 @@ export class MessageFetcher {
     return claims.map((claim) => this.#uncharged(claim));
   }
 
-  /** A run that tries all waiting messages changes neither their attempts nor their next attempts, due or not. */
+  /** A run that includes waiting messages changes neither their attempt counts nor their next attempts, due or not. */
   #uncharged(claim: Claim): Claim {
     return this.#run.includesWaiting ? { ...claim, isEarly: true } : claim;
   }

@@ -1,7 +1,7 @@
 /**
- * Which mailbox the credentials reach. A mailbox is identified by the account of its credentials: by their fingerprint once
- * it is known, and by asking Gmail for the address when the fingerprint is unknown, at `start`, with each reconciliation,
- * and when a push names an unknown address. A call costs one unit.
+ * Determines which mailbox the credentials belong to. A known credential fingerprint identifies it without a call. Gmail
+ * is asked for the address (1 unit) when the fingerprint is unknown, at `start`, with each reconciliation, and when a push
+ * names an unknown address.
  */
 import type { Queryable } from '../db/database.ts';
 import { assertCanBeRenamed, confirmNewMailbox } from '../db/mailbox-confirmations.ts';
@@ -19,8 +19,8 @@ import type { IngestContext } from './ingest-context.ts';
 /**
  * Asks Gmail for the account and binds it to its row. May run twice.
  *
- * @param renamedFrom address of a known mailbox that a person declares to be this account under its former address
- * @throws {AppError} account_unconfirmed, not_configured, of Gmail, of the database
+ * @param renamedFrom address of a known mailbox that the operator declares to be the former address of this account
+ * @throws {AppError} account_unconfirmed, not_configured, Gmail errors, database errors
  */
 export async function identifyMailbox(
   app: IngestContext,
@@ -39,34 +39,34 @@ export async function identifyMailbox(
   return mailbox;
 }
 
-/** Stores the word of a person before the account is asked for, so that it also counts while Gmail does not answer. */
-async function keepConfirmation(app: IngestContext, confirmation: MailboxConfirmation): Promise<void> {
+/** Stores the operator's confirmation before Gmail is asked, so that it also counts while Gmail does not answer. */
+async function saveConfirmation(app: IngestContext, confirmation: MailboxConfirmation): Promise<void> {
   const { fingerprint } = credentialsOf(app);
   if (confirmation.kind === 'renamed') await assertCanBeRenamed(app.db, confirmation.emailAddress);
   else await confirmNewMailbox(app.db, confirmation.emailAddress, fingerprint);
 }
 
 /**
- * Carries out what a person confirmed at `start`.
+ * Applies the operator's confirmation at `start`.
  *
- * @throws {AppError} bad_request for a mailbox that is not known, and what `identifyMailbox` throws: the person waits for
- * the effect
+ * @throws {AppError} bad_request for an unknown mailbox, and what `identifyMailbox` throws, because the operator waits for
+ *   the result
  */
 export async function confirmMailbox(
   app: IngestContext,
   confirmation: MailboxConfirmation,
   deadline: Deadline,
 ): Promise<IdentifiedMailbox> {
-  await keepConfirmation(app, confirmation);
+  await saveConfirmation(app, confirmation);
   const renamedFrom = confirmation.kind === 'renamed' ? confirmation.emailAddress : null;
   return await identifyMailbox(app, await callFor(app, deadline), renamedFrom);
 }
 
 /**
- * Identifies at `start`. An error of Gmail is no reason for `start` to fail: the next run meets it and reports it.
+ * Identifies the mailbox at `start`. A Gmail error does not fail `start`: the next run meets and reports it.
  *
  * @returns null when the mailbox could not be identified; `status` says why
- * @throws {AppError} of the database
+ * @throws {AppError} database errors
  */
 export async function identifyAtStart(
   app: IngestContext,
@@ -88,27 +88,27 @@ export async function identifyAtStart(
   }
 }
 
-/** A push for the new address comes with every change of the mailbox; one question in this time answers them all. */
+/** After a rename every change of the mailbox causes a push for the new address. One call per interval is enough. */
 const UNKNOWN_PUSH_EVERY_MS = 180_000;
 const UNKNOWN_PUSH_CALL_MS = 10_000;
-/** By the database object, which lives as long as the instance. */
+/** Keyed by the database object, which lives as long as the instance. */
 const lastUnknownPush = new WeakMap<Queryable, number>();
 
 /**
- * A push named an address that no mailbox has: the account may have been renamed since its last identification. Asks Gmail,
- * once in three minutes per instance, and renames the mailbox. Creates none and takes none over: that needs known
- * credentials, not a push.
+ * Handles a push for an address that no mailbox has: the account may have been renamed since its last identification. Asks
+ * Gmail at most once per three minutes and instance, and renames the mailbox. Does nothing without a mailbox of these
+ * credentials, so a push creates no mailbox and takes none over.
  *
  * @param emailAddress as the push named it
- * @returns true when a mailbox has the address now: record the hint again
- * @throws {AppError} of the database
+ * @returns true when a mailbox now has the address: record the hint again
+ * @throws {AppError} database errors
  */
 export async function identifyAfterUnknownPush(
   app: IngestContext,
   emailAddress: string,
   deadline: Deadline,
 ): Promise<boolean> {
-  if (app.gmail === null || app.credentialFingerprint === null || !mayAskAgain(app.db, app.clock))
+  if (app.gmail === null || app.credentialFingerprint === null || !isCallAllowed(app.db, app.clock))
     return false;
   const known = await findMailbox(app.db, app.credentialFingerprint);
   if (known === null) return false;
@@ -127,7 +127,7 @@ export async function identifyAfterUnknownPush(
   }
 }
 
-function mayAskAgain(db: Queryable, clock: Clock): boolean {
+function isCallAllowed(db: Queryable, clock: Clock): boolean {
   const now = clock();
   const last = lastUnknownPush.get(db);
   if (last !== undefined && now - last < UNKNOWN_PUSH_EVERY_MS) return false;
@@ -135,7 +135,7 @@ function mayAskAgain(db: Queryable, clock: Clock): boolean {
   return true;
 }
 
-/** The unit is taken from the quota of the mailbox where it is known. */
+/** The unit is taken from the quota of the mailbox if it is known. */
 async function callFor(app: IngestContext, deadline: Deadline): Promise<CallContext> {
   const known = await findMailbox(app.db, credentialsOf(app).fingerprint);
   return callOutsideRun(app, known?.id ?? null, deadline);
@@ -148,15 +148,15 @@ function credentialsOf(app: IngestContext): { readonly gmail: GmailClient; reado
   return { gmail, fingerprint };
 }
 
-const MESSAGES = {
+const CHANGE_MESSAGES = {
   renamed: 'The account has a new address: the mailbox is renamed',
   taken_over: 'The mailbox has new credentials',
-  created: 'A new mailbox is watched',
+  created: 'A new mailbox is monitored',
 } as const;
 
 function logChange({ log }: IngestContext, mailbox: IdentifiedMailbox): void {
   if (mailbox.change === 'unchanged') return;
-  log.info('mailbox_identified', MESSAGES[mailbox.change], {
+  log.info('mailbox_identified', CHANGE_MESSAGES[mailbox.change], {
     mailbox_id: mailbox.id,
     email_address: mailbox.emailAddress,
     previous_address: mailbox.previousAddress,

@@ -1,4 +1,4 @@
-/** What the steps of ingest work with: `IngestContext` lives as long as an instance, `RunContext` as long as one run. */
+/** Contexts of the ingest steps: `IngestContext` lives as long as an instance, `RunContext` as long as one run. */
 import { hostname } from 'node:os';
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
@@ -21,13 +21,13 @@ export type Outcome =
   /** The time was used up; the next run continues. */
   | 'out_of_time'
   | 'failed'
-  /** Another instance holds the lease, and sees what this one would have seen. */
+  /** Another instance holds the lease and finds what this one would have found. */
   | 'busy'
   | 'not_due'
   | 'stopped'
   | 'not_configured';
 
-/** What an instance keeps between its invocations. */
+/** State that an instance keeps between invocations. */
 export interface IngestContext {
   readonly config: Config;
   readonly db: Database;
@@ -37,13 +37,13 @@ export interface IngestContext {
   readonly log: Log;
   /** Names the instance on the lease. */
   readonly holder: string;
-  /** Messages in flight; learns across runs what the mailbox bears. */
+  /** Limit of messages in flight; adapts to the mailbox across runs. */
   readonly inFlight: AimdLimit;
-  /** One large message at a time is in memory, from its first megabyte until it is stored. */
+  /** Allows one large message in memory at a time, from its first megabyte until it is stored. */
   readonly largeBodies: Semaphore;
   /**
-   * Leases of runs of this process that ended while the database was away, so that their claims are still open. The process
-   * is alive: no message crashed it.
+   * Leases of runs of this process that ended while the database was unavailable. Their claims are still open, but not
+   * because a message crashed the process.
    */
   readonly unreleasedLeases: Set<Lease>;
   readonly clock: Clock;
@@ -59,33 +59,33 @@ export interface RunContext {
   readonly log: Log;
   readonly trigger: Trigger;
   readonly lease: Lease;
-  /** When the lease was taken, by the clock of the database. */
+  /** When the lease was taken, by the database's clock. */
   readonly startedAt: Date;
-  /** When the mailbox was first seen, by the clock of the database. */
+  /** When the mailbox was first seen, by the database's clock. */
   readonly mailboxCreatedAt: Date;
-  /** End of the work; the reserve for finishing the run is after it. */
+  /** End of the work. The reserve for recording the run follows it. */
   readonly deadline: Deadline;
   readonly budget: QuotaBudget;
-  /** Messages that wait for their next attempt are tried too: an operator asked for one cycle. */
+  /** Messages that wait for their next attempt are tried too, because an operator asked for a run. */
   readonly includesWaiting: boolean;
   readonly outage: OutageDetector;
-  /** The label whose mail counts; a reconciliation may find another one. */
+  /** The label that messages must carry; a reconciliation may resolve it to another one. */
   label: RunLabel;
   readonly progress: RunProgress;
-  /** For calls that reserve their own units: all but the first attempt of `messages.get`. */
+  /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;
 }
 
-/** What a run has learned of Gmail. */
+/** What a run knows about Gmail's answers. */
 export interface RunProgress {
-  /** Gmail has answered a listing of the history. */
+  /** Gmail has answered `history.list`. */
   hasHistoryAnswer: boolean;
-  /** The run ended its wait for quota units. */
+  /** A wait for quota units failed. */
   lacksUnits: boolean;
 }
 
-/** Time, randomness and the concurrency limit, where a test or a benchmark sets them. */
+/** Time, randomness and the concurrency limit, for tests and benchmarks. */
 export interface TestOverrides {
   readonly clock?: Clock;
   readonly random?: Random;
@@ -98,7 +98,7 @@ export interface IngestContextOptions {
   readonly db: Database;
   readonly log: Log;
   readonly overrides?: TestOverrides;
-  /** Google rejected the credentials. */
+  /** Called when Google rejects the credentials. */
   readonly onCredentialsRefused?: () => void;
 }
 

@@ -15,39 +15,39 @@ import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import { closeRun, recordUnidentified } from './close-run.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
-import { openRun, startLeaseHeartbeat } from './lease.ts';
 import { OutageDetector } from './outage-detector.ts';
 import { planFullReconciliation } from './reconcile.ts';
+import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
+import { openRun, startLeaseHeartbeat } from './run-lease.ts';
 import { runSyncLoop } from './sync-loop.ts';
 
-/** Time kept for the end of the run: recording it and releasing the lease. */
+/** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
-/** A push brings one message as a rule: the units of the listing and the message are reserved at once. */
+/** A push usually brings one message: one statement reserves the units of the listing and of the message. */
 const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
 export interface IngestRequest {
   readonly trigger: Trigger;
   /** When the invocation itself ends. */
   readonly deadline: Deadline;
-  /** Messages that wait for their next attempt are tried too. Unless given: for manual runs. */
+  /** Messages that wait for their next attempt are tried too. Default: true for manual runs. */
   readonly includesWaiting?: boolean;
-  /** Reconcile everything since the first start, not only the last days. */
+  /** Reconcile everything since the first start, not only the latest days. */
   readonly reconcile?: 'all';
 }
 
 export interface IngestReport {
   readonly outcome: Outcome;
   readonly counts: Readonly<RunCounts>;
-  /** With outcome `failed`: why. What was stored before it stays stored. */
+  /** Why the outcome is `failed`; null otherwise. Emails stored before the error remain stored. */
   readonly error: AppError | null;
 }
 
-/** Safe to call at any time, from any number of instances. @throws {AppError} when the database is away */
+/** Safe to call at any time, from any number of instances. @throws {AppError} database errors */
 export async function ingestMailbox(app: IngestContext, request: IngestRequest): Promise<IngestReport> {
   const { gmail, credentialFingerprint } = app;
   if (gmail === null || credentialFingerprint === null) return skipped(app, request, 'not_configured');
@@ -61,10 +61,10 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
   } catch (thrown) {
     const error = toAppError(thrown);
-    await recordUnidentified(app, request.trigger, error);
+    await recordUnidentifiedFailure(app, request.trigger, error);
     return { outcome: 'failed', counts: noCounts(), error };
   }
-  // Other credentials of the account took the mailbox over in between: their instance works on it.
+  // Other credentials of the account took the mailbox over in the meantime: their instance works on it.
   if (mailbox === null) return skipped(app, request, 'busy');
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
@@ -72,7 +72,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
 }
 
-/** One call for new credentials. @returns null when other credentials have taken the mailbox over since */
+/** Costs one call, for new credentials. @returns null when other credentials have taken the mailbox over since */
 async function identify(
   app: IngestContext,
   fingerprint: string,
@@ -105,7 +105,7 @@ async function ingestUnderLease(
       await run.budget.releaseAll();
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
-      const closing = {
+      const ended = {
         ...end,
         trigger: request.trigger,
         runId: taken.runId,
@@ -114,7 +114,7 @@ async function ingestUnderLease(
         counts: run.counts,
         durationMs,
       };
-      if ((await closeRun(app, closing)) === 'closed')
+      if ((await recordRunEnd(app, ended)) === 'recorded')
         return { outcome: end.outcome, counts: run.counts, error: end.error };
     }
   } finally {
@@ -156,7 +156,7 @@ function createRun(
     unitsPerMinute: config.quotaUnitsPerMinute,
     deadline: at.deadline,
     sleep,
-    ...(request.trigger === 'push' && { firstUnits: PUSH_UNITS }),
+    ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
   });
   return {
     app,
@@ -187,7 +187,7 @@ function createRun(
         }),
       onRateLimited: (error) => {
         counts.rateLimited += 1;
-        // With one call in flight, a limit on calls in flight is a limit on the rate.
+        // A concurrency limit with a single call in flight is a rate limit.
         if (!isConcurrencyLimit(error) || app.inFlight.current === 1)
           void budget.onRateLimited(error.retryAfterMs ?? 0);
       },
@@ -198,7 +198,7 @@ function createRun(
 }
 
 function skipped(app: IngestContext, request: IngestRequest, outcome: Outcome): IngestReport {
-  // Two triggers at once are common: the other run does the work.
+  // Concurrent triggers are common: the other run does the work.
   const severity = outcome === 'busy' ? 'DEBUG' : 'INFO';
   app.log.write(severity, 'run_skipped', `Skipped: ${outcome.replaceAll('_', ' ')}`, {
     outcome,

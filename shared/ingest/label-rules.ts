@@ -1,23 +1,23 @@
 /**
- * What counts as an incoming email. The labels with which a message reached the mailbox decide, not what became of it
- * since: an order that a colleague read, filed or deleted at once is still an order.
- * Invariant: a message is left out only by labels that prove it. What they do not prove is fetched and judged then.
+ * Decides which messages count as incoming email. The labels at arrival decide, not later changes: an order that a colleague
+ * read, filed or deleted immediately is still an order.
+ * Invariant: a message is ignored only if its labels prove that it must be. Otherwise it is fetched and classified then.
  */
 import type { DiscoveredMessage } from '../db/ledger.ts';
 import type { HistoryRecord } from '../gmail/response-schemas.ts';
 
-/** `before_start`: it was in the mailbox before the first start, and the first listing did not ask for it. */
+/** `before_start`: the message was in the mailbox before the first start, and the initial query did not match it. */
 export type Rule = 'before_start' | 'draft' | 'chat' | 'spam' | 'trash' | 'sent' | 'label';
 
-/** The label of GMAIL_LABEL_ID as Gmail knows it now. */
+/** The label that GMAIL_LABEL_ID names, as Gmail knows it now. */
 export type LabelState =
   /** Every received message counts. */
   | { readonly kind: 'none' }
   | { readonly kind: 'resolved'; readonly id: string }
-  /** Gmail has no such label. What can be decided without it is decided, and the rest waits in the ledger. */
+  /** Gmail has no such label. Messages that cannot be classified without it wait in the ledger. */
   | { readonly kind: 'missing' };
 
-/** These stay out, unless the label itself is wanted. */
+/** Labels that exclude a message, unless GMAIL_LABEL_ID names the label itself. */
 const EXCLUDED: readonly (readonly [string, Rule])[] = [
   ['DRAFT', 'draft'],
   ['CHAT', 'chat'],
@@ -25,14 +25,14 @@ const EXCLUDED: readonly (readonly [string, Rule])[] = [
   ['TRASH', 'trash'],
 ];
 
-/** What labels say: a rule that leaves the message out, `wanted`, or `undecided` while the wanted label is missing. */
-type Judgement = Rule | 'wanted' | 'undecided';
+/** The rule that excludes a message, `wanted`, or `undecided` while the wanted label is missing. */
+type Classification = Rule | 'wanted' | 'undecided';
 
 /**
- * The wanted label outranks SENT and nothing else: an order form that sends as the mailbox itself makes mail that is only
- * sent, and a filter files it under the label.
+ * The wanted label overrides only SENT: an order form that sends as the mailbox itself produces messages that are only sent,
+ * and a filter files them under the label.
  */
-function judge(labels: ReadonlySet<string>, label: LabelState): Judgement {
+function classify(labels: ReadonlySet<string>, label: LabelState): Classification {
   const wantedId = label.kind === 'resolved' ? label.id : null;
   for (const [id, rule] of EXCLUDED) if (labels.has(id) && id !== wantedId) return rule;
   if (label.kind === 'missing') return 'undecided';
@@ -41,40 +41,40 @@ function judge(labels: ReadonlySet<string>, label: LabelState): Judgement {
 }
 
 /**
- * The rules for a fetched message, whose labels are those of now, not those of its arrival: what a person may have done
- * since (deleted it, reported it) does not count against it.
+ * Applies the rules to a fetched message. Its labels are the current ones, not those of its arrival, so TRASH and SPAM do
+ * not exclude it: a person may have deleted or reported it since.
  *
- * @param labels with the label of the listing that found the message
- * @param label a message is not to be fetched while it is missing
- * @returns the rule that leaves the message out; null to take it
+ * @param labels including the label of the listing that found the message
+ * @param label not `missing`: no message is fetched then
+ * @returns the rule that excludes the message; null to store it
  */
-export function ruleAgainstFetched(labels: ReadonlySet<string>, label: LabelState): Rule | null {
+export function ruleForFetched(labels: ReadonlySet<string>, label: LabelState): Rule | null {
   const wantedId = label.kind === 'resolved' ? label.id : null;
   const rest = new Set([...labels].filter((id) => id === wantedId || (id !== 'SPAM' && id !== 'TRASH')));
-  const judgement = judge(rest, label);
-  return judgement === 'wanted' || judgement === 'undecided' ? null : judgement;
+  const result = classify(rest, label);
+  return result === 'wanted' || result === 'undecided' ? null : result;
 }
 
 export interface DiscoveredOnPage {
   /**
-   * Each id once. With `labelsUnknown`, an id that the ledger knows is left as it is; with `historyId` null, the date of
-   * the fetched message decides whether it is older than the first start.
+   * Each id once. With `labelsUnknown`, a ledger row that exists is left unchanged. With `historyId` null, the date of the
+   * fetched message decides whether it is older than the first start.
    */
   readonly discovered: DiscoveredMessage[];
-  /** Ids that a change of labels lets in, if a rule had left them out. While the label is missing, as labels unknown. */
+  /** Ids to make pending if a rule ignored them, because their labels changed. Unknown labels while the label is missing. */
   readonly unignored: string[];
 }
 
-/** What a page of history says of each message, the labels of all its records taken together. */
+/** Classifies the messages on a page of history by the labels in all their records. */
 export function discoveredMessages(records: readonly HistoryRecord[], label: LabelState): DiscoveredOnPage {
-  const byId = new Map<string, Evidence>();
+  const byId = new Map<string, RecordedLabels>();
   for (const record of records) collect(byId, record, label);
   const discovered: DiscoveredMessage[] = [];
   const unignored: string[] = [];
-  for (const [gmailMessageId, evidence] of byId) {
-    const message = evidence.arrivedAt === null ? relabelled(evidence) : arrived(evidence);
+  for (const [gmailMessageId, recorded] of byId) {
+    const message = recorded.arrivalHistoryId === null ? relabelled(recorded) : arrived(recorded);
     if (message !== null) discovered.push({ gmailMessageId, ...message });
-    if (!evidence.isAdded && (evidence.has('wanted') || evidence.has('undecided')))
+    if (!recorded.isAdded && (recorded.has('wanted') || recorded.has('undecided')))
       unignored.push(gmailMessageId);
   }
   return { discovered, unignored };
@@ -82,29 +82,29 @@ export function discoveredMessages(records: readonly HistoryRecord[], label: Lab
 
 type Discovered = Omit<DiscoveredMessage, 'gmailMessageId'>;
 
-function arrived({ arrivedAt, judgements, latest, has }: Evidence): Discovered {
-  const isUndecided = !has('wanted') && (judgements.size === 0 || has('undecided'));
+function arrived({ arrivalHistoryId, classifications, latest, has }: RecordedLabels): Discovered {
+  const isUndecided = !has('wanted') && (classifications.size === 0 || has('undecided'));
   const ignoredRule = isUndecided || has('wanted') ? null : latest;
-  return { ignoredRule, historyId: arrivedAt, labelsUnknown: isUndecided };
+  return { ignoredRule, historyId: arrivalHistoryId, labelsUnknown: isUndecided };
 }
 
 /**
- * A message whose labels changed and whose arrival is not on this page. Most are in the ledger, or older than the first
- * start. One that is in neither has an arrival that the history did not show, so the change is what announces it. By the
- * labels before and after the change:
+ * Classifies a message whose labels changed and whose arrival is not on this page. Most such messages are in the ledger or
+ * older than the first start. For any other, the history did not show the arrival, so this change announces the message. The
+ * labels before and after the change decide, in the order of the statements below:
  *
- * - Labels that count make it pending, in the order of the statements below: what was in the inbox or archived was received.
- * - A draft, a chat and mail that is only sent are no received mail, whatever labels come and go. They are dropped.
- * - Under a wanted label, a message without it is entered as ignored for its label, which a later record or a
- *   reconciliation revises. Fetching it would find the same, for 20 units.
- * - In the trash before and after: a person may have put it there. It is pending, and the rules for fetched messages apply.
- * - In spam before and after: dropped. The person who takes it out makes another record.
+ * - Wanted or undecided: pending. A message in the inbox or archived was received.
+ * - A draft, a chat or a message that is only sent: dropped. It was not received, whatever its labels.
+ * - Without the wanted label: ignored by the rule `label`, which a later record or a reconciliation can revise. Fetching it
+ *   would find the same for 20 units.
+ * - In the trash before and after: pending, because a person may have put it there. The rules for fetched messages apply.
+ * - In spam before and after: dropped. Taking it out of spam makes another record.
  *
- * What is pending is fetched, and its date decides whether it is older than the first start.
+ * A pending message is fetched, and its date decides whether it is older than the first start.
  *
- * @returns null for what is dropped
+ * @returns null for a dropped message
  */
-function relabelled({ has }: Evidence): Discovered | null {
+function relabelled({ has }: RecordedLabels): Discovered | null {
   const pending = { ignoredRule: null, historyId: null, labelsUnknown: true };
   if (has('wanted') || has('undecided')) return pending;
   if (has('draft') || has('chat') || has('sent')) return null;
@@ -112,56 +112,56 @@ function relabelled({ has }: Evidence): Discovered | null {
   return has('trash') ? pending : null;
 }
 
-/** What the records of a page say about one message. */
-class Evidence {
-  /** The record of its arrival, or of what counts as one. */
-  arrivedAt: string | null = null;
-  /** Gmail called it new. */
+/** What the records of a page show about one message. */
+class RecordedLabels {
+  /** The record of its arrival, or of a change that counts as one; null for neither. */
+  arrivalHistoryId: string | null = null;
+  /** A record lists it in `messagesAdded`. */
   isAdded = false;
-  readonly judgements = new Set<Judgement>();
+  readonly classifications = new Set<Classification>();
   /** By the labels of the latest record. */
-  latest: Judgement | null = null;
+  latest: Classification | null = null;
 
-  readonly has = (judgement: Judgement): boolean => this.judgements.has(judgement);
+  readonly has = (classification: Classification): boolean => this.classifications.has(classification);
 
   arrive(historyId: string): void {
-    this.arrivedAt ??= historyId;
+    this.arrivalHistoryId ??= historyId;
   }
 
-  judge(labels: ReadonlySet<string>, label: LabelState): void {
-    this.latest = judge(labels, label);
-    this.judgements.add(this.latest);
+  classify(labels: ReadonlySet<string>, label: LabelState): void {
+    this.latest = classify(labels, label);
+    this.classifications.add(this.latest);
   }
 }
 
-function collect(byId: Map<string, Evidence>, record: HistoryRecord, label: LabelState): void {
-  const evidenceOf = (id: string): Evidence => {
-    const evidence = byId.get(id) ?? new Evidence();
-    byId.set(id, evidence);
-    return evidence;
+function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label: LabelState): void {
+  const recordedOf = (id: string): RecordedLabels => {
+    const recorded = byId.get(id) ?? new RecordedLabels();
+    byId.set(id, recorded);
+    return recorded;
   };
   const isWanted = (labelIds: readonly string[]) => label.kind === 'resolved' && labelIds.includes(label.id);
   const changes = changesOf(record);
   for (const { message } of record.messagesAdded) {
-    const evidence = evidenceOf(message.id);
-    evidence.isAdded = true;
-    evidence.arrive(record.id);
-    if (message.labelIds !== undefined) evidence.judge(new Set(message.labelIds), label);
+    const recorded = recordedOf(message.id);
+    recorded.isAdded = true;
+    recorded.arrive(record.id);
+    if (message.labelIds !== undefined) recorded.classify(new Set(message.labelIds), label);
   }
   for (const { message, labelIds } of record.labelsAdded) {
-    const evidence = evidenceOf(message.id);
+    const recorded = recordedOf(message.id);
     const now = new Set([...(message.labelIds ?? []), ...labelIds]);
-    if (isWanted(labelIds)) evidence.arrive(record.id);
-    evidence.judge(labelsBefore(now, changes.get(message.id)), label);
-    evidence.judge(now, label);
+    if (isWanted(labelIds)) recorded.arrive(record.id);
+    recorded.classify(labelsBefore(now, changes.get(message.id)), label);
+    recorded.classify(now, label);
   }
   for (const { message, labelIds } of record.labelsRemoved) {
-    const evidence = evidenceOf(message.id);
+    const recorded = recordedOf(message.id);
     const now = new Set((message.labelIds ?? []).filter((id) => !labelIds.includes(id)));
-    // Taken out of spam by a person, it arrives now as far as the mailbox is concerned.
-    if (isWanted(labelIds) || labelIds.includes('SPAM')) evidence.arrive(record.id);
-    evidence.judge(labelsBefore(now, changes.get(message.id)), label);
-    evidence.judge(now, label);
+    // A message that a person takes out of spam counts as arriving now.
+    if (isWanted(labelIds) || labelIds.includes('SPAM')) recorded.arrive(record.id);
+    recorded.classify(labelsBefore(now, changes.get(message.id)), label);
+    recorded.classify(now, label);
   }
 }
 
@@ -170,7 +170,7 @@ interface Change {
   readonly removed: Set<string>;
 }
 
-/** What one record did to the labels of each message: a move out of spam into the trash is both. */
+/** What one record changed in the labels of each message: moving it from spam to the trash both adds and removes one. */
 function changesOf(record: HistoryRecord): Map<string, Change> {
   const byId = new Map<string, Change>();
   const changeOf = (id: string): Change => {

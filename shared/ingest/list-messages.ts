@@ -1,7 +1,7 @@
 /**
- * Resumable listings of messages.list, some pages at a time: the list jobs of the mailbox (first start, backfill, gap), which
- * the sync loop continues after the history, and the page that they share with reconciliations.
- * Invariant: a listing ends only with its last page, its restarts are bounded, and ids that Gmail gave are entered.
+ * Resumable listings with messages.list, a few pages at a time. The sync loop continues the list jobs of the mailbox (first
+ * start, backfill, gap) after the history. Reconciliations share `listPage`.
+ * Invariant: a listing ends only with its last page, its restarts are bounded, and every listed id is entered.
  */
 import {
   enterListPage,
@@ -14,22 +14,22 @@ import {
 import { AppError } from '../errors.ts';
 import type { RunContext } from './ingest-context.ts';
 
-/** A page token can expire. One that is rejected more often is not old: something else is wrong with the listing. */
+/** A page token can expire. If Gmail rejects more tokens than this, the listing itself is at fault. */
 const MAX_RESTARTS = 3;
-/** No page begins with less time: requesting and entering one takes a fraction of it. */
+/** No page is started with less time left. Requesting and entering one takes a fraction of it. */
 export const PAGE_MS = 1_000;
 
-/** What a listing needs of a run. */
+/** The part of a run that a listing needs. */
 export type ListContext = Pick<
   RunContext,
   'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'label' | 'lease' | 'log'
 >;
 
 export interface ListedPage {
-  /** Each once. */
+  /** Without duplicates. */
   readonly ids: readonly string[];
   readonly nextPageToken: string | null;
-  /** The label that Gmail was asked for; null for none. */
+  /** The label of the request; null for none. */
   readonly labelId: string | null;
 }
 
@@ -40,15 +40,15 @@ export interface Listing {
   readonly includeSpamTrash: boolean;
   readonly pageToken: string | null;
   readonly restartCount: number;
-  /** Enters the ids, each once, and the place, in one transaction. @returns how many messages are to be fetched */
+  /** Enters the ids and the next page token in one transaction. @returns how many messages became pending */
   enter(page: ListedPage): Promise<number>;
-  /** Begins again at the first page. */
+  /** Starts over at the first page. */
   restart(): Promise<void>;
   reject(rejection: Rejection): Promise<void>;
 }
 
 export interface ListProgress {
-  /** Something can be listed now. */
+  /** More can be listed now. */
   readonly hasMore: boolean;
   /** At least one page was requested. */
   readonly hasListed: boolean;
@@ -56,14 +56,14 @@ export interface ListProgress {
 
 export const NOTHING_LISTED: ListProgress = { hasMore: false, hasListed: false };
 
-/** The pages that a step has requested, so that tokens which go round in a circle end as an error. */
+/** The pages that a step has requested, to detect page tokens that repeat. */
 export type SeenPages = Set<string>;
 
 /**
- * Requests and enters one page. Not to be called while a configured label is missing.
+ * Requests and enters one page. Must not be called while a configured label is missing.
  *
- * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; others of Gmail and of the
- *   database
+ * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; other Gmail errors;
+ *   database errors
  */
 export async function listPage(run: ListContext, listing: Listing, seen: SeenPages): Promise<void> {
   const labelId = run.label.kind === 'resolved' ? run.label.id : null;
@@ -81,7 +81,7 @@ export async function listPage(run: ListContext, listing: Listing, seen: SeenPag
   }
 }
 
-/** A listing that begins again may meet the same tokens again. */
+/** A listing that starts over may get the same tokens again. */
 function pageKey({ name, restartCount }: Listing, token: string | null): string {
   return JSON.stringify([name, restartCount, token]);
 }
@@ -97,13 +97,13 @@ async function handleRejection(listing: Listing, error: unknown): Promise<void> 
   throw new AppError(error.code, detail, { cause: error });
 }
 
-/** Pages between two listings of the history: 2,000 ids, so that live mail never waits for a long listing. */
+/** Pages between two reads of the history (2,000 ids), so that live mail never waits for a long listing. */
 export const PAGES_PER_STEP = 4;
 
 /**
- * Lists the next pages of what is planned; nothing while a configured label is missing.
+ * Lists the next pages of the planned list jobs. Does nothing while a configured label is missing.
  *
- * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail; the error says nothing about other jobs
+ * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about other jobs
  */
 export async function continueListJobs(run: ListContext): Promise<ListProgress> {
   if (run.label.kind === 'missing') return NOTHING_LISTED;

@@ -1,65 +1,64 @@
 /**
- * Tells failures of Gmail from failures of single messages, over one run. A failure is the message's own only if at least
- * as many other messages were fetched in the run as failed; otherwise Gmail or the database fails, and nothing is charged.
+ * Distinguishes outages from failures of single messages, over one run. Failures are charged to their messages only if at
+ * least as many messages were fetched as failed. Otherwise Gmail or the database failed, and nothing is charged.
  */
 
-/** So many failures in a row: one call at a time, until one succeeds. */
-const ROW_LENGTH = 8;
-/** Fetching stops when so many messages failed and none was fetched. */
-const HOPELESS_COUNT = 30;
+/** After this many consecutive failures, one call at a time is made until one succeeds. */
+const OUTAGE_FAILURES = 8;
+/** Fetching stops when this many messages failed and none was fetched. */
+const HOPELESS_FAILURES = 30;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 
 export class OutageDetector {
-  /** Attempt counts of the messages that failed and are charged if the failures are their own. */
+  /** Attempt counts of the failed messages that may be charged. */
   readonly #chargeable = new Map<string, number>();
   readonly #failed = new Set<string>();
   #fetchedCount = 0;
-  #failuresInRow = 0;
+  #consecutiveFailures = 0;
   #pauseMs = FIRST_PAUSE_MS;
   #hasProbed = false;
 
-  /** True once per run: the message that has waited longest is tried first. */
+  /** True once per run: the message that has waited longest is tried first, as a probe. */
   takeProbe(): boolean {
     const isFirst = !this.#hasProbed;
     this.#hasProbed = true;
     return isFirst;
   }
 
-  /** Calls fail one after another. */
   get isOutage(): boolean {
-    return this.#failuresInRow >= ROW_LENGTH;
+    return this.#consecutiveFailures >= OUTAGE_FAILURES;
   }
 
-  /** Nothing was fetched in this run, and enough was tried. */
+  /** The run has tried enough messages and fetched none. */
   get isHopeless(): boolean {
-    return this.#fetchedCount === 0 && this.#failed.size >= HOPELESS_COUNT;
+    return this.#fetchedCount === 0 && this.#failed.size >= HOPELESS_FAILURES;
   }
 
-  /** Before the next call of an outage, milliseconds; grows with each. */
+  /** Returns the pause before the next call of an outage, in milliseconds. It doubles with each call. */
   takePauseMs(): number {
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
     return pauseMs;
   }
 
-  /** Gmail answered for a message. `isFetched` false: it is gone. */
+  /** Gmail answered for a message. `isFetched` is false when the message is gone. */
   succeeded(gmailMessageId: string, isFetched: boolean): void {
     if (isFetched) this.#fetchedCount += 1;
     this.#failed.delete(gmailMessageId);
     this.#chargeable.delete(gmailMessageId);
-    this.#failuresInRow = 0;
+    this.#consecutiveFailures = 0;
     this.#pauseMs = FIRST_PAUSE_MS;
   }
 
-  /** @param attemptCount before the failure; null: it is not to be charged in any case */
+  /** @param attemptCount before the failure; null when the failure must not be charged */
   failed(gmailMessageId: string, attemptCount: number | null): void {
-    this.#failuresInRow += 1;
+    this.#consecutiveFailures += 1;
     this.#failed.add(gmailMessageId);
     if (attemptCount !== null) this.#chargeable.set(gmailMessageId, attemptCount);
   }
 
-  /** The failures that are their messages' own: attempt counts by Gmail message id. Asked once, at the end of the run. */
+  /** Returns the failures to charge: attempt counts by Gmail message id. Called once, at the end of the run. */
   takeCharged(): ReadonlyMap<string, number> {
     return this.#fetchedCount >= this.#failed.size ? this.#chargeable : new Map();
   }

@@ -1,6 +1,7 @@
 /**
- * One message: fetched and stored, or its failure assigned to the message, to Gmail, or to the system (section "Failures"
- * in docs/decisions.md). Every claim is ended exactly once here, unless the lease or the database is lost. Never throws.
+ * Processes one message: fetches and stores it, or attributes its failure to the message or to the system (section
+ * "Failures" in docs/decisions.md). Never throws.
+ * Invariant: every claim is ended exactly once here, unless the lease or the database is lost.
  */
 import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
@@ -10,22 +11,22 @@ import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError }
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { waitFactor } from '../retry.ts';
 import type { RunContext } from './ingest-context.ts';
-import { type Rule, ruleAgainstFetched } from './label-rules.ts';
-import { withDatabaseRetries } from './lease.ts';
+import { type Rule, ruleForFetched } from './label-rules.ts';
+import { withDatabaseRetries } from './run-lease.ts';
 import { storeMessage } from './store-message.ts';
 
-/** Older than this when it was discovered, a message was copied in, and says nothing about the time to the database. */
+/** A message older than this at its discovery was imported, so its age says nothing about the latency. */
 const IMPORTED_AGE_MS = 6 * 3_600_000;
 
 export type MessageResult =
-  /** Gmail answered for it: stored, ignored by a rule, or gone. */
+  /** Stored, ignored by a rule, or gone. */
   | { readonly end: 'resolved'; readonly isFetched: boolean }
-  /** Its attempt failed; charged at the end of the run, if at all. */
+  /** The attempt failed. Whether it is charged is decided at the end of the run. */
   | { readonly end: 'failed' }
-  /** Not attempted, or Gmail limited the rate: it is due as before. */
+  /** Not attempted, or rate limited: the message is due as before. */
   | { readonly end: 'released' }
   | { readonly end: 'out_of_time' }
-  /** Nothing can be fetched or stored at present. */
+  /** No message can be fetched or stored at present. */
   | { readonly end: 'fatal'; readonly error: AppError };
 
 export async function processMessage(run: RunContext, claim: Claim): Promise<MessageResult> {
@@ -56,8 +57,8 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
       await resolveClaim(run.db, run.lease, claim.gmailMessageId, { state: 'ignored', rule });
       run.counts.ignored += 1;
     }
-    // The message that had waited longest can be fetched, so the others may be fetched too. A run that tries them all
-    // leaves their next attempts as they are.
+    // The probe succeeded, so the other waiting messages may succeed too. A run that includes waiting messages leaves
+    // their next attempts unchanged.
     if (claim.isProbe && !run.includesWaiting) await wakeWaiting(run.db, run.lease);
     return { end: 'resolved', isFetched: true };
   } finally {
@@ -67,36 +68,39 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
 
 async function store(run: RunContext, claim: Claim, message: RawMessage): Promise<void> {
   const storedAt = await storeMessage(run, claim, message);
-  // Null: another instance stored it before.
+  // Another instance has stored it.
   if (storedAt === null) return;
   run.counts.stored += 1;
-  noteArrival(run, claim, message, storedAt);
+  recordLatency(run, claim, message, storedAt);
 }
 
 /**
- * The time of a live message from Gmail's acceptance to its commit. Not of listed and imported messages, not of those that a
- * change of the label setting made pending again, and not where only a label counts: there a message may arrive long after
- * Gmail accepted it.
+ * Records the time of a live message from Gmail's acceptance to its commit. Excludes listed and imported messages and those
+ * that a changed label setting made pending again. Records nothing with a configured label, which a message may get long
+ * after Gmail accepted it.
  */
-function noteArrival(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
+function recordLatency(run: RunContext, claim: Claim, { internalDate }: RawMessage, storedAt: Date): void {
   if (claim.source !== 'history' || claim.priority !== PRIORITY.live) return;
   if (run.config.labelId !== null || internalDate === null) return;
   if (claim.discoveredAt.getTime() - internalDate.getTime() > IMPORTED_AGE_MS) return;
-  // Two clocks: Gmail's may be ahead of the database's.
+  // Gmail's clock may be ahead of the database's.
   const tookMs = Math.max(0, storedAt.getTime() - internalDate.getTime());
   run.counts.arrivalToStoredMaxMs = Math.max(tookMs, run.counts.arrivalToStoredMaxMs ?? 0);
 }
 
 function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | null {
   const labels = new Set(message.labelIds);
-  // It had the label of the listing that found it, though a person may have taken it off since.
+  // It carried the label when the listing found it, even if a person has removed the label since.
   if (claim.listedLabelId !== null) labels.add(claim.listedLabelId);
-  const rule = claim.labelsUnknown ? ruleAgainstFetched(labels, run.label) : null;
-  const isAskedFor = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
-  return rule ?? (!isAskedFor && arrivedBeforeStart(run, message) ? 'before_start' : null);
+  const rule = claim.labelsUnknown ? ruleForFetched(labels, run.label) : null;
+  const isRequested = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
+  return rule ?? (!isRequested && arrivedBeforeStart(run, message) ? 'before_start' : null);
 }
 
-/** Listings by date begin a second early, and labels change on old mail. A wanted label may come later than the mail. */
+/**
+ * Listings by date begin a second early, and labels of old messages change. With a configured label the date does not count,
+ * because an old message can get the label.
+ */
 function arrivedBeforeStart(run: RunContext, { internalDate }: RawMessage): boolean {
   return run.config.labelId === null && internalDate !== null && internalDate < run.mailboxCreatedAt;
 }
@@ -110,7 +114,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
     run.counts.gone += 1;
     return { end: 'resolved', isFetched: false };
   }
-  if (await isOfTheSystem(run, error)) {
+  if (await isSystemError(run, error)) {
     await withDatabaseRetries(run.app, async () => await releaseClaims(db, lease, [gmailMessageId]));
     if (error.code === 'out_of_time') return { end: 'out_of_time' };
     return error.code === 'gmail_rate_limited' ? { end: 'released' } : { end: 'fatal', error };
@@ -133,8 +137,8 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
   return { end: 'failed' };
 }
 
-/** The failure would meet every message. A statement that is too heavy is the message's, if the database works otherwise. */
-async function isOfTheSystem(run: RunContext, error: AppError): Promise<boolean> {
+/** True when every message would meet the error. A statement that is too heavy is not, if the database still works. */
+async function isSystemError(run: RunContext, error: AppError): Promise<boolean> {
   const { code } = error;
   if (code === 'out_of_time' || code === 'gmail_rate_limited' || code === 'gmail_daily_limit') return true;
   if (requiresOperator(code)) return true;

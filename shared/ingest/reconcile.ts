@@ -1,7 +1,7 @@
 /**
- * Reconciliation in a run: every quarter of an hour Gmail's own listing is compared with what is stored (see
- * `shared/db/reconciliation.ts`). The sync loop plans what is due, lists some pages, fetches, and evaluates. A run for a push
- * does none of it: it is for its mail.
+ * Reconciliation in a run: every 15 minutes Gmail's own listing is compared with the ledger (see
+ * `shared/db/reconciliation.ts`). The sync loop plans a reconciliation when it is due, lists a few pages, fetches, and
+ * evaluates. Push runs skip it, to store their messages soon.
  */
 import type { Database } from '../db/database.ts';
 import { closeListedGaps } from '../db/incidents.ts';
@@ -34,19 +34,19 @@ import {
 
 export { planFullReconciliation } from '../db/reconciliation.ts';
 
-/** For `is_reconciliation_due`. */
+/** Parameter of the SQL function `is_reconciliation_due`. */
 export const RECONCILE_EVERY_SECONDS = 15 * 60;
-/** Time for one slice of an evaluation, on a slow database too. */
+/** Time for one slice of an evaluation, even on a slow database. */
 const SLICE_MS = 2_000;
-/** A backlog and a large evaluation are interrupted after this time to look for live mail. */
-export const LOOK_AGAIN_MS = 10_000;
+/** A backlog or a large evaluation is interrupted after this time to discover live mail. */
+export const DISCOVERY_INTERVAL_MS = 10_000;
 
 interface ReconcileContext extends ListContext {
   readonly trigger: Trigger;
   readonly startedAt: Date;
 }
 
-/** Plans a reconciliation when it is due. @returns true when one was planned and is to be listed */
+/** Plans a reconciliation when it is due. @returns true when one was planned */
 export async function planDueReconciliation(run: {
   readonly db: Database;
   readonly lease: Lease;
@@ -57,10 +57,10 @@ export async function planDueReconciliation(run: {
 }
 
 /**
- * Lists the next pages of the open reconciliation, when there is one and no gap has to be listed first; nothing while a
+ * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Does nothing while a
  * configured label is missing.
  *
- * @throws {AppError} of the database, lease_lost, out_of_time, and of Gmail; the error says nothing about the history
+ * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about the history
  */
 export async function continueReconciliation(run: ReconcileContext): Promise<ListProgress> {
   if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
@@ -87,26 +87,26 @@ function listingOf({ db, lease, config: { settleSeconds } }: ListContext, open: 
 
 /**
  * Evaluates the open reconciliation and closes the incidents that have ended. Call it after fetching, and only in a run that
- * has listed the history to its end: what the history has still to show is not missing.
+ * has read the history to its end: a message that the history has not shown yet is not missing.
  *
- * @returns `more`: a large one is interrupted to look for live mail; `out_of_time`: the next run goes on
- * @throws {AppError} of the database
+ * @returns `more`: interrupted to discover live mail; `out_of_time`: the next run continues
+ * @throws {AppError} database errors
  */
 export async function evaluateReconciliation(
   run: Pick<ReconcileContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
 ): Promise<'done' | 'more' | 'out_of_time'> {
   if (run.trigger === 'push') return 'done';
   const { mailboxId } = run.lease;
-  const beginMs = run.deadline.remainingMs();
+  const startRemainingMs = run.deadline.remainingMs();
   let slices = 0;
   for (let result: Awaited<ReturnType<typeof evaluateSlice>> = 'more'; result === 'more'; slices += 1) {
-    // One slice in every run: with the shortest run budget there is never time for more.
+    // Evaluate at least one slice per run: the shortest run budget never allows a second one.
     if (slices > 0 && !run.deadline.hasTimeFor(SLICE_MS)) return 'out_of_time';
-    if (beginMs - run.deadline.remainingMs() > LOOK_AGAIN_MS) return 'more';
+    if (startRemainingMs - run.deadline.remainingMs() > DISCOVERY_INTERVAL_MS) return 'more';
     result = await evaluateSlice(run.db, run.lease, run.startedAt);
     if (result !== null && result !== 'more') {
       logResult(run.log, result);
-      // What a cut run leaves is removed after the next evaluation.
+      // The next evaluation removes what is left when time runs out.
       while (run.deadline.hasTimeFor(SLICE_MS) && (await removeEvaluatedIds(run.db, mailboxId)));
     }
   }

@@ -1,7 +1,7 @@
 /**
- * Which label GMAIL_LABEL_ID names, an id or a name: asked of Gmail (1 unit) at `start`, with each reconciliation, when the
- * setting has changed, and in every run while Gmail has no such label, so that it recovers without an operator.
- * Invariant: while the label is missing nothing is ignored for it and nothing is fetched.
+ * Resolves GMAIL_LABEL_ID, a label id or name. Asks Gmail (1 unit) at `start`, with each reconciliation, when the setting
+ * has changed, and in every run while Gmail has no such label, so that the system recovers without an operator.
+ * Invariant: while the label is missing, no message is ignored for it and none is fetched.
  */
 import {
   type LabelColumns,
@@ -17,33 +17,33 @@ import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 
-/** The label of a run, and why it is missing: the error that the run ends with after it has listed. */
+/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
 export type RunLabel =
   | Exclude<LabelState, { readonly kind: 'missing' }>
   | { readonly kind: 'missing'; readonly error: AppError };
 
-/** A label as `labels.list` gives it. */
+/** A label as `labels.list` returns it. */
 interface GmailLabel {
   readonly id: string;
   readonly name: string;
 }
 
-/** Per run, of 5,000 ids each: live mail does not wait for a long ledger. */
+/** Per run, of 5,000 ids each, so that live mail does not wait for a long ledger. */
 const REOPEN_BATCHES = 4;
-/** No batch is begun with less time left. */
+/** No batch is started with less time left. */
 const REOPEN_BATCH_MS = 2_000;
-/** In an error; a mailbox can have thousands. */
+/** Label names in an error; a mailbox can have thousands. */
 const MAX_NAMES = 50;
 
 /**
- * The label at the begin of a run. Asks Gmail only when the stored answer is not of the present setting, or was that there
- * is none.
+ * Returns the label at the start of a run. Asks Gmail only when the stored answer belongs to another setting, or was that no
+ * such label exists.
  *
- * While it is `missing`, the run lists without a label, enters what it finds as pending with unknown labels
- * (`discoveredMessages` does), fetches nothing and ends with the error.
+ * While the label is `missing`, the run reads the history, enters the messages as pending with unknown labels, fetches
+ * nothing and ends with the error.
  *
- * @param columns of the mailbox row, where the caller has read them
- * @throws {AppError} of Gmail, of the database
+ * @param columns of the mailbox row, if the caller has read them
+ * @throws {AppError} Gmail errors, database errors
  */
 export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<RunLabel> {
   const setting = run.config.labelId;
@@ -56,7 +56,7 @@ export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<
   return known;
 }
 
-/** @returns null when Gmail has to be asked */
+/** @returns null when Gmail must be asked */
 function knownLabel(
   setting: string | null,
   stored: { readonly setting: string | null; readonly labelId: string | null },
@@ -67,11 +67,11 @@ function knownLabel(
 }
 
 /**
- * Asks Gmail which label is meant and stores the answer. When the label is another one than before, or is back, the ids that
- * were ignored for it become pending and are judged again; the next runs continue what is too much for one. With each
- * reconciliation also when nothing has changed: a label can be deleted.
+ * Asks Gmail which label is meant and stores the answer. When it resolves to another label than before, the messages ignored
+ * for the old one become pending and are classified again. Later runs continue if they are too many for one run.
+ * Reconciliations call it even if the setting has not changed, because a label can be deleted.
  *
- * @throws {AppError} of Gmail, of the database
+ * @throws {AppError} Gmail errors, database errors
  */
 export async function resolveLabel(
   app: IngestContext,
@@ -95,11 +95,11 @@ export async function resolveLabel(
     await saveMissingLabel(db, mailboxId, { setting, detail: error.message });
     return { kind: 'missing', error };
   }
-  const isOther = stored.labelId !== found.id;
-  await saveLabel(db, mailboxId, { setting, labelId: found.id, reopens: isOther });
-  if (isOther) {
+  const hasChanged = stored.labelId !== found.id;
+  await saveLabel(db, mailboxId, { setting, labelId: found.id, reopens: hasChanged });
+  if (hasChanged) {
     await reopen(app, mailboxId, 0, call.deadline);
-    log.info('label_resolved', 'Only mail with the label counts', {
+    log.info('label_resolved', 'Only messages with the label are stored', {
       mailbox_id: mailboxId,
       label_id: found.id,
     });
@@ -108,9 +108,9 @@ export async function resolveLabel(
 }
 
 /**
- * Resolves the label at `start`. An error of Gmail is no reason for `start` to fail: the next run meets it.
+ * Resolves the label at `start`. A Gmail error does not fail `start`: the next run meets and reports it.
  *
- * @throws {AppError} of the database
+ * @throws {AppError} database errors
  */
 export async function resolveLabelAtStart(
   app: IngestContext,
@@ -136,7 +136,7 @@ function logMissing({ log }: IngestContext, mailboxId: number, error: AppError):
   });
 }
 
-/** Some batches; the mailbox row keeps where the next run continues. */
+/** Reopens a bounded number of batches. The mailbox row stores where the next run continues. */
 async function reopen(
   { db, log }: IngestContext,
   mailboxId: number,
@@ -146,20 +146,20 @@ async function reopen(
   let count = 0;
   let toId: number | null = reopenedToId;
   for (let batches = 0; batches < REOPEN_BATCHES && toId !== null; batches += 1) {
-    // One batch in every run: with the shortest run budget there is never time for more.
+    // Reopen at least one batch per run: the shortest run budget never allows a second one.
     if (batches > 0 && !deadline.hasTimeFor(REOPEN_BATCH_MS)) break;
     const batch = await reopenIgnoredForLabel(db, mailboxId, toId);
     count += batch.count;
     toId = batch.reopenedToId;
   }
   if (count === 0) return;
-  log.info('label_resolved', 'Mail that was ignored under another label is judged again', {
+  log.info('label_resolved', 'Messages that were ignored for another label are pending again', {
     mailbox_id: mailboxId,
     message_count: count,
   });
 }
 
-/** By id, then by name: exact, then without regard to case, as Gmail's search box takes it. */
+/** Matches by id, then by exact name, then by name ignoring case, as Gmail's search box does. */
 export function findLabel(labels: readonly GmailLabel[], setting: string): GmailLabel | null {
   const wanted = setting.toLowerCase();
   return (
@@ -170,7 +170,7 @@ export function findLabel(labels: readonly GmailLabel[], setting: string): Gmail
   );
 }
 
-/** Names of labels are configuration, not mail. The system's own have their name as id, and are not what is looked for. */
+/** Label names are configuration, not mail content. System labels, whose id is their name, are left out. */
 function missingDetail(setting: string, labels: readonly GmailLabel[]): string {
   const names = labels.filter((label) => label.id !== label.name).map((label) => `"${label.name}"`);
   const shown = names.sort().slice(0, MAX_NAMES).join(', ');

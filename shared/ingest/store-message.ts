@@ -1,4 +1,4 @@
-/** Stores one message: from its exact bytes to its committed rows. Never fails because of what the bytes are. */
+/** Stores one message with its exact bytes and parsed values. Never fails because of the content of the message. */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -12,13 +12,13 @@ import type { RunContext } from './ingest-context.ts';
 
 const compress = promisify(gzip);
 /**
- * Level 1: an email is mostly base64 of compressed files, where higher levels cost much and save little. The largest memory
- * level is faster and compresses as well. Most emails fit one chunk, which saves a round trip to the thread pool.
+ * An email is mostly base64 of compressed files, where a level above 1 costs much and saves little. The largest memory level
+ * is the fastest. Most emails fit into one chunk, which saves a round trip to the thread pool.
  */
 const COMPRESSION = { level: 1, memLevel: 9, chunkSize: 65_536 };
 
 /**
- * @returns when, by the clock of the database; null when it was stored before
+ * @returns the time of storage by the database's clock; null when the message was already stored
  * @throws {AppError} lease_lost, database_unavailable, unstorable
  */
 export async function storeMessage(run: RunContext, claim: Claim, message: RawMessage): Promise<Date | null> {
@@ -42,7 +42,7 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
     return await storeEmail(run.db, run.lease, toStore);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'unstorable')) throw error;
-    // Raw bytes first: the parsed values are left out, and `reprocess` can parse the bytes again.
+    // The raw bytes matter most. Store them without the parsed values; `reprocess` can parse them again.
     return await storeEmail(run.db, run.lease, { ...toStore, email: unparsed() });
   }
 }

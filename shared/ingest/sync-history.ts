@@ -1,7 +1,6 @@
 /**
- * Reads the history from the cursor and enters what it shows into the ledger, page by page. A history that is longer than the
- * time allows is cut: the pages that were read count, and the newest messages are listed beside it, so that live mail does
- * not wait for the end of a long history.
+ * Reads the history from the cursor and enters its messages into the ledger, page by page. When the history is too long for
+ * the run, the pages read so far count, and the newest messages are listed in addition, so that live mail does not wait.
  */
 import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../db/history-cursor.ts';
 import { planHistoryGap } from '../db/history-gap.ts';
@@ -12,26 +11,26 @@ import type { RunContext } from './ingest-context.ts';
 import { discoveredMessages } from './label-rules.ts';
 import { PAGE_MS } from './list-messages.ts';
 
-/** The share of the remaining time that a listing of the history may take; the rest is for fetching. */
+/** Share of the remaining time that reading the history may take. The rest is for fetching. */
 const HISTORY_SHARE = 0.5;
 
 export interface HistorySync {
-  /** The listing reached the end of the history. */
+  /** The history was read to its end. */
   readonly isComplete: boolean;
-  /** A push has announced something that the listing has not shown. */
+  /** A push has announced something that the history has not shown yet. */
   readonly hasNewerHint: boolean;
 }
 
 /**
- * @param start of the first listing of a run; null: read from the database
- * @throws {AppError} of Gmail, of the database, lease_lost, out_of_time
+ * @param start where the first read of a run begins; null to read it from the database
+ * @throws {AppError} Gmail errors, database errors, lease_lost, out_of_time
  */
 export async function syncHistory(run: RunContext, start: HistoryStart | null): Promise<HistorySync> {
   try {
     return await readPages(run, start ?? (await readStart(run)));
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'history_expired')) throw error;
-    // Not a failure: the cursor is pinned to the present, and the gap is listed by date.
+    // Recoverable: pin the cursor to the present and list the gap by date.
     await openHistoryGap(run);
     return await readPages(run, await readStart(run));
   }
@@ -47,7 +46,7 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
   let pageToken: string | null = null;
   for (;;) {
     const isOutOfTime = !run.deadline.hasTimeFor(Math.max(PAGE_MS, pageToken === null ? 0 : stopAtMs));
-    if (isOutOfTime) return await cut(run);
+    if (isOutOfTime) return await listNewest(run);
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
     run.progress.hasHistoryAnswer = true;
     const { discovered, unignored } = discoveredMessages(page.history, run.label);
@@ -70,9 +69,9 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
   }
 }
 
-/** Enters the newest page of the mailbox: live mail behind a long history. */
-async function cut(run: RunContext): Promise<HistorySync> {
-  // While the wanted label is missing, no listing can ask for it.
+/** Enters the newest messages of the mailbox, which a long history would show last. */
+async function listNewest(run: RunContext): Promise<HistorySync> {
+  // While the wanted label is missing, no listing can filter by it.
   if (run.deadline.hasTimeFor(PAGE_MS) && run.label.kind !== 'missing') {
     const createdSeconds = Math.floor(run.mailboxCreatedAt.getTime() / 1_000) - 1;
     const { messages } = await run.gmail.listMessages(run.call, {
@@ -104,19 +103,19 @@ async function cut(run: RunContext): Promise<HistorySync> {
 }
 
 /**
- * Pins the cursor to Gmail's current history id and plans the listing of the gap; the next listing of the history begins at
- * the new cursor. Mail that is imported during the gap with an old date is not found by the listing.
+ * Pins the cursor to Gmail's current history id and plans a listing of the gap. The next read of the history begins at the
+ * new cursor. The listing, which is by date, misses messages that were imported during the gap with an old date.
  *
- * @throws {AppError} of Gmail, of the database, lease_lost
+ * @throws {AppError} Gmail errors, database errors, lease_lost
  */
 export async function openHistoryGap(run: RunContext): Promise<void> {
-  // Before anything is listed: what arrives during the listing is in the history after the pin.
+  // Read before the gap is listed: the history after this id shows what arrives during the listing.
   const { historyId } = await run.gmail.getProfile(run.call);
   const gap = await planHistoryGap(run.db, run.lease, historyId);
   run.log.write(
     gap.isNew ? 'WARNING' : 'DEBUG',
     'incident_opened',
-    'The history has expired; the gap is listed by date, which finds no mail that was imported with an old date',
+    'The history has expired. The gap is listed by date; messages imported with an old date are not found',
     { incident_id: gap.incidentId, incident_kind: 'history_expired', query: gap.query },
   );
 }

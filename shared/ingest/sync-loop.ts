@@ -1,19 +1,19 @@
 /**
- * The work of a run under its lease: history, listings, fetching, and the upkeep of the mailbox, repeated while a backlog
- * lasts or a push announces something newer.
+ * The work of a run under its lease: history, listings, fetching, and maintenance of the mailbox. Rounds repeat while there
+ * is a backlog or a push announces something newer.
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/history-cursor.ts';
 import { compactLedgerChanges, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
-import { type FetchEnd, MessageFetcher, settleFailures } from './fetch-messages.ts';
+import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { RunContext } from './ingest-context.ts';
 import { continueListJobs } from './list-messages.ts';
 import {
   continueReconciliation,
+  DISCOVERY_INTERVAL_MS,
   evaluateReconciliation,
-  LOOK_AGAIN_MS,
   planDueReconciliation,
   RECONCILE_EVERY_SECONDS,
 } from './reconcile.ts';
@@ -21,20 +21,20 @@ import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
 import { renewWatch } from './watch.ts';
 
-/** After so many rounds without news the lease is released whatever a push has announced: the next poll is the fallback. */
+/** After this many rounds without new messages the lease is released despite a hint. The next poll is the fallback. */
 const MAX_IDLE_ROUNDS = 5;
-/** Before a round that looks again for what a push announced: 0.4, 0.8, 1.6, 3.2 s. */
+/** Wait before another round for a change that a push has announced: 0.4, 0.8, 1.6, 3.2 s. */
 const IDLE_WAIT_MS = 400;
 
 export interface LoopEnd {
   /** `stopped`: the monitor was turned off during the run. */
   readonly outcome: 'completed' | 'out_of_time' | 'stopped' | 'failed';
   readonly error: AppError | null;
-  /** False: the lease is kept while a push announces something newer. */
+  /** When false, the lease is kept if a push has announced something newer. */
   readonly releasesAnyway: boolean;
 }
 
-/** @param start of the first listing; null: read from the database */
+/** @param start where the first read of the history begins; null to read it from the database */
 export async function runSyncLoop(run: RunContext, start: HistoryStart | null): Promise<LoopEnd> {
   const fetcher = new MessageFetcher(run);
   let end: LoopEnd;
@@ -46,23 +46,25 @@ export async function runSyncLoop(run: RunContext, start: HistoryStart | null): 
     }
   } catch (thrown) {
     const error = toAppError(thrown);
-    end = isCut(run, error)
+    end = isOutOfTime(run, error)
       ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
       : { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
   }
-  // Without the lease or the database nothing is charged, which is safe.
-  await settleFailures(run).catch(() => undefined);
+  // Without the lease or the database nothing is charged, which is harmless.
+  await finalizeAttempts(run).catch(() => undefined);
   return end;
 }
 
-/** The run used its time. One that Gmail gave no answer to in all its time has failed, unless it waited for units. */
-function isCut({ progress }: RunContext, error: AppError): boolean {
+/** The run used up its time. Without any answer from Gmail it has failed, unless it waited for quota units. */
+function isOutOfTime({ progress }: RunContext, error: AppError): boolean {
   return error.code === 'out_of_time' && (progress.hasHistoryAnswer || progress.lacksUnits);
 }
 
 function withoutAnswer(error: AppError): AppError {
   if (error.code !== 'out_of_time') return error;
-  return new AppError('gmail_unavailable', 'Gmail gave no answer in the time of the run.', { cause: error });
+  return new AppError('gmail_unavailable', 'Gmail did not answer within the time of the run.', {
+    cause: error,
+  });
 }
 
 async function repeatRounds(
@@ -103,17 +105,17 @@ async function runRound(
   if (listing.hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
-  let fetched = await fetchDue(run, fetcher, due, LOOK_AGAIN_MS);
+  let fetched = await fetchDue(run, fetcher, due, DISCOVERY_INTERVAL_MS);
   if (isFirst) await maintain(run, due, fetched);
-  // With nothing more to discover at present, the rest of what is known is fetched without a break.
+  // While discovery is impossible, fetch the known messages without interruption.
   const canDiscover = error === null && history.value?.isComplete === true;
-  if (fetched === 'look_again' && !canDiscover) {
+  if (fetched === 'discovery_due' && !canDiscover) {
     fetched = await fetchDue(run, fetcher, await readDue(run), Number.POSITIVE_INFINITY);
   }
   if (error !== null) throw error;
   if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
-  if (fetched === 'look_again' || listing.hasMore) return 'more';
+  if (fetched === 'discovery_due' || listing.hasMore) return 'more';
   let evaluation: 'done' | 'more' | 'out_of_time' = 'done';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
     evaluation = await evaluateReconciliation(run);
@@ -125,21 +127,21 @@ async function fetchDue(
   run: RunContext,
   fetcher: MessageFetcher,
   due: DueWork,
-  lookAgainMs: number,
+  discoveryAfterMs: number,
 ): Promise<FetchEnd> {
   const canFetch =
     (hasMessages(due) || fetcher.isActive) && run.label.kind !== 'missing' && !run.outage.isHopeless;
   if (!canFetch) return 'idle';
   try {
-    return await fetcher.fetch(due, lookAgainMs);
+    return await fetcher.fetch(due, discoveryAfterMs);
   } catch (error) {
-    // The wait for quota units: what else went wrong in the round is still to be reported.
+    // The wait for quota units ended. Another error of the round must still be reported.
     if (error instanceof AppError && error.code === 'out_of_time') return 'out_of_time';
     throw error;
   }
 }
 
-/** A failure of the history or of a listing says nothing about messages that are already known: those are fetched first. */
+/** Postpones an error of the history or a listing: known messages do not depend on it and are fetched first. */
 async function unlessFatal<T>(
   step: () => Promise<T>,
 ): Promise<{ readonly value: T | null; readonly error: AppError | null }> {
@@ -170,7 +172,7 @@ interface Listing {
 const NO_ERROR = { value: null, error: null } as const;
 const NOTHING_LISTED: Listing = { hasListed: false, hasMore: false, error: null };
 
-/** Some pages of what is planned. A push leaves reconciliations to the next poll. */
+/** Lists a few pages of the planned listings. A push leaves reconciliations to the next poll. */
 async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<Listing> {
   const isPush = run.trigger === 'push';
   const isDue = !isPush && isFirst && due.isReconciliationDue;
@@ -188,7 +190,7 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
   return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
 }
 
-/** With each reconciliation: an account can be renamed, and a label be deleted. What follows in the run uses the new label. */
+/** Runs with each reconciliation: accounts can be renamed and labels deleted. The run continues with the new label. */
 async function checkAccountAndLabel(run: RunContext): Promise<void> {
   const app = { ...run.app, log: run.log };
   await identifyMailbox(app, run.call);
@@ -196,8 +198,8 @@ async function checkAccountAndLabel(run: RunContext): Promise<void> {
 }
 
 /**
- * After the mail: the push watch, which is kept only while the monitor is on, and old records. A push leaves it to the next
- * poll, unless it works on a backlog: then polls find the mailbox busy.
+ * Maintenance after fetching: renews the watch, which is kept only while the monitor is on, and prunes old records. A push
+ * leaves it to the next poll, unless it works on a backlog, because polls then find the mailbox busy.
  */
 async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promise<void> {
   if (run.trigger === 'push' && fetched === 'idle') return;

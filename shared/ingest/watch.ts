@@ -1,35 +1,35 @@
 /**
- * Push: keeps Gmail publishing to the topic. `start` registers the watch, `stop` ends it, scheduled runs renew it.
- * An error of Gmail is a state of the mailbox with its remediation and costs a run some seconds: polling goes on.
+ * The watch, which makes Gmail publish changes to the topic. `start` registers it, `stop` ends it, runs renew it.
+ * A Gmail error becomes a state of the mailbox with its remediation. It delays a run by seconds and does not stop polling.
  */
 import { clearWatch, databaseTime, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
-import type { GmailClient } from '../gmail/gmail-client.ts';
-import { callOutsideRun, UnitWait } from './call-outside-run.ts';
+import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './ingest-context.ts';
 
-/** The bucket refills 100 units a second at the usual budget. A run beside a backlog waits for its turn, and no longer. */
+/** How long a watch call waits for quota units. The default budget refills 100 units, the price of a watch, per second. */
 const UNITS_WAIT_MS = 10_000;
-/** A watch takes a fraction of a second. The run does not wait longer for a Gmail that keeps this call hanging. */
+/** A watch call takes a fraction of a second. The run does not wait longer for one that hangs. */
 const CALL_MS = 5_000;
-/** After a failure of Gmail; polling goes on meanwhile. */
+/** Wait after a Gmail error. Polling continues. */
 const RETRY_SECONDS = 600;
 
 interface WatchTarget {
   readonly app: IngestContext;
   readonly gmail: GmailClient;
   readonly mailboxId: number;
-  /** Time that the caller can spare. */
+  /** When the caller needs the result. */
   readonly deadline: Deadline;
 }
 
 /**
- * The watch step of a scheduled run: registers or renews the watch when it is due, ends it when no topic is configured any
- * more. To be called between batches of messages, not beside them: they would take the units that it waits for.
+ * The watch step of a run: registers or renews the watch when it is due, and ends it when no topic is configured any more.
+ * Call it between batches of messages: concurrent fetches would take the units that it waits for.
  *
- * @returns true when Gmail was called
- * @throws {AppError} of the database
+ * @returns true when the watch was due
+ * @throws {AppError} database errors
  */
 export async function renewWatch(run: RunContext): Promise<boolean> {
   const app: IngestContext = { ...run.app, log: run.log };
@@ -46,9 +46,9 @@ export async function renewWatch(run: RunContext): Promise<boolean> {
 }
 
 /**
- * Registers the watch, whether it is due or not: for `start`. Does nothing without a topic.
+ * Registers the watch at `start`, whether it is due or not. Does nothing without a topic.
  *
- * @throws {AppError} of the database
+ * @throws {AppError} database errors
  */
 export async function enableWatch(app: IngestContext, mailboxId: number, deadline: Deadline): Promise<void> {
   const { gmail } = app;
@@ -57,10 +57,10 @@ export async function enableWatch(app: IngestContext, mailboxId: number, deadlin
 }
 
 /**
- * Ends the watch: for `stop`. Does nothing without a topic. A watch that could not be ended only sends hints, which are
- * stored and harmless.
+ * Ends the watch at `stop`. Does nothing without a topic. A watch that could not be ended only sends hints, which are stored
+ * and harmless.
  *
- * @throws {AppError} of the database
+ * @throws {AppError} database errors
  */
 export async function disableWatch(app: IngestContext, mailboxId: number, deadline: Deadline): Promise<void> {
   const { gmail } = app;
@@ -72,8 +72,8 @@ async function register(target: WatchTarget, topic: string): Promise<void> {
   await attempt(target, 'Push could not be set up', async (call) => {
     const registeredAt = await databaseTime(app.db);
     const { expiresAt } = await gmail.watch(call, topic).catch(async (thrown: unknown) => {
-      // Gmail keeps one watch per client and mailbox, and says to end the other one. Once: if it comes back, another
-      // deployment shares the client, and each would end the watch of the other in turn.
+      // Gmail keeps one watch per client and mailbox, and asks to stop the other one. Stop it only once: if it comes back,
+      // another deployment shares the client, and the two would keep ending each other's watch.
       if (toAppError(thrown).code !== 'watch_conflict') throw thrown;
       await gmail.stopWatch(call);
       return await gmail.watch(call, topic);
@@ -97,26 +97,26 @@ async function end(target: WatchTarget): Promise<void> {
   });
 }
 
-/** Runs the call with units that it waits for within a bound. Only an error of Gmail is recorded. */
+/** Runs the call, with a bounded wait for its units. Records only Gmail errors. */
 async function attempt(
   { app, mailboxId, deadline }: WatchTarget,
   what: string,
   work: (call: UnitWait['call']) => Promise<void>,
 ): Promise<void> {
-  // A call that our own deadline cuts would look like an error of Gmail: the next run tries it.
+  // A call that our own deadline cuts would look like a Gmail error. The next run tries it.
   if (!deadline.hasTimeFor(CALL_MS)) return;
   const waitMs = Math.min(UNITS_WAIT_MS, deadline.remainingMs() - CALL_MS);
-  const waited = new UnitWait({
+  const unitWait = new UnitWait({
     ...callOutsideRun(app, mailboxId, Deadline.after(waitMs, app.clock)),
     deadline: Deadline.after(waitMs + CALL_MS, app.clock),
   });
   try {
-    await work(waited.call);
+    await work(unitWait.call);
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isDatabaseError(error.code)) throw error;
-    if (waited.hasFailed) {
-      // Gmail was not asked: the watch stays due, and the next run tries it.
+    if (unitWait.hasTimedOut) {
+      // Gmail was not called: the watch stays due, and the next run tries it.
       app.log.debug('watch_failed', `${what}: no quota units were available in time`, {
         mailbox_id: mailboxId,
       });
@@ -126,13 +126,36 @@ async function attempt(
   }
 }
 
+/** Reports whether the last call ended because its units were not available in time: Gmail was not called then. */
+class UnitWait {
+  #hasTimedOut = false;
+  readonly call: CallContext;
+
+  constructor(call: CallContext) {
+    this.call = {
+      ...call,
+      acquireUnits: async (units) => {
+        this.#hasTimedOut = false;
+        await call.acquireUnits(units).catch((error: unknown) => {
+          this.#hasTimedOut = error instanceof AppError && error.code === 'out_of_time';
+          throw error;
+        });
+      },
+    };
+  }
+
+  get hasTimedOut(): boolean {
+    return this.#hasTimedOut;
+  }
+}
+
 async function recordFailure(
   app: IngestContext,
   mailboxId: number,
   error: AppError,
   what: string,
 ): Promise<void> {
-  // The next call of the run gets the same error, and ends the run with it.
+  // The next call of the run meets the same error and ends the run with it.
   if (requiresOperator(error.code)) return;
   const code = error.code === 'out_of_time' ? 'gmail_unavailable' : error.code;
   await recordWatchFailure(app.db, mailboxId, { code, detail: error.message, waitSeconds: RETRY_SECONDS });

@@ -1,6 +1,6 @@
 /**
- * How many calls to Gmail are in flight at once: additive increase, multiplicative decrease, as TCP does. Gmail limits
- * them per mailbox by an undocumented number, shared with all clients of the mailbox. Lives as long as an instance.
+ * Limits the calls to Gmail in flight by additive increase and multiplicative decrease, as TCP does. Gmail limits them per
+ * mailbox to an undocumented number, shared by all clients of the mailbox. Lives as long as an instance.
  */
 const START = 5;
 const MAX = 16;
@@ -11,7 +11,7 @@ export class AimdLimit {
   #successCount = 0;
   #epoch = 0;
 
-  /** The defaults are for Gmail; a benchmark sets both to hold one number. */
+  /** The defaults suit Gmail. A benchmark sets both to the same value for a fixed limit. */
   constructor(options: { readonly start?: number; readonly max?: number } = {}) {
     this.#max = options.max ?? MAX;
     this.#current = Math.min(options.start ?? START, this.#max);
@@ -22,12 +22,12 @@ export class AimdLimit {
     return this.#current;
   }
 
-  /** Changes with each cut. A call notes it when it begins, for `onRateLimited`. */
+  /** Changes with each decrease. A call reads it when it starts, for `onRateLimited`. */
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** One more call after `current` successes. */
+  /** Raises the limit by one after `current` successes. */
   onSuccess(): void {
     this.#successCount += 1;
     if (this.#successCount < this.#current || this.#current >= this.#max) return;
@@ -36,9 +36,9 @@ export class AimdLimit {
   }
 
   /**
-   * Gmail answered 429, or a 403 that means the rate. Other failures leave the limit alone.
+   * Halves the limit: Gmail answered 429, or 403 with a rate limit reason. Other failures do not change it.
    *
-   * @param epoch when the limited call began: calls that began before a cut do not cause another
+   * @param epoch at the start of the limited call: calls that started before a decrease do not cause another
    */
   onRateLimited(epoch = this.#epoch): void {
     if (epoch !== this.#epoch) return;

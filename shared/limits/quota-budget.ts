@@ -1,8 +1,8 @@
 /**
- * The quota units of one run, reserved from the bucket that all instances share (`shared/db/quota.ts`).
+ * The quota units of one run, reserved from the token bucket that all instances share (`shared/db/quota.ts`).
  *
- * Gmail counts a call when it arrives, up to a second after its reservation; the capacity of the bucket allows for that
- * second. So a caller reserves what it sends at once, and releases the rest.
+ * Gmail counts a call when it arrives, up to a second after its reservation, and the capacity of the bucket allows for that
+ * second. So a caller reserves only units that it spends immediately, and releases the rest.
  */
 import type { Queryable } from '../db/database.ts';
 import { clearPause, pauseSpending, releaseUnits, reserveUnits } from '../db/quota.ts';
@@ -12,11 +12,11 @@ import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import type { Sleep } from '../retry.ts';
 import { Semaphore } from './semaphore.ts';
 
-/** Sixteen calls of `messages.get`, the most that are in flight at once. */
+/** Sixteen calls of `messages.get`, the maximum in flight. */
 export const MAX_RESERVED_UNITS = 320;
 const MESSAGE_UNITS = QUOTA_COSTS['users.messages.get'];
-/** The one call after a pause mostly ends within this time, long before the pause that its failure would cause. */
-const CHECK_AGAIN_MS = 250;
+/** The single call after a pause usually ends within this time, long before the next pause would. */
+const RECHECK_MS = 250;
 
 export interface QuotaBudgetOptions {
   readonly db: Queryable;
@@ -25,48 +25,49 @@ export interface QuotaBudgetOptions {
   readonly unitsPerMinute: number;
   readonly deadline: Deadline;
   readonly sleep: Sleep;
-  /** Units that the first calls of the run are likely to cost: the first statement reserves them all. */
-  readonly firstUnits?: number;
+  /** Units that the first calls of the run usually cost. The first statement reserves them all. */
+  readonly initialUnits?: number;
 }
 
 export class QuotaBudget {
   readonly #options: QuotaBudgetOptions;
-  /** One reservation waits at a time, first come first served: a large one is not overtaken again and again. */
-  readonly #turn = new Semaphore(1);
-  #firstUnits: number;
-  /** Reserved with the first call and not handed out yet. */
-  #remainder = 0;
+  /** One reservation waits at a time, in FIFO order, so that small ones do not starve a large one. */
+  readonly #reserving = new Semaphore(1);
+  #initialUnits: number;
+  /** Units reserved with the first call and not used yet. */
+  #prefetched = 0;
   #spentUnits = 0;
-  /** Of the latest reservation. Above 0: it is the one call after a pause. */
+  /** The pause before the latest reservation. When above 0, that reservation is the single call after the pause. */
   #pauseSeconds = 0;
-  /** A rate limit was reported since the latest reservation: further ones are of calls in flight at the same time. */
+  /** A rate limit was reported since the latest reservation. Further reports are of calls that were in flight with it. */
   #isLimited = false;
-  /** The latest statement that sets or clears the pause: a reservation waits for it, because callers may not. */
+  /** The latest statement that sets or clears the pause. Reservations wait for it, because its callers may not. */
   #pauseChange: Promise<unknown> = Promise.resolve();
 
   constructor(options: QuotaBudgetOptions) {
     this.#options = options;
-    this.#firstUnits = options.firstUnits ?? 0;
+    this.#initialUnits = options.initialUnits ?? 0;
   }
 
-  /** Units handed out and not released. */
+  /** Units reserved by callers and not released. */
   get spentUnits(): number {
     return this.#spentUnits;
   }
 
   /**
-   * Reserves units for a batch of equal calls; waits until one call can be paid. After a rate limit it is one call until
-   * one succeeds.
+   * Reserves units for a batch of equal calls. Waits until there are units for one call. After a rate limit it reserves one
+   * call at a time until one succeeds.
    *
-   * @param least the price of one call
-   * @param most the price of all; above 320 units it counts as 320
-   * @returns units to spend at once: a multiple of `least`, up to `most`
+   * @param unitsPerCall the price of one call
+   * @param maxUnits the price of the whole batch; capped at 320 units
+   * @returns units to spend immediately: a multiple of `unitsPerCall`, up to `maxUnits`
    * @throws {AppError} out_of_time when the deadline comes before the units
    * @throws {AppError} database_unavailable
    */
-  async reserve(least: number, most: number): Promise<number> {
-    return await this.#turn.run(async () => {
-      const units = this.#takeRemainder(least, most) || (await this.#waitFor(least, most));
+  async reserve(unitsPerCall: number, maxUnits: number): Promise<number> {
+    return await this.#reserving.run(async () => {
+      const units =
+        this.#takePrefetched(unitsPerCall, maxUnits) || (await this.#waitFor(unitsPerCall, maxUnits));
       this.#spentUnits += units;
       return units;
     });
@@ -81,92 +82,93 @@ export class QuotaBudget {
     await this.reserve(units, units);
   }
 
-  /** Returns units that were reserved and not spent. Never fails: units that are not released refill within a minute. */
+  /** Releases units that were reserved and not spent. Never fails: units that are not released refill within a minute. */
   async release(units: number): Promise<void> {
     if (units <= 0) return;
     this.#spentUnits -= units;
-    await this.#giveBack(units);
+    await this.#returnToBucket(units);
   }
 
-  /** Returns what the first statement reserved and no call has used: at the end of a run. Never fails. */
+  /** At the end of a run: releases what the first statement reserved and no call used. Never fails. */
   async releaseAll(): Promise<void> {
-    await Promise.all([this.#pauseChange, this.#releaseRemainder()]);
+    await Promise.all([this.#pauseChange, this.#releasePrefetched()]);
   }
 
   /**
-   * Gmail answered a call. Costs a statement only after a pause. Never fails: while the pause is set, the next reservation
-   * is for one call again, and its success clears it. A quota that is spent can have room for `history.list` and none for a
-   * message, so a cheaper call than `messages.get` ends the wait only.
+   * Records that Gmail answered a call. Costs a statement only after a pause. Never fails: while the pause is set, the next
+   * reservation is for a single call again, and its success clears it. A quota that is nearly spent can allow
+   * `history.list` but no message. So the success of a call cheaper than `messages.get` ends only the wait.
    *
    * @param units the price of the call
    */
   async onSuccess(units: number = MESSAGE_UNITS): Promise<void> {
-    if (!this.#isOnlyCall) return;
+    if (!this.#isSingleCall) return;
     const after = this.#pauseSeconds;
     this.#pauseSeconds = 0;
     const { db, mailboxId } = this.#options;
-    const keepsOneCall = units < MESSAGE_UNITS;
-    this.#pauseChange = clearPause(db, mailboxId, after, keepsOneCall).catch(() => undefined);
+    const keepsSingleCall = units < MESSAGE_UNITS;
+    this.#pauseChange = clearPause(db, mailboxId, after, keepsSingleCall).catch(() => undefined);
     await this.#pauseChange;
   }
 
   /**
-   * Gmail limited the rate of a call whose units were reserved: all instances stop spending for 1 s to 16 s. Not for a
-   * limit of calls in flight. Never fails: the next rate limit tries again.
+   * Records that Gmail rate-limited a call whose units were reserved: all instances stop spending for 1 s to 16 s. Must not
+   * be called for a concurrency limit. Never fails: the next rate limit tries again.
    *
-   * @param retryAfterMs Gmail's Retry-After: the pause is not shorter, up to a minute
-   * @returns the length of the pause in seconds; null when another call has reported the same limit
+   * @param retryAfterMs Gmail's Retry-After: the minimum length of the pause, up to a minute
+   * @returns the length of the pause in seconds; null when another call has reported the same limit or the database failed
    */
   async onRateLimited(retryAfterMs = 0): Promise<number | null> {
     if (this.#isLimited) return null;
     this.#isLimited = true;
     const { db, mailboxId } = this.#options;
     const pause = pauseSpending(db, mailboxId, this.#pauseSeconds, retryAfterMs).catch(() => null);
-    this.#pauseChange = Promise.all([pause, this.#releaseRemainder()]);
+    this.#pauseChange = Promise.all([pause, this.#releasePrefetched()]);
     await this.#pauseChange;
     return await pause;
   }
 
-  /** This run makes the one call after a pause, and no answer is known yet. */
-  get #isOnlyCall(): boolean {
+  /** This run has reserved the single call after a pause, and its result is not known yet. */
+  get #isSingleCall(): boolean {
     return this.#pauseSeconds > 0 && !this.#isLimited;
   }
 
-  #takeRemainder(least: number, most: number): number {
-    const units = Math.floor(Math.min(this.#remainder, most) / least) * least;
-    this.#remainder -= units;
+  #takePrefetched(unitsPerCall: number, maxUnits: number): number {
+    const units = Math.floor(Math.min(this.#prefetched, maxUnits) / unitsPerCall) * unitsPerCall;
+    this.#prefetched -= units;
     return units;
   }
 
-  async #waitFor(least: number, most: number): Promise<number> {
+  async #waitFor(unitsPerCall: number, maxUnits: number): Promise<number> {
     const { db, mailboxId, unitsPerMinute, deadline, sleep } = this.#options;
-    const wanted = Math.max(least, Math.min(most, MAX_RESERVED_UNITS));
+    const wanted = Math.max(unitsPerCall, Math.min(maxUnits, MAX_RESERVED_UNITS));
     for (;;) {
       await this.#pauseChange;
-      const ask = { least, most: Math.max(wanted, this.#firstUnits), unitsPerMinute };
+      const most = Math.max(wanted, this.#initialUnits);
+      const ask = { least: unitsPerCall, most, unitsPerMinute };
       const { units, waitMs, pauseSeconds } = await reserveUnits(db, mailboxId, ask);
       if (units > 0) {
-        this.#firstUnits = 0;
+        this.#initialUnits = 0;
         this.#pauseSeconds = pauseSeconds;
         this.#isLimited = false;
-        const given = Math.min(units, Math.floor(wanted / least) * least);
-        this.#remainder += units - given;
-        return given;
+        const granted = Math.min(units, Math.floor(wanted / unitsPerCall) * unitsPerCall);
+        this.#prefetched += units - granted;
+        return granted;
       }
-      const sleepMs = this.#isOnlyCall ? Math.min(waitMs, CHECK_AGAIN_MS) : waitMs;
+      const sleepMs = this.#isSingleCall ? Math.min(waitMs, RECHECK_MS) : waitMs;
       if (!deadline.hasTimeFor(sleepMs))
         throw new AppError('out_of_time', `Quota units are available in ${sleepMs} ms, after the deadline.`);
       await sleep(sleepMs);
     }
   }
 
-  async #releaseRemainder(): Promise<void> {
-    const units = this.#remainder;
-    this.#remainder = 0;
-    if (units > 0) await this.#giveBack(units);
+  async #releasePrefetched(): Promise<void> {
+    const units = this.#prefetched;
+    this.#prefetched = 0;
+    if (units > 0) await this.#returnToBucket(units);
   }
 
-  async #giveBack(units: number): Promise<void> {
+  async #returnToBucket(units: number): Promise<void> {
     const { db, mailboxId, unitsPerMinute } = this.#options;
     await releaseUnits(db, mailboxId, units, unitsPerMinute).catch(() => undefined);
   }

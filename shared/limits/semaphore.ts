@@ -1,6 +1,4 @@
-/**
- * A counting semaphore: at most `limit` holders at a time, first come first served.
- */
+/** A counting semaphore in FIFO order: at most `limit` permits are held at a time. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
@@ -10,7 +8,7 @@ export class Semaphore {
     this.#limit = limit;
   }
 
-  /** Resolves when a permit is held. @returns releases it; calling it again does nothing */
+  /** Resolves when a permit is acquired. @returns a function that releases it; further calls do nothing */
   async acquire(): Promise<() => void> {
     await new Promise<void>((resolve) => {
       this.#waiting.push(resolve);

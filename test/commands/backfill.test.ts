@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BackfillSummary } from '../../commands/backfill/format-backfill.ts';
 import { planBackfill } from '../../shared/db/backfills.ts';
-import { assertQuery, type BackfillRun, runUntilDone } from '../../shared/ingest/backfill.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
+import { assertQuery, type BackfillRun, runUntilDone } from '../../shared/ingest/run-backfill.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';

@@ -1,14 +1,20 @@
 import nock from 'nock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../shared/errors.ts';
-import { ACCESS_TOKEN, benchClient, type ClientBench, faultOf, neverLarge } from './client-bench.ts';
+import {
+  ACCESS_TOKEN,
+  type ClientFixture,
+  createClientFixture,
+  errorOf,
+  neverLarge,
+} from './client-fixture.ts';
 
 const GMAIL = 'https://gmail.googleapis.com';
 
-let bench: ClientBench;
+let fixture: ClientFixture;
 beforeEach(() => {
   nock.disableNetConnect();
-  bench = benchClient();
+  fixture = createClientFixture();
   nock('https://oauth2.googleapis.com')
     .post('/token')
     .reply(200, { access_token: ACCESS_TOKEN, expires_in: 3600 });
@@ -20,8 +26,8 @@ afterEach(() => {
 
 type Query = Record<string, string | string[]>;
 
-/** Answers every such call with `body`; gives the queries of the calls. */
-function gmailAnswers(path: string, body: object | string): Query[] {
+/** Answers every call of the path with `body`. @returns the queries of the calls */
+function answerWith(path: string, body: object | string): Query[] {
   const queries: Query[] = [];
   nock(GMAIL, { reqheaders: { authorization: `Bearer ${ACCESS_TOKEN}` } })
     .get(`/gmail/v1/users/me/${path}`)
@@ -35,27 +41,27 @@ function gmailAnswers(path: string, body: object | string): Query[] {
 }
 
 async function history() {
-  return await bench.client.listHistory(bench.context, { startHistoryId: '100', pageToken: null });
+  return await fixture.client.listHistory(fixture.context, { startHistoryId: '100', pageToken: null });
 }
 async function message(id = 'm1') {
-  return await bench.client.getRawMessage(bench.context, id, neverLarge);
+  return await fixture.client.getRawMessage(fixture.context, id, neverLarge);
 }
 async function messages() {
-  return await bench.client.listMessages(bench.context, {
+  return await fixture.client.listMessages(fixture.context, {
     query: 'in:inbox',
     labelId: null,
     pageToken: null,
   });
 }
 
-describe('the profile', () => {
+describe('getProfile', () => {
   it.each([
     ['"18446744073709551615"', '18446744073709551615'],
     ['1795340284544003', '1795340284544003'],
     ['0', '0'],
-  ])('takes the historyId %s as text or as a careless number', async (written, historyId) => {
-    gmailAnswers('profile', `{"emailAddress":"orders@example.com","historyId":${written},"messagesTotal":3}`);
-    expect(await bench.client.getProfile(bench.context)).toEqual({
+  ])('accepts the historyId %s as a string or a number', async (written, historyId) => {
+    answerWith('profile', `{"emailAddress":"orders@example.com","historyId":${written},"messagesTotal":3}`);
+    expect(await fixture.client.getProfile(fixture.context)).toEqual({
       emailAddress: 'orders@example.com',
       historyId,
     });
@@ -70,19 +76,19 @@ describe('the profile', () => {
     '""',
     '"18446744073709551616"',
     '"99999999999999999999"',
-  ])('does not take the historyId %s, which would be a wrong cursor', async (written) => {
-    gmailAnswers('profile', `{"emailAddress":"orders@example.com","historyId":${written}}`);
-    expect((await faultOf(bench.client.getProfile(bench.context))).message).toBe(
+  ])('rejects the historyId %s, which would be a wrong cursor', async (written) => {
+    answerWith('profile', `{"emailAddress":"orders@example.com","historyId":${written}}`);
+    expect((await errorOf(fixture.client.getProfile(fixture.context))).message).toBe(
       'users.getProfile: the answer lacks or garbles "historyId".',
     );
   });
 });
 
-describe('the history', () => {
-  it('is asked for from the cursor, with deletions and every change that can bring a mail in, 500 records per page', async () => {
-    const asked = gmailAnswers('history', { historyId: '200' });
+describe('listHistory', () => {
+  it('requests the history from the cursor with additions, deletions and label changes, 500 records per page', async () => {
+    const requested = answerWith('history', { historyId: '200' });
     await history();
-    expect(asked).toEqual([
+    expect(requested).toEqual([
       {
         startHistoryId: '100',
         maxResults: '500',
@@ -91,30 +97,30 @@ describe('the history', () => {
     ]);
   });
 
-  it('is asked for from the same cursor on its next page', async () => {
-    const asked = gmailAnswers('history', { historyId: '200' });
-    await bench.client.listHistory(bench.context, { startHistoryId: '100', pageToken: 'p2' });
-    expect(asked).toMatchObject([{ startHistoryId: '100', pageToken: 'p2' }]);
+  it('requests the next page of the history from the same cursor', async () => {
+    const requested = answerWith('history', { historyId: '200' });
+    await fixture.client.listHistory(fixture.context, { startHistoryId: '100', pageToken: 'p2' });
+    expect(requested).toMatchObject([{ startHistoryId: '100', pageToken: 'p2' }]);
   });
 
-  it('of a quiet mailbox has no records', async () => {
-    gmailAnswers('history', { historyId: '100' });
+  it('returns no records when nothing has changed', async () => {
+    answerWith('history', { historyId: '100' });
     expect(await history()).toEqual({ historyId: '100', nextPageToken: null, history: [] });
   });
 
-  it('may have an empty page that goes on', async () => {
-    gmailAnswers('history', { historyId: '200', nextPageToken: 'p2', history: [] });
+  it('returns an empty history page with a next page token', async () => {
+    answerWith('history', { historyId: '200', nextPageToken: 'p2', history: [] });
     expect((await history()).nextPageToken).toBe('p2');
   });
 
-  it('takes an empty token for none', async () => {
-    gmailAnswers('history', { historyId: '200', nextPageToken: '' });
+  it('treats an empty page token as none', async () => {
+    answerWith('history', { historyId: '200', nextPageToken: '' });
     expect((await history()).nextPageToken).toBeNull();
   });
 
-  it('keeps of its records what is used, whichever kinds they have', async () => {
+  it('returns the used fields of history records of every kind', async () => {
     const m1 = { id: 'm1', threadId: 't1', labelIds: ['INBOX'] };
-    gmailAnswers('history', {
+    answerWith('history', {
       historyId: 200,
       history: [
         { id: '150', messages: [m1], messagesAdded: [{ message: m1 }] },
@@ -136,91 +142,95 @@ describe('the history', () => {
     });
   });
 
-  it('keeps a record without messages and one of a deletion, so that the last record id is known', async () => {
-    gmailAnswers('history', {
+  it('keeps history records without messages and of deletions, so that the last record id is known', async () => {
+    answerWith('history', {
       historyId: '300',
       history: [{ id: '150' }, { id: '160', messages: [] }, { id: '170', messagesDeleted: [{}] }],
     });
     expect((await history()).history.map((record) => record.id)).toEqual(['150', '160', '170']);
   });
 
-  it('with a historyId above 2^64 - 1 in a record is no answer', async () => {
-    gmailAnswers('history', { historyId: '1', history: [{ id: '18446744073709551616' }] });
-    expect((await faultOf(history())).message).toContain('"history.0.id"');
+  it('rejects a history with a record id above 2^64 - 1', async () => {
+    answerWith('history', { historyId: '1', history: [{ id: '18446744073709551616' }] });
+    expect((await errorOf(history())).message).toContain('"history.0.id"');
   });
 
-  it('without its own historyId, or with a message without id, is no answer', async () => {
-    gmailAnswers('history', { history: [] });
-    expect((await faultOf(history())).message).toContain('"historyId"');
+  it('rejects a history without a historyId or with a message without an id', async () => {
+    answerWith('history', { history: [] });
+    expect((await errorOf(history())).message).toContain('"historyId"');
     nock.cleanAll();
-    gmailAnswers('history', { historyId: '1', history: [{ id: '1', messagesAdded: [{ message: {} }] }] });
-    expect((await faultOf(history())).message).toContain('"history.0.messagesAdded.0.message.id"');
+    answerWith('history', { historyId: '1', history: [{ id: '1', messagesAdded: [{ message: {} }] }] });
+    expect((await errorOf(history())).message).toContain('"history.0.messagesAdded.0.message.id"');
   });
 });
 
-describe('a listing', () => {
-  it('is asked for by query, and by label and page where there are any', async () => {
-    const asked = gmailAnswers('messages', {});
+describe('listMessages', () => {
+  it('requests a listing by query, and by label and page token if given', async () => {
+    const requested = answerWith('messages', {});
     await messages();
-    await bench.client.listMessages(bench.context, { query: 'after:1', labelId: 'Label_7', pageToken: 'p2' });
-    expect(asked).toEqual([
+    await fixture.client.listMessages(fixture.context, {
+      query: 'after:1',
+      labelId: 'Label_7',
+      pageToken: 'p2',
+    });
+    expect(requested).toEqual([
       { q: 'in:inbox', maxResults: '500' },
       { q: 'after:1', maxResults: '500', labelIds: 'Label_7', pageToken: 'p2' },
     ]);
   });
 
-  it('that matches nothing is empty', async () => {
-    gmailAnswers('messages', { resultSizeEstimate: 0 });
+  it('returns an empty listing when nothing matches', async () => {
+    answerWith('messages', { resultSizeEstimate: 0 });
     expect(await messages()).toEqual({ messages: [], nextPageToken: null });
   });
 
-  it('gives ids and the way on', async () => {
-    gmailAnswers('messages', { messages: [{ id: 'm1', threadId: 't1' }], nextPageToken: 'p2' });
+  it('returns the ids and the next page token of a listing', async () => {
+    answerWith('messages', { messages: [{ id: 'm1', threadId: 't1' }], nextPageToken: 'p2' });
     expect(await messages()).toEqual({ messages: [{ id: 'm1' }], nextPageToken: 'p2' });
   });
 });
 
-describe('a listing with spam and trash', () => {
-  it('says so to Gmail', async () => {
-    const asked = gmailAnswers('messages', {});
-    await bench.client.listMessages(bench.context, {
+describe('listMessages with spam and trash', () => {
+  it('requests a listing with spam and trash', async () => {
+    const requested = answerWith('messages', {});
+    await fixture.client.listMessages(fixture.context, {
       query: '-in:spam -in:drafts',
       labelId: null,
       pageToken: null,
       includeSpamTrash: true,
     });
-    expect(asked).toEqual([{ q: '-in:spam -in:drafts', maxResults: '500', includeSpamTrash: 'true' }]);
+    expect(requested).toEqual([{ q: '-in:spam -in:drafts', maxResults: '500', includeSpamTrash: 'true' }]);
   });
 });
 
-describe('the labels', () => {
-  it('come with id and name, in any script', async () => {
-    const asked = gmailAnswers('labels', {
+describe('listLabels', () => {
+  it('returns labels with id and name, in any script', async () => {
+    const requested = answerWith('labels', {
       labels: [
         { id: 'INBOX', name: 'INBOX', type: 'system' },
         { id: 'Label_7', name: 'Bestellungen/Größe 注文' },
       ],
     });
-    expect(await bench.client.listLabels(bench.context)).toEqual([
+    expect(await fixture.client.listLabels(fixture.context)).toEqual([
       { id: 'INBOX', name: 'INBOX' },
       { id: 'Label_7', name: 'Bestellungen/Größe 注文' },
     ]);
-    expect(asked).toEqual([{ fields: 'labels(id,name)' }]);
-    expect(bench.units).toEqual([1]);
+    expect(requested).toEqual([{ fields: 'labels(id,name)' }]);
+    expect(fixture.units).toEqual([1]);
   });
 
-  it('may be none', async () => {
-    gmailAnswers('labels', {});
-    expect(await bench.client.listLabels(bench.context)).toEqual([]);
+  it('returns no labels for a mailbox without labels', async () => {
+    answerWith('labels', {});
+    expect(await fixture.client.listLabels(fixture.context)).toEqual([]);
   });
 });
 
-describe('a message', () => {
+describe('getRawMessage', () => {
   const RAW = Buffer.from('Subject: ÿÿ>>??\r\n\r\n\0\xff', 'latin1');
   const whole = { id: 'm1', threadId: 't1', labelIds: ['INBOX'], internalDate: '1795340284544' };
 
-  it('comes with its exact bytes and what Gmail knows of it, and nothing else is asked for', async () => {
-    const asked = gmailAnswers('messages/m1', { ...whole, raw: RAW.toString('base64url') });
+  it('returns a message with its exact bytes and metadata, and requests no other field', async () => {
+    const requested = answerWith('messages/m1', { ...whole, raw: RAW.toString('base64url') });
     expect(await message()).toEqual({
       id: 'm1',
       threadId: 't1',
@@ -228,11 +238,11 @@ describe('a message', () => {
       internalDate: new Date(1_795_340_284_544),
       raw: RAW,
     });
-    expect(asked).toEqual([{ format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' }]);
+    expect(requested).toEqual([{ format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' }]);
   });
 
-  it('without labels, thread or date is a message all the same', async () => {
-    gmailAnswers('messages/m1', { id: 'm1', raw: 'QQ' });
+  it('accepts a message without labels, thread or date', async () => {
+    answerWith('messages/m1', { id: 'm1', raw: 'QQ' });
     expect(await message()).toMatchObject({ threadId: null, labelIds: [], internalDate: null });
   });
 
@@ -242,46 +252,46 @@ describe('a message', () => {
     ['99999999999999999999', null],
     ['yesterday', null],
     [1_795_340_284_544, null],
-  ])('with the date %o is not lost for it', async (internalDate, expected) => {
-    gmailAnswers('messages/m1', { ...whole, internalDate, raw: 'QQ' });
+  ])('accepts a message with the date %o', async (internalDate, expected) => {
+    answerWith('messages/m1', { ...whole, internalDate, raw: 'QQ' });
     expect((await message()).internalDate).toEqual(expected);
   });
 
-  it.each([1, 2, 3, 4, 5, 6])('of %i bytes is read in every writing of base64', async (length) => {
+  it.each([1, 2, 3, 4, 5, 6])('reads a message of %i bytes in every variant of base64', async (length) => {
     const bytes = Buffer.alloc(length, 0xfb);
     const base64 = bytes.toString('base64');
     const url = base64.replaceAll('+', '-').replaceAll('/', '_');
     for (const raw of [url, url.replace(/=+$/, ''), base64]) {
       nock.cleanAll();
-      gmailAnswers('messages/m1', { ...whole, raw });
-      bench = benchClient();
+      answerWith('messages/m1', { ...whole, raw });
+      fixture = createClientFixture();
       nock('https://oauth2.googleapis.com').post('/token').reply(200, { access_token: ACCESS_TOKEN });
       expect(Buffer.from((await message()).raw)).toEqual(bytes);
     }
   });
 
   it.each(['QUJD*EVG', 'QUJD\nREVG', 'QUJDR', 'Q', '====', 'QUJD=REVG'])(
-    'whose bytes are garbled as %j is no answer',
+    'rejects a message with the invalid base64url %j',
     async (raw) => {
-      gmailAnswers('messages/m1', { ...whole, raw });
-      expect(await faultOf(message())).toMatchObject({
+      answerWith('messages/m1', { ...whole, raw });
+      expect(await errorOf(message())).toMatchObject({
         code: 'gmail_unavailable',
         message: 'users.messages.get: the raw message is not base64url.',
       });
     },
   );
 
-  it('without bytes is no answer', async () => {
-    gmailAnswers('messages/m1', { ...whole, raw: '' });
-    expect((await faultOf(message())).message).toContain('"raw"');
+  it('rejects a message without bytes', async () => {
+    answerWith('messages/m1', { ...whole, raw: '' });
+    expect((await errorOf(message())).message).toContain('"raw"');
     nock.cleanAll();
-    gmailAnswers('messages/m1', whole);
-    expect((await faultOf(message())).message).toContain('"raw"');
+    answerWith('messages/m1', whole);
+    expect((await errorOf(message())).message).toContain('"raw"');
   });
 });
 
-describe('a watch', () => {
-  it('is asked for every change on the topic, and tells when it ends', async () => {
+describe('watch', () => {
+  it('watches every change on the topic and returns the expiry', async () => {
     const bodies: unknown[] = [];
     nock(GMAIL)
       .post('/gmail/v1/users/me/watch', (body) => {
@@ -289,32 +299,32 @@ describe('a watch', () => {
         return true;
       })
       .reply(200, { historyId: '1', expiration: '1795945084544' });
-    expect(await bench.client.watch(bench.context, 'projects/demo/topics/gmail')).toEqual({
+    expect(await fixture.client.watch(fixture.context, 'projects/demo/topics/gmail')).toEqual({
       expiresAt: new Date(1_795_945_084_544),
     });
     expect(bodies).toEqual([{ topicName: 'projects/demo/topics/gmail' }]);
-    expect(bench.units).toEqual([100]);
+    expect(fixture.units).toEqual([100]);
   });
 
   it.each([
     [204, ''],
     [200, ''],
     [200, '{}'],
-  ])('ends with an answer of %i and the body "%s"', async (status, body) => {
+  ])('stopWatch accepts an answer of %i with the body "%s"', async (status, body) => {
     nock(GMAIL).post('/gmail/v1/users/me/stop').reply(status, body);
-    await bench.client.stopWatch(bench.context);
-    expect([bench.units, bench.successCount]).toEqual([[50], 1]);
+    await fixture.client.stopWatch(fixture.context);
+    expect([fixture.units, fixture.successCount]).toEqual([[50], 1]);
   });
 });
 
-it('ends with out_of_time at once when the units cannot be had in time, and calls nobody', async () => {
-  bench = benchClient({
+it('ends with out_of_time and without a request when the units are not available in time', async () => {
+  fixture = createClientFixture({
     acquireUnits: async () => {
       throw new AppError('out_of_time', 'The quota of the running minute is spent.');
     },
   });
-  gmailAnswers('messages', {});
-  expect((await faultOf(messages())).code).toBe('out_of_time');
-  expect(bench.waits).toEqual([]);
+  answerWith('messages', {});
+  expect((await errorOf(messages())).code).toBe('out_of_time');
+  expect(fixture.waits).toEqual([]);
   expect(nock.pendingMocks()).toHaveLength(2);
 });

@@ -27,7 +27,7 @@ function cloudEvent(data: unknown): object {
   };
 }
 
-describe('a notification', () => {
+describe('notification', () => {
   const raw = push(encode(PAYLOAD));
   it.each([
     ['a raw push, which is also the body of a binary CloudEvent', raw],
@@ -36,11 +36,11 @@ describe('a notification', () => {
     ['a push as bytes', Buffer.from(JSON.stringify(raw))],
     ['a CloudEvent as bytes', Buffer.from(JSON.stringify(cloudEvent(raw)))],
     ['a push with nothing but its data', { message: { data: encode(PAYLOAD) } }],
-  ])('is read out of %s', (_, body) => {
+  ])('decodes a notification from %s', (_, body) => {
     expect(decodeNotification(body)).toEqual(PAYLOAD);
   });
 
-  it('may be written in either alphabet of base64, padded or not', () => {
+  it('decodes base64 and base64url, padded or not', () => {
     // Letters that come out as + and / in one alphabet and as - and _ in the other.
     const emailAddress = 'ÿÿ>>??@example.com';
     const base64 = encode({ emailAddress, historyId: '7' });
@@ -65,7 +65,7 @@ describe('a notification', () => {
   });
 });
 
-describe('what is no notification gives null', () => {
+describe('invalid notification', () => {
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
@@ -73,27 +73,27 @@ describe('what is no notification gives null', () => {
     ['an empty object', {}],
     ['a number', 7],
     ['an array', [push(encode(PAYLOAD))]],
-    ['text that is no JSON', '{bad'],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00])],
+    ['text that is not JSON', '{bad'],
+    ['bytes that are not text', Buffer.from([0xff, 0xfe, 0x00])],
     ['a form', { a: 'b' }],
     ['a message without data', { message: { attributes: { a: 'b' } } }],
     ['a message of null', { message: null }],
-    ['data that is no text', push(7)],
+    ['data that is not text', push(7)],
     ['empty data', push('')],
-    ['data that is no base64', push('%%%')],
-    ['data that is no JSON', push(encode('hello'))],
+    ['data that is not base64', push('%%%')],
+    ['data that is not JSON', push(encode('hello'))],
     ['data that is null', push(encode('null'))],
     ['data with the payload unwrapped', PAYLOAD],
     ['a CloudEvent around something else', cloudEvent(PAYLOAD)],
-    ['the payload twice wrapped', push(encode(push(encode(PAYLOAD))))],
-  ])('%s', (_, body) => {
+    ['a payload that is wrapped twice', push(encode(push(encode(PAYLOAD))))],
+  ])('returns null for %s', (_, body) => {
     expect(decodeNotification(body)).toBeNull();
   });
 
   it.each<[string, object]>([
     ['without an address', { historyId: '1' }],
     ['without a historyId', { emailAddress: 'a@example.com' }],
-    ['with an address that is none', { emailAddress: 'everybody', historyId: '1' }],
+    ['with an invalid address', { emailAddress: 'everybody', historyId: '1' }],
     ['with an address of 321 letters', { emailAddress: `${'a'.repeat(309)}@example.com`, historyId: '1' }],
     ['with NUL in its address', { emailAddress: 'a\0@example.com', historyId: '1' }],
     ['with a line break in its address', { emailAddress: 'a@example.com\n', historyId: '1' }],
@@ -104,7 +104,7 @@ describe('what is no notification gives null', () => {
     ['with a historyId of 21 digits', { emailAddress: 'a@example.com', historyId: '1'.repeat(21) }],
     ['with an empty historyId', { emailAddress: 'a@example.com', historyId: '' }],
     ['with a historyId of null', { emailAddress: 'a@example.com', historyId: null }],
-  ])('a payload %s', (_, payload) => {
+  ])('returns null for a payload %s', (_, payload) => {
     expect(decodeNotification(push(encode(payload)))).toBeNull();
   });
 });

@@ -1,15 +1,15 @@
-/** An HTTP server on loopback that answers Gmail calls as it is told to, down to the bytes and the broken socket. */
+/** An HTTP server on loopback that answers Gmail calls by script, down to the bytes and broken sockets. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ACCESS_TOKEN } from './client-bench.ts';
+import { ACCESS_TOKEN } from './client-fixture.ts';
 
 export type Script = (response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
 export interface ScriptedGmail {
   readonly rootUrl: string;
   readonly tokenUrl: string;
-  /** Calls to the API so far; the token endpoint does not count. */
+  /** Calls to the API so far, without the token endpoint. */
   callCount: number;
   tokenCount: number;
   close(): void;
@@ -20,8 +20,8 @@ const giveToken: Script = (response) => {
   response.end(JSON.stringify({ access_token: ACCESS_TOKEN, expires_in: 3600, token_type: 'Bearer' }));
 };
 
-/** One script a call; the last one repeats. */
-export async function scriptGmail(
+/** Starts a server with one script per call; the last one repeats. */
+export async function startScriptedGmail(
   scripts: readonly Script[],
   token: Script = giveToken,
 ): Promise<ScriptedGmail> {

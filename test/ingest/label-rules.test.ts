@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
-import { discoveredMessages, type LabelState, ruleAgainstFetched } from '../../shared/ingest/label-rules.ts';
+import { discoveredMessages, type LabelState, ruleForFetched } from '../../shared/ingest/label-rules.ts';
 
 const NONE: LabelState = { kind: 'none' };
 const WANTED: LabelState = { kind: 'resolved', id: 'Label_1' };
@@ -16,7 +16,7 @@ function arrival(historyId: string, labelIds?: string[], id = 'a'): HistoryRecor
   });
 }
 
-/** A change of labels, with the labels after it. */
+/** A record of a label change, with the labels after it. */
 function change(
   historyId: string,
   labelIds: string[],
@@ -33,13 +33,13 @@ function found(ignoredRule: string | null, historyId: string | null, labelsUnkno
   return [{ gmailMessageId: 'a', ignoredRule, historyId, labelsUnknown }];
 }
 
-describe('an arrival', () => {
-  test('in several records is one message, discovered at the first of them', () => {
+describe('arrival', () => {
+  test('discovers an arrival in several records once, at the first of them', () => {
     const records = [arrival('7', ['INBOX']), arrival('9', ['INBOX', 'STARRED'])];
     expect(discoveredMessages(records, NONE)).toEqual({ discovered: found(null, '7'), unignored: [] });
   });
 
-  test('beside others in one record is discovered by itself', () => {
+  test('classifies each arrival of a record by its own labels', () => {
     const both = record('7', {
       messagesAdded: [
         { message: { id: 'a', labelIds: ['INBOX'] } },
@@ -49,19 +49,19 @@ describe('an arrival', () => {
     expect(discoveredMessages([both], NONE).discovered.map((one) => one.ignoredRule)).toEqual([null, 'spam']);
   });
 
-  test('without labels is fetched and judged then', () => {
+  test('leaves the labels of an arrival without labels unknown until it is fetched', () => {
     expect(discoveredMessages([arrival('7')], NONE).discovered).toEqual(found(null, '7', true));
   });
 
-  test('without labels is decided by the labels of a later record', () => {
+  test('classifies an arrival without labels by the labels of a later record', () => {
     const records = [arrival('7'), change('8', ['STARRED'], { add: ['STARRED'] })];
     expect(discoveredMessages(records, WANTED).discovered).toEqual(found('label', '7'));
   });
 
-  test('whose labels are those of now is taken by what the other record tells of then', () => {
+  test('accepts an arrival that another record shows to have been moved to the trash later', () => {
     const trashed = change('8', ['TRASH'], { add: ['TRASH'] });
     expect(discoveredMessages([arrival('7', ['TRASH']), trashed], NONE).discovered).toEqual(found(null, '7'));
-    // On a page of its own the record lets in what the earlier page had left out.
+    // On a page of its own, the record makes a message pending that an earlier page had ignored.
     expect(discoveredMessages([trashed], NONE).unignored).toEqual(['a']);
   });
 
@@ -73,11 +73,11 @@ describe('an arrival', () => {
     [['CHAT', 'Label_1'], 'chat'],
     [['SPAM', 'Label_1'], 'spam'],
     [['TRASH', 'Label_1'], 'trash'],
-  ])('with %j under a wanted label ends with the rule %s', (labelIds, rule) => {
+  ])('an arrival with %j under a wanted label gets the rule %s', (labelIds, rule) => {
     expect(discoveredMessages([arrival('7', labelIds)], WANTED).discovered).toEqual(found(rule, '7'));
   });
 
-  test('in SENT is taken when SENT itself is the wanted label', () => {
+  test('accepts an arrival in SENT when SENT is the wanted label', () => {
     const label: LabelState = { kind: 'resolved', id: 'SENT' };
     expect(discoveredMessages([arrival('7', ['SENT'])], label).discovered).toEqual(found(null, '7'));
   });
@@ -88,7 +88,7 @@ describe('an arrival', () => {
     [['DRAFT'], 'draft', false],
     [['SPAM'], 'spam', false],
   ])(
-    'with %j while the wanted label is missing: rule %s, labels unknown %s',
+    'an arrival with %j while the wanted label is missing gets the rule %s, labels unknown %s',
     (labelIds, rule, labelsUnknown) => {
       expect(discoveredMessages([arrival('7', labelIds)], MISSING).discovered).toEqual(
         found(rule, '7', labelsUnknown),
@@ -97,7 +97,7 @@ describe('an arrival', () => {
   );
 });
 
-describe('a change of labels of a message whose arrival is on no page', () => {
+describe('label change without an arrival', () => {
   const starred = (...labelIds: string[]) => change('8', [...labelIds, 'STARRED'], { add: ['STARRED'] });
 
   test.each([
@@ -108,14 +108,14 @@ describe('a change of labels of a message whose arrival is on no page', () => {
     ['deleted', change('8', ['TRASH'], { add: ['TRASH'], remove: ['INBOX'] }), NONE],
     ['in the trash', starred('TRASH'), NONE],
     [
-      'a draft that was sent to oneself',
+      'sent to oneself that was a draft',
       change('8', ['SENT', 'INBOX'], { add: ['SENT', 'INBOX'], remove: ['DRAFT'] }),
       NONE,
     ],
     ['in the inbox while the wanted label is missing', starred('INBOX'), MISSING],
     ['sent while the wanted label is missing', starred('SENT'), MISSING],
     ['with the wanted label', starred('SENT', 'Label_1'), WANTED],
-  ])('announces mail %s, to be fetched and judged by its date', (_case, one, label) => {
+  ])('a label change discovers a message %s, with unknown labels and no history id', (_case, one, label) => {
     expect(discoveredMessages([one], label).discovered).toEqual(found(null, null, true));
   });
 
@@ -127,11 +127,11 @@ describe('a change of labels of a message whose arrival is on no page', () => {
     ['spam that is read', change('8', ['SPAM'], { remove: ['UNREAD'] })],
     ['sent mail', starred('SENT')],
     ['sent mail that is deleted', change('8', ['SENT', 'TRASH'], { add: ['TRASH'] })],
-  ])('drops %s', (_case, one) => {
+  ])('a label change drops %s', (_case, one) => {
     expect(discoveredMessages([one], NONE)).toEqual({ discovered: [], unignored: [] });
   });
 
-  test('without the wanted label before or after enters it as ignored for its label', () => {
+  test('a label change without the wanted label before or after enters the message as ignored for its label', () => {
     expect(discoveredMessages([starred('INBOX')], WANTED)).toEqual({
       discovered: found('label', null),
       unignored: [],
@@ -141,11 +141,11 @@ describe('a change of labels of a message whose arrival is on no page', () => {
   test.each([
     ['added', change('8', ['INBOX', 'Label_1'], { add: ['Label_1'] })],
     ['removed', change('8', ['INBOX'], { remove: ['Label_1'] })],
-  ])('by which the wanted label is %s is an arrival', (_case, one) => {
+  ])('a label change by which the wanted label is %s counts as an arrival', (_case, one) => {
     expect(discoveredMessages([one], WANTED)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
   });
 
-  test('out of spam is an arrival, also while the wanted label is missing', () => {
+  test('a move out of spam counts as an arrival, even while the wanted label is missing', () => {
     const rescued = change('8', ['INBOX'], { add: ['INBOX'], remove: ['SPAM'] });
     expect(discoveredMessages([rescued], NONE)).toEqual({ discovered: found(null, '8'), unignored: ['a'] });
     expect(discoveredMessages([rescued], MISSING)).toEqual({
@@ -154,13 +154,13 @@ describe('a change of labels of a message whose arrival is on no page', () => {
     });
   });
 
-  test('out of spam into the trash is none', () => {
+  test('a move from spam to the trash gets the rule trash and is not unignored', () => {
     const moved = change('8', ['TRASH'], { add: ['TRASH'], remove: ['SPAM'] });
     expect(discoveredMessages([moved], NONE)).toEqual({ discovered: found('trash', '8'), unignored: [] });
   });
 });
 
-describe('a fetched message', () => {
+describe('fetched message', () => {
   test.each([
     [['INBOX'], NONE, null],
     [['TRASH'], NONE, null],
@@ -171,7 +171,7 @@ describe('a fetched message', () => {
     [['TRASH', 'Label_1'], WANTED, null],
     [['TRASH'], WANTED, 'label'],
     [['SPAM'], WANTED, 'label'],
-  ])('with %j under %j ends with the rule %s', (labelIds, label, rule) => {
-    expect(ruleAgainstFetched(new Set(labelIds), label)).toBe(rule);
+  ])('a fetched message with %j under %j gets the rule %s', (labelIds, label, rule) => {
+    expect(ruleForFetched(new Set(labelIds), label)).toBe(rule);
   });
 });

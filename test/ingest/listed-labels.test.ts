@@ -1,4 +1,4 @@
-/** Mail that a listing found, by the label that it was listed under and the label that counts when it is fetched. */
+/** Listed messages, by the label of their listing and the label that is configured when they are fetched. */
 import { expect, test } from 'vitest';
 import { insertListJob } from '../helpers/listing-rows.ts';
 import { mail } from '../helpers/mails.ts';
@@ -8,7 +8,7 @@ import { useTestSystems } from '../helpers/use-test-systems.ts';
 
 const createTestSystem = useTestSystems();
 
-/** Lists what is in the mailbox, and fetches nothing of it. */
+/** Lists the mailbox and fetches nothing. */
 async function listOnly(system: TestSystem): Promise<void> {
   system.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.get' });
   await system.ingest();
@@ -18,19 +18,22 @@ async function listOnly(system: TestSystem): Promise<void> {
 test.each([
   ['without a label', ''],
   ['under another label', 'Orders'],
-])('a mail that was listed %s is judged by its labels when a label counts', async (_case, before) => {
-  const system = await createTestSystem({ env: { GMAIL_LABEL_ID: before } });
-  const orders = system.gmail.createLabel('Orders');
-  const invoices = system.gmail.createLabel('Invoices');
-  const both = system.gmail.deliver(mail('Invoice'), { filterLabelIds: [orders, invoices] });
-  const other = system.gmail.deliver(mail('Order'), { filterLabelIds: [orders] });
-  await listOnly(system);
-  expect(await ledger(system)).toEqual({ [both.id]: 'pending', [other.id]: 'pending' });
-  await system.instance({ GMAIL_LABEL_ID: 'Invoices' }).ingest();
-  expect(await ledger(system)).toEqual({ [both.id]: 'stored', [other.id]: 'ignored: label' });
-});
+])(
+  'a message listed %s is classified by its labels once another label is configured',
+  async (_case, before) => {
+    const system = await createTestSystem({ env: { GMAIL_LABEL_ID: before } });
+    const orders = system.gmail.createLabel('Orders');
+    const invoices = system.gmail.createLabel('Invoices');
+    const both = system.gmail.deliver(mail('Invoice'), { filterLabelIds: [orders, invoices] });
+    const other = system.gmail.deliver(mail('Order'), { filterLabelIds: [orders] });
+    await listOnly(system);
+    expect(await ledger(system)).toEqual({ [both.id]: 'pending', [other.id]: 'pending' });
+    await system.instance({ GMAIL_LABEL_ID: 'Invoices' }).ingest();
+    expect(await ledger(system)).toEqual({ [both.id]: 'stored', [other.id]: 'ignored: label' });
+  },
+);
 
-test('a mail that lost the label between its listing and its fetching is stored', async () => {
+test('stores a message that lost the label between its listing and its fetch', async () => {
   const system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Orders' } });
   const orders = system.gmail.createLabel('Orders');
   const { id } = system.gmail.deliver(mail('Order'), { filterLabelIds: [orders] });
@@ -40,7 +43,7 @@ test('a mail that lost the label between its listing and its fetching is stored'
   expect(await ledger(system)).toEqual({ [id]: 'stored' });
 });
 
-test('a mail that was listed again under the label that counts now is stored, though it has lost the label', async () => {
+test('stores a message that was listed again under the configured label, although it has lost the label since', async () => {
   const system = await createTestSystem();
   const orders = system.gmail.createLabel('Orders');
   const { id } = system.gmail.deliver(mail('Order'), { filterLabelIds: [orders] });
@@ -56,7 +59,7 @@ test('a mail that was listed again under the label that counts now is stored, th
   expect(await ledger(system)).toEqual({ [id]: 'stored' });
 });
 
-test('an order form that sends as the mailbox itself is stored when a listing finds it under the label', async () => {
+test('stores a message sent as the mailbox itself when a listing finds it under the label', async () => {
   const system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Orders' } });
   const orders = system.gmail.createLabel('Orders');
   const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SENT'], filterLabelIds: [orders] });

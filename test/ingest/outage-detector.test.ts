@@ -9,8 +9,8 @@ function detectorOf({ fetched = 0, failed = 0 }: { fetched?: number; failed?: nu
   return outage;
 }
 
-describe('an outage', () => {
-  test('begins with eight failures in a row', () => {
+describe('outage', () => {
+  test('an outage begins with eight consecutive failures', () => {
     expect(detectorOf({ failed: 7 }).isOutage).toBe(false);
     expect(detectorOf({ failed: 8 }).isOutage).toBe(true);
   });
@@ -18,7 +18,7 @@ describe('an outage', () => {
   test.each([
     ['a fetched message', true],
     ['a message that is gone', false],
-  ])('ends with %s, because Gmail answers', (_, isFetched) => {
+  ])('an outage ends with %s, because Gmail answers', (_, isFetched) => {
     const outage = detectorOf({ failed: 20 });
     outage.succeeded('other', isFetched);
     expect(outage.isOutage).toBe(false);
@@ -28,14 +28,14 @@ describe('an outage', () => {
     expect(outage.isOutage).toBe(true);
   });
 
-  test('counts a message that fails again, and a failure that is not to be charged', () => {
+  test('an outage counts repeated failures of a message and failures that are not charged', () => {
     const outage = detectorOf({ failed: 6 });
     outage.failed('failed0', 0);
     outage.failed('early', null);
     expect(outage.isOutage).toBe(true);
   });
 
-  test('pauses from 0.25 s to 5 s between its calls, and from the beginning after a success', () => {
+  test('pauses grow from 0.25 s to 5 s during an outage and start over after a success', () => {
     const outage = detectorOf({ failed: 8 });
     const pauses = Array.from({ length: 7 }, () => outage.takePauseMs());
     expect(pauses).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
@@ -44,14 +44,14 @@ describe('an outage', () => {
   });
 });
 
-describe('a run is hopeless', () => {
-  test('when 30 messages failed and none was fetched', () => {
+describe('hopeless run', () => {
+  test('a run is hopeless when 30 messages failed and none was fetched', () => {
     expect(detectorOf({ failed: 29 }).isHopeless).toBe(false);
     expect(detectorOf({ failed: 30 }).isHopeless).toBe(true);
     expect(detectorOf({ fetched: 1, failed: 300 }).isHopeless).toBe(false);
   });
 
-  test('also when messages are gone, and not because one message failed 30 times', () => {
+  test('a run is hopeless even if messages are gone, but not if one message failed 30 times', () => {
     const outage = detectorOf({ failed: 30 });
     outage.succeeded('gone', false);
     expect(outage.isHopeless).toBe(true);
@@ -61,8 +61,8 @@ describe('a run is hopeless', () => {
   });
 });
 
-describe('failures are charged', () => {
-  test('when at least as many other messages were fetched in the run', () => {
+describe('charged failures', () => {
+  test('charges failures when the run fetched at least as many other messages', () => {
     expect(detectorOf({ fetched: 3, failed: 3 }).takeCharged()).toEqual(
       new Map([
         ['failed0', 0],
@@ -74,20 +74,20 @@ describe('failures are charged', () => {
     expect(detectorOf({ failed: 1 }).takeCharged().size).toBe(0);
   });
 
-  test('whenever the others were fetched, before or after', () => {
+  test('charges failures whether the others were fetched before or after them', () => {
     const outage = detectorOf({ failed: 20 });
     for (let n = 0; n < 180; n += 1) outage.succeeded(`fetched${n}`, true);
     expect(outage.takeCharged().size).toBe(20);
   });
 
-  test('with the attempt count of each message, once per run', () => {
+  test('charges each message once per run, with its attempt count', () => {
     const outage = detectorOf({ fetched: 2 });
     outage.failed('a', 6);
     outage.failed('a', 6);
     expect(outage.takeCharged()).toEqual(new Map([['a', 6]]));
   });
 
-  test('not to a message that was tried before its time, which still counts as failed', () => {
+  test('does not charge a message that was tried early, but counts it as failed', () => {
     const outage = detectorOf({ fetched: 1, failed: 1 });
     outage.failed('early', null);
     expect(outage.takeCharged().size).toBe(0);
@@ -95,21 +95,21 @@ describe('failures are charged', () => {
     expect(outage.takeCharged()).toEqual(new Map([['failed0', 0]]));
   });
 
-  test('not to a message that was fetched, or was gone, in the end', () => {
+  test('does not charge a message that was fetched or gone in the end', () => {
     const outage = detectorOf({ fetched: 5, failed: 3 });
     outage.succeeded('failed0', true);
     outage.succeeded('failed1', false);
     expect([...outage.takeCharged().keys()]).toEqual(['failed2']);
   });
 
-  test('not because messages are gone: nothing was fetched', () => {
+  test('charges nothing when the other messages are gone and none was fetched', () => {
     const outage = detectorOf({ failed: 1 });
     for (let n = 0; n < 5; n += 1) outage.succeeded(`gone${n}`, false);
     expect(outage.takeCharged().size).toBe(0);
   });
 });
 
-test('the probe of a run is taken once', () => {
+test('takes the probe of a run once', () => {
   const outage = new OutageDetector();
   expect([outage.takeProbe(), outage.takeProbe(), outage.takeProbe()]).toEqual([true, false, false]);
 });

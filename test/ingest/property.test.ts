@@ -1,6 +1,6 @@
 /**
- * The one property over all: whatever happens to the mail, to Gmail, to the lease and to the instances, once it is
- * quiet every mail that arrived is stored once, byte for byte, or is known to be gone.
+ * Property test of the whole system: random events hit the messages, Gmail, the lease and the instances. Afterwards every
+ * message that arrived is stored once, byte for byte, or is known to be gone.
  *
  * `PROPERTY_SEED=n` repeats a run; `n,m,...` takes several.
  */
@@ -29,8 +29,8 @@ const FAULTS: readonly FaultRule[] = [
   { kind: 'status', status: 500, method: 'token' },
 ];
 
-describe('once it is quiet', () => {
-  test.each(SEEDS)('every mail is stored once or gone, whatever happened (seed %i)', async (seed) => {
+describe('random events', () => {
+  test.each(SEEDS)('every message is stored once or gone after random events (seed %i)', async (seed) => {
     const random = seededRandom(seed);
     const system = await createTestSystem({
       gmail: { random, quotaUnitsPerMinute: 3_000 },
@@ -40,12 +40,12 @@ describe('once it is quiet', () => {
         GMAIL_INITIAL_QUERY: 'in:inbox',
       },
     });
-    const story = new Story(system, random);
-    for (let n = 0; n < STEPS; n += 1) await story.step();
-    await story.quiet();
+    const scenario = new Scenario(system, random);
+    for (let n = 0; n < STEPS; n += 1) await scenario.step();
+    await scenario.runUntilIdle();
 
     const states = await ledger(system);
-    const { delivered, deleted, kept } = story;
+    const { delivered, deleted, kept } = scenario;
     expect(await storedIds(system)).toEqual(expect.arrayContaining(kept));
     for (const id of deleted) expect(['stored', 'gone', undefined]).toContain(states[id]);
     const bytes = await storedBytes(system);
@@ -59,7 +59,7 @@ describe('once it is quiet', () => {
   });
 });
 
-class Story {
+class Scenario {
   readonly delivered = new Map<string, Buffer>();
   readonly deleted = new Set<string>();
   readonly #system: TestSystem;
@@ -94,14 +94,14 @@ class Story {
       () => this.#run(),
       () => this.#run(),
       async () => await Promise.all([this.#run(), this.#run()]),
-      async () => await this.#drop(),
+      async () => await this.#interrupt(),
       async () => await this.#system.pass(this.#below(200)),
     ];
     await steps[this.#below(steps.length)]?.();
   }
 
-  /** No more faults; cycles until nothing waits and everything has settled. */
-  async quiet(): Promise<void> {
+  /** Ends all faults and runs until nothing waits and every settle time is over. */
+  async runUntilIdle(): Promise<void> {
     const { gmail } = this.#system;
     gmail.faults.clear();
     for (let n = 0; n < 6; n += 1) {
@@ -120,7 +120,7 @@ class Story {
       this.#count += 1;
       const raw = order(this.#count, this.#below(20) === 0 ? 1_300_000 : this.#below(3_000));
       const labelIds = this.#below(4) === 0 ? [] : ['INBOX', 'UNREAD'];
-      // The first listing asks for the inbox only, and for what is there when it comes to it.
+      // The first listing finds only messages that are in the inbox at that time.
       const { id } = this.#system.gmail.deliver(raw, { labelIds: this.#isListed ? labelIds : ['INBOX'] });
       this.delivered.set(id, raw);
     }
@@ -170,13 +170,13 @@ class Story {
     const budgetMs = this.#below(4) === 0 ? 3_000 + this.#below(2_500) : 60_000;
     await instance?.ingest({ budgetMs }).catch(() => undefined);
     if (this.#isListed) return;
-    // All that was there by then is in the ledger.
+    // The ledger now holds all messages that were there.
     const open = await this.#system.rows('select finished_at, listed_count from list_jobs');
     this.#isListed = open.some((one) => one['finished_at'] !== null || Number(one['listed_count']) > 0);
   }
 
-  /** A run in whose midst its lease passes to another, or all its connections break. */
-  async #drop(): Promise<void> {
+  /** A run that loses its lease to another instance, or all its connections. */
+  async #interrupt(): Promise<void> {
     const running = this.#run();
     if (this.#below(2) === 0) {
       await this.#system.db.query("update mailboxes set lease_expires_at = now() - interval '1 second'");

@@ -9,19 +9,19 @@ import { useTestSystems } from '../helpers/use-test-systems.ts';
 const createTestSystem = useTestSystems();
 const MAILBOX = { mailboxId: 1, token: '' };
 
-/** A mailbox that was first seen an hour ago, so that everything delivered is in the window of a reconciliation. */
-async function watched(system: TestSystem): Promise<TestSystem> {
+/** Makes the mailbox an hour old, so that a reconciliation covers everything that is delivered. */
+async function startedAnHourAgo(system: TestSystem): Promise<TestSystem> {
   await system.ingest();
   await system.rows("update mailboxes set created_at = created_at - interval '1 hour'");
-  await nextIsDue(system);
+  await makeNextDue(system);
   return system;
 }
 
-async function nextIsDue(system: TestSystem): Promise<void> {
+async function makeNextDue(system: TestSystem): Promise<void> {
   await ageListings(system.db, MAILBOX, 3_600);
 }
 
-/** The history never shows it: the cursor is behind it already. */
+/** Delivers a message that the history never shows, because the cursor is already past it. */
 async function hide(system: TestSystem, raw = mail('Hidden'), internalDate = new Date()): Promise<string> {
   const { id } = system.gmail.deliver(raw, { internalDate });
   await skipHistory(system);
@@ -35,7 +35,7 @@ async function skipHistory(system: TestSystem): Promise<void> {
   );
 }
 
-/** The newest that was evaluated. */
+/** The latest evaluated reconciliation. */
 async function result(system: TestSystem): Promise<AnyRow> {
   const rows = await system.rows<AnyRow>(
     'select * from reconciliations where evaluated_at is not null order by id desc limit 1',
@@ -47,17 +47,17 @@ async function incidents(system: TestSystem) {
   return await system.rows<AnyRow>('select kind, closed_at, detail from incidents order by id');
 }
 
-describe('a reconciliation', () => {
-  test('counts what Gmail lists as stored, and misses nothing', async () => {
-    const system = await watched(await createTestSystem());
+describe('reconciliation', () => {
+  test('a reconciliation counts listed messages as stored and finds none missing', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     for (let n = 0; n < 6; n += 1) system.gmail.deliver(order(n));
     await system.ingest();
     expect(await result(system)).toMatchObject({ gmail_count: 6, stored_count: 6, missing_count: 0 });
     expect(await incidents(system)).toEqual([]);
   });
 
-  test('finds what the history never showed, has it fetched, and keeps an incident until nothing is missing', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation finds and fetches a message that the history never showed, with an incident until none is missing', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     const id = await hide(system);
     await system.ingest();
     expect(await storedIds(system)).toEqual([id]);
@@ -66,14 +66,14 @@ describe('a reconciliation', () => {
     expect(await incidents(system)).toMatchObject([
       { kind: 'missing_found', closed_at: null, detail: { gmail_message_ids: [id] } },
     ]);
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(await result(system)).toMatchObject({ gmail_count: 1, stored_count: 1, missing_count: 0 });
     expect(await incidents(system)).toMatchObject([{ closed_at: expect.any(Date) }]);
   });
 
-  test('does not call mail missing while the history may still show it', async () => {
-    const system = await watched(await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } }));
+  test('a reconciliation reports no message as missing while the history may still show it', async () => {
+    const system = await startedAnHourAgo(await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } }));
     system.gmail.indexLag.historyMs = 60_000;
     const { id } = system.gmail.deliver(mail('Fresh'));
     await system.ingest();
@@ -87,14 +87,14 @@ describe('a reconciliation', () => {
     expect(await incidents(system)).toEqual([]);
   });
 
-  test('counts a failing message as failed and an erased email as stored', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation counts a failing message as failed and an erased email as stored', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     const erased = system.gmail.deliver(order(1)).id;
     await system.ingest();
     await system.rows('delete from incoming_emails');
     const failing = system.gmail.deliver(order(2)).id;
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: failing });
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(await ledger(system)).toEqual({ [erased]: 'stored', [failing]: 'pending' });
     expect(await result(system)).toMatchObject({
@@ -105,8 +105,8 @@ describe('a reconciliation', () => {
     });
   });
 
-  test('runs once in a quarter of an hour, and never for a push', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation runs once per 15 minutes and never for a push', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     await system.switchOn();
     const listed = () => system.gmail.callLog.countByMethod['messages.list'] ?? 0;
     const before = listed();
@@ -115,25 +115,25 @@ describe('a reconciliation', () => {
     await system.ingest();
     await system.ingest();
     expect(listed()).toBe(before + 1);
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(listed()).toBe(before + 2);
   });
 
-  test('leaves alone what was in the mailbox before the first start', async () => {
+  test('a reconciliation ignores messages from before the first start', async () => {
     const system = await createTestSystem();
     system.gmail.deliver(mail('Read long ago'), {
       labelIds: ['INBOX'],
       internalDate: new Date(Date.now() - 86_400_000),
     });
-    await watched(system);
+    await startedAnHourAgo(system);
     await system.ingest();
     expect(await result(system)).toMatchObject({ gmail_count: 0, missing_count: 0 });
     expect(await storedIds(system)).toEqual([]);
   });
 
-  test('of everything is made when an operator asks for it', async () => {
-    const system = await watched(await createTestSystem());
+  test('a full reconciliation finds an older message when an operator requests it', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     await system.rows("update mailboxes set created_at = created_at - interval '60 days'");
     await system.ingest();
     await ageListings(system.db, MAILBOX, 10);
@@ -148,9 +148,9 @@ describe('a reconciliation', () => {
   });
 });
 
-describe('what a reconciliation finds outside of the inbox', () => {
-  test('is stored when it is in the trash and the history never showed it', async () => {
-    const system = await watched(await createTestSystem());
+describe('messages outside the inbox', () => {
+  test('a reconciliation stores a message in the trash that the history never showed', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     const { id } = system.gmail.deliver(mail('Deleted at once'));
     system.gmail.trash(id);
     await skipHistory(system);
@@ -160,35 +160,35 @@ describe('what a reconciliation finds outside of the inbox', () => {
     expect(await result(system)).toMatchObject({ gmail_count: 1, missing_count: 1 });
   });
 
-  test('is not fetched when it is a draft, or sent, or came into the trash by a filter', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation does not fetch drafts, sent messages and messages that arrived in the trash', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     system.gmail.deliver(mail('Draft'), { labelIds: ['DRAFT'] });
     system.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
     system.gmail.deliver(mail('By a filter'), { labelIds: ['TRASH'] });
     await system.ingest();
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(system.gmail.callLog.countByMethod['messages.get'] ?? 0).toBe(0);
     expect(await result(system)).toMatchObject({ gmail_count: 2, ignored_count: 2, missing_count: 0 });
   });
 
-  test('is stored when it was thought gone and is listed', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation stores a listed message that was marked gone', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     const { id } = system.gmail.deliver(mail('Late'));
     system.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', messageId: id, times: 1 });
     await system.ingest();
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(await storedIds(system)).toEqual([id]);
   });
 
-  test('is stored when it was spam and is no longer, although the history never showed it', async () => {
-    const system = await watched(await createTestSystem());
+  test('a reconciliation stores a message that left spam without a history record', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
     const { id } = system.gmail.deliver(mail('Rescued'), { labelIds: ['SPAM'] });
     await system.ingest();
     system.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
     await skipHistory(system);
-    await nextIsDue(system);
+    await makeNextDue(system);
     await system.ingest();
     expect(await storedIds(system)).toEqual([id]);
   });

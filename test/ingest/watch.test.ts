@@ -10,16 +10,16 @@ import { createFixture, type IngestFixture } from '../helpers/ingest-fixture.ts'
 const TOPIC = 'projects/orders-project/topics/gmail';
 const OTHER_TOPIC = 'projects/orders-project/topics/other';
 
-interface WatchStage extends IngestFixture {
+interface WatchFixture extends IngestFixture {
   readonly mailboxId: number;
-  /** The watch step of a scheduled run. @returns true when Gmail was called */
+  /** The watch step of a scheduled run. @returns true when the watch was due */
   renew(env?: Record<string, string>, budgetMs?: number): Promise<boolean>;
   watch(): Promise<Record<string, unknown> | undefined>;
   readonly countCalls: (method: string) => number;
 }
 
 /** A known mailbox of an instance with a topic. */
-async function createWatchStage(gmail: EmulatedGmailOptions = {}): Promise<WatchStage> {
+async function createWatchFixture(gmail: EmulatedGmailOptions = {}): Promise<WatchFixture> {
   const fixture = await createFixture({ gmail, env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
   const { id } = await identifyMailbox(fixture.app, callOutsideRun(fixture.app, null, fixture.deadline()));
   return {
@@ -31,15 +31,15 @@ async function createWatchStage(gmail: EmulatedGmailOptions = {}): Promise<Watch
   };
 }
 
-async function started(): Promise<WatchStage> {
-  const fixture = await createWatchStage();
+async function started(): Promise<WatchFixture> {
+  const fixture = await createWatchFixture();
   await enableWatch(fixture.app, fixture.mailboxId, fixture.deadline());
   return fixture;
 }
 
-test('a push that arrives before the watch is stored shows that pushes arrive', async () => {
+test('a push that arrives before the watch is stored counts as a received push', async () => {
   const gate = new CallGate();
-  const fixture = await createWatchStage({ timers: gate.timers });
+  const fixture = await createWatchFixture({ timers: gate.timers });
   gate.hold(fixture.gmail, 'watch');
   const renewed = fixture.renew();
   await gate.arrival();
@@ -61,9 +61,9 @@ test('a push that arrives before the watch is stored shows that pushes arrive', 
   ).toEqual([{ topic: TOPIC, is_silent: false }]);
 });
 
-describe('the watch step of a scheduled run', () => {
-  test('registers a watch that was never registered, with the credentials that did it', async () => {
-    const fixture = await createWatchStage();
+describe('renewWatch', () => {
+  test('registers a watch for the first time and stores the credential fingerprint', async () => {
+    const fixture = await createWatchFixture();
     expect(await fixture.renew()).toBe(true);
     expect(fixture.gmail.mailbox.watch?.topicName).toBe(TOPIC);
     expect(await fixture.watch()).toMatchObject({
@@ -84,7 +84,7 @@ describe('the watch step of a scheduled run', () => {
     ["late_run_count = 3, registered_at = now() - interval '61 minutes'", 1],
     ["late_run_count = 3, registered_at = now() - interval '59 minutes'", 0],
     ["registered_at = now() - interval '25 hours', next_attempt_at = now() + interval '1 minute'", 0],
-  ])('with %s makes %i call', async (change, calls) => {
+  ])('renewWatch with %s makes %i call', async (change, calls) => {
     const fixture = await started();
     await fixture.rows(`update mailbox_watches set ${change}`);
     fixture.gmail.resetCounters();
@@ -92,15 +92,15 @@ describe('the watch step of a scheduled run', () => {
     expect(fixture.countCalls('watch')).toBe(calls);
   });
 
-  test('ends the watch when no topic is configured any more', async () => {
+  test('renewWatch ends the watch when no topic is configured any more', async () => {
     const fixture = await started();
     await fixture.renew({ GMAIL_PUBSUB_TOPIC: '' });
     expect(fixture.gmail.mailbox.watch).toBeNull();
     expect(await fixture.watch()).toMatchObject({ topic: null, registered_at: null, expires_at: null });
   });
 
-  test('forgets an error together with the topic', async () => {
-    const fixture = await createWatchStage();
+  test('renewWatch forgets an error when no topic is configured any more', async () => {
+    const fixture = await createWatchFixture();
     fixture.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
     await fixture.renew();
     expect(await fixture.watch()).toMatchObject({ error_code: 'watch_denied' });
@@ -110,9 +110,9 @@ describe('the watch step of a scheduled run', () => {
   });
 });
 
-describe('a renewal at the edge of the quota', () => {
-  test('waits some seconds for its units and succeeds', async () => {
-    const fixture = await createWatchStage();
+describe('spent quota', () => {
+  test('renewWatch waits some seconds for its units and succeeds', async () => {
+    const fixture = await createWatchFixture();
     await fixture.rows('update mailbox_quota set available_units = 0, refilled_at = clock_timestamp()');
     await fixture.renew();
     expect(fixture.gmail.mailbox.watch?.topicName).toBe(TOPIC);
@@ -122,8 +122,8 @@ describe('a renewal at the edge of the quota', () => {
     expect(await fixture.watch()).toMatchObject({ error_code: null, topic: TOPIC });
   });
 
-  test('that gets no units within the bound is no error of Gmail, and the next run tries it again', async () => {
-    const fixture = await createWatchStage();
+  test('a renewal without units in time records no error, and the next run tries it again', async () => {
+    const fixture = await createWatchFixture();
     await fixture.rows(
       "update mailbox_quota set available_units = 0, paused_until = clock_timestamp() + interval '1 minute', pause_seconds = 16",
     );
@@ -140,17 +140,17 @@ describe('a renewal at the edge of the quota', () => {
     expect(fixture.countCalls('watch')).toBe(1);
   });
 
-  test('is left to the next run when this one has no time for the call', async () => {
-    const fixture = await createWatchStage();
+  test('a run without time for the call leaves the renewal to the next run', async () => {
+    const fixture = await createWatchFixture();
     await fixture.renew({}, 2_000);
     expect(fixture.countCalls('watch')).toBe(0);
     expect(await fixture.watch()).toMatchObject({ error_code: null });
   });
 });
 
-describe('an error of Gmail', () => {
-  test('is recorded and waits ten minutes', async () => {
-    const fixture = await createWatchStage();
+describe('Gmail error', () => {
+  test('records a Gmail error and waits ten minutes', async () => {
+    const fixture = await createWatchFixture();
     fixture.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
     await fixture.renew();
     expect(await fixture.watch()).toMatchObject({ error_code: 'gmail_unavailable', topic: null });
@@ -163,7 +163,7 @@ describe('an error of Gmail', () => {
     expect(await fixture.watch()).toMatchObject({ error_code: null, topic: TOPIC });
   });
 
-  test('keeps what is registered, because Gmail keeps it too', async () => {
+  test('keeps the registered watch after a Gmail error, because Gmail keeps it too', async () => {
     const fixture = await started();
     await fixture.rows("update mailbox_watches set registered_at = now() - interval '2 days'");
     fixture.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
@@ -171,7 +171,7 @@ describe('an error of Gmail', () => {
     expect(await fixture.watch()).toMatchObject({ error_code: 'watch_denied', topic: TOPIC });
   });
 
-  test('about a second push client ends the other watch and registers once more', async () => {
+  test('ends the other watch of the client and registers again after a conflict', async () => {
     const fixture = await started();
     await fixture.renew({ GMAIL_PUBSUB_TOPIC: OTHER_TOPIC });
     expect(fixture.gmail.mailbox.watch?.topicName).toBe(OTHER_TOPIC);
@@ -179,8 +179,8 @@ describe('an error of Gmail', () => {
     expect(await fixture.watch()).toMatchObject({ topic: OTHER_TOPIC, error_code: null });
   });
 
-  test('about a second push client that comes back is recorded after one try', async () => {
-    const fixture = await createWatchStage();
+  test('records a conflict that comes back after one try', async () => {
+    const fixture = await createWatchFixture();
     fixture.gmail.faults.add({
       kind: 'status',
       status: 400,
@@ -193,15 +193,15 @@ describe('an error of Gmail', () => {
     expect(await fixture.watch()).toMatchObject({ error_code: 'watch_conflict' });
   });
 
-  test('that the operator has to repair is left to the next call of the run', async () => {
-    const fixture = await createWatchStage();
+  test('leaves an error that an operator must fix to the next call of the run', async () => {
+    const fixture = await createWatchFixture();
     fixture.gmail.revokeRefreshToken();
     await fixture.renew();
     expect(await fixture.watch()).toMatchObject({ error_code: null });
   });
 });
 
-test('start registers the watch whether it is due or not, and stop ends it', async () => {
+test('enableWatch registers the watch whether it is due or not, and disableWatch ends it', async () => {
   const fixture = await started();
   await enableWatch(fixture.app, fixture.mailboxId, fixture.deadline());
   expect(fixture.countCalls('watch')).toBe(2);

@@ -5,11 +5,11 @@ function succeed(limit: AimdLimit, count: number): void {
   for (let i = 0; i < count; i += 1) limit.onSuccess();
 }
 
-it('begins with five calls in flight', () => {
+it('the limit starts at five calls in flight', () => {
   expect(new AimdLimit().current).toBe(5);
 });
 
-it('rises by one after as many successes as calls in flight', () => {
+it('the limit rises by one after as many successes as calls in flight', () => {
   const limit = new AimdLimit();
   succeed(limit, 4);
   expect(limit.current).toBe(5);
@@ -21,19 +21,19 @@ it('rises by one after as many successes as calls in flight', () => {
   expect(limit.current).toBe(7);
 });
 
-it('never rises above sixteen', () => {
+it('the limit never rises above sixteen', () => {
   const limit = new AimdLimit();
   succeed(limit, 10_000);
   expect(limit.current).toBe(16);
 });
 
-it('holds one number when start and max are equal', () => {
+it('the limit stays constant when start and max are equal', () => {
   const limit = new AimdLimit({ start: 3, max: 3 });
   succeed(limit, 100);
   expect(limit.current).toBe(3);
 });
 
-it('halves at a rate limit and never falls below one', () => {
+it('a rate limit halves the limit, but never below one', () => {
   const limit = new AimdLimit();
   const seen = [1, 2, 3, 4].map(() => {
     limit.onRateLimited();
@@ -42,7 +42,7 @@ it('halves at a rate limit and never falls below one', () => {
   expect(seen).toEqual([2, 1, 1, 1]);
 });
 
-it('counts successes anew after a rate limit', () => {
+it('a rate limit resets the count of successes', () => {
   const limit = new AimdLimit();
   succeed(limit, 4);
   limit.onRateLimited();
@@ -52,7 +52,7 @@ it('counts successes anew after a rate limit', () => {
   expect(limit.current).toBe(3);
 });
 
-it('halves once for all calls that began before the cut', () => {
+it('several rate limits of calls that started before a decrease halve the limit once', () => {
   const limit = new AimdLimit();
   const { epoch } = limit;
   for (let call = 0; call < 5; call += 1) limit.onRateLimited(epoch);

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await time.close());
 
-/** A run on a mailbox of its own, or on one that is there already. */
+/** Starts a run on a new mailbox, or on the given one. */
 async function startRun(options: Partial<QuotaBudgetOptions> & { readonly runMs?: number } = {}) {
   const { rows } = await time.db.query<{ id: number }>(
     'insert into mailboxes (email_address, cursor_history_id) values ($1::text, 1) returning id',
@@ -23,9 +23,9 @@ async function startRun(options: Partial<QuotaBudgetOptions> & { readonly runMs?
     await time.db.query('insert into mailbox_quota (mailbox_id, available_units) values ($1, 5900)', [
       mailboxId,
     ]);
-  const run = { mailboxId, statementCount: 0, isDatabaseAway: false };
+  const run = { mailboxId, statementCount: 0, isDatabaseDown: false };
   const query: Database['query'] = async (sql, parameters) => {
-    if (run.isDatabaseAway) throw new AppError('database_unavailable', 'The database is away.');
+    if (run.isDatabaseDown) throw new AppError('database_unavailable', 'The database is down.');
     run.statementCount += 1;
     return await time.db.query(sql, parameters);
   };
@@ -58,8 +58,8 @@ async function availableUnits(mailboxId: number): Promise<number> {
   return rows[0]?.units ?? Number.NaN;
 }
 
-describe('a quota budget', () => {
-  test('pays the first listing of an idle poll with one statement for its two units', async () => {
+describe('QuotaBudget', () => {
+  test('reserves the two units of an idle poll with one statement', async () => {
     const run = await startRun();
     await run.budget.acquire(2);
     await run.budget.onSuccess();
@@ -68,16 +68,16 @@ describe('a quota budget', () => {
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
   });
 
-  test('pays the listing and the message of a push with one statement', async () => {
-    const run = await startRun({ firstUnits: 22 });
+  test('reserves the units of the listing and the message of a push with one statement', async () => {
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     expect(await run.budget.reserve(20, 320)).toBe(20);
     await run.budget.releaseAll();
     expect([run.statementCount, run.budget.spentUnits]).toEqual([1, 22]);
   });
 
-  test('returns what it reserved ahead and no call used, when the run ends', async () => {
-    const run = await startRun({ firstUnits: 22 });
+  test('releases the prefetched units that no call used at the end of the run', async () => {
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     expect(await availableUnits(run.mailboxId)).toBe(5_878);
     await run.budget.releaseAll();
@@ -91,7 +91,7 @@ describe('a quota budget', () => {
     expect(await run.budget.reserve(20, 6_000)).toBe(320);
   });
 
-  test('returns and no longer counts what a batch did not spend', async () => {
+  test('releases the units that a batch did not spend and does not count them', async () => {
     const run = await startRun();
     await run.budget.reserve(20, 320);
     await run.budget.release(120);
@@ -99,13 +99,13 @@ describe('a quota budget', () => {
     expect(await availableUnits(run.mailboxId)).toBe(5_700);
   });
 
-  test('costs no statement when there is nothing to release', async () => {
+  test('runs no statement when there is nothing to release', async () => {
     const run = await startRun();
     await run.budget.release(0);
     expect(run.statementCount).toBe(0);
   });
 
-  test('waits until one call can be paid', async () => {
+  test('waits until there are units for one call', async () => {
     const run = await startRun();
     await setAvailable(run.mailboxId, 0);
     const startedMs = time.clock();
@@ -114,33 +114,33 @@ describe('a quota budget', () => {
     expect(time.clock() - startedMs).toBeLessThan(210);
   });
 
-  test('pays waiting calls in the order of asking', async () => {
+  test('serves waiting calls in FIFO order', async () => {
     const run = await startRun();
     await setAvailable(run.mailboxId, 0);
-    const paid: number[] = [];
+    const served: number[] = [];
     await time.run(
       Promise.all(
-        [100, 2, 20].map(async (units) => await run.budget.acquire(units).then(() => paid.push(units))),
+        [100, 2, 20].map(async (units) => await run.budget.acquire(units).then(() => served.push(units))),
       ),
     );
-    expect(paid).toEqual([100, 2, 20]);
+    expect(served).toEqual([100, 2, 20]);
   });
 
-  test('ends with out_of_time, without waiting, when the deadline comes before the units', async () => {
+  test('ends with out_of_time without waiting when the deadline comes before the units', async () => {
     const run = await startRun({ runMs: 150 });
     await setAvailable(run.mailboxId, 0);
     const startedMs = time.clock();
     await expect(time.run(run.budget.acquire(20))).rejects.toMatchObject({ code: 'out_of_time' });
     expect(time.clock()).toBe(startedMs);
     expect(run.budget.spentUnits).toBe(0);
-    // A call that costs less can still be paid.
+    // There are still units for a cheaper call.
     await time.run(run.budget.acquire(2));
   });
 
-  test('fails with the error of the database when it cannot reserve, and not when it cannot release', async () => {
-    const run = await startRun({ firstUnits: 22 });
+  test('a database error fails a reservation but not a release', async () => {
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
-    run.isDatabaseAway = true;
+    run.isDatabaseDown = true;
     await run.budget.release(2);
     expect(await run.budget.onRateLimited()).toBeNull();
     await run.budget.releaseAll();
@@ -148,8 +148,8 @@ describe('a quota budget', () => {
   });
 });
 
-describe('a rate limit', () => {
-  test('of several calls in flight pauses spending once, with one statement', async () => {
+describe('rate limit', () => {
+  test('several rate limits of calls in flight pause spending once, with one statement', async () => {
     const run = await startRun();
     await run.budget.reserve(20, 100);
     expect(await run.budget.onRateLimited()).toBe(1);
@@ -157,7 +157,7 @@ describe('a rate limit', () => {
     expect(run.statementCount).toBe(2);
   });
 
-  test('pauses the next reservation, also when the caller does not wait until the pause is set', async () => {
+  test('a rate limit pauses the next reservation even if the caller does not wait until the pause is set', async () => {
     const run = await startRun();
     await run.budget.acquire(20);
     const startedMs = time.clock();
@@ -168,7 +168,7 @@ describe('a rate limit', () => {
     expect(await time.run(run.budget.reserve(20, 320))).toBe(320);
   });
 
-  test('stops other instances too', async () => {
+  test('a rate limit pauses other instances too', async () => {
     const run = await startRun();
     const other = await startRun({ mailboxId: run.mailboxId });
     await run.budget.acquire(20);
@@ -178,8 +178,8 @@ describe('a rate limit', () => {
     expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('returns what was reserved ahead, so that the next call waits for the end of the pause', async () => {
-    const run = await startRun({ firstUnits: 22 });
+  test('a rate limit releases the prefetched units, so that the next call waits for the end of the pause', async () => {
+    const run = await startRun({ initialUnits: 22 });
     await run.budget.acquire(2);
     await run.budget.onRateLimited();
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
@@ -188,7 +188,7 @@ describe('a rate limit', () => {
     expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('is followed by one call, whose success ends the pause for the next one within 250 ms', async () => {
+  test('a rate limit is followed by a single call, whose success ends the pause within 250 ms', async () => {
     const run = await startRun();
     await run.budget.acquire(20);
     for (let n = 0; n < 5; n += 1) {
@@ -202,7 +202,7 @@ describe('a rate limit', () => {
     expect(time.clock() - startedMs).toBeLessThanOrEqual(251);
   });
 
-  test('is not over when a call that was in flight with the limited one succeeds', async () => {
+  test('a rate limit does not end when a call that was in flight with the limited one succeeds', async () => {
     const run = await startRun();
     await run.budget.reserve(20, 40);
     await run.budget.onRateLimited();
@@ -212,7 +212,7 @@ describe('a rate limit', () => {
     expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('doubles the pause when the one call after it is limited', async () => {
+  test('doubles the pause when the single call after it is rate-limited', async () => {
     const run = await startRun();
     await run.budget.acquire(20);
     const pauses: (number | null)[] = [];
@@ -223,12 +223,12 @@ describe('a rate limit', () => {
     expect(pauses).toEqual([1, 2, 4]);
   });
 
-  test('in an earlier run limits the first reservation of the next run to one call until it succeeds', async () => {
+  test('a rate limit of an earlier run limits the next run to a single call until it succeeds', async () => {
     const run = await startRun();
     await run.budget.acquire(20);
     await run.budget.onRateLimited();
     await time.run(time.sleep(60_000));
-    const next = await startRun({ mailboxId: run.mailboxId, firstUnits: 22 });
+    const next = await startRun({ mailboxId: run.mailboxId, initialUnits: 22 });
     await next.budget.acquire(2);
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
     await next.budget.onSuccess();

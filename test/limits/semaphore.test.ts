@@ -1,49 +1,49 @@
 import { expect, it } from 'vitest';
 import { Semaphore } from '../../shared/limits/semaphore.ts';
 
-/** Asks for a permit. @returns how it went so far */
-function ask(semaphore: Semaphore) {
-  const asked: { release: (() => void) | null } = { release: null };
+/** Requests a permit. @returns its release function once it is granted; null before */
+function request(semaphore: Semaphore) {
+  const requested: { release: (() => void) | null } = { release: null };
   void semaphore.acquire().then((release) => {
-    asked.release = release;
+    requested.release = release;
   });
-  return asked;
+  return requested;
 }
 
-/** All that can happen without a further release has happened. */
+/** Waits for everything that can happen without another release. */
 async function settled(): Promise<void> {
   await new Promise(setImmediate);
 }
 
-it('admits as many as its limit, and the others in the order of asking', async () => {
+it('grants as many permits as its limit, and further ones in FIFO order', async () => {
   const semaphore = new Semaphore(2);
-  const asked = [1, 2, 3, 4].map(() => ask(semaphore));
-  const held = () => asked.map(({ release }) => release !== null);
+  const requests = [1, 2, 3, 4].map(() => request(semaphore));
+  const held = () => requests.map(({ release }) => release !== null);
   await settled();
   expect(held()).toEqual([true, true, false, false]);
-  asked[1]?.release?.();
+  requests[1]?.release?.();
   await settled();
   expect(held()).toEqual([true, true, true, false]);
-  asked[0]?.release?.();
+  requests[0]?.release?.();
   await settled();
   expect(held()).toEqual([true, true, true, true]);
 });
 
-it('counts a permit that is released twice once', async () => {
+it('ignores the second release of a permit', async () => {
   const semaphore = new Semaphore(1);
-  const first = ask(semaphore);
+  const first = request(semaphore);
   await settled();
   first.release?.();
-  const second = ask(semaphore);
+  const second = request(semaphore);
   await settled();
   first.release?.();
   expect(second.release).not.toBeNull();
-  const third = ask(semaphore);
+  const third = request(semaphore);
   await settled();
   expect(third.release).toBeNull();
 });
 
-it('releases the permit when the work fails', async () => {
+it('run releases the permit when the work fails', async () => {
   const semaphore = new Semaphore(1);
   const failing = semaphore.run(async () => await Promise.reject(new Error('failed')));
   await expect(failing).rejects.toThrow('failed');

@@ -1,6 +1,6 @@
 /**
- * Minutes of spending in seconds: timers and the clock of PostgreSQL follow one virtual clock, which moves to the next
- * timer when no statement is in flight.
+ * Virtual time: timers and PostgreSQL's clock follow one simulated clock, which advances to the next timer when no statement
+ * is in flight. Minutes pass in seconds.
  */
 import { type Database, openDatabase, type Queryable } from '../../shared/db/database.ts';
 import { Semaphore } from '../../shared/limits/semaphore.ts';
@@ -8,17 +8,17 @@ import type { Sleep } from '../../shared/retry.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 export interface VirtualTime {
-  /** Its `clock_timestamp()` is the virtual time. */
+  /** A database whose `clock_timestamp()` returns the virtual time. */
   readonly db: Queryable;
   /** Milliseconds since the start of a minute. */
   readonly clock: () => number;
   readonly sleep: Sleep;
-  /** Moves the clock until `work` has ended. */
+  /** Advances the clock until `work` has ended. */
   run<T>(work: Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
-/** A schema before pg_catalog in the search path replaces the function in statements that do not qualify it. */
+/** A schema before pg_catalog in the search path overrides the function in statements that do not qualify it. */
 const REPLACE_CLOCK = `
 create schema virtual;
 create table virtual.clock as select timestamptz '2026-11-01 00:00:00Z' as at;

@@ -8,14 +8,14 @@ const createTestSystem = useTestSystems();
 const TOPIC = 'projects/orders-project/topics/gmail';
 const MINUTE_MS = 60_000;
 
-async function watched(options?: TestSystemOptions): Promise<TestSystem> {
+async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
   const system = await createTestSystem(options);
   await system.switchOn();
   await system.ingest();
   return system;
 }
 
-/** The `run_finished` line of one more run. */
+/** Makes a run. @returns its `run_finished` line */
 async function nextLine(system: TestSystem, options?: IngestOptions): Promise<Record<string, unknown>> {
   system.log.length = 0;
   await system.ingest(options);
@@ -26,7 +26,7 @@ function minutesAgo(minutes: number): Date {
   return new Date(Date.now() - minutes * MINUTE_MS);
 }
 
-/** Ledger rows that no run works on: their next attempt is far away. */
+/** Inserts ledger rows that no run processes, because their next attempt is a day away. */
 async function waiting(
   system: TestSystem,
   rows: { priority: 0 | 1; count: number; age: string },
@@ -48,9 +48,9 @@ async function dead(system: TestSystem, mailboxId: number, count: number): Promi
   );
 }
 
-describe('the line of a run says how long live mail took', () => {
-  test('as the longest time from its arrival in Gmail to its commit', async () => {
-    const system = await watched();
+describe('arrival_to_stored_max_ms', () => {
+  test('run_finished reports the longest time of a live message from its arrival in Gmail to its commit', async () => {
+    const system = await runningSystem();
     for (const minutes of [2, 5, 3])
       system.gmail.deliver(order(minutes), { internalDate: minutesAgo(minutes) });
     const { arrival_to_stored_max_ms: tookMs } = await nextLine(system);
@@ -58,19 +58,19 @@ describe('the line of a run says how long live mail took', () => {
     expect(tookMs).toBeLessThan(6 * MINUTE_MS);
   });
 
-  test('as no less than nothing when the clock of Gmail is ahead', async () => {
-    const system = await watched();
+  test("run_finished reports a latency of zero when Gmail's clock is ahead", async () => {
+    const system = await runningSystem();
     system.gmail.deliver(mail('Ahead'), { internalDate: minutesAgo(-5) });
     expect(await nextLine(system)).toMatchObject({ stored_count: 1, arrival_to_stored_max_ms: 0 });
   });
 
-  test('and nothing of mail that a listing brought', async () => {
+  test('run_finished reports no latency of listed messages', async () => {
     const system = await createTestSystem();
     system.gmail.deliver(mail('Before the first start'));
     expect(await nextLine(system)).toMatchObject({ stored_count: 1, arrival_to_stored_max_ms: null });
   });
 
-  test('and nothing where only the mail of a label counts: it may be given later', async () => {
+  test('run_finished reports no latency with a configured label, because messages can get it later', async () => {
     const system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
     const label = system.gmail.createLabel('Orders');
     await system.ingest();
@@ -79,17 +79,17 @@ describe('the line of a run says how long live mail took', () => {
   });
 });
 
-describe('the line of a run says what is left', () => {
-  test('dead messages of its own mailbox, with nothing new', async () => {
-    const system = await watched();
+describe('totals', () => {
+  test('run_finished reports the dead messages of its own mailbox in a run without new messages', async () => {
+    const system = await runningSystem();
     expect(await nextLine(system)).toMatchObject({ dead_total: 0, pending_total: 0, live_waiting_s: null });
     await dead(system, 1, 3);
     await dead(system, await insertMailbox(system.db), 5);
     expect(await nextLine(system)).toMatchObject({ dead_count: 0, dead_total: 3 });
   });
 
-  test('counted up to a thousand', async () => {
-    const system = await watched();
+  test('run_finished counts totals up to one thousand', async () => {
+    const system = await runningSystem();
     await dead(system, 1, 1_001);
     await waiting(system, { priority: 1, count: 1_001, age: '1 hour' });
     expect(await nextLine(system, { trigger: 'push' })).toMatchObject({
@@ -98,8 +98,8 @@ describe('the line of a run says what is left', () => {
     });
   });
 
-  test('how long live mail has waited, whatever backlog waits beside it', async () => {
-    const system = await watched();
+  test('run_finished reports how long the oldest live message has waited, whatever the backlog', async () => {
+    const system = await runningSystem();
     await waiting(system, { priority: 1, count: 1_000, age: '9 hours' });
     expect(await nextLine(system, { trigger: 'push' })).toMatchObject({ live_waiting_s: null });
     await waiting(system, { priority: 0, count: 1, age: '10 minutes' });
@@ -109,7 +109,7 @@ describe('the line of a run says what is left', () => {
     expect(seconds).toBeLessThan(7_260);
   });
 
-  test('what the last reconciliation missed', async () => {
+  test('run_finished reports how many messages the last reconciliation found missing', async () => {
     const system = await createTestSystem();
     await system.switchOn();
     expect(await nextLine(system, { trigger: 'push' })).toMatchObject({ missing_total: null });
@@ -122,12 +122,12 @@ describe('the line of a run says what is left', () => {
   });
 });
 
-describe('the line of a scheduled run says how long the watch lasts', () => {
+describe('watch_remaining_s', () => {
   const scheduled = { trigger: 'schedule' } as const;
   const env = { GMAIL_PUBSUB_TOPIC: TOPIC };
 
-  test('in seconds', async () => {
-    const system = await watched({ env });
+  test('run_finished of a scheduled run reports the remaining seconds of the watch', async () => {
+    const system = await runningSystem({ env });
     await nextLine(system, scheduled);
     await system.rows("update mailbox_watches set expires_at = now() + interval '3 days'");
     const { watch_remaining_s: seconds } = await nextLine(system, scheduled);
@@ -135,14 +135,14 @@ describe('the line of a scheduled run says how long the watch lasts', () => {
     expect(seconds).toBeLessThanOrEqual(3 * 86_400);
   });
 
-  test('as nothing when Gmail refuses it', async () => {
-    const system = await watched({ env });
+  test('run_finished reports no remaining watch time when Gmail refuses the watch', async () => {
+    const system = await runningSystem({ env });
     system.gmail.faults.add({ kind: 'status', status: 403, method: 'watch' });
     expect(await nextLine(system, scheduled)).toMatchObject({ outcome: 'completed', watch_remaining_s: 0 });
   });
 
-  test('as nothing when it is on another topic, or has ended', async () => {
-    const system = await watched({ env });
+  test('run_finished reports no remaining watch time when the watch is on another topic or has ended', async () => {
+    const system = await runningSystem({ env });
     await nextLine(system, scheduled);
     system.gmail.faults.add({ kind: 'status', status: 403, method: 'watch' });
     await system.rows("update mailbox_watches set topic = 'projects/orders-project/topics/other'");
@@ -153,15 +153,15 @@ describe('the line of a scheduled run says how long the watch lasts', () => {
     expect(await nextLine(system, scheduled)).toMatchObject({ watch_remaining_s: 0 });
   });
 
-  test('and not without a topic, nor when somebody asks for a cycle of a stopped monitor', async () => {
-    const without = await watched();
+  test('run_finished omits the watch without a topic and in a manual run of a stopped monitor', async () => {
+    const without = await runningSystem();
     expect(await nextLine(without, scheduled)).toMatchObject({ watch_remaining_s: null });
     const stopped = await createTestSystem({ env });
     expect(await nextLine(stopped)).toMatchObject({ outcome: 'completed', watch_remaining_s: null });
   });
 });
 
-test('a run that knows no mailbox yet says nothing of one', async () => {
+test('run_finished reports no totals when the run has not identified its mailbox', async () => {
   const system = await createTestSystem();
   system.gmail.faults.add({ kind: 'status', status: 503, method: 'getProfile' });
   const line = await nextLine(system);

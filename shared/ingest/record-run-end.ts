@@ -1,6 +1,6 @@
 /**
- * The end of every run, good or bad: the mailbox's failures and next poll, the status row, the run row, the lease, and the
- * `run_finished` line that metrics and alerts are derived from.
+ * Records the end of every run: updates the mailbox, the status row and the run row, releases the lease, and writes the
+ * `run_finished` line. Metrics and alerts are derived from that line.
  */
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
@@ -10,19 +10,19 @@ import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { IngestContext } from './ingest-context.ts';
-import { withDatabaseRetries } from './lease.ts';
+import { withDatabaseRetries } from './run-lease.ts';
 import type { LoopEnd } from './sync-loop.ts';
 
 /**
- * Cloud Scheduler ticks once per minute, so up to that interval the tick is the wait. A longer interval is kept by us, less
- * this much, because ticks jitter.
+ * Cloud Scheduler calls once per minute, so for intervals up to a minute the scheduler job sets the pace. For a longer
+ * interval `next_poll_at` does, less this allowance for the jitter of the scheduler job.
  */
-const TICK_SECONDS = 60;
-const TICK_JITTER_MS = 5_000;
-/** A Retry-After of Gmail is honoured up to an hour. */
+const SCHEDULER_SECONDS = 60;
+const SCHEDULER_JITTER_MS = 5_000;
+/** Gmail's Retry-After is honoured up to an hour. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-export interface RunClosing extends LoopEnd {
+export interface EndedRun extends LoopEnd {
   readonly trigger: Trigger;
   readonly runId: number;
   /** By the clock of the database. */
@@ -33,24 +33,24 @@ export interface RunClosing extends LoopEnd {
 }
 
 /**
- * Releases the lease and records the end, in one commit. Repeated when the database is away for a moment: a first try that
- * did take effect leaves no lease to release, and the second changes nothing more. What fails for good is logged and does
- * not undo the run: what it stored is stored, and the lease expires.
+ * Releases the lease and records the end in one commit. Retried while the database is unavailable. A retry is safe: once
+ * the lease is released, it changes nothing. An error that persists is logged and does not undo the run: the stored emails
+ * remain, and the lease expires.
  *
- * @returns `newer_hint` when a push has announced something newer: nothing is closed then
+ * @returns `newer_hint` when a push has announced something newer: nothing is recorded then
  */
-export async function closeRun(app: IngestContext, run: RunClosing): Promise<'closed' | 'newer_hint'> {
+export async function recordRunEnd(app: IngestContext, run: EndedRun): Promise<'recorded' | 'newer_hint'> {
   let end: RunEnd | null = null;
   try {
     const finished = {
       ...run,
       failure: run.error === null ? null : failureOf(run.error),
       nextPollMs: nextPollMs(app.config.pollIntervalSeconds, run),
-      // Only scheduled runs keep the watch, and they run only while the monitor is on.
+      // Only scheduled runs report the watch, and they run only while the monitor is on.
       watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
     };
     const answer = await withDatabaseRetries(app, async () => {
-      // The database may have been away when a claim was to end. Left open, it would count as a crash of the process.
+      // The database may have been unavailable when a claim ended. An open claim would count as a crash of the process.
       if (run.outcome === 'failed') await releaseClaims(app.db, run.lease);
       return await finishRun(app.db, run.lease, finished);
     });
@@ -65,24 +65,24 @@ export async function closeRun(app: IngestContext, run: RunClosing): Promise<'cl
     });
   }
   logEnd(app, run, end);
-  return 'closed';
+  return 'recorded';
 }
 
-function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: RunClosing) {
+function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: EndedRun) {
   return { startedAt, arrivalToStoredMaxMs };
 }
 
-/** Null: the next scheduled poll stays as it is. A cut run continues at the next tick. */
-function nextPollMs(intervalSeconds: number, run: RunClosing): number | null {
+/** Null keeps the planned time of the next poll. After out_of_time the next scheduled run continues. */
+function nextPollMs(intervalSeconds: number, run: EndedRun): number | null {
   if (run.outcome === 'out_of_time') return 0;
   if (run.trigger !== 'schedule') return null;
-  if (intervalSeconds <= TICK_SECONDS) return 0;
-  return Math.max(0, Math.round(intervalSeconds * 1_000 - TICK_JITTER_MS - run.durationMs));
+  if (intervalSeconds <= SCHEDULER_SECONDS) return 0;
+  return Math.max(0, Math.round(intervalSeconds * 1_000 - SCHEDULER_JITTER_MS - run.durationMs));
 }
 
-function logEnd({ log }: IngestContext, run: RunClosing, end: RunEnd | null): void {
+function logEnd({ log }: IngestContext, run: EndedRun, end: RunEnd | null): void {
   const { counts } = run;
-  log.write(run.error?.severity ?? 'INFO', 'run_finished', sentence(run), {
+  log.write(run.error?.severity ?? 'INFO', 'run_finished', summaryOf(run), {
     run_id: run.runId,
     mailbox_id: run.lease.mailboxId,
     trigger: run.trigger,
@@ -117,8 +117,8 @@ function logEnd({ log }: IngestContext, run: RunClosing, end: RunEnd | null): vo
   });
 }
 
-/** A run that failed before it knew its mailbox. */
-export async function recordUnidentified(
+/** Records a run that failed before its mailbox was identified. */
+export async function recordUnidentifiedFailure(
   app: IngestContext,
   trigger: Trigger,
   error: AppError,
@@ -136,7 +136,7 @@ export async function recordUnidentified(
   });
 }
 
-function sentence(run: RunClosing): string {
+function summaryOf(run: EndedRun): string {
   if (run.error !== null) return `Failed: ${run.error.title}`;
   const stored = `Stored ${run.counts.stored} ${run.counts.stored === 1 ? 'email' : 'emails'}`;
   return run.outcome === 'out_of_time' ? `${stored}; the next run continues` : stored;

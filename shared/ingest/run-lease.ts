@@ -1,4 +1,4 @@
-/** Takes the lease at the start of a run, keeps it alive while the run works, and retries what a run must write at its ends. */
+/** The lease of a run: takes it, renews it while the run works, and retries the writes that release it. */
 import type { Database } from '../db/database.ts';
 import { LEASE_MS, type Lease, releaseLease, renewLease, type TakenLease, takeLease } from '../db/lease.ts';
 import type { Trigger } from '../db/runs.ts';
@@ -8,7 +8,7 @@ import type { IngestContext } from './ingest-context.ts';
 
 /**
  * @returns null when another instance holds the lease
- * @throws {AppError} database_unavailable; the lease is released then, if the database can still be reached
+ * @throws {AppError} database_unavailable; the lease is then released if the database can still be reached
  */
 export async function openRun(
   app: IngestContext,
@@ -19,17 +19,17 @@ export async function openRun(
   try {
     return await takeLease(db, lease, { holder, trigger, settleSeconds: config.settleSeconds });
   } catch (error) {
-    // Only the answer may have been lost: a lease that is left behind blocks the mailbox until it expires.
+    // Perhaps only the answer was lost, and an abandoned lease blocks the mailbox until it expires.
     await withDatabaseRetries(app, async () => await releaseLease(db, lease)).catch(() => undefined);
     throw error;
   }
 }
 
 /**
- * Renews the lease while a run works. A refused renewal is noticed by the next fenced write; one that fails to get through is
- * repeated at the next beat.
+ * Renews the lease while a run works. Failures are ignored: the next heartbeat tries again, and the next fenced write
+ * detects a lost lease.
  *
- * @returns stops it
+ * @returns a function that stops the heartbeat
  */
 export function startLeaseHeartbeat(db: Database, lease: Lease): () => void {
   const timer = setInterval(() => {
@@ -40,16 +40,16 @@ export function startLeaseHeartbeat(db: Database, lease: Lease): () => void {
 }
 
 /**
- * A lease that is not released blocks the mailbox for 40 s. A database that restarts or fails over is away for a few seconds,
- * and the reserve of a run allows about as many.
+ * A lease that is not released blocks the mailbox for 40 s. A database restart or failover takes a few seconds, and the
+ * reserve of a run allows for about as many.
  */
-const POLICY: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 1_000 };
+const RETRY_POLICY: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 1_000 };
 const RETRY_FOR_MS = 2_500;
 
-/** @param write may run twice @throws {AppError} */
+/** @param write must be safe to run twice @throws {AppError} the last error of `write` */
 export async function withDatabaseRetries<T>(app: IngestContext, write: () => Promise<T>): Promise<T> {
   return await withRetries(write, {
-    policy: POLICY,
+    policy: RETRY_POLICY,
     deadline: Deadline.after(RETRY_FOR_MS, app.clock),
     random: app.random,
     sleep: app.sleep,

@@ -24,8 +24,8 @@ async function jobs(system: TestSystem, purpose: string) {
   );
 }
 
-describe('a listing whose query Gmail rejects', () => {
-  test('fails one run and ends with its reason, and the next listing is made', async () => {
+describe('rejected listing', () => {
+  test('a backfill that Gmail rejects fails one run and ends with the reason, and the next one is listed', async () => {
     const system = await createTestSystem();
     await system.ingest();
     const old = system.gmail.deliver(order(1), { labelIds: ['INBOX'] });
@@ -47,7 +47,7 @@ describe('a listing whose query Gmail rejects', () => {
     ]);
   });
 
-  test('waits for an hour and is tried again when the system needs it', async () => {
+  test('a first listing that Gmail rejects waits for an hour and is tried again', async () => {
     const system = await createTestSystem();
     const { id } = system.gmail.deliver(order(1));
     system.gmail.faults.add(REJECTION);
@@ -63,7 +63,7 @@ describe('a listing whose query Gmail rejects', () => {
     ]);
   });
 
-  test('begins again when only its page token is rejected', async () => {
+  test('a listing starts over when Gmail rejects only its page token', async () => {
     const system = await createTestSystem();
     await system.ingest();
     const { id } = system.gmail.deliver(order(1), { labelIds: ['INBOX'] });
@@ -77,20 +77,5 @@ describe('a listing whose query Gmail rejects', () => {
     expect(await jobs(system, 'backfill')).toEqual([
       expect.objectContaining({ is_finished: true, error_code: null, restart_count: 1 }),
     ]);
-  });
-});
-
-describe('the first listing', () => {
-  test('runs again after the settle time, so that what Gmail listed late is stored', async () => {
-    const system = await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } });
-    Object.assign(system.gmail.indexLag, { listMs: 30_000 });
-    const { id } = system.gmail.deliver(order(1));
-    await system.ingest();
-    expect(await storedIds(system)).toEqual([]);
-    await system.pass(91);
-    await system.ingest();
-    expect(await storedIds(system)).toEqual([id]);
-    expect(await jobs(system, 'initial')).toEqual([expect.objectContaining({ is_finished: true })]);
-    expect(await system.rows("select 1 from incidents where kind = 'missing_found'")).toEqual([]);
   });
 });

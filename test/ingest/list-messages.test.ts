@@ -1,4 +1,4 @@
-/** Listings against answers that the emulated Gmail does not give, and on rows of their own. */
+/** Listing steps against answers that the emulated Gmail does not give. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
 import { planReconciliation } from '../../shared/db/reconciliation.ts';
@@ -71,8 +71,8 @@ async function backfillOf(lease: Lease): Promise<() => Promise<AnyRow>> {
   return async () => (await db.query('select * from list_jobs where id = $1', [id])).rows[0];
 }
 
-describe('a list job', () => {
-  test('is listed with its query, the wanted label and its page token, some pages at a time', async () => {
+describe('list job', () => {
+  test('lists a job with its query, the wanted label and its page token, four pages at a time', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'q', includeSpamTrash: true });
     const pages = Object.fromEntries(
@@ -96,7 +96,7 @@ describe('a list job', () => {
     expect(run.counts.discovered).toBe(5);
   });
 
-  test('is not begun without time for a page', async () => {
+  test('starts no page without time for it', async () => {
     const lease = await insertLeasedMailbox(db);
     await backfillOf(lease);
     const { run, requests } = runOf(lease, {}, { deadline: Deadline.after(900) });
@@ -104,7 +104,7 @@ describe('a list job', () => {
     expect(requests).toEqual([]);
   });
 
-  test('counts an id that is on a page twice once', async () => {
+  test('counts an id that a page contains twice once', async () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run } = runOf(lease, { first: { ids: ['a', 'b', 'a'], next: null } });
@@ -112,7 +112,7 @@ describe('a list job', () => {
     expect(await job()).toMatchObject({ listed_count: 2, new_count: 2 });
   });
 
-  test('begins again three times for a page token that Gmail rejects, and ends with the error then', async () => {
+  test('starts over three times when Gmail rejects a page token, and then ends with the error', async () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run, requests } = runOf(lease, { first: { ids: ['a'], next: 'expired' } });
@@ -130,8 +130,8 @@ describe('a list job', () => {
 
   test.each([
     ['repeats itself', { 2: { ids: ['b'], next: '2' } }],
-    ['goes round in a circle', { 2: { ids: ['b'], next: '3' }, 3: { ids: ['c'], next: '2' } }],
-  ])('whose page token %s ends with a clear error, and keeps every id', async (_name, pages) => {
+    ['repeats after another page', { 2: { ids: ['b'], next: '3' }, 3: { ids: ['c'], next: '2' } }],
+  ])('a list job whose page token %s ends with a clear error and keeps every id', async (_name, pages) => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run } = runOf(lease, { first: { ids: ['a'], next: '2' }, ...pages });
@@ -148,7 +148,7 @@ describe('a list job', () => {
     expect(await readMessage(db, lease, 'b')).toMatchObject({ state: 'pending' });
   });
 
-  test('stays as it is when Gmail is unavailable', async () => {
+  test('leaves the list job unchanged when Gmail is unavailable', async () => {
     const lease = await insertLeasedMailbox(db);
     const job = await backfillOf(lease);
     const { run } = runOf(lease, { first: new AppError('gmail_unavailable', '503') });
@@ -157,8 +157,8 @@ describe('a list job', () => {
   });
 });
 
-describe('a reconciliation', () => {
-  test('is planned, listed with trash, evaluated, and logged with its counts', async () => {
+describe('reconciliation', () => {
+  test('plans a reconciliation, lists it with the trash, evaluates it and logs its counts', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests, lines } = runOf(lease, {
       first: { ids: ['a', 'b'], next: '2' },
@@ -187,7 +187,7 @@ describe('a reconciliation', () => {
     ]);
   });
 
-  test('asks for the wanted label, and judges again what was ignored for it', async () => {
+  test('a reconciliation lists with the wanted label and makes messages ignored for it pending', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     await db.query(
       `insert into email_ledger (mailbox_id, gmail_message_id, state, ignored_rule, source, resolved_at)
@@ -205,7 +205,7 @@ describe('a reconciliation', () => {
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
   });
 
-  test('that is larger than one slice is evaluated slice by slice, and its ids are removed', async () => {
+  test('evaluates a large reconciliation in slices and removes its ids', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
     await planDueReconciliation(run);
@@ -233,7 +233,7 @@ describe('a reconciliation', () => {
     expect((await db.query(kept, [lease.mailboxId])).rows).toEqual([]);
   });
 
-  test('is left alone by a run for a push', async () => {
+  test('a push run neither plans, lists nor evaluates a reconciliation', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
     expect(await planDueReconciliation(run)).toBe(false);
@@ -248,7 +248,7 @@ describe('a reconciliation', () => {
     expect(rows).toEqual([{ evaluated_at: null }]);
   });
 
-  test('that Gmail rejects waits for an hour, and the next listing is not tried before', async () => {
+  test('a reconciliation that Gmail rejects waits for an hour before its next listing', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, {});
     await planDueReconciliation(run);
@@ -263,7 +263,7 @@ describe('a reconciliation', () => {
   });
 });
 
-test('nothing is listed while the wanted label is missing', async () => {
+test('lists nothing while the wanted label is missing', async () => {
   const lease = await insertLeasedMailbox(db, 3_600);
   const label = { kind: 'missing' } as RunContext['label'];
   const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
@@ -274,8 +274,8 @@ test('nothing is listed while the wanted label is missing', async () => {
   expect(requests).toEqual([]);
 });
 
-describe('an expired history', () => {
-  test('is logged once, and its incident is closed when the gap is listed and fetched', async () => {
+describe('expired history', () => {
+  test('logs an expired history once and closes its incident when the gap is listed and fetched', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests, lines } = runOf(lease, { first: { ids: ['a'], next: null } });
     await openHistoryGap(run);

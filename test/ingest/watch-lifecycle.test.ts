@@ -19,8 +19,8 @@ function watchCalls(system: TestSystem): number {
   return system.gmail.callLog.countByMethod['watch'] ?? 0;
 }
 
-describe('the watch', () => {
-  test('is registered by start and shown with its end', async () => {
+describe('watch', () => {
+  test('start registers the watch and status shows its expiry', async () => {
     const system = await started();
     expect(system.gmail.mailbox.watch?.topicName).toBe(TOPIC);
     expect(await watchOf(system)).toMatchObject({
@@ -30,21 +30,21 @@ describe('the watch', () => {
     });
   });
 
-  test('is ended by stop', async () => {
+  test('stop ends the watch', async () => {
     const system = await started();
     await system.call('stop');
     expect(system.gmail.mailbox.watch).toBeNull();
     expect(await watchOf(system)).toBeNull();
   });
 
-  test('is left alone by a poll within a day of its registration', async () => {
+  test('a poll does not renew the watch within a day of its registration', async () => {
     const system = await started();
     await system.rows("update mailbox_watches set registered_at = now() - interval '23 hours'");
     await system.call('poll');
     expect(watchCalls(system)).toBe(1);
   });
 
-  test('is renewed by a poll a day after its registration', async () => {
+  test('a poll renews the watch a day after its registration', async () => {
     const system = await started();
     await system.rows("update mailbox_watches set registered_at = now() - interval '25 hours'");
     await system.call('poll');
@@ -53,21 +53,21 @@ describe('the watch', () => {
     expect(new Date(end).getTime() - Date.now()).toBeGreaterThan(6 * 86_400_000);
   });
 
-  test('is registered anew by a poll when the topic has changed', async () => {
+  test('a poll registers the watch again when the topic has changed', async () => {
     const system = await started();
     const other = 'projects/orders-project/topics/other';
     await system.instance({ GMAIL_PUBSUB_TOPIC: other }).call('poll');
     expect(system.gmail.mailbox.watch?.topicName).toBe(other);
   });
 
-  test('is ended by a poll when no topic is configured any more', async () => {
+  test('a poll ends the watch when no topic is configured any more', async () => {
     const system = await started();
     await system.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('poll');
     expect(system.gmail.mailbox.watch).toBeNull();
   });
 });
 
-test('the watch is registered again at once by new credentials', async () => {
+test('the first poll with new credentials registers the watch again', async () => {
   const system = await started();
   system.gmail.reauthorize('1//new-token');
   const renewed = system.instance({ GMAIL_REFRESH_TOKEN: '1//new-token' });
@@ -76,7 +76,7 @@ test('the watch is registered again at once by new credentials', async () => {
   expect(watchCalls(system)).toBe(2);
 });
 
-test('the watch is renewed beside a backlog that spends the quota to its edge, and Gmail is blamed for nothing', async () => {
+test('registers the watch during a backlog that spends the whole quota, and records no Gmail error', async () => {
   const system = await createTestSystem({
     env: {
       GMAIL_PUBSUB_TOPIC: TOPIC,
@@ -92,13 +92,13 @@ test('the watch is renewed beside a backlog that spends the quota to its edge, a
   expect(await system.rows('select error_code from mailbox_watches')).toEqual([{ error_code: null }]);
 });
 
-describe('a watch that Gmail refuses', () => {
+describe('refused watch', () => {
   test.each([
     [403, 'forbidden', 'watch_denied', /roles\/pubsub\.publisher/],
     [400, 'invalidArgument', 'watch_topic_wrong', /project of the OAuth client/],
     [404, 'notFound', 'watch_topic_wrong', /project of the OAuth client/],
   ])(
-    'with %i %s is a state with its remediation, and mail is fetched all the same',
+    'a watch that Gmail refuses with %i %s is a state with its remediation, and messages are still fetched',
     async (status, reason, code, remediation) => {
       const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
       system.gmail.faults.add({ kind: 'status', status, reason, method: 'watch' });
@@ -111,7 +111,7 @@ describe('a watch that Gmail refuses', () => {
     },
   );
 
-  test('is tried again after a while, not in every run, and is well when that succeeds', async () => {
+  test('retries a refused watch after a while, not in every run, and reports watching on success', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch', times: 1 });
     await system.call('start');
@@ -122,7 +122,7 @@ describe('a watch that Gmail refuses', () => {
     expect((await system.call('status')).json).toMatchObject({ state: 'watching', advice: [] });
   });
 
-  test('holds no mail up when it does not even answer', async () => {
+  test('a run fetches messages before it calls a watch method that does not answer', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     await system.switchOn();
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
@@ -134,7 +134,7 @@ describe('a watch that Gmail refuses', () => {
     expect(calls.findIndex((call) => call.method === 'watch')).toBeGreaterThan(got);
   });
 
-  test("is nobody else's business: poll-now and pushes leave it alone, also without the topic", async () => {
+  test('poll-now neither registers nor ends the watch, with or without a topic', async () => {
     const system = await started();
     await system.instance({ GMAIL_PUBSUB_TOPIC: '' }).call('pollNow');
     expect(system.gmail.mailbox.watch?.topicName).toBe(TOPIC);
@@ -143,7 +143,7 @@ describe('a watch that Gmail refuses', () => {
     expect(system.gmail.mailbox.watch).toBeNull();
   });
 
-  test('is forgotten with its topic', async () => {
+  test('forgets a refused watch when no topic is configured any more', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
     await system.call('start');
@@ -151,7 +151,7 @@ describe('a watch that Gmail refuses', () => {
     expect((await system.call('status')).json.state).toBe('watching');
   });
 
-  test('with a dead token makes one ERROR line a cycle', async () => {
+  test('a poll with a revoked token logs one error', async () => {
     const system = await started();
     await system.rows('update mailbox_watches set expires_at = now()');
     system.gmail.revokeRefreshToken();

@@ -1,63 +1,63 @@
-/** A Gmail client under test, whose waits, quota units and rate limits are recorded instead of happening. */
+/** A Gmail client under test. Its waits, quota units and callbacks are recorded; every wait ends immediately. */
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../../shared/gmail/gmail-client.ts';
 
-/** Nothing of these may be seen in what the client says. */
+/** No error of the client may contain any of these. */
 export const credentials = {
   clientId: 'hush-client-id',
   clientSecret: 'hush-client-secret',
   refreshToken: 'hush-refresh-token',
 };
 export const ACCESS_TOKEN = 'hush-access-token';
-/** Stands in the texts of Google's faults and in mails. */
+/** Appears in the texts of Google's errors and in messages. */
 export const MAIL_CONTENT = 'hush-order-4711';
 
-export interface ClientBench {
+export interface ClientFixture {
   readonly client: GmailClient;
   readonly context: CallContext;
   /** Milliseconds that the client wanted to wait between attempts. */
   readonly waits: number[];
-  /** Quota units, one entry per attempt that asked for them. */
+  /** Quota units, one entry per attempt that acquired them. */
   readonly units: number[];
   rateLimitedCount: number;
   successCount: number;
   credentialsRefusedCount: number;
 }
 
-export interface BenchOptions {
+export interface ClientFixtureOptions {
   readonly rootUrl?: string;
   readonly tokenUrl?: string;
   readonly deadline?: Deadline;
   readonly acquireUnits?: (units: number) => Promise<void>;
 }
 
-/** On Google's own addresses unless others are given. Every wait is over at once. */
-export function benchClient(options: BenchOptions = {}): ClientBench {
-  const bench: ClientBench = {
+/** Creates a client that uses Google's own addresses unless others are given. */
+export function createClientFixture(options: ClientFixtureOptions = {}): ClientFixture {
+  const fixture: ClientFixture = {
     client: createGmailClient({
       credentials,
       rootUrl: options.rootUrl ?? null,
       tokenUrl: options.tokenUrl ?? null,
       random: () => 0.5,
       sleep: async (ms) => {
-        bench.waits.push(ms);
+        fixture.waits.push(ms);
       },
       onCredentialsRefused: () => {
-        bench.credentialsRefusedCount += 1;
+        fixture.credentialsRefusedCount += 1;
       },
     }),
     context: {
       deadline: options.deadline ?? Deadline.after(600_000),
       acquireUnits: async (units) => {
-        bench.units.push(units);
+        fixture.units.push(units);
         await options.acquireUnits?.(units);
       },
       onRateLimited: () => {
-        bench.rateLimitedCount += 1;
+        fixture.rateLimitedCount += 1;
       },
       onSuccess: () => {
-        bench.successCount += 1;
+        fixture.successCount += 1;
       },
     },
     waits: [],
@@ -66,19 +66,19 @@ export function benchClient(options: BenchOptions = {}): ClientBench {
     successCount: 0,
     credentialsRefusedCount: 0,
   };
-  return bench;
+  return fixture;
 }
 
-/** The fault that a call ends with; what it says is searched for what must not be said. */
-export async function faultOf(call: Promise<unknown>): Promise<AppError> {
+/** Returns the error that a call ends with. @throws {Error} when the error contains a secret or mail content */
+export async function errorOf(call: Promise<unknown>): Promise<AppError> {
   const error = await call.then(
     () => null,
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof AppError))
-    throw new Error('The call did not end with a fault of ours.', { cause: error });
-  const said = `${error.message} ${JSON.stringify(error)} ${error.remediation} ${error.title}`;
-  if (said.includes('hush')) throw new Error(`A secret was said: ${said}`);
+    throw new Error('The call did not end with an AppError.', { cause: error });
+  const text = `${error.message} ${JSON.stringify(error)} ${error.remediation} ${error.title}`;
+  if (text.includes('hush')) throw new Error(`The error contains a secret: ${text}`);
   return error;
 }
 

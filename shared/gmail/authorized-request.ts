@@ -1,7 +1,7 @@
 /**
- * One request to Gmail by googleapis: a token, the request, the body read under timeouts, the answer checked.
- * No retries here.
- * Invariant: every wait is bounded by a timeout of its own and by the deadline.
+ * One authorized request to Gmail by googleapis: gets a token, sends the request, reads the body and validates it.
+ * Does not retry.
+ * Invariant: every wait is bounded by its own timeout and by the deadline.
  */
 import type { Readable } from 'node:stream';
 import type { gaxios } from 'google-auth-library';
@@ -18,7 +18,7 @@ import { CallTimeout, readBody } from './response-body.ts';
 
 /** From the request to the first byte of the answer. */
 const FIRST_BYTE_TIMEOUT_MS = 10_000;
-/** Enough of an error body to find its reason. */
+/** Enough of an error body to contain its reason. */
 const MAX_ERROR_CHARACTERS = 16_384;
 
 export interface Connection {
@@ -32,7 +32,7 @@ export type SendOptions = gaxios.GaxiosOptions & { readonly responseType: 'strea
 export interface StreamAnswer {
   readonly status: number;
   readonly headers: object;
-  /** An empty string for a 204: the library gives no stream where it expects no body. */
+  /** An empty string for a 204: the library returns no stream when it expects no body. */
   readonly data: Readable | '';
 }
 
@@ -41,8 +41,8 @@ export interface GmailCall<T> {
   readonly send: (users: gmail_v1.Resource$Users, options: SendOptions) => Promise<StreamAnswer>;
   readonly schema: z.ZodMiniType<T>;
   /**
-   * Gzip makes a list ten times smaller. It takes a quarter off a raw message, which is base64 of base64, and costs more
-   * time than that is worth.
+   * Requests the answer without gzip. Gzip shrinks lists well, but hardly pays for a raw message, which is base64 of
+   * base64.
    */
   readonly isUncompressed?: true;
   /** Awaited before more than 1 MiB of the body is held. */
@@ -58,7 +58,7 @@ export interface GmailAnswer {
   readonly token: string;
 }
 
-/** @param urls null means Google's */
+/** @param urls null for Google's */
 export async function connect(
   credentials: GmailCredentials,
   urls: { readonly rootUrl: string | null; readonly tokenUrl: string | null },
@@ -70,16 +70,16 @@ export async function connect(
 }
 
 /**
- * Any status is an answer.
+ * Sends the request. Returns the answer whatever its status.
  *
- * @throws {AppError} gmail_unavailable without a whole answer, out_of_time, any code of the token endpoint
+ * @throws {AppError} gmail_unavailable without a complete answer, out_of_time, any code of the token endpoint
  */
 export async function sendRequest<T>(
   { tokens, users }: Connection,
   call: GmailCall<T>,
   deadline: Deadline,
 ): Promise<GmailAnswer> {
-  // We set the token header ourselves: a 401 has to name the token that it refuses.
+  // The header is set here, so that the caller knows which token a 401 rejects.
   const token = await tokens.getToken(deadline);
   const timeout = new CallTimeout(deadline);
   try {
@@ -105,19 +105,19 @@ export async function sendRequest<T>(
   }
 }
 
-/** googleapis declares a plain object, and hands on what its HTTP client gave: an object with the methods of Headers. */
+/** googleapis declares a plain object, but passes on its HTTP client's object, which has the methods of Headers. */
 function readHeader(headers: object, name: string): string | null {
   if ('get' in headers && typeof headers.get === 'function') return headers.get(name);
   return (headers as Readonly<Record<string, string>>)[name] ?? null;
 }
 
-/** googleapis always asks for gzip, and leaves no other place to change that. */
+/** googleapis always requests gzip. Only an adapter can change that. */
 const sendUncompressed: NonNullable<SendOptions['adapter']> = async (request, send) => {
   request.headers.set('accept-encoding', 'identity');
   return await send(request);
 };
 
-/** @throws {AppError} the error that the status stands for; gmail_unavailable for a body of another form */
+/** @throws {AppError} the error that the status means; gmail_unavailable for a body of another form */
 export function readAnswer<T>({ method, schema }: GmailCall<T>, answer: GmailAnswer): T {
   const { status, retryAfter, body } = answer;
   if (status < 200 || status > 299) {
@@ -130,10 +130,10 @@ export function readAnswer<T>({ method, schema }: GmailCall<T>, answer: GmailAns
 }
 
 function parseJson(method: GmailMethod, body: Buffer): unknown {
-  // `stop` answers with nothing.
+  // `stop` answers with an empty body.
   if (body.length === 0 && method === 'users.stop') return {};
   try {
-    // A raw message is ASCII: one byte per character takes half the memory of the large answer.
+    // A raw message is ASCII. Decoding one byte per character halves the memory of a large answer.
     return JSON.parse(body.toString(method === 'users.messages.get' ? 'latin1' : 'utf8'));
   } catch (error) {
     throw noAnswer(method, 'the answer is not JSON', error);

@@ -4,9 +4,9 @@ import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
 import { findLabel, labelOf, resolveLabel, resolveLabelAtStart } from '../../shared/ingest/resolve-label.ts';
 import { createFixture, type IngestFixture } from '../helpers/ingest-fixture.ts';
 
-interface LabelStage extends IngestFixture {
+interface LabelFixture extends IngestFixture {
   readonly mailboxId: number;
-  /** The label of a run of an instance with this setting. */
+  /** The label in a run of an instance with this setting. */
   label(setting: string): ReturnType<typeof labelOf>;
   columns(): Promise<Record<string, unknown> | undefined>;
   readonly listCount: () => number;
@@ -15,7 +15,7 @@ interface LabelStage extends IngestFixture {
   ledger(): Promise<Record<string, unknown>[]>;
 }
 
-async function createLabelStage(): Promise<LabelStage> {
+async function createLabelFixture(): Promise<LabelFixture> {
   const fixture = await createFixture();
   const { id } = await identifyMailbox(fixture.app, callOutsideRun(fixture.app, null, fixture.deadline()));
   return {
@@ -42,7 +42,7 @@ async function createLabelStage(): Promise<LabelStage> {
 }
 
 describe('GMAIL_LABEL_ID', () => {
-  test('is found by id before name, and by name without regard to case', () => {
+  test('finds a label by id before name, and by name ignoring case', () => {
     const labels = [
       { id: 'Label_1', name: 'Orders' },
       { id: 'Label_2', name: 'Label_1' },
@@ -54,16 +54,16 @@ describe('GMAIL_LABEL_ID', () => {
     expect(findLabel(labels, 'Invoices')).toBeNull();
   });
 
-  test('that is not set asks Gmail for nothing', async () => {
-    const fixture = await createLabelStage();
+  test('does not call Gmail when GMAIL_LABEL_ID is not set', async () => {
+    const fixture = await createLabelFixture();
     expect(await fixture.label('')).toEqual({ kind: 'none' });
     expect(fixture.listCount()).toBe(0);
   });
 
   test.each(['Label_1', 'Orders', 'orders'])(
-    'as "%s" is resolved once for one unit, and then read from the row',
+    'resolves GMAIL_LABEL_ID "%s" once for one unit and then reads it from the row',
     async (setting) => {
-      const fixture = await createLabelStage();
+      const fixture = await createLabelFixture();
       fixture.gmail.createLabel('Orders');
       fixture.gmail.resetCounters();
       expect(await fixture.label(setting)).toEqual({ kind: 'resolved', id: 'Label_1' });
@@ -73,8 +73,8 @@ describe('GMAIL_LABEL_ID', () => {
     },
   );
 
-  test('that names no label is an error with the names of those that exist, and none of the system', async () => {
-    const fixture = await createLabelStage();
+  test('reports an unknown label with the names of the existing user labels', async () => {
+    const fixture = await createLabelFixture();
     fixture.gmail.createLabel('Invoices');
     const label = await fixture.label('Orders');
     expect(label).toMatchObject({
@@ -88,8 +88,8 @@ describe('GMAIL_LABEL_ID', () => {
     });
   });
 
-  test('is asked for in every run while its label is missing, and recovers by itself', async () => {
-    const fixture = await createLabelStage();
+  test('asks Gmail in every run while the label is missing, and recovers when it exists', async () => {
+    const fixture = await createLabelFixture();
     await fixture.label('Orders');
     await fixture.label('Orders');
     expect(fixture.listCount()).toBe(2);
@@ -98,8 +98,8 @@ describe('GMAIL_LABEL_ID', () => {
     expect(await fixture.columns()).toMatchObject({ label_id: 'Label_1', last_error_code: null });
   });
 
-  test('at start shows the missing label at once, and a Gmail that does not answer does not stop it', async () => {
-    const fixture = await createLabelStage();
+  test('start reports a missing label immediately and succeeds when Gmail does not answer', async () => {
+    const fixture = await createLabelFixture();
     const app = fixture.instance({ GMAIL_LABEL_ID: 'Orders' });
     fixture.gmail.faults.add({ kind: 'status', status: 503, method: 'labels.list' });
     await resolveLabelAtStart(app, fixture.mailboxId, fixture.deadline());
@@ -113,7 +113,7 @@ describe('GMAIL_LABEL_ID', () => {
   });
 });
 
-describe('mail that was ignored for its label', () => {
+describe('messages ignored for their label', () => {
   const pending = { id: 'label', state: 'pending', labels_unknown: true, priority: 1 };
   const spam = { id: 'spam', state: 'ignored', labels_unknown: false, priority: 0 };
 
@@ -121,9 +121,9 @@ describe('mail that was ignored for its label', () => {
     ['names another label', 'Invoices'],
     ['is removed', ''],
   ])(
-    'is judged again when the setting %s, and mail that another rule ignored is not',
+    'makes messages ignored for their label pending when the setting %s, but not those ignored by another rule',
     async (_case, setting) => {
-      const fixture = await createLabelStage();
+      const fixture = await createLabelFixture();
       for (const name of ['Orders', 'Invoices']) fixture.gmail.createLabel(name);
       await fixture.label('Orders');
       await fixture.ignored('label', 'spam');
@@ -132,8 +132,8 @@ describe('mail that was ignored for its label', () => {
     },
   );
 
-  test('is judged again when the label was deleted and is back under a new id', async () => {
-    const fixture = await createLabelStage();
+  test('makes messages ignored for their label pending when the label was recreated under a new id', async () => {
+    const fixture = await createLabelFixture();
     const app = fixture.instance({ GMAIL_LABEL_ID: 'Orders' });
     const resolve = async () =>
       await resolveLabel(app, fixture.mailboxId, callOutsideRun(app, fixture.mailboxId, fixture.deadline()));
@@ -150,8 +150,8 @@ describe('mail that was ignored for its label', () => {
     expect(await fixture.ledger()).toEqual([pending]);
   });
 
-  test('is judged again in bounded parts: each run continues where the one before ended, and the label counts at once', async () => {
-    const fixture = await createLabelStage();
+  test('makes messages ignored for their label pending in bounded batches over several runs, and uses the new label immediately', async () => {
+    const fixture = await createLabelFixture();
     for (const name of ['Orders', 'Invoices']) fixture.gmail.createLabel(name);
     await fixture.label('Orders');
     await fixture.rows(
@@ -168,7 +168,7 @@ describe('mail that was ignored for its label', () => {
       await labelOf(fixture.run(fixture.mailboxId, { GMAIL_LABEL_ID: 'Invoices' }, budgetMs));
     expect(await run()).toEqual({ kind: 'resolved', id: 'Label_2' });
     expect(await pending()).toBe(20_000);
-    // A short run still gets on by one part.
+    // A short run still processes one batch.
     expect(await run(1_999)).toEqual({ kind: 'resolved', id: 'Label_2' });
     expect(await pending()).toBe(25_000);
     await run();
@@ -178,8 +178,8 @@ describe('mail that was ignored for its label', () => {
     ]);
   });
 
-  test('stays as it is while the setting only changes from the name of the label to its id', async () => {
-    const fixture = await createLabelStage();
+  test('keeps messages ignored when the setting only changes from the name of the label to its id', async () => {
+    const fixture = await createLabelFixture();
     fixture.gmail.createLabel('Orders');
     await fixture.label('Orders');
     await fixture.ignored('label');

@@ -18,8 +18,8 @@ async function incidents(system: TestSystem, kind = 'history_expired') {
   );
 }
 
-describe('an expired history', () => {
-  test('loses no mail: the gap is listed and fetched, and the incident is closed', async () => {
+describe('expired history', () => {
+  test('lists and fetches the gap of an expired history and closes its incident', async () => {
     const system = await createTestSystem();
     await system.ingest();
     const ids = deliver(system, 7);
@@ -39,7 +39,7 @@ describe('an expired history', () => {
     ]);
   });
 
-  test('pins the current history before the gap is listed, so that mail arriving meanwhile is found', async () => {
+  test('pins the current history id before it lists the gap, so that messages arriving in the meantime are found', async () => {
     const system = await createTestSystem();
     await system.ingest();
     deliver(system, 3);
@@ -53,7 +53,7 @@ describe('an expired history', () => {
     expect(await storedIds(system)).toContain(id);
   });
 
-  test('fetches nothing again that is stored already', async () => {
+  test('does not fetch stored messages again after the history expired', async () => {
     const system = await createTestSystem();
     await system.ingest();
     const known = deliver(system, 4);
@@ -67,7 +67,7 @@ describe('an expired history', () => {
     expect((system.gmail.callLog.countByMethod['messages.get'] ?? 0) - calls).toBe(1);
   });
 
-  test('is listed again after the settle time, because the list shows what came just before the pin with a lag', async () => {
+  test('lists the gap again after the settle time, because Gmail lists messages from just before the pin late', async () => {
     const system = await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } });
     await system.ingest();
     // Neither the history nor the list shows it yet when the history expires.
@@ -84,7 +84,7 @@ describe('an expired history', () => {
     expect(await incidents(system, 'missing_found')).toEqual([]);
   });
 
-  test('that expires again before its second listing begins again, with a second listing of its own', async () => {
+  test('a history that expires again before the second listing of its gap gets another second listing', async () => {
     const system = await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } });
     await system.ingest();
     Object.assign(system.gmail.indexLag, { historyMs: 1_000, listMs: 60_000 });
@@ -102,7 +102,7 @@ describe('an expired history', () => {
     expect(await storedIds(system)).toEqual(ids.toSorted());
   });
 
-  test('takes nothing that was in the mailbox before the first start', async () => {
+  test('a gap listing stores no message from before the first start', async () => {
     const system = await createTestSystem();
     system.gmail.deliver(mail('Read long ago'), {
       labelIds: ['INBOX'],
@@ -115,7 +115,7 @@ describe('an expired history', () => {
     expect(await storedIds(system)).toEqual([]);
   });
 
-  test('takes what was deleted meanwhile, and not what came into the trash before', async () => {
+  test('a gap listing stores a message deleted during the gap, but not one that arrived in the trash before it', async () => {
     const system = await createTestSystem();
     await system.ingest();
     system.gmail.deliver(mail('By a filter'), { labelIds: ['TRASH'] });
@@ -127,7 +127,7 @@ describe('an expired history', () => {
     expect(await storedIds(system)).toEqual([id]);
   });
 
-  test('stays an open incident while a message of the gap is pending', async () => {
+  test('keeps the incident open while a message of the gap is pending', async () => {
     const system = await createTestSystem();
     await system.ingest();
     const [id = ''] = deliver(system, 1);
@@ -145,7 +145,7 @@ describe('an expired history', () => {
     expect(await incidents(system)).toMatchObject([{ closed_at: expect.any(Date) }]);
   });
 
-  test('that expires again and again is one incident', async () => {
+  test('records one incident for a history that expires repeatedly', async () => {
     const system = await createTestSystem();
     await system.ingest();
     for (let n = 0; n < 3; n += 1) {
@@ -157,7 +157,7 @@ describe('an expired history', () => {
     expect(await incidents(system)).toMatchObject([{ closed_at: expect.any(Date) }]);
   });
 
-  test('makes a reconciliation wait until the gap is listed, so that nothing of the gap is called missing', async () => {
+  test('a reconciliation waits until the gap is listed and reports no message of the gap as missing', async () => {
     const system = await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } });
     await system.ingest();
     await system.pass(91);

@@ -1,6 +1,6 @@
 /**
- * A backlog that is fetched within a quota, in virtual time, as ingest does it: units are reserved for the free calls, and
- * limited messages are called for again.
+ * Simulates in virtual time how ingest fetches a backlog within a quota: it reserves units for the free slots and fetches
+ * rate-limited messages again.
  */
 import { randomUUID } from 'node:crypto';
 import { GoogleError } from '../../emulators/gmail/google-error.ts';
@@ -12,17 +12,18 @@ import type { VirtualTime } from './virtual-time.ts';
 
 const UNITS_PER_MINUTE = 6_000;
 const UNITS_PER_MESSAGE = 20;
-/** Gmail limits a call before it reads the message. */
+/** Answer time of a rate-limited call: Gmail limits it before it reads the message. */
 const LIMITED_MS = 50;
 
 export interface BacklogOptions {
   readonly kind: BudgetKind;
   readonly messageCount: number;
   readonly instanceCount?: number;
-  /** From the reservation until Gmail counts the call, and from there until its answer. */
+  /** From the reservation until Gmail counts the call. */
   readonly sendMs?: number;
+  /** From there until the answer. */
   readonly answerMs?: number;
-  /** In place of `sendMs` for the calls of the first reservation: the run connects and fetches a token. */
+  /** Replaces `sendMs` for the calls of the first reservation, in which the run connects and fetches a token. */
   readonly connectMs?: number;
 }
 
@@ -31,8 +32,8 @@ export interface BacklogResult {
   readonly limitedCount: number;
 }
 
-/** Fetches a backlog from a full quota, from the beginning of a minute. */
-export async function fetchBacklog(time: VirtualTime, options: BacklogOptions): Promise<BacklogResult> {
+/** Simulates fetching a backlog with a full quota from the start of a minute. */
+export async function simulateBacklog(time: VirtualTime, options: BacklogOptions): Promise<BacklogResult> {
   const { kind, messageCount, instanceCount = 1, sendMs = 10, answerMs = 50 } = options;
   const { connectMs = sendMs } = options;
   const { db, clock, sleep } = time;
@@ -92,7 +93,7 @@ export async function fetchBacklog(time: VirtualTime, options: BacklogOptions): 
   return { elapsedSeconds: (clock() - startedMs) / 1_000, limitedCount: gmail.refusedForUnits };
 }
 
-/** The part of the quota that became messages: of a full one, and of what refills in the time. */
+/** Share of the available units, a full bucket and its refill, that was spent on messages. */
 export function shareOfQuota(messageCount: number, { elapsedSeconds }: BacklogResult): number {
   return (messageCount * UNITS_PER_MESSAGE) / (UNITS_PER_MINUTE * (1 + elapsedSeconds / 60));
 }

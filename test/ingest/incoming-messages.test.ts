@@ -7,19 +7,19 @@ import { useTestSystems } from '../helpers/use-test-systems.ts';
 const createTestSystem = useTestSystems();
 let system: TestSystem;
 
-/** A mailbox that is watched already: what happens from here on is history. */
-async function watched(options?: TestSystemOptions): Promise<TestSystem> {
+/** A system after its first run: the history shows all later changes. */
+async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
   system = await createTestSystem(options);
   await system.ingest();
   return system;
 }
 
-async function fateOf(id: string): Promise<string | undefined> {
+async function stateOf(id: string): Promise<string | undefined> {
   await system.ingest();
   return (await ledger(system))[id];
 }
 
-describe('an arrival', () => {
+describe('arrival', () => {
   test.each([
     [['INBOX', 'UNREAD'], 'stored'],
     [['INBOX'], 'stored'],
@@ -31,14 +31,14 @@ describe('an arrival', () => {
     [['CHAT'], 'ignored: chat'],
     [['SPAM', 'UNREAD'], 'ignored: spam'],
     [['TRASH', 'UNREAD'], 'ignored: trash'],
-  ])('with the labels %j ends as %s', async (labelIds, fate) => {
-    const { gmail } = await watched();
+  ])('a message that arrives with the labels %j ends as %s', async (labelIds, state) => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'), { labelIds });
-    expect(await fateOf(id)).toBe(fate);
+    expect(await stateOf(id)).toBe(state);
   });
 
-  test('of a draft happens at each autosave, and none is fetched', async () => {
-    const { gmail } = await watched();
+  test('ignores each autosave of a draft and fetches none', async () => {
+    const { gmail } = await startedSystem();
     let previous = gmail.saveDraft(mail('Draft 0')).id;
     for (let n = 1; n < 4; n += 1) previous = gmail.saveDraft(mail(`Draft ${n}`), previous).id;
     await system.ingest();
@@ -46,11 +46,11 @@ describe('an arrival', () => {
     expect(gmail.callLog.countByMethod['messages.get']).toBeUndefined();
   });
 
-  test('that a filter archives and labels at once is stored', async () => {
-    const { gmail } = await watched();
+  test('stores a message that a filter archives and labels on arrival', async () => {
+    const { gmail } = await startedSystem();
     const label = gmail.createLabel('Orders');
     const { id } = gmail.deliver(mail('Order'), { labelIds: [], filterLabelIds: [label] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
   test.each([
@@ -58,74 +58,74 @@ describe('an arrival', () => {
     ['reported as spam', { add: ['SPAM'], remove: ['INBOX'] }],
     ['read', { remove: ['UNREAD'] }],
     ['archived', { remove: ['INBOX'] }],
-  ])('that a colleague has %s before the poll is stored', async (_case, change) => {
-    const { gmail } = await watched();
+  ])('stores a message that a colleague has %s before the poll', async (_case, change) => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'));
     gmail.modifyLabels(id, change);
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 });
 
-describe('a change of labels', () => {
-  test('that rescues a mail from spam stores it', async () => {
-    const { gmail } = await watched();
+describe('label change', () => {
+  test('stores a message that is moved out of spam', async () => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
-    expect(await fateOf(id)).toBe('ignored: spam');
+    expect(await stateOf(id)).toBe('ignored: spam');
     gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('that rescues a mail from the spam of before the first start stores it', async () => {
+  test('stores a message that was in spam before the first start and is moved out of it', async () => {
     system = await createTestSystem();
     const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SPAM', 'UNREAD'] });
     await system.ingest();
     expect(await ledger(system)).toEqual({});
     system.gmail.modifyLabels(id, { add: ['INBOX'], remove: ['SPAM'] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('that takes a mail out of the trash stores it, if a filter had put it there', async () => {
-    const { gmail } = await watched();
+  test('stores a message that arrived in the trash and is moved out of it', async () => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'), { labelIds: ['TRASH', 'UNREAD'] });
-    expect(await fateOf(id)).toBe('ignored: trash');
+    expect(await stateOf(id)).toBe('ignored: trash');
     gmail.modifyLabels(id, { add: ['INBOX'], remove: ['TRASH'] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
   test.each([
     ['spam that is moved to the trash', ['SPAM'], { add: ['TRASH'], remove: ['SPAM'] }, 'ignored: spam'],
     ['a draft that is thrown away', ['DRAFT'], { add: ['TRASH'], remove: ['DRAFT'] }, 'ignored: draft'],
     ['a draft that is sent', ['DRAFT'], { add: ['SENT'], remove: ['DRAFT'] }, 'ignored: draft'],
-    ['spam that somebody stars', ['SPAM'], { add: ['STARRED'] }, 'ignored: spam'],
-  ])('lets %s out as before', async (_case, labelIds, change, fate) => {
-    const { gmail } = await watched();
+    ['spam that gets a star', ['SPAM'], { add: ['STARRED'] }, 'ignored: spam'],
+  ])('keeps ignoring %s', async (_case, labelIds, change, state) => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Cheap pills'), { labelIds });
     await system.ingest();
     gmail.modifyLabels(id, change);
-    // The rule may be another one by now; the mail stays out.
-    expect((await fateOf(id))?.split(':')[0]).toBe(fate.split(':')[0]);
+    // The rule may have changed, but the message is still ignored.
+    expect((await stateOf(id))?.split(':')[0]).toBe(state.split(':')[0]);
     expect(await storedIds(system)).toEqual([]);
   });
 
-  test('of a mail from before the first start stores nothing', async () => {
+  test('a label change of a message from before the first start stores nothing', async () => {
     system = await createTestSystem();
     const { id } = system.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
     await system.ingest();
     system.gmail.modifyLabels(id, { add: ['STARRED'], remove: ['INBOX'] });
-    expect(await fateOf(id)).toBe('ignored: before_start');
+    expect(await stateOf(id)).toBe('ignored: before_start');
     expect(await storedIds(system)).toEqual([]);
   });
 
-  test('of a mail whose arrival the history never showed stores it', async () => {
-    const { gmail } = await watched();
+  test('a label change of a message whose arrival the history never showed stores it', async () => {
+    const { gmail } = await startedSystem();
     // The record of the arrival stays hidden; that of the label does not.
     gmail.indexLag.nextRecordMs = 3_600_000;
     const { id } = gmail.deliver(mail('Order'));
     gmail.modifyLabels(id, { add: ['STARRED'] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('of spam, of a draft, of a chat and of sent mail that the ledger does not know stores nothing and costs no fetch', async () => {
+  test('a label change of unknown spam, drafts, chats and sent messages stores nothing and costs no fetch', async () => {
     system = await createTestSystem();
     // Older than the window of the reconciliation.
     const internalDate = new Date(Date.now() - 86_400_000);
@@ -139,25 +139,25 @@ describe('a change of labels', () => {
     expect(system.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
   });
 
-  test('in the trash does not bring back what a filter had put there', async () => {
-    const { gmail } = await watched();
+  test('a label change in the trash does not store a message that arrived there', async () => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'), { labelIds: ['TRASH', 'UNREAD'] });
     await system.ingest();
     gmail.modifyLabels(id, { add: ['STARRED'] });
-    expect(await fateOf(id)).toBe('ignored: trash');
+    expect(await stateOf(id)).toBe('ignored: trash');
   });
 
-  test('in many records stores a mail once', async () => {
-    const { gmail } = await watched();
+  test('stores a message with many label changes once', async () => {
+    const { gmail } = await startedSystem();
     const { id } = gmail.deliver(mail('Order'));
     for (const add of ['STARRED', 'IMPORTANT']) gmail.modifyLabels(id, { add: [add] });
     gmail.modifyLabels(id, { remove: ['STARRED'] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
     expect(gmail.callLog.countByMethod['messages.get']).toBe(1);
   });
 });
 
-describe('with a label that is wanted', () => {
+describe('wanted label', () => {
   async function wanted(): Promise<{ gmail: TestSystem['gmail']; label: string }> {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
     const label = system.gmail.createLabel('Orders');
@@ -165,7 +165,7 @@ describe('with a label that is wanted', () => {
     return { gmail: system.gmail, label };
   }
 
-  test('a mail that arrives with it is stored, one without is kept out by that rule', async () => {
+  test('stores a message that arrives with the wanted label and ignores one without it', async () => {
     const { gmail, label } = await wanted();
     const with_ = gmail.deliver(mail('Order'), { filterLabelIds: [label] });
     const without = gmail.deliver(mail('Newsletter'));
@@ -173,7 +173,7 @@ describe('with a label that is wanted', () => {
     expect(await ledger(system)).toEqual({ [with_.id]: 'stored', [without.id]: 'ignored: label' });
   });
 
-  test('an order form that sends as the mailbox itself is taken, once a filter files it under the label', async () => {
+  test('stores a message sent as the mailbox itself that a filter files under the wanted label', async () => {
     const { gmail, label } = await wanted();
     const filed = gmail.deliver(mail('Order'), { labelIds: ['SENT'], filterLabelIds: [label] });
     const answered = gmail.deliver(mail('Answer'), { labelIds: ['SENT'] });
@@ -182,15 +182,15 @@ describe('with a label that is wanted', () => {
   });
 
   test.each(['DRAFT', 'CHAT', 'SPAM', 'TRASH'])(
-    'a mail that arrives with it in %s stays out',
+    'ignores a message that arrives with the wanted label in %s',
     async (labelId) => {
       const { gmail, label } = await wanted();
       const { id } = gmail.deliver(mail('Order'), { labelIds: [labelId], filterLabelIds: [label] });
-      expect(await fateOf(id)).toBe(`ignored: ${labelId.toLowerCase()}`);
+      expect(await stateOf(id)).toBe(`ignored: ${labelId.toLowerCase()}`);
     },
   );
 
-  test('that is configured by its name, a mail with it is stored', async () => {
+  test('stores a message with the wanted label when the setting is its name', async () => {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'orders' } });
     const label = system.gmail.createLabel('Orders');
     await system.ingest();
@@ -200,7 +200,7 @@ describe('with a label that is wanted', () => {
     expect(await ledger(system)).toEqual({ [id]: 'stored', [other.id]: 'ignored: label' });
   });
 
-  test('and does not exist, mail waits in the ledger, the status says which labels there are, and all is stored once it exists', async () => {
+  test('keeps messages pending while the wanted label does not exist, reports the existing labels, and stores them once it does', async () => {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Orders' } });
     system.gmail.createLabel('Invoices');
     await system.call('start');
@@ -209,39 +209,39 @@ describe('with a label that is wanted', () => {
       mailboxes: [{ last_error: { code: 'label_missing', detail: expect.stringContaining('"Invoices"') } }],
     });
     const { id } = system.gmail.deliver(mail('Order'));
-    expect(await fateOf(id)).toBe('pending');
+    expect(await stateOf(id)).toBe('pending');
     expect(system.gmail.callLog.countByMethod['messages.get']).toBeUndefined();
     const label = system.gmail.createLabel('Orders');
     system.gmail.modifyLabels(id, { add: [label] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('a mail that was ignored under another label is stored when that of the new setting is on it', async () => {
+  test('stores a message that was ignored for another label when it carries the label of the new setting', async () => {
     const { gmail } = await wanted();
     const invoices = gmail.createLabel('Invoices');
     const { id } = gmail.deliver(mail('Invoice'), { filterLabelIds: [invoices] });
-    expect(await fateOf(id)).toBe('ignored: label');
+    expect(await stateOf(id)).toBe('ignored: label');
     await system.instance({ GMAIL_LABEL_ID: 'Invoices' }).ingest();
     expect((await ledger(system))[id]).toBe('stored');
   });
 
-  test('a mail that gets it later is stored then', async () => {
+  test('stores a message that gets the wanted label later', async () => {
     const { gmail, label } = await wanted();
     const { id } = gmail.deliver(mail('Order'));
-    expect(await fateOf(id)).toBe('ignored: label');
+    expect(await stateOf(id)).toBe('ignored: label');
     gmail.modifyLabels(id, { add: [label] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('a mail that got it and lost it between two polls is stored', async () => {
+  test('stores a message that got and lost the wanted label between two polls', async () => {
     const { gmail, label } = await wanted();
     const { id } = gmail.deliver(mail('Order'));
     gmail.modifyLabels(id, { add: [label] });
     gmail.modifyLabels(id, { remove: [label] });
-    expect(await fateOf(id)).toBe('stored');
+    expect(await stateOf(id)).toBe('stored');
   });
 
-  test('a mail of before the first start that gets it is stored, and one that gets another is not', async () => {
+  test('stores a message from before the first start that gets the wanted label, but not one that gets another label', async () => {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
     const label = system.gmail.createLabel('Orders');
     const old = system.gmail.deliver(mail('Old'), { labelIds: ['INBOX'] });
@@ -253,7 +253,7 @@ describe('with a label that is wanted', () => {
     expect(await storedIds(system)).toEqual([old.id]);
   });
 
-  test('the first listing takes only mail that carries it', async () => {
+  test('the first listing stores only messages with the wanted label', async () => {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
     const label = system.gmail.createLabel('Orders');
     const { id } = system.gmail.deliver(mail('Order'), { filterLabelIds: [label] });
@@ -262,7 +262,7 @@ describe('with a label that is wanted', () => {
     expect(await ledger(system)).toEqual({ [id]: 'stored' });
   });
 
-  test('a rescue from spam counts if the mail carries it, also one of before the first start', async () => {
+  test('stores a message moved out of spam if it carries the wanted label, even from before the first start', async () => {
     system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Label_1' } });
     const label = system.gmail.createLabel('Orders');
     const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SPAM', label] });
@@ -274,8 +274,8 @@ describe('with a label that is wanted', () => {
   });
 });
 
-describe('drafts and sent mail that a listing names', () => {
-  test('are told apart when they are fetched', async () => {
+describe('listed drafts and sent messages', () => {
+  test('ignores listed drafts and sent messages when they are fetched', async () => {
     system = await createTestSystem({ env: { GMAIL_INITIAL_QUERY: 'in:anywhere' } });
     const draft = system.gmail.saveDraft(mail('Draft'));
     const sent = system.gmail.deliver(mail('Sent'), { labelIds: ['SENT'] });
@@ -288,14 +288,14 @@ describe('drafts and sent mail that a listing names', () => {
     });
   });
 
-  test('stay out when the history had left them out before', async () => {
-    const { gmail } = await watched();
+  test('keeps ignoring a listed draft that the history had ignored', async () => {
+    const { gmail } = await startedSystem();
     const draft = gmail.saveDraft(mail('Draft'));
     await system.ingest();
     await system.db.query(
       "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:anywhere')",
     );
-    expect(await fateOf(draft.id)).toBe('ignored: draft');
+    expect(await stateOf(draft.id)).toBe('ignored: draft');
     expect(await storedIds(system)).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /**
- * Backfill: older mail by a Gmail query, planned as a list job and then worked on in runs like any other backlog. Called by
- * `npm run backfill`.
- * Invariant: the database holds all of it, so any instance can make the next run.
+ * Backfill: fetches older messages that match a Gmail query. It is planned as a list job and processed in ordinary runs.
+ * Called by `npm run backfill`.
+ * Invariant: the database holds its whole state, so any instance can make the next run.
  */
 import { type BackfillProgress, readBackfillProgress } from '../db/backfills.ts';
 import { Deadline } from '../deadline.ts';
@@ -10,22 +10,22 @@ import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 import { type IngestReport, ingestMailbox } from './ingest-mailbox.ts';
 
-/** Between two runs while another instance works on the mailbox. */
+/** Wait between two runs while another instance holds the lease. */
 const BUSY_WAIT_MS = 3_000;
-/** Runs in a row that fail or change nothing: then the command ends with the error, and the poll goes on alone. */
+/** After this many consecutive runs without progress the command ends with the error. Polling continues the backfill. */
 const MAX_RUNS_WITHOUT_PROGRESS = 5;
 const FAILED_WAIT_MS = 2_000;
 const CHECK_MS = 90_000;
 
 /**
- * Asks Gmail whether it accepts the query, before anything is planned. Costs 5 units.
+ * Checks that Gmail accepts the query, before anything is planned. Costs 5 units.
  *
- * @throws {AppError} not_configured; gmail_refused for the query; others of Gmail
+ * @throws {AppError} not_configured; gmail_refused when Gmail rejects the query; other Gmail errors
  */
 export async function assertQuery(app: IngestContext, mailboxId: number, query: string): Promise<void> {
   if (app.gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
   const call = callOutsideRun(app, mailboxId, Deadline.after(CHECK_MS, app.clock));
-  // Without the label: only the query is checked.
+  // No label: the call checks only the query.
   await app.gmail.listMessages(call, { query, labelId: null, pageToken: null });
 }
 
@@ -34,15 +34,17 @@ export interface BackfillRun {
   readonly progress: BackfillProgress;
 }
 
-/** The query is listed, and what it found is fetched; messages that failed may wait for their next attempt. */
+/** True when the query is listed and no message is due. Failed messages may still wait for their next attempt. */
 export function isDone({ progress }: BackfillRun): boolean {
   return progress.isListed && progress.dueCount === 0;
 }
 
 /**
- * Makes runs until the backfill is done, one per step; the caller may stop at any step. None begins after `interruption`.
+ * Yields one run at a time until the backfill is done. The caller may stop after any of them. No run starts after
+ * `interruption`.
  *
- * @throws {AppError} an error that an operator has to fix, one that lasts, database_unavailable
+ * @throws {AppError} an error that an operator has to fix; the last error, or internal, after five runs without progress;
+ *   database_unavailable
  */
 export async function* runUntilDone(
   app: IngestContext,
@@ -54,7 +56,7 @@ export async function* runUntilDone(
   let before = '';
   while (interruption?.aborted !== true) {
     const deadline = Deadline.after(budgetMs, app.clock);
-    // Next attempts are respected: the runs follow each other so quickly that a failing message would use up its attempts.
+    // Failing messages wait for their next attempt. The runs follow each other closely, and each would try them again.
     const report = await ingestMailbox(app, { trigger: 'manual', deadline, includesWaiting: false });
     const run = { report, progress: await readBackfillProgress(app.db, jobId) };
     yield run;
@@ -69,7 +71,7 @@ export async function* runUntilDone(
   }
 }
 
-/** A run that is out of time early is out of quota: the rest of its time is what it takes to have more. */
+/** A run that ends early with out_of_time waits for quota units, which refill in the rest of its time. */
 function waitMs({ outcome }: IngestReport, deadline: Deadline, runsWithoutProgress: number): number {
   if (outcome === 'busy') return BUSY_WAIT_MS;
   if (outcome === 'out_of_time') return deadline.remainingMs();
@@ -77,5 +79,5 @@ function waitMs({ outcome }: IngestReport, deadline: Deadline, runsWithoutProgre
 }
 
 function withoutProgress(): AppError {
-  return new AppError('internal', `${MAX_RUNS_WITHOUT_PROGRESS} runs in a row have changed nothing.`);
+  return new AppError('internal', `${MAX_RUNS_WITHOUT_PROGRESS} consecutive runs made no progress.`);
 }

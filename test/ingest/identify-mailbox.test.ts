@@ -29,8 +29,8 @@ async function mailboxes(fixture: IngestFixture) {
   );
 }
 
-describe('the first account in an empty database', () => {
-  test('becomes a mailbox, pinned to its history, with its first listing, a full quota and an unregistered watch', async () => {
+describe('first account', () => {
+  test('creates a mailbox for the first account with its history id, a first listing, a full quota and no watch', async () => {
     const fixture = await createFixture({ gmail: { emailAddress: 'Orders@Example.com' } });
     expect(await identify(fixture)).toEqual({
       id: 1,
@@ -52,7 +52,7 @@ describe('the first account in an empty database', () => {
     ]);
   });
 
-  test('becomes one mailbox when six instances meet it at once', async () => {
+  test('creates one mailbox when six instances identify the account concurrently', async () => {
     const fixture = await createFixture();
     const found = await Promise.all(Array.from({ length: 6 }, async () => await identify(fixture)));
     expect(found.map((one) => one.id)).toEqual(Array(6).fill(1));
@@ -62,7 +62,7 @@ describe('the first account in an empty database', () => {
 });
 
 describe('known credentials', () => {
-  test('with a new address rename the mailbox in place: one row, the same cursor', async () => {
+  test('known credentials with a new address rename the mailbox in place and keep its cursor', async () => {
     const fixture = await knownMailbox();
     const [before] = await mailboxes(fixture);
     fixture.gmail.renameAccount('sales@example.com');
@@ -74,7 +74,7 @@ describe('known credentials', () => {
     expect(await mailboxes(fixture)).toEqual([{ ...before, email_address: 'sales@example.com' }]);
   });
 
-  test('with the address of another mailbox take the address, and each row keeps its own account and mail', async () => {
+  test('known credentials with the address of another mailbox take the address, and each row keeps its account', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
     await confirmMailbox(other.app, { kind: 'new', emailAddress: 'sales@example.com' }, fixture.deadline());
@@ -95,7 +95,7 @@ describe('known credentials', () => {
     ]);
   });
 
-  test('whose account is unchanged cost one unit and write nothing', async () => {
+  test('known credentials with an unchanged account cost one unit and write nothing', async () => {
     const fixture = await knownMailbox();
     const before = await fixture.rows('select xmin::text, m.* from mailboxes m');
     fixture.gmail.resetCounters();
@@ -106,7 +106,7 @@ describe('known credentials', () => {
 });
 
 describe('new credentials', () => {
-  test('of a known address take the mailbox over: cursor kept, failures forgotten, watch due', async () => {
+  test('new credentials of a known address take the mailbox over, keep its cursor, clear its failures and make the watch due', async () => {
     const fixture = await knownMailbox();
     const [before] = await mailboxes(fixture);
     await saveWatch(fixture.db, fixture.mailboxId, {
@@ -145,7 +145,7 @@ describe('new credentials', () => {
     ]);
   });
 
-  test('of an unknown address wait for a person, and the error names both addresses', async () => {
+  test('new credentials of an unknown address need confirmation, and the error names both addresses', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
     await expect(identify(fixture, other.app)).rejects.toMatchObject({
@@ -155,7 +155,7 @@ describe('new credentials', () => {
     expect(await mailboxes(fixture)).toHaveLength(1);
   });
 
-  test('at start put the error on the status row, because no mailbox row can show it', async () => {
+  test('start records the error of unconfirmed credentials on the status row, because no mailbox row can show it', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
     expect(await identifyAtStart(other.app, fixture.deadline())).toBeNull();
@@ -164,7 +164,7 @@ describe('new credentials', () => {
     ]);
   });
 
-  test('confirmed as a new mailbox make a second one, and keep the confirmation', async () => {
+  test('a confirmed new account gets a second mailbox, and the confirmation is kept', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
     await confirmMailbox(other.app, { kind: 'new', emailAddress: 'sales@example.com' }, fixture.deadline());
@@ -177,7 +177,7 @@ describe('new credentials', () => {
     ]);
   });
 
-  test('confirmed while Gmail does not answer make the mailbox as soon as it does', async () => {
+  test('an account confirmed while Gmail does not answer gets its mailbox as soon as Gmail answers', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
     other.gmail.faults.add({ kind: 'status', status: 503, method: 'getProfile' });
@@ -189,7 +189,7 @@ describe('new credentials', () => {
     expect(await identify(fixture, other.app)).toMatchObject({ id: 2, change: 'created' });
   });
 
-  test('confirmed as a renamed mailbox take it over under the new address, with its cursor', async () => {
+  test('credentials confirmed as a renamed mailbox take it over under the new address with its cursor', async () => {
     const fixture = await knownMailbox();
     const [before] = await mailboxes(fixture);
     fixture.gmail.renameAccount('sales@example.com');
@@ -208,7 +208,7 @@ describe('new credentials', () => {
     });
   });
 
-  test('cannot be confirmed as renamed from a mailbox that is not known', async () => {
+  test('rejects the confirmation of a rename from an unknown mailbox', async () => {
     const fixture = await knownMailbox();
     const confirmation = { kind: 'renamed', emailAddress: 'other@example.com' } as const;
     await expect(confirmMailbox(fixture.app, confirmation, fixture.deadline())).rejects.toMatchObject({
@@ -217,7 +217,7 @@ describe('new credentials', () => {
     });
   });
 
-  test('of a known address with an older history are another account, whose mail is not stored there', async () => {
+  test('new credentials of a known address with an older history are another account and need another mailbox', async () => {
     const fixture = await knownMailbox();
     const other = await fixture.account({ refreshToken: NEW_TOKEN, historyStart: 5_000n });
     await expect(identify(fixture, other.app)).rejects.toMatchObject({ code: 'account_unconfirmed' });
@@ -229,7 +229,7 @@ describe('new credentials', () => {
   });
 });
 
-test('a confirmation is forgotten when its mailbox gives the address up, so that the next account with it is asked for', async () => {
+test('a mailbox that gives up its address loses its confirmation, so that the next account with the address needs one', async () => {
   const fixture = await knownMailbox();
   const other = await fixture.account({ emailAddress: 'sales@example.com', refreshToken: NEW_TOKEN });
   await confirmMailbox(other.app, { kind: 'new', emailAddress: 'sales@example.com' }, fixture.deadline());
@@ -239,15 +239,15 @@ test('a confirmation is forgotten when its mailbox gives the address up, so that
   await expect(identify(fixture, third.app)).rejects.toMatchObject({ code: 'account_unconfirmed' });
 });
 
-describe('a push for an unknown address', () => {
-  test('renames the mailbox when its account has that address now', async () => {
+describe('push for an unknown address', () => {
+  test('a push for an unknown address renames the mailbox whose account has that address now', async () => {
     const fixture = await knownMailbox();
     fixture.gmail.renameAccount('sales@example.com');
     expect(await identifyAfterUnknownPush(fixture.app, 'Sales@example.com', fixture.deadline())).toBe(true);
     expect(await mailboxes(fixture)).toMatchObject([{ email_address: 'sales@example.com' }]);
   });
 
-  test('asks Gmail once in some minutes, whatever addresses are named', async () => {
+  test('pushes for unknown addresses cause one call to Gmail in a few minutes, whichever addresses they name', async () => {
     const fixture = await knownMailbox();
     fixture.gmail.resetCounters();
     for (const name of ['a', 'b', 'c']) {
@@ -258,7 +258,7 @@ describe('a push for an unknown address', () => {
     expect(fixture.gmail.callLog.countByMethod['getProfile']).toBe(1);
   });
 
-  test('creates no mailbox and takes none over', async () => {
+  test('a push for an unknown address creates no mailbox and takes none over', async () => {
     const fixture = await createFixture();
     expect(await identifyAfterUnknownPush(fixture.app, 'orders@example.com', fixture.deadline())).toBe(false);
     expect(await mailboxes(fixture)).toEqual([]);

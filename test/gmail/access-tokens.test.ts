@@ -10,8 +10,8 @@ import { Deadline } from '../../shared/deadline.ts';
 import { AppError, type ErrorCode, operatorState, requiresOperator } from '../../shared/errors.ts';
 import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../../shared/gmail/gmail-client.ts';
-import { faultOf } from './client-bench.ts';
-import { type Script, scriptGmail } from './scripted-gmail.ts';
+import { errorOf } from './client-fixture.ts';
+import { type Script, startScriptedGmail } from './scripted-gmail.ts';
 
 let gmail: EmulatedGmail;
 let server: RunningGmail;
@@ -40,28 +40,28 @@ function calls(method: string): number {
 
 async function codeOf(call: Promise<unknown>): Promise<string> {
   const error = await call.catch((thrown: unknown) => thrown);
-  if (!(error instanceof AppError)) throw new Error('not a fault of ours', { cause: error });
+  if (!(error instanceof AppError)) throw new Error('not an AppError', { cause: error });
   for (const secret of Object.values(emulatedCredentials)) {
     expect(`${error.message} ${error.remediation}`).not.toContain(secret);
   }
   return error.code;
 }
 
-describe('an access token', () => {
-  it('is fetched once for many calls at once, and kept', async () => {
+describe('access token', () => {
+  it('fetches one access token for many concurrent calls and keeps it', async () => {
     await Promise.all(Array.from({ length: 20 }, async () => await client.getProfile(context)));
     await client.getProfile(context);
     expect([calls('token'), calls('getProfile')]).toEqual([1, 21]);
   });
 
-  it('that Gmail refuses is renewed once, and the call made again', async () => {
+  it('renews an access token that Gmail rejects once and repeats the call', async () => {
     await client.getProfile(context);
     gmail.expireAccessTokens();
     expect((await client.getProfile(context)).emailAddress).toBe('orders@example.com');
     expect([calls('token'), calls('getProfile')]).toEqual([2, 3]);
   });
 
-  it('is renewed before its time is up, so that no call goes out with one that dies on the way', async () => {
+  it('renews an access token before it expires, so that no call is sent with an expired one', async () => {
     gmail.oauth.accessTokenSeconds = 20;
     await client.getProfile(context);
     const before = calls('token');
@@ -70,8 +70,8 @@ describe('an access token', () => {
     expect(gmail.callLog.calls.map((call) => call.status)).not.toContain(401);
   });
 
-  it('whose refusals arrive one after another is renewed once all the same', async () => {
-    // The first refusal is answered at once, the second only when the first call has its new token.
+  it('renews an access token once when its rejections arrive one after another', async () => {
+    // The first rejection is sent immediately, the second only when the first call has its new token.
     const renewed = Promise.withResolvers<void>();
     let given = 0;
     const give: Script = (response) => {
@@ -80,15 +80,15 @@ describe('an access token', () => {
       response.end(JSON.stringify({ access_token: `token-${given}`, expires_in: 3600 }));
     };
     const profile = JSON.stringify({ emailAddress: 'orders@example.com', historyId: '1' });
-    let refusals = 0;
+    let rejections = 0;
     const answer: Script = async (response, request) => {
       if (request.headers.authorization === 'Bearer token-1') {
-        refusals += 1;
-        if (refusals === 2) await renewed.promise;
+        rejections += 1;
+        if (rejections === 2) await renewed.promise;
         response.writeHead(401).end('{}');
       } else response.writeHead(200, { 'content-type': 'application/json' }).end(profile);
     };
-    const scripted = await scriptGmail([answer], give);
+    const scripted = await startScriptedGmail([answer], give);
     const { rootUrl, tokenUrl } = scripted;
     const two = createGmailClient({ credentials: emulatedCredentials, rootUrl, tokenUrl });
     const both = [two.getProfile(context), two.getProfile(context)];
@@ -99,15 +99,15 @@ describe('an access token', () => {
     scripted.close();
   });
 
-  it('that is refused even when it is new means that a person has to authorize again', async () => {
+  it('ends with reauth_required when Gmail rejects a fresh access token', async () => {
     gmail.faults.add({ kind: 'status', status: 401, method: 'getProfile' });
     expect(await codeOf(client.getProfile(context))).toBe('reauth_required');
     expect([calls('token'), calls('getProfile')]).toEqual([2, 2]);
   });
 });
 
-describe('the token endpoint', () => {
-  it('that refuses the refresh token ends the call at once, until somebody has authorized again', async () => {
+describe('token endpoint', () => {
+  it('ends a call with reauth_required without a retry when the refresh token is revoked, until it is authorized again', async () => {
     gmail.revokeRefreshToken();
     expect(await codeOf(client.getProfile(context))).toBe('reauth_required');
     expect([calls('token'), calls('getProfile')]).toEqual([1, 0]);
@@ -115,14 +115,14 @@ describe('the token endpoint', () => {
     expect((await client.getProfile(context)).emailAddress).toBe('orders@example.com');
   });
 
-  it('that refuses it in the middle of things does so at the next call', async () => {
+  it('ends the next call with reauth_required when the refresh token is revoked during use', async () => {
     await client.getProfile(context);
     gmail.revokeRefreshToken();
     expect(await codeOf(client.getProfile(context))).toBe('reauth_required');
   });
 
   it.each([{ clientId: 'another.apps.googleusercontent.com' }, { clientSecret: 'wrong' }])(
-    'that does not know the client %o ends the call at once',
+    'ends a call with bad_client without a retry for the unknown client %o',
     async (wrong) => {
       expect(await codeOf(clientWith(wrong).getProfile(context))).toBe('bad_client');
       expect([calls('token'), calls('getProfile')]).toEqual([1, 0]);
@@ -130,23 +130,19 @@ describe('the token endpoint', () => {
   );
 
   it.each<[string, Omit<Extract<FaultRule, { kind: 'status' }>, 'kind'>, ErrorCode]>([
-    ['is away', { status: 503 }, 'gmail_unavailable'],
-    ['has enough of us', { status: 429 }, 'gmail_unavailable'],
+    ['is unavailable', { status: 503 }, 'gmail_unavailable'],
+    ['limits the rate', { status: 429 }, 'gmail_unavailable'],
     [
-      'has enough of us in its own words',
+      'limits the rate with an OAuth error',
       { status: 403, reason: 'rate_limit_exceeded' },
       'gmail_unavailable',
     ],
-    ['fails inside', { status: 400, reason: 'internal_failure' }, 'gmail_unavailable'],
-    [
-      'is answered for by something that speaks no OAuth',
-      { status: 403, reason: 'Go away!' },
-      'gmail_unavailable',
-    ],
-    ['refuses the client in other words', { status: 401, reason: 'invalid_request' }, 'bad_client'],
-    ['does not find the client any more', { status: 401, reason: 'deleted_client' }, 'deleted_client'],
-    ['refuses the use of the client', { status: 400, reason: 'unauthorized_client' }, 'bad_client'],
-  ])('that %s gives %o as %s', async (_, rule, code) => {
+    ['fails internally', { status: 400, reason: 'internal_failure' }, 'gmail_unavailable'],
+    ['is replaced by a server without OAuth', { status: 403, reason: 'Go away!' }, 'gmail_unavailable'],
+    ['rejects the client with another error', { status: 401, reason: 'invalid_request' }, 'bad_client'],
+    ['does not find the client', { status: 401, reason: 'deleted_client' }, 'deleted_client'],
+    ['does not authorize the client', { status: 400, reason: 'unauthorized_client' }, 'bad_client'],
+  ])('a token endpoint that %s with %o causes %s', async (_, rule, code) => {
     gmail.faults.add({ kind: 'status', ...rule, method: 'token' });
     expect(await codeOf(client.getProfile(context))).toBe(code);
     expect(calls('token')).toBe(code === 'gmail_unavailable' ? 4 : 1);
@@ -154,7 +150,7 @@ describe('the token endpoint', () => {
   });
 
   it.each<FaultRule>([{ kind: 'reset' }, { kind: 'truncate' }, { kind: 'notJson' }])(
-    'that answers with %o is asked again, and the call goes on',
+    'retries a token endpoint that answers with %o and continues the call',
     async (fault) => {
       gmail.faults.add({ ...fault, method: 'token', times: 1 });
       expect((await client.getProfile(context)).emailAddress).toBe('orders@example.com');
@@ -163,8 +159,8 @@ describe('the token endpoint', () => {
   );
 });
 
-describe('a refusal of the token endpoint', () => {
-  const refusals: [object, ErrorCode, 'reauth_required' | 'access_denied', RegExp][] = [
+describe('token endpoint error', () => {
+  const rejections: [object, ErrorCode, 'reauth_required' | 'access_denied', RegExp][] = [
     [{ error: 'invalid_grant' }, 'reauth_required', 'reauth_required', /npm run authorize/],
     [
       { error: 'invalid_grant', error_subtype: 'invalid_rapt' },
@@ -198,10 +194,10 @@ describe('a refusal of the token endpoint', () => {
     [{ error: 'invalid_client' }, 'bad_client', 'access_denied', /GMAIL_CLIENT_SECRET/],
   ];
 
-  it.each(refusals)(
-    '%o is told apart as %s, with the state %s and its own next step',
+  it.each(rejections)(
+    'maps %o to %s with the state %s and its own remediation',
     async (body, code, state, step) => {
-      const scripted = await scriptGmail([], (response) => {
+      const scripted = await startScriptedGmail([], (response) => {
         response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
       let refusedCount = 0;
@@ -214,7 +210,7 @@ describe('a refusal of the token endpoint', () => {
           refusedCount += 1;
         },
       });
-      const error = await faultOf(refused.getProfile(context));
+      const error = await errorOf(refused.getProfile(context));
       expect(error).toMatchObject({ code, retry: 'never' });
       expect(error.remediation).toMatch(step);
       expect(requiresOperator(error.code) && operatorState(error.code)).toBe(state);
@@ -223,13 +219,13 @@ describe('a refusal of the token endpoint', () => {
     },
   );
 
-  it('for the rate keeps its Retry-After', async () => {
-    const scripted = await scriptGmail([], (response) => {
+  it('a rate limit of the token endpoint keeps its Retry-After', async () => {
+    const scripted = await startScriptedGmail([], (response) => {
       response.writeHead(429, { 'retry-after': '900' }).end('{"error":"rate_limit_exceeded"}');
     });
     const { rootUrl, tokenUrl } = scripted;
     const limited = createGmailClient({ credentials: emulatedCredentials, rootUrl, tokenUrl });
-    const error = await faultOf(
+    const error = await errorOf(
       limited.getProfile({ deadline: Deadline.after(60_000), acquireUnits: async () => undefined }),
     );
     expect(error).toMatchObject({ code: 'gmail_unavailable', retryAfterMs: 900_000 });
@@ -237,9 +233,9 @@ describe('a refusal of the token endpoint', () => {
   });
 });
 
-describe('the last grant', () => {
-  it('keeps the scope and the remaining life of the refresh token, for the doctor', async () => {
-    const scripted = await scriptGmail([], (response) => {
+describe('grant', () => {
+  it('keeps the scope and the remaining life of the refresh token of the last grant', async () => {
+    const scripted = await startScriptedGmail([], (response) => {
       const grant = {
         access_token: 'a',
         expires_in: 3599,

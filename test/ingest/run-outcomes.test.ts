@@ -1,0 +1,118 @@
+/** What a run reports when Gmail, the quota or an operator ends it: never success when work was left undone. */
+import { describe, expect, test } from 'vitest';
+import { CallGate } from '../helpers/call-gate.ts';
+import { mail, order } from '../helpers/mails.ts';
+import { ledger, storedIds } from '../helpers/stored.ts';
+import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
+
+const createTestSystem = useTestSystems();
+
+/** A system whose mailbox has had its first run. */
+async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
+  const system = await createTestSystem(options);
+  await system.ingest();
+  return system;
+}
+
+/** A system whose monitor is on and whose mailbox has had its first run. */
+async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
+  const system = await createTestSystem(options);
+  await system.switchOn();
+  await system.ingest();
+  return system;
+}
+
+describe('run without an answer from Gmail', () => {
+  test('a run fails when Gmail does not answer in its time, and the number of waiting messages is unknown', async () => {
+    const system = await runningSystem();
+    system.gmail.deliver(mail('Order'));
+    system.gmail.faults.add({ kind: 'hang', method: 'history.list' });
+    const report = await system.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect((await system.call('status')).json).toMatchObject({
+      state: 'backing_off',
+      mailboxes: [{ waiting_count: null }],
+    });
+  });
+
+  test('a run fails when the history is unavailable, even if its units run out while it fetches known messages', async () => {
+    const system = await runningSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '120' } });
+    for (let n = 0; n < 40; n += 1) system.gmail.deliver(order(n));
+    await system.ingest({ trigger: 'schedule', budgetMs: 20_000 });
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await system.pass(60);
+    expect(await system.ingest({ trigger: 'schedule', budgetMs: 40_000 })).toMatchObject({
+      outcome: 'failed',
+      error: { code: 'gmail_unavailable' },
+    });
+  });
+});
+
+test('a run that waits for quota units until its deadline ends with out_of_time and without an error', async () => {
+  const system = await runningSystem();
+  await system.db.query(
+    `update mailbox_quota set available_units = 0, refilled_at = now(), paused_until = now() + interval '1 hour'`,
+  );
+  expect(await system.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 })).toMatchObject({
+    outcome: 'out_of_time',
+    error: null,
+  });
+});
+
+describe('run budget', () => {
+  test('a run that ends with a backlog leaves no open claim, and the next run continues', async () => {
+    // Sixty messages per minute, so that the quota takes all the time.
+    const system = await createTestSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '1200' } });
+    const ids = Array.from({ length: 200 }, (_, n) => system.gmail.deliver(mail(`${n}`)).id).sort();
+    const outcomes: string[] = [];
+    while (outcomes.at(-1) !== 'completed' && outcomes.length < 10) {
+      outcomes.push((await system.ingest({ budgetMs: 50_000 })).outcome);
+      expect(await system.rows('select 1 from email_ledger where claim_token is not null')).toEqual([]);
+      await system.pass(20);
+    }
+    expect(outcomes.slice(0, 2)).toEqual(['out_of_time', 'out_of_time']);
+    expect(outcomes.at(-1)).toBe('completed');
+    expect(await storedIds(system)).toEqual(ids);
+    expect(await system.rows('select 1 from email_ledger where attempt_count > 0')).toEqual([]);
+  });
+
+  test('a run without time left does nothing', async () => {
+    const system = await startedSystem();
+    const { id } = system.gmail.deliver(mail('Order'));
+    expect(await system.ingest({ budgetMs: 3_000 })).toMatchObject({ outcome: 'out_of_time', error: null });
+    expect(await ledger(system)).toEqual({});
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([id]);
+  });
+
+  test('a run releases the messages in flight when its time ends', async () => {
+    const gate = new CallGate();
+    const system = await startedSystem({ gmail: { timers: gate.timers } });
+    const { id } = system.gmail.deliver(mail('Order'));
+    gate.hold(system.gmail, 'messages.get');
+    expect(await system.ingest({ budgetMs: 3_000 + 1_900 })).toMatchObject({ outcome: 'out_of_time' });
+    expect(await system.rows('select attempt_count, claim_token, last_attempt_at from email_ledger')).toEqual(
+      [{ attempt_count: 0, claim_token: null, last_attempt_at: null }],
+    );
+    gate.release();
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([id]);
+  });
+});
+
+describe('shortest run budget', () => {
+  test('a run with the shortest budget evaluates a reconciliation', async () => {
+    const system = await runningSystem();
+    system.gmail.deliver(mail('Order'));
+    for (let n = 0; n < 3; n += 1) {
+      await system.pass(1_000);
+      expect(await system.ingest({ trigger: 'schedule', budgetMs: 5_000 })).toMatchObject({
+        outcome: 'completed',
+      });
+    }
+    expect(
+      (await system.rows('select 1 from reconciliations where evaluated_at is not null')).length,
+    ).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,32 @@
+/** Steps that several tests of ingest share. */
+import type { CallGate } from '../helpers/call-gate.ts';
+import { order } from '../helpers/mails.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+
+/** Delivers orders to the inbox. @returns their ids, sorted */
+export function deliverOrders(system: TestSystem, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => system.gmail.deliver(order(n)).id).sort();
+}
+
+/** Makes scheduled runs with more time between them than any wait takes. */
+export async function runCycles(system: TestSystem, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    await system.pass(5 * 3600);
+    await system.switchOn();
+    await system.ingest({ trigger: 'schedule' });
+  }
+}
+
+/** Starts a run in which calls of `method` are held. */
+export async function startHeldRun(system: TestSystem, gate: CallGate, method: string) {
+  gate.hold(system.gmail, method);
+  const running = system.ingest();
+  await gate.arrival();
+  return { running };
+}
+
+/** The body of a Pub/Sub push for the current history id. */
+export function notificationOf(system: TestSystem): unknown {
+  const data = { emailAddress: system.gmail.emailAddress, historyId: system.gmail.historyId };
+  return { message: { data: Buffer.from(JSON.stringify(data)).toString('base64'), messageId: '1' } };
+}
