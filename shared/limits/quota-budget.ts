@@ -82,11 +82,15 @@ export class QuotaBudget {
     await this.reserve(units, units);
   }
 
-  /** Releases units that were reserved and not spent. Never fails: units that are not released refill within a minute. */
+  /**
+   * Releases units that were reserved and not spent. The single call after a pause that is released was not made: the next
+   * reservation is the single call instead, without another wait. Never fails: units that are not released refill within a
+   * minute.
+   */
   async release(units: number): Promise<void> {
     if (units <= 0) return;
     this.#spentUnits -= units;
-    await this.#returnToBucket(units);
+    await Promise.all([this.#returnToBucket(units), this.#endWait(true)]);
   }
 
   /** At the end of a run: releases what the first statement reserved and no call used. Never fails. */
@@ -102,13 +106,7 @@ export class QuotaBudget {
    * @param units the price of the call
    */
   async onSuccess(units: number = MESSAGE_UNITS): Promise<void> {
-    if (!this.#isSingleCall) return;
-    const after = this.#pauseSeconds;
-    this.#pauseSeconds = 0;
-    const { db, mailboxId } = this.#options;
-    const keepsSingleCall = units < MESSAGE_UNITS;
-    this.#pauseChange = clearPause(db, mailboxId, after, keepsSingleCall).catch(() => undefined);
-    await this.#pauseChange;
+    await this.#endWait(units < MESSAGE_UNITS);
   }
 
   /**
@@ -131,6 +129,16 @@ export class QuotaBudget {
   /** This run has reserved the single call after a pause, and its result is not known yet. */
   get #isSingleCall(): boolean {
     return this.#pauseSeconds > 0 && !this.#isLimited;
+  }
+
+  /** Does nothing unless this run holds the single call after a pause. */
+  async #endWait(keepsSingleCall: boolean): Promise<void> {
+    if (!this.#isSingleCall) return;
+    const after = this.#pauseSeconds;
+    this.#pauseSeconds = 0;
+    const { db, mailboxId } = this.#options;
+    this.#pauseChange = clearPause(db, mailboxId, after, keepsSingleCall).catch(() => undefined);
+    await this.#pauseChange;
   }
 
   #takePrefetched(unitsPerCall: number, maxUnits: number): number {

@@ -202,6 +202,20 @@ describe('rate limit', () => {
     expect(time.clock() - startedMs).toBeLessThanOrEqual(251);
   });
 
+  test('a single call that is released unspent does not delay the next one, and the pause still doubles', async () => {
+    const run = await startRun();
+    await run.budget.acquire(20);
+    for (let n = 0; n < 5; n += 1) {
+      await run.budget.onRateLimited();
+      expect(await time.run(run.budget.reserve(20, 320))).toBe(20);
+    }
+    await run.budget.release(20);
+    const startedMs = time.clock();
+    expect(await time.run(run.budget.reserve(20, 320))).toBe(20);
+    expect(time.clock() - startedMs).toBe(0);
+    expect(await run.budget.onRateLimited()).toBe(16);
+  });
+
   test('a rate limit does not end when a call that was in flight with the limited one succeeds', async () => {
     const run = await startRun();
     await run.budget.reserve(20, 40);
