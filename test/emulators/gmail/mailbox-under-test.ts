@@ -9,7 +9,7 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../../emulators/gmail/emulated-gmail.ts';
-import { seededRandom } from '../../../emulators/gmail/random.ts';
+import { seededRandom } from '../../../emulators/seeded-random.ts';
 import { ManualTime } from './manual-time.ts';
 
 export interface MailboxUnderTest {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
 describe('the jobs', () => {
   it('come back from a creation with the defaults that Google shows', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     expect(scheduler.create(PARENT, EVERY_MINUTE)).toEqual({
       name: JOB,
       schedule: '* * * * *',
@@ -24,7 +24,7 @@ describe('the jobs', () => {
   });
 
   it('get an id when the caller gives none', () => {
-    const { scheduler } = schedulerBench({ newJobId: () => '42' });
+    const { scheduler } = schedulerFixture({ newJobId: () => '42' });
     const { name: _, ...nameless } = EVERY_MINUTE;
     expect(scheduler.create(PARENT, nameless).name).toBe(`${PARENT}/jobs/42`);
   });
@@ -45,14 +45,14 @@ describe('the jobs', () => {
     ['a name with a space', { name: `${PARENT}/jobs/two words` }],
     ['a name in another location', { name: 'projects/demo/locations/europe-west1/jobs/poll' }],
   ])('are refused with %s', (_, fault) => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     expect(() => scheduler.create(PARENT, { ...EVERY_MINUTE, ...fault })).toThrowError(
       expect.objectContaining({ status: 'INVALID_ARGUMENT', code: 400 }),
     );
   });
 
   it('cannot be created twice, and a missing one is not found', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     expect(() => scheduler.create(PARENT, EVERY_MINUTE)).toThrowError(
       expect.objectContaining({ status: 'ALREADY_EXISTS', code: 409 }),
@@ -64,7 +64,7 @@ describe('the jobs', () => {
   });
 
   it('are listed by name in pages, each location for itself', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     for (const id of ['c', 'a', 'b']) {
       scheduler.create(PARENT, { ...EVERY_MINUTE, name: `${PARENT}/jobs/${id}` });
     }
@@ -87,7 +87,7 @@ describe('an update', () => {
   };
 
   it('changes what the mask names and nothing else', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     const before = scheduler.create(PARENT, { ...EVERY_MINUTE, description: 'old', httpTarget: target });
     const body = {
       schedule: '0 * * * *',
@@ -103,7 +103,7 @@ describe('an update', () => {
   });
 
   it('clears what the mask names and the body lacks', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, { ...EVERY_MINUTE, description: 'old', httpTarget: target });
     const mask = 'httpTarget.oidcToken.serviceAccountEmail,httpTarget.oidcToken.audience,description';
     const job = scheduler.patch(JOB, {}, mask);
@@ -116,14 +116,14 @@ describe('an update', () => {
   });
 
   it('without a mask takes the settings that the body carries and leaves the output fields alone', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     const job = scheduler.patch(JOB, { name: JOB, description: 'new', state: 'PAUSED' }, null);
     expect(job).toMatchObject({ description: 'new', schedule: '* * * * *', state: 'ENABLED' });
   });
 
   it('is refused whole when the mask names an unknown field or the result is no valid job', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     const before = scheduler.create(PARENT, EVERY_MINUTE);
     for (const mask of ['colour', 'schedule']) {
       expect(() => scheduler.patch(JOB, { schedule: 'often' }, mask)).toThrowError(
@@ -134,7 +134,7 @@ describe('an update', () => {
   });
 
   it('leaves a paused job paused and heals one whose last update failed', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     scheduler.pause(JOB);
     expect(scheduler.patch(JOB, { description: 'new' }, 'description').state).toBe('PAUSED');
@@ -145,7 +145,7 @@ describe('an update', () => {
 
 describe('pausing and resuming', () => {
   it('move between ENABLED and PAUSED and refuse every other state', () => {
-    const { scheduler } = schedulerBench();
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     const refused = expect.objectContaining({ status: 'FAILED_PRECONDITION', code: 400 });
     expect(() => scheduler.resume(JOB)).toThrowError(refused);

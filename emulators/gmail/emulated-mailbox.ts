@@ -1,31 +1,32 @@
-// The mailbox: messages, labels, history and watch, without HTTP. Every change is an event that is written
-// to the journal first and then applied; a replay applies the same events, so ids and history survive.
+// The mailbox: messages, labels, history and watch, without HTTP.
+// Invariant: every change is an event that is written to the journal before it is applied. A replay applies the same
+// events, so ids and history survive a restart.
 
+import { type Random, randomHex } from '../seeded-random.ts';
 import { HistoryLog } from './history-log.ts';
 import { holdNextRecord, type IndexLag } from './index-lag.ts';
 import type { Journal } from './journal.ts';
 import { Labels } from './labels.ts';
 import type { MailboxEvent, Watch } from './mailbox-event.ts';
-import { type Random, randomHex } from './random.ts';
 import type { StoredMessage } from './stored-message.ts';
 import { Threads } from './threads.ts';
 import { Timeline } from './timeline.ts';
 import type { Clock } from './timers.ts';
 
 export interface DeliveryOptions {
-  /** `['INBOX', 'UNREAD']` unless given. */
+  /** Default: `['INBOX', 'UNREAD']`. */
   labelIds?: string[];
   /** Labels that a filter adds in the same history record. */
   filterLabelIds?: string[];
-  /** Now, unless given. */
+  /** Default: now. */
   internalDate?: Date;
-  /** That of the mail it answers, else its own id. */
+  /** Default: the thread of the message that it replies to, or its own id. */
   threadId?: string;
-  /** 16 hexadecimal digits; new and unique unless given. */
+  /** Up to 16 hexadecimal digits. Default: a new unique id. */
   id?: string;
 }
 
-/** What a change of a message gives back. */
+/** The result of a change to a message. */
 export interface Change {
   id: string;
   historyId: string;
@@ -40,10 +41,10 @@ interface MailboxOptions {
   historyStart: bigint;
 }
 
-/** Widest gap between two history ids; Gmail's are "not contiguous, with random gaps". */
-const widestHistoryGap = 40;
+/** Largest gap between two history ids. Gmail's are "not contiguous, with random gaps". */
+const maxHistoryGap = 40;
 
-export class Mailbox {
+export class EmulatedMailbox {
   readonly messages = new Map<string, StoredMessage>();
   readonly timeline = new Timeline();
   readonly labels = new Labels();
@@ -64,19 +65,20 @@ export class Mailbox {
       this.#apply(event, 0);
       isNew = false;
     }
-    if (isNew) this.#happen({ kind: 'opened', historyId: options.historyStart });
+    if (isNew) this.#record({ kind: 'opened', historyId: options.historyStart });
   }
 
-  /** Calls `listener` after each change of a message, with the message as it is then. */
+  /** Calls `listener` after each change to a message, with the changed message. */
   onChange(listener: (message: StoredMessage) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Whether the id is or was in this mailbox. */
+  /** Whether a message with this id is or was in the mailbox. */
   hasSeen(id: string): boolean {
     return this.messages.has(id) || this.#deletedIds.has(id);
   }
 
+  /** @throws {Error} malformed or used id, or unknown label */
   deliver(raw: Uint8Array, options: DeliveryOptions = {}): Change & { threadId: string } {
     const id = options.id ?? this.#newId();
     if (!/^[0-9a-f]{1,16}$/.test(id)) throw new Error(`A Gmail id has up to 16 hexadecimal digits: ${id}`);
@@ -87,69 +89,72 @@ export class Mailbox {
     const labelIds = [...(options.labelIds ?? ['INBOX', 'UNREAD']), ...filterLabelIds];
     this.#checkLabels(labelIds);
     const internalDateMs = options.internalDate?.getTime() ?? this.#options.clock();
-    const event = { labelIds, filterLabelIds, internalDateMs, threadId, raw: bytes, ...this.#change(id) };
-    this.#happen({ kind: 'delivered', ...event });
+    const event = { labelIds, filterLabelIds, internalDateMs, threadId, raw: bytes, ...this.#nextChange(id) };
+    this.#record({ kind: 'delivered', ...event });
     return { id, threadId, historyId: event.historyId.toString() };
   }
 
   /**
-   * Adds and removes labels. A change that changes nothing leaves no trace in the history.
+   * Adds and removes labels. Writes no history record when no label changes.
    * @throws {Error} unknown message or label
    */
   modifyLabels(id: string, labels: { add?: string[]; remove?: string[] }): Change {
-    const message = this.#known(id);
+    const message = this.#require(id);
     this.#checkLabels([...(labels.add ?? []), ...(labels.remove ?? [])]);
     const added = (labels.add ?? []).filter((label) => !message.labelIds.has(label));
     const removed = (labels.remove ?? []).filter((label) => message.labelIds.has(label));
     if (added.length === 0 && removed.length === 0) return { id, historyId: message.historyId.toString() };
-    const change = this.#change(id);
-    this.#happen({ kind: 'labels_changed', added, removed, ...change });
+    const change = this.#nextChange(id);
+    this.#record({ kind: 'labels_changed', added, removed, ...change });
     return { id, historyId: change.historyId.toString() };
   }
 
-  /** Deletes for good: the message answers 404 from now on. */
+  /**
+   * Deletes permanently: from now on, messages.get returns 404.
+   * @throws {Error} unknown message
+   */
   delete(id: string): Change {
-    this.#known(id);
-    const change = this.#change(id);
-    this.#happen({ kind: 'deleted', ...change });
+    this.#require(id);
+    const change = this.#nextChange(id);
+    this.#record({ kind: 'deleted', ...change });
     return { id, historyId: change.historyId.toString() };
   }
 
-  /** The user's label of that name, made when it is missing; gives its id. */
+  /** Returns the id of the label with this name; creates a user label if it is missing. */
   createLabel(name: string): string {
     const existing = this.labels.find(name);
     if (existing !== undefined) return existing.id;
     const id = this.labels.nextId();
-    this.#happen({ kind: 'label_created', id, name });
+    this.#record({ kind: 'label_created', id, name });
     return id;
   }
 
   /**
-   * Deletes a user's label and takes it off its messages, which leaves no trace in the history. A label that is made again
-   * under the same name has another id.
-   * @throws {Error} no such label of the user
+   * Deletes a user label and removes it from its messages, without a history record. A later label with the same name gets
+   * a new id.
+   * @throws {Error} not a user label
    */
   deleteLabel(id: string): void {
     if (this.labels.get(id)?.type !== 'user') throw new Error(`The user has no label ${id}`);
-    this.#happen({ kind: 'label_deleted', id });
+    this.#record({ kind: 'label_deleted', id });
   }
 
-  /** Makes every cursor below `floor` answer 404; below the current id unless given, and at most. */
+  /** Expires the history below `floor`, so that older cursors get 404. Default and maximum: the current id. */
   expireHistory(floor: bigint = this.history.current): void {
     const { current } = this.history;
-    this.#happen({ kind: 'history_expired', floor: floor < current ? floor : current });
+    this.#record({ kind: 'history_expired', floor: floor < current ? floor : current });
   }
 
   setWatch(watch: Watch | null): void {
-    this.#happen(watch === null ? { kind: 'unwatched' } : { kind: 'watched', watch });
+    this.#record(watch === null ? { kind: 'unwatched' } : { kind: 'watched', watch });
   }
 
-  #change(id: string): { id: string; atMs: number; historyId: bigint } {
-    const gap = BigInt(1 + Math.floor(this.#options.random() * widestHistoryGap));
+  #nextChange(id: string): { id: string; atMs: number; historyId: bigint } {
+    const gap = BigInt(1 + Math.floor(this.#options.random() * maxHistoryGap));
     return { id, atMs: this.#options.clock(), historyId: this.history.current + gap };
   }
 
-  /** Time in front, as in Gmail's own ids, and random digits behind: unique across restarts too. */
+  /** A time prefix, as in Gmail's own ids, and random digits: unique across restarts too. */
   #newId(): string {
     const time = this.#options.clock().toString(16).padStart(11, '0').slice(-11);
     let id = time + randomHex(this.#options.random, 5);
@@ -157,7 +162,7 @@ export class Mailbox {
     return id;
   }
 
-  #known(id: string): StoredMessage {
+  #require(id: string): StoredMessage {
     const message = this.messages.get(id);
     if (message === undefined) throw new Error(`The mailbox has no message ${id}`);
     return message;
@@ -168,7 +173,8 @@ export class Mailbox {
     if (unknown !== undefined) throw new Error(`Invalid label: ${unknown}`);
   }
 
-  #happen(event: MailboxEvent): void {
+  /** Appends the event to the journal, applies it and notifies the listeners. */
+  #record(event: MailboxEvent): void {
     this.#options.journal?.append(event);
     const heldUntilMs =
       'atMs' in event ? holdNextRecord(this.#options.indexLag, event.atMs, this.#options.random) : 0;
@@ -176,7 +182,7 @@ export class Mailbox {
     if (message !== null) for (const listener of this.#listeners) listener(message);
   }
 
-  /** Gives the message that changed, or null. */
+  /** Returns the changed message, or null if the event changes no message. */
   #apply(event: MailboxEvent, heldUntilMs: number): StoredMessage | null {
     switch (event.kind) {
       case 'opened':
@@ -204,7 +210,7 @@ export class Mailbox {
   }
 
   #applyChange(event: Extract<MailboxEvent, { atMs: number }>, heldUntilMs: number): StoredMessage {
-    const message = event.kind === 'delivered' ? this.#store(event) : this.#known(event.id);
+    const message = event.kind === 'delivered' ? this.#store(event) : this.#require(event.id);
     let labelsAdded: string[] = [];
     let labelsRemoved: string[] = [];
     if (event.kind === 'delivered') labelsAdded = event.filterLabelIds;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { retryDelayMs } from '../../../emulators/scheduler/retry-delay.ts';
+import { retryDelayMs } from '../../../emulators/scheduler/execution.ts';
 
 it("waits as long as Google's own example says", () => {
   const config = {

@@ -1,4 +1,4 @@
-/** Resource names, and the refusal of malformed ones. */
+/** Validates resource names. */
 import { ApiError } from './api-error.ts';
 
 const LOCATION = /^projects\/[\w.:-]+\/locations\/[\w-]+$/;

@@ -1,15 +1,15 @@
 import { inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type Buyer, ENGLISH, JAPANESE, LATIN } from '../../../emulators/samples/buyers.ts';
-import { CATALOGUE } from '../../../emulators/samples/catalogue.ts';
-import { seededRandom } from '../../../emulators/samples/chance.ts';
 import { LATIN_1 } from '../../../emulators/samples/handmade-mail.ts';
 import { encodeIso2022Jp } from '../../../emulators/samples/iso-2022-jp.ts';
 import { logoPng } from '../../../emulators/samples/logo.ts';
 import { orderPdf } from '../../../emulators/samples/order-pdf.ts';
 import { orderCsv, orderText } from '../../../emulators/samples/order-table.ts';
+import { PRODUCTS } from '../../../emulators/samples/products.ts';
 import { makeOrder } from '../../../emulators/samples/purchase-order.ts';
 import { withZipTimes } from '../../../emulators/samples/zip-times.ts';
+import { seededRandom } from '../../../emulators/seeded-random.ts';
 
 const NOW = new Date('2026-11-23T09:00:00Z');
 const ALL: readonly Buyer[] = [...ENGLISH, ...LATIN, ...JAPANESE];
@@ -41,7 +41,7 @@ describe('an order', () => {
 
 describe('the old charsets', () => {
   it('ISO-2022-JP comes back from its decoder, and each line ends in ASCII', () => {
-    const names = CATALOGUE.map(({ name }) => name.ja).join('\r\n');
+    const names = PRODUCTS.map(({ name }) => name.ja).join('\r\n');
     const text = `${names}\r\n${orderText(makeOrder(1, JAPANESE[0] as Buyer, seededRandom(1), NOW))}`;
     const bytes = encodeIso2022Jp(text);
     expect(new TextDecoder('iso-2022-jp').decode(bytes)).toBe(text);

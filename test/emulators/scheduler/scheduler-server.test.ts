@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import {
+  type RunningEmulator,
+  startEmulatedScheduler,
+} from '../../../emulators/scheduler/scheduler-server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
-let bench: ReturnType<typeof schedulerBench>;
+let fixture: ReturnType<typeof schedulerFixture>;
 let emulator: RunningEmulator;
 beforeEach(async () => {
-  bench = schedulerBench();
-  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+  fixture = schedulerFixture();
+  emulator = await startEmulatedScheduler(fixture.scheduler, { tickMs: 0 });
 });
 afterEach(() => emulator.close());
 
@@ -26,7 +29,7 @@ it("answers faults in Google's form", async () => {
     { error: { status: 'INVALID_ARGUMENT' } },
   ]);
   expect(await call('GET', 'projects/demo/topics')).toMatchObject([404, { error: { status: 'NOT_FOUND' } }]);
-  bench.scheduler.create(PARENT, EVERY_MINUTE);
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await call('POST', `${JOB}:resume`, '{}')).toMatchObject([
     400,
     { error: { code: 400, status: 'FAILED_PRECONDITION' } },
@@ -34,7 +37,7 @@ it("answers faults in Google's form", async () => {
 });
 
 it('writes enums as names, and as numbers for who asks so', async () => {
-  bench.scheduler.create(PARENT, EVERY_MINUTE);
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await call('GET', JOB)).toMatchObject([
     200,
     { state: 'ENABLED', httpTarget: { httpMethod: 'POST' } },
@@ -54,7 +57,7 @@ it('names its locations', async () => {
 });
 
 it('cuts off the attempts in flight when it closes', async () => {
-  const hanging = schedulerBench({
+  const hanging = schedulerFixture({
     deliver: ({ signal }) =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve({ code: 14 }))),
   });

@@ -19,7 +19,7 @@ export const EVERY_MINUTE = {
 };
 
 /** The scheduler starts at 09:00:30 UTC on a Monday. */
-export function schedulerBench(options: EmulatedSchedulerOptions = {}) {
+export function schedulerFixture(options: EmulatedSchedulerOptions = {}) {
   let now = new Date('2026-11-23T09:00:30Z');
   const attempts: Attempt[] = [];
   const answers: Array<RpcStatus | Promise<RpcStatus>> = [];
