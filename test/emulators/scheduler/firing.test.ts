@@ -4,8 +4,8 @@ import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture
 
 const UNAVAILABLE: RpcStatus = { code: 14, message: 'HTTP 503' };
 
-describe('the schedule', () => {
-  it('fires each minute once and records the attempt', async () => {
+describe('schedule', () => {
+  it('fires an every-minute job once per minute and records the attempt', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     for (const time of ['09:00:59', '09:01', '09:01:30', '09:02']) await fixture.tickAt(time);
@@ -17,7 +17,7 @@ describe('the schedule', () => {
     });
   });
 
-  it('is read in its time zone', async () => {
+  it('interprets the schedule in its time zone', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, { ...EVERY_MINUTE, schedule: '30 18 * * 1', timeZone: 'Asia/Tokyo' });
     await fixture.tickAt('09:29');
@@ -25,7 +25,7 @@ describe('the schedule', () => {
     expect(fixture.scheduleTimes()).toEqual(['09:30:00']);
   });
 
-  it('does not fire while the job is paused, nor make up for it afterwards', async () => {
+  it('does not fire a paused job, and does not catch up after resume', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     fixture.scheduler.pause(JOB);
@@ -37,11 +37,11 @@ describe('the schedule', () => {
     expect(fixture.scheduleTimes()).toEqual(['09:06:00']);
   });
 
-  it('waits for a slow run and then makes up for all the runs that fell due in it with one', async () => {
+  it('merges the runs that fall due during a slow run into one run after it', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     const slow = Promise.withResolvers<RpcStatus>();
-    fixture.answers.push(slow.promise);
+    fixture.results.push(slow.promise);
     const running = fixture.tickAt('09:01');
     await fixture.tickAt('09:02');
     await fixture.tickAt('09:04');
@@ -54,13 +54,13 @@ describe('the schedule', () => {
   });
 });
 
-describe('a failed run', () => {
+describe('failed run', () => {
   const RETRYING = { ...EVERY_MINUTE, schedule: '0 * * * *', retryConfig: { retryCount: 2 } };
 
-  it('is retried with backoff, a bounded number of times, always with the same schedule time', async () => {
+  it('retries a failed run with backoff up to retryCount, always with the same schedule time', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, RETRYING);
-    fixture.answers.push(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE);
+    fixture.results.push(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE);
     await fixture.tickAt('10:00');
     expect(fixture.scheduler.get(JOB)).toMatchObject({
       status: UNAVAILABLE,
@@ -71,30 +71,30 @@ describe('a failed run', () => {
     expect(fixture.scheduler.get(JOB).scheduleTime).toBe('2026-11-23T11:00:00Z');
   });
 
-  it('is not retried without a retry count', async () => {
+  it('does not retry a failed run without a retryCount', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, { ...RETRYING, retryConfig: {} });
-    fixture.answers.push(UNAVAILABLE);
+    fixture.results.push(UNAVAILABLE);
     await fixture.tickAt('10:00');
     await fixture.tickAt('10:30');
     expect(fixture.attempts).toHaveLength(1);
   });
 
-  it('gives way to the next scheduled run', async () => {
+  it('drops the pending retry when the next scheduled run is due', async () => {
     const fixture = schedulerFixture();
     const slowRetry = { retryCount: 5, minBackoffDuration: '120s' };
     fixture.scheduler.create(PARENT, { ...EVERY_MINUTE, retryConfig: slowRetry });
-    fixture.answers.push(UNAVAILABLE);
+    fixture.results.push(UNAVAILABLE);
     await fixture.tickAt('09:01');
     await fixture.tickAt('09:02');
     await fixture.tickAt('09:02:59');
     expect(fixture.scheduleTimes()).toEqual(['09:01:00', '09:02:00']);
   });
 
-  it('is not retried once the job is paused', async () => {
+  it('drops the pending retry when the job is paused', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, RETRYING);
-    fixture.answers.push(UNAVAILABLE);
+    fixture.results.push(UNAVAILABLE);
     await fixture.tickAt('10:00');
     fixture.scheduler.pause(JOB);
     fixture.scheduler.resume(JOB);
@@ -103,8 +103,8 @@ describe('a failed run', () => {
   });
 });
 
-describe('a forced run', () => {
-  it('fires at once, even a paused job, and leaves the schedule as it is', async () => {
+describe('forced run', () => {
+  it('fires a forced run at once, even for a paused job, and keeps the state', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     fixture.scheduler.pause(JOB);
@@ -118,11 +118,11 @@ describe('a forced run', () => {
     });
   });
 
-  it('may overlap a run in flight, but not without bound', async () => {
+  it('overlaps forced runs with other runs, up to a limit', async () => {
     const fixture = schedulerFixture();
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     const slow = Promise.withResolvers<RpcStatus>();
-    fixture.answers.push(...Array.from({ length: 6 }, () => slow.promise));
+    fixture.results.push(...Array.from({ length: 6 }, () => slow.promise));
     const running = fixture.tickAt('09:01');
     for (let run = 0; run < 5; run += 1) fixture.scheduler.run(JOB);
     expect(() => fixture.scheduler.run(JOB)).toThrowError(

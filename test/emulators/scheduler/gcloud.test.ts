@@ -1,6 +1,6 @@
 /**
- * The real gcloud as a client of the emulator: what the operator types in production must work here too.
- * About a second and a half a call, hence few calls; left out where gcloud is not installed.
+ * gcloud as a client of the emulator: the commands for the real service must work here too. gcloud calls are slow, so there
+ * are only a few. Skipped if gcloud is not installed.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -42,7 +42,7 @@ function gcloud(...args: string[]): Promise<{ stdout: string; stderr: string }> 
 
 const installed = hasGcloud();
 it.skipIf(!installed)(
-  `lets gcloud pause and update a job${installed ? '' : ' (left out: no gcloud)'}`,
+  `lets gcloud pause and update a job${installed ? '' : ' (skipped: gcloud is not installed)'}`,
   async () => {
     fixture.scheduler.create(PARENT, EVERY_MINUTE);
     await gcloud('update', 'http', 'poll', '--schedule', '*/5 * * * *', '--max-retry-attempts', '2');

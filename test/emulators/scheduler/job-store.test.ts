@@ -11,8 +11,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-describe('the jobs in a file', () => {
-  it('survive a restart with their state and their last attempt', async () => {
+describe('jsonFileStore', () => {
+  it('restores jobs with their state and last attempt after a restart', async () => {
     const store = jsonFileStore(join(folder, 'new', 'jobs.json'));
     const before = schedulerFixture({ store });
     before.scheduler.create(PARENT, EVERY_MINUTE);
@@ -27,7 +27,7 @@ describe('the jobs in a file', () => {
     expect(after.attempts).toEqual([]);
   });
 
-  it('go on by the schedule after a restart, without the runs that were missed', async () => {
+  it('continues the schedule after a restart without the missed runs', async () => {
     const store = jsonFileStore(join(folder, 'jobs.json'));
     schedulerFixture({ store }).scheduler.create(PARENT, EVERY_MINUTE);
     const after = schedulerFixture({ store, clock: () => new Date('2026-11-23T12:00:30Z') });
@@ -36,7 +36,7 @@ describe('the jobs in a file', () => {
     expect(after.scheduler.get(JOB).scheduleTime).toBe('2026-11-23T12:01:00Z');
   });
 
-  it('are not silently forgotten when the file is damaged', () => {
+  it('throws on a damaged jobs file', () => {
     const path = join(folder, 'jobs.json');
     writeFileSync(path, '{"jobs": [');
     expect(() => schedulerFixture({ store: jsonFileStore(path) })).toThrow(

@@ -30,7 +30,7 @@ afterEach(async () => {
   await emulator.close();
 });
 
-it("serves the whole life of a job to Google's own client", async () => {
+it("lets Google's Node client create, update, pause, run, resume and delete a job", async () => {
   const httpTarget = {
     uri: 'http://127.0.0.1:9/poll',
     httpMethod: 'PUT',
@@ -66,7 +66,7 @@ it("serves the whole life of a job to Google's own client", async () => {
   await expect(client.getJob({ name: JOB })).rejects.toMatchObject({ code: 5 });
 });
 
-it('pages through the jobs of a location', async () => {
+it("lets Google's Node client page through the jobs of a location", async () => {
   for (const id of ['a', 'b', 'c']) {
     fixture.scheduler.create(PARENT, { ...EVERY_MINUTE, name: `${PARENT}/jobs/${id}` });
   }

@@ -21,7 +21,7 @@ async function call(method: string, path: string, body?: string): Promise<[numbe
   return [response.status, await response.json()];
 }
 
-it("answers faults in Google's form", async () => {
+it("returns errors in Google's format", async () => {
   const message = 'Job not found.';
   expect(await call('GET', JOB)).toEqual([404, { error: { code: 404, message, status: 'NOT_FOUND' } }]);
   expect(await call('POST', `${PARENT}/jobs`, '[1')).toMatchObject([
@@ -36,7 +36,7 @@ it("answers faults in Google's form", async () => {
   ]);
 });
 
-it('writes enums as names, and as numbers for who asks so', async () => {
+it('returns enums as names, and as numbers on request', async () => {
   fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await call('GET', JOB)).toMatchObject([
     200,
@@ -48,7 +48,7 @@ it('writes enums as names, and as numbers for who asks so', async () => {
   ]);
 });
 
-it('names its locations', async () => {
+it('lists the locations of a project', async () => {
   expect(await call('GET', 'projects/demo/locations')).toMatchObject([
     200,
     { locations: [{ name: PARENT, locationId: 'us-central1' }, {}, {}] },
@@ -56,7 +56,7 @@ it('names its locations', async () => {
   expect(await call('GET', PARENT)).toMatchObject([200, { locationId: 'us-central1' }]);
 });
 
-it('cuts off the attempts in flight when it closes', async () => {
+it('aborts the attempts in flight when the server closes', async () => {
   const hanging = schedulerFixture({
     deliver: ({ signal }) =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve({ code: 14 }))),
