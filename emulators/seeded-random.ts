@@ -23,7 +23,7 @@ export function between(random: Random, low: number, high: number): number {
 /** @throws {RangeError} on an empty list */
 export function pick<T>(random: Random, items: readonly T[]): T {
   const item = items[between(random, 0, items.length - 1)];
-  if (item === undefined) throw new RangeError('nothing to pick from');
+  if (item === undefined) throw new RangeError('Cannot pick from an empty list');
   return item;
 }
 

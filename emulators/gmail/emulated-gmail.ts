@@ -1,5 +1,5 @@
-// An emulated Gmail with one mailbox: history, watch, quota, OAuth client, fault injection, and switches for known quirks
-// of the real service. This file contains no HTTP; gmail-server.ts serves it.
+// An emulated Gmail with one mailbox: history, watch, quota, OAuth client, fault injection, and switches for known
+// quirks of the real service. This file contains no HTTP; gmail-server.ts serves it.
 
 import type { Random } from '../seeded-random.ts';
 import { CallLog } from './call-log.ts';

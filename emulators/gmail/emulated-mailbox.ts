@@ -82,7 +82,7 @@ export class EmulatedMailbox {
   deliver(raw: Uint8Array, options: DeliveryOptions = {}): Change & { threadId: string } {
     const id = options.id ?? this.#newId();
     if (!/^[0-9a-f]{1,16}$/.test(id)) throw new Error(`A Gmail id has up to 16 hexadecimal digits: ${id}`);
-    if (this.hasSeen(id)) throw new Error(`The mailbox has already had a message ${id}`);
+    if (this.hasSeen(id)) throw new Error(`The mailbox already has or had a message ${id}`);
     const bytes = Buffer.from(raw);
     const threadId = options.threadId ?? this.#threads.find(bytes) ?? id;
     const filterLabelIds = options.filterLabelIds ?? [];
@@ -130,8 +130,8 @@ export class EmulatedMailbox {
   }
 
   /**
-   * Deletes a user label and removes it from its messages, without a history record. A later label with the same name gets
-   * a new id.
+   * Deletes a user label and removes it from its messages, without a history record. A later label with the same name
+   * gets a new id.
    * @throws {Error} not a user label
    */
   deleteLabel(id: string): void {

@@ -1,5 +1,5 @@
-// Rules for injected faults: which calls fail, how often, and in which way. Rules are checked in the order in which they
-// were added; the first match applies.
+// Rules for injected faults: which calls fail, how often, and in which way. Rules are checked in the order in which
+// they were added; the first match applies.
 
 import type { Random } from '../seeded-random.ts';
 import { GoogleError } from './google-error.ts';

@@ -1,5 +1,5 @@
-// One Gmail API call from request to response: authorization, injected fault, quota, the method itself, and the entry in
-// the call log.
+// One Gmail API call from request to response: authorization, injected fault, quota, the method itself, and the entry
+// in the call log.
 
 import { applyFault, errorResponse } from './apply-fault.ts';
 import type { Call } from './call-log.ts';
@@ -44,8 +44,8 @@ export async function handleGmailCall(gmail: EmulatedGmail, exchange: Exchange):
       const request = { ids: target.ids, query: exchange.url.searchParams, body };
       const respond = () => respondOrError(() => target.route.respond(gmail, request));
       await applyFault(gmail, exchange, injected, respond, 'gmail', (status) => {
-        // Release the slot before the response is sent, so a client that has the response finds it free. A call without
-        // a response keeps its slot until it ends.
+        // Release the slot before the response is sent, so a client that has the response finds it free. A call
+        // without a response keeps its slot until it ends.
         if (status !== 0) release();
         log(status);
       });

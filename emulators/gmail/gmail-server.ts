@@ -1,5 +1,5 @@
-// HTTP server of the emulated Gmail: one loopback port for the Gmail API, Google's OAuth endpoints and the control API
-// (control-api.ts). It only routes requests and writes responses.
+// HTTP server of the emulated Gmail: one loopback port for the Gmail API, Google's OAuth endpoints and the control
+// API (control-api.ts). It only routes requests and writes responses.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,5 +1,5 @@
-// Error responses of the Gmail API. Clients branch on `code`, on `errors[0].reason` and sometimes on `message`, so all
-// three are Google's exact values.
+// Error responses of the Gmail API. Clients branch on `code`, on `errors[0].reason` and sometimes on `message`, so
+// all three are Google's exact values.
 // Format: https://developers.google.com/workspace/gmail/api/guides/handle-errors
 
 /** The canonical status name (google.rpc.Code) for each HTTP status. */

@@ -1,5 +1,5 @@
-// history.list: chronological records after a cursor, in pages. Reproduces Gmail's index lag, the missing `history` field
-// of an empty result, and empty pages that carry a page token.
+// history.list: chronological records after a cursor, in pages. Reproduces Gmail's index lag, the missing `history`
+// field of an empty result, and empty pages that carry a page token.
 // https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.history/list
 
 import type { EmulatedMailbox } from './emulated-mailbox.ts';

@@ -1,5 +1,5 @@
-// The history of the mailbox, which history.list reads. Ids are uint64, ascending and not contiguous; only records above
-// the floor are kept. A record may become visible long after it is written: see index-lag.ts.
+// The history of the mailbox, which history.list reads. Ids are uint64, ascending and not contiguous; only records
+// above the floor are kept. A record may become visible long after it is written: see index-lag.ts.
 
 /** One change of one message. `labelIds` is the state after the change. */
 export interface HistoryRecord {

@@ -1,5 +1,5 @@
-// HTTP responses of the emulated Gmail: status, headers and a body that is produced in chunks. The base64url form of a
-// large message is encoded while it is sent and never held as one string; its length is known beforehand.
+// HTTP responses of the emulated Gmail: status, headers and a body that is produced in chunks. The base64url form of
+// a large message is encoded while it is sent and never held as one string; its length is known beforehand.
 
 import { randomUUID } from 'node:crypto';
 

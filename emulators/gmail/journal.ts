@@ -1,6 +1,7 @@
-// Persists the mailbox across restarts: an append-only file with one JSON object per line. Without it, a restarted mailbox
-// would assign new ids to old messages and invalidate the cursors that clients have stored.
-// Invariant: every line is complete. A partial last line, left by a killed process, is removed when the file is opened.
+// Persists the mailbox across restarts: an append-only file with one JSON object per line. Without it, a restarted
+// mailbox would assign new ids to old messages and invalidate the cursors that clients have stored.
+// Invariant: every line is complete. A partial last line, left by a killed process, is removed when the file is
+// opened.
 
 import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -55,8 +55,8 @@ export class Labels {
   }
 
   /**
-   * Finds the label that `label:x` refers to in a search, by id or name, ignoring case. A hyphen in the search matches a
-   * space or a slash in the name.
+   * Finds the label that `label:x` refers to in a search, by id or name, ignoring case. A hyphen in the search
+   * matches a space or a slash in the name.
    */
   find(searched: string): Label | undefined {
     const wanted = searchForm(searched);

@@ -1,5 +1,5 @@
-// Mailbox events: the mailbox applies them and the journal stores them. Replaying the events in order restores the exact
-// state of the mailbox after a restart.
+// Mailbox events: the mailbox applies them and the journal stores them. Replaying the events in order restores the
+// exact state of the mailbox after a restart.
 
 interface HistoryEvent {
   /** Epoch milliseconds. */
@@ -31,7 +31,10 @@ export type MailboxEvent =
 export interface Watch {
   /** `projects/P/topics/T` */
   topicName: string;
-  /** Limits notifications to messages with one of these labels (`include`) or none of them (`exclude`); empty means all. */
+  /**
+   * Limits notifications to messages with one of these labels (`include`) or none of them (`exclude`); empty means
+   * all.
+   */
   labelIds: string[];
   labelFilterBehavior: 'include' | 'exclude';
   /** Epoch milliseconds. Gmail's watches last 7 days. */

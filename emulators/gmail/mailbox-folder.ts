@@ -19,8 +19,8 @@ export interface FolderResult {
 export class MailboxFolderError extends Error {}
 
 /**
- * Delivers every message in `folder` and its subfolders, sorted by path: each .eml file, and each other file that starts
- * with a message header. May run twice on the same mailbox.
+ * Delivers every message in `folder` and its subfolders, sorted by path: each .eml file, and each other file that
+ * starts with a message header. May run twice on the same mailbox.
  * @param options.nowMs a Date header later than this is ignored
  * @throws {MailboxFolderError} if the path is missing, is not a folder, or contains no message
  */

@@ -1,5 +1,5 @@
-// Text of a message for search and snippets: decoded headers and the readable text of the bodies. Headers and file names
-// are cached; bodies are decoded on every search, which bounds memory.
+// Text of a message for search and snippets: decoded headers and the readable text of the bodies. Headers and file
+// names are cached; bodies are decoded on every search, which bounds memory.
 
 import { decodeCharset, decodeWords } from './mime-text.ts';
 import { allParts, decodeBody, isAttachment, type MimePart, parseMail } from './mime-tree.ts';

@@ -1,5 +1,5 @@
-// A lenient parser for the header block of a message or a part: everything before the first empty line. The emulator has
-// its own parser, so that it shares no bug with the system under test.
+// A lenient parser for the header block of a message or a part: everything before the first empty line. The emulator
+// has its own parser, so that it shares no bug with the system under test.
 
 export interface Header {
   name: string;

@@ -1,5 +1,5 @@
-// The parts of a message as `format=full` returns them: with Gmail's part ids, headers, type, file name and a view of the
-// encoded bytes. Bodies are decoded on demand.
+// The parts of a message as `format=full` returns them: with Gmail's part ids, headers, type, file name and a view of
+// the encoded bytes. Bodies are decoded on demand.
 
 import { type Headers, headerEnd, parseHeaders } from './mime-headers.ts';
 import { decodeTransfer, parseParameters } from './mime-text.ts';

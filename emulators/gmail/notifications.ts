@@ -1,5 +1,5 @@
-// Gmail's push notifications, delivered as by a Pub/Sub push subscription. Gmail sends at most one per second per user and
-// drops the rest; notifications may be late, duplicated, reordered or lost.
+// Gmail's push notifications, delivered as by a Pub/Sub push subscription. Gmail sends at most one per second per
+// user and drops the rest; notifications may be late, duplicated, reordered or lost.
 // https://developers.google.com/workspace/gmail/api/guides/push
 
 import { randomUUID } from 'node:crypto';

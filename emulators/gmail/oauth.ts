@@ -1,5 +1,5 @@
-// Google's OAuth 2.0 for the account of the mailbox: the token endpoint (refresh_token, and authorization_code with PKCE)
-// and a consent screen that always grants access unless `denyConsent` is set.
+// Google's OAuth 2.0 for the account of the mailbox: the token endpoint (refresh_token, and authorization_code with
+// PKCE) and a consent screen that always grants access unless `denyConsent` is set.
 // https://developers.google.com/identity/protocols/oauth2/native-app
 
 import { createHash } from 'node:crypto';

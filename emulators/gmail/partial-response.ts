@@ -1,5 +1,5 @@
-// Partial responses: the `fields` argument of every Google API, such as `nextPageToken,messages(id,threadId)`. A client
-// that omits a field in its selection does not get it, as with the real service.
+// Partial responses: the `fields` argument of every Google API, such as `nextPageToken,messages(id,threadId)`. A
+// client that omits a field in its selection does not get it, as with the real service.
 // https://developers.google.com/workspace/gmail/api/guides/performance#partial
 
 import { invalidArgument } from './google-error.ts';

@@ -1,4 +1,5 @@
-// Arguments of a Gmail call, validated with Google's own error messages, and the opaque page tokens of both list methods.
+// Arguments of a Gmail call, validated with Google's own error messages, and the opaque page tokens of both list
+// methods.
 
 import { invalidArgument } from './google-error.ts';
 

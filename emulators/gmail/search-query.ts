@@ -1,5 +1,5 @@
-// Parses Gmail's search syntax into a tree: operators, negation, quotes, OR, parentheses (all) and braces (any). As in
-// Gmail, an unknown operator is read as a word.
+// Parses Gmail's search syntax into a tree: operators, negation, quotes, OR, parentheses (all) and braces (any). As
+// in Gmail, an unknown operator is read as a word.
 // https://support.google.com/mail/answer/7190
 
 export type SearchNode =

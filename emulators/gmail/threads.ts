@@ -1,5 +1,5 @@
-// Assigns messages to threads. A reply joins the thread of the message in its References or In-Reply-To header. Gmail has
-// more rules; the emulator has only this one.
+// Assigns messages to threads. A reply joins the thread of the message in its References or In-Reply-To header. Gmail
+// has more rules; the emulator has only this one.
 
 import { parseHeaders } from './mime-headers.ts';
 

@@ -1,5 +1,5 @@
-// The messages in the order of messages.list: newest first by internalDate. They are sorted on insertion, so a page of a
-// large mailbox needs no sort.
+// The messages in the order of messages.list: newest first by internalDate. They are sorted on insertion, so a page
+// of a large mailbox needs no sort.
 
 import type { StoredMessage } from './stored-message.ts';
 

@@ -1,8 +1,8 @@
 /**
  * Emails in the charsets of older mail clients. nodemailer cannot write them, because it supports UTF-8 only.
  *
- * They deliberately copy the quirks of such clients: encoded words in `name=`, although RFC 2047 forbids them there, and
- * also an RFC 2231 `filename`.
+ * They deliberately copy the quirks of such clients: encoded words in `name=`, although RFC 2047 forbids them there,
+ * and also an RFC 2231 `filename`.
  */
 import { encode as toBase64, wrap as wrapBase64 } from 'nodemailer/lib/base64';
 import { encode as toQuotedPrintable, wrap as wrapQuotedPrintable } from 'nodemailer/lib/qp';
@@ -55,7 +55,9 @@ function hex(octet: number): string {
   return octet.toString(16).toUpperCase().padStart(2, '0');
 }
 
-/** The Q encoding of RFC 2047: a space becomes `_`, and all other characters except letters, digits and hyphens `=XX`. */
+/**
+ * The Q encoding of RFC 2047: a space becomes `_`, and all other characters except letters, digits and hyphens `=XX`.
+ */
 function qEncoded(octets: Buffer): string {
   return octets
     .toString('latin1')

@@ -1,6 +1,6 @@
 /**
- * The kinds of emails in which purchase orders arrive. They cover what real mailboxes contain, and formats that are known
- * to break email importers.
+ * The kinds of emails in which purchase orders arrive. They cover what real mailboxes contain, and formats that are
+ * known to break email importers.
  */
 import { type Buyer, ENGLISH, JAPANESE, LATIN } from './buyers.ts';
 import { type Attachment, composeMail, messageId } from './composed-mail.ts';

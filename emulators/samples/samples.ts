@@ -23,8 +23,8 @@ const SEED_STEP = 0x9e3779b1;
 
 async function sampleMail(n: number, kind: SampleKind, at: Date): Promise<SampleMail> {
   const random = seededRandom(Math.imul(n + 1, SEED_STEP));
-  // Buyers take turns, so that ten emails cover all of them. Each round of kinds shifts the turn by one, so that a kind
-  // does not always get the same buyer.
+  // Buyers take turns, so that ten emails cover all of them. Each round of kinds shifts the turn by one, so that a
+  // kind does not always get the same buyer.
   const turn = n + Math.floor(n / SAMPLE_KINDS.length);
   const order = makeOrder(n, kind.buyers[turn % kind.buyers.length] as Buyer, random, at);
   const title = `${order.number}, ${kind.title}, from ${order.buyer.company}`;
@@ -40,8 +40,8 @@ export function samplePurchaseOrders(now: Date = new Date()): Promise<SampleMail
 }
 
 /**
- * The nth new email (0, 1, 2, ...). Its order number follows those of the initial emails. Buyers, products and quantities
- * vary, and the kinds take turns.
+ * The nth new email (0, 1, 2, ...). Its order number follows those of the initial emails. Buyers, products and
+ * quantities vary, and the kinds take turns.
  */
 export function nextPurchaseOrder(n: number, now: Date = new Date()): Promise<SampleMail> {
   const kind = SAMPLE_KINDS[n % SAMPLE_KINDS.length] as SampleKind;

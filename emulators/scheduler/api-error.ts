@@ -1,8 +1,8 @@
 /**
  * Errors in the format of Google's REST APIs: `{error: {code, message, status}}`.
  *
- * Clients branch on `status` (the canonical name) and on the HTTP code, so both are exact. Messages are Google's where
- * they are publicly known.
+ * Clients branch on `status` (the canonical name) and on the HTTP code, so both are exact. Messages are Google's
+ * where they are publicly known.
  * Source: https://cloud.google.com/apis/design/errors
  */
 

@@ -1,7 +1,8 @@
 /**
  * Schedules in unix-cron format: five fields, a resolution of one minute, in a named time zone.
  *
- * Google also accepts App Engine's cron syntax ("every 5 minutes"), but no longer recommends it. The emulator rejects it.
+ * Google also accepts App Engine's cron syntax ("every 5 minutes"), but no longer recommends it. The emulator rejects
+ * it.
  * Source: https://cloud.google.com/scheduler/docs/configuring/cron-job-schedules
  */
 import { Cron } from 'croner';

@@ -1,8 +1,8 @@
 /**
  * One attempt of a job: the HTTP request that Cloud Scheduler sends to the target.
  *
- * Invariant: only loopback targets are called, so a job copied from production never reaches production. An OIDC token is
- * sent only with a token minter, because Google's signing key is not available here.
+ * Invariant: only loopback targets are called, so a job copied from production never reaches production. An OIDC
+ * token is sent only with a token minter, because Google's signing key is not available here.
  * Source of the headers: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
  */
 import { request } from 'node:http';
@@ -106,7 +106,7 @@ function send(attempt: Attempt, mint: MintToken | null): Promise<RpcStatus> {
     const fail = (error: Error) =>
       resolve(
         deadline.aborted
-          ? { code: DEADLINE_EXCEEDED, message: `No answer in ${attempt.deadlineMs} ms` }
+          ? { code: DEADLINE_EXCEEDED, message: `No response within ${attempt.deadlineMs} ms` }
           : { code: UNAVAILABLE, message: error.message },
       );
     const sent = request(url, {

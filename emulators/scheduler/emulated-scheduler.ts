@@ -1,8 +1,9 @@
 /**
- * An emulator of Cloud Scheduler: the jobs and rules of REST API v1, without HTTP. Google offers no official emulator.
+ * An emulator of Cloud Scheduler: the jobs and rules of REST API v1, without HTTP. Google offers no official
+ * emulator.
  *
- * The caller drives time: jobs fire only when `tick` is called, so tests need no sleep. scheduler-server.ts calls it from
- * a timer.
+ * The caller drives time: jobs fire only when `tick` is called, so tests need no sleep. scheduler-server.ts calls it
+ * from a timer.
  * Source of the rules: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
  */
 import { randomInt } from 'node:crypto';
@@ -51,7 +52,9 @@ export class EmulatedScheduler {
     return this.runner(name).job;
   }
 
-  /** The jobs of a location by name, at most 500 per page. An empty token requests the first page and marks the last. */
+  /**
+   * The jobs of a location by name, at most 500 per page. An empty token requests the first page and marks the last.
+   */
   list(parent: string, pageSize = 0, pageToken = ''): { jobs: Job[]; nextPageToken: string } {
     checkLocationName(parent);
     if (!Number.isInteger(pageSize) || pageSize < 0) {

@@ -1,8 +1,8 @@
 /**
  * Runs one job: its next run, the execution in flight and the result of the last attempt.
  *
- * Invariant: scheduled executions of a job never overlap. Runs that fall due during an execution are merged into one, which
- * starts when the execution ends.
+ * Invariant: scheduled executions of a job never overlap. Runs that fall due during an execution are merged into one,
+ * which starts when the execution ends.
  */
 import { ApiError } from './api-error.ts';
 import { nextRunAfter } from './cron.ts';
@@ -89,7 +89,7 @@ export class JobRunner {
 
   /** Aborts attempts in flight, when the job is deleted or the emulator shuts down. */
   cancel(): void {
-    this.abort.abort(new Error('the job is gone'));
+    this.abort.abort(new Error('The job was cancelled'));
   }
 
   private async attemptScheduled(now: Date): Promise<void> {

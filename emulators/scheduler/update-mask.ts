@@ -1,8 +1,8 @@
 /**
  * Update masks (google.protobuf.FieldMask) for the settings of a job.
  *
- * A field in the mask gets the value of the request, or is cleared if the request has none. Other fields keep their value.
- * Clients write paths in snake_case (gRPC) or camelCase (gcloud, REST).
+ * A field in the mask gets the value of the request, or is cleared if the request has none. Other fields keep their
+ * value. Clients write paths in snake_case (gRPC) or camelCase (gcloud, REST).
  * Source: https://google.aip.dev/134
  */
 import { ApiError } from './api-error.ts';

@@ -1,5 +1,5 @@
-// Shared fixture: an emulated mailbox with a manual clock, called with fetch. Google's client, which is slow to load, is in
-// google-client.ts.
+// Shared fixture: an emulated mailbox with a manual clock, called with fetch. Google's client, which is slow to load,
+// is in google-client.ts.
 
 import { onTestFinished } from 'vitest';
 import {

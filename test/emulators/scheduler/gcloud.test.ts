@@ -1,6 +1,6 @@
 /**
- * gcloud as a client of the emulator: the commands for the real service must work here too. gcloud calls are slow, so there
- * are only a few. Skipped if gcloud is not installed.
+ * gcloud as a client of the emulator: the commands for the real service must work here too. gcloud calls are slow, so
+ * there are only a few. Skipped if gcloud is not installed.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
