@@ -3,14 +3,11 @@
 // events, so ids and history survive a restart.
 
 import { type Random, randomHex } from '../seeded-random.ts';
-import { HistoryLog } from './history-log.ts';
 import { holdNextRecord, type IndexLag } from './index-lag.ts';
 import type { Journal } from './journal.ts';
-import { Labels } from './labels.ts';
 import type { MailboxEvent, Watch } from './mailbox-event.ts';
+import { MailboxState } from './mailbox-state.ts';
 import type { StoredMessage } from './stored-message.ts';
-import { Threads } from './threads.ts';
-import { Timeline } from './timeline.ts';
 import type { Clock } from './timers.ts';
 
 export interface DeliveryOptions {
@@ -44,25 +41,16 @@ interface MailboxOptions {
 /** Largest gap between two history ids. Gmail's are "not contiguous, with random gaps". */
 const maxHistoryGap = 40;
 
-export class EmulatedMailbox {
-  readonly messages = new Map<string, StoredMessage>();
-  readonly timeline = new Timeline();
-  readonly labels = new Labels();
-  history: HistoryLog;
-  watch: Watch | null = null;
-
+export class EmulatedMailbox extends MailboxState {
   readonly #options: MailboxOptions;
-  readonly #threads = new Threads();
-  readonly #deletedIds = new Set<string>();
-  #arrivedCount = 0;
   readonly #listeners: ((message: StoredMessage) => void)[] = [];
 
   constructor(options: MailboxOptions) {
+    super(options.historyStart);
     this.#options = options;
-    this.history = new HistoryLog(options.historyStart);
     let isNew = true;
     for (const event of options.journal?.read() ?? []) {
-      this.#apply(event, 0);
+      this.apply(event, 0);
       isNew = false;
     }
     if (isNew) this.#record({ kind: 'opened', historyId: options.historyStart });
@@ -73,18 +61,13 @@ export class EmulatedMailbox {
     this.#listeners.push(listener);
   }
 
-  /** Whether a message with this id is or was in the mailbox. */
-  hasSeen(id: string): boolean {
-    return this.messages.has(id) || this.#deletedIds.has(id);
-  }
-
   /** @throws {Error} malformed or used id, or unknown label */
   deliver(raw: Uint8Array, options: DeliveryOptions = {}): Change & { threadId: string } {
     const id = options.id ?? this.#newId();
     if (!/^[0-9a-f]{1,16}$/.test(id)) throw new Error(`A Gmail id has up to 16 hexadecimal digits: ${id}`);
     if (this.hasSeen(id)) throw new Error(`The mailbox already has or had a message ${id}`);
     const bytes = Buffer.from(raw);
-    const threadId = options.threadId ?? this.#threads.find(bytes) ?? id;
+    const threadId = options.threadId ?? this.threads.find(bytes) ?? id;
     const filterLabelIds = options.filterLabelIds ?? [];
     const labelIds = [...(options.labelIds ?? ['INBOX', 'UNREAD']), ...filterLabelIds];
     this.#checkLabels(labelIds);
@@ -99,7 +82,7 @@ export class EmulatedMailbox {
    * @throws {Error} unknown message or label
    */
   modifyLabels(id: string, labels: { add?: string[]; remove?: string[] }): Change {
-    const message = this.#require(id);
+    const message = this.require(id);
     this.#checkLabels([...(labels.add ?? []), ...(labels.remove ?? [])]);
     const added = (labels.add ?? []).filter((label) => !message.labelIds.has(label));
     const removed = (labels.remove ?? []).filter((label) => message.labelIds.has(label));
@@ -114,7 +97,7 @@ export class EmulatedMailbox {
    * @throws {Error} unknown message
    */
   delete(id: string): Change {
-    this.#require(id);
+    this.require(id);
     const change = this.#nextChange(id);
     this.#record({ kind: 'deleted', ...change });
     return { id, historyId: change.historyId.toString() };
@@ -162,12 +145,6 @@ export class EmulatedMailbox {
     return id;
   }
 
-  #require(id: string): StoredMessage {
-    const message = this.messages.get(id);
-    if (message === undefined) throw new Error(`The mailbox has no message ${id}`);
-    return message;
-  }
-
   #checkLabels(labelIds: string[]): void {
     const unknown = labelIds.find((id) => this.labels.get(id) === undefined);
     if (unknown !== undefined) throw new Error(`Invalid label: ${unknown}`);
@@ -178,77 +155,7 @@ export class EmulatedMailbox {
     this.#options.journal?.append(event);
     const heldUntilMs =
       'atMs' in event ? holdNextRecord(this.#options.indexLag, event.atMs, this.#options.random) : 0;
-    const message = this.#apply(event, heldUntilMs);
+    const message = this.apply(event, heldUntilMs);
     if (message !== null) for (const listener of this.#listeners) listener(message);
-  }
-
-  /** Returns the changed message, or null if the event changes no message. */
-  #apply(event: MailboxEvent, heldUntilMs: number): StoredMessage | null {
-    switch (event.kind) {
-      case 'opened':
-        this.history = new HistoryLog(event.historyId);
-        return null;
-      case 'label_created':
-        this.labels.add(event.id, event.name);
-        return null;
-      case 'label_deleted':
-        this.labels.remove(event.id);
-        for (const message of this.messages.values()) message.labelIds.delete(event.id);
-        return null;
-      case 'history_expired':
-        this.history.expire(event.floor);
-        return null;
-      case 'watched':
-        this.watch = event.watch;
-        return null;
-      case 'unwatched':
-        this.watch = null;
-        return null;
-      default:
-        return this.#applyChange(event, heldUntilMs);
-    }
-  }
-
-  #applyChange(event: Extract<MailboxEvent, { atMs: number }>, heldUntilMs: number): StoredMessage {
-    const message = event.kind === 'delivered' ? this.#store(event) : this.#require(event.id);
-    let labelsAdded: string[] = [];
-    let labelsRemoved: string[] = [];
-    if (event.kind === 'delivered') labelsAdded = event.filterLabelIds;
-    if (event.kind === 'labels_changed') {
-      labelsAdded = event.added;
-      labelsRemoved = event.removed;
-      for (const label of labelsAdded) message.labelIds.add(label);
-      for (const label of labelsRemoved) message.labelIds.delete(label);
-    }
-    if (event.kind === 'deleted') {
-      this.messages.delete(message.id);
-      this.timeline.remove(message);
-      this.#deletedIds.add(message.id);
-    }
-    message.historyId = event.historyId;
-    this.history.append({
-      id: event.historyId,
-      atMs: event.atMs,
-      heldUntilMs,
-      messageId: message.id,
-      threadId: message.threadId,
-      labelIds: [...message.labelIds],
-      change: event.kind === 'delivered' ? 'added' : event.kind === 'deleted' ? 'deleted' : 'labels',
-      labelsAdded,
-      labelsRemoved,
-    });
-    return message;
-  }
-
-  #store(event: Extract<MailboxEvent, { kind: 'delivered' }>): StoredMessage {
-    const { id, threadId, raw, internalDateMs, historyId, atMs } = event;
-    const labelIds = new Set(event.labelIds);
-    this.#arrivedCount += 1;
-    const sequence = this.#arrivedCount;
-    const message = { id, threadId, raw, internalDateMs, historyId, arrivedAtMs: atMs, sequence, labelIds };
-    this.messages.set(id, message);
-    this.timeline.insert(message);
-    this.#threads.remember(raw, threadId);
-    return message;
   }
 }
