@@ -2,7 +2,7 @@
 
 import { EmulatedScheduler } from '../emulators/scheduler/emulated-scheduler.ts';
 import { jsonFileStore } from '../emulators/scheduler/job-store.ts';
-import { startEmulatedScheduler } from '../emulators/scheduler/server.ts';
+import { startEmulatedScheduler } from '../emulators/scheduler/scheduler-server.ts';
 import type { Environment } from '../shared/config.ts';
 
 export const LOCAL_PROJECT = 'email-monitor-local';

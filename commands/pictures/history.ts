@@ -4,8 +4,8 @@
  */
 import pg from 'pg';
 import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
-import { seededRandom } from '../../emulators/samples/chance.ts';
 import { nextPurchaseOrder } from '../../emulators/samples/samples.ts';
+import { seededRandom } from '../../emulators/seeded-random.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS = 48;

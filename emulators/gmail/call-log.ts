@@ -1,21 +1,21 @@
-// Every call that came in, as a test or an operator wants to see it afterwards: no bodies, no tokens.
+// Log of every call, for tests and for the control API. It contains no bodies and no tokens.
 
 export interface Call {
   /** Epoch milliseconds at which the call arrived. */
   atMs: number;
-  /** `messages.get`, ..., `token`; `unknown` for a path that Gmail does not have. */
+  /** `messages.get`, ..., `token`; `unknown` for a path that does not exist. */
   method: string;
   messageId?: string;
-  /** Charged quota units; 0 for a refused call. */
+  /** Charged quota units; 0 for a rejected call. */
   units: number;
-  /** HTTP status; 0 when the socket was destroyed or left hanging. */
+  /** HTTP status; 0 when the call got no response. */
   status: number;
-  /** The fault that struck. */
+  /** Kind of the injected fault. */
   fault?: string;
 }
 
-/** Older calls are forgotten beyond this many: a long demonstration must not fill the memory. */
-const keptCalls = 100_000;
+/** Limits memory in long runs: at this many calls, the older half is dropped. */
+const maxCalls = 100_000;
 
 export class CallLog {
   calls: Call[] = [];
@@ -23,7 +23,7 @@ export class CallLog {
   countByStatus: Record<string, number> = {};
 
   add(call: Call): void {
-    if (this.calls.length >= keptCalls) this.calls = this.calls.slice(keptCalls / 2);
+    if (this.calls.length >= maxCalls) this.calls = this.calls.slice(maxCalls / 2);
     this.calls.push(call);
     this.countByMethod[call.method] = (this.countByMethod[call.method] ?? 0) + 1;
     this.countByStatus[call.status] = (this.countByStatus[call.status] ?? 0) + 1;

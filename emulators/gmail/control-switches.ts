@@ -1,19 +1,19 @@
-// The emulator's switches as one JSON object, read and turned by `POST /control/switches`. What is left out
-// stays as it is.
+// The emulator's switches as one JSON object, read and set by `POST /control/switches`. A switch that the request
+// omits keeps its value.
 
 import { z } from 'zod';
 import type { EmulatedGmail } from './emulated-gmail.ts';
 
-const chance = z.number().min(0).max(1);
+const probability = z.number().min(0).max(1);
 const milliseconds = z.number().nonnegative();
 
-/** Switches that stand together on one part of the emulator, under its name. */
+/** Switches of one part of the emulator, by the name of its property on `EmulatedGmail`. */
 const groupSchemas = {
   indexLag: z.strictObject({
     historyMs: milliseconds,
     listMs: milliseconds,
     nextRecordMs: milliseconds,
-    lateRecordProbability: chance,
+    lateRecordProbability: probability,
     lateRecordMs: milliseconds,
   }),
   quota: z.strictObject({
@@ -28,8 +28,8 @@ const groupSchemas = {
     headers: z.record(z.string(), z.string()),
     isRateLimited: z.boolean(),
     historyIdAs: z.enum(['number', 'string']),
-    dropProbability: chance,
-    duplicateProbability: chance,
+    dropProbability: probability,
+    duplicateProbability: probability,
     delayMs: milliseconds,
     jitterMs: milliseconds,
     maxAttempts: z.int().positive(),
@@ -43,7 +43,6 @@ const switchesSchema = z
   .strictObject({
     latencyMs: milliseconds,
     compresses: z.boolean(),
-    /** Empty pages, each with a token, before every page of history.list. */
     emptyHistoryPages: z.int().nonnegative(),
     indexLag: groupSchemas.indexLag.partial(),
     quota: groupSchemas.quota.partial(),
@@ -55,10 +54,10 @@ const switchesSchema = z
 const groups = ['indexLag', 'quota', 'oauth', 'notifications'] as const;
 
 /**
- * Turns what `body` names and gives all switches as they are then.
- * @throws {z.ZodError} an unknown switch or a value that it cannot have; nothing is turned then
+ * Sets the switches in `body` and returns the values of all switches.
+ * @throws {z.ZodError} for an unknown switch or an invalid value; then no switch is changed
  */
-export function turnSwitches(gmail: EmulatedGmail, body: unknown): unknown {
+export function setSwitches(gmail: EmulatedGmail, body: unknown): unknown {
   const wanted = switchesSchema.parse(body);
   for (const group of groups) Object.assign(gmail[group], wanted[group]);
   const { latencyMs, compresses, emptyHistoryPages } = wanted;

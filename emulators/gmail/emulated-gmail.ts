@@ -1,39 +1,39 @@
-// An emulated Gmail: one mailbox with its history, watch, quota, OAuth client and switches for everything
-// that goes wrong with the real one. `npm start` runs on it, and so do the tests. No HTTP here: server.ts.
+// An emulated Gmail with one mailbox: history, watch, quota, OAuth client, fault injection, and switches for known
+// quirks of the real service. This file contains no HTTP; gmail-server.ts serves it.
 
+import type { Random } from '../seeded-random.ts';
 import { CallLog } from './call-log.ts';
-import { Faults } from './faults.ts';
+import { type Change, type DeliveryOptions, EmulatedMailbox } from './emulated-mailbox.ts';
+import { type BudgetKind, EmulatedQuota } from './emulated-quota.ts';
+import { FaultRules } from './fault-rules.ts';
 import { type IndexLag, noIndexLag } from './index-lag.ts';
 import type { Journal } from './journal.ts';
-import { type Change, type DeliveryOptions, Mailbox } from './mailbox.ts';
 import { Notifications } from './notifications.ts';
 import { OAuth } from './oauth.ts';
-import { type BudgetKind, Quota } from './quota.ts';
-import type { Random } from './random.ts';
 import { type Clock, systemTimers, type Timers } from './timers.ts';
 
-export { type RunningGmail, startEmulatedGmail } from './server.ts';
+export { type RunningGmail, startEmulatedGmail } from './gmail-server.ts';
 
 export interface EmulatedGmailOptions {
-  /** `orders@example.com` unless given. */
+  /** Default: `orders@example.com`. */
   emailAddress?: string;
   clock?: Clock;
   timers?: Timers;
-  /** Ids, gaps and chances draw from it; a seed (random.ts) repeats a run. */
+  /** Source of ids, history gaps and probabilistic faults; `seededRandom` makes a run repeatable. */
   random?: Random;
-  /** Keeps the mailbox across restarts; null = it lives in memory only. */
+  /** Keeps the mailbox across restarts; null (the default) keeps it in memory only. */
   journal?: Journal | null;
-  /** 6,000 unless given, as for projects since May 2026; null = no quota. */
+  /** Default: 6,000, as for projects since May 2026. Null disables the quota. */
   quotaUnitsPerMinute?: number | null;
-  /** `window` unless given, which is the stricter. */
+  /** Default: `window`, the strictest. */
   quotaKind?: BudgetKind;
-  /** Calls in flight; null (unless given) = unlimited. */
+  /** Maximum calls in flight; null (the default) means unlimited. */
   maxConcurrent?: number | null;
-  /** historyId of the empty mailbox; made from the time unless given, so that it rises across restarts. */
+  /** historyId of the empty mailbox. The default is derived from the time, so that it increases across restarts. */
   historyStart?: bigint;
-  /** Every Gmail call takes at least this long. */
+  /** Minimum duration of every Gmail call. */
   latencyMs?: number;
-  /** 3,600 unless given. */
+  /** Default: 3,600. */
   accessTokenSeconds?: number;
   clientId?: string;
   clientSecret?: string;
@@ -42,7 +42,7 @@ export interface EmulatedGmailOptions {
   scope?: string;
 }
 
-/** What the mailbox's OAuth client is called when nothing else is said. */
+/** Default credentials of the OAuth client. */
 export const emulatedCredentials = {
   clientId: 'emulated-client.apps.googleusercontent.com',
   clientSecret: 'emulated-client-secret',
@@ -54,19 +54,19 @@ export class EmulatedGmail {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  readonly mailbox: Mailbox;
-  readonly quota: Quota;
-  readonly faults: Faults;
+  readonly mailbox: EmulatedMailbox;
+  readonly quota: EmulatedQuota;
+  readonly faults: FaultRules;
   readonly oauth: OAuth;
   readonly notifications: Notifications;
   readonly callLog = new CallLog();
 
-  // Switches, free to be turned at any time.
+  // Switches; each may be changed at any time.
   readonly indexLag: IndexLag = noIndexLag();
-  /** Empty pages, each with a token, before every page of history.list that holds something. */
+  /** Number of empty pages with a page token before every non-empty page of history.list. */
   emptyHistoryPages = 0;
   latencyMs: number;
-  /** Answers are compressed for a client that accepts it. */
+  /** Whether responses are compressed for clients that accept gzip. */
   compresses = true;
 
   constructor(options: EmulatedGmailOptions = {}) {
@@ -76,20 +76,20 @@ export class EmulatedGmail {
     this.random = options.random ?? Math.random;
     this.latencyMs = options.latencyMs ?? 0;
     const { clock, timers, random } = this;
-    this.mailbox = new Mailbox({
+    this.mailbox = new EmulatedMailbox({
       clock,
       random,
       indexLag: this.indexLag,
       journal: options.journal ?? null,
       historyStart: options.historyStart ?? BigInt(clock()) * 1000n,
     });
-    this.quota = new Quota({
+    this.quota = new EmulatedQuota({
       clock,
       unitsPerMinute: options.quotaUnitsPerMinute === undefined ? 6000 : options.quotaUnitsPerMinute,
       maxConcurrent: options.maxConcurrent ?? null,
       kind: options.quotaKind ?? 'window',
     });
-    this.faults = new Faults(random);
+    this.faults = new FaultRules(random);
     this.oauth = new OAuth({
       clock,
       random,
@@ -112,17 +112,17 @@ export class EmulatedGmail {
     return this.#emailAddress;
   }
 
-  /** An administrator gives the account another address: same mail, same history, same tokens. */
+  /** Changes the address, as an administrator can. Messages, history and tokens stay the same. */
   renameAccount(emailAddress: string): void {
     this.#emailAddress = emailAddress;
   }
 
-  /** A mail arrives: exactly these bytes, in the inbox and unread unless the options say otherwise. */
+  /** Delivers a message with exactly these bytes; unread and in the inbox by default. */
   deliver(raw: Uint8Array, options?: DeliveryOptions): Change & { threadId: string } {
     return this.mailbox.deliver(raw, options);
   }
 
-  /** A draft is saved: each autosave is a new message, and the one before it is deleted. */
+  /** Saves a draft as Gmail's autosave does: a new message replaces the previous one, which is deleted. */
   saveDraft(raw: Uint8Array, previousId?: string): Change & { threadId: string } {
     const threadId = previousId === undefined ? undefined : this.mailbox.messages.get(previousId)?.threadId;
     const saved = this.deliver(raw, { labelIds: ['DRAFT'], ...(threadId !== undefined && { threadId }) });
@@ -146,38 +146,38 @@ export class EmulatedGmail {
     return this.modifyLabels(id, { add: ['TRASH'], remove: ['INBOX'] });
   }
 
-  /** For good, as when the trash is emptied. */
+  /** Deletes the message permanently, as emptying the trash does. */
   delete(id: string): Change {
     return this.mailbox.delete(id);
   }
 
-  /** The id of the user's label of that name, made when it is missing. */
+  /** Returns the id of the user label with this name; creates the label if it is missing. */
   createLabel(name: string): string {
     return this.mailbox.createLabel(name);
   }
 
-  /** The label is gone from the mailbox and its messages; made again under its name, it has another id. */
+  /** Removes the label from the mailbox and its messages. A later label with the same name gets a new id. */
   deleteLabel(id: string): void {
     this.mailbox.deleteLabel(id);
   }
 
-  /** Every cursor below `floor` (the present historyId unless given) answers 404 from now on. */
+  /** From now on, history.list returns 404 for every cursor below `floor` (default: the current historyId). */
   expireHistory(floor?: bigint): void {
     this.mailbox.expireHistory(floor);
   }
 
-  /** The watch has run out, as after seven days without renewal: no notification until the next one. */
+  /** Expires the watch, as after seven days without renewal. Notifications stop until the next `watch` call. */
   expireWatch(): void {
     const { watch } = this.mailbox;
     if (watch !== null) this.mailbox.setWatch({ ...watch, expiresAtMs: this.clock() });
   }
 
-  /** The present historyId. */
+  /** The current historyId. */
   get historyId(): string {
     return this.mailbox.history.current.toString();
   }
 
-  /** Refresh and access tokens die at once: `invalid_grant` until somebody authorizes again. */
+  /** Revokes refresh and access tokens at once. Refreshes fail with `invalid_grant` until `reauthorize`. */
   revokeRefreshToken(): void {
     this.oauth.revokeRefreshTokens();
   }
@@ -190,7 +190,7 @@ export class EmulatedGmail {
     this.oauth.expireAccessTokens();
   }
 
-  /** Counters and call log back to zero; mail, switches and the running minute of the quota stay. */
+  /** Resets counters and the call log. Messages, switches and the current quota window stay. */
   resetCounters(): void {
     this.callLog.reset();
     this.quota.resetCounters();

@@ -1,15 +1,15 @@
-// One Gmail call from request to answer: who asks, whether the quota lets it in, which fault strikes, what
-// the method says; and its line in the call log.
+// One Gmail API call from request to response: authorization, injected fault, quota, the method itself, and the entry
+// in the call log.
 
-import { type Answer, htmlAnswer } from './answer.ts';
+import { applyFault, errorResponse } from './apply-fault.ts';
 import type { Call } from './call-log.ts';
 import type { EmulatedGmail } from './emulated-gmail.ts';
-import type { FaultKind } from './faults.ts';
+import { type GmailMethod, unitsPerCall } from './emulated-quota.ts';
+import type { FaultKind } from './fault-rules.ts';
 import { gmailMethods } from './gmail-methods.ts';
 import { delegationDenied, GoogleError, insufficientScope, invalidArgument } from './google-error.ts';
-import { bodyText, type Exchange, writeAnswer } from './http-exchange.ts';
-import { type GmailMethod, priceUnits } from './quota.ts';
-import { errorAnswer, strikeFault } from './struck-call.ts';
+import { bodyText, type Exchange, writeResponse } from './http-exchange.ts';
+import { type HttpResponse, htmlResponse } from './http-response.ts';
 import { pause } from './timers.ts';
 
 interface Target {
@@ -18,45 +18,46 @@ interface Target {
   ids: string[];
 }
 
-export async function answerGmailCall(gmail: EmulatedGmail, exchange: Exchange): Promise<void> {
+export async function handleGmailCall(gmail: EmulatedGmail, exchange: Exchange): Promise<void> {
   const atMs = gmail.clock();
   const target = findTarget(exchange);
   if (target === null || 'status' in target) {
     const status = target?.status ?? 404;
     gmail.callLog.add({ atMs, method: 'unknown', units: 0, status });
-    return writeAnswer(exchange, htmlAnswer(status, `<!DOCTYPE html><title>Error ${status}</title>\n`));
+    return writeResponse(exchange, htmlResponse(status, `<!DOCTYPE html><title>Error ${status}</title>\n`));
   }
   const call: Call = { atMs, method: target.route.method, units: 0, status: 0 };
   const messageId = target.route.method.startsWith('messages.') ? target.ids[0] : undefined;
   if (messageId !== undefined) call.messageId = messageId;
-  const note = (status: number) => {
+  const log = (status: number) => {
     call.status = status;
     gmail.callLog.add(call);
   };
   try {
     const body = await readBody(exchange);
     authorize(gmail, exchange, target);
-    const fault = gmail.faults.strike(call.method, messageId);
-    if (fault !== null) call.fault = fault.kind;
-    await admitted(gmail, target.route.method, fault, async (units, leave) => {
+    const injected = gmail.faults.take(call.method, messageId);
+    if (injected !== null) call.fault = injected.kind;
+    await withQuota(gmail, target.route.method, injected, async (units, release) => {
       call.units = units;
       await pause(gmail.timers, gmail.latencyMs);
       const request = { ids: target.ids, query: exchange.url.searchParams, body };
-      const answer = () => answered(() => target.route.answer(gmail, request));
-      await strikeFault(gmail, exchange, fault, answer, 'gmail', (status) => {
-        // Whoever has the answer finds the place free; a call without one holds it to its end.
-        if (status !== 0) leave();
-        note(status);
+      const respond = () => respondOrError(() => target.route.respond(gmail, request));
+      await applyFault(gmail, exchange, injected, respond, 'gmail', (status) => {
+        // Release the slot before the response is sent, so a client that has the response finds it free. A call
+        // without a response keeps its slot until it ends.
+        if (status !== 0) release();
+        log(status);
       });
     });
   } catch (error) {
     if (!(error instanceof GoogleError)) throw error;
-    note(error.code);
-    await writeAnswer(exchange, errorAnswer(error));
+    log(error.code);
+    await writeResponse(exchange, errorResponse(error));
   }
 }
 
-/** The method that is meant; a status when only the verb is wrong; null when there is no such path. */
+/** The requested method; 405 when only the HTTP method is wrong; null for an unknown path. */
 function findTarget(exchange: Exchange): Target | { status: number } | null {
   const [userId = '', ...rest] = exchange.url.pathname.slice('/gmail/v1/users/'.length).split('/');
   const path = rest.join('/');
@@ -71,7 +72,7 @@ function findTarget(exchange: Exchange): Target | { status: number } | null {
   return isKnownPath ? { status: 405 } : null;
 }
 
-/** A path segment; one with a broken escape stays as it is, and names nothing. */
+/** The decoded path segment. One with a malformed escape stays encoded, so it matches no id. */
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
@@ -87,7 +88,7 @@ async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {
     const body: unknown = JSON.parse(text);
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
   } catch {
-    // Answered below like any other body that is no object.
+    // Handled below like any other body that is not an object.
   }
   throw invalidArgument('Invalid JSON payload received.');
 }
@@ -105,21 +106,22 @@ const changingScope = /^https:\/\/(mail\.google\.com\/|www\.googleapis\.com\/aut
 const anyMailScope =
   /^https:\/\/(mail\.google\.com\/|www\.googleapis\.com\/auth\/gmail\.(modify|readonly|metadata))$/;
 
-/** Statuses with which Gmail turns a call away at the door: it costs nothing and takes no place. */
-const refusals = new Set([401, 403, 429]);
+/** Statuses that Gmail returns before it admits a call: the call costs no units and takes no slot. */
+const rejectionStatuses = new Set([401, 403, 429]);
 
-async function admitted(
+/** Runs the call inside the quota. `release` frees its slot and may be called more than once. */
+async function withQuota(
   gmail: EmulatedGmail,
   method: GmailMethod,
-  fault: FaultKind | null,
-  run: (units: number, leave: () => void) => Promise<void>,
+  injected: FaultKind | null,
+  run: (units: number, release: () => void) => Promise<void>,
 ): Promise<void> {
-  if (fault?.kind === 'status' && refusals.has(fault.status)) return run(0, () => undefined);
-  const leave = once(gmail.quota.admit(method));
+  if (injected?.kind === 'status' && rejectionStatuses.has(injected.status)) return run(0, () => undefined);
+  const release = once(gmail.quota.admit(method));
   try {
-    await run(priceUnits[method], leave);
+    await run(unitsPerCall[method], release);
   } finally {
-    leave();
+    release();
   }
 }
 
@@ -131,11 +133,11 @@ function once(work: () => void): () => void {
   };
 }
 
-function answered(answer: () => Answer): Answer {
+function respondOrError(respond: () => HttpResponse): HttpResponse {
   try {
-    return answer();
+    return respond();
   } catch (error) {
-    if (error instanceof GoogleError) return errorAnswer(error);
+    if (error instanceof GoogleError) return errorResponse(error);
     throw error;
   }
 }

@@ -1,67 +1,66 @@
-// The Gmail methods that the emulator has: path, HTTP method and what answers. Paths are those below
-// `/gmail/v1/users/{userId}/`.
+// The supported Gmail methods with path, HTTP method and handler. Paths are relative to `/gmail/v1/users/{userId}/`.
 
-import { type Answer, emptyAnswer, jsonAnswer } from './answer.ts';
 import type { EmulatedGmail } from './emulated-gmail.ts';
-import { maskFields } from './field-mask.ts';
-import { bodyList, type GmailRequest } from './gmail-request.ts';
+import type { GmailMethod } from './emulated-quota.ts';
 import { invalidArgument, notFound, secondPushClient } from './google-error.ts';
 import { listHistory } from './history-listing.ts';
+import { emptyResponse, type HttpResponse, jsonResponse } from './http-response.ts';
 import { labelResource, labelWithCounts } from './label-resource.ts';
 import { listMessages } from './message-listing.ts';
-import { attachmentAnswer, messageAnswer, minimalResource } from './message-resource.ts';
-import type { GmailMethod } from './quota.ts';
+import { attachmentResponse, messageResponse, minimalResource } from './message-resource.ts';
+import { maskFields } from './partial-response.ts';
+import { bodyList, type GmailRequest } from './request-arguments.ts';
 import type { StoredMessage } from './stored-message.ts';
 
 interface MethodRoute {
   method: GmailMethod;
   httpMethod: 'GET' | 'POST';
   path: RegExp;
-  /** Not covered by the read-only scope. */
+  /** Requires more than the read-only scope. */
   changesMail?: true;
-  answer(gmail: EmulatedGmail, request: GmailRequest): Answer;
+  respond(gmail: EmulatedGmail, request: GmailRequest): HttpResponse;
 }
 
 export const gmailMethods: readonly MethodRoute[] = [
-  { method: 'getProfile', httpMethod: 'GET', path: /^profile$/, answer: getProfile },
-  { method: 'labels.list', httpMethod: 'GET', path: /^labels$/, answer: listLabels },
-  { method: 'labels.get', httpMethod: 'GET', path: /^labels\/([^/]+)$/, answer: getLabel },
+  { method: 'getProfile', httpMethod: 'GET', path: /^profile$/, respond: getProfile },
+  { method: 'labels.list', httpMethod: 'GET', path: /^labels$/, respond: listLabels },
+  { method: 'labels.get', httpMethod: 'GET', path: /^labels\/([^/]+)$/, respond: getLabel },
   {
     method: 'messages.list',
     httpMethod: 'GET',
     path: /^messages$/,
-    answer: (gmail, request) => listMessages(gmail.mailbox, gmail.indexLag, request, gmail.clock()),
+    respond: (gmail, request) => listMessages(gmail.mailbox, gmail.indexLag, request, gmail.clock()),
   },
   {
     method: 'messages.get',
     httpMethod: 'GET',
     path: /^messages\/([^/]+)$/,
-    answer: (gmail, request) => messageAnswer(message(gmail, request), request, gmail.random),
+    respond: (gmail, request) => messageResponse(message(gmail, request), request, gmail.random),
   },
   {
     method: 'messages.attachments.get',
     httpMethod: 'GET',
     path: /^messages\/([^/]+)\/attachments\/([^/]+)$/,
-    answer: (gmail, request) => attachmentAnswer(message(gmail, request), request.ids[1] ?? '', request),
+    respond: (gmail, request) => attachmentResponse(message(gmail, request), request.ids[1] ?? '', request),
   },
   {
     method: 'messages.modify',
     httpMethod: 'POST',
     path: /^messages\/([^/]+)\/modify$/,
     changesMail: true,
-    answer: modifyMessage,
+    respond: modifyMessage,
   },
   {
     method: 'history.list',
     httpMethod: 'GET',
     path: /^history$/,
-    answer: (gmail, request) => listHistory(gmail.mailbox, gmail, request, gmail.clock()),
+    respond: (gmail, request) => listHistory(gmail.mailbox, gmail, request, gmail.clock()),
   },
-  { method: 'watch', httpMethod: 'POST', path: /^watch$/, answer: watch },
-  { method: 'stop', httpMethod: 'POST', path: /^stop$/, answer: stop },
+  { method: 'watch', httpMethod: 'POST', path: /^watch$/, respond: watch },
+  { method: 'stop', httpMethod: 'POST', path: /^stop$/, respond: stop },
 ];
 
-function getProfile(gmail: EmulatedGmail, request: GmailRequest): Answer {
+function getProfile(gmail: EmulatedGmail, request: GmailRequest): HttpResponse {
   const messages = [...gmail.mailbox.messages.values()];
   const profile = {
     emailAddress: gmail.emailAddress,
@@ -69,23 +68,26 @@ function getProfile(gmail: EmulatedGmail, request: GmailRequest): Answer {
     threadsTotal: new Set(messages.map(({ threadId }) => threadId)).size,
     historyId: gmail.mailbox.history.current.toString(),
   };
-  return jsonAnswer(200, maskFields(profile, request.query));
+  return jsonResponse(200, maskFields(profile, request.query));
 }
 
-function listLabels(gmail: EmulatedGmail, request: GmailRequest): Answer {
-  return jsonAnswer(
+function listLabels(gmail: EmulatedGmail, request: GmailRequest): HttpResponse {
+  return jsonResponse(
     200,
     maskFields({ labels: gmail.mailbox.labels.list().map(labelResource) }, request.query),
   );
 }
 
-function getLabel(gmail: EmulatedGmail, request: GmailRequest): Answer {
+function getLabel(gmail: EmulatedGmail, request: GmailRequest): HttpResponse {
   const label = gmail.mailbox.labels.get(request.ids[0] ?? '');
   if (label === undefined) throw notFound();
-  return jsonAnswer(200, maskFields(labelWithCounts(label, gmail.mailbox.messages.values()), request.query));
+  return jsonResponse(
+    200,
+    maskFields(labelWithCounts(label, gmail.mailbox.messages.values()), request.query),
+  );
 }
 
-/** @throws {GoogleError} 400 for what cannot be an id, 404 for an id that is not there */
+/** @throws {GoogleError} 400 for a malformed id, 404 for an unknown one */
 function message(gmail: EmulatedGmail, request: GmailRequest): StoredMessage {
   const id = request.ids[0] ?? '';
   if (!/^[0-9a-f]{1,16}$/.test(id)) throw invalidArgument('Invalid id value');
@@ -94,7 +96,7 @@ function message(gmail: EmulatedGmail, request: GmailRequest): StoredMessage {
   return found;
 }
 
-function modifyMessage(gmail: EmulatedGmail, request: GmailRequest): Answer {
+function modifyMessage(gmail: EmulatedGmail, request: GmailRequest): HttpResponse {
   const target = message(gmail, request);
   const add = bodyList(request.body, 'addLabelIds');
   const remove = bodyList(request.body, 'removeLabelIds');
@@ -102,20 +104,20 @@ function modifyMessage(gmail: EmulatedGmail, request: GmailRequest): Answer {
   const unknown = [...add, ...remove].find((id) => gmail.mailbox.labels.get(id) === undefined);
   if (unknown !== undefined) throw invalidArgument(`Invalid label: ${unknown}`);
   gmail.mailbox.modifyLabels(target.id, { add, remove });
-  return jsonAnswer(200, maskFields(minimalResource(target), request.query));
+  return jsonResponse(200, maskFields(minimalResource(target), request.query));
 }
 
-/** A watch lives seven days: https://developers.google.com/workspace/gmail/api/guides/push */
+/** A watch lasts seven days: https://developers.google.com/workspace/gmail/api/guides/push */
 const watchMs = 7 * 86_400_000;
 
-function watch(gmail: EmulatedGmail, request: GmailRequest): Answer {
+function watch(gmail: EmulatedGmail, request: GmailRequest): HttpResponse {
   const { topicName } = request.body;
   if (topicName === undefined || topicName === '') throw invalidArgument('topicName required');
   if (typeof topicName !== 'string' || !/^projects\/[^/\s]+\/topics\/[^/\s]+$/.test(topicName)) {
     throw invalidArgument('Invalid topicName does not match projects/emulated-project/topics/*');
   }
-  const { watch: live } = gmail.mailbox;
-  if (live !== null && live.expiresAtMs > gmail.clock() && live.topicName !== topicName)
+  const { watch: current } = gmail.mailbox;
+  if (current !== null && current.expiresAtMs > gmail.clock() && current.topicName !== topicName)
     throw secondPushClient();
   const behavior = String(
     request.body['labelFilterBehavior'] ?? request.body['labelFilterAction'] ?? 'include',
@@ -127,12 +129,12 @@ function watch(gmail: EmulatedGmail, request: GmailRequest): Answer {
     labelFilterBehavior: behavior.toLowerCase() === 'exclude' ? 'exclude' : 'include',
     expiresAtMs,
   });
-  gmail.notifications.announce();
+  gmail.notifications.publish();
   const historyId = gmail.mailbox.history.current.toString();
-  return jsonAnswer(200, maskFields({ historyId, expiration: String(expiresAtMs) }, request.query));
+  return jsonResponse(200, maskFields({ historyId, expiration: String(expiresAtMs) }, request.query));
 }
 
-function stop(gmail: EmulatedGmail): Answer {
+function stop(gmail: EmulatedGmail): HttpResponse {
   gmail.mailbox.setWatch(null);
-  return emptyAnswer(204);
+  return emptyResponse(204);
 }

@@ -1,8 +1,8 @@
-// Google's error answers, as the Gmail API gives them on the wire. The client under test branches on
-// `code`, on `errors[0].reason` and at times on `message`, so all three are Google's words.
-// Shape: https://developers.google.com/workspace/gmail/api/guides/handle-errors
+// Error responses of the Gmail API. Clients branch on `code`, on `errors[0].reason` and sometimes on `message`, so
+// all three are Google's exact values.
+// Format: https://developers.google.com/workspace/gmail/api/guides/handle-errors
 
-/** The canonical name beside each HTTP status (google.rpc.Code). */
+/** The canonical status name (google.rpc.Code) for each HTTP status. */
 const statusNames: Readonly<Record<number, string>> = {
   400: 'INVALID_ARGUMENT',
   401: 'UNAUTHENTICATED',
@@ -22,14 +22,14 @@ interface ErrorFields {
   code: number;
   reason: string;
   message: string;
-  /** `global` unless said otherwise; a project's quota speaks as `usageLimits`. */
+  /** Default: `global`. Quota errors of a project use `usageLimits`. */
   domain?: string;
-  /** Extra fields of the single entry in `errors`, such as the header that a 401 points at. */
+  /** Extra fields of the single entry in `errors`, such as the header that a 401 refers to. */
   entry?: Record<string, string>;
   retryAfterSeconds?: number | undefined;
 }
 
-/** An answer other than success. Thrown by a handler, written by the server. */
+/** An error response. Handlers throw it and the server writes it. */
 export class GoogleError extends Error {
   readonly code: number;
   readonly reason: string;
@@ -60,12 +60,12 @@ function statusName(code: number, reason: string): string {
   return statusNames[code] ?? 'UNKNOWN';
 }
 
-/** 400: an argument that Gmail does not take. */
+/** 400: an invalid argument. */
 export function invalidArgument(message: string): GoogleError {
   return new GoogleError({ code: 400, reason: 'invalidArgument', message });
 }
 
-/** 400 to a watch with another topic while one is alive. */
+/** 400: a watch with another topic while a watch is active. */
 export function secondPushClient(): GoogleError {
   return new GoogleError({
     code: 400,
@@ -74,12 +74,12 @@ export function secondPushClient(): GoogleError {
   });
 }
 
-/** 404: a message, label or history id that is not there (any more). */
+/** 404: a message, label or history id that does not exist or no longer exists. */
 export function notFound(): GoogleError {
   return new GoogleError({ code: 404, reason: 'notFound', message: 'Requested entity was not found.' });
 }
 
-/** 401 for a call without a token. */
+/** 401: a call without a token. */
 export function loginRequired(): GoogleError {
   return new GoogleError({
     code: 401,
@@ -90,7 +90,7 @@ export function loginRequired(): GoogleError {
   });
 }
 
-/** 401 for a token that is unknown, expired or revoked. */
+/** 401: an unknown, expired or revoked token. */
 export function invalidCredentials(): GoogleError {
   return new GoogleError({
     code: 401,
@@ -101,7 +101,7 @@ export function invalidCredentials(): GoogleError {
   });
 }
 
-/** 403 for a token whose scopes do not cover the method. */
+/** 403: a token whose scopes do not cover the method. */
 export function insufficientScope(): GoogleError {
   return new GoogleError({
     code: 403,
@@ -110,7 +110,7 @@ export function insufficientScope(): GoogleError {
   });
 }
 
-/** 403: another mailbox than the token's own. */
+/** 403: a mailbox that does not belong to the token. */
 export function delegationDenied(user: string): GoogleError {
   return new GoogleError({ code: 403, reason: 'forbidden', message: `Delegation denied for ${user}` });
 }

@@ -1,30 +1,36 @@
-// history.list: chronological records after a cursor, in pages, as Gmail gives them; with its index lag, its
-// missing field when there is nothing, and pages that are empty and still carry a token.
+// history.list: chronological records after a cursor, in pages. Reproduces Gmail's index lag, the missing `history`
+// field of an empty result, and empty pages that carry a page token.
 // https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.history/list
 
-import { type Answer, jsonAnswer } from './answer.ts';
-import { maskFields } from './field-mask.ts';
-import { type GmailRequest, listArgument, pageSize, readPageToken, writePageToken } from './gmail-request.ts';
+import type { EmulatedMailbox } from './emulated-mailbox.ts';
 import { invalidArgument, notFound } from './google-error.ts';
 import type { HistoryRecord } from './history-log.ts';
+import { type HttpResponse, jsonResponse } from './http-response.ts';
 import { type IndexLag, isListed } from './index-lag.ts';
-import type { Mailbox } from './mailbox.ts';
+import { maskFields } from './partial-response.ts';
+import {
+  type GmailRequest,
+  listArgument,
+  pageSize,
+  readPageToken,
+  writePageToken,
+} from './request-arguments.ts';
 
 const historyTypes = ['messageAdded', 'messageDeleted', 'labelAdded', 'labelRemoved'] as const;
 type HistoryType = (typeof historyTypes)[number];
 
 export interface HistorySwitches {
   indexLag: IndexLag;
-  /** Empty pages, each with a token, before every page that holds something. */
+  /** Number of empty pages with a page token before every non-empty page. */
   emptyHistoryPages: number;
 }
 
 export function listHistory(
-  mailbox: Mailbox,
+  mailbox: EmulatedMailbox,
   switches: HistorySwitches,
   request: GmailRequest,
   nowMs: number,
-): Answer {
+): HttpResponse {
   const start = startHistoryId(request.query);
   const types = requestedTypes(request.query);
   const labelId = request.query.get('labelId');
@@ -35,35 +41,35 @@ export function listHistory(
   if (!mailbox.history.knows(start)) throw notFound();
 
   const token = readPageToken(request.query, ['start', 'after', 'empty']);
-  // A token belongs to its listing: startHistoryId has to stay the same on all its pages.
+  // All pages of a listing must use the same startHistoryId.
   if (token !== null && token.start !== start.toString()) throw invalidArgument('Invalid pageToken');
   const after = BigInt(token?.after ?? start);
   const emptyBefore = Number(token?.empty ?? 0);
   const historyId = mailbox.history.current.toString();
-  const place = { start: start.toString(), after: after.toString() };
+  const position = { start: start.toString(), after: after.toString() };
 
   const matching = mailbox.history
     .after(after)
     .filter((record) => isListed(record, switches.indexLag, nowMs))
     .filter((record) => matchesLabel(record, labelId))
-    .map((record) => ({ record, shown: recordResource(record, types) }))
-    .filter((entry) => entry.shown !== null);
+    .map((record) => ({ record, resource: recordResource(record, types) }))
+    .filter((entry) => entry.resource !== null);
 
   if (matching.length > 0 && emptyBefore < switches.emptyHistoryPages) {
-    const nextPageToken = writePageToken({ ...place, empty: String(emptyBefore + 1) });
-    return jsonAnswer(200, maskFields({ nextPageToken, historyId }, request.query));
+    const nextPageToken = writePageToken({ ...position, empty: String(emptyBefore + 1) });
+    return jsonResponse(200, maskFields({ nextPageToken, historyId }, request.query));
   }
   const page = matching.slice(0, size);
   const last = page.at(-1);
-  const answer = {
-    ...(page.length > 0 && { history: page.map((entry) => entry.shown) }),
+  const result = {
+    ...(page.length > 0 && { history: page.map((entry) => entry.resource) }),
     ...(last !== undefined &&
       matching.length > size && {
-        nextPageToken: writePageToken({ ...place, after: last.record.id.toString(), empty: '0' }),
+        nextPageToken: writePageToken({ ...position, after: last.record.id.toString(), empty: '0' }),
       }),
     historyId,
   };
-  return jsonAnswer(200, maskFields(answer, request.query));
+  return jsonResponse(200, maskFields(result, request.query));
 }
 
 function startHistoryId(query: URLSearchParams): bigint {
@@ -89,7 +95,7 @@ function matchesLabel(record: HistoryRecord, labelId: string | null): boolean {
   return [...record.labelIds, ...record.labelsAdded, ...record.labelsRemoved].includes(labelId);
 }
 
-/** The record as Gmail shows it; null when none of its changes is of a type that was asked for. */
+/** The record in Gmail's format; null when it contains no change of the requested types. */
 function recordResource(
   record: HistoryRecord,
   types: ReadonlySet<HistoryType>,

@@ -1,11 +1,11 @@
-// The mailbox's history: what history.list reads. Ids are uint64, ascending, never contiguous, and only the
-// records above the floor are kept. A record may be written long before it is visible: see index-lag.ts.
+// The history of the mailbox, which history.list reads. Ids are uint64, ascending and not contiguous; only records
+// above the floor are kept. A record may become visible long after it is written: see index-lag.ts.
 
-/** One change of one message. `labelIds` are those after the change. */
+/** One change of one message. `labelIds` is the state after the change. */
 export interface HistoryRecord {
   id: bigint;
   atMs: number;
-  /** Hidden from history.list until then, whatever stands around it; 0 = not held back. */
+  /** history.list hides the record until this time, even when newer records are visible; 0 means no delay. */
   heldUntilMs: number;
   messageId: string;
   threadId: string;
@@ -25,7 +25,7 @@ export class HistoryLog {
     this.#current = start;
   }
 
-  /** The mailbox's present historyId: that of its last change. */
+  /** The current historyId of the mailbox, that is, the id of its last change. */
   get current(): bigint {
     return this.#current;
   }
@@ -35,13 +35,13 @@ export class HistoryLog {
     this.#current = record.id;
   }
 
-  /** Forgets every record up to and including `floor`: a cursor below it is answered with 404. */
+  /** Drops every record up to and including `floor`. A cursor below it then gets 404. */
   expire(floor: bigint): void {
     this.#floor = floor;
     this.#records = this.#records.slice(this.#firstAfter(floor));
   }
 
-  /** Gmail says 404 to an id that is too old and to one that it never gave. */
+  /** False for an id that is too old or was never issued; Gmail returns 404 for both. */
   knows(startHistoryId: bigint): boolean {
     return startHistoryId >= this.#floor && startHistoryId <= this.#current;
   }

@@ -1,66 +1,66 @@
-// Reading a request and writing an answer: bodies, compression, and the ways in which an answer breaks off.
+// Reads request bodies and writes responses: compressed, plain, or truncated on purpose.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
-import type { Answer } from './answer.ts';
+import type { HttpResponse } from './http-response.ts';
 
 export interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
   url: URL;
-  /** Whether an answer may be compressed at all. */
+  /** Whether the response may be compressed. */
   compresses: boolean;
 }
 
-/** Larger than the largest mail in base64, with room to spare. */
+/** Well above the size of the largest message in base64. */
 const bodyLimitBytes = 200 << 20;
 
 export async function bodyText(request: IncomingMessage): Promise<string> {
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let lengthBytes = 0;
-  for await (const piece of request) {
-    pieces.push(piece);
-    lengthBytes += piece.length;
+  for await (const chunk of request) {
+    chunks.push(chunk);
+    lengthBytes += chunk.length;
     if (lengthBytes > bodyLimitBytes) throw new Error('The request body is too large');
   }
-  return Buffer.concat(pieces).toString('utf8');
+  return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Sends the answer, gzip when the client takes it, else with its length. */
-export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<void> {
+/** Sends the response: gzip if the client accepts it, otherwise with its Content-Length. */
+export async function writeResponse(exchange: Exchange, content: HttpResponse): Promise<void> {
   const { request, response } = exchange;
   const isCompressed =
     exchange.compresses &&
-    answer.lengthBytes > 0 &&
+    content.lengthBytes > 0 &&
     /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-  const body = Readable.from(answer.body(), { objectMode: false });
+  const body = Readable.from(content.body(), { objectMode: false });
   try {
     if (isCompressed) {
-      response.writeHead(answer.status, {
-        ...answer.headers,
+      response.writeHead(content.status, {
+        ...content.headers,
         'content-encoding': 'gzip',
         vary: 'Accept-Encoding',
       });
       await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     } else {
-      response.writeHead(answer.status, lengthHeaders(answer));
+      response.writeHead(content.status, lengthHeaders(content));
       await pipeline(body, response);
     }
   } catch {
-    // The client has gone away.
+    // The client has disconnected.
     response.destroy();
   }
 }
 
-/** Promises the whole answer, sends half of its bytes and cuts the connection. */
-export async function writeTruncated(exchange: Exchange, answer: Answer): Promise<void> {
+/** Announces the whole response in Content-Length, sends half of the bytes and destroys the connection. */
+export async function writeTruncated(exchange: Exchange, content: HttpResponse): Promise<void> {
   const { response } = exchange;
-  response.writeHead(answer.status, lengthHeaders(answer));
-  let bytesLeft = Math.floor(answer.lengthBytes / 2);
-  for (const piece of answer.body()) {
-    const part = piece.subarray(0, bytesLeft);
+  response.writeHead(content.status, lengthHeaders(content));
+  let bytesLeft = Math.floor(content.lengthBytes / 2);
+  for (const chunk of content.body()) {
+    const part = chunk.subarray(0, bytesLeft);
     bytesLeft -= part.length;
     await new Promise((resolve) => response.write(part, resolve));
     if (bytesLeft <= 0) break;
@@ -68,13 +68,13 @@ export async function writeTruncated(exchange: Exchange, answer: Answer): Promis
   response.destroy();
 }
 
-function lengthHeaders(answer: Answer): Record<string, string> {
-  return answer.status === 204
-    ? answer.headers
-    : { ...answer.headers, 'content-length': String(answer.lengthBytes) };
+function lengthHeaders(content: HttpResponse): Record<string, string> {
+  return content.status === 204
+    ? content.headers
+    : { ...content.headers, 'content-length': String(content.lengthBytes) };
 }
 
-/** Resolves when the connection of the exchange is gone or the answer is complete. */
+/** Resolves when the response is complete or the connection is closed. */
 export function ended(exchange: Exchange): Promise<void> {
   const { response } = exchange;
   if (response.writableFinished || response.destroyed) return Promise.resolve();

@@ -1,27 +1,28 @@
-// The emulator's memory across restarts: an append-only file with one JSON object a line. Without it a
-// restarted mailbox would give new ids to old mail and stored cursors would point nowhere.
-// A line is whole or it is not there: the torn end that a killed process leaves is cut off on opening.
+// Persists the mailbox across restarts: an append-only file with one JSON object per line. Without it, a restarted
+// mailbox would assign new ids to old messages and invalidate the cursors that clients have stored.
+// Invariant: every line is complete. A partial last line, left by a killed process, is removed when the file is
+// opened.
 
 import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { MailboxEvent } from './mailbox-event.ts';
 
 export interface Journal {
-  /** Everything appended so far, oldest first. */
+  /** All events, oldest first. */
   read(): Iterable<MailboxEvent>;
   append(event: MailboxEvent): void;
   close(): void;
 }
 
-/** Read in pieces: a journal of many large mails does not fit into one JavaScript string. */
+/** The file is read in chunks, because a journal of many large messages exceeds the maximum string length. */
 const readChunkBytes = 1 << 20;
 
 const newline = 0x0a;
 
-/** A journal in the file at `path`, which is created with its folder when it is missing. */
+/** A journal in the file at `path`. Creates the file and its folder if they are missing. */
 export function fileJournal(path: string): Journal {
   mkdirSync(dirname(path), { recursive: true });
-  cutTornEnd(path);
+  truncatePartialLine(path);
   const file = openSync(path, 'a');
   return {
     *read() {
@@ -36,14 +37,14 @@ export function fileJournal(path: string): Journal {
   };
 }
 
-function cutTornEnd(path: string): void {
+function truncatePartialLine(path: string): void {
   if (!existsSync(path)) return;
-  let goodBytes = 0;
-  for (const { endBytes } of lines(path)) goodBytes = endBytes;
-  truncateSync(path, goodBytes);
+  let completeBytes = 0;
+  for (const { endBytes } of lines(path)) completeBytes = endBytes;
+  truncateSync(path, completeBytes);
 }
 
-/** The complete lines of the file, each with the offset at which it ends. What follows the last is torn. */
+/** The complete lines of the file, each with its end offset. A partial last line is omitted. */
 function* lines(path: string): Generator<{ text: string; endBytes: number }> {
   const file = openSync(path, 'r');
   try {
@@ -66,9 +67,9 @@ function* lines(path: string): Generator<{ text: string; endBytes: number }> {
   }
 }
 
-/** Big integers and bytes have no JSON form: they are wrapped with the name of their type. */
+/** JSON has no big integers and no bytes; both are wrapped in an object that names the type. */
 function encode(event: MailboxEvent): string {
-  // Buffer's own toJSON would spell out every byte as a number.
+  // Buffer's own toJSON would write every byte as a number.
   const plain =
     event.kind === 'delivered' ? { ...event, raw: { $base64: event.raw.toString('base64') } } : event;
   return JSON.stringify(plain, (_key, value: unknown) =>

@@ -1,4 +1,4 @@
-// A label on the wire: bare in labels.list, with its counts in labels.get.
+// Label resources: without counts in labels.list, with counts in labels.get.
 // https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.labels
 
 import type { Label } from './labels.ts';

@@ -1,4 +1,4 @@
-// The labels of a mailbox: Gmail's own, whose id is their name, and the user's, whose id is `Label_N`.
+// The labels of a mailbox. The id of a system label is its name; the id of a user label is `Label_N`.
 // https://developers.google.com/workspace/gmail/api/guides/labels
 
 const systemLabelIds = [
@@ -41,7 +41,7 @@ export class Labels {
     this.#byId.delete(id);
   }
 
-  /** The id that the next user label gets: never one that a deleted label had. */
+  /** The id for the next user label. Ids of deleted labels are never reused. */
   nextId(): string {
     return `Label_${this.#lastNumber + 1}`;
   }
@@ -55,8 +55,8 @@ export class Labels {
   }
 
   /**
-   * The label that a search means by `label:x`: id or name, without regard to case; the search box writes a
-   * space or a slash of the name as a hyphen.
+   * Finds the label that `label:x` refers to in a search, by id or name, ignoring case. A hyphen in the search
+   * matches a space or a slash in the name.
    */
   find(searched: string): Label | undefined {
     const wanted = searchForm(searched);

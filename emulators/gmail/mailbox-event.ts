@@ -1,7 +1,7 @@
-// What can happen to a mailbox, as facts: the mailbox applies them, the journal keeps them. A mailbox is
-// nothing but its events in order, so a restarted emulator is the same one.
+// Mailbox events: the mailbox applies them and the journal stores them. Replaying the events in order restores the
+// exact state of the mailbox after a restart.
 
-interface Happened {
+interface HistoryEvent {
   /** Epoch milliseconds. */
   atMs: number;
   historyId: bigint;
@@ -9,18 +9,18 @@ interface Happened {
 
 export type MailboxEvent =
   | { kind: 'opened'; historyId: bigint }
-  | (Happened & {
+  | (HistoryEvent & {
       kind: 'delivered';
       id: string;
       threadId: string;
       labelIds: string[];
-      /** Labels that a filter put on in the same change: the record then also says labelsAdded. */
+      /** Labels that a filter added in the same change; the history record then also contains `labelsAdded`. */
       filterLabelIds: string[];
       internalDateMs: number;
       raw: Buffer;
     })
-  | (Happened & { kind: 'labels_changed'; id: string; added: string[]; removed: string[] })
-  | (Happened & { kind: 'deleted'; id: string })
+  | (HistoryEvent & { kind: 'labels_changed'; id: string; added: string[]; removed: string[] })
+  | (HistoryEvent & { kind: 'deleted'; id: string })
   | { kind: 'label_created'; id: string; name: string }
   | { kind: 'label_deleted'; id: string }
   | { kind: 'history_expired'; floor: bigint }
@@ -31,9 +31,12 @@ export type MailboxEvent =
 export interface Watch {
   /** `projects/P/topics/T` */
   topicName: string;
-  /** Only changes of messages with one of these (`include`) or none of these (`exclude`); empty = all. */
+  /**
+   * Limits notifications to messages with one of these labels (`include`) or none of them (`exclude`); empty means
+   * all.
+   */
   labelIds: string[];
   labelFilterBehavior: 'include' | 'exclude';
-  /** Epoch milliseconds; Gmail gives 7 days. */
+  /** Epoch milliseconds. Gmail's watches last 7 days. */
   expiresAtMs: number;
 }

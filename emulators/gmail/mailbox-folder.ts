@@ -1,39 +1,39 @@
-// Fills a mailbox from a folder of .eml files, as `npm start` does, and takes along what is a mail under another
-// name. The same folder gives the same ids at every start: what was stored under them before stays the same mail.
+// Fills a mailbox from a folder of .eml files. Files with another name are delivered too if they look like a message.
+// The same folder gives the same ids on every run, so clients recognize the messages that they already have.
 
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import type { DeliveryOptions, Mailbox } from './mailbox.ts';
+import type { DeliveryOptions, EmulatedMailbox } from './emulated-mailbox.ts';
 import { parseHeaders } from './mime-headers.ts';
 
 export interface FolderResult {
   deliveredCount: number;
-  /** Already there, from the journal or an earlier call; deleted mail does not come back either. */
+  /** Already delivered by the journal or an earlier call. Deleted messages count too and are not delivered again. */
   knownCount: number;
-  /** Files that are no mail, by name and content. */
+  /** Files that are not messages, by name and content. */
   skippedCount: number;
 }
 
-/** The folder cannot fill a mailbox; the message says why and is fit for the operator. */
+/** The folder cannot be used. The message states the reason and can be shown to the user. */
 export class MailboxFolderError extends Error {}
 
 /**
- * Delivers every mail in `folder` and below, sorted by path: each .eml file, and each file of another name that
- * begins with the header of a mail. May run again on the same mailbox.
- * @param options.nowMs a Date header later than this is not believed
- * @throws {MailboxFolderError} the folder is missing, no folder, or holds no mail
+ * Delivers every message in `folder` and its subfolders, sorted by path: each .eml file, and each other file that
+ * starts with a message header. May run twice on the same mailbox.
+ * @param options.nowMs a Date header later than this is ignored
+ * @throws {MailboxFolderError} if the path is missing, is not a folder, or contains no message
  */
 export async function fillFromFolder(
-  mailbox: Mailbox,
+  mailbox: EmulatedMailbox,
   folder: string,
   options: { nowMs: number; delivery?: Omit<DeliveryOptions, 'id' | 'internalDate'> },
 ): Promise<FolderResult> {
   const result: FolderResult = { deliveredCount: 0, knownCount: 0, skippedCount: 0 };
   for (const path of await files(folder)) {
     const raw = await readFile(path);
-    // Gmail holds no message without a byte.
-    if (raw.length === 0 || (!path.toLowerCase().endsWith('.eml') && !looksLikeMail(raw))) {
+    // Gmail has no empty messages.
+    if (raw.length === 0 || (!path.toLowerCase().endsWith('.eml') && !looksLikeMessage(raw))) {
       result.skippedCount += 1;
       continue;
     }
@@ -59,18 +59,18 @@ async function files(folder: string): Promise<string[]> {
   const paths = entries
     .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
     .map((entry) => join(entry.parentPath, entry.name));
-  // By code unit, not by locale: the same order on every machine.
+  // By code unit, not by locale, so the order is the same on every machine.
   return paths.sort((left, right) => (left < right ? -1 : 1));
 }
 
-/** Fields that stand at the head of mails and of hardly anything else; one is enough, in the first header lines. */
-const MAIL_FIELDS =
+/** Fields that occur in message headers and hardly anywhere else. One of them is enough. */
+const MESSAGE_FIELDS =
   /^(received|return-path|delivered-to|from|to|subject|date|message-id|mime-version|content-type):/im;
 
-/** The first line is a header field, and a known one stands in the header. An mbox is many mails, and none. */
-function looksLikeMail(raw: Buffer): boolean {
+/** True if the first line is a header field and the header contains a known field. An mbox file does not qualify. */
+function looksLikeMessage(raw: Buffer): boolean {
   const head = raw.toString('latin1', 0, 16_384).split(/\r?\n\r?\n/, 1)[0] ?? '';
-  return /^[!-9;-~]+:/.test(head) && MAIL_FIELDS.test(head);
+  return /^[!-9;-~]+:/.test(head) && MESSAGE_FIELDS.test(head);
 }
 
 function reason(cause: unknown): string {
@@ -80,14 +80,14 @@ function reason(cause: unknown): string {
   return String(code ?? cause);
 }
 
-/** 16 hexadecimal digits out of path and content. */
+/** 16 hexadecimal digits, derived from path and content. */
 function stableId(path: string, raw: Buffer): string {
   return createHash('sha256').update(path).update('\0').update(raw).digest('hex').slice(0, 16);
 }
 
-/** When the mail says that it was sent; undefined when it does not, or claims the future. */
+/** The Date header; undefined if it is missing, unreadable or in the future. */
 function dateOf(raw: Buffer, nowMs: number): Date | undefined {
-  // A comment such as `(CET)` behind the offset is allowed and unreadable to Date.
+  // A comment such as `(CET)` after the offset is allowed, but Date cannot parse it.
   const header = parseHeaders(raw)
     .get('date')
     ?.replace(/\([^)]*\)/g, '');

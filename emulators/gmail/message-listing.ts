@@ -1,9 +1,12 @@
-// messages.list: ids, newest first, by label and search. The page token names a place in time, so mail that
-// arrives while somebody pages neither repeats nor hides a message.
+// messages.list: message ids, newest first, filtered by label and search. The page token holds a position in time, so
+// messages that arrive between two pages cause neither duplicates nor omissions.
 // https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages/list
 
-import { type Answer, jsonAnswer } from './answer.ts';
-import { maskFields } from './field-mask.ts';
+import type { EmulatedMailbox } from './emulated-mailbox.ts';
+import { invalidArgument } from './google-error.ts';
+import { type HttpResponse, jsonResponse } from './http-response.ts';
+import type { IndexLag } from './index-lag.ts';
+import { maskFields } from './partial-response.ts';
 import {
   booleanArgument,
   type GmailRequest,
@@ -11,30 +14,27 @@ import {
   pageSize,
   readPageToken,
   writePageToken,
-} from './gmail-request.ts';
-import { invalidArgument } from './google-error.ts';
-import type { IndexLag } from './index-lag.ts';
-import type { Mailbox } from './mailbox.ts';
+} from './request-arguments.ts';
 import { matchesSearch } from './search-match.ts';
 import { parseSearch } from './search-query.ts';
 import type { StoredMessage } from './stored-message.ts';
 
-/** Gmail counts no further for its estimate: a search with thousands of results also says 201. */
-const highestEstimate = 201;
+/** Gmail caps its estimate: a search with thousands of results also returns 201. */
+const maxEstimate = 201;
 
 export function listMessages(
-  mailbox: Mailbox,
+  mailbox: EmulatedMailbox,
   indexLag: IndexLag,
   request: GmailRequest,
   nowMs: number,
-): Answer {
+): HttpResponse {
   const { query } = request;
   const size = pageSize(query);
   const labelIds = listArgument(query, 'labelIds');
   const unknown = labelIds.find((id) => mailbox.labels.get(id) === undefined);
   if (unknown !== undefined) throw invalidArgument(`Invalid label: ${unknown}`);
   const search = parseSearch(query.get('q') ?? '');
-  const spamAndTrash =
+  const includesSpamAndTrash =
     booleanArgument(query, 'includeSpamTrash') ||
     search.namesSpamOrTrash ||
     labelIds.some((id) => id === 'SPAM' || id === 'TRASH');
@@ -42,9 +42,9 @@ export function listMessages(
   const after =
     token === null ? null : { internalDateMs: Number(token.date), sequence: Number(token.sequence) };
 
-  const isShown = (message: StoredMessage): boolean =>
+  const isListed = (message: StoredMessage): boolean =>
     message.arrivedAtMs + indexLag.listMs <= nowMs &&
-    (spamAndTrash || !(message.labelIds.has('SPAM') || message.labelIds.has('TRASH'))) &&
+    (includesSpamAndTrash || !(message.labelIds.has('SPAM') || message.labelIds.has('TRASH'))) &&
     labelIds.every((id) => message.labelIds.has(id)) &&
     matchesSearch(search, message, { labels: mailbox.labels, nowMs });
 
@@ -52,20 +52,20 @@ export function listMessages(
   let hasMore = false;
   let estimate = 0;
   for (const message of mailbox.timeline.newestFirst(after)) {
-    if (!isShown(message)) continue;
+    if (!isListed(message)) continue;
     estimate += 1;
     if (page.length < size) page.push(message);
     else hasMore = true;
-    if (hasMore && estimate >= highestEstimate) break;
+    if (hasMore && estimate >= maxEstimate) break;
   }
   const last = page.at(-1);
-  const answer = {
+  const result = {
     ...(page.length > 0 && { messages: page.map(({ id, threadId }) => ({ id, threadId })) }),
     ...(hasMore &&
       last !== undefined && {
         nextPageToken: writePageToken({ date: String(last.internalDateMs), sequence: String(last.sequence) }),
       }),
-    resultSizeEstimate: Math.min(estimate, highestEstimate),
+    resultSizeEstimate: Math.min(estimate, maxEstimate),
   };
-  return jsonAnswer(200, maskFields(answer, query));
+  return jsonResponse(200, maskFields(result, query));
 }

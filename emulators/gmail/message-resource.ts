@@ -1,41 +1,41 @@
-// A message on the wire, in each of Gmail's four formats, and its attachments.
+// Message resources in each of Gmail's four formats, and attachments.
 // https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages
 
-import { type Answer, base64Url, bytesAnswer, jsonAnswer } from './answer.ts';
-import { maskFields } from './field-mask.ts';
-import { type GmailRequest, listArgument } from './gmail-request.ts';
+import { type Random, randomHex } from '../seeded-random.ts';
 import { invalidArgument, notFound } from './google-error.ts';
+import { base64Response, base64Url, type HttpResponse, jsonResponse } from './http-response.ts';
 import { partText, snippet } from './message-text.ts';
 import { decodeWords } from './mime-text.ts';
 import { allParts, decodeBody, isAttachment, type MimePart, parseMail } from './mime-tree.ts';
-import { type Random, randomHex } from './random.ts';
+import { maskFields } from './partial-response.ts';
+import { type GmailRequest, listArgument } from './request-arguments.ts';
 import type { StoredMessage } from './stored-message.ts';
 
-/** The answer to messages.get. */
-export function messageAnswer(message: StoredMessage, request: GmailRequest, random: Random): Answer {
+/** The response to messages.get. */
+export function messageResponse(message: StoredMessage, request: GmailRequest, random: Random): HttpResponse {
   const { query } = request;
   const format = (query.get('format') ?? 'full').toLowerCase();
   const mail = parseMail(message.raw);
   const common = { ...minimalResource(message), snippet: snippet(mail), ...dates(message) };
   switch (format) {
     case 'minimal':
-      return jsonAnswer(200, maskFields(common, query));
+      return jsonResponse(200, maskFields(common, query));
     case 'raw':
-      return bytesAnswer(message.raw, (raw) => maskFields({ ...common, raw }, query));
+      return base64Response(message.raw, (raw) => maskFields({ ...common, raw }, query));
     case 'metadata': {
       const payload = metadataPayload(mail, listArgument(query, 'metadataHeaders'));
-      return jsonAnswer(200, maskFields({ ...common, payload }, query));
+      return jsonResponse(200, maskFields({ ...common, payload }, query));
     }
     case 'full':
-      return jsonAnswer(200, maskFields({ ...common, payload: partResource(mail, random) }, query));
+      return jsonResponse(200, maskFields({ ...common, payload: partResource(mail, random) }, query));
     default:
       throw invalidArgument(`Invalid value at 'format' (TYPE_ENUM), "${format}"`);
   }
 }
 
-/** What messages.modify answers with. */
+/** The body of the response to messages.modify. */
 export function minimalResource(message: StoredMessage): Record<string, unknown> {
-  // Like every empty list, the field is left out when a message has no label.
+  // Gmail omits empty lists.
   const labelIds = [...message.labelIds];
   return { id: message.id, threadId: message.threadId, ...(labelIds.length > 0 && { labelIds }) };
 }
@@ -74,26 +74,26 @@ function partResource(part: MimePart, random: Random): Record<string, unknown> {
 function bodyResource(part: MimePart, random: Random): Record<string, unknown> {
   if (part.mimeType.startsWith('multipart/')) return { size: 0 };
   if (isAttachment(part)) return { attachmentId: attachmentId(part, random), size: decodeBody(part).length };
-  // Gmail gives text in UTF-8, whatever charset the part's header names.
+  // Gmail returns text in UTF-8, whatever charset the part declares.
   const text = Buffer.from(partText(part));
   return { size: text.length, ...(text.length > 0 && { data: base64Url(text) }) };
 }
 
-/** Another id at every call, as Gmail's: it is good for a get, not for a key. */
+/** A new id on every call, as Gmail does: it identifies the attachment for a get, but is no stable key. */
 function attachmentId(part: MimePart, random: Random): string {
   return Buffer.from(`${randomHex(random, 96)}:${part.partId}`).toString('base64url');
 }
 
 /**
- * The answer to messages.attachments.get.
- * @throws {GoogleError} 400 for an id that was never given, 404 for one of another message
+ * The response to messages.attachments.get.
+ * @throws {GoogleError} 400 for a malformed id, 404 for an id of another message
  */
-export function attachmentAnswer(message: StoredMessage, id: string, request: GmailRequest): Answer {
+export function attachmentResponse(message: StoredMessage, id: string, request: GmailRequest): HttpResponse {
   const [, partId] = /^[0-9a-f]{96}:([\d.]*)$/.exec(Buffer.from(id, 'base64url').toString('latin1')) ?? [];
   if (partId === undefined) throw invalidArgument('Invalid attachment token');
   const parts = [...allParts(parseMail(message.raw))];
   const part = parts.find((candidate) => candidate.partId === partId && isAttachment(candidate));
   if (part === undefined) throw notFound();
   const bytes = decodeBody(part);
-  return bytesAnswer(bytes, (data) => maskFields({ size: bytes.length, data }, request.query));
+  return base64Response(bytes, (data) => maskFields({ size: bytes.length, data }, request.query));
 }

@@ -1,11 +1,11 @@
-// The words of a mail, for the search and for the snippet: decoded headers and the readable text of its
-// bodies. What is small is kept once it was read; bodies are decoded anew, so that memory stays flat.
+// Text of a message for search and snippets: decoded headers and the readable text of the bodies. Headers and file
+// names are cached; bodies are decoded on every search, which bounds memory.
 
 import { decodeCharset, decodeWords } from './mime-text.ts';
 import { allParts, decodeBody, isAttachment, type MimePart, parseMail } from './mime-tree.ts';
 import type { StoredMessage } from './stored-message.ts';
 
-/** What a search asks of nearly every message; all in lower case. */
+/** The cached values that most searches need, in lower case. */
 export interface MessageFacts {
   header(name: string): string;
   filenames: string[];
@@ -28,7 +28,7 @@ export function messageFacts(message: StoredMessage): MessageFacts {
   const facts: MessageFacts = {
     header: (name) => values.get(name) ?? '',
     filenames: files.map((part) => part.filename.toLowerCase()),
-    // A picture that the HTML shows is no attachment to Gmail's search.
+    // Gmail's search does not count an image that the HTML shows.
     hasAttachment: files.some((part) => part.headers.get('content-id') === undefined),
   };
   factsOf.set(message, facts);
@@ -46,13 +46,13 @@ const searchedHeaders = new Set([
   'list-id',
 ]);
 
-/** The text of a part in its own charset; bytes in an unknown one are read as UTF-8. */
+/** The text of a part, decoded from its charset; an unknown charset is read as UTF-8. */
 export function partText(part: MimePart): string {
   const bytes = decodeBody(part);
   return decodeCharset(bytes, part.charset) ?? bytes.toString('utf8');
 }
 
-/** All readable text of the mail, HTML without its tags, in lower case. */
+/** All readable text of the message in lower case, with HTML tags removed. */
 export function searchableText(message: StoredMessage): string {
   const texts: string[] = [];
   for (const part of allParts(parseMail(message.raw))) {
@@ -61,10 +61,10 @@ export function searchableText(message: StoredMessage): string {
   return texts.join('\n').toLowerCase();
 }
 
-/** A snippet needs no more of a body than this. */
+/** Bytes of a body that are read for a snippet. */
 const snippetBytes = 1 << 14;
 
-/** The first words of the mail as Gmail shows them in a list: escaped for HTML, at most 200 characters. */
+/** The start of the text as Gmail returns it: HTML-escaped, at most 200 characters before escaping. */
 export function snippet(mail: MimePart): string {
   for (const part of allParts(mail)) {
     if (!part.mimeType.startsWith('text/') || part.filename !== '') continue;

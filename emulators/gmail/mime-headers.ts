@@ -1,19 +1,19 @@
-// The header block of a mail or of one of its parts, read leniently: whatever stands before the first empty
-// line. The emulator has a reader of its own, so that it does not share a fault with the system under test.
+// A lenient parser for the header block of a message or a part: everything before the first empty line. The emulator
+// has its own parser, so that it shares no bug with the system under test.
 
 export interface Header {
   name: string;
-  /** Unfolded, as sent; not decoded. */
+  /** Unfolded but not decoded. */
   value: string;
 }
 
 export interface Headers {
   readonly all: readonly Header[];
-  /** The first header of that name (lower case), unfolded; undefined when there is none. */
+  /** The first header with this name (lower case), unfolded; undefined if there is none. */
   get(name: string): string | undefined;
 }
 
-/** A header block longer than this is taken for garbage rather than searched to its end. */
+/** The end of the header block is searched within this limit only. */
 const headerLimitBytes = 1 << 20;
 
 /** The headers at the start of `bytes`. Raw bytes above ASCII are read as UTF-8. */
@@ -30,9 +30,9 @@ export function parseHeaders(bytes: Buffer): Headers {
   };
 }
 
-/** Where the header block stops (`start`) and the body begins (`bodyStart`), as offsets in `bytes`. */
+/** Offsets in `bytes`: the end of the header block (`start`) and the beginning of the body (`bodyStart`). */
 export function headerEnd(bytes: Buffer): { start: number; bodyStart: number } {
-  // A part without headers begins with its empty line.
+  // A part without headers begins with an empty line.
   if (bytes[0] === 0x0a) return { start: 0, bodyStart: 1 };
   if (bytes[0] === 0x0d && bytes[1] === 0x0a) return { start: 0, bodyStart: 2 };
   const head = bytes.subarray(0, headerLimitBytes);

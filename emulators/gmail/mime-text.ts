@@ -1,7 +1,7 @@
-// Text out of mail headers and bodies: encoded words (RFC 2047), parameters with charset and continuation
-// (RFC 2231), transfer encodings, charsets. Lenient: what cannot be decoded stays as it stands.
+// Decodes text in message headers and bodies: encoded words (RFC 2047), parameters with charset and continuations
+// (RFC 2231), transfer encodings and charsets. Lenient: text that cannot be decoded is returned unchanged.
 
-/** Decodes `=?charset?B?...?=` and `=?charset?Q?...?=`; the space between two encoded words vanishes. */
+/** Decodes `=?charset?B?...?=` and `=?charset?Q?...?=`; white space between two encoded words is dropped. */
 export function decodeWords(value: string): string {
   return value
     .replace(/(=\?[^?\s]+\?[bq]\?[^?\s]*\?=)\s+(?==\?[^?\s]+\?[bq]\?)/gi, '$1')
@@ -14,7 +14,7 @@ export function decodeWords(value: string): string {
     });
 }
 
-/** The text of `bytes`, or undefined when nobody knows the charset. */
+/** The decoded text; undefined for an unknown charset. */
 export function decodeCharset(bytes: Buffer, charset: string): string | undefined {
   try {
     return new TextDecoder(charset.trim() || 'utf-8').decode(bytes);
@@ -23,7 +23,7 @@ export function decodeCharset(bytes: Buffer, charset: string): string | undefine
   }
 }
 
-/** `text/plain; charset="x"; name*0*=...` as its lower-case value and its decoded parameters. */
+/** Parses `text/plain; charset="x"; name*0*=...` into the lower-case value and the decoded parameters. */
 export function parseParameters(header: string): { value: string; parameters: Map<string, string> } {
   const [value = '', ...rest] = header.match(/(?:[^;"]|"(?:\\.|[^"\\])*"?)+/g) ?? [];
   const pieces = new Map<string, { index: number; text: string; isEncoded: boolean }[]>();
@@ -68,7 +68,7 @@ function percentBytes(text: string, isEncoded: boolean): Buffer {
   return Buffer.from(latin1, 'latin1');
 }
 
-/** The bytes that a part's transfer encoding stands for. */
+/** Decodes a Content-Transfer-Encoding; an unknown one leaves the bytes unchanged. */
 export function decodeTransfer(bytes: Buffer, encoding: string): Buffer {
   switch (encoding.trim().toLowerCase()) {
     case 'base64':

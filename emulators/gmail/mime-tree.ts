@@ -1,31 +1,31 @@
-// The parts of a mail as `format=full` shows them: numbered as Gmail numbers them, each with headers, type,
-// name and a view on its encoded bytes. Nothing is decoded before somebody asks.
+// The parts of a message as `format=full` returns them: with Gmail's part ids, headers, type, file name and a view of
+// the encoded bytes. Bodies are decoded on demand.
 
 import { type Headers, headerEnd, parseHeaders } from './mime-headers.ts';
 import { decodeTransfer, parseParameters } from './mime-text.ts';
 
 export interface MimePart {
-  /** Empty for the mail itself, then `0`, `1`, `1.0`, ... */
+  /** Empty for the message itself, then `0`, `1`, `1.0`, ... */
   partId: string;
   headers: Headers;
   mimeType: string;
   charset: string;
-  /** Decoded file name; empty when the part has none. */
+  /** Decoded file name; empty if the part has none. */
   filename: string;
-  /** The encoded body, a view on the raw mail; empty for a container. */
+  /** The encoded body, a view of the raw message; empty for a multipart container. */
   body: Buffer;
   encoding: string;
   parts: MimePart[];
 }
 
-/** Deeper nesting than this is a bomb, not a mail. */
-const deepest = 50;
+/** Parts below this depth are not parsed, against maliciously nested messages. */
+const maxDepth = 50;
 
 export function parseMail(raw: Buffer): MimePart {
   return parsePart(raw, '', 0);
 }
 
-/** The part and all below it, in the order in which they stand in the mail. */
+/** The part and all its descendants, in document order. */
 export function* allParts(part: MimePart): Generator<MimePart> {
   yield part;
   for (const child of part.parts) yield* allParts(child);
@@ -35,7 +35,7 @@ export function decodeBody(part: MimePart): Buffer {
   return decodeTransfer(part.body, part.encoding);
 }
 
-/** Gmail hands out the content of such a part by messages.attachments.get only. */
+/** True if Gmail returns the content of the part through messages.attachments.get only. */
 export function isAttachment(part: MimePart): boolean {
   if (part.mimeType.startsWith('multipart/')) return false;
   return part.filename !== '' || !(part.mimeType.startsWith('text/') || part.mimeType === '');
@@ -56,11 +56,11 @@ function parsePart(bytes: Buffer, partId: string, depth: number): MimePart {
     parts: [],
   };
   const boundary = type.parameters.get('boundary');
-  if (depth < deepest && part.mimeType.startsWith('multipart/') && boundary !== undefined) {
+  if (depth < maxDepth && part.mimeType.startsWith('multipart/') && boundary !== undefined) {
     const pieces = splitAtBoundary(part.body, boundary);
     part.parts = pieces.map((piece, index) => parsePart(piece, childId(partId, index), depth + 1));
     part.body = Buffer.alloc(0);
-  } else if (depth < deepest && part.mimeType === 'message/rfc822') {
+  } else if (depth < maxDepth && part.mimeType === 'message/rfc822') {
     part.parts = [parsePart(decodeBody(part), childId(partId, 0), depth + 1)];
   }
   return part;
@@ -70,7 +70,7 @@ function childId(partId: string, index: number): string {
   return partId === '' ? String(index) : `${partId}.${index}`;
 }
 
-/** What stands between the boundary lines, without the line end that belongs to the boundary. */
+/** The parts between the boundary lines, without the line break that belongs to the boundary. */
 function splitAtBoundary(body: Buffer, boundary: string): Buffer[] {
   const marker = Buffer.from(`--${boundary}`);
   const pieces: Buffer[] = [];
@@ -79,14 +79,14 @@ function splitAtBoundary(body: Buffer, boundary: string): Buffer[] {
     if (at > 0 && body[at - 1] !== 0x0a) continue;
     const rest = body.subarray(at + marker.length, at + marker.length + 2).toString('latin1');
     const isEnd = rest === '--';
-    // Another boundary may begin with this one.
+    // Skip a longer boundary that starts with this one.
     if (!isEnd && !/^(?:[\r\n \t]|$)/.test(rest)) continue;
     if (start >= 0) pieces.push(withoutLineEnd(body.subarray(start, at)));
     if (isEnd) return pieces;
     const lineEnd = body.indexOf(0x0a, at);
     start = lineEnd < 0 ? body.length : lineEnd + 1;
   }
-  // A mail that was cut off has no closing boundary.
+  // A truncated message has no closing boundary.
   if (start >= 0) pieces.push(body.subarray(start));
   return pieces;
 }

@@ -1,16 +1,16 @@
-// Gmail's push notifications as a Pub/Sub push subscription hands them over. Gmail promises little: at most
-// one a second and user with the excess dropped, late, twice, out of order or not at all.
+// Gmail's push notifications, delivered as by a Pub/Sub push subscription. Gmail sends at most one per second per
+// user and drops the rest; notifications may be late, duplicated, reordered or lost.
 // https://developers.google.com/workspace/gmail/api/guides/push
 
 import { randomUUID } from 'node:crypto';
-import type { Mailbox } from './mailbox.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../seeded-random.ts';
+import type { EmulatedMailbox } from './emulated-mailbox.ts';
 import type { StoredMessage } from './stored-message.ts';
 import type { Clock, Timers } from './timers.ts';
 
 export interface NotificationOptions {
-  mailbox: Mailbox;
-  /** As it is now: an account can be renamed. */
+  mailbox: EmulatedMailbox;
+  /** Returns the current address; an account can be renamed. */
   emailAddress: () => string;
   clock: Clock;
   timers: Timers;
@@ -31,20 +31,20 @@ export interface PushBody {
   deliveryAttempt?: number;
 }
 
-/** Shortest time between two notifications of one user. */
+/** Minimum time between two notifications for one user. */
 const rateLimitMs = 1000;
 
-/** What became of the notifications since the start or the last reset. */
+/** Counters since the start or the last reset. */
 export interface NotificationCounts {
   published: number;
-  /** Never published: the user had one less than a second before. */
+  /** Not published, because of the rate limit. */
   rateLimited: number;
-  /** Published and lost, by chance or because there is no receiver. */
+  /** Published and lost: `dropProbability`, or no push URL. */
   dropped: number;
   attempted: number;
   delivered: number;
   redelivered: number;
-  /** Given up after the last attempt. */
+  /** Still unacknowledged after the last attempt. */
   abandoned: number;
 }
 
@@ -61,24 +61,24 @@ function noCounts(): NotificationCounts {
 }
 
 export class Notifications {
-  /** Where to push; null = nobody listens, and what is published is lost. */
+  /** The push endpoint; null means that published notifications are lost. */
   url: string | null = null;
   subscription = 'projects/emulated-project/subscriptions/gmail-push';
-  /** Sent with every push, for a receiver that wants a bearer token. */
+  /** Extra headers of every push, such as a bearer token. */
   headers: Record<string, string> = {};
-  /** At most one a second, as Gmail; false = each change notifies. */
+  /** At most one notification per second, as Gmail does; false notifies of every change. */
   isRateLimited = true;
-  /** Gmail writes the historyId as a number, older accounts of it as a string. */
+  /** Gmail sends the historyId as a number; older descriptions of the format show a string. */
   historyIdAs: 'number' | 'string' = 'number';
-  /** From 0 to 1: published and never delivered. */
+  /** Probability that a published notification is never delivered. */
   dropProbability = 0;
-  /** From 0 to 1: delivered twice. */
+  /** Probability that a notification is delivered twice. */
   duplicateProbability = 0;
-  /** Waits that long before the first delivery. */
+  /** Delay before the first delivery. */
   delayMs = 0;
-  /** Waits by chance up to this much longer, so that notifications overtake each other. */
+  /** Random extra delay up to this value, which reorders notifications. */
   jitterMs = 0;
-  /** Attempts until a notification is given up that nobody answers with 2xx in time. */
+  /** Attempts before a notification that gets no 2xx response in time is abandoned. */
   maxAttempts = 5;
   firstBackoffMs = 1000;
   maxBackoffMs = 60_000;
@@ -87,8 +87,8 @@ export class Notifications {
   counts = noCounts();
 
   readonly #options: NotificationOptions;
-  readonly #underway = new Set<Promise<void>>();
-  #lastAtMs = Number.NEGATIVE_INFINITY;
+  readonly #inFlight = new Set<Promise<void>>();
+  #lastPublishedAtMs = Number.NEGATIVE_INFINITY;
   readonly #closing = new AbortController();
   #nextMessageId = 0;
 
@@ -96,25 +96,25 @@ export class Notifications {
     this.#options = options;
     this.#nextMessageId = options.clock();
     options.mailbox.onChange((message) => {
-      if (this.#isWatched(message)) this.announce();
+      if (this.#isWatched(message)) this.publish();
     });
   }
 
-  /** Publishes the mailbox's present historyId. */
-  announce(): void {
+  /** Publishes the current historyId of the mailbox. */
+  publish(): void {
     const nowMs = this.#options.clock();
-    if (this.isRateLimited && nowMs - this.#lastAtMs < rateLimitMs) {
+    if (this.isRateLimited && nowMs - this.#lastPublishedAtMs < rateLimitMs) {
       this.counts.rateLimited += 1;
       return;
     }
-    this.#lastAtMs = nowMs;
+    this.#lastPublishedAtMs = nowMs;
     this.counts.published += 1;
-    if (this.url === null || this.#happens(this.dropProbability)) {
+    if (this.url === null || this.#occurs(this.dropProbability)) {
       this.counts.dropped += 1;
       return;
     }
     const body = this.#pushBody(nowMs);
-    const copies = this.#happens(this.duplicateProbability) ? 2 : 1;
+    const copies = this.#occurs(this.duplicateProbability) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#send(body, 1, this.delayMs + this.#options.random() * this.jitterMs);
     }
@@ -124,12 +124,12 @@ export class Notifications {
     this.counts = noCounts();
   }
 
-  /** Resolves when no push request is underway; those that wait for a timer do not count. */
+  /** Resolves when no push request is in flight. Deliveries that wait for a timer do not count. */
   async settled(): Promise<void> {
-    while (this.#underway.size > 0) await Promise.all(this.#underway);
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
 
-  /** No further push, whatever still waits. */
+  /** Stops all pushes: aborts those in flight and drops those that wait for a timer. */
   close(): void {
     this.#closing.abort();
   }
@@ -142,14 +142,14 @@ export class Notifications {
     return has === (watch.labelFilterBehavior === 'include');
   }
 
-  #happens(probability: number): boolean {
+  #occurs(probability: number): boolean {
     return probability > 0 && this.#options.random() < probability;
   }
 
   #pushBody(nowMs: number): PushBody {
     const { emailAddress, mailbox } = this.#options;
     const historyId = mailbox.history.current.toString();
-    // Written by hand: as a number the id may have more digits than a JavaScript number keeps.
+    // Not JSON.stringify: the id may exceed the precision of a JavaScript number.
     const written = this.historyIdAs === 'number' ? historyId : `"${historyId}"`;
     const data = `{"emailAddress":${JSON.stringify(emailAddress())},"historyId":${written}}`;
     this.#nextMessageId += 1;
@@ -174,8 +174,8 @@ export class Notifications {
       return;
     }
     if (this.#closing.signal.aborted) return;
-    const sending = this.#attempt(body, attempt).finally(() => this.#underway.delete(sending));
-    this.#underway.add(sending);
+    const sending = this.#attempt(body, attempt).finally(() => this.#inFlight.delete(sending));
+    this.#inFlight.add(sending);
   }
 
   async #attempt(body: PushBody, attempt: number): Promise<void> {
@@ -191,7 +191,7 @@ export class Notifications {
     }
   }
 
-  /** True when the receiver acknowledged. */
+  /** True if the receiver acknowledged. */
   async #post(body: PushBody): Promise<boolean> {
     if (this.url === null) return false;
     try {

@@ -1,10 +1,10 @@
-// Google's OAuth 2 for the one account of the mailbox: the token endpoint (refresh_token and
-// authorization_code with PKCE) and the consent screen, which always agrees unless told to deny.
+// Google's OAuth 2.0 for the account of the mailbox: the token endpoint (refresh_token, and authorization_code with
+// PKCE) and a consent screen that always grants access unless `denyConsent` is set.
 // https://developers.google.com/identity/protocols/oauth2/native-app
 
 import { createHash } from 'node:crypto';
+import { type Random, randomHex } from '../seeded-random.ts';
 import { GoogleError, invalidCredentials, loginRequired } from './google-error.ts';
-import { type Random, randomHex } from './random.ts';
 import type { Clock } from './timers.ts';
 
 export interface OAuthOptions {
@@ -13,13 +13,13 @@ export interface OAuthOptions {
   clientId: string;
   clientSecret: string;
   refreshToken: string;
-  /** Life of an access token. */
+  /** Lifetime of an access token. */
   accessTokenSeconds: number;
-  /** Space-separated, for tokens of the first refresh token; consent gives what was asked. */
+  /** Space-separated scopes of the initial refresh token. The consent screen grants the requested scopes. */
   scope: string;
 }
 
-/** The token endpoint's refusals have a form of their own: `{error, error_description}`. */
+/** An error of the token endpoint, whose format is `{error, error_description}`. */
 export class OAuthError extends Error {
   readonly status: number;
   readonly body: { error: string; error_description: string };
@@ -41,20 +41,20 @@ interface Consent {
   expiresAtMs: number;
 }
 
-/** An authorization code is good for ten minutes and one use. */
+/** An authorization code is valid for ten minutes and one use. */
 const codeMs = 600_000;
 
 export class OAuth {
-  /** The consent screen answers access_denied. */
+  /** The consent screen returns access_denied. */
   denyConsent = false;
   accessTokenSeconds: number;
-  /** Told with each token, as for an app whose publishing status is "Testing"; null: not told. */
+  /** Reported with each token, as for an app whose publishing status is "Testing"; null omits the field. */
   refreshTokenSeconds: number | null = null;
   readonly clientId: string;
   readonly clientSecret: string;
 
   readonly #options: OAuthOptions;
-  /** Refresh tokens that work, with the scope that they were granted. */
+  /** Valid refresh tokens with their granted scope. */
   readonly #refreshTokens = new Map<string, string>();
   readonly #accessTokens = new Map<string, { expiresAtMs: number; scope: string }>();
   readonly #codes = new Map<string, Consent>();
@@ -67,23 +67,23 @@ export class OAuth {
     this.#refreshTokens.set(options.refreshToken, options.scope);
   }
 
-  /** As when the user takes the access away: refresh and access tokens are dead at once. */
+  /** Revokes all refresh and access tokens at once, as when the user removes access. */
   revokeRefreshTokens(): void {
     this.#refreshTokens.clear();
     this.expireAccessTokens();
   }
 
-  /** The user has agreed again: this refresh token works from now on. */
+  /** Makes this refresh token valid, as when the user grants access again. */
   reauthorize(refreshToken: string): void {
     this.#refreshTokens.set(refreshToken, this.#options.scope);
   }
 
-  /** As when the user agreed to less: refresh tokens live on with this scope. */
+  /** Limits all refresh tokens to this scope, as when the user granted less. */
   narrowScope(scope: string): void {
     for (const token of this.#refreshTokens.keys()) this.#refreshTokens.set(token, scope);
   }
 
-  /** Access tokens given so far answer 401; a refresh remediations it. */
+  /** Invalidates all access tokens; calls with them get 401 until the client refreshes. */
   expireAccessTokens(): void {
     this.#accessTokens.clear();
   }
@@ -101,7 +101,7 @@ export class OAuth {
   }
 
   /**
-   * The token endpoint's answer to a form.
+   * The token endpoint's response to a form.
    * @throws {OAuthError} invalid_client (401), invalid_grant, unsupported_grant_type, invalid_request (400)
    */
   token(form: URLSearchParams): Record<string, unknown> {
@@ -122,8 +122,8 @@ export class OAuth {
   }
 
   /**
-   * Where the consent screen sends the browser.
-   * @throws {GoogleError} 400 for a request that Google would not show a screen for
+   * The URL to which the consent screen redirects the browser.
+   * @throws {GoogleError} 400 for a request that Google rejects without a consent screen
    */
   consent(query: URLSearchParams): string {
     const redirectUri = query.get('redirect_uri') ?? '';
@@ -158,7 +158,7 @@ export class OAuth {
   #refresh(refreshToken: string): Record<string, unknown> {
     const scope = this.#refreshTokens.get(refreshToken);
     if (scope === undefined) throw new OAuthError(400, 'invalid_grant', 'Token has been expired or revoked.');
-    return { ...this.#grant(scope), ...this.#life() };
+    return { ...this.#grant(scope), ...this.#refreshTokenLifetime() };
   }
 
   #exchange(form: URLSearchParams): Record<string, unknown> {
@@ -176,10 +176,10 @@ export class OAuth {
     if (!consent.offline) return granted;
     const refreshToken = `1//emulated-${randomHex(this.#options.random, 48)}`;
     this.#refreshTokens.set(refreshToken, consent.scope);
-    return { ...granted, refresh_token: refreshToken, ...this.#life() };
+    return { ...granted, refresh_token: refreshToken, ...this.#refreshTokenLifetime() };
   }
 
-  #life(): Record<string, number> {
+  #refreshTokenLifetime(): Record<string, number> {
     return this.refreshTokenSeconds === null ? {} : { refresh_token_expires_in: this.refreshTokenSeconds };
   }
 
@@ -187,7 +187,7 @@ export class OAuth {
     const token = `ya29.emulated-${randomHex(this.#options.random, 48)}`;
     const expiresAtMs = this.#options.clock() + this.accessTokenSeconds * 1000;
     this.#accessTokens.set(token, { expiresAtMs, scope });
-    // Google gives one second less than the token lives.
+    // Google reports one second less than the lifetime of the token.
     return { access_token: token, expires_in: this.accessTokenSeconds - 1, scope, token_type: 'Bearer' };
   }
 }

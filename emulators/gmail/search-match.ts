@@ -1,5 +1,4 @@
-// Whether a message is what a search asks for. An operator with a value that means nothing matches nothing,
-// as in Gmail.
+// Matches messages against a parsed search. As in Gmail, an operator with an invalid value matches nothing.
 
 import type { Labels } from './labels.ts';
 import { messageFacts, searchableText } from './message-text.ts';
@@ -82,8 +81,8 @@ function matchesOperator(
   }
 }
 
-/** Words of the search box for Gmail's own labels. */
-const placeLabels: Readonly<Record<string, string>> = {
+/** Search terms for Gmail's system labels that differ from the label id. */
+const systemLabelTerms: Readonly<Record<string, string>> = {
   drafts: 'DRAFT',
   draft: 'DRAFT',
   chats: 'CHAT',
@@ -97,7 +96,7 @@ const placeLabels: Readonly<Record<string, string>> = {
 function matchesLabel(operator: string, value: string, message: StoredMessage, labels: Labels): boolean {
   if (value === 'anywhere' || value === 'all') return true;
   if (operator === 'is' && value === 'read') return !message.labelIds.has('UNREAD');
-  const id = placeLabels[value] ?? labels.find(value)?.id;
+  const id = systemLabelTerms[value] ?? labels.find(value)?.id;
   return id !== undefined && message.labelIds.has(id);
 }
 
@@ -111,7 +110,7 @@ function matchesWords(text: string, message: StoredMessage): boolean {
   );
 }
 
-/** Whole words only: Gmail does not find `voice` in `invoice`. */
+/** Matches whole words only: Gmail does not find `voice` in `invoice`. */
 function containsWords(haystack: string, words: string): boolean {
   if (words === '') return false;
   const wordCharacter = /[\p{L}\p{N}]/u;

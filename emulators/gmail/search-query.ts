@@ -1,19 +1,19 @@
-// The language of the search box, read into a tree: operators, negation, quotes, OR, parentheses (all) and
-// braces (any). What Gmail does not understand it takes for a word, and so does this.
+// Parses Gmail's search syntax into a tree: operators, negation, quotes, OR, parentheses (all) and braces (any). As
+// in Gmail, an unknown operator is read as a word.
 // https://support.google.com/mail/answer/7190
 
 export type SearchNode =
   | { kind: 'all'; nodes: SearchNode[] }
   | { kind: 'any'; nodes: SearchNode[] }
   | { kind: 'not'; node: SearchNode }
-  /** `operator:value`; both lower case. */
+  /** `operator:value`, both in lower case. */
   | { kind: 'operator'; operator: string; value: string }
-  /** A word or a quoted phrase, lower case. */
+  /** A word or a quoted phrase in lower case. */
   | { kind: 'words'; text: string };
 
 export interface Search {
   root: SearchNode;
-  /** `in:spam`, `in:trash` or `in:anywhere` lifts the default exclusion. */
+  /** The search contains `in:spam`, `in:trash` or `in:anywhere`, so spam and trash are not excluded. */
   namesSpamOrTrash: boolean;
 }
 
@@ -23,7 +23,7 @@ const operators = new Set(
   ),
 );
 
-/** A token: bracket, OR, or `-operator:"value"` in any of its parts. */
+/** A token: a bracket, OR, or any part of `-operator:"value"`. */
 const tokenPattern = /[(){}]|-?(?:[a-z0-9_]+:)?"[^"]*"?|-?[a-z0-9_]+:(?=[({])|-(?=[({])|[^\s(){}"]+/giu;
 
 export function parseSearch(text: string): Search {
@@ -43,7 +43,7 @@ class SearchParser {
     this.#tokens = tokens;
   }
 
-  /** Nodes up to the closing bracket (or the end), joined as the bracket wants; `a OR b` binds tighter. */
+  /** The nodes up to the closing bracket or the end, joined with `kind`. `a OR b` binds tighter. */
   sequence(kind: 'all' | 'any', operator: string | null): SearchNode {
     const nodes: SearchNode[] = [];
     while (this.#position < this.#tokens.length) {
@@ -68,7 +68,7 @@ class SearchParser {
     return this.#node(token, operator);
   }
 
-  /** @param operator the one in front of the surrounding bracket, as in `from:(amy OR ben)` */
+  /** @param operator the operator of the enclosing bracket, as in `from:(amy OR ben)` */
   #node(token: string, operator: string | null): SearchNode {
     if (token.startsWith('-')) return this.#negated(token.slice(1), operator);
     if (token === '(') return this.sequence('all', operator);
@@ -85,7 +85,7 @@ class SearchParser {
 
   #negated(token: string, operator: string | null): SearchNode {
     this.#negations += 1;
-    // A lone minus stands before a bracket.
+    // A minus without text precedes a bracket.
     const node = token === '' ? this.#take(operator) : this.#node(token, operator);
     this.#negations -= 1;
     return node === null ? { kind: 'all', nodes: [] } : { kind: 'not', node };
@@ -93,8 +93,8 @@ class SearchParser {
 
   #operator(operator: string, rest: string): SearchNode {
     const value = unquoted(rest).toLowerCase();
-    const isPlace = operator === 'in' || operator === 'label' || operator === 'is';
-    if (isPlace && this.#negations === 0 && ['spam', 'trash', 'anywhere'].includes(value))
+    const isLocation = operator === 'in' || operator === 'label' || operator === 'is';
+    if (isLocation && this.#negations === 0 && ['spam', 'trash', 'anywhere'].includes(value))
       this.namesSpamOrTrash = true;
     return { kind: 'operator', operator, value };
   }

@@ -1,7 +1,7 @@
-// The values of search operators that are numbers: days and moments, spans of time, sizes.
+// Parses the values of search operators: dates, time spans and sizes.
 
 /**
- * Gmail reads a date of the search box as midnight of Pacific Standard Time.
+ * Gmail reads a date in a search as midnight Pacific Standard Time.
  * https://developers.google.com/workspace/gmail/api/guides/filtering
  */
 const pacificMidnightHours = 8;
@@ -17,7 +17,7 @@ export function parseDay(value: string): number | undefined {
   return /^\d{5,13}$/.test(value) ? Number(value) * 1000 : undefined;
 }
 
-/** `3d`, `2m`, `1y` (and `h`) in milliseconds. */
+/** `3d`, `2m`, `1y` (and `h`) in milliseconds; undefined for anything else. */
 export function spanMs(value: string): number | undefined {
   const [, count, unit] = /^(\d+)([hdmy])$/.exec(value) ?? [];
   if (count === undefined) return undefined;
@@ -25,7 +25,7 @@ export function spanMs(value: string): number | undefined {
   return unitMs === undefined ? undefined : Number(count) * unitMs;
 }
 
-/** `500`, `20k`, `10M` in bytes. */
+/** `500`, `20k`, `10M` in bytes; undefined for anything else. */
 export function parseSize(value: string): number | undefined {
   const [, count, unit] = /^(\d+)(k|kb|m|mb)?$/i.exec(value) ?? [];
   if (count === undefined) return undefined;

@@ -1,17 +1,17 @@
-// A message as the emulated mailbox holds it: the exact bytes, and what Gmail knows beside them.
+// A message in the emulated mailbox: its exact bytes and Gmail's metadata.
 
 export interface StoredMessage {
   /** Gmail's id, 16 hexadecimal digits; not the Message-ID header. */
   readonly id: string;
   readonly threadId: string;
   readonly raw: Buffer;
-  /** When Gmail accepted the mail, epoch milliseconds. */
+  /** When Gmail accepted the message, epoch milliseconds. */
   readonly internalDateMs: number;
-  /** When it came into this mailbox: the age by which an index lags. */
+  /** When it was delivered to this mailbox, epoch milliseconds; the start of its index lag. */
   readonly arrivedAtMs: number;
-  /** Counts up with each arrival: the order among mails of the same moment. */
+  /** Increases with each delivery; orders messages with the same date. */
   readonly sequence: number;
   readonly labelIds: Set<string>;
-  /** Of the last change of this message. */
+  /** The id of the last change to this message. */
   historyId: bigint;
 }

@@ -1,13 +1,13 @@
-// Which conversation a mail belongs to. Gmail puts a reply into the thread of the mail that its References
-// or In-Reply-To header names; here that is the whole rule.
+// Assigns messages to threads. A reply joins the thread of the message in its References or In-Reply-To header. Gmail
+// has more rules; the emulator has only this one.
 
 import { parseHeaders } from './mime-headers.ts';
 
 export class Threads {
-  /** By Message-ID header. Senders reuse them; the first thread that had one keeps it. */
+  /** Thread ids by Message-ID header. Senders reuse Message-IDs; the first thread keeps the id. */
   readonly #byRfc822MessageId = new Map<string, string>();
 
-  /** The thread of a mail that this one answers, if it is known. */
+  /** The thread of the message that this one replies to; undefined if unknown. */
   find(raw: Buffer): string | undefined {
     const headers = parseHeaders(raw);
     const referred = `${headers.get('references') ?? ''} ${headers.get('in-reply-to') ?? ''}`;

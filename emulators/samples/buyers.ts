@@ -1,5 +1,5 @@
 /**
- * The companies that order, all of them invented, all under example.com and example.org.
+ * The companies that place orders. All are invented and use example.com or example.org.
  */
 import type { Mark } from './logo.ts';
 
@@ -7,7 +7,7 @@ export type Language = 'en' | 'de' | 'fr' | 'ja';
 
 export interface Buyer {
   company: string;
-  /** Line under the name in the letterhead. */
+  /** The line below the company name in the letterhead. */
   trade: string;
   person: string;
   role: string;
@@ -15,14 +15,14 @@ export interface Buyer {
   phone: string;
   address: readonly string[];
   language: Language;
-  /** BCP 47, for numbers and dates. */
+  /** BCP 47 tag, for numbers and dates. */
   locale: string;
   /** ISO 4217 */
   currency: 'EUR' | 'GBP' | 'USD' | 'JPY';
-  /** In euros times this: rough prices in the buyer's currency. */
+  /** Rough exchange rate: a price in euros times this is the price in the buyer's currency. */
   perEuro: number;
   vatPercent: number;
-  /** House colour, `#rrggbb`; dark enough for white text on it. */
+  /** Brand colour, `#rrggbb`; dark enough for white text. */
   colour: string;
   mark: Mark;
 }
@@ -132,7 +132,7 @@ export const JAPANESE: readonly Buyer[] = [
   },
 ];
 
-/** Who the orders go to: we, and the mailbox that the system watches. */
+/** The recipient of the orders; its address is that of the emulated mailbox. */
 export const SELLER = {
   company: 'Example Components Ltd',
   email: 'orders@example.com',

@@ -1,19 +1,19 @@
-/** A mail from a buyer to us, composed by nodemailer as most senders' programs would. */
+/** Composes an email from a buyer to the seller with nodemailer, in the form that most mail clients send. */
 import MailComposer, { type MailComposerOptions } from 'nodemailer/lib/mail-composer';
 import { SELLER } from './buyers.ts';
 import type { PurchaseOrder } from './purchase-order.ts';
 
 export type Attachment = NonNullable<MailComposerOptions['attachments']>[number];
 
-/** Message-ID of an order's mail; the same order gives the same one. */
+/** The Message-ID header for an order. The same order gives the same id. */
 export function messageId({ number, buyer }: PurchaseOrder, prefix = 'order'): string {
   return `<${prefix}.${number.toLowerCase()}@${buyer.email.split('@')[1]}>`;
 }
 
 /**
- * The raw bytes. Nothing in them is random: the boundary is made of the order number.
+ * Returns the raw bytes. They are deterministic: the boundary is derived from the order number.
  *
- * @param content subject, body and attachments, and whatever else differs
+ * @param content subject, body and attachments; other fields override the defaults
  */
 export function composeMail(order: PurchaseOrder, content: MailComposerOptions): Promise<Buffer> {
   const { buyer } = order;

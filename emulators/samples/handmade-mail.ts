@@ -1,8 +1,8 @@
 /**
- * Mails in the charsets of older senders, which nodemailer, all UTF-8, cannot write.
+ * Emails in the charsets of older mail clients. nodemailer cannot write them, because it supports UTF-8 only.
  *
- * Deliberately as such senders do it: encoded words in `name=` although RFC 2047 forbids them there, and
- * RFC 2231 beside them.
+ * They deliberately copy the quirks of such clients: encoded words in `name=`, although RFC 2047 forbids them there,
+ * and also an RFC 2231 `filename`.
  */
 import { encode as toBase64, wrap as wrapBase64 } from 'nodemailer/lib/base64';
 import { encode as toQuotedPrintable, wrap as wrapQuotedPrintable } from 'nodemailer/lib/qp';
@@ -13,8 +13,9 @@ import type { PurchaseOrder } from './purchase-order.ts';
 
 export interface Charset {
   name: string;
-  /** How this charset travels, in a body and in encoded words. */
+  /** Content-Transfer-Encoding of the body. */
   transfer: '7bit' | 'quoted-printable';
+  /** Encoding of encoded words. */
   word: 'B' | 'Q';
   encode: (text: string) => Buffer;
 }
@@ -31,17 +32,17 @@ export const LATIN_1: Charset = {
   transfer: 'quoted-printable',
   word: 'Q',
   encode: (text) => {
-    // The charset is older than the currency.
-    const known = text.replaceAll('€', 'EUR');
-    const foreign = [...known].find((character) => character > '\u00ff');
-    if (foreign) throw new RangeError(`ISO-8859-1 has no ${foreign}`);
-    return Buffer.from(known, 'latin1');
+    // ISO-8859-1 has no euro sign.
+    const latin = text.replaceAll('€', 'EUR');
+    const unencodable = [...latin].find((character) => character > '\u00ff');
+    if (unencodable) throw new RangeError(`ISO-8859-1 has no ${unencodable}`);
+    return Buffer.from(latin, 'latin1');
   },
 };
 
-/** Characters in one encoded word; with escapes and base64 it stays under the 75 that RFC 2047 allows. */
+/** Characters per encoded word. Encoded, the word stays within the 75 characters that RFC 2047 allows. */
 const WORD_LENGTH = 14;
-/** Percent-encoded octets in one RFC 2231 segment. */
+/** Percent-encoded octets per RFC 2231 segment. */
 const SEGMENT_OCTETS = 16;
 
 function slices<T>(items: readonly T[], length: number): T[][] {
@@ -54,14 +55,16 @@ function hex(octet: number): string {
   return octet.toString(16).toUpperCase().padStart(2, '0');
 }
 
-/** The Q encoding of RFC 2047: everything but letters, digits and hyphens as `=XX`, the space as `_`. */
+/**
+ * The Q encoding of RFC 2047: a space becomes `_`, and all other characters except letters, digits and hyphens `=XX`.
+ */
 function qEncoded(octets: Buffer): string {
   return octets
     .toString('latin1')
     .replace(/[^A-Za-z0-9-]/g, (one) => (one === ' ' ? '_' : `=${hex(one.charCodeAt(0))}`));
 }
 
-/** RFC 2047; each word is complete in itself, so that none ends inside a shift sequence. */
+/** RFC 2047 encoded words. Each word is encoded separately, so none ends inside a shift sequence. */
 export function encodedWords(charset: Charset, text: string): string {
   const words = slices([...text], WORD_LENGTH).map((part) => {
     const octets = charset.encode(part.join(''));
@@ -87,7 +90,7 @@ export interface HandmadeContent {
   attachment: { filename: string; contentType: string; bytes: Buffer };
 }
 
-/** The raw bytes; all of them ASCII, as the senders' charsets travel. */
+/** Returns the raw bytes, which are all ASCII. */
 export function handmadeMail(order: PurchaseOrder, content: HandmadeContent): Buffer {
   const { buyer, orderedAt } = order;
   const { charset, attachment } = content;

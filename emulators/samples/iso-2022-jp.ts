@@ -1,7 +1,7 @@
 /**
- * Encodes Japanese text as ISO-2022-JP, the seven-bit charset that Japanese mail programs still send.
+ * Encodes Japanese text as ISO-2022-JP, the seven-bit charset that some Japanese mail clients still use.
  *
- * Node decodes it but does not encode it, so the table is Node's own decoder read backwards.
+ * Node can decode this charset but not encode it, so the encoding table is built by inverting Node's decoder.
  * Source: RFC 1468, https://encoding.spec.whatwg.org/#iso-2022-jp
  */
 const TO_JIS_X_0208 = [0x1b, 0x24, 0x42];
@@ -10,7 +10,7 @@ const FIRST = 0x21;
 const LAST = 0x7e;
 const CELLS = LAST - FIRST + 1;
 
-/** Position of each character in the 94 by 94 table; made at first use, in under a millisecond. */
+/** Position of each character in the 94 by 94 table; built on first use. */
 let positions: Map<string, number> | null = null;
 
 function table(): Map<string, number> {
@@ -19,13 +19,13 @@ function table(): Map<string, number> {
   for (let row = FIRST; row <= LAST; row += 1) {
     for (let cell = FIRST; cell <= LAST; cell += 1) bytes.push(row, cell);
   }
-  // A cell without a character decodes to one U+FFFD, so every cell is one UTF-16 unit.
+  // An empty cell decodes to U+FFFD, so every cell is exactly one UTF-16 unit.
   const characters = new TextDecoder('iso-2022-jp').decode(Uint8Array.from(bytes));
   positions = new Map([...characters].map((character, i) => [character, i] as const).reverse());
   return positions;
 }
 
-/** @throws {RangeError} for a character that the charset lacks */
+/** @throws {RangeError} for a character that is not in the charset */
 export function encodeIso2022Jp(text: string): Buffer {
   const bytes: number[] = [];
   let inJapanese = false;

@@ -1,7 +1,7 @@
 /**
- * A company's mark as a small PNG: white on a square of the house colour with round corners.
+ * A company logo as a small PNG: a white mark on a rounded square in the brand colour.
  *
- * Drawn by a test "is this point inside?" over the square from -1 to 1, several points a pixel.
+ * Each shape is a predicate on points of the square from -1 to 1. Several points per pixel give smooth edges.
  */
 import { crc32, deflateSync } from 'node:zlib';
 
@@ -20,10 +20,10 @@ const MARKS = {
 export type Mark = keyof typeof MARKS;
 
 const CORNER = 0.36;
-/** Points along each side of a pixel, for smooth edges. */
+/** Sample points along each side of a pixel. */
 const SAMPLES = 3;
 
-/** Inside the square with round corners. */
+/** The rounded square. */
 const tile: Inside = (x, y) => {
   const [dx, dy] = [Math.max(0, Math.abs(x) - (1 - CORNER)), Math.max(0, Math.abs(y) - (1 - CORNER))];
   return Math.hypot(dx, dy) < CORNER;
@@ -38,7 +38,7 @@ function chunk(type: string, data: Buffer): Buffer {
   return framed;
 }
 
-/** Share of the pixel's points for which each of tile and mark is true, 0 to 1. */
+/** The share of the sample points of a pixel that are inside the tile and inside the mark, from 0 to 1. */
 function coverage(
   mark: Inside,
   column: number,
@@ -58,15 +58,15 @@ function coverage(
 
 /** @param colour `#rrggbb` */
 export function logoPng(mark: Mark, colour: string, size = 96): Buffer {
-  const house = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
-  // One filter byte (0, none) before each row of RGB pixels.
+  const rgb = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+  // Each row of RGB pixels starts with a filter byte (0, none).
   const pixels = Buffer.alloc(size * (1 + size * 3));
   for (let row = 0; row < size; row += 1) {
     for (let column = 0; column < size; column += 1) {
       const { onTile, onMark } = coverage(MARKS[mark], column, row, size);
       const coloured = onTile * (1 - onMark);
       const at = row * (1 + size * 3) + 1 + column * 3;
-      house.forEach((value, i) => {
+      rgb.forEach((value, i) => {
         pixels[at + i] = Math.round(value * coloured + 255 * (1 - coloured));
       });
     }

@@ -1,4 +1,4 @@
-/** What the parts of the PDF share: its type, its margins and its greys. */
+/** Document type, margins and greys that the parts of the PDF share. */
 import type PDFDocument from 'pdfkit';
 
 export type Doc = InstanceType<typeof PDFDocument>;

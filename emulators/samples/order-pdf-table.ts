@@ -1,4 +1,4 @@
-/** The table of lines and the totals under it. */
+/** Draws the order lines and the totals of the PDF. */
 import { type Doc, HAIRLINE, INK, LEFT, MUTED, RIGHT } from './order-pdf-page.ts';
 import type { OrderLine, PurchaseOrder } from './purchase-order.ts';
 import { money, quantity, vatLabel, WORDS, type Words } from './wording.ts';
@@ -47,7 +47,7 @@ function drawRow(doc: Doc, y: number, text: (column: Column) => string): void {
   }
 }
 
-/** @returns where the table ends */
+/** @returns the y position at the bottom of the table */
 export function drawLines(doc: Doc, order: PurchaseOrder, top: number): number {
   const words = WORDS[order.buyer.language];
   doc.roundedRect(LEFT, top, RIGHT - LEFT, HEAD_HEIGHT, 3).fill(order.buyer.colour);
@@ -65,7 +65,7 @@ export function drawLines(doc: Doc, order: PurchaseOrder, top: number): number {
   return bottom;
 }
 
-/** @returns where the totals end */
+/** @returns the y position at the bottom of the totals */
 export function drawTotals(doc: Doc, order: PurchaseOrder, top: number): number {
   const { buyer } = order;
   const words = WORDS[buyer.language];

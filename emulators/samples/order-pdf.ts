@@ -1,7 +1,7 @@
 /**
  * A purchase order as a one-page A4 letter: letterhead, parties, lines, totals.
  *
- * The standard PDF fonts know Latin-1 only: not for Japanese buyers.
+ * Not for Japanese buyers: the standard PDF fonts support Latin characters only.
  */
 import PDFDocument from 'pdfkit';
 import { SELLER } from './buyers.ts';
@@ -11,7 +11,7 @@ import { drawLines, drawTotals } from './order-pdf-table.ts';
 import type { PurchaseOrder } from './purchase-order.ts';
 import { day, WORDS } from './wording.ts';
 
-/** Small caption over a block of text. */
+/** A small caption above a block of text. */
 function caption(doc: Doc, text: string, x: number, y: number): void {
   doc.font('Helvetica-Bold').fontSize(7.5).fillColor(MUTED);
   doc.text(text.toUpperCase(), x, y, { characterSpacing: 0.8, lineBreak: false });
@@ -57,12 +57,12 @@ function drawFooter(doc: Doc, { buyer, number }: PurchaseOrder): void {
   doc.text(`${number}  ·  1/1`, RIGHT - 150, 794, { width: 150, align: 'right', lineBreak: false });
 }
 
-/** The same order gives the same bytes. */
+/** Returns the PDF. The same order gives the same bytes. */
 export async function orderPdf(order: PurchaseOrder): Promise<Buffer> {
   const { buyer, orderedAt, number } = order;
   const words = WORDS[buyer.language];
-  // A zero margin, or text in the footer would open a second page.
   const info = { Title: `${words.order} ${number}`, Author: buyer.company, CreationDate: orderedAt };
+  // Without a margin, because text in the bottom margin would start a second page.
   const doc = new PDFDocument({ size: 'A4', margin: 0, info });
   const chunks: Buffer[] = [];
   doc.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,8 +1,8 @@
-/** A purchase order as text tables: CSV for machines, aligned columns and HTML for the body of a mail. */
+/** A purchase order as CSV, as a text table, and as HTML for the body of an email. */
 import { decimals, type PurchaseOrder } from './purchase-order.ts';
 import { day, money, quantity, vatLabel, WORDS } from './wording.ts';
 
-/** Plain decimal number, as machines read it. */
+/** A decimal number without formatting. */
 function plain({ buyer }: PurchaseOrder, minor: number): string {
   return (minor / 10 ** decimals(buyer)).toFixed(decimals(buyer));
 }
@@ -11,7 +11,7 @@ function csvField(value: string): string {
   return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
 
-/** RFC 4180, one row a line of the order. */
+/** RFC 4180, one row per order line. */
 export function orderCsv(order: PurchaseOrder): string {
   const head = [
     'order_number',
@@ -36,7 +36,7 @@ export function orderCsv(order: PurchaseOrder): string {
   return [head, ...rows].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');
 }
 
-/** Sums under the lines, as label and amount. */
+/** The totals, as pairs of label and amount. */
 function sums(order: PurchaseOrder): [string, string][] {
   const words = WORDS[order.buyer.language];
   return [
@@ -46,7 +46,7 @@ function sums(order: PurchaseOrder): [string, string][] {
   ];
 }
 
-/** The whole letter as plain text, signature included; lines end with LF. */
+/** The whole order as plain text with signature; lines end with LF. */
 export function orderText(order: PurchaseOrder): string {
   const { buyer, lines } = order;
   const words = WORDS[buyer.language];
@@ -75,7 +75,7 @@ export function orderText(order: PurchaseOrder): string {
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
 }
 
-/** What a mail says when the order is in its attachments; lines end with LF. */
+/** The body of an email whose order is attached; lines end with LF. */
 export function coverText(order: PurchaseOrder): string {
   const { buyer } = order;
   const words = WORDS[buyer.language];
@@ -92,7 +92,7 @@ function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** @param logoCid Content-ID of the logo that the mail carries */
+/** @param logoCid Content-ID of the logo attachment */
 export function orderHtml(order: PurchaseOrder, logoCid: string): string {
   const { buyer } = order;
   const words = WORDS[buyer.language];

@@ -1,5 +1,5 @@
 /**
- * A purchase order as an Excel sheet with live numbers. Unlike the PDF it can be Japanese.
+ * A purchase order as an Excel sheet with numeric cells. Unlike the PDF, it supports Japanese.
  * The same order gives the same bytes.
  */
 import writeXlsxFile, { type CellObject, type Row } from 'write-excel-file/node';
@@ -7,7 +7,7 @@ import { decimals, type PurchaseOrder } from './purchase-order.ts';
 import { day, vatLabel, WORDS } from './wording.ts';
 import { withZipTimes } from './zip-times.ts';
 
-/** Shades of the lines. */
+/** Background of every second line. */
 const STRIPE = '#f5f7f9';
 
 export async function orderXlsx(order: PurchaseOrder): Promise<Buffer> {

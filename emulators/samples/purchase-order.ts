@@ -1,11 +1,12 @@
 /**
- * One purchase order, the same in every form that it is sent in: PDF, sheet, CSV, HTML or plain text.
+ * A purchase order, independent of its document format: PDF, spreadsheet, CSV, HTML or plain text.
  *
- * Amounts are whole minor units of the currency (cents; yen), so that every form shows the same total.
+ * Amounts are whole minor units of the currency (cents, yen), so every format shows the same total.
  */
+
+import { between, pick, type Random } from '../seeded-random.ts';
 import type { Buyer } from './buyers.ts';
-import { CATALOGUE } from './catalogue.ts';
-import { between, pick, type Random } from './chance.ts';
+import { PRODUCTS } from './products.ts';
 
 export interface OrderLine {
   sku: string;
@@ -28,7 +29,7 @@ export interface PurchaseOrder {
 }
 
 const DAY_MS = 86_400_000;
-/** Orders of a year before the first sample: a company does not begin with number one. */
+/** Order number of the first sample. */
 const FIRST_NUMBER = 1_000;
 
 /** Digits after the decimal point of a currency. */
@@ -36,12 +37,12 @@ export function decimals(buyer: Buyer): number {
   return buyer.currency === 'JPY' ? 0 : 2;
 }
 
-/** @param n makes the number of the order; two orders with the same n are the same order */
+/** @param n determines the order number; the same arguments and random sequence give the same order */
 export function makeOrder(n: number, buyer: Buyer, random: Random, now: Date): PurchaseOrder {
   const count = between(random, 3, 8);
-  const items = new Set(Array.from({ length: count }, () => pick(random, CATALOGUE)));
-  const lines = [...items].map(({ sku, name, priceEuroCents, bulk }) => {
-    const quantity = bulk ? between(random, 2, 40) * 25 : between(random, 1, 24);
+  const products = new Set(Array.from({ length: count }, () => pick(random, PRODUCTS)));
+  const lines = [...products].map(({ sku, name, priceEuroCents, isBulk }) => {
+    const quantity = isBulk ? between(random, 2, 40) * 25 : between(random, 1, 24);
     const unitPriceMinor = Math.round((priceEuroCents / 100) * buyer.perEuro * 10 ** decimals(buyer));
     return {
       sku,

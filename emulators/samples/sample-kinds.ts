@@ -1,6 +1,6 @@
 /**
- * The shapes that purchase orders arrive in, one mail each: what a mailbox of orders really holds, and what
- * mail stores have stumbled over.
+ * The kinds of emails in which purchase orders arrive. They cover what real mailboxes contain, and formats that are
+ * known to break email importers.
  */
 import { type Buyer, ENGLISH, JAPANESE, LATIN } from './buyers.ts';
 import { type Attachment, composeMail, messageId } from './composed-mail.ts';
@@ -15,7 +15,7 @@ import { WORDS } from './wording.ts';
 export interface SampleKind {
   /** `order as a PDF` */
   title: string;
-  /** Who sends such mails. */
+  /** The buyers that send this kind. */
   buyers: readonly Buyer[];
   build: (order: PurchaseOrder) => Promise<Buffer>;
 }
@@ -41,8 +41,8 @@ function logo({ buyer }: PurchaseOrder): Attachment {
   return { filename: 'logo.png', content: logoPng(buyer.mark, buyer.colour), cid: LOGO_CID };
 }
 
-/** A mail with a short cover text and these attachments. */
-function covered(order: PurchaseOrder, ...attachments: Attachment[]): Promise<Buffer> {
+/** An email with a short cover text and these attachments. */
+function withCoverText(order: PurchaseOrder, ...attachments: Attachment[]): Promise<Buffer> {
   return composeMail(order, { subject: subject(order), text: coverText(order), attachments });
 }
 
@@ -66,7 +66,7 @@ async function latin(order: PurchaseOrder): Promise<Buffer> {
   });
 }
 
-/** The buyer's site office wrote it, the buyer passes it on. */
+/** An order of the buyer's site office, forwarded by the buyer. */
 async function forwarded(order: PurchaseOrder): Promise<Buffer> {
   const original = await composeMail(order, {
     from: { name: `${order.buyer.company} site office`, address: `site@${order.buyer.email.split('@')[1]}` },
@@ -86,10 +86,10 @@ async function forwarded(order: PurchaseOrder): Promise<Buffer> {
   });
 }
 
-/** As some mail programs send a PDF that they also show: inline, and the name only in the type. */
+/** A PDF as some mail clients send it: disposition `inline`, and a file name in Content-Type only. */
 async function inlinePdf(order: PurchaseOrder): Promise<Buffer> {
   const contentType = `${PDF_TYPE}; name="${order.number}.pdf"`;
-  return covered(order, {
+  return withCoverText(order, {
     ...(await pdf(order)),
     filename: false,
     contentType,
@@ -98,11 +98,15 @@ async function inlinePdf(order: PurchaseOrder): Promise<Buffer> {
 }
 
 export const SAMPLE_KINDS: readonly SampleKind[] = [
-  { title: 'order as a PDF', buyers: WESTERN, build: async (order) => covered(order, await pdf(order)) },
+  {
+    title: 'order as a PDF',
+    buyers: WESTERN,
+    build: async (order) => withCoverText(order, await pdf(order)),
+  },
   {
     title: 'order as an Excel sheet',
     buyers: WESTERN,
-    build: async (order) => covered(order, await xlsx(order)),
+    build: async (order) => withCoverText(order, await xlsx(order)),
   },
   { title: 'Japanese order', buyers: JAPANESE, build: japanese },
   {
@@ -129,7 +133,7 @@ export const SAMPLE_KINDS: readonly SampleKind[] = [
     buyers: WESTERN,
     build: (order) => {
       const content = orderCsv(order);
-      return covered(order, {
+      return withCoverText(order, {
         filename: `${order.number}.csv`,
         content,
         contentType: 'text/csv; charset=utf-8',

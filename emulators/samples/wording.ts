@@ -1,4 +1,4 @@
-/** The words of an order in the languages of the buyers, and numbers and dates as they write them. */
+/** The words of an order in each language, and the buyers' number and date formats. */
 import type { Buyer, Language } from './buyers.ts';
 import { decimals, type PurchaseOrder } from './purchase-order.ts';
 
@@ -107,7 +107,7 @@ export const WORDS: Readonly<Record<Language, Words>> = {
   },
 };
 
-/** Money as the buyer writes it; ordinary no-break spaces only, for fonts and charsets that know no other. */
+/** An amount in the buyer's format. U+202F becomes U+00A0, because some fonts and charsets lack U+202F. */
 export function money(buyer: Buyer, minor: number): string {
   const format = new Intl.NumberFormat(buyer.locale, { style: 'currency', currency: buyer.currency });
   return format.format(minor / 10 ** decimals(buyer)).replaceAll('\u202f', '\u00a0');
@@ -121,7 +121,7 @@ export function quantity(buyer: Buyer, value: number): string {
   return new Intl.NumberFormat(buyer.locale).format(value).replaceAll('\u202f', '\u00a0');
 }
 
-/** `VAT 20%`, as a label; German and French put a space there. */
+/** The label `VAT 20%`; German and French put a space before the percent sign. */
 export function vatLabel({ buyer }: PurchaseOrder): string {
   const percent = new Intl.NumberFormat(buyer.locale, { style: 'percent' }).format(buyer.vatPercent / 100);
   return `${WORDS[buyer.language].vat} ${percent.replaceAll('\u202f', '\u00a0')}`;

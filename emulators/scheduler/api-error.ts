@@ -1,12 +1,12 @@
 /**
- * Errors as Google's REST front door writes them: `{error: {code, message, status}}`.
+ * Errors in the format of Google's REST APIs: `{error: {code, message, status}}`.
  *
- * Clients branch on `status` (the canonical name) and on the HTTP code, so both must be exact; the
- * texts are Google's where they are publicly known, and plain sentences elsewhere.
+ * Clients branch on `status` (the canonical name) and on the HTTP code, so both are exact. Messages are Google's
+ * where they are publicly known.
  * Source: https://cloud.google.com/apis/design/errors
  */
 
-/** HTTP code that belongs to each canonical status the emulator uses. */
+/** HTTP status code of each canonical status. */
 const HTTP_CODES = {
   INVALID_ARGUMENT: 400,
   FAILED_PRECONDITION: 400,
@@ -18,7 +18,7 @@ const HTTP_CODES = {
 
 export type ApiStatus = keyof typeof HTTP_CODES;
 
-/** A refusal that the caller of the API gets to see. */
+/** An error that is returned to the API client. */
 export class ApiError extends Error {
   readonly status: ApiStatus;
 
@@ -28,12 +28,12 @@ export class ApiError extends Error {
     this.status = status;
   }
 
-  /** HTTP status code of the answer. */
+  /** HTTP status code of the response. */
   get code(): number {
     return HTTP_CODES[this.status];
   }
 
-  /** Body of the answer. */
+  /** Body of the response. */
   toBody(): { error: { code: number; message: string; status: ApiStatus } } {
     return { error: { code: this.code, message: this.message, status: this.status } };
   }

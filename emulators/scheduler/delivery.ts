@@ -1,32 +1,31 @@
 /**
- * One attempt of a job: the HTTP request that Cloud Scheduler sends to its target.
+ * One attempt of a job: the HTTP request that Cloud Scheduler sends to the target.
  *
- * Only loopback targets are called: a job copied from production must never reach production from a
- * developer's machine. An OIDC token is sent only by who was given a minter: Google's key is not to be had here.
+ * Invariant: only loopback targets are called, so a job copied from production never reaches production. An OIDC
+ * token is sent only with a token minter, because Google's signing key is not available here.
  * Source of the headers: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
  */
 import { request } from 'node:http';
 import { toTimestamp } from './duration.ts';
 import type { HttpTarget, RpcStatus } from './job.ts';
 
-/** What an attempt needs to know. */
 export interface Attempt {
   target: HttpTarget;
   /** Full resource name of the job. */
   jobName: string;
-  /** The time the execution was due; the same in all its retries, so that targets can tell. */
+  /** When the execution was due; the same for all its retries, so targets can recognize them. */
   scheduleTime: Date;
   deadlineMs: number;
   signal: AbortSignal;
 }
 
-/** Sends one attempt; never throws, the fault is in the status. */
+/** Sends one attempt. Never rejects; the status reports the error. */
 export type Deliver = (attempt: Attempt) => Promise<RpcStatus>;
 
-/** Signs the ID token of an account for an audience, as Google does for the account of a job. */
-export type MintToken = (of: { readonly email: string; readonly audience: string }) => string;
+/** Returns a signed ID token of a service account for an audience. */
+export type MintToken = (claims: { readonly email: string; readonly audience: string }) => string;
 
-/** google.rpc.Code for an HTTP answer; Google shows these in a job's `status`. */
+/** google.rpc.Code for an HTTP status, as Google reports it in a job's `status`. */
 const CODE_BY_HTTP_STATUS: Record<number, number> = {
   400: 3,
   401: 16,
@@ -45,7 +44,7 @@ const PERMISSION_DENIED = 7;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
 
-/** Headers that Google ignores or replaces when a job sets them. */
+/** Headers that Google ignores or replaces if a job sets them. */
 const RESERVED_HEADER = /^(host|content-length|user-agent|x-cloudscheduler.*|x-google-.*|x-appengine-.*)$/i;
 
 function isLoopback({ protocol, hostname }: URL): boolean {
@@ -71,7 +70,7 @@ function headersOf(
   };
 }
 
-/** The audience is the address of the target where the job names none. */
+/** The default audience is the URL of the target. */
 function authorization({ uri, oidcToken }: HttpTarget, mint: MintToken | null): Record<string, string> {
   if (oidcToken === undefined || mint === null) return {};
   const { serviceAccountEmail: email, audience = uri } = oidcToken;
@@ -84,15 +83,15 @@ function statusOf(httpStatus: number): RpcStatus {
   return { code, message: `HTTP ${httpStatus}` };
 }
 
-/** Attempts without a token. */
+/** Sends attempts without a token. */
 export const deliverOverHttp: Deliver = (attempt) => send(attempt, null);
 
-/** Attempts with the token that the job asks for, for a target that checks it. */
+/** Sends attempts with the OIDC token of the job, for targets that verify it. */
 export function deliverWithToken(mint: MintToken): Deliver {
   return (attempt) => send(attempt, mint);
 }
 
-/** node:http and not fetch, whose own five-minute header timeout would cut a 30-minute deadline short. */
+/** Uses node:http, because the five-minute header timeout of `fetch` would end a 30-minute deadline early. */
 function send(attempt: Attempt, mint: MintToken | null): Promise<RpcStatus> {
   const url = new URL(attempt.target.uri);
   if (!isLoopback(url)) {
@@ -107,7 +106,7 @@ function send(attempt: Attempt, mint: MintToken | null): Promise<RpcStatus> {
     const fail = (error: Error) =>
       resolve(
         deadline.aborted
-          ? { code: DEADLINE_EXCEEDED, message: `No answer in ${attempt.deadlineMs} ms` }
+          ? { code: DEADLINE_EXCEEDED, message: `No response within ${attempt.deadlineMs} ms` }
           : { code: UNAVAILABLE, message: error.message },
       );
     const sent = request(url, {

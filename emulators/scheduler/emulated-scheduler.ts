@@ -1,19 +1,20 @@
 /**
- * Cloud Scheduler on this machine: the jobs and the rules of REST API v1, without HTTP around them.
+ * An emulator of Cloud Scheduler: the jobs and rules of REST API v1, without HTTP. Google offers no official
+ * emulator.
  *
- * Time comes from outside: nothing fires unless somebody calls `tick`, so tests need no sleep. The server
- * beside this file calls it from a timer. No official emulator exists.
+ * The caller drives time: jobs fire only when `tick` is called, so tests need no sleep. scheduler-server.ts calls it
+ * from a timer.
  * Source of the rules: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
  */
 import { randomInt } from 'node:crypto';
 import { ApiError } from './api-error.ts';
 import { type Deliver, deliverOverHttp } from './delivery.ts';
 import { toTimestamp } from './duration.ts';
-import { applyMask, camelCased } from './field-mask.ts';
 import { type Job, type JobState, parseSettings } from './job.ts';
 import { JobRunner, type RunnerHost } from './job-runner.ts';
 import { type JobStore, memoryStore } from './job-store.ts';
-import { checkJobName, checkLocationName } from './names.ts';
+import { checkJobName, checkLocationName } from './resource-names.ts';
+import { applyUpdateMask, camelCased } from './update-mask.ts';
 
 const MAX_PAGE_SIZE = 500;
 
@@ -21,11 +22,11 @@ export interface EmulatedSchedulerOptions {
   clock?: () => Date;
   deliver?: Deliver;
   store?: JobStore;
-  /** Id of a job that was created without a name. */
+  /** Returns the id for a job that is created without a name. */
   newJobId?: () => string;
 }
 
-/** Jobs of any number of projects and locations; all calls throw {ApiError} as Google would answer. */
+/** The jobs of any number of projects and locations. Every method throws the {ApiError} that Google would return. */
 export class EmulatedScheduler {
   private readonly runners = new Map<string, JobRunner>();
   private readonly inFlight = new Set<Promise<void>>();
@@ -41,9 +42,9 @@ export class EmulatedScheduler {
     this.host = {
       clock: this.clock,
       deliver: options.deliver ?? deliverOverHttp,
-      changed: () => this.save(),
+      onChange: () => this.save(),
     };
-    // What fell due while the emulator was off is not made up for: the product catches up by itself.
+    // Runs that fell due while the emulator was not running are skipped.
     for (const job of this.store.load()) this.runners.set(job.name, new JobRunner(job, this.host));
   }
 
@@ -51,7 +52,9 @@ export class EmulatedScheduler {
     return this.runner(name).job;
   }
 
-  /** Jobs of a location by name, at most 500 a page; an empty token starts and ends the listing. */
+  /**
+   * The jobs of a location by name, at most 500 per page. An empty token requests the first page and marks the last.
+   */
   list(parent: string, pageSize = 0, pageToken = ''): { jobs: Job[]; nextPageToken: string } {
     checkLocationName(parent);
     if (!Number.isInteger(pageSize) || pageSize < 0) {
@@ -83,11 +86,11 @@ export class EmulatedScheduler {
     return this.get(name);
   }
 
-  /** Changes what the mask names; null or an empty mask: every setting that the body carries. */
+  /** Updates the fields in the mask; without a mask, every setting in the body. */
   patch(name: string, body: Record<string, unknown>, updateMask: string | null): Job {
     const runner = this.runner(name);
     const { state: _state, status: _status, ...current } = runner.job;
-    const settings = parseSettings(applyMask(current, camelCased(body), updateMask));
+    const settings = parseSettings(applyUpdateMask(current, camelCased(body), updateMask));
     runner.update(settings, this.clock());
     this.save();
     return runner.job;
@@ -100,21 +103,21 @@ export class EmulatedScheduler {
   }
 
   pause(name: string): Job {
-    return this.move(name, 'ENABLED', 'PAUSED');
+    return this.transition(name, 'ENABLED', 'PAUSED');
   }
 
   resume(name: string): Job {
-    return this.move(name, 'PAUSED', 'ENABLED');
+    return this.transition(name, 'PAUSED', 'ENABLED');
   }
 
-  /** Fires the job now, paused or running as it may be; answers before the target has. */
+  /** Fires the job now, in any state. Returns before the target responds. */
   run(name: string): Job {
     const runner = this.runner(name);
-    void this.follow(runner.runNow(this.clock()));
+    void this.track(runner.runNow(this.clock()));
     return runner.job;
   }
 
-  /** Puts a job in a state that only Google can put it in (DISABLED, UPDATE_FAILED). */
+  /** Sets a state that clients cannot set (DISABLED, UPDATE_FAILED). */
   force(name: string, state: JobState): Job {
     const runner = this.runner(name);
     runner.setState(state);
@@ -122,12 +125,12 @@ export class EmulatedScheduler {
     return runner.job;
   }
 
-  /** Fires everything due at `now`; resolves when the attempts that this call started have ended. */
+  /** Fires all jobs due at `now`. Resolves when the attempts that this call started have ended. */
   async tick(now: Date = this.clock()): Promise<void> {
-    await Promise.all([...this.runners.values()].map((runner) => this.follow(runner.tick(now))));
+    await Promise.all([...this.runners.values()].map((runner) => this.track(runner.tick(now))));
   }
 
-  /** Cuts off the attempts in flight and waits for their end; the scheduler is of no use afterwards. */
+  /** Aborts the attempts in flight and waits for their end. The scheduler cannot be used afterwards. */
   async close(): Promise<void> {
     for (const runner of this.runners.values()) runner.cancel();
     await this.settled();
@@ -145,7 +148,7 @@ export class EmulatedScheduler {
     return runner;
   }
 
-  private move(name: string, from: JobState, to: JobState): Job {
+  private transition(name: string, from: JobState, to: JobState): Job {
     const runner = this.runner(name);
     if (runner.job.state !== from) {
       throw new ApiError('FAILED_PRECONDITION', `Job.state must be ${from}, but is ${runner.job.state}.`);
@@ -153,10 +156,10 @@ export class EmulatedScheduler {
     return this.force(name, to);
   }
 
-  private follow(attempt: Promise<void>): Promise<void> {
-    const followed = attempt.finally(() => this.inFlight.delete(followed));
-    this.inFlight.add(followed);
-    return followed;
+  private track(attempt: Promise<void>): Promise<void> {
+    const tracked = attempt.finally(() => this.inFlight.delete(tracked));
+    this.inFlight.add(tracked);
+    return tracked;
   }
 
   private save(): void {

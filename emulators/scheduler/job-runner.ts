@@ -1,8 +1,8 @@
 /**
- * One job with its plan: when it runs next, what is in flight, what came of the last attempt.
+ * Runs one job: its next run, the execution in flight and the result of the last attempt.
  *
- * A scheduled execution never overlaps another one of the same job: a run that falls due meanwhile waits
- * for its end, and the runs that fall due behind it melt into one, so nothing can pile up.
+ * Invariant: scheduled executions of a job never overlap. Runs that fall due during an execution are merged into one,
+ * which starts when the execution ends.
  */
 import { ApiError } from './api-error.ts';
 import { nextRunAfter } from './cron.ts';
@@ -11,15 +11,15 @@ import { durationToMs, toTimestamp } from './duration.ts';
 import { afterFailure, beginExecution, beginRetry, type Execution } from './execution.ts';
 import type { Job, JobSettings, JobState, RpcStatus } from './job.ts';
 
-/** Forced runs of a job that may be in flight at once; Google dispatches without a bound that it names. */
+/** Maximum concurrent forced runs of a job. Google documents no limit. */
 const MAX_FORCED_IN_FLIGHT = 5;
 
 /** What a runner needs from the scheduler that owns it. */
 export interface RunnerHost {
   clock: () => Date;
   deliver: Deliver;
-  /** Called after every change that has to outlive the process. */
-  changed: () => void;
+  /** Called after every change that must be saved. */
+  onChange: () => void;
 }
 
 export class JobRunner {
@@ -33,39 +33,39 @@ export class JobRunner {
   constructor(job: Job, host: RunnerHost) {
     this.job = job;
     this.host = host;
-    this.plan();
+    this.scheduleNextRun();
   }
 
-  /** New settings; the schedule counts from now, a planned retry of the old ones is dropped. */
+  /** Replaces the settings. Schedules the next run from now and drops a pending retry. */
   update(settings: JobSettings, userUpdateTime: Date): void {
     const { name, state, lastAttemptTime, status } = this.job;
     this.job = {
       ...settings,
       name,
-      // A good update is the documented way out of UPDATE_FAILED; a paused job stays paused.
+      // As documented, a successful update ends UPDATE_FAILED. A paused job stays paused.
       state: state === 'UPDATE_FAILED' ? 'ENABLED' : state,
       userUpdateTime: toTimestamp(userUpdateTime),
       ...(lastAttemptTime === undefined ? {} : { lastAttemptTime }),
       ...(status === undefined ? {} : { status }),
     };
     this.dropRetry();
-    this.plan();
+    this.scheduleNextRun();
   }
 
-  /** Puts the job in a state; what is in flight ends as it will. */
+  /** Sets the state. Attempts in flight continue. */
   setState(state: JobState): void {
     this.job = { ...this.job, state };
     this.dropRetry();
-    this.plan();
+    this.scheduleNextRun();
   }
 
-  /** Starts what is due; resolves with the end of the attempt, or at once when nothing is due. */
+  /** Starts the attempt that is due. Resolves when it ends, or at once if nothing is due. */
   async tick(now: Date): Promise<void> {
     if (this.job.state !== 'ENABLED' || (this.execution && !this.execution.nextAttemptAt)) return;
     if (this.nextRunAt && this.nextRunAt <= now) {
-      // The next scheduled run ends the retries of the one before.
+      // The next scheduled run replaces pending retries of the previous one.
       this.execution = beginExecution(this.nextRunAt, now);
-      this.plan(now);
+      this.scheduleNextRun(now);
       await this.attemptScheduled(now);
     } else if (this.execution?.nextAttemptAt && this.execution.nextAttemptAt <= now) {
       this.execution = beginRetry(this.execution);
@@ -74,7 +74,7 @@ export class JobRunner {
   }
 
   /**
-   * One attempt now, whatever the state and whatever is in flight; not retried.
+   * Makes one attempt now, in any state and in parallel to others, without retries.
    * @throws {ApiError} RESOURCE_EXHAUSTED when too many forced runs are in flight
    */
   runNow(now: Date): Promise<void> {
@@ -87,27 +87,27 @@ export class JobRunner {
     });
   }
 
-  /** Cuts off what is in flight: the job is deleted or the emulator shuts down. */
+  /** Aborts attempts in flight, when the job is deleted or the emulator shuts down. */
   cancel(): void {
-    this.abort.abort(new Error('the job is gone'));
+    this.abort.abort(new Error('The job was cancelled'));
   }
 
   private async attemptScheduled(now: Date): Promise<void> {
     const execution = this.execution as Execution;
     const status = await this.attempt(execution.scheduleTime, now);
     const failed = status.code !== undefined;
-    // Judged by what the job says now: it may have been paused or changed meanwhile.
+    // Uses the current job, which may have been paused or updated during the attempt.
     this.execution =
       failed && this.job.state === 'ENABLED'
         ? afterFailure(execution, this.job.retryConfig, this.host.clock())
         : null;
-    this.showPlan();
-    this.host.changed();
+    this.updateScheduleTime();
+    this.host.onChange();
   }
 
   private async attempt(scheduleTime: Date, now: Date): Promise<RpcStatus> {
     this.job = { ...this.job, lastAttemptTime: toTimestamp(now) };
-    this.host.changed();
+    this.host.onChange();
     const status = await this.host.deliver({
       target: this.job.httpTarget,
       jobName: this.job.name,
@@ -115,9 +115,9 @@ export class JobRunner {
       deadlineMs: durationToMs(this.job.attemptDeadline),
       signal: this.abort.signal,
     });
-    // An attempt that the shutdown cut off says nothing about the target.
+    // An aborted attempt says nothing about the target.
     if (!this.abort.signal.aborted) this.job = { ...this.job, status };
-    this.host.changed();
+    this.host.onChange();
     return status;
   }
 
@@ -125,12 +125,12 @@ export class JobRunner {
     if (this.execution?.nextAttemptAt) this.execution = null;
   }
 
-  private plan(after: Date = this.host.clock()): void {
+  private scheduleNextRun(after: Date = this.host.clock()): void {
     this.nextRunAt = nextRunAfter(this.job.schedule, this.job.timeZone, after);
-    this.showPlan();
+    this.updateScheduleTime();
   }
 
-  private showPlan(): void {
+  private updateScheduleTime(): void {
     const { scheduleTime: _, ...job } = this.job;
     const retryAt = this.execution?.nextAttemptAt;
     const next = retryAt && (!this.nextRunAt || retryAt < this.nextRunAt) ? retryAt : this.nextRunAt;

@@ -1,20 +1,20 @@
-/** Where the emulator keeps its jobs between two starts of the local stack. */
+/** Persistence of the jobs between runs of the emulator. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Job } from './job.ts';
 
-/** Small and synchronous: a job changes a few times a minute, and a crash must not lose a pause. */
+/** Synchronous, because jobs change a few times per minute and a crash must not lose a pause. */
 export interface JobStore {
   load(): Job[];
   save(jobs: Job[]): void;
 }
 
-/** Forgets everything at the end of the process. */
+/** Saves nothing: all jobs are lost when the process ends. */
 export const memoryStore: JobStore = { load: () => [], save: () => {} };
 
 /**
- * Jobs in a JSON file that need not exist yet.
- * `load` throws on a file that is not ours: starting empty would silently resume what was paused.
+ * Stores the jobs in a JSON file, which is created if it is missing.
+ * `load` throws on an unreadable file, because starting without jobs would silently lose a pause.
  */
 export function jsonFileStore(path: string): JobStore {
   return {
@@ -28,7 +28,7 @@ export function jsonFileStore(path: string): JobStore {
     },
     save(jobs) {
       mkdirSync(dirname(path), { recursive: true });
-      // Written beside and renamed: a reader sees the old file or the new one, never half of one.
+      // Write to a temporary file and rename, so a crash never leaves a partial file.
       writeFileSync(`${path}.new`, `${JSON.stringify({ jobs }, null, 2)}\n`);
       renameSync(`${path}.new`, path);
     },

@@ -1,7 +1,7 @@
 /**
- * The Job resource of Cloud Scheduler's REST API v1, as it goes over the wire.
+ * The Job resource of Cloud Scheduler's REST API v1.
  *
- * Clients write the settings; everything else is output only and ignored when a client sends it.
+ * Clients write the settings. All other fields are output only and ignored in requests.
  * Source: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
@@ -10,7 +10,7 @@ import { ApiError } from './api-error.ts';
 import { isValidSchedule } from './cron.ts';
 import { durationToMs } from './duration.ts';
 
-/** Numbers are the proto's: the Node client sends enums as integers and may ask for integers back. */
+/** The enum numbers of the proto: the Node client sends enums as integers and may request integers. */
 export const JOB_STATES = { ENABLED: 1, PAUSED: 2, DISABLED: 3, UPDATE_FAILED: 4 } as const;
 export const HTTP_METHODS = { POST: 1, GET: 2, HEAD: 3, PUT: 4, DELETE: 5, PATCH: 6, OPTIONS: 7 } as const;
 
@@ -24,7 +24,7 @@ const MAX_DEADLINE_MS = 30 * 60_000;
 
 const duration = z.string().regex(/^\d+(\.\d{1,9})?s$/, 'must be a duration in seconds such as "5s"');
 
-/** Checked here, because node:http throws on a bad header only when the job is due. */
+/** Validated on write, because node:http would otherwise throw only when the job is due. */
 function areSendable(headers: Record<string, string>): boolean {
   try {
     for (const [name, value] of Object.entries(headers)) {
@@ -38,7 +38,7 @@ function areSendable(headers: Record<string, string>): boolean {
 }
 
 const httpMethod = z.preprocess(
-  // 0 and absence both mean POST (HTTP_METHOD_UNSPECIFIED).
+  // 0 (HTTP_METHOD_UNSPECIFIED) and a missing value both mean POST.
   (value) => Object.entries(HTTP_METHODS).find(([, number]) => number === value)?.[0] ?? (value || undefined),
   z.enum(Object.keys(HTTP_METHODS) as [HttpMethod, ...HttpMethod[]]).default('POST'),
 );
@@ -70,7 +70,7 @@ const httpTarget = z
     message: 'oidcToken and oauthToken exclude each other',
   });
 
-/** Defaults are the ones that Google's answers show. */
+/** The defaults are those in Google's responses. */
 const retryConfig = z.strictObject({
   retryCount: z.int().min(0).max(5).default(0),
   maxRetryDuration: duration.default('0s'),
@@ -92,14 +92,14 @@ const jobSettings = z.strictObject({
     .default('180s'),
 });
 
-/** What a client may set. */
+/** The fields that a client may set. */
 export type JobSettings = z.output<typeof jobSettings>;
 export type HttpTarget = JobSettings['httpTarget'];
 export type RetryConfig = JobSettings['retryConfig'];
 
-/** Names of the settings, for masks and for telling them from output-only fields. */
+/** Names of the settings, for update masks. */
 export const SETTING_NAMES = Object.keys(jobSettings.shape);
-/** Fields that clients may send back to us and that we leave alone. */
+/** Output-only fields, which are ignored in requests. */
 export const OUTPUT_ONLY_NAMES = [
   'name',
   'userUpdateTime',
@@ -109,7 +109,7 @@ export const OUTPUT_ONLY_NAMES = [
   'lastAttemptTime',
 ];
 
-/** google.rpc.Status; empty after a success, as Google shows it. */
+/** google.rpc.Status; empty after a success, as in Google's responses. */
 export interface RpcStatus {
   code?: number;
   message?: string;
@@ -120,15 +120,15 @@ export interface Job extends JobSettings {
   name: string;
   state: JobState;
   userUpdateTime: string;
-  /** Next run by schedule, or the next retry; kept while the job is paused, as Google does. */
+  /** The next scheduled run or retry, whichever is earlier. Kept while the job is paused, as Google does. */
   scheduleTime?: string;
   lastAttemptTime?: string;
   status?: RpcStatus;
 }
 
 /**
- * Settings out of what a client sent (already in camelCase), with Google's defaults.
- * @throws {ApiError} INVALID_ARGUMENT for a bad schedule, target, limit or unknown field
+ * Validates the settings of a request (in camelCase) and adds Google's defaults.
+ * @throws {ApiError} INVALID_ARGUMENT for an invalid schedule, target or limit, or an unknown field
  */
 export function parseSettings(input: Record<string, unknown>): JobSettings {
   const { pubsubTarget, appEngineHttpTarget } = input;
@@ -151,7 +151,7 @@ export function parseSettings(input: Record<string, unknown>): JobSettings {
   return parsed.data;
 }
 
-/** The resource with enums as numbers, for clients that ask for `$alt=json;enum-encoding=int`. */
+/** The resource with enums as numbers, for requests with `$alt=json;enum-encoding=int`. */
 export function withNumericEnums(job: Job): object {
   return {
     ...job,

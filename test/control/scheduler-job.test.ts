@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
-import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/server.ts';
+import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
 import { createSchedulerJob, type SchedulerJob } from '../../shared/control/scheduler-job.ts';
 
 const PARENT = 'projects/demo/locations/us-central1';

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
+import { seededRandom } from '../../emulators/seeded-random.ts';
 import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../../shared/db/history-cursor.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { discoveredMessage, insertMailbox, leaseOf, mailboxRow, take } from '../helpers/leased-mailbox.ts';
@@ -48,17 +49,6 @@ class ModelGmail {
   page(after: number, size: number): HistoryRecord[] {
     return this.records.filter(({ id, visibleAt }) => id > after && visibleAt <= this.now).slice(0, size);
   }
-}
-
-/** mulberry32 */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 async function pass(gmail: ModelGmail, mailboxId: number, seconds: number): Promise<void> {
@@ -118,7 +108,7 @@ async function expectNothingSkipped(gmail: ModelGmail, lease: Lease, seed: numbe
 test.each(Array.from({ length: SCHEDULES }, (_, seed) => seed + 1))(
   'the cursor skips no record and reaches the end in random schedule %i',
   async (seed) => {
-    const random = randomOf(seed);
+    const random = seededRandom(seed);
     const gmail = new ModelGmail(random);
     let lease = leaseOf(await insertMailbox(db, '100'));
     await take(db, lease, SETTLE_SECONDS);

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliverWithToken } from '../../emulators/scheduler/delivery.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
-import { JOB, PARENT, schedulerBench } from '../emulators/scheduler/scheduler-bench.ts';
+import { JOB, PARENT, schedulerFixture } from '../emulators/scheduler/scheduler-fixture.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** One tick of a job that calls poll, by way of its front. @returns the status that the job shows afterwards */
 async function tick(httpTarget: { readonly oidcToken?: object }) {
-  const { scheduler, tickAt } = schedulerBench({ deliver: deliverWithToken(identity.mint) });
+  const { scheduler, tickAt } = schedulerFixture({ deliver: deliverWithToken(identity.mint) });
   scheduler.create(PARENT, {
     name: JOB,
     schedule: '* * * * *',
@@ -61,7 +61,7 @@ async function announced(authorization: string | null): Promise<string> {
   notifications.isRateLimited = false;
   notifications.maxAttempts = 1;
   notifications.headers = authorization === null ? {} : { authorization };
-  notifications.announce();
+  notifications.publish();
   await notifications.settled();
   return id;
 }

@@ -1,5 +1,5 @@
 /** Everything that a plan leaves to chance draws from here: the same seed gives the same plan on every machine. */
-import { type Random, seededRandom } from '../../emulators/gmail/random.ts';
+import { type Random, seededRandom } from '../../emulators/seeded-random.ts';
 
 export class Chance {
   readonly random: Random;

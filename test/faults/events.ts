@@ -1,6 +1,6 @@
 /** What can happen in a round, each at its time; plain data, so that a plan can be printed and repeated. */
 
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import type { Target } from '../../functions/runtime/targets.ts';
 import type { StopMode } from './postgres.ts';
 

@@ -1,5 +1,5 @@
 /** Faults of Gmail's answers: single messages, everything for a while, limits, tokens. */
-import type { FaultKind, FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultKind, FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import type { Chance } from './chance.ts';
 import type { PlanBuilder } from './plan-builder.ts';
 

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
-import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/server.ts';
+import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
 import type { Chance } from './chance.ts';
 
 const PARENT = 'projects/emulated-project/locations/europe-west1';

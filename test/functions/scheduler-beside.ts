@@ -1,6 +1,6 @@
 /** An emulated Cloud Scheduler beside a system, with the one job that calls poll; nothing fires by itself. */
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
-import { startEmulatedScheduler } from '../../emulators/scheduler/server.ts';
+import { startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
 import type { Environment } from '../../shared/config.ts';
 
 const PARENT = 'projects/demo/locations/europe-west1';

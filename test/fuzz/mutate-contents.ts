@@ -1,5 +1,5 @@
 /** Damage of what the parts hold: transfer encodings, base64, and winmail.dat below its base64. */
-import { between, pick, type Random } from '../../emulators/samples/chance.ts';
+import { between, pick, type Random } from '../../emulators/seeded-random.ts';
 import { base64Lines } from '../mime/mail-builder.ts';
 import { changeOne, oneMatch } from './mutate-structure.ts';
 import { type Chance, pieceOf, repeated, replaced, skewed } from './pieces.ts';

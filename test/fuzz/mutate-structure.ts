@@ -1,5 +1,5 @@
 /** Damage of what a mail is built from: boundaries, headers and their parameters, charsets, mails within mails. */
-import { between, pick, type Random } from '../../emulators/samples/chance.ts';
+import { between, pick, type Random } from '../../emulators/seeded-random.ts';
 import { type Chance, lineStart, replaced, skewed, timesOver } from './pieces.ts';
 import { CHARSETS, TOKENS } from './tokens.ts';
 

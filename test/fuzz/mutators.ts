@@ -2,7 +2,7 @@
  * What is done to a mail before the reader gets it: damage of bytes, of lines, and of what MIME hangs on.
  * Each takes the bytes and gives others; all chance comes from the one source that it is given.
  */
-import { between, pick, type Random, seededRandom } from '../../emulators/samples/chance.ts';
+import { between, pick, type Random, seededRandom } from '../../emulators/seeded-random.ts';
 import { damageBase64, damageTnef, swapEncoding } from './mutate-contents.ts';
 import {
   damageBoundary,

@@ -1,5 +1,5 @@
 /** What the mutators share: their chance, and the cutting and joining of bytes. */
-import { between, type Random } from '../../emulators/samples/chance.ts';
+import { between, type Random } from '../../emulators/seeded-random.ts';
 
 export interface Chance {
   readonly random: Random;

@@ -5,7 +5,7 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError, type ErrorCode, operatorState, requiresOperator } from '../../shared/errors.ts';
 import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';

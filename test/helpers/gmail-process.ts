@@ -3,7 +3,7 @@
  * JSON. With `"seed"`, its own chances repeat.
  */
 import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
-import { seededRandom } from '../../emulators/gmail/random.ts';
+import { seededRandom } from '../../emulators/seeded-random.ts';
 
 const { seed, ...options } = JSON.parse(process.argv[2] ?? '{}');
 const random = seed === undefined ? Math.random : seededRandom(seed);

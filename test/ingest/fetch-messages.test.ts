@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';

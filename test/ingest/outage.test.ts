@@ -1,6 +1,6 @@
 /** Outages of Gmail, as runs see them. The rules are in `outage-detector.test.ts`. */
 import { describe, expect, test } from 'vitest';
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { mail } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';

@@ -5,8 +5,8 @@
  * `PROPERTY_SEED=n` repeats a run; `n,m,...` takes several.
  */
 import { describe, expect, test } from 'vitest';
-import type { FaultRule } from '../../emulators/gmail/faults.ts';
-import { seededRandom } from '../../emulators/gmail/random.ts';
+import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
+import { seededRandom } from '../../emulators/seeded-random.ts';
 import { order } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedBytes, storedIds } from '../helpers/stored.ts';
 import type { Instance, TestSystem } from '../helpers/test-system.ts';

@@ -3,8 +3,8 @@
  * rate-limited messages again.
  */
 import { randomUUID } from 'node:crypto';
+import { type BudgetKind, EmulatedQuota } from '../../emulators/gmail/emulated-quota.ts';
 import { GoogleError } from '../../emulators/gmail/google-error.ts';
-import { type BudgetKind, Quota } from '../../emulators/gmail/quota.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import { QuotaBudget } from '../../shared/limits/quota-budget.ts';
@@ -43,7 +43,7 @@ export async function simulateBacklog(time: VirtualTime, options: BacklogOptions
   );
   const mailboxId = rows[0]?.id ?? 0;
   await time.run(sleep(60_000 - (clock() % 60_000)));
-  const gmail = new Quota({ clock, unitsPerMinute: UNITS_PER_MINUTE, maxConcurrent: null, kind });
+  const gmail = new EmulatedQuota({ clock, unitsPerMinute: UNITS_PER_MINUTE, maxConcurrent: null, kind });
   const startedMs = clock();
   let waitingCount = messageCount;
   let storedCount = 0;

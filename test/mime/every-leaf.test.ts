@@ -1,17 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../emulators/seeded-random.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { base64Lines, between, HEAD, mail } from './mail-builder.ts';
 
-/** Mulberry32: the same trees on every run. */
+/** Whole numbers below a bound, the same sequence for the same seed. */
 function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) % below;
-  };
+  const random = seededRandom(seed);
+  return (below) => Math.floor(random() * 2 ** 32) % below;
 }
 
 interface Tree {

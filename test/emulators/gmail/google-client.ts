@@ -1,4 +1,4 @@
-// Google's real Gmail client, pointed at an emulated mailbox.
+// Google's Gmail client, connected to an emulated mailbox.
 
 import { OAuth2Client } from 'google-auth-library';
 import { type gmail_v1, gmail as gmailClient } from 'googleapis/build/src/apis/gmail/index.js';
@@ -9,7 +9,7 @@ import {
 } from '../../../emulators/gmail/emulated-gmail.ts';
 import { type MailboxUnderTest, mailboxUnderTest } from './mailbox-under-test.ts';
 
-/** A mailbox under test together with the client for it. */
+/** A mailbox under test with Google's client. */
 export async function mailboxWithClient(
   options: EmulatedGmailOptions = {},
 ): Promise<MailboxUnderTest & { client: gmail_v1.Gmail }> {
@@ -17,7 +17,7 @@ export async function mailboxWithClient(
   return { ...under, client: realClient(under.server) };
 }
 
-/** Google's client with the emulator's endpoints and one attempt a call. */
+/** Google's client for the endpoints of the emulator, without retries. */
 export function realClient(
   server: RunningGmail,
   refreshToken: string = emulatedCredentials.refreshToken,

@@ -13,8 +13,8 @@ async function journalPath(): Promise<string> {
   return join(folder, 'mailbox', 'journal.jsonl');
 }
 
-/** What a client could know of a mailbox. */
-function seen(gmail: EmulatedGmail) {
+/** The state of a mailbox that clients can observe. */
+function observableState(gmail: EmulatedGmail) {
   const { mailbox } = gmail;
   return {
     historyId: gmail.historyId,
@@ -29,8 +29,8 @@ function seen(gmail: EmulatedGmail) {
   };
 }
 
-describe('the journal', () => {
-  it('gives a restarted mailbox its ids, history, labels and watch back', async () => {
+describe('journal', () => {
+  it('restores ids, history, labels and watch after a restart', async () => {
     const path = await journalPath();
     const journal = fileJournal(path);
     const before = new EmulatedGmail({ journal });
@@ -49,12 +49,12 @@ describe('the journal', () => {
     journal.close();
 
     const after = new EmulatedGmail({ journal: fileJournal(path) });
-    expect(seen(after)).toEqual(seen(before));
+    expect(observableState(after)).toEqual(observableState(before));
     expect(after.mailbox.hasSeen(deleted.id)).toBe(true);
     expect(BigInt(after.deliver(mail('later')).historyId)).toBeGreaterThan(BigInt(before.historyId));
   });
 
-  it('keeps an expired history expired', async () => {
+  it('keeps expired history expired after a restart', async () => {
     const path = await journalPath();
     const before = new EmulatedGmail({ journal: fileJournal(path) });
     const old = BigInt(before.historyId);
@@ -63,19 +63,19 @@ describe('the journal', () => {
     expect(new EmulatedGmail({ journal: fileJournal(path) }).mailbox.history.knows(old)).toBe(false);
   });
 
-  it('forgets the torn line of a killed process and writes on behind the last whole one', async () => {
+  it('removes the partial line of a killed process and appends after the last complete line', async () => {
     const path = await journalPath();
     const before = new EmulatedGmail({ journal: fileJournal(path) });
     before.deliver(mail('whole'));
     appendFileSync(path, '{"kind":"delivered","id":"torn');
     const after = new EmulatedGmail({ journal: fileJournal(path) });
     expect(after.mailbox.messages.size).toBe(1);
-    after.deliver(mail('behind it'));
+    after.deliver(mail('after it'));
     expect(readFileSync(path, 'utf8')).not.toContain('torn');
     expect(new EmulatedGmail({ journal: fileJournal(path) }).mailbox.messages.size).toBe(2);
   });
 
-  it('holds mail that is larger than a piece of the file', async () => {
+  it('restores a message that is larger than a read chunk', async () => {
     const path = await journalPath();
     const raw = Buffer.alloc(3_000_000, 'large ');
     const { id } = new EmulatedGmail({ journal: fileJournal(path) }).deliver(raw);

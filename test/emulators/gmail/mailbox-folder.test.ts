@@ -26,12 +26,12 @@ async function filled(folder: string) {
   return { gmail, result, messages: [...gmail.mailbox.messages.values()] };
 }
 
-describe('a folder of mail', () => {
-  it('becomes a mailbox, sorted by path, other files left out, with the same ids each time', async () => {
+describe('fillFromFolder', () => {
+  it('delivers .eml files sorted by path, skips other files, and assigns the same ids each time', async () => {
     const folder = await folderWith({
       'b.eml': mail('second'),
       'a/one.EML': mail('first'),
-      'readme.txt': Buffer.from('no mail'),
+      'readme.txt': Buffer.from('not a message'),
       'c.eml': mail('second'),
     });
     const { result, messages } = await filled(folder);
@@ -46,10 +46,10 @@ describe('a folder of mail', () => {
     expect((await filled(folder)).messages.map(({ id }) => id)).toEqual(messages.map(({ id }) => id));
   });
 
-  it('takes a mail of another name along when it begins with the header of one', async () => {
+  it('delivers a file with another name if it starts with a message header', async () => {
     const folder = await folderWith({
       'order.raw': mail('raw'),
-      'notes.txt': Buffer.from('Subject to change: prices.\n\nFrom: nobody'),
+      'notes.txt': Buffer.from('Subject to change: prices.\n\nFrom: no one'),
       mbox: Buffer.from('From alice@example.com Mon Nov  2 09:30:00 2026\nSubject: many\n\nHello\n'),
     });
     const { result, messages } = await filled(folder);
@@ -57,7 +57,7 @@ describe('a folder of mail', () => {
     expect(messages[0]?.raw.toString()).toContain('Subject: raw');
   });
 
-  it('takes the date from the mail, else from the file', async () => {
+  it('uses the Date header, or the file time if the header is missing, unreadable or in the future', async () => {
     const folder = await folderWith({
       'dated.eml': mail('dated', { headers: ['Date: Wed, 4 Nov 2026 10:00:00 +0100 (CET)'] }),
       'future.eml': mail('future', { headers: ['Date: Wed, 4 Nov 2099 10:00:00 +0100'] }),
@@ -71,7 +71,7 @@ describe('a folder of mail', () => {
     ]);
   });
 
-  it('can be poured into the same mailbox again, and what was deleted stays deleted', async () => {
+  it('delivers nothing twice, not even deleted messages', async () => {
     const folder = await folderWith({ 'a.eml': mail('a'), 'b.eml': mail('b') });
     const { gmail, messages } = await filled(folder);
     gmail.delete(messages[0]?.id ?? '');
@@ -80,7 +80,7 @@ describe('a folder of mail', () => {
     expect(gmail.mailbox.messages.size).toBe(1);
   });
 
-  it('is refused with a reason when it is missing or holds no mail', async () => {
+  it('throws with the reason for a missing path, a file, or a folder without messages', async () => {
     const folder = await folderWith({ 'note.txt': Buffer.from('x') });
     await expect(filled(folder)).rejects.toThrow('There is no .eml file in the mail folder');
     await expect(filled(join(folder, 'nowhere'))).rejects.toThrow('it does not exist');

@@ -1,5 +1,5 @@
-// What these tests share: an emulated mailbox on a clock of its own, called by plain fetch. Google's own
-// client, which takes longer to load, is in google-client.ts.
+// Shared fixture: an emulated mailbox with a manual clock, called with fetch. Google's client, which is slow to load,
+// is in google-client.ts.
 
 import { onTestFinished } from 'vitest';
 import {
@@ -9,20 +9,20 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../../emulators/gmail/emulated-gmail.ts';
-import { seededRandom } from '../../../emulators/gmail/random.ts';
+import { seededRandom } from '../../../emulators/seeded-random.ts';
 import { ManualTime } from './manual-time.ts';
 
 export interface MailboxUnderTest {
   gmail: EmulatedGmail;
   server: RunningGmail;
   time: ManualTime;
-  /** A bearer token that works, for calls without the client. */
+  /** A valid bearer token, for calls without Google's client. */
   token: string;
-  /** GET (or any other call) below the user's path, by plain fetch. */
+  /** Calls a path relative to `users/me/` with fetch; GET by default. */
   call(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** A running emulator without quota unless asked; it ends with the test. */
+/** Starts an emulator, by default without quota. It stops when the test finishes. */
 export async function mailboxUnderTest(options: EmulatedGmailOptions = {}): Promise<MailboxUnderTest> {
   const time = new ManualTime();
   const gmail = new EmulatedGmail({
@@ -61,7 +61,7 @@ export function requestToken(server: RunningGmail, form: Record<string, string>)
   return fetch(server.tokenUrl, { method: 'POST', body: new URLSearchParams({ ...client, ...form }) });
 }
 
-/** A small mail; further headers before the body when given. */
+/** A small message, with optional extra headers. */
 export function mail(subject: string, options: { headers?: string[]; body?: string } = {}): Buffer {
   return Buffer.from(
     [

@@ -1,4 +1,4 @@
-// A clock that stands still until the test moves it, and the timers that hang on it.
+// A clock that only the test advances, and timers that depend on it.
 
 import type { Timers } from '../../../emulators/gmail/timers.ts';
 
@@ -16,12 +16,12 @@ export class ManualTime implements Timers {
     };
   }
 
-  /** Timers that have not rung yet. */
+  /** Number of timers that have not fired. */
   get pendingCount(): number {
     return this.#pending.length;
   }
 
-  /** Moves the clock and rings what has become due, in order of time. */
+  /** Advances the clock and fires the timers that are due, in chronological order. */
   advance(byMs: number): void {
     this.#nowMs += byMs;
     const due = this.#pending.filter((entry) => entry.atMs <= this.#nowMs);

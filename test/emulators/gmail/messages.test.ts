@@ -3,7 +3,7 @@ import { mailboxWithClient } from './google-client.ts';
 import { mail } from './mailbox-under-test.ts';
 
 describe('messages', () => {
-  it('gives back exactly the bytes that were delivered', async () => {
+  it('returns exactly the delivered bytes of a message', async () => {
     const { gmail, client } = await mailboxWithClient();
     const raw = Buffer.concat([
       mail('every byte'),
@@ -18,21 +18,21 @@ describe('messages', () => {
     expect(data.historyId).toBe(gmail.historyId);
   });
 
-  it('lists the newest first, in pages that new mail does not shift', async () => {
+  it('lists the newest messages first, in pages that new messages do not shift', async () => {
     const { gmail, client } = await mailboxWithClient();
     const ids = [1, 2, 3, 4, 5].map((day) =>
       gmail.deliver(mail(`order ${day}`), { internalDate: new Date(Date.UTC(2026, 10, day)) }),
     );
     const first = await client.users.messages.list({ userId: 'me', maxResults: 2 });
     expect(first.data.messages?.map(({ id }) => id)).toEqual([ids[4]?.id, ids[3]?.id]);
-    gmail.deliver(mail('in between'));
+    gmail.deliver(mail('between two pages'));
     const pageToken = first.data.nextPageToken ?? '';
     const second = await client.users.messages.list({ userId: 'me', maxResults: 3, pageToken });
     expect(second.data.messages?.map(({ id }) => id)).toEqual([ids[2]?.id, ids[1]?.id, ids[0]?.id]);
     expect(second.data.nextPageToken).toBeUndefined();
   });
 
-  it('lists mail of the same moment in the order of its arrival, and refuses a label that is not there', async () => {
+  it('lists messages with the same date by arrival, and rejects an unknown label', async () => {
     const { gmail, client } = await mailboxWithClient();
     const ids = Array.from({ length: 9 }, (_, index) => gmail.deliver(mail(`order ${index}`)).id);
     const seen: (string | null | undefined)[] = [];
@@ -46,13 +46,13 @@ describe('messages', () => {
     await expect(unknown).rejects.toMatchObject({ status: 400 });
   });
 
-  it('leaves the field out when nothing matches', async () => {
+  it('omits `messages` when nothing matches', async () => {
     const { client } = await mailboxWithClient();
     const { data } = await client.users.messages.list({ userId: 'me' });
     expect(data).toEqual({ resultSizeEstimate: 0 });
   });
 
-  it('says 404 to an id that is gone and 400 to what is no id', async () => {
+  it('returns 404 for a deleted message and 400 for a malformed id', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(mail('short-lived'));
     gmail.delete(id);
@@ -63,7 +63,7 @@ describe('messages', () => {
   });
 });
 
-describe('the formats of a message', () => {
+describe('message formats', () => {
   const raw = mail('=?utf-8?B?w5xiZXJzaWNodA==?=', {
     headers: ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary="outer"'],
     body: [
@@ -90,7 +90,7 @@ describe('the formats of a message', () => {
     ].join('\r\n'),
   });
 
-  it('show the tree of parts, text in UTF-8, and an attachment by id only', async () => {
+  it('returns the parts of a message with text in UTF-8 and attachments by id only', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(raw);
     const { data } = await client.users.messages.get({ userId: 'me', id });
@@ -120,7 +120,7 @@ describe('the formats of a message', () => {
     expect(data.payload?.parts?.[1]?.body?.data).toBeUndefined();
   });
 
-  it('give an attachment under an id that changes with every call', async () => {
+  it('returns an attachment by an id that changes with every call', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(raw);
     const attachmentId = async () =>
@@ -141,7 +141,7 @@ describe('the formats of a message', () => {
     await expect(wrong).rejects.toMatchObject({ status: 404 });
   });
 
-  it('can be only metadata with the headers that were asked for, or minimal', async () => {
+  it('returns only the requested headers as metadata, and no payload as minimal', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(raw);
     const get = async (format: string, metadataHeaders: string[] = []) =>
@@ -154,7 +154,7 @@ describe('the formats of a message', () => {
     await expect(get('everything')).rejects.toMatchObject({ status: 400 });
   });
 
-  it('obey a field mask', async () => {
+  it('returns only the fields in the `fields` argument', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(raw);
     const { data } = await client.users.messages.get({
@@ -170,7 +170,7 @@ describe('the formats of a message', () => {
     await expect(bad).rejects.toMatchObject({ status: 400 });
   });
 
-  it('travel compressed when the client takes it, else with their length', async () => {
+  it('compresses responses if the client accepts gzip, and otherwise sends Content-Length', async () => {
     const { gmail, call } = await mailboxWithClient();
     const { id } = gmail.deliver(mail('long', { body: 'words '.repeat(50_000) }));
     const path = `messages/${id}?format=raw`;
@@ -185,8 +185,8 @@ describe('the formats of a message', () => {
   });
 });
 
-describe('labels and threads', () => {
-  it('count messages, and a modify changes them', async () => {
+describe('labels, threads and drafts', () => {
+  it('counts messages per label, and changes labels with messages.modify', async () => {
     const { gmail, client } = await mailboxWithClient();
     const { id } = gmail.deliver(mail('order'));
     gmail.deliver(mail('another'));
@@ -211,7 +211,7 @@ describe('labels and threads', () => {
     await expect(unknown).rejects.toMatchObject({ status: 400 });
   });
 
-  it('put a reply into the thread of the mail that it answers', async () => {
+  it('puts a reply into the thread of the original message', async () => {
     const { gmail, client } = await mailboxWithClient();
     const first = gmail.deliver(mail('order'));
     const reply = gmail.deliver(mail('Re: order', { headers: ['In-Reply-To: <order@example.com>'] }));
@@ -224,7 +224,7 @@ describe('labels and threads', () => {
     });
   });
 
-  it('save a draft as a new message at each autosave', async () => {
+  it('saves a draft as a new message on each autosave', async () => {
     const { gmail, call } = await mailboxWithClient();
     const first = gmail.saveDraft(mail('half a draft'));
     const second = gmail.saveDraft(mail('a whole draft'), first.id);

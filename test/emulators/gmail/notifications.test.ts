@@ -8,12 +8,12 @@ import { mail } from './mailbox-under-test.ts';
 
 const topicName = 'projects/emulated-project/topics/gmail';
 
-/** A mailbox that is watched and pushes to a receiver, which answers with the statuses given, then 204. */
+/** A mailbox that pushes to a receiver, which responds with the given statuses, then 204. */
 async function watchedMailbox(statuses: number[] = [], options: EmulatedGmailOptions = {}) {
   const received: PushBody[] = [];
   const receiver = createServer(async (request, response) => {
     let text = '';
-    for await (const piece of request) text += String(piece);
+    for await (const chunk of request) text += String(chunk);
     received.push(JSON.parse(text) as PushBody);
     response.writeHead(statuses.shift() ?? 204).end();
   });
@@ -27,7 +27,7 @@ async function watchedMailbox(statuses: number[] = [], options: EmulatedGmailOpt
   gmail.notifications.url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/${topicName}`;
   const watch = async (body: object = {}) =>
     (await under.client.users.watch({ userId: 'me', requestBody: { topicName, ...body } })).data;
-  /** Delivers a mail a second after the last notification and waits for the push. */
+  /** Delivers a message one second after the last notification and waits for the push. */
   const deliver = async (labelIds?: string[]) => {
     under.time.advance(1000);
     const delivered = gmail.deliver(mail('order'), labelIds && { labelIds });
@@ -38,8 +38,8 @@ async function watchedMailbox(statuses: number[] = [], options: EmulatedGmailOpt
   return { ...under, watch, deliver, received, texts };
 }
 
-describe('a watch', () => {
-  it('lives seven days and notifies at once, then at each change', async () => {
+describe('watch', () => {
+  it('notifies when a watch starts and on each change, until the watch expires after seven days', async () => {
     const { gmail, watch, deliver, texts, time } = await watchedMailbox();
     await deliver();
     expect(texts()).toEqual([]);
@@ -55,7 +55,7 @@ describe('a watch', () => {
     expect(texts()).toHaveLength(2);
   });
 
-  it('ends with stop, and can be limited to labels', async () => {
+  it('limits notifications to the given labels, and ends with users.stop', async () => {
     const { gmail, client, watch, deliver, received } = await watchedMailbox();
     await watch({ labelIds: ['SENT'], labelFilterBehavior: 'include' });
     await gmail.notifications.settled();
@@ -68,7 +68,7 @@ describe('a watch', () => {
     expect(received).toHaveLength(2);
   });
 
-  it('refuses a second topic until the first watch is ended or over', async () => {
+  it('rejects a second topic until the first watch is stopped or expired', async () => {
     const { gmail, client, watch } = await watchedMailbox();
     const other = { topicName: 'projects/emulated-project/topics/other' };
     await watch();
@@ -83,7 +83,7 @@ describe('a watch', () => {
     await watch();
   });
 
-  it('names the account by its present address after a rename', async () => {
+  it('notifies with the current address after the account is renamed', async () => {
     const { gmail, client, watch, deliver, texts } = await watchedMailbox();
     await watch();
     await gmail.notifications.settled();
@@ -94,7 +94,7 @@ describe('a watch', () => {
     expect(profile.data).toMatchObject({ emailAddress: 'sales@example.com', historyId });
   });
 
-  it('refuses what is not the name of a topic', async () => {
+  it('rejects a malformed topic name', async () => {
     const { watch } = await watchedMailbox();
     await expect(watch({ topicName: 'gmail' })).rejects.toMatchObject({ status: 400 });
     await expect(watch({ topicName: undefined })).rejects.toMatchObject({ message: 'topicName required' });
@@ -102,7 +102,7 @@ describe('a watch', () => {
 });
 
 describe('notifications', () => {
-  it('come at most once a second, the excess dropped', async () => {
+  it('publishes at most one notification per second and drops the rest', async () => {
     const { gmail, watch, received } = await watchedMailbox();
     await watch();
     gmail.deliver(mail('in the same second'));
@@ -115,7 +115,7 @@ describe('notifications', () => {
     expect(received).toHaveLength(2);
   });
 
-  it('come again, later and later, until somebody answers with success', async () => {
+  it('redelivers with exponential backoff until the receiver acknowledges', async () => {
     const { gmail, watch, received, time } = await watchedMailbox([500, 503]);
     await watch();
     await gmail.notifications.settled();
@@ -132,7 +132,7 @@ describe('notifications', () => {
     expect(gmail.notifications.counts).toMatchObject({ delivered: 1, redelivered: 2, abandoned: 0 });
   });
 
-  it('are given up after the last attempt', async () => {
+  it('abandons a notification after the last attempt', async () => {
     const { gmail, watch, time } = await watchedMailbox([500, 500]);
     gmail.notifications.maxAttempts = 2;
     await watch();
@@ -142,7 +142,7 @@ describe('notifications', () => {
     expect(gmail.notifications.counts).toMatchObject({ attempted: 2, delivered: 0, abandoned: 1 });
   });
 
-  it('can be lost, doubled, late, and carry the historyId as a string', async () => {
+  it('drops, duplicates and delays notifications, and sends the historyId as a string', async () => {
     const { gmail, watch, deliver, received, texts, time } = await watchedMailbox();
     gmail.notifications.dropProbability = 1;
     await watch();
@@ -163,14 +163,14 @@ describe('notifications', () => {
     expect(received).toHaveLength(3);
   });
 
-  it('keep every digit of a historyId beyond the numbers that JavaScript counts with', async () => {
+  it('keeps every digit of a historyId above the largest safe integer', async () => {
     const { gmail, watch, texts } = await watchedMailbox([], { historyStart: 2n ** 63n + 1n });
     await watch();
     await gmail.notifications.settled();
     expect(texts()).toEqual(['{"emailAddress":"orders@example.com","historyId":9223372036854775809}']);
   });
 
-  it('overtake each other when they are jittered', async () => {
+  it('reorders notifications with jitter', async () => {
     const { gmail, watch, received, time } = await watchedMailbox();
     gmail.notifications.isRateLimited = false;
     await watch();

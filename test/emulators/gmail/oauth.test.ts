@@ -7,7 +7,7 @@ import { mail, requestToken } from './mailbox-under-test.ts';
 const refresh = { grant_type: 'refresh_token', refresh_token: emulatedCredentials.refreshToken };
 
 describe('access tokens', () => {
-  it('expire by the clock, and the real client refreshes them', async () => {
+  it('expires access tokens, and Google’s client refreshes them', async () => {
     const { gmail, client, call, time } = await mailboxWithClient({ accessTokenSeconds: 60 });
     await client.users.getProfile({ userId: 'me' });
     time.advance(60_000);
@@ -18,7 +18,7 @@ describe('access tokens', () => {
     expect(gmail.callLog.countByMethod['token']).toBe(3);
   });
 
-  it('are asked for in Google’s error form', async () => {
+  it('rejects a missing or unknown access token in Google’s error format', async () => {
     const { server } = await mailboxWithClient();
     const url = `${server.rootUrl}gmail/v1/users/me/profile`;
     const without = await fetch(url);
@@ -30,10 +30,10 @@ describe('access tokens', () => {
     expect(await bad.json()).toMatchObject({ error: { errors: [{ reason: 'authError' }] } });
   });
 
-  it('open only the mailbox and the methods that they were granted for', async () => {
+  it('limits access tokens to their mailbox and scopes', async () => {
     const scope = 'https://www.googleapis.com/auth/gmail.readonly';
     const { gmail, client } = await mailboxWithClient({ scope });
-    const { id } = gmail.deliver(mail('look, do not touch'));
+    const { id } = gmail.deliver(mail('read only'));
     await client.users.messages.get({ userId: gmail.emailAddress, id });
     const modified = client.users.messages.modify({
       userId: 'me',
@@ -47,8 +47,8 @@ describe('access tokens', () => {
   });
 });
 
-describe('the token endpoint', () => {
-  it('refuses another client, a dead refresh token and an unknown grant as Google does', async () => {
+describe('token endpoint', () => {
+  it('rejects a wrong client secret, a revoked refresh token and an unknown grant type as Google does', async () => {
     const { gmail, server } = await mailboxWithClient();
     const otherClient = await requestToken(server, { ...refresh, client_secret: 'wrong' });
     expect(otherClient.status).toBe(401);
@@ -56,15 +56,15 @@ describe('the token endpoint', () => {
     const otherGrant = await requestToken(server, { ...refresh, grant_type: 'password' });
     expect(await otherGrant.json()).toMatchObject({ error: 'unsupported_grant_type' });
     gmail.revokeRefreshToken();
-    const dead = await requestToken(server, refresh);
-    expect(dead.status).toBe(400);
-    expect(await dead.json()).toEqual({
+    const revoked = await requestToken(server, refresh);
+    expect(revoked.status).toBe(400);
+    expect(await revoked.json()).toEqual({
       error: 'invalid_grant',
       error_description: 'Token has been expired or revoked.',
     });
   });
 
-  it('reaches the real client as invalid_grant until somebody authorizes again', async () => {
+  it('returns invalid_grant to Google’s client until the user reauthorizes', async () => {
     const { gmail, server } = await mailboxWithClient();
     gmail.revokeRefreshToken();
     const revoked = realClient(server).users.getProfile({ userId: 'me' });
@@ -74,7 +74,7 @@ describe('the token endpoint', () => {
   });
 });
 
-describe('the consent screen', () => {
+describe('consent screen', () => {
   const redirectUri = 'http://127.0.0.1:4321/callback';
   const scope = 'https://www.googleapis.com/auth/gmail.readonly';
 
@@ -102,7 +102,7 @@ describe('the consent screen', () => {
     return { gmail, server, auth, codeVerifier, authorizeUrl, visit };
   }
 
-  it('sends code and state back, and the code buys a refresh token once', async () => {
+  it('redirects with code and state, and exchanges the code for a refresh token only once', async () => {
     const { server, auth, codeVerifier, visit } = await authorization();
     const back = await visit();
     expect(back.href.startsWith(redirectUri)).toBe(true);
@@ -115,14 +115,14 @@ describe('the consent screen', () => {
     await expect(again).rejects.toMatchObject({ response: { data: { error: 'invalid_grant' } } });
   });
 
-  it('checks the PKCE verifier', async () => {
+  it('rejects a code with the wrong PKCE verifier', async () => {
     const { auth, visit } = await authorization();
     const code = (await visit()).searchParams.get('code') ?? '';
-    const stolen = auth.getToken({ code, codeVerifier: 'somebody-else', redirect_uri: redirectUri });
+    const stolen = auth.getToken({ code, codeVerifier: 'another-verifier', redirect_uri: redirectUri });
     await expect(stolen).rejects.toMatchObject({ response: { data: { error: 'invalid_grant' } } });
   });
 
-  it('says access_denied when told to, and shows nothing to an unknown client', async () => {
+  it('returns access_denied if `denyConsent` is set, and rejects an unknown client', async () => {
     const { gmail, authorizeUrl, visit } = await authorization();
     gmail.oauth.denyConsent = true;
     expect((await visit()).searchParams.get('error')).toBe('access_denied');

@@ -3,8 +3,8 @@ import { EmulatedGmail } from '../../../emulators/gmail/emulated-gmail.ts';
 import { listMessages } from '../../../emulators/gmail/message-listing.ts';
 import { mail, mailboxUnderTest } from './mailbox-under-test.ts';
 
-/** A mailbox with five mails, and a function that gives the names of those that a query finds. */
-function searchedMailbox() {
+/** Fills a mailbox and returns a function that gives the names of the messages that a query finds. */
+function searchFixture() {
   const nowMs = Date.UTC(2026, 10, 5, 12);
   const gmail = new EmulatedGmail({ clock: () => nowMs });
   const names = new Map<string, string>();
@@ -34,15 +34,17 @@ function searchedMailbox() {
   deliver('sent', mail('our answer'), 1, ['SENT']);
   return (q: string) => {
     const request = { ids: [], query: new URLSearchParams({ q }), body: {} };
-    const answer = listMessages(gmail.mailbox, gmail.indexLag, request, nowMs);
-    const found = JSON.parse(Buffer.concat([...answer.body()]).toString()) as { messages?: { id: string }[] };
+    const response = listMessages(gmail.mailbox, gmail.indexLag, request, nowMs);
+    const found = JSON.parse(Buffer.concat([...response.body()]).toString()) as {
+      messages?: { id: string }[];
+    };
     return (found.messages ?? []).map(({ id }) => names.get(id)).join(' ');
   };
 }
 
-const find = searchedMailbox();
+const find = searchFixture();
 
-describe('a search', () => {
+describe('search', () => {
   it.each([
     ['', 'order file big sent'],
     ['in:inbox is:unread', 'order'],
@@ -78,11 +80,11 @@ describe('a search', () => {
     ['older_than:2d', 'big sent'],
     ['purch', ''],
     ['label:nowhere', ''],
-  ])('for %j finds %j', (query, expected) => {
+  ])('finds for the query %j: %j', (query, expected) => {
     expect(find(query).split(' ').sort()).toEqual(expected.split(' ').sort());
   });
 
-  it('includes spam and trash when the call says so, and filters by all label ids', async () => {
+  it('includes spam and trash in a listing if requested, and requires all given label ids', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.trash(gmail.deliver(mail('thrown away')).id);
     const count = async (query: string) =>
@@ -93,7 +95,7 @@ describe('a search', () => {
     expect(await count('labelIds=TRASH&labelIds=INBOX')).toBe(0);
   });
 
-  it('lists trash without spam and drafts, from a second on, page by page, when a reconciliation asks', async () => {
+  it('lists messages in trash but no spam or drafts, after a given second, page by page', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const now = Date.now();
     const deliver = (name: string, labelIds: string[], agoMs = 0) =>
@@ -127,15 +129,15 @@ describe('a search', () => {
     expect(found.toSorted()).toEqual(received.toSorted());
   });
 
-  it('shows a message in the list only when the index lag is over, and in trash as well', async () => {
+  it('hides a message from the list until the index lag has passed, in trash too', async () => {
     const nowMs = Date.UTC(2026, 10, 5, 12);
     const gmail = new EmulatedGmail({ clock: () => nowMs });
     gmail.indexLag.listMs = 30_000;
     gmail.trash(gmail.deliver(mail('late')).id);
     const query = new URLSearchParams({ q: '-in:spam', includeSpamTrash: 'true' });
     const listedAt = (ms: number) => {
-      const answer = listMessages(gmail.mailbox, gmail.indexLag, { ids: [], query, body: {} }, ms);
-      return JSON.parse(Buffer.concat([...answer.body()]).toString()).resultSizeEstimate;
+      const response = listMessages(gmail.mailbox, gmail.indexLag, { ids: [], query, body: {} }, ms);
+      return JSON.parse(Buffer.concat([...response.body()]).toString()).resultSizeEstimate;
     };
     expect(listedAt(nowMs + 29_000)).toBe(0);
     expect(listedAt(nowMs + 30_000)).toBe(1);

@@ -13,7 +13,7 @@ let mails: Map<string, { raw: string; parsed: Email }>;
 beforeAll(async () => {
   const samples = await samplePurchaseOrders(NOW);
   const entries = samples.map(async ({ raw }, i) => {
-    // Its defaults would take an attached mail apart.
+    // By default, postal-mime parses an attached message instead of returning it as a file.
     const parsed = await PostalMime.parse(raw, { forceRfc822Attachments: true });
     return [SAMPLE_KINDS[i]?.title ?? '', { raw: raw.toString('latin1'), parsed }] as const;
   });
@@ -37,15 +37,15 @@ function files(title: string): [string | null, string, string][] {
 
 const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
 
-describe('the first filling', () => {
-  it('holds one mail of every kind, one after the other, the newest now', () => {
+describe('initial emails', () => {
+  it('includes one email of every kind in chronological order, the newest dated now', () => {
     const dates = [...mails.values()].map(({ parsed }) => Date.parse(parsed.date ?? ''));
     expect(mails.size).toBe(10);
     expect(dates).toEqual(dates.toSorted((a, b) => a - b));
     expect(dates.at(-1)).toBe(NOW.getTime());
   });
 
-  it('has senders and recipients in reserved domains only, and its own Message-IDs', () => {
+  it('uses only reserved domains and unique Message-IDs', () => {
     const all = [...mails.values()].map(({ parsed }) => parsed);
     for (const { from, to } of all) {
       expect(from?.address).toMatch(/@([\w-]+\.)?example\.(com|org)$/);
@@ -55,7 +55,7 @@ describe('the first filling', () => {
   });
 
   it.each(SAMPLE_KINDS.map(({ title }) => title))(
-    'writes "%s" in ASCII lines that end with CRLF',
+    'writes the kind "%s" in ASCII lines that end with CRLF',
     (title) => {
       const { raw } = mail(title);
       expect(Math.max(...[...raw].map((character) => character.charCodeAt(0)))).toBeLessThan(128);
@@ -64,7 +64,7 @@ describe('the first filling', () => {
     },
   );
 
-  it('attaches what the titles say', () => {
+  it('attaches the files that the title of an email names', () => {
     expect(files('order as a PDF')).toEqual([['PO-2026-01000.pdf', 'application/pdf', '%PDF']]);
     expect(files('order as an Excel sheet')).toEqual([['PO-2026-01001.xlsx', XLSX, 'PK\u0003\u0004']]);
     expect(files('order as CSV')).toEqual([['PO-2026-01008.csv', 'text/csv', 'orde']]);
@@ -76,27 +76,27 @@ describe('the first filling', () => {
     ]);
   });
 
-  it('shows a PDF inline with its name in the type only', () => {
+  it('sends an inline PDF with its name in Content-Type only', () => {
     const { raw, parsed } = mail('order as an inline PDF');
     expect(raw).toMatch(/Content-Type: application\/pdf; name=\S+\r\n/);
     expect(raw).toMatch(/Content-Disposition: inline\r\n/);
     expect(parsed.attachments[0]?.disposition).toBe('inline');
   });
 
-  it('shows the logo of an HTML order by its Content-ID', () => {
+  it('references the logo of an HTML order by Content-ID', () => {
     const { parsed } = mail('order in the HTML body, with a logo');
     expect(parsed.html).toContain('src="cid:logo@example.com"');
     expect(parsed.attachments).toMatchObject([{ mimeType: 'image/png', contentId: '<logo@example.com>' }]);
   });
 
-  it('forwards a whole mail with its PDF as a file', () => {
+  it('attaches a forwarded email as a message/rfc822 file', () => {
     expect(files('forwarded order')).toEqual([
       ['Purchase order PO-2026-01006.eml', 'message/rfc822', 'From'],
     ]);
     expect(mail('forwarded order').raw).toContain('application/pdf');
   });
 
-  it('writes Japanese in ISO-2022-JP, body, subject, sender and file name', () => {
+  it('encodes a Japanese order in ISO-2022-JP: body, subject, sender and file name', () => {
     const { raw, parsed } = mail('Japanese order');
     expect(raw).toContain('Content-Type: text/plain; charset=ISO-2022-JP');
     expect(raw).toContain("filename*0*=ISO-2022-JP''%1B%24%42");
@@ -106,7 +106,7 @@ describe('the first filling', () => {
     expect(files('Japanese order')).toEqual([['注文書_PO-2026-01002.xlsx', XLSX, 'PK\u0003\u0004']]);
   });
 
-  it('writes German and French in Latin-1 and quoted-printable', () => {
+  it('encodes a Western European order in Latin-1 and quoted-printable', () => {
     const { raw, parsed } = mail('Latin-1 order');
     expect(raw).toContain('charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable');
     expect(parsed.subject).toBe('Bon de commande PO-2026-01005 (Ateliers Lefèvre S.A.)');
@@ -115,14 +115,14 @@ describe('the first filling', () => {
   });
 });
 
-describe('new arrivals', () => {
-  it('are the same bytes for the same number and time', async () => {
+describe('new emails', () => {
+  it('returns identical emails for the same number and time', async () => {
     const twice = await Promise.all([nextPurchaseOrder(7, NOW), nextPurchaseOrder(7, NOW)]);
     expect(twice[0]).toEqual(twice[1]);
     expect(await samplePurchaseOrders(NOW)).toEqual(await samplePurchaseOrders(NOW));
   });
 
-  it('differ in number, buyer, kind and content, and go on for as long as one likes', async () => {
+  it('gives new emails unique order numbers and uses every buyer', async () => {
     const arrivals: SampleMail[] = [];
     for (let n = 0; n < 60; n += 1) arrivals.push(await nextPurchaseOrder(n, NOW));
     const numbers = arrivals.map(({ title }) => title.split(',')[0]);

@@ -31,8 +31,8 @@ function attemptOn(uri: string, more: Partial<Attempt> = {}): Attempt {
   };
 }
 
-describe('a delivery', () => {
-  it("carries Google's headers, the job's own and the decoded body", async () => {
+describe('delivery', () => {
+  it("delivers Google's headers, the headers of the job and the decoded body", async () => {
     let seen: { method?: string; url?: string; headers: IncomingHttpHeaders; body: string } | undefined;
     const uri = await targetAt(async (request, response) => {
       const { method = '', url = '', headers } = request;
@@ -70,23 +70,23 @@ describe('a delivery', () => {
     [429, 8],
     [500, 13],
     [503, 14],
-  ])('that is answered with HTTP %i has the status code %s', async (httpStatus, code) => {
+  ])('maps HTTP %i to the status code %s', async (httpStatus, code) => {
     const uri = await targetAt((_, response) => response.writeHead(httpStatus).end());
     expect((await deliverOverHttp(attemptOn(uri))).code).toBe(code);
   });
 
-  it('ends as DEADLINE_EXCEEDED when the target is silent', async () => {
+  it('ends an attempt with DEADLINE_EXCEEDED if the target does not respond', async () => {
     const uri = await targetAt(() => {});
     expect((await deliverOverHttp(attemptOn(uri, { deadlineMs: 20 }))).code).toBe(4);
   });
 
-  it('ends as UNAVAILABLE when nobody listens or the connection breaks', async () => {
+  it('ends an attempt with UNAVAILABLE if the connection breaks', async () => {
     const uri = await targetAt((request) => request.socket.destroy());
     expect((await deliverOverHttp(attemptOn(uri))).code).toBe(14);
   });
 
   it.each(['https://example.com/', 'http://10.0.0.1/', 'http://127.0.0.1.example.com/', 'http://[fe80::1]/'])(
-    'never goes to %s',
+    'rejects the target %s',
     async (uri) => {
       expect(await deliverOverHttp(attemptOn(uri))).toMatchObject({ code: 7 });
     },

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
-describe('the jobs', () => {
-  it('come back from a creation with the defaults that Google shows', () => {
-    const { scheduler } = schedulerBench();
+describe('jobs', () => {
+  it('creates a job with the defaults that Google returns', () => {
+    const { scheduler } = schedulerFixture();
     expect(scheduler.create(PARENT, EVERY_MINUTE)).toEqual({
       name: JOB,
       schedule: '* * * * *',
@@ -23,8 +23,8 @@ describe('the jobs', () => {
     });
   });
 
-  it('get an id when the caller gives none', () => {
-    const { scheduler } = schedulerBench({ newJobId: () => '42' });
+  it('assigns an id to a job without a name', () => {
+    const { scheduler } = schedulerFixture({ newJobId: () => '42' });
     const { name: _, ...nameless } = EVERY_MINUTE;
     expect(scheduler.create(PARENT, nameless).name).toBe(`${PARENT}/jobs/42`);
   });
@@ -32,27 +32,27 @@ describe('the jobs', () => {
   it.each([
     ['a schedule in English', { schedule: 'every 5 minutes' }],
     ['a schedule with seconds', { schedule: '*/5 * * * * *' }],
-    ['a schedule of the 30th of February', { schedule: '0 0 30 2 *' }],
+    ['a schedule for 30 February', { schedule: '0 0 30 2 *' }],
     ['no schedule', { schedule: undefined }],
     ['an unknown time zone', { timeZone: 'Mars/Olympus' }],
     ['no target', { httpTarget: undefined }],
-    ['a target that is no URL', { httpTarget: { uri: 'poll' } }],
+    ['a target that is not a URL', { httpTarget: { uri: 'poll' } }],
     ['a body with GET', { httpTarget: { uri: 'http://127.0.0.1:9/', httpMethod: 'GET', body: 'e30=' } }],
-    ['a header that cannot be sent', { httpTarget: { uri: 'http://127.0.0.1:9/', headers: { 'X A': 'b' } } }],
+    ['an invalid header name', { httpTarget: { uri: 'http://127.0.0.1:9/', headers: { 'X A': 'b' } } }],
     ['a deadline of five seconds', { attemptDeadline: '5s' }],
     ['six retries', { retryConfig: { retryCount: 6 } }],
-    ['a field that no job has', { colour: 'blue' }],
+    ['an unknown field', { colour: 'blue' }],
     ['a name with a space', { name: `${PARENT}/jobs/two words` }],
     ['a name in another location', { name: 'projects/demo/locations/europe-west1/jobs/poll' }],
-  ])('are refused with %s', (_, fault) => {
-    const { scheduler } = schedulerBench();
-    expect(() => scheduler.create(PARENT, { ...EVERY_MINUTE, ...fault })).toThrowError(
+  ])('rejects a job with %s', (_, invalid) => {
+    const { scheduler } = schedulerFixture();
+    expect(() => scheduler.create(PARENT, { ...EVERY_MINUTE, ...invalid })).toThrowError(
       expect.objectContaining({ status: 'INVALID_ARGUMENT', code: 400 }),
     );
   });
 
-  it('cannot be created twice, and a missing one is not found', () => {
-    const { scheduler } = schedulerBench();
+  it('rejects a duplicate job with ALREADY_EXISTS and a missing one with NOT_FOUND', () => {
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     expect(() => scheduler.create(PARENT, EVERY_MINUTE)).toThrowError(
       expect.objectContaining({ status: 'ALREADY_EXISTS', code: 409 }),
@@ -63,8 +63,8 @@ describe('the jobs', () => {
     );
   });
 
-  it('are listed by name in pages, each location for itself', () => {
-    const { scheduler } = schedulerBench();
+  it('lists the jobs of a location by name, in pages', () => {
+    const { scheduler } = schedulerFixture();
     for (const id of ['c', 'a', 'b']) {
       scheduler.create(PARENT, { ...EVERY_MINUTE, name: `${PARENT}/jobs/${id}` });
     }
@@ -79,15 +79,15 @@ describe('the jobs', () => {
   });
 });
 
-describe('an update', () => {
+describe('update', () => {
   const target = {
     uri: 'http://127.0.0.1:9/poll',
     headers: { 'x-a': '1' },
     oidcToken: { serviceAccountEmail: 'invoker@example.com', audience: 'http://127.0.0.1:9' },
   };
 
-  it('changes what the mask names and nothing else', () => {
-    const { scheduler } = schedulerBench();
+  it('changes only the fields in the update mask', () => {
+    const { scheduler } = schedulerFixture();
     const before = scheduler.create(PARENT, { ...EVERY_MINUTE, description: 'old', httpTarget: target });
     const body = {
       schedule: '0 * * * *',
@@ -102,8 +102,8 @@ describe('an update', () => {
     });
   });
 
-  it('clears what the mask names and the body lacks', () => {
-    const { scheduler } = schedulerBench();
+  it('clears fields in the update mask that the body omits', () => {
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, { ...EVERY_MINUTE, description: 'old', httpTarget: target });
     const mask = 'httpTarget.oidcToken.serviceAccountEmail,httpTarget.oidcToken.audience,description';
     const job = scheduler.patch(JOB, {}, mask);
@@ -115,15 +115,15 @@ describe('an update', () => {
     });
   });
 
-  it('without a mask takes the settings that the body carries and leaves the output fields alone', () => {
-    const { scheduler } = schedulerBench();
+  it('changes the settings in the body, but no output-only fields, without an update mask', () => {
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     const job = scheduler.patch(JOB, { name: JOB, description: 'new', state: 'PAUSED' }, null);
     expect(job).toMatchObject({ description: 'new', schedule: '* * * * *', state: 'ENABLED' });
   });
 
-  it('is refused whole when the mask names an unknown field or the result is no valid job', () => {
-    const { scheduler } = schedulerBench();
+  it('changes nothing if the update mask has an unknown field or the result is invalid', () => {
+    const { scheduler } = schedulerFixture();
     const before = scheduler.create(PARENT, EVERY_MINUTE);
     for (const mask of ['colour', 'schedule']) {
       expect(() => scheduler.patch(JOB, { schedule: 'often' }, mask)).toThrowError(
@@ -133,8 +133,8 @@ describe('an update', () => {
     expect(scheduler.get(JOB)).toEqual(before);
   });
 
-  it('leaves a paused job paused and heals one whose last update failed', () => {
-    const { scheduler } = schedulerBench();
+  it('keeps a paused job paused after an update and re-enables a job in UPDATE_FAILED', () => {
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
     scheduler.pause(JOB);
     expect(scheduler.patch(JOB, { description: 'new' }, 'description').state).toBe('PAUSED');
@@ -143,17 +143,17 @@ describe('an update', () => {
   });
 });
 
-describe('pausing and resuming', () => {
-  it('move between ENABLED and PAUSED and refuse every other state', () => {
-    const { scheduler } = schedulerBench();
+describe('pause and resume', () => {
+  it('pauses only ENABLED jobs and resumes only PAUSED jobs', () => {
+    const { scheduler } = schedulerFixture();
     scheduler.create(PARENT, EVERY_MINUTE);
-    const refused = expect.objectContaining({ status: 'FAILED_PRECONDITION', code: 400 });
-    expect(() => scheduler.resume(JOB)).toThrowError(refused);
+    const rejection = expect.objectContaining({ status: 'FAILED_PRECONDITION', code: 400 });
+    expect(() => scheduler.resume(JOB)).toThrowError(rejection);
     expect(scheduler.pause(JOB).state).toBe('PAUSED');
-    expect(() => scheduler.pause(JOB)).toThrowError(refused);
+    expect(() => scheduler.pause(JOB)).toThrowError(rejection);
     expect(scheduler.resume(JOB).state).toBe('ENABLED');
     scheduler.force(JOB, 'DISABLED');
-    expect(() => scheduler.pause(JOB)).toThrowError(refused);
-    expect(() => scheduler.resume(JOB)).toThrowError(refused);
+    expect(() => scheduler.pause(JOB)).toThrowError(rejection);
+    expect(() => scheduler.resume(JOB)).toThrowError(rejection);
   });
 });

@@ -1,12 +1,15 @@
 /**
- * The real gcloud as a client of the emulator: what the operator types in production must work here too.
- * About a second and a half a call, hence few calls; left out where gcloud is not installed.
+ * gcloud as a client of the emulator: the commands for the real service must work here too. gcloud calls are slow, so
+ * there are only a few. Skipped if gcloud is not installed.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import {
+  type RunningEmulator,
+  startEmulatedScheduler,
+} from '../../../emulators/scheduler/scheduler-server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
 function hasGcloud(): boolean {
   try {
@@ -17,11 +20,11 @@ function hasGcloud(): boolean {
   }
 }
 
-let bench: ReturnType<typeof schedulerBench>;
+let fixture: ReturnType<typeof schedulerFixture>;
 let emulator: RunningEmulator;
 beforeEach(async () => {
-  bench = schedulerBench();
-  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+  fixture = schedulerFixture();
+  emulator = await startEmulatedScheduler(fixture.scheduler, { tickMs: 0 });
 });
 afterEach(() => emulator.close());
 
@@ -39,16 +42,16 @@ function gcloud(...args: string[]): Promise<{ stdout: string; stderr: string }> 
 
 const installed = hasGcloud();
 it.skipIf(!installed)(
-  `lets gcloud pause and update a job${installed ? '' : ' (left out: no gcloud)'}`,
+  `lets gcloud pause and update a job${installed ? '' : ' (skipped: gcloud is not installed)'}`,
   async () => {
-    bench.scheduler.create(PARENT, EVERY_MINUTE);
+    fixture.scheduler.create(PARENT, EVERY_MINUTE);
     await gcloud('update', 'http', 'poll', '--schedule', '*/5 * * * *', '--max-retry-attempts', '2');
-    expect(bench.scheduler.get(JOB)).toMatchObject({
+    expect(fixture.scheduler.get(JOB)).toMatchObject({
       schedule: '*/5 * * * *',
       retryConfig: { retryCount: 2 },
     });
     await gcloud('pause', 'poll');
-    expect(bench.scheduler.get(JOB).state).toBe('PAUSED');
+    expect(fixture.scheduler.get(JOB).state).toBe('PAUSED');
     await expect(gcloud('pause', 'poll')).rejects.toMatchObject({
       stderr: expect.stringContaining('FAILED_PRECONDITION'),
     });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { jsonFileStore } from '../../../emulators/scheduler/job-store.ts';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -11,14 +11,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-describe('the jobs in a file', () => {
-  it('survive a restart with their state and their last attempt', async () => {
+describe('jsonFileStore', () => {
+  it('restores jobs with their state and last attempt after a restart', async () => {
     const store = jsonFileStore(join(folder, 'new', 'jobs.json'));
-    const before = schedulerBench({ store });
+    const before = schedulerFixture({ store });
     before.scheduler.create(PARENT, EVERY_MINUTE);
     await before.tickAt('09:01');
     before.scheduler.pause(JOB);
-    const after = schedulerBench({ store });
+    const after = schedulerFixture({ store });
     expect(after.scheduler.get(JOB)).toMatchObject({
       state: 'PAUSED',
       lastAttemptTime: '2026-11-23T09:01:00Z',
@@ -27,18 +27,20 @@ describe('the jobs in a file', () => {
     expect(after.attempts).toEqual([]);
   });
 
-  it('go on by the schedule after a restart, without the runs that were missed', async () => {
+  it('continues the schedule after a restart without the missed runs', async () => {
     const store = jsonFileStore(join(folder, 'jobs.json'));
-    schedulerBench({ store }).scheduler.create(PARENT, EVERY_MINUTE);
-    const after = schedulerBench({ store, clock: () => new Date('2026-11-23T12:00:30Z') });
+    schedulerFixture({ store }).scheduler.create(PARENT, EVERY_MINUTE);
+    const after = schedulerFixture({ store, clock: () => new Date('2026-11-23T12:00:30Z') });
     await after.scheduler.tick();
     expect(after.attempts).toEqual([]);
     expect(after.scheduler.get(JOB).scheduleTime).toBe('2026-11-23T12:01:00Z');
   });
 
-  it('are not silently forgotten when the file is damaged', () => {
+  it('throws on a damaged jobs file', () => {
     const path = join(folder, 'jobs.json');
     writeFileSync(path, '{"jobs": [');
-    expect(() => schedulerBench({ store: jsonFileStore(path) })).toThrow(/Cannot read the scheduler's jobs/);
+    expect(() => schedulerFixture({ store: jsonFileStore(path) })).toThrow(
+      /Cannot read the scheduler's jobs/,
+    );
   });
 });

@@ -1,16 +1,19 @@
 import { CloudSchedulerClient } from '@google-cloud/scheduler';
 import { OAuth2Client } from 'google-auth-library';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import {
+  type RunningEmulator,
+  startEmulatedScheduler,
+} from '../../../emulators/scheduler/scheduler-server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
-let bench: ReturnType<typeof schedulerBench>;
+let fixture: ReturnType<typeof schedulerFixture>;
 let emulator: RunningEmulator;
 let client: CloudSchedulerClient;
 
 beforeEach(async () => {
-  bench = schedulerBench();
-  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+  fixture = schedulerFixture();
+  emulator = await startEmulatedScheduler(fixture.scheduler, { tickMs: 0 });
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: 'fake', expiry_date: Date.now() + 3_600_000 });
   client = new CloudSchedulerClient({
@@ -27,7 +30,7 @@ afterEach(async () => {
   await emulator.close();
 });
 
-it("serves the whole life of a job to Google's own client", async () => {
+it("lets Google's Node client create, update, pause, run, resume and delete a job", async () => {
   const httpTarget = {
     uri: 'http://127.0.0.1:9/poll',
     httpMethod: 'PUT',
@@ -39,7 +42,7 @@ it("serves the whole life of a job to Google's own client", async () => {
     job: { ...EVERY_MINUTE, httpTarget, attemptDeadline: { seconds: 60 }, retryConfig: { retryCount: 1 } },
   });
   expect(created).toMatchObject({ name: JOB, state: 'ENABLED', httpTarget: { httpMethod: 'PUT' } });
-  expect(bench.scheduler.get(JOB)).toMatchObject({
+  expect(fixture.scheduler.get(JOB)).toMatchObject({
     attemptDeadline: '60s',
     httpTarget: { ...httpTarget, body: Buffer.from('hello').toString('base64') },
   });
@@ -53,8 +56,8 @@ it("serves the whole life of a job to Google's own client", async () => {
   await client.pauseJob({ name: JOB });
   await expect(client.pauseJob({ name: JOB })).rejects.toMatchObject({ code: 9 });
   await client.runJob({ name: JOB });
-  await bench.scheduler.settled();
-  expect(bench.attempts).toHaveLength(1);
+  await fixture.scheduler.settled();
+  expect(fixture.attempts).toHaveLength(1);
   const [resumed] = await client.resumeJob({ name: JOB });
   expect(resumed.state).toBe('ENABLED');
   expect(Number(resumed.lastAttemptTime?.seconds) * 1000).toBe(Date.parse('2026-11-23T09:00:30Z'));
@@ -63,9 +66,9 @@ it("serves the whole life of a job to Google's own client", async () => {
   await expect(client.getJob({ name: JOB })).rejects.toMatchObject({ code: 5 });
 });
 
-it('pages through the jobs of a location', async () => {
+it("lets Google's Node client page through the jobs of a location", async () => {
   for (const id of ['a', 'b', 'c']) {
-    bench.scheduler.create(PARENT, { ...EVERY_MINUTE, name: `${PARENT}/jobs/${id}` });
+    fixture.scheduler.create(PARENT, { ...EVERY_MINUTE, name: `${PARENT}/jobs/${id}` });
   }
   const [first, next] = await client.listJobs({ parent: PARENT, pageSize: 2 }, { autoPaginate: false });
   expect(first.map(({ name }) => name?.at(-1))).toEqual(['a', 'b']);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { mail, mailboxUnderTest, requestToken } from './mailbox-under-test.ts';
 
-describe('injected faults', () => {
-  it('strike the message and the number of calls that the rule names', async () => {
+describe('fault rules', () => {
+  it('injects a fault into the given number of calls for the given message', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const bad = gmail.deliver(mail('bad')).id;
     const good = gmail.deliver(mail('good')).id;
@@ -13,7 +13,7 @@ describe('injected faults', () => {
     expect(gmail.faults.list()).toEqual([]);
   });
 
-  it('answer a status in Google’s form, with Retry-After when asked', async () => {
+  it('returns an injected status in Google’s error format, with Retry-After if set', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'status', status: 503, retryAfterSeconds: 7 });
     const response = await call('profile');
@@ -23,7 +23,7 @@ describe('injected faults', () => {
     });
   });
 
-  it('skip calls, cover a family of methods and can be taken out', async () => {
+  it('skips calls, matches methods by prefix, and removes a fault rule', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const id = gmail.faults.add({ kind: 'status', status: 500, method: 'messages.*', skip: 1 });
     const status = async (path: string) => (await call(path)).status;
@@ -34,7 +34,7 @@ describe('injected faults', () => {
     expect(await status('messages')).toBe(200);
   });
 
-  it('strike by chance, the same way for the same seed', async () => {
+  it('injects the same random faults for the same seed', async () => {
     const run = async () => {
       const { gmail, call } = await mailboxUnderTest();
       gmail.faults.add({ kind: 'status', status: 500, probability: 0.5 });
@@ -47,7 +47,7 @@ describe('injected faults', () => {
     expect(await run()).toEqual(statuses);
   });
 
-  it('cost what the refused kind costs: nothing for 429, the price for 503', async () => {
+  it('charges no units for an injected 429 and the full units for a 503', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'status', status: 429, times: 1 });
     await call('messages');
@@ -57,7 +57,7 @@ describe('injected faults', () => {
     expect(gmail.quota.spentUnits).toBe(5);
   });
 
-  it('leave the mailbox as it is when a modify is refused', async () => {
+  it('leaves the mailbox unchanged when messages.modify fails', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const { id } = gmail.deliver(mail('order'));
     gmail.faults.add({ kind: 'status', status: 503, times: 1 });
@@ -68,14 +68,14 @@ describe('injected faults', () => {
     expect(gmail.mailbox.messages.get(id)?.labelIds.has('STARRED')).toBe(false);
   });
 
-  it('reset the connection before any header', async () => {
+  it('resets the connection before the response headers as an injected fault', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'reset', times: 1 });
     await expect(call('profile')).rejects.toThrow('fetch failed');
     expect((await call('profile')).status).toBe(200);
   });
 
-  it('cut an answer that promised more', async () => {
+  it('truncates a response below its Content-Length as an injected fault', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const { id } = gmail.deliver(mail('long', { body: 'x'.repeat(400_000) }));
     gmail.faults.add({ kind: 'truncate', times: 1 });
@@ -84,7 +84,7 @@ describe('injected faults', () => {
     await expect(response.text()).rejects.toThrow();
   });
 
-  it('answer 200 with a page that is not JSON', async () => {
+  it('returns 200 with an HTML page instead of JSON as an injected fault', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'notJson', times: 1 });
     const response = await call('profile');
@@ -95,7 +95,7 @@ describe('injected faults', () => {
     expect(await response.text()).toContain('<!DOCTYPE html>');
   });
 
-  it('hang until the caller gives up, and hold its place in flight so long', async () => {
+  it('keeps a hanging call in flight until the caller aborts it', async () => {
     const { gmail, call } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'hang', times: 1 });
     const giveUp = new AbortController();
@@ -107,7 +107,7 @@ describe('injected faults', () => {
     expect(gmail.callLog.calls.find(({ fault }) => fault === 'hang')).toMatchObject({ status: 0 });
   });
 
-  it('delay the right answer', async () => {
+  it('delays a normal response as an injected fault', async () => {
     const { gmail, call, time } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'delay', delayMs: 5000, times: 1 });
     const late = call('profile');
@@ -116,17 +116,17 @@ describe('injected faults', () => {
     expect((await late).status).toBe(200);
   });
 
-  it('reach the token endpoint in its own form', async () => {
+  it('injects errors into the token endpoint in its own format', async () => {
     const { gmail, server } = await mailboxUnderTest();
     gmail.faults.add({ kind: 'status', status: 500, method: 'token' });
-    // Not by the real client: it repeats a token request for two seconds.
+    // Google's client would retry the token request for two seconds.
     const response = await requestToken(server, { grant_type: 'refresh_token' });
     expect([response.status, await response.json()]).toMatchObject([500, { error: 'internal_failure' }]);
   });
 });
 
-describe('paths that Gmail does not have', () => {
-  it('answer 404, or 405 for the wrong verb', async () => {
+describe('unknown paths', () => {
+  it('returns 404 for an unknown path and 405 for the wrong HTTP method', async () => {
     const { call } = await mailboxUnderTest();
     expect((await call('nothing')).status).toBe(404);
     expect((await call('profile', { method: 'DELETE' })).status).toBe(405);

@@ -15,8 +15,8 @@ async function controlledMailbox() {
   return { ...under, post, get };
 }
 
-describe('the control API', () => {
-  it('renames the account, and deletes a label, which has another id when it is made again', async () => {
+describe('control API', () => {
+  it('renames the account, and gives a recreated label a new id', async () => {
     const { post, call, gmail } = await controlledMailbox();
     const label = await post('create-label', { name: 'Orders' });
     const { id } = gmail.deliver(mail('order'), { filterLabelIds: [String(label.body['id'])] });
@@ -31,10 +31,10 @@ describe('the control API', () => {
 
     await post('rename-account', { emailAddress: 'sales@example.com' });
     expect(await (await call('profile')).json()).toMatchObject({ emailAddress: 'sales@example.com' });
-    expect((await post('rename-account', { emailAddress: 'nobody' })).status).toBe(400);
+    expect((await post('rename-account', { emailAddress: 'no-address' })).status).toBe(400);
   });
 
-  it('delivers, changes and deletes mail, and tells what is in the mailbox', async () => {
+  it('delivers, changes, lists and deletes messages on request', async () => {
     const { post, get } = await controlledMailbox();
     const raw = mail('order');
     const delivered = await post('deliver', {
@@ -56,7 +56,7 @@ describe('the control API', () => {
     expect(await get('messages')).toEqual({ messages: [] });
   });
 
-  it('adds and clears faults, and counts what struck', async () => {
+  it('adds and clears fault rules, and counts injected faults', async () => {
     const { post, get, call } = await controlledMailbox();
     const added = await post('faults/add', { kind: 'status', status: 503, method: 'getProfile' });
     expect(added.body).toEqual({ id: 1 });
@@ -72,7 +72,7 @@ describe('the control API', () => {
     expect(await get('stats')).toMatchObject({ units: { spent: 0 }, calls: { byMethod: {} } });
   });
 
-  it('turns switches, those it is told and no other', async () => {
+  it('sets the switches in a request and keeps the others', async () => {
     const { gmail, post } = await controlledMailbox();
     const turned = await post('switches', {
       indexLag: { historyMs: 3000 },
@@ -85,7 +85,7 @@ describe('the control API', () => {
     expect(gmail.latencyMs).toBe(5);
   });
 
-  it('expires history, tokens and watch, and revokes the refresh token', async () => {
+  it('expires the history and the watch, and revokes tokens, on request', async () => {
     const { gmail, post, call } = await controlledMailbox();
     const startHistoryId = gmail.historyId;
     gmail.deliver(mail('order'));
@@ -99,7 +99,7 @@ describe('the control API', () => {
     expect((await call('profile')).status).toBe(401);
   });
 
-  it('says what it cannot do, and takes nothing from a web page', async () => {
+  it('rejects invalid control requests with an error, and requests from web pages', async () => {
     const { post, server } = await controlledMailbox();
     expect(await post('delete', { id: '123' })).toEqual({
       status: 400,

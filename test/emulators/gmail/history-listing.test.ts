@@ -9,7 +9,7 @@ async function historyUnderTest() {
   const under = await mailboxWithClient();
   const list = async (params: Params) =>
     (await under.client.users.history.list({ userId: 'me', ...params })).data;
-  /** Ids of the messages that the records say were added. */
+  /** Ids of the added messages in the history. */
   const added = async (params: Params) =>
     ((await list(params)).history ?? []).flatMap((record) =>
       (record.messagesAdded ?? []).map(({ message }) => message?.id),
@@ -18,7 +18,7 @@ async function historyUnderTest() {
 }
 
 describe('history.list', () => {
-  it('tells every change after the cursor, in order, each under its own type', async () => {
+  it('returns every history change after the cursor, in order and by type', async () => {
     const { gmail, list } = await historyUnderTest();
     const start = gmail.historyId;
     const { id, threadId } = gmail.deliver(mail('order'));
@@ -41,7 +41,7 @@ describe('history.list', () => {
     expect(history?.at(-1)?.id).toBe(historyId);
   });
 
-  it('has ascending ids with gaps, and leaves the field out after the last', async () => {
+  it('uses ascending history ids with gaps, and omits `history` when there is no change', async () => {
     const { gmail, list } = await historyUnderTest();
     const ids = Array.from({ length: 50 }, (_, index) =>
       BigInt(gmail.deliver(mail(`order ${index}`)).historyId),
@@ -52,7 +52,7 @@ describe('history.list', () => {
     expect(await list({ startHistoryId: gmail.historyId })).toEqual({ historyId: gmail.historyId });
   });
 
-  it('shows only the types and the label that were asked for', async () => {
+  it('returns only history of the requested types and label', async () => {
     const { gmail, list, added } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     const inbox = gmail.deliver(mail('for the inbox'));
@@ -67,7 +67,7 @@ describe('history.list', () => {
     });
   });
 
-  it('tells delivery and filter in one record', async () => {
+  it('records a delivery and its filter labels in one record', async () => {
     const { gmail, list } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     const orders = gmail.createLabel('Orders');
@@ -76,7 +76,7 @@ describe('history.list', () => {
     expect(history).toMatchObject([{ messagesAdded: [{}], labelsAdded: [{ labelIds: [orders] }] }]);
   });
 
-  it('pages with a token that belongs to its startHistoryId', async () => {
+  it('accepts a history page token only with its startHistoryId', async () => {
     const { gmail, list } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     for (let index = 0; index < 5; index += 1) gmail.deliver(mail(`order ${index}`));
@@ -88,7 +88,7 @@ describe('history.list', () => {
     await expect(moved).rejects.toMatchObject({ status: 400 });
   });
 
-  it('can put empty pages that carry a token before each page', async () => {
+  it('inserts empty history pages with a token before each page', async () => {
     const { gmail, list } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     gmail.deliver(mail('order'));
@@ -103,7 +103,7 @@ describe('history.list', () => {
     expect(sizes).toEqual([0, 0, 1]);
   });
 
-  it('says 404 to a cursor that is too old or from another mailbox', async () => {
+  it('returns 404 for a cursor that is expired or was never issued', async () => {
     const { gmail, list } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     gmail.deliver(mail('order'));
@@ -116,8 +116,8 @@ describe('history.list', () => {
   });
 });
 
-describe('the index lag', () => {
-  it('hides a young record while profile and answer already tell its historyId', async () => {
+describe('index lag', () => {
+  it('hides a new history record while the profile and the response already contain its historyId', async () => {
     const { gmail, client, time, list, added } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     gmail.indexLag.historyMs = 3000;
@@ -128,7 +128,7 @@ describe('the index lag', () => {
     expect(await added({ startHistoryId })).toEqual([id]);
   });
 
-  it('can show one record late, behind newer ones', async () => {
+  it('shows a delayed history record after newer ones', async () => {
     const { gmail, time, added } = await historyUnderTest();
     const startHistoryId = gmail.historyId;
     gmail.indexLag.nextRecordMs = 60_000;
@@ -139,7 +139,7 @@ describe('the index lag', () => {
     expect(await added({ startHistoryId })).toEqual([late.id, prompt.id]);
   });
 
-  it('can hide young mail from messages.list too', async () => {
+  it('hides a new message from messages.list until the index lag has passed', async () => {
     const { gmail, client, time } = await historyUnderTest();
     gmail.indexLag.listMs = 5000;
     gmail.deliver(mail('order'));

@@ -1,13 +1,16 @@
-// Partial answers: the `fields` argument that every Google API takes, such as
-// `nextPageToken,messages(id,threadId)`. A client that forgets a field in its mask must miss it here too.
+// Partial responses: the `fields` argument of every Google API, such as `nextPageToken,messages(id,threadId)`. A
+// client that omits a field in its selection does not get it, as with the real service.
 // https://developers.google.com/workspace/gmail/api/guides/performance#partial
 
 import { invalidArgument } from './google-error.ts';
 
-/** What a mask keeps of an object: by field name, `*` for any; true = the whole field. */
+/** The selected fields of an object by name, `*` for any; true selects the whole field. */
 type Mask = Map<string, Mask | true>;
 
-/** `value` with only the fields that the call asked for; all of it when it did not ask. */
+/**
+ * `value` reduced to the selected fields; unchanged without a `fields` argument.
+ * @throws {GoogleError} 400 for a malformed selection
+ */
 export function maskFields(value: unknown, query: URLSearchParams): unknown {
   const fields = query.get('fields');
   if (fields === null || fields === '') return value;

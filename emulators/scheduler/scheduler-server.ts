@@ -1,32 +1,32 @@
 /**
- * The emulated scheduler behind a loopback port, with a timer as its heartbeat.
+ * HTTP server of the emulated scheduler on a loopback port, with a timer that fires due jobs.
  *
- * Google's Node client (`fallback: true`) and gcloud (`CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER`)
- * talk to it unchanged. Credentials are neither asked for nor looked at.
+ * Google's Node client (`fallback: true`) and gcloud (`CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER`) work with it
+ * unchanged. Credentials are not checked.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApiError } from './api-error.ts';
 import type { EmulatedScheduler } from './emulated-scheduler.ts';
-import { answer } from './routes.ts';
+import { handleRequest } from './rest-routes.ts';
 
-/** Google's limit on a job is 100 KB; anything far above is not a job. */
+/** Well above Google's limit of 100 KB per job. */
 const MAX_BODY_BYTES = 1_000_000;
-/** Jobs are due on the minute; half a second late is nearer to it than Google promises. */
+/** Jobs run at most half a second late, which is more precise than Google guarantees. */
 const TICK_MS = 500;
 
 export interface RunningEmulator {
-  /** `127.0.0.1:PORT`, the value for CLOUD_SCHEDULER_EMULATOR_HOST. */
+  /** `127.0.0.1:PORT`, in the format of Google's `..._EMULATOR_HOST` variables. */
   host: string;
   port: number;
-  /** Stops the timer, cuts off attempts in flight and frees the port. */
+  /** Stops the timer, aborts attempts in flight and frees the port. */
   close(): Promise<void>;
 }
 
 export interface EmulatorServerOptions {
-  /** 0 or absent: any free port. */
+  /** Default: 0, any free port. */
   port?: number;
-  /** Wait between two looks at what is due; 0: the caller ticks. */
+  /** Interval between ticks; 0 disables the timer, and the caller calls `tick`. */
   tickMs?: number;
 }
 
@@ -43,12 +43,12 @@ async function readBody(request: IncomingMessage): Promise<Record<string, unknow
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
   } catch {
-    // Falls through to the one answer for everything that is no JSON object.
+    // Falls through to the error for everything that is not a JSON object.
   }
   throw new ApiError('INVALID_ARGUMENT', 'Invalid JSON payload received.');
 }
 
-function reply(response: ServerResponse, code: number, body: object): void {
+function sendJson(response: ServerResponse, code: number, body: object): void {
   response.writeHead(code, { 'Content-Type': 'application/json; charset=UTF-8' });
   response.end(JSON.stringify(body));
 }
@@ -61,11 +61,11 @@ async function serve(
   try {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const body = await readBody(request);
-    reply(response, 200, answer(scheduler, { method: request.method ?? 'GET', url, body }));
+    sendJson(response, 200, handleRequest(scheduler, { method: request.method ?? 'GET', url, body }));
   } catch (error) {
-    const fault =
+    const apiError =
       error instanceof ApiError ? error : new ApiError('INTERNAL', `Internal error: ${String(error)}`);
-    reply(response, fault.code, fault.toBody());
+    sendJson(response, apiError.code, apiError.toBody());
   }
 }
 
@@ -76,14 +76,17 @@ function listen(server: Server, port: number): Promise<number> {
   });
 }
 
-/** @throws {Error} EADDRINUSE when the port is taken */
+/**
+ * Serves `scheduler` on loopback.
+ * @throws {Error} EADDRINUSE when the port is taken
+ */
 export async function startEmulatedScheduler(
   scheduler: EmulatedScheduler,
   { port = 0, tickMs = TICK_MS }: EmulatorServerOptions = {},
 ): Promise<RunningEmulator> {
   const server = createServer((request, response) => void serve(scheduler, request, response));
   const boundPort = await listen(server, port);
-  // Deliveries report their faults in the job's status, so a tick has nothing to reject with.
+  // A tick cannot reject: failed deliveries are reported in the status of the job.
   const timer = tickMs > 0 ? setInterval(() => void scheduler.tick(), tickMs) : undefined;
   return {
     host: `127.0.0.1:${boundPort}`,

@@ -1,5 +1,5 @@
 /**
- * Cloud Scheduler's REST v1 paths, answered by the emulated scheduler.
+ * The paths of Cloud Scheduler's REST API v1.
  *
  * Source: https://cloud.google.com/scheduler/docs/reference/rest
  */
@@ -7,14 +7,14 @@ import { ApiError } from './api-error.ts';
 import type { EmulatedScheduler } from './emulated-scheduler.ts';
 import { type Job, withNumericEnums } from './job.ts';
 
-/** One API call, already read off the wire. */
+/** One API call with its parsed body. */
 export interface ApiRequest {
   method: string;
   url: URL;
   body: Record<string, unknown>;
 }
 
-/** Any location works; these are the ones that `locations list` shows. */
+/** The locations that `locations list` returns. Jobs can be created in any other location too. */
 const LOCATION_IDS = ['us-central1', 'europe-west1', 'asia-northeast1'];
 
 function location(project: string, locationId: string): object {
@@ -26,10 +26,10 @@ function location(project: string, locationId: string): object {
 }
 
 /**
- * The answer's body.
- * @throws {ApiError} what Google would answer; NOT_FOUND for a path that v1 does not have
+ * Handles one call and returns the response body.
+ * @throws {ApiError} the error that Google would return; NOT_FOUND for an unknown path
  */
-export function answer(scheduler: EmulatedScheduler, { method, url, body }: ApiRequest): object {
+export function handleRequest(scheduler: EmulatedScheduler, { method, url, body }: ApiRequest): object {
   const query = url.searchParams;
   const show = (job: Job): object =>
     query.get('$alt')?.includes('enum-encoding=int') ? withNumericEnums(job) : job;
@@ -40,9 +40,9 @@ export function answer(scheduler: EmulatedScheduler, { method, url, body }: ApiR
   const parent = `projects/${project}/locations/${locationId}`;
   const name = `${parent}/jobs/${jobId}`;
 
-  // The shape of the path, so that the table below reads like the reference.
-  const shape = [method, collection ?? (locationId && 'location'), jobId && 'job', verb].filter(Boolean);
-  switch (project && shape.join(' ')) {
+  // For example `POST jobs job pause`, so the cases below read like the API reference.
+  const route = [method, collection ?? (locationId && 'location'), jobId && 'job', verb].filter(Boolean);
+  switch (project && route.join(' ')) {
     case 'GET':
       return { locations: LOCATION_IDS.map((id) => location(project, id)) };
     case 'GET location':

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { mail, mailboxUnderTest } from './mailbox-under-test.ts';
 
 describe('quota units', () => {
-  it('are charged by method at the present prices', async () => {
+  it('charges each method its current units', async () => {
     const { gmail, call } = await mailboxUnderTest();
     const { id } = gmail.deliver(mail('order'));
     const history = `history?startHistoryId=${gmail.historyId}`;
@@ -17,7 +17,7 @@ describe('quota units', () => {
     });
   });
 
-  it('are refused beyond the budget of the last sixty seconds, not of a calendar minute', async () => {
+  it('rejects calls above the budget of the last sixty seconds, not of a calendar minute', async () => {
     const { gmail, call, time } = await mailboxUnderTest({ quotaUnitsPerMinute: 10 });
     const list = async () => (await call('messages')).status;
     expect(await list()).toBe(200);
@@ -31,7 +31,7 @@ describe('quota units', () => {
     expect(gmail.quota.spentUnits).toBe(15);
   });
 
-  it('come back while they are spent, from empty to full in a minute, where the budget refills', async () => {
+  it('refills a token bucket continuously, from empty to full in one minute', async () => {
     const { gmail, call, time } = await mailboxUnderTest({ quotaUnitsPerMinute: 10, quotaKind: 'refill' });
     const list = async () => (await call('messages')).status;
     expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
@@ -44,8 +44,8 @@ describe('quota units', () => {
     expect(gmail.quota.spentUnits).toBe(25);
   });
 
-  it('are refused beyond the budget of a minute of the clock, where calendar minutes count', async () => {
-    // The clock starts at the beginning of a minute.
+  it('rejects calls above the budget of the calendar minute if calendar minutes count', async () => {
+    // The test clock starts at the beginning of a minute.
     const { call, time } = await mailboxUnderTest({ quotaUnitsPerMinute: 10, quotaKind: 'calendar' });
     const list = async () => (await call('messages')).status;
     time.advance(50_000);
@@ -56,7 +56,7 @@ describe('quota units', () => {
     expect([await list(), await list(), await list()]).toEqual([200, 200, 403]);
   });
 
-  it('are refused in each of Gmail’s ways', async () => {
+  it('rejects calls with each of Gmail’s quota errors', async () => {
     const { gmail, call } = await mailboxUnderTest({ quotaUnitsPerMinute: 1 });
     const reason = async () => {
       const response = await call('messages');
@@ -73,11 +73,11 @@ describe('quota units', () => {
   });
 });
 
-describe('calls in flight', () => {
-  it('are refused with 429 beyond the limit, and free their place when they end', async () => {
+describe('concurrency limit', () => {
+  it('rejects calls above the limit with 429, and frees a slot when a call ends', async () => {
     const { gmail, call, time } = await mailboxUnderTest({ maxConcurrent: 2, latencyMs: 1000 });
     const answers = ['profile', 'profile', 'profile'].map((path) => call(path).then(({ status }) => status));
-    // The refused call answers at once; the others wait for the clock.
+    // The rejected call returns at once; the others wait for the clock.
     expect(await Promise.race(answers)).toBe(429);
     time.advance(1000);
     expect((await Promise.all(answers)).sort()).toEqual([200, 200, 429]);

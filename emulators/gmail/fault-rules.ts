@@ -1,33 +1,33 @@
-// Faults that a test or an operator injects: which calls are hit, how often, and what goes wrong. Rules are
-// asked in the order in which they were added; the first that applies is taken.
+// Rules for injected faults: which calls fail, how often, and in which way. Rules are checked in the order in which
+// they were added; the first match applies.
 
+import type { Random } from '../seeded-random.ts';
 import { GoogleError } from './google-error.ts';
-import type { Random } from './random.ts';
 
 export type FaultKind =
-  /** An error answer in Google's form. */
+  /** An error response in Google's format. */
   | { kind: 'status'; status: number; reason?: string; message?: string; retryAfterSeconds?: number }
-  /** The right answer, late. */
+  /** The normal response, late. */
   | { kind: 'delay'; delayMs: number }
-  /** The socket is destroyed before any header. */
+  /** The socket is destroyed before the response headers. */
   | { kind: 'reset' }
-  /** Content-Length of the whole answer, half of its bytes, then the socket is destroyed. */
+  /** The Content-Length of the whole response and half of its bytes, then the socket is destroyed. */
   | { kind: 'truncate' }
-  /** 200 with an HTML page, as a captive portal or a tired front end gives it. */
+  /** 200 with an HTML page, as from a captive portal. */
   | { kind: 'notJson' }
-  /** Never answers; the caller has to give up. */
+  /** No response; the caller has to time out. */
   | { kind: 'hang' };
 
 export type FaultRule = FaultKind & {
-  /** `messages.get`, `history.list`, `token`, ...; `messages.*` for a family; every call unless given. */
+  /** `messages.get`, `history.list`, `token`, ..., or a prefix such as `messages.*`. Default: every call. */
   method?: string;
-  /** Only calls about this message. */
+  /** Only calls for this message. */
   messageId?: string;
-  /** How often it strikes; for ever unless given. */
+  /** Number of calls to which it applies. Default: unlimited. */
   times?: number;
-  /** Matching calls that pass before it strikes first. */
+  /** Number of matching calls that pass before the first fault. */
   skip?: number;
-  /** From 0 to 1; always unless given. */
+  /** From 0 to 1. Default: 1. */
   probability?: number;
 };
 
@@ -38,8 +38,8 @@ interface ActiveRule {
   skipLeft: number;
 }
 
-export class Faults {
-  /** Faults that struck, by kind; a status counts as `status 503`. */
+export class FaultRules {
+  /** Number of injected faults by kind; a status counts as `status 503`. */
   countByKind: Record<string, number> = {};
 
   #rules: ActiveRule[] = [];
@@ -50,7 +50,7 @@ export class Faults {
     this.#random = random;
   }
 
-  /** Gives the rule's number, by which `remove` takes it out again. */
+  /** Returns the id of the rule, for `remove`. */
   add(rule: FaultRule): number {
     const id = this.#nextId;
     this.#nextId += 1;
@@ -79,8 +79,8 @@ export class Faults {
     }));
   }
 
-  /** The fault that strikes this call, counted and used up; null = none. */
-  strike(method: string, messageId: string | undefined): FaultKind | null {
+  /** Returns the fault to inject into this call and counts it as used; null means none. */
+  take(method: string, messageId: string | undefined): FaultKind | null {
     for (const active of this.#rules) {
       if (!matches(active.rule, method, messageId)) continue;
       if (active.skipLeft > 0) {
@@ -104,8 +104,8 @@ function matches(rule: FaultRule, method: string, messageId: string | undefined)
   return rule.method.endsWith('*') && method.startsWith(rule.method.slice(0, -1));
 }
 
-/** What Gmail says with a status when the rule names neither reason nor message. */
-const usual: Readonly<Record<number, { reason: string; message: string }>> = {
+/** Gmail's usual reason and message for a status, for rules that set neither. */
+const defaults: Readonly<Record<number, { reason: string; message: string }>> = {
   400: { reason: 'failedPrecondition', message: 'Precondition check failed.' },
   401: { reason: 'authError', message: 'Invalid Credentials' },
   403: { reason: 'rateLimitExceeded', message: 'Rate Limit Exceeded' },
@@ -115,14 +115,14 @@ const usual: Readonly<Record<number, { reason: string; message: string }>> = {
   503: { reason: 'backendError', message: 'The service is currently unavailable.' },
 };
 
-/** The error that a `status` fault answers with. */
+/** The error for a `status` fault. */
 export function statusFault(fault: Extract<FaultKind, { kind: 'status' }>): GoogleError {
-  const words = usual[fault.status] ?? { reason: 'backendError', message: 'Backend Error' };
-  const reason = fault.reason ?? words.reason;
+  const usual = defaults[fault.status] ?? { reason: 'backendError', message: 'Backend Error' };
+  const reason = fault.reason ?? usual.reason;
   return new GoogleError({
     code: fault.status,
     reason,
-    message: fault.message ?? words.message,
+    message: fault.message ?? usual.message,
     domain: fault.status === 403 && reason.endsWith('RateLimitExceeded') ? 'usageLimits' : 'global',
     retryAfterSeconds: fault.retryAfterSeconds,
   });

@@ -1,23 +1,23 @@
-// The control API: drives the emulator from another process. Loopback only, no authentication. JSON in, JSON
-// out, field names as in TypeScript; 400 with `{error}` for what cannot be done.
+// The control API: drives the emulator from another process. Loopback only, no authentication. Requests and responses
+// are JSON with the field names of the TypeScript interfaces; an invalid request returns 400 with `{error}`.
 //
 //   GET  /control/stats                     counters, quota, watch, switches, fault rules
-//   GET  /control/messages                  what is in the mailbox, with SHA-256 of the raw bytes
+//   GET  /control/messages                  the messages of the mailbox, with the SHA-256 of the raw bytes
 //   GET  /control/calls                     the call log
 //   POST /control/deliver                   {raw: base64, id?, threadId?, labelIds?, filterLabelIds?, internalDateMs?}
 //   POST /control/save-draft                {raw: base64, previousId?}
 //   POST /control/modify                    {id, add?, remove?}
-//   POST /control/toggle-label              {id, label, count} so many changes of one label, one after another
+//   POST /control/toggle-label              {id, label, count} adds or removes the label, `count` times in turn
 //   POST /control/{trash,archive,mark-read,delete}  {id}
 //   POST /control/create-label              {name}
 //   POST /control/delete-label              {id}
 //   POST /control/rename-account            {emailAddress}
-//   POST /control/faults/add                a FaultRule (faults.ts) -> {id}
+//   POST /control/faults/add                a FaultRule (fault-rules.ts) -> {id}
 //   POST /control/faults/remove             {id}
 //   POST /control/faults/clear              {}
-//   POST /control/switches                  any of those in control-switches.ts -> all of them
+//   POST /control/switches                  switches of control-switches.ts -> the values of all switches
 //   POST /control/expire-history            {floor?: "historyId"}
-//   POST /control/revoke                    {} refresh and access tokens
+//   POST /control/revoke                    {} revokes refresh and access tokens
 //   POST /control/reauthorize               {refreshToken}
 //   POST /control/expire-access-tokens      {}
 //   POST /control/expire-watch              {}
@@ -26,14 +26,14 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { type Answer, jsonAnswer } from './answer.ts';
-import { readSwitches, turnSwitches } from './control-switches.ts';
+import { readSwitches, setSwitches } from './control-switches.ts';
 import type { EmulatedGmail } from './emulated-gmail.ts';
-import type { FaultRule } from './faults.ts';
+import type { DeliveryOptions } from './emulated-mailbox.ts';
+import type { FaultRule } from './fault-rules.ts';
 import { bodyText } from './http-exchange.ts';
-import type { DeliveryOptions } from './mailbox.ts';
+import { type HttpResponse, jsonResponse } from './http-response.ts';
 
-type Verb = (gmail: EmulatedGmail, body: unknown) => unknown;
+type Action = (gmail: EmulatedGmail, body: unknown) => unknown;
 
 const reads: Readonly<Record<string, (gmail: EmulatedGmail) => unknown>> = {
   stats,
@@ -41,11 +41,14 @@ const reads: Readonly<Record<string, (gmail: EmulatedGmail) => unknown>> = {
   calls: (gmail) => ({ calls: gmail.callLog.calls }),
 };
 
-const verbs: Readonly<Record<string, Verb>> = {
+const actions: Readonly<Record<string, Action>> = {
   deliver: (gmail, body) => {
     const { raw, internalDateMs, ...rest } = deliverySchema.parse(body);
     const internalDate = internalDateMs === undefined ? {} : { internalDate: new Date(internalDateMs) };
-    return gmail.deliver(Buffer.from(raw, 'base64'), given<DeliveryOptions>({ ...rest, ...internalDate }));
+    return gmail.deliver(
+      Buffer.from(raw, 'base64'),
+      withoutUndefined<DeliveryOptions>({ ...rest, ...internalDate }),
+    );
   },
   'save-draft': (gmail, body) => {
     const { raw, previousId } = draftSchema.parse(body);
@@ -53,7 +56,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   modify: (gmail, body) => {
     const { id, ...labels } = modifySchema.parse(body);
-    return gmail.modifyLabels(id, given<{ add?: string[]; remove?: string[] }>(labels));
+    return gmail.modifyLabels(id, withoutUndefined<{ add?: string[]; remove?: string[] }>(labels));
   },
   'toggle-label': (gmail, body) => {
     const { id, label, count } = toggleSchema.parse(body);
@@ -72,10 +75,12 @@ const verbs: Readonly<Record<string, Verb>> = {
   'delete-label': (gmail, body) => gmail.deleteLabel(idSchema.parse(body).id),
   'rename-account': (gmail, body) =>
     gmail.renameAccount(z.object({ emailAddress: z.email() }).parse(body).emailAddress),
-  'faults/add': (gmail, body) => ({ id: gmail.faults.add(given<FaultRule>(faultSchema.parse(body))) }),
+  'faults/add': (gmail, body) => ({
+    id: gmail.faults.add(withoutUndefined<FaultRule>(faultSchema.parse(body))),
+  }),
   'faults/remove': (gmail, body) => gmail.faults.remove(z.object({ id: z.number() }).parse(body).id),
   'faults/clear': (gmail) => gmail.faults.clear(),
-  switches: turnSwitches,
+  switches: setSwitches,
   'expire-history': (gmail, body) => {
     const { floor } = z.object({ floor: z.string().regex(/^\d+$/).optional() }).parse(body);
     gmail.expireHistory(floor === undefined ? undefined : BigInt(floor));
@@ -123,37 +128,37 @@ const faultSchema = z.intersection(
   ]),
 );
 
-/** Answers a call below `/control/`. */
-export async function answerControl(
+/** Handles a request below `/control/`. */
+export async function handleControlCall(
   gmail: EmulatedGmail,
   request: IncomingMessage,
   url: URL,
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const name = url.pathname.slice('/control/'.length);
   try {
     if (request.method === 'GET') {
       const read = reads[name];
-      return read === undefined ? unknownVerb(name) : jsonAnswer(200, read(gmail));
+      return read === undefined ? unknownCall(name) : jsonResponse(200, read(gmail));
     }
-    const verb = verbs[name];
-    if (request.method !== 'POST' || verb === undefined) return unknownVerb(name);
-    // A page in somebody's browser can post plain text to loopback, but not JSON without being asked first.
+    const action = actions[name];
+    if (request.method !== 'POST' || action === undefined) return unknownCall(name);
+    // Blocks requests from web pages: a browser sends JSON across origins only after a preflight, which fails here.
     if (!String(request.headers['content-type']).startsWith('application/json')) {
-      return jsonAnswer(415, { error: 'Send application/json' });
+      return jsonResponse(415, { error: 'Send application/json' });
     }
     const text = await bodyText(request);
-    return jsonAnswer(200, verb(gmail, text === '' ? {} : JSON.parse(text)) ?? {});
+    return jsonResponse(200, action(gmail, text === '' ? {} : JSON.parse(text)) ?? {});
   } catch (error) {
-    return jsonAnswer(400, { error: error instanceof Error ? error.message : String(error) });
+    return jsonResponse(400, { error: error instanceof Error ? error.message : String(error) });
   }
 }
 
-function unknownVerb(name: string): Answer {
-  return jsonAnswer(404, { error: `Unknown control call: ${name}` });
+function unknownCall(name: string): HttpResponse {
+  return jsonResponse(404, { error: `Unknown control call: ${name}` });
 }
 
-/** Zod says `undefined` for what was left out, our types want it absent. */
-function given<Target>(value: object): Target {
+/** Removes the keys that zod sets to `undefined` for omitted fields (the types use `exactOptionalPropertyTypes`). */
+function withoutUndefined<Target>(value: object): Target {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Target;
 }
 

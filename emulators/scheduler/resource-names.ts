@@ -1,4 +1,4 @@
-/** Resource names, and the refusal of malformed ones. */
+/** Validates resource names. */
 import { ApiError } from './api-error.ts';
 
 const LOCATION = /^projects\/[\w.:-]+\/locations\/[\w-]+$/;
@@ -7,7 +7,7 @@ const JOB = /^projects\/[\w.:-]+\/locations\/[\w-]+\/jobs\/[\w-]{1,500}$/;
 /** @throws {ApiError} INVALID_ARGUMENT */
 export function checkLocationName(name: string): void {
   if (LOCATION.test(name)) return;
-  throw new ApiError('INVALID_ARGUMENT', `Malformed name "${name}": want projects/P/locations/L.`);
+  throw new ApiError('INVALID_ARGUMENT', `Malformed name "${name}": expected projects/P/locations/L.`);
 }
 
 /** @throws {ApiError} INVALID_ARGUMENT */

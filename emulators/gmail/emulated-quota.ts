@@ -1,11 +1,11 @@
-// What Gmail charges and when it refuses: prices in quota units, a budget a minute, and a limit on calls in flight. Prices as of 1 May 2026:
+// Gmail's quota: units per method, a budget per minute, and a limit on calls in flight. Units as of 1 May 2026:
 // https://developers.google.com/workspace/gmail/api/reference/quota
 
 import { GoogleError } from './google-error.ts';
 import type { Clock } from './timers.ts';
 
-/** Units a call; `stop` is from the older table, the newer one leaves it out. */
-export const priceUnits = {
+/** Units per call. `stop` is from the older table; the newer one omits it. */
+export const unitsPerCall = {
   getProfile: 1,
   'labels.list': 1,
   'labels.get': 1,
@@ -18,47 +18,47 @@ export const priceUnits = {
   stop: 50,
 } as const;
 
-export type GmailMethod = keyof typeof priceUnits;
+export type GmailMethod = keyof typeof unitsPerCall;
 
 const windowMs = 60_000;
 
 /**
- * How a budget per minute is counted, which Gmail does not document: over the last sixty seconds, since the minute of the
- * clock began, or as a bucket that refills continuously.
+ * How the budget per minute is counted, which Gmail does not document: over the last sixty seconds (`window`), per
+ * calendar minute (`calendar`), or as a token bucket that refills continuously (`refill`).
  */
 export type BudgetKind = 'window' | 'calendar' | 'refill';
 
 interface QuotaOptions {
   clock: Clock;
-  /** null = unlimited */
+  /** Null means unlimited. */
   unitsPerMinute: number | null;
-  /** null = unlimited */
+  /** Null means unlimited. */
   maxConcurrent: number | null;
   kind: BudgetKind;
 }
 
-export class Quota {
-  /** null = unlimited. May be changed at any time, like the next two. */
+export class EmulatedQuota {
+  /** Null means unlimited. This and the next two may be changed at any time. */
   unitsPerMinute: number | null;
   maxConcurrent: number | null;
   kind: BudgetKind;
-  /** How a spent budget is refused: Gmail has said it in each of these ways. */
+  /** The error for an exhausted budget. Gmail has used each of these. */
   refusal: '403 rateLimitExceeded' | '403 userRateLimitExceeded' | '429 rateLimitExceeded' =
     '403 rateLimitExceeded';
-  /** Units spent since the start or the last reset, in total and by method. Refused calls cost nothing. */
+  /** Units spent since the start or the last reset, in total and by method. Rejected calls cost nothing. */
   spentUnits = 0;
   spentUnitsByMethod: Partial<Record<GmailMethod, number>> = {};
   refusedForUnits = 0;
   refusedForConcurrency = 0;
   inFlight = 0;
-  /** The most calls that were in flight at once. */
+  /** Highest number of concurrent calls. */
   peakInFlight = 0;
 
   readonly #clock: Clock;
   #window: { atMs: number; units: number }[] = [];
   #windowUnits = 0;
-  /** Spent and not refilled yet, at that time. */
-  #owed = { units: 0, atMs: 0 };
+  /** Units that were spent and not yet refilled at `atMs`. */
+  #unrefilled = { units: 0, atMs: 0 };
 
   constructor(options: QuotaOptions) {
     this.#clock = options.clock;
@@ -81,26 +81,26 @@ export class Quota {
   }
 
   /**
-   * Takes a call in and charges it. The function it gives must be called once when the call has ended.
+   * Admits a call and charges it. The caller must call the returned function exactly once, when the call ends.
    * @throws {GoogleError} 403 or 429 when the budget or the number of calls in flight is exceeded
    */
   admit(method: GmailMethod): () => void {
-    const units = priceUnits[method];
+    const units = unitsPerCall[method];
     if (this.maxConcurrent !== null && this.inFlight >= this.maxConcurrent) {
       this.refusedForConcurrency += 1;
       throw tooManyConcurrent();
     }
-    // Asked without a limit too: it forgets what is older than the window.
+    // Computed without a limit too: `windowUnits` drops expired entries.
     const countedUnits = {
       window: this.windowUnits(),
       calendar: this.#calendarUnits(),
-      refill: this.#owedUnits(),
+      refill: this.#unrefilledUnits(),
     }[this.kind];
     if (this.unitsPerMinute !== null && countedUnits + units > this.unitsPerMinute) {
       this.refusedForUnits += 1;
       throw quotaExceeded(this.refusal);
     }
-    this.#owed = { units: this.#owedUnits() + units, atMs: this.#clock() };
+    this.#unrefilled = { units: this.#unrefilledUnits() + units, atMs: this.#clock() };
     this.#window.push({ atMs: this.#clock(), units });
     this.#windowUnits += units;
     this.spentUnits += units;
@@ -117,12 +117,12 @@ export class Quota {
     return this.#window.reduce((sum, { atMs, units }) => (atMs < startMs ? sum : sum + units), 0);
   }
 
-  #owedUnits(): number {
-    const refilled = ((this.#clock() - this.#owed.atMs) * (this.unitsPerMinute ?? 0)) / windowMs;
-    return Math.max(0, this.#owed.units - refilled);
+  #unrefilledUnits(): number {
+    const refilled = ((this.#clock() - this.#unrefilled.atMs) * (this.unitsPerMinute ?? 0)) / windowMs;
+    return Math.max(0, this.#unrefilled.units - refilled);
   }
 
-  /** Counters back to zero; the running minute stays charged. */
+  /** Resets the counters. The current budget window stays charged. */
   resetCounters(): void {
     this.spentUnits = 0;
     this.spentUnitsByMethod = {};
@@ -132,7 +132,7 @@ export class Quota {
   }
 }
 
-function quotaExceeded(refusal: Quota['refusal']): GoogleError {
+function quotaExceeded(refusal: EmulatedQuota['refusal']): GoogleError {
   if (refusal === '429 rateLimitExceeded') {
     const message = 'Resource has been exhausted (e.g. check quota).';
     return new GoogleError({ code: 429, reason: 'rateLimitExceeded', message });

@@ -1,40 +1,40 @@
-// The emulated Gmail on HTTP: one loopback port for the Gmail API, Google's OAuth endpoints and the control
-// API of control.ts. Routing and writing only; what is answered is decided elsewhere.
+// HTTP server of the emulated Gmail: one loopback port for the Gmail API, Google's OAuth endpoints and the control
+// API (control-api.ts). It only routes requests and writes responses.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Answer, emptyAnswer, htmlAnswer, jsonAnswer } from './answer.ts';
-import { answerControl } from './control.ts';
+import { applyFault } from './apply-fault.ts';
+import { handleControlCall } from './control-api.ts';
 import type { EmulatedGmail } from './emulated-gmail.ts';
-import { answerGmailCall } from './gmail-call.ts';
+import { handleGmailCall } from './gmail-call.ts';
 import { GoogleError } from './google-error.ts';
-import { bodyText, type Exchange, writeAnswer } from './http-exchange.ts';
+import { bodyText, type Exchange, writeResponse } from './http-exchange.ts';
+import { emptyResponse, type HttpResponse, htmlResponse, jsonResponse } from './http-response.ts';
 import { OAuthError } from './oauth.ts';
-import { strikeFault } from './struck-call.ts';
 
 export interface RunningGmail {
-  /** `http://127.0.0.1:PORT/`, for GMAIL_API_ROOT_URL and googleapis' `rootUrl`. */
+  /** `http://127.0.0.1:PORT/`, for the `rootUrl` option of googleapis. */
   rootUrl: string;
-  /** For GOOGLE_OAUTH_TOKEN_URL. */
+  /** The OAuth token endpoint. */
   tokenUrl: string;
   /** The consent screen. */
   authUrl: string;
   /** The control API. */
   controlUrl: string;
   port: number;
-  /** Ends every connection, also those that hang. */
+  /** Stops the server and closes every connection, including hanging ones. */
   close(): Promise<void>;
 }
 
-/** Serves `gmail` on loopback; any free port unless one is given. */
+/** Serves `gmail` on loopback, on `port` or on any free port. */
 export async function startEmulatedGmail(
   gmail: EmulatedGmail,
   options: { port?: number } = {},
 ): Promise<RunningGmail> {
   const server = createServer((request, response) => {
-    answer(gmail, request, response).catch((error: unknown) => answerFault(response, error));
+    handleRequest(gmail, request, response).catch((error: unknown) => reportEmulatorError(response, error));
   });
-  // A client that keeps its connections must not find them closed under its next call.
+  // Long enough that a keep-alive client does not send a call on a connection that is just being closed.
   server.keepAliveTimeout = 60_000;
   await listen(server, options.port ?? 0);
   const { port } = server.address() as AddressInfo;
@@ -52,8 +52,8 @@ export async function startEmulatedGmail(
   };
 }
 
-/** A fault of the emulator itself must not pass for one that somebody injected. */
-function answerFault(response: ServerResponse, error: unknown): void {
+/** Reports an error of the emulator itself as plain text, so it cannot be mistaken for an injected fault. */
+function reportEmulatorError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) response.destroy();
   else response.writeHead(500, { 'content-type': 'text/plain' }).end(`The emulator failed: ${error}\n`);
 }
@@ -72,37 +72,37 @@ function close(server: Server): Promise<void> {
   });
 }
 
-async function answer(
+async function handleRequest(
   gmail: EmulatedGmail,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://127.0.0.1');
   const exchange = { request, response, url, compresses: gmail.compresses };
-  if (url.pathname.startsWith('/gmail/v1/users/')) return answerGmailCall(gmail, exchange);
+  if (url.pathname.startsWith('/gmail/v1/users/')) return handleGmailCall(gmail, exchange);
   if (url.pathname.startsWith('/control/')) {
-    return writeAnswer(exchange, await answerControl(gmail, request, url));
+    return writeResponse(exchange, await handleControlCall(gmail, request, url));
   }
-  if (url.pathname === '/token' && request.method === 'POST') return answerToken(gmail, exchange);
+  if (url.pathname === '/token' && request.method === 'POST') return handleTokenCall(gmail, exchange);
   if (url.pathname === '/o/oauth2/v2/auth' && request.method === 'GET') {
-    return writeAnswer(exchange, consentAnswer(gmail, url));
+    return writeResponse(exchange, consentResponse(gmail, url));
   }
   gmail.callLog.add({ atMs: gmail.clock(), method: 'unknown', units: 0, status: 404 });
-  return writeAnswer(exchange, htmlAnswer(404, notFoundPage));
+  return writeResponse(exchange, htmlResponse(404, notFoundPage));
 }
 
 const notFoundPage =
   '<!DOCTYPE html><title>Error 404 (Not Found)!!1</title><p><b>404.</b> That’s an error.\n';
 
-async function answerToken(gmail: EmulatedGmail, exchange: Exchange): Promise<void> {
+async function handleTokenCall(gmail: EmulatedGmail, exchange: Exchange): Promise<void> {
   const atMs = gmail.clock();
   const form = new URLSearchParams(await bodyText(exchange.request));
-  const fault = gmail.faults.strike('token', undefined);
-  await strikeFault(
+  const injected = gmail.faults.take('token', undefined);
+  await applyFault(
     gmail,
     exchange,
-    fault,
-    () => tokenAnswer(gmail, form),
+    injected,
+    () => tokenResponse(gmail, form),
     'oauth',
     (status) => {
       gmail.callLog.add({
@@ -110,26 +110,26 @@ async function answerToken(gmail: EmulatedGmail, exchange: Exchange): Promise<vo
         method: 'token',
         units: 0,
         status,
-        ...(fault !== null && { fault: fault.kind }),
+        ...(injected !== null && { fault: injected.kind }),
       });
     },
   );
 }
 
-function tokenAnswer(gmail: EmulatedGmail, form: URLSearchParams): Answer {
+function tokenResponse(gmail: EmulatedGmail, form: URLSearchParams): HttpResponse {
   try {
-    return jsonAnswer(200, gmail.oauth.token(form), { 'cache-control': 'no-cache, no-store' });
+    return jsonResponse(200, gmail.oauth.token(form), { 'cache-control': 'no-cache, no-store' });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
-    return jsonAnswer(error.status, error.body);
+    return jsonResponse(error.status, error.body);
   }
 }
 
-function consentAnswer(gmail: EmulatedGmail, url: URL): Answer {
+function consentResponse(gmail: EmulatedGmail, url: URL): HttpResponse {
   try {
-    return emptyAnswer(302, { location: gmail.oauth.consent(url.searchParams) });
+    return emptyResponse(302, { location: gmail.oauth.consent(url.searchParams) });
   } catch (error) {
     if (!(error instanceof GoogleError)) throw error;
-    return htmlAnswer(error.code, `<!DOCTYPE html><title>Error</title><p>${error.reason}\n`);
+    return htmlResponse(error.code, `<!DOCTYPE html><title>Error</title><p>${error.reason}\n`);
   }
 }

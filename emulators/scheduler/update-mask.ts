@@ -1,8 +1,8 @@
 /**
- * Update masks (google.protobuf.FieldMask) over the settings of a job.
+ * Update masks (google.protobuf.FieldMask) for the settings of a job.
  *
- * A path in the mask takes the request's value, or clears the field when the request has none; what the
- * mask does not name stays. Clients write the paths in snake_case (gRPC habit) or camelCase (gcloud, REST).
+ * A field in the mask gets the value of the request, or is cleared if the request has none. Other fields keep their
+ * value. Clients write paths in snake_case (gRPC) or camelCase (gcloud, REST).
  * Source: https://google.aip.dev/134
  */
 import { ApiError } from './api-error.ts';
@@ -19,7 +19,7 @@ function isMessage(value: unknown): value is Message {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A message with camelCase field names, nested ones too; a header's name is data and stays as it is. */
+/** Converts field names to camelCase, also in nested messages. Header names are data and stay unchanged. */
 export function camelCased(message: Message): Message {
   return Object.fromEntries(
     Object.entries(message).map(([name, value]) => {
@@ -30,8 +30,8 @@ export function camelCased(message: Message): Message {
 }
 
 /**
- * Paths that an update may change. Without a mask these are the fields that the request carries.
- * @throws {ApiError} INVALID_ARGUMENT when the mask names a field that no job has
+ * The paths that the update changes: those in the mask, or without a mask the fields of the request.
+ * @throws {ApiError} INVALID_ARGUMENT for a field that jobs do not have
  */
 function maskPaths(mask: string | null, update: Message): string[][] {
   const paths = mask?.trim() ? mask.split(',').map((path) => path.trim()) : Object.keys(update);
@@ -44,7 +44,7 @@ function maskPaths(mask: string | null, update: Message): string[][] {
     });
 }
 
-/** Copy one path from the update into the target, on fresh objects all the way down. */
+/** A copy of `target` with one path replaced by the value in `update`. */
 function withPath(target: Message, update: Message, [field = '', ...rest]: string[]): Message {
   const { [field]: old, ...others } = target;
   if (rest.length === 0) return update[field] === undefined ? others : { ...others, [field]: update[field] };
@@ -53,11 +53,14 @@ function withPath(target: Message, update: Message, [field = '', ...rest]: strin
     isMessage(update[field]) ? (update[field] as Message) : {},
     rest,
   );
-  // A message whose last field was cleared is gone: an empty oidcToken would mean "a token of nobody".
+  // A message without fields is removed: an empty oidcToken would be a token without an account.
   return Object.keys(inner).length === 0 ? others : { ...others, [field]: inner };
 }
 
-/** The current settings with the update's masked fields; both in camelCase, neither is changed. */
-export function applyMask(current: Message, update: Message, mask: string | null): Message {
+/**
+ * The current settings with the masked fields of the update; both in camelCase. Does not modify its arguments.
+ * @throws {ApiError} INVALID_ARGUMENT for an unknown field in the mask
+ */
+export function applyUpdateMask(current: Message, update: Message, mask: string | null): Message {
   return maskPaths(mask, update).reduce((settings, path) => withPath(settings, update, path), current);
 }

@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RunningEmulator, startEmulatedScheduler } from '../../../emulators/scheduler/server.ts';
-import { EVERY_MINUTE, JOB, PARENT, schedulerBench } from './scheduler-bench.ts';
+import {
+  type RunningEmulator,
+  startEmulatedScheduler,
+} from '../../../emulators/scheduler/scheduler-server.ts';
+import { EVERY_MINUTE, JOB, PARENT, schedulerFixture } from './scheduler-fixture.ts';
 
-let bench: ReturnType<typeof schedulerBench>;
+let fixture: ReturnType<typeof schedulerFixture>;
 let emulator: RunningEmulator;
 beforeEach(async () => {
-  bench = schedulerBench();
-  emulator = await startEmulatedScheduler(bench.scheduler, { tickMs: 0 });
+  fixture = schedulerFixture();
+  emulator = await startEmulatedScheduler(fixture.scheduler, { tickMs: 0 });
 });
 afterEach(() => emulator.close());
 
@@ -18,7 +21,7 @@ async function call(method: string, path: string, body?: string): Promise<[numbe
   return [response.status, await response.json()];
 }
 
-it("answers faults in Google's form", async () => {
+it("returns errors in Google's format", async () => {
   const message = 'Job not found.';
   expect(await call('GET', JOB)).toEqual([404, { error: { code: 404, message, status: 'NOT_FOUND' } }]);
   expect(await call('POST', `${PARENT}/jobs`, '[1')).toMatchObject([
@@ -26,15 +29,15 @@ it("answers faults in Google's form", async () => {
     { error: { status: 'INVALID_ARGUMENT' } },
   ]);
   expect(await call('GET', 'projects/demo/topics')).toMatchObject([404, { error: { status: 'NOT_FOUND' } }]);
-  bench.scheduler.create(PARENT, EVERY_MINUTE);
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await call('POST', `${JOB}:resume`, '{}')).toMatchObject([
     400,
     { error: { code: 400, status: 'FAILED_PRECONDITION' } },
   ]);
 });
 
-it('writes enums as names, and as numbers for who asks so', async () => {
-  bench.scheduler.create(PARENT, EVERY_MINUTE);
+it('returns enums as names, and as numbers on request', async () => {
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await call('GET', JOB)).toMatchObject([
     200,
     { state: 'ENABLED', httpTarget: { httpMethod: 'POST' } },
@@ -45,7 +48,7 @@ it('writes enums as names, and as numbers for who asks so', async () => {
   ]);
 });
 
-it('names its locations', async () => {
+it('lists the locations of a project', async () => {
   expect(await call('GET', 'projects/demo/locations')).toMatchObject([
     200,
     { locations: [{ name: PARENT, locationId: 'us-central1' }, {}, {}] },
@@ -53,8 +56,8 @@ it('names its locations', async () => {
   expect(await call('GET', PARENT)).toMatchObject([200, { locationId: 'us-central1' }]);
 });
 
-it('cuts off the attempts in flight when it closes', async () => {
-  const hanging = schedulerBench({
+it('aborts the attempts in flight when the server closes', async () => {
+  const hanging = schedulerFixture({
     deliver: ({ signal }) =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve({ code: 14 }))),
   });

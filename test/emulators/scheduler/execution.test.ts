@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { retryDelayMs } from '../../../emulators/scheduler/retry-delay.ts';
+import { retryDelayMs } from '../../../emulators/scheduler/execution.ts';
 
-it("waits as long as Google's own example says", () => {
+it("delays retries as in Google's documented example", () => {
   const config = {
     retryCount: 5,
     maxRetryDuration: '0s',

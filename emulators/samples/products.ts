@@ -1,26 +1,26 @@
-/** What can be ordered: part number, name in each language, price in euro cents. */
+/** The products that buyers order, with a name in each language. */
 import type { Language } from './buyers.ts';
 
-export interface Item {
+export interface Product {
   sku: string;
   name: Readonly<Record<Language, string>>;
   priceEuroCents: number;
-  /** Things that are bought by the hundred. */
-  bulk: boolean;
+  /** Ordered in large quantities. */
+  isBulk: boolean;
 }
 
-function item(
+function product(
   sku: string,
   priceEuroCents: number,
-  bulk: boolean,
+  isBulk: boolean,
   ...names: [string, string, string, string]
-): Item {
+): Product {
   const [en, de, fr, ja] = names;
-  return { sku, name: { en, de, fr, ja }, priceEuroCents, bulk };
+  return { sku, name: { en, de, fr, ja }, priceEuroCents, isBulk };
 }
 
-export const CATALOGUE: readonly Item[] = [
-  item(
+export const PRODUCTS: readonly Product[] = [
+  product(
     'BRG-6204',
     485,
     true,
@@ -29,7 +29,7 @@ export const CATALOGUE: readonly Item[] = [
     'Roulement à billes 6204-2RS',
     '玉軸受 6204-2RS',
   ),
-  item(
+  product(
     'BLT-M8-40',
     32,
     true,
@@ -38,7 +38,7 @@ export const CATALOGUE: readonly Item[] = [
     'Vis hexagonale M8 x 40, A2',
     '六角ボルト M8×40',
   ),
-  item(
+  product(
     'SHF-20-500',
     2_390,
     false,
@@ -47,7 +47,7 @@ export const CATALOGUE: readonly Item[] = [
     'Arbre de précision 20 mm, 500 mm',
     '精密シャフト 20mm×500mm',
   ),
-  item(
+  product(
     'MTR-24-90',
     14_950,
     false,
@@ -56,7 +56,7 @@ export const CATALOGUE: readonly Item[] = [
     'Moteur à courant continu 24 V, 90 W',
     'DCモーター 24V 90W',
   ),
-  item(
+  product(
     'SNS-IND-4',
     3_725,
     false,
@@ -65,7 +65,7 @@ export const CATALOGUE: readonly Item[] = [
     'Détecteur inductif, portée 4 mm',
     '近接センサー 4mm',
   ),
-  item(
+  product(
     'BLT-GT3-15',
     1_140,
     true,
@@ -74,7 +74,7 @@ export const CATALOGUE: readonly Item[] = [
     'Courroie crantée GT3, 15 mm',
     'タイミングベルト GT3 15mm',
   ),
-  item(
+  product(
     'CPL-FLX-12',
     1_875,
     false,
@@ -83,7 +83,7 @@ export const CATALOGUE: readonly Item[] = [
     'Accouplement élastique 12/12 mm',
     'フレキシブルカップリング 12mm',
   ),
-  item(
+  product(
     'SEL-NBR-30',
     96,
     true,
@@ -92,7 +92,7 @@ export const CATALOGUE: readonly Item[] = [
     "Joint d'arbre NBR 30 x 47 x 7",
     'オイルシール NBR 30×47×7',
   ),
-  item(
+  product(
     'PNL-HMI-7',
     32_900,
     false,
@@ -101,7 +101,7 @@ export const CATALOGUE: readonly Item[] = [
     'Pupitre opérateur 7 pouces',
     '操作パネル 7インチ',
   ),
-  item(
+  product(
     'CBL-SHD-5',
     640,
     true,
@@ -110,7 +110,7 @@ export const CATALOGUE: readonly Item[] = [
     'Câble blindé 5 x 0,75, le mètre',
     'シールドケーブル 5×0.75 (1m)',
   ),
-  item(
+  product(
     'GBX-10-1',
     21_480,
     false,
@@ -119,7 +119,7 @@ export const CATALOGUE: readonly Item[] = [
     'Réducteur planétaire 10:1',
     '遊星減速機 10:1',
   ),
-  item(
+  product(
     'LUB-EP2-400',
     890,
     true,

@@ -1,24 +1,24 @@
-// A Gmail call as a handler sees it, and the reading of its arguments with Google's own refusals. Also the
-// opaque page tokens of both listings.
+// Arguments of a Gmail call, validated with Google's own error messages, and the opaque page tokens of both list
+// methods.
 
 import { invalidArgument } from './google-error.ts';
 
 export interface GmailRequest {
-  /** The ids in the path, in their order. */
+  /** The ids in the path, in order. */
   ids: string[];
   query: URLSearchParams;
-  /** The JSON body; an empty object when there is none. */
+  /** The JSON body; an empty object without one. */
   body: Record<string, unknown>;
 }
 
-/** Both listings: 100 a page unless asked otherwise, at most 500. */
+/** Page size of both list methods: 100 by default, at most 500. */
 export function pageSize(query: URLSearchParams): number {
   const given = query.get('maxResults');
   if (given === null) return 100;
   if (!/^\d{1,10}$/.test(given)) {
     throw invalidArgument(`Invalid value at 'max_results' (TYPE_UINT32), "${given}"`);
   }
-  // Zero counts as not given, more than the most is taken down to it.
+  // Gmail treats 0 as the default and caps larger values.
   return Math.min(Number(given) || 100, 500);
 }
 
@@ -29,7 +29,7 @@ export function booleanArgument(query: URLSearchParams, name: string): boolean {
   throw invalidArgument(`Invalid value at '${name}' (TYPE_BOOL), "${given}"`);
 }
 
-/** A repeated argument; commas do not separate. */
+/** A repeated argument. Commas do not separate values. */
 export function listArgument(query: URLSearchParams, name: string): string[] {
   return query.getAll(name).filter((value) => value !== '');
 }
@@ -44,25 +44,28 @@ export function bodyList(body: Record<string, unknown>, name: string): string[] 
   return given;
 }
 
-export function writePageToken(place: Record<string, string>): string {
-  return Buffer.from(JSON.stringify(place)).toString('base64url');
+export function writePageToken(position: Record<string, string>): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-/** @throws {GoogleError} 400 for a token that was not given by `writePageToken` with these fields */
+/**
+ * The decoded page token; null without one.
+ * @throws {GoogleError} 400 for a token that `writePageToken` did not write with these fields
+ */
 export function readPageToken<Field extends string>(
   query: URLSearchParams,
   fields: readonly Field[],
 ): Record<Field, string> | null {
   const token = query.get('pageToken');
   if (token === null || token === '') return null;
-  let place: unknown;
+  let position: unknown;
   try {
-    place = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    position = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
   } catch {
     throw invalidArgument('Invalid pageToken');
   }
-  if (typeof place !== 'object' || place === null || fields.some((field) => !(field in place))) {
+  if (typeof position !== 'object' || position === null || fields.some((field) => !(field in position))) {
     throw invalidArgument('Invalid pageToken');
   }
-  return place as Record<Field, string>;
+  return position as Record<Field, string>;
 }
