@@ -2,8 +2,8 @@
  * Calls of the server. What must stay true: whatever goes wrong, the caller gets a `Problem` that says what
  * happened and what to do, never a bare exception.
  */
-export const DATA = '/api/console';
-export const VERBS = '/api/system/email-monitor';
+export const CONSOLE_API = '/api/console';
+export const MONITOR_API = '/api/system/email-monitor';
 
 /** A read that takes longer is given up and tried again; a cycle may take as long as its budget. */
 const READ_TIMEOUT_MS = 15_000;
@@ -54,10 +54,10 @@ async function call<Body>(path: string, options: RequestInit): Promise<Body> {
   let response: Response;
   try {
     response = await fetch(path, { ...options, cache: 'no-store', redirect: 'error' });
-  } catch (fault) {
-    throw noAnswer(fault);
+  } catch (error) {
+    throw noAnswer(error);
   }
-  const text = await response.text().catch((fault: unknown) => Promise.reject(noAnswer(fault)));
+  const text = await response.text().catch((fault: unknown) => Promise.reject(noAnswer(error)));
   const body = parsed(text);
   if (response.ok && body !== undefined) return body as Body;
   throw toProblem(response.status, body);

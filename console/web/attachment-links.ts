@@ -1,9 +1,9 @@
 /** The attachments of an email as links that download them. */
 
 import type { AttachmentJson } from '../../shared/schemas/emails.ts';
-import { DATA } from './api.ts';
+import { CONSOLE_API } from './api.ts';
 import { element } from './element.ts';
-import { bytes } from './quantities.ts';
+import { formatBytes } from './format-number.ts';
 
 /** Pictures that the HTML shows come last: an order is rarely one of them. */
 export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLUListElement {
@@ -18,12 +18,12 @@ export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLULi
         element(
           'a',
           {
-            href: `${DATA}/attachments/${attachment.id}`,
+            href: `${CONSOLE_API}/attachments/${attachment.id}`,
             download: true,
             title: `${attachment.filename}, declared as ${attachment.content_type}`,
           },
           element('bdi', {}, attachment.filename),
-          element('span', { class: 'quiet' }, ` ${bytes(attachment.file_size_bytes)}`),
+          element('span', { class: 'quiet' }, ` ${formatBytes(attachment.file_size_bytes)}`),
         ),
       ),
     ),

@@ -1,12 +1,12 @@
 /** Two days in two charts: emails per hour, and how long live mail took from arrival to stored. */
 
 import type { ChartHourJson, ChartsJson, OverviewJson } from '../../shared/schemas/overview.ts';
-import { DATA, get } from './api.ts';
+import { CONSOLE_API, get } from './api.ts';
 import { byId, setText } from './element.ts';
 import { emailPlot, latencyPlot, type Plot } from './plots.ts';
-import { counted } from './quantities.ts';
+import { pluralize } from './format-number.ts';
 import { Section } from './section.ts';
-import { durationText, hourText } from './times.ts';
+import { formatDuration, formatHour } from './times.ts';
 
 const HOURS = 48;
 
@@ -29,7 +29,7 @@ export function wireCharts(): (overview: OverviewJson) => Promise<void> {
       now.slice(0, 13),
     ],
     async () => {
-      shown = await get<ChartsJson>(`${DATA}/charts?hours=${HOURS}`);
+      shown = await get<ChartsJson>(`${CONSOLE_API}/charts?hours=${HOURS}`);
       emails.show(shown.hours);
       latency.show(shown.hours);
       setText(byId('email-chart-text'), emailsText(null));
@@ -47,11 +47,11 @@ function emailsInAll(charts: ChartsJson | null): string {
   const count = hours.reduce((sum, hour) => sum + hour.email_count, 0);
   if (count === 0) return 'None in 48 hours';
   const most = hours.reduce((best, hour) => (hour.email_count > best.email_count ? hour : best));
-  return `${counted(count, 'email')} in 48 hours, at most ${most.email_count} (${nameOf(most)})`;
+  return `${pluralize(count, 'email')} in 48 hours, at most ${most.email_count} (${nameOf(most)})`;
 }
 
 function emailsOf(hour: ChartHourJson): string {
-  return `${nameOf(hour)}: ${counted(hour.email_count, 'email')}`;
+  return `${nameOf(hour)}: ${pluralize(hour.email_count, 'email')}`;
 }
 
 function latencyInAll(charts: ChartsJson | null): string {
@@ -60,15 +60,15 @@ function latencyInAll(charts: ChartsJson | null): string {
   const worst = measured.reduce((a, b) => ((b.latency_max_ms ?? 0) > (a.latency_max_ms ?? 0) ? b : a));
   const medians = measured.map((hour) => hour.latency_median_ms ?? 0).sort((a, b) => a - b);
   const usual = medians[Math.floor(medians.length / 2)] ?? 0;
-  return `Mostly ${durationText(usual)}, at most ${durationText(worst.latency_max_ms ?? 0)} (${nameOf(worst)})`;
+  return `Mostly ${formatDuration(usual)}, at most ${formatDuration(worst.latency_max_ms ?? 0)} (${nameOf(worst)})`;
 }
 
 function latencyOf(hour: ChartHourJson): string {
   const { latency_max_ms: max, latency_median_ms: median } = hour;
   if (max === null) return `${nameOf(hour)}: no live mail`;
-  return `${nameOf(hour)}: median ${durationText(median ?? 0)}, longest ${durationText(max)}`;
+  return `${nameOf(hour)}: median ${formatDuration(median ?? 0)}, longest ${formatDuration(max)}`;
 }
 
 function nameOf(hour: ChartHourJson): string {
-  return hourText(Date.parse(hour.at) / 1_000);
+  return formatHour(Date.parse(hour.at) / 1_000);
 }

@@ -2,27 +2,27 @@
 
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
-import { post, VERBS } from './api.ts';
+import { post, MONITOR_API } from './api.ts';
 import { byId } from './element.ts';
-import { announce, clearFaults, showFault } from './notices.ts';
-import { counted } from './quantities.ts';
+import { announce, clearErrors, showError } from './notices.ts';
+import { pluralize } from './format-number.ts';
 
 /** @param onChange asked for once the server has answered, well or not */
 export function wireControls(onChange: () => Promise<void>): void {
   wire('start', 'Starting…', onChange, async () => {
-    const status = await post<StatusJson>(`${VERBS}/start`);
+    const status = await post<StatusJson>(`${MONITOR_API}/start`);
     return status.is_running
       ? 'Started. What has arrived meanwhile is fetched now.'
       : 'The monitor is still stopped.';
   });
   wire('stop', 'Stopping…', onChange, async () => {
-    const status = await post<StatusJson>(`${VERBS}/stop`);
+    const status = await post<StatusJson>(`${MONITOR_API}/stop`);
     return status.is_running
       ? 'The monitor still runs.'
       : 'Stopped. Gmail keeps what arrives until you start again.';
   });
   wire('poll-now', 'Polling…', onChange, async () => {
-    return reportText(await post<PollAnswerJson>(`${VERBS}/poll-now`));
+    return reportText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
   });
 }
 
@@ -44,12 +44,12 @@ export async function whileBusy(
   const name = control.textContent ?? '';
   control.setAttribute('aria-disabled', 'true');
   control.textContent = pending;
-  clearFaults();
+  clearErrors();
   announce('');
   try {
     announce(await work());
-  } catch (fault) {
-    showFault(name, fault);
+  } catch (error) {
+    showError(name, fault);
   } finally {
     control.removeAttribute('aria-disabled');
     control.textContent = name;
@@ -67,9 +67,9 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 export function reportText({ dead, failed, new_emails: stored, outcome }: PollAnswerJson): string {
   const said = OUTCOMES[outcome];
   if (said !== undefined) return said;
-  const parts = [stored === 0 ? 'Nothing new' : `${counted(stored, 'new email')} stored`];
-  if (failed > 0) parts.push(`${counted(failed, 'attempt')} failed`);
-  if (dead > 0) parts.push(`${counted(dead, 'message')} dead`);
+  const parts = [stored === 0 ? 'Nothing new' : `${pluralize(stored, 'new email')} stored`];
+  if (failed > 0) parts.push(`${pluralize(failed, 'attempt')} failed`);
+  if (dead > 0) parts.push(`${pluralize(dead, 'message')} dead`);
   const more = outcome === 'out_of_time' ? ' Time ran out; the next cycle goes on.' : '';
   return `${parts.join(', ')}.${more}`;
 }

@@ -4,15 +4,15 @@
  */
 
 import type { EmailJson, OpenedEmailJson } from '../../shared/schemas/emails.ts';
-import { DATA, get } from './api.ts';
+import { CONSOLE_API, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
 import { subjectOf } from './email-row.ts';
 import { toProblem } from './notices.ts';
-import { bytes } from './quantities.ts';
+import { formatBytes } from './format-number.ts';
 import { recipientsText } from './recipients.ts';
-import { withCommands } from './remediations.ts';
-import { wholeTimeOf } from './times.ts';
+import { withInlineCode } from './inline-code.ts';
+import { fullTimeElement } from './times.ts';
 
 export function wireEmailDialog(): void {
   const dialog = byId<HTMLDialogElement>('email');
@@ -34,16 +34,16 @@ export async function openEmail(email: EmailJson): Promise<void> {
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   try {
-    const whole = await get<OpenedEmailJson>(`${DATA}/emails/${email.id}`);
+    const whole = await get<OpenedEmailJson>(`${CONSOLE_API}/emails/${email.id}`);
     if (isStillOpen(dialog, email)) fill(body, ...contents(whole));
-  } catch (fault) {
-    const { remediation, detail, title } = toProblem(fault);
+  } catch (error) {
+    const { remediation, detail, title } = toProblem(error);
     if (!isStillOpen(dialog, email)) return;
     fill(
       body,
-      element('p', { class: 'fault-title' }, title),
+      element('p', { class: 'error-title' }, title),
       element('p', {}, detail),
-      element('p', { class: 'remediation' }, ...withCommands(remediation)),
+      element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
       button('Try again', () => void openEmail(email)),
     );
   }
@@ -61,9 +61,9 @@ function contents(email: OpenedEmailJson): Child[] {
       { class: 'facts' },
       ...fact('From', element('bdi', {}, email.sender ?? email.sender_address ?? '–')),
       ...fact('To', element('bdi', {}, recipientsText(email.recipients) || '–')),
-      ...fact('Received', wholeTimeOf(email.received_at)),
-      ...fact('Stored', wholeTimeOf(email.stored_at)),
-      ...(email.sent_at === null ? [] : fact('Sent', wholeTimeOf(email.sent_at))),
+      ...fact('Received', fullTimeElement(email.received_at)),
+      ...fact('Stored', fullTimeElement(email.stored_at)),
+      ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
       ...fact('Gmail id', element('code', {}, email.gmail_message_id)),
       ...fact('Processed', email.processed ? 'yes' : 'not yet'),
       ...(email.defects.length === 0 ? [] : fact('Read incompletely', email.defects.join(', '))),
@@ -87,8 +87,8 @@ function contents(email: OpenedEmailJson): Child[] {
     element(
       'p',
       {},
-      element('a', { href: `${DATA}/emails/${email.id}/raw`, download: true }, 'Download the original'),
-      element('span', { class: 'quiet' }, ` ${bytes(email.size_bytes)}, byte for byte as Gmail has it`),
+      element('a', { href: `${CONSOLE_API}/emails/${email.id}/raw`, download: true }, 'Download the original'),
+      element('span', { class: 'quiet' }, ` ${formatBytes(email.size_bytes)}, byte for byte as Gmail has it`),
     ),
   ];
 }
@@ -114,7 +114,7 @@ function htmlView(email: OpenedEmailJson): HTMLElement {
               sandbox: '',
               referrerpolicy: 'no-referrer',
               title: 'HTML of the email, without scripts and remote content',
-              src: `${DATA}/emails/${email.id}/html`,
+              src: `${CONSOLE_API}/emails/${email.id}/html`,
             }),
       );
     },

@@ -3,8 +3,8 @@
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { element } from './element.ts';
-import { counted } from './quantities.ts';
-import { timeOf } from './times.ts';
+import { pluralize } from './format-number.ts';
+import { timeElement } from './times.ts';
 
 export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
   const opener = element(
@@ -12,7 +12,7 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
     { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
     element('bdi', { class: 'sender', title: email.sender_address }, senderOf(email)),
     element('bdi', { class: 'subject' }, subjectOf(email)),
-    timeOf(email.received_at),
+    timeElement(email.received_at),
   );
   opener.addEventListener('click', () => open(email));
   return element(
@@ -25,7 +25,7 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
       : element(
           'p',
           { class: 'quiet' },
-          `${counted(email.attachment_count, 'attachment')} in all: opened, the email shows them.`,
+          `${pluralize(email.attachment_count, 'attachment')} in all: opened, the email shows them.`,
         ),
     email.defects.length === 0
       ? null

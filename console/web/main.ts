@@ -3,16 +3,16 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { wireCharts } from './charts.ts';
 import { wireControls } from './controls.ts';
-import { wireDeadMessages } from './dead-messages.ts';
+import { wireDeadMessages } from './dead-message-list.ts';
 import { wireEmailDialog } from './email-dialog.ts';
-import { wireEmails } from './emails.ts';
-import { showFigures } from './figures.ts';
-import { wireIncidents } from './incidents.ts';
+import { wireEmails } from './email-list.ts';
+import { showMetrics } from './metrics.ts';
+import { wireIncidents } from './incident-list.ts';
 import { Refresh } from './refresh.ts';
-import { wireRuns } from './runs.ts';
-import { showFresh, showStale } from './staleness.ts';
+import { wireRuns } from './run-list.ts';
+import { hideStaleBanner, showStaleBanner } from './stale-banner.ts';
 import { showState, wireAdvice } from './state-panel.ts';
-import { beginTicking, learnServerTime } from './times.ts';
+import { startTicking, setServerTime } from './times.ts';
 
 const onChange = async () => await refresh.now();
 
@@ -23,15 +23,15 @@ const sections = [wireDeadMessages(onChange), wireEmails(), wireCharts(), wireRu
 
 const refresh = new Refresh({
   onOverview: (overview: OverviewJson) => {
-    learnServerTime(overview.now);
-    showFresh(overview.now);
+    setServerTime(overview.now);
+    hideStaleBanner(overview.now);
     showState(overview);
-    showFigures(overview);
+    showMetrics(overview);
     document.documentElement.dataset['ready'] = '';
     for (const update of sections) void update(overview);
   },
-  onFailure: (problem, nextMs) => showStale(problem, nextMs, () => void refresh.now()),
+  onFailure: (problem, nextMs) => showStaleBanner(problem, nextMs, () => void refresh.now()),
 });
 
-beginTicking();
+startTicking();
 void refresh.now();

@@ -4,7 +4,7 @@
  */
 import { Problem } from './api.ts';
 import { button, byId, element, fill } from './element.ts';
-import { withCommands } from './remediations.ts';
+import { withInlineCode } from './inline-code.ts';
 
 /** Said once; the next one takes its place. */
 export function announce(text: string): void {
@@ -18,21 +18,21 @@ export function toProblem(fault: unknown): Problem {
   if (fault instanceof Problem) return fault;
   return new Problem(
     'The page has a fault',
-    fault instanceof Error ? fault.message : String(fault),
+    fault instanceof Error ? fault.message : String(error),
     'Reload the page; if it stays, report it with these words.',
   );
 }
 
 /** @param what was tried, as in "Poll now" */
-export function showFault(what: string, fault: unknown): void {
-  const { remediation, detail, title } = toProblem(fault);
+export function showError(what: string, fault: unknown): void {
+  const { remediation, detail, title } = toProblem(error);
   const before = document.activeElement;
   const box = element(
     'div',
     { class: 'fault' },
-    element('p', { class: 'fault-title' }, `${what}: ${title}`),
-    element('p', {}, ...withCommands(detail)),
-    element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    element('p', { class: 'error-title' }, `${what}: ${title}`),
+    element('p', {}, ...withInlineCode(detail)),
+    element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
     button('Dismiss', () => {
       const hadFocus = box.contains(document.activeElement);
       box.remove();
@@ -43,6 +43,6 @@ export function showFault(what: string, fault: unknown): void {
   fill(byId('faults'), box);
 }
 
-export function clearFaults(): void {
+export function clearErrors(): void {
   fill(byId('faults'));
 }

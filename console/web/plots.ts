@@ -1,7 +1,7 @@
 /** The two charts as drawings. What they say stands in the text beside them too: a canvas is mute. */
 import uPlot from 'uplot';
 import type { ChartHourJson } from '../../shared/schemas/overview.ts';
-import { durationText } from './times.ts';
+import { formatDuration } from './times.ts';
 
 export interface Plot {
   show(hours: readonly ChartHourJson[]): void;
@@ -56,7 +56,7 @@ export function latencyPlot(place: HTMLElement, onHour: OnHour): Plot {
     axis: {
       filter: onlyDecades,
       grid: { filter: onlyDecades },
-      values: (_self, splits) => splits.map((split) => (split === null ? '' : durationText(split))),
+      values: (_self, splits) => splits.map((split) => (split === null ? '' : formatDuration(split))),
     },
     columns: (hours) => [
       hours.map((hour) => atLeastOne(hour.latency_max_ms)),

@@ -4,7 +4,7 @@
  */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { DATA, get, type Problem } from './api.ts';
+import { CONSOLE_API, get, type Problem } from './api.ts';
 import { toProblem } from './notices.ts';
 
 const EVERY_MS = 5_000;
@@ -43,13 +43,13 @@ export class Refresh {
     clearTimeout(this.#timer);
     let nextMs = EVERY_MS;
     try {
-      const overview = await get<OverviewJson>(`${DATA}/overview`);
+      const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`);
       this.#failures = 0;
       this.#watcher.onOverview(overview);
-    } catch (fault) {
+    } catch (error) {
       this.#failures += 1;
       nextMs = Math.min(LONGEST_MS, EVERY_MS * 2 ** (this.#failures - 1));
-      this.#watcher.onFailure(toProblem(fault), nextMs);
+      this.#watcher.onFailure(toProblem(error), nextMs);
     } finally {
       this.#running = null;
       // Seen again, it looks at once.

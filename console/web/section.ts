@@ -5,7 +5,7 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { element, fill } from './element.ts';
 import { toProblem } from './notices.ts';
-import { withCommands } from './remediations.ts';
+import { withInlineCode } from './inline-code.ts';
 
 export class Section {
   readonly #trouble: Element;
@@ -39,15 +39,15 @@ export class Section {
       await this.#load();
       fill(this.#trouble);
       return true;
-    } catch (fault) {
+    } catch (error) {
       // Also what a person asked for is tried again.
       this.#loadedFor = null;
-      const { remediation, detail, title } = toProblem(fault);
+      const { remediation, detail, title } = toProblem(error);
       fill(
         this.#trouble,
-        element('p', { class: 'fault-title' }, title),
-        element('p', {}, ...withCommands(detail)),
-        element('p', { class: 'remediation' }, ...withCommands(remediation)),
+        element('p', { class: 'error-title' }, title),
+        element('p', {}, ...withInlineCode(detail)),
+        element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
       );
       return false;
     } finally {

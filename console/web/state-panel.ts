@@ -2,13 +2,13 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { AdviceAction, AdviceItem } from '../../shared/schemas/status.ts';
-import { post, VERBS } from './api.ts';
+import { post, MONITOR_API } from './api.ts';
 import { reportText, whileBusy } from './controls.ts';
 import { button, byId, element, fill, setText } from './element.ts';
-import { showInTab } from './icon.ts';
-import { withCommands } from './remediations.ts';
-import { currentMailbox, describeState } from './states.ts';
-import { ageOf } from './times.ts';
+import { showInTab } from './tab-icon.ts';
+import { withInlineCode } from './inline-code.ts';
+import { currentMailbox, describeState } from './describe-state.ts';
+import { ageElement } from './times.ts';
 
 /** The buttons of this page that do what an advice asks for. */
 const BUTTONS: Readonly<Record<AdviceAction, string>> = {
@@ -59,15 +59,15 @@ function adviceRow({ action, text }: AdviceItem): HTMLLIElement {
     return element(
       'li',
       {},
-      ...withCommands(`${text} `),
+      ...withInlineCode(`${text} `),
       button('Compare all', (self) => void reconcileAll(self)),
     );
-  return element('li', {}, ...withCommands(action === null ? text : `${text} ${BUTTONS[action]}`));
+  return element('li', {}, ...withInlineCode(action === null ? text : `${text} ${BUTTONS[action]}`));
 }
 
 async function reconcileAll(control: HTMLButtonElement): Promise<void> {
   await whileBusy(control, 'Comparing…', onChange, async () => {
-    const report = await post<PollAnswerJson>(`${VERBS}/poll-now?reconcile=all`);
+    const report = await post<PollAnswerJson>(`${MONITOR_API}/poll-now?reconcile=all`);
     return `${reportText(report)} The comparison goes on with the next runs until everything is compared.`;
   });
 }
@@ -78,7 +78,7 @@ function showPolls(overview: OverviewJson): void {
   const isAhead = overview.status.is_running && next !== null && next > overview.now;
   fill(
     byId('polls'),
-    ...(last === null ? ['Not polled yet'] : ['Last run ', ageOf(last)]),
-    ...(isAhead ? [', next attempt ', ageOf(next)] : []),
+    ...(last === null ? ['Not polled yet'] : ['Last run ', ageElement(last)]),
+    ...(isAhead ? [', next attempt ', ageElement(next)] : []),
   );
 }

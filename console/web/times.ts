@@ -6,7 +6,7 @@ import { element, setText } from './element.ts';
 
 let serverAheadMs = 0;
 
-export function learnServerTime(iso: string): void {
+export function setServerTime(iso: string): void {
   serverAheadMs = Date.parse(iso) - Date.now();
 }
 
@@ -28,11 +28,11 @@ const HOUR = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-dig
 const YEAR_MS = 300 * 86_400_000;
 
 /** As short as it can be without being taken for another day, and it stays so. */
-export function timeOf(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, timeText(iso));
+export function timeElement(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, formatTime(iso));
 }
 
-export function timeText(iso: string): string {
+export function formatTime(iso: string): string {
   const at = new Date(iso);
   const now = new Date(serverNowMs());
   const isToday = at.toDateString() === now.toDateString();
@@ -41,27 +41,27 @@ export function timeText(iso: string): string {
 }
 
 /** With date, seconds and zone. */
-export function wholeTimeOf(iso: string): HTMLTimeElement {
+export function fullTimeElement(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso }, WHOLE.format(new Date(iso)));
 }
 
-export function hourText(epochSeconds: number): string {
+export function formatHour(epochSeconds: number): string {
   return HOUR.format(new Date(epochSeconds * 1_000));
 }
 
 /** "4 min ago", and it stays true. */
-export function ageOf(iso: string): HTMLTimeElement {
+export function ageElement(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso, 'data-age': 'ago' }, ageText(iso));
 }
 
 /** "4 min", without the "ago". */
-export function spanSince(iso: string): HTMLTimeElement {
+export function elapsedElement(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso, 'data-age': 'span' }, spanText(iso));
 }
 
-const TEXTS = { ago: ageText, at: timeText, span: spanText };
+const TEXTS = { ago: ageText, at: formatTime, span: spanText };
 
-export function beginTicking(): void {
+export function startTicking(): void {
   setInterval(() => {
     for (const shown of document.querySelectorAll<HTMLTimeElement>('time[data-age]')) {
       const text = TEXTS[shown.dataset['age'] as keyof typeof TEXTS];
@@ -82,11 +82,11 @@ function spanText(iso: string): string {
 
 /** Whole seconds at least: what ticks once a second must not flicker. */
 function wholeText(ms: number): string {
-  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : durationText(ms);
+  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : formatDuration(ms);
 }
 
 /** One unit, the largest that fits: "840 ms", "12 s", "4 min", "3 h", "12 days". */
-export function durationText(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${trimmed(ms / 1_000)} s`;
   if (ms < 60_000) return `${Math.floor(ms / 1_000)} s`;

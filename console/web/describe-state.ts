@@ -1,8 +1,8 @@
 /** What each state is called, how it is coloured, and why it is so: the sentence under the word. */
 import type { MailboxStatusJson } from '../../shared/schemas/mailbox-status.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { counted } from './quantities.ts';
-import { timeText } from './times.ts';
+import { pluralize } from './format-number.ts';
+import { formatTime } from './times.ts';
 
 /** `well`: nothing to do. `busy`: works, and will be well. `off`: by a person's will. `care`: look. `bad`: act. */
 export type Tone = 'well' | 'busy' | 'off' | 'care' | 'bad';
@@ -29,7 +29,7 @@ const STATES: Readonly<Record<string, StateWords>> = {
       const pending = mailbox?.ledger.pending ?? 0;
       const listing = mailbox?.is_listing === true ? 'A listing of older mail is being read. ' : '';
       if (pending === 0) return listing;
-      return `${listing}${counted(pending, 'message')} ${pending === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`;
+      return `${listing}${pluralize(pending, 'message')} ${pending === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`;
     },
   },
   starting: {
@@ -56,7 +56,7 @@ const STATES: Readonly<Record<string, StateWords>> = {
       if (status.advice_items.some((item) => item.code === 'runs_not_ending'))
         return 'Runs begin but do not end, so nothing is known of the mailbox.';
       const last = mailbox?.last_run_at ?? status.last_poll_at;
-      return `No run has begun${last === null ? '' : ` since ${timeText(last)}`}, although the monitor is on.`;
+      return `No run has begun${last === null ? '' : ` since ${formatTime(last)}`}, although the monitor is on.`;
     },
   },
   fetch_failing: {
@@ -68,9 +68,9 @@ const STATES: Readonly<Record<string, StateWords>> = {
       const next =
         failing.next_attempt_at === null
           ? ''
-          : ` The next attempt is at ${timeText(failing.next_attempt_at)}.`;
+          : ` The next attempt is at ${formatTime(failing.next_attempt_at)}.`;
       const why = failing.error_detail ?? failing.error_code ?? '';
-      return `${counted(failing.count, 'message')} cannot be fetched; the others are stored.${next} ${sentence(why)}`;
+      return `${pluralize(failing.count, 'message')} cannot be fetched; the others are stored.${next} ${sentence(why)}`;
     },
   },
   watch_failing: {
@@ -121,7 +121,7 @@ export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | nu
 }
 
 function failures(count: number): string {
-  return count === 1 ? 'The last cycle failed.' : `The last ${counted(count, 'cycle')} failed.`;
+  return count === 1 ? 'The last cycle failed.' : `The last ${pluralize(count, 'cycle')} failed.`;
 }
 
 function sentence(text: string): string {

@@ -3,14 +3,14 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { DeadMessageJson, DeadPageJson, GivenUp, Retried } from '../../shared/schemas/records.ts';
-import { DATA, get, post, VERBS } from './api.ts';
+import { CONSOLE_API, get, post, MONITOR_API } from './api.ts';
 import { reportText, whileBusy } from './controls.ts';
 import { button, byId, element } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
-import { counted } from './quantities.ts';
-import { wireRecords } from './records.ts';
-import { withCommands } from './remediations.ts';
-import { ageOf } from './times.ts';
+import { pluralize } from './format-number.ts';
+import { wirePagedSection } from './paged-section.ts';
+import { withInlineCode } from './inline-code.ts';
+import { ageElement } from './times.ts';
 
 const FIRST = 25;
 
@@ -23,13 +23,13 @@ export function wireDeadMessages(onChange: () => Promise<void>): (overview: Over
     (message) => String(message.ledger_id),
     (message) => row(message, onChange),
   );
-  const section = wireRecords<DeadMessageJson>({
+  const section = wirePagedSection<DeadMessageJson>({
     name: 'dead-messages',
     first: FIRST,
     dependsOn: ({ dead_count: count, status }) => [count, count === 0 ? null : status.last_poll_at],
     read: async (query) => {
-      const page = await get<DeadPageJson>(`${DATA}/dead?${query}`);
-      return { rows: page.messages, nextBefore: page.next_before };
+      const page = await get<DeadPageJson>(`${CONSOLE_API}/dead?${query}`);
+      return { rows: page.messages, nextBeforeId: page.next_before };
     },
     show: (messages) => {
       const place = byId('dead-list');
@@ -39,7 +39,7 @@ export function wireDeadMessages(onChange: () => Promise<void>): (overview: Over
       if (hadFocus && !place.contains(document.activeElement)) byId('dead-messages-title').focus();
     },
   });
-  retryAll.addEventListener('click', () => void retry(retryAll, `${DATA}/dead/retry`, onChange));
+  retryAll.addEventListener('click', () => void retry(retryAll, `${CONSOLE_API}/dead/retry`, onChange));
   return async (overview) => {
     const hadFocus = root.contains(document.activeElement);
     root.hidden = overview.dead_count === 0;
@@ -63,17 +63,17 @@ function row(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIEle
       ' ',
       element('span', { class: 'quiet' }, 'Gmail id '),
       element('code', {}, message.gmail_message_id),
-      element('span', { class: 'quiet' }, `, ${counted(attempts, 'attempt')}`),
-      ...(last === null ? [] : [element('span', { class: 'quiet' }, ', the last ', ageOf(last))]),
+      element('span', { class: 'quiet' }, `, ${pluralize(attempts, 'attempt')}`),
+      ...(last === null ? [] : [element('span', { class: 'quiet' }, ', the last ', ageElement(last))]),
     ),
     detail === null ? null : element('p', {}, detail),
-    remediation === null ? null : element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    remediation === null ? null : element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
     message.given_up_at === null
       ? button('Give up', (self) => void giveUp(self, message, onChange), {
           'aria-label': `Give up message ${message.gmail_message_id}`,
         })
-      : element('p', { class: 'quiet' }, 'Given up ', ageOf(message.given_up_at), ': it is not tried again.'),
-    button('Retry', (self) => void retry(self, `${DATA}/dead/${message.ledger_id}/retry`, onChange), {
+      : element('p', { class: 'quiet' }, 'Given up ', ageElement(message.given_up_at), ': it is not tried again.'),
+    button('Retry', (self) => void retry(self, `${CONSOLE_API}/dead/${message.ledger_id}/retry`, onChange), {
       'aria-label': `Retry message ${message.gmail_message_id}`,
     }),
   );
@@ -85,7 +85,7 @@ async function giveUp(
   onChange: () => Promise<void>,
 ): Promise<void> {
   await whileBusy(control, 'Giving up…', onChange, async () => {
-    const { given_up: count } = await post<GivenUp>(`${DATA}/dead/${message.ledger_id}/give-up`);
+    const { given_up: count } = await post<GivenUp>(`${CONSOLE_API}/dead/${message.ledger_id}/give-up`);
     return count === 0
       ? 'It is no longer dead, or was given up before.'
       : 'Given up. It no longer counts as failing.';
@@ -96,6 +96,6 @@ async function retry(control: HTMLButtonElement, path: string, onChange: () => P
   await whileBusy(control, 'Retrying…', onChange, async () => {
     const { retried } = await post<Retried>(path);
     if (retried === 0) return 'It is no longer dead: another operator has retried it.';
-    return reportText(await post<PollAnswerJson>(`${VERBS}/poll-now`));
+    return reportText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
   });
 }

@@ -1,5 +1,5 @@
 /** The page's title and icon say the state too: the page stands in a tab among others. */
-import type { Tone } from './states.ts';
+import type { Tone } from './describe-state.ts';
 
 const COLOURS: Readonly<Record<Tone | 'unknown', string>> = {
   well: '2f9e5b',

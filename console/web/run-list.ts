@@ -2,12 +2,12 @@
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { RunJson, RunPageJson } from '../../shared/schemas/records.ts';
-import { DATA, get } from './api.ts';
+import { CONSOLE_API, get } from './api.ts';
 import { byId, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
-import { number } from './quantities.ts';
-import { wireRecords } from './records.ts';
-import { durationText, timeOf } from './times.ts';
+import { formatNumber } from './format-number.ts';
+import { wirePagedSection } from './paged-section.ts';
+import { formatDuration, timeElement } from './times.ts';
 
 const FIRST = 12;
 
@@ -15,13 +15,13 @@ const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' 
 
 export function wireRuns(): (overview: OverviewJson) => Promise<void> {
   const list = new KeyedList<RunJson>(byId('run-list'), (run) => String(run.id), row);
-  const section = wireRecords<RunJson>({
+  const section = wirePagedSection<RunJson>({
     name: 'runs',
     first: FIRST,
     dependsOn: ({ status }) => [status.last_poll_at, status.emails_processed_total],
     read: async (query) => {
-      const { next_before: nextBefore, runs } = await get<RunPageJson>(`${DATA}/runs?${query}`);
-      return { rows: runs, nextBefore };
+      const { next_before: nextBeforeId, runs } = await get<RunPageJson>(`${CONSOLE_API}/runs?${query}`);
+      return { rows: runs, nextBeforeId };
     },
     show: (runs) => {
       list.show(runs);
@@ -36,7 +36,7 @@ function row(run: RunJson): HTMLTableRowElement {
   return element(
     'tr',
     { class: outcome === 'failed' ? 'is-bad' : null },
-    element('td', {}, timeOf(run.started_at)),
+    element('td', {}, timeElement(run.started_at)),
     element('td', {}, run.trigger),
     element(
       'td',
@@ -44,8 +44,8 @@ function row(run: RunJson): HTMLTableRowElement {
       outcome === null ? 'not ended' : (OUTCOMES[outcome] ?? outcome),
       ...(error === null ? [] : [' ', element('code', {}, error)]),
     ),
-    element('td', { class: 'number' }, number(run.stored_count)),
-    element('td', { class: 'number' }, duration === null ? '–' : durationText(duration)),
-    element('td', { class: 'number units' }, number(run.quota_units)),
+    element('td', { class: 'number' }, formatNumber(run.stored_count)),
+    element('td', { class: 'number' }, duration === null ? '–' : formatDuration(duration)),
+    element('td', { class: 'number units' }, formatNumber(run.quota_units)),
   );
 }

@@ -1,13 +1,13 @@
 /** The figures under the state: how fresh, how complete, what waits, what it costs. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { byId, type Child, element, fill } from './element.ts';
-import { counted, number } from './quantities.ts';
-import { currentMailbox } from './states.ts';
-import { ageOf, spanSince, timeOf } from './times.ts';
+import { pluralize, formatNumber } from './format-number.ts';
+import { currentMailbox } from './describe-state.ts';
+import { ageElement, elapsedElement, timeElement } from './times.ts';
 
 let shown = '';
 
-export function showFigures(overview: OverviewJson): void {
+export function showMetrics(overview: OverviewJson): void {
   // What ticks, ticks by itself.
   const text = JSON.stringify({ ...overview, now: '' });
   if (text === shown) return;
@@ -20,11 +20,11 @@ export function showFigures(overview: OverviewJson): void {
 
 function showFreshness({ freshness }: OverviewJson): void {
   const { newest_reconciled_at: reconciled, newest_stored_at: stored } = freshness;
-  show('fresh', reconciled === null ? '–' : spanSince(reconciled), [
+  show('fresh', reconciled === null ? '–' : elapsedElement(reconciled), [
     reconciled === null
       ? 'Nothing is reconciled yet.'
       : 'is the age of the newest mail up to which nothing is missing.',
-    ...(stored === null ? [] : [' Newest stored ', ageOf(stored), '.']),
+    ...(stored === null ? [] : [' Newest stored ', ageElement(stored), '.']),
   ]);
 }
 
@@ -40,12 +40,12 @@ function showReconciliation(overview: OverviewJson): void {
   }
   const parts = (['stored', 'pending', 'failed', 'ignored', 'gone'] as const)
     .filter((part) => part === 'stored' || result[`${part}_count`] > 0)
-    .map((part) => `${number(result[`${part}_count`])} ${part}`);
-  show('reconciliation', number(result.missing_count), [
-    `missing. Gmail listed ${counted(result.gmail_count, 'message')} since `,
-    timeOf(result.since),
+    .map((part) => `${formatNumber(result[`${part}_count`])} ${part}`);
+  show('reconciliation', formatNumber(result.missing_count), [
+    `missing. Gmail listed ${pluralize(result.gmail_count, 'message')} since `,
+    timeElement(result.since),
     `: ${parts.join(', ')}. Compared `,
-    ageOf(result.at),
+    ageElement(result.at),
     '.',
   ]);
 }
@@ -58,17 +58,17 @@ function showBacklog(overview: OverviewJson): void {
   const unknownSince = mailbox?.unknown_since ?? null;
   byId('waiting').classList.toggle('is-busy', found > 0);
   // What is not known is not zero.
-  show('waiting', waiting === null ? '–' : number(waiting), [
+  show('waiting', waiting === null ? '–' : formatNumber(waiting), [
     'waiting to be fetched.',
     ...(waiting !== null
       ? []
-      : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeOf(unknownSince)]), '.']),
-    ...(waiting !== null || found === 0 ? [] : [` ${number(found)} found so far.`]),
-    ...(oldest === null ? [] : [' The oldest since ', spanSince(oldest), '.']),
-    ...(mailbox === null ? [] : [` ${number(mailbox.ledger.stored)} stored in all.`]),
+      : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeElement(unknownSince)]), '.']),
+    ...(waiting !== null || found === 0 ? [] : [` ${formatNumber(found)} found so far.`]),
+    ...(oldest === null ? [] : [' The oldest since ', elapsedElement(oldest), '.']),
+    ...(mailbox === null ? [] : [` ${formatNumber(mailbox.ledger.stored)} stored in all.`]),
   ]);
   byId('dead').classList.toggle('is-bad', overview.dead_count > 0);
-  show('dead', number(overview.dead_count), [
+  show('dead', formatNumber(overview.dead_count), [
     overview.dead_count === 0 ? 'dead.' : 'dead after every attempt failed: see below.',
   ]);
 }
@@ -76,7 +76,7 @@ function showBacklog(overview: OverviewJson): void {
 function showQuota({ quota }: OverviewJson): void {
   const { minute_limit: limit, minute_used: used, today_used: today } = quota;
   if (used === null) {
-    show('quota', '–', [`of the Gmail quota of ${number(limit)} units per minute: not used yet.`]);
+    show('quota', '–', [`of the Gmail quota of ${formatNumber(limit)} units per minute: not used yet.`]);
     return;
   }
   const share = limit === 0 ? 0 : Math.min(1, used / limit);
@@ -88,7 +88,7 @@ function showQuota({ quota }: OverviewJson): void {
     'aria-label': 'Share of the Gmail quota used in the last minute',
   });
   show('quota', `${Math.round(share * 100)} %`, [
-    `of the Gmail quota: ${number(used)} of ${number(limit)} units are spent and not refilled. Today's runs took ${number(today)}.`,
+    `of the Gmail quota: ${formatNumber(used)} of ${formatNumber(limit)} units are spent and not refilled. Today's runs took ${formatNumber(today)}.`,
     meter,
   ]);
 }

@@ -2,13 +2,13 @@
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { IncidentJson, IncidentPageJson } from '../../shared/schemas/records.ts';
-import { DATA, get } from './api.ts';
+import { CONSOLE_API, get } from './api.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { KeyedList } from './keyed-list.ts';
-import { number } from './quantities.ts';
-import { wireRecords } from './records.ts';
-import { withCommands } from './remediations.ts';
-import { durationText, timeOf } from './times.ts';
+import { formatNumber } from './format-number.ts';
+import { wirePagedSection } from './paged-section.ts';
+import { withInlineCode } from './inline-code.ts';
+import { formatDuration, timeElement } from './times.ts';
 
 const FIRST = 10;
 
@@ -19,13 +19,13 @@ const TITLES: Readonly<Record<string, string>> = {
 
 export function wireIncidents(): (overview: OverviewJson) => Promise<void> {
   const list = new KeyedList<IncidentJson>(byId('incident-list'), (incident) => String(incident.id), row);
-  const section = wireRecords<IncidentJson>({
+  const section = wirePagedSection<IncidentJson>({
     name: 'incidents',
     first: FIRST,
     dependsOn: ({ incidents_open_count: open, status }) => [open, status.last_poll_at],
     read: async (query) => {
-      const page = await get<IncidentPageJson>(`${DATA}/incidents?${query}`);
-      return { rows: page.incidents, nextBefore: page.next_before };
+      const page = await get<IncidentPageJson>(`${CONSOLE_API}/incidents?${query}`);
+      return { rows: page.incidents, nextBeforeId: page.next_before };
     },
     show: (incidents) => {
       list.show(incidents);
@@ -46,25 +46,25 @@ function row(incident: IncidentJson): HTMLLIElement {
       { class: 'row-head' },
       element('strong', {}, TITLES[kind] ?? kind),
       ' ',
-      element('span', { class: 'quiet' }, timeOf(opened), ...ending(opened, closed)),
+      element('span', { class: 'quiet' }, timeElement(opened), ...ending(opened, closed)),
     ),
-    explanation === null ? null : element('p', {}, ...withCommands(explanation)),
+    explanation === null ? null : element('p', {}, ...withInlineCode(explanation)),
     counts === '' ? null : element('p', { class: 'quiet' }, counts),
     remediation === null || closed !== null
       ? null
-      : element('p', { class: 'remediation' }, ...withCommands(remediation)),
+      : element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
   );
 }
 
 function ending(opened: string, closed: string | null): Child[] {
   if (closed === null) return [', still open'];
-  return [`, over after ${durationText(Date.parse(closed) - Date.parse(opened))}`];
+  return [`, over after ${formatDuration(Date.parse(closed) - Date.parse(opened))}`];
 }
 
 /** `missing_count: 3` as "missing 3"; ids and the rest are in the database. */
 function countsOf(detail: IncidentJson['detail']): string {
   return Object.entries(detail)
     .filter((entry): entry is [string, number] => entry[0].endsWith('_count') && typeof entry[1] === 'number')
-    .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')} ${number(value)}`)
+    .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')} ${formatNumber(value)}`)
     .join(', ');
 }

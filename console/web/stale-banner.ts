@@ -1,13 +1,13 @@
 /** Says since when the figures are old, while the server cannot be asked. */
 import type { Problem } from './api.ts';
 import { button, byId, element, fill, setText } from './element.ts';
-import { showInTab } from './icon.ts';
-import { withCommands } from './remediations.ts';
-import { ageOf, durationText, timeOf } from './times.ts';
+import { showInTab } from './tab-icon.ts';
+import { withInlineCode } from './inline-code.ts';
+import { ageElement, formatDuration, timeElement } from './times.ts';
 
 let freshAt: string | null = null;
 
-export function showFresh(now: string): void {
+export function hideStaleBanner(now: string): void {
   freshAt = now;
   delete document.documentElement.dataset['stale'];
   const box = byId('stale');
@@ -18,7 +18,7 @@ export function showFresh(now: string): void {
   setText(byId('fresh-mark'), 'Live');
 }
 
-export function showStale(problem: Problem, nextMs: number, tryNow: () => void): void {
+export function showStaleBanner(problem: Problem, nextMs: number, tryNow: () => void): void {
   document.documentElement.dataset['stale'] = '';
   showInTab('No answer', 'unknown');
   setText(byId('fresh-mark'), freshAt === null ? 'No figures' : 'Old figures');
@@ -27,17 +27,17 @@ export function showStale(problem: Problem, nextMs: number, tryNow: () => void):
   const again = button('Try now', tryNow);
   fill(
     box,
-    element('p', { class: 'fault-title' }, problem.title),
+    element('p', { class: 'error-title' }, problem.title),
     element(
       'p',
       {},
-      ...withCommands(problem.detail),
+      ...withInlineCode(problem.detail),
       ...(freshAt === null
         ? [' There are no figures yet.']
-        : [' The figures are of ', timeOf(freshAt), ', ', ageOf(freshAt), '.']),
-      ` It is asked again every ${durationText(nextMs)}.`,
+        : [' The figures are of ', timeElement(freshAt), ', ', ageElement(freshAt), '.']),
+      ` It is asked again every ${formatDuration(nextMs)}.`,
     ),
-    element('p', { class: 'remediation' }, ...withCommands(problem.remediation)),
+    element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     again,
   );
   box.hidden = false;

@@ -11,22 +11,22 @@ const STEP = 50;
 /** The server gives no more at once. */
 const MOST_AT_ONCE = 100;
 
-export interface RecordPage<Row> {
+export interface RowPage<Row> {
   readonly rows: readonly Row[];
-  readonly nextBefore: number | null;
+  readonly nextBeforeId: number | null;
 }
 
-export interface RecordOptions<Row> {
+export interface PagedSectionOptions<Row> {
   /** Of the section, whose button is `NAME-older`. */
   readonly name: string;
   readonly first: number;
   readonly dependsOn: (overview: OverviewJson) => unknown;
   /** @param query as in `limit=12&before=99` */
-  readonly read: (query: string) => Promise<RecordPage<Row>>;
+  readonly read: (query: string) => Promise<RowPage<Row>>;
   readonly show: (rows: readonly Row[]) => void;
 }
 
-export function wireRecords<Row>(options: RecordOptions<Row>): Section {
+export function wirePagedSection<Row>(options: PagedSectionOptions<Row>): Section {
   const { dependsOn, first, name, read, show } = options;
   const older = byId<HTMLButtonElement>(`${name}-older`);
   let wanted = first;
@@ -36,9 +36,9 @@ export function wireRecords<Row>(options: RecordOptions<Row>): Section {
     let before: number | null = null;
     do {
       const limit = Math.min(MOST_AT_ONCE, asked - rows.length);
-      const page: RecordPage<Row> = await read(`limit=${limit}${before === null ? '' : `&before=${before}`}`);
+      const page: RowPage<Row> = await read(`limit=${limit}${before === null ? '' : `&before=${before}`}`);
       rows.push(...page.rows);
-      before = page.nextBefore;
+      before = page.nextBeforeId;
     } while (before !== null && rows.length < asked);
     // More were asked for meanwhile: they have their own answer.
     if (asked !== wanted) return;

@@ -5,13 +5,13 @@
 
 import type { EmailJson, EmailPageJson } from '../../shared/schemas/emails.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { ask, DATA, get } from './api.ts';
+import { ask, CONSOLE_API, get } from './api.ts';
 import { byId, setText } from './element.ts';
 import { openEmail } from './email-dialog.ts';
 import { emailRow } from './email-row.ts';
 import { KeyedList } from './keyed-list.ts';
-import { showFault } from './notices.ts';
-import { counted } from './quantities.ts';
+import { showError } from './notices.ts';
+import { pluralize } from './format-number.ts';
 import { Section } from './section.ts';
 
 const PAGE = 25;
@@ -29,7 +29,7 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
     (email) => emailRow(email, (opened) => void openEmail(opened)),
   );
   let shown: readonly EmailJson[] = [];
-  let nextBefore: number | null = null;
+  let nextBeforeId: number | null = null;
   let shownFor = '';
   /** The first page was looked for down to this id. */
   let firstFloor = 0;
@@ -37,43 +37,43 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
   const read = async (before: number | null): Promise<EmailPageJson> => {
     const q = search.value.trim();
     if (q !== '')
-      return await ask<EmailPageJson>(`${DATA}/emails/search`, {
+      return await ask<EmailPageJson>(`${CONSOLE_API}/emails/search`, {
         q,
         limit: PAGE,
         ...(before === null ? {} : { before }),
       });
     return await get<EmailPageJson>(
-      `${DATA}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`,
+      `${CONSOLE_API}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`,
     );
   };
   const show = (emails: readonly EmailJson[], next: number | null) => {
     shown = emails;
-    nextBefore = next;
+    nextBeforeId = next;
     list.show(shown);
-    older.hidden = nextBefore === null;
+    older.hidden = nextBeforeId === null;
     const q = search.value.trim();
-    const count = counted(shown.length, 'email');
+    const count = pluralize(shown.length, 'email');
     setText(
       byId('email-count'),
       q === ''
         ? shown.length === 0
           ? 'No email is stored yet.'
           : ''
-        : `${count} found${nextBefore === null ? '' : ' so far'}`,
+        : `${count} found${nextBeforeId === null ? '' : ' so far'}`,
     );
   };
   /** @returns false when nothing was added: what is shown is another list by now */
   const readOn = async (asked: string): Promise<boolean> => {
-    const before = nextBefore;
+    const before = nextBeforeId;
     const page = await read(before);
-    if (asked !== search.value || nextBefore !== before) return false;
+    if (asked !== search.value || nextBeforeId !== before) return false;
     const known = new Set(shown.map((email) => email.id));
     show([...shown, ...page.emails.filter((email) => !known.has(email.id))], page.next_before);
     return true;
   };
   /** One call of a search looks through a part of what is stored: it goes on until there is a page to read. */
   const fillTo = async (count: number, asked: string) => {
-    while (asked.trim() !== '' && shown.length < count && nextBefore !== null)
+    while (asked.trim() !== '' && shown.length < count && nextBeforeId !== null)
       if (!(await readOn(asked))) return;
   };
   const load = async () => {
@@ -88,10 +88,10 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
       shown.some((email) => email.id >= floor) || (!isFull && floor - firstFloor < LOOKED_THROUGH);
     const isContinued = shownFor === asked && joins;
     const behind = isContinued ? shown.filter((email) => email.id < floor) : [];
-    const reachesFurther = isContinued && (nextBefore ?? 0) < floor;
+    const reachesFurther = isContinued && (nextBeforeId ?? 0) < floor;
     shownFor = asked;
     firstFloor = floor;
-    show([...page.emails, ...behind], reachesFurther ? nextBefore : page.next_before);
+    show([...page.emails, ...behind], reachesFurther ? nextBeforeId : page.next_before);
     await fillTo(PAGE, asked);
   };
   const section = new Section(
@@ -120,8 +120,8 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
       if (await readOn(asked)) await fillTo(wanted, asked);
       // The button has gone with the last page; whoever was on it reads on where the new ones begin.
       if (older.hidden) byId('email-list').querySelector<HTMLElement>('li:last-child button')?.focus();
-    } catch (fault) {
-      showFault('Older emails', fault);
+    } catch (error) {
+      showError('Older emails', fault);
     } finally {
       older.removeAttribute('aria-disabled');
     }
