@@ -45,10 +45,7 @@ where state = 'dead'`,
 );
 
 /** Sorted by ledger id, the highest first. */
-export async function listDeadLetters(
-  db: Queryable,
-  request: PageRequest,
-): Promise<ResultPage<DeadMessage>> {
+export async function listDeadLetters(db: Queryable, request: PageRequest): Promise<ResultPage<DeadMessage>> {
   const { rows } = await db.query(LIST, [request.beforeId ?? MAX_ID, request.limit + 1]);
   const page = toPage(rows, request.limit);
   return {

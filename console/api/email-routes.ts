@@ -11,7 +11,13 @@ import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
-import { idParameter, jsonBody, type RequestParameters, pageRequest, searchText } from './request-parameters.ts';
+import {
+  idParameter,
+  jsonBody,
+  pageRequest,
+  type RequestParameters,
+  searchText,
+} from './request-parameters.ts';
 import type { Handler } from './routes.ts';
 
 /**
@@ -49,7 +55,8 @@ export function showEmail({ db }: AppContext): Handler {
 export function showHtml({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
     const html = await readHtml(db, idParameter(id));
-    if (html === null) throw new AppError('not_found', 'There is no email with this id, or it has no HTML body.');
+    if (html === null)
+      throw new AppError('not_found', 'There is no email with this id, or it has no HTML body.');
     return {
       status: 200,
       headers: {
@@ -80,7 +87,8 @@ export function downloadAttachment({ db }: AppContext): Handler {
 }
 
 function download(file: StoredFile, type: string, fallbackName: string): HttpAnswer {
-  const length = file.sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
+  const length =
+    file.sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
   return {
     status: 200,
     headers: {

@@ -72,7 +72,8 @@ async function compressedAnswer(
 ): Promise<HttpAnswer> {
   const plain = { status: 200, headers: { ...headers, 'content-type': asset.type }, body: asset.bytes };
   const encoding = acceptedEncoding(request.headers['accept-encoding']);
-  if (encoding === null || asset.bytes.length < MIN_COMPRESSED_BYTES || asset.type === 'image/png') return plain;
+  if (encoding === null || asset.bytes.length < MIN_COMPRESSED_BYTES || asset.type === 'image/png')
+    return plain;
   const key = `${encoding} ${createHash('sha256').update(asset.bytes).digest('hex')}`;
   const body = compressed.get(key) ?? compress(asset.bytes, encoding);
   compressed.set(key, body);

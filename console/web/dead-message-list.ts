@@ -1,42 +1,44 @@
-/** Dead messages, each with its error, its remediation and a way to try it again. */
+/** Dead messages: those that failed every attempt. Each is shown with its error and remediation, and can be retried or given up. */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { DeadMessageJson, DeadPageJson, GivenUp, Retried } from '../../shared/schemas/records.ts';
-import { CONSOLE_API, get, post, MONITOR_API } from './api.ts';
-import { reportText, whileBusy } from './controls.ts';
+import { CONSOLE_API, get, MONITOR_API, post } from './api.ts';
+import { pollResultText, runAction } from './controls.ts';
 import { button, byId, element } from './element.ts';
-import { KeyedList } from './keyed-list.ts';
 import { pluralize } from './format-number.ts';
-import { wirePagedSection } from './paged-section.ts';
 import { withInlineCode } from './inline-code.ts';
+import { KeyedList } from './keyed-list.ts';
+import { wirePagedSection } from './paged-section.ts';
 import { ageElement } from './times.ts';
 
-const FIRST = 25;
+const INITIAL_ROW_COUNT = 25;
 
-/** @param onChange asked for once a retry has ended */
-export function wireDeadMessages(onChange: () => Promise<void>): (overview: OverviewJson) => Promise<void> {
+/** @param onChange called after each retry or give-up, whether it succeeded or failed */
+export function wireDeadMessageList(
+  onChange: () => Promise<void>,
+): (overview: OverviewJson) => Promise<void> {
   const root = byId('dead-messages');
   const retryAll = byId<HTMLButtonElement>('retry-all');
   const list = new KeyedList<DeadMessageJson>(
     byId('dead-list'),
     (message) => String(message.ledger_id),
-    (message) => row(message, onChange),
+    (message) => renderMessage(message, onChange),
   );
   const section = wirePagedSection<DeadMessageJson>({
     name: 'dead-messages',
-    first: FIRST,
+    initialRowCount: INITIAL_ROW_COUNT,
     dependsOn: ({ dead_count: count, status }) => [count, count === 0 ? null : status.last_poll_at],
     read: async (query) => {
       const page = await get<DeadPageJson>(`${CONSOLE_API}/dead?${query}`);
       return { rows: page.messages, nextBeforeId: page.next_before };
     },
     show: (messages) => {
-      const place = byId('dead-list');
-      const hadFocus = place.contains(document.activeElement);
+      const parent = byId('dead-list');
+      const hadFocus = parent.contains(document.activeElement);
       list.show(messages);
-      // The row that had it is gone: whoever uses the keyboard goes on from here.
-      if (hadFocus && !place.contains(document.activeElement)) byId('dead-messages-title').focus();
+      // The focused row is gone: keyboard users continue at the heading.
+      if (hadFocus && !parent.contains(document.activeElement)) byId('dead-messages-title').focus();
     },
   });
   retryAll.addEventListener('click', () => void retry(retryAll, `${CONSOLE_API}/dead/retry`, onChange));
@@ -44,15 +46,15 @@ export function wireDeadMessages(onChange: () => Promise<void>): (overview: Over
     const hadFocus = root.contains(document.activeElement);
     root.hidden = overview.dead_count === 0;
     retryAll.hidden = overview.dead_count < 2;
-    // What had the focus is gone with its message.
+    // The focused element is now hidden with the section.
     if (root.hidden && hadFocus) byId('poll-now').focus();
     await section.update(overview);
   };
 }
 
-function row(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIElement {
-  const { attempt_count: attempts, remediation, error_code: code, error_detail: detail } = message;
-  const last = message.last_attempt_at;
+function renderMessage(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIElement {
+  const { attempt_count: attemptCount, remediation, error_code: code, error_detail: detail } = message;
+  const lastAttemptAt = message.last_attempt_at;
   return element(
     'li',
     {},
@@ -61,10 +63,12 @@ function row(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIEle
       { class: 'row-head' },
       element('code', { class: 'code' }, code ?? 'unknown'),
       ' ',
-      element('span', { class: 'quiet' }, 'Gmail id '),
+      element('span', { class: 'muted' }, 'Gmail ID '),
       element('code', {}, message.gmail_message_id),
-      element('span', { class: 'quiet' }, `, ${pluralize(attempts, 'attempt')}`),
-      ...(last === null ? [] : [element('span', { class: 'quiet' }, ', the last ', ageElement(last))]),
+      element('span', { class: 'muted' }, `, ${pluralize(attemptCount, 'attempt')}`),
+      ...(lastAttemptAt === null
+        ? []
+        : [element('span', { class: 'muted' }, ', last attempt ', ageElement(lastAttemptAt))]),
     ),
     detail === null ? null : element('p', {}, detail),
     remediation === null ? null : element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
@@ -72,7 +76,13 @@ function row(message: DeadMessageJson, onChange: () => Promise<void>): HTMLLIEle
       ? button('Give up', (self) => void giveUp(self, message, onChange), {
           'aria-label': `Give up message ${message.gmail_message_id}`,
         })
-      : element('p', { class: 'quiet' }, 'Given up ', ageElement(message.given_up_at), ': it is not tried again.'),
+      : element(
+          'p',
+          { class: 'muted' },
+          'Given up ',
+          ageElement(message.given_up_at),
+          '. It is not retried automatically.',
+        ),
     button('Retry', (self) => void retry(self, `${CONSOLE_API}/dead/${message.ledger_id}/retry`, onChange), {
       'aria-label': `Retry message ${message.gmail_message_id}`,
     }),
@@ -84,18 +94,18 @@ async function giveUp(
   message: DeadMessageJson,
   onChange: () => Promise<void>,
 ): Promise<void> {
-  await whileBusy(control, 'Giving up…', onChange, async () => {
+  await runAction(control, 'Giving up…', onChange, async () => {
     const { given_up: count } = await post<GivenUp>(`${CONSOLE_API}/dead/${message.ledger_id}/give-up`);
     return count === 0
-      ? 'It is no longer dead, or was given up before.'
-      : 'Given up. It no longer counts as failing.';
+      ? 'Nothing changed: the message is no longer dead, or was already given up.'
+      : 'Given up. The message no longer counts as failing.';
   });
 }
 
 async function retry(control: HTMLButtonElement, path: string, onChange: () => Promise<void>): Promise<void> {
-  await whileBusy(control, 'Retrying…', onChange, async () => {
+  await runAction(control, 'Retrying…', onChange, async () => {
     const { retried } = await post<Retried>(path);
-    if (retried === 0) return 'It is no longer dead: another operator has retried it.';
-    return reportText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
+    if (retried === 0) return 'Nothing to retry: no longer dead.';
+    return pollResultText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
   });
 }

@@ -1,129 +1,138 @@
-/** What each state is called, how it is coloured, and why it is so: the sentence under the word. */
+/** The label, colour and reason of each state. The reason is the sentence below the label. */
 import type { MailboxStatusJson } from '../../shared/schemas/mailbox-status.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { pluralize } from './format-number.ts';
 import { formatTime } from './times.ts';
 
-/** `well`: nothing to do. `busy`: works, and will be well. `off`: by a person's will. `care`: look. `bad`: act. */
-export type Tone = 'well' | 'busy' | 'off' | 'care' | 'bad';
+/**
+ * `ok`: nothing to do. `active`: working towards `ok`. `inactive`: stopped by an operator. `warning`: an operator should
+ * look. `critical`: an operator must act.
+ */
+export type Tone = 'ok' | 'active' | 'inactive' | 'warning' | 'critical';
 
-interface StateWords {
-  readonly word: string;
+interface StateDescription {
+  readonly label: string;
   readonly tone: Tone;
   readonly reason: (overview: OverviewJson, mailbox: MailboxStatusJson | null) => string;
 }
 
-const STATES: Readonly<Record<string, StateWords>> = {
+const STATES: Readonly<Record<string, StateDescription>> = {
   watching: {
-    word: 'Watching',
-    tone: 'well',
+    label: 'Watching',
+    tone: 'ok',
     reason: (_overview, mailbox) =>
       mailbox?.watch?.topic
-        ? 'Nothing waits. New mail is announced by push and stored within seconds.'
-        : 'Nothing waits. New mail is found at the next poll.',
+        ? 'No messages are waiting. Gmail announces new email by push, and it is stored within seconds.'
+        : 'No messages are waiting. The next poll finds new email.',
   },
   catching_up: {
-    word: 'Catching up',
-    tone: 'busy',
+    label: 'Catching up',
+    tone: 'active',
     reason: (_overview, mailbox) => {
-      const pending = mailbox?.ledger.pending ?? 0;
-      const listing = mailbox?.is_listing === true ? 'A listing of older mail is being read. ' : '';
-      if (pending === 0) return listing;
-      return `${listing}${pluralize(pending, 'message')} ${pending === 1 ? 'waits' : 'wait'} to be fetched; live mail goes first.`;
+      const pendingCount = mailbox?.ledger.pending ?? 0;
+      const listing = mailbox?.is_listing === true ? 'Older email is still being listed. ' : '';
+      if (pendingCount === 0) return listing;
+      const verb = pendingCount === 1 ? 'is' : 'are';
+      return `${listing}${pluralize(pendingCount, 'message')} ${verb} waiting to be fetched; new email is fetched first.`;
     },
   },
   starting: {
-    word: 'Starting',
-    tone: 'busy',
-    reason: () => 'It is on, and its first cycle has not ended yet.',
+    label: 'Starting',
+    tone: 'active',
+    reason: () => 'The monitor is on, and no run has succeeded yet.',
   },
   stopped: {
-    word: 'Stopped',
-    tone: 'off',
+    label: 'Stopped',
+    tone: 'inactive',
     reason: () =>
-      'Nothing is fetched, and how much waits is unknown. Gmail keeps what arrives, and Start fetches all of it.',
+      'No email is fetched, and the number of waiting messages is unknown. Gmail keeps new email, and Start fetches all of it.',
   },
   backing_off: {
-    word: 'Retrying',
-    tone: 'bad',
+    label: 'Retrying',
+    tone: 'critical',
     reason: (_overview, mailbox) =>
-      `${failures(mailbox?.failure_count ?? 1)} ${sentence(mailbox?.last_error?.detail ?? '')}`,
+      `${failuresText(mailbox?.failure_count ?? 1)} ${asSentence(mailbox?.last_error?.detail ?? '')}`,
   },
   not_polling: {
-    word: 'Not polling',
-    tone: 'bad',
+    label: 'Not polling',
+    tone: 'critical',
     reason: ({ status }, mailbox) => {
       if (status.advice_items.some((item) => item.code === 'runs_not_ending'))
-        return 'Runs begin but do not end, so nothing is known of the mailbox.';
-      const last = mailbox?.last_run_at ?? status.last_poll_at;
-      return `No run has begun${last === null ? '' : ` since ${formatTime(last)}`}, although the monitor is on.`;
+        return 'Runs begin but do not end, so the state of the mailbox is unknown.';
+      const lastAt = mailbox?.last_run_at ?? status.last_poll_at;
+      return `No run has begun${lastAt === null ? '' : ` since ${formatTime(lastAt)}`}, although the monitor is on.`;
     },
   },
   fetch_failing: {
-    word: 'Messages failing',
-    tone: 'bad',
+    label: 'Messages failing',
+    tone: 'critical',
     reason: (_overview, mailbox) => {
       const failing = mailbox?.failing;
       if (!failing) return '';
       const next =
-        failing.next_attempt_at === null
-          ? ''
-          : ` The next attempt is at ${formatTime(failing.next_attempt_at)}.`;
-      const why = failing.error_detail ?? failing.error_code ?? '';
-      return `${pluralize(failing.count, 'message')} cannot be fetched; the others are stored.${next} ${sentence(why)}`;
+        failing.next_attempt_at === null ? '' : ` Next attempt: ${formatTime(failing.next_attempt_at)}.`;
+      const error = failing.error_detail ?? failing.error_code ?? '';
+      return `${pluralize(failing.count, 'message')} cannot be fetched or stored; other messages are not affected.${next} ${asSentence(error)}`;
     },
   },
   watch_failing: {
-    word: 'Polling only',
-    tone: 'care',
+    label: 'Polling only',
+    tone: 'warning',
     reason: (_overview, mailbox) =>
-      `Push does not work; mail is found by polling. ${sentence(mailbox?.watch?.error?.detail ?? '')}`,
+      `Push does not work, so new email is found by polling. ${asSentence(mailbox?.watch?.error?.detail ?? '')}`,
   },
   reauth_required: {
-    word: 'Locked out',
-    tone: 'bad',
+    label: 'Token rejected',
+    tone: 'critical',
     reason: (_overview, mailbox) =>
-      `Gmail no longer takes the credentials, so nothing is fetched. ${sentence(mailbox?.last_error?.detail ?? '')}`,
+      `Google rejects the refresh token, so no email is fetched. ${asSentence(mailbox?.last_error?.detail ?? '')}`,
   },
   access_denied: {
-    word: 'Denied',
-    tone: 'bad',
+    label: 'Access denied',
+    tone: 'critical',
     reason: (_overview, mailbox) =>
-      `Gmail denies access, so nothing is fetched. ${sentence(mailbox?.last_error?.detail ?? '')}`,
+      `The mailbox cannot be read, so no email is fetched. ${asSentence(mailbox?.last_error?.detail ?? '')}`,
   },
   not_configured: {
-    word: 'Not set up',
-    tone: 'bad',
-    reason: () => 'There are no Gmail credentials, so nothing can be fetched.',
+    label: 'Not set up',
+    tone: 'critical',
+    reason: () => 'There are no usable Gmail credentials, so no email can be fetched.',
   },
 };
 
-/** What an operator has to see first. A mailbox that is watched while advice stands is not simply well. */
+/** The state to show. Advice turns `ok` and `active` into `warning`, because an operator should read it. */
 export function describeState(overview: OverviewJson): {
-  readonly word: string;
+  readonly label: string;
   readonly tone: Tone;
   readonly reason: string;
 } {
   const { status } = overview;
   const mailbox = currentMailbox(overview);
   const known = STATES[status.state];
-  // Newer code than this page: the name says more than nothing.
-  if (known === undefined) return { word: status.state, tone: 'care', reason: '' };
-  const calls = (known.tone === 'well' || known.tone === 'busy') && status.advice.length > 0;
-  return { word: known.word, tone: calls ? 'care' : known.tone, reason: known.reason(overview, mailbox) };
+  // The server may be newer than this page and report a state that the page does not know.
+  if (known === undefined) return { label: status.state, tone: 'warning', reason: '' };
+  const needsAttention = (known.tone === 'ok' || known.tone === 'active') && status.advice.length > 0;
+  return {
+    label: known.label,
+    tone: needsAttention ? 'warning' : known.tone,
+    reason: known.reason(overview, mailbox),
+  };
 }
 
-/** The one that the credentials reach, or without any the only one that is known; null before the first contact. */
+/**
+ * The mailbox of the configured credentials. Without credentials, the only known mailbox. Null before the first contact with
+ * Gmail.
+ */
 export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | null {
   const { mailboxes, state } = status;
   const only = state === 'not_configured' && mailboxes.length === 1 ? mailboxes[0] : undefined;
   return mailboxes.find((mailbox) => mailbox.is_current) ?? only ?? null;
 }
 
-function failures(count: number): string {
-  return count === 1 ? 'The last cycle failed.' : `The last ${pluralize(count, 'cycle')} failed.`;
+function failuresText(count: number): string {
+  return count === 1 ? 'The last run failed.' : `The last ${pluralize(count, 'run')} failed.`;
 }
 
-function sentence(text: string): string {
+function asSentence(text: string): string {
   return text === '' || /[.!?]$/.test(text) ? text : `${text}.`;
 }

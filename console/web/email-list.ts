@@ -1,25 +1,25 @@
 /**
- * The latest emails, or those that a search finds. New ones come in above without moving what is open, focused or
- * read; older ones by pages.
+ * The list of the latest emails, or of the emails that a search finds. New emails are inserted at the top without moving the
+ * focus or an open email. A button loads older emails page by page.
  */
 
 import type { EmailJson, EmailPageJson } from '../../shared/schemas/emails.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { ask, CONSOLE_API, get } from './api.ts';
+import { CONSOLE_API, get, postQuery } from './api.ts';
 import { byId, setText } from './element.ts';
 import { openEmail } from './email-dialog.ts';
 import { emailRow } from './email-row.ts';
+import { pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
 import { showError } from './notices.ts';
-import { pluralize } from './format-number.ts';
 import { Section } from './section.ts';
 
-const PAGE = 25;
+const PAGE_ROWS = 25;
 const TYPING_PAUSE_MS = 250;
-/** A page that is not full and not the last has looked through more of the newest emails than these. */
-const LOOKED_THROUGH = 1_000;
+/** A search page that is neither full nor the last has scanned more emails than this. */
+const MIN_SCANNED_EMAILS = 1_000;
 
-export function wireEmails(): (overview: OverviewJson) => Promise<void> {
+export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
   const root = byId('emails');
   const search = byId<HTMLInputElement>('search');
   const older = byId<HTMLButtonElement>('older');
@@ -31,19 +31,19 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
   let shown: readonly EmailJson[] = [];
   let nextBeforeId: number | null = null;
   let shownFor = '';
-  /** The first page was looked for down to this id. */
-  let firstFloor = 0;
+  /** The first page covers the emails down to this id. */
+  let firstPageFloor = 0;
 
   const read = async (before: number | null): Promise<EmailPageJson> => {
     const q = search.value.trim();
     if (q !== '')
-      return await ask<EmailPageJson>(`${CONSOLE_API}/emails/search`, {
+      return await postQuery<EmailPageJson>(`${CONSOLE_API}/emails/search`, {
         q,
-        limit: PAGE,
+        limit: PAGE_ROWS,
         ...(before === null ? {} : { before }),
       });
     return await get<EmailPageJson>(
-      `${CONSOLE_API}/emails?limit=${PAGE}${before === null ? '' : `&before=${before}`}`,
+      `${CONSOLE_API}/emails?limit=${PAGE_ROWS}${before === null ? '' : `&before=${before}`}`,
     );
   };
   const show = (emails: readonly EmailJson[], next: number | null) => {
@@ -57,42 +57,42 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
       byId('email-count'),
       q === ''
         ? shown.length === 0
-          ? 'No email is stored yet.'
+          ? 'No emails stored yet.'
           : ''
         : `${count} found${nextBeforeId === null ? '' : ' so far'}`,
     );
   };
-  /** @returns false when nothing was added: what is shown is another list by now */
-  const readOn = async (asked: string): Promise<boolean> => {
+  /** @returns false when nothing was added, because another list has been shown in the meantime */
+  const appendPage = async (query: string): Promise<boolean> => {
     const before = nextBeforeId;
     const page = await read(before);
-    if (asked !== search.value || nextBeforeId !== before) return false;
+    if (query !== search.value || nextBeforeId !== before) return false;
     const known = new Set(shown.map((email) => email.id));
     show([...shown, ...page.emails.filter((email) => !known.has(email.id))], page.next_before);
     return true;
   };
-  /** One call of a search looks through a part of what is stored: it goes on until there is a page to read. */
-  const fillTo = async (count: number, asked: string) => {
-    while (asked.trim() !== '' && shown.length < count && nextBeforeId !== null)
-      if (!(await readOn(asked))) return;
+  /** One call of a search scans a limited number of emails, so it is repeated until the list has `count` rows. */
+  const fillTo = async (count: number, query: string) => {
+    while (query.trim() !== '' && shown.length < count && nextBeforeId !== null)
+      if (!(await appendPage(query))) return;
   };
   const load = async () => {
-    const asked = search.value;
+    const query = search.value;
     const page = await read(null);
-    // Typed on meanwhile: the newer question has its own answer.
-    if (asked !== search.value) return;
+    // The query has changed in the meantime; a newer load shows its result.
+    if (query !== search.value) return;
     const floor = page.next_before ?? 0;
-    const isFull = page.emails.length === PAGE;
-    // Where the new page does not reach what was shown, emails may be between them that nobody has seen.
-    const joins =
-      shown.some((email) => email.id >= floor) || (!isFull && floor - firstFloor < LOOKED_THROUGH);
-    const isContinued = shownFor === asked && joins;
-    const behind = isContinued ? shown.filter((email) => email.id < floor) : [];
-    const reachesFurther = isContinued && (nextBeforeId ?? 0) < floor;
-    shownFor = asked;
-    firstFloor = floor;
-    show([...page.emails, ...behind], reachesFurther ? nextBeforeId : page.next_before);
-    await fillTo(PAGE, asked);
+    const isFull = page.emails.length === PAGE_ROWS;
+    // Without an overlap, there may be unseen emails between the new page and the rows that are shown.
+    const overlaps =
+      shown.some((email) => email.id >= floor) || (!isFull && floor - firstPageFloor < MIN_SCANNED_EMAILS);
+    const isContinued = shownFor === query && overlaps;
+    const olderRows = isContinued ? shown.filter((email) => email.id < floor) : [];
+    const extendsFurther = isContinued && (nextBeforeId ?? 0) < floor;
+    shownFor = query;
+    firstPageFloor = floor;
+    show([...page.emails, ...olderRows], extendsFurther ? nextBeforeId : page.next_before);
+    await fillTo(PAGE_ROWS, query);
   };
   const section = new Section(
     root,
@@ -114,14 +114,14 @@ export function wireEmails(): (overview: OverviewJson) => Promise<void> {
   const loadOlder = async () => {
     if (older.getAttribute('aria-disabled') === 'true') return;
     older.setAttribute('aria-disabled', 'true');
-    const asked = search.value;
+    const query = search.value;
     try {
-      const wanted = shown.length + PAGE;
-      if (await readOn(asked)) await fillTo(wanted, asked);
-      // The button has gone with the last page; whoever was on it reads on where the new ones begin.
+      const wantedCount = shown.length + PAGE_ROWS;
+      if (await appendPage(query)) await fillTo(wantedCount, query);
+      // The button disappears with the last page: keyboard users continue at the last email.
       if (older.hidden) byId('email-list').querySelector<HTMLElement>('li:last-child button')?.focus();
     } catch (error) {
-      showError('Older emails', fault);
+      showError('Older emails', error);
     } finally {
       older.removeAttribute('aria-disabled');
     }

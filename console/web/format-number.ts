@@ -1,9 +1,9 @@
-/** Numbers as people read them. */
+/** Formats numbers for display. */
 
-const WHOLE = new Intl.NumberFormat('en');
+const INTEGER = new Intl.NumberFormat('en');
 
 export function formatNumber(value: number): string {
-  return WHOLE.format(value);
+  return INTEGER.format(value);
 }
 
 /** `1 email`, `2 emails`. */
@@ -11,7 +11,7 @@ export function pluralize(count: number, noun: string): string {
   return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Decimal units, as mail programs show them. */
+/** In decimal units, as email clients show sizes. */
 export function formatBytes(count: number): string {
   if (count < 1_000) return `${count} B`;
   if (count < 1_000_000) return `${Math.round(count / 1_000)} KB`;

@@ -1,6 +1,7 @@
-/** Cures and advice, whose commands stand between backticks. */
+/** Renders text from the server. Commands in remediations and advice are between backticks. */
 import { type Child, element } from './element.ts';
 
+/** Text with each part between backticks as a `code` element. */
 export function withInlineCode(text: string): Child[] {
   return text
     .split('`')

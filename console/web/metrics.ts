@@ -1,17 +1,27 @@
-/** The figures under the state: how fresh, how complete, what waits, what it costs. */
+/** The metrics below the state: freshness, completeness, backlog and quota. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { byId, type Child, element, fill } from './element.ts';
-import { pluralize, formatNumber } from './format-number.ts';
 import { currentMailbox } from './describe-state.ts';
+import { byId, type Child, element, fill } from './element.ts';
+import { formatNumber, pluralize } from './format-number.ts';
 import { ageElement, elapsedElement, timeElement } from './times.ts';
+
+/** Labels of the parts of a reconciliation; each part has a field `PART_count`. */
+const PART_LABELS = {
+  stored: 'stored',
+  pending: 'waiting',
+  failed: 'dead',
+  ignored: 'ignored by a rule',
+  gone: 'no longer in Gmail',
+} as const;
+const PARTS = ['stored', 'pending', 'failed', 'ignored', 'gone'] as const;
 
 let shown = '';
 
 export function showMetrics(overview: OverviewJson): void {
-  // What ticks, ticks by itself.
-  const text = JSON.stringify({ ...overview, now: '' });
-  if (text === shown) return;
-  shown = text;
+  // Without `now`: the displayed ages update on their own.
+  const json = JSON.stringify({ ...overview, now: '' });
+  if (json === shown) return;
+  shown = json;
   showFreshness(overview);
   showReconciliation(overview);
   showBacklog(overview);
@@ -19,32 +29,32 @@ export function showMetrics(overview: OverviewJson): void {
 }
 
 function showFreshness({ freshness }: OverviewJson): void {
-  const { newest_reconciled_at: reconciled, newest_stored_at: stored } = freshness;
-  show('fresh', reconciled === null ? '–' : elapsedElement(reconciled), [
-    reconciled === null
-      ? 'Nothing is reconciled yet.'
-      : 'is the age of the newest mail up to which nothing is missing.',
-    ...(stored === null ? [] : [' Newest stored ', ageElement(stored), '.']),
+  const { newest_reconciled_at: reconciledAt, newest_stored_at: storedAt } = freshness;
+  show('reconciled-age', reconciledAt === null ? '–' : elapsedElement(reconciledAt), [
+    reconciledAt === null
+      ? 'No email is verified against Gmail yet.'
+      : 'is the age of the newest verified email: none up to it is missing.',
+    ...(storedAt === null ? [] : [' Newest stored email: ', ageElement(storedAt), '.']),
   ]);
 }
 
 function showReconciliation(overview: OverviewJson): void {
   const result = currentMailbox(overview)?.reconciliation ?? null;
   byId('reconciliation').classList.toggle(
-    'is-bad',
+    'is-critical',
     (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0,
   );
   if (result === null) {
-    show('reconciliation', '–', ['missing. The first comparison with Gmail is still to come.']);
+    show('reconciliation', '–', ['missing. The first reconciliation with Gmail has not finished yet.']);
     return;
   }
-  const parts = (['stored', 'pending', 'failed', 'ignored', 'gone'] as const)
-    .filter((part) => part === 'stored' || result[`${part}_count`] > 0)
-    .map((part) => `${formatNumber(result[`${part}_count`])} ${part}`);
+  const parts = PARTS.filter((part) => part === 'stored' || result[`${part}_count`] > 0).map(
+    (part) => `${formatNumber(result[`${part}_count`])} ${PART_LABELS[part]}`,
+  );
   show('reconciliation', formatNumber(result.missing_count), [
     `missing. Gmail listed ${pluralize(result.gmail_count, 'message')} since `,
     timeElement(result.since),
-    `: ${parts.join(', ')}. Compared `,
+    `: ${parts.join(', ')}. Reconciled `,
     ageElement(result.at),
     '.',
   ]);
@@ -52,31 +62,32 @@ function showReconciliation(overview: OverviewJson): void {
 
 function showBacklog(overview: OverviewJson): void {
   const mailbox = currentMailbox(overview);
-  const oldest = mailbox?.oldest_pending_at ?? null;
-  const waiting = mailbox?.waiting_count ?? null;
-  const found = mailbox?.ledger.pending ?? 0;
+  const oldestAt = mailbox?.oldest_pending_at ?? null;
+  const waitingCount = mailbox?.waiting_count ?? null;
+  const pendingCount = mailbox?.ledger.pending ?? 0;
   const unknownSince = mailbox?.unknown_since ?? null;
-  byId('waiting').classList.toggle('is-busy', found > 0);
-  // What is not known is not zero.
-  show('waiting', waiting === null ? '–' : formatNumber(waiting), [
+  byId('waiting').classList.toggle('is-active', pendingCount > 0);
+  // An unknown count is shown as a dash, never as zero.
+  show('waiting', waitingCount === null ? '–' : formatNumber(waitingCount), [
     'waiting to be fetched.',
-    ...(waiting !== null
+    ...(waitingCount !== null
       ? []
       : [' Unknown', ...(unknownSince === null ? [] : [' since ', timeElement(unknownSince)]), '.']),
-    ...(waiting !== null || found === 0 ? [] : [` ${formatNumber(found)} found so far.`]),
-    ...(oldest === null ? [] : [' The oldest since ', elapsedElement(oldest), '.']),
-    ...(mailbox === null ? [] : [` ${formatNumber(mailbox.ledger.stored)} stored in all.`]),
+    ...(waitingCount !== null || pendingCount === 0 ? [] : [` ${formatNumber(pendingCount)} found so far.`]),
+    ...(oldestAt === null ? [] : [' Longest wait: ', elapsedElement(oldestAt), '.']),
+    ...(mailbox === null ? [] : [` ${formatNumber(mailbox.ledger.stored)} stored in total.`]),
   ]);
-  byId('dead').classList.toggle('is-bad', overview.dead_count > 0);
-  show('dead', formatNumber(overview.dead_count), [
-    overview.dead_count === 0 ? 'dead.' : 'dead after every attempt failed: see below.',
+  const deadCount = overview.dead_count;
+  byId('dead').classList.toggle('is-critical', deadCount > 0);
+  show('dead', formatNumber(deadCount), [
+    deadCount === 0 ? 'dead messages.' : `dead ${deadCount === 1 ? 'message' : 'messages'}, listed below.`,
   ]);
 }
 
 function showQuota({ quota }: OverviewJson): void {
   const { minute_limit: limit, minute_used: used, today_used: today } = quota;
   if (used === null) {
-    show('quota', '–', [`of the Gmail quota of ${formatNumber(limit)} units per minute: not used yet.`]);
+    show('quota', '–', [`of the Gmail quota of ${formatNumber(limit)} units per minute. Not used yet.`]);
     return;
   }
   const share = limit === 0 ? 0 : Math.min(1, used / limit);
@@ -85,15 +96,14 @@ function showQuota({ quota }: OverviewJson): void {
     max: 1,
     value: share.toFixed(3),
     high: 0.9,
-    'aria-label': 'Share of the Gmail quota used in the last minute',
+    'aria-label': 'Share of the Gmail quota in use',
   });
   show('quota', `${Math.round(share * 100)} %`, [
-    `of the Gmail quota: ${formatNumber(used)} of ${formatNumber(limit)} units are spent and not refilled. Today's runs took ${formatNumber(today)}.`,
+    `of the Gmail quota in use: ${formatNumber(used)} of ${formatNumber(limit)} units per minute. Used today (UTC): ${pluralize(today, 'unit')}.`,
     meter,
   ]);
 }
 
-function show(id: string, value: Child, explained: readonly Child[]): void {
-  const box = byId(id);
-  fill(box, element('dt', {}, value), element('dd', {}, ...explained));
+function show(id: string, value: Child, description: readonly Child[]): void {
+  fill(byId(id), element('dt', {}, value), element('dd', {}, ...description));
 }

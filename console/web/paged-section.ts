@@ -1,25 +1,26 @@
 /**
- * A section of records, the newest first, with a button for older ones. What must stay true: a refresh reads all that
- * is shown, so that no old page says what is no longer so.
+ * A section that lists rows, the newest first, with a button that shows older ones.
+ * Invariant: a refresh reads every row that is shown, so that no row shows outdated data.
  */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { byId } from './element.ts';
 import { Section } from './section.ts';
 
-/** Rows more at each press. */
-const STEP = 50;
-/** The server gives no more at once. */
-const MOST_AT_ONCE = 100;
+/** Added by each press of the button. */
+const MORE_ROWS = 50;
+/** The largest `limit` that the server accepts. */
+const MAX_PAGE_ROWS = 100;
 
 export interface RowPage<Row> {
   readonly rows: readonly Row[];
+  /** `before` of the next page; null on the last page. */
   readonly nextBeforeId: number | null;
 }
 
 export interface PagedSectionOptions<Row> {
-  /** Of the section, whose button is `NAME-older`. */
+  /** The id of the section. Its button has the id `NAME-older`, and its heading `NAME-title`. */
   readonly name: string;
-  readonly first: number;
+  readonly initialRowCount: number;
   readonly dependsOn: (overview: OverviewJson) => unknown;
   /** @param query as in `limit=12&before=99` */
   readonly read: (query: string) => Promise<RowPage<Row>>;
@@ -27,21 +28,21 @@ export interface PagedSectionOptions<Row> {
 }
 
 export function wirePagedSection<Row>(options: PagedSectionOptions<Row>): Section {
-  const { dependsOn, first, name, read, show } = options;
+  const { dependsOn, initialRowCount, name, read, show } = options;
   const older = byId<HTMLButtonElement>(`${name}-older`);
-  let wanted = first;
+  let rowCount = initialRowCount;
   const load = async () => {
-    const asked = wanted;
+    const requestedCount = rowCount;
     const rows: Row[] = [];
     let before: number | null = null;
     do {
-      const limit = Math.min(MOST_AT_ONCE, asked - rows.length);
+      const limit = Math.min(MAX_PAGE_ROWS, requestedCount - rows.length);
       const page: RowPage<Row> = await read(`limit=${limit}${before === null ? '' : `&before=${before}`}`);
       rows.push(...page.rows);
       before = page.nextBeforeId;
-    } while (before !== null && rows.length < asked);
-    // More were asked for meanwhile: they have their own answer.
-    if (asked !== wanted) return;
+    } while (before !== null && rows.length < requestedCount);
+    // The operator has asked for more rows in the meantime; a newer load shows them.
+    if (requestedCount !== rowCount) return;
     show(rows);
     const hadFocus = document.activeElement === older;
     older.hidden = before === null;
@@ -49,7 +50,7 @@ export function wirePagedSection<Row>(options: PagedSectionOptions<Row>): Sectio
   };
   const section = new Section(byId(name), dependsOn, load);
   older.addEventListener('click', () => {
-    wanted += STEP;
+    rowCount += MORE_ROWS;
     void section.reload();
   });
   return section;

@@ -1,23 +1,23 @@
-/** The latest runs: who called, what came of it, how long it took. */
+/** The latest runs: what triggered each, its outcome and its duration. */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { RunJson, RunPageJson } from '../../shared/schemas/records.ts';
 import { CONSOLE_API, get } from './api.ts';
 import { byId, element, setText } from './element.ts';
-import { KeyedList } from './keyed-list.ts';
 import { formatNumber } from './format-number.ts';
+import { KeyedList } from './keyed-list.ts';
 import { wirePagedSection } from './paged-section.ts';
 import { formatDuration, timeElement } from './times.ts';
 
-const FIRST = 12;
+const INITIAL_ROW_COUNT = 12;
 
-const OUTCOMES: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
+const OUTCOME_LABELS: Readonly<Record<string, string>> = { out_of_time: 'out of time' };
 
-export function wireRuns(): (overview: OverviewJson) => Promise<void> {
-  const list = new KeyedList<RunJson>(byId('run-list'), (run) => String(run.id), row);
+export function wireRunList(): (overview: OverviewJson) => Promise<void> {
+  const list = new KeyedList<RunJson>(byId('run-list'), (run) => String(run.id), renderRun);
   const section = wirePagedSection<RunJson>({
     name: 'runs',
-    first: FIRST,
+    initialRowCount: INITIAL_ROW_COUNT,
     dependsOn: ({ status }) => [status.last_poll_at, status.emails_processed_total],
     read: async (query) => {
       const { next_before: nextBeforeId, runs } = await get<RunPageJson>(`${CONSOLE_API}/runs?${query}`);
@@ -25,27 +25,27 @@ export function wireRuns(): (overview: OverviewJson) => Promise<void> {
     },
     show: (runs) => {
       list.show(runs);
-      setText(byId('run-count'), runs.length === 0 ? 'None yet.' : '');
+      setText(byId('run-count'), runs.length === 0 ? 'No runs yet.' : '');
     },
   });
   return async (overview) => await section.update(overview);
 }
 
-function row(run: RunJson): HTMLTableRowElement {
-  const { duration_ms: duration, error_code: error, outcome } = run;
+function renderRun(run: RunJson): HTMLTableRowElement {
+  const { duration_ms: durationMs, error_code: errorCode, outcome } = run;
   return element(
     'tr',
-    { class: outcome === 'failed' ? 'is-bad' : null },
+    { class: outcome === 'failed' ? 'is-critical' : null },
     element('td', {}, timeElement(run.started_at)),
     element('td', {}, run.trigger),
     element(
       'td',
       {},
-      outcome === null ? 'not ended' : (OUTCOMES[outcome] ?? outcome),
-      ...(error === null ? [] : [' ', element('code', {}, error)]),
+      outcome === null ? 'not finished' : (OUTCOME_LABELS[outcome] ?? outcome),
+      ...(errorCode === null ? [] : [' ', element('code', {}, errorCode)]),
     ),
     element('td', { class: 'number' }, formatNumber(run.stored_count)),
-    element('td', { class: 'number' }, duration === null ? '–' : formatDuration(duration)),
+    element('td', { class: 'number' }, durationMs === null ? '–' : formatDuration(durationMs)),
     element('td', { class: 'number units' }, formatNumber(run.quota_units)),
   );
 }

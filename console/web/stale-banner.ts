@@ -1,45 +1,48 @@
-/** Says since when the figures are old, while the server cannot be asked. */
+/** Shows since when the data on the page is outdated, while the server is not responding. */
 import type { Problem } from './api.ts';
 import { button, byId, element, fill, setText } from './element.ts';
-import { showInTab } from './tab-icon.ts';
 import { withInlineCode } from './inline-code.ts';
+import { showInTab } from './tab-icon.ts';
 import { ageElement, formatDuration, timeElement } from './times.ts';
 
-let freshAt: string | null = null;
+/** Server time of the last overview; null before the first one. */
+let updatedAt: string | null = null;
 
+/** @param now server time of the overview that has just arrived */
 export function hideStaleBanner(now: string): void {
-  freshAt = now;
+  updatedAt = now;
   delete document.documentElement.dataset['stale'];
-  const box = byId('stale');
-  if (!box.hidden) {
-    box.hidden = true;
-    fill(box);
+  const banner = byId('stale');
+  if (!banner.hidden) {
+    banner.hidden = true;
+    fill(banner);
   }
-  setText(byId('fresh-mark'), 'Live');
+  setText(byId('freshness'), 'Live');
 }
 
-export function showStaleBanner(problem: Problem, nextMs: number, tryNow: () => void): void {
+/** @param retryMs time until the next attempt */
+export function showStaleBanner(problem: Problem, retryMs: number, tryNow: () => void): void {
   document.documentElement.dataset['stale'] = '';
-  showInTab('No answer', 'unknown');
-  setText(byId('fresh-mark'), freshAt === null ? 'No figures' : 'Old figures');
-  const box = byId('stale');
-  const hadFocus = box.contains(document.activeElement);
-  const again = button('Try now', tryNow);
+  showInTab('No connection', 'unknown');
+  setText(byId('freshness'), updatedAt === null ? 'No data' : 'Outdated');
+  const banner = byId('stale');
+  const hadFocus = banner.contains(document.activeElement);
+  const retry = button('Try now', tryNow);
   fill(
-    box,
+    banner,
     element('p', { class: 'error-title' }, problem.title),
     element(
       'p',
       {},
       ...withInlineCode(problem.detail),
-      ...(freshAt === null
-        ? [' There are no figures yet.']
-        : [' The figures are of ', timeElement(freshAt), ', ', ageElement(freshAt), '.']),
-      ` It is asked again every ${formatDuration(nextMs)}.`,
+      ...(updatedAt === null
+        ? [' No data has been loaded yet.']
+        : [' The data on this page is from ', timeElement(updatedAt), ' (', ageElement(updatedAt), ').']),
+      ` Retrying every ${formatDuration(retryMs)}.`,
     ),
     element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
-    again,
+    retry,
   );
-  box.hidden = false;
-  if (hadFocus) again.focus();
+  banner.hidden = false;
+  if (hadFocus) retry.focus();
 }

@@ -8,9 +8,7 @@ it('functions, the core and the page import types of shared/schemas only, so tha
   const offenders = ['functions', 'shared', 'console'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .map((name) => `${folder}/${name}`)
-      .filter(
-        (path) => path.endsWith('.ts') && !path.startsWith('shared/schemas/'),
-      )
+      .filter((path) => path.endsWith('.ts') && !path.startsWith('shared/schemas/'))
       .filter((path) =>
         /^import (?!type )[^;]*from '[./]*(?:shared\/)?schemas\//m.test(
           readFileSync(join(ROOT, path), 'utf8'),
