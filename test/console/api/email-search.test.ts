@@ -1,11 +1,16 @@
-/** How far one search goes, with bounds that a small table reaches. */
+/** How many emails one search reads, with limits that a small table reaches. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findIds } from '../../console/api/search.ts';
-import { textLiteral, timeBoxed } from '../../console/api/time-limited-query.ts';
-import type { Database } from '../../shared/db/database.ts';
-import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+import { findEmailIds } from '../../../console/api/email-search.ts';
+import { queryWithTimeout, textLiteral } from '../../../console/api/time-limited-query.ts';
+import type { Database } from '../../../shared/db/database.ts';
+import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
-const BOUNDS = { walkedFirst: [8, 20], walkedAtMost: 60, mostGathered: 30, gatherMs: 10_000 };
+const LIMITS = {
+  initialScanSteps: [8, 20],
+  maxScannedEmails: 60,
+  maxIndexMatches: 30,
+  indexTimeoutMs: 10_000,
+};
 const EMAILS = 400;
 
 let db: TestDatabase;
@@ -30,18 +35,18 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-/** Page by page to the end, as a person would. */
-async function all(text: string, limit: number): Promise<{ ids: number[]; pages: number }> {
+/** Reads all pages. */
+async function allPages(text: string, limit: number): Promise<{ ids: number[]; pages: number }> {
   const ids: number[] = [];
-  for (let before: number | null = null, pages = 1; ; pages += 1) {
-    const found = await findIds(db, text, { before, limit }, BOUNDS);
+  for (let beforeId: number | null = null, pages = 1; ; pages += 1) {
+    const found = await findEmailIds(db, text, { beforeId, limit }, LIMITS);
     ids.push(...(found?.ids ?? []));
-    before = found?.ids.length === limit ? (ids.at(-1) ?? null) : (found?.lookedDownTo ?? null);
-    if (before === null) return { ids, pages };
+    beforeId = found?.ids.length === limit ? (ids.at(-1) ?? null) : (found?.scannedDownTo ?? null);
+    if (beforeId === null) return { ids, pages };
   }
 }
 
-async function real(pattern: string): Promise<number[]> {
+async function matching(pattern: string): Promise<number[]> {
   const { rows } = await db.query<{ id: number }>(
     'select id from incoming_emails where subject like $1::text order by id desc',
     [pattern],
@@ -49,75 +54,84 @@ async function real(pattern: string): Promise<number[]> {
   return rows.map((row) => row.id);
 }
 
-describe('a search', () => {
-  it.each([1, 7, 30, 1_000])('finds each email once and in order, %i at a time', async (limit) => {
-    for (const word of ['bygone', 'scarce', 'common', 'nowhere'])
-      expect([word, (await all(word, limit)).ids]).toEqual([word, await real(`%${word}%`)]);
-    expect((await all('bygone common', limit)).ids).toEqual(await real('%bygone%common%'));
-  });
+describe('findEmailIds', () => {
+  it.each([1, 7, 30, 1_000])(
+    'finds each matching email once and in order with pages of %i',
+    async (limit) => {
+      for (const word of ['bygone', 'scarce', 'common', 'nowhere'])
+        expect([word, (await allPages(word, limit)).ids]).toEqual([word, await matching(`%${word}%`)]);
+      expect((await allPages('bygone common', limit)).ids).toEqual(await matching('%bygone%common%'));
+    },
+  );
 
-  it('ends early for a frequent word that the newest do not have, and says how far it looked', async () => {
-    const ask = { before: null, limit: 25 };
-    expect(await findIds(db, 'bygone', ask, BOUNDS)).toEqual({ ids: [], lookedDownTo: EMAILS - 59 });
-    // Half of what it goes through has some.
-    expect(await findIds(db, 'bygone', { before: 141, limit: 99 }, BOUNDS)).toEqual({
+  it('ends early for a frequent word that the newest emails lack, and reports the lowest id that it scanned', async () => {
+    const request = { beforeId: null, limit: 25 };
+    expect(await findEmailIds(db, 'bygone', request, LIMITS)).toEqual({
+      ids: [],
+      scannedDownTo: EMAILS - 59,
+    });
+    // Only the lower part of the scanned range has matches.
+    expect(await findEmailIds(db, 'bygone', { beforeId: 141, limit: 99 }, LIMITS)).toEqual({
       ids: Array.from({ length: 20 }, (_, n) => 100 - n),
-      lookedDownTo: 81,
+      scannedDownTo: 81,
     });
   });
 
   it.each([
-    ['of one page', 'common', 2, ['walk']],
-    ['that the newest have often', 'common', 5, ['walk', 'walk']],
-    ['that the newest have hardly', 'scarce', 8, ['walk', 'index']],
-    ['of no email', 'nowhere', 8, ['walk', 'index']],
-    ['that the newest lack and the index has too often', 'bygone', 8, ['walk', 'index', 'walk']],
-    ['that is none', '!?', 8, ['walk']],
-  ])('does for a word %s no more than it needs', async (_, word, limit, steps) => {
+    ['that fills the page at once', 'common', 2, ['scan']],
+    ['that many of the newest emails have', 'common', 5, ['scan', 'scan']],
+    ['that few of the newest emails have', 'scarce', 8, ['scan', 'index']],
+    ['that no email has', 'nowhere', 8, ['scan', 'index']],
+    ['that the newest emails lack and the index has too often', 'bygone', 8, ['scan', 'index', 'scan']],
+    ['without a letter or digit', '!?', 8, ['scan']],
+  ])('runs only the necessary queries for a word %s', async (_, word, limit, steps) => {
     const taken: string[] = [];
     const watched: Database = {
       ...db,
       query: async (sql, parameters) => {
-        taken.push(typeof sql === 'string' && sql.includes('statement_timeout') ? 'index' : 'walk');
+        taken.push(typeof sql === 'string' && sql.includes('statement_timeout') ? 'index' : 'scan');
         return await db.query(sql, parameters);
       },
     };
-    await findIds(watched, word, { before: null, limit }, BOUNDS);
+    await findEmailIds(watched, word, { beforeId: null, limit }, LIMITS);
     expect(taken).toEqual(steps);
   });
 
-  it('goes to the end at once for a rare word', async () => {
-    expect(await findIds(db, 'scarce', { before: null, limit: 25 }, BOUNDS)).toEqual({
-      ids: await real('%scarce%'),
-      lookedDownTo: null,
+  it('finds all matches of a rare word at once', async () => {
+    expect(await findEmailIds(db, 'scarce', { beforeId: null, limit: 25 }, LIMITS)).toEqual({
+      ids: await matching('%scarce%'),
+      scannedDownTo: null,
     });
   });
 
-  it('of a table that is at its end has no next page', async () => {
-    expect(await findIds(db, 'nowhere', { before: 21, limit: 25 }, BOUNDS)).toEqual({
+  it('reports no next page when no emails are left', async () => {
+    expect(await findEmailIds(db, 'nowhere', { beforeId: 21, limit: 25 }, LIMITS)).toEqual({
       ids: [],
-      lookedDownTo: null,
+      scannedDownTo: null,
     });
   });
 });
 
-describe('a statement with a time limit', () => {
-  it('is given up when it takes too long, and the next one has its own time', async () => {
-    expect(await timeBoxed(db, 20, 'select pg_sleep(30)')).toBeNull();
+describe('queryWithTimeout', () => {
+  it('returns null when the query takes too long, and leaves the time limit of the next query unchanged', async () => {
+    expect(await queryWithTimeout(db, 20, 'select pg_sleep(30)')).toBeNull();
     const { rows } = await db.query<{ statement_timeout: string }>('show statement_timeout');
     expect(rows).toEqual([{ statement_timeout: '30s' }]);
   });
 
-  it('has its limit, and is not compiled', async () => {
+  it('runs the query with its time limit and without JIT', async () => {
     const settings = `select current_setting('statement_timeout') as limit, current_setting('jit') as jit`;
-    expect(await timeBoxed(db, 10_000, settings)).toEqual([{ limit: '10s', jit: 'off' }]);
+    expect(await queryWithTimeout(db, 10_000, settings)).toEqual([{ limit: '10s', jit: 'off' }]);
   });
 
-  it('fails as any other', async () => {
-    await expect(timeBoxed(db, 20, 'select 1 / 0')).rejects.toMatchObject({ code: 'unstorable' });
+  it('throws any other error of the query', async () => {
+    await expect(queryWithTimeout(db, 20, 'select 1 / 0')).rejects.toMatchObject({ code: 'unstorable' });
   });
 
-  it.each(["'; select 1; --", "\\'", '\\x27', '$$ ü 漢 🙂', ''])('carries any text: %s', async (text) => {
-    expect(await timeBoxed(db, 10_000, `select ${textLiteral(text)} as text`)).toEqual([{ text }]);
-  });
+  it.each(["'; select 1; --", "\\'", '\\x27', '$$ ü 漢 🙂', ''])(
+    'passes any text to PostgreSQL unchanged: %s',
+    async (text) => {
+      expect(await queryWithTimeout(db, 10_000, `select ${textLiteral(text)} as text`)).toEqual([{ text }]);
+    },
+  );
 });
