@@ -45,7 +45,7 @@ function emailSummary(charts: ChartsJson | null): string {
   const count = hours.reduce((sum, hour) => sum + hour.email_count, 0);
   if (count === 0) return `No emails in ${HOURS} hours`;
   const peak = hours.reduce((best, hour) => (hour.email_count > best.email_count ? hour : best));
-  return `${pluralize(count, 'email')} in ${HOURS} hours, at most ${peak.email_count} per hour (${nameOf(peak)})`;
+  return `${pluralize(count, 'email')} in ${HOURS} hours, at most ${peak.email_count} (${nameOf(peak)})`;
 }
 
 function emailsInHour(hour: ChartHourJson): string {

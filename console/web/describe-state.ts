@@ -22,7 +22,7 @@ const STATES: Readonly<Record<string, StateDescription>> = {
     tone: 'ok',
     reason: (_overview, mailbox) =>
       mailbox?.watch?.topic
-        ? 'No messages are waiting. Gmail announces new email by push, and it is stored within seconds.'
+        ? 'No messages are waiting. New email arrives by push and is stored within seconds.'
         : 'No messages are waiting. The next poll finds new email.',
   },
   catching_up: {

@@ -65,10 +65,10 @@ function closingText(openedAt: string, closedAt: string | null): Child[] {
   return [`, closed after ${formatDuration(Date.parse(closedAt) - Date.parse(openedAt))}`];
 }
 
-/** `missing_count: 3` becomes "missing 3". Ids and other values are left out; the database has them. */
+/** `missing_count: 3` becomes "missing: 3". Ids and other values are left out; the database has them. */
 function countsText(detail: IncidentJson['detail']): string {
   return Object.entries(detail)
     .filter((entry): entry is [string, number] => entry[0].endsWith('_count') && typeof entry[1] === 'number')
-    .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')} ${formatNumber(value)}`)
+    .map(([name, value]) => `${name.replace(/_count$/, '').replaceAll('_', ' ')}: ${formatNumber(value)}`)
     .join(', ');
 }

@@ -33,7 +33,7 @@ function showFreshness({ freshness }: OverviewJson): void {
   show('reconciled-age', reconciledAt === null ? '–' : elapsedElement(reconciledAt), [
     reconciledAt === null
       ? 'No email is verified against Gmail yet.'
-      : 'is the age of the newest verified email: none up to it is missing.',
+      : 'since the newest verified email. No email up to it is missing.',
     ...(storedAt === null ? [] : [' Newest stored email: ', ageElement(storedAt), '.']),
   ]);
 }
@@ -45,7 +45,7 @@ function showReconciliation(overview: OverviewJson): void {
     (result?.missing_count ?? 0) + (result?.failed_count ?? 0) > 0,
   );
   if (result === null) {
-    show('reconciliation', '–', ['missing. The first reconciliation with Gmail has not finished yet.']);
+    show('reconciliation', '–', ['missing: unknown until the first reconciliation with Gmail finishes.']);
     return;
   }
   const parts = PARTS.filter((part) => part === 'stored' || result[`${part}_count`] > 0).map(
