@@ -22,8 +22,8 @@ const STATES: Readonly<Record<string, StateDescription>> = {
     tone: 'ok',
     reason: (_overview, mailbox) =>
       mailbox?.watch?.topic
-        ? 'No messages are waiting. New email arrives by push and is stored within seconds.'
-        : 'No messages are waiting. The next poll finds new email.',
+        ? 'Nothing is waiting. New email arrives by push and is stored within seconds.'
+        : 'Nothing is waiting. The next poll finds new email.',
   },
   catching_up: {
     label: 'Catching up',
