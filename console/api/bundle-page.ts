@@ -1,7 +1,7 @@
 /**
- * Bundles the console's page for browsers: `main.ts`, `main.css` and the images in their folder, each under a name with its
- * hash, and `index.html` with these names in place of /assets/main.js and so on. Called by the build, and at first use when
- * the sources run. Loads esbuild, which deployed functions do not have.
+ * Bundles the console's page for browsers: `main.ts`, `main.css` and the images in their folder. Each file name gets a
+ * content hash, and `index.html` refers to the hashed names instead of /assets/main.js and the like. Called by the build,
+ * and at first use when the sources run. It loads esbuild, which deployed functions do not include.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
@@ -10,8 +10,8 @@ import { build } from 'esbuild';
 const COPIED = ['.ico', '.png', '.svg', '.webmanifest'] as const;
 
 /**
- * @param folder holds index.html, main.ts, main.css
- * @returns the files by name
+ * @param folder contains index.html, main.ts and main.css
+ * @returns the contents by file name
  */
 export async function bundlePage(folder: string): Promise<Map<string, Buffer>> {
   const copied = (await readdir(folder)).filter((name) => COPIED.some((kind) => kind === extname(name)));
@@ -29,7 +29,7 @@ export async function bundlePage(folder: string): Promise<Map<string, Buffer>> {
     metafile: true,
     format: 'esm',
     platform: 'browser',
-    // Safari 16.4, Chrome 111 and Firefox 113 are from spring 2023.
+    // Browser versions released in spring 2023.
     target: ['es2022', 'chrome111', 'firefox113', 'safari16.4'],
     legalComments: 'none',
     logLevel: 'silent',

@@ -1,11 +1,11 @@
-/** Emails and their latency per hour, summed over the runs: the emails themselves are not counted. */
+/** Emails and latency per hour for the charts, summed from the run records and not from the emails. */
 import type { Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 
 import type { Charts } from '../../shared/schemas/overview.ts';
 
-// A run belongs to the hour in which it ended. Found by the index on started_at, from an hour before the first one on: no
-// run takes longer.
+// A run counts in the hour in which it finished. The filter is on started_at because that column has the index. It begins
+// one hour before the first hour shown, because no run takes longer than an hour.
 // $1 hours int
 const HOURS = statement(
   `
@@ -36,7 +36,11 @@ order by h.at`,
 
 const HOUR_MS = 3_600_000;
 
-/** The current hour is the last one; `to` is its end. */
+/**
+ * One row per hour, hours without a run included. The current hour is the last row, and `to` is its end.
+ *
+ * @param hourCount at least 1
+ */
 export async function readCharts(db: Queryable, hourCount: number): Promise<Charts> {
   const { rows: hours } = await db.query(HOURS, [hourCount]);
   const from = hours[0]?.at ?? new Date();

@@ -1,52 +1,56 @@
 /**
- * The header that makes a browser save an answer under a name, RFC 6266. The name may be any that a sender chose.
- * What must stay true: no name begins a new header, leaves its folder, or reads otherwise than it ends.
+ * The Content-Disposition header, which makes a browser save a response as a file (RFC 6266). The sender of the email chose
+ * the file name, so it is untrusted.
+ * Invariant: no name injects a header, escapes the download folder, or hides its real extension.
  */
 
-/** What every file system takes, with room for a browser's ` (1)`. */
-const MOST_BYTES = 200;
-const MOST_EXTENSION_BYTES = 20;
+/** Fits every common file system, with room for the ` (1)` that a browser appends. */
+const MAX_NAME_BYTES = 200;
+const MAX_EXTENSION_BYTES = 20;
 
-/** @param otherwise when nothing is left of the name */
-export function attachmentAs(name: string, otherwise: string): string {
-  const safe = safeName(name) || otherwise;
+/**
+ * @param name as the sender wrote it
+ * @param fallback used when no safe character is left of the name
+ */
+export function attachmentDisposition(name: string, fallback: string): string {
+  const safe = safeName(name) || fallback;
   const ascii = safe.replace(/[^ -~]|["\\%]/g, '_');
-  return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded(safe)}`;
+  return `attachment; filename="${ascii}"; filename*=UTF-8''${encodeExtended(safe)}`;
 }
 
 function safeName(name: string): string {
   const kept = name
     .toWellFormed()
-    // Control characters, line and paragraph ends, and what is not seen: it turns the direction or hides an ending.
+    // Control characters, line separators, and invisible format characters, which can reverse the text direction.
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '')
     .replace(/[/\\:*?"<>|]/g, '_')
     .replace(/\s+/g, ' ')
     .trim()
     .replace(/^\.+|[. ]+$/g, '');
-  return cut(kept);
+  return truncateName(kept);
 }
 
-/** To what a file system takes; the ending stays, because it tells what opens it. */
-function cut(name: string): string {
-  const ending = /\.[^.]+$/.exec(name)?.[0] ?? '';
-  if (Buffer.byteLength(ending) > MOST_EXTENSION_BYTES) return cutTo(name, MOST_BYTES);
-  const stem = name.slice(0, name.length - ending.length);
-  return cutTo(stem, MOST_BYTES - Buffer.byteLength(ending)) + ending;
+/** Keeps the extension, because it decides which program opens the file. */
+function truncateName(name: string): string {
+  const extension = /\.[^.]+$/.exec(name)?.[0] ?? '';
+  if (Buffer.byteLength(extension) > MAX_EXTENSION_BYTES) return truncate(name, MAX_NAME_BYTES);
+  const stem = name.slice(0, name.length - extension.length);
+  return truncate(stem, MAX_NAME_BYTES - Buffer.byteLength(extension)) + extension;
 }
 
-function cutTo(text: string, bytes: number): string {
+function truncate(text: string, maxBytes: number): string {
   let kept = '';
   let size = 0;
   for (const character of text) {
     size += Buffer.byteLength(character);
-    if (size > bytes) break;
+    if (size > maxBytes) break;
     kept += character;
   }
   return kept;
 }
 
-/** RFC 8187: what encodeURIComponent leaves, but for the four that are not of attr-char. */
-function encoded(name: string): string {
+/** RFC 8187. encodeURIComponent leaves four characters unencoded that are not in attr-char. */
+function encodeExtended(name: string): string {
   return encodeURIComponent(name).replace(
     /['()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,

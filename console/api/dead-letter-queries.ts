@@ -1,10 +1,10 @@
-/** Dead letters, each with its error and remediation. An operator can requeue them, or give one up. */
+/** Dead letters for the console, each with its error and remediation. An operator can requeue them, or give one up. */
 import type { Queryable } from '../../shared/db/database.ts';
 import { giveUpDeadLetters, requeueDeadLetters } from '../../shared/db/dead-letters.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
 import type { DeadMessage } from '../../shared/schemas/records.ts';
-import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './pagination.ts';
+import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
 
 // $1 ids below bigint, $2 rows int
 const LIST = statement(
@@ -44,12 +44,12 @@ where state = 'dead'`,
   { mailbox_id: 'integer' },
 );
 
-/** The highest ledger id first. */
-export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<PageOf<DeadMessage>> {
-  const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
-  const page = toPage(rows, ask.limit);
+/** Sorted by ledger id, the highest first. */
+export async function listDeadLetters(db: Queryable, request: PageRequest): Promise<ResultPage<DeadMessage>> {
+  const { rows } = await db.query(LIST, [request.beforeId ?? MAX_ID, request.limit + 1]);
+  const page = toPage(rows, request.limit);
   return {
-    nextBefore: page.nextBefore,
+    nextBeforeId: page.nextBeforeId,
     rows: page.rows.map(({ id, ...row }) => ({
       ledger_id: id,
       ...row,
@@ -58,12 +58,12 @@ export async function listDeadLetters(db: Queryable, ask: PageAsk): Promise<Page
   };
 }
 
-/** @returns 0 when it is not dead, null when there is no such ledger id */
+/** May run twice. @returns 1; 0 when the message is not dead; null when the ledger id does not exist */
 export async function requeueOne(db: Queryable, ledgerId: number): Promise<number | null> {
   return await changeOne(db, ledgerId, requeueDeadLetters);
 }
 
-/** The dead letters of all mailboxes, because the console shows them in one list. @returns how many */
+/** Requeues the dead letters of all mailboxes, because the console shows them in one list. @returns how many */
 export async function requeueAll(db: Queryable): Promise<number> {
   const { rows } = await db.query(MAILBOXES);
   let count = 0;
@@ -71,7 +71,7 @@ export async function requeueAll(db: Queryable): Promise<number> {
   return count;
 }
 
-/** @returns 0 when it is not dead or was given up before, null when there is no such ledger id */
+/** May run twice. @returns 1; 0 when it is not dead or was given up before; null when the ledger id does not exist */
 export async function giveUpOne(db: Queryable, ledgerId: number): Promise<number | null> {
   return await changeOne(db, ledgerId, giveUpDeadLetters);
 }

@@ -1,6 +1,6 @@
 /**
- * Streams attachments and raw emails, read from the database in slices: a slow download occupies neither the memory of the
- * instance nor a connection.
+ * Streams attachments and raw emails. The bytes are read from the database in slices, so that a slow download holds neither
+ * the whole file in memory nor a database connection.
  * Invariant: a stream ends only after the last byte; otherwise it fails.
  */
 import { Readable } from 'node:stream';
@@ -36,7 +36,7 @@ where email_id = $1::bigint`,
   { size_bytes: 'integer', stored_bytes: 'integer' },
 );
 
-// $1 attachment id bigint, $2 first byte int, counted from 1, $3 bytes int
+// $1 attachment id bigint, $2 first byte int, 1-based, $3 byte count int
 const ATTACHMENT_SLICE = statement(
   `
 select substring(file_data from $2::integer for $3::integer) as slice
@@ -45,7 +45,7 @@ where id = $1::bigint`,
   { slice: 'bytea' },
 );
 
-// $1 email id bigint, $2 first byte int, counted from 1, $3 bytes int
+// $1 email id bigint, $2 first byte int, 1-based, $3 byte count int
 const RAW_SLICE = statement(
   `
 select substring(data from $2::integer for $3::integer) as slice
@@ -54,7 +54,7 @@ where email_id = $1::bigint`,
   { slice: 'bytea' },
 );
 
-/** @returns null when there is no such attachment */
+/** @returns null when the attachment does not exist */
 export async function openAttachment(db: Queryable, id: number): Promise<StoredFile | null> {
   const { rows } = await db.query(ATTACHMENT, [id]);
   const row = rows[0];
@@ -63,7 +63,7 @@ export async function openAttachment(db: Queryable, id: number): Promise<StoredF
   return { filename: row.filename, sizeBytes: row.file_size_bytes, bytes };
 }
 
-/** The exact bytes that Gmail gave. @returns null when there is no such email */
+/** The exact bytes that Gmail returned. @returns null when the email does not exist */
 export async function openRaw(db: Queryable, emailId: number): Promise<StoredFile | null> {
   const { rows } = await db.query(RAW, [emailId]);
   const row = rows[0];
@@ -86,7 +86,7 @@ async function* slices(
   while (readBytes < sizeBytes) {
     const { rows } = await db.query(slice, [id, readBytes + 1, SLICE_BYTES]);
     const bytes = rows[0]?.slice;
-    // A reprocess may have replaced it.
+    // Reprocessing may have replaced the row.
     if (bytes === undefined || bytes.length === 0)
       throw new AppError('not_found', 'The file was removed during the download.');
     readBytes += bytes.length;

@@ -1,17 +1,17 @@
-/** Stored emails for the console: lists, and one email. Only the one email is read with its body. */
+/** Stored emails for the console: the list, search results, and a single email. Only the single email is read with its body. */
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Email, OpenedEmail } from '../../shared/schemas/emails.ts';
-import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './pagination.ts';
-import { findIds } from './search.ts';
+import { findEmailIds } from './email-search.ts';
+import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
 
 /**
- * A list shows at most this number of attachments per email, inline ones last; `attachment_count` is the whole number. An
- * email may have thousands.
+ * A list returns at most this number of attachments per email, because an email may have thousands. Inline attachments come
+ * last, and `attachment_count` is the total.
  */
-const LISTED_FILES = 50;
-/** What a browser lays out without a pause. */
-const SHOWN_CHARACTERS = 200_000;
+const MAX_LISTED_ATTACHMENTS = 50;
+/** A browser lays out this much text without a noticeable delay. */
+const MAX_BODY_CHARACTERS = 200_000;
 
 const LISTED_COLUMNS = `
   e.id, e.received_at, e.created_at as stored_at, e.sender, e.sender_address, e.subject, e.size_bytes,
@@ -31,7 +31,7 @@ const LISTED = {
   attachments: 'jsonb',
 } as const;
 
-function attachmentsOf(limit: string): string {
+function joinAttachments(limit: string): string {
   return `
 left join lateral (
   select jsonb_agg(jsonb_build_object(
@@ -52,17 +52,17 @@ const NEWEST = statement(
   `
 select ${LISTED_COLUMNS}
 from (select * from incoming_emails where id < $1::bigint order by id desc limit $2::integer) e
-${attachmentsOf('$3::integer')}
+${joinAttachments('$3::integer')}
 order by e.id desc`,
   LISTED,
 );
 
 // $1 ids int[], $2 attachments int
-const NAMED = statement(
+const BY_IDS = statement(
   `
 select ${LISTED_COLUMNS}
 from incoming_emails e
-${attachmentsOf('$2::integer')}
+${joinAttachments('$2::integer')}
 where e.id = any ($1::integer[])
 order by e.id desc`,
   LISTED,
@@ -76,7 +76,7 @@ select ${LISTED_COLUMNS}, e.recipients, e.gmail_message_id, e.rfc822_message_id,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
        e.body_html is not null as has_html
 from incoming_emails e
-${attachmentsOf('null')}
+${joinAttachments('null')}
 where e.id = $1::bigint`,
   {
     ...LISTED,
@@ -100,33 +100,42 @@ where id = $1::bigint`,
 );
 
 /**
- * The newest first.
+ * A page of emails, the newest first.
  *
- * @param text words that an email must have, see `search.ts`; null for every email
- * @returns a search may return a page that is not full, or empty, and still have a next one, because it reads a limited
- *   number of emails
+ * @param text words that an email must have, see `email-search.ts`; null lists every email
+ * @returns a page. One call of a search reads a limited number of emails, so its page may be short or empty although there
+ *   is a next one
  */
-export async function listEmails(db: Database, ask: PageAsk, text: string | null): Promise<PageOf<Email>> {
-  const oneMore = { ...ask, limit: ask.limit + 1 };
-  const found = text === null ? null : await findIds(db, text, oneMore);
+export async function listEmails(
+  db: Database,
+  request: PageRequest,
+  text: string | null,
+): Promise<ResultPage<Email>> {
+  // One row more than the page shows whether there is a next page.
+  const oneMore = { ...request, limit: request.limit + 1 };
+  const found = text === null ? null : await findEmailIds(db, text, oneMore);
   if (found === null) {
-    const { rows } = await db.query(NEWEST, [ask.before ?? ABOVE_ALL, oneMore.limit, LISTED_FILES]);
-    return toPage(rows as Email[], ask.limit);
+    const { rows } = await db.query(NEWEST, [
+      request.beforeId ?? MAX_ID,
+      oneMore.limit,
+      MAX_LISTED_ATTACHMENTS,
+    ]);
+    return toPage(rows as Email[], request.limit);
   }
-  const ids = found.ids.slice(0, ask.limit);
-  const { rows } = ids.length === 0 ? { rows: [] } : await db.query(NAMED, [ids, LISTED_FILES]);
-  // The next page begins below the last id that was found, because that email may have been deleted since.
-  const nextBefore = found.ids.length > ask.limit ? (ids.at(-1) ?? null) : found.lookedDownTo;
-  return { rows: rows as Email[], nextBefore };
+  const ids = found.ids.slice(0, request.limit);
+  const { rows } = ids.length === 0 ? { rows: [] } : await db.query(BY_IDS, [ids, MAX_LISTED_ATTACHMENTS]);
+  // Not the id of the last row: that email may have been deleted since the search found it.
+  const nextBeforeId = found.ids.length > request.limit ? (ids.at(-1) ?? null) : found.scannedDownTo;
+  return { rows: rows as Email[], nextBeforeId };
 }
 
-/** @returns null when there is no such email */
+/** @returns null when the email does not exist */
 export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail | null> {
-  const { rows } = await db.query(ONE, [id, SHOWN_CHARACTERS]);
+  const { rows } = await db.query(ONE, [id, MAX_BODY_CHARACTERS]);
   return (rows[0] as OpenedEmail | undefined) ?? null;
 }
 
-/** @returns null when there is no such email, or it has no HTML body */
+/** @returns null when the email does not exist or has no HTML body */
 export async function readHtml(db: Queryable, id: number): Promise<string | null> {
   const { rows } = await db.query(HTML, [id]);
   return rows[0]?.body_html ?? null;

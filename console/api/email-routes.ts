@@ -1,60 +1,67 @@
 /**
- * Emails: listed, searched, shown, and downloaded as they came.
- * What must stay true: nothing that a mail holds is ever run or loaded: its HTML is a document of its own without
- * rights, its files are downloads, whatever they call themselves.
+ * Routes that list, search, show and download emails.
+ * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document, and every
+ * attachment as a download, whatever type it declares.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpAnswer, json } from '../../shared/http.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
-import { attachmentAs } from './content-disposition.ts';
+import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
-import { type Given, idOf, jsonBody, pageAsk, searchText } from './parameters.ts';
-import type { Handle } from './routes.ts';
+import {
+  idParameter,
+  jsonBody,
+  pageRequest,
+  type RequestParameters,
+  searchText,
+} from './request-parameters.ts';
+import type { Handler } from './routes.ts';
 
 /**
- * No script, no form, no address but its own; styles and pictures only out of the mail itself; in no other site's frame.
- * A sandbox without allow-scripts blocks a refresh by `meta` too.
+ * Forbids scripts, forms, and framing by other sites. Styles and images must be inside the email itself. A sandbox without
+ * allow-scripts also blocks `<meta http-equiv=refresh>`.
  */
-const MAIL_POLICY =
+const EMAIL_HTML_POLICY =
   "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'";
 
-/** Cloud Run hands on at most 32 MiB of an answer whose length is told beforehand; a longer one goes in chunks. */
-const TOLD_BYTES = 30 * 1_048_576;
+/** Cloud Run limits a response with Content-Length to 32 MiB. A longer file is sent with chunked encoding instead. */
+const MAX_CONTENT_LENGTH_BYTES = 30 * 1_048_576;
 
-/** Newest first. `?q=` is for programs: the page searches by POST. */
-export function showEmails(context: AppContext): Handle {
-  return async ({ query }) => await found(context, query);
+/** Lists emails, the newest first. `?q=` is for programs; the page searches by POST. */
+export function showEmails(context: AppContext): Handler {
+  return async ({ query }) => await emailPage(context, query);
 }
 
-export function searchEmails(context: AppContext): Handle {
-  return async ({ body }) => await found(context, jsonBody(body));
+export function searchEmails(context: AppContext): Handler {
+  return async ({ body }) => await emailPage(context, jsonBody(body));
 }
 
-async function found({ db }: AppContext, given: Given): Promise<HttpAnswer> {
-  const { rows, nextBefore } = await listEmails(db, pageAsk(given), searchText(given['q']));
-  return json<EmailPage>(200, { emails: rows, next_before: nextBefore });
+async function emailPage({ db }: AppContext, parameters: RequestParameters): Promise<HttpAnswer> {
+  const { nextBeforeId, rows } = await listEmails(db, pageRequest(parameters), searchText(parameters['q']));
+  return json<EmailPage>(200, { emails: rows, next_before: nextBeforeId });
 }
 
-export function showEmail({ db }: AppContext): Handle {
+export function showEmail({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
-    const email = await readEmail(db, idOf(id));
-    if (email === null) throw new AppError('not_found', 'There is no email of this id.');
+    const email = await readEmail(db, idParameter(id));
+    if (email === null) throw new AppError('not_found', 'There is no email with this id.');
     return json<OpenedEmail>(200, email);
   };
 }
 
-export function showHtml({ db }: AppContext): Handle {
+export function showHtml({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
-    const html = await readHtml(db, idOf(id));
-    if (html === null) throw new AppError('not_found', 'There is no email of this id, or it has no HTML.');
+    const html = await readHtml(db, idParameter(id));
+    if (html === null)
+      throw new AppError('not_found', 'There is no email with this id, or it has no HTML body.');
     return {
       status: 200,
       headers: {
         'cache-control': 'no-store',
-        'content-security-policy': MAIL_POLICY,
+        'content-security-policy': EMAIL_HTML_POLICY,
         'content-type': 'text/html; charset=utf-8',
       },
       body: html,
@@ -62,30 +69,31 @@ export function showHtml({ db }: AppContext): Handle {
   };
 }
 
-export function downloadRaw({ db }: AppContext): Handle {
+export function downloadRaw({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
-    const file = await openRaw(db, idOf(id));
-    if (file === null) throw new AppError('not_found', 'There is no email of this id.');
+    const file = await openRaw(db, idParameter(id));
+    if (file === null) throw new AppError('not_found', 'There is no email with this id.');
     return download(file, 'message/rfc822', file.filename);
   };
 }
 
-export function downloadAttachment({ db }: AppContext): Handle {
+export function downloadAttachment({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
-    const file = await openAttachment(db, idOf(id));
-    if (file === null) throw new AppError('not_found', 'There is no attachment of this id.');
-    // Never the type that the mail declares: the browser might show it.
-    return download(file, 'application/octet-stream', `attachment-${idOf(id)}.bin`);
+    const file = await openAttachment(db, idParameter(id));
+    if (file === null) throw new AppError('not_found', 'There is no attachment with this id.');
+    // Not the type that the email declares, because a browser might open it.
+    return download(file, 'application/octet-stream', `attachment-${idParameter(id)}.bin`);
   };
 }
 
-function download(file: StoredFile, type: string, otherwise: string): HttpAnswer {
-  const length = file.sizeBytes <= TOLD_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
+function download(file: StoredFile, type: string, fallbackName: string): HttpAnswer {
+  const length =
+    file.sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
   return {
     status: 200,
     headers: {
       'cache-control': 'no-store',
-      'content-disposition': attachmentAs(file.filename, otherwise),
+      'content-disposition': attachmentDisposition(file.filename, fallbackName),
       'content-security-policy': 'sandbox',
       'content-type': type,
       ...length,

@@ -1,24 +1,24 @@
-/** Incidents, each with the meaning of its kind and what to do. */
+/** Incidents for the console, each with an explanation of its kind and a remediation. */
 import type { Queryable } from '../../shared/db/database.ts';
 import type { IncidentKind } from '../../shared/db/incidents.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Incident } from '../../shared/schemas/records.ts';
-import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './pagination.ts';
+import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
 
 const MEANINGS: Readonly<
   Record<IncidentKind, { readonly explanation: string; readonly remediation: string }>
 > = {
   history_expired: {
     explanation:
-      'Gmail no longer had the history since the last run, so the mail of that time is listed by date and fetched. Mail with an older date, such as an import, cannot be found this way.',
+      'Gmail had already deleted the history since the last run. The emails of that period are listed by date and fetched. Emails with an older date, such as imported ones, cannot be found this way.',
     remediation:
-      'Nothing to do: it closes when all of it is fetched. After a long stop it is expected; if it repeats at once, check the Google Workspace status page.',
+      'Nothing to do: the incident closes when all of these emails are fetched. It is expected after a long stop. If it repeats soon, check the Google Workspace status page.',
   },
   missing_found: {
     explanation:
-      "A reconciliation with Gmail's own listing found messages that the history had not shown; they entered the ledger at once and are fetched.",
+      'A reconciliation found messages in Gmail that the history had not reported. They were added to the ledger and are being fetched.',
     remediation:
-      'Wait for the next reconciliation, or POST poll-now?reconcile=all to reconcile everything now: it closes when nothing is missing. If messages are dead, requeue them.',
+      'Wait for the next reconciliation, or POST poll-now?reconcile=all to reconcile everything now. The incident closes when nothing is missing. If messages are dead, retry them.',
   },
 };
 
@@ -39,10 +39,10 @@ limit $2::integer`,
   },
 );
 
-/** The newest first. */
-export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf<Incident>> {
-  const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
-  const page = toPage(rows, ask.limit);
+/** A page of incidents, the newest first. */
+export async function listIncidents(db: Queryable, request: PageRequest): Promise<ResultPage<Incident>> {
+  const { rows } = await db.query(LIST, [request.beforeId ?? MAX_ID, request.limit + 1]);
+  const page = toPage(rows, request.limit);
   return {
     ...page,
     rows: page.rows.map((row) => ({
@@ -53,7 +53,7 @@ export async function listIncidents(db: Queryable, ask: PageAsk): Promise<PageOf
   };
 }
 
-/** Newer code may have written a kind that this code does not know. */
+/** Both are null for a kind that newer code has written and this version does not know. */
 function meaningOf(kind: string): Pick<Incident, 'explanation' | 'remediation'> {
   return Object.hasOwn(MEANINGS, kind)
     ? MEANINGS[kind as IncidentKind]

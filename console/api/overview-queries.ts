@@ -1,21 +1,23 @@
-/** The figures of the overview that stand beside the status: how fresh, how much of the quota, what is open. */
+/** The metrics of the overview that are not part of the status: freshness, quota, and open incidents. */
 import type { Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Overview } from '../../shared/schemas/overview.ts';
 
-export interface Figures {
+export interface OverviewMetrics {
   readonly now: Date;
   readonly freshness: Overview['freshness'];
-  /** Units that were reserved and have not refilled. Null: the mailbox is not known yet. */
+  /** Units that are reserved and not yet refilled. Null: the mailbox is not known yet. */
   readonly minute_used: number | null;
+  /** Units since midnight UTC. */
   readonly today_used: number;
   readonly incidents_open_count: number;
 }
 
-// A reconciliation covers the emails that Gmail had accepted when it began.
-// $1 fingerprint text or null, $2 units per minute int. One row always.
-// What a reconciliation with missing messages covers is not complete: the next one says so.
-const FIGURES = statement(
+// A reconciliation covers the emails that Gmail had received when it began. Only the latest evaluated reconciliation of a
+// mailbox counts, and only if no message was missing.
+// $1 fingerprint text or null, $2 units per minute int
+// Always one row.
+const METRICS = statement(
   `
 select now() as now,
        (select max(newest.received_at)
@@ -67,13 +69,13 @@ select now() as now,
   },
 );
 
-/** @param fingerprint of the credentials whose mailbox spends the quota; null without any */
-export async function readFigures(
+/** @param fingerprint of the configured credentials, which selects the mailbox whose quota is read; null without credentials */
+export async function readOverviewMetrics(
   db: Queryable,
   fingerprint: string | null,
   unitsPerMinute: number,
-): Promise<Figures> {
-  const { rows } = await db.query(FIGURES, [fingerprint, unitsPerMinute]);
+): Promise<OverviewMetrics> {
+  const { rows } = await db.query(METRICS, [fingerprint, unitsPerMinute]);
   const row = rows[0];
   return {
     now: row?.now ?? new Date(),

@@ -1,4 +1,4 @@
-/** GET overview: all that the page shows at a glance. GET charts?hours=N: two days by the hour unless said. */
+/** GET overview: the status and metrics at the top of the page. GET charts?hours=N: hourly data, 48 hours by default. */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
@@ -7,37 +7,41 @@ import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
 import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import { readCharts } from './chart-queries.ts';
-import { readFigures } from './overview-queries.ts';
-import { whole } from './parameters.ts';
-import type { Handle } from './routes.ts';
+import { readOverviewMetrics } from './overview-queries.ts';
+import { integerParameter } from './request-parameters.ts';
+import type { Handler } from './routes.ts';
 
-const HOURS = { usual: 48, most: 336 };
+const DEFAULT_HOURS = 48;
+/** Two weeks. */
+const MAX_HOURS = 336;
 
-export function showOverview(context: AppContext): Handle {
+export function showOverview(context: AppContext): Handler {
   const { config, db } = context;
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   return async () => {
-    const [status, figures] = await Promise.all([
+    const [status, metrics] = await Promise.all([
       readStatus(monitor),
-      readFigures(db, fingerprint, config.quotaUnitsPerMinute),
+      readOverviewMetrics(db, fingerprint, config.quotaUnitsPerMinute),
     ]);
     return json<Overview>(200, {
-      now: figures.now,
+      now: metrics.now,
       status,
-      freshness: figures.freshness,
+      freshness: metrics.freshness,
       quota: {
         minute_limit: config.quotaUnitsPerMinute,
-        minute_used: figures.minute_used,
-        today_used: figures.today_used,
+        minute_used: metrics.minute_used,
+        today_used: metrics.today_used,
       },
       dead_count: status.mailboxes.reduce((sum, { failing }) => sum + (failing?.dead_count ?? 0), 0),
-      incidents_open_count: figures.incidents_open_count,
+      incidents_open_count: metrics.incidents_open_count,
     });
   };
 }
 
-export function showCharts({ db }: AppContext): Handle {
-  return async ({ query }) =>
-    json<Charts>(200, await readCharts(db, whole(query['hours'] ?? HOURS.usual, 'hours', 1, HOURS.most)));
+export function showCharts({ db }: AppContext): Handler {
+  return async ({ query }) => {
+    const hourCount = integerParameter(query['hours'] ?? DEFAULT_HOURS, 'hours', 1, MAX_HOURS);
+    return json<Charts>(200, await readCharts(db, hourCount));
+  };
 }

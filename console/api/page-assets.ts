@@ -1,5 +1,6 @@
 /**
- * The console's page as bytes, loaded once per instance: read from the build, or bundled from `console/web/` when the sources run.
+ * The files of the console's page, loaded once per instance. They are read from the build, or bundled from `console/web/` when
+ * the sources run.
  * Invariant: the name of an asset contains the hash of its bytes, so that browsers may cache it indefinitely.
  */
 import { existsSync } from 'node:fs';
@@ -12,13 +13,13 @@ export interface Asset {
   readonly type: string;
 }
 
-export interface Page {
+export interface PageFiles {
   readonly html: string;
-  /** By name, as in /assets/NAME. */
+  /** By file name, as in /assets/NAME. */
   readonly assets: ReadonlyMap<string, Asset>;
 }
 
-/** In a build: beside the folder of chunks that holds this module. */
+/** In a build, this module is in a folder of chunks, and the page is in a sibling folder. */
 const BUILT = join(import.meta.dirname, '../console-page');
 const SOURCES = join(import.meta.dirname, '../web');
 
@@ -31,10 +32,10 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-let loading: Promise<Page> | null = null;
+let loading: Promise<PageFiles> | null = null;
 
-/** Returns the same page each time; after a failed load, the next call tries again. */
-export async function loadPage(): Promise<Page> {
+/** Returns the same files each time. After a failed load, the next call tries again. */
+export async function loadPageFiles(): Promise<PageFiles> {
   loading ??= load().catch((error: unknown) => {
     loading = null;
     throw error;
@@ -42,7 +43,7 @@ export async function loadPage(): Promise<Page> {
   return await loading;
 }
 
-async function load(): Promise<Page> {
+async function load(): Promise<PageFiles> {
   const files = existsSync(BUILT) ? await readBuilt() : await bundleSources();
   const html = files.get('index.html')?.toString('utf8') ?? '';
   const assets = [...files].filter(([name]) => name !== 'index.html');
@@ -63,7 +64,7 @@ async function readBuilt(): Promise<Map<string, Buffer>> {
   return files;
 }
 
-/** A build does not get here, and does not contain the bundler. */
+/** Never called in a build, which does not contain the bundler. */
 async function bundleSources(): Promise<Map<string, Buffer>> {
   const { bundlePage } = await import('./bundle-page.ts');
   return await bundlePage(SOURCES);

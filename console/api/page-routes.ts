@@ -1,12 +1,12 @@
-/** GET / and /assets/NAME: the page and what it loads, compressed as the browser takes it. */
+/** GET / and /assets/NAME: the page and its assets, compressed with an encoding that the browser accepts. */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { AppError } from '../../shared/errors.ts';
 import type { HttpAnswer, HttpRequest, Route } from '../../shared/http.ts';
-import { type Asset, loadPage } from './page-assets.ts';
+import { type Asset, loadPageFiles } from './page-assets.ts';
 
-/** The page's own files and nothing else: a script that a mail brings in has no place to run. */
+/** Allows the page's own files only, so that a script from an email cannot run. */
 const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -19,15 +19,15 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Below it, compressing costs more than it spares. */
-const WORTH_BYTES = 512;
+/** Below this size, compression costs more than it saves. */
+const MIN_COMPRESSED_BYTES = 512;
 
-/** The page changes with a deployment: it is asked for each time, and mostly answered by 304. */
+/** A deployment changes the page, so the browser revalidates it on every visit. The usual response is 304. */
 export function createPageRoute(): Route {
   return {
     methods: ['GET', 'HEAD'],
     handle: async (request) => {
-      const { html } = await loadPage();
+      const { html } = await loadPageFiles();
       const bytes = Buffer.from(html);
       const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
       const headers = {
@@ -36,23 +36,23 @@ export function createPageRoute(): Route {
         etag,
         vary: 'Accept-Encoding',
       };
-      // A proxy that compresses may have weakened it on the way.
+      // `includes`, because a compressing proxy may have made the ETag a weak one.
       const isKnown = String(request.headers['if-none-match'] ?? '').includes(etag);
       if (isKnown) return { status: 304, headers, body: null };
-      return await encoded(request, { bytes, type: 'text/html; charset=utf-8' }, headers);
+      return await compressedAnswer(request, { bytes, type: 'text/html; charset=utf-8' }, headers);
     },
   };
 }
 
-/** An asset's name holds its hash: it is kept for ever. */
+/** The name of an asset contains its hash, so browsers may cache it indefinitely. */
 export function createAssetRoute(): Route {
   return {
     methods: ['GET', 'HEAD'],
     handle: async (request) => {
-      const { assets } = await loadPage();
+      const { assets } = await loadPageFiles();
       const asset = assets.get(request.path.slice('/assets/'.length));
       if (asset === undefined) throw new AppError('not_found', 'There is no such asset.');
-      return await encoded(request, asset, {
+      return await compressedAnswer(request, asset, {
         'cache-control': 'public, max-age=31536000, immutable',
         vary: 'Accept-Encoding',
       });
@@ -62,24 +62,25 @@ export function createAssetRoute(): Route {
 
 type Encoding = 'br' | 'gzip';
 
-/** Each once an instance, by the bytes that it was made from. */
+/** Compressed once per instance. The key is the encoding and the hash of the bytes. */
 const compressed = new Map<string, Promise<Buffer>>();
 
-async function encoded(
+async function compressedAnswer(
   request: HttpRequest,
   asset: Asset,
   headers: Readonly<Record<string, string>>,
 ): Promise<HttpAnswer> {
   const plain = { status: 200, headers: { ...headers, 'content-type': asset.type }, body: asset.bytes };
-  const encoding = wanted(request.headers['accept-encoding']);
-  if (encoding === null || asset.bytes.length < WORTH_BYTES || asset.type === 'image/png') return plain;
+  const encoding = acceptedEncoding(request.headers['accept-encoding']);
+  if (encoding === null || asset.bytes.length < MIN_COMPRESSED_BYTES || asset.type === 'image/png')
+    return plain;
   const key = `${encoding} ${createHash('sha256').update(asset.bytes).digest('hex')}`;
   const body = compressed.get(key) ?? compress(asset.bytes, encoding);
   compressed.set(key, body);
   return { ...plain, headers: { ...plain.headers, 'content-encoding': encoding }, body: await body };
 }
 
-function wanted(header: string | string[] | undefined): Encoding | null {
+function acceptedEncoding(header: string | string[] | undefined): Encoding | null {
   const names = String(header ?? '')
     .split(',')
     .filter((part) => !/;\s*q=0(\.0*)?\s*$/.test(part))
@@ -90,6 +91,6 @@ function wanted(header: string | string[] | undefined): Encoding | null {
 
 async function compress(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
   if (encoding === 'gzip') return await promisify(gzip)(bytes, { level: 9 });
-  // Quality 9 takes 10 ms for 60 KB; 11 is a twentieth smaller and takes ten times as long.
+  // Quality 11 is only slightly smaller and takes about ten times as long.
   return await promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } });
 }

@@ -1,25 +1,28 @@
-/** Pages of a list, from the highest id down: rows that are added in the meantime are above the pages that were read. */
+/**
+ * Keyset pagination by id, the highest first.
+ * Invariant: rows that are added while a client reads page by page do not move the pages that follow.
+ */
 
-export interface PageAsk {
-  /** Only ids below this one; null for the newest. */
-  readonly before: number | null;
+export interface PageRequest {
+  /** Return only ids below this one; null starts at the newest. */
+  readonly beforeId: number | null;
   readonly limit: number;
 }
 
-export interface PageOf<Row> {
+export interface ResultPage<Row> {
   readonly rows: Row[];
-  /** The `before` of the next page; null at the end. */
-  readonly nextBefore: number | null;
+  /** `beforeId` of the next page; null on the last page. */
+  readonly nextBeforeId: number | null;
 }
 
-/** Above every id, those of type bigint included. */
-export const ABOVE_ALL = Number.MAX_SAFE_INTEGER;
+/** Higher than every id of a table, bigint ids included. */
+export const MAX_ID = Number.MAX_SAFE_INTEGER;
 
-/** @param found the highest id first, one row more than `limit` if there are more */
+/** @param found sorted by id, the highest first, with one row more than `limit` when there is a next page */
 export function toPage<Row extends { readonly id: number }>(
   found: readonly Row[],
   limit: number,
-): PageOf<Row> {
+): ResultPage<Row> {
   const rows = found.slice(0, limit);
-  return { rows, nextBefore: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
+  return { rows, nextBeforeId: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
 }

@@ -1,16 +1,18 @@
 /**
- * /api/console/: what the operator's page shows, as JSON; GET unless said.
- * overview, charts, dead, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID;
- * POST emails/search (words of mail belong in no URL), dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up.
+ * The routes below /api/console/, which serve the data of the operator's page.
+ * GET: overview, charts, dead, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID.
+ * POST: emails/search, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up. The search uses POST because words from
+ * emails must not appear in a URL.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import type { HttpRequest, Route } from '../../shared/http.ts';
 
-type Load = (context: AppContext) => Promise<Handle>;
+/** @param params the capture groups of the path pattern */
+export type Handler = (request: HttpRequest, params: readonly string[]) => ReturnType<Route['handle']>;
 
-/** Pieces are what the parentheses of the path's form hold. */
-export type Handle = (request: HttpRequest, pieces: readonly string[]) => ReturnType<Route['handle']>;
+/** Loads the module of the handler at its first request. */
+type LoadHandler = (context: AppContext) => Promise<Handler>;
 
 const READ = ['GET', 'HEAD'] as const;
 const WRITE = ['POST'] as const;
@@ -19,7 +21,7 @@ const overview = async () => await import('./overview-routes.ts');
 const emails = async () => await import('./email-routes.ts');
 const records = async () => await import('./record-routes.ts');
 
-const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load: Load])[] = [
+const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], load: LoadHandler])[] = [
   [/^overview$/, READ, async (context) => (await overview()).showOverview(context)],
   [/^charts$/, READ, async (context) => (await overview()).showCharts(context)],
   [/^emails$/, READ, async (context) => (await emails()).showEmails(context)],
@@ -38,12 +40,12 @@ const PLACES: readonly (readonly [form: RegExp, methods: readonly string[], load
 
 const BASE = '/api/console/';
 
-/** @returns null when nothing stands at the path */
+/** @returns null when no route matches the path */
 export function findDataRoute(path: string, context: AppContext): Route | null {
   if (!path.startsWith(BASE)) return null;
   const rest = path.slice(BASE.length).replace(/\/$/, '');
-  for (const [form, methods, load] of PLACES) {
-    const match = form.exec(rest);
+  for (const [pattern, methods, load] of ROUTES) {
+    const match = pattern.exec(rest);
     if (match === null) continue;
     return {
       methods,

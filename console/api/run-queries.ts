@@ -1,8 +1,8 @@
-/** The record of runs, for the console. */
+/** Run records for the console. */
 import type { Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Run } from '../../shared/schemas/records.ts';
-import { ABOVE_ALL, type PageAsk, type PageOf, toPage } from './pagination.ts';
+import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
 
 // $1 ids below bigint, $2 rows int
 const LIST = statement(
@@ -32,9 +32,9 @@ limit $2::integer`,
   },
 );
 
-/** The newest first. */
-export async function listRuns(db: Queryable, ask: PageAsk): Promise<PageOf<Run>> {
-  const { rows } = await db.query(LIST, [ask.before ?? ABOVE_ALL, ask.limit + 1]);
-  // A constraint of the table holds the triggers.
-  return toPage(rows as Run[], ask.limit);
+/** A page of runs, the newest first. */
+export async function listRuns(db: Queryable, request: PageRequest): Promise<ResultPage<Run>> {
+  const { rows } = await db.query(LIST, [request.beforeId ?? MAX_ID, request.limit + 1]);
+  // Safe: a check constraint limits `trigger` to the values of the type.
+  return toPage(rows as Run[], request.limit);
 }

@@ -1,23 +1,24 @@
-/** A query that may take long, with a time limit of its own. Called by the search, which has another way to its answer. */
+/** Runs a query with its own time limit. Used by the search, which has a fallback when the query takes too long. */
 import type { Queryable } from '../../shared/db/database.ts';
 import { isStatementTimeout } from '../../shared/db/pg-error.ts';
 
 /**
- * One round trip, where a transaction takes four. JIT is off, because compiling may take 60 ms before the first row. Scans
- * are not synchronized: each begins at the start of the table, not where the last one was cancelled.
+ * All statements are sent in one message, which takes one round trip where an explicit transaction takes four. JIT is off,
+ * because compiling would delay the first row. Synchronized scans are off, so that each scan begins at the start of the table
+ * and not where a cancelled one ended.
  *
- * @param limitMs of the whole statement
- * @param sql with its values inside, see `textLiteral`
- * @returns null when it took longer and the server cancelled it
+ * @param timeoutMs for the whole message
+ * @param sql with its values inlined, see `textLiteral`
+ * @returns null when the query took longer and PostgreSQL cancelled it
  */
-export async function timeBoxed<Row extends object>(
+export async function queryWithTimeout<Row extends object>(
   db: Queryable,
-  limitMs: number,
+  timeoutMs: number,
   sql: string,
 ): Promise<Row[] | null> {
   try {
     const { rows } = await db.query<Row>(
-      `set local statement_timeout = ${limitMs}; set local jit = off; set local synchronize_seqscans = off; ${sql}`,
+      `set local statement_timeout = ${timeoutMs}; set local jit = off; set local synchronize_seqscans = off; ${sql}`,
     );
     return rows;
   } catch (error) {
@@ -26,8 +27,8 @@ export async function timeBoxed<Row extends object>(
   }
 }
 
-/** Any text as a constant, each character by its number: no character can end the literal. */
+/** Any text as an SQL literal. Each character is written as its code point, so no character can end the literal. */
 export function textLiteral(text: string): string {
-  const numbers = Array.from(text, (character) => (character.codePointAt(0) ?? 0).toString(16));
-  return `U&'${numbers.map((number) => `\\+${number.padStart(6, '0')}`).join('')}'`;
+  const codePoints = Array.from(text, (character) => (character.codePointAt(0) ?? 0).toString(16));
+  return `U&'${codePoints.map((codePoint) => `\\+${codePoint.padStart(6, '0')}`).join('')}'`;
 }

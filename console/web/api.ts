@@ -1,14 +1,14 @@
 /**
- * Calls of the server. What must stay true: whatever goes wrong, the caller gets a `Problem` that says what
- * happened and what to do, never a bare exception.
+ * HTTP client of the page.
+ * Invariant: every failure reaches the caller as a `Problem` that says what happened and what to do.
  */
-export const DATA = '/api/console';
-export const VERBS = '/api/system/email-monitor';
+export const CONSOLE_API = '/api/console';
+export const MONITOR_API = '/api/system/email-monitor';
 
-/** A read that takes longer is given up and tried again; a cycle may take as long as its budget. */
+/** For reads only: a poll may take as long as its run budget. */
 const READ_TIMEOUT_MS = 15_000;
 
-/** RFC 9457, as the server writes it; our own words where no answer came. */
+/** An RFC 9457 problem from the server, or the page's own when no usable response arrived. */
 export class Problem extends Error {
   readonly title: string;
   readonly detail: string;
@@ -28,21 +28,21 @@ export async function get<Body>(path: string): Promise<Body> {
 }
 
 /**
- * A read whose words must not stand in a URL.
+ * Reads by POST, for parameters that must not appear in a URL.
  *
  * @throws {Problem}
  */
-export async function ask<Body>(path: string, question: object): Promise<Body> {
+export async function postQuery<Body>(path: string, parameters: object): Promise<Body> {
   return await call<Body>(path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(question),
+    body: JSON.stringify(parameters),
     signal: AbortSignal.timeout(READ_TIMEOUT_MS),
   });
 }
 
 /**
- * For what changes something.
+ * For requests that change something. They have no time limit.
  *
  * @throws {Problem}
  */
@@ -54,16 +54,16 @@ async function call<Body>(path: string, options: RequestInit): Promise<Body> {
   let response: Response;
   try {
     response = await fetch(path, { ...options, cache: 'no-store', redirect: 'error' });
-  } catch (fault) {
-    throw noAnswer(fault);
+  } catch (error) {
+    throw noResponse(error);
   }
-  const text = await response.text().catch((fault: unknown) => Promise.reject(noAnswer(fault)));
-  const body = parsed(text);
+  const text = await response.text().catch((error: unknown) => Promise.reject(noResponse(error)));
+  const body = parseJson(text);
   if (response.ok && body !== undefined) return body as Body;
-  throw toProblem(response.status, body);
+  throw problemFrom(response.status, body);
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -71,22 +71,22 @@ function parsed(text: string): unknown {
   }
 }
 
-function noAnswer(fault: unknown): Problem {
-  const isLate = fault instanceof DOMException && fault.name === 'TimeoutError';
+function noResponse(error: unknown): Problem {
+  const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
   return new Problem(
-    'The server does not answer',
-    isLate ? 'It did not answer in 15 seconds.' : 'It could not be reached.',
-    'Check your network, and that the console or its proxy still runs.',
+    'The server is not responding',
+    isTimeout ? 'No response arrived within 15 seconds.' : 'The server could not be reached.',
+    'Check your network connection, and that the console and any proxy in front of it are running.',
   );
 }
 
-function toProblem(status: number, body: unknown): Problem {
-  const said = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
-  const word = (name: string, otherwise: string) =>
-    typeof said[name] === 'string' && said[name] !== '' ? said[name] : otherwise;
+function problemFrom(status: number, body: unknown): Problem {
+  const members = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const member = (name: string, fallback: string) =>
+    typeof members[name] === 'string' && members[name] !== '' ? members[name] : fallback;
   return new Problem(
-    word('title', `The server answered ${status}`),
-    word('detail', 'The answer is not one of this system: something between here and it may have answered.'),
-    word('remediation', 'Try again; if it stays, look at the log of the console.'),
+    member('title', `The server responded with status ${status}`),
+    member('detail', 'The response has an unknown format. A proxy may have sent it instead of the console.'),
+    member('remediation', 'Try again. If the problem persists, check the log of the console.'),
   );
 }

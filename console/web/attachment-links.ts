@@ -1,11 +1,11 @@
-/** The attachments of an email as links that download them. */
+/** Renders the attachments of an email as download links. */
 
 import type { AttachmentJson } from '../../shared/schemas/emails.ts';
-import { DATA } from './api.ts';
+import { CONSOLE_API } from './api.ts';
 import { element } from './element.ts';
-import { bytes } from './quantities.ts';
+import { formatBytes } from './format-number.ts';
 
-/** Pictures that the HTML shows come last: an order is rarely one of them. */
+/** Inline images come last, because they are rarely the attachment that an operator looks for. */
 export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLUListElement {
   const sorted = [...attachments].sort((a, b) => Number(a.is_inline) - Number(b.is_inline) || a.id - b.id);
   return element(
@@ -18,12 +18,12 @@ export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLULi
         element(
           'a',
           {
-            href: `${DATA}/attachments/${attachment.id}`,
+            href: `${CONSOLE_API}/attachments/${attachment.id}`,
             download: true,
             title: `${attachment.filename}, declared as ${attachment.content_type}`,
           },
           element('bdi', {}, attachment.filename),
-          element('span', { class: 'quiet' }, ` ${bytes(attachment.file_size_bytes)}`),
+          element('span', { class: 'muted' }, ` ${formatBytes(attachment.file_size_bytes)}`),
         ),
       ),
     ),

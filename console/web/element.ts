@@ -1,10 +1,10 @@
 /**
- * Makes and fills elements. What must stay true: text goes in as text. Nothing here takes markup, so that no mail
- * can bring any.
+ * Creates and fills DOM elements.
+ * Invariant: text is inserted as text. No function here parses markup, so an email cannot inject any.
  */
 export type Child = Node | string | null;
 
-/** Attributes; a listener goes in by `on`. Null and false: left out. True: without a value. */
+/** Null and false omit the attribute; true sets it without a value. */
 type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 
 export function element<Name extends keyof HTMLElementTagNameMap>(
@@ -12,38 +12,38 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   attributes: Attributes = {},
   ...children: readonly Child[]
 ): HTMLElementTagNameMap[Name] {
-  const made = document.createElement(name);
+  const created = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) made.setAttribute(key, value === true ? '' : String(value));
+    if (value !== null && value !== false) created.setAttribute(key, value === true ? '' : String(value));
   }
-  fill(made, ...children);
-  return made;
+  fill(created, ...children);
+  return created;
 }
 
-/** Replaces what it holds. */
+/** Replaces all children. Null children are left out. */
 export function fill(parent: Element, ...children: readonly Child[]): void {
   parent.replaceChildren(...children.filter((child) => child !== null));
 }
 
-/** Only when it differs: a screen reader repeats what is written anew. */
+/** Writes only a text that differs, because a screen reader announces every write. */
 export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** @throws {Error} for an id that index.html does not have */
+/** @throws {Error} when index.html has no element with this id */
 export function byId<Kind extends HTMLElement = HTMLElement>(id: string): Kind {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`index.html has no #${id}.`);
   return found as Kind;
 }
 
-/** A button that is no submit button. */
+/** A button of type `button`, which does not submit a form. */
 export function button(
   text: string,
   onClick: (self: HTMLButtonElement) => void,
   attributes: Attributes = {},
 ): HTMLButtonElement {
-  const made = element('button', { type: 'button', ...attributes }, text);
-  made.addEventListener('click', () => onClick(made));
-  return made;
+  const created = element('button', { type: 'button', ...attributes }, text);
+  created.addEventListener('click', () => onClick(created));
+  return created;
 }

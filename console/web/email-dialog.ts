@@ -1,27 +1,26 @@
 /**
- * One email, opened: its text as text. HTML is shown only when asked for, in a frame that may run nothing and load
- * nothing. Escape closes it, and the focus goes back to where it was: the browser's own dialog sees to both.
+ * The dialog that shows one email. The body is shown as text. HTML is loaded only on request, in a frame that may neither run
+ * scripts nor load anything. The native dialog closes on Escape and restores the focus.
  */
 
 import type { EmailJson, OpenedEmailJson } from '../../shared/schemas/emails.ts';
-import { DATA, get } from './api.ts';
+import { CONSOLE_API, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
-import { subjectOf } from './email-row.ts';
+import { subjectText } from './email-row.ts';
+import { formatBytes } from './format-number.ts';
+import { withInlineCode } from './inline-code.ts';
 import { toProblem } from './notices.ts';
-import { bytes } from './quantities.ts';
-import { recipientsText } from './recipients.ts';
-import { withCommands } from './remediations.ts';
-import { wholeTimeOf } from './times.ts';
+import { fullTimeElement } from './times.ts';
 
 export function wireEmailDialog(): void {
   const dialog = byId<HTMLDialogElement>('email');
   byId('email-close').addEventListener('click', () => dialog.close());
-  // A click beside it.
+  // A click on the backdrop has the dialog itself as its target.
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
-  // The frame's content goes with the dialog.
+  // Removes the HTML frame too.
   dialog.addEventListener('close', () => fill(byId('email-body')));
 }
 
@@ -29,21 +28,21 @@ export async function openEmail(email: EmailJson): Promise<void> {
   const dialog = byId<HTMLDialogElement>('email');
   const body = byId('email-body');
   dialog.dataset['emailId'] = String(email.id);
-  fill(byId('email-subject'), element('bdi', {}, subjectOf(email)));
-  fill(body, element('p', { class: 'quiet' }, 'Loading…'));
+  fill(byId('email-subject'), element('bdi', {}, subjectText(email)));
+  fill(body, element('p', { class: 'muted' }, 'Loading…'));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   try {
-    const whole = await get<OpenedEmailJson>(`${DATA}/emails/${email.id}`);
-    if (isStillOpen(dialog, email)) fill(body, ...contents(whole));
-  } catch (fault) {
-    const { remediation, detail, title } = toProblem(fault);
+    const opened = await get<OpenedEmailJson>(`${CONSOLE_API}/emails/${email.id}`);
+    if (isStillOpen(dialog, email)) fill(body, ...renderEmail(opened));
+  } catch (error) {
+    const { remediation, detail, title } = toProblem(error);
     if (!isStillOpen(dialog, email)) return;
     fill(
       body,
-      element('p', { class: 'fault-title' }, title),
+      element('p', { class: 'error-title' }, title),
       element('p', {}, detail),
-      element('p', { class: 'remediation' }, ...withCommands(remediation)),
+      element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
       button('Try again', () => void openEmail(email)),
     );
   }
@@ -53,42 +52,39 @@ function isStillOpen(dialog: HTMLDialogElement, email: EmailJson): boolean {
   return dialog.open && dialog.dataset['emailId'] === String(email.id);
 }
 
-function contents(email: OpenedEmailJson): Child[] {
+function renderEmail(email: OpenedEmailJson): Child[] {
   const text = email.body_text?.trim() ? email.body_text : null;
+  const noText = email.has_html ? 'This email has no plain text, only HTML.' : 'This email has no text.';
   return [
     element(
       'dl',
       { class: 'facts' },
       ...fact('From', element('bdi', {}, email.sender ?? email.sender_address ?? '–')),
       ...fact('To', element('bdi', {}, recipientsText(email.recipients) || '–')),
-      ...fact('Received', wholeTimeOf(email.received_at)),
-      ...fact('Stored', wholeTimeOf(email.stored_at)),
-      ...(email.sent_at === null ? [] : fact('Sent', wholeTimeOf(email.sent_at))),
-      ...fact('Gmail id', element('code', {}, email.gmail_message_id)),
+      ...fact('Received', fullTimeElement(email.received_at)),
+      ...fact('Stored', fullTimeElement(email.stored_at)),
+      ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
+      ...fact('Gmail ID', element('code', {}, email.gmail_message_id)),
       ...fact('Processed', email.processed ? 'yes' : 'not yet'),
-      ...(email.defects.length === 0 ? [] : fact('Read incompletely', email.defects.join(', '))),
+      ...(email.defects.length === 0 ? [] : fact('Parsing problems', email.defects.join(', '))),
     ),
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
     text === null
-      ? element(
-          'p',
-          { class: 'quiet' },
-          email.has_html ? 'It has no plain text, only HTML.' : 'It has no text.',
-        )
+      ? element('p', { class: 'muted' }, noText)
       : element('pre', { class: 'text', tabindex: 0, 'aria-label': 'Text of the email' }, text),
     email.body_text_truncated
-      ? element(
-          'p',
-          { class: 'quiet' },
-          'The text is longer than is shown here. The original holds all of it.',
-        )
+      ? element('p', { class: 'muted' }, 'The text is truncated. Download the original to read all of it.')
       : null,
-    email.has_html ? htmlView(email) : null,
+    email.has_html ? renderHtmlView(email) : null,
     element(
       'p',
       {},
-      element('a', { href: `${DATA}/emails/${email.id}/raw`, download: true }, 'Download the original'),
-      element('span', { class: 'quiet' }, ` ${bytes(email.size_bytes)}, byte for byte as Gmail has it`),
+      element(
+        'a',
+        { href: `${CONSOLE_API}/emails/${email.id}/raw`, download: true },
+        'Download the original',
+      ),
+      element('span', { class: 'muted' }, ` ${formatBytes(email.size_bytes)}, exactly as Gmail returned it`),
     ),
   ];
 }
@@ -97,9 +93,9 @@ function fact(name: string, value: Child): Child[] {
   return [element('dt', {}, name), element('dd', {}, value)];
 }
 
-/** Nothing is asked for before the button is pressed. */
-function htmlView(email: OpenedEmailJson): HTMLElement {
-  const place = element('div', { class: 'html' });
+/** The HTML is not requested before the operator presses the button. */
+function renderHtmlView(email: OpenedEmailJson): HTMLElement {
+  const container = element('div', { class: 'html' });
   const toggle = button(
     'Show HTML',
     () => {
@@ -107,18 +103,39 @@ function htmlView(email: OpenedEmailJson): HTMLElement {
       toggle.setAttribute('aria-expanded', String(!isShown));
       toggle.textContent = isShown ? 'Show HTML' : 'Hide HTML';
       fill(
-        place,
+        container,
         isShown
           ? null
           : element('iframe', {
               sandbox: '',
               referrerpolicy: 'no-referrer',
-              title: 'HTML of the email, without scripts and remote content',
-              src: `${DATA}/emails/${email.id}/html`,
+              title: 'HTML of the email, without scripts or remote content',
+              src: `${CONSOLE_API}/emails/${email.id}/html`,
             }),
       );
     },
     { 'aria-expanded': 'false' },
   );
-  return element('div', {}, toggle, place);
+  return element('div', {}, toggle, container);
+}
+
+/** @param recipients `{to: [...], cc: [...]}`, each entry a string or `{name, address}` */
+function recipientsText(recipients: unknown): string {
+  if (typeof recipients !== 'object' || recipients === null) return '';
+  return Object.entries(recipients)
+    .flatMap(([field, list]) =>
+      (Array.isArray(list) ? list : [])
+        .map(recipientText)
+        .filter((text) => text !== '')
+        .map((text) => (field === 'to' ? text : `${text} (${field})`)),
+    )
+    .join(', ');
+}
+
+function recipientText(recipient: unknown): string {
+  if (typeof recipient === 'string') return recipient;
+  if (typeof recipient !== 'object' || recipient === null) return '';
+  const { address, name } = recipient as { address?: unknown; name?: unknown };
+  const addressText = typeof address === 'string' ? address : '';
+  return typeof name === 'string' && name !== '' ? `${name} <${addressText}>` : addressText;
 }

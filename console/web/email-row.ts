@@ -1,18 +1,18 @@
-/** One email in the list: a button that opens it, and its attachments. */
+/** Renders one email of the list: a button that opens the email, and its attachments. */
 
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { element } from './element.ts';
-import { counted } from './quantities.ts';
-import { timeOf } from './times.ts';
+import { pluralize } from './format-number.ts';
+import { timeElement } from './times.ts';
 
 export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
   const opener = element(
     'button',
     { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
-    element('bdi', { class: 'sender', title: email.sender_address }, senderOf(email)),
-    element('bdi', { class: 'subject' }, subjectOf(email)),
-    timeOf(email.received_at),
+    element('bdi', { class: 'sender', title: email.sender_address }, senderName(email)),
+    element('bdi', { class: 'subject' }, subjectText(email)),
+    timeElement(email.received_at),
   );
   opener.addEventListener('click', () => open(email));
   return element(
@@ -24,21 +24,21 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
       ? null
       : element(
           'p',
-          { class: 'quiet' },
-          `${counted(email.attachment_count, 'attachment')} in all: opened, the email shows them.`,
+          { class: 'muted' },
+          `${pluralize(email.attachment_count, 'attachment')} in total. Open the email to see all of them.`,
         ),
     email.defects.length === 0
       ? null
-      : element('p', { class: 'defects' }, `Read incompletely: ${email.defects.join(', ')}`),
+      : element('p', { class: 'defects' }, `Parsing problems: ${email.defects.join(', ')}`),
   );
 }
 
-export function subjectOf({ subject }: Pick<EmailJson, 'subject'>): string {
+export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {
   return subject?.trim() || '(no subject)';
 }
 
-/** The name without the address, which the title holds. */
-function senderOf({ sender, sender_address: address }: EmailJson): string {
+/** Without the address, which the tooltip shows. */
+function senderName({ sender, sender_address: address }: EmailJson): string {
   const name = (sender ?? '')
     .replace(/<[^<>]*>\s*$/, '')
     .replaceAll('"', '')

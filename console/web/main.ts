@@ -1,37 +1,43 @@
-/** The console's page: asks for the overview, and lets each part show its own. */
+/** Entry point of the page: polls the overview and passes it to each part of the page. */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { wireCharts } from './charts.ts';
 import { wireControls } from './controls.ts';
-import { wireDeadMessages } from './dead-messages.ts';
+import { wireDeadMessageList } from './dead-message-list.ts';
 import { wireEmailDialog } from './email-dialog.ts';
-import { wireEmails } from './emails.ts';
-import { showFigures } from './figures.ts';
-import { wireIncidents } from './incidents.ts';
+import { wireEmailList } from './email-list.ts';
+import { wireIncidentList } from './incident-list.ts';
+import { showMetrics } from './metrics.ts';
 import { Refresh } from './refresh.ts';
-import { wireRuns } from './runs.ts';
-import { showFresh, showStale } from './staleness.ts';
+import { wireRunList } from './run-list.ts';
+import { hideStaleBanner, showStaleBanner } from './stale-banner.ts';
 import { showState, wireAdvice } from './state-panel.ts';
-import { beginTicking, learnServerTime } from './times.ts';
+import { setServerTime, startTicking } from './times.ts';
 
 const onChange = async () => await refresh.now();
 
 wireControls(onChange);
 wireAdvice(onChange);
 wireEmailDialog();
-const sections = [wireDeadMessages(onChange), wireEmails(), wireCharts(), wireRuns(), wireIncidents()];
+const sections = [
+  wireDeadMessageList(onChange),
+  wireEmailList(),
+  wireCharts(),
+  wireRunList(),
+  wireIncidentList(),
+];
 
 const refresh = new Refresh({
   onOverview: (overview: OverviewJson) => {
-    learnServerTime(overview.now);
-    showFresh(overview.now);
+    setServerTime(overview.now);
+    hideStaleBanner(overview.now);
     showState(overview);
-    showFigures(overview);
+    showMetrics(overview);
     document.documentElement.dataset['ready'] = '';
     for (const update of sections) void update(overview);
   },
-  onFailure: (problem, nextMs) => showStale(problem, nextMs, () => void refresh.now()),
+  onFailure: (problem, retryMs) => showStaleBanner(problem, retryMs, () => void refresh.now()),
 });
 
-beginTicking();
+startTicking();
 void refresh.now();

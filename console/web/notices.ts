@@ -1,48 +1,49 @@
 /**
- * What a call did, said where everybody sees and hears it: a result in the polite live region, a fault as a box
- * with title, detail and remediation that stays until it is dismissed.
+ * Reports the result of an action. A success is announced in the polite live region. An error is shown in a box with title,
+ * detail and remediation, which remains until the operator dismisses it.
  */
 import { Problem } from './api.ts';
 import { button, byId, element, fill } from './element.ts';
-import { withCommands } from './remediations.ts';
+import { withInlineCode } from './inline-code.ts';
 
-/** Said once; the next one takes its place. */
+/** Replaces the previous announcement. */
 export function announce(text: string): void {
-  const place = byId('result');
-  // The same words again are said again.
-  fill(place);
-  fill(place, text);
+  const region = byId('result');
+  // Emptied first, so that a screen reader also repeats an unchanged text.
+  fill(region);
+  fill(region, text);
 }
 
-export function toProblem(fault: unknown): Problem {
-  if (fault instanceof Problem) return fault;
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
   return new Problem(
-    'The page has a fault',
-    fault instanceof Error ? fault.message : String(fault),
-    'Reload the page; if it stays, report it with these words.',
+    'Error in this page',
+    error instanceof Error ? error.message : String(error),
+    'Reload the page. If the error persists, report it with this message.',
   );
 }
 
-/** @param what was tried, as in "Poll now" */
-export function showFault(what: string, fault: unknown): void {
-  const { remediation, detail, title } = toProblem(fault);
-  const before = document.activeElement;
+/** @param action that failed, as in "Poll now" */
+export function showError(action: string, error: unknown): void {
+  const { remediation, detail, title } = toProblem(error);
+  const previousFocus = document.activeElement;
   const box = element(
     'div',
-    { class: 'fault' },
-    element('p', { class: 'fault-title' }, `${what}: ${title}`),
-    element('p', {}, ...withCommands(detail)),
-    element('p', { class: 'remediation' }, ...withCommands(remediation)),
+    { class: 'error' },
+    element('p', { class: 'error-title' }, `${action}: ${title}`),
+    element('p', {}, ...withInlineCode(detail)),
+    element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
     button('Dismiss', () => {
       const hadFocus = box.contains(document.activeElement);
       box.remove();
-      if (hadFocus && before instanceof HTMLElement && before.isConnected) before.focus();
+      if (hadFocus && previousFocus instanceof HTMLElement && previousFocus.isConnected)
+        previousFocus.focus();
     }),
   );
   fill(byId('result'));
-  fill(byId('faults'), box);
+  fill(byId('errors'), box);
 }
 
-export function clearFaults(): void {
-  fill(byId('faults'));
+export function clearErrors(): void {
+  fill(byId('errors'));
 }

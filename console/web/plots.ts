@@ -1,17 +1,17 @@
-/** The two charts as drawings. What they say stands in the text beside them too: a canvas is mute. */
+/** Draws the two charts. A text next to each chart summarises it, because a canvas is invisible to screen readers. */
 import uPlot from 'uplot';
 import type { ChartHourJson } from '../../shared/schemas/overview.ts';
-import { durationText } from './times.ts';
+import { formatDuration } from './times.ts';
 
 export interface Plot {
   show(hours: readonly ChartHourJson[]): void;
   redraw(): void;
 }
 
-/** What the pointer is on; null: on nothing. */
+/** Called with the hour below the pointer; null when the pointer leaves the chart. */
 type OnHour = (hour: ChartHourJson | null) => void;
 
-interface Drawing {
+interface PlotOptions {
   readonly series: (colours: Colours) => uPlot.Series[];
   readonly scale: uPlot.Scale;
   readonly axis: Partial<uPlot.Axis>;
@@ -26,11 +26,11 @@ interface Colours {
 }
 
 const HEIGHT_PX = 150;
-/** Seconds between the names of hours: what has room. */
-const SIX_HOURS = [6, 12, 24].map((hours) => hours * 3_600);
+/** Possible distances of the time labels in seconds; the smallest that fits is used. */
+const TIME_STEPS = [6, 12, 24].map((hours) => hours * 3_600);
 
-export function emailPlot(place: HTMLElement, onHour: OnHour): Plot {
-  return plot(place, onHour, {
+export function emailPlot(parent: HTMLElement, onHour: OnHour): Plot {
+  return plot(parent, onHour, {
     series: ({ strong }) => [
       {
         fill: strong,
@@ -45,63 +45,63 @@ export function emailPlot(place: HTMLElement, onHour: OnHour): Plot {
   });
 }
 
-export function latencyPlot(place: HTMLElement, onHour: OnHour): Plot {
-  return plot(place, onHour, {
+export function latencyPlot(parent: HTMLElement, onHour: OnHour): Plot {
+  return plot(parent, onHour, {
     series: ({ strong, weak }) => [
       { stroke: weak, width: 1, points: { show: true, size: 4, fill: weak }, spanGaps: false },
       { stroke: strong, width: 2, points: { show: true, size: 4, fill: strong }, spanGaps: false },
     ],
-    // Seconds and hours have room on one chart.
-    scale: { distr: 3, log: 10, range: (_self, min, max) => decades(min, max) },
+    // Logarithmic, so that both seconds and hours are readable.
+    scale: { distr: 3, log: 10, range: (_self, min, max) => decadeRange(min, max) },
     axis: {
-      filter: onlyDecades,
-      grid: { filter: onlyDecades },
-      values: (_self, splits) => splits.map((split) => (split === null ? '' : durationText(split))),
+      filter: decadesOnly,
+      grid: { filter: decadesOnly },
+      values: (_self, splits) => splits.map((split) => (split === null ? '' : formatDuration(split))),
     },
     columns: (hours) => [
-      hours.map((hour) => atLeastOne(hour.latency_max_ms)),
-      hours.map((hour) => atLeastOne(hour.latency_median_ms)),
+      hours.map((hour) => clampForLog(hour.latency_max_ms)),
+      hours.map((hour) => clampForLog(hour.latency_median_ms)),
     ],
   });
 }
 
-function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
+function plot(parent: HTMLElement, onHour: OnHour, options: PlotOptions): Plot {
   let hours: readonly ChartHourJson[] = [];
-  let drawn: uPlot | null = null;
+  let chart: uPlot | null = null;
   const data = () =>
-    [hours.map((hour) => Date.parse(hour.at) / 1_000), ...drawing.columns(hours)] as uPlot.AlignedData;
+    [hours.map((hour) => Date.parse(hour.at) / 1_000), ...options.columns(hours)] as uPlot.AlignedData;
   const draw = () => {
-    drawn?.destroy();
-    const colours = coloursOf(place);
+    chart?.destroy();
+    const colours = coloursOf(parent);
     const axis = { stroke: colours.text, grid: { stroke: colours.line, width: 1 }, ticks: { show: false } };
-    const font = `11px ${getComputedStyle(place).fontFamily}`;
-    drawn = new uPlot(
+    const font = `11px ${getComputedStyle(parent).fontFamily}`;
+    chart = new uPlot(
       {
-        width: place.clientWidth,
+        width: parent.clientWidth,
         height: HEIGHT_PX,
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-        // The last hour has its whole width too.
-        scales: { x: { range: (_self, min, max) => [min, max + 3_600] }, y: drawing.scale },
+        // Leaves room for the bar of the last hour.
+        scales: { x: { range: (_self, min, max) => [min, max + 3_600] }, y: options.scale },
         axes: [
           {
             ...axis,
             font,
             size: 24,
-            incrs: SIX_HOURS,
+            incrs: TIME_STEPS,
             grid: { show: false },
-            values: (_self, splits) => splits.map(hourName),
+            values: (_self, splits) => splits.map(timeLabel),
           },
           {
             ...axis,
             font,
             size: 46,
             space: 28,
-            ...drawing.axis,
-            grid: { ...axis.grid, ...drawing.axis.grid },
+            ...options.axis,
+            grid: { ...axis.grid, ...options.axis.grid },
           },
         ],
-        series: [{}, ...drawing.series(colours)],
+        series: [{}, ...options.series(colours)],
         hooks: {
           setCursor: [
             ({ cursor }) => onHour((cursor.left ?? -1) < 0 ? null : (hours[cursor.idx ?? -1] ?? null)),
@@ -109,58 +109,58 @@ function plot(place: HTMLElement, onHour: OnHour, drawing: Drawing): Plot {
         },
       },
       data(),
-      place,
+      parent,
     );
   };
   new ResizeObserver(() => {
-    if (drawn !== null && place.clientWidth !== drawn.width && place.clientWidth > 0)
-      drawn.setSize({ width: place.clientWidth, height: HEIGHT_PX });
-  }).observe(place);
+    if (chart !== null && parent.clientWidth !== chart.width && parent.clientWidth > 0)
+      chart.setSize({ width: parent.clientWidth, height: HEIGHT_PX });
+  }).observe(parent);
   return {
     show: (next) => {
       hours = next;
-      if (drawn === null) draw();
-      else drawn.setData(data());
+      if (chart === null) draw();
+      else chart.setData(data());
     },
     redraw: () => {
-      if (drawn !== null) draw();
+      if (chart !== null) draw();
     },
   };
 }
 
-function coloursOf(place: Element): Colours {
-  const style = getComputedStyle(place);
-  const named = (name: string) => style.getPropertyValue(name).trim();
+function coloursOf(parent: Element): Colours {
+  const style = getComputedStyle(parent);
+  const variable = (name: string) => style.getPropertyValue(name).trim();
   return {
-    text: named('--quiet'),
-    line: named('--line'),
-    strong: named('--ink-chart'),
-    weak: named('--weak-chart'),
+    text: variable('--text-muted'),
+    line: variable('--border'),
+    strong: variable('--chart-strong'),
+    weak: variable('--chart-weak'),
   };
 }
 
-/** The day where it begins, the hour elsewhere. */
-function hourName(epochSeconds: number): string {
+/** The weekday and day at midnight, otherwise the hour. */
+function timeLabel(epochSeconds: number): string {
   const at = new Date(epochSeconds * 1_000);
   return at.getHours() === 0
     ? at.toLocaleDateString(undefined, { weekday: 'short', day: 'numeric' })
     : at.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 }
 
-/** A logarithm needs more than nothing. */
-function atLeastOne(ms: number | null): number | null {
+/** A logarithmic scale cannot show zero. */
+function clampForLog(ms: number | null): number | null {
   return ms === null ? null : Math.max(1, ms);
 }
 
-/** Whole powers of ten around what is there; one second to ten when nothing is. */
-function decades(min: number | null, max: number | null): [number, number] {
+/** Powers of ten that enclose the values; one to ten seconds without values. */
+function decadeRange(min: number | null, max: number | null): [number, number] {
   if (min === null || max === null || !(min > 0)) return [1_000, 10_000];
   const low = 10 ** Math.floor(Math.log10(min));
   const high = 10 ** Math.ceil(Math.log10(max));
   return [low, Math.max(high, low * 10)];
 }
 
-const onlyDecades: uPlot.Axis.Filter = (_self, splits) =>
+const decadesOnly: uPlot.Axis.Filter = (_self, splits) =>
   splits.map((split) => (isDecade(split) ? split : null));
 
 function isDecade(ms: number): boolean {

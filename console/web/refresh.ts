@@ -1,38 +1,42 @@
 /**
- * Keeps the overview current: every five seconds while the page is seen, less often while the server fails, at once
- * when the page is seen again or the network is back. One call at a time.
+ * Keeps the overview current while the page is visible: every five seconds, less often while the server fails, and at once
+ * when the page becomes visible or the network returns.
+ * Invariant: at most one request is in progress.
  */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { DATA, get, type Problem } from './api.ts';
+import { CONSOLE_API, get, type Problem } from './api.ts';
 import { toProblem } from './notices.ts';
 
-const EVERY_MS = 5_000;
-const LONGEST_MS = 60_000;
+const INTERVAL_MS = 5_000;
+const MAX_RETRY_MS = 60_000;
 
-export interface Watcher {
+export interface RefreshListener {
   readonly onOverview: (overview: OverviewJson) => void;
-  /** @param nextMs until the next attempt */
-  readonly onFailure: (problem: Problem, nextMs: number) => void;
+  /** @param retryMs time until the next attempt */
+  readonly onFailure: (problem: Problem, retryMs: number) => void;
 }
 
 export class Refresh {
-  readonly #watcher: Watcher;
+  readonly #listener: RefreshListener;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | null = null;
-  #failures = 0;
+  #failureCount = 0;
 
-  constructor(watcher: Watcher) {
-    this.#watcher = watcher;
-    const lookAgain = () => void this.now();
+  constructor(listener: RefreshListener) {
+    this.#listener = listener;
+    const refreshNow = () => void this.now();
     document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') lookAgain();
+      if (document.visibilityState === 'visible') refreshNow();
       else clearTimeout(this.#timer);
     });
-    window.addEventListener('online', lookAgain);
+    window.addEventListener('online', refreshNow);
   }
 
-  /** Resolves when what is true now is shown: a call that was under way already is not enough. */
+  /**
+   * Resolves when an overview that was requested after this call is shown, or the request has failed. A request that was
+   * already in progress may have missed the latest change.
+   */
   async now(): Promise<void> {
     await this.#running;
     this.#running ??= this.#run();
@@ -41,18 +45,18 @@ export class Refresh {
 
   async #run(): Promise<void> {
     clearTimeout(this.#timer);
-    let nextMs = EVERY_MS;
+    let nextMs = INTERVAL_MS;
     try {
-      const overview = await get<OverviewJson>(`${DATA}/overview`);
-      this.#failures = 0;
-      this.#watcher.onOverview(overview);
-    } catch (fault) {
-      this.#failures += 1;
-      nextMs = Math.min(LONGEST_MS, EVERY_MS * 2 ** (this.#failures - 1));
-      this.#watcher.onFailure(toProblem(fault), nextMs);
+      const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`);
+      this.#failureCount = 0;
+      this.#listener.onOverview(overview);
+    } catch (error) {
+      this.#failureCount += 1;
+      nextMs = Math.min(MAX_RETRY_MS, INTERVAL_MS * 2 ** (this.#failureCount - 1));
+      this.#listener.onFailure(toProblem(error), nextMs);
     } finally {
       this.#running = null;
-      // Seen again, it looks at once.
+      // A hidden page sets no timer: it refreshes when it becomes visible.
       if (document.visibilityState === 'visible') this.#timer = setTimeout(() => void this.now(), nextMs);
     }
   }

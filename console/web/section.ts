@@ -1,27 +1,27 @@
 /**
- * A part of the page with data of its own. It loads when what it depends on has changed, says when it cannot, and
- * tries again with the next overview.
+ * A part of the page that loads its own data. It loads when the part of the overview that it depends on has changed. It shows
+ * an error when loading fails, and tries again with the next overview.
  */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { element, fill } from './element.ts';
+import { withInlineCode } from './inline-code.ts';
 import { toProblem } from './notices.ts';
-import { withCommands } from './remediations.ts';
 
 export class Section {
-  readonly #trouble: Element;
+  readonly #error: Element;
   readonly #dependsOn: (overview: OverviewJson) => unknown;
   readonly #load: () => Promise<void>;
   #loadedFor: string | null = null;
   #isLoading = false;
 
   /**
-   * @param root holds an element of the class `trouble`
-   * @param dependsOn what of the overview tells that the data has changed
+   * @param root contains an element with the class `section-error`
+   * @param dependsOn the part of the overview that changes when the data of the section changes
    */
   constructor(root: Element, dependsOn: (overview: OverviewJson) => unknown, load: () => Promise<void>) {
-    const trouble = root.querySelector('.trouble');
-    if (trouble === null) throw new Error(`#${root.id} has no .trouble.`);
-    this.#trouble = trouble;
+    const error = root.querySelector('.section-error');
+    if (error === null) throw new Error(`#${root.id} has no .section-error.`);
+    this.#error = error;
     this.#dependsOn = dependsOn;
     this.#load = load;
   }
@@ -32,22 +32,22 @@ export class Section {
     if (await this.reload()) this.#loadedFor = wanted;
   }
 
-  /** @returns false when it could not; then it has said so */
+  /** @returns false when loading failed; the section then shows the error */
   async reload(): Promise<boolean> {
     this.#isLoading = true;
     try {
       await this.#load();
-      fill(this.#trouble);
+      fill(this.#error);
       return true;
-    } catch (fault) {
-      // Also what a person asked for is tried again.
+    } catch (error) {
+      // The next overview loads again, also when the operator asked for this load.
       this.#loadedFor = null;
-      const { remediation, detail, title } = toProblem(fault);
+      const { remediation, detail, title } = toProblem(error);
       fill(
-        this.#trouble,
-        element('p', { class: 'fault-title' }, title),
-        element('p', {}, ...withCommands(detail)),
-        element('p', { class: 'remediation' }, ...withCommands(remediation)),
+        this.#error,
+        element('p', { class: 'error-title' }, title),
+        element('p', {}, ...withInlineCode(detail)),
+        element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
       );
       return false;
     } finally {

@@ -1,12 +1,12 @@
 /**
- * Times as people read them: local, with the ISO time in the title, and ages that tick. Ages are by the server's
- * clock; that of the visitor may be minutes off.
+ * Formats times in the local time zone, and renders `time` elements that update every second. The tooltip shows the ISO time.
+ * Ages use the server's clock, because the clock of the browser may be minutes off.
  */
 import { element, setText } from './element.ts';
 
 let serverAheadMs = 0;
 
-export function learnServerTime(iso: string): void {
+export function setServerTime(iso: string): void {
   serverAheadMs = Date.parse(iso) - Date.now();
 }
 
@@ -22,46 +22,47 @@ const DAY = new Intl.DateTimeFormat(undefined, {
   minute: '2-digit',
 });
 const LONG_AGO = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
-const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
 const HOUR = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
 
-const YEAR_MS = 300 * 86_400_000;
+/** A time older than this is shown with its year and without its time of day. */
+const LONG_AGO_MS = 300 * 86_400_000;
 
-/** As short as it can be without being taken for another day, and it stays so. */
-export function timeOf(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, timeText(iso));
+/** The time of day; with the date from the next day on. Updates on its own. */
+export function timeElement(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, formatTime(iso));
 }
 
-export function timeText(iso: string): string {
+export function formatTime(iso: string): string {
   const at = new Date(iso);
   const now = new Date(serverNowMs());
   const isToday = at.toDateString() === now.toDateString();
-  const form = isToday ? TODAY : now.getTime() - at.getTime() > YEAR_MS ? LONG_AGO : DAY;
-  return form.format(at);
+  const format = isToday ? TODAY : now.getTime() - at.getTime() > LONG_AGO_MS ? LONG_AGO : DAY;
+  return format.format(at);
 }
 
-/** With date, seconds and zone. */
-export function wholeTimeOf(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso }, WHOLE.format(new Date(iso)));
+/** With date, seconds and time zone. */
+export function fullTimeElement(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso }, FULL.format(new Date(iso)));
 }
 
-export function hourText(epochSeconds: number): string {
+export function formatHour(epochSeconds: number): string {
   return HOUR.format(new Date(epochSeconds * 1_000));
 }
 
-/** "4 min ago", and it stays true. */
-export function ageOf(iso: string): HTMLTimeElement {
+/** "4 min ago". Updates on its own. */
+export function ageElement(iso: string): HTMLTimeElement {
   return element('time', { datetime: iso, title: iso, 'data-age': 'ago' }, ageText(iso));
 }
 
-/** "4 min", without the "ago". */
-export function spanSince(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'span' }, spanText(iso));
+/** "4 min", the time since then. Updates on its own. */
+export function elapsedElement(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': 'elapsed' }, elapsedText(iso));
 }
 
-const TEXTS = { ago: ageText, at: timeText, span: spanText };
+const TEXTS = { ago: ageText, at: formatTime, elapsed: elapsedText };
 
-export function beginTicking(): void {
+export function startTicking(): void {
   setInterval(() => {
     for (const shown of document.querySelectorAll<HTMLTimeElement>('time[data-age]')) {
       const text = TEXTS[shown.dataset['age'] as keyof typeof TEXTS];
@@ -72,29 +73,29 @@ export function beginTicking(): void {
 
 function ageText(iso: string): string {
   const ms = serverNowMs() - Date.parse(iso);
-  if (ms < -1_000) return `in ${wholeText(-ms)}`;
-  return ms < 2_000 ? 'just now' : `${wholeText(ms)} ago`;
+  if (ms < -1_000) return `in ${wholeSeconds(-ms)}`;
+  return ms < 2_000 ? 'just now' : `${wholeSeconds(ms)} ago`;
 }
 
-function spanText(iso: string): string {
-  return wholeText(Math.max(0, serverNowMs() - Date.parse(iso)));
+function elapsedText(iso: string): string {
+  return wholeSeconds(Math.max(0, serverNowMs() - Date.parse(iso)));
 }
 
-/** Whole seconds at least: what ticks once a second must not flicker. */
-function wholeText(ms: number): string {
-  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : durationText(ms);
+/** Without fractions of a second, which would flicker in a text that updates every second. */
+function wholeSeconds(ms: number): string {
+  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : formatDuration(ms);
 }
 
 /** One unit, the largest that fits: "840 ms", "12 s", "4 min", "3 h", "12 days". */
-export function durationText(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 10_000) return `${trimmed(ms / 1_000)} s`;
+  if (ms < 10_000) return `${oneDecimal(ms / 1_000)} s`;
   if (ms < 60_000) return `${Math.floor(ms / 1_000)} s`;
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
   if (ms < 2 * 86_400_000) return `${Math.floor(ms / 3_600_000)} h`;
   return `${Math.floor(ms / 86_400_000)} days`;
 }
 
-function trimmed(value: number): string {
+function oneDecimal(value: number): string {
   return value.toFixed(1).replace(/\.0$/, '');
 }

@@ -3,31 +3,31 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumPath, createFixture, type Fixture, titled } from './console-fixture.ts';
-import { hostileMail } from './hostile-mail.ts';
+import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
+import { hostileEmail } from './hostile-email.ts';
 
-describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () => {
+describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () => {
   let fixture: Fixture;
   let canary: Server;
-  /** What anybody asked the server that nobody may ask. */
-  let asked: string[];
+  /** URLs that the canary server received; there must be none. */
+  let requestedUrls: string[];
   let emailId: number;
 
   beforeAll(async () => {
     canary = createServer((request, response) => {
-      asked.push(String(request.url));
+      requestedUrls.push(String(request.url));
       response.end();
     }).listen(0, '127.0.0.1');
     await once(canary, 'listening');
     fixture = await createFixture();
-    fixture.gmail.deliver(hostileMail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
+    fixture.gmail.deliver(hostileEmail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
     await fixture.call('start');
     await fixture.call('poll-now');
     const { rows } = await fixture.db.query<{ id: number }>(
       "select id from incoming_emails where sender_address = 'evil@example.com'",
     );
     emailId = rows[0]?.id ?? 0;
-    asked = [];
+    requestedUrls = [];
   });
   afterEach(async () => await fixture.closePages());
   afterAll(async () => {
@@ -35,8 +35,8 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
     canary.close();
   });
 
-  it('is shown as the text that it is, in the list and opened', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('appears as plain text in the list and in the dialog', async () => {
+    const { page, violations } = await fixture.open();
     const row = page.locator('#email-list li', { hasText: 'Hostile' });
     await row.waitFor();
     expect(await row.locator('.subject').textContent()).toContain('<b>Hostile</b> <img src=x onerror=');
@@ -45,38 +45,38 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
     await row.locator('.open').click();
     await page.locator('#email .text').waitFor();
     expect(await page.locator('#email .text').textContent()).toContain('<img src=x onerror=');
-    // Nothing of it became an element.
+    // None of its markup became an element.
     expect(
       await page.locator('main b, main img, main script, dialog b, dialog img, dialog iframe').count(),
     ).toBe(0);
-    await expectUnharmed(page, misdeeds);
+    await expectUnharmed(page, violations);
   });
 
-  it('runs and loads nothing in its frame', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('cannot run scripts or load anything in the frame of the dialog', async () => {
+    const { page, violations } = await fixture.open();
     await page.locator('#email-list .open', { hasText: 'Hostile' }).click();
     await page.getByRole('button', { name: 'Show HTML' }).click();
     const frame = page.locator('#email iframe');
     expect(await frame.getAttribute('sandbox')).toBe('');
-    await frame.contentFrame().getByText('The HTML of the hostile mail').waitFor();
+    await frame.contentFrame().getByText('The HTML of the hostile email').waitFor();
     await frame.contentFrame().locator('#top').click();
     await page.waitForLoadState('networkidle');
-    // The policy speaks up at each thing that it stops: that is its work.
-    expect(misdeeds.filter((misdeed) => !misdeed.startsWith('policy '))).toEqual([]);
+    // The browser reports each thing that the policy blocks, which is expected here.
+    expect(violations.filter((violation) => !violation.startsWith('policy '))).toEqual([]);
     await expectUnharmed(page, []);
   });
 
-  it('runs and loads nothing where its HTML is opened by its address', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('cannot run scripts or load anything when its HTML is opened by URL', async () => {
+    const { page, violations } = await fixture.open();
     await page.goto(`${fixture.url}api/console/emails/${emailId}/html`);
-    await page.getByText('The HTML of the hostile mail').waitFor();
+    await page.getByText('The HTML of the hostile email').waitFor();
     await page.waitForLoadState('networkidle');
-    expect(misdeeds.filter((misdeed) => !misdeed.startsWith('policy '))).toEqual([]);
-    expect([asked, page.url()]).toEqual([[], `${fixture.url}api/console/emails/${emailId}/html`]);
+    expect(violations.filter((violation) => !violation.startsWith('policy '))).toEqual([]);
+    expect([requestedUrls, page.url()]).toEqual([[], `${fixture.url}api/console/emails/${emailId}/html`]);
   });
 
-  it('gives its picture with a script as a download, never as a page', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('offers an SVG attachment with a script as a download only', async () => {
+    const { page, violations } = await fixture.open();
     const link = page.locator('#email-list li', { hasText: 'Hostile' }).locator('.attachments a');
     const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
     expect(download.suggestedFilename()).toMatch(/\.svg$/);
@@ -84,15 +84,15 @@ describe.skipIf(chromiumPath === null)(titled('a hostile mail on the page'), () 
     const path = await link.getAttribute('href');
     const [again] = await Promise.all([
       page.waitForEvent('download'),
-      // A navigation that becomes a download is told as one that broke off.
+      // A navigation that becomes a download is reported as aborted.
       page.goto(new URL(String(path), fixture.url).href).catch(() => undefined),
     ]);
     expect(again.suggestedFilename()).toMatch(/\.svg$/);
-    await expectUnharmed(page, misdeeds);
+    await expectUnharmed(page, violations);
   });
 
-  async function expectUnharmed(page: Page, misdeeds: readonly string[]): Promise<void> {
+  async function expectUnharmed(page: Page, violations: readonly string[]): Promise<void> {
     expect(await page.evaluate('window.hacked')).toBeUndefined();
-    expect([asked, misdeeds, page.url()]).toEqual([[], [], fixture.url]);
+    expect([requestedUrls, violations, page.url()]).toEqual([[], [], fixture.url]);
   }
 });

@@ -1,9 +1,9 @@
-/** The console's emails: listed, searched, shown, downloaded. */
+/** The routes that list, search, show and download emails. */
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import { mail, order } from '../helpers/mails.ts';
-import { type Answered, createTestSystem, type TestSystem } from '../helpers/test-system.ts';
+import { mail, order } from '../../helpers/mails.ts';
+import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 const BASE = '/api/console';
 
@@ -46,18 +46,8 @@ async function idOf(gmailId: string): Promise<number> {
   return row?.id ?? 0;
 }
 
-/** A mail with one file of this name, put into the row as it stands: the reader would have cleaned it. */
-async function fileNamed(filename: string): Promise<number> {
-  const [gmailId = ''] = await store(order('named'));
-  const [row] = await system.rows<{ id: number }>(
-    'update email_attachments set filename = $2::text where email_id = $1::integer returning id',
-    [await idOf(gmailId), filename],
-  );
-  return row?.id ?? 0;
-}
-
-describe('the list of emails', () => {
-  it('shows the newest first, each with its files', async () => {
+describe('GET emails', () => {
+  it('lists the newest emails first, each with its attachments', async () => {
     const [first] = await store(order(1));
     const [second] = await store(order(2));
     const { json, headers } = await get('emails', { limit: '2' });
@@ -88,19 +78,19 @@ describe('the list of emails', () => {
     );
   });
 
-  it('is read page by page without a gap or a repeat while mail arrives', async () => {
+  it('returns each email once over all pages while new emails arrive', async () => {
     await store(...Array.from({ length: 9 }, (_, n) => order(`paged-${n}`)));
     const all = (await system.rows<{ id: number }>('select id from incoming_emails order by id desc')).map(
       (row) => row.id,
     );
-    for (const ask of [get.bind(null, 'emails'), async (q: object) => await search({ ...q, q: 'order' })]) {
+    for (const read of [get.bind(null, 'emails'), async (q: object) => await search({ ...q, q: 'order' })]) {
       const seen: number[] = [];
       let before: string | null = null;
       do {
-        const { json }: Answered = await ask({ limit: '4', ...(before === null ? {} : { before }) });
+        const { json }: Answered = await read({ limit: '4', ...(before === null ? {} : { before }) });
         seen.push(...json.emails.map((email: { id: number }) => email.id));
         before = json.next_before === null ? null : String(json.next_before);
-        await store(order('meanwhile'));
+        await store(order('new'));
       } while (before !== null);
       expect(seen.filter((id) => all.includes(id))).toEqual(all);
       expect(new Set(seen).size).toBe(seen.length);
@@ -116,7 +106,7 @@ describe('the list of emails', () => {
     [{ before: '-1' }, '"before" must be a whole number from 1 to 9007199254740991.'],
     [{ before: '1e3' }, '"before" must be a whole number from 1 to 9007199254740991.'],
     [{ q: 'x'.repeat(501) }, '"q" must be text of at most 500 characters.'],
-  ])('refuses %o and says what is right', async (query, detail) => {
+  ])('rejects the parameters %o and says what is valid', async (query, detail) => {
     expect(await get('emails', query as Record<string, string>)).toMatchObject({
       status: 400,
       json: { code: 'bad_request', detail },
@@ -124,7 +114,7 @@ describe('the list of emails', () => {
   });
 });
 
-describe('the search', () => {
+describe('POST emails/search', () => {
   beforeAll(async () => {
     await store(
       mail('Bestellung =?utf-8?Q?M=C3=BCller_?=Nr. 88-1234', [
@@ -139,22 +129,22 @@ describe('the search', () => {
   });
 
   it.each([
-    ['88', 'the beginning of a number'],
-    ['1234', 'a number behind a sign'],
-    ['müller', 'other letters'],
-    ['MÜLLER bestell', 'the beginnings of two words, whatever their case'],
-    ['mu\u0308ller', 'a letter that is put together'],
-    ['１２３４', 'digits as Japanese mail has them'],
-    ['lieferschein', "a word of a file's name"],
-    ['2026-11.pdf', "the end of a file's name"],
+    ['88', 'the prefix of a number'],
+    ['1234', 'a number after a hyphen'],
+    ['müller', 'a word with an umlaut'],
+    ['MÜLLER bestell', 'the prefixes of two words, ignoring case'],
+    ['mu\u0308ller', 'a decomposed letter'],
+    ['１２３４', 'full-width digits'],
+    ['lieferschein', "a word of an attachment's name"],
+    ['2026-11.pdf', "the end of an attachment's name"],
     ['alice@example.com 1234', 'the sender and the subject together'],
-    ['example.com lieferschein 88', 'sender, subject and file together'],
-  ])('%s finds by %s', async (q) => {
+    ['example.com lieferschein 88', 'sender, subject and attachment together'],
+  ])('finds an email with %s, which is %s', async (q) => {
     expect(await found(q)).toEqual(['Bestellung Müller Nr. 88-1234']);
   });
 
   it.each(["O'Brien", 'wool)', '100% (wool', "'brien", '\\', 'söhne | nothing', "brien' & !", 'brien:*'])(
-    'takes %s as words, whatever it means elsewhere',
+    'treats %s as plain words, without any query syntax',
     async (q) => {
       const { status, json } = await search({ q });
       expect(status).toBe(200);
@@ -164,14 +154,14 @@ describe('the search', () => {
   );
 
   it.each(["'; drop table incoming_emails; --", "') or 1=1 --", '$1', 'a\0b', '\ud800', '🧾', '<->', "''::"])(
-    'is not harmed by %j',
+    'answers the hostile or unusual text %j and keeps all emails',
     async (q) => {
       expect((await search({ q })).status).toBe(200);
       expect((await get('emails')).json.emails.length).toBeGreaterThan(0);
     },
   );
 
-  it('finds nothing where one of the words is missing', async () => {
+  it('finds no email when one of the words is missing', async () => {
     expect(await found('müller nowhere')).toEqual([]);
   });
 
@@ -180,7 +170,7 @@ describe('the search', () => {
     expect(await found(` ${gmailId.toUpperCase()} `)).toEqual(['By id']);
   });
 
-  it('finds old mail that the newest do not show, in order and page by page', async () => {
+  it('finds old emails beyond the initial scan, in order and page by page', async () => {
     const before = (await system.rows<{ max: number }>('select max(id) from incoming_emails'))[0]?.max ?? 0;
     await system.rows(
       `with added as (
@@ -204,15 +194,15 @@ describe('the search', () => {
     await system.rows('delete from incoming_emails where id > $1::integer', [before]);
   });
 
-  it('takes null for none', async () => {
+  it('treats null parameters as absent', async () => {
     expect((await search({ q: null, before: null, limit: null })).json.emails.length).toBeGreaterThan(0);
   });
 
-  it.each([undefined, 'q=order', [], null])('refuses the body %j', async (body) => {
+  it.each([undefined, 'q=order', [], null])('rejects the body %j', async (body) => {
     expect(await search(body)).toMatchObject({ status: 400, json: { code: 'bad_request' } });
   });
 
-  it('leaves its words in no log line', async () => {
+  it('writes no search word to the log', async () => {
     const { call, log } = system.instance();
     await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword', limit: 'x' } });
     await call('console', { path: `${BASE}/emails/search`, body: { q: 'verysecretword' } });
@@ -220,8 +210,8 @@ describe('the search', () => {
   });
 });
 
-describe('one email', () => {
-  it('shows its text, its recipients and whether it has HTML', async () => {
+describe('GET emails/ID', () => {
+  it('returns the text and the recipients of an email, and whether it has HTML', async () => {
     const [gmailId = ''] = await store(order('shown'));
     expect((await get(`emails/${await idOf(gmailId)}`)).json).toMatchObject({
       subject: 'Order shown',
@@ -236,13 +226,13 @@ describe('one email', () => {
     });
   });
 
-  it('cuts a long text and says so', async () => {
+  it('truncates a long text and reports it', async () => {
     const [gmailId = ''] = await store(mail('Long', ['', 'x'.repeat(990).concat('\r\n').repeat(300)]));
     const { json } = await get(`emails/${await idOf(gmailId)}`);
     expect([json.body_text.length, json.body_text_truncated]).toEqual([200_000, true]);
   });
 
-  it('gives its HTML as a document without any right', async () => {
+  it('serves the HTML of an email as a sandboxed document', async () => {
     const html = '<script>alert(1)</script><img src="https://example.com/track.gif" onerror="alert(2)">ü';
     const [gmailId = ''] = await store(
       mail('Hostile', ['MIME-Version: 1.0', 'Content-Type: text/html; charset=utf-8', '', html]),
@@ -261,7 +251,7 @@ describe('one email', () => {
     });
   });
 
-  it('is downloaded with the exact bytes that came', async () => {
+  it('downloads an email with the exact bytes that Gmail returned', async () => {
     const sent = Buffer.concat([order('raw'), Buffer.from([0x80, 0xff, 0x0d, 0x0a])]);
     const [gmailId = ''] = await store(sent);
     const raw = await get(`emails/${await idOf(gmailId)}/raw`);
@@ -277,81 +267,13 @@ describe('one email', () => {
   });
 });
 
-describe('a download', () => {
-  it('of 25 MB carries every byte, a slice at a time', async () => {
-    const bytes = Buffer.alloc(25 * 1_048_576 + 17);
-    for (let n = 0; n < bytes.length; n += 4)
-      bytes.writeUInt32LE((n * 2_654_435_761) >>> 0, Math.min(n, bytes.length - 4));
-    const id = await fileNamed('large.bin');
-    await system.rows(
-      'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
-      [id, bytes, bytes.length],
-    );
-    const answered = await get(`attachments/${id}`);
-    const pieces: Buffer[] = [];
-    for await (const piece of answered.body as Readable) pieces.push(piece);
-    expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(1_048_576);
-    expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
-  });
-
-  it('breaks off where the file goes away in the middle', async () => {
-    const id = await fileNamed('gone.bin');
-    const bytes = Buffer.alloc(3 * 1_048_576, 1);
-    await system.rows(
-      'update email_attachments set file_data = $2::bytea, file_size_bytes = $3::integer where id = $1::integer',
-      [id, bytes, bytes.length],
-    );
-    const answered = await get(`attachments/${id}`);
-    await system.rows('delete from email_attachments where id = $1::integer', [id]);
-    await expect(bytesOf(answered)).rejects.toMatchObject({ code: 'not_found' });
-  });
-
-  it.each([
-    ['plain.pdf', 'attachment; filename="plain.pdf"; filename*=UTF-8\'\'plain.pdf'],
-    ['a"b\\c.pdf', 'attachment; filename="a_b_c.pdf"; filename*=UTF-8\'\'a_b_c.pdf'],
-    [
-      'a\r\nSet-Cookie: x=1.pdf',
-      'attachment; filename="aSet-Cookie_ x=1.pdf"; filename*=UTF-8\'\'aSet-Cookie_%20x%3D1.pdf',
-    ],
-    ['\u202efdp.exe', 'attachment; filename="fdp.exe"; filename*=UTF-8\'\'fdp.exe'],
-    ['../../etc/passwd', 'attachment; filename="_.._etc_passwd"; filename*=UTF-8\'\'_.._etc_passwd'],
-    ["it's (1)*.pdf", "attachment; filename=\"it's (1)_.pdf\"; filename*=UTF-8''it%27s%20%281%29_.pdf"],
-    [
-      'Bestellung Müller 100%.pdf',
-      'attachment; filename="Bestellung M_ller 100_.pdf"; filename*=UTF-8\'\'Bestellung%20M%C3%BCller%20100%25.pdf',
-    ],
-    ['注文書.pdf', 'attachment; filename="___.pdf"; filename*=UTF-8\'\'%E6%B3%A8%E6%96%87%E6%9B%B8.pdf'],
-  ])('of %j is saved under a safe name', async (filename, header) => {
-    const { headers } = await get(`attachments/${await fileNamed(filename)}`);
-    expect(headers['content-disposition']).toBe(header);
-    expect(headers).toMatchObject({
-      'content-type': 'application/octet-stream',
-      'content-security-policy': 'sandbox',
-      'x-content-type-options': 'nosniff',
-    });
-  });
-
-  it.each(['\u202e', '...', ' \u200b '])('of %j has a name nevertheless', async (filename) => {
-    const id = await fileNamed(filename);
-    const { headers } = await get(`attachments/${id}`);
-    expect(headers['content-disposition']).toContain(`filename="attachment-${id}.bin"`);
-  });
-
-  it('of a name of 300 characters keeps its ending, and fits a file system', async () => {
-    const { headers } = await get(`attachments/${await fileNamed(`${'ü'.repeat(296)}.pdf`)}`);
-    const name = decodeURIComponent(headers['content-disposition']?.split("UTF-8''")[1] ?? '');
-    expect(name).toMatch(/^ü+\.pdf$/);
-    expect(Buffer.byteLength(name)).toBe(200);
-  });
-});
-
 test.each([
   'emails/2147483647',
   'emails/2147483648',
   'emails/9007199254740991/html',
   'emails/2147483648/raw',
   'attachments/99999999999',
-])('%s is not there', async (path) => {
+])('answers %s with 404', async (path) => {
   expect(await get(path)).toMatchObject({ status: 404, json: { code: 'not_found' } });
 });
 
@@ -361,14 +283,14 @@ test.each([
   'emails/9007199254740992/raw',
   'attachments/-1',
   'attachments/99999999999999999',
-])('%s is refused, and says what an id is', async (path) => {
+])('rejects %s and says what a valid id is', async (path) => {
   expect(await get(path)).toMatchObject({
     status: 400,
     json: { code: 'bad_request', detail: '"id" must be a whole number from 1 to 9007199254740991.' },
   });
 });
 
-test('an email without HTML has no document', async () => {
+test('answers 404 for the HTML of an email without HTML', async () => {
   const [gmailId = ''] = await store(order('plain'));
   expect((await get(`emails/${await idOf(gmailId)}/html`)).status).toBe(404);
 });

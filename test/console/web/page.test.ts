@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { mail, order } from '../helpers/mails.ts';
-import { chromiumPath, createFixture, type Fixture, titled } from './console-fixture.ts';
+import { mail, order } from '../../helpers/mails.ts';
+import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
+describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), () => {
   let fixture: Fixture;
   beforeAll(async () => {
     fixture = await createFixture();
@@ -18,8 +18,8 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   afterEach(async () => await fixture.closePages());
   afterAll(async () => await fixture.close());
 
-  it('shows each state after the button that changes it, and says so', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('shows the new state and announces it after Stop and Start', async () => {
+    const { page, violations } = await fixture.open();
     await state(page, 'watching');
     await page.getByRole('button', { name: 'Stop' }).click();
     await state(page, 'stopped');
@@ -32,15 +32,15 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.getByRole('button', { name: 'Start' }).click();
     await state(page, 'watching');
     await result(page, /^Started\./);
-    expect(misdeeds).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  it('says what a button does while it does it, and lets nobody press it twice', async () => {
+  it('shows progress on a pending button and ignores a second click', async () => {
     const { page } = await fixture.open();
     let calls = 0;
-    let answer: () => void = () => undefined;
+    let respond: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
-      answer = resolve;
+      respond = resolve;
     });
     await page.route('**/poll-now', async (route) => {
       calls += 1;
@@ -52,7 +52,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.getByText('Polling…').waitFor();
     expect(await poll.getAttribute('aria-disabled')).toBe('true');
     await poll.click({ force: true });
-    answer();
+    respond();
     await result(page, /^Nothing new\.$/);
     expect([calls, await poll.textContent(), await poll.getAttribute('aria-disabled')]).toEqual([
       1,
@@ -61,29 +61,27 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     ]);
   });
 
-  it('shows a mail that arrives without being loaded again, and moves neither focus nor an open email', async () => {
-    const { page, misdeeds } = await fixture.open({ clock: true });
+  it('shows a new email without a reload, and moves neither the focus nor an open email', async () => {
+    const { page, violations } = await fixture.open({ clock: true });
     const first = page.locator('#email-list .open').first();
     await first.focus();
     await first.press('Enter');
     await page.locator('#email[open] .facts').waitFor();
     fixture.push(true);
-    const { id } = fixture.gmail.deliver(mail('A mail that comes while somebody reads'));
+    const { id } = fixture.gmail.deliver(mail('New email during reading'));
     await expect.poll(async () => await isStored(fixture, id), { timeout: 10_000 }).toBe(true);
     fixture.push(false);
     await page.clock.fastForward(5_000);
-    await page
-      .locator('#email-list .open', { hasText: 'while somebody reads' })
-      .waitFor({ state: 'attached' });
+    await page.locator('#email-list .open', { hasText: 'during reading' }).waitFor({ state: 'attached' });
     expect(await page.locator('#email[open]').count()).toBe(1);
     await page.keyboard.press('Escape');
     expect(await page.locator('#email[open]').count()).toBe(0);
-    // The one that was opened is the second by now, and has the focus again.
+    // The opened email is now the second one and has the focus again.
     expect(await page.locator('#email-list li:nth-child(2) .open:focus').count()).toBe(1);
-    expect(misdeeds).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  it('finds mail by its words, and has the whole list again when they are gone', async () => {
+  it('searches emails, and shows the whole list again when the search is cleared', async () => {
     const { page } = await fixture.open();
     fixture.gmail.deliver(order('zebra-4711'));
     await page.locator('#poll-now').click();
@@ -98,16 +96,16 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.locator('#email-list > li:nth-child(2)').waitFor();
   });
 
-  it('goes on with a search that the server ends early, and keeps what it found while mail arrives', async () => {
+  it('continues a search that the server ends early, and keeps the found emails when a new email arrives', async () => {
     const { page } = await fixture.open({ clock: true });
-    const asked: unknown[] = [];
+    const requested: unknown[] = [];
     const email = await page.evaluate(
-      `fetch('/api/console/emails?limit=1').then((answer) => answer.json()).then(({ emails }) => emails[0])`,
+      `fetch('/api/console/emails?limit=1').then((response) => response.json()).then(({ emails }) => emails[0])`,
     );
     let newest = 90_000;
     await page.route('**/emails/search', async (route) => {
       const { before } = route.request().postDataJSON();
-      asked.push(before ?? null);
+      requested.push(before ?? null);
       const from = before ?? newest;
       const emails = from === 30_000 ? [{ ...Object(email), id: 20_500, subject: 'An old one' }] : [];
       await route.fulfill({ json: { emails, next_before: from < 40_000 ? null : from - 20_000 } });
@@ -115,30 +113,30 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.locator('#search').fill('old');
     await page.clock.fastForward(1_000);
     await page.getByText('1 email found').waitFor();
-    expect(asked).toEqual([null, 70_000, 50_000, 30_000]);
+    expect(requested).toEqual([null, 70_000, 50_000, 30_000]);
     newest += 3;
-    fixture.gmail.deliver(mail('Meanwhile'));
+    fixture.gmail.deliver(mail('New email'));
     await page.locator('#poll-now').click();
-    await expect.poll(() => asked.length).toBe(5);
+    await expect.poll(() => requested.length).toBe(5);
     await result(page, /^1 new email stored\.$/);
     expect(await page.locator('#email-list .subject').allTextContents()).toEqual(['An old one']);
-    expect(asked).toEqual([null, 70_000, 50_000, 30_000, null]);
+    expect(requested).toEqual([null, 70_000, 50_000, 30_000, null]);
   });
 
-  it('tries a search again that failed, and says so meanwhile', async () => {
+  it('shows the error of a failed search and retries it', async () => {
     const { page } = await fixture.open({ clock: true });
     await page.locator('#email-list .open').first().waitFor();
     await page.route('**/emails/search', (route) => route.abort());
     await page.locator('#search').fill('nothing has this');
     await page.clock.fastForward(1_000);
-    await page.locator('#emails .trouble', { hasText: 'does not answer' }).waitFor();
+    await page.locator('#emails .section-error', { hasText: 'is not responding' }).waitFor();
     await page.unroute('**/emails/search');
     await page.clock.fastForward(5_000);
     await page.getByText('0 emails found').waitFor();
-    expect(await page.locator('#emails .trouble').textContent()).toBe('');
+    expect(await page.locator('#emails .section-error').textContent()).toBe('');
   });
 
-  it('shows older runs, and keeps them through the next cycle', async () => {
+  it('shows older runs, and keeps them after the next run', async () => {
     await fixture.db.query(`insert into ingest_runs (trigger, outcome, started_at, finished_at, duration_ms)
       select 'schedule', 'completed', now() - interval '1 day', now() - interval '1 day', 1 from generate_series(1, 80)`);
     const { page } = await fixture.open();
@@ -151,12 +149,12 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(await page.locator('#run-list tr').count()).toBe(62);
     await page.getByRole('button', { name: 'Older runs' }).click();
     await page.locator('#runs-older').waitFor({ state: 'hidden' });
-    // The button is gone with the last of them, and the focus is not lost.
+    // The button disappears with the last page, and the focus moves to the heading.
     expect(await page.locator('#runs-title:focus').count()).toBe(1);
     await fixture.db.query(`delete from ingest_runs where started_at < now() - interval '12 hours'`);
   });
 
-  it('does not let a time of yesterday pass for one of today', async () => {
+  it('adds the date to a time of today when the day ends', async () => {
     const { page } = await fixture.open({ clock: true });
     const time = page.locator('#email-list .open time').first();
     expect(await time.textContent()).toMatch(/^\d\d:\d\d:\d\d$/);
@@ -165,7 +163,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await expect.poll(async () => await time.textContent()).toMatch(/^\d+ \w+, \d\d:\d\d$/);
   });
 
-  it('shows what is stored also when the credentials are gone', async () => {
+  it('shows the stored data when the credentials are missing', async () => {
     const { page } = await fixture.open({ clock: true });
     await page.route('**/api/console/overview', async (route) => {
       const { status, ...rest } = await (await route.fetch()).json();
@@ -175,19 +173,19 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     await page.clock.fastForward(5_000);
     await state(page, 'not_configured');
     expect(await page.locator('#mailbox').textContent()).toBe('orders@example.com');
-    expect(await page.locator('#waiting').textContent()).toMatch(/ [1-9]\d* stored in all\.$/);
+    expect(await page.locator('#waiting').textContent()).toMatch(/ [1-9]\d* stored in total\.$/);
     expect(await page.locator('#reconciliation').textContent()).toContain('Gmail listed');
   });
 
-  it('says of a reconciliation what it compared, part by part', async () => {
+  it('shows the parts of the last reconciliation', async () => {
     const { page } = await fixture.open();
     expect(await page.locator('#reconciliation').innerText()).toMatch(
-      /^0\s+missing\. Gmail listed \d+ messages? since \S.*: \d+ stored.*\. Compared .+\.$/,
+      /^0\s+missing\. Gmail listed \d+ messages? since \S.*: \d+ stored.*\. Reconciled .+\.$/,
     );
   });
 
-  it('downloads an attachment byte for byte under its name', async () => {
-    const { page, misdeeds } = await fixture.open();
+  it('downloads an attachment byte for byte with its file name', async () => {
+    const { page, violations } = await fixture.open();
     fixture.gmail.deliver(order('download', 5_000));
     await page.locator('#poll-now').click();
     const link = page.getByRole('link', { name: 'order-download.pdf' });
@@ -198,11 +196,11 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     );
     expect(download.suggestedFilename()).toBe('order-download.pdf');
     expect(readFileSync(await download.path()).equals(rows[0]?.file_data ?? Buffer.alloc(0))).toBe(true);
-    expect(misdeeds).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  it('shows a dead message with its error and remediation, and stores it at a retry', async () => {
-    const { id } = fixture.gmail.deliver(mail('Refused at first'));
+  it('shows a dead message with its error and remediation, and stores it after Retry', async () => {
+    const { id } = fixture.gmail.deliver(mail('Rejected at first'));
     fixture.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await fixture.call('poll-now');
     await fixture.db.query(
@@ -211,50 +209,52 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
       [id],
     );
     fixture.gmail.faults.clear();
-    const { page, misdeeds } = await fixture.open();
+    const { page, violations } = await fixture.open();
     const row = page.locator('#dead-list li');
     await row.waitFor();
     expect(await row.textContent()).toMatch(
       new RegExp(`gmail_refused.*${id}.*8 attempts.*Look at the reason`),
     );
     await state(page, 'fetch_failing');
-    expect(await page.locator('html').getAttribute('data-tone')).toBe('bad');
+    expect(await page.locator('html').getAttribute('data-tone')).toBe('critical');
     await row.getByRole('button', { name: 'Retry' }).click();
     await page.locator('#dead-messages[hidden]').waitFor({ state: 'attached' });
-    await page.locator('#email-list .open', { hasText: 'Refused at first' }).waitFor();
-    expect(misdeeds).toEqual([]);
+    await page.locator('#email-list .open', { hasText: 'Rejected at first' }).waitFor();
+    expect(violations).toEqual([]);
   });
 
-  it('shows the title, the detail and the remediation of a call that fails', async () => {
+  it('shows the title, the detail and the remediation of a failed call', async () => {
     fixture.gmail.revokeRefreshToken();
     const { page } = await fixture.open();
     await page.locator('#poll-now').click();
-    const box = page.locator('#faults .fault');
+    const box = page.locator('#errors .error');
     await box.waitFor();
     expect(await box.textContent()).toMatch(/Poll now: Gmail refused the refresh token.*npm run authorize/);
     await state(page, 'reauth_required');
-    expect(await page.locator('h1').textContent()).toBe('Locked out');
+    expect(await page.locator('h1').textContent()).toBe('Token rejected');
     await box.getByRole('button', { name: 'Dismiss' }).click();
-    expect(await page.locator('#faults .fault').count()).toBe(0);
+    expect(await page.locator('#errors .error').count()).toBe(0);
     fixture.gmail.reauthorize(process.env['GMAIL_REFRESH_TOKEN'] ?? '');
     await page.locator('#poll-now').click();
     await state(page, 'watching');
   });
 
-  it('says since when its figures are old while the server is away, and recovers by itself', async () => {
+  it('shows since when its data is outdated while the server is unreachable, and recovers on its own', async () => {
     const { page } = await fixture.open({ clock: true });
     await page.route('**/api/console/overview', (route) => route.abort());
     await page.clock.fastForward(5_000);
     await page.locator('#stale:not([hidden])').waitFor();
-    expect(await page.locator('#stale').textContent()).toMatch(/does not answer.*figures are of.*Try now/);
-    expect(await page.title()).toBe('No answer · Email Monitor');
+    expect(await page.locator('#stale').textContent()).toMatch(
+      /is not responding.*data on this page is from.*Try now/,
+    );
+    expect(await page.title()).toBe('No connection · Email Monitor');
     await page.unroute('**/api/console/overview');
     await page.clock.fastForward(5_000);
     await page.locator('#stale').waitFor({ state: 'hidden' });
     await state(page, 'watching');
   });
 
-  it('is used by the keyboard alone', async () => {
+  it('can be used with the keyboard alone', async () => {
     const { page } = await fixture.open();
     await page.locator('#email-list .open').first().waitFor();
     await tabTo(page, '#stop');
@@ -275,7 +275,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
     expect(await page.locator('#email-list li:nth-child(2) .open:focus').count()).toBe(1);
   });
 
-  it.each([320, 360, 768])('has all of it on a screen of %i pixels', async (width) => {
+  it.each([320, 360, 768])('fits on a screen of %i pixels', async (width) => {
     const { page } = await fixture.open({ viewport: { width, height: 740 } });
     await page.locator('#run-list tr').first().waitFor();
     await page.locator('#email-chart canvas').waitFor();
@@ -286,20 +286,20 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 
   it.each(['light', 'dark'] as const)(
-    'has no serious fault of accessibility when it is %s',
+    'has no serious accessibility violation in %s mode',
     async (colorScheme) => {
       const { page } = await fixture.open({ colorScheme });
       await page.locator('#run-list tr').first().waitFor();
       await page.locator('#email-list .open').first().waitFor();
       await page.evaluate(AXE);
-      expect(await seriousFaults(page)).toEqual([]);
+      expect(await seriousViolations(page)).toEqual([]);
       await page.locator('#email-list .open').first().click();
       await page.locator('#email[open] .facts').waitFor();
-      expect(await seriousFaults(page)).toEqual([]);
+      expect(await seriousViolations(page)).toEqual([]);
     },
   );
 
-  it('weighs less than 60 KB at the first visit', async () => {
+  it('transfers less than 60 KB at the first visit', async () => {
     const page = await (await fixture.browser.newContext()).newPage();
     const bytes: Promise<number>[] = [];
     page.on('requestfinished', (request) => {
@@ -314,7 +314,7 @@ describe.skipIf(chromiumPath === null)(titled("the console's page"), () => {
   });
 });
 
-/** The first listing runs twice, a settle time apart, and the first reconciliation follows it. */
+/** The first listing runs twice, GMAIL_SETTLE_SECONDS apart. The first reconciliation follows it. */
 async function reconcileFirst(fixture: Fixture): Promise<void> {
   const isEvaluated = async () => {
     await fixture.db.query(
@@ -331,7 +331,9 @@ async function reconcileFirst(fixture: Fixture): Promise<void> {
 async function state(page: Page, name: string): Promise<void> {
   const shown = page.locator(`html[data-state="${name}"]`);
   await shown.waitFor({ timeout: 10_000 }).catch(async () => {
-    throw new Error(`It is not ${name}, but: ${await page.locator('.state').innerText()}`);
+    throw new Error(
+      `Expected the state ${name}, but the page shows: ${await page.locator('.state').innerText()}`,
+    );
   });
 }
 
@@ -347,23 +349,23 @@ async function result(page: Page, text: RegExp): Promise<void> {
   await page.locator('#result', { hasText: text }).waitFor({ timeout: 10_000 });
 }
 
-/** A page that cannot be reached this way has lost its order or has a trap. */
+/** Fails when the tab order skips the element or traps the focus before it. */
 async function tabTo(page: Page, selector: string): Promise<void> {
   for (let presses = 0; presses < 60; presses += 1) {
     if ((await page.locator(selector).and(page.locator(':focus')).count()) === 1) return;
     await page.keyboard.press('Tab');
   }
-  throw new Error(`${selector} is not reached by 60 presses of Tab.`);
+  throw new Error(`${selector} is not reached after 60 presses of Tab.`);
 }
 
-/** Pixels that stand out to the right. */
+/** Pixels that overflow to the right. */
 async function overflow(page: Page): Promise<unknown> {
   return await page.evaluate(
     'Math.max(document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll("dialog[open]")].map((box) => box.scrollWidth - box.clientWidth))',
   );
 }
 
-async function seriousFaults(page: Page): Promise<unknown> {
+async function seriousViolations(page: Page): Promise<unknown> {
   return await page.evaluate(`axe.run().then(({ violations }) => violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);

@@ -1,32 +1,32 @@
 /**
- * The console's page in a real browser on the real local stack. One stack and one browser a test file; a context, and
- * with it storage and cache, a test. Whatever the page does that a page must not do is kept for the test to look at.
+ * Opens the console's page in a real browser on the real local stack. Each test file has one stack and one browser. Each test
+ * has its own browser context, with its own storage and cache. The fixture records everything that the page must not do.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page, Request } from 'playwright-core';
-import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
-import { findChromium, launchChromium } from '../../local/browser.ts';
-import { freePort } from '../../local/ports.ts';
-import { type Stack, startStack } from '../../local/stack.ts';
-import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+import type { EmulatedGmail } from '../../../emulators/gmail/emulated-gmail.ts';
+import { findChromium, launchChromium } from '../../../local/browser.ts';
+import { freePort } from '../../../local/ports.ts';
+import { type Stack, startStack } from '../../../local/stack.ts';
+import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
 export const chromiumPath = findChromium(process.env);
 
-/** Says why nothing is tested, where that is so. */
-export function titled(title: string): string {
+/** Adds the reason to a title when the tests are skipped. */
+export function titleOrSkipReason(title: string): string {
   return chromiumPath === null ? `${title} (skipped: no Chromium; \`apt-get install chromium\`)` : title;
 }
 
 export interface Opened {
   readonly page: Page;
-  /** Dialogs, faults of scripts, violations of the policy, and requests to another origin. */
-  readonly misdeeds: string[];
+  /** Dialogs, script errors, violations of the content security policy, and requests to another origin. */
+  readonly violations: string[];
 }
 
 export interface OpenOptions extends BrowserContextOptions {
-  /** True: `page.clock` can let time pass. */
+  /** True installs a fake clock, which `page.clock` moves forward. */
   readonly clock?: boolean;
 }
 
@@ -35,13 +35,13 @@ export interface Fixture {
   readonly db: TestDatabase;
   readonly url: string;
   readonly browser: Browser;
-  /** A new context, and the page in it as soon as it shows figures. */
+  /** Opens the page in a new context and waits until it shows data. */
   open(options?: OpenOptions): Promise<Opened>;
-  /** Whether Gmail announces its mail; it does not unless told, so that a cycle begins when a test wants it. */
+  /** Turns push notifications on or off. They are off by default, so that a run begins only when a test starts it. */
   push(isOn: boolean): void;
-  /** POST of a verb, past the page. */
+  /** Calls a function by POST without the page. */
   call(verb: string): Promise<void>;
-  /** Ends the contexts; the next test begins with the monitor as it left it. */
+  /** Closes all contexts. The monitor keeps its state for the next test. */
   closePages(): Promise<void>;
   close(): Promise<void>;
 }
@@ -86,7 +86,7 @@ export async function createFixture(): Promise<Fixture> {
   };
 }
 
-/** The stack takes the ports behind it too, and none above 65530. */
+/** The stack also uses the ports after this one, none above 65530. */
 async function unusedPort(): Promise<number> {
   for (;;) {
     const port = await freePort();
@@ -95,32 +95,33 @@ async function unusedPort(): Promise<number> {
 }
 
 function gmailOf({ mailbox }: Stack): EmulatedGmail {
-  if (mailbox === null) throw new Error('The stack reads the real Gmail.');
+  if (mailbox === null) throw new Error('The stack uses the real Gmail.');
   return mailbox.gmail;
 }
 
 async function open(browser: Browser, url: string, { clock, ...options }: OpenOptions = {}): Promise<Opened> {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', ...options });
   if (clock) await context.clock.install();
-  const misdeeds: string[] = [];
-  const outside = (request: Request) => {
+  const violations: string[] = [];
+  const recordOutside = (request: Request) => {
     const { origin, protocol } = new URL(request.url());
-    // What the policy stops is told as a request that failed so; it has not left the browser.
-    const isStopped = /csp|BLOCKED_BY_CLIENT/i.test(request.failure()?.errorText ?? '');
-    if (protocol !== 'data:' && `${origin}/` !== url && !isStopped) misdeeds.push(`request ${request.url()}`);
+    // A request that the policy blocks is reported as failed; it has not left the browser.
+    const isBlocked = /csp|BLOCKED_BY_CLIENT/i.test(request.failure()?.errorText ?? '');
+    if (protocol !== 'data:' && `${origin}/` !== url && !isBlocked)
+      violations.push(`request ${request.url()}`);
   };
-  context.on('requestfinished', outside);
-  context.on('requestfailed', outside);
+  context.on('requestfinished', recordOutside);
+  context.on('requestfailed', recordOutside);
   context.on('dialog', (dialog) => {
-    misdeeds.push(`dialog ${dialog.message()}`);
+    violations.push(`dialog ${dialog.message()}`);
     void dialog.dismiss();
   });
-  context.on('weberror', (error) => misdeeds.push(`fault ${error.error().message}`));
+  context.on('weberror', (error) => violations.push(`script error ${error.error().message}`));
   context.on('console', (message) => {
-    if (/Content Security Policy/i.test(message.text())) misdeeds.push(`policy ${message.text()}`);
+    if (/Content Security Policy/i.test(message.text())) violations.push(`policy ${message.text()}`);
   });
   const page = await context.newPage();
   await page.goto(url);
   await page.locator('html[data-ready]').waitFor();
-  return { page, misdeeds };
+  return { page, violations };
 }

@@ -1,17 +1,17 @@
-/** A mail that tries whatever a mail can try against the page that shows it. */
+/** An email that attacks the page that shows it in every place that an email controls. */
 
-/** Would be seen if it ran: by a dialog, by a mark in the window, by a request to the canary. */
+/** A script that is noticed when it runs: it opens a dialog, marks the window and sends a request to the canary. */
 function attack(canary: string, place: string): string {
   return `alert('${place}');window.top.hacked='${place}';new Image().src='${canary}${place}'`;
 }
 
-/** @param canary the address of a server that nobody may ask */
-export function hostileMail(canary: string): Buffer {
+/** @param canary URL of a server that must receive no request */
+export function hostileEmail(canary: string): Buffer {
   const tag = (place: string) => `<img src=x onerror="${attack(canary, place)}">`;
   const html = [
     `<html><head><meta http-equiv=refresh content="0;url=${canary}refresh"><base href="${canary}">`,
     `<link rel=stylesheet href="${canary}style.css"><script>${attack(canary, 'script')}</script></head>`,
-    `<body onload="${attack(canary, 'onload')}"><p id=shown>The HTML of the hostile mail</p>`,
+    `<body onload="${attack(canary, 'onload')}"><p id=shown>The HTML of the hostile email</p>`,
     tag('html'),
     `<img src="${canary}pixel.png"><iframe src="${canary}frame"></iframe><object data="${canary}object"></object>`,
     `<div style="background:url(${canary}background)">x</div>`,

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+/** The function `console`: its paths, methods and security headers. */
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const BASE = '/api/system/email-monitor';
+const DATA = '/api/console';
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -13,20 +15,20 @@ async function at(path: string, method: string, query: Record<string, string> = 
   return await system.call('console', { path, method, query });
 }
 
-describe('the console', () => {
-  it('has the four verbs under one path', async () => {
+describe('console', () => {
+  it('serves status, start, stop and poll-now', async () => {
     expect((await at(`${BASE}/start`, 'POST')).json.is_running).toBe(true);
     expect((await at(`${BASE}/status`, 'GET')).json.is_running).toBe(true);
     expect((await at(`${BASE}/stop`, 'POST')).json.is_running).toBe(false);
     expect((await at(`${BASE}/poll-now`, 'POST')).json.outcome).toBe('completed');
   });
 
-  it('answers as each function by itself', async () => {
+  it('returns the same response as each function on its own', async () => {
     expect((await at(`${BASE}/status`, 'GET')).json).toEqual((await system.call('status')).json);
     expect((await at(`${BASE}/poll-now`, 'POST', { retry: 'bad' })).json.code).toBe('bad_request');
   });
 
-  it('takes a slash at the end, and HEAD for status', async () => {
+  it('accepts a trailing slash, and HEAD for status', async () => {
     expect((await at(`${BASE}/status/`, 'GET')).status).toBe(200);
     expect((await at(`${BASE}/status`, 'HEAD')).status).toBe(200);
   });
@@ -37,9 +39,9 @@ describe('the console', () => {
     ['GET', 'poll-now', 'POST'],
     ['DELETE', 'start', 'POST'],
     ['POST', 'status', 'GET, HEAD'],
-  ])('refuses %s of %s and names %s', async (method, verb, allow) => {
-    const refused = await at(`${BASE}/${verb}`, method);
-    expect([refused.status, refused.headers['allow'], refused.json.code]).toEqual([
+  ])('rejects %s of %s and allows %s', async (method, verb, allow) => {
+    const response = await at(`${BASE}/${verb}`, method);
+    expect([response.status, response.headers['allow'], response.json.code]).toEqual([
       405,
       allow,
       'method_not_allowed',
@@ -57,7 +59,7 @@ describe('the console', () => {
     `${BASE}/toString`,
     `${BASE}/__proto__`,
     `/x${BASE}/status`,
-  ])('has nothing at %s', async (path) => {
+  ])('answers 404 at %s', async (path) => {
     const missing = await at(path, 'GET');
     expect(missing.status).toBe(404);
     expect(missing.headers['content-type']).toBe('application/problem+json');
@@ -67,3 +69,28 @@ describe('the console', () => {
     });
   });
 });
+
+test.each([
+  ['GET', 'dead/retry', 'POST'],
+  ['GET', 'dead/1/retry', 'POST'],
+  ['GET', 'dead/1/give-up', 'POST'],
+  ['GET', 'emails/search', 'POST'],
+  ['POST', 'overview', 'GET, HEAD'],
+  ['DELETE', 'emails/1', 'GET, HEAD'],
+])('rejects %s of %s under /api/console and allows %s', async (method, path, allow) => {
+  const response = await system.call('console', { path: `${DATA}/${path}`, method });
+  // "search" is not a valid id either, but the method is checked first.
+  expect([response.status, response.headers['allow']]).toEqual([405, allow]);
+});
+
+test.each(['/', `${DATA}/overview`, `${DATA}/nothing`, `${DATA}/emails/x`, `${BASE}/status`])(
+  'sends the security headers with the response at %s',
+  async (path) => {
+    expect((await system.call('console', { path, method: 'GET' })).headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+    });
+  },
+);

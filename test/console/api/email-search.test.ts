@@ -1,0 +1,137 @@
+/** How many emails one search reads, with limits that a small table reaches. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findEmailIds } from '../../../console/api/email-search.ts';
+import { queryWithTimeout, textLiteral } from '../../../console/api/time-limited-query.ts';
+import type { Database } from '../../../shared/db/database.ts';
+import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
+
+const LIMITS = {
+  initialScanSteps: [8, 20],
+  maxScannedEmails: 60,
+  maxIndexMatches: 30,
+  indexTimeoutMs: 10_000,
+};
+const EMAILS = 400;
+
+let db: TestDatabase;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  await db.query(`insert into mailboxes (email_address, cursor_history_id) values ('a@example.com', 1)`);
+  await db.query(
+    `with added as (
+       insert into incoming_emails
+         (mailbox_id, gmail_message_id, sender, subject, received_at, size_bytes, attachment_count, parser_version)
+       select 1, 'm' || n, 'a@example.com',
+              concat_ws(' ', case when n <= 100 then 'bygone' end, case when n % 50 = 0 then 'scarce' end,
+                        case when n % 3 = 0 then 'common' end), now(), 1, 0, 1
+       from generate_series(1, ${EMAILS}) n
+       order by n
+       returning id, sender, subject
+     )
+     insert into email_search (email_id, search_words)
+     select id, email_search_words(sender, null, subject, null)
+     from added`,
+  );
+});
+afterAll(async () => await db.close());
+
+/** Reads all pages. */
+async function allPages(text: string, limit: number): Promise<{ ids: number[]; pages: number }> {
+  const ids: number[] = [];
+  for (let beforeId: number | null = null, pages = 1; ; pages += 1) {
+    const found = await findEmailIds(db, text, { beforeId, limit }, LIMITS);
+    ids.push(...(found?.ids ?? []));
+    beforeId = found?.ids.length === limit ? (ids.at(-1) ?? null) : (found?.scannedDownTo ?? null);
+    if (beforeId === null) return { ids, pages };
+  }
+}
+
+async function matching(pattern: string): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>(
+    'select id from incoming_emails where subject like $1::text order by id desc',
+    [pattern],
+  );
+  return rows.map((row) => row.id);
+}
+
+describe('findEmailIds', () => {
+  it.each([1, 7, 30, 1_000])(
+    'finds each matching email once and in order with pages of %i',
+    async (limit) => {
+      for (const word of ['bygone', 'scarce', 'common', 'nowhere'])
+        expect([word, (await allPages(word, limit)).ids]).toEqual([word, await matching(`%${word}%`)]);
+      expect((await allPages('bygone common', limit)).ids).toEqual(await matching('%bygone%common%'));
+    },
+  );
+
+  it('ends early for a frequent word that the newest emails lack, and reports the lowest id that it scanned', async () => {
+    const request = { beforeId: null, limit: 25 };
+    expect(await findEmailIds(db, 'bygone', request, LIMITS)).toEqual({
+      ids: [],
+      scannedDownTo: EMAILS - 59,
+    });
+    // Only the lower part of the scanned range has matches.
+    expect(await findEmailIds(db, 'bygone', { beforeId: 141, limit: 99 }, LIMITS)).toEqual({
+      ids: Array.from({ length: 20 }, (_, n) => 100 - n),
+      scannedDownTo: 81,
+    });
+  });
+
+  it.each([
+    ['that fills the page at once', 'common', 2, ['scan']],
+    ['that many of the newest emails have', 'common', 5, ['scan', 'scan']],
+    ['that few of the newest emails have', 'scarce', 8, ['scan', 'index']],
+    ['that no email has', 'nowhere', 8, ['scan', 'index']],
+    ['that the newest emails lack and the index has too often', 'bygone', 8, ['scan', 'index', 'scan']],
+    ['without a letter or digit', '!?', 8, ['scan']],
+  ])('runs only the necessary queries for a word %s', async (_, word, limit, steps) => {
+    const taken: string[] = [];
+    const watched: Database = {
+      ...db,
+      query: async (sql, parameters) => {
+        taken.push(typeof sql === 'string' && sql.includes('statement_timeout') ? 'index' : 'scan');
+        return await db.query(sql, parameters);
+      },
+    };
+    await findEmailIds(watched, word, { beforeId: null, limit }, LIMITS);
+    expect(taken).toEqual(steps);
+  });
+
+  it('finds all matches of a rare word at once', async () => {
+    expect(await findEmailIds(db, 'scarce', { beforeId: null, limit: 25 }, LIMITS)).toEqual({
+      ids: await matching('%scarce%'),
+      scannedDownTo: null,
+    });
+  });
+
+  it('reports no next page when no emails are left', async () => {
+    expect(await findEmailIds(db, 'nowhere', { beforeId: 21, limit: 25 }, LIMITS)).toEqual({
+      ids: [],
+      scannedDownTo: null,
+    });
+  });
+});
+
+describe('queryWithTimeout', () => {
+  it('returns null when the query takes too long, and leaves the time limit of the next query unchanged', async () => {
+    expect(await queryWithTimeout(db, 20, 'select pg_sleep(30)')).toBeNull();
+    const { rows } = await db.query<{ statement_timeout: string }>('show statement_timeout');
+    expect(rows).toEqual([{ statement_timeout: '30s' }]);
+  });
+
+  it('runs the query with its time limit and without JIT', async () => {
+    const settings = `select current_setting('statement_timeout') as limit, current_setting('jit') as jit`;
+    expect(await queryWithTimeout(db, 10_000, settings)).toEqual([{ limit: '10s', jit: 'off' }]);
+  });
+
+  it('throws any other error of the query', async () => {
+    await expect(queryWithTimeout(db, 20, 'select 1 / 0')).rejects.toMatchObject({ code: 'unstorable' });
+  });
+
+  it.each(["'; select 1; --", "\\'", '\\x27', '$$ ü 漢 🙂', ''])(
+    'passes any text to PostgreSQL unchanged: %s',
+    async (text) => {
+      expect(await queryWithTimeout(db, 10_000, `select ${textLiteral(text)} as text`)).toEqual([{ text }]);
+    },
+  );
+});

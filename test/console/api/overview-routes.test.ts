@@ -1,0 +1,128 @@
+/** The overview and the charts. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { order } from '../../helpers/mails.ts';
+import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
+
+const BASE = '/api/console';
+
+let system: TestSystem;
+beforeAll(async () => {
+  system = await createTestSystem();
+});
+afterAll(() => system.close());
+
+async function get(path: string, query: Record<string, string> = {}): Promise<Answered> {
+  return await system.call('console', { path: `${BASE}/${path}`, method: 'GET', query });
+}
+
+describe('GET overview', () => {
+  it('contains the response of status unchanged, and counts the dead messages', async () => {
+    system.gmail.deliver(order(1));
+    await system.ingest();
+    await system.rows(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, state, error_code)
+       select id, 'bad-' || n, 'history', case when n = 1 then 'pending' else 'dead' end, 'gmail_refused'
+       from mailboxes, generate_series(1, 3) n`,
+    );
+    const status = (await system.call('status')).json;
+    const { json, headers } = await get('overview');
+    expect(json.status).toEqual(status);
+    expect(json).toMatchObject({ dead_count: 2, incidents_open_count: 0 });
+    expect(headers['cache-control']).toBe('no-store');
+    await system.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
+  });
+
+  it('shows the newest stored email, and the newest one covered by a reconciliation without missing messages', async () => {
+    const freshness = async () => (await get('overview')).json.freshness;
+    const reconcile = async (missingCount: number | null, hours: number) =>
+      await system.rows(
+        `insert into reconciliations
+           (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
+         select id, '2026-11-01T00:00:00Z', false, '', '2026-11-02T12:00:00Z'::timestamptz + $2::integer * interval '1 hour',
+                '2026-11-02T12:10:00Z'::timestamptz + $2::integer * interval '1 hour', $1::integer
+         from mailboxes`,
+        [missingCount, hours],
+      );
+    await system.rows('delete from reconciliations');
+    await reconcile(1, -1);
+    await reconcile(0, 0);
+    // Gmail rejected the listing of this reconciliation, so it has no result.
+    await reconcile(null, 1);
+    await system.rows(`delete from incoming_emails`);
+    await system.rows(
+      `insert into incoming_emails (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version)
+       select m.id, 'fresh-' || n, '2026-11-02T09:00:00Z'::timestamptz + n * interval '1 hour', 1, 0, 1
+       from mailboxes m, unnest(array[5, 1, 2]) n`,
+    );
+    expect(await freshness()).toEqual({
+      newest_reconciled_at: '2026-11-02T11:00:00.000Z',
+      newest_stored_at: '2026-11-02T14:00:00.000Z',
+    });
+    await reconcile(1, 2);
+    expect((await freshness()).newest_reconciled_at).toBeNull();
+  });
+
+  it('shows how much quota is in use, and how much was used today', async () => {
+    await system.rows('delete from ingest_runs');
+    await system.rows(
+      // Refilled in the future, so that nothing refills during the test.
+      `update mailbox_quota set available_units = quota_capacity(6000) - 40, refilled_at = now() + interval '1 minute'`,
+    );
+    await system.rows(
+      `insert into ingest_runs (trigger, started_at, quota_units)
+       values ('schedule', date_trunc('day', now(), 'UTC'), 7),
+              ('schedule', now(), 100),
+              ('schedule', date_trunc('day', now(), 'UTC') - interval '1 second', 1000)`,
+    );
+    expect((await get('overview')).json.quota).toEqual({
+      minute_limit: 6000,
+      minute_used: 40,
+      today_used: 107,
+    });
+  });
+
+  it('returns an overview without credentials and without a mailbox', async () => {
+    const bare = await createTestSystem({ env: { GMAIL_CLIENT_ID: '' } });
+    const { status, json } = await bare.call('console', { path: `${BASE}/overview`, method: 'GET' });
+    expect(status).toBe(200);
+    expect(json).toMatchObject({
+      status: { state: 'not_configured', mailboxes: [] },
+      freshness: { newest_reconciled_at: null, newest_stored_at: null },
+      quota: { minute_used: null, today_used: 0 },
+      dead_count: 0,
+    });
+    await bare.close();
+  });
+});
+
+describe('GET charts', () => {
+  it('returns a row for each hour, hours without a run included', async () => {
+    await system.rows('delete from ingest_runs');
+    await system.rows(
+      `insert into ingest_runs (trigger, started_at, finished_at, stored_count, arrival_to_stored_max_ms)
+       select 'schedule', h.at - interval '1 minute', h.at, 2, ms
+       from (select date_trunc('hour', now(), 'UTC') - interval '3 hours' as at) h, unnest(array[100, 900, 300, null]) ms`,
+    );
+    const { json } = await get('charts', { hours: '5' });
+    expect(json.hours.map((hour: { email_count: number }) => hour.email_count)).toEqual([0, 8, 0, 0, 0]);
+    expect(json.hours[1]).toMatchObject({ latency_median_ms: 300, latency_max_ms: 900 });
+    expect(json.hours[0]).toMatchObject({ latency_median_ms: null, latency_max_ms: null });
+    expect(json.from).toBe(json.hours[0].at);
+    expect(Date.parse(json.to) - Date.parse(json.from)).toBe(5 * 3_600_000);
+    expect((await get('charts')).json.hours.length).toBe(48);
+  });
+
+  it('shows the latency that a run recorded', async () => {
+    await system.rows('delete from ingest_runs');
+    await system.ingest();
+    system.gmail.deliver(order('live'));
+    await system.ingest();
+    const { json } = await get('charts', { hours: '1' });
+    expect(json.hours[0].email_count).toBeGreaterThan(0);
+    expect(json.hours[0].latency_max_ms).toEqual(expect.any(Number));
+  });
+
+  it.each(['abc', '0', '337', '1.5'])('rejects %s hours', async (hours) => {
+    expect(await get('charts', { hours })).toMatchObject({ status: 400, json: { code: 'bad_request' } });
+  });
+});
