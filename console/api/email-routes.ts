@@ -11,6 +11,7 @@ import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
+import type { Handler } from './request-parameters.ts';
 import {
   idParameter,
   jsonBody,
@@ -18,7 +19,6 @@ import {
   type RequestParameters,
   searchText,
 } from './request-parameters.ts';
-import type { Handler } from './routes.ts';
 
 /**
  * Forbids scripts, forms, and framing by other sites. Styles and images must be inside the email itself. A sandbox without

@@ -8,8 +8,8 @@ import { json } from '../../shared/http.ts';
 import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import { readCharts } from './chart-queries.ts';
 import { readOverviewMetrics } from './overview-queries.ts';
+import type { Handler } from './request-parameters.ts';
 import { integerParameter } from './request-parameters.ts';
-import type { Handler } from './routes.ts';
 
 const DEFAULT_HOURS = 48;
 /** Two weeks. */

@@ -9,8 +9,8 @@ import { json } from '../../shared/http.ts';
 import type { DeadPage, GivenUp, IncidentPage, Retried, RunPage } from '../../shared/schemas/records.ts';
 import { giveUpOne, listDeadLetters, requeueAll, requeueOne } from './dead-letter-queries.ts';
 import { listIncidents } from './incident-queries.ts';
+import type { Handler } from './request-parameters.ts';
 import { idParameter, pageRequest } from './request-parameters.ts';
-import type { Handler } from './routes.ts';
 import { listRuns } from './run-queries.ts';
 
 export function showDead({ db }: AppContext): Handler {

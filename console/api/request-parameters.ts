@@ -1,7 +1,15 @@
 /** Validates the parameters of a console request: ids, integers within bounds, and search text. */
 
 import { AppError } from '../../shared/errors.ts';
+import type { HttpRequest, Route } from '../../shared/http.ts';
 import { MAX_ID, type PageRequest } from './pagination.ts';
+
+/**
+ * Answers the requests of one route.
+ *
+ * @param params the capture groups of the path pattern
+ */
+export type Handler = (request: HttpRequest, params: readonly string[]) => ReturnType<Route['handle']>;
 
 /** The query string or the JSON body, not validated yet. */
 export type RequestParameters = Readonly<Record<string, unknown>>;

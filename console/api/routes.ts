@@ -6,10 +6,8 @@
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
-import type { HttpRequest, Route } from '../../shared/http.ts';
-
-/** @param params the capture groups of the path pattern */
-export type Handler = (request: HttpRequest, params: readonly string[]) => ReturnType<Route['handle']>;
+import type { Route } from '../../shared/http.ts';
+import type { Handler } from './request-parameters.ts';
 
 /** Loads the module of the handler at its first request. */
 type LoadHandler = (context: AppContext) => Promise<Handler>;

@@ -1,7 +1,7 @@
 // Writes the response to a call, with its injected fault if there is one.
 
-import type { EmulatedGmail } from './emulated-gmail.ts';
 import { type FaultKind, statusFault } from './fault-rules.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 import type { GoogleError } from './google-error.ts';
 import { type Exchange, ended, writeResponse, writeTruncated } from './http-exchange.ts';
 import { type HttpResponse, htmlResponse, jsonResponse } from './http-response.ts';

@@ -27,9 +27,9 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { readSwitches, setSwitches } from './control-switches.ts';
-import type { EmulatedGmail } from './emulated-gmail.ts';
 import type { DeliveryOptions } from './emulated-mailbox.ts';
 import type { FaultRule } from './fault-rules.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 import { bodyText } from './http-exchange.ts';
 import { type HttpResponse, jsonResponse } from './http-response.ts';
 

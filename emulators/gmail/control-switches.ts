@@ -2,7 +2,7 @@
 // omits keeps its value.
 
 import { z } from 'zod';
-import type { EmulatedGmail } from './emulated-gmail.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 
 const probability = z.number().min(0).max(1);
 const milliseconds = z.number().nonnegative();

@@ -3,10 +3,10 @@
 
 import { applyFault, errorResponse } from './apply-fault.ts';
 import type { Call } from './call-log.ts';
-import type { EmulatedGmail } from './emulated-gmail.ts';
 import { type GmailMethod, unitsPerCall } from './emulated-quota.ts';
 import type { FaultKind } from './fault-rules.ts';
 import { gmailMethods } from './gmail-methods.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 import { delegationDenied, GoogleError, insufficientScope, invalidArgument } from './google-error.ts';
 import { bodyText, type Exchange, writeResponse } from './http-exchange.ts';
 import { type HttpResponse, htmlResponse } from './http-response.ts';

@@ -1,7 +1,7 @@
 // The supported Gmail methods with path, HTTP method and handler. Paths are relative to `/gmail/v1/users/{userId}/`.
 
-import type { EmulatedGmail } from './emulated-gmail.ts';
 import type { GmailMethod } from './emulated-quota.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 import { invalidArgument, notFound, secondPushClient } from './google-error.ts';
 import { listHistory } from './history-listing.ts';
 import { emptyResponse, type HttpResponse, jsonResponse } from './http-response.ts';

@@ -5,8 +5,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { applyFault } from './apply-fault.ts';
 import { handleControlCall } from './control-api.ts';
-import type { EmulatedGmail } from './emulated-gmail.ts';
 import { handleGmailCall } from './gmail-call.ts';
+import type { EmulatedGmail } from './gmail-service.ts';
 import { GoogleError } from './google-error.ts';
 import { bodyText, type Exchange, writeResponse } from './http-exchange.ts';
 import { emptyResponse, type HttpResponse, htmlResponse, jsonResponse } from './http-response.ts';

@@ -7,17 +7,9 @@
  * through a history of any length.
  */
 import type { Database, Queryable } from './database.ts';
-import { type Lease, leaseLost } from './lease.ts';
+import { type HistoryStart, type Lease, leaseLost } from './lease.ts';
 import { type DiscoveredMessage, PRIORITY, unignore, upsertDiscovered } from './ledger.ts';
 import { statement } from './statement.ts';
-
-/** Where a listing begins, fixed before its first request. */
-export interface HistoryStart {
-  /** The cursor. */
-  readonly historyId: string;
-  /** The history id that this listing confirms: the unconfirmed one if it is old enough, otherwise null. */
-  readonly confirmsTo: string | null;
-}
 
 // $1 mailbox id, $2 settle seconds
 const START = statement(

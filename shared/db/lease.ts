@@ -5,10 +5,17 @@
  */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import type { HistoryStart } from './history-cursor.ts';
 import type { LabelColumns } from './label-setting.ts';
 import type { Trigger } from './runs.ts';
 import { statement } from './statement.ts';
+
+/** Where a listing begins, fixed before its first request. */
+export interface HistoryStart {
+  /** The cursor. */
+  readonly historyId: string;
+  /** The history id that this listing confirms: the unconfirmed one if it is old enough, otherwise null. */
+  readonly confirmsTo: string | null;
+}
 
 /** Carried by every fenced write. */
 export interface Lease {

@@ -6,14 +6,15 @@ import type { Database } from '../db/database.ts';
 import type { Lease } from '../db/lease.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
+import type { AppError } from '../errors.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
 import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
+import type { LabelState } from './label-rules.ts';
 import type { OutageDetector } from './outage-detector.ts';
-import type { RunLabel } from './resolve-label.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =
@@ -50,6 +51,11 @@ export interface IngestContext {
   readonly random: Random;
   readonly sleep: Sleep;
 }
+
+/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
+export type RunLabel =
+  | Exclude<LabelState, { readonly kind: 'missing' }>
+  | { readonly kind: 'missing'; readonly error: AppError };
 
 export interface RunContext {
   readonly app: IngestContext;

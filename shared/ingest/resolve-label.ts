@@ -14,13 +14,7 @@ import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext, RunContext } from './ingest-context.ts';
-import type { LabelState } from './label-rules.ts';
-
-/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
-export type RunLabel =
-  | Exclude<LabelState, { readonly kind: 'missing' }>
-  | { readonly kind: 'missing'; readonly error: AppError };
+import type { IngestContext, RunContext, RunLabel } from './ingest-context.ts';
 
 /** A label as `labels.list` returns it. */
 interface GmailLabel {

@@ -2,8 +2,9 @@
  * Reads the history from the cursor and enters its messages into the ledger, page by page. When the history is too long for
  * the run, the pages read so far count, and the newest messages are listed in addition, so that live mail does not wait.
  */
-import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../db/history-cursor.ts';
+import { enterHistoryPage, readHistoryStart } from '../db/history-cursor.ts';
 import { planHistoryGap } from '../db/history-gap.ts';
+import type { HistoryStart } from '../db/lease.ts';
 import { assertLease } from '../db/lease.ts';
 import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';

@@ -3,7 +3,7 @@
  * is a backlog or a push announces something newer.
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
-import type { HistoryStart } from '../db/history-cursor.ts';
+import type { HistoryStart } from '../db/lease.ts';
 import { compactLedgerChanges, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';

@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
 import { seededRandom } from '../../emulators/seeded-random.ts';
-import { enterHistoryPage, type HistoryStart, readHistoryStart } from '../../shared/db/history-cursor.ts';
-import type { Lease } from '../../shared/db/lease.ts';
+import { enterHistoryPage, readHistoryStart } from '../../shared/db/history-cursor.ts';
+import type { HistoryStart, Lease } from '../../shared/db/lease.ts';
 import { discoveredMessage, insertMailbox, leaseOf, mailboxRow, take } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
