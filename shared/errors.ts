@@ -1,25 +1,23 @@
 /**
- * The one error class of the system. All rooms throw `AppError`; the function skeleton and the ingest loop turn it
- * into an HTTP answer, a log severity and a state by the table of `error-catalogue.ts` alone.
- * What must stay true: a detail never holds mail content or a secret.
+ * The one error class of the system, and what follows from an error code. HTTP status, retry, log severity and
+ * remediation come from `error-catalogue.ts` alone.
+ * Invariant: the detail of an error never holds mail content or a secret.
  */
 import { ERRORS, type Retry, type Severity } from './error-catalogue.ts';
 
 export type { Retry, Severity };
 
-/** The name of a fault: stored in the ledger and the run record, shown in answers and logs. */
+/** The name of an error: stored in the ledger and the run record, shown in responses and logs. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * The one error class.
- *
- * @param code what happened, by the catalogue
- * @param detail what was being done and what came back; safe to show and to log
+ * @param code what happened, a key of the catalogue
+ * @param detail what was being done and what was returned; safe to show and to log
  */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
-  /** From a Retry-After header, null when the other side named no time. */
+  /** From a Retry-After header; null when there was none. */
   readonly retryAfterMs: number | null;
 
   constructor(
@@ -49,7 +47,7 @@ export class AppError extends Error {
   }
 }
 
-/** Any thrown thing as an `AppError`; what is not mapped becomes `internal`, without its message (it may quote data). */
+/** @returns an `AppError` as it is; anything else as `internal`, without its message, which may quote data */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const name = error instanceof Error ? error.name : typeof error;
@@ -57,8 +55,8 @@ export function toAppError(error: unknown): AppError {
 }
 
 /**
- * Where an unexpected fault came from, for the log; null for every other. Only the stack, not its first line: the
- * message may quote a value.
+ * The stack of an unexpected error, for the log; null for any other error. The first line is left out, because the message
+ * may quote a value.
  */
 export function stackOf(error: AppError): string | null {
   if (error.code !== 'internal' || !(error.cause instanceof Error)) return null;
@@ -66,7 +64,7 @@ export function stackOf(error: AppError): string | null {
   return frames?.join('\n') ?? null;
 }
 
-/** The remediation for a stored error code, null for an unknown one (a row written by other code). */
+/** The remediation for a stored error code; null for an unknown code, which another version wrote. */
 export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
@@ -78,12 +76,12 @@ const DATABASE_CODES: readonly string[] = [
   'schema_incompatible',
 ] satisfies ErrorCode[];
 
-/** True when the database as a whole fails, whatever the statement. */
+/** True when the database as a whole fails, not only one statement. */
 export function isDatabaseError(code: string): boolean {
   return DATABASE_CODES.includes(code);
 }
 
-/** What the operator has to repair, by the code of an error that holds for the whole mailbox. */
+/** Errors that block the whole mailbox until the operator acts, with the state that each leads to. */
 const OPERATOR_STATES = {
   reauth_required: 'reauth_required',
   workspace_session_expired: 'reauth_required',
@@ -101,27 +99,38 @@ const OPERATOR_STATES = {
 
 export type OperatorErrorCode = keyof typeof OPERATOR_STATES;
 
-/** True when the mailbox cannot be read until the operator acts, whatever message is asked for. */
+/** True when no message of the mailbox can be read until the operator acts. */
 export function requiresOperator(code: string | null): code is OperatorErrorCode {
   return code !== null && Object.hasOwn(OPERATOR_STATES, code);
 }
 
-/** The state of a mailbox whose calls end with this code. */
+/** The state of a mailbox whose calls fail with this code. */
 export function operatorState(code: OperatorErrorCode): 'reauth_required' | 'access_denied' {
   return OPERATOR_STATES[code];
 }
 
+/** Codes whose remediation says that a retry follows or that there is nothing to do. That is true of a run only. */
+const RUN_ONLY_REMEDIATIONS: readonly string[] = [
+  'gmail_rate_limited',
+  'gmail_unavailable',
+  'message_gone',
+  'history_expired',
+  'backing_off',
+  'lease_lost',
+  'out_of_time',
+  'internal',
+] satisfies ErrorCode[];
+
 /**
- * What to do about a message that cannot be fetched or stored. Never that there is nothing to do.
+ * What to do about a message that cannot be fetched or stored. Never says that there is nothing to do.
  *
- * @param code of its last failure, null when unknown
- * @param isDead it is tried once a day only
+ * @param code of the last failure; null when unknown
+ * @param isDead true when the message is retried only once per day
  */
 export function remediationForMessage(code: string | null, isDead: boolean): string {
   const known = remediationFor(code);
-  // Of a run it is true that it is tried again; a message that keeps failing needs more.
-  if (known !== null && !/nothing to do|it is tried again/i.test(known)) return known;
+  if (code !== null && known !== null && !RUN_ONLY_REMEDIATIONS.includes(code)) return known;
   return isDead
-    ? 'Retry it, or give it up; until then it is tried once a day for 14 days. If it fails again, look at the error detail and at the log lines of its Gmail id.'
-    : 'It is tried again at its next attempt, and is dead after eight. If it keeps failing, look at the error detail and at the Google Workspace status page.';
+    ? 'Retry it, or give it up. Until then it is retried once per day for 14 days. If it fails again, check the error detail and the log lines with its Gmail id.'
+    : 'It is retried at its next attempt, and becomes dead after eight failed attempts. If it keeps failing, check the error detail and the Google Workspace status page.';
 }

@@ -172,13 +172,13 @@ describe('token endpoint error', () => {
       { error: 'invalid_grant', error_subtype: 'rapt_required' },
       'workspace_session_expired',
       'reauth_required',
-      /exempts the app/,
+      /exempt the app/,
     ],
     [
       { error: 'invalid_grant', error_description: 'reauth related error (invalid_rapt)' },
       'workspace_session_expired',
       'reauth_required',
-      /exempts the app/,
+      /exempt the app/,
     ],
     [{ error: 'admin_policy_enforced' }, 'admin_policy_enforced', 'access_denied', /API controls/],
     [
