@@ -8,7 +8,7 @@ import { assertSameOrigin } from '../console/api/csrf.ts';
 import { findDataRoute } from '../console/api/routes.ts';
 import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
-import { answer, type HttpAnswer, type HttpRequest, json, problem, type Route } from '../shared/http.ts';
+import { type HttpRequest, type HttpResponse, handleRequest, json, problem, type Route } from '../shared/http.ts';
 import type { Log } from '../shared/log.ts';
 
 /** The first pattern that matches the path selects the route, which checks its own methods. */
@@ -40,10 +40,10 @@ export function createRoute(context: AppContext): Route {
     routes.set(pattern, route);
     return await route;
   };
-  const respond = async (request: HttpRequest, log: Log): Promise<HttpAnswer> => {
+  const respond = async (request: HttpRequest, log: Log): Promise<HttpResponse> => {
     const route = await find(request.path);
     if (route === null) return problem(new AppError('not_found', 'No resource exists at this path.'));
-    return await answer(withCsrfCheck(route), request, { log, projectId: context.config.projectId });
+    return await handleRequest(withCsrfCheck(route), request, { log, projectId: context.config.projectId });
   };
   return {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],

@@ -1,10 +1,10 @@
 /**
- * The source that the functions framework loads: every target, each with its code at its first use. In a build there
- * is a file for each target instead (`commands/build.ts`).
+ * The source that the functions framework loads: it registers every target, and loads the code of each at first use. A
+ * build has one file per target instead (`commands/build.ts`).
  */
 
 import { serve } from './runtime/serve.ts';
 import { FUNCTIONS } from './runtime/targets.ts';
 
-/** For who serves several targets in one process and ends it in order. */
+/** For a process that serves several targets and closes the database when it ends. */
 export const context = await serve(FUNCTIONS);

@@ -1,9 +1,9 @@
 /**
- * `migrate`: brings the database to the schema of the deployed code and gives each function's account its tables.
- * Called by `npm run deploy`, from inside: nothing else has to reach the database.
+ * `migrate`: migrates the database to the schema of the deployed code, and grants each function's account its tables.
+ * `npm run deploy` calls it, so that the deploying machine needs no database access.
  *
- * POST, body ignored. 200 `{applied, granted}`: the migrations that were applied now, and the parts whose accounts
- * were granted. May be called any number of times, also while the other functions work.
+ * POST, body ignored. 200 `{applied, granted}`: the migrations that this call applied, and the parts whose accounts were
+ * granted their tables. May be called again, even while the other functions run.
  */
 
 import type { AppContext } from '../shared/control/app-context.ts';
@@ -17,7 +17,7 @@ export function createRoute({ config }: AppContext): Route {
     handle: async (_request, log) => {
       const applied = await migrate(config.database, config.databaseAccounts);
       const granted = config.databaseAccounts.map((account) => account.part);
-      log.info('migrated', applied.length === 0 ? 'The schema is current' : `Applied ${applied.join(', ')}`, {
+      log.info('migrated', applied.length === 0 ? 'The schema is up to date' : `Applied ${applied.join(', ')}`, {
         applied_count: applied.length,
         granted_count: granted.length,
       });

@@ -1,8 +1,8 @@
 /**
- * `poll`: called by Cloud Scheduler once per minute. Runs one cycle of ingest, if the monitor is on and a poll is due.
+ * `poll`: Cloud Scheduler calls it once per minute. Runs one sync if the monitor is on and a poll is due.
  *
- * POST, body ignored. 200 `{outcome, new_emails, ...}` also when there was nothing to do. A failed cycle answers with its
- * error, so that Cloud Scheduler shows it too. Safe to call at any time: the lease lets one run work.
+ * POST, body ignored. 200 `{outcome, new_emails, ...}`, also when there is nothing to do. A failed run returns its error, so
+ * that Cloud Scheduler shows it too. Safe to call at any time, because the lease admits one run per mailbox.
  */
 
 import type { AppContext } from '../shared/control/app-context.ts';
@@ -10,7 +10,7 @@ import { Deadline } from '../shared/deadline.ts';
 import type { Route } from '../shared/http.ts';
 import { createIngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
-import { reportAnswer } from './runtime/ingest-response.ts';
+import { ingestResponse } from './runtime/ingest-response.ts';
 
 export function createRoute(context: AppContext): Route {
   const app = createIngestContext(context);
@@ -18,7 +18,7 @@ export function createRoute(context: AppContext): Route {
     methods: ['POST'],
     handle: async (_request, log) => {
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000, app.clock);
-      return reportAnswer(await ingestMailbox({ ...app, log }, { trigger: 'schedule', deadline }));
+      return ingestResponse(await ingestMailbox({ ...app, log }, { trigger: 'schedule', deadline }));
     },
   };
 }

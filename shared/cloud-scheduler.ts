@@ -1,2 +1,2 @@
-/** What we take of Google's packages, in files of their own: the build writes each once, for all functions. */
+/** The Cloud Scheduler client, re-exported from its own file so that the build writes it once for all functions. */
 export { CloudSchedulerClient } from '@google-cloud/scheduler';

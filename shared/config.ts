@@ -1,8 +1,8 @@
 /**
- * The environment, checked once at the border. All faults are reported together, by name, without values
- * (they may be secrets). `.env.example` lists the same names for the operator.
+ * Reads and validates the environment once, at start. All errors are reported together, by variable name and without
+ * values, which may be secrets. `.env.example` lists the same names for the operator.
  */
-// The small zod, whose schemas bring no methods: 10 ms of a cold start less.
+// zod/mini loads faster than zod, which shortens a cold start.
 import * as z from 'zod/mini';
 import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
 import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
@@ -18,11 +18,11 @@ export type DatabaseTarget =
     };
 
 export interface Config {
-  /** Null: nothing is configured, everything answers, nothing is fetched. */
+  /** Null: no credentials are configured. The functions answer, but nothing is fetched. */
   readonly gmail: GmailCredentials | null;
-  /** The credential variables that are not set; with `gmail` null, what the operator is told to set. */
+  /** The credential variables without a value: what the operator has to set while `gmail` is null. */
   readonly missingCredentials: readonly string[];
-  /** Credential files that cannot be read, each with file and reason. They may be readable later: no error of the start. */
+  /** Credential files that cannot be read, each with path and reason. Not an error at start: they may be readable later. */
   readonly credentialProblems: readonly string[];
   readonly pollIntervalSeconds: number;
   readonly initialQuery: string;
@@ -30,17 +30,17 @@ export interface Config {
   readonly quotaUnitsPerMinute: number;
   readonly settleSeconds: number;
   readonly pubsubTopic: string | null;
-  /** Ends in a slash; null means Google's. */
+  /** Ends in a slash; null means the Gmail API of Google. */
   readonly gmailApiRootUrl: string | null;
   readonly oauthTokenUrl: string | null;
   readonly schedulerJob: string | null;
   readonly schedulerEmulatorHost: string | null;
   readonly database: DatabaseTarget;
-  /** Connections that one instance may hold. */
+  /** Maximum number of connections per instance. */
   readonly databasePoolSize: number;
-  /** Whom migrate grants what; empty outside of it. */
+  /** The accounts that `migrate` grants their tables; empty in every other function. */
   readonly databaseAccounts: readonly DatabaseAccount[];
-  /** Time that one invocation works before it hands over to the next. */
+  /** Time after which one invocation stops and leaves the rest to the next one. */
   readonly runBudgetSeconds: number;
   readonly logLevel: LogLevel;
   readonly projectId: string | null;
@@ -48,20 +48,20 @@ export interface Config {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What is wrong with the environment, one line a fault. Thrown at start only. */
+/** Every error of the environment, one line each. Thrown at start only. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  readonly faults: readonly string[];
+  readonly errors: readonly string[];
 
-  constructor(faults: readonly string[]) {
+  constructor(errors: readonly string[]) {
     super(
-      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  - ${faults.join('\n  - ')}`,
+      `The configuration has ${errors.length === 1 ? 'an error' : `${errors.length} errors`}:\n  - ${errors.join('\n  - ')}`,
     );
-    this.faults = faults;
+    this.errors = errors;
   }
 }
 
-/** Without a value: null. */
+/** Trimmed; null when empty. */
 const optional = z._default(
   z.pipe(
     z.string().check(z.trim()),
@@ -70,20 +70,20 @@ const optional = z._default(
   null,
 );
 
-function matching(pattern: RegExp, form: string) {
+function matching(pattern: RegExp, format: string) {
   return optional.check(
-    z.refine((value) => value === null || pattern.test(value), `must have the form ${form}`),
+    z.refine((value) => value === null || pattern.test(value), `must have the form ${format}`),
   );
 }
 
-function orElse(fallback: string) {
+function withDefault(fallback: string) {
   return z.pipe(
     optional,
     z.transform((value) => value ?? fallback),
   );
 }
 
-function whole(fallback: number, min: number, max: number) {
+function integer(fallback: number, min: number, max: number) {
   const rule = `must be a whole number from ${min} to ${max}`;
   return z
     .pipe(
@@ -100,12 +100,14 @@ const httpUrl = optional.check(
   ),
 );
 
+const POSTGRES_SCHEME = /^postgres(ql)?:\/\//;
+
 const schema = z.object({
-  GMAIL_POLL_INTERVAL_SECONDS: whole(60, 1, 86_400),
-  GMAIL_INITIAL_QUERY: orElse('in:inbox is:unread'),
+  GMAIL_POLL_INTERVAL_SECONDS: integer(60, 1, 86_400),
+  GMAIL_INITIAL_QUERY: withDefault('in:inbox is:unread'),
   GMAIL_LABEL_ID: optional,
-  GMAIL_QUOTA_UNITS_PER_MINUTE: whole(6000, 40, 1_200_000),
-  GMAIL_SETTLE_SECONDS: whole(90, 0, 3600),
+  GMAIL_QUOTA_UNITS_PER_MINUTE: integer(6000, 40, 1_200_000),
+  GMAIL_SETTLE_SECONDS: integer(90, 0, 3600),
   GMAIL_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
   GMAIL_API_ROOT_URL: httpUrl,
   GOOGLE_OAUTH_TOKEN_URL: httpUrl,
@@ -115,28 +117,32 @@ const schema = z.object({
   ),
   CLOUD_SCHEDULER_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
   DATABASE_URL: optional.check(
+    z.refine((value) => value === null || POSTGRES_SCHEME.test(value), {
+      error: 'must begin with postgresql:// or postgres://, because the database is PostgreSQL',
+      abort: true,
+    }),
     z.refine(
-      (value) => value === null || (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value)),
-      'must have the form postgres://user@host:port/database',
+      (value) => value === null || URL.canParse(value),
+      'must have the form postgresql://user@host:port/database',
     ),
   ),
   CLOUD_SQL_INSTANCE: matching(/^[^:\s]+(:[^:\s]+)?:[^:\s]+:[^:\s]+$/, 'project:region:instance'),
   DB_NAME: optional,
   DB_USER: optional,
-  DB_POOL_SIZE: whole(4, 1, 100),
+  DB_POOL_SIZE: integer(4, 1, 100),
   DB_ACCOUNTS: z.pipe(
     optional,
     z.transform((value, context) => {
       const accounts = parseDatabaseAccounts(value);
       if (Array.isArray(accounts)) return accounts;
-      context.issues.push({ code: 'custom', message: accounts.fault, input: value });
+      context.issues.push({ code: 'custom', message: accounts.error, input: value });
       return z.NEVER;
     }),
   ),
-  RUN_BUDGET_SECONDS: whole(50, 5, 1700),
+  RUN_BUDGET_SECONDS: integer(50, 5, 1700),
   LOG_LEVEL: z.pipe(
     z.pipe(
-      orElse('info'),
+      withDefault('info'),
       z.transform((value) => value.toLowerCase()),
     ),
     z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`),
@@ -146,29 +152,29 @@ const schema = z.object({
 
 /**
  * @param env usually `process.env`
- * @param readFile for the files that credentials come from; the file system's unless given
- * @throws {ConfigError} with every fault
+ * @param readFile reads the credential files; from the file system unless given
+ * @throws {ConfigError} with every error
  */
 export function readConfig(env: Environment, readFile?: ReadFile): Config {
-  // Read once: code made for it would cost more than it spares.
+  // Parsed once per process: compiling the schema would cost more than it saves.
   const parsed = schema.safeParse(env, { jitless: true });
-  const faults = parsed.success
+  const errors = parsed.success
     ? []
     : parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
   const credentials = readCredentials(env, readFile);
-  faults.push(...credentials.faults);
+  errors.push(...credentials.errors);
   if (!env['DATABASE_URL']?.trim()) {
     const group = ['CLOUD_SQL_INSTANCE', 'DB_NAME', 'DB_USER'];
     const missing = unset(env, group);
     if (missing.length === group.length) {
-      faults.push(`DATABASE_URL is missing; set it, or all of ${group.join(', ')}`);
+      errors.push(`DATABASE_URL is missing; set it, or all of ${group.join(', ')}`);
     } else {
-      faults.push(
-        ...missing.map((name) => `${name} is missing; set all three of its group, or DATABASE_URL`),
+      errors.push(
+        ...missing.map((name) => `${name} is missing; set all of ${group.join(', ')}, or set DATABASE_URL`),
       );
     }
   }
-  if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
+  if (!parsed.success || errors.length > 0) throw new ConfigError(errors);
   const e = parsed.data;
   return {
     gmail: credentials.gmail,

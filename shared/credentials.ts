@@ -1,7 +1,7 @@
 /**
- * The OAuth credentials of the mailbox, each from its variable or from the file that `..._FILE` names: a secret that
- * is mounted as a file changes under a running instance, a variable does not.
- * What must stay true: no fault shows what stands in a variable or a file.
+ * The OAuth credentials of the mailbox, each read from its variable or from the file named by its `..._FILE` variable.
+ * A secret mounted as a file can change while an instance runs; a variable cannot.
+ * Invariant: no error shows the value of a variable or the content of a file.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,17 +13,17 @@ export interface GmailCredentials {
 }
 
 export interface CredentialReading {
-  /** Null unless all three are there: partial credentials are none, and the system says what is missing. */
+  /** Null unless all three are set; `missing` names the others. */
   readonly gmail: GmailCredentials | null;
-  /** The variables without a value, also where their file is empty. */
+  /** The variables without a value, including those whose file is empty. */
   readonly missing: readonly string[];
-  /** Files that cannot be read, one line each: the monitor is not configured, and says so, until they can be. */
+  /** Files that cannot be read, one line each. The state is `not_configured` until they can be read. */
   readonly problems: readonly string[];
-  /** What is wrong with the environment itself, one line each: no later reading can correct it. */
-  readonly faults: readonly string[];
+  /** Errors of the environment itself, one line each, which reading again cannot correct. */
+  readonly errors: readonly string[];
 }
 
-/** @throws whatever the file system throws */
+/** @returns the content as text. @throws the error of the file system */
 export type ReadFile = (path: string) => string;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,14 +33,14 @@ const NAMES = ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'] 
 const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
 
 export function readCredentials(env: Environment, readFile: ReadFile = readTextFile): CredentialReading {
-  const faults: string[] = [];
+  const errors: string[] = [];
   const problems: string[] = [];
   const read = (name: (typeof NAMES)[number]): string => {
     const value = env[name]?.trim() ?? '';
     const path = credentialFile(env, name);
     if (path === null) return value;
     if (value !== '') {
-      faults.push(`${name}_FILE is set beside ${name}; only one of them may be`);
+      errors.push(`${name}_FILE and ${name} are both set; set only one of them`);
       return '';
     }
     try {
@@ -55,10 +55,10 @@ export function readCredentials(env: Environment, readFile: ReadFile = readTextF
     value === '' ? (NAMES[at] ?? []) : [],
   );
   const gmail = missing.length > 0 ? null : { clientId, clientSecret, refreshToken };
-  return { gmail, missing, problems, faults };
+  return { gmail, missing, problems, errors };
 }
 
-/** The files that credentials come from; none where the variables hold the values. */
+/** The paths of the credential files; empty when the variables hold the values. */
 export function credentialFiles(env: Environment): string[] {
   return NAMES.flatMap((name) => credentialFile(env, name) ?? []);
 }
@@ -67,7 +67,7 @@ function credentialFile(env: Environment, name: string): string | null {
   return env[`${name}_FILE`]?.trim() || null;
 }
 
-/** ENOENT, EACCES, ...: never the message, which is not ours. */
+/** The error code, such as ENOENT or EACCES. Never the message, which may hold more than the reason. */
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   return typeof code === 'string' ? code : 'unknown reason';
@@ -78,7 +78,7 @@ export function areSameCredentials(a: GmailCredentials | null, b: GmailCredentia
   return a.clientId === b.clientId && a.clientSecret === b.clientSecret && a.refreshToken === b.refreshToken;
 }
 
-/** Which credentials these are, without giving them away: SHA-256, hex. Binds a mailbox row to them. */
-export function credentialFingerprint(of: GmailCredentials): string {
-  return createHash('sha256').update(`${of.clientId}\n${of.refreshToken}`).digest('hex');
+/** Identifies the credentials of a mailbox row without revealing them. @returns SHA-256 of client id and refresh token, hex */
+export function credentialFingerprint({ clientId, refreshToken }: GmailCredentials): string {
+  return createHash('sha256').update(`${clientId}\n${refreshToken}`).digest('hex');
 }

@@ -1,9 +1,9 @@
 /**
- * DB_ACCOUNTS: which account of the database is whose, `poll=account,gmail-push=account,...`. Written by the
- * deployment, read by migrate alone, which gives each account what `db/schema/grants.ts` says of its part.
+ * DB_ACCOUNTS: the database account of each part of the system, `poll=account,gmail-push=account,...`. The deployment
+ * writes it. Only `migrate` reads it, and grants each account the privileges that `db/schema/grants.ts` lists for its part.
  */
 
-/** The deployed functions that work with tables, and `consumer`: the next phase, which may have several accounts. */
+/** The deployed functions that use tables, and `consumer`, the next phase, which may have several accounts. */
 export const ACCOUNT_PARTS = [
   'poll',
   'gmail-push',
@@ -18,23 +18,23 @@ export type AccountPart = (typeof ACCOUNT_PARTS)[number];
 
 export interface DatabaseAccount {
   readonly part: AccountPart;
-  /** As the database calls it. */
+  /** The role name in the database. */
   readonly account: string;
 }
 
-const FORM = `must have the form part=account,part=account; the parts are ${ACCOUNT_PARTS.join(', ')}`;
+const FORMAT = `must have the form part=account,part=account; the parts are ${ACCOUNT_PARTS.join(', ')}`;
 
-/** @param text null or empty: no accounts. @returns the accounts, or what is wrong, as config faults are told */
-export function parseDatabaseAccounts(text: string | null): DatabaseAccount[] | { readonly fault: string } {
+/** @param text null or empty: no accounts. @returns the accounts, or the error, without the name of the variable */
+export function parseDatabaseAccounts(text: string | null): DatabaseAccount[] | { readonly error: string } {
   const accounts: DatabaseAccount[] = [];
   const entries = (text ?? '').split(',').map((entry) => entry.trim());
   for (const entry of entries.filter((one) => one !== '')) {
     const at = entry.indexOf('=');
     const part = entry.slice(0, Math.max(0, at)).trim();
     const account = entry.slice(at + 1).trim();
-    if (!isPart(part) || account === '') return { fault: FORM };
+    if (!isPart(part) || account === '') return { error: FORMAT };
     if (part !== 'consumer' && accounts.some((one) => one.part === part))
-      return { fault: `names ${part} twice; only consumer may have several accounts` };
+      return { error: `names ${part} twice; only consumer may have several accounts` };
     accounts.push({ part, account });
   }
   return accounts;

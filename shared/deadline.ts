@@ -1,9 +1,9 @@
 /**
- * The time that an invocation has. Everything that waits or calls out asks it first, so that each invocation
- * ends by itself, with a reserve, before the platform ends it.
+ * The time limit of an invocation. Every wait and every outgoing call checks it first, so that the invocation ends
+ * before the platform kills it.
  */
 
-/** Monotonic milliseconds; an argument, so that tests own time. */
+/** Monotonic milliseconds. An argument, so that tests control time. */
 export type Clock = () => number;
 
 export const monotonicClock: Clock = () => performance.now();

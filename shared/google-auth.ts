@@ -1,2 +1,2 @@
-/** What we take of Google's packages, in files of their own: the build writes each once, for all functions. */
+/** Google's auth library, re-exported from its own file so that the build writes it once for all functions. */
 export { GoogleAuth, OAuth2Client } from 'google-auth-library';

@@ -1,6 +1,6 @@
 /**
- * The one skeleton of every HTTP function: method check, the handler, its answer or its fault as JSON. The core
- * never sees a framework's request; `functions/` adapts.
+ * The skeleton of every HTTP function: checks the method, calls the handler, and turns its result or its error into a
+ * response. It knows nothing of the functions framework; `functions/runtime` adapts requests and responses.
  */
 import type { Readable } from 'node:stream';
 import { AppError, stackOf, toAppError } from './errors.ts';
@@ -12,24 +12,24 @@ export interface HttpRequest {
   readonly path: string;
   readonly query: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Parsed JSON where it was declared as such, else text or bytes; undefined without a body. */
+  /** Parsed JSON when the content type is JSON, otherwise text or bytes; undefined without a body. */
   readonly body: unknown;
 }
 
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Null: no body. A stream is for what does not fit in memory; a fault in it breaks the connection off. */
+  /** Null: no body. A stream is for content that does not fit in memory; an error in it closes the connection. */
   readonly body: string | Buffer | Readable | null;
 }
 
 export interface Route {
   readonly methods: readonly string[];
-  readonly handle: (request: HttpRequest, log: Log) => Promise<HttpAnswer>;
+  readonly handle: (request: HttpRequest, log: Log) => Promise<HttpResponse>;
 }
 
 /**
- * A misspelt parameter would be ignored, and its request answered as done.
+ * Rejects unknown query parameters: a misspelt one would otherwise be ignored, and the request would seem to succeed.
  *
  * @throws {AppError} bad_request for a parameter that is not one of `names`
  */
@@ -42,39 +42,48 @@ export function assertParameters(
   if (unknown === undefined) return;
   throw new AppError(
     'bad_request',
-    `${JSON.stringify(unknown.slice(0, 40))} is no parameter of ${functionName}. Its parameters: ${names.join(', ')}.`,
+    `${JSON.stringify(unknown.slice(0, 40))} is not a parameter of ${functionName}. Valid parameters: ${names.join(', ')}.`,
   );
 }
 
-/** Answers always; what was thrown becomes a problem, and a log line when it is the system's fault. */
-export async function answer(
+/** Never rejects: an error of the handler becomes a problem response and a log line. */
+export async function handleRequest(
   route: Route,
   request: HttpRequest,
   options: { readonly log: Log; readonly projectId: string | null },
-): Promise<HttpAnswer> {
+): Promise<HttpResponse> {
   const trace = request.headers['x-cloud-trace-context'];
   const log = options.log.with(
     traceFields(typeof trace === 'string' ? trace : undefined, options.projectId ?? undefined),
   );
   if (!route.methods.includes(request.method)) {
-    const detail = `${request.method} is not possible here.`;
+    const detail = `This path does not support ${request.method}.`;
     return problem(new AppError('method_not_allowed', detail), { allow: route.methods.join(', ') });
   }
   try {
     return await route.handle(request, log);
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    logFault(log, error);
-    return problem(error);
+  } catch (error) {
+    return errorResponse(toAppError(error), log);
   }
 }
 
+/** Writes the one log line of a failed request. @returns the problem */
+export function errorResponse(error: AppError, log: Log): HttpResponse {
+  log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
+    error_code: error.code,
+    status: error.status,
+    remediation: error.remediation,
+    stack: stackOf(error),
+  });
+  return problem(error);
+}
+
 /**
- * Encodes an answer; times in it are `Date` and become ISO strings.
+ * A JSON response; a `Date` becomes an ISO string.
  *
- * @param body of the output type of its schema in `shared/schemas`: name it, as in `json<Status>(200, status)`
+ * @param body the output type of its schema in `shared/schemas`: name it, as in `json<Status>(200, status)`
  */
-export function json<Body extends object = never>(status: number, body: NoInfer<Body>): HttpAnswer {
+export function json<Body extends object = never>(status: number, body: NoInfer<Body>): HttpResponse {
   return {
     status,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
@@ -82,16 +91,16 @@ export function json<Body extends object = never>(status: number, body: NoInfer<
   };
 }
 
-export function noContent(): HttpAnswer {
+export function noContent(): HttpResponse {
   return { status: 204, headers: {}, body: null };
 }
 
-/** @param more members of our own beside those of RFC 9457 */
+/** @param more members to add to those of RFC 9457 */
 export function problem(
   error: AppError,
   headers: Readonly<Record<string, string>> = {},
   more: Readonly<Record<string, unknown>> = {},
-): HttpAnswer {
+): HttpResponse {
   const body: Problem = {
     type: 'about:blank',
     title: error.title,
@@ -105,14 +114,4 @@ export function problem(
     headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
     body: `${JSON.stringify({ ...body, ...more })}\n`,
   };
-}
-
-/** The one line about a request that failed. */
-export function logFault(log: Log, error: AppError): void {
-  log.write(error.severity, 'request_failed', `${error.title}: ${error.message}`, {
-    error_code: error.code,
-    status: error.status,
-    remediation: error.remediation,
-    stack: stackOf(error),
-  });
 }

@@ -1,7 +1,7 @@
 /**
- * One JSON object a line for Cloud Logging, or a readable line for a person at a terminal.
- * What must stay true: fields are flat, carry their unit, and hold neither mail content nor secrets; the event
- * names below are what metrics and alerts hang on.
+ * The log: one JSON object per line for Cloud Logging, or readable text for a terminal.
+ * Invariant: fields are flat, carry their unit, and hold neither mail content nor secrets. Log-based metrics and alerts
+ * select on the event names below.
  *
  * Format: https://cloud.google.com/logging/docs/structured-logging
  */
@@ -40,7 +40,7 @@ export interface Log {
   debug(event: LogEvent, message: string, fields?: LogFields): void;
   info(event: LogEvent, message: string, fields?: LogFields): void;
   write(severity: Severity | 'DEBUG', event: LogEvent, message: string, fields?: LogFields): void;
-  /** The same log with fields that every line carries. */
+  /** @returns a log that adds these fields to every line */
   with(fields: LogFields): Log;
 }
 
@@ -51,7 +51,7 @@ const LEVEL_RANK: Record<LogLevel, number> = { debug: 0, info: 1, warning: 2, er
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Takes one line, without its newline. */
+  /** Receives one line, without its newline. */
   readonly sink: (line: string) => void;
   /** `json` for machines, `text` for a terminal. */
   readonly format: 'json' | 'text';
@@ -74,8 +74,9 @@ export function createLog(options: LogOptions, base: LogFields = {}): Log {
 }
 
 /**
- * The fields of Cloud Logging that tie a line to its request, from its trace header
- * `X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=1`.
+ * The field with which Cloud Logging links a line to its request; none without a valid trace or project.
+ *
+ * @param header `X-Cloud-Trace-Context`, in the form `TRACE_ID/SPAN_ID;o=1`
  */
 export function traceFields(header: string | undefined, projectId: string | undefined): LogFields {
   const traceId = header?.split('/', 1)[0];

@@ -1,22 +1,22 @@
 /**
- * What a person confirms about an account that the database does not know: `POST start?new_mailbox=ADDRESS` with its
- * address, or `POST start?renamed_from=ADDRESS` with the former address of a known mailbox.
+ * How an operator confirms an account that the database does not know: `POST start?new_mailbox=ADDRESS` with its address,
+ * or `POST start?renamed_from=ADDRESS` with the former address of a known mailbox.
  */
 import { AppError } from './errors.ts';
 
 export interface MailboxConfirmation {
   readonly kind: 'new' | 'renamed';
-  /** Of the new mailbox, or the former one of the known mailbox; in lower case. */
+  /** The address of the new mailbox, or the former address of the known one; in lower case. */
   readonly emailAddress: string;
 }
 
-/** As RFC 5321 limits it. */
+/** The limit of RFC 5321. */
 const MAX_ADDRESS_LENGTH = 254;
 const ADDRESS = /^[^\s@"<>,]+@[^\s@"<>,]+$/;
 
 /**
  * @param query of the request
- * @returns null when it confirms nothing
+ * @returns null when the request confirms nothing
  * @throws {AppError} bad_request
  */
 export function parseConfirmation(query: Readonly<Record<string, unknown>>): MailboxConfirmation | null {
@@ -35,6 +35,6 @@ function parseAddress(name: string, value: unknown): string {
   if (ADDRESS.test(address) && address.length <= MAX_ADDRESS_LENGTH) return address;
   throw new AppError(
     'bad_request',
-    `${name} is one email address, such as ${name}=orders@example.com; write a plus sign in it as %2B.`,
+    `${name} must be one email address, such as ${name}=orders@example.com. Write a plus sign in the address as %2B.`,
   );
 }

@@ -1,11 +1,9 @@
-/**
- * Waiting between attempts: exponential backoff with full jitter, bounded by the deadline of the invocation.
- */
+/** Retries with exponential backoff and jitter, bounded by the deadline of the invocation. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Deadline } from './deadline.ts';
 import { type AppError, toAppError } from './errors.ts';
 
-/** Uniform in [0, 1); an argument, so that tests own chance. */
+/** Uniform in [0, 1). An argument, so that tests control it. */
 export type Random = () => number;
 export type Sleep = (ms: number) => Promise<void>;
 
@@ -14,15 +12,15 @@ export const realSleep: Sleep = async (ms) => {
 };
 
 export interface RetryPolicy {
-  /** Calls in all, the first one counted. */
+  /** Maximum number of calls, including the first. */
   readonly attempts: number;
   readonly baseMs: number;
   readonly capMs: number;
 }
 
 /**
- * Full jitter between half of the step and the whole of it would bunch; between zero and the step would call
- * again at once. Gmail asks for a second or more, so the step is added to the base.
+ * The wait before the next attempt. Jitter between half a step and a whole step would make calls bunch; jitter from zero
+ * would allow an immediate retry, but Gmail asks for at least one second. So the jitter is added to the base.
  *
  * @param attempt 1 after the first failure
  */
@@ -31,15 +29,15 @@ export function backoffMs(attempt: number, policy: RetryPolicy, random: Random):
   return Math.round(policy.baseMs + random() * (step - policy.baseMs / 2));
 }
 
-/** A factor from 0.75 to 1 for long waits, so that attempts which began together spread. */
+/** A factor from 0.75 to 1 for long waits, so that attempts that began together spread out. */
 export function waitFactor(random: Random): number {
   return 0.75 + random() / 4;
 }
 
 /**
- * Runs `call` until it succeeds, fails for good, or the attempts or the time are used up.
+ * Runs `call` until it succeeds, fails with an error that a retry cannot fix, or uses up its attempts or its time.
  *
- * @throws {AppError} the last failure
+ * @throws {AppError} the last error
  */
 export async function withRetries<T>(
   call: () => Promise<T>,
@@ -48,7 +46,7 @@ export async function withRetries<T>(
     readonly deadline: Deadline;
     readonly random: Random;
     readonly sleep: Sleep;
-    /** Told of every failure that is going to be tried again. */
+    /** Called for each failure that is retried. */
     readonly onRetry?: (error: AppError) => void;
   },
 ): Promise<T> {
@@ -66,7 +64,7 @@ export async function withRetries<T>(
   }
 }
 
-/** Codes of `later` that another attempt of the same invocation cannot change: the time, the lease and the day are gone. */
+/** Codes with `retry: 'later'` that a retry within the same invocation cannot fix. */
 const LASTING_CODES: ReadonlySet<string> = new Set([
   'internal',
   'out_of_time',
@@ -74,7 +72,7 @@ const LASTING_CODES: ReadonlySet<string> = new Set([
   'gmail_daily_limit',
 ]);
 
-/** What may be over in a moment. */
+/** True when an immediate retry may succeed. */
 function isTransient(error: AppError): boolean {
   const { code, retry } = error;
   return retry === 'later' && !LASTING_CODES.has(code);

@@ -3,7 +3,7 @@
 import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
-import { readStatus } from '../../shared/control/status.ts';
+import { readStatus } from '../../shared/control/status-response.ts';
 import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
@@ -26,7 +26,7 @@ export async function* examine(env: Environment): AsyncGenerator<Finding> {
   const context = contextOf(env);
   if (context instanceof ConfigError) {
     const remediation = '.env.example says what it means; set it in .env or in the environment.';
-    for (const fault of context.faults) yield fail('environment', fault, remediation);
+    for (const fault of context.errors) yield fail('environment', fault, remediation);
     yield skip('the_rest', 'not looked at: it needs the configuration');
     return;
   }

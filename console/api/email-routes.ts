@@ -6,7 +6,7 @@
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
-import { type HttpAnswer, json } from '../../shared/http.ts';
+import { type HttpResponse, json } from '../../shared/http.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
@@ -39,7 +39,7 @@ export function searchEmails(context: AppContext): Handler {
   return async ({ body }) => await emailPage(context, jsonBody(body));
 }
 
-async function emailPage({ db }: AppContext, parameters: RequestParameters): Promise<HttpAnswer> {
+async function emailPage({ db }: AppContext, parameters: RequestParameters): Promise<HttpResponse> {
   const { nextBeforeId, rows } = await listEmails(db, pageRequest(parameters), searchText(parameters['q']));
   return json<EmailPage>(200, { emails: rows, next_before: nextBeforeId });
 }
@@ -86,7 +86,7 @@ export function downloadAttachment({ db }: AppContext): Handler {
   };
 }
 
-function download(file: StoredFile, type: string, fallbackName: string): HttpAnswer {
+function download(file: StoredFile, type: string, fallbackName: string): HttpResponse {
   const length =
     file.sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
   return {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { AppError } from '../../shared/errors.ts';
-import type { HttpAnswer, HttpRequest, Route } from '../../shared/http.ts';
+import type { HttpResponse, HttpRequest, Route } from '../../shared/http.ts';
 import { type Asset, loadPageFiles } from './page-assets.ts';
 
 /** Allows the page's own files only, so that a script from an email cannot run. */
@@ -69,7 +69,7 @@ async function compressedAnswer(
   request: HttpRequest,
   asset: Asset,
   headers: Readonly<Record<string, string>>,
-): Promise<HttpAnswer> {
+): Promise<HttpResponse> {
   const plain = { status: 200, headers: { ...headers, 'content-type': asset.type }, body: asset.bytes };
   const encoding = acceptedEncoding(request.headers['accept-encoding']);
   if (encoding === null || asset.bytes.length < MIN_COMPRESSED_BYTES || asset.type === 'image/png')

@@ -1,13 +1,13 @@
-/** The answer of `poll` and `poll-now`: what the run did, and why it failed if it did. */
-import { type HttpAnswer, json, problem } from '../../shared/http.ts';
+/** The response of `poll` and `poll-now`: what the run did, and why it failed if it did. */
+import { type HttpResponse, json, problem } from '../../shared/http.ts';
 import type { IngestReport } from '../../shared/ingest/ingest-mailbox.ts';
 import type { PollAnswer } from '../../shared/schemas/poll.ts';
 
-/** A failed run answers a problem, with the members of the run beside those of RFC 9457. */
-export function reportAnswer(
+/** A failed run returns a problem that also has the members of a successful run. */
+export function ingestResponse(
   { counts, error, outcome }: IngestReport,
   more: Pick<PollAnswer, 'retried'> = {},
-): HttpAnswer {
+): HttpResponse {
   const members: PollAnswer = {
     outcome,
     new_emails: counts.stored,

@@ -1,33 +1,33 @@
-/** A function that is loaded at its first use, and made anew with new credentials. */
+/** A function whose module is loaded at first use, and whose route is rebuilt when the credentials change. */
 import type { Config } from '../../shared/config.ts';
 import type { AppContext } from '../../shared/control/app-context.ts';
-import { answer, type HttpAnswer, type HttpRequest, type Route } from '../../shared/http.ts';
+import { type HttpRequest, type HttpResponse, handleRequest, type Route } from '../../shared/http.ts';
 
 /** Loads the module of a function. */
 export type Load = () => Promise<{ readonly createRoute: (context: AppContext) => Route }>;
 
 export interface LazyFunction {
-  /** Loads what the function needs, ahead of the first request. */
+  /** Loads the module ahead of the first request. */
   load(): Promise<void>;
-  handle(request: HttpRequest): Promise<HttpAnswer>;
+  handle(request: HttpRequest): Promise<HttpResponse>;
 }
 
 export function createLazyFunction(load: Load, context: AppContext): LazyFunction {
-  let made: { readonly config: Config; readonly route: Promise<Route> } | null = null;
-  const route = async (config: Config) => {
-    // What keeps state (access tokens) lives as long as its configuration.
-    if (made === null || made.config !== config) {
+  let cached: { readonly config: Config; readonly route: Promise<Route> } | null = null;
+  const routeFor = async (config: Config) => {
+    // A route keeps state, such as access tokens, that is valid for one configuration.
+    if (cached?.config !== config) {
       const current = { ...context, config };
-      made = { config, route: load().then((module) => module.createRoute(current)) };
+      cached = { config, route: load().then((module) => module.createRoute(current)) };
     }
-    return await made.route;
+    return await cached.route;
   };
   return {
     load: async () => {
-      await route(context.config);
+      await routeFor(context.config);
     },
     handle: async (request) =>
-      await answer(await route(await context.currentConfig()), request, {
+      await handleRequest(await routeFor(await context.currentConfig()), request, {
         log: context.log,
         projectId: context.config.projectId,
       }),

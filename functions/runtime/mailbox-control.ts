@@ -1,6 +1,6 @@
 /**
- * What `start` and `stop` do with Gmail: identify the mailbox, resolve its label, register or end its watch. The Gmail
- * client is loaded only here, and not without credentials.
+ * What `start` and `stop` do in Gmail: identify the mailbox, resolve its label, and register or end its watch. The Gmail
+ * client is imported dynamically, so that the two functions load it only when they need it.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
@@ -8,13 +8,13 @@ import { followRunningFlag } from '../../shared/control/running-flag.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import type { MailboxConfirmation } from '../../shared/mailbox-confirmation.ts';
 
-/** A person waits for the answer; the next poll does what takes longer. */
+/** An operator waits for the response; the next poll does what takes longer. */
 const BUDGET_MS = 20_000;
 
 /**
- * Carries out the confirmation of a person, before anything is turned on.
+ * Applies an operator's confirmation, before the monitor is turned on.
  *
- * @throws {AppError} not_configured, bad_request, account_unconfirmed, of Gmail, of the database
+ * @throws {AppError} not_configured, bad_request, account_unconfirmed; any error of Gmail or the database
  */
 export async function confirmMailbox(context: AppContext, confirmation: MailboxConfirmation): Promise<void> {
   const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
@@ -23,10 +23,11 @@ export async function confirmMailbox(context: AppContext, confirmation: MailboxC
 }
 
 /**
- * Prepares or releases the mailbox as the `is_running` flag says.
+ * Prepares the mailbox when the `is_running` flag is set, and releases it otherwise. Errors of Gmail are not thrown;
+ * `status` shows them.
  *
- * @param isRunning the flag as the caller knows it
- * @throws {AppError} of the database, scheduler_unavailable when the flag keeps changing; errors of Gmail are shown by `status`
+ * @param isRunning the flag as the caller last read it
+ * @throws {AppError} scheduler_unavailable when the flag keeps changing; any error of the database
  */
 export async function prepareOrRelease(context: AppContext, isRunning: boolean): Promise<void> {
   await followRunningFlag(context.db, isRunning, async (isOn) => {

@@ -1,4 +1,4 @@
-/** The deployed functions by their targets. Each is loaded at its first use, with what it alone needs. */
+/** The deployed functions by target. Each module is imported at first use, so that a function loads only its own code. */
 export const FUNCTIONS = {
   poll: async () => await import('../poll.ts'),
   gmailPush: async () => await import('../gmail-push.ts'),

@@ -1,32 +1,32 @@
 /**
- * What an operator should do now, the most pressing first. Empty when all is well.
- * Each item names an action instead of a command, so that every client shows the one that works where it is read.
+ * Advice for the operator: what to do now, the most urgent first. Empty when nothing needs attention.
+ * An item names an action, not a command, so that each client can show its own button or command.
  */
 import type { Config } from '../config.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { remediationFor } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceAction, AdviceItem, Status } from '../schemas/status.ts';
-import type { Silence } from './state.ts';
+import type { PollingGap } from './mailbox-state.ts';
 
-/** Reconciliations come every quarter of an hour; a large backlog may delay them for a while. */
+/** Reconciliations run every quarter of an hour; a large backlog may delay them. */
 const STALE_RECONCILIATION_MS = 3 * 3_600_000;
 
-/** The code of the advice in the state `not_polling` when runs begin and are killed. */
+/** The advice code in the state `not_polling` when runs begin but are killed before they end. */
 export const RUNS_NOT_ENDING = 'runs_not_ending';
 
-/** For curl and the log. The page shows its buttons instead. */
+/** The commands for curl and the log; the page shows buttons instead. */
 const COMMANDS: Readonly<Record<AdviceAction, string>> = {
   start: 'POST start.',
   stop: 'POST stop.',
   poll_now: 'POST poll-now.',
   reconcile_all: 'POST poll-now?reconcile=all.',
   retry_dead: 'POST poll-now?retry=dead.',
-  authorize: 'Run `npm run authorize`; for a deployment add --secret-manager.',
+  authorize: 'Run `npm run authorize`; for a deployment, add --secret-manager.',
 };
 
-/** The advice with its command, for the member `advice`. */
-export function adviceSentence({ action, text }: AdviceItem): string {
+/** The advice as text with its command, for the member `advice`. */
+export function adviceText({ action, text }: AdviceItem): string {
   return action === null ? text : `${text} ${COMMANDS[action]}`;
 }
 
@@ -34,12 +34,12 @@ export type StatusWithoutAdvice = Omit<Status, 'advice' | 'advice_items'>;
 
 export interface AdviceFacts {
   readonly config: Config;
-  /** By the clock of the database, of which all times are. */
+  /** The database's time, like every other time here. */
   readonly now: Date;
-  /** Of the last run of any mailbox. */
+  /** The error of the last run of any mailbox. */
   readonly lastErrorCode: string | null;
-  /** Shown in the state `not_polling` only. */
-  readonly silence: Silence | null;
+  /** Used in the state `not_polling` only. */
+  readonly pollingGap: PollingGap | null;
   readonly rejectedListings: readonly RejectedListing[];
 }
 
@@ -71,20 +71,20 @@ function credentialAdvice({ credentialProblems, missingCredentials }: Config): A
     ...credentialProblems.map((problem) =>
       advise(
         'credentials_unreadable',
-        `${problem}. Put a file that this account can read at the path. In the cloud: mount the secret there, enable its version, ` +
-          'and let the account of the function read it.',
+        `${problem}. Provide the file at this path and make it readable. In the cloud: mount the secret there, enable its version, ` +
+          'and grant the service account of the function access to the secret.',
       ),
     ),
     ...(unset.length === 0 ? [] : [advise('not_configured', `Not set: ${unset.join(', ')}.`, 'authorize')]),
   ];
 }
 
-/** A code that another version wrote has no remediation here. */
+/** Null for a code that another version wrote: it has no remediation here. */
 function errorAdvice(code: string | null): AdviceItem | null {
   if (code === 'reauth_required')
     return advise(
       code,
-      'Gmail refused the refresh token. No mail is fetched until it is replaced; then fetching continues at the cursor.',
+      'Gmail refused the refresh token. No mail is fetched until you replace it. Fetching then resumes at the cursor.',
       'authorize',
     );
   const remediation = remediationFor(code);
@@ -94,15 +94,15 @@ function errorAdvice(code: string | null): AdviceItem | null {
 function watchAdvice({ watch }: MailboxStatus, isRunning: boolean, now: Date): AdviceItem[] {
   const items: AdviceItem[] = [];
   if (watch?.error?.remediation) {
-    const said = watch.error.code === 'push_silent' ? `${watch.error.detail} ` : '';
-    items.push(advise(watch.error.code, `${said}${watch.error.remediation}`));
+    const detail = watch.error.code === 'push_silent' ? `${watch.error.detail} ` : '';
+    items.push(advise(watch.error.code, `${detail}${watch.error.remediation}`));
   }
   if (isRunning && watch?.expires_at && watch.expires_at < now) {
     const at = watch.expires_at.toISOString();
     items.push(
       advise(
         'watch_expired',
-        `The push watch expired at ${at}; polling continues. Register it again.`,
+        `The push watch expired at ${at}. Polling continues. Register it again.`,
         'start',
       ),
     );
@@ -114,58 +114,58 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: StatusWithoutAdvi
   if (scheduler === null) return null;
   const { agrees, error, state } = scheduler;
   if (error !== null) return error.remediation === null ? null : advise(error.code, error.remediation);
-  // Shown while the monitor is stopped too: it could not be started.
+  // Reported while the monitor is stopped too, because a start would fail.
   if (state === 'missing') return errorAdvice('scheduler_job_missing');
   if (state === 'disabled' || state === 'update_failed')
     return advise(
       'scheduler_job_broken',
-      `Cloud Scheduler has disabled its job (${state}), and start cannot resume it: run \`terraform apply\`.`,
+      `The scheduler job does not run (state ${state}), and start cannot resume it. Run \`terraform apply\`.`,
     );
   if (agrees === true) return null;
   return advise(
     'scheduler_job_disagrees',
-    `The monitor is ${isRunning ? 'on' : 'off'} but its scheduler job is ${state}.`,
+    `The monitor is ${isRunning ? 'on' : 'off'}, but its scheduler job is ${state}.`,
     isRunning ? 'start' : 'stop',
   );
 }
 
-function runningAdvice(status: StatusWithoutAdvice, { silence }: AdviceFacts): AdviceItem | null {
+function runningAdvice(status: StatusWithoutAdvice, { pollingGap }: AdviceFacts): AdviceItem | null {
   if (!status.is_running)
     return advise(
       'stopped',
-      'The monitor is stopped: new mail is not fetched, and how much waits is unknown.',
+      'The monitor is stopped. New mail is not fetched, and the number of waiting messages is unknown.',
       'start',
     );
   if (status.state !== 'not_polling') return null;
-  const since = silence === null ? '' : ` since ${silence.since.toISOString()}`;
-  if (silence?.kind === 'no_run_ends')
+  const since = pollingGap === null ? '' : ` since ${pollingGap.since.toISOString()}`;
+  if (pollingGap?.kind === 'no_run_ends')
     return advise(
       RUNS_NOT_ENDING,
-      `Runs begin but do not end${since}: the process is killed each time. Look in the logs of the poll function for the ` +
-        'reason (out of memory, a crash, the timeout of the function), and give it more memory if that was exceeded.',
+      `No run has ended${since}: runs begin, but the process is killed each time. Find the reason in the logs of the poll ` +
+        'function: out of memory, a crash, or the timeout of the function. If it ran out of memory, give it more.',
     );
   return advise(
     'not_polling',
-    `No run has begun${since}, although the monitor is on: check that the scheduler job is enabled and may call poll. ` +
-      'Until then fetch by hand.',
+    `No run has begun${since}, although the monitor is on. Check that the scheduler job is enabled and is allowed to call ` +
+      'poll. Until that is fixed, fetch manually.',
     'poll_now',
   );
 }
 
-/** Messages of a mailbox that is remembered count too: they are not stored. */
+/** Includes dead messages of mailboxes of earlier credentials, because they are not stored either. */
 function failingAdvice({
   email_address: address,
   failing,
   is_current: isCurrent,
 }: MailboxStatus): AdviceItem[] {
   if (failing === null) return [];
-  const why = failing.error_code === null ? '' : `, the last with ${failing.error_code}`;
+  const lastError = failing.error_code === null ? '' : ` (last error: ${failing.error_code})`;
   const items: AdviceItem[] = [];
   if (failing.dead_count > 0)
     items.push(
       advise(
         'messages_dead',
-        `${messages(failing.dead_count)} of ${address} failed every time${why}. ${failing.remediation}`,
+        `${messages(failing.dead_count)} of ${address} failed at every attempt${lastError}. ${failing.remediation}`,
         'retry_dead',
       ),
     );
@@ -178,7 +178,7 @@ function failingAdvice({
     items.push(
       advise(
         'messages_failing',
-        `${messages(waiting)} of ${address} cannot be fetched${why}.${next}`,
+        `${messages(waiting)} of ${address} cannot be fetched${lastError}.${next}`,
         'poll_now',
       ),
     );
@@ -186,7 +186,6 @@ function failingAdvice({
   return items;
 }
 
-/** What was true at the last reconciliation need not be true now. */
 function reconciliationAdvice(
   { reconciliation }: MailboxStatus,
   isRunning: boolean,
@@ -199,7 +198,7 @@ function reconciliationAdvice(
     items.push(
       advise(
         'messages_missing',
-        `The last reconciliation found ${messages(missing)} missing; they are fetched. Compare everything to be sure.`,
+        `The last reconciliation found ${messages(missing)} missing. They are being fetched. Run a full reconciliation to verify.`,
         'reconcile_all',
       ),
     );
@@ -207,7 +206,7 @@ function reconciliationAdvice(
     items.push(
       advise(
         'reconciliation_stale',
-        `The last reconciliation ended at ${at.toISOString()}, hours ago: check whether runs end as completed.`,
+        `The last reconciliation ended hours ago, at ${at.toISOString()}. Check whether runs end with the outcome completed.`,
         'reconcile_all',
       ),
     );
@@ -216,8 +215,8 @@ function reconciliationAdvice(
 
 function listingAdvice({ detail, isFinished, purpose, query }: RejectedListing): AdviceItem {
   const next = isFinished
-    ? 'Plan it again with another query by `npm run backfill`.'
-    : 'It is tried again within the hour; check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.';
+    ? 'Start it again with another query: `npm run backfill`.'
+    : 'It is retried within the hour. Check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.';
   return advise('listing_rejected', `Gmail rejected the ${purpose} listing "${query}" (${detail}). ${next}`);
 }
 

@@ -1,6 +1,6 @@
 /**
- * What every function of an instance shares: the checked configuration, the log, the database. Loads nothing
- * that only one of them needs.
+ * What all functions of an instance share: the validated configuration, the log and the database. Loads nothing that only
+ * some functions need.
  */
 import { type Config, type Environment, readConfig } from '../config.ts';
 import { type Database, openDatabase } from '../db/database.ts';
@@ -12,13 +12,13 @@ export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
-  /** The configuration as it is now: `config` itself while nothing has changed. */
+  /** The current configuration; `config` itself while no credential file has changed. */
   readonly currentConfig: () => Promise<Config>;
-  /** Google did not take the credentials of `config`. */
+  /** Call when Google refuses the credentials of `config`. */
   readonly onCredentialsRefused: () => void;
 }
 
-/** @throws {ConfigError} with every fault of the environment */
+/** @throws {ConfigError} with every error of the environment */
 export function createAppContext(
   env: Environment,
   sink: (line: string) => void,
@@ -42,6 +42,6 @@ export function createAppContext(
     log,
     db,
     currentConfig: async () => await live.current(),
-    onCredentialsRefused: () => live.refused(),
+    onCredentialsRefused: () => live.onRefused(),
   };
 }

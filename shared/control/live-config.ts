@@ -1,20 +1,19 @@
 /**
- * The configuration of a running instance. The environment stays as it was at the start; credentials that come from
- * files are read again, so that new ones are taken without a deployment: after five minutes, and at the next
- * invocation while there are none or Google refuses them.
- * What must stay true: as long as nothing changes it is the same object, and what was built on it (access tokens) lives.
+ * The configuration of a running instance. Environment variables are read once. Credential files are reread, so that new
+ * credentials need no deployment: every five minutes, and at each invocation while there are none or Google refuses them.
+ * Invariant: `current` returns the same object until the credentials change, so that access tokens built on it stay valid.
  */
 import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Config, type Environment, readConfig } from '../config.ts';
 import { areSameCredentials, credentialFiles } from '../credentials.ts';
 import type { Clock } from '../deadline.ts';
 import type { Log } from '../log.ts';
+import { withTimeout } from '../timeout.ts';
 
-/** Each reading of a mounted secret is a paid call of Secret Manager. */
-const READ_AGAIN_MS = 300_000;
-/** A mount that hangs must not hold an invocation up that has credentials. */
-const READ_MS = 5_000;
+/** Not shorter, because each read of a mounted secret is a paid call to Secret Manager. */
+const REREAD_MS = 300_000;
+/** A mount that hangs must not block an invocation that has credentials. */
+const READ_TIMEOUT_MS = 5_000;
 
 export class LiveConfig {
   readonly #env: Environment;
@@ -34,7 +33,7 @@ export class LiveConfig {
     this.#readAtMs = clock();
   }
 
-  /** Called at the beginning of an invocation. Credentials that cannot be read again stay as they were. */
+  /** Call at the start of each invocation. Credentials that cannot be reread stay as they were. */
   async current(): Promise<Config> {
     if (this.#isDue()) {
       this.#reading ??= this.#readAgain().finally(() => {
@@ -45,15 +44,15 @@ export class LiveConfig {
     return this.#config;
   }
 
-  /** Google did not take the credentials: the next invocation looks for others. */
-  refused(): void {
+  /** Google refused the credentials: the next invocation rereads them. */
+  onRefused(): void {
     this.#isRefused = true;
   }
 
   #isDue(): boolean {
     if (credentialFiles(this.#env).length === 0) return false;
     if (this.#isRefused || this.#config.gmail === null) return true;
-    return this.#clock() - this.#readAtMs >= READ_AGAIN_MS;
+    return this.#clock() - this.#readAtMs >= REREAD_MS;
   }
 
   async #readAgain(): Promise<void> {
@@ -65,7 +64,7 @@ export class LiveConfig {
       this.#log.write(
         'WARNING',
         'credentials_read',
-        'The Gmail credentials cannot be read again; the known ones stay',
+        'The Gmail credentials cannot be reread; the previous ones stay in use',
         {
           detail: problems.join('; '),
         },
@@ -78,29 +77,25 @@ export class LiveConfig {
       problems.join() === this.#config.credentialProblems.join() &&
       config.missingCredentials.join() === this.#config.missingCredentials.join();
     if (isSame) return;
-    if (config.gmail !== null) this.#log.info('credentials_read', 'New Gmail credentials are taken');
+    if (config.gmail !== null) this.#log.info('credentials_read', 'New Gmail credentials are in use');
     this.#config = config;
   }
 }
 
 type Content = string | Error | undefined;
 
-/** Not in the synchronous way of the start: others are served meanwhile. */
+/** Asynchronous, unlike the read at start, because the instance serves other requests. */
 async function readAll(paths: readonly string[]): Promise<Map<string, Content>> {
-  const late = new AbortController();
-  const timeout = delay(READ_MS, undefined, { signal: late.signal, ref: false }).catch(() => undefined);
   const read = async (path: string): Promise<readonly [string, Content]> => {
-    const content = readFile(path, 'utf8').catch((error: Error) => error);
-    return [path, await Promise.race([content, timeout.then(() => undefined)])];
+    const content = withTimeout(READ_TIMEOUT_MS, readFile(path, 'utf8'), () =>
+      Object.assign(new Error('The file system does not answer.'), { code: 'ETIMEDOUT' }),
+    );
+    return [path, await content.catch((error: Error) => error)];
   };
-  try {
-    return new Map(await Promise.all(paths.map(read)));
-  } finally {
-    late.abort();
-  }
+  return new Map(await Promise.all(paths.map(read)));
 }
 
 function textOf(content: Content): string {
   if (typeof content === 'string') return content;
-  throw content ?? Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
+  throw content ?? new Error('The file was not read.');
 }

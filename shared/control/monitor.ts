@@ -1,8 +1,17 @@
-/** What status, start and stop work with. Nothing of Gmail is loaded for them. */
-
+/** What `status`, `start` and `stop` work with. Loads nothing of Gmail. */
+import type { Config } from '../config.ts';
+import type { Database } from '../db/database.ts';
+import type { Log } from '../log.ts';
 import type { AppContext } from './app-context.ts';
-import type { Monitor } from './running-flag.ts';
-import { createSchedulerJob } from './scheduler-job.ts';
+import { createSchedulerJob, type SchedulerJob } from './scheduler-job.ts';
+
+export interface Monitor {
+  readonly config: Config;
+  readonly db: Database;
+  readonly log: Log;
+  /** Null when no job is configured: then only the `is_running` flag exists. */
+  readonly scheduler: SchedulerJob | null;
+}
 
 export function createMonitor({ config, db, log }: AppContext): Monitor {
   const scheduler =

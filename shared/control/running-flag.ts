@@ -1,33 +1,24 @@
 /**
- * Start and stop: the `is_running` flag in the database, and the Cloud Scheduler job that follows it.
+ * Start and stop: sets the `is_running` flag in the database, then pauses or resumes the Cloud Scheduler job to match.
+ * Poll and push obey the flag alone.
  *
- * Invariant: after any call that ends without an error, the job is as the flag is; poll and push obey the flag alone.
- * The flag is set first, then the job is changed to what the flag says, and the flag is read again: while another call
- * has changed it meanwhile, the job is changed again. Whichever call changes the job last reads the flag after it, so
- * concurrent calls end in agreement. What fails shows in `status`, and the next call of either verb corrects it.
+ * Invariant: when every call has ended without an error, the job agrees with the flag. A call sets the flag, changes the
+ * job and reads the flag again; if another call has changed the flag in between, it changes the job again. The call that
+ * changes the job last therefore sees the final flag. `status` shows a failed change, and the next start or stop repairs it.
  */
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
 import { readMonitorStatus, setRunning } from '../db/monitor-status.ts';
 import { AppError } from '../errors.ts';
-import type { Log } from '../log.ts';
-import type { SchedulerJob } from './scheduler-job.ts';
+import type { Monitor } from './monitor.ts';
 
-export interface Monitor {
-  readonly config: Config;
-  readonly db: Database;
-  readonly log: Log;
-  /** Null: there is no job, only the flag. */
-  readonly scheduler: SchedulerJob | null;
-}
-
-/** Operators do not change the flag so often within one call. */
+/** Far more than concurrent operators change the flag during one call. */
 const MAX_CHANGES = 10;
 
 /**
- * May run any number of times.
+ * Turns the monitor on. May be called again.
  *
- * @returns the flag at the end: false when it was stopped meanwhile
+ * @returns the final flag: false when a concurrent call stopped the monitor
  * @throws {AppError} not_configured, scheduler_*, database_unavailable
  */
 export async function startMonitor(monitor: Monitor): Promise<boolean> {
@@ -38,9 +29,9 @@ export async function startMonitor(monitor: Monitor): Promise<boolean> {
 }
 
 /**
- * May run any number of times.
+ * Turns the monitor off. May be called again.
  *
- * @returns the flag at the end: true when it was started meanwhile
+ * @returns the final flag: true when a concurrent call started the monitor
  * @throws {AppError} scheduler_*, database_unavailable
  */
 export async function stopMonitor(monitor: Monitor): Promise<boolean> {
@@ -49,7 +40,7 @@ export async function stopMonitor(monitor: Monitor): Promise<boolean> {
   return await applyRunningFlag(monitor);
 }
 
-/** @throws {AppError} not_configured, naming what is missing or cannot be read */
+/** @throws {AppError} not_configured, with the variables that are missing or the files that cannot be read */
 export function assertConfigured(config: Config): void {
   if (config.gmail !== null) return;
   const { credentialProblems: problems, missingCredentials: missing } = config;
@@ -68,12 +59,11 @@ async function applyRunningFlag({ db, scheduler }: Monitor): Promise<boolean> {
 }
 
 /**
- * Applies the flag, reads it again, and repeats both while concurrent calls have changed it in between: the call that applies
- * it last reads it after that, so what is applied ends as the flag does.
+ * Applies the flag and reads it again; repeats both while concurrent calls change the flag.
  *
- * @param isRunning the flag as the caller knows it
- * @returns the flag at the end
- * @throws {AppError} scheduler_unavailable when the flag keeps changing; of `apply`; of the database
+ * @param isRunning the flag as the caller last read it
+ * @returns the final flag, which is applied
+ * @throws {AppError} scheduler_unavailable when the flag keeps changing; any error of `apply` or the database
  */
 export async function followRunningFlag(
   db: Database,
@@ -87,5 +77,5 @@ export async function followRunningFlag(
     if (current === applied) return current;
     applied = current;
   }
-  throw new AppError('scheduler_unavailable', 'The is_running flag is being changed by other calls.');
+  throw new AppError('scheduler_unavailable', 'Other calls keep changing the is_running flag.');
 }

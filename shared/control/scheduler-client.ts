@@ -1,12 +1,11 @@
 /**
- * Google's Cloud Scheduler client, loaded at its first use and pointed at Google or at an emulator.
- *
- * Loading costs 0.15-0.3 s, which only start, stop and status should pay. REST in both cases: one way to
- * test is the way that runs, and no gRPC channel is left behind on a frozen instance.
+ * Google's Cloud Scheduler client, for Google or for an emulator. It is loaded at first use, because loading is slow and
+ * only start, stop and status need it. Both targets use REST: tests exercise the production transport, and no gRPC
+ * channel stays open on a frozen instance.
  */
 import type { CloudSchedulerClient } from '@google-cloud/scheduler';
 
-/** Gives the client; call it for every use, a failed load is not kept. */
+/** @returns the client, loaded once. Call it for each use: a failed load is not cached. */
 export type ClientSource = () => Promise<CloudSchedulerClient>;
 
 /** @param emulatorHost `host:port`, null for Google */

@@ -1,5 +1,5 @@
 /**
- * What Cloud Scheduler and its client throw, as our own faults.
+ * Maps errors of Cloud Scheduler and its client to `AppError`.
  *
  * Codes are google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
  */
@@ -8,30 +8,29 @@ import { AppError, type ErrorCode } from '../errors.ts';
 export const NOT_FOUND = 5;
 export const FAILED_PRECONDITION = 9;
 
-const FAULT_BY_CODE: Readonly<Record<number, ErrorCode>> = {
-  // A malformed name is a job that cannot exist; the remediation is the same.
+const ERROR_BY_RPC_CODE: Readonly<Record<number, ErrorCode>> = {
+  // INVALID_ARGUMENT: no job can exist under a malformed name, and the remediation is the same.
   3: 'scheduler_job_missing',
   [NOT_FOUND]: 'scheduler_job_missing',
   7: 'scheduler_denied',
   16: 'scheduler_denied',
 };
 
-/** The google.rpc.Code of a thrown thing; null when it carries none. */
+/** The google.rpc.Code of an error; null when it has none. */
 export function rpcCode(error: unknown): number | null {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   return typeof code === 'number' ? code : null;
 }
 
 /**
- * A thrown thing as an `AppError`; everything that is not known to be final may be tried again.
- *
- * @param doing what was being done, for the detail
+ * @param action what was being done, for the detail
+ * @returns an `AppError`; `scheduler_unavailable`, which may be retried, for every error that is not known to be permanent
  */
-export function toSchedulerError(error: unknown, doing: string): AppError {
+export function toSchedulerError(error: unknown, action: string): AppError {
   if (error instanceof AppError) return error;
   const code = rpcCode(error);
-  const fault = (code === null ? null : FAULT_BY_CODE[code]) ?? 'scheduler_unavailable';
-  // Google's texts name the permission and the resource. Those of other layers may quote what they sent.
-  const said = code !== null ? (error as Error).message : error instanceof Error ? error.name : typeof error;
-  return new AppError(fault, `${doing}: ${said}`, { cause: error });
+  const errorCode = (code === null ? null : ERROR_BY_RPC_CODE[code]) ?? 'scheduler_unavailable';
+  // Google's messages name the permission and the resource. Messages of other layers may quote what was sent.
+  const reason = code !== null ? (error as Error).message : error instanceof Error ? error.name : typeof error;
+  return new AppError(errorCode, `${action}: ${reason}`, { cause: error });
 }

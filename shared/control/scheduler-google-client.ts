@@ -1,19 +1,18 @@
 /**
- * Makes Google's Cloud Scheduler client. A module of its own, to be loaded late: what is loaded late has to be ours,
- * because a CommonJS package that is imported late has no names of its own in the bundle, only `default`.
+ * Creates Google's Cloud Scheduler client. A separate module, so that `scheduler-client.ts` can import it dynamically: in
+ * the bundle, a CommonJS package that is imported dynamically has only `default`, no named exports.
  */
-
 import { CloudSchedulerClient } from '../cloud-scheduler.ts';
 import { AppError } from '../errors.ts';
 import { GoogleAuth, OAuth2Client } from '../google-auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-/** Any time ahead will do: a token that counts as expired would be refreshed, which needs credentials. */
+/** The token must not expire, because a refresh needs credentials. */
 const FAKE_TOKEN_LIFE_MS = 10 * 365 * 86_400_000;
 
 /**
- * Our own authClient always: left to itself the library looks for credentials in the background, and their
- * absence ends the process by an unhandled rejection beside the error that we catch.
+ * Always passes an authClient. Without one, the library looks for credentials in the background, and if there are none, an
+ * unhandled rejection ends the process.
  */
 export async function realClient(): Promise<CloudSchedulerClient> {
   const authClient = await new GoogleAuth({ scopes: [SCOPE] }).getClient().catch((cause: unknown) => {
@@ -23,7 +22,7 @@ export async function realClient(): Promise<CloudSchedulerClient> {
   return new CloudSchedulerClient({ fallback: true, authClient });
 }
 
-/** The library does not take `host:port` in apiEndpoint, so the two go separately. */
+/** The library does not accept `host:port` in apiEndpoint, so host and port are passed separately. */
 export function emulatorClient(emulatorHost: string): CloudSchedulerClient {
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: 'emulator', expiry_date: Date.now() + FAKE_TOKEN_LIFE_MS });

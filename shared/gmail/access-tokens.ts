@@ -9,6 +9,7 @@ import * as z from 'zod/mini';
 import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
+import { withTimeout } from '../timeout.ts';
 import { fromJson, noAnswer } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
 import { toTokenError } from './token-error.ts';
@@ -77,7 +78,8 @@ export async function createAccessTokens(
     },
     getToken: async (deadline) => {
       if (deadline.remainingMs() === 0) throw outOfTime();
-      const { token } = await withDeadline(deadline, client.getAccessToken());
+      // The refresh continues after the timeout, because other calls may wait for it too.
+      const { token } = await withTimeout(deadline.remainingMs(), client.getAccessToken(), outOfTime);
       if (!token) throw noAnswer('OAuth token', 'an answer without a token');
       return token;
     },
@@ -106,17 +108,6 @@ function readGrant({ status, headers, data }: gaxios.GaxiosResponse<unknown>): G
   const parsed = grantSchema.safeParse(fromJson(body));
   if (!parsed.success) throw noAnswer('OAuth token', 'an answer without a token');
   return parsed.data;
-}
-
-/** Leaves the refresh running, because other calls may wait for it too. */
-async function withDeadline<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(outOfTime()), deadline.remainingMs());
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function outOfTime(): AppError {

@@ -1,11 +1,11 @@
-/** The console's answers about emails: a page of them, and one with its body. */
+/** The console's responses about emails: a page of emails, and one email with its text. */
 import * as z from 'zod/mini';
 import { count, id, time } from './fields.ts';
 
 export const attachmentSchema = z.object({
   id,
   filename: z.string(),
-  /** As declared. */
+  /** As declared by the sender. */
   content_type: z.string(),
   file_size_bytes: count,
   is_inline: z.boolean(),
@@ -20,18 +20,18 @@ export const emailSchema = z.object({
   subject: z.nullable(z.string()),
   size_bytes: count,
   attachment_count: count,
-  /** What was wrong with the message and was worked around. */
+  /** Defects of the message that the parser worked around. */
   defects: z.array(z.string()),
   processed: z.boolean(),
-  /** In a list the first fifty. */
+  /** At most fifty in a list. */
   attachments: z.array(attachmentSchema),
 });
 
 export const emailPageSchema = z.object({
   emails: z.array(emailSchema),
   /**
-   * For `before` of the next page; null at the end. A search may give it with a page that is not full: the emails down
-   * to it were searched.
+   * The value of `before` for the next page; null at the end. A search may return it with a page that is not full: the
+   * emails down to this id have been searched.
    */
   next_before: z.nullable(id),
 });

@@ -1,7 +1,7 @@
 /**
- * The members that several answers share. Every answer has one schema: functions build its output type (times are
- * `Date`) and `JSON.stringify` encodes it; clients read its input type (times are ISO strings) or decode it.
- * Functions and the page import types only, so that no request pays for loading or running zod.
+ * Members that several responses share. Every response has one schema. Functions build its output type (times are `Date`),
+ * and `JSON.stringify` encodes it. Clients read its input type (times are ISO strings) or decode it.
+ * Functions and the page import types only, so that no request loads or runs zod.
  */
 import * as z from 'zod/mini';
 
@@ -11,17 +11,17 @@ export const time = z.codec(z.iso.datetime(), z.date(), {
   encode: (date) => date.toISOString(),
 });
 
-/** A whole number from 0. */
+/** An integer from 0. */
 export const count = z.int().check(z.gte(0));
 
-/** An id of our database. */
+/** An id in the database. */
 export const id = z.int().check(z.gte(1));
 
-/** What is wrong, by the catalogue of errors. */
+/** An error of the catalogue. */
 export const errorSchema = z.object({
   code: z.string(),
   detail: z.nullable(z.string()),
-  /** What to do; null for a code that another version wrote. */
+  /** What to do next; null for a code that another version wrote. */
   remediation: z.nullable(z.string()),
 });
 

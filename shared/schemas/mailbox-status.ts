@@ -1,13 +1,13 @@
 /**
- * One mailbox in the answer of status.
- * Invariant: a figure that is not known is null, never 0.
+ * One mailbox in the response of `status`.
+ * Invariant: a value that is not known is null, never 0.
  */
 import * as z from 'zod/mini';
 import { count, errorSchema, time } from './fields.ts';
 import { reconciliationSchema } from './reconciliation.ts';
 import { STATES } from './state.ts';
 
-/** Rows of the ledger by state: what is known of Gmail's messages, exact at any time. */
+/** Ledger rows by state; exact at any time. */
 export const ledgerCountsSchema = z.object({
   pending: count,
   stored: count,
@@ -16,18 +16,18 @@ export const ledgerCountsSchema = z.object({
   dead: count,
 });
 
-/** Messages that cannot be fetched or stored: waiting ones with an error, and dead ones that are not given up. */
+/** Messages that cannot be fetched or stored: pending ones with an error, and dead ones that are not given up. */
 export const failingSchema = z.object({
   count,
-  /** Of these: dead, which are tried once a day. */
+  /** Of these, the dead ones, which are retried once per day. */
   dead_count: count,
-  /** Of the newest failure. */
+  /** The code of the most recent failure. */
   error_code: z.nullable(z.string()),
   error_detail: z.nullable(z.string()),
   remediation: z.string(),
-  /** The earliest; null: none has a next attempt. */
+  /** The earliest next attempt; null when none is planned. */
   next_attempt_at: z.nullable(time),
-  /** When the oldest of them was discovered. */
+  /** When the oldest of these messages was discovered. */
   oldest_since: time,
 });
 
@@ -35,26 +35,26 @@ export const watchSchema = z.object({
   topic: z.nullable(z.string()),
   registered_at: z.nullable(time),
   expires_at: z.nullable(time),
-  /** The watch is registered, and no push arrives. */
+  /** True when the watch is registered but no push notification arrives. */
   is_silent: z.boolean(),
-  /** Scheduled runs in a row that found mail which a push should have announced. */
+  /** Consecutive scheduled runs that found mail that a push notification should have announced. */
   late_run_count: count,
   late_since: z.nullable(time),
-  /** Why push does not work; `push_silent` while no push arrives. */
+  /** Why push does not work; `push_silent` while no push notification arrives. */
   error: z.nullable(errorSchema),
 });
 
 export const incidentSummarySchema = z.object({
   kind: z.string(),
   opened_at: time,
-  /** Null while it lasts. */
+  /** Null while the incident is open. */
   closed_at: z.nullable(time),
   detail: z.record(z.string(), z.unknown()),
 });
 
 export const mailboxStatusSchema = z.object({
   email_address: z.string(),
-  /** The configured credentials reach this one; others are remembered from earlier credentials. */
+  /** True for the mailbox of the configured credentials; other mailboxes belong to earlier credentials. */
   is_current: z.boolean(),
   state: z.enum(STATES),
   /** A Gmail history id: a decimal number below 2^64. */
@@ -62,18 +62,18 @@ export const mailboxStatusSchema = z.object({
   /** When the last run began. */
   last_run_at: z.nullable(time),
   last_success_at: z.nullable(time),
-  /** While backing off: the next try. Null: due now. */
+  /** While backing off, the time of the next run. Null: due now. */
   next_poll_at: z.nullable(time),
-  /** Failed runs in a row. */
+  /** Consecutive failed runs. */
   failure_count: count,
   last_error: z.nullable(errorSchema),
-  /** The instance that works on it now. */
+  /** The instance that holds the lease now; null when none does. */
   lease_holder: z.nullable(z.string()),
-  /** A listing of older mail is being read, which may find more. */
+  /** True while a listing of older mail is unfinished, so that more messages may be found. */
   is_listing: z.boolean(),
-  /** Messages of the mailbox that wait to be fetched. Null: not known since `unknown_since`. */
+  /** Messages that wait to be fetched. Null: not known since `unknown_since`. */
   waiting_count: z.nullable(count),
-  /** Null while `waiting_count` is known; otherwise the last time at which it was, or the mailbox's first contact. */
+  /** When `waiting_count` was last known, or when the mailbox was first reached. Null while `waiting_count` is known. */
   unknown_since: z.nullable(time),
   ledger: ledgerCountsSchema,
   /** When the oldest pending message was discovered; null when none is pending. */
@@ -82,9 +82,9 @@ export const mailboxStatusSchema = z.object({
   last_push_at: z.nullable(time),
   /** Null when no watch is registered and none has failed. */
   watch: z.nullable(watchSchema),
-  /** Null before the first one. */
+  /** Null before the first reconciliation. */
   reconciliation: z.nullable(reconciliationSchema),
-  /** The open ones, and the last ones that have ended. */
+  /** The open incidents and the most recent closed ones. */
   incidents: z.array(incidentSummarySchema),
 });
 

@@ -1,5 +1,5 @@
 /**
- * The OpenAPI 3.1 document of the JSON endpoints, made from the schemas of the answers. Loaded at the first request of
+ * The OpenAPI 3.1 document of the JSON endpoints, generated from the response schemas. Loaded at the first request of
  * `/api/openapi.json` only. https://spec.openapis.org/oas/v3.1.1.html
  */
 import * as z from 'zod/mini';
@@ -46,7 +46,7 @@ export interface Operation {
   readonly path: string;
   readonly summary: string;
   readonly answer: Component;
-  /** The answer to a request that failed; `Problem` unless given. */
+  /** The response to a failed request; `Problem` unless given. */
   readonly failure?: Component;
   readonly parameters?: readonly Parameter[];
   /** The schema of the JSON body. */
@@ -57,11 +57,11 @@ const CONTROL = '/api/system/email-monitor';
 const CONSOLE = '/api/console';
 
 const PAGE: readonly Parameter[] = [
-  query('before', 'Rows with ids below this one: `next_before` of the page above.', {
+  query('before', 'Only rows with a smaller id: the `next_before` of the previous page.', {
     type: 'integer',
     minimum: 1,
   }),
-  query('limit', 'Rows of the page.', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
+  query('limit', 'Maximum number of rows.', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
 ];
 const ID: Parameter = {
   name: 'id',
@@ -70,22 +70,22 @@ const ID: Parameter = {
   schema: { type: 'integer' },
 };
 
-/** Every endpoint that answers JSON; the page, downloads and previews of mail are not among them. */
+/** Every endpoint that returns JSON. The page, downloads and email previews are not included. */
 export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: `${CONTROL}/status`,
-    summary: 'What runs, how far it is, what is wrong, what to do',
+    summary: 'The state of the monitor and its mailboxes, with errors and advice',
     answer: 'Status',
   },
   {
     method: 'post',
     path: `${CONTROL}/start`,
-    summary: 'Start: set the is_running flag, resume the scheduler job, register the push watch',
+    summary: 'Start the monitor: set the is_running flag, resume the scheduler job, register the push watch',
     answer: 'Status',
     parameters: [
       query('new_mailbox', 'Confirm that this address is a new mailbox.', { type: 'string' }),
-      query('renamed_from', 'Confirm that the known mailbox of this address was renamed.', {
+      query('renamed_from', 'Confirm that the known mailbox with this address was renamed.', {
         type: 'string',
       }),
     ],
@@ -93,18 +93,18 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
     path: `${CONTROL}/stop`,
-    summary: 'Stop: clear the flag, pause the job, end the watch',
+    summary: 'Stop the monitor: clear the is_running flag, pause the scheduler job, end the push watch',
     answer: 'Status',
   },
   {
     method: 'post',
     path: `${CONTROL}/poll-now`,
-    summary: 'One run at once, also while stopped or backing off',
+    summary: 'Run once now, even while the monitor is stopped or backing off',
     answer: 'Poll',
     failure: 'FailedPoll',
     parameters: [
-      query('retry', 'Give the dead messages their attempts back first.', { type: 'string', enum: ['dead'] }),
-      query('reconcile', "Compare Gmail's whole listing with what is stored.", {
+      query('retry', 'Requeue the dead messages first.', { type: 'string', enum: ['dead'] }),
+      query('reconcile', "Compare Gmail's full listing with what is stored.", {
         type: 'string',
         enum: ['all'],
       }),
@@ -113,29 +113,29 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: `${CONSOLE}/overview`,
-    summary: 'Status and figures of the page',
+    summary: 'Status and metrics for the page',
     answer: 'Overview',
   },
   {
     method: 'get',
     path: `${CONSOLE}/charts`,
-    summary: 'Emails and their latency by the hour',
+    summary: 'Emails and their latency per hour',
     answer: 'Charts',
     parameters: [
-      query('hours', 'Hours until now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 }),
+      query('hours', 'Number of hours before now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 }),
     ],
   },
   {
     method: 'get',
     path: `${CONSOLE}/emails`,
-    summary: 'Stored emails, the newest first',
+    summary: 'Stored emails, newest first',
     answer: 'EmailPage',
     parameters: PAGE,
   },
   {
     method: 'post',
     path: `${CONSOLE}/emails/search`,
-    summary: 'Stored emails by words of sender, subject and file names',
+    summary: 'Search stored emails by words of the sender, subject and file names',
     answer: 'EmailPage',
     body: {
       type: 'object',
@@ -157,20 +157,20 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
     path: `${CONSOLE}/dead/retry`,
-    summary: 'Give all dead messages their attempts back',
+    summary: 'Requeue all dead messages',
     answer: 'Retried',
   },
   {
     method: 'post',
     path: `${CONSOLE}/dead/{id}/retry`,
-    summary: 'Give one dead message its attempts back',
+    summary: 'Requeue one dead message',
     answer: 'Retried',
     parameters: [ID],
   },
   {
     method: 'post',
     path: `${CONSOLE}/dead/{id}/give-up`,
-    summary: 'Give up one dead message: it is not tried again and no longer counts as failing',
+    summary: 'Give up one dead message: it is not retried and no longer counts as failing',
     answer: 'GivenUp',
     parameters: [ID],
   },
@@ -184,7 +184,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** A new object each time. Times are date-time strings in UTC. */
+/** @returns a new object each time. Times are date-time strings in UTC */
 export function openApiDocument(): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const operation of OPERATIONS) {
@@ -195,20 +195,20 @@ export function openApiDocument(): object {
     info: {
       title: 'Email Monitor',
       version: '1',
-      description: 'Stores every email of a Gmail mailbox in PostgreSQL. Errors are problems by RFC 9457.',
+      description: 'Stores every email of a Gmail mailbox in PostgreSQL. Errors are RFC 9457 problems.',
     },
     paths,
     components: { schemas: componentSchemas() },
   };
 }
 
-/** The JSON Schema (draft 2020-12) of what is sent, by component. */
+/** The JSON Schema (draft 2020-12) of each component, as sent. */
 export function componentSchemas(): Record<Component, object> {
   const convert = (schema: z.core.$ZodType) => {
     const { $schema: _, ...converted } = z.toJSONSchema(schema, {
       io: 'input',
       target: 'draft-2020-12',
-      // The format says it; zod's pattern of a date fills a screen.
+      // The format is enough; zod's date pattern is very long.
       override: ({ jsonSchema }) => {
         if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
       },
@@ -228,8 +228,8 @@ function operationObject({ answer, body, failure = 'Problem', parameters = [], s
       : { parameters: parameters.map((one) => ({ ...one, required: one.in === 'path' })) }),
     ...(body === undefined ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }),
     responses: {
-      200: content('The answer', 'application/json', answer),
-      default: content('A problem', 'application/problem+json', failure),
+      200: content('Success', 'application/json', answer),
+      default: content('An error', 'application/problem+json', failure),
     },
   };
 }

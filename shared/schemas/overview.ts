@@ -1,33 +1,33 @@
-/** The answer of the console's `overview`: all that the page shows at a glance, and of its `charts`. */
+/** The responses of the console's `overview`, which the page shows at the top, and of its `charts`. */
 import * as z from 'zod/mini';
 import { count, time } from './fields.ts';
 import { statusSchema } from './status.ts';
 
 export const overviewSchema = z.object({
-  /** By the clock of the database, of which all times are. */
+  /** The database's time, like every other time here. */
   now: time,
   status: statusSchema,
   freshness: z.object({
-    /** The newest email that a reconciliation without missing messages covers. */
+    /** The newest email covered by a reconciliation without missing messages. */
     newest_reconciled_at: z.nullable(time),
     newest_stored_at: z.nullable(time),
   }),
   quota: z.object({
     /** Units per minute that may be spent. */
     minute_limit: count,
-    /** Units that are not refilled yet. Null: the mailbox is not known yet. */
+    /** Spent units that are not refilled yet. Null while the mailbox is not known. */
     minute_used: z.nullable(count),
     /** Since midnight UTC. */
     today_used: count,
   }),
-  /** Dead messages that are not given up, of all mailboxes. */
+  /** Dead messages of all mailboxes that are not given up. */
   dead_count: count,
   incidents_open_count: count,
 });
 
 export const chartsSchema = z.object({
   from: time,
-  /** The end of the last hour, which runs now. */
+  /** The end of the current hour. */
   to: time,
   hours: z.array(
     z.object({

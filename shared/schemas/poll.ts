@@ -1,14 +1,14 @@
-/** The answer of `poll` and `poll-now`: what the run did. A failed run answers a problem with the same members. */
+/** The response of `poll` and `poll-now`: what the run did. A failed run returns a problem with the same members. */
 import * as z from 'zod/mini';
 import { count } from './fields.ts';
 import { problemSchema } from './problem.ts';
 
 export const OUTCOMES = [
   'completed',
-  /** The time was used up; the next run continues. */
+  /** The run used up its time; the next run continues. */
   'out_of_time',
   'failed',
-  /** Another instance works on the mailbox, and sees what this run would have seen. */
+  /** Another instance holds the lease, and finds what this run would have found. */
   'busy',
   'not_due',
   'stopped',
@@ -19,7 +19,7 @@ export const pollSchema = z.object({
   outcome: z.enum(OUTCOMES),
   /** Emails stored by this run. */
   new_emails: count,
-  /** Messages entered in the ledger. */
+  /** Messages added to the ledger. */
   discovered: count,
   gone: count,
   ignored: count,
@@ -28,7 +28,7 @@ export const pollSchema = z.object({
   /** Messages that became dead. */
   dead: count,
   quota_units: count,
-  /** With `?retry=dead`: dead messages that were given their attempts back. */
+  /** With `?retry=dead`: the dead messages that were requeued. */
   retried: z.optional(count),
 });
 

@@ -1,4 +1,4 @@
-/** The answer to a request that failed: RFC 9457, application/problem+json. https://www.rfc-editor.org/rfc/rfc9457 */
+/** The response to a failed request: RFC 9457, application/problem+json. https://www.rfc-editor.org/rfc/rfc9457 */
 import * as z from 'zod/mini';
 
 export const problemSchema = z.object({
@@ -6,9 +6,9 @@ export const problemSchema = z.object({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
-  /** The name of the error, by the catalogue. */
+  /** The error code of the catalogue. */
   code: z.string(),
-  /** What to do about it. */
+  /** What to do next. */
   remediation: z.string(),
 });
 

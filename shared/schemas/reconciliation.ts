@@ -3,27 +3,27 @@ import * as z from 'zod/mini';
 import { count, time } from './fields.ts';
 
 const comparison = {
-  /** When the comparison ended. What arrived later is not in it. */
+  /** When the comparison ended. It does not include messages that arrived later. */
   at: time,
-  /** The begin of the compared window. */
+  /** Start of the compared period. */
   since: time,
-  /** Messages that Gmail lists in the window. */
+  /** Messages that Gmail lists for the period. */
   gmail_count: count,
-  /** Of these: stored, also when erased later by the retention time. */
+  /** Of these, stored; includes emails that retention has erased since. */
   stored_count: count,
-  /** Of these: known, not tried or tried again. */
+  /** Of these, known but not stored yet: never tried, or waiting for a retry. */
   pending_count: count,
-  /** Of these: dead. */
+  /** Of these, dead. */
   failed_count: count,
-  /** Of these: left out by a rule. */
+  /** Of these, excluded by a rule. */
   ignored_count: count,
-  /** Of these: Gmail no longer gives them. */
+  /** Of these, no longer available in Gmail. */
   gone_count: count,
-  /** Of these: the ledger did not know them; they were entered and are fetched. */
+  /** Of these, unknown to the ledger. They were added to it, to be fetched. */
   missing_count: count,
 };
 
-/** The last comparison of Gmail's listing with what is stored, and the last one since the mailbox's first start. */
+/** The last comparison of Gmail's listing with what is stored, and the last one that covers all mail since the first start. */
 export const reconciliationSchema = z.object({ ...comparison, full: z.nullable(z.object(comparison)) });
 
 export type Reconciliation = z.output<typeof reconciliationSchema>;

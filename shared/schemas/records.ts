@@ -1,8 +1,8 @@
-/** The console's answers about dead messages, runs and incidents: pages, the newest first. */
+/** The console's responses about dead messages, runs and incidents: pages, newest first. */
 import * as z from 'zod/mini';
 import { count, id, time } from './fields.ts';
 
-/** For `before` of the next page; null at the end. */
+/** The value of `before` for the next page; null at the end. */
 const next_before = z.nullable(id);
 
 export const deadMessageSchema = z.object({
@@ -14,14 +14,14 @@ export const deadMessageSchema = z.object({
   error_detail: z.nullable(z.string()),
   remediation: z.nullable(z.string()),
   discovered_at: time,
-  /** An operator gave it up: it no longer counts as failing. Null: it is tried once a day. */
+  /** When an operator gave it up; it then no longer counts as failing. Null: it is retried once per day. */
   given_up_at: z.nullable(time),
 });
 
 export const runSchema = z.object({
   id,
   trigger: z.enum(['schedule', 'push', 'manual']),
-  /** Null while it works, or when its process was killed. */
+  /** Null while the run works, or when its process was killed. */
   outcome: z.nullable(z.string()),
   started_at: time,
   duration_ms: z.nullable(count),
@@ -41,11 +41,11 @@ export const incidentSchema = z.object({
   id,
   kind: z.string(),
   opened_at: time,
-  /** Null while it lasts. */
+  /** Null while the incident is open. */
   closed_at: z.nullable(time),
   /** Counts and ids, no mail content. */
   detail: z.record(z.string(), z.unknown()),
-  /** What it means; null for a kind that this version does not know. */
+  /** What the incident means; null for a kind that this version does not know. */
   explanation: z.nullable(z.string()),
   remediation: z.nullable(z.string()),
 });
@@ -53,9 +53,9 @@ export const incidentSchema = z.object({
 export const deadPageSchema = z.object({ messages: z.array(deadMessageSchema), next_before });
 export const runPageSchema = z.object({ runs: z.array(runSchema), next_before });
 export const incidentPageSchema = z.object({ incidents: z.array(incidentSchema), next_before });
-/** 0: none was dead any more. */
+/** 0: no message was dead any more. */
 export const retriedSchema = z.object({ retried: count });
-/** 0: it is no longer dead, or was given up before. */
+/** 0: the message is no longer dead, or was given up before. */
 export const givenUpSchema = z.object({ given_up: count });
 
 export type DeadMessage = z.output<typeof deadMessageSchema>;

@@ -1,4 +1,4 @@
-/** The states of a mailbox and of the whole, the most pressing first: the first that applies counts. */
+/** The states of a mailbox and of the monitor, in order of precedence: the first one that applies is reported. */
 export const STATES = [
   /** No usable credentials: none are set, their file cannot be read, or the mailbox belongs to other credentials. */
   'not_configured',
@@ -8,19 +8,19 @@ export const STATES = [
   'access_denied',
   /** An operator stopped it. */
   'stopped',
-  /** The last run failed; `next_poll_at` is the next try. */
+  /** The last run failed; `next_poll_at` is the time of the next one. */
   'backing_off',
-  /** On, but no run began for three intervals, at least five minutes, or none that began ended. The advice says which. */
+  /** On, but no run began for three intervals (at least five minutes), or no run that began ended. The advice says which. */
   'not_polling',
-  /** Messages cannot be fetched or stored; the others are. See `failing`. */
+  /** Some messages cannot be fetched or stored; the others are stored. See `failing`. */
   'fetch_failing',
-  /** Push cannot be set up, or is silent; polling continues. See `watch`. */
+  /** Push cannot be set up, or no push notification arrives. Polling continues. See `watch`. */
   'watch_failing',
   /** No run has succeeded yet. */
   'starting',
   /** Messages wait to be fetched, or a listing or the history is not read to its end. */
   'catching_up',
-  /** Everything that Gmail has shown is stored. */
+  /** Every message that Gmail has listed is stored. */
   'watching',
 ] as const;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../shared/config.ts';
 import { adviceFor, adviceSentence, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
-import type { Silence } from '../../shared/control/state.ts';
+import type { Silence } from '../../shared/control/mailbox-state.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
 import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';

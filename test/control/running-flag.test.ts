@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readConfig } from '../../shared/config.ts';
-import { type Monitor, startMonitor, stopMonitor } from '../../shared/control/running-flag.ts';
+import type { Monitor } from '../../shared/control/monitor.ts';
+import { startMonitor, stopMonitor } from '../../shared/control/running-flag.ts';
 import type { SchedulerJob, SchedulerJobState } from '../../shared/control/scheduler-job.ts';
 import { readMonitorStatus } from '../../shared/db/monitor-status.ts';
 import { AppError } from '../../shared/errors.ts';

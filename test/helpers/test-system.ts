@@ -19,7 +19,7 @@ import { type AppContext, createAppContext } from '../../shared/control/app-cont
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { Trigger } from '../../shared/db/runs.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import type { HttpAnswer } from '../../shared/http.ts';
+import type { HttpResponse } from '../../shared/http.ts';
 import { createIngestContext, type TestOverrides } from '../../shared/ingest/ingest-context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { checkAnswer } from './check-answer.ts';
@@ -34,7 +34,7 @@ export interface CallOptions {
   readonly body?: unknown;
 }
 
-export interface Answered extends HttpAnswer {
+export interface Answered extends HttpResponse {
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever was answered
   readonly json: any;
 }

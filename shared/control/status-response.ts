@@ -1,6 +1,6 @@
 /**
- * Builds the answer of `status`, `start` and `stop`. Reads the database and the scheduler job, and changes nothing.
- * Invariant: a figure that is not known is null, with the time since when.
+ * Builds the response of `status`, `start` and `stop`. Reads the database and the scheduler job; changes nothing.
+ * Invariant: a value that is not known is null, with the time since when.
  */
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
@@ -11,15 +11,15 @@ import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
 import { toAppError } from '../errors.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
-import { adviceFor, adviceSentence } from './advice.ts';
-import { toMailboxStatus } from './mailbox-status.ts';
-import type { Monitor } from './running-flag.ts';
+import { adviceFor, adviceText } from './advice.ts';
+import { toMailboxStatus } from './mailbox-status-response.ts';
+import type { Monitor } from './monitor.ts';
 import type { SchedulerJob } from './scheduler-job.ts';
-import { findSilence, stateWithoutMailbox } from './state.ts';
+import { findPollingGap, stateWithoutMailbox } from './mailbox-state.ts';
 
 const SHOWN_INCIDENTS = 5;
 
-/** @throws {AppError} when the database does not answer; a scheduler that does not answer is part of the answer */
+/** @throws {AppError} an error of the database; an error of Cloud Scheduler becomes part of the response */
 export async function readStatus({ config, db, scheduler: job }: Monitor): Promise<Status> {
   const [monitor, mailboxes, failing, reconciliations, rejected] = await Promise.all([
     readMonitorStatus(db),
@@ -28,17 +28,17 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     readReconciliationResults(db),
     findRejectedListings(db),
   ]);
-  const current = config.gmail === null ? null : credentialFingerprint(config.gmail);
+  const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   const facts = mailboxes.map((mailbox) => ({
     mailbox,
-    isCurrent: current !== null && mailbox.credential_fingerprint === current,
+    isCurrent: fingerprint !== null && mailbox.credential_fingerprint === fingerprint,
     failing: failing.get(mailbox.id) ?? null,
     monitor,
     pollIntervalSeconds: config.pollIntervalSeconds,
     runBudgetSeconds: config.runBudgetSeconds,
     isPushConfigured: config.pubsubTopic !== null,
   }));
-  const [scheduler, shown] = await Promise.all([
+  const [scheduler, mailboxStatuses] = await Promise.all([
     readScheduler(job, config, monitor.isRunning),
     Promise.all(
       facts.map(async (one) => {
@@ -47,7 +47,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
       }),
     ),
   ]);
-  const reached = shown.find((mailbox) => mailbox.is_current);
+  const currentMailbox = mailboxStatuses.find((mailbox) => mailbox.is_current);
   const body = {
     is_running: monitor.isRunning,
     last_poll_at: monitor.lastPollAt,
@@ -57,22 +57,22 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     state:
       config.gmail === null
         ? ('not_configured' as const)
-        : (reached?.state ?? stateWithoutMailbox(monitor, config.pollIntervalSeconds)),
+        : (currentMailbox?.state ?? stateWithoutMailbox(monitor, config.pollIntervalSeconds)),
     scheduler,
-    mailboxes: shown,
+    mailboxes: mailboxStatuses,
   };
   const currentFacts = facts.find((one) => one.isCurrent);
   const items = adviceFor(body, {
     config,
     now: monitor.readAt,
     lastErrorCode: monitor.lastErrorCode,
-    silence:
+    pollingGap:
       currentFacts === undefined
         ? { kind: 'no_run_begins', since: monitor.updatedAt }
-        : findSilence(currentFacts),
+        : findPollingGap(currentFacts),
     rejectedListings: rejected,
   });
-  return { ...body, advice: items.map(adviceSentence), advice_items: items };
+  return { ...body, advice: items.map(adviceText), advice_items: items };
 }
 
 async function readScheduler(

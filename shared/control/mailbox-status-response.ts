@@ -1,4 +1,4 @@
-/** One mailbox of the answer of `status`, from what the database holds about it. */
+/** Builds one mailbox of the response of `status` from its database rows. */
 import type { Incident } from '../db/incidents.ts';
 import type { MailboxRow } from '../db/mailbox-status.ts';
 import type { ReconciliationResults, ReconciliationRow } from '../db/reconciliation-results.ts';
@@ -7,10 +7,10 @@ import type { ErrorInfo } from '../schemas/fields.ts';
 import type { Failing, MailboxStatus, WatchStatus } from '../schemas/mailbox-status.ts';
 import type { Reconciliation } from '../schemas/reconciliation.ts';
 import type { State } from '../schemas/state.ts';
-import { incompleteSince, type MailboxFacts, mailboxState } from './state.ts';
+import { incompleteSince, type MailboxFacts, mailboxState } from './mailbox-state.ts';
 
-/** In these the mailbox is read regularly, so what waits is known. */
-const READING_STATES: ReadonlySet<State> = new Set([
+/** In these states the mailbox is polled, so the number of waiting messages is known. */
+const POLLED_STATES: ReadonlySet<State> = new Set([
   'fetch_failing',
   'watch_failing',
   'catching_up',
@@ -64,7 +64,7 @@ export function toMailboxStatus(
 /** Null while the number of waiting messages is known. */
 function waitingUnknownSince(mailbox: MailboxRow, state: State): Date | null {
   const knownAt = mailbox.last_success_at ?? mailbox.created_at;
-  if (!READING_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
+  if (!POLLED_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
   return incompleteSince(mailbox);
 }
 
@@ -94,15 +94,15 @@ function toWatch(mailbox: MailboxRow): WatchStatus | null {
     is_silent: mailbox.is_push_silent,
     late_run_count: mailbox.late_run_count,
     late_since: mailbox.late_since,
-    error: errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silenceOf(mailbox),
+    error: errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silentPushError(mailbox),
   };
 }
 
-function silenceOf(mailbox: MailboxRow): ErrorInfo | null {
+function silentPushError(mailbox: MailboxRow): ErrorInfo | null {
   if (!mailbox.is_push_silent) return null;
   const last =
     mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
-  return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
+  return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push notification ${last}.`);
 }
 
 function toReconciliation(results: ReconciliationResults | null): Reconciliation | null {
