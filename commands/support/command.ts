@@ -2,11 +2,11 @@
  * What every command does around its work: the right Node, `--help`, and faults as sentences with a remediation, not as
  * stacks. What must stay true: `--help` does nothing but tell.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadLocalEnv } from '../../local/local-env.ts';
 import { AppError } from '../../shared/errors.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
+import { loadEnvFile } from './load-env-file.ts';
 
 const NODE_MAJOR = 24;
 
@@ -37,9 +37,9 @@ export async function runCommand(
     return;
   }
   try {
-    // What stands in the environment already wins over the file.
-    const envFile = join(import.meta.dirname, '../../.env');
-    if (existsSync(envFile)) process.loadEnvFile(envFile);
+    const root = join(import.meta.dirname, '../..');
+    const warnings = loadEnvFile(join(root, '.env'), join(root, '.env.example'));
+    for (const warning of warnings) process.stderr.write(`${warning}\n`);
     if (localStack) loadLocalEnv();
     await work();
   } catch (error) {
