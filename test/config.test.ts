@@ -5,18 +5,18 @@ import { credentialFingerprint, type ReadFile } from '../shared/credentials.ts';
 const DATABASE = { DATABASE_URL: 'postgres://app@127.0.0.1:5432/mail' };
 const CREDENTIALS = { GMAIL_CLIENT_ID: 'id', GMAIL_CLIENT_SECRET: 'secret', GMAIL_REFRESH_TOKEN: 'token' };
 
-function faultsOf(env: Environment, readFile?: ReadFile): readonly string[] {
+function errorsOf(env: Environment, readFile?: ReadFile): readonly string[] {
   try {
     readConfig(env, readFile);
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
+    if (error instanceof ConfigError) return error.errors;
     throw error;
   }
   return [];
 }
 
-describe('an environment with nothing but a database', () => {
-  it('gives every default', () => {
+describe('defaults', () => {
+  it('uses every default when only a database is set', () => {
     expect(readConfig(DATABASE)).toEqual({
       gmail: null,
       missingCredentials: ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'],
@@ -40,7 +40,7 @@ describe('an environment with nothing but a database', () => {
     });
   });
 
-  it('means the same when every other variable is set and empty, as a deployment form leaves them', () => {
+  it('uses the default for a variable that is set but empty, as a deployment form leaves it', () => {
     const names = [
       ...Object.keys(CREDENTIALS),
       'GMAIL_POLL_INTERVAL_SECONDS',
@@ -66,8 +66,8 @@ describe('an environment with nothing but a database', () => {
   });
 });
 
-describe('an environment with everything', () => {
-  it('is taken over, trimmed', () => {
+describe('readConfig', () => {
+  it('reads every variable and trims its value', () => {
     const config = readConfig({
       ...DATABASE,
       ...CREDENTIALS,
@@ -105,7 +105,7 @@ describe('an environment with everything', () => {
   });
 
   it.each(['http://127.0.0.1:8080', 'http://127.0.0.1:8080/', 'http://127.0.0.1:8080//'])(
-    'gives the root URL %s one slash at its end',
+    'normalizes the API root URL %s to end in one slash',
     (url) => {
       expect(readConfig({ ...DATABASE, GMAIL_API_ROOT_URL: url }).gmailApiRootUrl).toBe(
         'http://127.0.0.1:8080/',
@@ -115,13 +115,13 @@ describe('an environment with everything', () => {
 });
 
 describe('credentials', () => {
-  it.each(Object.keys(CREDENTIALS))('without %s are none, and it is named', (name) => {
+  it.each(Object.keys(CREDENTIALS))('returns no credentials without %s, and lists it as missing', (name) => {
     const config = readConfig({ ...DATABASE, ...CREDENTIALS, [name]: ' ' });
     expect(config.gmail).toBeNull();
     expect(config.missingCredentials).toEqual([name]);
   });
 
-  it('may stand in files, and a file that is empty is named like a variable', () => {
+  it('reads credentials from files, and treats an empty file as a missing variable', () => {
     const files: Record<string, string> = { '/id': 'id\n', '/secret': 'secret', '/token': ' token ' };
     const env = {
       ...DATABASE,
@@ -143,13 +143,13 @@ describe('credentials', () => {
     throw Object.assign(new Error('hush'), { code: 'EACCES' });
   };
 
-  it('twice are an error of the environment that shows no value', () => {
-    expect(faultsOf({ ...DATABASE, ...CREDENTIALS, GMAIL_CLIENT_ID_FILE: '/id' }, denied)).toEqual([
-      'GMAIL_CLIENT_ID_FILE is set beside GMAIL_CLIENT_ID; only one of them may be',
+  it('rejects a credential that is set both as a variable and as a file, without showing its value', () => {
+    expect(errorsOf({ ...DATABASE, ...CREDENTIALS, GMAIL_CLIENT_ID_FILE: '/id' }, denied)).toEqual([
+      'GMAIL_CLIENT_ID_FILE and GMAIL_CLIENT_ID are both set; set only one of them',
     ]);
   });
 
-  it('in a file that cannot be read are a problem with file and reason, not a refusal to start', () => {
+  it('reports an unreadable credential file with path and reason, and starts all the same', () => {
     const env = { ...DATABASE, ...CREDENTIALS, GMAIL_REFRESH_TOKEN: '', GMAIL_REFRESH_TOKEN_FILE: '/token' };
     expect(readConfig(env, denied)).toMatchObject({
       gmail: null,
@@ -158,7 +158,7 @@ describe('credentials', () => {
     });
   });
 
-  it('have a fingerprint that changes with the account, not with the client secret, and shows nothing', () => {
+  it('computes a fingerprint that changes with the client id and the token but not with the client secret', () => {
     const base = { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' };
     const print = credentialFingerprint(base);
     expect(print).toMatch(/^[0-9a-f]{64}$/);
@@ -168,14 +168,14 @@ describe('credentials', () => {
   });
 });
 
-describe('the database', () => {
+describe('the database target', () => {
   const GROUP = {
     CLOUD_SQL_INSTANCE: 'project:region:instance',
     DB_NAME: 'mail',
     DB_USER: 'app@project.iam',
   };
 
-  it('is reached through Cloud SQL when the three of its group are set', () => {
+  it('uses Cloud SQL when its three variables are set', () => {
     expect(readConfig(GROUP).database).toEqual({
       kind: 'cloud_sql',
       instance: 'project:region:instance',
@@ -184,28 +184,42 @@ describe('the database', () => {
     });
   });
 
-  it('is the one of DATABASE_URL when both are set', () => {
+  it('prefers DATABASE_URL to Cloud SQL', () => {
     expect(readConfig({ ...GROUP, ...DATABASE }).database.kind).toBe('url');
   });
 
-  it.each(Object.keys(GROUP))('misses %s of its group by name', (name) => {
-    expect(faultsOf({ ...GROUP, [name]: undefined })).toEqual([
-      `${name} is missing; set all three of its group, or DATABASE_URL`,
+  it.each(Object.keys(GROUP))('names %s when only that variable of Cloud SQL is missing', (name) => {
+    expect(errorsOf({ ...GROUP, [name]: undefined })).toEqual([
+      `${name} is missing; set all of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER, or set DATABASE_URL`,
     ]);
   });
 
-  it('asks for a URL or the group in one line when nothing is set', () => {
-    expect(faultsOf({})).toEqual([
+  it('names both ways to set the database in one error when none is set', () => {
+    expect(errorsOf({})).toEqual([
       'DATABASE_URL is missing; set it, or all of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER',
     ]);
   });
 
-  it('takes an instance of a domain-scoped project', () => {
-    expect(faultsOf({ ...GROUP, CLOUD_SQL_INSTANCE: 'example.com:project:region:instance' })).toEqual([]);
+  it.each(['mysql://app:hush@127.0.0.1/mail', 'app:hush@127.0.0.1/mail', 'hush', 'http://hush'])(
+    'rejects the database URL %s, naming the schemes of PostgreSQL and hiding the password',
+    (url) => {
+      expect(errorsOf({ DATABASE_URL: url })).toEqual([
+        'DATABASE_URL must begin with postgresql:// or postgres://, because the database is PostgreSQL',
+      ]);
+    },
+  );
+
+  it.each(['postgres', 'postgresql'])('accepts a database URL that begins with %s://', (scheme) => {
+    const url = `${scheme}://app@127.0.0.1/mail`;
+    expect(readConfig({ DATABASE_URL: url }).database).toEqual({ kind: 'url', url });
+  });
+
+  it('accepts a Cloud SQL instance of a domain-scoped project', () => {
+    expect(errorsOf({ ...GROUP, CLOUD_SQL_INSTANCE: 'example.com:project:region:instance' })).toEqual([]);
   });
 });
 
-it('the accounts of the database, of which only the next phase may have several', () => {
+it('reads the database accounts, of which only consumer may have several', () => {
   const env = { ...DATABASE, DB_ACCOUNTS: ' poll=a@p.iam , consumer=b@p.iam,consumer=c=d, ' };
   expect(readConfig(env).databaseAccounts).toEqual([
     { part: 'poll', account: 'a@p.iam' },
@@ -214,7 +228,7 @@ it('the accounts of the database, of which only the next phase may have several'
   ]);
 });
 
-describe('faults', () => {
+describe('ConfigError', () => {
   const BROKEN = {
     GMAIL_POLL_INTERVAL_SECONDS: 'hunter2-a',
     GMAIL_QUOTA_UNITS_PER_MINUTE: '39',
@@ -231,18 +245,18 @@ describe('faults', () => {
     LOG_LEVEL: 'hunter2-e',
   };
 
-  it('are all told at once, one line each', () => {
-    const faults = faultsOf(BROKEN);
-    expect(faults.map((fault) => fault.split(' ')[0]).sort()).toEqual(Object.keys(BROKEN).sort());
+  it('reports all errors at once, one line each', () => {
+    const errors = errorsOf(BROKEN);
+    expect(errors.map((error) => error.split(' ')[0]).sort()).toEqual(Object.keys(BROKEN).sort());
   });
 
-  it('are told without the values, which may be secrets', () => {
-    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 13 faults:\n {2}- GMAIL_/);
-    expect(faultsOf(BROKEN).join('\n')).not.toMatch(/hunter2|39\b|ftp|mysql/);
+  it('never shows a value, because it may be a secret', () => {
+    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 13 errors:\n {2}- GMAIL_/);
+    expect(errorsOf(BROKEN).join('\n')).not.toMatch(/hunter2|39\b|ftp|mysql/);
   });
 
-  it('of form and of a missing database come together', () => {
-    expect(faultsOf({ GMAIL_SETTLE_SECONDS: 'soon' })).toHaveLength(2);
+  it('reports a malformed value together with a missing database', () => {
+    expect(errorsOf({ GMAIL_SETTLE_SECONDS: 'soon' })).toHaveLength(2);
   });
 
   it.each([
@@ -254,8 +268,8 @@ describe('faults', () => {
     ['RUN_BUDGET_SECONDS', '1701'],
     ['RUN_BUDGET_SECONDS', 'NaN'],
     ['DB_POOL_SIZE', 'Infinity'],
-  ])('name %s=%s with its range', (name, value) => {
-    expect(faultsOf({ ...DATABASE, [name]: value })).toEqual([
+  ])('rejects %s=%s and gives the allowed range', (name, value) => {
+    expect(errorsOf({ ...DATABASE, [name]: value })).toEqual([
       expect.stringMatching(new RegExp(`^${name} must be a whole number from \\d+ to \\d+$`)),
     ]);
   });
@@ -265,21 +279,21 @@ describe('faults', () => {
     ['SCHEDULER_JOB', 'projects/p/jobs/j', 'projects/P/locations/L/jobs/J'],
     ['CLOUD_SCHEDULER_EMULATOR_HOST', '127.0.0.1', 'host:port'],
     ['GMAIL_API_ROOT_URL', 'gmail.example.com', 'http:// or https:// URL'],
-    ['DATABASE_URL', 'postgres://:x@[', 'postgres://user@host:port/database'],
+    ['DATABASE_URL', 'postgres://:x@[', 'postgresql://user@host:port/database'],
     ['LOG_LEVEL', 'verbose', 'debug, info, warning, error'],
     ['DB_ACCOUNTS', 'poll', 'part=account'],
     ['DB_ACCOUNTS', 'poll=', 'part=account'],
     ['DB_ACCOUNTS', 'root=a', 'gmail-push'],
     ['DB_ACCOUNTS', 'poll=a,poll=b', 'poll twice'],
-  ])('show the form that %s must have', (name, value, form) => {
-    const faults = faultsOf({ ...DATABASE, [name]: value });
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toContain(form);
+  ])('shows the expected format of %s for the value %s', (name, value, format) => {
+    const errors = errorsOf({ ...DATABASE, [name]: value });
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toContain(format);
   });
 
-  it('of one variable read as a sentence about one', () => {
+  it('uses the singular for one error', () => {
     expect(() => readConfig({ ...DATABASE, LOG_LEVEL: 'x' })).toThrow(
-      /^The configuration has a fault:\n {2}- /,
+      /^The configuration has an error:\n {2}- /,
     );
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Deadline, monotonicClock } from '../shared/deadline.ts';
 
-describe('a deadline', () => {
-  it('counts down with its clock and never below zero', () => {
+describe('Deadline', () => {
+  it('counts down with its clock and never goes below zero', () => {
     let nowMs = 5_000;
     const deadline = Deadline.after(1_000, () => nowMs);
     expect(deadline.remainingMs()).toBe(1_000);
@@ -12,13 +12,13 @@ describe('a deadline', () => {
     expect(deadline.remainingMs()).toBe(0);
   });
 
-  it('has time for what ends with it, and not for a millisecond more', () => {
+  it('has time for exactly its remaining milliseconds, and not for one more', () => {
     const deadline = Deadline.after(1_000, () => 0);
     expect(deadline.hasTimeFor(1_000)).toBe(true);
     expect(deadline.hasTimeFor(1_001)).toBe(false);
   });
 
-  it('runs on a clock that nobody sets back unless another is given', () => {
+  it('uses a monotonic clock unless another is given', () => {
     expect(Deadline.after(60_000).remainingMs()).toBeGreaterThan(0);
     expect(monotonicClock()).toBeLessThanOrEqual(monotonicClock());
   });

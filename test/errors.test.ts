@@ -8,7 +8,7 @@ import {
   toAppError,
 } from '../shared/errors.ts';
 
-/** Every code of the union, kept complete by the compiler: a new code without a line here does not type-check. */
+/** Every error code: the compiler rejects a new code without a line here. */
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
@@ -54,8 +54,8 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
 };
 const CODES = Object.keys(EXPECTED) as ErrorCode[];
 
-describe('the catalogue', () => {
-  it.each(CODES)('says of %s what it is, whether to try again, and what a person does', (code) => {
+describe('the error catalogue', () => {
+  it.each(CODES)('gives %s a status, a retry rule, a severity, a title and a remediation', (code) => {
     const error = new AppError(code, 'detail');
     expect([error.status, error.retry, error.severity]).toEqual(EXPECTED[code]);
     expect(error.title).toMatch(/^[A-Z].*[^.]$/);
@@ -76,31 +76,31 @@ describe('the catalogue', () => {
     ['mail_service_disabled', 'access_denied'],
     ['account_unconfirmed', 'access_denied'],
     ['label_missing', 'access_denied'],
-  ])('knows that %s requires the operator, and shows it as %s', (code, state) => {
+  ])('maps %s, which requires the operator, to the state %s', (code, state) => {
     expect(requiresOperator(code) && operatorState(code)).toBe(state);
   });
 
-  it('requires the operator for no other code, least of all for one that passes', () => {
+  it('requires the operator for no other code', () => {
     expect(CODES.filter(requiresOperator)).toHaveLength(12);
     expect(requiresOperator(null)).toBe(false);
     expect(requiresOperator('toString')).toBe(false);
   });
 
   it.each([null, 'renamed_since', 'toString', '__proto__'])(
-    'has no remediation for the stored code %s',
+    'has no remediation for the unknown stored code %s',
     (code) => {
       expect(remediationFor(code)).toBeNull();
     },
   );
 });
 
-describe('what somebody throws', () => {
-  it('stays what it is when it is ours', () => {
+describe('toAppError', () => {
+  it('returns an AppError unchanged', () => {
     const error = new AppError('message_gone', 'users.messages.get: 404.');
     expect(toAppError(error)).toBe(error);
   });
 
-  it('becomes internal without its message, which may quote mail, and keeps its cause for the stack', () => {
+  it('turns another error into internal, without its message, and keeps it as the cause', () => {
     const thrown = new TypeError('Order 4711 of buyer@example.com');
     const error = toAppError(thrown);
     expect(error).toMatchObject({ code: 'internal', message: 'Unexpected TypeError.', cause: thrown });
@@ -111,16 +111,19 @@ describe('what somebody throws', () => {
     [undefined, 'Unexpected undefined.'],
     [null, 'Unexpected object.'],
     [{ message: 'Order 4711' }, 'Unexpected object.'],
-  ])('becomes internal when it is no error: %s', (thrown, message) => {
+  ])('turns the thrown value %s into internal', (thrown, message) => {
     expect(toAppError(thrown)).toMatchObject({ code: 'internal', message });
   });
 
-  it('carries the wait that the other side named, and null when it named none', () => {
+});
+
+describe('AppError', () => {
+  it('has the given retry wait, or null when none was given', () => {
     expect(new AppError('gmail_rate_limited', '', { retryAfterMs: 2_000 }).retryAfterMs).toBe(2_000);
     expect(new AppError('gmail_rate_limited', '').retryAfterMs).toBeNull();
   });
 
-  it('has no cause property when there is no cause', () => {
+  it('has no cause property when no cause was given', () => {
     expect('cause' in new AppError('internal', '')).toBe(false);
   });
 });

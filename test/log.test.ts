@@ -5,8 +5,8 @@ function logInto(lines: string[], options: Partial<LogOptions> = {}, base?: LogF
   return createLog({ level: 'debug', format: 'json', sink: (line) => lines.push(line), ...options }, base);
 }
 
-describe('a line for machines', () => {
-  it('is one JSON object with severity, message and event first, and its fields flat beside them', () => {
+describe('a JSON line', () => {
+  it('writes one JSON object with severity, message and event first, then the fields', () => {
     const lines: string[] = [];
     logInto(lines).info('run_finished', '3 emails stored', {
       stored_count: 3,
@@ -18,20 +18,20 @@ describe('a line for machines', () => {
     ]);
   });
 
-  it('stays one line whatever its texts hold', () => {
+  it('writes one line even when a text contains line breaks', () => {
     const lines: string[] = [];
     logInto(lines).write('ERROR', 'local', 'first\nsecond', { detail: 'a\r\nb' });
     expect(lines[0]).not.toMatch(/[\r\n]/);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ message: 'first\nsecond', detail: 'a\r\nb' });
   });
 
-  it('writes null as null, and zero and false as they are', () => {
+  it('keeps null, zero and false', () => {
     const lines: string[] = [];
     logInto(lines).info('local', 'x', { cursor: null, dead_count: 0, is_news: false });
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ cursor: null, dead_count: 0, is_news: false });
   });
 
-  it('carries the fields of every log above it, the nearest one last', () => {
+  it('adds the fields of every parent log, where the nearest parent wins', () => {
     const lines: string[] = [];
     const run = logInto(lines, {}, { service: 'poll', run_id: 1 }).with({ run_id: 2 });
     run.write('WARNING', 'message_failed', 'x', { attempt: 1 });
@@ -51,7 +51,7 @@ it.each<[LogLevel, string[]]>([
   ['info', ['INFO', 'WARNING', 'ERROR']],
   ['warning', ['WARNING', 'ERROR']],
   ['error', ['ERROR']],
-])('the level %s lets pass what is at least as grave', (level, severities) => {
+])('the level %s passes lines of at least that severity', (level, severities) => {
   const lines: string[] = [];
   const log = logInto(lines, { level });
   log.debug('local', 'x');
@@ -61,20 +61,20 @@ it.each<[LogLevel, string[]]>([
   expect(lines.map((line) => JSON.parse(line).severity)).toEqual(severities);
 });
 
-describe('a line for a person', () => {
+describe('a text line', () => {
   function textOf(severity: 'INFO' | 'DEBUG' | 'ERROR', fields?: LogFields): string {
     const lines: string[] = [];
     logInto(lines, { format: 'text' }).write(severity, 'local', 'Said', fields);
     return lines.join('\n').replace(/^\d\d:\d\d:\d\d/, 'TIME');
   }
 
-  it('has the time, the sentence, and what is worth knowing in brackets', () => {
+  it('writes text with the time, the message and its fields in parentheses', () => {
     expect(textOf('INFO', { stored_count: 3, outcome: 'completed' })).toBe(
       'TIME  Said  (stored_count=3 outcome=completed)',
     );
   });
 
-  it('leaves out what says nothing: nulls, zeros, ids of rows and of traces', () => {
+  it('omits nulls, zeros, row ids and trace ids from text', () => {
     const fields = {
       cursor: null,
       dead_count: 0,
@@ -85,15 +85,15 @@ describe('a line for a person', () => {
     expect(textOf('DEBUG', fields)).toBe('TIME  Said');
   });
 
-  it('names its severity only when somebody should look', () => {
+  it('shows the severity in text from WARNING on', () => {
     expect(textOf('ERROR')).toBe('TIME  ERROR Said');
   });
 });
 
-describe('the trace of a request', () => {
+describe('traceFields', () => {
   const TRACE = '105445aa7843bc8bf206b12000100000';
 
-  it('is named as Cloud Logging joins it with the request', () => {
+  it('returns the trace in the format of Cloud Logging', () => {
     expect(traceFields(`${TRACE}/1;o=1`, 'demo')).toEqual({
       'logging.googleapis.com/trace': `projects/demo/traces/${TRACE}`,
     });
@@ -107,7 +107,7 @@ describe('the trace of a request', () => {
     [`${TRACE.slice(1)}g/1`, 'demo'],
     [`${TRACE}/1`, undefined],
     [`${TRACE}/1`, ''],
-  ])('is left out for header %o of project %o', (header, projectId) => {
+  ])('returns nothing for the header %o of the project %o', (header, projectId) => {
     expect(traceFields(header, projectId)).toEqual({});
   });
 });

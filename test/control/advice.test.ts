@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../shared/config.ts';
-import { adviceFor, adviceSentence, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
-import type { Silence } from '../../shared/control/mailbox-state.ts';
+import { adviceFor, adviceText, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
+import type { PollingGap } from '../../shared/control/mailbox-state.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
 import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
@@ -77,12 +77,12 @@ function reconciliation(at: Date, missing: number): MailboxStatus['reconciliatio
   return { at, since: hoursAgo(48), gmail_count: 5 + missing, ...counts, missing_count: missing, full: null };
 }
 
-const NO_RUN_BEGINS: Silence = { kind: 'no_run_begins', since: hoursAgo(2) };
+const NO_RUN_BEGINS: PollingGap = { kind: 'no_run_begins', since: hoursAgo(2) };
 
 function items(
   more: Partial<StatusWithoutAdvice> = {},
   lastErrorCode: string | null = null,
-  silence: Silence = NO_RUN_BEGINS,
+  pollingGap: PollingGap = NO_RUN_BEGINS,
 ) {
   const status: StatusWithoutAdvice = {
     is_running: true,
@@ -99,38 +99,38 @@ function items(
     config,
     now: NOW,
     lastErrorCode,
-    silence,
+    pollingGap,
     rejectedListings: [],
   });
 }
 
-const advise = (...given: Parameters<typeof items>) => items(...given).map(adviceSentence);
+const advise = (...given: Parameters<typeof items>) => items(...given).map(adviceText);
 
-it('there is no advice when all is well', () => {
+it('gives no advice when nothing needs attention', () => {
   expect(advise()).toEqual([]);
 });
 
-describe('an advice names an action, and as a sentence the command of curl', () => {
-  it('while stopped: start', () => {
+describe('the action of an advice', () => {
+  it('is start while the monitor is stopped, and the text for curl ends with the command', () => {
     const stopped = { is_running: false, scheduler: null };
     expect(items(stopped)).toEqual([{ code: 'stopped', text: expect.any(String), action: 'start' }]);
     expect(items(stopped)[0]?.text).not.toContain('POST');
     expect(advise(stopped)[0]).toMatch(/unknown\. POST start\.$/);
   });
 
-  it('while no run begins: since when, and what to check', () => {
+  it('is poll-now while no run begins, and the text says since when and what to check', () => {
     expect(advise({ state: 'not_polling' })).toEqual([
       expect.stringMatching(/^No run has begun since 2026-11-23T07:00.*scheduler job.*POST poll-now\.$/),
     ]);
   });
 
-  it('while runs begin but do not end: since when, and where the reason is found', () => {
-    const silence: Silence = { kind: 'no_run_ends', since: hoursAgo(2) };
-    expect(items({ state: 'not_polling' }, null, silence)).toMatchObject([
+  it('is empty while runs begin but do not end, and the text says since when and where to find the reason', () => {
+    const gap: PollingGap = { kind: 'no_run_ends', since: hoursAgo(2) };
+    expect(items({ state: 'not_polling' }, null, gap)).toMatchObject([
       { code: 'runs_not_ending', action: null },
     ]);
-    expect(advise({ state: 'not_polling' }, null, silence)).toEqual([
-      expect.stringMatching(/^Runs begin but do not end since 2026-11-23T07:00.*logs of the poll.*memory/),
+    expect(advise({ state: 'not_polling' }, null, gap)).toEqual([
+      expect.stringMatching(/^No run has ended since 2026-11-23T07:00.*logs of the poll.*memory/),
     ]);
   });
 
@@ -138,7 +138,7 @@ describe('an advice names an action, and as a sentence the command of curl', () 
     [true, 'paused', 'start'],
     [false, 'enabled', 'stop'],
   ] as const)(
-    'while the job disagrees (is_running %s): what makes them agree',
+    'makes flag and job agree again when they disagree (is_running %s, job %s)',
     (isRunning, state, action) => {
       const [first] = items({ is_running: isRunning, scheduler: scheduler({ state, agrees: false }) });
       expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
@@ -146,9 +146,9 @@ describe('an advice names an action, and as a sentence the command of curl', () 
   );
 });
 
-describe('the scheduler', () => {
+describe('the scheduler job', () => {
   it.each(['disabled', 'update_failed'] as const)(
-    'that has put its job into %s is a matter for terraform',
+    'leads to advice to run terraform when it is %s',
     (state) => {
       const advice = advise({ scheduler: scheduler({ state, agrees: false }) });
       expect(advice).toEqual([expect.stringContaining('terraform apply')]);
@@ -156,22 +156,22 @@ describe('the scheduler', () => {
     },
   );
 
-  it('that cannot be read gives the remediation of its error', () => {
+  it('leads to the remediation of its error when it cannot be read', () => {
     const error = { code: 'scheduler_denied', detail: 'x', remediation: 'Grant it.' };
     expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual([
       'Grant it.',
     ]);
   });
 
-  it('that misses its job is told of whether the monitor runs or not', () => {
+  it('leads to advice when it is missing, whether the monitor is on or off', () => {
     const missing = scheduler({ state: 'missing', agrees: true });
     expect(advise({ scheduler: missing })[0]).toContain('SCHEDULER_JOB');
     expect(advise({ scheduler: missing, is_running: false })[0]).toContain('SCHEDULER_JOB');
   });
 });
 
-describe('messages that are dead or failing', () => {
-  it('are counted for each mailbox, with the way to retry the dead', () => {
+describe('advice about failing messages', () => {
+  it('counts dead and failing messages per mailbox, with an action for each', () => {
     const mailboxes = [mailbox({ failing: failing({ count: 5, dead_count: 2 }) })];
     expect(items({ mailboxes })).toEqual([
       {
@@ -187,13 +187,13 @@ describe('messages that are dead or failing', () => {
     ]);
   });
 
-  it('of one read as one', () => {
+  it('uses the singular for one dead message', () => {
     const [advice] = advise({ mailboxes: [mailbox({ failing: failing({ dead_count: 1 }) })] });
     expect(advice).toMatch(/^1 message of /);
   });
 
   it.each([null, 'renamed_since', ...Object.keys(ERRORS)])(
-    'no advice says that there is nothing to do about messages that are dead or failing (%s)',
+    'never says that there is nothing to do about a dead or failing message (%s)',
     (code) => {
       for (const dead of [0, 1]) {
         const mailboxes = [mailbox({ failing: failing({ error_code: code, dead_count: dead }) })];
@@ -206,13 +206,13 @@ describe('messages that are dead or failing', () => {
   );
 });
 
-describe('reconciliation', () => {
-  it('that found messages missing advises a full one', () => {
+describe('advice about reconciliation', () => {
+  it('asks for a full reconciliation when the last one found messages missing', () => {
     const mailboxes = [mailbox({ reconciliation: reconciliation(NOW, 3) })];
     expect(items({ mailboxes })).toMatchObject([{ code: 'messages_missing', action: 'reconcile_all' }]);
   });
 
-  it('that is hours old is told of while the monitor is on', () => {
+  it('reports a reconciliation that is hours old while the monitor is on, but not while it is off', () => {
     const mailboxes = [mailbox({ reconciliation: reconciliation(hoursAgo(4), 0) })];
     expect(items({ mailboxes })).toMatchObject([{ code: 'reconciliation_stale', action: 'reconcile_all' }]);
     expect(items({ mailboxes, is_running: false }).map((item) => item.code)).not.toContain(
@@ -221,7 +221,7 @@ describe('reconciliation', () => {
   });
 });
 
-it('the most pressing comes first: what denies access, the scheduler, the flag, the dead', () => {
+it('orders advice by urgency: access, scheduler job, flag, dead messages', () => {
   const lastError = { code: 'reauth_required', detail: null, remediation: 'Authorize.' };
   const codes = items({
     is_running: false,
@@ -231,10 +231,10 @@ it('the most pressing comes first: what denies access, the scheduler, the flag, 
   expect(codes).toEqual(['reauth_required', 'scheduler_job_disagrees', 'stopped', 'messages_dead']);
 });
 
-it('credentials that reach no mailbox yet give the remediation of the last error', () => {
+it('gives the remediation of the last error while the credentials have no mailbox yet', () => {
   expect(advise({ mailboxes: [] }, 'bad_client')).toEqual([expect.stringContaining('GMAIL_CLIENT_SECRET')]);
 });
 
-it('an error that another version wrote gives no advice instead of a wrong one', () => {
+it('gives no advice for an error code that another version wrote', () => {
   expect(advise({ mailboxes: [] }, 'renamed_since')).toEqual([]);
 });

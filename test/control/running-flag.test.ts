@@ -14,11 +14,11 @@ interface HeldCall {
   readonly verb: 'pause' | 'resume';
   /** Google applies the change and answers. */
   answer(): void;
-  /** Google answers an error; the change took effect, or did not. */
+  /** Google returns an error, although the change may have taken effect. */
   fail(tookEffect: boolean): void;
 }
 
-/** A scheduler job whose changes wait until the test lets them go. */
+/** A scheduler job whose changes wait until the test releases them. */
 class HeldScheduler implements SchedulerJob {
   state: 'enabled' | 'paused' = 'paused';
   readonly #held: HeldCall[] = [];
@@ -27,7 +27,7 @@ class HeldScheduler implements SchedulerJob {
   resume = async () => await this.#hold('resume');
   read = async () => this.#answer();
 
-  /** The oldest call that waits. */
+  /** Waits for the oldest held call. */
   async next(): Promise<HeldCall> {
     for (;;) {
       const call = this.#held.shift();
@@ -36,7 +36,7 @@ class HeldScheduler implements SchedulerJob {
     }
   }
 
-  /** Lets every call go, the oldest first, until the work is done. */
+  /** Releases all calls, oldest first, until the work is done. */
   async drain(work: Promise<unknown>): Promise<void> {
     let isDone = false;
     const done = work.finally(() => {
@@ -93,8 +93,8 @@ async function agreement() {
   return { flag: (await readMonitorStatus(db)).isRunning, job: scheduler.state };
 }
 
-describe('start and stop that interleave', () => {
-  it('a start whose resume is held while a stop begins and ends leaves the monitor stopped and the job paused', async () => {
+describe('concurrent start and stop', () => {
+  it('a stop that begins and ends during the resume of a start leaves the monitor stopped and the job paused', async () => {
     const started = startMonitor(monitor);
     const resume = await scheduler.next();
     expect(resume.verb).toBe('resume');
@@ -108,7 +108,7 @@ describe('start and stop that interleave', () => {
     expect(await agreement()).toEqual({ flag: false, job: 'paused' });
   });
 
-  it('a stop whose pause is held while a start begins and ends leaves the monitor on and the job enabled', async () => {
+  it('a start that begins and ends during the pause of a stop leaves the monitor on and the job enabled', async () => {
     await scheduler.drain(startMonitor(monitor));
     const stopped = stopMonitor(monitor);
     const pause = await scheduler.next();
@@ -118,7 +118,7 @@ describe('start and stop that interleave', () => {
     expect(await agreement()).toEqual({ flag: true, job: 'enabled' });
   });
 
-  it('twenty concurrent calls of both verbs end in agreement', async () => {
+  it('twenty concurrent starts and stops leave flag and job in agreement', async () => {
     const calls = Array.from({ length: 20 }, async (_, at) =>
       at % 2 === 0 ? await startMonitor(monitor) : await stopMonitor(monitor),
     );
@@ -128,7 +128,7 @@ describe('start and stop that interleave', () => {
   });
 
   it.each([true, false])(
-    'after a change that failed (took effect: %s), the next call of either verb makes the two agree',
+    'the next start or stop makes flag and job agree after a failed change (took effect: %s)',
     async (tookEffect) => {
       for (const verb of [startMonitor, stopMonitor]) {
         const started = startMonitor(monitor);
@@ -143,7 +143,7 @@ describe('start and stop that interleave', () => {
   );
 });
 
-it('without a job the flag alone is set', async () => {
+it('start and stop set only the flag when no job is configured', async () => {
   expect(await startMonitor({ ...monitor, scheduler: null })).toBe(true);
   expect(await stopMonitor({ ...monitor, scheduler: null })).toBe(false);
 });

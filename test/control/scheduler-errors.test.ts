@@ -1,73 +1,73 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { lazyClient } from '../../shared/control/scheduler-client.ts';
 import { createSchedulerJob, type SchedulerJob } from '../../shared/control/scheduler-job.ts';
-import { type Answer, fault, job, type ScriptedGoogle, scriptedGoogle } from './scripted-google.ts';
+import { type Answer, errorAnswer, job, type ScriptedGoogle, scriptedGoogle } from './scripted-google.ts';
 
 const NAME = 'projects/demo/locations/us-central1/jobs/poll';
 
-// Loading the library counts as part of a call, and on a busy machine takes longer than the shortest here.
+// Loading the library counts as part of a call, and on a busy machine it takes longer than the shortest timeout here.
 beforeAll(() => lazyClient('127.0.0.1:1')());
 
 let google: ScriptedGoogle | undefined;
 afterEach(() => google?.close());
 
-/** A job on a Google that answers so; waits between attempts are noted instead of slept. */
+/** A job on a server with scripted answers; waits between attempts are recorded instead of slept. */
 async function jobOn(...answers: Answer[]): Promise<SchedulerJob & { waits: number[] }> {
   google = await scriptedGoogle(...answers);
   const waits: number[] = [];
   const sleep = async (ms: number) => {
     waits.push(ms);
   };
-  // Only silence is waited out; everything else answers as fast as the machine is.
+  // Only a server that never answers is waited for.
   const callTimeoutMs = answers.includes('hang') ? 500 : 10_000;
   const options = { job: NAME, emulatorHost: google.host, callTimeoutMs, random: () => 0.5, sleep };
   return { ...createSchedulerJob(options), waits };
 }
 
-describe('a fault that passes', () => {
+describe('a temporary error', () => {
   it.each<[string, Answer]>([
-    ['UNAVAILABLE', fault(503, 'UNAVAILABLE')],
-    ['RESOURCE_EXHAUSTED', fault(429, 'RESOURCE_EXHAUSTED')],
-    ['INTERNAL', fault(500, 'INTERNAL')],
-    ['a page of HTML', { status: 502, body: '<html>bad gateway</html>' }],
+    ['UNAVAILABLE', errorAnswer(503, 'UNAVAILABLE')],
+    ['RESOURCE_EXHAUSTED', errorAnswer(429, 'RESOURCE_EXHAUSTED')],
+    ['INTERNAL', errorAnswer(500, 'INTERNAL')],
+    ['an HTML page', { status: 502, body: '<html>bad gateway</html>' }],
     ['a broken connection', 'cut'],
-    ['silence', 'hang'],
-  ])('is tried again after %s', async (_, answer) => {
+    ['no answer', 'hang'],
+  ])('is retried after %s', async (_, answer) => {
     const schedulerJob = await jobOn(answer, job('ENABLED'));
     expect(await schedulerJob.read()).toMatchObject({ state: 'enabled' });
     expect(google?.calls).toHaveLength(2);
     expect(schedulerJob.waits).toHaveLength(1);
   });
 
-  it('is tried three times and then told', async () => {
-    const schedulerJob = await jobOn(fault(503, 'UNAVAILABLE'));
+  it('is retried twice and then thrown', async () => {
+    const schedulerJob = await jobOn(errorAnswer(503, 'UNAVAILABLE'));
     await expect(schedulerJob.pause()).rejects.toMatchObject({
       code: 'scheduler_unavailable',
       retry: 'later',
       status: 503,
-      message: `Pausing ${NAME}: told to say UNAVAILABLE`,
+      message: `Pausing ${NAME}: scripted UNAVAILABLE`,
     });
     expect(google?.calls).toHaveLength(3);
   });
 
-  it('of a pause that worked, its answer lost, ends as success', async () => {
-    const schedulerJob = await jobOn('cut', fault(400, 'FAILED_PRECONDITION'), job('PAUSED'));
+  it('succeeds when a pause took effect but its answer was lost', async () => {
+    const schedulerJob = await jobOn('cut', errorAnswer(400, 'FAILED_PRECONDITION'), job('PAUSED'));
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
     expect(google?.calls).toEqual(['POST poll:pause', 'POST poll:pause', 'GET poll']);
   });
 
-  it('of somebody who resumes at the same time leads to another turn', async () => {
-    const schedulerJob = await jobOn(fault(400, 'FAILED_PRECONDITION'), job('ENABLED'), job('PAUSED'));
+  it('retries a pause when another caller resumes the job at the same time', async () => {
+    const schedulerJob = await jobOn(errorAnswer(400, 'FAILED_PRECONDITION'), job('ENABLED'), job('PAUSED'));
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
   });
 });
 
-describe('a fault that a person must remediation', () => {
+describe('a permanent error', () => {
   it.each([
     [403, 'PERMISSION_DENIED'],
     [401, 'UNAUTHENTICATED'],
-  ])('is told at once after HTTP %i', async (status, name) => {
-    const schedulerJob = await jobOn(fault(status, name));
+  ])('is thrown at once after HTTP %i', async (status, name) => {
+    const schedulerJob = await jobOn(errorAnswer(status, name));
     await expect(schedulerJob.read()).rejects.toMatchObject({
       code: 'scheduler_denied',
       retry: 'never',
@@ -76,8 +76,8 @@ describe('a fault that a person must remediation', () => {
     expect(google?.calls).toHaveLength(1);
   });
 
-  it('is told when the machine has no Google credentials, without ending the process', async () => {
-    // An absent key file and no metadata server: the shape of a laptop that never logged in.
+  it('is thrown when the machine has no Google credentials, without ending the process', async () => {
+    // No key file and no metadata server, as on a laptop without a login.
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '/nonexistent/key.json');
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
     await expect(createSchedulerJob({ job: NAME, emulatorHost: null }).read()).rejects.toMatchObject({
@@ -87,6 +87,6 @@ describe('a fault that a person must remediation', () => {
   });
 });
 
-it('reads the state that comes as a number', async () => {
+it('reads a job state that is sent as a number', async () => {
   expect(await (await jobOn(job(2))).read()).toMatchObject({ state: 'paused' });
 });

@@ -25,8 +25,8 @@ function createJob(): void {
   scheduler.create(PARENT, { name: JOB, schedule: '* * * * *', httpTarget });
 }
 
-describe('reading the job', () => {
-  it('gives its schedule, its last attempt and its next run', async () => {
+describe('read', () => {
+  it('returns the schedule, the last attempt and the next run of the job', async () => {
     createJob();
     expect(await schedulerJob.read()).toEqual({
       name: JOB,
@@ -39,7 +39,7 @@ describe('reading the job', () => {
     expect((await schedulerJob.read()).lastAttemptAt).toEqual(new Date('2026-11-23T09:00:30Z'));
   });
 
-  it('says that it is missing', async () => {
+  it('reports a missing job as a state', async () => {
     expect(await schedulerJob.read()).toEqual({
       name: JOB,
       state: 'missing',
@@ -53,15 +53,15 @@ describe('reading the job', () => {
     ['PAUSED', 'paused'],
     ['DISABLED', 'disabled'],
     ['UPDATE_FAILED', 'update_failed'],
-  ] as const)('calls %s %s and promises no next run', async (wire, state) => {
+  ] as const)('maps the state %s to %s, without a next run', async (wire, state) => {
     createJob();
     scheduler.force(JOB, wire);
     expect(await schedulerJob.read()).toMatchObject({ state, nextRunAt: null });
   });
 });
 
-describe('pausing and resuming', () => {
-  it('move the job, and succeed again when it is there already', async () => {
+describe('pause and resume', () => {
+  it('change the state of the job, and succeed again when it has that state already', async () => {
     createJob();
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
@@ -71,14 +71,14 @@ describe('pausing and resuming', () => {
     expect(scheduler.get(JOB).state).toBe('ENABLED');
   });
 
-  it.each(['pause', 'resume'] as const)('name the remediation when there is no job to %s', async (verb) => {
+  it.each(['pause', 'resume'] as const)('throw an error with a remediation when there is no job to %s', async (verb) => {
     await expect(schedulerJob[verb]()).rejects.toMatchObject({
       code: 'scheduler_job_missing',
       remediation: expect.stringContaining('SCHEDULER_JOB'),
     });
   });
 
-  it('give the state of a job that Google switched off instead of claiming that it runs', async () => {
+  it('return the real state of a job that Google disabled', async () => {
     createJob();
     scheduler.force(JOB, 'DISABLED');
     expect(await schedulerJob.resume()).toMatchObject({ state: 'disabled' });

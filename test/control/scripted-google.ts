@@ -1,9 +1,9 @@
-/** A Cloud Scheduler that answers what it is told to, one answer a call; for faults that no emulator has. */
+/** A Cloud Scheduler with scripted answers, one per call, for errors that no emulator injects. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** `hang`: never an answer. `cut`: the connection breaks. */
+/** `hang`: it never answers. `cut`: the connection breaks. */
 export type Answer = 'hang' | 'cut' | { status: number; body: object | string };
 
 export interface ScriptedGoogle {
@@ -13,8 +13,8 @@ export interface ScriptedGoogle {
   close(): void;
 }
 
-export function fault(status: number, name: string): Answer {
-  return { status, body: { error: { code: status, status: name, message: `told to say ${name}` } } };
+export function errorAnswer(status: number, name: string): Answer {
+  return { status, body: { error: { code: status, status: name, message: `scripted ${name}` } } };
 }
 
 export function job(state: string | number): Answer {

@@ -69,7 +69,7 @@ async function readDocument(): Promise<Document> {
   return json;
 }
 
-/** The published schema of an answer, as a validator that knows nothing of ours. */
+/** A validator made from the published schema of a response alone. */
 function validatorOf(document: Document, path: string, method: string, status: '200' | 'default'): z.ZodType {
   const contents = document.paths[path]?.[method]?.responses[status]?.content ?? {};
   const ref = Object.values(contents)[0]?.schema.$ref ?? '';
@@ -79,7 +79,7 @@ function validatorOf(document: Document, path: string, method: string, status: '
 }
 
 describe('/api/openapi.json', () => {
-  it('is an OpenAPI 3.1 document that holds every path of status, start, stop and poll-now', async () => {
+  it('describes status, start, stop and poll-now in an OpenAPI 3.1 document', async () => {
     const { openapi, paths } = await readDocument();
     expect(openapi).toMatch(/^3\.1\./);
     for (const [verb, method] of [
@@ -92,7 +92,7 @@ describe('/api/openapi.json', () => {
     }
   });
 
-  it('validates a real answer of status, start and stop, and rejects one that is not', async () => {
+  it('has schemas that accept real responses of status, start and stop, and reject an invalid one', async () => {
     const document = await readDocument();
     for (const [verb, method] of [
       ['status', 'get'],
@@ -108,7 +108,7 @@ describe('/api/openapi.json', () => {
     }
   });
 
-  it('validates the answers of a run and of a failed run', async () => {
+  it('has schemas that accept the responses of a successful and of a failed run', async () => {
     const document = await readDocument();
     const members = {
       outcome: 'completed',
@@ -128,7 +128,7 @@ describe('/api/openapi.json', () => {
     ).toBe(true);
   });
 
-  it('validates a problem', async () => {
+  it('has a schema that accepts a problem', async () => {
     const document = await readDocument();
     const { json, status, type } = await call('/api/console/emails/999');
     expect([status, type]).toEqual([404, 'application/problem+json']);
@@ -139,13 +139,13 @@ describe('/api/openapi.json', () => {
 
 it.each(
   OPERATIONS.filter(({ method, path }) => method === 'get' && !path.includes('{')).map(({ path }) => path),
-)('%s answers by its schema, no member more or less', async (path) => {
+)('%s returns exactly the members of its schema', async (path) => {
   const answer = await call(path);
   expect(answer.status).toBe(200);
   checkAnswer({ target: 'console', path }, answer);
 });
 
-it('migrate answers by its schema', async () => {
+it('migrate returns exactly the members of its schema', async () => {
   const answer = await createMigrate(context).handle(
     { method: 'POST', path: '/', query: {}, headers: {}, body: undefined },
     context.log,
