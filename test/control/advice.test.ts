@@ -111,20 +111,20 @@ it('gives no advice when nothing needs attention', () => {
 });
 
 describe('the action of an advice', () => {
-  it('is start while the monitor is stopped, and the text for curl ends with the command', () => {
+  it('advises start while the monitor is stopped, and ends the text for curl with the command', () => {
     const stopped = { is_running: false, scheduler: null };
     expect(items(stopped)).toEqual([{ code: 'stopped', text: expect.any(String), action: 'start' }]);
     expect(items(stopped)[0]?.text).not.toContain('POST');
     expect(advise(stopped)[0]).toMatch(/unknown\. POST start\.$/);
   });
 
-  it('is poll-now while no run begins, and the text says since when and what to check', () => {
+  it('advises poll-now while no run begins, and says since when and what to check', () => {
     expect(advise({ state: 'not_polling' })).toEqual([
       expect.stringMatching(/^No run has begun since 2026-11-23T07:00.*scheduler job.*POST poll-now\.$/),
     ]);
   });
 
-  it('is empty while runs begin but do not end, and the text says since when and where to find the reason', () => {
+  it('advises no action while runs begin but do not end, and says since when and where to find the reason', () => {
     const gap: PollingGap = { kind: 'no_run_ends', since: hoursAgo(2) };
     expect(items({ state: 'not_polling' }, null, gap)).toMatchObject([
       { code: 'runs_not_ending', action: null },
@@ -138,7 +138,7 @@ describe('the action of an advice', () => {
     [true, 'paused', 'start'],
     [false, 'enabled', 'stop'],
   ] as const)(
-    'makes flag and job agree again when they disagree (is_running %s, job %s)',
+    'advises the action that makes flag and job agree (is_running %s, job %s)',
     (isRunning, state, action) => {
       const [first] = items({ is_running: isRunning, scheduler: scheduler({ state, agrees: false }) });
       expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
@@ -148,7 +148,7 @@ describe('the action of an advice', () => {
 
 describe('the scheduler job', () => {
   it.each(['disabled', 'update_failed'] as const)(
-    'leads to advice to run terraform when it is %s',
+    'advises terraform apply when the scheduler job is %s',
     (state) => {
       const advice = advise({ scheduler: scheduler({ state, agrees: false }) });
       expect(advice).toEqual([expect.stringContaining('terraform apply')]);
@@ -156,14 +156,14 @@ describe('the scheduler job', () => {
     },
   );
 
-  it('leads to the remediation of its error when it cannot be read', () => {
+  it('advises the remediation of the error when the scheduler job cannot be read', () => {
     const error = { code: 'scheduler_denied', detail: 'x', remediation: 'Grant it.' };
     expect(advise({ scheduler: scheduler({ state: 'unknown', agrees: null, error }) })).toEqual([
       'Grant it.',
     ]);
   });
 
-  it('leads to advice when it is missing, whether the monitor is on or off', () => {
+  it('reports a missing scheduler job, whether the monitor is on or off', () => {
     const missing = scheduler({ state: 'missing', agrees: true });
     expect(advise({ scheduler: missing })[0]).toContain('SCHEDULER_JOB');
     expect(advise({ scheduler: missing, is_running: false })[0]).toContain('SCHEDULER_JOB');

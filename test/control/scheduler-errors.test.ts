@@ -32,14 +32,14 @@ describe('a temporary error', () => {
     ['an HTML page', { status: 502, body: '<html>bad gateway</html>' }],
     ['a broken connection', 'cut'],
     ['no answer', 'hang'],
-  ])('is retried after %s', async (_, answer) => {
+  ])('retries a call after %s', async (_, answer) => {
     const schedulerJob = await jobOn(answer, job('ENABLED'));
     expect(await schedulerJob.read()).toMatchObject({ state: 'enabled' });
     expect(google?.calls).toHaveLength(2);
     expect(schedulerJob.waits).toHaveLength(1);
   });
 
-  it('is retried twice and then thrown', async () => {
+  it('throws a temporary error after three calls', async () => {
     const schedulerJob = await jobOn(errorAnswer(503, 'UNAVAILABLE'));
     await expect(schedulerJob.pause()).rejects.toMatchObject({
       code: 'scheduler_unavailable',
@@ -66,7 +66,7 @@ describe('a permanent error', () => {
   it.each([
     [403, 'PERMISSION_DENIED'],
     [401, 'UNAUTHENTICATED'],
-  ])('is thrown at once after HTTP %i', async (status, name) => {
+  ])('throws scheduler_denied at once after HTTP %i', async (status, name) => {
     const schedulerJob = await jobOn(errorAnswer(status, name));
     await expect(schedulerJob.read()).rejects.toMatchObject({
       code: 'scheduler_denied',
@@ -76,7 +76,7 @@ describe('a permanent error', () => {
     expect(google?.calls).toHaveLength(1);
   });
 
-  it('is thrown when the machine has no Google credentials, without ending the process', async () => {
+  it('throws scheduler_denied when the machine has no Google credentials, without ending the process', async () => {
     // No key file and no metadata server, as on a laptop without a login.
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '/nonexistent/key.json');
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');

@@ -61,7 +61,7 @@ describe('read', () => {
 });
 
 describe('pause and resume', () => {
-  it('change the state of the job, and succeed again when it has that state already', async () => {
+  it('pause and resume change the state of the job, and succeed again when it has that state already', async () => {
     createJob();
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
     expect(await schedulerJob.pause()).toMatchObject({ state: 'paused' });
@@ -71,14 +71,14 @@ describe('pause and resume', () => {
     expect(scheduler.get(JOB).state).toBe('ENABLED');
   });
 
-  it.each(['pause', 'resume'] as const)('throw an error with a remediation when there is no job to %s', async (verb) => {
+  it.each(['pause', 'resume'] as const)('%s throws an error with a remediation when the job is missing', async (verb) => {
     await expect(schedulerJob[verb]()).rejects.toMatchObject({
       code: 'scheduler_job_missing',
       remediation: expect.stringContaining('SCHEDULER_JOB'),
     });
   });
 
-  it('return the real state of a job that Google disabled', async () => {
+  it('pause and resume return the real state of a job that Google disabled', async () => {
     createJob();
     scheduler.force(JOB, 'DISABLED');
     expect(await schedulerJob.resume()).toMatchObject({ state: 'disabled' });

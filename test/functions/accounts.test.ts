@@ -1,4 +1,4 @@
-/** Each function on an account of its own, with only the privileges that `migrate` grants it. */
+/** Each function with its own database account, which has only the privileges that `migrate` grants. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import type { Target } from '../../functions/runtime/targets.ts';
@@ -8,11 +8,11 @@ import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
-/** Roles belong to the whole server, which other tests use too. */
+/** Makes role names unique, because roles belong to the whole server, which other tests use too. */
 const RUN = randomUUID().slice(0, 8);
 const accountOf = (part: AccountPart) => `email-monitor-${part}@${RUN}.iam`;
 
-/** That of the server's own account, which is in the URL already. */
+/** The password clause of the server's own account, whose password is in the URL. */
 let withPassword: string;
 let system: TestSystem;
 beforeAll(async () => {
@@ -40,11 +40,11 @@ function urlOf(account: string, database?: string): string {
   return url.href;
 }
 
-describe('with the privileges of its account alone', () => {
+describe('database accounts', () => {
   const TOPIC = 'projects/orders-project/topics/gmail';
   const CONSOLE = '/api/system/email-monitor';
 
-  it('each function does its work, from the first start on', async () => {
+  it('each function works with only the privileges of its own account, from the first start on', async () => {
     const as = (part: AccountPart) =>
       system.instance({ DATABASE_URL: urlOf(accountOf(part)), GMAIL_PUBSUB_TOPIC: TOPIC });
     const statusOf = async (part: AccountPart, target: Target, request = {}) =>

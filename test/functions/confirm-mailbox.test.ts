@@ -8,7 +8,7 @@ import { useTestSystems } from '../helpers/use-test-systems.ts';
 const createTestSystem = useTestSystems();
 const NEW_TOKEN = '1//new-token';
 
-/** A running monitor of `orders@example.com`. */
+/** A started monitor of `orders@example.com`. */
 async function started(): Promise<TestSystem> {
   const system = await createTestSystem();
   await system.call('start');
@@ -37,8 +37,8 @@ async function mailboxCount(system: TestSystem): Promise<number> {
   return (await system.rows('select 1 from mailboxes')).length;
 }
 
-describe('an account that the database does not know', () => {
-  test('is not read: access_denied with both addresses, and no mailbox is watching', async () => {
+describe('an unknown account', () => {
+  test('an unknown account is not read: the state is access_denied with both addresses, and no mailbox is watching', async () => {
     const system = await started();
     const { gmail, other } = await otherAccount(system);
     gmail.deliver(mail('Order'));
@@ -55,7 +55,7 @@ describe('an account that the database does not know', () => {
     expect(await ledger(system)).toEqual({});
   });
 
-  test('becomes a second mailbox when a person confirms it, and only then is its mail stored', async () => {
+  test('an unknown account becomes a second mailbox after an operator confirms it, and only then its mail is stored', async () => {
     const system = await started();
     const { gmail, other } = await otherAccount(system);
     expect((await other.call('poll')).status).toBe(409);
@@ -73,7 +73,7 @@ describe('an account that the database does not know', () => {
     expect((await other.call('status')).json.state).not.toBe('access_denied');
   });
 
-  test('takes a known mailbox over when a person confirms that it was renamed', async () => {
+  test('an unknown account takes over a known mailbox after an operator confirms the rename', async () => {
     const system = await started();
     system.gmail.renameAccount('sales@example.com');
     system.gmail.reauthorize(NEW_TOKEN);
@@ -91,13 +91,13 @@ describe('a confirmation', () => {
     [{ new_mailbox: 'sales' }, /new_mailbox=orders@example\.com/],
     [
       { 'new-mailbox': 'sales@example.com' },
-      /"new-mailbox" is no parameter of start.*new_mailbox, renamed_from/,
+      /"new-mailbox" is not a parameter of start.*new_mailbox, renamed_from/,
     ],
     [{ new_mailbox: ['a@example.com', 'b@example.com'] }, /one email address/],
     [{ renamed_from: '' }, /renamed_from=orders@example\.com/],
     [{ renamed_from: 'other@example.com' }, /Known: orders@example\.com/],
     [{ new_mailbox: 'a@example.com', renamed_from: 'b@example.com' }, /not both/],
-  ])('like %j is refused with what to do, and turns nothing on', async (query, detail) => {
+  ])('a start with %j is rejected with what to do, and leaves the monitor off', async (query, detail) => {
     const system = await started();
     await system.call('stop');
     const refused = await system.call('start', { query: query as unknown as Record<string, string> });
@@ -106,7 +106,7 @@ describe('a confirmation', () => {
     expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: false }]);
   });
 
-  test('of what is known already changes nothing', async () => {
+  test('a confirmation of the known mailbox changes nothing', async () => {
     const system = await started();
     const again = await system.call('start', { query: { new_mailbox: 'orders@example.com' } });
     expect(again.status).toBe(200);
@@ -114,7 +114,7 @@ describe('a confirmation', () => {
   });
 });
 
-test('a rename is found by the next push, which is not dropped', async () => {
+test('the next push after a rename finds the new address and is not dropped', async () => {
   const system = await started();
   system.gmail.renameAccount('sales@example.com');
   const { id, historyId } = system.gmail.deliver(mail('Order'));

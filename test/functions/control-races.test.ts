@@ -1,4 +1,4 @@
-/** `start` and `stop` at the same time, by two operators or one who is quick: what counts is how they end. */
+/** Concurrent `start` and `stop`, by two operators or by one: only the final state counts. */
 import { describe, expect, it } from 'vitest';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
@@ -19,8 +19,8 @@ async function state(system: TestSystem) {
   return { ...row, publishes: system.gmail.mailbox.watch !== null };
 }
 
-describe('start and stop at once', () => {
-  it('leave Gmail publishing when the start came last and the call of the stop to Gmail was late', async () => {
+describe('concurrent start and stop', () => {
+  it('start and stop leave Gmail publishing when the start came last, although the Gmail call of the stop was late', async () => {
     const system = await watched();
     system.gmail.faults.add({ kind: 'delay', delayMs: 500, method: 'stop', times: 1 });
     const stopping = system.call('stop');
@@ -31,7 +31,7 @@ describe('start and stop at once', () => {
     expect(await state(system)).toEqual({ is_running: true, topic: TOPIC, publishes: true });
   });
 
-  it('leave Gmail silent when the stop came last and the call of the start to Gmail was late', async () => {
+  it('start and stop leave Gmail not publishing when the stop came last, although the Gmail call of the start was late', async () => {
     const system = await watched();
     system.gmail.faults.add({ kind: 'delay', delayMs: 500, method: 'watch', times: 1 });
     const starting = system.call('start');

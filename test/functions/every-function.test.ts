@@ -12,13 +12,13 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
-/** What each of them is called with when all is well. */
-function wellMeant(target: Target) {
+/** A valid request for each target. */
+function validRequest(target: Target) {
   if (target === 'console') return { path: STATUS_PATH, method: 'GET' };
   return target === 'gmailPush' ? { body: { message: { data } } } : {};
 }
 
-it('is deployed under the names that the contract gives', () => {
+it('the targets have the names of the contract', () => {
   expect([...TARGETS].sort()).toEqual([
     'console',
     'gmailPush',
@@ -32,11 +32,11 @@ it('is deployed under the names that the contract gives', () => {
 });
 
 describe.each(TARGETS)('%s', (target) => {
-  it('is a 503 problem while the database is away, and says so in the log without its address', async () => {
+  it(`${target} returns a 503 problem while the database does not answer, and logs it without the address`, async () => {
     const port = await freePort();
     const DATABASE_URL = `postgres://app:hush-password@127.0.0.1:${port}/mail`;
     const { call, log } = system.instance({ DATABASE_URL });
-    const answered = await call(target, wellMeant(target));
+    const answered = await call(target, validRequest(target));
     expect(answered.status).toBe(503);
     expect(answered.headers['content-type']).toBe('application/problem+json');
     expect(answered.json).toMatchObject({
@@ -45,13 +45,13 @@ describe.each(TARGETS)('%s', (target) => {
       detail: 'PostgreSQL: ECONNREFUSED.',
       remediation: expect.stringContaining('DATABASE_URL'),
     });
-    const faults = log.filter((line) => line['event'] === 'request_failed');
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toMatchObject({ severity: 'ERROR', error_code: 'database_unavailable' });
+    const errors = log.filter((line) => line['event'] === 'request_failed');
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatchObject({ severity: 'ERROR', error_code: 'database_unavailable' });
     expect(JSON.stringify([answered, log])).not.toMatch(/hush|app@/);
   });
 
-  it('refuses a method that it does not have', async () => {
+  it(`${target} rejects an unsupported method with 405`, async () => {
     const refused = await system.call(target, { path: STATUS_PATH, method: 'TRACE' });
     expect(refused.status).toBe(405);
     expect(refused.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
@@ -59,12 +59,12 @@ describe.each(TARGETS)('%s', (target) => {
 });
 
 it.each(TARGETS.filter((target) => target !== 'migrate'))(
-  '%s sends an operator to migrate when the schema is older than the code',
+  '%s tells the operator to migrate when the schema is older than the code',
   async (target) => {
     const url = new URL(system.db.url);
     url.pathname = '/postgres';
     const { call } = system.instance({ DATABASE_URL: url.href });
-    expect((await call(target, wellMeant(target))).json).toMatchObject({
+    expect((await call(target, validRequest(target))).json).toMatchObject({
       status: 503,
       code: 'schema_outdated',
       remediation: expect.stringContaining('npm run migrate'),

@@ -1,4 +1,4 @@
-/** The whole of guarantee 7: which pushes are acknowledged, and which Pub/Sub has to deliver again. */
+/** Which pushes are acknowledged, and which ones Pub/Sub has to deliver again. */
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
@@ -15,7 +15,7 @@ beforeEach(async () => {
   system = await knownSystem();
 });
 
-/** The mailbox is known from its first cycle on. */
+/** A system whose first run has identified the mailbox. */
 async function knownSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const known = await createTestSystem(options);
   await known.call('pollNow');
@@ -37,7 +37,7 @@ async function storedCount(of: TestSystem = system): Promise<number> {
   return (await of.rows('select 1 from incoming_emails')).length;
 }
 
-/** Delivers a mail, and pushes what Gmail would announce about it. */
+/** Delivers an email and the push that announces it. */
 async function deliverAndPush(of: TestSystem = system) {
   const { historyId } = of.gmail.deliver(MAIL);
   return { historyId, answer: await of.call('gmailPush', { body: push(historyId) }) };
@@ -55,7 +55,7 @@ async function lastOutcome(of: TestSystem = system): Promise<string | null | und
 }
 
 describe('a push', () => {
-  it('is recorded, fetched and acknowledged without a body', async () => {
+  it('a push is recorded, its mail is fetched, and the response has no body', async () => {
     await system.switchOn();
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, answer.body]).toEqual([204, null]);
@@ -64,20 +64,20 @@ describe('a push', () => {
     expect((await system.call('status')).json.mailboxes[0].last_push_at).not.toBeNull();
   });
 
-  it('that is older than another changes nothing', async () => {
+  it('a push that is older than the stored hint changes nothing', async () => {
     await system.call('gmailPush', { body: push('18446744073709551615') });
     await system.call('gmailPush', { body: push('7') });
     expect(await hint()).toBe('18446744073709551615');
   });
 
-  it('finds its mailbox whatever the case of the address', async () => {
+  it('a push finds its mailbox whatever the case of the address', async () => {
     await system.call('gmailPush', { body: push('7', 'Orders@Example.COM') });
     expect(await hint()).toBe('7');
   });
 });
 
-describe('a push is acknowledged when its hint is stored and', () => {
-  it('a message of the run failed: the ledger retries it', async () => {
+describe('acknowledgement', () => {
+  it('acknowledges a push when a message of its run failed, because the ledger retries it', async () => {
     await system.switchOn();
     system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
     const { answer, historyId } = await deliverAndPush();
@@ -85,7 +85,7 @@ describe('a push is acknowledged when its hint is stored and', () => {
     expect(await lastOutcome()).toBe('completed');
   });
 
-  it('the run was cut', async () => {
+  it('acknowledges a push when its run was cut', async () => {
     const brief = system.instance({ RUN_BUDGET_SECONDS: '5' });
     await system.switchOn();
     for (let n = 0; n < 5; n += 1) system.gmail.deliver(MAIL);
@@ -95,7 +95,7 @@ describe('a push is acknowledged when its hint is stored and', () => {
     expect([answer.status, await hint(), await lastOutcome()]).toEqual([204, historyId, 'out_of_time']);
   });
 
-  it('another instance holds the lease', async () => {
+  it('acknowledges a push when another instance holds the lease', async () => {
     await system.switchOn();
     await system.db.query(
       `update mailboxes
@@ -106,7 +106,7 @@ describe('a push is acknowledged when its hint is stored and', () => {
     expect([answer.status, await hint(), await storedCount()]).toEqual([204, historyId, 0]);
   });
 
-  it('a newer hint is stored, although the run failed', async () => {
+  it('acknowledges a push when its run failed but a newer hint is stored', async () => {
     const raced = await knownSystem({
       onSleep: async () => {
         await raced.db.query('update mailboxes set hint_history_id = 18446744073709551615');
@@ -119,16 +119,16 @@ describe('a push is acknowledged when its hint is stored and', () => {
     expect(await hint(raced)).toBe('18446744073709551615');
   });
 
-  it('the monitor is stopped: nothing is fetched', async () => {
+  it('acknowledges a push while the monitor is stopped, and fetches nothing', async () => {
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, await hint()]).toEqual([204, historyId]);
     expect([await storedCount(), system.gmail.callLog.calls.length]).toEqual([0, 0]);
   });
 
-  it('the operator is needed', async () => {
+  it('acknowledges a push when an operator has to act first', async () => {
     await system.switchOn();
     system.gmail.revokeRefreshToken();
-    // The access token of this instance lives on.
+    // The access token of the first instance is still valid.
     const fresh = system.instance();
     const { historyId } = system.gmail.deliver(MAIL);
     const answer = await fresh.call('gmailPush', { body: push(historyId) });
@@ -136,14 +136,14 @@ describe('a push is acknowledged when its hint is stored and', () => {
     expect((await system.call('status')).json.state).toBe('reauth_required');
   });
 
-  it('there are no credentials', async () => {
+  it('acknowledges a push while there are no credentials', async () => {
     await system.switchOn();
     const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('gmailPush', { body: push('7') })).status).toBe(204);
     expect(await hint()).toBe('7');
   });
 
-  it('a listing has shown it already: Gmail is not asked again', async () => {
+  it('acknowledges a push that a listing has already covered, without calling Gmail', async () => {
     await system.switchOn();
     const { historyId } = system.gmail.deliver(MAIL);
     await system.call('poll');
@@ -154,27 +154,27 @@ describe('a push is acknowledged when its hint is stored and', () => {
   });
 });
 
-describe('a push is delivered again when', () => {
-  it('its hint could not be stored', async () => {
+describe('redelivery', () => {
+  it('answers 503 when the hint of a push could not be stored', async () => {
     await system.db.query('alter table mailboxes drop column hint_at cascade');
     const refused = await system.call('gmailPush', { body: push('7') });
     expect(refused).toMatchObject({ status: 503, json: { code: 'schema_outdated' } });
   });
 
-  it('its run failed in a passing way and its hint is still the newest', async () => {
+  it('answers 503 when the run failed temporarily and the hint is the newest', async () => {
     await system.switchOn();
     unavailable();
     const { answer, historyId } = await deliverAndPush();
     expect(answer).toMatchObject({ status: 503, json: { code: 'gmail_unavailable' } });
     expect([await hint(), await storedCount()]).toEqual([historyId, 0]);
-    // The hint and the poll remain.
+    // The stored hint makes the next poll fetch the message.
     system.gmail.faults.clear();
     await system.pass(5);
     await system.call('poll');
     expect(await storedCount()).toBe(1);
   });
 
-  it('the mailbox backs off and its last attempt is younger than 10 s', async () => {
+  it('answers 503 when the mailbox backs off and its last run began less than 10 s ago', async () => {
     await system.switchOn();
     unavailable();
     await deliverAndPush();
@@ -188,7 +188,7 @@ describe('a push is delivered again when', () => {
 });
 
 describe('a push during a backoff', () => {
-  it('runs when the last attempt is older than 10 s, and ends the backoff', async () => {
+  it('a push during a backoff starts a run when the last one began over 10 s ago, and ends the backoff', async () => {
     await system.switchOn();
     unavailable();
     const { historyId } = await deliverAndPush();
@@ -203,7 +203,7 @@ describe('a push during a backoff', () => {
     expect((await system.call('status')).json).toMatchObject({ state: 'watching' });
   });
 
-  it('does not wait for the poll interval: mail that comes two minutes after an outage is stored at once', async () => {
+  it('a push two minutes after an outage starts a run at once, without waiting for the poll interval', async () => {
     const daily = await knownSystem({ env: DAY });
     await daily.switchOn();
     await daily.call('poll');
@@ -215,7 +215,7 @@ describe('a push during a backoff', () => {
     expect(await storedCount(daily)).toBe(2);
   });
 
-  it('and no push at all: the next tick polls when the backoff of at most five minutes is over', async () => {
+  it('without a push, the next tick polls when the backoff of at most five minutes is over', async () => {
     const daily = await knownSystem({ env: DAY });
     await daily.switchOn();
     await daily.call('poll');
@@ -236,13 +236,13 @@ describe('a push during a backoff', () => {
   });
 });
 
-describe('what would be no better the next time is acknowledged, dropped and told', () => {
+describe('an invalid push', () => {
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['garbage', '{bad'],
     ['an address with NUL', push('7', 'orders\0@example.com')],
     ['another mailbox', push('7', 'somebody@example.com')],
-  ])('%s', async (_, body) => {
+  ])('acknowledges, drops and logs a push that no redelivery could fix: %s', async (_, body) => {
     expect((await system.call('gmailPush', { body })).status).toBe(204);
     expect(await hint()).toBeNull();
     const [line, ...rest] = system.log.filter((one) => one['event'] === 'push_ignored');

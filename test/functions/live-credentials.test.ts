@@ -1,4 +1,4 @@
-/** Credentials in files, as a mounted secret gives them: they change under a running instance. */
+/** Credentials in files, such as mounted secrets, which can change while an instance runs. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ function put(values: Partial<Record<keyof typeof FILES, string>>): void {
 const THE_RIGHT = {
   GMAIL_CLIENT_ID: emulatedCredentials.clientId,
   GMAIL_CLIENT_SECRET: emulatedCredentials.clientSecret,
-  // As `gcloud secrets versions add` leaves it when a person typed it.
+  // With the line break that `gcloud secrets versions add` keeps.
   GMAIL_REFRESH_TOKEN: `${emulatedCredentials.refreshToken}\n`,
 };
 
@@ -54,13 +54,13 @@ const outcomeOf = async ({ call }: Instance) => {
 };
 
 describe('credentials from files', () => {
-  it('are taken, without the line break at their end', async () => {
+  it('credentials are read from files without the line break at their end', async () => {
     const { system, instance } = await deployed(THE_RIGHT);
     system.gmail.deliver(mail('An order'));
     expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
   });
 
-  it('that are empty yet leave the monitor not_configured, and are taken by the next call once they are there', async () => {
+  it('an empty file leaves the monitor not_configured, and the next call reads the credentials once they are there', async () => {
     const { instance } = await deployed({ ...THE_RIGHT, GMAIL_REFRESH_TOKEN: '\n' });
     expect((await instance.call('status')).json).toMatchObject({ state: 'not_configured' });
     expect((await instance.call('pollNow')).json).toMatchObject({
@@ -71,7 +71,7 @@ describe('credentials from files', () => {
     expect(await outcomeOf(instance)).toBe('completed');
   });
 
-  it('whose file cannot be read leave the monitor not_configured with file and reason, until it can', async () => {
+  it('an unreadable file leaves the monitor not_configured with path and reason until it can be read', async () => {
     const { instance } = await deployed(THE_RIGHT);
     rmSync(join(folder, FILES.GMAIL_CLIENT_SECRET));
     const started = instance.fresh();
@@ -88,7 +88,7 @@ describe('credentials from files', () => {
     expect(await outcomeOf(started)).toBe('completed');
   });
 
-  it('that Google refuses are read again by the next call, so that a new authorization needs no restart', async () => {
+  it('the next call rereads credentials that Google refuses, so that a new authorization needs no restart', async () => {
     const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
     system.gmail.revokeRefreshToken();
@@ -101,33 +101,33 @@ describe('credentials from files', () => {
     expect((await instance.call('status')).json).toMatchObject({ state: 'watching' });
   });
 
-  it('that work are read again after five minutes, not at each call', async () => {
+  it('credentials that work are reread after five minutes, not at each call', async () => {
     const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
     system.gmail.reauthorize('second-token');
     put({ GMAIL_REFRESH_TOKEN: 'second-token' });
     await system.pass(299);
     await outcomeOf(instance);
-    expect(taken(instance)).toHaveLength(0);
+    expect(rereads(instance)).toHaveLength(0);
     await system.pass(2);
     await outcomeOf(instance);
-    expect(taken(instance)).toHaveLength(1);
+    expect(rereads(instance)).toHaveLength(1);
   });
 
-  it('that cannot be read any more leave the ones before, and a warning without their contents', async () => {
+  it('credentials that can no longer be read stay in use, with a warning that hides their contents', async () => {
     const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
     rmSync(join(folder, FILES.GMAIL_REFRESH_TOKEN));
     await system.pass(301);
     expect(await outcomeOf(instance)).toBe('completed');
-    expect(taken(instance)).toEqual([
+    expect(rereads(instance)).toEqual([
       expect.objectContaining({ severity: 'WARNING', detail: expect.stringContaining('ENOENT') }),
     ]);
     expect(JSON.stringify(instance.log)).not.toContain(emulatedCredentials.refreshToken);
   });
 });
 
-/** The log lines of credentials that were read anew. */
-function taken({ log }: Instance): Record<string, unknown>[] {
+/** The log lines about reread credentials. */
+function rereads({ log }: Instance): Record<string, unknown>[] {
   return log.filter((line) => line['event'] === 'credentials_read');
 }

@@ -16,7 +16,7 @@ afterEach(() => system.close());
 const gmailCalls = () => system.gmail.callLog.calls.length;
 
 describe('poll', () => {
-  it('stores what has arrived and counts it', async () => {
+  it('poll stores arrived mail and counts it', async () => {
     await system.switchOn();
     system.gmail.deliver(MAIL);
     system.gmail.deliver(MAIL);
@@ -35,18 +35,18 @@ describe('poll', () => {
     expect((await system.call('status')).json.emails_processed_total).toBe(2);
   });
 
-  it('does nothing while the monitor is off, successfully', async () => {
+  it('poll succeeds without a call to Gmail while the monitor is off', async () => {
     const polled = await system.call('poll');
     expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'stopped', 0]);
   });
 
-  it('does nothing without credentials, successfully', async () => {
+  it('poll succeeds without a call to Gmail while there are no credentials', async () => {
     await system.switchOn();
     const polled = await system.instance(NO_CREDENTIALS).call('poll');
     expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'not_configured', 0]);
   });
 
-  it('that fails answers as a problem, with what it did beside it, and waits before the next', async () => {
+  it('a failed poll returns a problem with the members of the run, and the mailbox backs off', async () => {
     await system.switchOn();
     await system.call('poll');
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
@@ -67,7 +67,7 @@ describe('poll', () => {
     expect((await system.call('poll')).json.outcome).toBe('completed');
   });
 
-  it('with a revoked token names the command that repairs it', async () => {
+  it('poll with a revoked token returns the command that repairs it', async () => {
     await system.switchOn();
     system.gmail.revokeRefreshToken();
     const failed = await system.call('poll');
@@ -96,7 +96,7 @@ describe('poll with an interval of a day', () => {
 
   const outcome = async () => (await daily.call('poll')).json.outcome;
 
-  it('answers not_due at each tick until the interval is over', async () => {
+  it('poll returns not_due at each tick until the interval is over', async () => {
     daily.gmail.deliver(MAIL);
     const units = daily.gmail.callLog.calls.length;
     expect(await outcome()).toBe('not_due');
@@ -107,7 +107,7 @@ describe('poll with an interval of a day', () => {
     expect(await outcome()).toBe('not_due');
   });
 
-  it('works when a hint waits', async () => {
+  it('poll runs before the interval is over when a hint is waiting', async () => {
     const { historyId } = daily.gmail.deliver(MAIL);
     await daily.db.query('update mailboxes set hint_history_id = $1::numeric, hint_at = now()', [historyId]);
     expect((await daily.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
@@ -115,7 +115,7 @@ describe('poll with an interval of a day', () => {
     expect(await outcome()).toBe('not_due');
   });
 
-  it('works when a message is due, and not before', async () => {
+  it('poll runs before the interval is over when a message is due, and not earlier', async () => {
     const { id } = daily.gmail.deliver(MAIL);
     daily.gmail.faults.add({ kind: 'status', status: 400, messageId: id, times: 1 });
     await daily.pass(86_400);
@@ -126,7 +126,7 @@ describe('poll with an interval of a day', () => {
     expect(await outcome()).toBe('not_due');
   });
 
-  it('works when a listing was cut', async () => {
+  it('poll runs before the interval is over when a listing was cut', async () => {
     expect(await outcome()).toBe('not_due');
     await daily.db.query(
       "insert into list_jobs (mailbox_id, purpose, query) select id, 'backfill', 'subject:order' from mailboxes",
@@ -135,7 +135,7 @@ describe('poll with an interval of a day', () => {
     expect(await outcome()).toBe('not_due');
   });
 
-  it('works again when a backoff of five minutes at most has ended', async () => {
+  it('poll runs again when a backoff of at most five minutes has ended', async () => {
     daily.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     await daily.db.query('update mailboxes set next_poll_at = null, failure_count = 20');
     expect(await outcome()).toBe('failed');
@@ -148,7 +148,7 @@ describe('poll with an interval of a day', () => {
 });
 
 describe('poll-now', () => {
-  it('runs a cycle while the monitor is off', async () => {
+  it('poll-now runs while the monitor is off', async () => {
     system.gmail.deliver(MAIL);
     const polled = await system.call('pollNow');
     expect(polled.status).toBe(200);
@@ -156,7 +156,7 @@ describe('poll-now', () => {
     expect(polled.json).not.toHaveProperty('retried');
   });
 
-  it('without credentials is refused with what is missing', async () => {
+  it('poll-now without credentials is rejected with the missing variables', async () => {
     const refused = await system.instance(NO_CREDENTIALS).call('pollNow');
     expect(refused.status).toBe(409);
     expect(refused.json).toMatchObject({
@@ -165,7 +165,7 @@ describe('poll-now', () => {
     });
   });
 
-  it('says busy when somebody else is at work', async () => {
+  it('poll-now returns busy while another instance holds the lease', async () => {
     await system.call('pollNow');
     await system.db.query(
       `update mailboxes
@@ -179,7 +179,7 @@ describe('poll-now', () => {
   });
 
   it.each([{ retry: 'bad' }, { retry: '' }, { retry: ['dead', 'dead'] }])(
-    'with %o is a bad request',
+    'poll-now with %o is a bad request',
     async (query) => {
       const refused = await system.call('pollNow', { query: query as never });
       expect(refused.status).toBe(400);
@@ -191,7 +191,7 @@ describe('poll-now', () => {
     },
   );
 
-  it('gives the dead messages another chance when it is told to', async () => {
+  it('poll-now?retry=dead requeues the dead messages', async () => {
     const { id } = system.gmail.deliver(MAIL);
     system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await system.call('pollNow');
@@ -206,7 +206,7 @@ describe('poll-now', () => {
   });
 
   it.each(['reconcile', 'prove'])(
-    'with ?%s=all reconciles everything since the first start',
+    'poll-now?%s=all reconciles all mail since the first start',
     async (name) => {
       await system.call('pollNow');
       system.gmail.deliver(MAIL);
@@ -222,16 +222,16 @@ describe('poll-now', () => {
     },
   );
 
-  it('with a misspelt parameter is a bad request, and asks Gmail nothing', async () => {
+  it('poll-now with a misspelt parameter is a bad request, and does not call Gmail', async () => {
     const refused = await system.call('pollNow', { query: { reconciles: 'all' } });
     expect(refused.status).toBe(400);
     expect(refused.json.detail).toBe(
-      '"reconciles" is no parameter of poll-now. Its parameters: retry, reconcile, prove.',
+      '"reconciles" is not a parameter of poll-now. Valid parameters: retry, reconcile, prove.',
     );
     expect(gmailCalls()).toBe(0);
   });
 
-  it.each(['reconcile', 'prove'])('with ?%s= of anything but all is a bad request', async (name) => {
+  it.each(['reconcile', 'prove'])('poll-now with a value of %s other than all is a bad request', async (name) => {
     const refused = await system.call('pollNow', { query: { [name]: 'some' } });
     expect(refused).toMatchObject({
       status: 400,
@@ -255,18 +255,18 @@ describe('poll-now', () => {
       await system.call('poll');
     });
 
-    it('tries it at each press, and changes neither its attempts nor its next attempt', async () => {
+    it('poll-now tries a failing message each time, and changes neither its attempts nor its next attempt', async () => {
       const before = await waiting();
       expect(before).toMatchObject([{ state: 'pending', attempt_count: 1 }]);
       for (let press = 0; press < 7; press += 1) {
-        // Something else succeeds in the run, so that a scheduled one would charge the failure.
+        // Another message succeeds, so a scheduled run would charge the failure.
         system.gmail.deliver(MAIL);
         expect((await system.call('pollNow')).json).toMatchObject({ new_emails: 1, failed: 1, dead: 0 });
       }
       expect(await waiting()).toEqual(before);
     });
 
-    it('does not charge it either when its next attempt is due', async () => {
+    it('poll-now does not charge a failing message whose next attempt is due', async () => {
       await system.db.query("update email_ledger set next_attempt_at = now() - interval '1 minute'");
       const before = await waiting();
       for (let press = 0; press < 7; press += 1) {
@@ -280,7 +280,7 @@ describe('poll-now', () => {
       expect(await waiting()).toMatchObject([{ state: 'pending', attempt_count: 2 }]);
     });
 
-    it('does not charge the others when the one that waited longest is stored', async () => {
+    it('poll-now does not charge the other messages when the one that waited longest is stored', async () => {
       const { id } = system.gmail.deliver(MAIL);
       system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
       system.gmail.deliver(MAIL);
@@ -292,7 +292,7 @@ describe('poll-now', () => {
       expect(await waiting()).toEqual([before]);
     });
 
-    it('has advice that names the message, and never that there is nothing to do', async () => {
+    it('status advises about a failing message, and never says that there is nothing to do', async () => {
       await system.call('pollNow');
       const { advice, mailboxes, state } = (await system.call('status')).json;
       expect(state).toBe('fetch_failing');
@@ -302,12 +302,12 @@ describe('poll-now', () => {
     });
   });
 
-  it('has nothing to requeue before the mailbox is known', async () => {
+  it('poll-now?retry=dead requeues nothing before the mailbox is known', async () => {
     expect((await system.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 0 });
   });
 });
 
-it('what goes wrong is told without secrets and without mail', async () => {
+it('errors are reported without secrets and without mail content', async () => {
   await system.switchOn();
   const ids = [1, 2, 3, 4].map(() => system.gmail.deliver(MAIL).id);
   const [first = '', second = '', third = ''] = ids;

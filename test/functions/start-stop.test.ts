@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { JOB, type SchedulerBeside, schedulerBeside } from './scheduler-beside.ts';
 
-// What waits between two attempts at a silent scheduler need not be waited for here.
+// Skips the waits between retries of Cloud Scheduler calls.
 vi.mock(import('../../shared/retry.ts'), async (original) => ({
   ...(await original()),
   realSleep: async () => undefined,
@@ -27,7 +27,7 @@ async function readFlag(): Promise<boolean | undefined> {
 }
 
 describe('start', () => {
-  it('sets the flag, resumes the job, and answers like status', async () => {
+  it('start sets the flag, resumes the job, and returns the same as status', async () => {
     beside.scheduler.pause(JOB);
     const started = await system.call('start');
     expect(started.status).toBe(200);
@@ -41,13 +41,13 @@ describe('start', () => {
     expect(beside.scheduler.get(JOB).state).toBe('ENABLED');
   });
 
-  it('may be called again', async () => {
+  it('start may be called again', async () => {
     await system.call('start');
     const again = await system.call('start');
     expect([again.status, again.json.is_running]).toEqual([200, true]);
   });
 
-  it('without credentials is refused with what is missing and how to get it, and sets nothing', async () => {
+  it('start without credentials is rejected with the missing variables and how to obtain them, and changes nothing', async () => {
     const { call } = system.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
     beside.scheduler.pause(JOB);
     const refused = await call('start');
@@ -62,7 +62,7 @@ describe('start', () => {
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
-  it('with the scheduler away is a 503, but the flag is set, and status tells of both', async () => {
+  it('start returns 503 when Cloud Scheduler does not answer, but sets the flag, and status shows both', async () => {
     await beside.close();
     const started = await system.call('start');
     expect(started.status).toBe(503);
@@ -85,7 +85,7 @@ describe('start', () => {
     });
   });
 
-  it('without the job says which setting is wrong', async () => {
+  it('start names the wrong variable when the scheduler job does not exist', async () => {
     beside.scheduler.delete(JOB);
     const started = await system.call('start');
     expect(started.status).toBe(502);
@@ -100,7 +100,7 @@ describe('start', () => {
     });
   });
 
-  it('of a job that Google has disabled succeeds, and advises no further start', async () => {
+  it('start succeeds when Google has disabled the job, and does not advise another start', async () => {
     beside.scheduler.force(JOB, 'DISABLED');
     const { status, json } = await system.call('start');
     expect(status).toBe(200);
@@ -109,7 +109,7 @@ describe('start', () => {
     expect(json.advice[0]).not.toContain('POST start');
   });
 
-  it('without a job only sets the flag', async () => {
+  it('start sets only the flag when no job is configured', async () => {
     const { call } = system.instance({ SCHEDULER_JOB: '' });
     beside.scheduler.pause(JOB);
     expect((await call('start')).json).toMatchObject({ is_running: true, scheduler: null });
@@ -118,7 +118,7 @@ describe('start', () => {
 });
 
 describe('stop', () => {
-  it('clears the flag, pauses the job, and answers like status', async () => {
+  it('stop clears the flag, pauses the job, and returns the same as status', async () => {
     await system.call('start');
     const stopped = await system.call('stop');
     expect(stopped.status).toBe(200);
@@ -131,19 +131,19 @@ describe('stop', () => {
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
-  it('may be called again', async () => {
+  it('stop may be called again', async () => {
     await system.call('stop');
     expect((await system.call('stop')).status).toBe(200);
     expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
-  it('works without credentials', async () => {
+  it('stop works without credentials', async () => {
     await system.switchOn();
     const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('stop')).json).toMatchObject({ is_running: false, state: 'not_configured' });
   });
 
-  it('with the scheduler away is a 503, but the monitor has stopped', async () => {
+  it('stop returns 503 when Cloud Scheduler does not answer, but the monitor is stopped', async () => {
     await system.switchOn();
     await beside.close();
     expect((await system.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
@@ -151,7 +151,7 @@ describe('stop', () => {
     expect((await system.call('poll')).json.outcome).toBe('stopped');
   });
 
-  it('without the job says so, while it is stopped too', async () => {
+  it('stop reports a missing scheduler job, and so does status while stopped', async () => {
     beside.scheduler.delete(JOB);
     expect((await system.call('stop')).json.code).toBe('scheduler_job_missing');
     const { advice } = (await system.call('status')).json;
@@ -159,24 +159,24 @@ describe('stop', () => {
   });
 });
 
-describe('an operator who moves the job by gcloud', () => {
-  it('is told by status that the monitor is on and its job is not', async () => {
+describe('a job that was changed by gcloud', () => {
+  it('status reports that the monitor is on but its job is paused', async () => {
     await system.call('start');
     beside.scheduler.pause(JOB);
     expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'paused', agrees: false },
-      advice: ['The monitor is on but its scheduler job is paused. POST start.'],
+      advice: ['The monitor is on, but its scheduler job is paused. POST start.'],
     });
     expect((await system.call('start')).json).toMatchObject({ scheduler: { agrees: true }, advice: [] });
   });
 
-  it('is told by status that the monitor is off and its job is not', async () => {
+  it('status reports that the monitor is off but its job is enabled', async () => {
     await system.call('stop');
     beside.scheduler.resume(JOB);
     expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'enabled', agrees: false },
       advice: [
-        'The monitor is off but its scheduler job is enabled. POST stop.',
+        'The monitor is off, but its scheduler job is enabled. POST stop.',
         expect.stringContaining('stopped'),
       ],
     });
@@ -184,7 +184,7 @@ describe('an operator who moves the job by gcloud', () => {
   });
 });
 
-it('start and stop leave one line each that says what was changed', async () => {
+it('start and stop each write one log line that names the change', async () => {
   await system.call('start');
   await system.call('stop');
   const lines = system.log.filter((line) => line['event'] === 'control_changed');

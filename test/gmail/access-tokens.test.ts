@@ -166,7 +166,7 @@ describe('token endpoint error', () => {
       { error: 'invalid_grant', error_subtype: 'invalid_rapt' },
       'workspace_session_expired',
       'reauth_required',
-      /exempts the app.*domain-wide delegation.*only hours/,
+      /exempt the app.*domain-wide delegation.*only hours/,
     ],
     [
       { error: 'invalid_grant', error_subtype: 'rapt_required' },

@@ -92,7 +92,7 @@ describe('/api/openapi.json', () => {
     }
   });
 
-  it('has schemas that accept real responses of status, start and stop, and reject an invalid one', async () => {
+  it('publishes schemas that accept real responses of status, start and stop, and reject an invalid one', async () => {
     const document = await readDocument();
     for (const [verb, method] of [
       ['status', 'get'],
@@ -108,7 +108,7 @@ describe('/api/openapi.json', () => {
     }
   });
 
-  it('has schemas that accept the responses of a successful and of a failed run', async () => {
+  it('publishes schemas that accept the responses of a successful and of a failed run', async () => {
     const document = await readDocument();
     const members = {
       outcome: 'completed',
@@ -128,7 +128,7 @@ describe('/api/openapi.json', () => {
     ).toBe(true);
   });
 
-  it('has a schema that accepts a problem', async () => {
+  it('publishes a schema that accepts a problem', async () => {
     const document = await readDocument();
     const { json, status, type } = await call('/api/console/emails/999');
     expect([status, type]).toEqual([404, 'application/problem+json']);

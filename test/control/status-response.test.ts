@@ -1,4 +1,4 @@
-/** The states that runs lead to, from the first start on; `states.test.ts` has each state by its rows. */
+/** The status after real runs, from the first start on. `mailbox-state.test.ts` derives each state from rows. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
@@ -18,7 +18,7 @@ async function status() {
 }
 
 describe('the state', () => {
-  it('is stopped before the first start, and says how to start', async () => {
+  it('is stopped before the first start, with advice how to start', async () => {
     expect(await status()).toMatchObject({
       is_running: false,
       state: 'stopped',
@@ -27,12 +27,12 @@ describe('the state', () => {
     });
   });
 
-  it('is starting until the first cycle has ended', async () => {
+  it('is starting until the first run has ended', async () => {
     await system.switchOn();
     expect(await status()).toMatchObject({ state: 'starting', mailboxes: [], advice: [] });
   });
 
-  it('is watching when everything that was found is stored', async () => {
+  it('is watching when all discovered messages are stored', async () => {
     await system.switchOn();
     system.gmail.deliver(MAIL);
     await system.call('poll');
@@ -86,14 +86,14 @@ describe('the state', () => {
     expect((await status()).state).toBe('watching');
   });
 
-  it('is backing_off after a failed cycle, with the error, its remediation and the next time', async () => {
+  it('is backing_off after a failed run, with the error, its remediation and the time of the next run', async () => {
     await system.switchOn();
     await system.call('poll');
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     await system.call('poll');
     const { state, last_error: lastError, mailboxes, advice } = await status();
     expect(state).toBe('backing_off');
-    expect(lastError).toBe('Gmail does not answer as it should: users.history.list: 503 backendError.');
+    expect(lastError).toBe('Gmail did not return a valid response: users.history.list: 503 backendError.');
     const [mailbox] = mailboxes;
     expect(mailbox).toMatchObject({
       state: 'backing_off',
@@ -107,7 +107,7 @@ describe('the state', () => {
     expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });
   });
 
-  it('is reauth_required after the token was revoked, running or not, until new credentials work', async () => {
+  it('is reauth_required after the token was revoked, on or stopped, until new credentials work', async () => {
     await system.switchOn();
     await system.call('poll');
     system.gmail.revokeRefreshToken();
@@ -122,12 +122,12 @@ describe('the state', () => {
     system.gmail.reauthorize('1//another-refresh-token');
     const { call } = system.instance({ GMAIL_REFRESH_TOKEN: '1//another-refresh-token' });
     expect((await call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
-    const cured = (await call('status')).json;
-    expect(cured).toMatchObject({ state: 'stopped', mailboxes: [{ failure_count: 0, last_error: null }] });
-    expect(cured.mailboxes).toHaveLength(1);
+    const repaired = (await call('status')).json;
+    expect(repaired).toMatchObject({ state: 'stopped', mailboxes: [{ failure_count: 0, last_error: null }] });
+    expect(repaired.mailboxes).toHaveLength(1);
   });
 
-  it('is reauth_required also for credentials that have never reached a mailbox', async () => {
+  it('is reauth_required for refused credentials that never reached a mailbox', async () => {
     await system.switchOn();
     system.gmail.revokeRefreshToken();
     await system.call('poll');
@@ -163,7 +163,7 @@ describe('the state', () => {
     });
   });
 
-  it('is that of the mailbox whose credentials are set, others are only remembered', async () => {
+  it('is the state of the mailbox of the configured credentials, not of earlier mailboxes', async () => {
     await system.switchOn();
     await system.call('poll');
     await system.db.query(
@@ -182,7 +182,7 @@ describe('the state', () => {
   });
 });
 
-it('a lease that has expired names no holder', async () => {
+it('status shows no lease holder after the lease has expired', async () => {
   await system.call('pollNow');
   await system.db.query(
     `update mailboxes
@@ -191,7 +191,7 @@ it('a lease that has expired names no holder', async () => {
   expect((await status()).mailboxes[0].lease_holder).toBeNull();
 });
 
-it('status reads, and changes nothing', async () => {
+it('status changes no row and calls no Gmail method', async () => {
   await system.switchOn();
   await system.call('poll');
   const tables = [

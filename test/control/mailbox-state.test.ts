@@ -31,15 +31,15 @@ function ago(minutes: number): Date {
   return new Date(Date.now() - minutes * 60_000);
 }
 
-/** The mailbox, the state and the codes of the advice. */
-function seen({ advice_items: items, mailboxes, state }: StatusJson) {
+/** The mailbox, the state and the advice codes of a status. */
+function summarize({ advice_items: items, mailboxes, state }: StatusJson) {
   const [mailbox] = mailboxes;
   if (mailbox === undefined) throw new Error('There is no mailbox.');
   return { state, mailbox, codes: items.map((item) => item.code) };
 }
 
-describe('states, the most pressing first', () => {
-  it('not_configured: nothing is known without credentials, and the answer names what to set', async () => {
+describe('the state', () => {
+  it('is not_configured without credentials, and the response names the variables to set', async () => {
     expect(await fixture.status({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' })).toEqual({
       is_running: false,
       last_poll_at: null,
@@ -49,7 +49,7 @@ describe('states, the most pressing first', () => {
       scheduler: null,
       mailboxes: [],
       advice: [
-        'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment add --secret-manager.',
+        'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment, add --secret-manager.',
       ],
       advice_items: [
         {
@@ -61,11 +61,11 @@ describe('states, the most pressing first', () => {
     });
   });
 
-  it('a mailbox without working credentials is never watching', async () => {
+  it('is not_configured for every mailbox of other credentials, even when its rows look like watching', async () => {
     await fixture.switchOn();
     await fixture.mailbox();
-    expect(seen(await fixture.status())).toMatchObject({ state: 'watching' });
-    expect(seen(await fixture.status(NO_CREDENTIALS))).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({ state: 'watching' });
+    expect(summarize(await fixture.status(NO_CREDENTIALS))).toMatchObject({
       state: 'not_configured',
       mailbox: { state: 'not_configured', is_current: false, waiting_count: null },
     });
@@ -79,69 +79,69 @@ describe('states, the most pressing first', () => {
     ['reauth_required', 'reauth_required'],
     ['bad_client', 'access_denied'],
     ['gmail_denied', 'access_denied'],
-  ])('the error %s makes the state %s, also while stopped', async (code, state) => {
+  ])('after the error %s is %s, also while stopped', async (code, state) => {
     await fixture.mailbox({ last_error_code: code, last_error: 'Refused.', failure_count: 1 });
-    expect(seen(await fixture.status()).state).toBe(state);
+    expect(summarize(await fixture.status()).state).toBe(state);
     await fixture.switchOn();
-    expect(seen(await fixture.status()).state).toBe(state);
+    expect(summarize(await fixture.status()).state).toBe(state);
   });
 
-  it('stopped outranks everything that a run would find', async () => {
+  it('is stopped while the monitor is off, whatever a run would find', async () => {
     const id = await fixture.mailbox({ failure_count: 2, last_error_code: 'gmail_unavailable' });
     await fixture.messages(id, 1, DEAD);
-    expect(seen(await fixture.status()).state).toBe('stopped');
+    expect(summarize(await fixture.status()).state).toBe('stopped');
   });
 
-  it('backing_off after a failed run, with the next try', async () => {
+  it('is backing_off after a failed run, with the time of the next run', async () => {
     await fixture.switchOn();
     const next = new Date(Date.now() + 20_000);
     await fixture.mailbox({ failure_count: 2, next_poll_at: next, last_error_code: 'gmail_unavailable' });
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'backing_off',
       mailbox: { next_poll_at: next.toISOString(), waiting_count: null },
       codes: ['gmail_unavailable'],
     });
   });
 
-  it('not_polling when no run began for three intervals, at least five minutes, although it is on', async () => {
+  it('is not_polling when the monitor is on and no run began for three intervals, at least five minutes', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({ last_run_at: ago(4.9) });
-    expect(seen(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('watching');
     const setLastRun = async (minutes: number) =>
       await fixture.db.query('update mailboxes set last_run_at = $2 where id = $1', [id, ago(minutes)]);
     await setLastRun(5.1);
-    const silent = seen(await fixture.status());
-    expect(silent).toMatchObject({
+    const idle = summarize(await fixture.status());
+    expect(idle).toMatchObject({
       state: 'not_polling',
       codes: ['not_polling'],
       mailbox: { waiting_count: null },
     });
     const env = { GMAIL_POLL_INTERVAL_SECONDS: '600' };
     await setLastRun(29);
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
     await setLastRun(31);
-    expect(seen(await fixture.status(env)).state).toBe('not_polling');
-    // The next poll of a mailbox that does not back off is no reason for silence.
+    expect(summarize(await fixture.status(env)).state).toBe('not_polling');
+    // The next poll time of a mailbox that does not back off explains no gap.
     await fixture.db.query('update mailboxes set next_poll_at = $2 where id = $1', [id, ago(1)]);
-    expect(seen(await fixture.status(env)).state).toBe('not_polling');
+    expect(summarize(await fixture.status(env)).state).toBe('not_polling');
   });
 
-  it('not_polling also when the next try of a backoff is long over, and when the first run never began', async () => {
+  it('is not_polling when the backoff ended long ago, and when the first run never began', async () => {
     await fixture.switchOn();
     expect(await fixture.status()).toMatchObject({ state: 'not_polling', mailboxes: [] });
     await fixture.mailbox({ last_run_at: ago(20), next_poll_at: ago(2), failure_count: 3 });
-    expect(seen(await fixture.status()).state).toBe('backing_off');
+    expect(summarize(await fixture.status()).state).toBe('backing_off');
     await fixture.db.query('update mailboxes set next_poll_at = $1', [ago(6)]);
-    expect(seen(await fixture.status()).state).toBe('not_polling');
+    expect(summarize(await fixture.status()).state).toBe('not_polling');
   });
 
-  it('a monitor that was started just now is not not_polling, however long ago the last run was', async () => {
+  it('is not not_polling just after a start, however long ago the last run was', async () => {
     await fixture.mailbox({ last_run_at: ago(600) });
     await fixture.db.query('update email_monitor_status set is_running = true, updated_at = now()');
-    expect(seen(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('watching');
   });
 
-  it('not_polling when runs begin but none has ended for the silence limit and one run budget', async () => {
+  it('is not_polling when runs begin but none has ended for the gap limit plus one run budget', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({
       last_success_at: ago(60),
@@ -155,20 +155,20 @@ describe('states, the most pressing first', () => {
         [id, ago(minutes)],
       );
     await beginRun(61);
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
     await beginRun(6.9);
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
     await beginRun(7.1);
-    expect(seen(await fixture.status(env))).toMatchObject({
+    expect(summarize(await fixture.status(env))).toMatchObject({
       state: 'not_polling',
       codes: ['runs_not_ending'],
       mailbox: { waiting_count: null, unknown_since: expect.any(String) },
     });
     await fixture.db.query('update mailboxes set last_success_at = $1, last_run_ended_at = $1', [ago(6.5)]);
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('not_polling also when runs that begin after a failed one do not end, and not while the monitor is only just on', async () => {
+  it('is not_polling when runs after a failed run do not end, but not just after a start', async () => {
     await fixture.switchOn();
     const failure = { failure_count: 1, last_run_ended_at: ago(59), next_poll_at: ago(58) };
     const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90), ...failure });
@@ -176,26 +176,26 @@ describe('states, the most pressing first', () => {
       "insert into ingest_runs (mailbox_id, trigger, started_at) values ($1, 'schedule', $2)",
       [id, ago(57)],
     );
-    expect(seen(await fixture.status())).toMatchObject({ state: 'not_polling', codes: ['runs_not_ending'] });
+    expect(summarize(await fixture.status())).toMatchObject({ state: 'not_polling', codes: ['runs_not_ending'] });
     await fixture.db.query('update mailboxes set next_poll_at = now()');
-    expect(seen(await fixture.status()).state).toBe('backing_off');
+    expect(summarize(await fixture.status()).state).toBe('backing_off');
     await fixture.db.query('update mailboxes set failure_count = 0');
     await fixture.db.query('update email_monitor_status set updated_at = now()');
-    expect(seen(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('watching');
   });
 
-  it('a run that ends is not taken for a start', async () => {
+  it('does not mistake the end of a run for a start of the monitor', async () => {
     await fixture.switchOn();
     await fixture.mailbox({ last_run_at: ago(10) });
     await fixture.db.query('update email_monitor_status set last_poll_at = now(), updated_at = now()');
-    expect(seen(await fixture.status()).state).toBe('not_polling');
+    expect(summarize(await fixture.status()).state).toBe('not_polling');
   });
 
-  it('fetch_failing while a pending message has an error, with count, error and next attempt', async () => {
+  it('is fetch_failing while a pending message has an error, with count, error and next attempt', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 2, FAILED);
-    const { codes, mailbox, state } = seen(await fixture.status());
+    const { codes, mailbox, state } = summarize(await fixture.status());
     expect({ state, codes }).toEqual({ state: 'fetch_failing', codes: ['messages_failing'] });
     expect(mailbox.failing).toMatchObject({
       count: 2,
@@ -208,50 +208,50 @@ describe('states, the most pressing first', () => {
     expect(mailbox).toMatchObject({ waiting_count: 2, unknown_since: null });
   });
 
-  it('fetch_failing while a message is dead, until it is given up', async () => {
+  it('is fetch_failing while a message is dead, until it is given up', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 1, DEAD);
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'fetch_failing',
       mailbox: { failing: { count: 1, dead_count: 1 } },
       codes: ['messages_dead'],
     });
     await fixture.db.query('update email_ledger set given_up_at = now()');
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'watching',
       mailbox: { failing: null, ledger: { dead: 1 } },
       codes: [],
     });
   });
 
-  it('starting until the first run has succeeded, catching_up while messages wait or a listing is read', async () => {
+  it('is starting until the first run succeeds, and catching_up while messages wait or a listing is unfinished', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({ last_success_at: null });
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'starting',
       mailbox: { waiting_count: null, unknown_since: expect.any(String) },
     });
     await fixture.db.query('update mailboxes set last_success_at = now()');
     await fixture.messages(id, 3, { state: "'pending'" });
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'catching_up',
       mailbox: { waiting_count: 3, unknown_since: null, oldest_pending_at: expect.any(String) },
     });
     await fixture.db.query("update email_ledger set state = 'stored'");
-    expect(seen(await fixture.status())).toMatchObject({ state: 'watching', mailbox: { waiting_count: 0 } });
+    expect(summarize(await fixture.status())).toMatchObject({ state: 'watching', mailbox: { waiting_count: 0 } });
     await fixture.db.query(
       "insert into list_jobs (mailbox_id, purpose, query) values ($1, 'initial', 'in:inbox')",
       [id],
     );
-    expect(seen(await fixture.status())).toMatchObject({
+    expect(summarize(await fixture.status())).toMatchObject({
       state: 'catching_up',
       mailbox: { is_listing: true, waiting_count: null, unknown_since: expect.any(String) },
     });
   });
 });
 
-it('a history that is not listed to its end is catching_up, and how much waits is unknown', async () => {
+it('the state is catching_up and the waiting count unknown while the history is not listed to its end', async () => {
   await fixture.switchOn();
   const since = ago(3);
   const id = await fixture.mailbox({ unconfirmed_history_id: '900', unconfirmed_at: since });
@@ -259,13 +259,13 @@ it('a history that is not listed to its end is catching_up, and how much waits i
     state: 'catching_up',
     mailbox: { is_listing: false, waiting_count: null, unknown_since: since.toISOString() },
   };
-  expect(seen(await fixture.status())).toMatchObject(cut);
+  expect(summarize(await fixture.status())).toMatchObject(cut);
   const listTo = async (historyId: number) =>
     await fixture.db.query('update mailboxes set listed_history_id = $2 where id = $1', [id, historyId]);
   await listTo(899);
-  expect(seen(await fixture.status())).toMatchObject(cut);
+  expect(summarize(await fixture.status())).toMatchObject(cut);
   await listTo(900);
-  expect(seen(await fixture.status())).toMatchObject({
+  expect(summarize(await fixture.status())).toMatchObject({
     state: 'watching',
     mailbox: { waiting_count: 0, unknown_since: null },
   });
@@ -291,63 +291,63 @@ describe('watch_failing', () => {
 
   beforeEach(async () => await fixture.switchOn());
 
-  it('when the registration fails', async () => {
+  it('is the state when the registration of the watch fails', async () => {
     const id = await fixture.mailbox();
     await watch(id, { error_code: 'watch_denied', error: 'No.', registered_at: null, expires_at: null });
-    expect(seen(await fixture.status(env))).toMatchObject({
+    expect(summarize(await fixture.status(env))).toMatchObject({
       state: 'watch_failing',
       codes: ['watch_denied'],
     });
   });
 
-  it('when no push arrives within two minutes of the registration, and the remediation names topic, subscription and endpoint', async () => {
+  it('is the state when no push arrives within two minutes of the registration, and the remediation names topic, subscription and endpoint', async () => {
     const id = await fixture.mailbox({ pushed_at: null });
     await watch(id, { registered_at: ago(1.9) });
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
     await watch(id, { registered_at: ago(2.1) });
-    const { mailbox, state } = seen(await fixture.status(env));
+    const { mailbox, state } = summarize(await fixture.status(env));
     expect(state).toBe('watch_failing');
     expect(mailbox.watch).toMatchObject({ is_silent: true, error: { code: 'push_silent' } });
     const { advice } = await fixture.status(env);
     expect(advice[0]).toMatch(/projects\/p\/topics\/t.*push subscription.*endpoint/);
     await fixture.db.query('update mailboxes set pushed_at = now()');
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('when three late runs in a row saw no push, and a push since ends it', async () => {
+  it('is the state after three consecutive late runs without a push, and a later push ends it', async () => {
     const id = await fixture.mailbox({ pushed_at: ago(30) });
     await watch(id, { late_run_count: 2, late_since: ago(20) });
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
     await watch(id, { late_run_count: 3, late_since: ago(20) });
-    expect(seen(await fixture.status(env)).state).toBe('watch_failing');
+    expect(summarize(await fixture.status(env)).state).toBe('watch_failing');
     await fixture.db.query('update mailboxes set pushed_at = now()');
-    expect(seen(await fixture.status(env)).state).toBe('watching');
+    expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('when it has expired', async () => {
+  it('is the state when the watch has expired', async () => {
     const id = await fixture.mailbox({ pushed_at: ago(1) });
     await watch(id, { expires_at: ago(1) });
-    expect(seen(await fixture.status(env))).toMatchObject({
+    expect(summarize(await fixture.status(env))).toMatchObject({
       state: 'watch_failing',
       codes: ['watch_expired'],
     });
     await fixture.db.query('update email_monitor_status set is_running = false');
-    expect(seen(await fixture.status(env))).toMatchObject({ state: 'stopped', codes: ['stopped'] });
+    expect(summarize(await fixture.status(env))).toMatchObject({ state: 'stopped', codes: ['stopped'] });
   });
 
-  it('never without a topic', async () => {
+  it('is never the state without a configured topic', async () => {
     const id = await fixture.mailbox({ pushed_at: null });
     await watch(id, { registered_at: ago(10) });
-    expect(seen(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('watching');
   });
 });
 
-describe('what is not known', () => {
-  it('is null while stopped, with the time since when it is unknown, and not zero', async () => {
+describe('unknown values', () => {
+  it('the waiting count is null and not zero while stopped, with the time since when it is unknown', async () => {
     const known = ago(30);
     const id = await fixture.mailbox({ last_success_at: known });
     await fixture.messages(id, 2, { state: "'pending'" });
-    expect(seen(await fixture.status()).mailbox).toMatchObject({
+    expect(summarize(await fixture.status()).mailbox).toMatchObject({
       state: 'stopped',
       waiting_count: null,
       unknown_since: known.toISOString(),
@@ -355,9 +355,9 @@ describe('what is not known', () => {
     });
   });
 
-  it('a reconciliation that has not ended is not shown, the newest and the newest full one are', async () => {
+  it('status shows the newest finished reconciliation and the newest full one, and no unfinished one', async () => {
     const id = await fixture.mailbox();
-    expect(seen(await fixture.status()).mailbox.reconciliation).toBeNull();
+    expect(summarize(await fixture.status()).mailbox.reconciliation).toBeNull();
     await fixture.db.query(
       `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, evaluated_at, gmail_count,
          stored_count, pending_count, failed_count, ignored_count, gone_count, missing_count)
@@ -366,7 +366,7 @@ describe('what is not known', () => {
               ($1, now() - interval '2 days', false, 'q', null, null, null, null, null, null, null, null)`,
       [id],
     );
-    expect(seen(await fixture.status()).mailbox.reconciliation).toMatchObject({
+    expect(summarize(await fixture.status()).mailbox.reconciliation).toMatchObject({
       gmail_count: 6,
       stored_count: 1,
       pending_count: 1,
@@ -379,7 +379,7 @@ describe('what is not known', () => {
   });
 });
 
-it('a credential file that cannot be read is state not_configured with file and reason, and never ends the process', async () => {
+it('an unreadable credential file leads to not_configured with path and reason, and does not end the process', async () => {
   await fixture.switchOn();
   const env = { GMAIL_REFRESH_TOKEN: '', GMAIL_REFRESH_TOKEN_FILE: '/no/such/file' };
   const status = await fixture.status(env);
@@ -391,7 +391,7 @@ it('a credential file that cannot be read is state not_configured with file and 
   expect(status.advice[0]).toContain('/no/such/file');
 });
 
-it('status reads as few ledger rows with 100,000 of them as with none: sums and partial indexes answer it', async () => {
+it('status reads few ledger rows even when there are 100,000, because sums and partial indexes answer it', async () => {
   await fixture.switchOn();
   const id = await fixture.mailbox();
   await fixture.messages(id, 100_000, { state: "'stored'", resolved_at: 'now()' });
