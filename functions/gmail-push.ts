@@ -69,7 +69,8 @@ async function isHintPending(db: Database, mailboxId: number, historyId: string)
 
 /** The error that another delivery may get past; null when the push is done or another delivery would change nothing. */
 function retryableError({ outcome, error }: IngestReport): AppError | null {
-  if (outcome === 'not_due') return new AppError('backing_off', 'The mailbox is backing off after failed runs.');
+  if (outcome === 'not_due')
+    return new AppError('backing_off', 'The mailbox is backing off after failed runs.');
   // After losing the lease, leave the mailbox to the instance that took over.
   if (error === null || error.code === 'lease_lost' || requiresOperator(error.code)) return null;
   return error;

@@ -17,10 +17,14 @@ export function createRoute({ config }: AppContext): Route {
     handle: async (_request, log) => {
       const applied = await migrate(config.database, config.databaseAccounts);
       const granted = config.databaseAccounts.map((account) => account.part);
-      log.info('migrated', applied.length === 0 ? 'The schema is up to date' : `Applied ${applied.join(', ')}`, {
-        applied_count: applied.length,
-        granted_count: granted.length,
-      });
+      log.info(
+        'migrated',
+        applied.length === 0 ? 'The schema is up to date' : `Applied ${applied.join(', ')}`,
+        {
+          applied_count: applied.length,
+          granted_count: granted.length,
+        },
+      );
       return json<MigrateAnswer>(200, { applied, granted });
     },
   };

@@ -26,7 +26,8 @@ export function createRoute(context: AppContext): Route {
     handle: async (request, log) => {
       assertParameters(request, 'poll-now', ['retry', 'reconcile', 'prove']);
       assertConfigured(context.config);
-      const reconcilesAll = hasParameter(request, 'reconcile', 'all') || hasParameter(request, 'prove', 'all');
+      const reconcilesAll =
+        hasParameter(request, 'reconcile', 'all') || hasParameter(request, 'prove', 'all');
       const requeued = hasParameter(request, 'retry', 'dead') ? await requeueAll(app) : null;
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000, app.clock);
       const report = await ingestMailbox(

@@ -114,7 +114,6 @@ describe('toAppError', () => {
   ])('turns the thrown value %s into internal', (thrown, message) => {
     expect(toAppError(thrown)).toMatchObject({ code: 'internal', message });
   });
-
 });
 
 describe('AppError', () => {

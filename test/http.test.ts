@@ -14,7 +14,10 @@ async function send(
 ) {
   const lines: Record<string, unknown>[] = [];
   const log = createLog({ level: 'debug', format: 'json', sink: (line) => lines.push(JSON.parse(line)) });
-  const response = await handleRequest({ methods: ['POST', 'PUT'], handle }, request(more), { log, projectId });
+  const response = await handleRequest({ methods: ['POST', 'PUT'], handle }, request(more), {
+    log,
+    projectId,
+  });
   return { ...response, lines, json: JSON.parse(String(response.body ?? 'null')) };
 }
 
@@ -46,7 +49,10 @@ describe('an unsupported method', () => {
       allow: 'POST, PUT',
       'content-type': 'application/problem+json',
     });
-    expect(response.json).toMatchObject({ code: 'method_not_allowed', detail: 'This path does not support GET.' });
+    expect(response.json).toMatchObject({
+      code: 'method_not_allowed',
+      detail: 'This path does not support GET.',
+    });
     expect(response.lines).toEqual([]);
   });
 });

@@ -66,7 +66,12 @@ describe('withRetries', () => {
 
   it('throws at once when the wait would exceed the deadline', async () => {
     const requested = await run([unavailable(9_000)], { leftMs: 8_999 });
-    expect(requested).toMatchObject({ calls: 1, waits: [], retried: [], result: { code: 'gmail_unavailable' } });
+    expect(requested).toMatchObject({
+      calls: 1,
+      waits: [],
+      retried: [],
+      result: { code: 'gmail_unavailable' },
+    });
     const grown = await run([unavailable(), unavailable()], { leftMs: 2_999 });
     expect(grown).toMatchObject({ calls: 2, waits: [1_250] });
   });
@@ -96,10 +101,13 @@ it('an unexpected error is not retried and does not show its message', async () 
 });
 
 describe('backoffMs', () => {
-  it.each([1, 2, 3, 4, 10])('waits at least the base and not much more than the cap after attempt %i', (attempt) => {
-    expect(backoffMs(attempt, POLICY, () => 0)).toBe(1_000);
-    const longest = backoffMs(attempt, POLICY, () => 0.999_999);
-    expect(longest).toBeGreaterThanOrEqual(1_500);
-    expect(longest).toBeLessThanOrEqual(POLICY.capMs + POLICY.baseMs / 2);
-  });
+  it.each([1, 2, 3, 4, 10])(
+    'waits at least the base and not much more than the cap after attempt %i',
+    (attempt) => {
+      expect(backoffMs(attempt, POLICY, () => 0)).toBe(1_000);
+      const longest = backoffMs(attempt, POLICY, () => 0.999_999);
+      expect(longest).toBeGreaterThanOrEqual(1_500);
+      expect(longest).toBeLessThanOrEqual(POLICY.capMs + POLICY.baseMs / 2);
+    },
+  );
 });

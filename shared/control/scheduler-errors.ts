@@ -31,6 +31,7 @@ export function toSchedulerError(error: unknown, action: string): AppError {
   const code = rpcCode(error);
   const errorCode = (code === null ? null : ERROR_BY_RPC_CODE[code]) ?? 'scheduler_unavailable';
   // Google's messages name the permission and the resource. Messages of other layers may quote what was sent.
-  const reason = code !== null ? (error as Error).message : error instanceof Error ? error.name : typeof error;
+  const reason =
+    code !== null ? (error as Error).message : error instanceof Error ? error.name : typeof error;
   return new AppError(errorCode, `${action}: ${reason}`, { cause: error });
 }

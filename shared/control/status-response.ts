@@ -12,10 +12,10 @@ import { findRejectedListings } from '../db/rejected-listings.ts';
 import { toAppError } from '../errors.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
+import { findPollingGap, stateWithoutMailbox } from './mailbox-state.ts';
 import { toMailboxStatus } from './mailbox-status-response.ts';
 import type { Monitor } from './monitor.ts';
 import type { SchedulerJob } from './scheduler-job.ts';
-import { findPollingGap, stateWithoutMailbox } from './mailbox-state.ts';
 
 const SHOWN_INCIDENTS = 5;
 

@@ -122,7 +122,12 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'Emails and their latency per hour',
     answer: 'Charts',
     parameters: [
-      query('hours', 'Number of hours before now.', { type: 'integer', minimum: 1, maximum: 336, default: 48 }),
+      query('hours', 'Number of hours before now.', {
+        type: 'integer',
+        minimum: 1,
+        maximum: 336,
+        default: 48,
+      }),
     ],
   },
   {

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
-import { JOB, schedulerBeside } from '../functions/scheduler-beside.ts';
+import { JOB, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { buildDist, type Dist, type Served, serve, serveInVain } from './dist.ts';
 
@@ -115,23 +115,31 @@ describe('an instance', () => {
     },
   );
 
-  it('never sees a body that is no JSON: the framework refuses it, and nothing of it is written down', async () => {
+  it('answers a malformed JSON body with an RFC 9457 problem, and neither returns nor logs any of it', async () => {
     const headers = { 'content-type': 'application/json' };
     const response = await fetch(stop.url, { method: 'POST', body: '{"q": "verysecretword', headers });
     expect(response.status).toBe(400);
-    await expect.poll(() => stop.output()).toContain('The body of a request could not be read');
-    expect(stop.output()).not.toContain('verysecret');
+    expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({
+      type: 'about:blank',
+      status: 400,
+      code: 'bad_request',
+      detail: 'The body is not valid JSON.',
+    });
+    await expect.poll(() => stop.output()).toContain('Bad request: The body is not valid JSON.');
+    expect(text + stop.output()).not.toContain('verysecret');
   });
 
   it('of status reads its scheduler job by the client that is in the bundle', async () => {
-    const beside = await schedulerBeside();
-    const served = await serve(dist.folder, 'status', { DATABASE_URL: db.url, ...beside.env });
+    const fixture = await schedulerFixture();
+    const served = await serve(dist.folder, 'status', { DATABASE_URL: db.url, ...fixture.env });
     try {
       const { scheduler } = (await (await fetch(served.url)).json()) as { scheduler: object };
       expect(scheduler).toMatchObject({ job: JOB, state: 'enabled', error: null });
     } finally {
       await served.stop();
-      await beside.close();
+      await fixture.close();
     }
   });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
-import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
+import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import {
   ACCESS_TOKEN,
@@ -26,14 +26,14 @@ vi.setConfig({ testTimeout: 60_000 });
 
 let dist: Dist;
 let db: TestDatabase;
-let scheduler: SchedulerBeside;
+let scheduler: SchedulerFixture;
 let served: Served[];
 let door: FrontDoor;
 let google: GoogleBuilds;
 let fixture: Fixture;
 
 beforeAll(async () => {
-  [dist, db, scheduler] = await Promise.all([buildDist(), createTestDatabase(), schedulerBeside()]);
+  [dist, db, scheduler] = await Promise.all([buildDist(), createTestDatabase(), schedulerFixture()]);
   const env = { DATABASE_URL: db.url, ...scheduler.env };
   const elsewhere = `postgres://migrate:hidden-word@127.0.0.1:${await freePort()}/orders`;
   served = await Promise.all([

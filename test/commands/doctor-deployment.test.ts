@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { order } from '../helpers/mails.ts';
+import { type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
 import { examineJson, expectTrouble } from './doctor-fixture.ts';
@@ -25,7 +25,7 @@ const GMAIL = 'serviceAccount:gmail-api-push@system.gserviceaccount.com';
 const URL_OF_PUSH = 'https://gmail-push.example.com';
 
 let system: TestSystem;
-let scheduler: SchedulerBeside;
+let scheduler: SchedulerFixture;
 // biome-ignore lint/suspicious/noExplicitAny: tests change whatever status answers
 let status: any;
 let statusServer: Awaited<ReturnType<typeof answering>>;
@@ -34,7 +34,7 @@ let door: FrontDoor;
 let fixture: Fixture;
 
 beforeAll(async () => {
-  scheduler = await schedulerBeside();
+  scheduler = await schedulerFixture();
   system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
   await system.call('start');
   system.gmail.deliver(order(1));

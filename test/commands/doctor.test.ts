@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
-import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/scheduler-beside.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
+import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
 import { examineJson, expectTrouble } from './doctor-fixture.ts';
 
@@ -17,9 +17,9 @@ vi.setConfig({ testTimeout: 30_000 });
 const TOPIC = 'projects/demo/topics/gmail';
 
 let system: TestSystem;
-let scheduler: SchedulerBeside;
+let scheduler: SchedulerFixture;
 beforeEach(async () => {
-  scheduler = await schedulerBeside();
+  scheduler = await schedulerFixture();
 });
 afterEach(async () => {
   await Promise.all([system.close(), scheduler.close()]);

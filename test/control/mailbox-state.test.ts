@@ -176,7 +176,10 @@ describe('the state', () => {
       "insert into ingest_runs (mailbox_id, trigger, started_at) values ($1, 'schedule', $2)",
       [id, ago(57)],
     );
-    expect(summarize(await fixture.status())).toMatchObject({ state: 'not_polling', codes: ['runs_not_ending'] });
+    expect(summarize(await fixture.status())).toMatchObject({
+      state: 'not_polling',
+      codes: ['runs_not_ending'],
+    });
     await fixture.db.query('update mailboxes set next_poll_at = now()');
     expect(summarize(await fixture.status()).state).toBe('backing_off');
     await fixture.db.query('update mailboxes set failure_count = 0');
@@ -239,7 +242,10 @@ describe('the state', () => {
       mailbox: { waiting_count: 3, unknown_since: null, oldest_pending_at: expect.any(String) },
     });
     await fixture.db.query("update email_ledger set state = 'stored'");
-    expect(summarize(await fixture.status())).toMatchObject({ state: 'watching', mailbox: { waiting_count: 0 } });
+    expect(summarize(await fixture.status())).toMatchObject({
+      state: 'watching',
+      mailbox: { waiting_count: 0 },
+    });
     await fixture.db.query(
       "insert into list_jobs (mailbox_id, purpose, query) values ($1, 'initial', 'in:inbox')",
       [id],

@@ -71,12 +71,15 @@ describe('pause and resume', () => {
     expect(scheduler.get(JOB).state).toBe('ENABLED');
   });
 
-  it.each(['pause', 'resume'] as const)('%s throws an error with a remediation when the job is missing', async (verb) => {
-    await expect(schedulerJob[verb]()).rejects.toMatchObject({
-      code: 'scheduler_job_missing',
-      remediation: expect.stringContaining('SCHEDULER_JOB'),
-    });
-  });
+  it.each(['pause', 'resume'] as const)(
+    '%s throws an error with a remediation when the job is missing',
+    async (verb) => {
+      await expect(schedulerJob[verb]()).rejects.toMatchObject({
+        code: 'scheduler_job_missing',
+        remediation: expect.stringContaining('SCHEDULER_JOB'),
+      });
+    },
+  );
 
   it('pause and resume return the real state of a job that Google disabled', async () => {
     createJob();

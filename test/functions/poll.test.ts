@@ -231,14 +231,17 @@ describe('poll-now', () => {
     expect(gmailCalls()).toBe(0);
   });
 
-  it.each(['reconcile', 'prove'])('poll-now with a value of %s other than all is a bad request', async (name) => {
-    const refused = await system.call('pollNow', { query: { [name]: 'some' } });
-    expect(refused).toMatchObject({
-      status: 400,
-      json: { code: 'bad_request', detail: `The only value of "${name}" is "all".` },
-    });
-    expect(gmailCalls()).toBe(0);
-  });
+  it.each(['reconcile', 'prove'])(
+    'poll-now with a value of %s other than all is a bad request',
+    async (name) => {
+      const refused = await system.call('pollNow', { query: { [name]: 'some' } });
+      expect(refused).toMatchObject({
+        status: 400,
+        json: { code: 'bad_request', detail: `The only value of "${name}" is "all".` },
+      });
+      expect(gmailCalls()).toBe(0);
+    },
+  );
 
   describe('while a message fails', () => {
     const waiting = async () =>

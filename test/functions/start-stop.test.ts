@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
-import { JOB, type SchedulerBeside, schedulerBeside } from './scheduler-beside.ts';
 
 // Skips the waits between retries of Cloud Scheduler calls.
 vi.mock(import('../../shared/retry.ts'), async (original) => ({
@@ -10,15 +10,15 @@ vi.mock(import('../../shared/retry.ts'), async (original) => ({
 
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
 
-let beside: SchedulerBeside;
+let fixture: SchedulerFixture;
 let system: TestSystem;
 beforeEach(async () => {
-  beside = await schedulerBeside();
-  system = await createTestSystem({ env: beside.env });
+  fixture = await schedulerFixture();
+  system = await createTestSystem({ env: fixture.env });
 });
 afterEach(async () => {
   await system.close();
-  await beside.close();
+  await fixture.close();
 });
 
 async function readFlag(): Promise<boolean | undefined> {
@@ -28,7 +28,7 @@ async function readFlag(): Promise<boolean | undefined> {
 
 describe('start', () => {
   it('start sets the flag, resumes the job, and returns the same as status', async () => {
-    beside.scheduler.pause(JOB);
+    fixture.scheduler.pause(JOB);
     const started = await system.call('start');
     expect(started.status).toBe(200);
     expect(started.json).toMatchObject({
@@ -38,7 +38,7 @@ describe('start', () => {
       advice: [],
     });
     expect(started.json).toEqual((await system.call('status')).json);
-    expect(beside.scheduler.get(JOB).state).toBe('ENABLED');
+    expect(fixture.scheduler.get(JOB).state).toBe('ENABLED');
   });
 
   it('start may be called again', async () => {
@@ -49,7 +49,7 @@ describe('start', () => {
 
   it('start without credentials is rejected with the missing variables and how to obtain them, and changes nothing', async () => {
     const { call } = system.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
-    beside.scheduler.pause(JOB);
+    fixture.scheduler.pause(JOB);
     const refused = await call('start');
     expect(refused.status).toBe(409);
     expect(refused.headers['content-type']).toBe('application/problem+json');
@@ -59,11 +59,11 @@ describe('start', () => {
       remediation: expect.stringContaining('npm run authorize'),
     });
     expect(await readFlag()).toBe(false);
-    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+    expect(fixture.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
   it('start returns 503 when Cloud Scheduler does not answer, but sets the flag, and status shows both', async () => {
-    await beside.close();
+    await fixture.close();
     const started = await system.call('start');
     expect(started.status).toBe(503);
     expect(started.json).toMatchObject({
@@ -86,7 +86,7 @@ describe('start', () => {
   });
 
   it('start names the wrong variable when the scheduler job does not exist', async () => {
-    beside.scheduler.delete(JOB);
+    fixture.scheduler.delete(JOB);
     const started = await system.call('start');
     expect(started.status).toBe(502);
     expect(started.json).toMatchObject({
@@ -101,7 +101,7 @@ describe('start', () => {
   });
 
   it('start succeeds when Google has disabled the job, and does not advise another start', async () => {
-    beside.scheduler.force(JOB, 'DISABLED');
+    fixture.scheduler.force(JOB, 'DISABLED');
     const { status, json } = await system.call('start');
     expect(status).toBe(200);
     expect(json.scheduler).toMatchObject({ state: 'disabled', agrees: false });
@@ -111,9 +111,9 @@ describe('start', () => {
 
   it('start sets only the flag when no job is configured', async () => {
     const { call } = system.instance({ SCHEDULER_JOB: '' });
-    beside.scheduler.pause(JOB);
+    fixture.scheduler.pause(JOB);
     expect((await call('start')).json).toMatchObject({ is_running: true, scheduler: null });
-    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+    expect(fixture.scheduler.get(JOB).state).toBe('PAUSED');
   });
 });
 
@@ -128,13 +128,13 @@ describe('stop', () => {
       scheduler: { state: 'paused', agrees: true, next_run_at: null },
     });
     expect(stopped.json).toEqual((await system.call('status')).json);
-    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+    expect(fixture.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
   it('stop may be called again', async () => {
     await system.call('stop');
     expect((await system.call('stop')).status).toBe(200);
-    expect(beside.scheduler.get(JOB).state).toBe('PAUSED');
+    expect(fixture.scheduler.get(JOB).state).toBe('PAUSED');
   });
 
   it('stop works without credentials', async () => {
@@ -145,14 +145,14 @@ describe('stop', () => {
 
   it('stop returns 503 when Cloud Scheduler does not answer, but the monitor is stopped', async () => {
     await system.switchOn();
-    await beside.close();
+    await fixture.close();
     expect((await system.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
     expect(await readFlag()).toBe(false);
     expect((await system.call('poll')).json.outcome).toBe('stopped');
   });
 
   it('stop reports a missing scheduler job, and so does status while stopped', async () => {
-    beside.scheduler.delete(JOB);
+    fixture.scheduler.delete(JOB);
     expect((await system.call('stop')).json.code).toBe('scheduler_job_missing');
     const { advice } = (await system.call('status')).json;
     expect(advice[0]).toContain('SCHEDULER_JOB');
@@ -162,7 +162,7 @@ describe('stop', () => {
 describe('a job that was changed by gcloud', () => {
   it('status reports that the monitor is on but its job is paused', async () => {
     await system.call('start');
-    beside.scheduler.pause(JOB);
+    fixture.scheduler.pause(JOB);
     expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'paused', agrees: false },
       advice: ['The monitor is on, but its scheduler job is paused. POST start.'],
@@ -172,7 +172,7 @@ describe('a job that was changed by gcloud', () => {
 
   it('status reports that the monitor is off but its job is enabled', async () => {
     await system.call('stop');
-    beside.scheduler.resume(JOB);
+    fixture.scheduler.resume(JOB);
     expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'enabled', agrees: false },
       advice: [

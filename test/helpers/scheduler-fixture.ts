@@ -1,4 +1,4 @@
-/** An emulated Cloud Scheduler beside a system, with the one job that calls poll; nothing fires by itself. */
+/** An emulated Cloud Scheduler with the job that calls `poll`. The job runs only when a test triggers it. */
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
 import { startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
 import type { Environment } from '../../shared/config.ts';
@@ -6,13 +6,13 @@ import type { Environment } from '../../shared/config.ts';
 const PARENT = 'projects/demo/locations/europe-west1';
 export const JOB = `${PARENT}/jobs/poll`;
 
-export interface SchedulerBeside {
+export interface SchedulerFixture {
   readonly scheduler: EmulatedScheduler;
   readonly env: Environment;
   close(): Promise<void>;
 }
 
-export async function schedulerBeside(): Promise<SchedulerBeside> {
+export async function schedulerFixture(): Promise<SchedulerFixture> {
   const scheduler = new EmulatedScheduler({
     clock: () => new Date('2026-11-23T09:00:30Z'),
     deliver: async () => ({}),
