@@ -172,7 +172,7 @@ export const ERRORS = {
     'never',
     502,
     'ERROR',
-    'Read the reason in the detail. A message that Gmail rejects every time becomes dead in the ledger.',
+    'Look at the reason in the detail. A message that Gmail rejects every time becomes dead in the ledger.',
   ),
   watch_denied: entry(
     'Gmail is not allowed to publish to the topic',
@@ -226,7 +226,7 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Check that PostgreSQL is running and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME and DB_USER) is correct. On ' +
+    'Check that PostgreSQL runs and that DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME and DB_USER) is correct. On ' +
       'the local stack, restart `npm start`. No email is lost.',
   ),
   database_denied: entry(
