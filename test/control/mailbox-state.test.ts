@@ -39,7 +39,7 @@ function summarize({ advice_items: items, mailboxes, state }: StatusJson) {
 }
 
 describe('the state', () => {
-  it('is not_configured without credentials, and the response names the variables to set', async () => {
+  it('the state is not_configured without credentials, and the response names the variables to set', async () => {
     expect(await fixture.status({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' })).toEqual({
       is_running: false,
       last_poll_at: null,
@@ -61,7 +61,7 @@ describe('the state', () => {
     });
   });
 
-  it('is not_configured for every mailbox of other credentials, even when its rows look like watching', async () => {
+  it('the state is not_configured for every mailbox of other credentials, even when its rows look like watching', async () => {
     await fixture.switchOn();
     await fixture.mailbox();
     expect(summarize(await fixture.status())).toMatchObject({ state: 'watching' });
@@ -79,20 +79,20 @@ describe('the state', () => {
     ['reauth_required', 'reauth_required'],
     ['bad_client', 'access_denied'],
     ['gmail_denied', 'access_denied'],
-  ])('after the error %s is %s, also while stopped', async (code, state) => {
+  ])('the state after the error %s is %s, also while stopped', async (code, state) => {
     await fixture.mailbox({ last_error_code: code, last_error: 'Refused.', failure_count: 1 });
     expect(summarize(await fixture.status()).state).toBe(state);
     await fixture.switchOn();
     expect(summarize(await fixture.status()).state).toBe(state);
   });
 
-  it('is stopped while the monitor is off, whatever a run would find', async () => {
+  it('the state is stopped while the monitor is off, whatever a run would find', async () => {
     const id = await fixture.mailbox({ failure_count: 2, last_error_code: 'gmail_unavailable' });
     await fixture.messages(id, 1, DEAD);
     expect(summarize(await fixture.status()).state).toBe('stopped');
   });
 
-  it('is backing_off after a failed run, with the time of the next run', async () => {
+  it('the state is backing_off after a failed run, with the time of the next run', async () => {
     await fixture.switchOn();
     const next = new Date(Date.now() + 20_000);
     await fixture.mailbox({ failure_count: 2, next_poll_at: next, last_error_code: 'gmail_unavailable' });
@@ -103,7 +103,7 @@ describe('the state', () => {
     });
   });
 
-  it('is not_polling when the monitor is on and no run began for three intervals, at least five minutes', async () => {
+  it('the state is not_polling when the monitor is on and no run began for three intervals, at least five minutes', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({ last_run_at: ago(4.9) });
     expect(summarize(await fixture.status()).state).toBe('watching');
@@ -126,7 +126,7 @@ describe('the state', () => {
     expect(summarize(await fixture.status(env)).state).toBe('not_polling');
   });
 
-  it('is not_polling when the backoff ended long ago, and when the first run never began', async () => {
+  it('the state is not_polling when the backoff ended long ago, and when the first run never began', async () => {
     await fixture.switchOn();
     expect(await fixture.status()).toMatchObject({ state: 'not_polling', mailboxes: [] });
     await fixture.mailbox({ last_run_at: ago(20), next_poll_at: ago(2), failure_count: 3 });
@@ -135,13 +135,13 @@ describe('the state', () => {
     expect(summarize(await fixture.status()).state).toBe('not_polling');
   });
 
-  it('is not not_polling just after a start, however long ago the last run was', async () => {
+  it('the state is never not_polling just after a start, however long ago the last run was', async () => {
     await fixture.mailbox({ last_run_at: ago(600) });
     await fixture.db.query('update email_monitor_status set is_running = true, updated_at = now()');
     expect(summarize(await fixture.status()).state).toBe('watching');
   });
 
-  it('is not_polling when runs begin but none has ended for the gap limit plus one run budget', async () => {
+  it('the state is not_polling when runs begin but none has ended for the gap limit plus one run budget', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({
       last_success_at: ago(60),
@@ -168,7 +168,7 @@ describe('the state', () => {
     expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('is not_polling when runs after a failed run do not end, but not just after a start', async () => {
+  it('the state is not_polling when runs after a failed run do not end, but not just after a start', async () => {
     await fixture.switchOn();
     const failure = { failure_count: 1, last_run_ended_at: ago(59), next_poll_at: ago(58) };
     const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90), ...failure });
@@ -187,14 +187,14 @@ describe('the state', () => {
     expect(summarize(await fixture.status()).state).toBe('watching');
   });
 
-  it('does not mistake the end of a run for a start of the monitor', async () => {
+  it('the end of a run does not count as a start of the monitor', async () => {
     await fixture.switchOn();
     await fixture.mailbox({ last_run_at: ago(10) });
     await fixture.db.query('update email_monitor_status set last_poll_at = now(), updated_at = now()');
     expect(summarize(await fixture.status()).state).toBe('not_polling');
   });
 
-  it('is fetch_failing while a pending message has an error, with count, error and next attempt', async () => {
+  it('the state is fetch_failing while a pending message has an error, with count, error and next attempt', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 2, FAILED);
@@ -211,7 +211,7 @@ describe('the state', () => {
     expect(mailbox).toMatchObject({ waiting_count: 2, unknown_since: null });
   });
 
-  it('is fetch_failing while a message is dead, until it is given up', async () => {
+  it('the state is fetch_failing while a message is dead, until it is given up', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 1, DEAD);
@@ -228,7 +228,7 @@ describe('the state', () => {
     });
   });
 
-  it('is starting until the first run succeeds, and catching_up while messages wait or a listing is unfinished', async () => {
+  it('the state is starting until the first run succeeds, and catching_up while messages wait or a listing is unfinished', async () => {
     await fixture.switchOn();
     const id = await fixture.mailbox({ last_success_at: null });
     expect(summarize(await fixture.status())).toMatchObject({
@@ -297,7 +297,7 @@ describe('watch_failing', () => {
 
   beforeEach(async () => await fixture.switchOn());
 
-  it('is the state when the registration of the watch fails', async () => {
+  it('the state is watch_failing when the registration of the watch fails', async () => {
     const id = await fixture.mailbox();
     await watch(id, { error_code: 'watch_denied', error: 'No.', registered_at: null, expires_at: null });
     expect(summarize(await fixture.status(env))).toMatchObject({
@@ -306,7 +306,7 @@ describe('watch_failing', () => {
     });
   });
 
-  it('is the state when no push arrives within two minutes of the registration, and the remediation names topic, subscription and endpoint', async () => {
+  it('the state is watch_failing when no push arrives within two minutes of the registration, and the remediation names topic, subscription and endpoint', async () => {
     const id = await fixture.mailbox({ pushed_at: null });
     await watch(id, { registered_at: ago(1.9) });
     expect(summarize(await fixture.status(env)).state).toBe('watching');
@@ -320,7 +320,7 @@ describe('watch_failing', () => {
     expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('is the state after three consecutive late runs without a push, and a later push ends it', async () => {
+  it('the state is watch_failing after three consecutive late runs without a push, and a later push ends it', async () => {
     const id = await fixture.mailbox({ pushed_at: ago(30) });
     await watch(id, { late_run_count: 2, late_since: ago(20) });
     expect(summarize(await fixture.status(env)).state).toBe('watching');
@@ -330,7 +330,7 @@ describe('watch_failing', () => {
     expect(summarize(await fixture.status(env)).state).toBe('watching');
   });
 
-  it('is the state when the watch has expired', async () => {
+  it('the state is watch_failing when the watch has expired', async () => {
     const id = await fixture.mailbox({ pushed_at: ago(1) });
     await watch(id, { expires_at: ago(1) });
     expect(summarize(await fixture.status(env))).toMatchObject({
@@ -341,7 +341,7 @@ describe('watch_failing', () => {
     expect(summarize(await fixture.status(env))).toMatchObject({ state: 'stopped', codes: ['stopped'] });
   });
 
-  it('is never the state without a configured topic', async () => {
+  it('the state is never watch_failing without a configured topic', async () => {
     const id = await fixture.mailbox({ pushed_at: null });
     await watch(id, { registered_at: ago(10) });
     expect(summarize(await fixture.status()).state).toBe('watching');

@@ -18,7 +18,7 @@ async function status() {
 }
 
 describe('the state', () => {
-  it('is stopped before the first start, with advice how to start', async () => {
+  it('the state is stopped before the first start, with advice how to start', async () => {
     expect(await status()).toMatchObject({
       is_running: false,
       state: 'stopped',
@@ -27,12 +27,12 @@ describe('the state', () => {
     });
   });
 
-  it('is starting until the first run has ended', async () => {
+  it('the state is starting until the first run has ended', async () => {
     await system.switchOn();
     expect(await status()).toMatchObject({ state: 'starting', mailboxes: [], advice: [] });
   });
 
-  it('is watching when all discovered messages are stored', async () => {
+  it('the state is watching when all discovered messages are stored', async () => {
     await system.switchOn();
     system.gmail.deliver(MAIL);
     await system.call('poll');
@@ -68,7 +68,7 @@ describe('the state', () => {
     });
   });
 
-  it('is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
+  it('the state is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
     await system.switchOn();
     const { id } = system.gmail.deliver(MAIL);
     system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
@@ -86,7 +86,7 @@ describe('the state', () => {
     expect((await status()).state).toBe('watching');
   });
 
-  it('is backing_off after a failed run, with the error, its remediation and the time of the next run', async () => {
+  it('the state is backing_off after a failed run, with the error, its remediation and the time of the next run', async () => {
     await system.switchOn();
     await system.call('poll');
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
@@ -107,7 +107,7 @@ describe('the state', () => {
     expect(await status()).toMatchObject({ state: 'watching', last_error: null, advice: [] });
   });
 
-  it('is reauth_required after the token was revoked, on or stopped, until new credentials work', async () => {
+  it('the state is reauth_required after the token was revoked, on or stopped, until new credentials work', async () => {
     await system.switchOn();
     await system.call('poll');
     system.gmail.revokeRefreshToken();
@@ -127,7 +127,7 @@ describe('the state', () => {
     expect(repaired.mailboxes).toHaveLength(1);
   });
 
-  it('is reauth_required for refused credentials that never reached a mailbox', async () => {
+  it('the state is reauth_required for refused credentials that never reached a mailbox', async () => {
     await system.switchOn();
     system.gmail.revokeRefreshToken();
     await system.call('poll');
@@ -138,7 +138,7 @@ describe('the state', () => {
     });
   });
 
-  it('is access_denied when the Gmail API is not enabled', async () => {
+  it('the state is access_denied when the Gmail API is not enabled', async () => {
     await system.switchOn();
     system.gmail.faults.add({
       kind: 'status',
@@ -153,7 +153,7 @@ describe('the state', () => {
     });
   });
 
-  it('is access_denied when the OAuth client is wrong', async () => {
+  it('the state is access_denied when the OAuth client is wrong', async () => {
     await system.switchOn();
     const { call } = system.instance({ GMAIL_CLIENT_SECRET: 'wrong' });
     await call('poll');
@@ -163,7 +163,7 @@ describe('the state', () => {
     });
   });
 
-  it('is the state of the mailbox of the configured credentials, not of earlier mailboxes', async () => {
+  it('the state is the state of the mailbox of the configured credentials, not of earlier mailboxes', async () => {
     await system.switchOn();
     await system.call('poll');
     await system.db.query(
