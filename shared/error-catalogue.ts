@@ -164,7 +164,7 @@ export const ERRORS = {
     'later',
     503,
     'WARNING',
-    'Nothing to do: the call is retried. If it lasts, check that oauth2.googleapis.com and gmail.googleapis.com are ' +
+    'Nothing to do: the call is tried again. If it lasts, check that oauth2.googleapis.com and gmail.googleapis.com are ' +
       'reachable from here, then check the Google Workspace status page.',
   ),
   gmail_refused: entry(
@@ -202,8 +202,8 @@ export const ERRORS = {
     'later',
     503,
     'WARNING',
-    'Check `gcloud pubsub topics list-subscriptions`: the topic of GMAIL_PUBSUB_TOPIC needs a push subscription. Its ' +
-      'endpoint must be the URL of gmail-push, and its service account must be allowed to invoke that function. ' +
+    'Check `gcloud pubsub topics list-subscriptions`: the topic of GMAIL_PUBSUB_TOPIC needs a push subscription whose ' +
+      'endpoint is the URL of gmail-push. The service account of the subscription must be allowed to invoke gmail-push. ' +
       'Polling continues.',
   ),
   message_gone: entry(

@@ -102,10 +102,7 @@ function silentPushError(mailbox: MailboxRow): ErrorInfo | null {
   if (!mailbox.is_push_silent) return null;
   const last =
     mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
-  return errorOf(
-    'push_silent',
-    `Gmail publishes to ${mailbox.watch_topic}, but no push notification ${last}.`,
-  );
+  return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
 }
 
 function toReconciliation(results: ReconciliationResults | null): Reconciliation | null {
