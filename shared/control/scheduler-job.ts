@@ -2,7 +2,7 @@
  * The Cloud Scheduler job that calls `poll`. `status` reads it, `stop` pauses it, `start` resumes it.
  *
  * Invariant: pause and resume may be called again. They return the state that Google reports afterwards, because a
- * successful call does not prove that the job is in the requested state.
+ * successful call does not guarantee that the job is in the requested state.
  * Source: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs
  */
 import type { protos } from '@google-cloud/scheduler';

@@ -59,7 +59,7 @@ describe.each(TARGETS)('%s', (target) => {
 });
 
 it.each(TARGETS.filter((target) => target !== 'migrate'))(
-  '%s tells the operator to migrate when the schema is older than the code',
+  '%s advises the operator to migrate when the schema is older than the code',
   async (target) => {
     const url = new URL(system.db.url);
     url.pathname = '/postgres';

@@ -241,13 +241,13 @@ describe('an invalid push', () => {
     ['nothing', undefined],
     ['garbage', '{bad'],
     ['an address with NUL', push('7', 'orders\0@example.com')],
-    ['another mailbox', push('7', 'somebody@example.com')],
+    ['another mailbox', push('7', 'other@example.com')],
   ])('acknowledges, drops and logs a push that no redelivery could fix: %s', async (_, body) => {
     expect((await system.call('gmailPush', { body })).status).toBe(204);
     expect(await hint()).toBeNull();
     const [line, ...rest] = system.log.filter((one) => one['event'] === 'push_ignored');
     expect(line).toMatchObject({ severity: 'WARNING' });
     expect(rest).toEqual([]);
-    expect(JSON.stringify(line)).not.toContain('somebody');
+    expect(JSON.stringify(line)).not.toContain('other@');
   });
 });

@@ -96,7 +96,7 @@ describe('credentials from files', () => {
     system.gmail.reauthorize('second-token');
     expect(await outcomeOf(instance)).toBe('reauth_required');
     put({ GMAIL_REFRESH_TOKEN: 'second-token' });
-    system.gmail.deliver(mail('Meanwhile'));
+    system.gmail.deliver(mail('A later order'));
     expect((await instance.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     expect((await instance.call('status')).json).toMatchObject({ state: 'watching' });
   });
