@@ -8,7 +8,14 @@ import { assertSameOrigin } from '../console/api/csrf.ts';
 import { findDataRoute } from '../console/api/routes.ts';
 import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
-import { type HttpRequest, type HttpResponse, handleRequest, json, problem, type Route } from '../shared/http.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  handleRequest,
+  json,
+  problem,
+  type Route,
+} from '../shared/http.ts';
 import type { Log } from '../shared/log.ts';
 
 /** The first pattern that matches the path selects the route, which checks its own methods. */

@@ -1,8 +1,8 @@
 /**
  * `poll`: Cloud Scheduler calls it once per minute. Runs one sync if the monitor is on and a poll is due.
  *
- * POST, body ignored. 200 `{outcome, new_emails, ...}`, also when there is nothing to do. A failed run returns its error, so
- * that Cloud Scheduler shows it too. Safe to call at any time, because the lease admits one run per mailbox.
+ * POST, body ignored. 200 `{outcome, new_emails, ...}`, also when there is nothing to do. A failed run returns its error,
+ * so that Cloud Scheduler shows it too. Safe to call at any time, because the lease admits one run per mailbox.
  */
 
 import type { AppContext } from '../shared/control/app-context.ts';

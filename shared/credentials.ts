@@ -78,7 +78,7 @@ export function areSameCredentials(a: GmailCredentials | null, b: GmailCredentia
   return a.clientId === b.clientId && a.clientSecret === b.clientSecret && a.refreshToken === b.refreshToken;
 }
 
-/** Identifies the credentials of a mailbox row without revealing them. @returns SHA-256 of client id and refresh token, hex */
+/** Identifies credentials without revealing them. @returns SHA-256 of client id and refresh token, hex */
 export function credentialFingerprint({ clientId, refreshToken }: GmailCredentials): string {
   return createHash('sha256').update(`${clientId}\n${refreshToken}`).digest('hex');
 }

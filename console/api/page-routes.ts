@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { AppError } from '../../shared/errors.ts';
-import type { HttpResponse, HttpRequest, Route } from '../../shared/http.ts';
+import type { HttpRequest, HttpResponse, Route } from '../../shared/http.ts';
 import { type Asset, loadPageFiles } from './page-assets.ts';
 
 /** Allows the page's own files only, so that a script from an email cannot run. */

@@ -1,10 +1,10 @@
 /**
- * Turns an error of the framework itself into an RFC 9457 problem. Such an error is, for example, a malformed JSON body, which
- * the framework rejects before it calls the function. Without this handler, Express would return an HTML page and print
+ * Turns errors of the functions framework into RFC 9457 problems. Such an error is a malformed JSON body, for example,
+ * which the framework rejects before it calls the function. Without this handler, Express returns an HTML page and prints
  * the error with the whole body.
  *
- * The framework does not expose its Express app. The app is the `request` listener of the HTTP server, which Node reports on
- * the diagnostics channel `http.server.request.start` before it emits the request.
+ * The framework does not expose its Express app. The app is the `request` listener of the HTTP server, which Node reports
+ * on the diagnostics channel `http.server.request.start` before it emits the request.
  * Invariant: no part of a body reaches the log.
  */
 import { subscribe } from 'node:diagnostics_channel';

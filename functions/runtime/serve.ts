@@ -1,6 +1,6 @@
 /**
- * Registers functions with the functions framework, after validating the configuration. If the configuration has errors, the
- * process prints all of them and exits.
+ * Registers functions with the functions framework, after validating the configuration. If the configuration has errors,
+ * the process prints all of them and exits.
  */
 import { pipeline } from 'node:stream/promises';
 import { http, type Request, type Response } from '@google-cloud/functions-framework';

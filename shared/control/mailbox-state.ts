@@ -38,7 +38,7 @@ export function mailboxState(facts: MailboxFacts): State {
   return mailbox.pending_count > 0 || incompleteSince(mailbox) !== null ? 'catching_up' : 'watching';
 }
 
-/** Since when a listing or the history is not read to its end, so that more may wait than is known; null when neither is. */
+/** Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. */
 export function incompleteSince({ history_unlisted_since, listing_since }: MailboxRow): Date | null {
   const times = [history_unlisted_since, listing_since].filter((time) => time !== null);
   return times.length === 0 ? null : new Date(Math.min(...times.map((time) => time.getTime())));

@@ -102,7 +102,7 @@ export function createSchedulerJob(options: SchedulerJobOptions): SchedulerJob {
     return withRetries(attempt, { policy, deadline: Deadline.after(TOTAL_MS), random, sleep });
   }
 
-  /** A pause needs ENABLED and a resume needs PAUSED. If Google rejects the call for that, the job may be in the target state. */
+  /** A pause needs ENABLED, a resume PAUSED. If Google rejects the call for that, the job may have the target state. */
   async function changeState(
     verb: 'pauseJob' | 'resumeJob',
     from: 'enabled' | 'paused',

@@ -23,7 +23,7 @@ const comparison = {
   missing_count: count,
 };
 
-/** The last comparison of Gmail's listing with what is stored, and the last one that covers all mail since the first start. */
+/** The last comparison of Gmail's listing with what is stored; `full`: the last one of all mail since the first start. */
 export const reconciliationSchema = z.object({ ...comparison, full: z.nullable(z.object(comparison)) });
 
 export type Reconciliation = z.output<typeof reconciliationSchema>;

@@ -10,7 +10,7 @@ export const STATES = [
   'stopped',
   /** The last run failed; `next_poll_at` is the time of the next one. */
   'backing_off',
-  /** On, but no run began for three intervals (at least five minutes), or no run that began ended. The advice says which. */
+  /** On, but for three intervals (at least five minutes) no run began, or no run ended. The advice says which. */
   'not_polling',
   /** Some messages cannot be fetched or stored; the others are stored. See `failing`. */
   'fetch_failing',

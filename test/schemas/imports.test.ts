@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-it('functions, the core and the page import types of shared/schemas only, so that no request pays for zod', () => {
+it('functions, the core and the page import only types of shared/schemas, so that no request loads zod', () => {
   const offenders = ['functions', 'shared', 'console'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .map((name) => `${folder}/${name}`)
