@@ -1,6 +1,6 @@
 /**
  * The command as a person starts it: npm, Terraform and gcloud are stand-ins, since nothing can be applied here; what
- * is called over HTTP is real, the built functions on a real database behind a door that asks for the token.
+ * is called over HTTP is real, the built functions on a real database behind a frontEnd that asks for the token.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import {
   type Fixture,
   ID_TOKEN,
 } from './deploy-fixture.ts';
-import { type FrontDoor, openFrontDoor } from './fake-iam-front-end.ts';
+import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 import { type GoogleBuilds, startGoogleBuilds } from './google-builds.ts';
 
 // Each command is a process of its own that starts others.
@@ -28,7 +28,7 @@ let dist: Dist;
 let db: TestDatabase;
 let scheduler: SchedulerBeside;
 let served: Served[];
-let door: FrontDoor;
+let frontEnd: FakeIamFrontEnd;
 let google: GoogleBuilds;
 let fixture: Fixture;
 
@@ -51,7 +51,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   const [migrate, status, migrateInVain] = served.map((one) => one.url);
-  door = await openFrontDoor(ID_TOKEN, {
+  frontEnd = await startFakeIamFrontEnd(ID_TOKEN, {
     migrate: migrate ?? '',
     status: status ?? '',
     'migrate-in-vain': migrateInVain ?? '',
@@ -59,13 +59,13 @@ beforeEach(async () => {
   google = await startGoogleBuilds(API_TOKEN);
   // Most deployments here are of a source that was built before.
   for (const key of Object.keys(BUILDS.requests)) google.images.add(`${key}:abc`);
-  fixture = createFixture(door.url, google.url);
+  fixture = createFixture(frontEnd.url, google.url);
   if (scheduler.scheduler.get(JOB).state === 'ENABLED') scheduler.scheduler.pause(JOB);
   await db.query('update email_monitor_status set is_running = false');
 });
 afterEach(async () => {
   fixture.remove();
-  await Promise.all([door.close(), google.close()]);
+  await Promise.all([frontEnd.close(), google.close()]);
 });
 
 /** What Terraform was called for, without its folder and options. */
@@ -85,7 +85,7 @@ describe('npm run deploy', () => {
     expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(google.submitted).toEqual(Object.values(BUILDS.requests));
     expect([...google.images]).toEqual(['poll:abc', 'poll-now:abc']);
-    expect(door.letIn).toEqual(['POST /migrate', 'GET /status']);
+    expect(frontEnd.passedCalls).toEqual(['POST /migrate', 'GET /status']);
     // The real migrations, into an empty database.
     expect(output).toContain(`Applied: ${rows.map((row) => row.name).join(', ')}`);
     expect((await db.query('select name from schema_migrations order by id')).rows).toEqual(rows);
@@ -131,9 +131,9 @@ describe('npm run deploy', () => {
   });
 
   it('waits for a grant that is not seen everywhere yet', async () => {
-    door.refuse(1);
+    frontEnd.reject(1);
     const { code, output } = await fixture.run(['--yes']);
-    expect([code, door.refusedCount]).toEqual([0, 1]);
+    expect([code, frontEnd.rejectedCount]).toEqual([0, 1]);
     expect(output).toContain('migrate answers 403: this account may not call it, or not yet. Asking again.');
   });
 
@@ -141,14 +141,14 @@ describe('npm run deploy', () => {
     await fixture.run(['--yes']);
     expect(fixture.calls()).toContain('gcloud auth print-identity-token');
     const robot = 'deployer@orders-example.iam.gserviceaccount.com';
-    fixture.play({ when: /^gcloud auth list/, prints: robot });
+    fixture.stub({ when: /^gcloud auth list/, prints: robot });
     await fixture.run(['--yes']);
-    expect(fixture.calls()).toContain(`gcloud auth print-identity-token --audiences=${door.url}/status`);
+    expect(fixture.calls()).toContain(`gcloud auth print-identity-token --audiences=${frontEnd.url}/status`);
     // Impersonation by configuration does not count for this command of gcloud: it has to be said again.
-    fixture.play({ when: /^gcloud config get/, prints: robot });
+    fixture.stub({ when: /^gcloud config get/, prints: robot });
     await fixture.run(['--yes']);
     expect(fixture.calls()).toContain(
-      `gcloud auth print-identity-token --impersonate-service-account=${robot} --include-email --audiences=${door.url}/status`,
+      `gcloud auth print-identity-token --impersonate-service-account=${robot} --include-email --audiences=${frontEnd.url}/status`,
     );
   });
 
@@ -170,7 +170,7 @@ describe('npm run deploy -- --plan', () => {
     expect(terraformSteps()).toEqual(['init', 'plan']);
     expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(fixture.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
-    expect([door.letIn, door.refusedCount, google.submitted]).toEqual([[], 0, []]);
+    expect([frontEnd.passedCalls, frontEnd.rejectedCount, google.submitted]).toEqual([[], 0, []]);
     expect(fixture.lockFile()).toBeNull();
     expect(output).toMatch(
       /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build what images are missing, do what the plan says/,
@@ -184,9 +184,9 @@ describe('npm run deploy -- --plan', () => {
   });
 
   it('says so when there is nothing to change, and fails with the plan', async () => {
-    fixture.play({ when: /^terraform \S+ plan/, prints: 'No changes.' });
+    fixture.stub({ when: /^terraform \S+ plan/, prints: 'No changes.' });
     expect((await fixture.run(['--plan'])).output).toContain('Terraform has nothing to change');
-    fixture.play({ when: /^terraform \S+ plan/, complains: 'Error: Invalid value for variable', code: 1 });
+    fixture.stub({ when: /^terraform \S+ plan/, printsError: 'Error: Invalid value for variable', code: 1 });
     const { code, output } = await fixture.run(['--plan']);
     expect([code, output]).toEqual([
       1,
@@ -199,12 +199,12 @@ describe('npm run deploy -- --plan', () => {
 
 describe('before anything is done, it tells', () => {
   const untouched = () => {
-    expect([fixture.calls('npm'), terraformSteps(), door.letIn]).toEqual([[], [], []]);
+    expect([fixture.calls('npm'), terraformSteps(), frontEnd.passedCalls]).toEqual([[], [], []]);
   };
 
   it('all that is missing at once, each with its remediation', async () => {
-    fixture.without('terraform');
-    fixture.without('gcloud');
+    fixture.uninstall('terraform');
+    fixture.uninstall('gcloud');
     const { code, output } = await fixture.run([], { TF_VAR_project_id: '' });
     expect(code).toBe(1);
     for (const lack of [
@@ -223,21 +223,21 @@ describe('before anything is done, it tells', () => {
       when: /^terraform version/,
       prints: JSON.stringify({ terraform_version: text }),
     });
-    fixture.play(version('1.8.5'));
+    fixture.stub(version('1.8.5'));
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(/is 1\.8\.5\.[\s\S]*Install Terraform 1\.9 or newer/),
     ]);
     untouched();
-    fixture.play(version('1.10.0'));
+    fixture.stub(version('1.10.0'));
     expect((await fixture.run(['--plan'])).code).toBe(0);
   });
 
   it('that nobody is logged in, to gcloud or for Terraform', async () => {
-    fixture.play(
-      { when: /^gcloud auth list/, complains: 'No credentialed accounts.' },
-      { when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 },
+    fixture.stub(
+      { when: /^gcloud auth list/, printsError: 'No credentialed accounts.' },
+      { when: /^gcloud auth application-default/, printsError: 'ERROR: not found', code: 1 },
     );
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
@@ -250,7 +250,7 @@ describe('before anything is done, it tells', () => {
     ['is not there', 'absent.json'],
     ['gives no token', 'key.json'],
   ])('that the key file that was named %s', async (fault, name) => {
-    fixture.play({ when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 });
+    fixture.stub({ when: /^gcloud auth application-default/, printsError: 'ERROR: not found', code: 1 });
     writeFileSync(join(fixture.root, 'key.json'), '{}');
     const { code, output } = await fixture.run(['--plan'], {
       GOOGLE_APPLICATION_CREDENTIALS: join(fixture.root, name),
@@ -280,7 +280,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   const goesOn = /Go on: `npm run deploy` again/;
 
   it('the build', async () => {
-    fixture.play({ when: /^npm run build/, complains: 'Could not resolve "pg"', code: 1 });
+    fixture.stub({ when: /^npm run build/, printsError: 'Could not resolve "pg"', code: 1 });
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Could not resolve[\s\S]*Stopped at: build[\s\S]*Done: nothing/);
@@ -289,7 +289,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('terraform init', async () => {
-    fixture.play({ when: /^terraform \S+ init/, complains: 'Error: Backend configuration changed', code: 1 });
+    fixture.stub({ when: /^terraform \S+ init/, printsError: 'Error: Backend configuration changed', code: 1 });
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
@@ -299,9 +299,9 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('terraform apply, or a person who does not agree to it', async () => {
-    fixture.play({
+    fixture.stub({
       when: /^terraform \S+ apply(?!.*-target)/,
-      complains: 'Error: Error 403: denied',
+      printsError: 'Error: Error 403: denied',
       code: 1,
     });
     const { code, output } = await fixture.run(['--yes']);
@@ -311,7 +311,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
       'Done: dist/ is built; Terraform is initialised; what builds need is there; the images are built.',
     );
     expect(output).toMatch(goesOn);
-    expect([terraformSteps(), door.letIn]).toEqual([['init', 'apply', 'output', 'apply'], []]);
+    expect([terraformSteps(), frontEnd.passedCalls]).toEqual([['init', 'apply', 'output', 'apply'], []]);
   });
 
   it('a build of an image, after all of them have ended', async () => {
@@ -325,7 +325,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it("Google's API refuses", async () => {
-    fixture.play({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
+    fixture.stub({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(
@@ -335,9 +335,9 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('no identity token', async () => {
-    fixture.play({
+    fixture.stub({
       when: /^gcloud auth print-identity-token/,
-      complains: 'ERROR: (gcloud.auth.print-identity-token) Reauthentication failed.',
+      printsError: 'ERROR: (gcloud.auth.print-identity-token) Reauthentication failed.',
       code: 1,
     });
     const { code, output } = await fixture.run(['--yes']);
@@ -348,9 +348,9 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('migrate refuses the account', async () => {
-    door.refuse(9);
+    frontEnd.reject(9);
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
-    expect([code, door.refusedCount]).toEqual([1, 1]);
+    expect([code, frontEnd.rejectedCount]).toEqual([1, 1]);
     expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 403/);
     expect(output).toMatch(
       new RegExp(
@@ -366,17 +366,17 @@ describe('at the first failure it stops, and says where, why and how to go on', 
       name: { value: 'email-monitor' },
       project_id: { value: 'orders-example' },
       region: { value: 'europe-west1' },
-      migrate_url: { value: `${door.url}/migrate-in-vain` },
-      status_url: { value: `${door.url}/status` },
-      urls: { value: { start: `${door.url}/start` } },
+      migrate_url: { value: `${frontEnd.url}/migrate-in-vain` },
+      status_url: { value: `${frontEnd.url}/status` },
+      urls: { value: { start: `${frontEnd.url}/start` } },
     });
-    fixture.play({ when: /^terraform \S+ output -json$/, prints: outputs });
+    fixture.stub({ when: /^terraform \S+ output -json$/, prints: outputs });
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(/Why: migrate answers 503, The database/);
     expect(output).toMatch(/Remediation: Check that PostgreSQL runs/);
     expect(output).not.toContain('hidden-word');
-    expect(door.letIn).toEqual(['POST /migrate-in-vain']);
+    expect(frontEnd.passedCalls).toEqual(['POST /migrate-in-vain']);
   });
 
   it('migrate answers with a problem of the database', async () => {
@@ -411,7 +411,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
   });
 
   it('outputs of Terraform that are of another version', async () => {
-    fixture.play({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
+    fixture.stub({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
@@ -422,7 +422,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
 
 describe('Ctrl-C', () => {
   it('during terraform apply tells Terraform to stop exactly once, waits for it, and ends with a clear word', async () => {
-    fixture.play({ when: /^terraform \S+ apply(?!.*-target)/, untilStopped: 1 });
+    fixture.stub({ when: /^terraform \S+ apply(?!.*-target)/, exitCodeAfterInterrupt: 1 });
     const command = fixture.start(['--yes']);
     await command.printed(/Working\./);
     // The terminal sends it, and npm passes it on once more.
@@ -435,11 +435,11 @@ describe('Ctrl-C', () => {
       /Interrupted at: terraform apply\nDone: dist\/ is built; Terraform is init/,
     );
     expect(command.output).toMatch(/Go on: `npm run deploy` again/);
-    expect(door.letIn).toEqual([]);
+    expect(frontEnd.passedCalls).toEqual([]);
   });
 
   it('while it waits for a grant ends the wait', async () => {
-    door.refuse(1_000);
+    frontEnd.reject(1_000);
     const command = fixture.start(['--yes', '--wait', '600']);
     await command.printed(/Asking again/);
     command.signal('SIGTERM');
@@ -450,7 +450,7 @@ describe('Ctrl-C', () => {
 
 describe('npm run doctor -- --deployment', () => {
   it('says what the deployment says of itself, and fails for what is not set up', async () => {
-    const { code, output } = await fixture.examine();
+    const { code, output } = await fixture.runDoctor();
     expect(output).toMatch(/^ok +deployment +email-monitor in orders-example, europe-west1$/m);
     expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off/m);
     expect(output).toMatch(/^FAIL +credentials +Not set: GMAIL_CLIENT_ID.*npm run authorize/m);
@@ -460,13 +460,13 @@ describe('npm run doctor -- --deployment', () => {
   });
 
   it('names what hinders it: nothing deployed, nobody logged in, not allowed', async () => {
-    fixture.play({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
-    const lost = (await fixture.examine()).output;
+    fixture.stub({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
+    const lost = (await fixture.runDoctor()).output;
     expect(lost).toMatch(/^FAIL +deployment .*npm run deploy/m);
     expect(lost).toMatch(/^FAIL +login .*gcloud auth login/m);
-    fixture.play();
-    door.refuse(9);
-    const refused = await fixture.examine();
+    fixture.stub();
+    frontEnd.reject(9);
+    const refused = await fixture.runDoctor();
     expect([refused.code, refused.output]).toEqual([2, expect.stringMatching(/^FAIL +status .*`viewers`/m)]);
   });
 });

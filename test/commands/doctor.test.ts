@@ -9,7 +9,7 @@ import { JOB, type SchedulerBeside, schedulerBeside } from '../functions/schedul
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
-import { examineJson, expectTrouble } from './doctor-fixture.ts';
+import { runDoctor, expectProblems } from './doctor-fixture.ts';
 
 // Each command is a process of its own, and a busy machine starts it slowly.
 vi.setConfig({ testTimeout: 30_000 });
@@ -39,7 +39,7 @@ async function watched(options: TestSystemOptions = {}): Promise<void> {
   );
 }
 
-const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...system.env, ...env });
+const examine = async (env: Record<string, string> = {}) => await runDoctor([], { ...system.env, ...env });
 const asText = async (env: Record<string, string> = {}) =>
   await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...system.env, ...env });
 
@@ -67,9 +67,9 @@ describe('npm run doctor', () => {
     const state = async () => await system.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
     const before = await state();
     system.gmail.callLog.reset();
-    const examined = await examine();
-    expectTrouble(examined, {});
-    expect(examined.findings.map((finding) => finding.name).join(' ')).toBe(
+    const output = await examine();
+    expectProblems(output, {});
+    expect(output.findings.map((finding) => finding.name).join(' ')).toBe(
       'node environment database migrations grants status_row clock credentials scope publishing_status gmail_api ' +
         'history_cursor quota scheduler_job cycles mailbox pending failing dead completeness listing watch last_push topic ' +
         'publisher subscription',
@@ -86,13 +86,13 @@ describe('npm run doctor', () => {
   it('names each fault of the configuration, and looks no further', async () => {
     await watched();
     const { code, findings } = await examine({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
-    const faults = findings.filter((finding) => finding.state === 'fault');
+    const faults = findings.filter((finding) => finding.state === 'fail');
     expect(faults.map((finding) => finding.name)).toEqual(['environment', 'environment']);
     expect(faults.map((finding) => finding.text).join('\n')).toMatch(
       /LOG_LEVEL must be one of[\s\S]*DATABASE_URL is missing/,
     );
     expect(faults[0]?.remediation).toContain('.env.example');
-    expect([code, findings.at(-1)?.state]).toEqual([2, 'skipped']);
+    expect([code, findings.at(-1)?.state]).toEqual([2, 'skip']);
   });
 });
 
@@ -100,10 +100,10 @@ describe('the doctor on a broken database', () => {
   it('tells one that does not answer, and looks at Gmail all the same', async () => {
     await watched();
     const env = { DATABASE_URL: `postgres://operator:hidden-word@127.0.0.1:${await freePort()}/orders` };
-    const examined = await examine(env);
-    expectTrouble(examined, { database: ['fault', /ECONNREFUSED/, /Check that PostgreSQL runs/] });
-    expect(examined.findings.find(({ name }) => name === 'gmail_api')?.state).toBe('ok');
-    expect(JSON.stringify(examined)).not.toContain('hidden-word');
+    const output = await examine(env);
+    expectProblems(output, { database: ['fail', /ECONNREFUSED/, /Check that PostgreSQL runs/] });
+    expect(output.findings.find(({ name }) => name === 'gmail_api')?.state).toBe('ok');
+    expect(JSON.stringify(output)).not.toContain('hidden-word');
   });
 
   it('names the migrations that are missing', async () => {
@@ -111,16 +111,16 @@ describe('the doctor on a broken database', () => {
     const [last] = await system.rows<{ name: string }>(
       'delete from schema_migrations where id = (select max(id) from schema_migrations) returning name',
     );
-    expectTrouble(await examine(), {
-      migrations: ['fault', new RegExp(`not applied yet: ${last?.name}$`), /npm run migrate/],
+    expectProblems(await examine(), {
+      migrations: ['fail', new RegExp(`not applied yet: ${last?.name}$`), /npm run migrate/],
     });
   });
 
   it('names the migrations that it does not know', async () => {
     await watched();
     await system.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
-    expectTrouble(await examine(), {
-      migrations: ['fault', /newer than this code: 9999_later/, /Use the code/],
+    expectProblems(await examine(), {
+      migrations: ['fail', /newer than this code: 9999_later/, /Use the code/],
     });
   });
 
@@ -128,20 +128,20 @@ describe('the doctor on a broken database', () => {
     await watched();
     const account = `email-monitor-poll-now@${randomUUID().slice(0, 8)}.iam`;
     const env = { DB_ACCOUNTS: `poll-now=${account}` };
-    expectTrouble(await examine(env), { grants: ['fault', /is no user of the database/, /npm run migrate/] });
+    expectProblems(await examine(env), { grants: ['fail', /is no user of the database/, /npm run migrate/] });
     await system.db.query(`create role "${account}" login password '${new URL(system.db.url).password}'`);
     try {
       await migrate({ kind: 'url', url: system.db.url }, [{ part: 'poll-now', account }]);
-      expectTrouble(await examine(env), {});
+      expectProblems(await examine(env), {});
       await system.db.query(`revoke insert on email_raw from "${account}"`);
       const lack = /poll-now@\w+\.iam: insert on email_raw$/;
-      expectTrouble(await examine(env), { grants: ['fault', lack, /npm run migrate/] });
+      expectProblems(await examine(env), { grants: ['fail', lack, /npm run migrate/] });
       // The same, logged in as that account, which its name gives away.
       const own = new URL(system.db.url);
       own.username = encodeURIComponent(account);
-      expectTrouble(await examine({ DATABASE_URL: own.href }), {
-        migrations: ['warning', /cannot be looked at/, /owns the tables/],
-        grants: ['fault', lack, /npm run migrate/],
+      expectProblems(await examine({ DATABASE_URL: own.href }), {
+        migrations: ['warn', /cannot be looked at/, /owns the tables/],
+        grants: ['fail', lack, /npm run migrate/],
       });
     } finally {
       await system.db.query(`drop owned by "${account}"`);
@@ -155,7 +155,7 @@ describe('the doctor on broken access to Gmail', () => {
     await watched();
     const { findings } = await examine({ GMAIL_REFRESH_TOKEN: '' });
     expect(findings.find(({ name }) => name === 'credentials')).toMatchObject({
-      state: 'fault',
+      state: 'fail',
       text: 'not set: GMAIL_REFRESH_TOKEN',
       remediation: expect.stringContaining('npm run authorize'),
     });
@@ -164,13 +164,13 @@ describe('the doctor on broken access to Gmail', () => {
   it('names a refresh token that was taken away', async () => {
     await watched();
     system.gmail.revokeRefreshToken();
-    expectTrouble(await examine(), { credentials: ['fault', /invalid_grant/, /npm run authorize/] });
+    expectProblems(await examine(), { credentials: ['fail', /invalid_grant/, /npm run authorize/] });
   });
 
   it('names another client secret', async () => {
     await watched();
-    expectTrouble(await examine({ GMAIL_CLIENT_SECRET: 'another' }), {
-      credentials: ['fault', /invalid_client/, /GMAIL_CLIENT_SECRET/],
+    expectProblems(await examine({ GMAIL_CLIENT_SECRET: 'another' }), {
+      credentials: ['fail', /invalid_client/, /GMAIL_CLIENT_SECRET/],
     });
   });
 
@@ -178,16 +178,16 @@ describe('the doctor on broken access to Gmail', () => {
     await watched();
     // Only the doctor meets it: whoever agreed the last time left the box empty.
     system.gmail.oauth.narrowScope('https://www.googleapis.com/auth/gmail.metadata');
-    expectTrouble(await examine(), {
-      scope: ['fault', /gmail\.metadata does not allow/, /agree to reading/],
+    expectProblems(await examine(), {
+      scope: ['fail', /gmail\.metadata does not allow/, /agree to reading/],
     });
   });
 
   it('warns of a token whose end Google names', async () => {
     await watched();
     system.gmail.oauth.refreshTokenSeconds = 3 * 86_400;
-    expectTrouble(await examine(), {
-      publishing_status: ['warning', /dies in 3\.0 days, as in status "Testing"/, /auth\/audience/],
+    expectProblems(await examine(), {
+      publishing_status: ['warn', /dies in 3\.0 days, as in status "Testing"/, /auth\/audience/],
     });
   });
 
@@ -195,15 +195,15 @@ describe('the doctor on broken access to Gmail', () => {
     await watched();
     const reason = 'accessNotConfigured';
     system.gmail.faults.add({ kind: 'status', status: 403, reason, method: 'getProfile' });
-    expectTrouble(await examine(), { gmail_api: ['fault', /accessNotConfigured/, /Enable the Gmail API/] });
+    expectProblems(await examine(), { gmail_api: ['fail', /accessNotConfigured/, /Enable the Gmail API/] });
   });
 
   it('warns of a cursor that Gmail no longer knows', async () => {
     await watched();
     await system.db.query('update mailboxes set cursor_history_id = 1');
     system.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
-    expectTrouble(await examine(), {
-      history_cursor: ['warning', /no longer knows the history from 1 on/, /POST poll-now/],
+    expectProblems(await examine(), {
+      history_cursor: ['warn', /no longer knows the history from 1 on/, /POST poll-now/],
     });
   });
 
@@ -215,9 +215,9 @@ describe('the doctor on broken access to Gmail', () => {
     await system.db.query(
       "insert into ingest_runs (trigger, rate_limited_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
     );
-    expectTrouble(await examine(), {
+    expectProblems(await examine(), {
       quota: [
-        'warning',
+        'warn',
         /\d+ of 6000 units per minute are spent, 7 calls were rate-limited in the last hour/,
         /^Lower GMAIL_QUOTA_UNITS_PER_MINUTE/,
       ],
@@ -230,8 +230,8 @@ describe('the doctor on a broken clock', () => {
     await watched();
     const late = await behindTheTimes(system.server.rootUrl, 60_000);
     try {
-      expectTrouble(await examine({ GMAIL_API_ROOT_URL: late.url }), {
-        clock: ['warning', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
+      expectProblems(await examine({ GMAIL_API_ROOT_URL: late.url }), {
+        clock: ['warn', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
       });
     } finally {
       late.close();
@@ -243,22 +243,22 @@ describe('the doctor on a broken scheduler job', () => {
   it('compares it with the is_running flag', async () => {
     await watched();
     scheduler.scheduler.pause(JOB);
-    expectTrouble(await examine(), {
-      scheduler_job: ['fault', /paused, and the monitor is on/, /POST start/],
+    expectProblems(await examine(), {
+      scheduler_job: ['fail', /paused, and the monitor is on/, /POST start/],
     });
   });
 
   it('misses one that does not exist', async () => {
     await watched();
-    expectTrouble(await examine({ SCHEDULER_JOB: `${JOB}-of-another` }), {
-      scheduler_job: ['fault', /does not exist/, /SCHEDULER_JOB/],
+    expectProblems(await examine({ SCHEDULER_JOB: `${JOB}-of-another` }), {
+      scheduler_job: ['fail', /does not exist/, /SCHEDULER_JOB/],
     });
   });
 
   it('tells a Cloud Scheduler that does not answer', async () => {
     await watched();
     const nowhere = { CLOUD_SCHEDULER_EMULATOR_HOST: `127.0.0.1:${await freePort()}` };
-    expectTrouble(await examine(nowhere), { scheduler_job: ['fault', /Reading/, /Call again/] });
+    expectProblems(await examine(nowhere), { scheduler_job: ['fail', /Reading/, /Call again/] });
   });
 
   it('misses the cycles that it does not bring about', async () => {
@@ -267,13 +267,13 @@ describe('the doctor on a broken scheduler job', () => {
       "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
     );
     await system.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
-    expectTrouble(await examine(), { cycles: ['fault', /none since/, /scheduler job/] });
+    expectProblems(await examine(), { cycles: ['fail', /none since/, /scheduler job/] });
   });
 
   it('warns of a monitor that is stopped', async () => {
     await watched();
     await system.call('stop');
-    expectTrouble(await examine(), { cycles: ['warning', /the monitor is stopped/, /POST start/] });
+    expectProblems(await examine(), { cycles: ['warn', /the monitor is stopped/, /POST start/] });
   });
 });
 
@@ -284,8 +284,8 @@ describe('the doctor on a mailbox in trouble', () => {
       `update mailboxes
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
-    expectTrouble(await examine(), {
-      mailbox: ['fault', /reauth_required after 3 failed cycles/, /npm run authorize/],
+    expectProblems(await examine(), {
+      mailbox: ['fail', /reauth_required after 3 failed cycles/, /npm run authorize/],
     });
   });
 
@@ -294,7 +294,7 @@ describe('the doctor on a mailbox in trouble', () => {
     await system.db.query(
       "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",
     );
-    expectTrouble(await examine(), { mailbox: ['warning', /backing_off after 2 failed/, /tried again/] });
+    expectProblems(await examine(), { mailbox: ['warn', /backing_off after 2 failed/, /tried again/] });
   });
 
   it('counts the dead', async () => {
@@ -302,7 +302,7 @@ describe('the doctor on a mailbox in trouble', () => {
     await system.db.query(
       "insert into email_ledger (mailbox_id, gmail_message_id, source, state) values (1, 'a', 'history', 'dead')",
     );
-    expectTrouble(await examine(), { dead: ['fault', /1 message failed every time/, /npm run retry-dead/] });
+    expectProblems(await examine(), { dead: ['fail', /1 message failed every time/, /npm run retry-dead/] });
   });
 
   it('warns of messages that wait after failures, with error and next attempt', async () => {
@@ -312,9 +312,9 @@ describe('the doctor on a mailbox in trouble', () => {
          (mailbox_id, gmail_message_id, source, state, error_code, error_detail, last_attempt_at, next_attempt_at)
        values (1, 'c', 'history', 'pending', 'gmail_unavailable', '503.', now(), now() + interval '1 minute')`,
     );
-    expectTrouble(await examine(), {
+    expectProblems(await examine(), {
       failing: [
-        'warning',
+        'warn',
         /1 message waits after failures \(gmail_unavailable: 503\.\), next attempt at/,
         /next attempt/,
       ],
@@ -327,18 +327,18 @@ describe('the doctor on a mailbox in trouble', () => {
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, discovered_at)
        values (1, 'b', 'backfill', 'pending', now() - interval '13 hours')`,
     );
-    expectTrouble(await examine(), { pending: ['warning', /1 message waits, the oldest since/, /poll-now/] });
+    expectProblems(await examine(), { pending: ['warn', /1 message waits, the oldest since/, /poll-now/] });
   });
 
   it('warns of mail that was missing, and of a reconciliation that is old', async () => {
     await watched();
     await system.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
-    expectTrouble(await examine(), {
-      completeness: ['warning', /open incidents: missing_found/, /reconcile=all/],
+    expectProblems(await examine(), {
+      completeness: ['warn', /open incidents: missing_found/, /reconcile=all/],
     });
     await system.db.query('update incidents set closed_at = now()');
     await system.db.query("update reconciliations set evaluated_at = now() - interval '4 hours'");
-    expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /reconcile=all/] });
+    expectProblems(await examine(), { completeness: ['warn', /hours ago/, /reconcile=all/] });
   });
 
   it('names a listing that Gmail refuses', async () => {
@@ -347,8 +347,8 @@ describe('the doctor on a mailbox in trouble', () => {
       `insert into list_jobs (mailbox_id, purpose, query, error_code, error_detail, not_before)
        values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.', now() + interval '1 hour')`,
     );
-    expectTrouble(await examine(), {
-      listing: ['fault', /Gmail refuses "in:nowhere".*asked again by itself/, /GMAIL_INITIAL_QUERY/],
+    expectProblems(await examine(), {
+      listing: ['fail', /Gmail refuses "in:nowhere".*asked again by itself/, /GMAIL_INITIAL_QUERY/],
     });
   });
 });
@@ -357,24 +357,24 @@ describe('the doctor on broken push', () => {
   it('names why the watch could not be set up', async () => {
     await watched();
     await system.db.query("update mailbox_watches set error_code = 'watch_denied', error = '403.'");
-    expectTrouble(await examine(), { watch: ['fault', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
+    expectProblems(await examine(), { watch: ['fail', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
   });
 
   it('tells a watch that has run out, or will within the day', async () => {
     await watched();
     await system.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
-    expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
+    expectProblems(await examine(), { watch: ['warn', /was not renewed/, /POST start/] });
     await system.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
-    expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
+    expectProblems(await examine(), { watch: ['fail', /ran out/, /POST start/] });
   });
 
   it('names a watch that is silent, with topic, subscription and endpoint', async () => {
     await watched();
     await system.db.query('update mailboxes set pushed_at = null');
     await system.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
-    expectTrouble(await examine(), {
+    expectProblems(await examine(), {
       watch: [
-        'fault',
+        'fail',
         /push_silent, Gmail publishes to .* but no push has arrived/,
         /push subscription .*endpoint/,
       ],
@@ -385,9 +385,9 @@ describe('the doctor on broken push', () => {
     await watched();
     await system.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
     await system.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
-    expectTrouble(await examine(), {
+    expectProblems(await examine(), {
       last_push: [
-        'warning',
+        'warn',
         /3 h ago.*the last mail 5 min ago.*do not arrive/,
         /gmail-push answers in its log/,
       ],
@@ -402,10 +402,10 @@ describe('the doctor on broken push', () => {
       const env = { GMAIL_API_ROOT_URL: real.url, HOME: '/nonexistent' };
       const look = /cannot be looked at: No Google credentials/;
       const remediation = /gcloud auth application-default login/;
-      expectTrouble(await examine(env), {
-        topic: ['warning', look, remediation],
-        publisher: ['warning', look, remediation],
-        subscription: ['warning', look, remediation],
+      expectProblems(await examine(env), {
+        topic: ['warn', look, remediation],
+        publisher: ['warn', look, remediation],
+        subscription: ['warn', look, remediation],
       });
     } finally {
       real.close();

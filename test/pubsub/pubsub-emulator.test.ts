@@ -8,14 +8,14 @@ import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
-import { type BreakableWire, wireTo } from './breakable-wire.ts';
+import { type BreakableProxy, startBreakableProxy } from './breakable-proxy.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
-import { openDoor, type RecordingDoor } from './recording-proxy.ts';
+import { startRecordingProxy, type RecordingProxy } from './recording-proxy.ts';
 
 /** The fewest that Pub/Sub takes. */
 const MAX_DELIVERY_ATTEMPTS = 5;
 /** The emulator delivers again after a second; a machine under load takes its time. */
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const WAIT_OPTIONS = { timeout: 20_000, interval: 50 };
 
 const program = findPubSubEmulator();
 const title = `through Google's Pub/Sub emulator${program === null ? ' (left out: it is not installed)' : ''}`;
@@ -24,9 +24,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   let emulator: PubSubEmulator;
   let system: TestSystem;
   let dist: Dist;
-  let wire: BreakableWire;
+  let databaseProxy: BreakableProxy;
   let served: Served;
-  let door: RecordingDoor;
+  let pushProxy: RecordingProxy;
   let pubsub: PubSub;
   let topic: Topic;
   let deadLetters: Subscription;
@@ -41,9 +41,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await system.switchOn();
     // The mailbox has to be known before a push can name it.
     await system.ingest();
-    wire = await wireTo(system.db.url);
-    served = await serve(dist.folder, 'gmailPush', { ...system.env, DATABASE_URL: wire.url });
-    door = await openDoor(served.url);
+    databaseProxy = await startBreakableProxy(system.db.url);
+    served = await serve(dist.folder, 'gmailPush', { ...system.env, DATABASE_URL: databaseProxy.url });
+    pushProxy = await startRecordingProxy(served.url);
 
     vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
     // Google's libraries look for a metadata server otherwise, which takes seconds to be missed.
@@ -61,7 +61,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     });
     // Without a retry policy it is delivered again as soon as the emulator can, after a second.
     await topic.createSubscription('gmail-push', {
-      pushConfig: { pushEndpoint: `${door.url}/${topic.name}` },
+      pushConfig: { pushEndpoint: `${pushProxy.url}/${topic.name}` },
       ackDeadlineSeconds: 10,
       deadLetterPolicy: { deadLetterTopic: deadTopic.name, maxDeliveryAttempts: MAX_DELIVERY_ATTEMPTS },
     });
@@ -70,9 +70,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
   afterAll(async () => {
     await deadLetters?.close();
     await pubsub?.close();
-    await door?.close();
+    await pushProxy?.close();
     await served?.stop();
-    wire?.close();
+    databaseProxy?.close();
     dist?.remove();
     await Promise.all([emulator?.kill(), system?.close()]);
   });
@@ -84,15 +84,15 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     return { id, messageId: await topic.publishMessage({ data: Buffer.from(data) }) };
   }
 
-  async function isStored(id: string): Promise<void> {
-    await vi.waitFor(async () => expect(await storedIds(system)).toContain(id), PATIENCE);
+  async function waitUntilStored(id: string): Promise<void> {
+    await vi.waitFor(async () => expect(await storedIds(system)).toContain(id), WAIT_OPTIONS);
   }
 
   it('a published notification reaches the function as a real push, is acknowledged, and its mail stored', async () => {
     const { id, messageId } = await arrive(1);
-    await isStored(id);
-    await vi.waitFor(() => expect(door.statusesOf(messageId)).toEqual([204]), PATIENCE);
-    const push = JSON.parse(door.deliveries.find((one) => one.messageId === messageId)?.body ?? '');
+    await waitUntilStored(id);
+    await vi.waitFor(() => expect(pushProxy.statusesOf(messageId)).toEqual([204]), WAIT_OPTIONS);
+    const push = JSON.parse(pushProxy.deliveries.find((one) => one.messageId === messageId)?.body ?? '');
     expect(push).toMatchObject({
       message: { messageId, attributes: {} },
       subscription: 'projects/demo/subscriptions/gmail-push',
@@ -107,33 +107,33 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
         { attributes: { a: 'no data' } },
       ].map(async (message) => await topic.publishMessage(message)),
     );
-    await vi.waitFor(() => expect(garbage.map(door.statusesOf)).toEqual(garbage.map(() => [204])), PATIENCE);
+    await vi.waitFor(() => expect(garbage.map(pushProxy.statusesOf)).toEqual(garbage.map(() => [204])), WAIT_OPTIONS);
 
-    wire.break();
+    databaseProxy.break();
     const { id, messageId } = await arrive(2);
-    await vi.waitFor(() => expect(door.statusesOf(messageId).length).toBeGreaterThanOrEqual(2), PATIENCE);
-    expect(new Set(door.statusesOf(messageId))).toEqual(new Set([503]));
+    await vi.waitFor(() => expect(pushProxy.statusesOf(messageId).length).toBeGreaterThanOrEqual(2), WAIT_OPTIONS);
+    expect(new Set(pushProxy.statusesOf(messageId))).toEqual(new Set([503]));
     expect(await storedIds(system)).not.toContain(id);
-    wire.mend();
-    await isStored(id);
-    await vi.waitFor(() => expect(door.statusesOf(messageId).at(-1)).toBe(204), PATIENCE);
+    databaseProxy.restore();
+    await waitUntilStored(id);
+    await vi.waitFor(() => expect(pushProxy.statusesOf(messageId).at(-1)).toBe(204), WAIT_OPTIONS);
     // Two rounds of delivery have passed meanwhile.
-    expect(garbage.map(door.statusesOf)).toEqual(garbage.map(() => [204]));
+    expect(garbage.map(pushProxy.statusesOf)).toEqual(garbage.map(() => [204]));
   });
 
   it('a push that is never acknowledged ends in the dead-letter topic, and its mail comes by the poll', async () => {
-    wire.break();
+    databaseProxy.break();
     const { id, messageId } = await arrive(3);
     const isOurs = (message: Message) =>
       message.data.toString().includes(`"historyId":${system.gmail.historyId}`);
-    await vi.waitFor(() => expect(dead.filter(isOurs)).toHaveLength(1), PATIENCE);
-    expect(door.statusesOf(messageId)).toEqual(Array(MAX_DELIVERY_ATTEMPTS).fill(503));
+    await vi.waitFor(() => expect(dead.filter(isOurs)).toHaveLength(1), WAIT_OPTIONS);
+    expect(pushProxy.statusesOf(messageId)).toEqual(Array(MAX_DELIVERY_ATTEMPTS).fill(503));
     expect(dead.find(isOurs)?.attributes).toMatchObject({
       CloudPubSubDeadLetterSourceSubscription: 'gmail-push',
       CloudPubSubDeadLetterSourceDeliveryCount: String(MAX_DELIVERY_ATTEMPTS),
     });
     expect(dead).toHaveLength(1);
-    wire.mend();
+    databaseProxy.restore();
     await system.ingest({ trigger: 'schedule' });
     expect(await storedIds(system)).toContain(id);
   });

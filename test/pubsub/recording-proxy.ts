@@ -9,7 +9,7 @@ export interface Delivery {
   readonly status: number;
 }
 
-export interface RecordingDoor {
+export interface RecordingProxy {
   readonly url: string;
   readonly deliveries: readonly Delivery[];
   /** The statuses that the pushes of one message were answered with, in order. */
@@ -17,10 +17,10 @@ export interface RecordingDoor {
   close(): Promise<void>;
 }
 
-export async function openDoor(functionUrl: string): Promise<RecordingDoor> {
+export async function startRecordingProxy(functionUrl: string): Promise<RecordingProxy> {
   const deliveries: Delivery[] = [];
   const server = createServer((request, response) => {
-    void handOn(request, functionUrl).then(
+    void forward(request, functionUrl).then(
       (delivery) => {
         deliveries.push(delivery);
         response.writeHead(delivery.status).end();
@@ -43,7 +43,7 @@ export async function openDoor(functionUrl: string): Promise<RecordingDoor> {
   };
 }
 
-async function handOn(request: IncomingMessage, functionUrl: string): Promise<Delivery> {
+async function forward(request: IncomingMessage, functionUrl: string): Promise<Delivery> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks).toString();

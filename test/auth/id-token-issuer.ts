@@ -1,5 +1,5 @@
 /**
- * Google's part in identity: a key pair that signs ID tokens, with its public half published as a JWKS. The forms are
+ * Google's part in issuer: a key pair that signs ID tokens, with its public half published as a JWKS. The forms are
  * those of the tokens that Cloud Scheduler and Pub/Sub send.
  * https://cloud.google.com/docs/authentication/token-types#id-contents
  */
@@ -20,7 +20,7 @@ export interface Claims {
   readonly issuer?: string;
 }
 
-export interface Identity {
+export interface IdTokenIssuer {
   /** Where the public keys are to be had. */
   readonly jwksUrl: string;
   mint(claims: Claims): string;
@@ -29,7 +29,7 @@ export interface Identity {
   close(): Promise<void>;
 }
 
-export async function startIdentity(): Promise<Identity> {
+export async function startIdTokenIssuer(): Promise<IdTokenIssuer> {
   const own = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const jwk = createPublicKey(own.privateKey).export({ format: 'jwk' });

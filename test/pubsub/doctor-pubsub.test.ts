@@ -1,7 +1,7 @@
 /** The doctor's look at Pub/Sub, on Google's own emulator. Left out where that is not installed, and says so. */
 import { PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, describe, it, vi } from 'vitest';
-import { examineJson, expectTrouble } from '../commands/doctor-fixture.ts';
+import { runDoctor, expectProblems } from '../commands/doctor-fixture.ts';
 import { order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
@@ -51,27 +51,27 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await Promise.all([emulator?.kill(), system?.close()]);
   });
 
-  const examine = async () => await examineJson([], { ...system.env, PUBSUB_EMULATOR_HOST: emulator.host });
+  const examine = async () => await runDoctor([], { ...system.env, PUBSUB_EMULATOR_HOST: emulator.host });
 
   it('finds topic and subscription well', async () => {
     const [topic] = await pubsub.createTopic('gmail');
     await topic.createSubscription('gmail-push', WELL);
     await topic.createSubscription('onlooker');
-    expectTrouble(await examine(), {});
+    expectProblems(await examine(), {});
   });
 
   it('misses the topic, and gives the command that makes it', async () => {
     const remediation = /^gcloud pubsub topics create gmail --project demo$/;
-    expectTrouble(await examine(), {
-      topic: ['fault', /projects\/demo\/topics\/gmail does not exist/, remediation],
+    expectProblems(await examine(), {
+      topic: ['fail', /projects\/demo\/topics\/gmail does not exist/, remediation],
     });
   });
 
   it('misses a subscription that pushes', async () => {
     const [topic] = await pubsub.createTopic('gmail');
     await topic.createSubscription('onlooker');
-    expectTrouble(await examine(), {
-      subscription: ['fault', /has none that pushes/, /gcloud pubsub subscriptions create .*--topic gmail/],
+    expectProblems(await examine(), {
+      subscription: ['fail', /has none that pushes/, /gcloud pubsub subscriptions create .*--topic gmail/],
     });
   });
 
@@ -80,14 +80,14 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await topic.createSubscription('gmail-push', { pushConfig: WELL.pushConfig, ackDeadlineSeconds: 20 });
     const remediation =
       /^gcloud pubsub subscriptions update gmail-push --project demo --ack-deadline 110 --dead-letter-topic TOPIC/;
-    expectTrouble(await examine(), { subscription: ['warning', /20 s.*no dead letter topic/, remediation] });
+    expectProblems(await examine(), { subscription: ['warn', /20 s.*no dead letter topic/, remediation] });
   });
 
   it('tells a Pub/Sub that does not answer', async () => {
     await pubsub.createTopic('gmail');
     const env = { ...system.env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' };
-    expectTrouble(await examineJson([], env), {
-      topic: ['warning', /cannot be looked at: \S+ does not answer/, /reaches it/],
+    expectProblems(await runDoctor([], env), {
+      topic: ['warn', /cannot be looked at: \S+ does not answer/, /reaches it/],
     });
   });
 });

@@ -9,20 +9,20 @@ import { JOB, PARENT, schedulerFixture } from '../emulators/scheduler/scheduler-
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
-import { type CloudRunFront, openFront } from './cloud-run-front.ts';
-import { type Claims, type Identity, startIdentity, unsigned, withClaimsOf } from './identity.ts';
+import { type OidcFrontEnd, startOidcFrontEnd } from './oidc-front-end.ts';
+import { type Claims, type IdTokenIssuer, startIdTokenIssuer, unsigned, withClaimsOf } from './id-token-issuer.ts';
 
 const SCHEDULER = 'scheduler-invoker@demo.iam.gserviceaccount.com';
 const PUBSUB = 'pubsub-invoker@demo.iam.gserviceaccount.com';
 
-let identity: Identity;
+let issuer: IdTokenIssuer;
 let dist: Dist;
 let system: TestSystem;
 let served: Served[];
-let poll: CloudRunFront;
-let gmailPush: CloudRunFront;
+let poll: OidcFrontEnd;
+let gmailPush: OidcFrontEnd;
 beforeAll(async () => {
-  [identity, dist, system] = await Promise.all([startIdentity(), buildDist(), createTestSystem()]);
+  [issuer, dist, system] = await Promise.all([startIdTokenIssuer(), buildDist(), createTestSystem()]);
   await system.switchOn();
   // The mailbox has to be known before a push can name it.
   await system.ingest();
@@ -31,19 +31,19 @@ beforeAll(async () => {
     serve(dist.folder, 'gmailPush', system.env),
   ]);
   const [pollUrl = '', pushUrl = ''] = served.map(({ url }) => url);
-  const { jwksUrl } = identity;
-  poll = await openFront({ functionUrl: pollUrl, invokers: [SCHEDULER], jwksUrl });
-  gmailPush = await openFront({ functionUrl: pushUrl, invokers: [PUBSUB], jwksUrl });
+  const { jwksUrl } = issuer;
+  poll = await startOidcFrontEnd({ functionUrl: pollUrl, invokers: [SCHEDULER], jwksUrl });
+  gmailPush = await startOidcFrontEnd({ functionUrl: pushUrl, invokers: [PUBSUB], jwksUrl });
 });
 afterAll(async () => {
   await Promise.all([poll?.close(), gmailPush?.close(), ...(served ?? []).map((one) => one.stop())]);
-  await Promise.all([system?.close(), identity?.close()]);
+  await Promise.all([system?.close(), issuer?.close()]);
   dist?.remove();
 });
 
 /** One tick of a job that calls poll, by way of its front. @returns the status that the job shows afterwards */
 async function tick(httpTarget: { readonly oidcToken?: object }) {
-  const { scheduler, tickAt } = schedulerFixture({ deliver: deliverWithToken(identity.mint) });
+  const { scheduler, tickAt } = schedulerFixture({ deliver: deliverWithToken(issuer.mint) });
   scheduler.create(PARENT, {
     name: JOB,
     schedule: '* * * * *',
@@ -93,7 +93,7 @@ describe('the scheduler', () => {
 
 describe('Pub/Sub', () => {
   it('has a mail stored by a push with the token of its account', async () => {
-    const token = identity.mint({ email: PUBSUB, audience: gmailPush.url });
+    const token = issuer.mint({ email: PUBSUB, audience: gmailPush.url });
     const id = await announced(`Bearer ${token}`);
     expect(gmailPush.passed).toEqual([PUBSUB]);
     expect(await storedIds(system)).toContain(id);
@@ -113,29 +113,29 @@ const BAD_CALLS: [name: string, status: number, authorization: (right: Claims) =
   [
     'a token that has expired',
     401,
-    (right) => `Bearer ${identity.mint({ ...right, ageSeconds: 2 * 3_600 })}`,
+    (right) => `Bearer ${issuer.mint({ ...right, ageSeconds: 2 * 3_600 })}`,
   ],
   [
     'a token for another service',
     401,
-    (right) => `Bearer ${identity.mint({ ...right, audience: gmailPush.url })}`,
+    (right) => `Bearer ${issuer.mint({ ...right, audience: gmailPush.url })}`,
   ],
   [
     'a token of another issuer',
     401,
-    (right) => `Bearer ${identity.mint({ ...right, issuer: 'https://issuer.example.com' })}`,
+    (right) => `Bearer ${issuer.mint({ ...right, issuer: 'https://issuer.example.com' })}`,
   ],
-  ['a token by a foreign key', 401, (right) => `Bearer ${identity.forge(right)}`],
-  ['a token that nobody signed', 401, (right) => `Bearer ${unsigned(identity.mint(right))}`],
+  ['a token by a foreign key', 401, (right) => `Bearer ${issuer.forge(right)}`],
+  ['a token that nobody signed', 401, (right) => `Bearer ${unsigned(issuer.mint(right))}`],
   [
     'the claims of one account under the signature of another',
     401,
-    (right) => `Bearer ${withClaimsOf(identity.mint({ ...right, email: PUBSUB }), identity.mint(right))}`,
+    (right) => `Bearer ${withClaimsOf(issuer.mint({ ...right, email: PUBSUB }), issuer.mint(right))}`,
   ],
   [
     'the token of an account that is no invoker',
     403,
-    (right) => `Bearer ${identity.mint({ ...right, email: 'stranger@example.com' })}`,
+    (right) => `Bearer ${issuer.mint({ ...right, email: 'stranger@example.com' })}`,
   ],
 ];
 

@@ -10,9 +10,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { OAuth2Client } from 'google-auth-library';
-import { ISSUER } from './identity.ts';
+import { ISSUER } from './id-token-issuer.ts';
 
-export interface CloudRunFront {
+export interface OidcFrontEnd {
   /** Of the service, without a slash at its end: what a token has to name as its audience. */
   readonly url: string;
   /** Whose calls were handed on. */
@@ -22,12 +22,12 @@ export interface CloudRunFront {
   close(): Promise<void>;
 }
 
-export async function openFront(options: {
+export async function startOidcFrontEnd(options: {
   readonly functionUrl: string;
   /** Accounts with `roles/run.invoker` on the service. */
   readonly invokers: readonly string[];
   readonly jwksUrl: string;
-}): Promise<CloudRunFront> {
+}): Promise<OidcFrontEnd> {
   const passed: string[] = [];
   const refused: number[] = [];
   const server = createServer(async (request, response) => {
