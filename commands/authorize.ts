@@ -105,7 +105,11 @@ function browserCommand(url: string): [program: string, ...args: string[]] {
 }
 
 /** @param file null: print the variables */
-function printOrWrite({ clientId, clientSecret }: DesktopClient, consent: Consent, file: string | null): void {
+function printOrWrite(
+  { clientId, clientSecret }: DesktopClient,
+  consent: Consent,
+  file: string | null,
+): void {
   const variables = {
     GMAIL_CLIENT_ID: clientId,
     GMAIL_CLIENT_SECRET: clientSecret,

@@ -41,7 +41,8 @@ These only print:
 
 await runCommand(USAGE, async () => {
   const [name, extra] = process.argv.slice(2);
-  if (extra !== undefined) throw new UsageError(`Unexpected argument ${quoted(extra)}: only one name is allowed.`);
+  if (extra !== undefined)
+    throw new UsageError(`Unexpected argument ${quoted(extra)}: only one name is allowed.`);
   const printing = PRINTING[name ?? ''];
   if (printing !== undefined) return await printing();
   const chosen = Object.entries(SECTIONS).filter(([section]) => name === undefined || section === name);

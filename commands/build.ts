@@ -54,7 +54,8 @@ function outputFolder(): string {
   if (out === undefined) rmSync(DIST, { recursive: true, force: true });
   const folder = out === undefined ? DIST : resolve(out);
   mkdirSync(folder, { recursive: true });
-  if (readdirSync(folder).length > 0) throw new UsageError(`--out must name a new or empty folder; ${folder} is not empty.`);
+  if (readdirSync(folder).length > 0)
+    throw new UsageError(`--out must name a new or empty folder; ${folder} is not empty.`);
   return folder;
 }
 

@@ -15,8 +15,8 @@ of Gmail's quota.
   --deployment  what Terraform has deployed, found by its outputs: reads Google's APIs with gcloud's login, and calls the
                 deployed status
   --json        one object: {"code", "findings": [{"name", "state", "text", "remediation"}]}
-ok: works. warn: should not stay so, or could not be checked. FAIL: needs an operator. info: cannot be checked from here;
-the line says how to check it. skip: does not apply, or depends on a failed check.
+ok: works. warn: should not stay so, or could not be checked. FAIL: needs an operator. info: cannot be checked from
+here; the line says how to check it. skip: does not apply, or depends on a failed check.
 Exit code: 0 nothing to do, 1 warnings, 2 failures, or the checks could not run.`;
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red', info: 'dim', skip: 'dim' } as const;

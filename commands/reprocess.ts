@@ -105,9 +105,5 @@ async function explainEmptySelection(db: Database, { defect, ids }: RereadChoice
     throw new Error(`There is no email ${ids.join(', ')}, or it does not match the other options.`);
   if (defect === null) return;
   const known = await listDefects(db);
-  say(
-    known.length === 0
-      ? 'No stored email has a defect.'
-      : `Defects of stored emails: ${known.join(', ')}`,
-  );
+  say(known.length === 0 ? 'No stored email has a defect.' : `Defects of stored emails: ${known.join(', ')}`);
 }

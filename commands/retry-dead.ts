@@ -93,7 +93,11 @@ function gmailId(text: string): string {
 
 function errorCode(text: string): string {
   if (/^[a-z_]{1,64}$/.test(text)) return text;
-  throw invalidArgument('--code', text, 'an error code such as gmail_refused; without --code, the list shows them');
+  throw invalidArgument(
+    '--code',
+    text,
+    'an error code such as gmail_refused; without --code, the list shows them',
+  );
 }
 
 function list(mailbox: Mailbox, dead: readonly ListedDeadLetter[]): void {
@@ -111,7 +115,12 @@ function list(mailbox: Mailbox, dead: readonly ListedDeadLetter[]): void {
 }
 
 function formatMessage({
-  gmailMessageId, attemptCount, errorDetail, diedAt, givenUpAt }: ListedDeadLetter): string {
+  gmailMessageId,
+  attemptCount,
+  errorDetail,
+  diedAt,
+  givenUpAt,
+}: ListedDeadLetter): string {
   const since = diedAt === null ? '' : `, dead since ${diedAt.toISOString().slice(0, 16)}Z`;
   // The detail quotes Gmail's response. It contains no email content, but it is text from outside.
   const state = givenUpAt === null ? since : `${since}, given up`;
@@ -164,6 +173,7 @@ async function fetchNow(
   if (report.error !== null) throw report.error;
   if (isWaiting.length === 0) return;
   process.exitCode = 1;
-  const busy = report.outcome === 'busy' ? 'Another instance is processing the mailbox and fetches them. ' : '';
+  const busy =
+    report.outcome === 'busy' ? 'Another instance is processing the mailbox and fetches them. ' : '';
   say(`${busy}${await nextFetchText(app)}`);
 }

@@ -13,8 +13,8 @@ import { UsageError } from './support/flags.ts';
 import { counted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run sql -- "select ..."
-Runs the statement on the database of the local stack, or of DATABASE_URL, and prints the result as a table. Long cells are
-cut. The statement may change data.`;
+Runs the statement on the database of the local stack, or of DATABASE_URL, and prints the result as a table. Long cells
+are cut. The statement may change data.`;
 
 await runCommand(
   USAGE,
@@ -79,5 +79,7 @@ function print(result: pg.QueryArrayResult | pg.QueryArrayResult[]): void {
   }
   say(counted(rowCount ?? 0, 'row'));
   if (cutCount > 0)
-    say(`${counted(cutCount, 'cell')} cut, marked with an ellipsis (…). Select fewer columns, or use substring().`);
+    say(
+      `${counted(cutCount, 'cell')} cut, marked with an ellipsis (…). Select fewer columns, or use substring().`,
+    );
 }

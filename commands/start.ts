@@ -14,8 +14,8 @@ import { shutdownSignal } from './support/shutdown-signal.ts';
 import { say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm start [-- --mailbox DIR]
-Runs the whole system on this machine until Ctrl-C. PORT is the port of the functions (8080), LOCAL_DATA_DIR the data folder
-(.local). If the three GMAIL_ variables are set, it reads the real Gmail.
+Runs the whole system on this machine until Ctrl-C. PORT is the port of the functions (8080), LOCAL_DATA_DIR the data
+folder (.local). If the three GMAIL_ variables are set, it reads the real Gmail.
   --mailbox DIR  fill the emulated mailbox with the .eml files of this folder`;
 
 const logFormat = process.stdout.isTTY ? 'text' : 'json';
@@ -27,7 +27,13 @@ await runCommand(
     const dataFolder = dataFolderOf(process.env);
     // Before anything is started, so that no Ctrl-C leaves PostgreSQL running.
     const { signal } = shutdownSignal();
-    const options = { env: process.env, mailboxFolder: mailbox ?? null, dataFolder, logFormat, signal } as const;
+    const options = {
+      env: process.env,
+      mailboxFolder: mailbox ?? null,
+      dataFolder,
+      logFormat,
+      signal,
+    } as const;
     const stack = await startStack(options).catch((error: unknown) => {
       if (!signal.aborted) throw error;
       return null;

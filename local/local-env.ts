@@ -32,7 +32,8 @@ export function loadLocalEnv(): boolean {
   const file = join(dataFolderOf(process.env), FILE);
   if (CONFIGURED.some((name) => process.env[name]?.trim()) || !existsSync(file)) return false;
   // A stack that reads the real Gmail saves no credentials. Then its database is used with the caller's credentials.
-  if (hasGmailCredentials(process.env) && hasGmailCredentials(parseEnv(readFileSync(file, 'utf8')))) return false;
+  if (hasGmailCredentials(process.env) && hasGmailCredentials(parseEnv(readFileSync(file, 'utf8'))))
+    return false;
   process.loadEnvFile(file);
   return true;
 }

@@ -2,11 +2,11 @@
 import * as z from 'zod/mini';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import type { Status } from '../../shared/schemas/status.ts';
+import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { callFunction } from './deployed-function.ts';
 import { readDeployedStatus } from './deployed-status.ts';
 import { type GcloudIdentity, memberOf, readIdentityToken } from './gcloud.ts';
-import type { CommandRunner } from './command-runner.ts';
 import type { Deployment } from './terraform.ts';
 
 export interface Caller {

@@ -6,8 +6,18 @@
 import type { Environment } from '../../shared/config.ts';
 import { UNHEALTHY_STATES } from '../../shared/schemas/state.ts';
 import type { Status } from '../../shared/schemas/status.ts';
+import {
+  attempt,
+  type CheckResult,
+  fail,
+  failure,
+  info,
+  ok,
+  skip,
+  unknown,
+  warn,
+} from '../doctor/check-result.ts';
 import { compareClocks } from '../doctor/clock-check.ts';
-import { attempt, type CheckResult, fail, failure, info, ok, skip, unknown, warn } from '../doctor/check-result.ts';
 import { publishingStatusHelp } from '../doctor/gmail-checks.ts';
 import { checkCycles, checkMailboxes, currentMailbox } from '../doctor/monitor-checks.ts';
 import { defaultToken } from '../doctor/pubsub-access.ts';
@@ -68,7 +78,10 @@ async function* checkThroughStatus(
     return;
   }
   yield ok('status', `answers at ${deployment.statusUrl}`);
-  yield* checkReportedStatus(status.value, `projects/${deployment.projectId}/topics/${deployment.name}-gmail`);
+  yield* checkReportedStatus(
+    status.value,
+    `projects/${deployment.projectId}/topics/${deployment.name}-gmail`,
+  );
 }
 
 function* checkReportedStatus(status: Status, topic: string): Generator<CheckResult> {
@@ -126,7 +139,13 @@ async function* checkThroughGoogle(
       yield unknown(name, error);
     return;
   }
-  const api = new GoogleApi({ token, env, signal, retryForSeconds: 0, permissionRemediation: VIEW_PERMISSIONS });
+  const api = new GoogleApi({
+    token,
+    env,
+    signal,
+    retryForSeconds: 0,
+    permissionRemediation: VIEW_PERMISSIONS,
+  });
   yield* checkGoogleResources(api, deployment, env);
   yield* await attempt('clock', async () => compareClocks({ Google: api.clock }));
 }

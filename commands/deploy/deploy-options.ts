@@ -7,8 +7,8 @@ import { invalidArgument, readFlags, UsageError, wholeNumber } from '../support/
 const RETRY_FOR_SECONDS = 120;
 
 export const USAGE = `Usage: npm run deploy [-- OPTIONS]
-Builds, applies terraform/, migrates the database, and checks the deployment. Stops at the first failure. It is safe to run
-again.
+Builds, applies terraform/, migrates the database, and checks the deployment. Stops at the first failure. It is safe to
+run again.
   --plan           changes nothing: builds, and shows what Terraform would change
   --yes            applies without Terraform's question; needed without a terminal
   --var-file FILE  passed to Terraform; may be repeated

@@ -6,6 +6,7 @@ import type { Environment } from '../../shared/config.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { formatLine } from '../doctor/check-result.ts';
 import { callMigrate, callStatus } from './call-deployed.ts';
+import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
 import { DeploySteps } from './deploy-steps.ts';
@@ -14,7 +15,6 @@ import { type GcloudIdentity, readAccessToken } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
 import { buildImages } from './images.ts';
 import { checkPreconditions } from './preconditions.ts';
-import type { CommandRunner } from './command-runner.ts';
 import {
   apply,
   type Deployment,
@@ -51,7 +51,10 @@ export async function deploy(options: DeployOptions, tools: DeployTools): Promis
   else if (identity !== null) await applyAll(options, tools, { steps, identity });
 }
 
-async function assertReady(options: DeployOptions, { runner, env }: DeployTools): Promise<GcloudIdentity | null> {
+async function assertReady(
+  options: DeployOptions,
+  { runner, env }: DeployTools,
+): Promise<GcloudIdentity | null> {
   const { problems, identity } = await checkPreconditions(runner, options, env);
   if (problems.length === 0) return identity;
   const lines = problems.map(({ what, remediation }) => `  - ${what}\n    ${remediation}`);

@@ -3,8 +3,8 @@
  * Invariant: a token is read when it is needed and goes into one header. No message, argument or file contains it.
  */
 import type { Environment } from '../../shared/config.ts';
-import { DeployError } from './deploy-error.ts';
 import type { CommandRunner } from './command-runner.ts';
+import { DeployError } from './deploy-error.ts';
 
 /** With any of these, Terraform's provider needs no other login. https://registry.terraform.io/providers/hashicorp/google/latest/docs/guides/provider_reference */
 const PROVIDER_CREDENTIALS = [

@@ -95,7 +95,10 @@ export class GoogleApi {
       this.#clock = await readClock('Google', 1_000, async () => {
         response = await fetch(url, {
           ...init,
-          headers: { ...(sendsToken && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' },
+          headers: {
+            ...(sendsToken && { authorization: `Bearer ${token}` }),
+            'content-type': 'application/json',
+          },
           redirect: 'manual',
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
         });

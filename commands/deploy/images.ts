@@ -51,7 +51,10 @@ export async function buildImages(
 async function isBuilt(api: GoogleApi, imageUri: string): Promise<boolean> {
   const parts = /^([\w-]+)-docker\.pkg\.dev\/([^/]+)\/([^/]+)\/([^:]+):(.+)$/.exec(imageUri);
   if (parts === null)
-    throw new DeployError(`${imageUri} is not an image of Artifact Registry`, 'Correct the Terraform configuration.');
+    throw new DeployError(
+      `${imageUri} is not an image of Artifact Registry`,
+      'Correct the Terraform configuration.',
+    );
   const [, region, project, repository, name = '', tag] = parts;
   const path =
     `v1/projects/${project}/locations/${region}/repositories/${repository}` +

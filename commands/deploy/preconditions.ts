@@ -2,9 +2,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
-import type { DeployOptions } from './deploy-options.ts';
-import { hasDefaultCredentials, type GcloudIdentity, readIdentity } from './gcloud.ts';
 import type { CommandRunner } from './command-runner.ts';
+import type { DeployOptions } from './deploy-options.ts';
+import { type GcloudIdentity, hasDefaultCredentials, readIdentity } from './gcloud.ts';
 import { readTerraformVersion, TERRAFORM_FOLDER } from './terraform.ts';
 
 /** Major and minor version, as `terraform/versions.tf` requires. */

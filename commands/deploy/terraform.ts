@@ -2,9 +2,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { BUILDS, type Builds } from './images.ts';
-import type { CommandRunner } from './command-runner.ts';
 
 export const TERRAFORM_FOLDER = 'terraform';
 const CHDIR = `-chdir=${TERRAFORM_FOLDER}`;
@@ -62,7 +62,13 @@ export async function init(runner: CommandRunner): Promise<number> {
 export async function apply(runner: CommandRunner, options: ApplyOptions): Promise<number> {
   const approval = options.isApproved ? ['-input=false', '-auto-approve'] : [];
   const target = options.onlyForBuilds ? ['-target=terraform_data.build'] : [];
-  return await runner.runInTerminal('terraform', [CHDIR, 'apply', ...approval, ...target, ...options.variables]);
+  return await runner.runInTerminal('terraform', [
+    CHDIR,
+    'apply',
+    ...approval,
+    ...target,
+    ...options.variables,
+  ]);
 }
 
 /** The image builds of the applied configuration. @throws {Error} when the output is missing */
@@ -86,7 +92,10 @@ export async function plan(runner: CommandRunner, variables: readonly string[]):
 }
 
 /** Restores the file of provider versions after the work, which may write it. */
-export async function withLockFileRestored<Result>(root: string, work: () => Promise<Result>): Promise<Result> {
+export async function withLockFileRestored<Result>(
+  root: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const file = join(root, TERRAFORM_FOLDER, LOCK_FILE);
   const before = existsSync(file) ? readFileSync(file) : null;
   try {
@@ -125,7 +134,10 @@ export async function findDeployment(runner: CommandRunner): Promise<Deployment>
     throw new DeployError('terraform is not on PATH.', remediation);
   }
   return await readDeployment(runner).catch((error: Error) => {
-    throw new DeployError(error.message, 'Run `npm run deploy` here, or run this command where the Terraform state is.');
+    throw new DeployError(
+      error.message,
+      'Run `npm run deploy` here, or run this command where the Terraform state is.',
+    );
   });
 }
 

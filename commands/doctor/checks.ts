@@ -9,7 +9,13 @@ import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
 import { checkGmail } from './gmail-checks.ts';
-import { checkCycles, checkListings, checkMailboxes, checkScheduler, currentMailbox } from './monitor-checks.ts';
+import {
+  checkCycles,
+  checkListings,
+  checkMailboxes,
+  checkScheduler,
+  currentMailbox,
+} from './monitor-checks.ts';
 import { checkConfiguredPubSub } from './pubsub-access.ts';
 import { checkLastPush, checkWatch, readNewestLiveAt } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';

@@ -37,7 +37,11 @@ export async function checkGmail(config: Config): Promise<CheckResult[]> {
 
 function checkScope(scope: string | undefined): CheckResult {
   if (scope === undefined)
-    return info('scope', 'Google does not report it', 'The check of the Gmail API below shows whether it is enough.');
+    return info(
+      'scope',
+      'Google does not report it',
+      'The check of the Gmail API below shows whether it is enough.',
+    );
   const short = scope.replaceAll(SCOPE_ROOT, '');
   return scope.split(' ').some((one) => READ_SCOPES.includes(one))
     ? ok('scope', short)

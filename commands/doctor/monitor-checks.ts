@@ -37,7 +37,11 @@ export function checkScheduler(
   if (scheduler.agrees === true) return ok(name, `${text}, schedule ${scheduler.schedule}`);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
   const agree = `Call POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
-  return fail(name, text, isBroken ? (jobRemediation ?? 'Run `terraform apply`: start cannot resume it.') : agree);
+  return fail(
+    name,
+    text,
+    isBroken ? (jobRemediation ?? 'Run `terraform apply`: start cannot resume it.') : agree,
+  );
 }
 
 /** The mailbox of the configured credentials; null before the first cycle. */
@@ -120,7 +124,11 @@ function checkPending(mailbox: MailboxStatus): CheckResult {
     return ok('pending', unknown === '' ? 'no message waits' : `no discovered message waits${unknown}`);
   const text = `${pending} ${pending === 1 ? 'message waits' : 'messages wait'}, the oldest since ${since.toISOString()}${unknown}`;
   return Date.now() - since.getTime() > OLD_PENDING_MS
-    ? warn('pending', text, 'Check error_code in email_ledger where state is pending, then call POST poll-now.')
+    ? warn(
+        'pending',
+        text,
+        'Check error_code in email_ledger where state is pending, then call POST poll-now.',
+      )
     : ok('pending', text);
 }
 

@@ -100,7 +100,8 @@ async function checkSubscription(target: PubSubTarget): Promise<CheckResult> {
       .map((one) => SUBSCRIPTION.parse(one))
       .filter((one) => subscription !== null || isPush(one));
     if (found === undefined) {
-      const text = subscription === null ? `${topic} has no push subscription` : `${subscription} does not exist`;
+      const text =
+        subscription === null ? `${topic} has no push subscription` : `${subscription} does not exist`;
       return fail(name, text, target.missingRemediation ?? createCommand(topic));
     }
     return compare(found, target);

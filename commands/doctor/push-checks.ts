@@ -30,7 +30,11 @@ export function checkWatch(status: Status, topic: string | null): CheckResult {
       'Call POST start, or wait for the next poll.',
     );
   if (watch.topic !== topic)
-    return warn(name, `Gmail publishes to ${watch.topic}, not to ${topic}`, 'POST start registers the watch again.');
+    return warn(
+      name,
+      `Gmail publishes to ${watch.topic}, not to ${topic}`,
+      'POST start registers the watch again.',
+    );
   const leftMs = watch.expires_at.getTime() - Date.now();
   const until = watch.expires_at.toISOString();
   if (leftMs <= 0)

@@ -18,7 +18,10 @@ select (select max(units_in_use(q, $2::integer))
   { used_units: 'integer?', rate_limited_count: 'bigint' },
 );
 
-export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: Config): Promise<CheckResult> {
+export async function checkQuota(
+  db: Queryable,
+  { quotaUnitsPerMinute: limit }: Config,
+): Promise<CheckResult> {
   const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
   const used = rows[0]?.used_units ?? null;
   const limited = rows[0]?.rate_limited_count ?? 0;

@@ -8,7 +8,8 @@ import { counted, painted, quoted } from '../support/terminal.ts';
 
 const FAILURES: Record<RereadFault, string> = {
   raw_missing: 'its raw bytes are missing in email_raw. It is unchanged.',
-  checksum_wrong: 'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
+  checksum_wrong:
+    'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
   raw_damaged: 'its raw bytes cannot be decompressed. It is unchanged. Restore email_raw from a backup.',
   unstorable: 'PostgreSQL rejects the parsed values. It is unchanged. This is a bug; please report it.',
 };

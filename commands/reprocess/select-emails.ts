@@ -38,7 +38,10 @@ export function selectEmails(flags: ReprocessFlags): RereadChoice {
     throw new UsageError('--since is later than --until.');
   return {
     ...EVERY_EMAIL,
-    ids: flags.id === undefined ? null : flags.id.map((text) => wholeNumber('--id', text, { min: 1, max: MAX_ID })),
+    ids:
+      flags.id === undefined
+        ? null
+        : flags.id.map((text) => wholeNumber('--id', text, { min: 1, max: MAX_ID })),
     afterId: flags.after === undefined ? 0 : wholeNumber('--after', flags.after, { max: MAX_ID }),
     belowVersion: isOutdated ? PARSER_VERSION : null,
     version: version === undefined ? null : wholeNumber('--parser-version', version),

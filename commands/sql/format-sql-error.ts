@@ -1,5 +1,5 @@
 /** An error of PostgreSQL as text, with the line of the statement and a caret below the position, as in psql. */
-import { DatabaseError } from 'pg';
+import type { DatabaseError } from 'pg';
 import { escapeUnsafe } from '../support/terminal.ts';
 
 /** Longer lines are cut around the position, so that the caret stays below it. */

@@ -38,8 +38,7 @@ export function quoted(text: string): string {
 
 /** Control, format, unassigned and separator characters as `\u{1b}`; spaces and all other characters unchanged. */
 export function escapeUnsafe(text: string): string {
-  return text.replaceAll(
-    /[\p{C}\p{Z}]/gu,
-    (one) => (one === ' ' ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`),
+  return text.replaceAll(/[\p{C}\p{Z}]/gu, (one) =>
+    one === ' ' ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }

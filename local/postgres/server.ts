@@ -178,5 +178,7 @@ async function execute(program: string, args: readonly string[], user: ServerUse
     child.once('close', done);
   });
   if (code !== 0)
-    throw new Error(`${program} exited with code ${code}: ${Buffer.concat(errors).toString().trim().slice(-500)}`);
+    throw new Error(
+      `${program} exited with code ${code}: ${Buffer.concat(errors).toString().trim().slice(-500)}`,
+    );
 }

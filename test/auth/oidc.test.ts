@@ -1,6 +1,6 @@
 /**
- * The way from Cloud Scheduler and Pub/Sub into the built functions, through a front that asks for an ID token as Cloud
- * Run does: mail is stored with the right token, and nothing reaches a function without.
+ * Calls of Cloud Scheduler and Pub/Sub to the built functions, through a front end that requires an ID token as Cloud Run
+ * does. A valid token gets an email stored; without one, no call reaches a function.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliverWithToken } from '../../emulators/scheduler/delivery.ts';
@@ -9,8 +9,14 @@ import { JOB, PARENT, schedulerFixture } from '../emulators/scheduler/scheduler-
 import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
+import {
+  type Claims,
+  type IdTokenIssuer,
+  startIdTokenIssuer,
+  unsigned,
+  withClaimsOf,
+} from './id-token-issuer.ts';
 import { type OidcFrontEnd, startOidcFrontEnd } from './oidc-front-end.ts';
-import { type Claims, type IdTokenIssuer, startIdTokenIssuer, unsigned, withClaimsOf } from './id-token-issuer.ts';
 
 const SCHEDULER = 'scheduler-invoker@demo.iam.gserviceaccount.com';
 const PUBSUB = 'pubsub-invoker@demo.iam.gserviceaccount.com';
@@ -24,7 +30,7 @@ let gmailPush: OidcFrontEnd;
 beforeAll(async () => {
   [issuer, dist, system] = await Promise.all([startIdTokenIssuer(), buildDist(), createTestSystem()]);
   await system.switchOn();
-  // The mailbox has to be known before a push can name it.
+  // A push can name only a mailbox that the database has.
   await system.ingest();
   served = await Promise.all([
     serve(dist.folder, 'poll', system.env),
@@ -41,7 +47,7 @@ afterAll(async () => {
   dist?.remove();
 });
 
-/** One tick of a job that calls poll, by way of its front. @returns the status that the job shows afterwards */
+/** One run of a job that calls poll through its front end. @returns the status of the job afterwards */
 async function tick(httpTarget: { readonly oidcToken?: object }) {
   const { scheduler, tickAt } = schedulerFixture({ deliver: deliverWithToken(issuer.mint) });
   scheduler.create(PARENT, {
@@ -53,8 +59,8 @@ async function tick(httpTarget: { readonly oidcToken?: object }) {
   return scheduler.get(JOB).status;
 }
 
-/** A mail arrives, and its push goes to gmail-push by way of its front. */
-async function announced(authorization: string | null): Promise<string> {
+/** Delivers an email, and sends its push to gmail-push through its front end. */
+async function deliverAndPush(authorization: string | null): Promise<string> {
   const { notifications } = system.gmail;
   const { id } = system.gmail.deliver(order(1));
   notifications.url = gmailPush.url;
@@ -66,8 +72,8 @@ async function announced(authorization: string | null): Promise<string> {
   return id;
 }
 
-describe('the scheduler', () => {
-  it('has a mail stored by calling poll with the token of its account', async () => {
+describe('Cloud Scheduler', () => {
+  it('gets an email stored by calling poll with the token of its account', async () => {
     const { id } = system.gmail.deliver(order(1));
     expect(await tick({ oidcToken: { serviceAccountEmail: SCHEDULER, audience: poll.url } })).toEqual({});
     expect(poll.passed).toEqual([SCHEDULER]);
@@ -81,40 +87,36 @@ describe('the scheduler', () => {
       7,
       () => ({ oidcToken: { serviceAccountEmail: PUBSUB, audience: poll.url } }),
     ],
-    // With its slash, the address of the target is not the audience that Cloud Run knows the service by.
+    // The address of the target has a final slash, which the service's audience does not have.
     ['without an audience', 16, () => ({ oidcToken: { serviceAccountEmail: SCHEDULER } })],
-  ])('is refused %s, and its job shows it', async (_name, code, target) => {
-    const before = await traces();
+  ])('is rejected %s, and the job shows the error', async (_name, code, target) => {
+    const before = await readTraces();
     system.gmail.deliver(order(1));
     expect(await tick(target())).toMatchObject({ code });
-    expect(await traces()).toEqual(before);
+    expect(await readTraces()).toEqual(before);
   });
 });
 
 describe('Pub/Sub', () => {
-  it('has a mail stored by a push with the token of its account', async () => {
+  it('gets an email stored by a push with the token of its account', async () => {
     const token = issuer.mint({ email: PUBSUB, audience: gmailPush.url });
-    const id = await announced(`Bearer ${token}`);
+    const id = await deliverAndPush(`Bearer ${token}`);
     expect(gmailPush.passed).toEqual([PUBSUB]);
     expect(await storedIds(system)).toContain(id);
   });
 
-  it('is refused without a token', async () => {
-    const before = await traces();
-    await announced(null);
-    expect(gmailPush.refused).toEqual([401]);
-    expect(await traces()).toEqual(before);
+  it('is rejected without a token', async () => {
+    const before = await readTraces();
+    await deliverAndPush(null);
+    expect(gmailPush.rejected).toEqual([401]);
+    expect(await readTraces()).toEqual(before);
   });
 });
 
 const BAD_CALLS: [name: string, status: number, authorization: (right: Claims) => string][] = [
-  ['a token that is none', 401, () => 'Bearer nonsense'],
+  ['nonsense instead of a token', 401, () => 'Bearer nonsense'],
   ['a password', 401, () => `Basic ${Buffer.from('poll:password').toString('base64')}`],
-  [
-    'a token that has expired',
-    401,
-    (right) => `Bearer ${issuer.mint({ ...right, ageSeconds: 2 * 3_600 })}`,
-  ],
+  ['a token that has expired', 401, (right) => `Bearer ${issuer.mint({ ...right, ageSeconds: 2 * 3_600 })}`],
   [
     'a token for another service',
     401,
@@ -125,37 +127,34 @@ const BAD_CALLS: [name: string, status: number, authorization: (right: Claims) =
     401,
     (right) => `Bearer ${issuer.mint({ ...right, issuer: 'https://issuer.example.com' })}`,
   ],
-  ['a token by a foreign key', 401, (right) => `Bearer ${issuer.forge(right)}`],
-  ['a token that nobody signed', 401, (right) => `Bearer ${unsigned(issuer.mint(right))}`],
+  ['a token signed with an unpublished key', 401, (right) => `Bearer ${issuer.forge(right)}`],
+  ['a token without a signature', 401, (right) => `Bearer ${unsigned(issuer.mint(right))}`],
   [
-    'the claims of one account under the signature of another',
+    'the claims of one account with the signature of another',
     401,
     (right) => `Bearer ${withClaimsOf(issuer.mint({ ...right, email: PUBSUB }), issuer.mint(right))}`,
   ],
   [
-    'the token of an account that is no invoker',
+    'the token of an account that is not an invoker',
     403,
     (right) => `Bearer ${issuer.mint({ ...right, email: 'stranger@example.com' })}`,
   ],
 ];
 
-it.each(BAD_CALLS)(
-  '%s is answered with %i, and the function never sees it',
-  async (_name, status, header) => {
-    const before = await traces();
-    const authorization = header({ email: SCHEDULER, audience: poll.url });
-    system.gmail.deliver(order(1));
-    const response = await fetch(poll.url, { method: 'POST', headers: { authorization } });
-    expect(response.status).toBe(status);
-    expect(await traces()).toEqual(before);
-  },
-);
+it.each(BAD_CALLS)('rejects %s with %i before the function sees the call', async (_name, status, header) => {
+  const before = await readTraces();
+  const authorization = header({ email: SCHEDULER, audience: poll.url });
+  system.gmail.deliver(order(1));
+  const response = await fetch(poll.url, { method: 'POST', headers: { authorization } });
+  expect(response.status).toBe(status);
+  expect(await readTraces()).toEqual(before);
+});
 
-/** What a call leaves behind that reached a function: handed on, answered, logged, a run, a mail. */
-async function traces() {
+/** Everything that a call leaves behind when it reaches a function. */
+async function readTraces() {
   return {
     passed: [...poll.passed, ...gmailPush.passed],
-    said: served.map((one) => one.output()),
+    output: served.map((one) => one.output()),
     runs: await system.rows('select id from ingest_runs'),
     stored: await storedIds(system),
   };

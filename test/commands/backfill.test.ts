@@ -82,7 +82,9 @@ describe('npm run backfill', () => {
     const again = await run(ALL);
     expect([again.code, again.output]).toEqual([
       0,
-      expect.stringMatching(new RegExp(`${6 - kept} messages? already queued; (it|they) will be fetched as well\\.`)),
+      expect.stringMatching(
+        new RegExp(`${6 - kept} messages? already queued; (it|they) will be fetched as well\\.`),
+      ),
     ]);
     expect(await storedIds(system)).toEqual(ids);
   });

@@ -1,6 +1,6 @@
 /**
- * `npm run doctor -- --deployment`, one broken link after the other: terraform and gcloud are stand-ins, Google's REST
- * APIs are scripted, and what `status` answers is the real status of a system that runs.
+ * `npm run doctor -- --deployment` with one problem at a time. terraform and gcloud are stubs, Google's REST APIs are
+ * scripted, and `status` answers with the real status of a running system.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -10,10 +10,10 @@ import { type SchedulerBeside, schedulerBeside } from '../functions/scheduler-be
 import { order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
-import { runDoctor, expectProblems } from './doctor-fixture.ts';
+import { expectProblems, runDoctor } from './doctor-fixture.ts';
 import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 
-// Each command is a process of its own that starts others.
+// Each command is a separate process that starts others.
 vi.setConfig({ testTimeout: 60_000 });
 
 const PROJECT = 'projects/orders-example';
@@ -26,10 +26,10 @@ const URL_OF_PUSH = 'https://gmail-push.example.com';
 
 let system: TestSystem;
 let scheduler: SchedulerBeside;
-// biome-ignore lint/suspicious/noExplicitAny: tests change whatever status answers
+// biome-ignore lint/suspicious/noExplicitAny: tests change the answer of status
 let status: any;
-let statusServer: Awaited<ReturnType<typeof answering>>;
-let google: Awaited<ReturnType<typeof answering>>;
+let statusServer: Awaited<ReturnType<typeof startServer>>;
+let google: Awaited<ReturnType<typeof startServer>>;
 let frontEnd: FakeIamFrontEnd;
 let fixture: Fixture;
 
@@ -48,14 +48,14 @@ afterAll(async () => await Promise.all([system.close(), scheduler.close()]));
 
 beforeEach(async () => {
   status = (await system.call('status')).json;
-  statusServer = await answering(() => [200, status]);
+  statusServer = await startServer(() => [200, status]);
   frontEnd = await startFakeIamFrontEnd(ID_TOKEN, { status: statusServer.url });
-  google = await answering((path, token) => {
+  google = await startServer((path, token) => {
     if (token !== `Bearer ${API_TOKEN}`) return [401, { error: { message: 'Who are you?' } }];
     return answers[path] ?? [404, { error: { message: `Nothing at ${path}` } }];
   });
   fixture = createFixture(frontEnd.url, google.url);
-  answers = surroundings(frontEnd.url);
+  answers = googleResources(frontEnd.url);
 });
 afterEach(async () => {
   fixture.remove();
@@ -67,8 +67,8 @@ afterEach(async () => {
 type Answer = readonly [status: number, body: unknown];
 let answers: Record<string, Answer>;
 
-/** All is well. */
-function surroundings(frontEndUrl: string): Record<string, Answer> {
+/** A deployment without a problem. */
+function googleResources(frontEndUrl: string): Record<string, Answer> {
   const versions = ['client-id', 'client-secret', 'refresh-token'].map((part): [string, Answer] => {
     const secret = `${PROJECT}/secrets/email-monitor-gmail-${part}/versions`;
     return [`${secret}/latest`, [200, { name: `${secret}/2`, state: 'ENABLED' }]];
@@ -98,9 +98,9 @@ function subscription(change: object = {}): object {
   };
 }
 
-const examine = async () => await runDoctor(['--deployment'], fixture.env, fixture.root);
+const check = async () => await runDoctor(['--deployment'], fixture.env, fixture.root);
 
-async function answering(answer: (path: string, token: string | undefined) => Answer) {
+async function startServer(answer: (path: string, token: string | undefined) => Answer) {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').replace(/^\/v1\//, '').replace(/\?.*$/, '');
     const [code, body] = answer(path, request.headers.authorization);
@@ -117,8 +117,8 @@ async function answering(answer: (path: string, token: string | undefined) => An
 }
 
 describe('npm run doctor -- --deployment', () => {
-  it('finds nothing wrong with a deployment that runs, and pretends of nothing that it cannot see', async () => {
-    const output = await examine();
+  it('reports no problem for a running deployment, and marks what it cannot check as info', async () => {
+    const output = await check();
     expectProblems(output, {});
     const states = Object.fromEntries(output.findings.map(({ name, state }) => [name, state]));
     for (const name of [
@@ -131,8 +131,8 @@ describe('npm run doctor -- --deployment', () => {
       'watch',
     ])
       expect([name, states[name]]).toEqual([name, 'ok']);
-    const notes = output.findings.filter(({ state }) => state === 'info');
-    expect(notes.map(({ name }) => name)).toEqual([
+    const infos = output.findings.filter(({ state }) => state === 'info');
+    expect(infos.map(({ name }) => name)).toEqual([
       'migrations',
       'grants',
       'history_cursor',
@@ -140,26 +140,26 @@ describe('npm run doctor -- --deployment', () => {
       'publishing_status',
       'last_push',
     ]);
-    for (const { remediation } of notes) expect(remediation).toBeTruthy();
+    for (const { remediation } of infos) expect(remediation).toBeTruthy();
     for (const secret of [ID_TOKEN, API_TOKEN]) {
       expect(JSON.stringify(output)).not.toContain(secret);
       expect(fixture.calls().join('\n')).not.toContain(secret);
     }
   });
 
-  it('misses the topic', async () => {
+  it('reports a missing topic', async () => {
     delete answers[TOPIC];
-    expectProblems(await examine(), { topic: ['fail', /does not exist/, /npm run deploy/] });
+    expectProblems(await check(), { topic: ['fail', /does not exist/, /npm run deploy/] });
   });
 
-  it('names the grant that Gmail publishes by, and the command for it', async () => {
-    // Neither another's right to publish nor another right of Gmail's will do.
+  it('reports that Gmail may not publish, with the command that grants it', async () => {
+    // Neither the publisher role of another account nor another role of Gmail is enough.
     const bindings = [
       { role: 'roles/pubsub.publisher', members: ['user:alice@example.com'] },
       { role: 'roles/pubsub.viewer', members: [GMAIL] },
     ];
     answers[`${TOPIC}:getIamPolicy`] = [200, { bindings }];
-    expectProblems(await examine(), {
+    expectProblems(await check(), {
       publisher: [
         'fail',
         /may not publish/,
@@ -174,7 +174,7 @@ describe('npm run doctor -- --deployment', () => {
       'whose topic was deleted',
       { topic: '_deleted-topic_' },
       'fail',
-      /hangs on _deleted-topic_/,
+      /its topic is _deleted-topic_/,
       /npm run deploy/,
     ],
     ['that does not push', { pushConfig: {} }, 'fail', /does not push/, /npm run deploy/],
@@ -186,10 +186,10 @@ describe('npm run doctor -- --deployment', () => {
       /npm run deploy/,
     ],
     [
-      'that signs no token',
+      'that sends no token',
       { pushConfig: { pushEndpoint: URL_OF_PUSH } },
       'fail',
-      /signs no token/,
+      /sends no token/,
       /npm run deploy/,
     ],
     ['that cannot deliver', { state: 'RESOURCE_ERROR' }, 'fail', /RESOURCE_ERROR/, /npm run deploy/],
@@ -197,10 +197,16 @@ describe('npm run doctor -- --deployment', () => {
       'without dead letters',
       { deadLetterPolicy: undefined },
       'warn',
-      /no dead letter topic/,
+      /no dead-letter topic/,
       /npm run deploy/,
     ],
-    ['that waits too short', { ackDeadlineSeconds: 10 }, 'warn', /ack deadline of 10 s/, /npm run deploy/],
+    [
+      'whose ack deadline is too short',
+      { ackDeadlineSeconds: 10 },
+      'warn',
+      /ack deadline of 10 s/,
+      /npm run deploy/,
+    ],
     [
       'that expires',
       { expirationPolicy: { ttl: '2678400s' } },
@@ -208,18 +214,18 @@ describe('npm run doctor -- --deployment', () => {
       /deleted after 2678400s/,
       /npm run deploy/,
     ],
-  ] as const)('names a subscription %s', async (_, change, state, text, remediation) => {
+  ] as const)('reports a subscription %s', async (_, change, state, text, remediation) => {
     if (change === null) delete answers[SUBSCRIPTION];
     else answers[SUBSCRIPTION] = [200, subscription(change)];
-    expectProblems(await examine(), { subscription: [state, text, remediation] });
+    expectProblems(await check(), { subscription: [state, text, remediation] });
   });
 
-  it('names a secret that is not there, not enabled, or still empty', async () => {
+  it('reports a secret that is missing, disabled, or still empty', async () => {
     const version = SECRET.replace('latest', '3');
     delete answers[SECRET];
-    expectProblems(await examine(), { secrets: ['fail', /refresh-token does not exist/, /npm run deploy/] });
+    expectProblems(await check(), { secrets: ['fail', /refresh-token does not exist/, /npm run deploy/] });
     answers[SECRET] = [200, { name: version, state: 'DISABLED' }];
-    expectProblems(await examine(), {
+    expectProblems(await check(), {
       secrets: [
         'fail',
         /version 3 .*DISABLED/,
@@ -227,44 +233,44 @@ describe('npm run doctor -- --deployment', () => {
       ],
     });
     answers[SECRET] = [200, { name: SECRET.replace('latest', '1'), state: 'ENABLED' }];
-    expectProblems(await examine(), { secrets: ['warn', /only its first version/, /npm run authorize/] });
+    expectProblems(await check(), { secrets: ['warn', /only its first version/, /npm run authorize/] });
   });
 
-  it('names a job that calls another function, or whose last call was refused', async () => {
+  it('reports a job that calls another address, or whose last call was rejected', async () => {
     answers[JOB] = [200, { httpTarget: { uri: 'https://old.example.com' } }];
-    expectProblems(await examine(), { scheduler_target: ['fail', /calls https:\/\/old/, /npm run deploy/] });
+    expectProblems(await check(), { scheduler_target: ['fail', /calls https:\/\/old/, /npm run deploy/] });
     answers[JOB] = [
       200,
       { httpTarget: { uri: `${frontEnd.url}/poll/` }, status: { code: 7, message: 'denied' } },
     ];
-    expectProblems(await examine(), { scheduler_target: ['warn', /code 7: denied/, /may not call poll/] });
+    expectProblems(await check(), { scheduler_target: ['warn', /code 7: denied/, /may not call poll/] });
   });
 
-  it('says of what it may not look at why, and who may', async () => {
-    const refused: Answer = [403, { error: { message: 'pubsub.topics.get denied' } }];
-    answers = { ...answers, [TOPIC]: refused, [JOB]: refused };
-    expectProblems(await examine(), {
-      scheduler_target: ['warn', /cannot be looked at: .*403.*denied/, /roles\/viewer/],
-      topic: ['warn', /cannot be looked at: .*403.*denied/, /roles\/viewer/],
+  it('warns about resources that it may not read, and names the missing role', async () => {
+    const forbidden: Answer = [403, { error: { message: 'pubsub.topics.get denied' } }];
+    answers = { ...answers, [TOPIC]: forbidden, [JOB]: forbidden };
+    expectProblems(await check(), {
+      scheduler_target: ['warn', /could not be checked: .*403.*denied/, /roles\/viewer/],
+      topic: ['warn', /could not be checked: .*403.*denied/, /roles\/viewer/],
     });
   });
 
-  it('tells what status tells: a clock that disagrees, a refused token, a watch that ran out', async () => {
+  it('reports what status reports: a job that disagrees, a rejected token, an expired watch', async () => {
     status.scheduler = { ...status.scheduler, state: 'paused', agrees: false };
-    expectProblems(await examine(), {
+    expectProblems(await check(), {
       scheduler_job: ['fail', /paused, and the monitor is on/, /POST start/],
     });
-    // Also before the first poll: Terraform makes the job paused.
+    // Also before the first poll: Terraform creates the job paused.
     status = { ...status, is_running: false, last_poll_at: null };
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: false };
-    expect((await examine()).findings.find((finding) => finding.name === 'scheduler_job')).toMatchObject({
+    expect((await check()).findings.find((result) => result.name === 'scheduler_job')).toMatchObject({
       state: 'fail',
       remediation: expect.stringContaining('POST stop'),
     });
     status = (await system.call('status')).json;
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: true };
     status.mailboxes[0].watch.expires_at = '2026-01-01T00:00:00.000Z';
-    expectProblems(await examine(), { watch: ['fail', /ran out at 2026-01-01/, /POST start/] });
+    expectProblems(await check(), { watch: ['fail', /expired at 2026-01-01/, /POST start/] });
     status = (await system.call('status')).json;
     status.state = 'reauth_required';
     status.mailboxes[0].state = 'reauth_required';
@@ -273,14 +279,14 @@ describe('npm run doctor -- --deployment', () => {
       detail: '400 invalid_grant.',
       remediation: 'Authorize.',
     };
-    expectProblems(await examine(), {
-      credentials: ['fail', /refuses the refresh token/, /npm run authorize .*--secret-manager/],
+    expectProblems(await check(), {
+      credentials: ['fail', /rejects the refresh token/, /npm run authorize .*--secret-manager/],
       mailbox: ['fail', /invalid_grant/, /Authorize/],
     });
   });
 
-  it('looks at Google all the same when status does not let it in', async () => {
+  it('still checks Google when status rejects the caller', async () => {
     frontEnd.reject(9);
-    expectProblems(await examine(), { status: ['fail', /may not call it/, /`viewers`/] });
+    expectProblems(await check(), { status: ['fail', /may not call it/, /`viewers`/] });
   });
 });

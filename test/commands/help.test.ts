@@ -38,15 +38,16 @@ describe('--help', () => {
 });
 
 describe('wrong arguments', () => {
-  it.each(
-    commands.filter(([name]) => name !== 'sql' && name !== 'bench'),
-  )('npm run %s names an unknown option before its usage', async (name, file) => {
-    const { code, output } = await runToEnd(file, ['--nonsense'], { PATH: '/nonexistent' });
-    expect(code).not.toBe(0);
-    expect(output).toMatch(/^Unknown option '--nonsense'\.\n\nUsage: npm /);
-    expect(output).toContain(name);
-    expect(output).not.toContain('    at ');
-  });
+  it.each(commands.filter(([name]) => name !== 'sql' && name !== 'bench'))(
+    'npm run %s names an unknown option before its usage',
+    async (name, file) => {
+      const { code, output } = await runToEnd(file, ['--nonsense'], { PATH: '/nonexistent' });
+      expect(code).not.toBe(0);
+      expect(output).toMatch(/^Unknown option '--nonsense'\.\n\nUsage: npm /);
+      expect(output).toContain(name);
+      expect(output).not.toContain('    at ');
+    },
+  );
 
   it.each([
     ['backfill', [], 'set --query, --since or --until'],
@@ -68,12 +69,15 @@ describe('wrong arguments', () => {
     ['retry-dead', ['--now'], '--now needs --apply.'],
     ['sql', [], 'The SQL statement is missing.'],
     ['sql', ['--csv'], "Unknown option '--csv'."],
-  ] as const)('npm run %s %j names the argument and the reason before the usage', async (file, args, reason) => {
-    const { code, output } = await runToEnd(file, args, { PATH: '/nonexistent' });
-    expect(code).not.toBe(0);
-    const [first = ''] = output.split('\n');
-    expect(first).toContain(reason);
-    expect(output).toContain(`\n\nUsage: npm run ${file}`);
-    expect(output).not.toContain('    at ');
-  });
+  ] as const)(
+    'npm run %s %j names the argument and the reason before the usage',
+    async (file, args, reason) => {
+      const { code, output } = await runToEnd(file, args, { PATH: '/nonexistent' });
+      expect(code).not.toBe(0);
+      const [first = ''] = output.split('\n');
+      expect(first).toContain(reason);
+      expect(output).toContain(`\n\nUsage: npm run ${file}`);
+      expect(output).not.toContain('    at ');
+    },
+  );
 });

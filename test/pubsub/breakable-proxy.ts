@@ -1,11 +1,11 @@
-/** The way to a database, which a test can break and restore while the function that uses it lives on. */
+/** A proxy for a database connection, which a test can break and restore while a function uses it. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface BreakableProxy {
-  /** The database by way of the databaseProxy. */
+  /** The database through the proxy. */
   readonly url: string;
-  /** Cuts every connection, and every new one. */
+  /** Closes all connections, and every new one. */
   break(): void;
   restore(): void;
   close(): void;

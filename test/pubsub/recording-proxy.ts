@@ -1,4 +1,4 @@
-/** Stands before a function, hands every push on as it came, and writes down what was answered to which message. */
+/** A proxy in front of a function that forwards every push unchanged, and records the response to each message. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ export interface Delivery {
 export interface RecordingProxy {
   readonly url: string;
   readonly deliveries: readonly Delivery[];
-  /** The statuses that the pushes of one message were answered with, in order. */
+  /** The response statuses for the pushes of one message, in order. */
   statusesOf(messageId: string): number[];
   close(): Promise<void>;
 }

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { formatDuration, Progress, RateMeter, renderBar, renderLine } from '../../../commands/support/progress.ts';
+import {
+  formatDuration,
+  Progress,
+  RateMeter,
+  renderBar,
+  renderLine,
+} from '../../../commands/support/progress.ts';
 
 const half = { done: 3_000, total: 6_000, noun: 'messages', perMinute: 300, extra: '5,980 units used' };
 
