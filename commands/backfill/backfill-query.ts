@@ -23,7 +23,7 @@ export function backfillQuery(flags: BackfillFlags): string {
   const until = flags.until === undefined ? null : localDate('--until', flags.until);
   if (flags.query !== undefined && query === '') throw new UsageError('--query is empty.');
   if (query === '' && since === null && until === null)
-    throw new UsageError('Nothing says which emails to fetch: set --query, --since or --until.');
+    throw new UsageError('No emails are selected: set --query, --since or --until.');
   if (since !== null && until !== null && since > until)
     throw new UsageError(`--since ${flags.since} is later than --until ${flags.until}.`);
   const terms: string[] = [];

@@ -8,7 +8,7 @@ import { AppError } from '../../shared/errors.ts';
 import { type CheckResult, fail, failure, ok, skip, warn } from './check-result.ts';
 import { checkGrants } from './grant-checks.ts';
 
-/** In this order: after a failure the other checks are skipped. Grants come first, because they explain an unreadable status row. */
+/** After a failure the other checks are skipped. Grants precede the status row, because missing ones make it unreadable. */
 export async function checkDatabase(
   db: Database,
   config: Config,

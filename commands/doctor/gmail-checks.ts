@@ -48,7 +48,10 @@ function checkScope(scope: string | undefined): CheckResult {
     : fail('scope', `${short} does not allow reading`, 'Run `npm run authorize` and agree to reading email.');
 }
 
-/** No API returns the publishing status of an app. It shows in the token's lifetime, if Google reports one, and in the Cloud console. */
+/**
+ * No API returns the publishing status of an app. Only the Cloud console shows it, and the token's lifetime if Google
+ * reports one.
+ */
 function checkPublishingStatus(grant: Grant | null, { clientId }: GmailCredentials): CheckResult {
   const lifetime = grant?.refresh_token_expires_in;
   const remediation = publishingStatusHelp(clientId);

@@ -19,14 +19,16 @@ export interface Table {
 export function formatTable(names: readonly string[], rows: readonly (readonly unknown[])[]): Table {
   let cutCount = 0;
   const cell = (value: unknown): string => {
-    // Escaped before it is measured, and cut afterwards: a cut escape shows no more than a part of its digits.
+    // Escaped before it is cut, so that the width is that of the printed text.
     const characters = [...escapeUnsafe(textOf(value).replaceAll(/\s+/g, ' '))];
     if (characters.length <= MAX_CELL_CHARACTERS) return characters.join('');
     cutCount += 1;
     return characters.slice(0, MAX_CELL_CHARACTERS - 1).join('') + ELLIPSIS;
   };
   const cells = [names.map(cell), ...rows.map((row) => row.map(cell))];
-  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
+  const widths = names.map((_, column) =>
+    cells.reduce((widest, line) => Math.max(widest, line[column]?.length ?? 0), 0),
+  );
   const lines = cells.map((line) =>
     line
       .map((text, column) => text.padEnd(widths[column] ?? 0))

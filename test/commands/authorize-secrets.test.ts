@@ -114,7 +114,7 @@ describe('npm run authorize -- --secret-manager', () => {
     const missing = await authorize();
     expect([missing.asked, missing.code]).toEqual([null, 1]);
     expect(missing.output).toMatch(
-      /orders-gmail-refresh-token of orders-example .*NOT_FOUND[\s\S]*npm run deploy/,
+      /orders-gmail-refresh-token of orders-example: .*NOT_FOUND[\s\S]*npm run deploy/,
     );
     gcloud({ 'auth list*': 'echo' });
     expect((await authorize()).output).toContain('gcloud auth login');

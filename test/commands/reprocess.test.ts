@@ -215,7 +215,7 @@ describe('npm run reprocess', () => {
   });
 
   it('rejects invalid options without a stack trace', async () => {
-    for (const [flags, said] of [
+    for (const [flags, text] of [
       [{ since: '2026-02-30' }, '--since "2026-02-30" is invalid: expected a date'],
       [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date'],
       [{ since: '2026-11-02T08:00' }, '--since "2026-11-02T08:00" is invalid: expected a date'],
@@ -226,7 +226,7 @@ describe('npm run reprocess', () => {
       [{ 'older-parser': true, 'parser-version': '1' }, 'exclude each other'],
       [{ 'parser-version': 'x' }, '--parser-version "x" is invalid'],
     ] as const) {
-      expect(() => selectEmails(flags)).toThrow(said);
+      expect(() => selectEmails(flags)).toThrow(text);
     }
     const { code, output } = await run('--since', '2026-02-30');
     expect([code, output]).toEqual([1, expect.stringContaining('expected a date')]);

@@ -117,14 +117,14 @@ describe('npm run retry-dead', () => {
   });
 
   it('rejects invalid options without a stack trace', async () => {
-    for (const [args, said] of [
+    for (const [args, text] of [
       [['--now'], '--now needs --apply'],
       [['--id', '<a@example.com>'], '--id "<a@example.com>" is invalid: expected a Gmail message id'],
       [['--code', 'No!'], '--code "No!" is invalid: expected an error code'],
       [['--all'], 'Usage: npm run retry-dead'],
     ] as const) {
       const { code, output } = await run([...args]);
-      expect([code, output]).toEqual([1, expect.stringContaining(said)]);
+      expect([code, output]).toEqual([1, expect.stringContaining(text)]);
       expect(output).not.toMatch(/^ {4}at /m);
     }
     expect(await run(['--help'])).toMatchObject({
