@@ -12,8 +12,8 @@ Checks every part of the system, one line each, with the remediation of each fai
 of Gmail's quota.
                 what the environment and .env configure (else the local stack): configuration, database, Gmail,
                 scheduler job, Pub/Sub, push, completeness
-  --deployment  what Terraform has deployed, found by its outputs: reads Google's APIs with gcloud's login, and calls the
-                deployed status
+  --deployment  what Terraform has deployed, found by its outputs: reads Google's APIs with gcloud's login, and calls
+                the deployed status
   --json        one object: {"code", "findings": [{"name", "state", "text", "remediation"}]}
 ok: works. warn: should not stay so, or could not be checked. FAIL: needs an operator. info: cannot be checked from
 here; the line says how to check it. skip: does not apply, or depends on a failed check.
