@@ -1,62 +1,61 @@
 /**
- * `npm run authorize [-- OPTIONS]`: asks the owner of the mailbox once for consent, and gives the three variables that
- * let the system read it: to the terminal, to a `.env` file, or to the secrets of a deployment.
+ * `npm run authorize [-- OPTIONS]`: asks the owner of the mailbox once for consent to read it. The three variables with
+ * the credentials go to the terminal, to a `.env` file, or to the secrets of a deployment.
  */
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
-import { openBrowser } from './authorize/browser.ts';
 import { askForConsent, type Consent, type GoogleEndpoints } from './authorize/consent.ts';
 import { type DesktopClient, readDesktopClient } from './authorize/desktop-client.ts';
 import { envLine, writeEnvFile } from './authorize/env-file.ts';
-import { findSecrets, type SecretPlace, storeSecrets } from './authorize/secret-manager.ts';
-import { UNHEARD } from './deploy/interruption.ts';
-import { Programs } from './deploy/programs.ts';
+import { findSecrets, type SecretLocation, storeSecrets } from './authorize/secret-manager.ts';
+import { CommandRunner } from './deploy/command-runner.ts';
 import { runCommand } from './support/command.ts';
-import { readFlags, say } from './support/terminal.ts';
+import { readFlags, UsageError, wholeNumber } from './support/flags.ts';
+import { say } from './support/terminal.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
 const USAGE = `Usage: npm run authorize [-- OPTIONS]
-Asks the owner of the mailbox once for consent to read it, in a browser, and prints the three variables.
-  --client-secret FILE    the JSON of the OAuth client, instead of GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET
-  --write                 puts the variables into .env instead of printing them
-  --file FILE             with --write: another file than .env
-  --secret-manager        stores them as new versions of the secrets of what is deployed, by gcloud; prints nothing
-  --project PROJECT       with --secret-manager: the project, instead of asking Terraform
-  --secret-prefix PREFIX  with --secret-manager: what stands before -client-id (default: as deployed, or
-                          email-monitor-gmail)
-  --port PORT             where the browser is awaited on this machine, for ssh -L (default: any that is free)
-  --no-browser            only prints the URL
-Without a browser on this machine, open the URL anywhere, agree, and paste the address that the browser ends at.`;
+Asks the owner of the mailbox once, in a browser, for consent to read it, and prints the three variables.
+  --client-secret FILE    the JSON file of the OAuth client, instead of GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET
+  --write                 write the variables to .env instead of printing them
+  --file FILE             with --write: write to this file instead of .env
+  --secret-manager        store them with gcloud as new versions of the deployment's secrets, and do not print them
+  --project PROJECT       with --secret-manager: the project, instead of reading it from Terraform
+  --secret-prefix PREFIX  with --secret-manager: the part of the secrets' names before -client-id (default: the
+                          deployment's, or email-monitor-gmail)
+  --port PORT             the port on this machine that the browser returns to, for ssh -L (default: any free port)
+  --no-browser            only print the URL
+If this machine has no browser, open the URL elsewhere, agree, and paste the address that the browser ends at.`;
 
 await runCommand(USAGE, authorize, {
-  // The emulated Gmail has credentials of its own; these are of the real one.
+  // The credentials of the local stack belong to the emulated Gmail.
   localStack: false,
 });
 
 async function authorize(): Promise<void> {
-  const flags = readFlags(
-    {
-      'client-secret': { type: 'string' },
-      file: { type: 'string' },
-      'no-browser': { type: 'boolean', default: false },
-      port: { type: 'string', default: '0' },
-      project: { type: 'string' },
-      'secret-manager': { type: 'boolean', default: false },
-      'secret-prefix': { type: 'string' },
-      write: { type: 'boolean', default: false },
-    },
-    USAGE,
-  );
-  const port = portOf(flags.port);
-  if (flags.file !== undefined && !flags.write) throw new Error('--file goes with --write.');
+  const flags = readFlags({
+    'client-secret': { type: 'string' },
+    file: { type: 'string' },
+    'no-browser': { type: 'boolean', default: false },
+    port: { type: 'string', default: '0' },
+    project: { type: 'string' },
+    'secret-manager': { type: 'boolean', default: false },
+    'secret-prefix': { type: 'string' },
+    write: { type: 'boolean', default: false },
+  });
+  const port = wholeNumber('--port', flags.port, { max: 65_535 });
+  if (flags.file !== undefined && !flags.write) throw new UsageError('--file needs --write.');
   const named = { project: flags.project, prefix: flags['secret-prefix'] };
-  if (!flags['secret-manager'] && (named.project ?? named.prefix) !== undefined)
-    throw new Error('--project and --secret-prefix go with --secret-manager.');
+  if (!flags['secret-manager']) {
+    if (named.project !== undefined) throw new UsageError('--project needs --secret-manager.');
+    if (named.prefix !== undefined) throw new UsageError('--secret-prefix needs --secret-manager.');
+  }
   const client = readDesktopClient(flags['client-secret'], process.env);
-  // `npm run` starts it in the folder of the project, which Terraform's is in.
-  const programs = new Programs(process.cwd(), process.env, UNHEARD);
-  // First: nobody is asked for a consent that has no place to go to.
-  const place = flags['secret-manager'] ? await findSecrets(programs, named) : null;
+  // `npm run` starts the command in the project's folder, which contains `terraform/`.
+  const runner = new CommandRunner(process.cwd(), process.env);
+  // Before the consent, so that the owner is not asked when the result could not be stored.
+  const location = flags['secret-manager'] ? await findSecrets(runner, named) : null;
   const consent = await askForConsent({
     client,
     endpoints: readEndpoints(process.env),
@@ -64,34 +63,53 @@ async function authorize(): Promise<void> {
     port,
     pastes: {
       input: process.stdin,
-      onUseless: () =>
+      onInvalid: () =>
         say(
-          'That holds no answer of Google. Paste the whole address, as http://127.0.0.1:PORT/?state=...&code=...',
+          "That is not a response from Google. Paste the browser's whole address: http://127.0.0.1:PORT/?state=...&code=...",
         ),
     },
     onUrl: (url, redirectUri) => {
-      say(invitation(url, redirectUri));
+      say(instructions(url, redirectUri));
       if (!flags['no-browser']) openBrowser(url);
     },
   });
   say(`\nAuthorized: ${consent.emailAddress}\n${warning(consent)}\n`);
   say(confirmation(consent));
   const file = flags.write ? (flags.file ?? join(import.meta.dirname, '../.env')) : null;
-  if (file !== null || place === null) handOver(client, consent, file);
-  if (place !== null) await store(programs, place, { ...client, refreshToken: consent.refreshToken });
+  if (file !== null || location === null) printOrWrite(client, consent, file);
+  if (location !== null) await store(runner, location, { ...client, refreshToken: consent.refreshToken });
 }
 
-function invitation(url: string, redirectUri: string): string {
+function instructions(url: string, redirectUri: string): string {
   const { port } = new URL(redirectUri);
   return (
-    `Open this URL and agree, with the account whose mail is to be read:\n\n${url}\n\n` +
-    'Waiting for the browser. When it is on another machine: its last page will not load; paste the address of that ' +
-    `page here and press Enter. Or, before opening the URL there: ssh -L ${port}:127.0.0.1:${port} THIS_MACHINE`
+    `Open this URL and agree, with the account of the mailbox:\n\n${url}\n\n` +
+    'Waiting for the browser. If the browser is on another machine, its last page does not load: paste the address of ' +
+    `that page here and press Enter. Or run this there before you open the URL: ssh -L ${port}:127.0.0.1:${port} THIS_MACHINE`
   );
 }
 
-/** @param file null prints the variables */
-function handOver({ clientId, clientSecret }: DesktopClient, consent: Consent, file: string | null): void {
+/** Without a browser nothing happens: the URL is printed too. */
+function openBrowser(url: string): void {
+  const [program, ...args] = browserCommand(url);
+  const child = spawn(program, args, { stdio: 'ignore', detached: true });
+  child.on('error', () => undefined);
+  child.unref();
+}
+
+function browserCommand(url: string): [program: string, ...args: string[]] {
+  if (process.platform === 'darwin') return ['open', url];
+  // Not `start` of cmd: the shell would cut the URL at its first ampersand.
+  if (process.platform === 'win32') return ['rundll32', 'url.dll,FileProtocolHandler', url];
+  return ['xdg-open', url];
+}
+
+/** @param file null: print the variables */
+function printOrWrite(
+  { clientId, clientSecret }: DesktopClient,
+  consent: Consent,
+  file: string | null,
+): void {
   const variables = {
     GMAIL_CLIENT_ID: clientId,
     GMAIL_CLIENT_SECRET: clientSecret,
@@ -100,37 +118,37 @@ function handOver({ clientId, clientSecret }: DesktopClient, consent: Consent, f
   const names = Object.keys(variables).join(', ');
   if (file === null) {
     const lines = Object.entries(variables).map(([name, value]) => envLine(name, value));
-    say(`For .env (secrets: show them to nobody):\n\n${lines.join('\n')}\n`);
+    say(`For .env (these are secrets; do not share them):\n\n${lines.join('\n')}\n`);
   } else {
     writeEnvFile(file, variables);
     say(`Written to ${file}: ${names}.`);
   }
   say(
-    'What is deployed does not have them: --secret-manager stores them there. `npm run doctor` checks them.',
+    'A deployment does not have them yet: --secret-manager stores them there. `npm run doctor` checks them.',
   );
 }
 
 async function store(
-  programs: Programs,
-  place: SecretPlace,
+  runner: CommandRunner,
+  location: SecretLocation,
   credentials: DesktopClient & { readonly refreshToken: string },
 ): Promise<void> {
-  const stored = await storeSecrets(programs, place, {
+  const stored = await storeSecrets(runner, location, {
     'client-id': credentials.clientId,
     'client-secret': credentials.clientSecret,
     'refresh-token': credentials.refreshToken,
   });
-  say(`Stored in Secret Manager of ${place.projectId}:\n${stored.map((one) => `  ${one}`).join('\n')}`);
+  say(`Stored in Secret Manager of ${location.projectId}:\n${stored.map((one) => `  ${one}`).join('\n')}`);
   say(
-    'The functions read them within five minutes, without a deployment. The first time, turn it on: POST start.',
+    'The functions read them within five minutes, without a deployment. The first time, then call POST start.',
   );
 }
 
-/** Only the database knows whether it is needed, and from here it is mostly out of reach. */
+/** Always printed: only the database knows whether the mailbox needs it, and this command usually cannot reach it. */
 function confirmation({ emailAddress }: Consent): string {
   return (
-    'A database that knows another mailbox asks for a confirmation. For one more mailbox: ' +
-    `POST start?new_mailbox=${encodeURIComponent(emailAddress)}. For a known mailbox with a new address: ` +
+    'If the database already has another mailbox, confirm this one. To add it: ' +
+    `POST start?new_mailbox=${encodeURIComponent(emailAddress)}. If a known mailbox got this address: ` +
     'POST start?renamed_from=ITS_FORMER_ADDRESS.\n'
   );
 }
@@ -138,13 +156,8 @@ function confirmation({ emailAddress }: Consent): string {
 function warning({ expiresInSeconds }: Consent): string {
   const remediation = 'Publish the app (or make it Internal) in the Cloud console, then authorize again.';
   return expiresInSeconds === null
-    ? `If the consent screen is in publishing status "Testing", this token dies after 7 days. ${remediation}`
-    : `This token dies in ${Math.round(expiresInSeconds / 86_400)} days: the consent screen is in "Testing". ${remediation}`;
-}
-
-function portOf(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new Error(`--port wants a number up to 65535, not "${text}".`);
+    ? `If the consent screen has the publishing status "Testing", this token expires after 7 days. ${remediation}`
+    : `This token expires in ${Math.round(expiresInSeconds / 86_400)} days: the consent screen is in "Testing". ${remediation}`;
 }
 
 function readEndpoints(env: Environment): GoogleEndpoints {

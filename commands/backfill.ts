@@ -1,6 +1,6 @@
 /**
- * `npm run backfill -- --query "after:2026/01/01"`: fetches older mail by any Gmail query. The plan is in the database: the
- * deployed poll continues it whenever this command ends.
+ * `npm run backfill -- --since 2026-01-01`: fetches older email by date or by any Gmail query. The plan is in the
+ * database, so the poll continues it when this command ends.
  */
 import { createAppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
@@ -11,42 +11,46 @@ import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
 import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/run-backfill.ts';
+import { backfillQuery } from './backfill/backfill-query.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
 import { runCommand } from './support/command.ts';
-import { interruptibleTime } from './support/interruptible-time.ts';
+import { readFlags } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
-import { counted, ON_A_DEPLOYMENT, readFlags, say, untilInterrupted } from './support/terminal.ts';
+import { abortableClock, shutdownSignal } from './support/shutdown-signal.ts';
+import { counted, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
-const USAGE = `Usage: npm run backfill -- --query QUERY [--plan-only]
-  --query QUERY  as in Gmail's search box: after:2026/01/01, from:alice@example.com, in:anywhere, ...
-  --plan-only    only plan it; the deployed poll works on it
-May be ended by Ctrl-C and started again: what is found and stored stays, and live mail always goes first.
+const USAGE = `Usage: npm run backfill -- [--since DATE] [--until DATE] [--query QUERY] [--plan-only]
+Fetches older emails. At least one of the first three is needed; together they all apply.
+  --since DATE   emails from this day on, in this machine's time zone: 2026-01-01
+  --until DATE   emails up to and including this day
+  --query QUERY  as in Gmail's search box: from:alice@example.com, has:attachment, in:anywhere, ...
+                 Gmail reads dates in a query as midnight Pacific time: use --since, or epoch seconds (after:1767225600)
+  --plan-only    only plan it; the poll does the work
+Ctrl-C stops it; the same command continues it. Stored emails stay stored, and live email always goes first.
 Needs the database and the Gmail credentials of the deployment (in the environment or .env).
 
 ${ON_A_DEPLOYMENT}`;
 const REFRESH_MS = 1_000;
 
 await runCommand(USAGE, async () => {
-  const flags = readFlags(
-    {
-      'plan-only': { type: 'boolean', default: false },
-      query: { type: 'string' },
-    },
-    USAGE,
-  );
-  const query = flags.query?.trim();
-  if (!query) throw new Error(USAGE);
+  const flags = readFlags({
+    'plan-only': { type: 'boolean', default: false },
+    query: { type: 'string' },
+    since: { type: 'string' },
+    until: { type: 'string' },
+  });
+  const query = backfillQuery(flags);
 
   const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
   const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
   try {
     assertConfigured(context.config);
     const budgetMs = context.config.runBudgetSeconds * 1_000;
-    const interruption = untilInterrupted();
-    const app = createIngestContext({ ...context, overrides: interruptibleTime(interruption, budgetMs) });
-    const mailbox = await knownMailbox(app);
-    const jobId = await planned(app, mailbox, query).catch((error: unknown) => {
-      if (!interruption.aborted) throw error;
+    const { signal } = shutdownSignal();
+    const app = createIngestContext({ ...context, overrides: abortableClock(signal, budgetMs) });
+    const mailbox = await requireMailbox(app);
+    const jobId = await plan(app, mailbox, query).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
       return null;
     });
     if (jobId === null) {
@@ -54,67 +58,71 @@ await runCommand(USAGE, async () => {
       process.exitCode = 130;
       return;
     }
-    if (flags['plan-only']) return say(`Planned. ${await whoContinues(app)}`);
-    await work(app, { jobId, budgetMs, interruption });
+    if (flags['plan-only']) return say(`Planned. ${await continuationText(app)}`);
+    await work(app, { jobId, budgetMs, signal });
   } finally {
     await context.db.close();
   }
 });
 
-async function knownMailbox({ db, credentialFingerprint }: IngestContext): Promise<Mailbox> {
+async function requireMailbox({ db, credentialFingerprint }: IngestContext): Promise<Mailbox> {
   const mailbox = await findMailbox(db, credentialFingerprint ?? '');
   if (mailbox !== null) return mailbox;
   throw new Error(
-    'No mailbox is known to these credentials yet: the first run pins where its history begins, and must come first.\n' +
-      'POST start, or POST poll-now once; then call again. (Is DATABASE_URL the database of the deployment?)',
+    'The database has no mailbox for these credentials yet. The first run creates it and records where its history begins.\n' +
+      'Call POST start or POST poll-now once, then run this command again. (Is DATABASE_URL the database of the deployment?)',
   );
 }
 
-async function planned(app: IngestContext, mailbox: Mailbox, query: string): Promise<number> {
+/** @returns the id of the list job */
+async function plan(app: IngestContext, mailbox: Mailbox, query: string): Promise<number> {
   await assertQuery(app, mailbox.id, query).catch((error: unknown) => {
     if (!(error instanceof AppError && error.code === 'gmail_refused')) throw error;
     throw new Error(
-      `Gmail does not take the query "${query}" (${error.message.replace(/\.$/, '')}). Nothing is planned. ` +
-        'Try it in the search box of Gmail first: https://support.google.com/mail/answer/7190',
+      `Gmail rejects the query "${query}" (${error.message.replace(/\.$/, '')}). Nothing is planned. ` +
+        "Try the query in Gmail's search box first: https://support.google.com/mail/answer/7190",
     );
   });
   const { id, isNew } = await planBackfill(app.db, mailbox.id, query);
   const { labelId } = app.config;
   say(
     `Backfill of ${mailbox.emailAddress}: ${query}${labelId === null ? '' : `, only the label ${labelId}`} ` +
-      `(list job ${id}, ${isNew ? 'new' : 'continued'}). At most ${mostPerMinute(app)} messages per minute; ` +
-      'live mail goes first.',
+      `(list job ${id}, ${isNew ? 'new' : 'continued'}). At most ${maxPerMinute(app)} messages per minute; ` +
+      'live email goes first.',
   );
   const { dueCount, waitingCount } = await readBackfillProgress(app.db, id);
-  if (dueCount + waitingCount > 0)
-    say(`${counted(dueCount + waitingCount, 'message')} found before and not fetched yet: they come along.`);
+  const queuedCount = dueCount + waitingCount;
+  if (queuedCount > 0)
+    say(
+      `${counted(queuedCount, 'message')} already queued; ${queuedCount === 1 ? 'it' : 'they'} will be fetched as well.`,
+    );
   return id;
 }
 
-function mostPerMinute({ config }: IngestContext): number {
+function maxPerMinute({ config }: IngestContext): number {
   return Math.floor(config.quotaUnitsPerMinute / QUOTA_COSTS['users.messages.get']);
 }
 
 interface Work {
   readonly jobId: number;
   readonly budgetMs: number;
-  readonly interruption: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 async function work(app: IngestContext, on: Work): Promise<void> {
   const line = new Progress();
-  const summary = new BackfillSummary(await readBackfillProgress(app.db, on.jobId), mostPerMinute(app));
+  const summary = new BackfillSummary(await readBackfillProgress(app.db, on.jobId), maxPerMinute(app));
   const refresh = async () => {
     line.update(summary.update(await readBackfillProgress(app.db, on.jobId)));
   };
-  // An error here is ignored: the run meets the same database and reports it.
+  // Errors are ignored: the run uses the same database and reports them.
   const refreshing = every(REFRESH_MS, async () => await refresh().catch(() => undefined));
   let shown = '';
   let last: BackfillRun | null = null;
   try {
-    for await (const run of runUntilDone(app, on.jobId, on.budgetMs, on.interruption)) {
+    for await (const run of runUntilDone(app, on.jobId, on.budgetMs, on.signal)) {
       await refresh();
-      const reason = isDone(run) ? '' : whyItWaits(run);
+      const reason = isDone(run) ? '' : waitReason(run);
       if (reason !== shown && reason !== '') {
         line.clear();
         say(`  ${reason}`);
@@ -129,24 +137,24 @@ async function work(app: IngestContext, on: Work): Promise<void> {
   await (last !== null && isDone(last) ? finish(app, on, last) : stop(app, on));
 }
 
-/** Why the run did less than it could. */
-function whyItWaits({ report: { error, outcome } }: BackfillRun): string {
-  if (outcome === 'busy') return 'Another instance is at work on the mailbox, and on this with it.';
-  return error === null ? '' : `A run failed, and the next one continues: ${error.title} (${error.message})`;
+/** Why the backfill waits; empty when it does not. */
+function waitReason({ report: { error, outcome } }: BackfillRun): string {
+  if (outcome === 'busy') return 'Another instance is processing the mailbox, and this backfill with it.';
+  return error === null ? '' : `A run failed; the next run continues: ${error.title} (${error.message})`;
 }
 
 async function stop(app: IngestContext, on: Work): Promise<void> {
   await sayOutcome(app, on, false);
-  say(`Stopped, and nothing is lost. ${await whoContinues(app)} Or run the same command again.`);
+  say(`Stopped; nothing is lost. ${await continuationText(app)} Or run the same command again.`);
   process.exitCode = 130;
 }
 
-/** Exit code 1 unless everything is stored: a script that reads only the code must not take it for done. */
+/** Exit code 1 unless everything is stored, so that a script can rely on the code. */
 async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): Promise<void> {
-  if (progress.rejection !== null) throw new Error(`Gmail rejected it. ${progress.rejection}`);
+  if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
   const { deadCount } = await sayOutcome(app, on, true);
   if (progress.waitingCount > 0)
-    say(`  ${counted(progress.waitingCount, 'message')} failed for now: the poll tries again by itself.`);
+    say(`  ${counted(progress.waitingCount, 'message')} failed; the poll retries automatically.`);
   if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
 }
 
@@ -156,7 +164,7 @@ async function sayOutcome({ db }: IngestContext, { jobId }: Work, done: boolean)
   return outcome;
 }
 
-/** One at a time; `stop` waits for the last one, so that none queries a closed database. */
+/** Runs never overlap. `stop` waits for the current one, so that none uses a closed database. */
 function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> } {
   let running = Promise.resolve();
   let isRunning = false;
@@ -175,8 +183,8 @@ function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> }
   };
 }
 
-async function whoContinues({ db }: IngestContext): Promise<string> {
+async function continuationText({ db }: IngestContext): Promise<string> {
   return (await readMonitorStatus(db)).isRunning
-    ? 'The deployed poll continues it by itself.'
-    : 'The monitor is stopped: after POST start its poll continues it by itself.';
+    ? 'The poll continues it automatically.'
+    : 'The monitor is stopped; after POST start, the poll continues it automatically.';
 }

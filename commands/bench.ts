@@ -1,9 +1,11 @@
 /**
- * `npm run bench`: measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md; with a
- * name, that section alone. Some more benches only print; `cost` and `scale` reckon with such figures.
+ * `npm run bench [-- NAME]`: measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md or
+ * one section of it. Some benchmarks only print; `cost` and `scale` compute estimates from measured figures.
  */
 import { type Section, writeSection } from '../test/bench/measured.ts';
 import { runCommand } from './support/command.ts';
+import { UsageError } from './support/flags.ts';
+import { quoted } from './support/terminal.ts';
 
 /** In the order of RESULTS.md. */
 const SECTIONS: Record<string, () => Promise<Section>> = {
@@ -21,7 +23,7 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
   outage: async () => await (await import('../test/bench/outage.ts')).outage(),
 };
 
-const OTHERS: Record<string, () => Promise<void>> = {
+const PRINTING: Record<string, () => Promise<void>> = {
   gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
   console: async () => await (await import('../test/bench/console.ts')).consoleAnswers(),
@@ -31,16 +33,19 @@ const OTHERS: Record<string, () => Promise<void>> = {
 };
 
 const USAGE = `Usage: npm run bench [-- NAME]
-Measures against the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name all of
-  ${Object.keys(SECTIONS).join(', ')},
-which takes some 40 minutes; with one of them that section alone. These print, and write nothing:
-  ${Object.keys(OTHERS).join(', ')}`;
+Measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name, it writes all
+of these sections, which takes about 40 minutes; with a name, only that one:
+  ${Object.keys(SECTIONS).join(', ')}
+These only print:
+  ${Object.keys(PRINTING).join(', ')}`;
 
 await runCommand(USAGE, async () => {
-  const name = process.argv[2];
-  const other = OTHERS[name ?? ''];
-  if (other !== undefined) return await other();
+  const [name, extra] = process.argv.slice(2);
+  if (extra !== undefined)
+    throw new UsageError(`Unexpected argument ${quoted(extra)}: only one name is allowed.`);
+  const printing = PRINTING[name ?? ''];
+  if (printing !== undefined) return await printing();
   const chosen = Object.entries(SECTIONS).filter(([section]) => name === undefined || section === name);
-  if (chosen.length === 0) throw new Error(USAGE);
+  if (chosen.length === 0) throw new UsageError(`There is no benchmark ${quoted(name ?? '')}.`);
   for (const [, measure] of chosen) writeSection(await measure());
 });

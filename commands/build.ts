@@ -1,25 +1,24 @@
 /**
- * `npm run build`: writes `dist/`, a source that the functions buildpack deploys and that
- * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER` into that new or empty folder.
- * Bundled, so that an instance starts in a fraction of the time: each function in one file, which is read in 30 ms less than
- * twenty that it would share with others, and what it may not need in files beside it; Google's packages, larger than all
- * the rest, are there once. The framework itself stays outside, because its registry must be the one of the process that serves.
+ * `npm run build`: writes `dist/`, the source that the functions buildpack deploys and that
+ * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER`, into that new or empty folder.
+ * The code is bundled for a short cold start: one file per function, code that it may not need in separate files, and one
+ * shared copy of Google's packages. The framework is not bundled, because the functions must register in the server's copy.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bundlePage } from '../console/api/bundle-page.ts';
 import { TARGETS } from '../functions/runtime/targets.ts';
 import { bundleFunction, bundleGooglePackages, FRAMEWORK, fileOf } from './build/bundle.ts';
 import { runCommand } from './support/command.ts';
+import { readFlags, UsageError } from './support/flags.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
 /**
- * Without the variable, as on a person's machine, the framework is told the target alone: then all are there, each with
- * a context and a pool of its own.
+ * Without FUNCTION_TARGET, as on a developer's machine, only the framework knows the target. All functions are then
+ * loaded, each with its own context and connection pool.
  */
 const ENTRY = `const files = ${JSON.stringify(Object.fromEntries(TARGETS.map((target) => [target, fileOf(target)])))};
 const { FUNCTION_TARGET: target } = process.env;
@@ -28,7 +27,7 @@ for (const name of Object.hasOwn(files, target) ? [target] : Object.keys(files))
 
 const USAGE = `Usage: npm run build [-- --out FOLDER]
 Writes dist/, the source that is deployed.
-  --out FOLDER  into this new or empty folder instead`;
+  --out FOLDER  write to this new or empty folder instead`;
 
 await runCommand(USAGE, async () => {
   const started = performance.now();
@@ -39,7 +38,7 @@ await runCommand(USAGE, async () => {
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
   await writePage(join(out, 'console-page'));
-  // Where `shared/db/schema/migrations.ts` looks for them.
+  // `shared/db/schema/migrations.ts` reads them from here.
   cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
@@ -49,24 +48,25 @@ await runCommand(USAGE, async () => {
   );
 });
 
-/** Only `dist/` is ours to empty. */
+/** Only `dist/` is emptied; any other folder must be empty. */
 function outputFolder(): string {
-  const { out } = parseArgs({ options: { out: { type: 'string' } } }).values;
+  const { out } = readFlags({ out: { type: 'string' } });
   if (out === undefined) rmSync(DIST, { recursive: true, force: true });
   const folder = out === undefined ? DIST : resolve(out);
   mkdirSync(folder, { recursive: true });
-  if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty.`);
+  if (readdirSync(folder).length > 0)
+    throw new UsageError(`--out must name a new or empty folder; ${folder} is not empty.`);
   return folder;
 }
 
-/** Where `console/api/page-assets.ts` looks for it. */
+/** `console/api/page-assets.ts` reads the page from here. */
 async function writePage(folder: string): Promise<void> {
   mkdirSync(folder);
   const files = await bundlePage(join(ROOT, 'console/web'));
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
 }
 
-/** With a lockfile of its own beside it the buildpack would insist on it; one exact version needs none. */
+/** Without a lockfile: the only dependency has an exact version. */
 function deployedPackage(): object {
   const { name, version, engines, dependencies } = JSON.parse(
     readFileSync(join(ROOT, 'package.json'), 'utf8'),
@@ -82,7 +82,7 @@ function deployedPackage(): object {
   };
 }
 
-/** `+abc1234`, so that what is deployed names its commit; empty outside of a checkout. */
+/** `+abc1234`, the commit of the deployed version; empty outside of a git checkout. */
 function commit(): string {
   try {
     const hash = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {

@@ -1,27 +1,27 @@
 /**
- * `npm run deploy [-- --plan | --yes]`: builds, applies `terraform/`, migrates the database, and looks at what is
- * deployed. May run any number of times.
+ * `npm run deploy [-- --plan | --yes]`: builds, applies `terraform/`, migrates the database, and checks the deployment.
+ * May run any number of times.
  */
+import { CommandRunner } from './deploy/command-runner.ts';
 import { readDeployOptions, USAGE } from './deploy/deploy-options.ts';
 import { deploy } from './deploy/deployment.ts';
-import { Interrupted, listenForInterruption } from './deploy/interruption.ts';
-import { Programs } from './deploy/programs.ts';
 import { runCommand } from './support/command.ts';
+import { Interrupted, shutdownSignal } from './support/shutdown-signal.ts';
 import { say } from './support/terminal.ts';
 
 await runCommand(
   USAGE,
   async () => {
     const { env } = process;
-    // `npm run` starts it in the folder of the project.
+    // `npm run` starts the command in the project's folder.
     const root = process.cwd();
     const hasTerminal = process.stdin.isTTY === true;
     const options = readDeployOptions(process.argv.slice(2), { root, env, hasTerminal });
-    const interruption = listenForInterruption();
+    const shutdown = shutdownSignal();
     try {
       await deploy(options, {
-        programs: new Programs(root, env, interruption),
-        signal: interruption.signal,
+        runner: new CommandRunner(root, env, shutdown),
+        signal: shutdown.signal,
         env,
         say,
       });
@@ -31,6 +31,5 @@ await runCommand(
       process.exitCode = 130;
     }
   },
-  // What is deployed has nothing of the local stack.
   { localStack: false },
 );

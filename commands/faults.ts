@@ -1,17 +1,23 @@
 /**
- * `npm run faults -- --seed S --rounds N [--minutes M] [--only KIND] [--first N] [--bail] [--verbose]`: the built functions under
- * every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the system does not come to rest.
+ * `npm run faults [-- OPTIONS]`: runs the built functions while every known kind of fault is injected. Exit code 1 when an
+ * email is lost, stored twice or changed, or the system does not become idle again.
  */
-import { parseArgs } from 'node:util';
 import { runCommand } from './support/command.ts';
+import { readFlags, UsageError, wholeNumber } from './support/flags.ts';
+import { shutdownSignal } from './support/shutdown-signal.ts';
+import { quoted, say } from './support/terminal.ts';
+
+const DEFAULT_ROUNDS = 20;
+/** With `--minutes`, the time ends the test first. */
+const UNLIMITED_ROUNDS = 1_000_000;
 
 const USAGE = `Usage: npm run faults [-- OPTIONS]
-The built functions under every fault that is known. Exit code 1 when a mail is lost, stored twice or changed, or the
-system does not come to rest.
-  --seed S     which faults; another one each time unless given
-  --rounds N   how many rounds (default 20)
-  --minutes M  as many rounds as fit
-  --only KIND  this kind of fault alone
+Runs the built functions while every known kind of fault is injected. Exit code 1 when an email is lost, stored twice or
+changed, or the system does not become idle again.
+  --seed S     the seed of the faults (default: a new one each time)
+  --rounds N   number of rounds (default ${DEFAULT_ROUNDS})
+  --minutes M  as many rounds as fit into this time
+  --only KIND  only this kind of fault
   --first N    begin with this round
   --bail       stop at the first violation
   --verbose    one line per event`;
@@ -19,46 +25,35 @@ system does not come to rest.
 await runCommand(USAGE, async () => {
   const { KIND_NAMES } = await import('../test/faults/kinds.ts');
   const { runRounds } = await import('../test/faults/run-rounds.ts');
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-      rounds: { type: 'string' },
-      minutes: { type: 'string' },
-      only: { type: 'string' },
-      first: { type: 'string', default: '0' },
-      bail: { type: 'boolean', default: false },
-      verbose: { type: 'boolean', default: false },
-    },
+  const flags = readFlags({
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    rounds: { type: 'string' },
+    minutes: { type: 'string' },
+    only: { type: 'string' },
+    first: { type: 'string', default: '0' },
+    bail: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
   });
-  const only = KIND_NAMES.find((name) => name === values.only) ?? null;
-  if (values.only !== undefined && only === null) {
-    throw new Error(`--only knows ${KIND_NAMES.join(', ')}.`);
-  }
-  let isCancelled = false;
-  process.once('SIGINT', () => {
-    isCancelled = true;
-  });
-  const seed = whole('seed', values.seed);
-  process.stdout.write(`seed ${seed}\n`);
+  const only = KIND_NAMES.find((name) => name === flags.only) ?? null;
+  if (flags.only !== undefined && only === null)
+    throw new UsageError(`--only ${quoted(flags.only)} is unknown. The kinds are: ${KIND_NAMES.join(', ')}.`);
+  const seed = wholeNumber('--seed', flags.seed);
+  const first = wholeNumber('--first', flags.first);
+  const minutes = flags.minutes === undefined ? null : wholeNumber('--minutes', flags.minutes);
+  const defaultRounds = minutes === null ? DEFAULT_ROUNDS : UNLIMITED_ROUNDS;
+  const rounds = flags.rounds === undefined ? defaultRounds : wholeNumber('--rounds', flags.rounds);
+  const { signal } = shutdownSignal();
+  say(`seed ${seed}`);
   const summary = await runRounds({
     seed,
-    first: whole('first', values.first),
-    rounds:
-      values.rounds === undefined && values.minutes !== undefined
-        ? 1_000_000
-        : whole('rounds', values.rounds ?? '20'),
-    forMs: values.minutes === undefined ? null : whole('minutes', values.minutes) * 60_000,
+    first,
+    rounds,
+    forMs: minutes === null ? null : minutes * 60_000,
     only,
-    bail: values.bail,
-    verbose: values.verbose,
-    say: (line) => process.stdout.write(`${line}\n`),
-    isCancelled: () => isCancelled,
+    bail: flags.bail,
+    verbose: flags.verbose,
+    say,
+    isCancelled: () => signal.aborted,
   });
   if (summary.violations > 0) process.exitCode = 1;
 });
-
-function whole(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} takes a whole number, not ${text}.`);
-  return value;
-}

@@ -1,23 +1,22 @@
 /**
- * `npm run migrate`: brings the configured database to the schema of this code, and grants what DB_ACCOUNTS says. May
- * run any number of times. In a deployment the function `migrate` does it from inside.
+ * `npm run migrate`: migrates the configured database to the schema of this code, and grants the accounts of DB_ACCOUNTS
+ * their privileges. May run any number of times. In a deployment, the function `migrate` does this.
  */
 import { readConfig } from '../shared/config.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { runCommand } from './support/command.ts';
+import { readFlags } from './support/flags.ts';
+import { say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run migrate
-Brings the database of DATABASE_URL (or of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) to the schema of this code, and grants
-what DB_ACCOUNTS says. May run any number of times. In a deployment \`npm run deploy\` does it from inside.`;
+Migrates the database of DATABASE_URL (or of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) to the schema of this code, and
+grants the accounts of DB_ACCOUNTS their privileges. May run again at any time. For a deployment, use \`npm run deploy\`.`;
 
 await runCommand(USAGE, async () => {
+  readFlags({});
   const { database, databaseAccounts } = readConfig(process.env);
   const applied = await migrate(database, databaseAccounts);
-  process.stdout.write(
-    applied.length === 0 ? 'The schema is current.\n' : `Applied: ${applied.join(', ')}\n`,
-  );
+  say(applied.length === 0 ? 'The schema is current.' : `Applied: ${applied.join(', ')}`);
   if (databaseAccounts.length > 0)
-    process.stdout.write(
-      `Granted: ${databaseAccounts.map((one) => `${one.part} (${one.account})`).join(', ')}\n`,
-    );
+    say(`Granted: ${databaseAccounts.map((one) => `${one.part} (${one.account})`).join(', ')}`);
 });

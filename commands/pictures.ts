@@ -1,40 +1,42 @@
 /**
- * `npm run pictures [-- --out DIR]`: the pictures of the console in docs/pictures/, taken of the real local stack with
- * synthetic mail and two days of seeded history. Needs a Chromium.
+ * `npm run pictures [-- --out DIR]`: takes the screenshots of the console in docs/pictures/. They show the real local
+ * stack with synthetic emails and two days of generated history. Needs Chromium.
  */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nextPurchaseOrder } from '../emulators/samples/samples.ts';
-import { findChromium, launchChromium } from '../local/browser.ts';
+import { findChromium, launchChromium } from '../local/chromium.ts';
 import { freePort } from '../local/ports.ts';
 import { type Stack, startStack } from '../local/stack.ts';
 import { deliverHistory, recordHistory } from './pictures/history.ts';
 import { runCommand } from './support/command.ts';
-import { readFlags, say } from './support/terminal.ts';
+import { readFlags } from './support/flags.ts';
+import { say } from './support/terminal.ts';
 
-const LIVE_MAILS = 12;
+const LIVE_EMAILS = 12;
 const VIEW = { width: 1280, height: 1080 };
 
 const USAGE = `Usage: npm run pictures [-- --out DIR]
-Takes the pictures of the console, of the real local stack with synthetic mail. Needs a Chromium.
-  --out DIR  where they are written (docs/pictures)`;
+Takes the screenshots of the console from the real local stack with synthetic emails. Needs Chromium.
+  --out DIR  the folder to write to (default docs/pictures)`;
 
 await runCommand(
   USAGE,
   async () => {
-    const { out } = readFlags(
-      { out: { type: 'string', default: join(import.meta.dirname, '../docs/pictures') } },
-      USAGE,
-    );
+    const { out } = readFlags({
+      out: { type: 'string', default: join(import.meta.dirname, '../docs/pictures') },
+    });
     const chromium = findChromium(process.env);
     if (chromium === null) {
-      throw new Error('There is no Chromium: `apt-get install chromium`, or name one by CHROMIUM_PATH.');
+      throw new Error(
+        'Chromium is not installed. Run `apt-get install chromium`, or set CHROMIUM_PATH to its program.',
+      );
     }
     mkdirSync(out, { recursive: true });
     const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-pictures-'));
     const stack = await startStack({
-      // Nothing of the operator's own comes into a picture.
+      // Without the operator's own environment, so that none of it appears in a screenshot.
       env: { PATH: process.env['PATH'], PORT: String(await freePort()), LOG_LEVEL: 'error' },
       mailboxFolder: null,
       dataFolder,
@@ -42,7 +44,7 @@ await runCommand(
     });
     try {
       const page = `http://127.0.0.1:${stack.ports.console}/`;
-      await live(stack, page);
+      await fillMailbox(stack, page);
       await takePictures(chromium, page, out);
     } finally {
       await stack.stop();
@@ -52,10 +54,10 @@ await runCommand(
   { localStack: false },
 );
 
-async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void> {
+async function fillMailbox({ databaseUrl, mailbox }: Stack, page: string): Promise<void> {
   if (mailbox === null) throw new Error('The emulated mailbox is missing.');
   const { gmail } = mailbox;
-  // Two days take no longer for their quota.
+  // Two days of emails are fetched without waiting for the quota.
   gmail.quota.unitsPerMinute = null;
   const hours = await deliverHistory(gmail, new Date());
   const call = async (verb: string) => {
@@ -67,13 +69,13 @@ async function live({ databaseUrl, mailbox }: Stack, page: string): Promise<void
   await call('start');
   while ((await call('poll-now')).outcome !== 'completed');
   await recordHistory(databaseUrl, hours);
-  for (let n = 0; n < LIVE_MAILS; n += 1) {
+  for (let n = 0; n < LIVE_EMAILS; n += 1) {
     gmail.deliver((await nextPurchaseOrder(900 + n, new Date())).raw);
     while ((await call('poll-now')).outcome === 'busy');
   }
   await call('poll-now?reconcile=all');
   // A reconciliation is listed by one run and evaluated by a later one.
-  for (let cycles = 0; cycles < 20 && (await reconciledCount(page)) < LIVE_MAILS; cycles += 1)
+  for (let cycles = 0; cycles < 20 && (await reconciledCount(page)) < LIVE_EMAILS; cycles += 1)
     await call('poll-now');
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: requeues dead messages, or gives
- * them up. Lists them first, and changes only what it has listed. Only `--now` calls Gmail.
+ * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: lists dead messages, and
+ * requeues them or gives them up. It changes only messages that it has listed. Only `--now` calls Gmail.
  */
 import { createAppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
@@ -20,47 +20,38 @@ import { createIngestContext, type IngestContext } from '../shared/ingest/ingest
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { chooseMailbox } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
-import { interruptibleTime } from './support/interruptible-time.ts';
-import {
-  counted,
-  ON_A_DEPLOYMENT,
-  painted,
-  quoted,
-  readFlags,
-  say,
-  untilInterrupted,
-} from './support/terminal.ts';
+import { invalidArgument, readFlags, UsageError } from './support/flags.ts';
+import { abortableClock, shutdownSignal } from './support/shutdown-signal.ts';
+import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
-Messages that failed every time are dead: they are tried again once a day for two weeks.
-                   lists all of them, with their error and how to fix it, and changes nothing
-  --id GMAIL_ID    only this message; may be given several times
-  --code CODE      only those with this error, for example gmail_refused; may be given several times
-  --mailbox ADDR   needed when the database knows several mailboxes and no credentials are set
-  --apply          requeues them with all their attempts: the next poll fetches them
-  --now            with --apply: runs a cycle at once (needs the Gmail credentials)
-  --give-up        gives them up: they are not tried again and no longer count as failing
+Lists dead messages, and requeues them or gives them up. A message is dead when all its attempts have failed; it is then
+retried once per day for two weeks.
+                   lists all of them, with error and remediation, and changes nothing
+  --id GMAIL_ID    only this message; may be repeated
+  --code CODE      only messages with this error, for example gmail_refused; may be repeated
+  --mailbox ADDR   needed when the database has several mailboxes and no credentials are set
+  --apply          requeue them with all their attempts; the next poll fetches them
+  --now            with --apply: fetch them now, in one run (needs the Gmail credentials)
+  --give-up        give them up: they are not retried and no longer count as failing
 
 ${ON_A_DEPLOYMENT}`;
 
-/** The counts are of all messages. */
-const MOST_LISTED = 200;
+/** Counts always include all messages. */
+const MAX_LISTED = 200;
 
 await runCommand(USAGE, async () => {
-  const flags = readFlags(
-    {
-      apply: { type: 'boolean', default: false },
-      code: { type: 'string', multiple: true },
-      'give-up': { type: 'boolean', default: false },
-      id: { type: 'string', multiple: true },
-      mailbox: { type: 'string' },
-      now: { type: 'boolean', default: false },
-    },
-    USAGE,
-  );
-  if (flags.now && !flags.apply) throw new Error('--now needs --apply.');
-  if (flags['give-up'] && flags.apply) throw new Error('--give-up and --apply exclude each other.');
-  const choice: DeadLetterSelection = {
+  const flags = readFlags({
+    apply: { type: 'boolean', default: false },
+    code: { type: 'string', multiple: true },
+    'give-up': { type: 'boolean', default: false },
+    id: { type: 'string', multiple: true },
+    mailbox: { type: 'string' },
+    now: { type: 'boolean', default: false },
+  });
+  if (flags.now && !flags.apply) throw new UsageError('--now needs --apply.');
+  if (flags['give-up'] && flags.apply) throw new UsageError('--give-up and --apply exclude each other.');
+  const selection: DeadLetterSelection = {
     ...(flags.id && { gmailMessageIds: flags.id.map(gmailId) }),
     ...(flags.code && { errorCodes: flags.code.map(errorCode) }),
   };
@@ -68,24 +59,24 @@ await runCommand(USAGE, async () => {
   const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
   try {
     if (flags.now) assertConfigured(context.config);
-    const interruption = untilInterrupted();
+    const { signal } = shutdownSignal();
     const budgetMs = context.config.runBudgetSeconds * 1_000;
-    const app = createIngestContext({ ...context, overrides: interruptibleTime(interruption, budgetMs) });
+    const app = createIngestContext({ ...context, overrides: abortableClock(signal, budgetMs) });
     const mailbox = await chooseMailbox(app, flags.mailbox);
-    const dead = await listDeadLetters(app.db, mailbox.id, choice);
-    if (dead.length === 0) return await sayNone(app, mailbox, choice);
+    const dead = await listDeadLetters(app.db, mailbox.id, selection);
+    if (dead.length === 0) return await explainNone(app, mailbox, selection);
     list(mailbox, dead);
     const gmailMessageIds = dead.map((one) => one.gmailMessageId);
     if (flags['give-up']) {
       const count = await giveUpDeadLetters(app.db, mailbox.id, { gmailMessageIds });
-      return say(`\nGave up ${counted(count, 'message')}. --apply still requeues them.`);
+      return say(`\nGave up ${counted(count, 'message')}. --apply can still requeue them.`);
     }
-    if (!flags.apply) return say('\nNothing is changed. --apply requeues them, --give-up gives them up.');
+    if (!flags.apply) return say('\nNothing was changed. --apply requeues them, --give-up gives them up.');
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
     say(
-      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await whoTakesThem(app)}`.trim(),
+      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
     );
-    if (flags.now) await takeNow(app, { mailbox, gmailMessageIds, budgetMs });
+    if (flags.now) await fetchNow(app, { mailbox, gmailMessageIds, budgetMs });
   } finally {
     await context.db.close();
   }
@@ -93,15 +84,19 @@ await runCommand(USAGE, async () => {
 
 function gmailId(text: string): string {
   if (/^[0-9A-Za-z_-]{1,64}$/.test(text)) return text;
-  throw new Error(
-    `${quoted(text)} is not a Gmail message id (16 hexadecimal digits, as in email_ledger; not a Message-ID header).`,
+  throw invalidArgument(
+    '--id',
+    text,
+    'a Gmail message id (16 hexadecimal digits, as in email_ledger; not a Message-ID header)',
   );
 }
 
 function errorCode(text: string): string {
   if (/^[a-z_]{1,64}$/.test(text)) return text;
-  throw new Error(
-    `${quoted(text)} is not an error code. The list without --code shows the codes, for example gmail_refused.`,
+  throw invalidArgument(
+    '--code',
+    text,
+    'an error code such as gmail_refused; without --code, the list shows them',
   );
 }
 
@@ -109,47 +104,57 @@ function list(mailbox: Mailbox, dead: readonly ListedDeadLetter[]): void {
   say(`${counted(dead.length, 'dead message')} of ${mailbox.emailAddress}`);
   let listedCount = 0;
   for (const [code, messages] of Map.groupBy(dead, (one) => one.errorCode)) {
-    say(`\n${painted('bold', code ?? 'no error noted')}: ${counted(messages.length, 'message')}`);
+    say(`\n${painted('bold', code ?? 'no error recorded')}: ${counted(messages.length, 'message')}`);
     const remediation = remediationFor(code);
     if (remediation !== null) say(`  ${painted('dim', remediation)}`);
-    const shown = messages.slice(0, MOST_LISTED - listedCount);
+    const shown = messages.slice(0, MAX_LISTED - listedCount);
     listedCount += shown.length;
-    for (const one of shown) say(`  ${line(one)}`);
+    for (const one of shown) say(`  ${formatMessage(one)}`);
     if (shown.length < messages.length) say(`  and ${messages.length - shown.length} more`);
   }
 }
 
-function line({ gmailMessageId, attemptCount, errorDetail, diedAt, givenUpAt }: ListedDeadLetter): string {
+function formatMessage({
+  gmailMessageId,
+  attemptCount,
+  errorDetail,
+  diedAt,
+  givenUpAt,
+}: ListedDeadLetter): string {
   const since = diedAt === null ? '' : `, dead since ${diedAt.toISOString().slice(0, 16)}Z`;
-  // The detail quotes what Gmail answered: never mail, and all the same not our own words.
+  // The detail quotes Gmail's response. It contains no email content, but it is text from outside.
   const state = givenUpAt === null ? since : `${since}, given up`;
   return `${gmailMessageId}  ${counted(attemptCount, 'attempt')}${state}${errorDetail === null ? '' : `  ${quoted(errorDetail)}`}`;
 }
 
-/** The named messages are not dead: says what they are. Exit code 1, because the operator expected some. */
-async function sayNone(app: IngestContext, mailbox: Mailbox, choice: DeadLetterSelection): Promise<void> {
-  const { gmailMessageIds: ids, errorCodes } = choice;
+/** Prints the state of the selected messages, none of which is dead. Exit code 1 if the operator selected any. */
+async function explainNone(
+  app: IngestContext,
+  mailbox: Mailbox,
+  selection: DeadLetterSelection,
+): Promise<void> {
+  const { gmailMessageIds: ids, errorCodes } = selection;
   if (ids === undefined && errorCodes === undefined)
     return say(`No message of ${mailbox.emailAddress} is dead.`);
   process.exitCode = 1;
-  say(`No dead message of ${mailbox.emailAddress} is among those.`);
+  say(`No dead message of ${mailbox.emailAddress} matches.`);
   if (ids === undefined) return;
   const states = await readLedgerStates(app.db, mailbox.id, ids);
   for (const id of ids) {
     const known = states.get(id);
     const error = known?.errorCode ? `, ${known.errorCode}` : '';
-    say(`  ${id}  ${known === undefined ? 'the ledger does not know it' : `${known.state}${error}`}`);
+    say(`  ${id}  ${known === undefined ? 'not in the ledger' : `${known.state}${error}`}`);
   }
 }
 
-async function whoTakesThem({ db, config }: IngestContext): Promise<string> {
+async function nextFetchText({ db, config }: IngestContext): Promise<string> {
   return (await readMonitorStatus(db)).isRunning
-    ? `The next poll fetches them, within about ${config.pollIntervalSeconds} seconds.`
-    : 'The monitor is stopped: after POST start its poll fetches them; POST poll-now fetches them at once.';
+    ? `The next poll fetches them, in about ${config.pollIntervalSeconds} seconds.`
+    : 'The monitor is stopped: after POST start, the poll fetches them; POST poll-now fetches them at once.';
 }
 
-/** Runs one cycle and says what became of each. Exit code 1 unless all of them are resolved. */
-async function takeNow(
+/** Makes one run and prints the resulting state of each message. Exit code 1 unless all are resolved. */
+async function fetchNow(
   app: IngestContext,
   on: { readonly mailbox: Mailbox; readonly gmailMessageIds: readonly string[]; readonly budgetMs: number },
 ): Promise<void> {
@@ -160,14 +165,15 @@ async function takeNow(
   const counts = Object.entries(Object.groupBy(states.values(), (one) => one.state))
     .map(([state, ones]) => `${ones?.length ?? 0} ${state}`)
     .sort();
-  say(`After one cycle: ${counts.join(', ')}.`);
+  say(`After one run: ${counts.join(', ')}.`);
   const isWaiting = [...states].filter(([, one]) => one.state === 'pending' || one.state === 'dead');
-  for (const [id, one] of isWaiting.slice(0, MOST_LISTED)) {
+  for (const [id, one] of isWaiting.slice(0, MAX_LISTED)) {
     if (one.errorCode !== null) say(`  ${id}  ${one.errorCode}: ${remediationFor(one.errorCode) ?? ''}`);
   }
   if (report.error !== null) throw report.error;
   if (isWaiting.length === 0) return;
   process.exitCode = 1;
-  const why = report.outcome === 'busy' ? 'Another instance works on the mailbox and takes them. ' : '';
-  say(`${why}${await whoTakesThem(app)}`);
+  const busy =
+    report.outcome === 'busy' ? 'Another instance is processing the mailbox and fetches them. ' : '';
+  say(`${busy}${await nextFetchText(app)}`);
 }

@@ -1,4 +1,4 @@
-/** `npm run schema`: migrates an empty PostgreSQL of its own and writes the resulting schema to `sql/schema.sql`. */
+/** `npm run schema`: migrates a new, empty PostgreSQL and writes the resulting schema to `sql/schema.sql`. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../local/ports.ts';
@@ -7,11 +7,14 @@ import { openDatabase } from '../shared/db/database.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { dumpSchema } from '../shared/db/schema/schema-dump.ts';
 import { runCommand } from './support/command.ts';
+import { readFlags } from './support/flags.ts';
+import { say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run schema
-Migrates an empty PostgreSQL of its own and writes the schema that results to sql/schema.sql.`;
+Migrates a new, empty PostgreSQL and writes the resulting schema to sql/schema.sql.`;
 
 await runCommand(USAGE, async () => {
+  readFlags({});
   const root = join(import.meta.dirname, '..');
   const folder = mkdtempSync(join(root, '.schema-'));
   const server = await startPostgres({ folder, port: await freePort(), database: 'schema' });
@@ -24,5 +27,5 @@ await runCommand(USAGE, async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  process.stdout.write('sql/schema.sql written\n');
+  say('sql/schema.sql written');
 });

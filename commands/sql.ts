@@ -1,78 +1,85 @@
-/** `npm run sql -- "select ..."`: asks the database of the local stack (or DATABASE_URL) and prints a table. */
+/**
+ * `npm run sql -- "select ..."`: runs a statement on the database of the local stack, or of DATABASE_URL, and prints the
+ * result as a table.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { dataFolderOf } from '../local/local-env.ts';
+import { dataFolderOf, LOCAL_STACK_DOWN } from '../local/local-env.ts';
+import { formatSqlError } from './sql/format-sql-error.ts';
+import { formatTable } from './sql/format-table.ts';
 import { runCommand } from './support/command.ts';
+import { UsageError } from './support/flags.ts';
+import { counted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run sql -- "select ..."
-Asks the database of the local stack, or of DATABASE_URL, and prints a table. It is not kept from changing things.`;
-
-/** So that DATABASE_URL, where it is set, was set by a person. */
-const SELF_FOUND = { localStack: false };
+Runs the statement on the database of the local stack, or of DATABASE_URL, and prints the result as a table. Long cells
+are cut. The statement may change data.`;
 
 await runCommand(
   USAGE,
   async () => {
-    const statement = process.argv.slice(2).join(' ').trim();
-    if (statement === '') throw new Error(USAGE);
-    const givenUrl = process.env['DATABASE_URL'];
-    const client = new pg.Client({ connectionString: givenUrl || localUrl() });
-    await client.connect().catch((error: unknown) => {
-      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      const remediation = givenUrl
-        ? 'Check DATABASE_URL; without it the local stack is asked.'
-        : 'Does `npm start` run?';
-      throw new Error(`The database does not answer (${reason}). ${remediation}`);
-    });
+    const statement = readStatement(process.argv.slice(2));
+    const client = await connect(process.env['DATABASE_URL'] || null);
     try {
-      const result: pg.QueryResult | pg.QueryResult[] = await client.query(statement);
-      const { rows, rowCount, fields } = Array.isArray(result) ? (result.at(-1) as pg.QueryResult) : result;
-      if (fields.length > 0)
-        process.stdout.write(
-          `${table(
-            fields.map((field) => field.name),
-            rows,
-          )}\n`,
-        );
-      process.stdout.write(`${rowCount ?? 0} ${rowCount === 1 ? 'row' : 'rows'}\n`);
+      print(await client.query({ text: statement, rowMode: 'array' }));
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      throw new Error(formatSqlError(error, statement));
     } finally {
       await client.end();
     }
   },
-  SELF_FOUND,
+  // The command finds the local database itself, so a DATABASE_URL that is set is the operator's.
+  { localStack: false },
 );
 
+function readStatement(args: readonly string[]): string {
+  const [first = ''] = args;
+  if (first.startsWith('--') && !/\s/.test(first)) throw new UsageError(`Unknown option '${first}'.`);
+  const statement = args.join(' ').trim();
+  if (statement === '') throw new UsageError('The SQL statement is missing.');
+  return statement;
+}
+
+async function connect(givenUrl: string | null): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: givenUrl ?? localUrl() });
+  await client.connect().catch((error: unknown) => {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const remediation =
+      givenUrl === null
+        ? LOCAL_STACK_DOWN
+        : 'Check DATABASE_URL, or unset it to use the database of the local stack.';
+    throw new Error(`Cannot connect to the database (${reason}). ${remediation}`);
+  });
+  return client;
+}
+
 function localUrl(): string {
-  const folder = dataFolderOf(process.env);
   try {
-    return readFileSync(join(folder, 'database-url'), 'utf8').trim();
+    return readFileSync(join(dataFolderOf(process.env), 'database-url'), 'utf8').trim();
   } catch {
-    throw new Error('No local database yet: `npm start` makes one. Or set DATABASE_URL.');
+    throw new Error('There is no local database yet: `npm start` creates it. Or set DATABASE_URL.');
   }
 }
 
-function table(names: string[], rows: Record<string, unknown>[]): string {
-  const cells = [names, ...rows.map((row) => names.map((name) => cell(row[name])))];
-  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
-  const lines = cells.map((line) =>
-    line
-      .map((text, column) => text.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('  '));
-  return lines.join('\n');
-}
-
-function cell(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  if (Buffer.isBuffer(value)) return `${value.length} bytes`;
-  const text =
-    value instanceof Date
-      ? value.toISOString()
-      : typeof value === 'object'
-        ? JSON.stringify(value)
-        : String(value);
-  return text.replaceAll(/\s+/g, ' ').slice(0, 80);
+/** Of several statements, only the result of the last one is printed. */
+function print(result: pg.QueryArrayResult | pg.QueryArrayResult[]): void {
+  const last = Array.isArray(result) ? result.at(-1) : result;
+  if (last === undefined) return;
+  const { fields, rowCount, rows } = last;
+  let cutCount = 0;
+  if (fields.length > 0) {
+    const table = formatTable(
+      fields.map((field) => field.name),
+      rows,
+    );
+    cutCount = table.cutCount;
+    say(table.text);
+  }
+  say(counted(rowCount ?? 0, 'row'));
+  if (cutCount > 0)
+    say(
+      `${counted(cutCount, 'cell')} cut, marked with an ellipsis (…). Select fewer columns, or use substring().`,
+    );
 }

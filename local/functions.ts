@@ -1,15 +1,21 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
 import type { Server } from 'node:http';
 import type { Target } from '../functions/runtime/targets.ts';
-import type { Environment } from '../shared/config.ts';
+import { type Environment, readConfig } from '../shared/config.ts';
 import type { LocalPorts } from './ports.ts';
 
 export interface LocalFunctions {
   stop(): Promise<void>;
 }
 
-/** May be called once in a process: the functions read the environment when they are loaded. */
+/**
+ * May be called once per process: the functions read `process.env` when they are loaded.
+ *
+ * @throws {ConfigError} for an invalid environment. The functions themselves would end the process, and leave PostgreSQL
+ *   running.
+ */
 export async function serveFunctions(env: Environment, ports: LocalPorts): Promise<LocalFunctions> {
+  readConfig(env);
   for (const [name, value] of Object.entries(env)) if (value !== undefined) process.env[name] = value;
   const { context } = await import('../functions/index.ts');
   const { getTestServer } = await import('@google-cloud/functions-framework/testing');
@@ -34,7 +40,7 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
   };
 }
 
-/** Answers in flight are waited for: a run closes its books and gives the lease back. */
+/** Waits for requests in flight, so that a run records its result and releases the lease. */
 async function close(server: Server): Promise<void> {
   await new Promise<void>((resolve) => {
     server.close(() => resolve());

@@ -1,6 +1,6 @@
 /**
- * The configuration of the local stack, kept beside its data: so that `npm run doctor`, `backfill` and the others find
- * it when nothing else is configured. It holds the password of the local database: its owner's alone.
+ * The configuration of the local stack, saved in its data folder. `npm run doctor`, `backfill` and the other commands use
+ * it when nothing else is configured. It contains the password of the local database, so only its owner may read it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,11 +8,13 @@ import { parseEnv } from 'node:util';
 import type { Environment } from '../shared/config.ts';
 
 const FILE = 'env';
-/** Any of these says that a system of the operator's own is meant. */
+/** If one of these is set, the operator means another system than the local stack. */
 const CONFIGURED = ['DATABASE_URL', 'CLOUD_SQL_INSTANCE'];
 
-/** True when the environment names credentials of Gmail, so that the emulator is not meant. */
-export function namesGmail(env: Environment): boolean {
+export const LOCAL_STACK_DOWN = 'The local stack does not answer: is `npm start` running?';
+
+/** True when the environment has Gmail credentials, so that the real Gmail is meant and not the emulator. */
+export function hasGmailCredentials(env: Environment): boolean {
   return ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_ID_FILE'].some((name) => env[name]?.trim());
 }
 
@@ -25,12 +27,13 @@ export function writeLocalEnv(dataFolder: string, settings: Environment): void {
   writeFileSync(join(dataFolder, FILE), lines.join(''), { mode: 0o600 });
 }
 
-/** Takes the local stack's configuration over into `process.env`. @returns false when there is none, or another one */
+/** Loads the local stack's configuration into `process.env`. @returns false when there is none, or something else is configured */
 export function loadLocalEnv(): boolean {
   const file = join(dataFolderOf(process.env), FILE);
   if (CONFIGURED.some((name) => process.env[name]?.trim()) || !existsSync(file)) return false;
-  // A stack that reads the real Gmail keeps no credentials: its database is meant then, and the credentials of the caller.
-  if (namesGmail(process.env) && namesGmail(parseEnv(readFileSync(file, 'utf8')))) return false;
+  // A stack that reads the real Gmail saves no credentials. Then its database is used with the caller's credentials.
+  if (hasGmailCredentials(process.env) && hasGmailCredentials(parseEnv(readFileSync(file, 'utf8'))))
+    return false;
   process.loadEnvFile(file);
   return true;
 }

@@ -1,6 +1,6 @@
 /**
- * The emulated mailbox of the local stack: the .eml files of a folder, or synthetic purchase orders of which a
- * new one arrives every few seconds. It keeps its mail, its ids and its history across restarts.
+ * The emulated mailbox of the local stack: the .eml files of a folder, or synthetic purchase orders, which keep arriving.
+ * It keeps its messages, ids and history across restarts.
  */
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
@@ -10,8 +10,8 @@ import { fillFromFolder } from '../emulators/gmail/mailbox-folder.ts';
 import { nextPurchaseOrder, samplePurchaseOrders } from '../emulators/samples/samples.ts';
 import type { Environment } from '../shared/config.ts';
 
-/** Quick while somebody watches, then slowly, so that a stack left running does not fill the disk. */
-const QUICK_ARRIVALS = 60;
+/** Orders arrive quickly at first, then slowly, so that a stack that is left running does not fill the disk. */
+const QUICK_ARRIVAL_COUNT = 60;
 const QUICK_MS = 8_000;
 const SLOW_MS = 120_000;
 
@@ -19,9 +19,9 @@ export interface LocalMailbox {
   readonly gmail: EmulatedGmail;
   readonly env: Environment;
   readonly emailAddress: string;
-  /** For the person at the terminal: what the folder held; empty without one. */
+  /** For the terminal: the number of files in the folder; empty without a folder. */
   readonly note: string;
-  /** Synthetic orders begin to arrive; does nothing for a folder. `onArrival` gets a line for a person. */
+  /** Starts the arrival of synthetic orders; does nothing for a folder. `onArrival` gets the title of each. */
   beginArrivals(onArrival: (title: string) => void): void;
   stop(): Promise<void>;
 }
@@ -30,12 +30,12 @@ export async function startMailbox(options: {
   readonly folder: string | null;
   readonly dataFolder: string;
   readonly port: number;
-  /** Where notifications are pushed, as Pub/Sub does. */
+  /** The address that receives push notifications, as from Pub/Sub. */
   readonly pushUrl: string;
 }): Promise<LocalMailbox> {
   const name = options.folder === null ? 'orders' : folderName(options.folder);
   const emailAddress = `${name}@example.com`;
-  // Credentials of its own for each mailbox, as with Google: they tell the system which mailbox it is.
+  // Each mailbox has its own credentials, as at Google: they identify the mailbox.
   const refreshToken = `${emulatedCredentials.refreshToken}-${name}`;
   const journal = fileJournal(join(options.dataFolder, `${name}.jsonl`));
   const gmail = new EmulatedGmail({ emailAddress, refreshToken, journal });
@@ -61,7 +61,7 @@ export async function startMailbox(options: {
         const { raw, title } = await nextPurchaseOrder(gmail.mailbox.messages.size, new Date());
         gmail.deliver(raw);
         onArrival(title);
-        timer = setTimeout(() => void arrive(count + 1), count < QUICK_ARRIVALS ? QUICK_MS : SLOW_MS);
+        timer = setTimeout(() => void arrive(count + 1), count < QUICK_ARRIVAL_COUNT ? QUICK_MS : SLOW_MS);
       };
       timer = setTimeout(() => void arrive(1), QUICK_MS);
     },
@@ -76,9 +76,7 @@ export async function startMailbox(options: {
 async function fill(gmail: EmulatedGmail, folder: string | null): Promise<string> {
   if (folder !== null) {
     const filled = await fillFromFolder(gmail.mailbox, folder, { nowMs: Date.now() });
-    const mails = filled.deliveredCount + filled.knownCount;
-    const skipped = filled.skippedCount === 0 ? '' : `; ${filled.skippedCount} other files left out`;
-    return `\n              ${mails} mails of ${folder}${skipped}`;
+    return `\n              ${folderNote(folder, filled.deliveredCount + filled.knownCount, filled.skippedCount)}`;
   }
   if (gmail.mailbox.messages.size === 0) {
     for (const { raw } of await samplePurchaseOrders(new Date())) gmail.deliver(raw);
@@ -86,7 +84,14 @@ async function fill(gmail: EmulatedGmail, folder: string | null): Promise<string
   return '';
 }
 
-/** `corpus-1f3a9c`: readable, and different for folders of the same name. */
+/** `1 email from DIR; 2 other files skipped` */
+export function folderNote(folder: string, emailCount: number, skippedCount: number): string {
+  const emails = `${emailCount} ${emailCount === 1 ? 'email' : 'emails'} from ${folder}`;
+  if (skippedCount === 0) return emails;
+  return `${emails}; ${skippedCount} other ${skippedCount === 1 ? 'file' : 'files'} skipped`;
+}
+
+/** `corpus-1f3a9c`: readable, and different for folders with the same name. */
 function folderName(folder: string): string {
   const path = resolve(folder);
   const readable =

@@ -1,12 +1,12 @@
 /** Free ports of the loopback interface. */
 import { createServer } from 'node:net';
 
-/** A port that nobody listens on now: `wanted` if it is free, else one of the system's choice. */
+/** @returns `wanted` if that port is free now, else a free port that the system chooses */
 export async function freePort(wanted = 0): Promise<number> {
   return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted;
 }
 
-/** True when somebody listens on it already. */
+/** True when a process already listens on the port. */
 export async function isTaken(port: number): Promise<boolean> {
   return (await tryPort(port)) === null;
 }
@@ -32,10 +32,10 @@ export interface LocalPorts {
 }
 
 /**
- * The console on the wanted port (PORT, 8080), the others on the ones after it where these are free, so that
- * what a person wrote down yesterday is true today.
+ * The console gets the wanted port (PORT, default 8080), the others the ports after it if they are free. So the addresses
+ * stay the same from start to start.
  *
- * @throws {Error} when the wanted port is taken or is none
+ * @throws {Error} when the wanted port is taken or invalid
  */
 export async function choosePorts(wanted: string | undefined): Promise<LocalPorts> {
   const first = Number(wanted?.trim() || 8080);
@@ -43,7 +43,7 @@ export async function choosePorts(wanted: string | undefined): Promise<LocalPort
     throw new Error(`PORT must be a number from 1 to 65530.`);
   }
   if (await isTaken(first)) {
-    throw new Error(`Port ${first} of 127.0.0.1 is taken. Choose another: \`PORT=9000 npm start\`.`);
+    throw new Error(`Port ${first} of 127.0.0.1 is taken. Choose another one: \`PORT=9000 npm start\`.`);
   }
   return {
     console: first,

@@ -1,5 +1,4 @@
-/** The emulated Cloud Scheduler of the local stack, with the one job that calls poll every minute. */
-
+/** The emulated Cloud Scheduler of the local stack, with one job that calls poll every minute. */
 import { EmulatedScheduler } from '../emulators/scheduler/emulated-scheduler.ts';
 import { jsonFileStore } from '../emulators/scheduler/job-store.ts';
 import { startEmulatedScheduler } from '../emulators/scheduler/scheduler-server.ts';
@@ -13,14 +12,14 @@ const JOB_NAME = `${PARENT}/jobs/${LOCAL_JOB}`;
 
 export interface LocalScheduler {
   readonly env: Environment;
-  /** The job did not exist before. */
+  /** True: the job did not exist before. */
   readonly isNew: boolean;
-  /** Calls poll now, not only at the next full minute. */
+  /** Runs the job now, without waiting for the next full minute. */
   runNow(): void;
   stop(): Promise<void>;
 }
 
-/** The job keeps its state across restarts, as the cloud's does: what was paused stays paused. */
+/** The job keeps its state across restarts, as in the cloud: a paused job stays paused. */
 export async function startScheduler(options: {
   readonly dataFile: string;
   readonly port: number;

@@ -1,18 +1,20 @@
-/** One local stack for each data folder: a second one would stop the first one's database. */
+/** Allows one local stack per data folder: a second one would stop the first one's database. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * @returns gives the folder free again
- * @throws {Error} naming the process that uses the folder; a lock left by a killed process is taken over
+ * Takes over a lock that a killed process left behind.
+ *
+ * @returns releases the lock
+ * @throws {Error} with the id of the process that uses the folder
  */
 export function lockFolder(path: string): () => void {
   mkdirSync(dirname(path), { recursive: true });
   const holder = readHolder(path);
   if (holder !== null && holder !== process.pid && isAlive(holder)) {
     throw new Error(
-      `The local stack runs already (process ${holder}). Stop it with Ctrl-C or \`kill ${holder}\`, ` +
-        'or give this one data of its own with LOCAL_DATA_DIR.',
+      `The local stack is already running (process ${holder}). Stop it with Ctrl-C or \`kill ${holder}\`, ` +
+        'or set LOCAL_DATA_DIR to another folder for this one.',
     );
   }
   writeFileSync(path, `${process.pid}\n`);
@@ -29,7 +31,7 @@ function readHolder(path: string): number | null {
   }
 }
 
-/** A number may have been given to another program since: only a Node process can be a stack. */
+/** The process id may belong to another program by now, so its command line is checked as well. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -39,7 +41,7 @@ function isAlive(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('start.ts');
   } catch {
-    // No /proc on this system: alive is all that can be known.
+    // This system has no /proc, so the command line cannot be checked.
     return true;
   }
 }

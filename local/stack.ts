@@ -1,7 +1,7 @@
 /**
- * The whole system on this machine: PostgreSQL, Cloud Scheduler, Gmail (emulated, or the real one with
- * credentials) and the functions, all on loopback. Called by `npm start`. What must stay true: it runs the same
- * functions as the cloud, through the same framework, told apart by the environment alone.
+ * The whole system on this machine: PostgreSQL, Cloud Scheduler, Gmail (emulated, or the real one with credentials) and
+ * the functions, all on loopback. Called by `npm start`.
+ * Invariant: it runs the same functions as the cloud, in the same framework; only the environment differs.
  */
 import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
@@ -10,7 +10,7 @@ import { openDatabase } from '../shared/db/database.ts';
 import { confirmNewMailbox } from '../shared/db/mailbox-confirmations.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
 import { type LocalFunctions, serveFunctions } from './functions.ts';
-import { namesGmail, writeLocalEnv } from './local-env.ts';
+import { hasGmailCredentials, writeLocalEnv } from './local-env.ts';
 import { type LocalMailbox, startMailbox } from './mailbox.ts';
 import { choosePorts, type LocalPorts } from './ports.ts';
 import { startPostgres, stopOrphan } from './postgres/server.ts';
@@ -23,12 +23,14 @@ export interface StackOptions {
   readonly mailboxFolder: string | null;
   readonly dataFolder: string;
   readonly logFormat: 'text' | 'json';
+  /** Stops a start that is not complete. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Stack {
   readonly ports: LocalPorts;
   readonly databaseUrl: string;
-  /** Null: DATABASE_URL named a server of the operator's own. */
+  /** Null: DATABASE_URL names the operator's own server. */
   readonly postgresFolder: string | null;
   /** Null: the real Gmail. */
   readonly mailbox: LocalMailbox | null;
@@ -37,7 +39,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** @throws {Error} with a sentence for the operator; what was started before is stopped again */
+/** @throws {Error} with a message for the operator, after everything that was started has been stopped */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const closers: (() => void | Promise<void>)[] = [];
   const stop = async () => {
@@ -47,7 +49,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(lockFolder(join(options.dataFolder, 'stack.pid')));
     const givenUrl = options.env['DATABASE_URL']?.trim() || null;
     const postgresFolder = join(options.dataFolder, 'postgres');
-    // First, so that its port is free to be chosen again.
+    // First, so that its port is free and can be chosen again.
     if (givenUrl === null) await stopOrphan(postgresFolder);
     const ports = await choosePorts(options.env['PORT']);
 
@@ -60,11 +62,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           })
         : null;
     if (postgres !== null) closers.push(postgres.stop);
+    options.signal?.throwIfAborted();
     const databaseUrl = postgres?.url ?? givenUrl ?? '';
     await migrate({ kind: 'url', url: databaseUrl });
+    options.signal?.throwIfAborted();
 
-    const isReal = namesGmail(options.env);
-    const mailbox = isReal
+    const mailbox = hasGmailCredentials(options.env)
       ? null
       : await startMailbox({
           folder: options.mailboxFolder,
@@ -83,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       pollUrl: `http://127.0.0.1:${ports.poll}/`,
     });
     closers.push(scheduler.stop);
+    options.signal?.throwIfAborted();
 
     const settings: Environment = {
       ...mailbox?.env,
@@ -109,8 +113,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 /**
- * Beside the mailbox of an earlier start, that of another folder is an account that the database does not know. Here it is
- * made by the same command, so no consent is asked for.
+ * Confirms the mailbox, because the database does not know the account of a new folder. The system asks an operator for
+ * this confirmation; here, the operator has just chosen the mailbox.
  */
 async function confirmMailbox(databaseUrl: string, { env, emailAddress }: LocalMailbox): Promise<void> {
   const { gmail } = readCredentials(env);

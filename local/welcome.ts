@@ -1,9 +1,9 @@
-/** What `npm start` tells the person at the terminal: what runs where, and what to try next. */
+/** The text that `npm start` prints: the address of each part, and commands to try next. */
 import { join } from 'node:path';
 import { LOCAL_JOB, LOCAL_LOCATION, LOCAL_PROJECT } from './scheduler.ts';
 import type { Stack } from './stack.ts';
 
-/** What of the answer of `status` matters here. */
+/** The fields of `status` that the text uses. */
 export interface LocalStatus {
   readonly is_running: boolean;
   readonly state: string;
@@ -19,31 +19,31 @@ export function welcome(stack: Stack, status: LocalStatus): string {
     mailbox === null
       ? status.state === 'not_configured'
         ? `not configured: ${status.advice[0] ?? ''}`
-        : 'the real one, by the credentials in the environment'
-      : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/ (its API, no page)${mailbox.note}`;
-  // So that the lines below ask this stack and not another one.
-  const where = process.env['LOCAL_DATA_DIR'] ? `LOCAL_DATA_DIR=${process.env['LOCAL_DATA_DIR']} ` : '';
+        : 'real, with the credentials of the environment'
+      : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/ (API only)${mailbox.note}`;
+  // So that the commands below use this stack.
+  const dataDir = process.env['LOCAL_DATA_DIR'] ? `LOCAL_DATA_DIR=${process.env['LOCAL_DATA_DIR']} ` : '';
   const postgres =
     stack.postgresFolder === null
-      ? 'yours, by DATABASE_URL'
+      ? 'your own, from DATABASE_URL'
       : `127.0.0.1:${ports.postgres}, data and password in ${join(stack.postgresFolder, '/')}`;
   return `
-Email Monitor runs on this machine. Ctrl-C stops it; the data stays.
+Email Monitor is running on this machine. Ctrl-C stops it; the data is kept.
 
   Console     http://127.0.0.1:${ports.console}/
   Functions   ${api}/{status,start,stop,poll-now}
   Gmail       ${gmail}
   Scheduler   emulated, http://127.0.0.1:${ports.scheduler}/, calls poll every minute
   PostgreSQL  ${postgres}
-${status.is_running || status.state === 'not_configured' ? '' : '\nThe monitor is stopped, as it was left. `start` below turns it on.\n'}
+${status.is_running || status.state === 'not_configured' ? '' : '\nThe monitor is stopped, as you left it. `start` below turns it on.\n'}
 Try, in another terminal:
 
   curl -s ${api}/status
   curl -s -X POST ${api}/poll-now
   curl -s -X POST ${api}/stop
   curl -s -X POST ${api}/start
-  ${where}npm run sql -- "select id, sender, subject, attachment_count, received_at from incoming_emails order by id desc limit 10"
-  ${where}npm run sql -- "select email_id, filename, detected_content_type, file_size_bytes from email_attachments order by id desc limit 10"
+  ${dataDir}npm run sql -- "select id, sender, subject, attachment_count, received_at from incoming_emails order by id desc limit 10"
+  ${dataDir}npm run sql -- "select email_id, filename, detected_content_type, file_size_bytes from email_attachments order by id desc limit 10"
   CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER=http://127.0.0.1:${ports.scheduler}/ CLOUDSDK_AUTH_ACCESS_TOKEN=local \\
     gcloud scheduler jobs pause ${LOCAL_JOB} --location ${LOCAL_LOCATION} --project ${LOCAL_PROJECT}
 `;

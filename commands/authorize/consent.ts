@@ -1,6 +1,6 @@
 /**
- * The one-time consent of a person to read their mailbox: the URL, the answer that the browser brings, the exchange
- * of its code for a refresh token, and one call that shows which mailbox it opens. Called by `npm run authorize`.
+ * The OAuth flow of `npm run authorize`: the consent URL, the browser's redirect, the exchange of its code for a refresh
+ * token, and one call that shows which mailbox the token belongs to.
  *
  * https://developers.google.com/identity/protocols/oauth2/native-app
  */
@@ -14,13 +14,13 @@ import type { DesktopClient } from './desktop-client.ts';
 import { awaitRedirect } from './loopback.ts';
 import { listenForPaste } from './pasted-redirect.ts';
 
-/** Reading is all that is needed; a restricted scope all the same. */
+/** The narrowest scope that allows reading whole messages. Google still classifies it as restricted. */
 const SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';
 const CALL_TIMEOUT_MS = 30_000;
-const AGAIN = 'Run `npm run authorize` again';
+const RUN_AGAIN = 'Run `npm run authorize` again';
 
 export interface GoogleEndpoints {
-  /** Each null means Google's. */
+  /** Null: Google's, for each of the three. */
   readonly authUrl: string | null;
   readonly tokenUrl: string | null;
   /** Ends in a slash. */
@@ -29,9 +29,9 @@ export interface GoogleEndpoints {
 
 export interface Consent {
   readonly refreshToken: string;
-  /** The mailbox that it opens. */
+  /** Of the mailbox that the token belongs to. */
   readonly emailAddress: string;
-  /** Google says so while the consent screen is in "Testing"; null when it says nothing. */
+  /** Google reports it while the consent screen is in "Testing"; null: not reported. */
   readonly expiresInSeconds: number | null;
 }
 
@@ -39,15 +39,15 @@ export interface ConsentOptions {
   readonly client: DesktopClient;
   readonly endpoints: GoogleEndpoints;
   readonly timeoutMs: number;
-  /** Where the browser is awaited; 0: any that is free. */
+  /** The local port that the browser returns to; 0: any free port. */
   readonly port?: number;
-  /** Where a person may paste the address that the browser ended at. */
-  readonly pastes?: { readonly input: Readable; readonly onUseless: () => void };
-  /** Shows the URL to a person. */
+  /** Where the operator may paste the address that the browser ended at. */
+  readonly pastes?: { readonly input: Readable; readonly onInvalid: () => void };
+  /** Shows the URL to the operator. */
   readonly onUrl: (url: string, redirectUri: string) => void | Promise<void>;
 }
 
-/** @throws {Error} a sentence with the remediation; {AppError} when Gmail does not take the new token */
+/** @throws {Error} with the remediation in its message */
 export async function askForConsent(options: ConsentOptions): Promise<Consent> {
   const { client, endpoints } = options;
   const oauth = new OAuth2Client({
@@ -64,22 +64,24 @@ export async function askForConsent(options: ConsentOptions): Promise<Consent> {
   return await awaitRedirect({
     timeoutMs: options.timeoutMs,
     port: options.port ?? 0,
-    ...(pastes && { otherWay: (take) => listenForPaste(pastes.input, take, pastes.onUseless) }),
+    ...(pastes && {
+      listenElsewhere: (accept) => listenForPaste(pastes.input, accept, pastes.onInvalid),
+    }),
     onListening: async (redirectUri) => {
       const url = oauth.generateAuthUrl({
         scope: SCOPE,
         redirect_uri: redirectUri,
         state,
         access_type: 'offline',
-        // Without it Google gives no refresh token to whoever has agreed before.
+        // Without it, Google returns no refresh token to an account that has agreed before.
         prompt: 'consent',
         code_challenge_method: CodeChallengeMethod.S256,
         code_challenge: codeChallenge ?? '',
       });
       await options.onUrl(url, redirectUri);
     },
-    finish: async (answer, redirectUri) => {
-      const code = codeOf(answer, state);
+    finish: async (redirect, redirectUri) => {
+      const code = codeOf(redirect, state);
       const tokens = await exchange(oauth, { code, codeVerifier, redirect_uri: redirectUri });
       return {
         refreshToken: tokens.refreshToken,
@@ -89,34 +91,34 @@ export async function askForConsent(options: ConsentOptions): Promise<Consent> {
     },
     page: ({ emailAddress }) => ({
       title: 'Authorized',
-      text: `The mailbox ${emailAddress} can be read now. You may close this page; the rest stands in the terminal.`,
+      text: `Email Monitor can now read the mailbox ${emailAddress}. You can close this page and return to the terminal.`,
     }),
   });
 }
 
-function codeOf(answer: URLSearchParams, state: string): string {
-  if (answer.get('state') !== state) {
+function codeOf(redirect: URLSearchParams, state: string): string {
+  if (redirect.get('state') !== state) {
     throw new Error(
-      'The answer carries a wrong `state`: it does not belong to this run, and nothing was taken from it. ' +
-        `${AGAIN} and open the URL of that run, not an older one.`,
+      'The redirect has a wrong `state`: it does not belong to this run and was ignored. ' +
+        `${RUN_AGAIN} and open the URL of that run, not an older one.`,
     );
   }
-  const error = answer.get('error');
+  const error = redirect.get('error');
   if (error === 'access_denied') {
     throw new Error(
-      `The consent was denied. ${AGAIN} and agree, with the account whose mail is to be read. While the consent ` +
-        'screen is in "Testing", that account must be among its test users.',
+      `The consent was denied. ${RUN_AGAIN} and agree, with the account of the mailbox. While the consent ` +
+        'screen is in "Testing", that account must be one of its test users.',
     );
   }
   if (error === 'admin_policy_enforced') {
     throw new Error(
-      `The administrator of the Workspace does not let this app read mail (${error}). Let the client id be trusted in ` +
-        `the Admin console, under Security > API controls. Then: ${AGAIN.toLowerCase()}.`,
+      `The Workspace administrator does not allow this app to read email (${error}). Ask the administrator to trust the ` +
+        `client id in the Admin console, under Security > API controls. ${RUN_AGAIN} afterwards.`,
     );
   }
-  if (error !== null) throw new Error(`Google refused the consent (${word(error)}). ${AGAIN}.`);
-  const code = answer.get('code');
-  if (!code) throw new Error(`The answer holds no code. ${AGAIN}.`);
+  if (error !== null) throw new Error(`Google rejected the consent (${safeWord(error)}). ${RUN_AGAIN}.`);
+  const code = redirect.get('code');
+  if (!code) throw new Error(`The redirect contains no code. ${RUN_AGAIN}.`);
   return code;
 }
 
@@ -125,48 +127,48 @@ async function exchange(
   request: { readonly code: string; readonly codeVerifier: string; readonly redirect_uri: string },
 ): Promise<{ readonly refreshToken: string; readonly expiresInSeconds: number | null }> {
   const { tokens } = await oauth.getToken(request).catch((error: unknown) => {
-    throw new Error(exchangeSentence(error), { cause: error });
+    throw new Error(exchangeErrorText(error), { cause: error });
   });
   if (!tokens.scope?.split(' ').includes(SCOPE)) {
     throw new Error(
-      `The consent does not cover reading mail (${SCOPE.split('/').at(-1)}). ${AGAIN} and tick the box for Gmail.`,
+      `The consent does not include reading email (${SCOPE.split('/').at(-1)}). ${RUN_AGAIN} and tick the box for Gmail.`,
     );
   }
   if (!tokens.refresh_token) {
     throw new Error(
-      'Google gave no refresh token. Take the access of this app away at ' +
-        `https://myaccount.google.com/connections, then: ${AGAIN.toLowerCase()}.`,
+      'Google returned no refresh token. Remove the access of this app at ' +
+        `https://myaccount.google.com/connections. ${RUN_AGAIN} afterwards.`,
     );
   }
-  const life = (tokens as { refresh_token_expires_in?: unknown }).refresh_token_expires_in;
+  const lifetime = (tokens as { refresh_token_expires_in?: unknown }).refresh_token_expires_in;
   return {
     refreshToken: tokens.refresh_token,
-    expiresInSeconds: typeof life === 'number' && life > 0 ? life : null,
+    expiresInSeconds: typeof lifetime === 'number' && lifetime > 0 ? lifetime : null,
   };
 }
 
 /** https://datatracker.ietf.org/doc/html/rfc6749#section-5.2 */
-function exchangeSentence(error: unknown): string {
+function exchangeErrorText(error: unknown): string {
   const response = error instanceof gaxios.GaxiosError ? error.response : undefined;
-  const reason = word((response?.data as { error?: unknown } | undefined)?.error);
+  const reason = safeWord((response?.data as { error?: unknown } | undefined)?.error);
   if (reason === 'invalid_client' || reason === 'unauthorized_client') {
-    return `Google refused the OAuth client (${reason}). Compare the client id and secret with the Cloud console.`;
+    return `Google rejected the OAuth client (${reason}). Compare the client id and secret with the Cloud console.`;
   }
   if (reason === 'deleted_client') {
     return (
-      'The OAuth client was deleted (deleted_client). Make one of the type "Desktop app" in the Cloud console, under ' +
-      'APIs & Services > Credentials, and name its file by --client-secret.'
+      'The OAuth client was deleted (deleted_client). Create one of the type "Desktop app" in the Cloud console, under ' +
+      'APIs & Services > Credentials, and pass its file with --client-secret.'
     );
   }
   if (reason === 'invalid_grant') {
-    return `Google refused the code (invalid_grant): it is good for one use and ten minutes. ${AGAIN}.`;
+    return `Google rejected the code (invalid_grant): it is valid once and for ten minutes. ${RUN_AGAIN}.`;
   }
   return response === undefined
-    ? `Google's token endpoint does not answer. Check the network, then: ${AGAIN.toLowerCase()}.`
-    : `Google's token endpoint answered ${response.status} ${reason}. ${AGAIN}.`;
+    ? `Google's token endpoint does not answer. Check the network. ${RUN_AGAIN} afterwards.`
+    : `Google's token endpoint answered ${response.status} ${reason}. ${RUN_AGAIN}.`;
 }
 
-/** Refreshes once and asks once: what works here works in the deployed functions. */
+/** Uses the refresh token as the functions do, so a token that works here works in a deployment. */
 async function mailboxOf(
   client: DesktopClient,
   endpoints: GoogleEndpoints,
@@ -178,7 +180,7 @@ async function mailboxOf(
     tokenUrl: endpoints.tokenUrl,
   });
   const deadline = Deadline.after(CALL_TIMEOUT_MS);
-  // No mailbox row to take the one unit from: it may be another mailbox than before.
+  // The one quota unit is not reserved: there may be no mailbox row yet to reserve it from.
   const profile = await gmail
     .getProfile({ deadline, acquireUnits: async () => undefined })
     .catch((error: unknown) => {
@@ -190,7 +192,7 @@ async function mailboxOf(
   return profile.emailAddress;
 }
 
-/** Words of an answer are shown only when they look like one. */
-function word(value: unknown): string {
+/** A reason from a response is printed only if it looks like an error code. */
+function safeWord(value: unknown): string {
   return typeof value === 'string' && /^[a-z_]{1,60}$/.test(value) ? value : 'no reason given';
 }

@@ -1,4 +1,4 @@
-/** The OAuth client that asks for the consent: from the environment, or from the file that the Cloud console gives. */
+/** The OAuth client that requests the consent: from the environment, or from the JSON file of the Cloud console. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
@@ -8,7 +8,7 @@ export interface DesktopClient {
   readonly clientSecret: string;
 }
 
-const HOW_TO_MAKE_ONE =
+const HOW_TO_CREATE_ONE =
   'In the Cloud console, under APIs & Services > Credentials, create an OAuth client ID of the type "Desktop app" ' +
   'and download its JSON.';
 
@@ -16,8 +16,8 @@ const pair = z.object({ client_id: z.string().min(1), client_secret: z.string().
 const clientFile = z.object({ installed: pair.optional(), web: z.unknown().optional() });
 
 /**
- * @param file of `--client-secret`; undefined reads the environment
- * @throws {Error} a sentence with the remediation; it never quotes the file
+ * @param file of `--client-secret`; undefined: read the environment
+ * @throws {Error} with the remediation in its message; it never quotes the file
  */
 export function readDesktopClient(file: string | undefined, env: Environment): DesktopClient {
   if (file !== undefined) return clientOfFile(file);
@@ -25,8 +25,8 @@ export function readDesktopClient(file: string | undefined, env: Environment): D
   const clientSecret = env['GMAIL_CLIENT_SECRET']?.trim();
   if (clientId && clientSecret) return { clientId, clientSecret };
   throw new Error(
-    'No OAuth client: set GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET (in .env or the environment), or name the file:\n' +
-      `  npm run authorize -- --client-secret client_secret.json\n${HOW_TO_MAKE_ONE}`,
+    'No OAuth client: set GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET (in .env or the environment), or pass the file:\n' +
+      `  npm run authorize -- --client-secret client_secret.json\n${HOW_TO_CREATE_ONE}`,
   );
 }
 
@@ -36,10 +36,10 @@ function clientOfFile(file: string): DesktopClient {
   if (installed !== undefined) {
     return { clientId: installed.client_id, clientSecret: installed.client_secret };
   }
-  // Its redirects are fixed in the console, so no free port can be one of them.
+  // A web client has fixed redirect addresses, so it cannot return to a free local port.
   const isWeb = parsed.success && parsed.data.web !== undefined;
   throw new Error(
-    `${file} ${isWeb ? 'is of a web application, not of a desktop app' : 'is not a client file of the Cloud console'}.\n${HOW_TO_MAKE_ONE}`,
+    `${file} ${isWeb ? 'belongs to a web application, not to a desktop app' : 'is not an OAuth client file of the Cloud console'}.\n${HOW_TO_CREATE_ONE}`,
   );
 }
 
@@ -48,7 +48,7 @@ function readJson(file: string): unknown {
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    throw new Error(`${file} cannot be read.\n${HOW_TO_MAKE_ONE}`);
+    throw new Error(`${file} cannot be read.\n${HOW_TO_CREATE_ONE}`);
   }
   try {
     return JSON.parse(text);

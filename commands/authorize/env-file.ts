@@ -1,4 +1,4 @@
-/** Lines of a `.env` file: values set or replaced, everything else kept as it stands. */
+/** Sets variables in a `.env` file and leaves every other line unchanged. */
 import {
   chmodSync,
   existsSync,
@@ -9,14 +9,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 
-/** @throws {Error} for a value that no line can hold */
+/** @throws {Error} for a value with a line break or a single quote */
 export function envLine(name: string, value: string): string {
-  if (/[\r\n']/.test(value)) throw new Error(`The value of ${name} cannot stand in a .env file.`);
-  // A # would begin a comment, a space would end up trimmed.
+  if (/[\r\n']/.test(value)) throw new Error(`The value of ${name} cannot be written to a .env file.`);
+  // Unquoted, a # would begin a comment and a trailing space would be trimmed.
   return /^[\w./~+=:@-]+$/.test(value) ? `${name}=${value}` : `${name}='${value}'`;
 }
 
-/** The text with these variables set; each that stood there is replaced in its place. */
+/** Returns the text with these variables set. A variable that is already there is replaced in its place. */
 export function withVariables(text: string, variables: Readonly<Record<string, string>>): string {
   const rest = new Map(Object.entries(variables));
   const newline = text.includes('\r\n') ? '\r\n' : '\n';
@@ -25,14 +25,14 @@ export function withVariables(text: string, variables: Readonly<Record<string, s
     const name = /^\s*(?:export\s+)?(\w+)\s*=/.exec(line)?.[1] ?? '';
     const value = variables[name];
     if (value === undefined) return [line];
-    // The last of several would win: one line is left, the first.
+    // Of several lines with the same name the last would win, so only the first is kept.
     return rest.delete(name) ? [envLine(name, value)] : [];
   });
   const added = [...rest].map(([name, value]) => envLine(name, value));
   return [...kept, ...added, ''].join(newline);
 }
 
-/** Replaces the file in one step, for its owner's eyes only; a new one is made. May run twice. */
+/** Replaces the file atomically, or creates it, readable by its owner only. May run twice. */
 export function writeEnvFile(file: string, variables: Readonly<Record<string, string>>): void {
   const target = existsSync(file) ? realpathSync(file) : file;
   const text = existsSync(target) ? readFileSync(target, 'utf8') : '';

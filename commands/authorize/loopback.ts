@@ -1,6 +1,7 @@
 /**
- * The loopback address that Google sends the browser back to: one answer is taken, and the browser sees a plain page
- * that says what became of it. What must stay true: it listens on 127.0.0.1 only, and always ends.
+ * The loopback server that Google redirects the browser to. It accepts one redirect, and the browser shows a plain page
+ * with the result.
+ * Invariant: it listens on 127.0.0.1 only, and always closes.
  *
  * https://datatracker.ietf.org/doc/html/rfc8252#section-7.3
  */
@@ -9,16 +10,16 @@ import type { AddressInfo } from 'node:net';
 
 export interface RedirectOptions<T> {
   readonly timeoutMs: number;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Told where the browser is expected: `http://127.0.0.1:PORT`. */
+  /** Called with the address that the browser must return to: `http://127.0.0.1:PORT`. */
   readonly onListening: (redirectUri: string) => void | Promise<void>;
-  /** Deals with the answer while the browser waits. What it throws is shown there, too. */
-  readonly finish: (answer: URLSearchParams, redirectUri: string) => Promise<T>;
-  /** What the browser shows when `finish` succeeded. */
+  /** Processes the redirect while the browser waits. The browser also shows the error that it throws. */
+  readonly finish: (redirect: URLSearchParams, redirectUri: string) => Promise<T>;
+  /** The page that the browser shows after success. */
   readonly page: (result: T) => Page;
-  /** Another way for the answer, when no browser reaches this machine. Gives back how to stop it. */
-  readonly otherWay?: (take: (answer: URLSearchParams) => void) => () => void;
+  /** A second source of the redirect, for a browser that cannot reach this machine. Returns a function that stops it. */
+  readonly listenElsewhere?: (accept: (redirect: URLSearchParams) => void) => () => void;
 }
 
 export interface Page {
@@ -26,45 +27,46 @@ export interface Page {
   readonly text: string;
 }
 
-/** @throws {Error} what `finish` threw, or a sentence when nobody came in time */
+/** @throws {Error} the error of `finish`, or a timeout with its remediation */
 export async function awaitRedirect<T>(options: RedirectOptions<T>): Promise<T> {
   const done = Promise.withResolvers<T>();
-  // Whoever awaits comes later: a failure before that is no unhandled one.
+  // It is awaited only later, and an earlier rejection must not be reported as unhandled.
   done.promise.catch(() => undefined);
   let redirectUri = '';
   let work: Promise<T> | undefined;
-  // A browser that loads the page twice sees the same end twice: a code is good for one use.
-  const take = (answer: URLSearchParams): Promise<T> => {
-    work ??= options.finish(answer, redirectUri);
+  // A code is valid once. A browser that loads the page twice gets the same result twice.
+  const accept = (redirect: URLSearchParams): Promise<T> => {
+    work ??= options.finish(redirect, redirectUri);
     return work;
   };
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-    const isAnswer = ['code', 'error', 'state'].some((name) => url.searchParams.has(name));
-    if (request.method !== 'GET' || url.pathname !== '/' || !isAnswer) {
+    const isRedirect = ['code', 'error', 'state'].some((name) => url.searchParams.has(name));
+    if (request.method !== 'GET' || url.pathname !== '/' || !isRedirect) {
       response.writeHead(404, { connection: 'close' }).end();
       return;
     }
-    take(url.searchParams).then(
-      (result) => show(response, 200, options.page(result), () => done.resolve(result)),
+    accept(url.searchParams).then(
+      (result) => showPage(response, 200, options.page(result), () => done.resolve(result)),
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
-        show(response, 400, { title: 'Not authorized', text }, () => done.reject(error));
+        showPage(response, 400, { title: 'Not authorized', text }, () => done.reject(error));
       },
     );
   });
 
-  const timer = setTimeout(() => done.reject(new Error(lateSentence(options.timeoutMs))), options.timeoutMs);
-  let leave: (() => void) | undefined;
+  const timer = setTimeout(() => done.reject(new Error(timeoutText(options.timeoutMs))), options.timeoutMs);
+  let stopListening: (() => void) | undefined;
   try {
     redirectUri = await listen(server, options.port);
     await options.onListening(redirectUri);
-    if (options.otherWay !== undefined)
-      leave = options.otherWay((answer) => void take(answer).then(done.resolve, done.reject));
+    stopListening = options.listenElsewhere?.(
+      (redirect) => void accept(redirect).then(done.resolve, done.reject),
+    );
     return await done.promise;
   } finally {
-    leave?.();
+    stopListening?.();
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
@@ -73,20 +75,20 @@ export async function awaitRedirect<T>(options: RedirectOptions<T>): Promise<T> 
 
 async function listen(server: Server, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(cannotListen(port, error), { cause: error })));
+    server.once('error', (error) => reject(new Error(listenErrorText(port, error), { cause: error })));
     server.listen(port, '127.0.0.1', resolve);
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The process may end at once after `then`: the page must be on its way. */
-function show(response: ServerResponse, status: number, page: Page, then: () => void): void {
-  response.once('close', then);
+/** @param onSent called when the page is sent: the process may end right afterwards */
+function showPage(response: ServerResponse, status: number, page: Page, onSent: () => void): void {
+  response.once('close', onSent);
   response
     .writeHead(status, {
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
-      // The address of this page holds the code.
+      // The address of this page contains the code.
       'referrer-policy': 'no-referrer',
       'cache-control': 'no-store',
       connection: 'close',
@@ -104,20 +106,20 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
-function cannotListen(port: number, error: NodeJS.ErrnoException): string {
+function listenErrorText(port: number, error: NodeJS.ErrnoException): string {
   if (error.code === 'EADDRINUSE')
-    return `Port ${port} of this machine is taken. Name another by --port, or leave it out: then one that is free is found.`;
-  const reason = `Port ${port} of this machine cannot be listened on (${error.code ?? error.name}).`;
-  return `${reason} Name one above 1023 by --port, or leave it out.`;
+    return `Port ${port} of this machine is taken. Choose another with --port, or omit it to use any free port.`;
+  const reason = `Cannot listen on port ${port} of this machine (${error.code ?? error.name}).`;
+  return `${reason} Choose one above 1023 with --port, or omit it.`;
 }
 
-function lateSentence(timeoutMs: number): string {
+function timeoutText(timeoutMs: number): string {
   const minutes = Math.round(timeoutMs / 60_000);
   return (
-    `No answer came from the browser within ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}. ` +
+    `No redirect came from the browser within ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}. ` +
     'Run `npm run authorize` again and open its URL in a browser on this machine, or paste here the address that the ' +
-    "browser ends at. When Google's page shows an error (deleted_client, invalid_client), it sends nobody back: the " +
-    'OAuth client is gone or another one. Make one of the type "Desktop app" in the Cloud console, under ' +
-    'APIs & Services > Credentials, and name its file by --client-secret.'
+    "browser ends at. If Google's page shows an error (deleted_client, invalid_client), it does not redirect: the OAuth " +
+    'client was deleted or is wrong. Create one of the type "Desktop app" in the Cloud console, under ' +
+    'APIs & Services > Credentials, and pass its file with --client-secret.'
   );
 }

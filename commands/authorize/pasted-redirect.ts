@@ -1,23 +1,23 @@
 /**
- * The answer of the consent by hand: on a machine without a browser a person opens the URL elsewhere, where the browser
- * ends at an address that does not answer, and pastes that address here. It is checked as the browser's own would be.
+ * The redirect by hand, for a machine without a browser. The operator opens the URL elsewhere, where the browser ends at
+ * an address that does not load, and pastes that address here. It is checked like the browser's own redirect.
  */
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
-/** @returns how to stop listening, so that the process can end. */
+/** @returns stops listening, so that the process can end */
 export function listenForPaste(
   input: Readable,
-  take: (answer: URLSearchParams) => void,
-  onUseless: () => void,
+  accept: (redirect: URLSearchParams) => void,
+  onInvalid: () => void,
 ): () => void {
   const lines = createInterface({ input });
   lines.on('line', (line) => {
     const text = line.trim();
     if (text === '') return;
-    const answer = answerIn(text);
-    if (answer === null) onUseless();
-    else take(answer);
+    const redirect = redirectIn(text);
+    if (redirect === null) onInvalid();
+    else accept(redirect);
   });
   return () => {
     lines.close();
@@ -25,9 +25,9 @@ export function listenForPaste(
   };
 }
 
-/** Of a whole address, `http://127.0.0.1:PORT/?state=...&code=...`, or of what follows its question mark. */
-function answerIn(text: string): URLSearchParams | null {
+/** Reads a whole address, `http://127.0.0.1:PORT/?state=...&code=...`, or the part after its question mark. */
+function redirectIn(text: string): URLSearchParams | null {
   const query = text.slice(text.indexOf('?') + 1).replace(/#.*$/, '');
-  const answer = new URLSearchParams(query);
-  return answer.has('state') && (answer.has('code') || answer.has('error')) ? answer : null;
+  const redirect = new URLSearchParams(query);
+  return redirect.has('state') && (redirect.has('code') || redirect.has('error')) ? redirect : null;
 }

@@ -1,13 +1,13 @@
-/** The bundles of `npm run build`: a function each, and Google's packages beside them. */
+/** The bundles of `npm run build`: one per function, and one of Google's packages. */
 import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packages.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Not bundled: its registry of functions must be the server's own. */
+/** Not bundled: the functions must register in the server's copy. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
-/** Larger than all the rest, and loaded late: written once, in one go, so that they share what they share. */
+/** Large, and loaded only when needed. They are bundled together, so that they share their common code. */
 const GOOGLE_FILES = ['cloud-scheduler', 'gmail-api', 'google-auth'];
 
 const OPTIONS = {
@@ -17,13 +17,13 @@ const OPTIONS = {
   platform: 'node',
   target: 'node24',
   chunkNames: 'chunks/[name]-[hash]',
-  // Says that they are ES modules. To find it out otherwise the framework loads packages, for 20 ms of a cold start.
+  // Marks them as ES modules. Otherwise the framework loads packages to find that out, which slows the cold start.
   outExtension: { '.js': '.mjs' },
   sourcemap: 'linked',
   sourcesContent: false,
   logLevel: 'warning',
-  // CommonJS packages inside an ES module bundle still call require, and Google's client of Cloud Scheduler asks for
-  // its folder while it loads.
+  // CommonJS packages in an ES module bundle still call require, and Google's Cloud Scheduler client reads __dirname
+  // while it loads.
   banner: {
     js:
       "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); " +
@@ -31,12 +31,12 @@ const OPTIONS = {
   },
 } satisfies BuildOptions;
 
-/** gmailPush: gmail-push */
+/** `gmail-push` for `gmailPush`. */
 export function fileOf(target: Target): string {
   return target.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** @returns bytes written */
+/** @returns the number of bytes written */
 export async function bundleFunction(target: Target, out: string): Promise<number> {
   const file = fileOf(target);
   return await bundle({
@@ -47,16 +47,16 @@ export async function bundleFunction(target: Target, out: string): Promise<numbe
         await serve({ ${target}: async () => served });`,
       resolveDir: join(ROOT, 'functions'),
     },
-    // Beside what it loads late, which looks for the page and the migrations from there.
+    // In the folder of the files that it loads later, which find the page and the migrations relative to it.
     entryNames: `chunks/${file}`,
     outdir: out,
-    // The bundler makes the console's page where the sources run; in the build the page is made already.
+    // esbuild bundles the console's page at run time only when the sources run; the build contains the bundled page.
     external: [FRAMEWORK, 'pg-native', 'esbuild'],
-    plugins: [googlePackagesBeside],
+    plugins: [separateGooglePackages],
   });
 }
 
-/** @returns bytes written */
+/** @returns the number of bytes written */
 export async function bundleGooglePackages(out: string): Promise<number> {
   return await bundle({
     entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/${file}.ts`)),
@@ -67,8 +67,8 @@ export async function bundleGooglePackages(out: string): Promise<number> {
   });
 }
 
-const googlePackagesBeside: Plugin = {
-  name: 'google-packages-beside',
+const separateGooglePackages: Plugin = {
+  name: 'separate-google-packages',
   setup: ({ onResolve }) => {
     for (const file of GOOGLE_FILES) {
       const filter = new RegExp(`/${file}\\.ts$`);

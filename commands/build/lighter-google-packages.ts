@@ -1,6 +1,6 @@
 /**
- * Takes out of the bundle of Google's packages what a cold start would load and never use. Without it a function that calls
- * Gmail starts in more than twice the time of an empty one. The packages themselves stay as they are.
+ * Leaves out of the bundle of Google's packages the code that a cold start would load and never use. The packages
+ * themselves are unchanged.
  */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -17,19 +17,19 @@ export const INJECTED_GLOBALS = [GLOBALS];
 export const lighterGooglePackages: Plugin = {
   name: NAMESPACE,
   setup: ({ onLoad, onResolve }) => {
-    // The Gmail module uses one function of googleapis-common, whose index loads every way to authenticate.
+    // The Gmail module uses one function of googleapis-common, but its index loads every authentication method.
     onResolve({ filter: /^googleapis-common$/ }, () => ({
       path: require.resolve('googleapis-common/build/src/apirequest.js'),
     }));
 
-    // Node's global Headers and FormData load all of its fetch. Google's packages send by node-fetch, which has its own.
+    // Node's global Headers and FormData load all of its fetch. Google's packages use node-fetch, which has its own.
     onResolve({ filter: new RegExp(`^${GLOBALS}$`) }, ({ path }) => ({ path, namespace: NAMESPACE }));
     onLoad({ filter: new RegExp(`^${GLOBALS}$`), namespace: NAMESPACE }, () => ({
       contents: "export { FormData, Headers } from 'node-fetch';",
       resolveDir: dirname(require.resolve('gaxios')),
     }));
 
-    // An ES import reads every export of node:http, and some of them load Node's fetch too.
+    // An ES import reads every export of node:http, and some of them load Node's fetch as well.
     onResolve({ filter: /^node:https?$/ }, ({ kind, path }) =>
       kind === 'import-statement' ? { path, namespace: NAMESPACE } : undefined,
     );

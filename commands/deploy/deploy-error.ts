@@ -1,10 +1,10 @@
-/** Why a deployment cannot go on, and what a person does about it. Holds no secret. */
+/** Why a command on a deployment cannot continue, and what the operator can do. Contains no secret. */
 export class DeployError extends Error {
   override readonly name = 'DeployError';
   readonly remediation: string;
 
-  constructor(why: string, remediation: string) {
-    super(why);
+  constructor(message: string, remediation: string) {
+    super(message);
     this.remediation = remediation;
   }
 }

@@ -1,42 +1,51 @@
-/** What the person said behind `npm run deploy --`, checked. */
+/** The options of `npm run deploy`, validated. */
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Environment } from '../../shared/config.ts';
+import { invalidArgument, readFlags, UsageError, wholeNumber } from '../support/flags.ts';
 
-/** A grant takes up to two minutes to be seen everywhere, seldom longer. https://docs.cloud.google.com/iam/docs/access-change-propagation */
-const PATIENCE_SECONDS = 120;
+/** A grant takes up to two minutes to take effect everywhere, rarely longer. https://docs.cloud.google.com/iam/docs/access-change-propagation */
+const RETRY_FOR_SECONDS = 120;
 
 export const USAGE = `Usage: npm run deploy [-- OPTIONS]
-Builds, applies terraform/, migrates the database, and looks at what is deployed. Stops at the first failure; running it
-again is always safe.
-  --plan           changes nothing: builds, and shows what Terraform would do
-  --yes            applies without Terraform's question; needed where there is no terminal
-  --var-file FILE  handed to Terraform; may be repeated
-  --var NAME=VALUE handed to Terraform; may be repeated
-  --wait SECONDS   how long to wait for a new function that refuses or does not answer yet (default ${PATIENCE_SECONDS})`;
+Builds, applies terraform/, migrates the database, and checks the deployment. Stops at the first failure. It is safe to
+run again.
+  --plan           changes nothing: builds, and shows what Terraform would change
+  --yes            applies without Terraform's question; needed without a terminal
+  --var-file FILE  passed to Terraform; may be repeated
+  --var NAME=VALUE passed to Terraform; may be repeated
+  --wait SECONDS   how long to retry while a new function rejects calls or does not answer (default ${RETRY_FOR_SECONDS})`;
 
 export interface DeployOptions {
   /** The folder of the project. */
   readonly root: string;
   readonly isPlanOnly: boolean;
   readonly isApproved: boolean;
-  /** Somebody can answer Terraform's question. */
+  /** The operator can answer Terraform's question. */
   readonly hasTerminal: boolean;
-  /** Absolute. */
+  /** Absolute paths. */
   readonly variableFiles: readonly string[];
   /** `name=value` */
   readonly variables: readonly string[];
-  readonly patienceSeconds: number;
+  readonly retryForSeconds: number;
 }
 
-/** @throws {Error} with the usage */
+/** @throws {UsageError} */
 export function readDeployOptions(
   args: readonly string[],
   options: { readonly root: string; readonly env: Environment; readonly hasTerminal: boolean },
 ): DeployOptions {
-  const flags = parse(args);
-  if (flags.plan && flags.yes) throw new Error(`--plan applies nothing, so --yes says nothing.\n${USAGE}`);
-  // npm changes into the project; where the person stands it tells in INIT_CWD.
+  const flags = readFlags(
+    {
+      plan: { type: 'boolean', default: false },
+      var: { type: 'string', multiple: true, default: [] },
+      'var-file': { type: 'string', multiple: true, default: [] },
+      wait: { type: 'string', default: String(RETRY_FOR_SECONDS) },
+      yes: { type: 'boolean', default: false },
+    },
+    args,
+  );
+  if (flags.plan && flags.yes) throw new UsageError('--plan and --yes exclude each other.');
+  // npm runs the command in the project's folder. INIT_CWD is the folder that the operator called npm in.
   const base = options.env['INIT_CWD'] ?? options.root;
   return {
     root: options.root,
@@ -46,35 +55,13 @@ export function readDeployOptions(
     variableFiles: flags['var-file'].map((file) => resolve(base, file)),
     variables: flags.var.map((text) => {
       if (/^\w+=/.test(text)) return text;
-      throw new Error(`--var wants NAME=VALUE, not "${text}".\n${USAGE}`);
+      throw invalidArgument('--var', text, 'NAME=VALUE');
     }),
-    patienceSeconds: patienceOf(flags.wait),
+    retryForSeconds: wholeNumber('--wait', flags.wait, { max: 9_999 }),
   };
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        plan: { type: 'boolean', default: false },
-        var: { type: 'string', multiple: true, default: [] },
-        'var-file': { type: 'string', multiple: true, default: [] },
-        wait: { type: 'string', default: String(PATIENCE_SECONDS) },
-        yes: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-  }
-}
-
-function patienceOf(text: string): number {
-  if (/^\d{1,4}$/.test(text)) return Number(text);
-  throw new Error(`--wait wants whole seconds, not "${text}".\n${USAGE}`);
-}
-
-/** As Terraform's own arguments. */
+/** As arguments of Terraform. */
 export function terraformVariables({ variableFiles, variables }: DeployOptions): string[] {
   return [
     ...variableFiles.map((file) => `-var-file=${file}`),

@@ -1,21 +1,20 @@
 /**
- * A deployment from its sources to a system that answers: build, images, Terraform, migrations, status. Stops at the first
- * failure; each step may run again, so the whole may.
+ * A deployment from source to a running system: build, images, Terraform, migrations, status. Stops at the first failure.
+ * Invariant: every step may run again.
  */
 import type { Environment } from '../../shared/config.ts';
 import type { Status } from '../../shared/schemas/status.ts';
-import { asLine } from '../doctor/finding.ts';
-import { callMigrate, callStatus } from './calls.ts';
+import { formatLine } from '../doctor/check-result.ts';
+import { callMigrate, callStatus } from './call-deployed.ts';
+import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
-import { judgeStatus } from './deployed-status.ts';
-import { type Login, readAccessToken } from './gcloud.ts';
+import { DeploySteps } from './deploy-steps.ts';
+import { checkStatus } from './deployed-status.ts';
+import { type GcloudIdentity, readAccessToken } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
 import { buildImages } from './images.ts';
-import { nextSteps } from './next-steps.ts';
 import { checkPreconditions } from './preconditions.ts';
-import type { Programs } from './programs.ts';
-import { Progress } from './progress.ts';
 import {
   apply,
   type Deployment,
@@ -23,97 +22,102 @@ import {
   plan,
   readBuilds,
   readDeployment,
-  withLockFileKept,
+  withLockFileRestored,
 } from './terraform.ts';
 
 export interface DeployTools {
-  readonly programs: Programs;
+  readonly runner: CommandRunner;
   readonly signal: AbortSignal;
   readonly env: Environment;
   readonly say: (text: string) => void;
 }
 
-const ABOVE = 'Its own words stand above.';
+const SEE_ABOVE = 'Its output is above.';
+/** Passes the values from Google to Secret Manager, so that no file, shell history or process list contains them. */
+const AUTHORIZE = '  npm run authorize -- --client-secret client_secret.json --secret-manager';
 
-/** @throws {Error} with the step, the reason and how to go on. @throws {Interrupted} likewise */
+/** @throws {Error} with the step, the reason and how to continue. @throws {Interrupted} likewise */
 export async function deploy(options: DeployOptions, tools: DeployTools): Promise<void> {
-  const progress = new Progress(
+  const steps = new DeploySteps(
     tools.say,
     options.isPlanOnly ? 'npm run deploy -- --plan' : 'npm run deploy',
   );
-  const login = await assertReady(options, tools);
-  await progress.step('build (npm run build)', 'dist/ is built', async () => {
-    const code = await tools.programs.show('npm', ['run', 'build']);
-    if (code !== 0) throw new DeployError('the build fails', `Mend the sources. ${ABOVE}`);
+  const identity = await assertReady(options, tools);
+  await steps.run('build (npm run build)', 'dist/ is built', async () => {
+    const code = await tools.runner.runInTerminal('npm', ['run', 'build']);
+    if (code !== 0) throw new DeployError('the build failed', `Fix the source. ${SEE_ABOVE}`);
   });
-  if (options.isPlanOnly) await showPlan(options, tools, progress);
-  else if (login !== null) await applyAll(options, tools, { progress, login });
+  if (options.isPlanOnly) await showPlan(options, tools, steps);
+  else if (identity !== null) await applyAll(options, tools, { steps, identity });
 }
 
-async function assertReady(options: DeployOptions, { programs, env }: DeployTools): Promise<Login | null> {
-  const { lacks, login } = await checkPreconditions(programs, options, env);
-  if (lacks.length === 0) return login;
-  const lines = lacks.map(({ what, remediation }) => `  - ${what}\n    ${remediation}`);
-  throw new Error(`Nothing was done. Before a deployment:\n${lines.join('\n')}`);
+async function assertReady(
+  options: DeployOptions,
+  { runner, env }: DeployTools,
+): Promise<GcloudIdentity | null> {
+  const { problems, identity } = await checkPreconditions(runner, options, env);
+  if (problems.length === 0) return identity;
+  const lines = problems.map(({ what, remediation }) => `  - ${what}\n    ${remediation}`);
+  throw new Error(`Nothing was done. A deployment needs:\n${lines.join('\n')}`);
 }
 
 async function showPlan(
   options: DeployOptions,
-  { programs, say }: DeployTools,
-  progress: Progress,
+  { runner, say }: DeployTools,
+  steps: DeploySteps,
 ): Promise<void> {
-  const isChange = await withLockFileKept(options.root, async () => {
-    await initialise(programs, progress);
-    return await progress.step('terraform plan', 'the plan is shown', async () => {
-      const changes = await plan(programs, terraformVariables(options));
-      if (changes === null) throw new DeployError('terraform plan fails', ABOVE);
+  const isChange = await withLockFileRestored(options.root, async () => {
+    await initialize(runner, steps);
+    return await steps.run('terraform plan', 'the plan is shown', async () => {
+      const changes = await plan(runner, terraformVariables(options));
+      if (changes === null) throw new DeployError('terraform plan failed', SEE_ABOVE);
       return changes;
     });
   });
   say(
     isChange
-      ? '\nNothing was changed. `npm run deploy` would build what images are missing, do what the plan says, call migrate and look at status.'
-      : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would call migrate and look at status.',
+      ? '\nNothing was changed. `npm run deploy` would build missing images, apply the plan, call migrate and check status.'
+      : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would call migrate and check status.',
   );
 }
 
-async function initialise(programs: Programs, progress: Progress): Promise<void> {
-  await progress.step('terraform init', 'Terraform is initialised', async () => {
-    if ((await init(programs)) !== 0) {
-      const remediation = `${ABOVE} A folder that belongs to another state: \`terraform -chdir=terraform init -reconfigure\`.`;
-      throw new DeployError('terraform init fails', remediation);
+async function initialize(runner: CommandRunner, steps: DeploySteps): Promise<void> {
+  await steps.run('terraform init', 'Terraform is initialized', async () => {
+    if ((await init(runner)) !== 0) {
+      const remediation = `${SEE_ABOVE} If the folder belongs to another state, run \`terraform -chdir=terraform init -reconfigure\`.`;
+      throw new DeployError('terraform init failed', remediation);
     }
   });
 }
 
 async function applyAll(
   options: DeployOptions,
-  { programs, env, say, signal }: DeployTools,
-  { progress, login }: { readonly progress: Progress; readonly login: Login },
+  { runner, env, say, signal }: DeployTools,
+  { steps, identity }: { readonly steps: DeploySteps; readonly identity: GcloudIdentity },
 ): Promise<void> {
-  await initialise(programs, progress);
+  await initialize(runner, steps);
   const agreed = { variables: terraformVariables(options), isApproved: options.isApproved };
-  await progress.step('terraform apply (what builds need)', 'what builds need is there', async () => {
-    assertApplied(await apply(programs, { ...agreed, onlyForBuilds: true }));
+  await steps.run('terraform apply (for the image builds)', 'the image builds are prepared', async () => {
+    assertApplied(await apply(runner, { ...agreed, onlyForBuilds: true }));
   });
-  await progress.step('images', 'the images are built', async () => {
-    const { patienceSeconds } = options;
-    const api = new GoogleApi({ token: await readAccessToken(programs), env, signal, patienceSeconds });
-    const built = await buildImages(api, await readBuilds(programs), { signal, say });
-    say(built.length === 0 ? 'All images of this source are there.' : `Built: ${built.join(', ')}`);
+  await steps.run('images', 'the images are built', async () => {
+    const { retryForSeconds } = options;
+    const api = new GoogleApi({ token: await readAccessToken(runner), env, signal, retryForSeconds });
+    const built = await buildImages(api, await readBuilds(runner), { signal, say });
+    say(built.length === 0 ? 'All images of this source exist.' : `Built: ${built.join(', ')}`);
   });
-  const deployment = await progress.step('terraform apply', 'Terraform has applied the plan', async () => {
-    assertApplied(await apply(programs, agreed));
-    return await readDeployment(programs);
+  const deployment = await steps.run('terraform apply', 'Terraform has applied the plan', async () => {
+    assertApplied(await apply(runner, agreed));
+    return await readDeployment(runner);
   });
-  const caller = { programs, login, say, signal, patienceSeconds: options.patienceSeconds };
-  await progress.step('migrate', 'the database is migrated', async () => {
+  const caller = { runner, identity, say, signal, retryForSeconds: options.retryForSeconds };
+  await steps.run('migrate', 'the database is migrated', async () => {
     const applied = await callMigrate(caller, deployment);
     say(applied.length === 0 ? 'The schema is current.' : `Applied: ${applied.join(', ')}`);
   });
-  const status = await progress.step('status', 'status is well', async () => {
+  const status = await steps.run('status', 'status reports no problem', async () => {
     const read = await callStatus(caller, deployment);
-    assertWell(read, deployment, say);
+    assertHealthy(read, deployment, say);
     return read;
   });
   say(`\nDeployed: ${deployment.name} in ${deployment.projectId}, ${deployment.region}.\n`);
@@ -122,19 +126,28 @@ async function applyAll(
 
 function assertApplied(code: number): void {
   if (code === 0) return;
-  const remediation = `${ABOVE} What it created before the failure is in its state and is not created again.`;
-  throw new DeployError(`terraform apply ends with ${code}`, remediation);
+  const remediation = `${SEE_ABOVE} Resources created before the failure are in Terraform's state and are not created again.`;
+  throw new DeployError(`terraform apply exited with code ${code}`, remediation);
 }
 
-function assertWell(status: Status, deployment: Deployment, say: (text: string) => void): void {
-  const findings = judgeStatus(status);
-  for (const finding of findings) say(asLine(finding));
-  const failed = findings.filter((finding) => finding.state === 'fault');
+function assertHealthy(status: Status, deployment: Deployment, say: (text: string) => void): void {
+  const results = checkStatus(status);
+  for (const result of results) say(formatLine(result));
+  const failed = results.filter((result) => result.state === 'fail');
   if (failed.length === 0) return;
   if (status.state === 'reauth_required') say(`\n${nextSteps(status, deployment)}`);
-  const remediations = failed.flatMap((finding) => finding.remediation ?? []);
+  const remediations = failed.flatMap((result) => result.remediation ?? []);
   throw new DeployError(
-    `it is deployed and answers, but not well: ${failed.map((finding) => finding.text).join('; ')}`,
-    remediations.length === 0 ? 'As the advice above says.' : [...new Set(remediations)].join(' '),
+    `the deployment answers, but reports a problem: ${failed.map((result) => result.text).join('; ')}`,
+    remediations.length === 0 ? 'Follow the advice above.' : [...new Set(remediations)].join(' '),
   );
+}
+
+/** What the operator does after the deployment, by the state of the system. */
+function nextSteps({ state, is_running: isRunning }: Status, { startUrl }: Deployment): string {
+  const start = `  curl -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${startUrl}`;
+  if (state === 'not_configured') return `Next, authorize and start:\n\n${AUTHORIZE}\n${start}`;
+  if (state === 'reauth_required') return `Next, authorize again:\n\n${AUTHORIZE}`;
+  if (!isRunning) return `Next, start it:\n\n${start}`;
+  return 'The monitor is running. To check it: npm run doctor -- --deployment';
 }

@@ -1,38 +1,39 @@
 /**
- * Google's REST APIs in the name of who is logged in. The endpoints can be overridden by the variables that gcloud
- * itself reads, and by those of the emulators, which get no token.
- * What must stay true: the token goes into one header, over https or to this machine.
+ * Google's REST APIs with the operator's token. The variables that gcloud reads, and those of the emulators, override the
+ * endpoints; emulators get no token.
+ * Invariant: the token goes into one header, over https or to this machine.
  */
 import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
-import { dateOf, type SeenClock, timed } from '../doctor/clock-check.ts';
+import { type ClockReading, dateOf, readClock } from '../doctor/clock-check.ts';
 import { DeployError } from './deploy-error.ts';
-import { assertTokenMayGo, patiently } from './patience.ts';
+import { assertSafeForToken } from './gcloud.ts';
+import { retryForSeconds } from './retry-for-seconds.ts';
 
-const ANSWER_MS = 60_000;
-const LONGEST_WAIT_MS = 5_000;
-/** Beside the statuses of HTTP. */
+const TIMEOUT_MS = 60_000;
+const MAX_WAIT_MS = 5_000;
+/** In place of an HTTP status. */
 const NO_ANSWER = 0;
-const OF_DEPLOYMENT =
-  'Whoever deploys needs roles/run.developer, roles/cloudbuild.builds.editor and roles/iam.serviceAccountUser on the ' +
-  'account of the builds; an owner has them. A grant or an API that is minutes old is not seen everywhere yet.';
+const DEPLOY_PERMISSIONS =
+  'The deployer needs roles/run.developer, roles/cloudbuild.builds.editor, and roles/iam.serviceAccountUser on the ' +
+  'account of the builds; an owner has them. A new grant or a newly enabled API takes minutes to take effect everywhere.';
 const ERROR = z.object({ error: z.object({ message: z.string() }) });
 
-/** By the variables that Google's own clients read: `host:port`, plain HTTP. */
+/** The variables that Google's own clients read: `host:port`, plain HTTP. */
 const EMULATORS: Readonly<Record<string, string>> = {
   pubsub: 'PUBSUB_EMULATOR_HOST',
   cloudscheduler: 'CLOUD_SCHEDULER_EMULATOR_HOST',
 };
 
 export interface ApiOptions {
-  /** Null where only emulators are asked. */
+  /** Null when only emulators are called. */
   readonly token: string | null;
   readonly env: Environment;
   readonly signal: AbortSignal;
-  /** For how long a fault that may pass is asked again: an API or a grant that is minutes old, a lost connection. */
-  readonly patienceSeconds: number;
-  /** For a 403; what a deployment needs, unless given. */
-  readonly cureOfRefusal?: string;
+  /** How long a transient failure is retried: a new API or grant, a lost connection. */
+  readonly retryForSeconds: number;
+  /** The remediation of a 403; the permissions of a deployer unless given. */
+  readonly permissionRemediation?: string;
 }
 
 export interface ApiAnswer {
@@ -42,10 +43,10 @@ export interface ApiAnswer {
 
 export class GoogleApi {
   readonly #options: ApiOptions;
-  #clock: SeenClock | null = null;
+  #clock: ClockReading | null = null;
 
-  /** Google's, as its last answer told it; null before the first. */
-  get clock(): SeenClock | null {
+  /** Google's clock at the last response; null before the first. */
+  get clock(): ClockReading | null {
     return this.#clock;
   }
 
@@ -55,48 +56,51 @@ export class GoogleApi {
 
   /** @param api `run`, `cloudbuild`, `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
   async get(api: string, path: string): Promise<unknown> {
-    const answer = await this.#patiently(api, path, { method: 'GET' });
+    const answer = await this.#request(api, path, { method: 'GET' });
     return answer.status === 404 ? null : answer.json;
   }
 
   /** @throws {DeployError} */
   async post(api: string, path: string, body: unknown): Promise<unknown> {
-    const answer = await this.#patiently(api, path, { method: 'POST', body: JSON.stringify(body) });
-    if (answer.status === 404) throw fault(api, path, answer, this.#options.cureOfRefusal);
+    const answer = await this.#request(api, path, { method: 'POST', body: JSON.stringify(body) });
+    if (answer.status === 404) throw apiError(api, path, answer, this.#options.permissionRemediation);
     return answer.json;
   }
 
-  async #patiently(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const { cureOfRefusal, patienceSeconds, signal } = this.#options;
-    const answer = await patiently(async () => await this.#ask(api, path, init), {
-      seconds: patienceSeconds,
-      longestWaitMs: LONGEST_WAIT_MS,
+  async #request(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
+    const { permissionRemediation, retryForSeconds: seconds, signal } = this.#options;
+    const answer = await retryForSeconds(async () => await this.#requestOnce(api, path, init), {
+      seconds,
+      maxWaitMs: MAX_WAIT_MS,
       signal,
-      mayPass: ({ status }) => status === NO_ANSWER || status === 403 || status === 429 || status >= 500,
+      isTransient: ({ status }) => status === NO_ANSWER || status === 403 || status === 429 || status >= 500,
     });
     if (answer.status === 200 || answer.status === 404) return answer;
-    throw fault(api, path, answer, cureOfRefusal);
+    throw apiError(api, path, answer, permissionRemediation);
   }
 
-  async #ask(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
+  async #requestOnce(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
     const { env, signal, token } = this.#options;
     const emulator = emulatorOf(api, env);
     const override = env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`]?.trim();
     const root = emulator === null ? override || `https://${api}.googleapis.com/` : `http://${emulator}/`;
     const url = new URL(path, root);
-    const bears = emulator === null && token !== null;
-    if (bears) {
+    const sendsToken = emulator === null && token !== null;
+    if (sendsToken) {
       const remediation = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
-      assertTokenMayGo(url, url.origin, remediation);
+      assertSafeForToken(url, url.origin, remediation);
     }
     try {
       let response: Response | undefined;
-      this.#clock = await timed('Google', 1_000, async () => {
+      this.#clock = await readClock('Google', 1_000, async () => {
         response = await fetch(url, {
           ...init,
-          headers: { ...(bears && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' },
+          headers: {
+            ...(sendsToken && { authorization: `Bearer ${token}` }),
+            'content-type': 'application/json',
+          },
           redirect: 'manual',
-          signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
         });
         return dateOf(response);
       });
@@ -104,27 +108,27 @@ export class GoogleApi {
       return { status: response.status, json: await response.json().catch(() => null) };
     } catch {
       signal.throwIfAborted();
-      // One of the hundreds of looks at the builds may get lost on the way. What is built twice does no harm.
+      // A network error. Retrying is safe: an image that is built twice does no harm.
       return { status: NO_ANSWER, json: null };
     }
   }
 }
 
-/** `host:port` of the emulator that stands for an API; null for Google. */
+/** `host:port` of the emulator of an API; null: Google's own. */
 export function emulatorOf(api: string, env: Environment): string | null {
   return env[EMULATORS[api] ?? '']?.trim() || null;
 }
 
-function fault(
+function apiError(
   api: string,
   path: string,
   { status, json }: ApiAnswer,
-  cureOfRefusal = OF_DEPLOYMENT,
+  permissionRemediation = DEPLOY_PERMISSIONS,
 ): DeployError {
   if (status === NO_ANSWER)
-    return new DeployError(`${api}.googleapis.com does not answer`, 'See that this machine reaches it.');
-  const said = ERROR.safeParse(json);
-  const why = said.success ? said.data.error.message : 'without a reason';
-  const remediation = status === 401 || status === 403 ? cureOfRefusal : 'As it says.';
-  return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${why}`, remediation);
+    return new DeployError(`${api}.googleapis.com does not answer`, 'Check that this machine can reach it.');
+  const parsed = ERROR.safeParse(json);
+  const reason = parsed.success ? parsed.data.error.message : 'no reason given';
+  const remediation = status === 401 || status === 403 ? permissionRemediation : 'Follow the message.';
+  return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${reason}`, remediation);
 }

@@ -1,17 +1,17 @@
-/** Terraform, always on the folder `terraform/`. What it prints and asks goes to the terminal unchanged. */
+/** Runs Terraform on the folder `terraform/`. Its output and questions go to the terminal unchanged. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { BUILDS, type Builds } from './images.ts';
-import type { Programs } from './programs.ts';
 
 export const TERRAFORM_FOLDER = 'terraform';
 const CHDIR = `-chdir=${TERRAFORM_FOLDER}`;
-/** Which provider versions were taken. Written by `init`. */
+/** The selected provider versions, written by `terraform init`. */
 const LOCK_FILE = '.terraform.lock.hcl';
 
-/** What the configuration tells about what it has made. */
+/** The deployed resources, from Terraform's outputs. */
 export interface Deployment {
   readonly name: string;
   readonly projectId: string;
@@ -37,15 +37,15 @@ const OUTPUTS = z.object({
 export interface ApplyOptions {
   /** `-var-file=...` and `-var=...` */
   readonly variables: readonly string[];
-  /** Without Terraform's own question. */
+  /** Apply without Terraform's question. */
   readonly isApproved: boolean;
-  /** Only what is needed before images can be built. */
+  /** Apply only what image builds need. */
   readonly onlyForBuilds?: boolean;
 }
 
-/** `1.11.4`; null when it does not say. */
-export async function readTerraformVersion(programs: Programs): Promise<string | null> {
-  const { stdout } = await programs.read('terraform', ['version', '-json']);
+/** `1.11.4`; null when the output has no version. */
+export async function readTerraformVersion(runner: CommandRunner): Promise<string | null> {
+  const { stdout } = await runner.capture('terraform', ['version', '-json']);
   try {
     return z.object({ terraform_version: z.string() }).parse(JSON.parse(stdout)).terraform_version;
   } catch {
@@ -53,29 +53,35 @@ export async function readTerraformVersion(programs: Programs): Promise<string |
   }
 }
 
-/** Takes a moment and changes nothing where it was done before. @returns the exit code */
-export async function init(programs: Programs): Promise<number> {
-  return await programs.show('terraform', [CHDIR, 'init', '-input=false']);
+/** May run twice. @returns the exit code */
+export async function init(runner: CommandRunner): Promise<number> {
+  return await runner.runInTerminal('terraform', [CHDIR, 'init', '-input=false']);
 }
 
 /** @returns the exit code */
-export async function apply(programs: Programs, options: ApplyOptions): Promise<number> {
+export async function apply(runner: CommandRunner, options: ApplyOptions): Promise<number> {
   const approval = options.isApproved ? ['-input=false', '-auto-approve'] : [];
   const target = options.onlyForBuilds ? ['-target=terraform_data.build'] : [];
-  return await programs.show('terraform', [CHDIR, 'apply', ...approval, ...target, ...options.variables]);
+  return await runner.runInTerminal('terraform', [
+    CHDIR,
+    'apply',
+    ...approval,
+    ...target,
+    ...options.variables,
+  ]);
 }
 
-/** What to build, by what was applied last. @throws {Error} when it is not told */
-export async function readBuilds(programs: Programs): Promise<Builds> {
-  const { stdout, stderr } = await programs.read('terraform', [CHDIR, 'output', '-json', 'builds']);
+/** The image builds of the applied configuration. @throws {Error} when the output is missing */
+export async function readBuilds(runner: CommandRunner): Promise<Builds> {
+  const { stdout, stderr } = await runner.capture('terraform', [CHDIR, 'output', '-json', 'builds']);
   const builds = BUILDS.safeParse(parseJson(stdout));
   if (builds.success) return builds.data;
-  throw new Error(`Terraform's output \`builds\` does not tell what to build. ${lastLines(stderr)}`.trim());
+  throw new Error(`Terraform's output \`builds\` is missing or invalid. ${lastLines(stderr)}`.trim());
 }
 
-/** @returns whether something would change; null when it failed */
-export async function plan(programs: Programs, variables: readonly string[]): Promise<boolean | null> {
-  const code = await programs.show('terraform', [
+/** @returns true: Terraform would change something; null: it failed */
+export async function plan(runner: CommandRunner, variables: readonly string[]): Promise<boolean | null> {
+  const code = await runner.runInTerminal('terraform', [
     CHDIR,
     'plan',
     '-input=false',
@@ -85,8 +91,11 @@ export async function plan(programs: Programs, variables: readonly string[]): Pr
   return code === 0 ? false : code === 2 ? true : null;
 }
 
-/** The work may write the file of provider versions; afterwards it is as it was. */
-export async function withLockFileKept<Result>(root: string, work: () => Promise<Result>): Promise<Result> {
+/** Restores the file of provider versions after the work, which may write it. */
+export async function withLockFileRestored<Result>(
+  root: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const file = join(root, TERRAFORM_FOLDER, LOCK_FILE);
   const before = existsSync(file) ? readFileSync(file) : null;
   try {
@@ -97,14 +106,14 @@ export async function withLockFileKept<Result>(root: string, work: () => Promise
   }
 }
 
-/** @throws {Error} when nothing was applied yet, or the outputs are not those of this version */
-export async function readDeployment(programs: Programs): Promise<Deployment> {
-  const { code, stdout, stderr } = await programs.read('terraform', [CHDIR, 'output', '-json']);
+/** @throws {Error} when nothing is applied yet, or the outputs are those of another version */
+export async function readDeployment(runner: CommandRunner): Promise<Deployment> {
+  const { code, stdout, stderr } = await runner.capture('terraform', [CHDIR, 'output', '-json']);
   if (code !== 0) throw new Error(`\`terraform output\` failed: ${lastLines(stderr)}`);
   const parsed = OUTPUTS.safeParse(parseJson(stdout));
   if (!parsed.success) {
     const missing = [...new Set(parsed.error.issues.map((issue) => String(issue.path[0] ?? 'all')))];
-    throw new Error(`Terraform's outputs are not complete: ${missing.join(', ')}.`);
+    throw new Error(`Terraform's outputs are incomplete: ${missing.join(', ')}.`);
   }
   const { data } = parsed;
   return {
@@ -118,14 +127,17 @@ export async function readDeployment(programs: Programs): Promise<Deployment> {
   };
 }
 
-/** The same for a command that has not just applied it. @throws {DeployError} */
-export async function findDeployment(programs: Programs): Promise<Deployment> {
-  if (!programs.isThere('terraform')) {
+/** Like `readDeployment`, for a command that did not run Terraform before. @throws {DeployError} */
+export async function findDeployment(runner: CommandRunner): Promise<Deployment> {
+  if (!runner.isInstalled('terraform')) {
     const remediation = 'Install it: https://developer.hashicorp.com/terraform/install';
     throw new DeployError('terraform is not on PATH.', remediation);
   }
-  return await readDeployment(programs).catch((error: Error) => {
-    throw new DeployError(error.message, 'Run `npm run deploy`; here, or where its state is.');
+  return await readDeployment(runner).catch((error: Error) => {
+    throw new DeployError(
+      error.message,
+      'Run `npm run deploy` here, or run this command where the Terraform state is.',
+    );
   });
 }
 

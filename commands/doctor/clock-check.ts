@@ -1,62 +1,67 @@
 /**
- * Do the clocks agree: the database's, Google's and this machine's? Tokens, leases and the windows of proofs rest on
- * them. How long a question took counts as doubt, not as skew.
+ * Compares this machine's clock with those of the database and Google, because tokens, leases and time windows depend on
+ * them. The time that a request takes counts as uncertainty, not as an offset.
  */
 import { performance } from 'node:perf_hooks';
 import type { Config } from '../../shared/config.ts';
 import type { Queryable } from '../../shared/db/database.ts';
-import { type Finding, fail, ok, warn } from './finding.ts';
+import { type CheckResult, fail, ok, warn } from './check-result.ts';
 
 const NAME = 'clock';
-/** Where nobody notices yet. */
-const SUSPICIOUS_MS = 10_000;
-/** Google refuses what is signed so far off. https://developers.google.com/identity/protocols/oauth2/service-account */
-const WRONG_MS = 300_000;
-const ANSWER_MS = 10_000;
+/** Everything still works with this offset. */
+const WARN_OFFSET_MS = 10_000;
+/** Google rejects signatures with this offset. https://developers.google.com/identity/protocols/oauth2/service-account */
+const FAIL_OFFSET_MS = 300_000;
+const TIMEOUT_MS = 10_000;
 const GMAIL = 'https://gmail.googleapis.com/';
 
-/** Against this machine's clock; positive: ahead of it. */
-export interface SeenClock {
-  readonly whose: string;
-  readonly aheadMs: number;
-  /** It may be so much less or more. */
-  readonly doubtMs: number;
+/** A clock relative to this machine's. */
+export interface ClockReading {
+  /** `Google` */
+  readonly owner: string;
+  /** Positive: the clock is ahead of this machine's. */
+  readonly offsetMs: number;
+  /** The true offset differs by at most this much. */
+  readonly uncertaintyMs: number;
 }
 
 /** @param db null when the database does not answer */
-export async function checkClocks(db: Queryable | null, config: Config): Promise<Finding> {
+export async function checkClocks(db: Queryable | null, config: Config): Promise<CheckResult> {
   const [database, google] = await Promise.all([
-    db === null ? null : seeDatabase(db),
-    seeGoogle(config.gmailApiRootUrl ?? GMAIL),
+    db === null ? null : readDatabaseClock(db),
+    readGoogleClock(config.gmailApiRootUrl ?? GMAIL),
   ]);
-  return judgeClocks({ database, google });
+  return compareClocks({ database, google });
 }
 
-/** @param clocks null: could not be looked at */
-export function judgeClocks(clocks: Readonly<Record<string, SeenClock | null>>): Finding {
-  const seen = Object.values(clocks).filter((clock) => clock !== null);
+/** @param clocks by name; null: could not be read */
+export function compareClocks(clocks: Readonly<Record<string, ClockReading | null>>): CheckResult {
+  const readings = Object.values(clocks).filter((clock) => clock !== null);
   const missing = Object.keys(clocks).filter((name) => clocks[name] === null);
-  const notSeen = missing.length === 0 ? '' : `; not seen: ${missing.join(', ')}`;
-  const said = seen.map(({ whose, aheadMs }) => `${whose} ${signed(aheadMs)}`).join(', ');
-  const worst = Math.max(0, ...seen.map(({ aheadMs, doubtMs }) => Math.abs(aheadMs) - doubtMs));
-  // Both wrong by the same: it is ours that is off.
-  const isOurs = seen.length > 1 && seen.every(({ aheadMs }) => Math.abs(aheadMs) > SUSPICIOUS_MS);
-  const remediation = `Set the clock of ${isOurs ? 'this machine' : 'whichever is off'} by NTP (\`timedatectl set-ntp true\`).`;
-  if (seen.length === 0)
+  const worstMs = Math.max(
+    0,
+    ...readings.map(({ offsetMs, uncertaintyMs }) => Math.abs(offsetMs) - uncertaintyMs),
+  );
+  if (readings.length === 0)
     return warn(
       NAME,
-      `cannot be looked at: ${missing.join(' and ')} did not answer`,
-      'Mend the links above first.',
+      `could not be checked: ${missing.join(' and ')} did not answer`,
+      'Fix the failures above first.',
     );
-  const text = `against this machine: ${said}${notSeen}`;
-  if (worst > WRONG_MS) return fail(NAME, text, remediation);
-  if (worst > SUSPICIOUS_MS) return warn(NAME, text, remediation);
+  // If every other clock differs, this machine's clock is wrong.
+  const isThisMachine =
+    readings.length > 1 && readings.every(({ offsetMs }) => Math.abs(offsetMs) > WARN_OFFSET_MS);
+  const remediation = `Set the clock of ${isThisMachine ? 'this machine' : 'the machine that differs'} by NTP (\`timedatectl set-ntp true\`).`;
+  const offsets = readings.map(({ owner, offsetMs }) => `${owner} ${signed(offsetMs)}`).join(', ');
+  const text = `relative to this machine: ${offsets}${missing.length === 0 ? '' : `; unknown: ${missing.join(', ')}`}`;
+  if (worstMs > FAIL_OFFSET_MS) return fail(NAME, text, remediation);
+  if (worstMs > WARN_OFFSET_MS) return warn(NAME, text, remediation);
   return ok(NAME, text);
 }
 
-async function seeDatabase(db: Queryable): Promise<SeenClock | null> {
+async function readDatabaseClock(db: Queryable): Promise<ClockReading | null> {
   try {
-    return await timed('the database', 0, async () => {
+    return await readClock('the database', 0, async () => {
       const { rows } = await db.query<{ at: Date }>('select clock_timestamp() as at');
       return rows[0]?.at ?? null;
     });
@@ -65,39 +70,43 @@ async function seeDatabase(db: Queryable): Promise<SeenClock | null> {
   }
 }
 
-async function seeGoogle(url: string): Promise<SeenClock | null> {
+async function readGoogleClock(url: string): Promise<ClockReading | null> {
   try {
-    return await timed('Google', 1_000, async () => {
-      const answer = await fetch(url, {
-        method: 'HEAD',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(ANSWER_MS),
-      });
-      return dateOf(answer);
-    });
+    return await readClock('Google', 1_000, async () =>
+      dateOf(
+        await fetch(url, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) }),
+      ),
+    );
   } catch {
     return null;
   }
 }
 
-/** The Date header: whole seconds. */
-export function dateOf(answer: Response): Date | null {
-  const at = new Date(answer.headers.get('date') ?? Number.NaN);
+/** The Date header, in whole seconds. */
+export function dateOf(response: Response): Date | null {
+  const at = new Date(response.headers.get('date') ?? Number.NaN);
   return Number.isNaN(at.getTime()) ? null : at;
 }
 
-/** @param coarseMs how coarse their answer is */
-export async function timed(
-  whose: string,
-  coarseMs: number,
-  ask: () => Promise<Date | null>,
-): Promise<SeenClock | null> {
-  const from = performance.now();
-  const at = await ask();
-  const tookMs = performance.now() - from;
+/**
+ * @param resolutionMs of the time that `read` returns
+ * @returns null when `read` returns null
+ */
+export async function readClock(
+  owner: string,
+  resolutionMs: number,
+  read: () => Promise<Date | null>,
+): Promise<ClockReading | null> {
+  const startedMs = performance.now();
+  const at = await read();
+  const elapsedMs = performance.now() - startedMs;
   if (at === null) return null;
-  const middleMs = Date.now() - tookMs / 2;
-  return { whose, aheadMs: at.getTime() + coarseMs / 2 - middleMs, doubtMs: tookMs / 2 + coarseMs / 2 };
+  const middleMs = Date.now() - elapsedMs / 2;
+  return {
+    owner,
+    offsetMs: at.getTime() + resolutionMs / 2 - middleMs,
+    uncertaintyMs: elapsedMs / 2 + resolutionMs / 2,
+  };
 }
 
 function signed(ms: number): string {

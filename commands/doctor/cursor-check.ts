@@ -1,17 +1,17 @@
-/** Does Gmail still know the history from the cursor on? One page of history.list, two quota units. */
+/** Checks that Gmail still has the history after the cursor. Reads one page of history.list, two quota units. */
 import type { Config } from '../../shared/config.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
-import { type Finding, failure, ok, skip, warn } from './finding.ts';
+import { type CheckResult, failure, ok, skip, warn } from './check-result.ts';
 
 const NAME = 'history_cursor';
 const CALL_MS = 20_000;
 
-/** @param cursor of the mailbox that the credentials reach; null when none is known yet */
-export async function checkCursor({ gmail, ...config }: Config, cursor: string | null): Promise<Finding> {
-  if (gmail === null) return skip(NAME, 'not looked at: it needs the credentials');
-  if (cursor === null) return skip(NAME, 'none yet: the first cycle pins it');
+/** @param cursor of the mailbox of the credentials; null: none yet */
+export async function checkCursor({ gmail, ...config }: Config, cursor: string | null): Promise<CheckResult> {
+  if (gmail === null) return skip(NAME, 'not checked: it needs the credentials');
+  if (cursor === null) return skip(NAME, 'none yet: the first cycle sets it');
   const client = createGmailClient({
     credentials: gmail,
     rootUrl: config.gmailApiRootUrl,
@@ -19,17 +19,17 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
   });
   try {
     const page = await client.listHistory(
-      // Outside of the budget, which has room for two units.
+      // Not reserved: the quota budget leaves room for two units.
       { deadline: Deadline.after(CALL_MS), acquireUnits: async () => undefined },
       { startHistoryId: cursor, pageToken: null },
     );
-    return ok(NAME, `Gmail knows the history from ${cursor} on; it is at ${page.historyId}`);
+    return ok(NAME, `Gmail has the history after ${cursor}; the newest id is ${page.historyId}`);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'history_expired')) return failure(NAME, error);
     return warn(
       NAME,
-      `Gmail no longer knows the history from ${cursor} on; the next cycle lists the gap by date and fetches it`,
-      'POST start, or POST poll-now; then POST poll-now?reconcile=all. See why nothing ran for days.',
+      `Gmail no longer has the history after ${cursor}; the next cycle lists the gap by date and fetches it`,
+      'Call POST start or POST poll-now, then POST poll-now?reconcile=all. Find out why no cycle ran for days.',
     );
   }
 }

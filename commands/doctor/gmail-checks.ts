@@ -1,24 +1,24 @@
-/** Do the credentials work, do they allow enough, for how long, and which mailbox is it? Two calls, one quota unit. */
+/** Checks the credentials, their scope and lifetime, and the Gmail API. Two calls, one quota unit. */
 import type { Config } from '../../shared/config.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { createAccessTokens, type Grant } from '../../shared/gmail/access-tokens.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
-import { type Finding, fail, failure, note, ok, skip, warn } from './finding.ts';
+import { type CheckResult, fail, failure, info, ok, skip, warn } from './check-result.ts';
 
 const CALL_MS = 20_000;
 const DAY_SECONDS = 86_400;
 const SCOPE_ROOT = 'https://www.googleapis.com/auth/';
-/** Each of them lets whole messages be read. https://developers.google.com/workspace/gmail/api/auth/scopes */
-const READING = [`${SCOPE_ROOT}gmail.readonly`, `${SCOPE_ROOT}gmail.modify`, 'https://mail.google.com/'];
+/** Each of these allows reading whole messages. https://developers.google.com/workspace/gmail/api/auth/scopes */
+const READ_SCOPES = [`${SCOPE_ROOT}gmail.readonly`, `${SCOPE_ROOT}gmail.modify`, 'https://mail.google.com/'];
 
-export async function checkGmail(config: Config): Promise<Finding[]> {
+export async function checkGmail(config: Config): Promise<CheckResult[]> {
   const { gmail: credentials } = config;
-  const rest = ['scope', 'publishing_status', 'gmail_api'].map((name) => skip(name, 'not looked at'));
+  const rest = ['scope', 'publishing_status', 'gmail_api'].map((name) => skip(name, 'not checked'));
   if (credentials === null) {
     const { credentialProblems: problems, missingCredentials: missing } = config;
-    const said = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
-    return [fail('credentials', said, 'Run `npm run authorize`, which obtains all three.'), ...rest];
+    const text = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
+    return [fail('credentials', text, 'Run `npm run authorize`, which obtains all three.'), ...rest];
   }
   const tokens = await createAccessTokens(credentials, config.oauthTokenUrl);
   try {
@@ -26,51 +26,58 @@ export async function checkGmail(config: Config): Promise<Finding[]> {
   } catch (error) {
     return [failure('credentials', error), ...rest];
   }
-  const scope = scopeFinding(tokens.grant?.scope);
+  const scope = checkScope(tokens.grant?.scope);
   return [
-    ok('credentials', 'Google gives a token for them'),
+    ok('credentials', 'Google accepts them and returns a token'),
     scope,
-    publishingFinding(tokens.grant, credentials),
-    scope.state === 'fault' ? skip('gmail_api', 'not looked at') : await checkApi(config, credentials),
+    checkPublishingStatus(tokens.grant, credentials),
+    scope.state === 'fail' ? skip('gmail_api', 'not checked') : await checkApi(config, credentials),
   ];
 }
 
-function scopeFinding(scope: string | undefined): Finding {
+function checkScope(scope: string | undefined): CheckResult {
   if (scope === undefined)
-    return note('scope', 'Google does not name it', 'The Gmail API below shows whether it is enough.');
+    return info(
+      'scope',
+      'Google does not report it',
+      'The check of the Gmail API below shows whether it is enough.',
+    );
   const short = scope.replaceAll(SCOPE_ROOT, '');
-  return scope.split(' ').some((one) => READING.includes(one))
+  return scope.split(' ').some((one) => READ_SCOPES.includes(one))
     ? ok('scope', short)
-    : fail('scope', `${short} does not allow reading`, 'Run `npm run authorize` and agree to reading mail.');
+    : fail('scope', `${short} does not allow reading`, 'Run `npm run authorize` and agree to reading email.');
 }
 
-/** No API tells an app's publishing status: only the token's end, where Google names it, and the page of the console. */
-function publishingFinding(grant: Grant | null, { clientId }: GmailCredentials): Finding {
-  const life = grant?.refresh_token_expires_in;
-  const remediation = howToSeeStatus(clientId);
-  if (life !== undefined && life > 0) {
-    const days = (life / DAY_SECONDS).toFixed(1);
+/**
+ * No API returns the publishing status of an app. Only the Cloud console shows it, and the token's lifetime if Google
+ * reports one.
+ */
+function checkPublishingStatus(grant: Grant | null, { clientId }: GmailCredentials): CheckResult {
+  const lifetime = grant?.refresh_token_expires_in;
+  const remediation = publishingStatusHelp(clientId);
+  if (lifetime !== undefined && lifetime > 0) {
+    const days = (lifetime / DAY_SECONDS).toFixed(1);
     return warn(
       'publishing_status',
-      `the refresh token dies in ${days} days, as in status "Testing"`,
+      `the refresh token expires in ${days} days, as with status "Testing"`,
       remediation,
     );
   }
-  return note(
+  return info(
     'publishing_status',
-    'not to be seen from here: a token that works says nothing; in status "Testing" it dies 7 days after the consent',
+    'cannot be checked from here; with status "Testing", a token works but expires 7 days after the consent',
     remediation,
   );
 }
 
-/** A client id begins with the number of its project. */
-export function howToSeeStatus(clientId: string | null): string {
+/** How to check the publishing status. A client id begins with the number of its project. */
+export function publishingStatusHelp(clientId: string | null): string {
   const project = /^(\d+)-/.exec(clientId ?? '')?.[1];
   const page = `https://console.cloud.google.com/auth/audience${project === undefined ? '' : `?project=${project}`}`;
-  return `See "Publishing status" at ${page}: publish the app, or make it Internal, then run \`npm run authorize\` again.`;
+  return `Check "Publishing status" at ${page}. If it is "Testing", publish the app or make it Internal, then run \`npm run authorize\` again.`;
 }
 
-async function checkApi(config: Config, credentials: GmailCredentials): Promise<Finding> {
+async function checkApi(config: Config, credentials: GmailCredentials): Promise<CheckResult> {
   const client = createGmailClient({
     credentials,
     rootUrl: config.gmailApiRootUrl,
@@ -79,7 +86,7 @@ async function checkApi(config: Config, credentials: GmailCredentials): Promise<
   try {
     const profile = await client.getProfile({
       deadline: Deadline.after(CALL_MS),
-      // A unit outside of the budget, which has room for it.
+      // Not reserved: the quota budget leaves room for one unit.
       acquireUnits: async () => undefined,
     });
     return ok('gmail_api', `answers for the mailbox ${profile.emailAddress}`);

@@ -1,61 +1,60 @@
 /**
- * Has each database account what `shared/db/schema/grants.ts` says of its part? Looked at are the accounts of DB_ACCOUNTS, and
- * the one that is logged in: by its name when it is of a deployed function, else as who does everything.
+ * Checks that each database account has the privileges that `shared/db/schema/grants.ts` lists for its part. It checks the
+ * accounts of DB_ACCOUNTS and the current account. If the current account's name is not that of a deployed function, it
+ * needs the privileges of all parts.
  */
 import type { Queryable } from '../../shared/db/database.ts';
 import { GRANTS } from '../../shared/db/schema/grants.ts';
 import { ACCOUNT_PARTS, type AccountPart, type DatabaseAccount } from '../../shared/db-accounts.ts';
-import { type Finding, fail, ok } from './finding.ts';
-
-const EVERYTHING = ACCOUNT_PARTS;
+import { type CheckResult, fail, ok } from './check-result.ts';
 
 interface Privilege {
   readonly table: string;
   readonly privilege: string;
-  /** Null: on the whole table. */
+  /** Null: the whole table. */
   readonly column: string | null;
 }
 
-interface Holder {
+interface Account {
   readonly account: string;
   readonly parts: readonly AccountPart[];
 }
 
-export async function checkGrants(db: Queryable, accounts: readonly DatabaseAccount[]): Promise<Finding> {
+export async function checkGrants(db: Queryable, accounts: readonly DatabaseAccount[]): Promise<CheckResult> {
   const { rows } = await db.query<{ account: string }>('select current_user::text as account');
-  const mine = rows[0]?.account ?? '';
-  const parts = partsOf(mine, accounts);
-  const holders: Holder[] = [
-    { account: mine, parts },
+  const current = rows[0]?.account ?? '';
+  const parts = partsOf(current, accounts);
+  const all: Account[] = [
+    { account: current, parts },
     ...accounts
-      .filter((one) => one.account !== mine)
+      .filter((one) => one.account !== current)
       .map(({ account, part }) => ({ account, parts: [part] })),
   ];
-  const lacks: string[] = [];
-  for (const holder of holders) lacks.push(...(await lacksOf(db, holder)));
+  const missing: string[] = [];
+  for (const account of all) missing.push(...(await missingPrivileges(db, account)));
   const remediation =
-    'Run `npm run migrate` with the DB_ACCOUNTS of the deployment, on an account that owns the tables; or `npm run deploy`.';
-  if (lacks.length > 0) return fail('grants', `not granted: ${lacks.join('; ')}`, remediation);
-  const as = parts === EVERYTHING ? 'all that the functions need' : `what ${parts.join(', ')} needs`;
-  const others = holders.length === 1 ? '' : `; ${holders.length - 1} accounts of DB_ACCOUNTS likewise`;
-  return ok('grants', `${mine} may do ${as}${others}`);
+    'Run `npm run migrate` with the DB_ACCOUNTS of the deployment, as an account that owns the tables; or run `npm run deploy`.';
+  if (missing.length > 0) return fail('grants', `not granted: ${missing.join('; ')}`, remediation);
+  const needs = parts === ACCOUNT_PARTS ? 'every function' : parts.join(', ');
+  const others = all.length === 1 ? '' : `; ${all.length - 1} accounts of DB_ACCOUNTS have theirs`;
+  return ok('grants', `${current} has the privileges that ${needs} needs${others}`);
 }
 
-/** A deployed function's account is named after it: `email-monitor-poll-now@project.iam`. */
+/** The account of a deployed function has the function's name: `email-monitor-poll-now@project.iam`. */
 function partsOf(account: string, accounts: readonly DatabaseAccount[]): readonly AccountPart[] {
-  const told = accounts.filter((one) => one.account === account).map((one) => one.part);
-  if (told.length > 0) return told;
+  const configured = accounts.filter((one) => one.account === account).map((one) => one.part);
+  if (configured.length > 0) return configured;
   const name = /^(.+)@[^@]+\.iam$/.exec(account)?.[1] ?? '';
   const longest = ACCOUNT_PARTS.filter((part) => name.endsWith(`-${part}`)).sort(
     (a, b) => b.length - a.length,
   )[0];
-  return longest === undefined ? EVERYTHING : [longest];
+  return longest === undefined ? ACCOUNT_PARTS : [longest];
 }
 
-/** `poll: insert on email_raw`; one that is no user of the database lacks itself. */
-async function lacksOf(db: Queryable, { account, parts }: Holder): Promise<string[]> {
+/** `poll: insert on email_raw`, or that the account does not exist. */
+async function missingPrivileges(db: Queryable, { account, parts }: Account): Promise<string[]> {
   const known = await db.query<object>('select 1 from pg_roles where rolname = $1::text', [account]);
-  if (known.rowCount === 0) return [`${account} is no user of the database`];
+  if (known.rowCount === 0) return [`${account} is not a user of the database`];
   const wanted = parts.flatMap((part) => privilegesOf(part));
   const { rows } = await db.query<{ wanted: string }>(
     `select distinct w.privilege || ' on ' || w.table_name as wanted
@@ -74,7 +73,7 @@ async function lacksOf(db: Queryable, { account, parts }: Holder): Promise<strin
   return rows.length === 0 ? [] : [`${account}: ${rows.map((row) => row.wanted).join(', ')}`];
 }
 
-/** `select, update (processed, updated_at)` as one entry a privilege and column. */
+/** Splits `select, update (processed, updated_at)` into one entry per privilege and column. */
 function privilegesOf(part: AccountPart): Privilege[] {
   return Object.entries(GRANTS[part]).flatMap(([table, text]) =>
     [...text.matchAll(/(\w+)(?:\s*\(([^)]*)\))?/g)].flatMap(([, privilege = '', columns]) =>

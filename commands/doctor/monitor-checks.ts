@@ -1,90 +1,100 @@
-/** Does the system run, and does anything in it need a person? By the same body that `status` answers. */
-
+/** Checks that the system runs and that nothing in it needs an operator, from the body that `status` answers. */
 import { RUNS_NOT_ENDING } from '../../shared/control/advice.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
-import { type Finding, fail, ok, skip, unseen, warn } from './finding.ts';
+import { type CheckResult, fail, ok, skip, unknown, warn } from './check-result.ts';
 
-/** Longer than a message in trouble is tried, and than the backlog of a year of orders takes. */
+/** Longer than the attempts of a failing message, and than a backlog of a year of orders takes. */
 const OLD_PENDING_MS = 12 * 3_600_000;
-/** Reconciliations come every quarter of an hour; a large backlog may delay them for a while. */
+/** A reconciliation is due every 15 minutes; a large backlog may delay it. */
 const STALE_RECONCILIATION_MS = 3 * 3_600_000;
 
-/** @param cureOfJob what makes a job that is missing or out of order */
-export function schedulerFinding({ scheduler, is_running: isRunning }: Status, cureOfJob?: string): Finding {
+/** @param jobRemediation how to create or repair the job, where it is known */
+export function checkScheduler(
+  { scheduler, is_running: isRunning }: Status,
+  jobRemediation?: string,
+): CheckResult {
   const name = 'scheduler_job';
   if (scheduler === null)
-    return skip(name, 'SCHEDULER_JOB is not set: start and stop only set the is_running flag');
+    return skip(name, 'SCHEDULER_JOB is not set: start and stop set only the is_running flag');
   if (scheduler.error !== null) {
     const { detail, remediation, code } = scheduler.error;
-    // Who may not look does not know that it is broken.
+    // Without permission to read the job, its state is unknown.
     return code === 'scheduler_denied'
-      ? warn(name, `cannot be looked at: ${detail ?? code}`, remediation)
+      ? warn(name, `could not be checked: ${detail ?? code}`, remediation)
       : fail(name, detail ?? code, remediation);
   }
   if (scheduler.state === 'missing')
     return fail(
       name,
       `${scheduler.job} does not exist`,
-      cureOfJob ?? remediationFor('scheduler_job_missing'),
+      jobRemediation ?? remediationFor('scheduler_job_missing'),
     );
-  const said = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
-  if (scheduler.agrees === true) return ok(name, `${said}, every ${scheduler.schedule}`);
+  const text = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
+  if (scheduler.agrees === true) return ok(name, `${text}, schedule ${scheduler.schedule}`);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
-  const agree = `POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
-  return fail(name, said, isBroken ? (cureOfJob ?? 'Run `terraform apply`: start cannot resume it.') : agree);
+  const agree = `Call POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
+  return fail(
+    name,
+    text,
+    isBroken ? (jobRemediation ?? 'Run `terraform apply`: start cannot resume it.') : agree,
+  );
 }
 
-/** The mailbox that the configured credentials reach; null before the first contact. */
-export function currentOf({ mailboxes }: Pick<Status, 'mailboxes'>): MailboxStatus | null {
+/** The mailbox of the configured credentials; null before the first cycle. */
+export function currentMailbox({ mailboxes }: Pick<Status, 'mailboxes'>): MailboxStatus | null {
   return mailboxes.find((one) => one.is_current) ?? null;
 }
 
-export function cyclesFinding(status: Status): Finding {
+export function checkCycles(status: Status): CheckResult {
   const name = 'cycles';
   const { last_poll_at: lastAt } = status;
   if (!status.is_running) {
-    const said = lastAt === null ? 'none yet, ' : `the last ${lastAt.toISOString()}, `;
-    return warn(name, `${said}the monitor is stopped`, 'POST start: what arrived meanwhile is caught up.');
+    const last = lastAt === null ? 'none yet' : `the last at ${lastAt.toISOString()}`;
+    return warn(
+      name,
+      `${last}; the monitor is stopped`,
+      'Call POST start. It also fetches what has arrived since the stop.',
+    );
   }
   if (status.state === 'not_polling') {
     const killed = status.advice_items.find((item) => item.code === RUNS_NOT_ENDING);
     if (killed !== undefined) return fail(name, 'runs begin but do not end', killed.text);
     const remediation =
-      'See that the scheduler job runs and may call the poll function; its log says why not.';
+      'Check that the scheduler job runs and may call the poll function; its log has the reason.';
     return fail(
       name,
-      lastAt === null ? 'none, though it is on' : `none since ${lastAt.toISOString()}`,
+      lastAt === null ? 'none, although the monitor is on' : `none since ${lastAt.toISOString()}`,
       remediation,
     );
   }
   return lastAt === null
-    ? warn(name, 'none yet', 'POST poll-now, if you cannot wait for the scheduler.')
-    : ok(name, `the last ${lastAt.toISOString()}`);
+    ? warn(name, 'none yet', 'Wait for the scheduler job, or call POST poll-now.')
+    : ok(name, `the last at ${lastAt.toISOString()}`);
 }
 
-/** Mailboxes of other credentials rest, and are only named. */
-export function mailboxFindings(status: Status): Finding[] {
-  const current = currentOf(status);
-  const resting = status.mailboxes
+/** Mailboxes of other credentials are inactive: they are listed, but not checked. */
+export function checkMailboxes(status: Status): CheckResult[] {
+  const current = currentMailbox(status);
+  const inactive = status.mailboxes
     .filter((one) => one !== current)
-    .map((one) => skip('mailbox', `${one.email_address} is of other credentials, and rests`));
+    .map((one) => skip('mailbox', `${one.email_address} belongs to other credentials; skipped`));
   if (current === null)
-    return [skip('mailbox', `none yet (${status.state}): the first cycle makes it known`), ...resting];
+    return [skip('mailbox', `none yet (${status.state}): the first cycle creates it`), ...inactive];
   return [
-    stateFinding(current),
-    pendingFinding(current),
-    failingFinding(current),
-    deadFinding(current),
-    completenessFinding(current, status.is_running),
-    ...resting,
+    checkState(current),
+    checkPending(current),
+    checkFailing(current),
+    checkDead(current),
+    checkCompleteness(current, status.is_running),
+    ...inactive,
   ];
 }
 
-function stateFinding({
+function checkState({
   email_address: address,
   state,
   ledger,
@@ -93,91 +103,95 @@ function stateFinding({
 }: MailboxStatus) {
   const name = 'mailbox';
   const stored = `${ledger.stored} stored`;
-  // Failures of the watch, the runs and the messages are separate checks.
+  // Separate checks report failures of the watch, the runs and the messages.
   if (state === 'watch_failing' || state === 'fetch_failing' || state === 'not_polling')
     return ok(name, `${address} is polled, ${stored}`);
   const since = count > 0 ? ` after ${count} failed cycles` : '';
-  const why = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
-  const remediation = error?.remediation ?? 'See the advice of `status`.';
+  const reason = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
+  const remediation = error?.remediation ?? 'Follow the advice of `status`.';
   if (error !== null && requiresOperator(error.code))
-    return fail(name, `${address} is ${state}${since}${why}`, remediation);
-  if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${why}`, remediation);
+    return fail(name, `${address} is ${state}${since}${reason}`, remediation);
+  if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${reason}`, remediation);
   return ok(name, `${address} is ${state.replaceAll('_', ' ')}, ${stored}`);
 }
 
-function pendingFinding(mailbox: MailboxStatus): Finding {
+function checkPending(mailbox: MailboxStatus): CheckResult {
   const { ledger, oldest_pending_at: since, unknown_since: unknownSince } = mailbox;
   const { pending } = ledger;
   const unknown =
-    unknownSince === null ? '' : `; what else waits at Gmail is unknown since ${unknownSince.toISOString()}`;
+    unknownSince === null ? '' : `; what else waits in Gmail is unknown since ${unknownSince.toISOString()}`;
   if (pending === 0 || since === null)
-    return ok('pending', unknown === '' ? 'nothing waits' : `nothing that was found waits${unknown}`);
-  const said = `${pending} ${pending === 1 ? 'message waits' : 'messages wait'}, the oldest since ${since.toISOString()}${unknown}`;
+    return ok('pending', unknown === '' ? 'no message waits' : `no discovered message waits${unknown}`);
+  const text = `${pending} ${pending === 1 ? 'message waits' : 'messages wait'}, the oldest since ${since.toISOString()}${unknown}`;
   return Date.now() - since.getTime() > OLD_PENDING_MS
-    ? warn('pending', said, 'See error_code in email_ledger where state is pending; then POST poll-now.')
-    : ok('pending', said);
+    ? warn(
+        'pending',
+        text,
+        'Check error_code in email_ledger where state is pending, then call POST poll-now.',
+      )
+    : ok('pending', text);
 }
 
-/** Waiting messages with an error; the dead have a line of their own. */
-function failingFinding({ failing }: MailboxStatus): Finding {
+/** Messages that wait after a failure; dead messages are a separate check. */
+function checkFailing({ failing }: MailboxStatus): CheckResult {
   const count = (failing?.count ?? 0) - (failing?.dead_count ?? 0);
   if (failing === null || count === 0) return ok('failing', 'no waiting message has failed');
   const next =
     failing.next_attempt_at === null ? '' : `, next attempt at ${failing.next_attempt_at.toISOString()}`;
-  const said = `${count} ${count === 1 ? 'message waits' : 'messages wait'} after failures (${failing.error_code ?? 'unknown'}: ${failing.error_detail ?? ''})${next}`;
-  return warn('failing', said, failing.remediation);
+  const text = `${count} ${count === 1 ? 'message waits' : 'messages wait'} after failures (${failing.error_code ?? 'unknown'}: ${failing.error_detail ?? ''})${next}`;
+  return warn('failing', text, failing.remediation);
 }
 
-function deadFinding({ failing }: MailboxStatus): Finding {
+function checkDead({ failing }: MailboxStatus): CheckResult {
   const count = failing?.dead_count ?? 0;
   if (count === 0) return ok('dead', 'no message is dead');
   const remediation =
-    '`npm run retry-dead` lists them with error and remediation; then POST poll-now?retry=dead.';
+    '`npm run retry-dead` lists them with error and remediation. Then call POST poll-now?retry=dead.';
   return fail('dead', `${count} ${count === 1 ? 'message' : 'messages'} failed every time`, remediation);
 }
 
-function completenessFinding({ reconciliation, incidents }: MailboxStatus, isRunning: boolean): Finding {
+function checkCompleteness({ reconciliation, incidents }: MailboxStatus, isRunning: boolean): CheckResult {
   const name = 'completeness';
   if (reconciliation === null)
     return warn(
       name,
       'Gmail has not been compared with what is stored yet',
-      'POST poll-now?reconcile=all, or wait: the poll reconciles within 15 minutes.',
+      'Call POST poll-now?reconcile=all, or wait: the poll reconciles within 15 minutes.',
     );
   const { at, missing_count: missing } = reconciliation;
   const open = incidents.filter((incident) => incident.closed_at === null).map((incident) => incident.kind);
   const parts = (['stored', 'pending', 'failed', 'ignored', 'gone', 'missing'] as const).map(
     (part) => `${part} ${reconciliation[`${part}_count`]}`,
   );
-  const said = `Gmail ${reconciliation.gmail_count} = ${parts.join(', ')}, at ${at.toISOString()}`;
+  const text = `Gmail ${reconciliation.gmail_count} = ${parts.join(', ')}, at ${at.toISOString()}`;
   if (open.length > 0 || missing > 0) {
     const incident = open.length === 0 ? '' : `; open incidents: ${open.join(', ')}`;
     const remediation =
-      'The poll fetches what is missing; POST poll-now?reconcile=all starts at once. `status` has the incident.';
-    return warn(name, `${said}${incident}`, remediation);
+      'The poll fetches missing messages; POST poll-now?reconcile=all starts at once. `status` shows the incident.';
+    return warn(name, `${text}${incident}`, remediation);
   }
   if (isRunning && Date.now() - at.getTime() > STALE_RECONCILIATION_MS)
     return warn(
       name,
-      `${said}, hours ago`,
-      'See whether cycles end as completed, then POST poll-now?reconcile=all.',
+      `${text}, hours ago`,
+      'Check that cycles end as completed, then call POST poll-now?reconcile=all.',
     );
-  return ok(name, said);
+  return ok(name, text);
 }
 
-export async function listingFindings(db: Queryable): Promise<Finding[]> {
+export async function checkListings(db: Queryable): Promise<CheckResult[]> {
   try {
-    const refused = (await findRejectedListings(db)).map(({ query, detail, isFinished }) =>
+    const rejected = (await findRejectedListings(db)).map(({ query, detail, isFinished }) =>
       fail(
         'listing',
-        `Gmail refuses "${query}" (${detail})${isFinished ? '' : ', it is asked again by itself'}`,
+        `Gmail rejects "${query}" (${detail})${isFinished ? '' : '; the poll retries it'}`,
         isFinished
-          ? 'Run `npm run backfill` with a query that Gmail takes.'
-          : 'Correct GMAIL_INITIAL_QUERY or GMAIL_LABEL_ID; or `npm run backfill` with a query that Gmail takes.',
+          ? 'Run `npm run backfill` with a valid query.'
+          : 'Correct GMAIL_INITIAL_QUERY or GMAIL_LABEL_ID, or run `npm run backfill` with a valid query.',
       ),
     );
-    return refused.length === 0 ? [ok('listing', 'Gmail takes all that is asked of it')] : refused;
+    return rejected.length === 0 ? [ok('listing', 'Gmail accepts every query')] : rejected;
   } catch (error) {
-    return [unseen('listing', error)];
+    return [unknown('listing', error)];
   }
 }

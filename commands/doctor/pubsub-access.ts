@@ -1,36 +1,36 @@
-/** Which Pub/Sub a doctor on this machine can ask, and in whose name; says why where there is none. */
+/** Finds the Pub/Sub service and the credentials that a check on this machine can use, or the reason why it has none. */
 import { GoogleAuth } from 'google-auth-library';
 import type { Config, Environment } from '../../shared/config.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
 import { emulatorOf, GoogleApi } from '../deploy/google-api.ts';
-import { type Finding, skip, unseen } from './finding.ts';
+import { type CheckResult, skip, unknown } from './check-result.ts';
 import { checkPubSub } from './pubsub-checks.ts';
 
-const LINKS = ['topic', 'publisher', 'subscription'];
+const CHECKS = ['topic', 'publisher', 'subscription'];
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-const VIEWING =
-  'Whoever looks needs roles/pubsub.viewer on the project, and pubsub.topics.getIamPolicy for the grant ' +
+const VIEW_PERMISSIONS =
+  'The account needs roles/pubsub.viewer on the project, and pubsub.topics.getIamPolicy for the grant ' +
   '(roles/iam.securityReviewer has it).';
 
-/** By GMAIL_PUBSUB_TOPIC, at Google or at the emulator that PUBSUB_EMULATOR_HOST names. */
-export async function checkConfiguredPubSub(config: Config, env: Environment): Promise<Finding[]> {
+/** Checks GMAIL_PUBSUB_TOPIC, at Google or in the emulator of PUBSUB_EMULATOR_HOST. */
+export async function checkConfiguredPubSub(config: Config, env: Environment): Promise<CheckResult[]> {
   const { pubsubTopic: topic } = config;
-  if (topic === null) return LINKS.map((name) => skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only'));
+  if (topic === null) return CHECKS.map((name) => skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only'));
   const isEmulated = emulatorOf('pubsub', env) !== null;
   if (!isEmulated && isOnLoopback(config.gmailApiRootUrl))
-    return LINKS.map((name) => skip(name, 'the emulated Gmail calls gmail-push itself, without Pub/Sub'));
+    return CHECKS.map((name) => skip(name, 'the emulated Gmail calls gmail-push itself, without Pub/Sub'));
   let token: string | null = null;
   try {
     if (!isEmulated) token = await defaultToken();
   } catch (error) {
-    return LINKS.map((name) => unseen(name, error));
+    return CHECKS.map((name) => unknown(name, error));
   }
   const api = new GoogleApi({
     token,
     env,
-    patienceSeconds: 0,
+    retryForSeconds: 0,
     signal: new AbortController().signal,
-    cureOfRefusal: VIEWING,
+    permissionRemediation: VIEW_PERMISSIONS,
   });
   return await checkPubSub({
     topic,
@@ -38,7 +38,7 @@ export async function checkConfiguredPubSub(config: Config, env: Environment): P
     endpoint: null,
     runBudgetSeconds: config.runBudgetSeconds,
     isEmulated,
-    cureOfMissing: null,
+    missingRemediation: null,
     get: async (path) => await api.get('pubsub', path),
   });
 }

@@ -1,50 +1,54 @@
-/** Does push work, as far as our own records show: the watch, and the last push beside the last mail? */
+/** Checks push from the system's own records: the watch, and the last push compared with the last email. */
 import type { Queryable } from '../../shared/db/database.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
-import { type Finding, fail, note, ok, skip, warn } from './finding.ts';
-import { currentOf } from './monitor-checks.ts';
+import { type CheckResult, fail, info, ok, skip, warn } from './check-result.ts';
+import { currentMailbox } from './monitor-checks.ts';
 
-/** A watch is renewed daily and lives seven days: when a day is left, renewals have failed for five. */
+/** A watch lasts seven days and is renewed daily, so with one day left, renewals have failed for five days. */
 const SHORT_WATCH_MS = 86_400_000;
-/** A push comes within seconds; a poll finds its mail within the interval. */
+/** A push normally arrives within seconds. */
 const LATE_PUSH_MS = 600_000;
-/** A poll may find a mail before its push has come. */
-const ON_ITS_WAY_MS = 30_000;
-/** Rows of the ledger that are looked through for live mail. */
-const LOOKED_AT = 1_000;
+/** A poll may find an email before its push arrives. */
+const PUSH_DELAY_MS = 30_000;
+/** Ledger rows that are searched for live email. */
+const SEARCHED_ROWS = 1_000;
 
-export function watchFinding(status: Status, topic: string | null): Finding {
+export function checkWatch(status: Status, topic: string | null): CheckResult {
   const name = 'watch';
-  const mailbox = currentOf(status);
+  const mailbox = currentMailbox(status);
   if (mailbox === null) return skip(name, 'no mailbox yet');
   const { watch } = mailbox;
   if (watch?.error)
     return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
-  if (!status.is_running) return skip(name, 'the monitor is stopped, and push with it');
+  if (!status.is_running) return skip(name, 'the monitor is stopped, so push is off');
   if (watch === null || watch.expires_at === null)
     return warn(
       name,
-      'Gmail has not been told to publish yet; polling goes on',
-      'POST start, or wait for the next poll.',
+      'no watch is registered yet; polling continues',
+      'Call POST start, or wait for the next poll.',
     );
   if (watch.topic !== topic)
-    return warn(name, `Gmail publishes to ${watch.topic}, not to ${topic}`, 'POST start registers it anew.');
+    return warn(
+      name,
+      `Gmail publishes to ${watch.topic}, not to ${topic}`,
+      'POST start registers the watch again.',
+    );
   const leftMs = watch.expires_at.getTime() - Date.now();
   const until = watch.expires_at.toISOString();
   if (leftMs <= 0)
-    return fail(name, `it ran out at ${until}; polling goes on`, 'POST start registers it again.');
+    return fail(name, `it expired at ${until}; polling continues`, 'POST start registers it again.');
   if (leftMs < SHORT_WATCH_MS)
     return warn(
       name,
-      `it runs out at ${until} and was not renewed`,
-      'POST start renews it; see the `watch_failed` lines in the log.',
+      `it expires at ${until} and was not renewed`,
+      'POST start renews it; check the `watch_failed` lines in the log.',
     );
   return ok(name, `Gmail publishes to ${topic} until ${until}`);
 }
 
-/** The newest mail that the history showed, by the clock of the database; null when there is none. */
+/** When the newest live email was discovered, by the database's clock; null: none. */
 export async function readNewestLiveAt(db: Queryable, emailAddress: string): Promise<Date | null> {
   const { rows } = await db.query<{ discovered_at: Date }>(
     `select l.discovered_at
@@ -57,32 +61,32 @@ export async function readNewestLiveAt(db: Queryable, emailAddress: string): Pro
      ) l
      where l.source = 'history'
      limit 1`,
-    [emailAddress, LOOKED_AT],
+    [emailAddress, SEARCHED_ROWS],
   );
   return rows[0]?.discovered_at ?? null;
 }
 
-export function lastPushFinding(
+/** @param newestLiveAt undefined: unknown from here */
+export function checkLastPush(
   mailbox: MailboxStatus,
-  watch: Finding,
-  /** Undefined: not to be seen from here. */
+  watch: CheckResult,
   newestLiveAt: Date | null | undefined,
-): Finding {
+): CheckResult {
   const name = 'last_push';
-  if (watch.state !== 'ok') return skip(name, 'not looked at: see watch');
+  if (watch.state !== 'ok') return skip(name, 'not checked: see watch');
   const pushed = mailbox.last_push_at;
-  const said = pushed === null ? 'none yet' : `${ageOf(pushed)} ago, at ${pushed.toISOString()}`;
+  const text = pushed === null ? 'none yet' : `${ageOf(pushed)} ago, at ${pushed.toISOString()}`;
   if (newestLiveAt === undefined)
-    return note(name, said, 'Compare it with the last mail: the console shows both.');
-  if (newestLiveAt === null) return ok(name, `${said}; no mail has arrived since the first start`);
+    return info(name, text, 'Compare it with the last email: the console shows both.');
+  if (newestLiveAt === null) return ok(name, `${text}; no email has arrived since the first start`);
   const lateMs = newestLiveAt.getTime() - (pushed?.getTime() ?? 0);
-  const mail = `the last mail ${ageOf(newestLiveAt)} ago`;
-  const isOnItsWay = Date.now() - newestLiveAt.getTime() < ON_ITS_WAY_MS;
-  if (lateMs <= LATE_PUSH_MS || isOnItsWay) return ok(name, `${said}, ${mail}`);
+  const email = `the last email ${ageOf(newestLiveAt)} ago`;
+  const mayStillArrive = Date.now() - newestLiveAt.getTime() < PUSH_DELAY_MS;
+  if (lateMs <= LATE_PUSH_MS || mayStillArrive) return ok(name, `${text}, ${email}`);
   return warn(
     name,
-    `${said}, but ${mail} at ${newestLiveAt.toISOString()}: pushes do not arrive, the poll found it`,
-    'See topic, publisher and subscription, and what gmail-push answers in its log.',
+    `${text}, but ${email} at ${newestLiveAt.toISOString()}: pushes do not arrive, and the poll found it`,
+    'Check topic, publisher and subscription, and the answers of gmail-push in its log.',
   );
 }
 

@@ -1,8 +1,8 @@
-/** How much of this minute's quota is used, and did Gmail limit the rate lately? */
+/** Checks how much of the quota is in use, and whether Gmail has rate-limited calls recently. */
 import type { Config } from '../../shared/config.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
-import { type Finding, ok, warn } from './finding.ts';
+import { type CheckResult, ok, warn } from './check-result.ts';
 
 const NAME = 'quota';
 const RECENT_MINUTES = 60;
@@ -18,15 +18,18 @@ select (select max(units_in_use(q, $2::integer))
   { used_units: 'integer?', rate_limited_count: 'bigint' },
 );
 
-export async function checkQuota(db: Queryable, { quotaUnitsPerMinute: limit }: Config): Promise<Finding> {
+export async function checkQuota(
+  db: Queryable,
+  { quotaUnitsPerMinute: limit }: Config,
+): Promise<CheckResult> {
   const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
   const used = rows[0]?.used_units ?? null;
   const limited = rows[0]?.rate_limited_count ?? 0;
-  const said = used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are spent`;
-  if (limited === 0) return ok(NAME, `${said}, no call was rate-limited in the last hour`);
+  const text = used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are used`;
+  if (limited === 0) return ok(NAME, `${text}, no call was rate-limited in the last hour`);
   return warn(
     NAME,
-    `${said}, ${limited} ${limited === 1 ? 'call was' : 'calls were'} rate-limited in the last hour`,
-    'Lower GMAIL_QUOTA_UNITS_PER_MINUTE to what the quota page of the Gmail API in the Cloud console says, or see which other client reads this mailbox.',
+    `${text}, ${limited} ${limited === 1 ? 'call was' : 'calls were'} rate-limited in the last hour`,
+    'Lower GMAIL_QUOTA_UNITS_PER_MINUTE to the value on the quota page of the Gmail API in the Cloud console, or find the other client that reads this mailbox.',
   );
 }

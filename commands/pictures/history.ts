@@ -1,6 +1,6 @@
 /**
- * Two days that a new stack has not lived: synthetic orders back-dated in the emulated mailbox, and the record of the
- * runs that would have stored them. For `npm run pictures` alone; what the pictures show of now is the real stack's.
+ * Two days of history for `npm run pictures`, which a new stack does not have: back-dated synthetic orders in the emulated
+ * mailbox, and rows for the runs that would have stored them. Everything newer in the screenshots is real.
  */
 import pg from 'pg';
 import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
@@ -9,7 +9,7 @@ import { seededRandom } from '../../emulators/seeded-random.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS = 48;
-/** The present hour is left to the real runs. */
+/** The number of the first synthetic order. */
 const FIRST_ORDER = 500;
 
 export interface PastHour {
@@ -17,14 +17,14 @@ export interface PastHour {
   readonly emailCount: number;
 }
 
-/** Orders come in office hours, most before noon. @returns what arrived in each hour, the oldest first */
+/** Orders arrive in office hours, most before noon. @returns the number of emails per hour, oldest first */
 export async function deliverHistory(gmail: EmulatedGmail, now: Date): Promise<PastHour[]> {
   const random = seededRandom(2_026);
   const hours: PastHour[] = [];
   let n = FIRST_ORDER;
   for (let back = HOURS; back >= 1; back -= 1) {
     const beginsAt = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS - back * HOUR_MS);
-    const emailCount = Math.round(busyness(beginsAt.getUTCHours()) * (6 + 8 * random()));
+    const emailCount = Math.round(arrivalRate(beginsAt.getUTCHours()) * (6 + 8 * random()));
     for (let k = 0; k < emailCount; k += 1, n += 1) {
       const at = new Date(beginsAt.getTime() + random() * HOUR_MS);
       gmail.deliver((await nextPurchaseOrder(n, at)).raw, { internalDate: at });
@@ -34,7 +34,7 @@ export async function deliverHistory(gmail: EmulatedGmail, now: Date): Promise<P
   return hours;
 }
 
-/** The run that stored two days at once would tower over the chart: its mail is shared out to the hours. */
+/** Distributes the emails over the hours, because the one run that stored them all would dominate the chart. */
 export async function recordHistory(databaseUrl: string, hours: readonly PastHour[]): Promise<void> {
   const random = seededRandom(48);
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -67,8 +67,8 @@ export async function recordHistory(databaseUrl: string, hours: readonly PastHou
   }
 }
 
-/** From 0 to 1 by the hour of the day, UTC. */
-function busyness(hour: number): number {
+/** From 0 to 1, by the hour of the day in UTC. */
+function arrivalRate(hour: number): number {
   if (hour < 6 || hour > 19) return hour === 3 ? 0.1 : 0;
   return Math.exp(-((hour - 10.5) ** 2) / 14);
 }

@@ -1,21 +1,20 @@
 /**
- * What `npm run reprocess` says: of each email the names of the columns that change and its files by name, size and
- * SHA-256, and the counts at the end. Never a word of mail beyond the names of files, and those quoted.
+ * The output of `npm run reprocess`: per email, the names of the columns that change and its files by name, size and
+ * SHA-256; at the end, the counts. It contains no email content except file names, and those are quoted.
  */
 import type { Difference, FileChange, FileMark } from '../../shared/reprocess/parsed-difference.ts';
 import type { Reread, RereadFault } from '../../shared/reprocess/reprocess.ts';
 import { counted, painted, quoted } from '../support/terminal.ts';
 
-const FAULTS: Record<RereadFault, string> = {
-  raw_missing: 'its exact bytes are missing in email_raw; it stays as it is.',
+const FAILURES: Record<RereadFault, string> = {
+  raw_missing: 'its raw bytes are missing in email_raw. It is unchanged.',
   checksum_wrong:
-    'its exact bytes do not match their SHA-256; it stays as it is. Restore email_raw from a backup.',
-  raw_damaged: 'its exact bytes cannot be decompressed; it stays as it is. Restore email_raw from a backup.',
-  unstorable:
-    'PostgreSQL refuses what the reader made of it; it stays as it is. That is a defect of this software.',
+    'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
+  raw_damaged: 'its raw bytes cannot be decompressed. It is unchanged. Restore email_raw from a backup.',
+  unstorable: 'PostgreSQL rejects the parsed values. It is unchanged. This is a bug; please report it.',
 };
 
-/** One line for the email, one for each of its files that changes. */
+/** One line for the email, and one for each file that changes. */
 export function differenceLines(emailId: number, { columns, files }: Difference): string {
   const what = columns.length === 0 ? 'only its files' : columns.join(', ');
   return [`email ${emailId}: ${what}`, ...files.map((file) => `  ${fileLine(file)}`)].join('\n');
@@ -34,26 +33,23 @@ function mark({ partPath, filename, sizeBytes, sha256 }: FileMark): string {
   return `part ${quoted(partPath).slice(1, -1)} ${quoted(filename)} ${counted(sizeBytes, 'byte')} ${sha256.slice(0, 12)}`;
 }
 
-/** The counts of a run. */
-export class Tally {
-  readonly faults: { readonly emailId: number; readonly fault: RereadFault }[] = [];
+/** Counts what a command has done. */
+export class ReprocessSummary {
+  readonly failures: { readonly emailId: number; readonly reason: RereadFault }[] = [];
   readonly #columns = new Map<string, number>();
   readonly #files = { added: 0, removed: 0, changed: 0 };
   readonly #counts = { same: 0, changed: 0, skipped: 0 };
   #processedCount = 0;
 
-  get seen(): number {
+  /** All emails so far. */
+  get count(): number {
     const { same, changed, skipped } = this.#counts;
-    return same + changed + skipped + this.faults.length;
-  }
-
-  get changed(): number {
-    return this.#counts.changed;
+    return same + changed + skipped + this.failures.length;
   }
 
   add({ emailId, result }: Reread): void {
     if (result.kind === 'fault') {
-      this.faults.push({ emailId, fault: result.fault });
+      this.failures.push({ emailId, reason: result.fault });
       return;
     }
     this.#counts[result.kind] += 1;
@@ -63,29 +59,29 @@ export class Tally {
     for (const name of result.difference.columns) this.#columns.set(name, (this.#columns.get(name) ?? 0) + 1);
   }
 
-  summary(mode: { readonly applies: boolean; readonly resetsProcessed: boolean }): string {
+  format(mode: { readonly applies: boolean; readonly resetsProcessed: boolean }): string {
     const { same, changed, skipped } = this.#counts;
     const done = mode.applies ? 'rebuilt' : 'would be rebuilt';
     const lines = [
-      `${counted(same + changed, 'email')} ${done}, ${changed} of them differ from ${mode.applies ? 'before' : 'what stands there'}`,
+      `${counted(same + changed, 'email')} ${done}, ${changed} of them differ from ${mode.applies ? 'before' : 'what is stored'}`,
     ];
     for (const [name, count] of [...this.#columns].sort(([, a], [, b]) => b - a))
       lines.push(`  ${name}: ${count}`);
     const { added, removed, changed: changedFiles } = this.#files;
     if (added + removed + changedFiles > 0)
       lines.push(`  attachments: ${added} added, ${removed} removed, ${changedFiles} changed`);
-    if (skipped > 0) lines.push(`${skipped} skipped (removed, or read by a newer reader)`);
+    if (skipped > 0) lines.push(`${skipped} skipped (removed, or parsed by a newer parser)`);
     if (this.#processedCount > 0) lines.push(this.#processedLine(mode));
-    if (this.faults.length > 0) {
-      lines.push(`${painted('red', `${this.faults.length} not rebuilt`)}:`);
-      lines.push(...this.faults.map(({ emailId, fault }) => `  email ${emailId}: ${FAULTS[fault]}`));
+    if (this.failures.length > 0) {
+      lines.push(`${painted('red', `${this.failures.length} not rebuilt`)}:`);
+      lines.push(...this.failures.map(({ emailId, reason }) => `  email ${emailId}: ${FAILURES[reason]}`));
     }
     return lines.join('\n');
   }
 
   #processedLine(mode: { readonly applies: boolean; readonly resetsProcessed: boolean }): string {
-    const who = `${this.#processedCount} of those that differ ${mode.applies ? 'were' : 'are'} processed already`;
-    if (!mode.resetsProcessed) return `${who}: they stay so; with --reset-processed they count as new again.`;
-    return `${who}: they ${mode.applies ? 'count' : 'would count'} as not processed again.`;
+    const processed = `${this.#processedCount} of those that differ ${mode.applies ? 'were' : 'are'} processed already`;
+    if (!mode.resetsProcessed) return `${processed} and stay so; --reset-processed sets processed to false.`;
+    return `${processed}; processed ${mode.applies ? 'was' : 'would be'} set to false for them.`;
   }
 }

@@ -1,8 +1,7 @@
-/** Which emails `npm run reprocess` takes, out of its options. */
-
+/** Which emails `npm run reprocess` selects, from its options. */
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { EVERY_EMAIL, type RereadChoice } from '../../shared/reprocess/raw-emails.ts';
-import { quoted } from '../support/terminal.ts';
+import { invalidArgument, UsageError, wholeNumber } from '../support/flags.ts';
 
 export interface ReprocessFlags {
   readonly after?: string | undefined;
@@ -16,37 +15,44 @@ export interface ReprocessFlags {
 }
 
 const DAY_MS = 86_400_000;
-const LARGEST_ID = 2_147_483_647;
+const MAX_ID = 2_147_483_647;
 
-/** What is asked for must hold together; with nothing asked for, what an older reader has read. */
-export function choiceOf(flags: ReprocessFlags): RereadChoice {
+/**
+ * All options must match. Without any, the emails that an older parser has read.
+ *
+ * @throws {UsageError} for an invalid value, or for options that contradict each other
+ */
+export function selectEmails(flags: ReprocessFlags): RereadChoice {
   const version = flags['parser-version'];
   const narrows = [flags.id, flags.since, flags.until, flags.defect, version].some(
     (one) => one !== undefined,
   );
   if (flags.all && (narrows || flags['older-parser']))
-    throw new Error('--all is every email: leave it out, or the other options.');
+    throw new UsageError('--all selects every email: omit it, or omit the other options.');
   if (version !== undefined && flags['older-parser'])
-    throw new Error('--parser-version names one version, --older-parser all older ones: choose one.');
+    throw new UsageError('--parser-version and --older-parser exclude each other.');
   const isOutdated = flags['older-parser'] || !(narrows || flags.all);
   const receivedFrom = flags.since === undefined ? null : instantOf('--since', flags.since).from;
   const receivedBefore = flags.until === undefined ? null : instantOf('--until', flags.until).before;
   if (receivedFrom !== null && receivedBefore !== null && receivedFrom >= receivedBefore)
-    throw new Error('--since lies behind --until: no email is between them.');
+    throw new UsageError('--since is later than --until.');
   return {
     ...EVERY_EMAIL,
-    ids: flags.id === undefined ? null : flags.id.map((text) => numberOf(text, 'id', 1)),
-    afterId: flags.after === undefined ? 0 : numberOf(flags.after, 'id', 0),
+    ids:
+      flags.id === undefined
+        ? null
+        : flags.id.map((text) => wholeNumber('--id', text, { min: 1, max: MAX_ID })),
+    afterId: flags.after === undefined ? 0 : wholeNumber('--after', flags.after, { max: MAX_ID }),
     belowVersion: isOutdated ? PARSER_VERSION : null,
-    version: version === undefined ? null : numberOf(version, 'version of the reader', 0),
+    version: version === undefined ? null : wholeNumber('--parser-version', version),
     receivedFrom,
     receivedBefore,
     defect: flags.defect === undefined ? null : defectOf(flags.defect),
   };
 }
 
-/** The options that make the same choice again, behind this email. */
-export function goOnOptions(args: readonly string[], emailId: number): string {
+/** The options that select the same emails after this one. */
+export function resumeOptions(args: readonly string[], emailId: number): string {
   const kept: string[] = [];
   for (let at = 0; at < args.length; at += 1) {
     const one = args[at] ?? '';
@@ -56,27 +62,19 @@ export function goOnOptions(args: readonly string[], emailId: number): string {
   return [...kept, '--after', String(emailId)].join(' ');
 }
 
-function numberOf(text: string, what: string, least: number): number {
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= least && number <= LARGEST_ID) return number;
-  throw new Error(`${quoted(text)} is no ${what}: a whole number from ${least}.`);
-}
-
 function defectOf(text: string): string {
   if (/^[a-z0-9_]{1,64}$/.test(text)) return text;
-  throw new Error(`${quoted(text)} is no defect: like charset_guessed, as the column defects names them.`);
+  throw invalidArgument('--defect', text, 'a code of the column defects, such as charset_guessed');
 }
 
-/** A day is taken whole, in UTC; a time is that moment. */
+/** A date means the whole day in UTC; a time means that moment. */
 function instantOf(option: string, text: string): { readonly from: Date; readonly before: Date } {
   const from = new Date(text);
   const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
   const isTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
-  // Date takes the 31st of June for the first of July.
+  // Date turns the 31st of June into the 1st of July.
   const isReal = !Number.isNaN(from.getTime()) && (!isDay || from.toISOString().startsWith(text));
   if (!(isDay || isTime) || !isReal)
-    throw new Error(
-      `${option} ${quoted(text)} is no date: 2026-11-02 (the whole day, UTC) or 2026-11-02T08:00:00Z.`,
-    );
+    throw invalidArgument(option, text, 'a date (2026-11-02, in UTC) or a time (2026-11-02T08:00:00Z)');
   return { from, before: isDay ? new Date(from.getTime() + DAY_MS) : from };
 }

@@ -1,8 +1,12 @@
-/** The mailbox that a command works on: that of the credentials, or the one that the database knows. */
+/** The mailbox that a command works on: that of the credentials, the one that `--mailbox` names, or the only one. */
 import { findMailbox, listMailboxes, type Mailbox } from '../../shared/db/mailboxes.ts';
 import type { IngestContext } from '../../shared/ingest/ingest-context.ts';
+import { UsageError } from './flags.ts';
 
-/** @param address the one asked for; undefined: the credentials say it, or there is only one */
+/**
+ * @param address of `--mailbox`; undefined: the mailbox of the credentials, or the only one
+ * @throws {Error} when the database knows none, {UsageError} when the choice is not clear
+ */
 export async function chooseMailbox(app: IngestContext, address: string | undefined): Promise<Mailbox> {
   const { db, credentialFingerprint } = app;
   if (address === undefined && credentialFingerprint !== null) {
@@ -14,9 +18,11 @@ export async function chooseMailbox(app: IngestContext, address: string | undefi
     address === undefined ? known : known.filter((one) => one.emailAddress === address.toLowerCase());
   if (chosen.length === 1 && chosen[0] !== undefined) return chosen[0];
   if (known.length === 0)
-    throw new Error('The database knows no mailbox yet: POST start, or POST poll-now once.');
-  throw new Error(
-    `${address === undefined ? 'Say which mailbox: --mailbox' : 'The database does not know that mailbox. It knows'} ` +
-      `${known.map((one) => one.emailAddress).join(', ')}`,
+    throw new Error('The database has no mailbox yet. Call POST start, or POST poll-now, once.');
+  const addresses = known.map((one) => one.emailAddress).join(', ');
+  throw new UsageError(
+    address === undefined
+      ? `--mailbox is missing: the database has several mailboxes. Choose one of: ${addresses}`
+      : `--mailbox names a mailbox that the database does not have. It has: ${addresses}`,
   );
 }

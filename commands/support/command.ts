@@ -1,26 +1,33 @@
 /**
- * What every command does around its work: the right Node, `--help`, and faults as sentences with a remediation, not as
- * stacks. What must stay true: `--help` does nothing but tell.
+ * The frame of every command: it checks the Node version, answers `--help`, loads the configuration, and prints errors
+ * as a sentence with a remediation instead of a stack.
+ * Invariant: `--help` prints the usage and does nothing else.
  */
 import { join } from 'node:path';
-import { loadLocalEnv } from '../../local/local-env.ts';
+import { LOCAL_STACK_DOWN, loadLocalEnv } from '../../local/local-env.ts';
 import { AppError } from '../../shared/errors.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
+import { UsageError } from './flags.ts';
 import { loadEnvFile } from './load-env-file.ts';
 
 const NODE_MAJOR = 24;
 
 export interface CommandOptions {
-  /** False: the local stack's configuration is not taken when nothing is configured. */
+  /** False: the command never uses the configuration of the local stack. */
   readonly localStack?: boolean;
-  /** Exit code when it cannot do its work; 1 unless given. */
+  /** Exit code when the command cannot do its work; 1 unless given. */
   readonly failureCode?: number;
 }
 
-/** @param usage `Usage: npm run NAME ...`, what it does, its options; all that `--help` prints */
+export interface CommandContext {
+  /** The configuration is that of the local stack, because nothing else is configured. */
+  readonly usesLocalStack: boolean;
+}
+
+/** @param usage `Usage: npm run NAME ...`, what the command does, its options: the text that `--help` prints */
 export async function runCommand(
   usage: string,
-  work: () => Promise<void>,
+  work: (context: CommandContext) => Promise<void>,
   { localStack = true, failureCode = 1 }: CommandOptions = {},
 ): Promise<void> {
   const fail = (message: string) => {
@@ -29,23 +36,35 @@ export async function runCommand(
   };
   if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) {
     return fail(
-      `This needs Node ${NODE_MAJOR}, and ${process.version} runs it. Start it by \`npm run\`, which finds the right one after \`npm ci\`.`,
+      `This command needs Node ${NODE_MAJOR}, but runs on ${process.version}. Start it with \`npm run\`, which uses the Node that \`npm ci\` installs.`,
     );
   }
   if (process.argv.slice(2).some((one) => one === '--help' || one === '-h')) {
     process.stdout.write(`${usage}\n`);
     return;
   }
+  let usesLocalStack = false;
   try {
     const root = join(import.meta.dirname, '../..');
     const warnings = loadEnvFile(join(root, '.env'), join(root, '.env.example'));
     for (const warning of warnings) process.stderr.write(`${warning}\n`);
-    if (localStack) loadLocalEnv();
-    await work();
+    if (localStack) usesLocalStack = loadLocalEnv();
+    await work({ usesLocalStack });
   } catch (error) {
-    if (error instanceof AppError) fail(`${error.title}: ${error.message}\n${error.remediation}`);
-    else if (error instanceof DeployError) fail(`${error.message}\n${error.remediation}`);
-    else fail(error instanceof Error ? error.message : String(error));
+    fail(errorText(error, { usage, usesLocalStack }));
     if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
+}
+
+function errorText(
+  error: unknown,
+  { usage, usesLocalStack }: CommandContext & { readonly usage: string },
+): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${usage}`;
+  if (error instanceof AppError) {
+    const isStackDown = usesLocalStack && error.code === 'database_unavailable';
+    return `${error.title}: ${error.message}\n${isStackDown ? LOCAL_STACK_DOWN : error.remediation}`;
+  }
+  if (error instanceof DeployError) return `${error.message}\n${error.remediation}`;
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 /**
- * Where the PostgreSQL programs are, and who may run them. They come with the npm package of this platform.
- * PostgreSQL refuses to run as root, so root starts it as another user, who must be able to reach the files: in a
- * home that only root can enter they are copied out once.
+ * Finds the PostgreSQL programs, which come in an npm package per platform, and the user to run them. PostgreSQL refuses
+ * to run as root, so root starts it as another user. If that user cannot read the package, for example in root's private
+ * home directory, the programs are copied to the temp directory once.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -30,7 +30,7 @@ export interface ServerUser {
   readonly gid: number;
 }
 
-/** Null: the server runs as who we are. */
+/** @returns null: the server runs as the current user */
 export function serverUser(): ServerUser | null {
   if (process.getuid?.() !== 0) return null;
   const passwd = readFileSync('/etc/passwd', 'utf8');
@@ -38,18 +38,18 @@ export function serverUser(): ServerUser | null {
   const [, , uid, gid] = line?.split(':') ?? [];
   if (uid === undefined || gid === undefined) {
     throw new Error(
-      'PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody". Start as another user.',
+      'PostgreSQL does not run as root, and this machine has no user "postgres" or "nobody". Start as another user.',
     );
   }
   return { uid: Number(uid), gid: Number(gid) };
 }
 
 /**
- * A folder that the server's user can enter: the wanted one, or one of our own beside the temporary files. That one
- * goes by an id that stands at the wanted place, so that whoever deletes the data there begins anew.
+ * Returns a folder that the server's user can enter: the wanted one, or one in the temp directory. The name of the latter
+ * is an id in a file next to the wanted folder, so that deleting that file starts from an empty database.
  */
 export function reachableFolder(wanted: string, user: ServerUser | null): string {
-  // The folder itself belongs to that user; what counts is the way to it.
+  // The folder itself belongs to that user; its parents must be accessible.
   if (user === null || canEnter(dirname(resolve(wanted)))) return wanted;
   const idFile = `${wanted}.id`;
   if (!existsSync(idFile)) {
@@ -68,7 +68,7 @@ export async function findBinaries(user: ServerUser | null): Promise<PostgresBin
     accessSync(found.postgres, constants.R_OK);
   } catch (cause) {
     throw new Error(
-      `No PostgreSQL for ${os} ${arch()} in ${name}. Run \`npm ci\` again, or set DATABASE_URL to a server of your own.`,
+      `No PostgreSQL for ${os} ${arch()} in ${name}. Run \`npm ci\` again, or set DATABASE_URL to your own server.`,
       { cause },
     );
   }
@@ -78,23 +78,23 @@ export async function findBinaries(user: ServerUser | null): Promise<PostgresBin
   return { initdb: at(found.initdb), postgres: at(found.postgres), pgCtl: at(found.pg_ctl) };
 }
 
-/** 60 MB, once for each version; put in place by a rename, so that no half copy is ever used. */
+/** Copies 60 MB, once per version. The rename at the end prevents use of an incomplete copy. */
 function copyOut(native: string): string {
   const version = JSON.parse(readFileSync(join(dirname(native), 'package.json'), 'utf8')).version as string;
   const target = join(tmpdir(), 'email-monitor', `postgres-${version}`);
   if (existsSync(target)) return target;
   mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-  const half = `${target}.${process.pid}`;
-  cpSync(native, half, { recursive: true, verbatimSymlinks: true });
+  const incomplete = `${target}.${process.pid}`;
+  cpSync(native, incomplete, { recursive: true, verbatimSymlinks: true });
   try {
-    renameSync(half, target);
+    renameSync(incomplete, target);
   } catch {
-    rmSync(half, { recursive: true, force: true });
+    rmSync(incomplete, { recursive: true, force: true });
   }
   return target;
 }
 
-/** Whether anybody can walk down to this folder; the part that does not exist yet is made by us. */
+/** True when every user can enter the folder. Parts of the path that do not exist yet are created later. */
 function canEnter(folder: string): boolean {
   for (let at = resolve(folder); ; at = dirname(at)) {
     if (existsSync(at) && (statSync(at).mode & 0o001) === 0) return false;

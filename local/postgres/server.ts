@@ -1,7 +1,7 @@
 /**
- * A real PostgreSQL of our own: made on first use, started, stopped. Its data outlives it; a server that a killed
- * parent left behind is stopped before the next one starts. What must stay true: only loopback, only with its
- * password, which stands in a file that only its owner can read.
+ * A local PostgreSQL server: the cluster is created on first use, and its data is kept. The server stops when its parent
+ * process exits; one that a killed parent left behind is stopped before the next start.
+ * Invariant: it listens on loopback only and requires its password, which is in a file that only its owner can read.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -27,20 +27,20 @@ import {
 } from './binaries.ts';
 
 export interface LocalPostgres {
-  /** With the password: for a program, not for a log. */
+  /** Contains the password: do not log it. */
   readonly url: string;
   readonly port: number;
-  /** Where the cluster and the file `password` really are. */
+  /** The folder of the cluster and of the file `password`. */
   readonly folder: string;
   stop(): Promise<void>;
 }
 
 export interface LocalPostgresOptions {
-  /** Holds the cluster and its password. */
+  /** For the cluster and its password; replaced when the server's user cannot enter it. */
   readonly folder: string;
   readonly port: number;
   readonly database: string;
-  /** Settings on top of ours, `name=value`. */
+  /** Additional settings, `name=value`. */
   readonly settings?: readonly string[];
 }
 
@@ -65,10 +65,14 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   ];
   const server = spawn(binaries.postgres, ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
     ...user,
-    // A process group of its own: Ctrl-C at the terminal is for us, and we stop it in our order.
+    // In its own process group: Ctrl-C must not stop the server before the functions.
     detached: true,
     stdio: ['ignore', log, log],
   });
+  // SIGINT is PostgreSQL's fast shutdown. This covers every exit that skips `stop`.
+  const stopOnExit = () => server.kill('SIGINT');
+  process.once('exit', stopOnExit);
+  server.once('exit', () => process.off('exit', stopOnExit));
   const died = new Promise<never>((_, reject) => {
     server.once('error', reject);
     server.once('exit', () =>
@@ -76,20 +80,25 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     );
   });
   const base = `postgres://postgres:${password}@127.0.0.1:${options.port}`;
-  await Promise.race([ensureDatabase(base, options.database), died]);
+  try {
+    await Promise.race([ensureDatabase(base, options.database), died]);
+  } catch (error) {
+    await stopServer(binaries, data, user).catch(() => undefined);
+    throw error;
+  }
   died.catch(() => undefined);
   return {
     url: `${base}/${options.database}`,
     port: options.port,
     folder,
     stop: async () => {
-      // One that ended by itself, or by somebody else's hand, has nothing left to stop.
+      // It may have ended on its own, or another process may have stopped it.
       if (server.exitCode === null && server.signalCode === null) await stopServer(binaries, data, user);
     },
   };
 }
 
-/** A killed parent leaves its server behind, with its port and the lock on the data. */
+/** Stops a server that a killed parent left behind, and so frees its port and the lock on its data. */
 export async function stopOrphan(wanted: string): Promise<void> {
   const user = serverUser();
   const data = join(reachableFolder(wanted, user), 'data');
@@ -103,7 +112,7 @@ function prepareFolder(folder: string, user: ServerUser | null): void {
   chmodSync(folder, 0o700);
 }
 
-/** @returns the password of the cluster, made with it */
+/** Creates the cluster if it does not exist. @returns its password */
 async function ensureCluster(
   binaries: PostgresBinaries,
   folder: string,
@@ -113,23 +122,23 @@ async function ensureCluster(
   const passwordFile = join(folder, 'password');
   if (existsSync(join(data, 'PG_VERSION')) && existsSync(passwordFile))
     return readFileSync(passwordFile, 'utf8').trim();
-  // The password is written last of all: a cluster without one was not finished.
+  // The password is written last, so a cluster without one is incomplete.
   rmSync(data, { recursive: true, force: true });
   const password = randomBytes(18).toString('base64url');
-  const draft = `${passwordFile}.new`;
-  writeFileSync(draft, `${password}\n`, { mode: 0o600 });
-  if (user !== null) chownSync(draft, user.uid, user.gid);
+  const initialPasswordFile = `${passwordFile}.new`;
+  writeFileSync(initialPasswordFile, `${password}\n`, { mode: 0o600 });
+  if (user !== null) chownSync(initialPasswordFile, user.uid, user.gid);
   const options = [
     '--username=postgres',
     '--auth=scram-sha-256',
-    `--pwfile=${draft}`,
+    `--pwfile=${initialPasswordFile}`,
     '--encoding=UTF8',
     '--locale=C',
     '--no-sync',
   ];
   await execute(binaries.initdb, [`--pgdata=${data}`, ...options], user);
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
-  rmSync(draft, { force: true });
+  rmSync(initialPasswordFile, { force: true });
   return password;
 }
 
@@ -169,5 +178,7 @@ async function execute(program: string, args: readonly string[], user: ServerUse
     child.once('close', done);
   });
   if (code !== 0)
-    throw new Error(`${program} ended with ${code}: ${Buffer.concat(errors).toString().trim().slice(-500)}`);
+    throw new Error(
+      `${program} exited with code ${code}: ${Buffer.concat(errors).toString().trim().slice(-500)}`,
+    );
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { JOB, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
-import { buildDist, type Dist, type Served, serve, serveInVain } from './dist.ts';
+import { buildDist, type Dist, type Served, serve, serveUntilExit } from './dist.ts';
 
 let dist: Dist;
 let db: TestDatabase;
@@ -16,8 +16,8 @@ afterAll(async () => {
   await db.close();
 });
 
-describe('the deployed source', () => {
-  it('names its entry, its Node and its one dependency in the exact version that was tested', () => {
+describe('dist/', () => {
+  it('declares its entry, its Node version and its one dependency in the tested version', () => {
     const { dependencies } = JSON.parse(
       readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
     );
@@ -31,7 +31,7 @@ describe('the deployed source', () => {
   });
 
   it.each(['status', 'start', 'stop', 'console', 'migrate'])(
-    'loads nothing of Gmail, MIME or Scheduler for %s',
+    'loads no Gmail, MIME or Cloud Scheduler code for %s',
     (entry) => {
       const sources = dist.sourcesOf(entry);
       expect(sources).toContain(`functions/${entry}.ts`);
@@ -42,7 +42,7 @@ describe('the deployed source', () => {
     },
   );
 
-  it.each(['poll', 'poll-now', 'gmail-push'])('loads nothing of Google for %s', (entry) => {
+  it.each(['poll', 'poll-now', 'gmail-push'])("loads none of Google's packages for %s", (entry) => {
     const sources = dist.sourcesOf(entry);
     expect(sources).toContain('shared/gmail/gmail-client.ts');
     const google = /googleapis|gaxios|google-auth-library|@google-cloud\//;
@@ -50,11 +50,11 @@ describe('the deployed source', () => {
   });
 });
 
-it('the Gmail client of the build holds the Gmail module of googleapis alone, and not all of its ways to authenticate', () => {
+it('bundles only the Gmail module of googleapis and one authentication method', () => {
   const sources = dist.sourcesOf('gmail-api');
   const apis = sources.filter((source) => source.includes('googleapis/build/src/apis/'));
   expect(apis).toEqual(['node_modules/googleapis/build/src/apis/gmail/v1.js']);
-  // Some packages come with source maps, which name their TypeScript.
+  // Some packages have source maps, which name their TypeScript sources.
   const oauth = sources.filter((source) => /google-auth-library\/.*\/oauth2client\.[jt]s$/.test(source));
   expect(oauth).toHaveLength(1);
   expect(sources.filter((source) => /googleauth\.[jt]s|gcp-metadata|discovery\.[jt]s/.test(source))).toEqual(
@@ -62,15 +62,17 @@ it('the Gmail client of the build holds the Gmail module of googleapis alone, an
   );
 });
 
-it('no source that is deployed imports a package late: in the bundle its names would be gone', () => {
+it('imports no package dynamically in deployed sources, because bundling would lose its exports', () => {
   const root = join(import.meta.dirname, '../..');
   const sources = globSync(['functions/**/*.ts', 'shared/**/*.ts'], { cwd: root });
-  const late = /(?<!typeof )\bimport\('(?!\.|node:|esbuild')/;
+  const dynamicImport = /(?<!typeof )\bimport\('(?!\.|node:|esbuild')/;
   expect(sources.length).toBeGreaterThan(50);
-  expect(sources.filter((source) => late.test(readFileSync(join(root, source), 'utf8')))).toEqual([]);
+  expect(sources.filter((source) => dynamicImport.test(readFileSync(join(root, source), 'utf8')))).toEqual(
+    [],
+  );
 });
 
-describe('an instance', () => {
+describe('an instance of dist/', () => {
   let status: Served;
   let stop: Served;
   beforeAll(async () => {
@@ -81,7 +83,7 @@ describe('an instance', () => {
     await Promise.all([status.stop(), stop.stop()]);
   });
 
-  it('of status answers GET with JSON that nobody caches', async () => {
+  it('answers GET of status with JSON that must not be cached', async () => {
     const response = await fetch(status.url);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -89,13 +91,13 @@ describe('an instance', () => {
     expect(await response.json()).toMatchObject({ is_running: false, state: 'not_configured' });
   });
 
-  it('of status answers HEAD with the headers alone, and takes any path, as the platform routes it', async () => {
+  it('answers HEAD of status with headers only, and serves any path, as the platform routes it', async () => {
     const head = await fetch(status.url, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
     expect((await fetch(`${status.url}some/path/`)).status).toBe(200);
   });
 
-  it('of a function for POST alone refuses GET with 405 and Allow', async () => {
+  it('rejects GET of a POST function with 405 and Allow', async () => {
     const response = await fetch(stop.url);
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('POST');
@@ -104,7 +106,7 @@ describe('an instance', () => {
   });
 
   it.each(['application/json', 'text/plain', 'application/octet-stream'])(
-    'of stop takes POST with any body of type %s that is well formed',
+    'accepts POST of stop with a well-formed body of type %s',
     async (type) => {
       const response = await fetch(stop.url, {
         method: 'POST',
@@ -131,27 +133,27 @@ describe('an instance', () => {
     expect(text + stop.output()).not.toContain('verysecret');
   });
 
-  it('of status reads its scheduler job by the client that is in the bundle', async () => {
-    const fixture = await schedulerFixture();
-    const served = await serve(dist.folder, 'status', { DATABASE_URL: db.url, ...fixture.env });
+  it('reads the scheduler job with the bundled client', async () => {
+    const scheduler = await schedulerFixture();
+    const served = await serve(dist.folder, 'status', { DATABASE_URL: db.url, ...scheduler.env });
     try {
-      const { scheduler } = (await (await fetch(served.url)).json()) as { scheduler: object };
-      expect(scheduler).toMatchObject({ job: JOB, state: 'enabled', error: null });
+      const status = (await (await fetch(served.url)).json()) as { scheduler: object };
+      expect(status.scheduler).toMatchObject({ job: JOB, state: 'enabled', error: null });
     } finally {
       await served.stop();
-      await fixture.close();
+      await scheduler.close();
     }
   });
 
-  it('ends at once when it is told to', async () => {
+  it('exits at once on SIGTERM', async () => {
     const served = await serve(dist.folder, 'console', { DATABASE_URL: db.url });
     expect((await fetch(`${served.url}api/system/email-monitor/status`)).status).toBe(200);
     expect(await served.stop()).toEqual({ code: 0, signal: null });
   });
 });
 
-it('an instance that cannot reach its database serves all the same, and tells it who asks', async () => {
-  // A port that nobody listens on.
+it('serves without a reachable database, and answers 503 with the error code', async () => {
+  // No process listens on this port.
   const url = `postgres://nobody@127.0.0.1:${await freePort()}/nothing`;
   const served = await serve(dist.folder, 'status', { DATABASE_URL: url });
   try {
@@ -163,8 +165,8 @@ it('an instance that cannot reach its database serves all the same, and tells it
   }
 });
 
-it('with a wrong environment the process tells every fault, shows no value, and ends', async () => {
-  const { code, output } = await serveInVain(dist.folder, 'poll', {
+it('prints every problem of an invalid environment without values, and exits', async () => {
+  const { code, output } = await serveUntilExit(dist.folder, 'poll', {
     LOG_LEVEL: 'hush',
     GMAIL_POLL_INTERVAL_SECONDS: 'hush',
     DB_NAME: 'mail',

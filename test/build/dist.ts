@@ -1,4 +1,4 @@
-/** A build of the functions, as it is deployed: written once, looked at and run. */
+/** Builds the functions as they are deployed, inspects the build, and runs it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 export interface Dist {
   readonly folder: string;
-  /** Source files that are loaded with a function before its first request, by the source maps of its chunks. */
+  /** The source files that a function loads before its first request, from the source maps of its chunks. */
   sourcesOf(entry: string): string[];
   remove(): void;
 }
@@ -22,7 +22,7 @@ export interface Dist {
 export async function buildDist(): Promise<Dist> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-dist-'));
   await writeDist(folder);
-  // What the buildpack installs from the package.json of the build.
+  // The buildpack installs this from the package.json of the build.
   const framework = 'node_modules/@google-cloud/functions-framework';
   mkdirSync(join(folder, dirname(framework)), { recursive: true });
   symlinkSync(join(ROOT, framework), join(folder, framework));
@@ -33,12 +33,12 @@ export async function buildDist(): Promise<Dist> {
   };
 }
 
-/** What `npm run build` writes, and nothing beside it. */
+/** Writes what `npm run build` writes, and nothing else. */
 export async function writeDist(folder: string): Promise<void> {
   await promisify(execFile)(process.execPath, [join(ROOT, 'commands/build.ts'), '--out', folder]);
 }
 
-/** The file and everything that it imports statically. */
+/** The file and all its static imports. */
 function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
@@ -56,25 +56,25 @@ function sourcesIn(file: string): string[] {
 
 export interface Served {
   readonly url: string;
-  /** Everything that the process wrote. */
+  /** Everything that the process has printed. */
   output(): string;
   /** @returns exit code and signal */
   stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** As the platform starts it: the framework that is installed in the folder, told by FUNCTION_TARGET and PORT. */
+/** Starts a function as the platform does: with the installed framework, FUNCTION_TARGET and PORT. */
 export async function serve(folder: string, target: string, env: Environment): Promise<Served> {
   const port = await freePort();
   const child = start(folder, target, { ...env, PORT: String(port) });
-  const said: string[] = [];
+  const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (piece: Buffer) => said.push(piece.toString()));
+    stream.on('data', (piece: Buffer) => output.push(piece.toString()));
   await listening(port, child).catch((error: unknown) => {
-    throw new Error(`${target} did not start: ${said.join('')}`, { cause: error });
+    throw new Error(`${target} did not start: ${output.join('')}`, { cause: error });
   });
   return {
     url: `http://127.0.0.1:${port}/`,
-    output: () => said.join(''),
+    output: () => output.join(''),
     stop: async () => {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');
@@ -84,7 +84,7 @@ export async function serve(folder: string, target: string, env: Environment): P
   };
 }
 
-/** In production the framework says nothing when it is ready, so the port is asked until it answers. */
+/** Polls the port, because in production the framework prints nothing when it is ready. */
 async function listening(port: number, child: ChildProcess): Promise<void> {
   while (child.exitCode === null && child.signalCode === null) {
     const socket = connect(port, '127.0.0.1');
@@ -100,24 +100,24 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
   throw new Error('The process ended before it listened.');
 }
 
-/** Starts what is expected to end by itself. */
-export async function serveInVain(
+/** For a function that is expected to exit at its start. */
+export async function serveUntilExit(
   folder: string,
   target: string,
   env: Environment,
 ): Promise<{ code: number | null; output: string }> {
   const child = start(folder, target, { ...env, PORT: String(await freePort()) });
-  const said: string[] = [];
+  const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (piece: Buffer) => said.push(piece.toString()));
+    stream.on('data', (piece: Buffer) => output.push(piece.toString()));
   const [code] = await once(child, 'close');
-  return { code, output: said.join('') };
+  return { code, output: output.join('') };
 }
 
 function start(folder: string, target: string, env: Environment) {
   return spawn(process.execPath, ['node_modules/@google-cloud/functions-framework/build/src/main.js'], {
     cwd: folder,
-    // Only what is given: the environment of the test runner is not that of an instance.
+    // Without the environment of the test runner.
     env: { PATH: process.env['PATH'], FUNCTION_TARGET: target, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,4 +1,4 @@
-/** `npm run authorize -- --secret-manager`: gcloud and Terraform are stand-ins that write down what reaches them. */
+/** `npm run authorize -- --secret-manager`, with stubs of gcloud and Terraform that record their input. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import {
 } from '../../emulators/gmail/emulated-gmail.ts';
 import { startCommand } from '../helpers/command-process.ts';
 
-// Each command is a process of its own that starts others.
+// Each command is a separate process that starts others.
 vi.setConfig({ testTimeout: 30_000 });
 
 const { clientId, clientSecret } = emulatedCredentials;
@@ -42,17 +42,17 @@ afterEach(async () => {
   rmSync(root, { recursive: true });
 });
 
-/** Notes its arguments, then does as the lines say. */
+/** Installs a program that records its arguments and then runs the lines. */
 function program(name: string, lines: string): void {
   const file = join(root, 'bin', name);
   writeFileSync(file, `#!/bin/sh\necho "${name} $*" >> '${root}/calls'\n${lines}\n`);
   chmodSync(file, 0o755);
 }
 
-/** @param instead what it does for a call, by a pattern of the shell on its arguments */
-function gcloud(instead: Readonly<Record<string, string>> = {}): void {
+/** @param overrides shell code by a shell pattern of the arguments */
+function gcloud(overrides: Readonly<Record<string, string>> = {}): void {
   const cases = [
-    ...Object.entries(instead),
+    ...Object.entries(overrides),
     ['auth list*', 'echo alice@example.com'],
     ['secrets describe*', 'echo there'],
     ['secrets versions add*', `/bin/cat > '${root}/'"$4"; echo "projects/1/secrets/$4/versions/2"`],
@@ -84,7 +84,7 @@ async function authorize(args: string[] = []) {
 }
 
 describe('npm run authorize -- --secret-manager', () => {
-  it('adds a version to each secret of the deployment, and shows no value to anybody', async () => {
+  it('adds a version to each secret of the deployment and prints no value', async () => {
     const { code, output } = await authorize();
     expect([code, output]).toEqual([0, expect.stringContaining('Authorized: orders@example.com')]);
     expect(NAMES.map(stored)).toEqual([clientId, clientSecret, expect.stringMatching(/^1\/\/emulated-\w+$/)]);
@@ -98,7 +98,7 @@ describe('npm run authorize -- --secret-manager', () => {
     }
   });
 
-  it('asks no Terraform when the project is named, and takes another prefix', async () => {
+  it('does not call Terraform when the project is named, and accepts another prefix', async () => {
     const { code } = await authorize(['--project', 'elsewhere', '--secret-prefix', 'shop-gmail']);
     expect(code).toBe(0);
     expect(stored('shop-gmail-client-id')).toBe(clientId);
@@ -107,14 +107,14 @@ describe('npm run authorize -- --secret-manager', () => {
     expect(stored('email-monitor-gmail-client-id')).toBe(clientId);
   });
 
-  it('asks nobody for a consent that has no place to go to', async () => {
+  it('does not ask for consent when the secrets are missing or gcloud cannot be used', async () => {
     gcloud({
       'secrets describe orders-gmail-refresh-token*': 'echo "ERROR: NOT_FOUND: no such secret" >&2; exit 1',
     });
     const missing = await authorize();
     expect([missing.asked, missing.code]).toEqual([null, 1]);
     expect(missing.output).toMatch(
-      /orders-gmail-refresh-token of orders-example .*NOT_FOUND[\s\S]*npm run deploy/,
+      /orders-gmail-refresh-token of orders-example: .*NOT_FOUND[\s\S]*npm run deploy/,
     );
     gcloud({ 'auth list*': 'echo' });
     expect((await authorize()).output).toContain('gcloud auth login');
@@ -122,34 +122,34 @@ describe('npm run authorize -- --secret-manager', () => {
     expect((await authorize()).output).toContain('gcloud is not on PATH');
     gcloud();
     program('terraform', `echo '{}'`);
-    expect((await authorize()).output).toMatch(/outputs are not complete[\s\S]*npm run deploy/);
+    expect((await authorize()).output).toMatch(/outputs are incomplete[\s\S]*npm run deploy/);
     rmSync(join(root, 'bin/terraform'));
     expect((await authorize()).output).toContain('terraform is not on PATH');
     expect(gmail.callLog.countByMethod['token']).toBeUndefined();
   });
 
-  it('does not need to look at the secrets, only to add versions', async () => {
+  it('needs no permission to read the secrets, only to add versions', async () => {
     gcloud({ 'secrets describe*': 'echo "ERROR: PERMISSION_DENIED: secretmanager.secrets.get" >&2; exit 1' });
     expect((await authorize()).code).toBe(0);
     expect(stored('orders-gmail-client-id')).toBe(clientId);
   });
 
-  it('says what is stored and what is not when one refuses, and who has to be allowed', async () => {
+  it('reports what was stored when one secret fails, and the permission that is missing', async () => {
     gcloud({
       'secrets versions add orders-gmail-client-secret*': 'echo "ERROR: PERMISSION_DENIED" >&2; exit 1',
     });
     const { code, output } = await authorize();
     expect(code).toBe(1);
     expect(output).toMatch(
-      /orders-gmail-client-secret did not take its new version: ERROR: PERMISSION_DENIED/,
+      /could not add a version to the secret orders-gmail-client-secret: ERROR: PERMISSION_DENIED/,
     );
-    expect(output).toContain('Stored before it: orders-gmail-client-id, version 2');
+    expect(output).toContain('Stored before: orders-gmail-client-id, version 2');
     expect(output).toContain('--member user:alice@example.com --role roles/secretmanager.secretVersionAdder');
     expect(output).not.toContain(clientSecret);
     expect(stored('orders-gmail-refresh-token')).toBeNull();
   });
 
-  it('keeps them in a file as well when asked to', async () => {
+  it('also writes the variables to a file with --write', async () => {
     const file = join(root, 'kept.env');
     const { code, output } = await authorize(['--write', '--file', file]);
     expect(code).toBe(0);

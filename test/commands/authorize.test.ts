@@ -13,7 +13,7 @@ import {
 import { freePort } from '../../local/ports.ts';
 import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
 
-// Each command is a process of its own, and a busy machine starts it slowly.
+// Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const { clientId, clientSecret } = emulatedCredentials;
@@ -42,7 +42,7 @@ function start(args: string[] = [], env: Record<string, string> = {}): CommandPr
   return startCommand('authorize', ['--no-browser', ...args], { ...environment(), ...env });
 }
 
-/** The person opens the URL; the emulated Google agrees and sends the browser back. */
+/** Opens the URL as a browser; the emulated Google agrees and redirects back. */
 async function consent(command: CommandProcess, change: (url: URL) => void = () => undefined) {
   const [shown] = await command.printed(/http:\S+code_challenge\S+/);
   const url = new URL(shown);
@@ -53,16 +53,16 @@ async function consent(command: CommandProcess, change: (url: URL) => void = () 
 }
 
 describe('npm run authorize', () => {
-  it('gives the three variables of the mailbox whose owner agrees', async () => {
+  it('prints the three variables of the mailbox whose owner agrees', async () => {
     const command = start();
     const { url, status, page, code } = await consent(command);
     expect(code).toBe(0);
     expect(status).toBe(200);
-    expect(page).toContain('orders@example.com can be read now');
+    expect(page).toContain('can now read the mailbox orders@example.com');
     expect(command.output).toContain('Authorized: orders@example.com');
     expect(command.output).toContain(`GMAIL_CLIENT_ID=${clientId}\nGMAIL_CLIENT_SECRET=${clientSecret}\n`);
     expect(command.output).toMatch(/^GMAIL_REFRESH_TOKEN=1\/\/emulated-[0-9a-f]{48}$/m);
-    expect(command.output).toContain('dies after 7 days');
+    expect(command.output).toContain('expires after 7 days');
     expect(Object.fromEntries(url.searchParams)).toMatchObject({
       client_id: clientId,
       response_type: 'code',
@@ -75,7 +75,7 @@ describe('npm run authorize', () => {
     expect(url.searchParams.get('state')?.length).toBeGreaterThan(20);
   });
 
-  it('writes them into a file without showing them, and keeps its other lines', async () => {
+  it('writes the variables to a file without printing them, and keeps its other lines', async () => {
     const file = join(folder, 'kept.env');
     writeFileSync(
       file,
@@ -94,7 +94,7 @@ describe('npm run authorize', () => {
     expect(command.output).not.toContain(clientSecret);
   });
 
-  it('takes the client from the file of the Cloud console', async () => {
+  it('reads the client from the JSON file of the Cloud console', async () => {
     const file = join(folder, 'client_secret.json');
     writeFileSync(file, JSON.stringify({ installed: { client_id: clientId, client_secret: clientSecret } }));
     const command = start(['--client-secret', file], { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '' });
@@ -102,16 +102,16 @@ describe('npm run authorize', () => {
     expect(command.output).toContain(`GMAIL_CLIENT_ID=${clientId}\n`);
   });
 
-  it('refuses the file of a web client, and says which type to make', async () => {
+  it('rejects the file of a web client, and names the type to create', async () => {
     const file = join(folder, 'web.json');
     writeFileSync(file, JSON.stringify({ web: { client_id: clientId, client_secret: clientSecret } }));
     const { code, output } = await runToEnd('authorize', ['--client-secret', file], {});
     expect(code).toBe(1);
-    expect(output).toContain('is of a web application');
+    expect(output).toContain('belongs to a web application');
     expect(output).toContain('"Desktop app"');
   });
 
-  it('says where a client comes from when there is none', async () => {
+  it('explains where to get a client when none is configured', async () => {
     const { code, output } = await runToEnd('authorize', [], {
       GMAIL_CLIENT_ID: '',
       GMAIL_CLIENT_SECRET: '',
@@ -120,7 +120,7 @@ describe('npm run authorize', () => {
     expect(output).toContain('--client-secret client_secret.json');
   });
 
-  it('says what to do when the consent is denied, in the browser as well', async () => {
+  it('explains in the terminal and in the browser what to do when the consent is denied', async () => {
     gmail.oauth.denyConsent = true;
     const command = start();
     const { status, page, code } = await consent(command);
@@ -129,7 +129,7 @@ describe('npm run authorize', () => {
     for (const text of [page, command.output]) expect(text).toContain('The consent was denied');
   });
 
-  it('takes nothing from an answer with a wrong state', async () => {
+  it('ignores a redirect with a wrong state', async () => {
     const command = start();
     const { status, code } = await consent(command, (url) => url.searchParams.set('state', 'forged'));
     expect([status, code]).toEqual([400, 1]);
@@ -137,14 +137,14 @@ describe('npm run authorize', () => {
     expect(gmail.callLog.countByMethod['token']).toBeUndefined();
   });
 
-  it('says how to get a refresh token when Google gives none', async () => {
+  it('explains how to get a refresh token when Google returns none', async () => {
     const command = start();
     const { code } = await consent(command, (url) => url.searchParams.set('access_type', 'online'));
     expect(code).toBe(1);
     expect(command.output).toContain('https://myaccount.google.com/connections');
   });
 
-  it('refuses a consent that does not cover reading mail', async () => {
+  it('rejects a consent that does not include reading email', async () => {
     const command = start();
     const { code } = await consent(command, (url) =>
       url.searchParams.set('scope', 'https://www.googleapis.com/auth/gmail.labels'),
@@ -153,33 +153,33 @@ describe('npm run authorize', () => {
     expect(command.output).toContain('tick the box for Gmail');
   });
 
-  it('says how long the token lives when Google tells it, as for an app in testing', async () => {
+  it('prints the lifetime of the token when Google reports one', async () => {
     gmail.oauth.refreshTokenSeconds = 604_799;
     const command = start();
     await consent(command);
-    expect(command.output).toContain('This token dies in 7 days: the consent screen is in "Testing"');
+    expect(command.output).toContain('This token expires in 7 days: the consent screen is in "Testing"');
   });
 
-  it('names an OAuth client that was deleted, and which to make', async () => {
+  it('names a deleted OAuth client and the type to create', async () => {
     gmail.faults.add({ kind: 'status', status: 401, reason: 'deleted_client', method: 'token' });
     const command = start();
     expect((await consent(command)).code).toBe(1);
     expect(command.output).toMatch(/was deleted \(deleted_client\).*"Desktop app".*--client-secret/);
   });
 
-  it('says what to do with a code that has expired or was used', async () => {
+  it('explains an expired or used code', async () => {
     const command = start();
     const [shown] = await command.printed(/http:\S+code_challenge\S+/);
     const away = await fetch(shown, { redirect: 'manual' });
     const answer = new URL(away.headers.get('location') ?? '');
-    answer.searchParams.set('code', '4/0-of-yesterday');
+    answer.searchParams.set('code', '4/0-expired-code');
     expect((await fetch(answer)).status).toBe(400);
     expect(await command.ended()).toBe(1);
-    expect(command.output).toMatch(/invalid_grant\): it is good for one use and ten minutes\. Run `npm run/);
-    expect(command.output).not.toContain('of-yesterday');
+    expect(command.output).toMatch(/invalid_grant\): it is valid once and for ten minutes\. Run `npm run/);
+    expect(command.output).not.toContain('expired-code');
   });
 
-  it('names the administrator when the Workspace does not let the app in', async () => {
+  it('names the administrator when the Workspace does not allow the app', async () => {
     const command = start();
     const [shown] = await command.printed(/http:\S+code_challenge\S+/);
     const { searchParams } = new URL(shown);
@@ -192,49 +192,49 @@ describe('npm run authorize', () => {
     expect(command.output).toContain('Admin console');
   });
 
-  it('names a port that is taken, and listens on the one that it is given', async () => {
+  it('listens on the port of --port, and reports one that is taken', async () => {
     const port = await freePort();
     const first = start(['--port', String(port)]);
     await first.printed(new RegExp(`redirect_uri=http%3A%2F%2F127\\.0\\.0\\.1%3A${port}&`));
     const second = start(['--port', String(port)]);
     expect(await second.ended()).toBe(1);
-    expect(second.output).toContain(`Port ${port} of this machine is taken. Name another by --port`);
+    expect(second.output).toContain(`Port ${port} of this machine is taken. Choose another with --port`);
     expect((await consent(first)).code).toBe(0);
-    const nonsense = start(['--port', '70000']);
-    expect([await nonsense.ended(), nonsense.output]).toEqual([1, expect.stringContaining('65535')]);
+    const invalid = start(['--port', '70000']);
+    expect([await invalid.ended(), invalid.output]).toEqual([1, expect.stringContaining('65535')]);
   });
 
-  it('has nothing to do with the local stack, whose Gmail is another', async () => {
+  it('ignores the credentials of the local stack', async () => {
     writeFileSync(join(folder, 'env'), 'GMAIL_CLIENT_ID="local"\nGMAIL_CLIENT_SECRET="local-secret"\n');
     const { code, output } = await runToEnd('authorize', [], { LOCAL_DATA_DIR: folder });
     expect([code, output]).toEqual([1, expect.stringContaining('No OAuth client')]);
   });
 
-  it('names a wrong client secret', async () => {
+  it('reports a wrong client secret without printing it', async () => {
     const command = start([], { GMAIL_CLIENT_SECRET: 'wrong-secret' });
     expect((await consent(command)).code).toBe(1);
     expect(command.output).toContain('invalid_client');
     expect(command.output).not.toContain('wrong-secret');
   });
 
-  it('names a Gmail API that is not enabled', async () => {
+  it('reports a Gmail API that is not enabled', async () => {
     gmail.faults.add({ kind: 'status', status: 403, reason: 'accessNotConfigured', method: 'getProfile' });
     const command = start();
     expect((await consent(command)).code).toBe(1);
     expect(command.output).toContain('Enable the Gmail API');
   });
 
-  it('ends when nobody answers in time', async () => {
+  it('ends when no redirect comes in time', async () => {
     const asked = askForConsent({
       client: { clientId, clientSecret },
       endpoints: { authUrl: server.authUrl, tokenUrl: server.tokenUrl, gmailApiRootUrl: server.rootUrl },
       timeoutMs: 1,
       onUrl: () => undefined,
     });
-    await expect(asked).rejects.toThrow(/No answer came from the browser.*paste here.*deleted_client/);
+    await expect(asked).rejects.toThrow(/No redirect came from the browser.*paste here.*deleted_client/);
   });
 
-  it('goes on waiting when the browser asks for something else', async () => {
+  it('keeps waiting when the browser requests another page', async () => {
     const command = start();
     const [, redirect] = await command.printed(/redirect_uri=(\S+?)&/);
     const root = decodeURIComponent(redirect ?? '');
@@ -244,17 +244,17 @@ describe('npm run authorize', () => {
   });
 });
 
-describe('npm run authorize on a machine without a browser', () => {
-  /** The person agrees elsewhere, and their browser ends at an address that nothing answers at. */
+describe('npm run authorize without a browser', () => {
+  /** The owner agrees on another machine, where the browser ends at an address that does not load. */
   async function addressElsewhere(command: CommandProcess): Promise<URL> {
     const [shown] = await command.printed(/http:\S+code_challenge\S+/);
     const away = await fetch(shown, { redirect: 'manual' });
     return new URL(away.headers.get('location') ?? '');
   }
-  const startOpen = () => startCommand('authorize', ['--no-browser'], environment(), undefined, 'open');
+  const startWithInput = () => startCommand('authorize', ['--no-browser'], environment(), undefined, 'open');
 
-  it('takes the address that the browser ended at, once it is pasted', async () => {
-    const command = startOpen();
+  it('accepts the pasted address that the browser ended at', async () => {
+    const command = startWithInput();
     const address = await addressElsewhere(command);
     expect(command.output).toContain('paste the address');
     command.type(`  ${address.href}  `);
@@ -262,18 +262,18 @@ describe('npm run authorize on a machine without a browser', () => {
     expect(command.output).toMatch(/^GMAIL_REFRESH_TOKEN=1\/\/emulated-/m);
   });
 
-  it('goes on waiting after a paste that holds no answer', async () => {
-    const command = startOpen();
+  it('keeps waiting after a paste that is not a redirect', async () => {
+    const command = startWithInput();
     const address = await addressElsewhere(command);
     command.type('');
     command.type('https://accounts.google.com/signin');
-    await command.printed(/holds no answer of Google/);
+    await command.printed(/not a response from Google/);
     command.type(address.search);
     expect(await command.ended()).toBe(0);
   });
 
-  it('takes nothing from an address of another run', async () => {
-    const command = startOpen();
+  it('ignores a pasted address of another run', async () => {
+    const command = startWithInput();
     const address = await addressElsewhere(command);
     address.searchParams.set('state', 'forged');
     command.type(address.href);
@@ -282,25 +282,25 @@ describe('npm run authorize on a machine without a browser', () => {
     expect(gmail.callLog.countByMethod['token']).toBeUndefined();
   });
 
-  it('still takes the browser that comes after all, and ends with it', async () => {
-    const command = startOpen();
+  it('also accepts the redirect of a browser, and ends', async () => {
+    const command = startWithInput();
     expect((await consent(command)).code).toBe(0);
   });
 });
 
-describe('a .env file', () => {
-  it('gets new lines at its end, and one for each name', () => {
+describe('withVariables', () => {
+  it('appends new variables and keeps one line per name', () => {
     expect(withVariables('', { A: '1' })).toBe('A=1\n');
     expect(withVariables('B=2', { A: '1' })).toBe('B=2\nA=1\n');
     expect(withVariables('A=0\nB=2\nexport A=3\n', { A: '1' })).toBe('A=1\nB=2\n');
   });
 
-  it('keeps its line ends and comments', () => {
+  it('keeps line endings and comments', () => {
     expect(withVariables('# A=0\r\nA = 0\r\n\r\n', { A: '1' })).toBe('# A=0\r\nA=1\r\n\r\n');
   });
 
-  it('quotes what a reader would cut', () => {
+  it('quotes values that a parser of .env files would cut', () => {
     expect(withVariables('', { A: 'a#b c' })).toBe("A='a#b c'\n");
-    expect(() => withVariables('', { A: 'a\nB=2' })).toThrow('cannot stand in a .env file');
+    expect(() => withVariables('', { A: 'a\nB=2' })).toThrow('cannot be written to a .env file');
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A folder to deploy from: `terraform/` beside a PATH on which npm, terraform and gcloud are stand-ins that write down
- * how they were called and play a scene. Nothing else stands on that PATH.
+ * A project folder to deploy from, and a PATH with only stubs of npm, terraform and gcloud. Each stub records its calls and
+ * behaves as the test scripts it.
  */
 import {
   appendFileSync,
@@ -22,40 +22,40 @@ export const ACCESS_TOKEN = 'access-token-of-terraform';
 export const API_TOKEN = 'access-token-of-alice';
 export const LOCK_FILE = 'terraform/.terraform.lock.hcl';
 
-/** What a program does when the line it was called with fits. */
-export interface Scene {
+/** What a program does when its command line matches `when`. */
+export interface Stub {
   readonly when: RegExp;
   readonly prints?: string;
-  readonly complains?: string;
+  readonly printsError?: string;
   readonly code?: number;
-  /** Works until it is told to stop; then ends with this code. */
-  readonly untilStopped?: number;
+  /** Runs until an interrupt, then exits with this code. */
+  readonly exitCodeAfterInterrupt?: number;
   readonly writes?: string;
 }
 
 const PROGRAMS = ['npm', 'terraform', 'gcloud'] as const;
 export type Program = (typeof PROGRAMS)[number];
 
-const STAND_IN = `
+const STUB_PROGRAM = `
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 const [folder, ...line] = process.argv.slice(2);
 const note = (text) => appendFileSync(folder + '/calls', text + '\\n');
 const called = line.join(' ');
 note(called);
-const scenes = JSON.parse(readFileSync(folder + '/scenes.json', 'utf8'));
-const scene = scenes.find(({ when }) => new RegExp(when).test(called)) ?? {};
-if (scene.prints !== undefined) console.log(scene.prints);
-if (scene.complains !== undefined) console.error(scene.complains);
-if (scene.writes !== undefined) writeFileSync(scene.writes, 'written by ' + called);
-if (scene.untilStopped === undefined) process.exitCode = scene.code ?? 0;
+const stubs = JSON.parse(readFileSync(folder + '/stubs.json', 'utf8'));
+const stub = stubs.find(({ when }) => new RegExp(when).test(called)) ?? {};
+if (stub.prints !== undefined) console.log(stub.prints);
+if (stub.printsError !== undefined) console.error(stub.printsError);
+if (stub.writes !== undefined) writeFileSync(stub.writes, 'written by ' + called);
+if (stub.exitCodeAfterInterrupt === undefined) process.exitCode = stub.code ?? 0;
 else {
   setInterval(() => undefined, 60_000);
-  let stops = 0;
+  let interrupts = 0;
   process.on('SIGINT', () => {
-    note(line[0] + ' is told to stop');
-    // As Terraform: the first time in order, which takes a moment, in which a second one would be seen.
-    stops += 1;
-    if (stops === 1) setTimeout(() => process.exit(scene.untilStopped), 300);
+    note(line[0] + ' is interrupted');
+    // Like Terraform, it stops in order at the first interrupt. During this time, a second one would be recorded.
+    interrupts += 1;
+    if (interrupts === 1) setTimeout(() => process.exit(stub.exitCodeAfterInterrupt), 300);
   });
   console.log('Working.');
 }
@@ -63,41 +63,41 @@ else {
 
 export interface Fixture {
   readonly root: string;
-  /** The lines that the programs were called with, in order. */
+  /** The recorded command lines, in order. */
   calls(program?: Program): string[];
-  /** These come before the ordinary ones. */
-  play(...scenes: readonly Scene[]): void;
-  without(program: Program): void;
+  /** Takes precedence over the default behaviour. */
+  stub(...stubs: readonly Stub[]): void;
+  uninstall(program: Program): void;
   start(args: readonly string[], env?: Readonly<Record<string, string>>): CommandProcess;
   run(
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<{ readonly code: number | null; readonly output: string }>;
-  /** The same, of `npm run doctor -- --deployment`. */
-  examine(): Promise<{ readonly code: number | null; readonly output: string }>;
-  /** The environment that its programs start with. */
+  /** Runs `npm run doctor -- --deployment`. */
+  runDoctor(): Promise<{ readonly code: number | null; readonly output: string }>;
+  /** The environment of the commands. */
   readonly env: Readonly<Record<string, string>>;
   lockFile(text?: string): string | null;
   remove(): void;
 }
 
-/** @param url where the deployed functions answer. @param googleUrl where Google's APIs do */
+/** @param url of the deployed functions. @param googleUrl of Google's APIs */
 export function createFixture(url: string, googleUrl: string): Fixture {
   const root = mkdtempSync(join(tmpdir(), 'email-monitor-deploy-'));
   const bin = join(root, 'bin');
   mkdirSync(bin);
   mkdirSync(join(root, 'terraform'));
-  writeFileSync(join(bin, 'stand-in.mjs'), STAND_IN);
+  writeFileSync(join(bin, 'stub.mjs'), STUB_PROGRAM);
   for (const program of PROGRAMS) {
-    const script = `#!/bin/sh\nexec '${process.execPath}' '${bin}/stand-in.mjs' '${root}' ${program} "$@"\n`;
+    const script = `#!/bin/sh\nexec '${process.execPath}' '${bin}/stub.mjs' '${root}' ${program} "$@"\n`;
     writeFileSync(join(bin, program), script);
     chmodSync(join(bin, program), 0o755);
   }
-  const play: Fixture['play'] = (...scenes) => {
-    const all = [...scenes, ...ordinary(url)].map((scene) => ({ ...scene, when: scene.when.source }));
-    writeFileSync(join(root, 'scenes.json'), JSON.stringify(all));
+  const stub: Fixture['stub'] = (...stubs) => {
+    const all = [...stubs, ...defaultStubs(url)].map((one) => ({ ...one, when: one.when.source }));
+    writeFileSync(join(root, 'stubs.json'), JSON.stringify(all));
   };
-  play();
+  stub();
   const shared = { ...environment(googleUrl), PATH: bin, HOME: root };
   const start: Fixture['start'] = (args, env = {}) =>
     startCommand('deploy', args, { ...shared, ...env }, root);
@@ -112,11 +112,11 @@ export function createFixture(url: string, googleUrl: string): Fixture {
       readFileSync(join(root, 'calls'), 'utf8')
         .split('\n')
         .filter((line) => line !== '' && (program === undefined || line.startsWith(`${program} `))),
-    play,
-    without: (program) => rmSync(join(bin, program)),
+    stub,
+    uninstall: (program) => rmSync(join(bin, program)),
     start,
     run: async (args, env) => await ended(start(args, env)),
-    examine: async () => await ended(startCommand('doctor', ['--deployment'], shared, root)),
+    runDoctor: async () => await ended(startCommand('doctor', ['--deployment'], shared, root)),
     env: shared,
     lockFile: (text) => {
       const file = join(root, LOCK_FILE);
@@ -144,14 +144,14 @@ const request = (key: string, functionTarget: string) => ({
   imageUri: `europe-west1-docker.pkg.dev/orders-example/email-monitor/${key}:abc`,
   buildpackBuild: { functionTarget },
 });
-/** As Terraform's output `builds`. */
+/** Terraform's output `builds`. */
 export const BUILDS = {
   parent: 'projects/orders-example/locations/europe-west1',
   requests: { poll: request('poll', 'poll'), 'poll-now': request('poll-now', 'pollNow') },
 };
 
-/** All is well: everything is installed, somebody is logged in, Terraform applies. */
-function ordinary(url: string): Scene[] {
+/** Everything is installed, gcloud is logged in, Terraform succeeds. */
+function defaultStubs(url: string): Stub[] {
   const value = (one: unknown) => ({ sensitive: false, value: one });
   const outputs = {
     name: value('email-monitor'),
@@ -174,8 +174,8 @@ function ordinary(url: string): Scene[] {
     { when: /^terraform \S+ apply/, prints: 'Apply complete! Resources: 3 added' },
     { when: /^terraform \S+ output -json builds/, prints: JSON.stringify(BUILDS) },
     { when: /^terraform \S+ output -json/, prints: JSON.stringify(outputs) },
-    { when: /^gcloud auth list/, prints: ACCOUNT, complains: 'WARNING: nothing of concern' },
-    { when: /^gcloud config get/, complains: '(unset)' },
+    { when: /^gcloud auth list/, prints: ACCOUNT, printsError: 'WARNING: harmless' },
+    { when: /^gcloud config get/, printsError: '(unset)' },
     { when: /^gcloud auth application-default print-access-token/, prints: ACCESS_TOKEN },
     { when: /^gcloud auth print-access-token/, prints: API_TOKEN },
     { when: /^gcloud auth print-identity-token/, prints: ID_TOKEN },

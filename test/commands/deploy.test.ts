@@ -1,6 +1,6 @@
 /**
- * The command as a person starts it: npm, Terraform and gcloud are stand-ins, since nothing can be applied here; what
- * is called over HTTP is real, the built functions on a real database behind a door that asks for the token.
+ * `npm run deploy` as a process. npm, Terraform and gcloud are stubs, since nothing can be applied here. The functions that
+ * it calls are the built ones on a real database, behind a front end that requires the token.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,28 +18,28 @@ import {
   type Fixture,
   ID_TOKEN,
 } from './deploy-fixture.ts';
-import { type FrontDoor, openFrontDoor } from './fake-iam-front-end.ts';
+import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 import { type GoogleBuilds, startGoogleBuilds } from './google-builds.ts';
 
-// Each command is a process of its own that starts others.
+// Each command is a separate process that starts others.
 vi.setConfig({ testTimeout: 60_000 });
 
 let dist: Dist;
 let db: TestDatabase;
 let scheduler: SchedulerFixture;
 let served: Served[];
-let door: FrontDoor;
+let frontEnd: FakeIamFrontEnd;
 let google: GoogleBuilds;
 let fixture: Fixture;
 
 beforeAll(async () => {
   [dist, db, scheduler] = await Promise.all([buildDist(), createTestDatabase(), schedulerFixture()]);
   const env = { DATABASE_URL: db.url, ...scheduler.env };
-  const elsewhere = `postgres://migrate:hidden-word@127.0.0.1:${await freePort()}/orders`;
+  const unreachable = `postgres://migrate:hidden-word@127.0.0.1:${await freePort()}/orders`;
   served = await Promise.all([
     serve(dist.folder, 'migrate', env),
     serve(dist.folder, 'status', env),
-    serve(dist.folder, 'migrate', { DATABASE_URL: elsewhere }),
+    serve(dist.folder, 'migrate', { DATABASE_URL: unreachable }),
   ]);
 }, 60_000);
 afterAll(async () => {
@@ -50,30 +50,30 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  const [migrate, status, migrateInVain] = served.map((one) => one.url);
-  door = await openFrontDoor(ID_TOKEN, {
+  const [migrate, status, failingMigrate] = served.map((one) => one.url);
+  frontEnd = await startFakeIamFrontEnd(ID_TOKEN, {
     migrate: migrate ?? '',
     status: status ?? '',
-    'migrate-in-vain': migrateInVain ?? '',
+    'failing-migrate': failingMigrate ?? '',
   });
   google = await startGoogleBuilds(API_TOKEN);
-  // Most deployments here are of a source that was built before.
+  // In most tests, the images of the source already exist.
   for (const key of Object.keys(BUILDS.requests)) google.images.add(`${key}:abc`);
-  fixture = createFixture(door.url, google.url);
+  fixture = createFixture(frontEnd.url, google.url);
   if (scheduler.scheduler.get(JOB).state === 'ENABLED') scheduler.scheduler.pause(JOB);
   await db.query('update email_monitor_status set is_running = false');
 });
 afterEach(async () => {
   fixture.remove();
-  await Promise.all([door.close(), google.close()]);
+  await Promise.all([frontEnd.close(), google.close()]);
 });
 
-/** What Terraform was called for, without its folder and options. */
+/** The Terraform commands that were called, without folder and options. */
 const terraformSteps = () =>
   fixture.calls('terraform').flatMap((line) => /^terraform -chdir=terraform (\w+)/.exec(line)?.[1] ?? []);
 
 describe('npm run deploy', () => {
-  it('builds, applies, migrates and looks, in this order, and says what comes next', async () => {
+  it('builds, applies, migrates and checks status in this order, and prints the next steps', async () => {
     const { rows } = await db.query<{ name: string }>('select name from schema_migrations order by id');
     await db.query('drop schema public cascade');
     await db.query('create schema public');
@@ -85,20 +85,20 @@ describe('npm run deploy', () => {
     expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(google.submitted).toEqual(Object.values(BUILDS.requests));
     expect([...google.images]).toEqual(['poll:abc', 'poll-now:abc']);
-    expect(door.letIn).toEqual(['POST /migrate', 'GET /status']);
-    // The real migrations, into an empty database.
+    expect(frontEnd.passedCalls).toEqual(['POST /migrate', 'GET /status']);
+    // The real migrations, applied to an empty database.
     expect(output).toContain(`Applied: ${rows.map((row) => row.name).join(', ')}`);
     expect((await db.query('select name from schema_migrations order by id')).rows).toEqual(rows);
     expect(output).toContain('not_configured, never polled');
     expect(output).toMatch(
-      /Next, authorize and turn on:[\s\S]*npm run authorize -- --client-secret client_secret.json --secret-manager[\s\S]*\/start/,
+      /Next, authorize and start:[\s\S]*npm run authorize -- --client-secret client_secret.json --secret-manager[\s\S]*\/start/,
     );
-    // What the programs say comes through as it is.
-    for (const words of ['dist/ written', 'Terraform has been initialized', 'Apply complete!'])
-      expect(output).toContain(words);
+    // The output of the programs is unchanged.
+    for (const text of ['dist/ written', 'Terraform has been initialized', 'Apply complete!'])
+      expect(output).toContain(text);
   });
 
-  it('goes on when a look at a build gets lost on the way', async () => {
+  it('retries when the connection breaks while it reads a build', async () => {
     google.images.clear();
     google.drop(2);
     const { code, output } = await fixture.run(['--yes']);
@@ -106,11 +106,11 @@ describe('npm run deploy', () => {
     expect(google.submitted).toHaveLength(2);
   });
 
-  it('run again finds all done, and shows no token', async () => {
+  it('repeats nothing when it runs again, and prints no token', async () => {
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(0);
     expect(output).toContain('The schema is current.');
-    expect(output).toContain('All images of this source are there.');
+    expect(output).toContain('All images of this source exist.');
     expect(google.submitted).toEqual([]);
     for (const secret of [ID_TOKEN, ACCESS_TOKEN, API_TOKEN]) {
       expect(output).not.toContain(secret);
@@ -118,41 +118,41 @@ describe('npm run deploy', () => {
     }
   });
 
-  it('hands variables and their files on to Terraform, the files from where the person stands', async () => {
-    const there = join(fixture.root, 'settings');
-    mkdirSync(there);
-    writeFileSync(join(there, 'prod.tfvars'), 'project_id = "orders-example"\n');
+  it('passes variables and variable files to Terraform, with paths relative to the caller', async () => {
+    const folder = join(fixture.root, 'settings');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'prod.tfvars'), 'project_id = "orders-example"\n');
     const args = ['--yes', '--var-file', 'prod.tfvars', '--var', 'region=europe-west3'];
-    const { code } = await fixture.run(args, { INIT_CWD: there, TF_VAR_project_id: '' });
+    const { code } = await fixture.run(args, { INIT_CWD: folder, TF_VAR_project_id: '' });
     expect(code).toBe(0);
     expect(fixture.calls('terraform')).toContain(
-      `terraform -chdir=terraform apply -input=false -auto-approve -var-file=${there}/prod.tfvars -var=region=europe-west3`,
+      `terraform -chdir=terraform apply -input=false -auto-approve -var-file=${folder}/prod.tfvars -var=region=europe-west3`,
     );
   });
 
-  it('waits for a grant that is not seen everywhere yet', async () => {
-    door.refuse(1);
+  it('retries until a new grant has taken effect', async () => {
+    frontEnd.reject(1);
     const { code, output } = await fixture.run(['--yes']);
-    expect([code, door.refusedCount]).toEqual([0, 1]);
-    expect(output).toContain('migrate answers 403: this account may not call it, or not yet. Asking again.');
+    expect([code, frontEnd.rejectedCount]).toEqual([0, 1]);
+    expect(output).toContain('migrate answers 403: this account may not call it, or not yet. Retrying.');
   });
 
-  it('tells a service account to whom its token goes, and nobody else', async () => {
+  it('requests an audience for the token of a service account only', async () => {
     await fixture.run(['--yes']);
     expect(fixture.calls()).toContain('gcloud auth print-identity-token');
     const robot = 'deployer@orders-example.iam.gserviceaccount.com';
-    fixture.play({ when: /^gcloud auth list/, prints: robot });
+    fixture.stub({ when: /^gcloud auth list/, prints: robot });
     await fixture.run(['--yes']);
-    expect(fixture.calls()).toContain(`gcloud auth print-identity-token --audiences=${door.url}/status`);
-    // Impersonation by configuration does not count for this command of gcloud: it has to be said again.
-    fixture.play({ when: /^gcloud config get/, prints: robot });
+    expect(fixture.calls()).toContain(`gcloud auth print-identity-token --audiences=${frontEnd.url}/status`);
+    // This gcloud command ignores the configured impersonation, so it needs the option.
+    fixture.stub({ when: /^gcloud config get/, prints: robot });
     await fixture.run(['--yes']);
     expect(fixture.calls()).toContain(
-      `gcloud auth print-identity-token --impersonate-service-account=${robot} --include-email --audiences=${door.url}/status`,
+      `gcloud auth print-identity-token --impersonate-service-account=${robot} --include-email --audiences=${frontEnd.url}/status`,
     );
   });
 
-  it('shows its usage, and names an option that it does not know', async () => {
+  it('prints its usage, and names an unknown option', async () => {
     expect(await fixture.run(['--help'])).toMatchObject({
       code: 0,
       output: expect.stringContaining('Usage: npm run deploy'),
@@ -164,29 +164,29 @@ describe('npm run deploy', () => {
 });
 
 describe('npm run deploy -- --plan', () => {
-  it('builds and plans; applies nothing, calls nothing, leaves no file of Terraform behind', async () => {
+  it('builds and plans, but applies nothing, calls nothing and leaves no Terraform file behind', async () => {
     const { code, output } = await fixture.run(['--plan']);
     expect(code).toBe(0);
     expect(terraformSteps()).toEqual(['init', 'plan']);
     expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(fixture.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
-    expect([door.letIn, door.refusedCount, google.submitted]).toEqual([[], 0, []]);
+    expect([frontEnd.passedCalls, frontEnd.rejectedCount, google.submitted]).toEqual([[], 0, []]);
     expect(fixture.lockFile()).toBeNull();
     expect(output).toMatch(
-      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build what images are missing, do what the plan says/,
+      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build missing images, apply the plan, call migrate and check status/,
     );
   });
 
-  it('keeps a file of provider versions that was there as it was', async () => {
+  it('restores an existing file of provider versions', async () => {
     fixture.lockFile('as committed');
     await fixture.run(['--plan']);
     expect(fixture.lockFile()).toBe('as committed');
   });
 
-  it('says so when there is nothing to change, and fails with the plan', async () => {
-    fixture.play({ when: /^terraform \S+ plan/, prints: 'No changes.' });
+  it('reports when there is nothing to change, and fails when the plan fails', async () => {
+    fixture.stub({ when: /^terraform \S+ plan/, prints: 'No changes.' });
     expect((await fixture.run(['--plan'])).output).toContain('Terraform has nothing to change');
-    fixture.play({ when: /^terraform \S+ plan/, complains: 'Error: Invalid value for variable', code: 1 });
+    fixture.stub({ when: /^terraform \S+ plan/, printsError: 'Error: Invalid value for variable', code: 1 });
     const { code, output } = await fixture.run(['--plan']);
     expect([code, output]).toEqual([
       1,
@@ -197,99 +197,103 @@ describe('npm run deploy -- --plan', () => {
   });
 });
 
-describe('before anything is done, it tells', () => {
-  const untouched = () => {
-    expect([fixture.calls('npm'), terraformSteps(), door.letIn]).toEqual([[], [], []]);
+describe('preconditions of npm run deploy', () => {
+  const expectNothingDone = () => {
+    expect([fixture.calls('npm'), terraformSteps(), frontEnd.passedCalls]).toEqual([[], [], []]);
   };
 
-  it('all that is missing at once, each with its remediation', async () => {
-    fixture.without('terraform');
-    fixture.without('gcloud');
+  it('reports all missing preconditions at once, each with its remediation', async () => {
+    fixture.uninstall('terraform');
+    fixture.uninstall('gcloud');
     const { code, output } = await fixture.run([], { TF_VAR_project_id: '' });
     expect(code).toBe(1);
-    for (const lack of [
+    for (const problem of [
       /no terminal[\s\S]*--yes/,
       /terraform is not on PATH[\s\S]*developer\.hashicorp\.com/,
       /terraform\.tfvars is missing[\s\S]*terraform\.tfvars\.example/,
       /gcloud is not on PATH[\s\S]*cloud\.google\.com\/sdk/,
-      /finds no credentials[\s\S]*gcloud auth application-default login/,
+      /finds no Google credentials[\s\S]*gcloud auth application-default login/,
     ])
-      expect(output).toMatch(lack);
-    untouched();
+      expect(output).toMatch(problem);
+    expectNothingDone();
   });
 
-  it('that Terraform is too old', async () => {
+  it('reports a Terraform that is too old', async () => {
     const version = (text: string) => ({
       when: /^terraform version/,
       prints: JSON.stringify({ terraform_version: text }),
     });
-    fixture.play(version('1.8.5'));
+    fixture.stub(version('1.8.5'));
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
       expect.stringMatching(/is 1\.8\.5\.[\s\S]*Install Terraform 1\.9 or newer/),
     ]);
-    untouched();
-    fixture.play(version('1.10.0'));
+    expectNothingDone();
+    fixture.stub(version('1.10.0'));
     expect((await fixture.run(['--plan'])).code).toBe(0);
   });
 
-  it('that nobody is logged in, to gcloud or for Terraform', async () => {
-    fixture.play(
-      { when: /^gcloud auth list/, complains: 'No credentialed accounts.' },
-      { when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 },
+  it('reports a missing login of gcloud and of Terraform', async () => {
+    fixture.stub(
+      { when: /^gcloud auth list/, printsError: 'No credentialed accounts.' },
+      { when: /^gcloud auth application-default/, printsError: 'ERROR: not found', code: 1 },
     );
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
-    expect(output).toMatch(/Nobody is logged in to gcloud\.\s+Run `gcloud auth login`/);
-    expect(output).toMatch(/finds no credentials[\s\S]*gcloud auth application-default login/);
-    untouched();
+    expect(output).toMatch(/gcloud has no login\.\s+Run `gcloud auth login`/);
+    expect(output).toMatch(/finds no Google credentials[\s\S]*gcloud auth application-default login/);
+    expectNothingDone();
   });
 
   it.each([
-    ['is not there', 'absent.json'],
-    ['gives no token', 'key.json'],
-  ])('that the key file that was named %s', async (fault, name) => {
-    fixture.play({ when: /^gcloud auth application-default/, complains: 'ERROR: not found', code: 1 });
+    ['does not exist', 'absent.json'],
+    ['is not accepted', 'key.json'],
+  ])('reports that the configured key file %s', async (reason, name) => {
+    fixture.stub({ when: /^gcloud auth application-default/, printsError: 'ERROR: not found', code: 1 });
     writeFileSync(join(fixture.root, 'key.json'), '{}');
     const { code, output } = await fixture.run(['--plan'], {
       GOOGLE_APPLICATION_CREDENTIALS: join(fixture.root, name),
     });
     expect(code).toBe(1);
-    expect(output).toContain(`${name} of GOOGLE_APPLICATION_CREDENTIALS ${fault}.`);
+    expect(output).toContain(`${name} of GOOGLE_APPLICATION_CREDENTIALS ${reason}.`);
     expect(output).toContain('unset the variable');
-    untouched();
+    expectNothingDone();
   });
 
   it.each(['terraform.tfvars', 'terraform.tfvars.json', 'prod.auto.tfvars'])(
-    'nothing of settings when %s is there',
+    'accepts the settings in %s',
     async (name) => {
       writeFileSync(join(fixture.root, 'terraform', name), '');
       expect((await fixture.run(['--plan'], { TF_VAR_project_id: '' })).code).toBe(0);
     },
   );
 
-  it('that a file of variables is not there', async () => {
+  it('reports a variable file that does not exist', async () => {
     const { code, output } = await fixture.run(['--yes', '--var-file', 'prod.tfvars']);
     expect([code, output]).toEqual([1, expect.stringMatching(/There is no file \S+prod\.tfvars/)]);
-    untouched();
+    expectNothingDone();
   });
 });
 
-describe('at the first failure it stops, and says where, why and how to go on', () => {
-  const goesOn = /Go on: `npm run deploy` again/;
+describe('failures of npm run deploy', () => {
+  const howToContinue = /To continue, run `npm run deploy` again/;
 
-  it('the build', async () => {
-    fixture.play({ when: /^npm run build/, complains: 'Could not resolve "pg"', code: 1 });
+  it('stops when the build fails', async () => {
+    fixture.stub({ when: /^npm run build/, printsError: 'Could not resolve "pg"', code: 1 });
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Could not resolve[\s\S]*Stopped at: build[\s\S]*Done: nothing/);
-    expect(output).toMatch(goesOn);
+    expect(output).toMatch(howToContinue);
     expect(terraformSteps()).toEqual([]);
   });
 
-  it('terraform init', async () => {
-    fixture.play({ when: /^terraform \S+ init/, complains: 'Error: Backend configuration changed', code: 1 });
+  it('stops when terraform init fails, and explains -reconfigure', async () => {
+    fixture.stub({
+      when: /^terraform \S+ init/,
+      printsError: 'Error: Backend configuration changed',
+      code: 1,
+    });
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
@@ -298,46 +302,46 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     expect(terraformSteps()).toEqual(['init']);
   });
 
-  it('terraform apply, or a person who does not agree to it', async () => {
-    fixture.play({
+  it('stops when terraform apply fails or the operator rejects the plan', async () => {
+    fixture.stub({
       when: /^terraform \S+ apply(?!.*-target)/,
-      complains: 'Error: Error 403: denied',
+      printsError: 'Error: Error 403: denied',
       code: 1,
     });
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Error 403: denied[\s\S]*Stopped at: terraform apply/);
     expect(output).toContain(
-      'Done: dist/ is built; Terraform is initialised; what builds need is there; the images are built.',
+      'Done: dist/ is built; Terraform is initialized; the image builds are prepared; the images are built.',
     );
-    expect(output).toMatch(goesOn);
-    expect([terraformSteps(), door.letIn]).toEqual([['init', 'apply', 'output', 'apply'], []]);
+    expect(output).toMatch(howToContinue);
+    expect([terraformSteps(), frontEnd.passedCalls]).toEqual([['init', 'apply', 'output', 'apply'], []]);
   });
 
-  it('a build of an image, after all of them have ended', async () => {
+  it('stops when an image build fails, after all builds have ended', async () => {
     google.images.clear();
     google.endWith('FAILURE');
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
-    expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ends with FAILURE: npm ERR/);
+    expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ended with FAILURE: npm ERR/);
     expect(output).toMatch(/Remediation: Its log: https:\/\/console\.example\/log/);
     expect([google.submitted.length, terraformSteps()]).toEqual([2, ['init', 'apply', 'output']]);
   });
 
-  it("Google's API refuses", async () => {
-    fixture.play({ when: /^gcloud auth print-access-token/, prints: 'of-somebody-else' });
+  it("stops when Google's API rejects the token", async () => {
+    fixture.stub({ when: /^gcloud auth print-access-token/, prints: 'another-token' });
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(
       /Stopped at: images\nWhy: artifactregistry\.googleapis\.com answers 401 .*invalid authen/,
     );
-    expect(output).not.toContain('of-somebody-else');
+    expect(output).not.toContain('another-token');
   });
 
-  it('no identity token', async () => {
-    fixture.play({
+  it('stops when gcloud returns no identity token', async () => {
+    fixture.stub({
       when: /^gcloud auth print-identity-token/,
-      complains: 'ERROR: (gcloud.auth.print-identity-token) Reauthentication failed.',
+      printsError: 'ERROR: (gcloud.auth.print-identity-token) Reauthentication failed.',
       code: 1,
     });
     const { code, output } = await fixture.run(['--yes']);
@@ -347,39 +351,39 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     );
   });
 
-  it('migrate refuses the account', async () => {
-    door.refuse(9);
+  it('stops when migrate rejects the account, and names the missing role', async () => {
+    frontEnd.reject(9);
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
-    expect([code, door.refusedCount]).toEqual([1, 1]);
+    expect([code, frontEnd.rejectedCount]).toEqual([1, 1]);
     expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 403/);
     expect(output).toMatch(
       new RegExp(
-        `Remediation: .*roles/run\\.invoker on email-monitor-migrate: put "user:${ACCOUNT}" into \`deployers\``,
+        `Remediation: .*roles/run\\.invoker on email-monitor-migrate: add "user:${ACCOUNT}" to \`deployers\``,
       ),
     );
     expect(output).toContain('the images are built; Terraform has applied the plan.');
-    expect(output).toMatch(goesOn);
+    expect(output).toMatch(howToContinue);
   });
 
-  it('migrate finds its database away: the remediation is its own, and no password is shown', async () => {
+  it('prints the remediation of a migrate that cannot reach its database, and no password', async () => {
     const outputs = JSON.stringify({
       name: { value: 'email-monitor' },
       project_id: { value: 'orders-example' },
       region: { value: 'europe-west1' },
-      migrate_url: { value: `${door.url}/migrate-in-vain` },
-      status_url: { value: `${door.url}/status` },
-      urls: { value: { start: `${door.url}/start` } },
+      migrate_url: { value: `${frontEnd.url}/failing-migrate` },
+      status_url: { value: `${frontEnd.url}/status` },
+      urls: { value: { start: `${frontEnd.url}/start` } },
     });
-    fixture.play({ when: /^terraform \S+ output -json$/, prints: outputs });
+    fixture.stub({ when: /^terraform \S+ output -json$/, prints: outputs });
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
     expect(output).toMatch(/Why: migrate answers 503, The database/);
     expect(output).toMatch(/Remediation: Check that PostgreSQL runs/);
     expect(output).not.toContain('hidden-word');
-    expect(door.letIn).toEqual(['POST /migrate-in-vain']);
+    expect(frontEnd.passedCalls).toEqual(['POST /failing-migrate']);
   });
 
-  it('migrate answers with a problem of the database', async () => {
+  it('prints the remediation of a migrate that fails in the database', async () => {
     await db.query('create table dead_end (id integer)');
     await db.query('alter table schema_migrations rename to schema_migrations_away');
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
@@ -391,7 +395,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     );
   });
 
-  it('a function that does not answer: the remediation reads its log', async () => {
+  it('prints the command for the log of a function that does not answer', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
     const away = createFixture(nowhere, google.url);
     const { code, output } = await away.run(['--yes', '--wait', '0']);
@@ -401,7 +405,7 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     expect(output).toContain('gcloud run services logs read email-monitor-migrate --region europe-west1');
   });
 
-  it('a status that is not well: switch and scheduler job disagree', async () => {
+  it('stops when status reports that the is_running flag and the scheduler job disagree', async () => {
     await db.query('update email_monitor_status set is_running = true');
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
@@ -410,38 +414,38 @@ describe('at the first failure it stops, and says where, why and how to go on', 
     expect(output).toContain('the database is migrated');
   });
 
-  it('outputs of Terraform that are of another version', async () => {
-    fixture.play({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
+  it('reports outputs of Terraform that are incomplete', async () => {
+    fixture.stub({ when: /^terraform \S+ output -json$/, prints: '{"name":{"value":"email-monitor"}}' });
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
-      expect.stringMatching(/outputs are not complete: project_id, region, migrate_url/),
+      expect.stringMatching(/outputs are incomplete: project_id, region, migrate_url/),
     ]);
   });
 });
 
-describe('Ctrl-C', () => {
-  it('during terraform apply tells Terraform to stop exactly once, waits for it, and ends with a clear word', async () => {
-    fixture.play({ when: /^terraform \S+ apply(?!.*-target)/, untilStopped: 1 });
+describe('Ctrl-C in npm run deploy', () => {
+  it('interrupts terraform apply exactly once, waits for it, and prints how to continue', async () => {
+    fixture.stub({ when: /^terraform \S+ apply(?!.*-target)/, exitCodeAfterInterrupt: 1 });
     const command = fixture.start(['--yes']);
     await command.printed(/Working\./);
-    // The terminal sends it, and npm passes it on once more.
+    // The terminal sends the signal, and npm forwards it a second time.
     command.signal('SIGINT');
-    await vi.waitUntil(() => fixture.calls().includes('terraform is told to stop'), { interval: 5 });
+    await vi.waitUntil(() => fixture.calls().includes('terraform is interrupted'), { interval: 5 });
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
-    expect(fixture.calls().filter((line) => line === 'terraform is told to stop')).toHaveLength(1);
+    expect(fixture.calls().filter((line) => line === 'terraform is interrupted')).toHaveLength(1);
     expect(command.output).toMatch(
       /Interrupted at: terraform apply\nDone: dist\/ is built; Terraform is init/,
     );
-    expect(command.output).toMatch(/Go on: `npm run deploy` again/);
-    expect(door.letIn).toEqual([]);
+    expect(command.output).toMatch(/To continue, run `npm run deploy` again/);
+    expect(frontEnd.passedCalls).toEqual([]);
   });
 
-  it('while it waits for a grant ends the wait', async () => {
-    door.refuse(1_000);
+  it('ends the wait for a grant', async () => {
+    frontEnd.reject(1_000);
     const command = fixture.start(['--yes', '--wait', '600']);
-    await command.printed(/Asking again/);
+    await command.printed(/Retrying/);
     command.signal('SIGTERM');
     expect(await command.ended()).toBe(130);
     expect(command.output).toMatch(/Interrupted at: migrate\nDone: [^\n]*Terraform has applied the plan\./);
@@ -449,8 +453,8 @@ describe('Ctrl-C', () => {
 });
 
 describe('npm run doctor -- --deployment', () => {
-  it('says what the deployment says of itself, and fails for what is not set up', async () => {
-    const { code, output } = await fixture.examine();
+  it('prints what the deployment reports, and fails for missing credentials', async () => {
+    const { code, output } = await fixture.runDoctor();
     expect(output).toMatch(/^ok +deployment +email-monitor in orders-example, europe-west1$/m);
     expect(output).toMatch(/^ok +scheduler job +paused, and the monitor is off/m);
     expect(output).toMatch(/^FAIL +credentials +Not set: GMAIL_CLIENT_ID.*npm run authorize/m);
@@ -459,14 +463,17 @@ describe('npm run doctor -- --deployment', () => {
     expect(output).not.toContain(ID_TOKEN);
   });
 
-  it('names what hinders it: nothing deployed, nobody logged in, not allowed', async () => {
-    fixture.play({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
-    const lost = (await fixture.examine()).output;
-    expect(lost).toMatch(/^FAIL +deployment .*npm run deploy/m);
-    expect(lost).toMatch(/^FAIL +login .*gcloud auth login/m);
-    fixture.play();
-    door.refuse(9);
-    const refused = await fixture.examine();
-    expect([refused.code, refused.output]).toEqual([2, expect.stringMatching(/^FAIL +status .*`viewers`/m)]);
+  it('reports a missing deployment, a missing login and a missing permission', async () => {
+    fixture.stub({ when: /^terraform \S+ output/, prints: '{}' }, { when: /^gcloud auth list/, prints: '' });
+    const unusable = (await fixture.runDoctor()).output;
+    expect(unusable).toMatch(/^FAIL +deployment .*npm run deploy/m);
+    expect(unusable).toMatch(/^FAIL +login .*gcloud auth login/m);
+    fixture.stub();
+    frontEnd.reject(9);
+    const rejected = await fixture.runDoctor();
+    expect([rejected.code, rejected.output]).toEqual([
+      2,
+      expect.stringMatching(/^FAIL +status .*`viewers`/m),
+    ]);
   });
 });

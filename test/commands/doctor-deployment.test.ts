@@ -1,6 +1,6 @@
 /**
- * `npm run doctor -- --deployment`, one broken link after the other: terraform and gcloud are stand-ins, Google's REST
- * APIs are scripted, and what `status` answers is the real status of a system that runs.
+ * `npm run doctor -- --deployment` with one problem at a time. terraform and gcloud are stubs, Google's REST APIs are
+ * scripted, and `status` answers with the real status of a running system.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -10,10 +10,10 @@ import { order } from '../helpers/mails.ts';
 import { type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
-import { examineJson, expectTrouble } from './doctor-fixture.ts';
-import { type FrontDoor, openFrontDoor } from './fake-iam-front-end.ts';
+import { expectProblems, runDoctor } from './doctor-fixture.ts';
+import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 
-// Each command is a process of its own that starts others.
+// Each command is a separate process that starts others.
 vi.setConfig({ testTimeout: 60_000 });
 
 const PROJECT = 'projects/orders-example';
@@ -26,11 +26,11 @@ const URL_OF_PUSH = 'https://gmail-push.example.com';
 
 let system: TestSystem;
 let scheduler: SchedulerFixture;
-// biome-ignore lint/suspicious/noExplicitAny: tests change whatever status answers
+// biome-ignore lint/suspicious/noExplicitAny: tests change the answer of status
 let status: any;
-let statusServer: Awaited<ReturnType<typeof answering>>;
-let google: Awaited<ReturnType<typeof answering>>;
-let door: FrontDoor;
+let statusServer: Awaited<ReturnType<typeof startServer>>;
+let google: Awaited<ReturnType<typeof startServer>>;
+let frontEnd: FakeIamFrontEnd;
 let fixture: Fixture;
 
 beforeAll(async () => {
@@ -48,27 +48,27 @@ afterAll(async () => await Promise.all([system.close(), scheduler.close()]));
 
 beforeEach(async () => {
   status = (await system.call('status')).json;
-  statusServer = await answering(() => [200, status]);
-  door = await openFrontDoor(ID_TOKEN, { status: statusServer.url });
-  google = await answering((path, token) => {
+  statusServer = await startServer(() => [200, status]);
+  frontEnd = await startFakeIamFrontEnd(ID_TOKEN, { status: statusServer.url });
+  google = await startServer((path, token) => {
     if (token !== `Bearer ${API_TOKEN}`) return [401, { error: { message: 'Who are you?' } }];
     return answers[path] ?? [404, { error: { message: `Nothing at ${path}` } }];
   });
-  fixture = createFixture(door.url, google.url);
-  answers = surroundings(door.url);
+  fixture = createFixture(frontEnd.url, google.url);
+  answers = googleResources(frontEnd.url);
 });
 afterEach(async () => {
   fixture.remove();
   statusServer.close();
   google.close();
-  await door.close();
+  await frontEnd.close();
 });
 
 type Answer = readonly [status: number, body: unknown];
 let answers: Record<string, Answer>;
 
-/** All is well. */
-function surroundings(doorUrl: string): Record<string, Answer> {
+/** A deployment without a problem. */
+function googleResources(frontEndUrl: string): Record<string, Answer> {
   const versions = ['client-id', 'client-secret', 'refresh-token'].map((part): [string, Answer] => {
     const secret = `${PROJECT}/secrets/email-monitor-gmail-${part}/versions`;
     return [`${secret}/latest`, [200, { name: `${secret}/2`, state: 'ENABLED' }]];
@@ -77,7 +77,7 @@ function surroundings(doorUrl: string): Record<string, Answer> {
     ...Object.fromEntries(versions),
     [JOB]: [
       200,
-      { httpTarget: { uri: `${doorUrl}/poll`, oidcToken: {} }, status: {}, lastAttemptTime: 'today' },
+      { httpTarget: { uri: `${frontEndUrl}/poll`, oidcToken: {} }, status: {}, lastAttemptTime: 'today' },
     ],
     [TOPIC]: [200, { name: TOPIC }],
     [`${TOPIC}:getIamPolicy`]: [200, { bindings: [{ role: 'roles/pubsub.publisher', members: [GMAIL] }] }],
@@ -98,9 +98,9 @@ function subscription(change: object = {}): object {
   };
 }
 
-const examine = async () => await examineJson(['--deployment'], fixture.env, fixture.root);
+const check = async () => await runDoctor(['--deployment'], fixture.env, fixture.root);
 
-async function answering(answer: (path: string, token: string | undefined) => Answer) {
+async function startServer(answer: (path: string, token: string | undefined) => Answer) {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').replace(/^\/v1\//, '').replace(/\?.*$/, '');
     const [code, body] = answer(path, request.headers.authorization);
@@ -117,10 +117,10 @@ async function answering(answer: (path: string, token: string | undefined) => An
 }
 
 describe('npm run doctor -- --deployment', () => {
-  it('finds nothing wrong with a deployment that runs, and pretends of nothing that it cannot see', async () => {
-    const examined = await examine();
-    expectTrouble(examined, {});
-    const states = Object.fromEntries(examined.findings.map(({ name, state }) => [name, state]));
+  it('reports no problem for a running deployment, and marks what it cannot check as info', async () => {
+    const output = await check();
+    expectProblems(output, {});
+    const states = Object.fromEntries(output.findings.map(({ name, state }) => [name, state]));
     for (const name of [
       'secrets',
       'scheduler_target',
@@ -131,8 +131,8 @@ describe('npm run doctor -- --deployment', () => {
       'watch',
     ])
       expect([name, states[name]]).toEqual([name, 'ok']);
-    const notes = examined.findings.filter(({ state }) => state === 'note');
-    expect(notes.map(({ name }) => name)).toEqual([
+    const infos = output.findings.filter(({ state }) => state === 'info');
+    expect(infos.map(({ name }) => name)).toEqual([
       'migrations',
       'grants',
       'history_cursor',
@@ -140,28 +140,28 @@ describe('npm run doctor -- --deployment', () => {
       'publishing_status',
       'last_push',
     ]);
-    for (const { remediation } of notes) expect(remediation).toBeTruthy();
+    for (const { remediation } of infos) expect(remediation).toBeTruthy();
     for (const secret of [ID_TOKEN, API_TOKEN]) {
-      expect(JSON.stringify(examined)).not.toContain(secret);
+      expect(JSON.stringify(output)).not.toContain(secret);
       expect(fixture.calls().join('\n')).not.toContain(secret);
     }
   });
 
-  it('misses the topic', async () => {
+  it('reports a missing topic', async () => {
     delete answers[TOPIC];
-    expectTrouble(await examine(), { topic: ['fault', /does not exist/, /npm run deploy/] });
+    expectProblems(await check(), { topic: ['fail', /does not exist/, /npm run deploy/] });
   });
 
-  it('names the grant that Gmail publishes by, and the command for it', async () => {
-    // Neither another's right to publish nor another right of Gmail's will do.
+  it('reports that Gmail may not publish, with the command that grants it', async () => {
+    // Neither the publisher role of another account nor another role of Gmail is enough.
     const bindings = [
       { role: 'roles/pubsub.publisher', members: ['user:alice@example.com'] },
       { role: 'roles/pubsub.viewer', members: [GMAIL] },
     ];
     answers[`${TOPIC}:getIamPolicy`] = [200, { bindings }];
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       publisher: [
-        'fault',
+        'fail',
         /may not publish/,
         /^gcloud pubsub topics add-iam-policy-binding email-monitor-gmail --project orders-example --member serviceAccount:gmail-api-push@\S+ --role roles\/pubsub\.publisher$/,
       ],
@@ -169,102 +169,108 @@ describe('npm run doctor -- --deployment', () => {
   });
 
   it.each([
-    ['that does not exist', null, 'fault', /does not exist/, /npm run deploy/],
+    ['that does not exist', null, 'fail', /does not exist/, /npm run deploy/],
     [
       'whose topic was deleted',
       { topic: '_deleted-topic_' },
-      'fault',
-      /hangs on _deleted-topic_/,
+      'fail',
+      /its topic is _deleted-topic_/,
       /npm run deploy/,
     ],
-    ['that does not push', { pushConfig: {} }, 'fault', /does not push/, /npm run deploy/],
+    ['that does not push', { pushConfig: {} }, 'fail', /does not push/, /npm run deploy/],
     [
       'that pushes elsewhere',
       { pushConfig: { pushEndpoint: 'https://old.example.com', oidcToken: {} } },
-      'fault',
+      'fail',
       /pushes to https:\/\/old\.example\.com, not to https:\/\/gmail-push\.example\.com/,
       /npm run deploy/,
     ],
     [
-      'that signs no token',
+      'that sends no token',
       { pushConfig: { pushEndpoint: URL_OF_PUSH } },
-      'fault',
-      /signs no token/,
+      'fail',
+      /sends no token/,
       /npm run deploy/,
     ],
-    ['that cannot deliver', { state: 'RESOURCE_ERROR' }, 'fault', /RESOURCE_ERROR/, /npm run deploy/],
+    ['that cannot deliver', { state: 'RESOURCE_ERROR' }, 'fail', /RESOURCE_ERROR/, /npm run deploy/],
     [
       'without dead letters',
       { deadLetterPolicy: undefined },
-      'warning',
-      /no dead letter topic/,
+      'warn',
+      /no dead-letter topic/,
       /npm run deploy/,
     ],
-    ['that waits too short', { ackDeadlineSeconds: 10 }, 'warning', /ack deadline of 10 s/, /npm run deploy/],
+    [
+      'whose ack deadline is too short',
+      { ackDeadlineSeconds: 10 },
+      'warn',
+      /ack deadline of 10 s/,
+      /npm run deploy/,
+    ],
     [
       'that expires',
       { expirationPolicy: { ttl: '2678400s' } },
-      'warning',
+      'warn',
       /deleted after 2678400s/,
       /npm run deploy/,
     ],
-  ] as const)('names a subscription %s', async (_, change, state, text, remediation) => {
+  ] as const)('reports a subscription %s', async (_, change, state, text, remediation) => {
     if (change === null) delete answers[SUBSCRIPTION];
     else answers[SUBSCRIPTION] = [200, subscription(change)];
-    expectTrouble(await examine(), { subscription: [state, text, remediation] });
+    expectProblems(await check(), { subscription: [state, text, remediation] });
   });
 
-  it('names a secret that is not there, not enabled, or still empty', async () => {
+  it('reports a secret that is missing, disabled, or still empty', async () => {
     const version = SECRET.replace('latest', '3');
     delete answers[SECRET];
-    expectTrouble(await examine(), { secrets: ['fault', /refresh-token does not exist/, /npm run deploy/] });
+    expectProblems(await check(), { secrets: ['fail', /refresh-token does not exist/, /npm run deploy/] });
     answers[SECRET] = [200, { name: version, state: 'DISABLED' }];
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       secrets: [
-        'fault',
+        'fail',
         /version 3 .*DISABLED/,
         /gcloud secrets versions enable 3 --secret email-monitor-gmail-refresh/,
       ],
     });
     answers[SECRET] = [200, { name: SECRET.replace('latest', '1'), state: 'ENABLED' }];
-    expectTrouble(await examine(), { secrets: ['warning', /only its first version/, /npm run authorize/] });
+    expectProblems(await check(), { secrets: ['warn', /only its first version/, /npm run authorize/] });
   });
 
-  it('names a job that calls another function, or whose last call was refused', async () => {
+  it('reports a job that calls another address, or whose last call was rejected', async () => {
     answers[JOB] = [200, { httpTarget: { uri: 'https://old.example.com' } }];
-    expectTrouble(await examine(), { scheduler_target: ['fault', /calls https:\/\/old/, /npm run deploy/] });
+    expectProblems(await check(), { scheduler_target: ['fail', /calls https:\/\/old/, /npm run deploy/] });
     answers[JOB] = [
       200,
-      { httpTarget: { uri: `${door.url}/poll/` }, status: { code: 7, message: 'denied' } },
+      { httpTarget: { uri: `${frontEnd.url}/poll/` }, status: { code: 7, message: 'denied' } },
     ];
-    expectTrouble(await examine(), { scheduler_target: ['warning', /code 7: denied/, /may not call poll/] });
+    expectProblems(await check(), { scheduler_target: ['warn', /code 7: denied/, /may not call poll/] });
   });
 
-  it('says of what it may not look at why, and who may', async () => {
-    const refused: Answer = [403, { error: { message: 'pubsub.topics.get denied' } }];
-    answers = { ...answers, [TOPIC]: refused, [JOB]: refused };
-    expectTrouble(await examine(), {
-      scheduler_target: ['warning', /cannot be looked at: .*403.*denied/, /roles\/viewer/],
-      topic: ['warning', /cannot be looked at: .*403.*denied/, /roles\/viewer/],
+  it('warns about resources that it may not read, and names the missing role', async () => {
+    const forbidden: Answer = [403, { error: { message: 'pubsub.topics.get denied' } }];
+    answers = { ...answers, [TOPIC]: forbidden, [JOB]: forbidden };
+    expectProblems(await check(), {
+      scheduler_target: ['warn', /could not be checked: .*403.*denied/, /roles\/viewer/],
+      topic: ['warn', /could not be checked: .*403.*denied/, /roles\/viewer/],
     });
   });
 
-  it('tells what status tells: a clock that disagrees, a refused token, a watch that ran out', async () => {
+  it('reports what status reports: a job that disagrees, a rejected token, an expired watch', async () => {
     status.scheduler = { ...status.scheduler, state: 'paused', agrees: false };
-    expectTrouble(await examine(), {
-      scheduler_job: ['fault', /paused, and the monitor is on/, /POST start/],
+    expectProblems(await check(), {
+      scheduler_job: ['fail', /paused, and the monitor is on/, /POST start/],
     });
-    // Also before the first poll: Terraform makes the job paused.
+    // Also before the first poll: Terraform creates the job paused.
     status = { ...status, is_running: false, last_poll_at: null };
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: false };
-    expect((await examine()).findings.find((finding) => finding.name === 'scheduler_job')).toMatchObject({
-      state: 'fault',
+    expect((await check()).findings.find((result) => result.name === 'scheduler_job')).toMatchObject({
+      state: 'fail',
       remediation: expect.stringContaining('POST stop'),
     });
     status = (await system.call('status')).json;
     status.scheduler = { ...status.scheduler, state: 'enabled', agrees: true };
     status.mailboxes[0].watch.expires_at = '2026-01-01T00:00:00.000Z';
-    expectTrouble(await examine(), { watch: ['fault', /ran out at 2026-01-01/, /POST start/] });
+    expectProblems(await check(), { watch: ['fail', /expired at 2026-01-01/, /POST start/] });
     status = (await system.call('status')).json;
     status.state = 'reauth_required';
     status.mailboxes[0].state = 'reauth_required';
@@ -273,14 +279,14 @@ describe('npm run doctor -- --deployment', () => {
       detail: '400 invalid_grant.',
       remediation: 'Authorize.',
     };
-    expectTrouble(await examine(), {
-      credentials: ['fault', /refuses the refresh token/, /npm run authorize .*--secret-manager/],
-      mailbox: ['fault', /invalid_grant/, /Authorize/],
+    expectProblems(await check(), {
+      credentials: ['fail', /rejects the refresh token/, /npm run authorize .*--secret-manager/],
+      mailbox: ['fail', /invalid_grant/, /Authorize/],
     });
   });
 
-  it('looks at Google all the same when status does not let it in', async () => {
-    door.refuse(9);
-    expectTrouble(await examine(), { status: ['fault', /may not call it/, /`viewers`/] });
+  it('still checks Google when status rejects the caller', async () => {
+    frontEnd.reject(9);
+    expectProblems(await check(), { status: ['fail', /may not call it/, /`viewers`/] });
   });
 });

@@ -1,28 +1,28 @@
-/** What the tests of the doctor share: its findings as a program reads them, and "this link alone is at fault". */
+/** Shared by the tests of the doctor: runs it with `--json`, and asserts that it reports exactly the expected problems. */
 import { expect } from 'vitest';
-import type { Finding, FindingState } from '../../commands/doctor/finding.ts';
+import type { CheckResult, CheckState } from '../../commands/doctor/check-result.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 
-export interface Examined {
+export interface DoctorOutput {
   readonly code: number | null;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly CheckResult[];
 }
 
-export async function examineJson(
+export async function runDoctor(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   cwd?: string,
-): Promise<Examined> {
-  // Google's library looks for a metadata server otherwise, which takes seconds to be missed.
+): Promise<DoctorOutput> {
+  // Otherwise Google's library looks for a metadata server, which takes seconds to time out.
   const all = { METADATA_SERVER_DETECTION: 'none', ...env };
   const { code, output } = await runToEnd('doctor', [...args, '--json'], all, cwd);
-  const answer = JSON.parse(output) as { code: number; findings: Finding[] };
+  const answer = JSON.parse(output) as { code: number; findings: CheckResult[] };
   expect(answer.code).toBe(code);
   return { code, findings: answer.findings };
 }
 
-/** A push has just arrived, and Gmail was compared with the one stored order. */
+/** Makes the mailbox look as if a push had just arrived and a reconciliation had just found the one stored order. */
 export async function settleMailbox(system: TestSystem): Promise<void> {
   await system.db.query(
     'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
@@ -36,20 +36,20 @@ export async function settleMailbox(system: TestSystem): Promise<void> {
   );
 }
 
-/** Each link that is not well, with what is said of it and its remediation. Everything else is well, or says that it cannot be seen. */
-export function expectTrouble(
-  { code, findings }: Examined,
-  trouble: Readonly<Record<string, readonly [state: FindingState, text: RegExp, remediation: RegExp | null]>>,
+/** Expects exactly these failures and warnings, with their texts and remediations, and the matching exit code. */
+export function expectProblems(
+  { code, findings }: DoctorOutput,
+  problems: Readonly<Record<string, readonly [state: CheckState, text: RegExp, remediation: RegExp | null]>>,
 ): void {
-  const found = findings.filter(({ state }) => state === 'warning' || state === 'fault');
+  const found = findings.filter(({ state }) => state === 'warn' || state === 'fail');
   expect(found).toEqual(
-    Object.entries(trouble).map(([name, [state, text, remediation]]) => ({
+    Object.entries(problems).map(([name, [state, text, remediation]]) => ({
       name,
       state,
       text: expect.stringMatching(text),
       remediation: remediation === null ? null : expect.stringMatching(remediation),
     })),
   );
-  const states = Object.values(trouble).map(([state]) => state);
-  expect(code).toBe(states.includes('fault') ? 2 : states.includes('warning') ? 1 : 0);
+  const states = Object.values(problems).map(([state]) => state);
+  expect(code).toBe(states.includes('fail') ? 2 : states.includes('warn') ? 1 : 0);
 }

@@ -1,17 +1,21 @@
-/** The doctor on one broken link after the other: it names that link and its remediation, and finds the others well. */
+/** `npm run doctor` with one problem at a time: it reports that problem with its remediation, and no other. */
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writeLocalEnv } from '../../local/local-env.ts';
 import { freePort } from '../../local/ports.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { order } from '../helpers/mails.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
-import { examineJson, expectTrouble } from './doctor-fixture.ts';
+import { expectProblems, runDoctor } from './doctor-fixture.ts';
 
-// Each command is a process of its own, and a busy machine starts it slowly.
+// Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const TOPIC = 'projects/demo/topics/gmail';
@@ -25,8 +29,8 @@ afterEach(async () => {
   await Promise.all([system.close(), scheduler.close()]);
 });
 
-/** Runs with push, has stored an order that a push announced, and has compared it with Gmail. */
-async function watched(options: TestSystemOptions = {}): Promise<void> {
+/** Starts a system with push that has stored one order and has reconciled it with Gmail. */
+async function startSystem(options: TestSystemOptions = {}): Promise<void> {
   system = await createTestSystem({ ...options, env: { GMAIL_PUBSUB_TOPIC: TOPIC, ...scheduler.env } });
   await system.call('start');
   system.gmail.deliver(order(1));
@@ -39,21 +43,21 @@ async function watched(options: TestSystemOptions = {}): Promise<void> {
   );
 }
 
-const examine = async (env: Record<string, string> = {}) => await examineJson([], { ...system.env, ...env });
-const asText = async (env: Record<string, string> = {}) =>
+const check = async (env: Record<string, string> = {}) => await runDoctor([], { ...system.env, ...env });
+const runAsText = async (env: Record<string, string> = {}) =>
   await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...system.env, ...env });
 
 describe('npm run doctor', () => {
-  it('finds nothing wrong with a system that runs, and shows no secret', async () => {
-    await watched();
-    const { code, output } = await asText({ NO_COLOR: '1' });
-    expect(output).toContain('All is well.');
+  it('reports no problem for a running system, and prints no secret', async () => {
+    await startSystem();
+    const { code, output } = await runAsText({ NO_COLOR: '1' });
+    expect(output).toContain('No problems found.');
     expect(code).toBe(0);
     expect(output).toContain('answers for the mailbox orders@example.com');
     expect(output).toMatch(/^ok {4}database +PostgreSQL \d+/m);
     expect(output).toContain('orders@example.com is watching, 1 stored');
     expect(output).toMatch(
-      /^note {2}publishing status .*says nothing.*console\.cloud\.google\.com\/auth\/audience/m,
+      /^info {2}publishing status .*cannot be checked from here.*console\.cloud\.google\.com\/auth\/audience/m,
     );
     expect(output).toContain('Gmail 1 = stored 1, pending 0, failed 0, ignored 0, gone 0, missing 0');
     for (const name of ['GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN', 'DATABASE_URL']) {
@@ -62,14 +66,14 @@ describe('npm run doctor', () => {
     expect(output).not.toContain('\u001b');
   });
 
-  it('answers programs with names that stay, and changes nothing', async () => {
-    await watched();
+  it('prints stable names with --json, and changes nothing', async () => {
+    await startSystem();
     const state = async () => await system.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
     const before = await state();
     system.gmail.callLog.reset();
-    const examined = await examine();
-    expectTrouble(examined, {});
-    expect(examined.findings.map((finding) => finding.name).join(' ')).toBe(
+    const output = await check();
+    expectProblems(output, {});
+    expect(output.findings.map((result) => result.name).join(' ')).toBe(
       'node environment database migrations grants status_row clock credentials scope publishing_status gmail_api ' +
         'history_cursor quota scheduler_job cycles mailbox pending failing dead completeness listing watch last_push topic ' +
         'publisher subscription',
@@ -78,70 +82,88 @@ describe('npm run doctor', () => {
     expect(system.gmail.callLog.calls.reduce((sum, call) => sum + call.units, 0)).toBe(3);
   });
 
-  it('colours its words on request of a terminal only', async () => {
-    await watched();
-    expect((await asText({ FORCE_COLOR: '1' })).output).toContain('\u001b[32mok');
+  it('colours its labels only when the terminal supports it', async () => {
+    await startSystem();
+    expect((await runAsText({ FORCE_COLOR: '1' })).output).toContain('\u001b[32mok');
   });
 
-  it('names each fault of the configuration, and looks no further', async () => {
-    await watched();
-    const { code, findings } = await examine({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
-    const faults = findings.filter((finding) => finding.state === 'fault');
-    expect(faults.map((finding) => finding.name)).toEqual(['environment', 'environment']);
-    expect(faults.map((finding) => finding.text).join('\n')).toMatch(
+  it('reports each problem of the configuration, and stops there', async () => {
+    await startSystem();
+    const { code, findings } = await check({ DATABASE_URL: '', LOG_LEVEL: 'loud' });
+    const failures = findings.filter((result) => result.state === 'fail');
+    expect(failures.map((result) => result.name)).toEqual(['environment', 'environment']);
+    expect(failures.map((result) => result.text).join('\n')).toMatch(
       /LOG_LEVEL must be one of[\s\S]*DATABASE_URL is missing/,
     );
-    expect(faults[0]?.remediation).toContain('.env.example');
-    expect([code, findings.at(-1)?.state]).toEqual([2, 'skipped']);
+    expect(failures[0]?.remediation).toContain('.env.example');
+    expect([code, findings.at(-1)?.state]).toEqual([2, 'skip']);
   });
 });
 
-describe('the doctor on a broken database', () => {
-  it('tells one that does not answer, and looks at Gmail all the same', async () => {
-    await watched();
+describe('database checks of the doctor', () => {
+  it('reports a database that does not answer, and still checks Gmail', async () => {
+    await startSystem();
     const env = { DATABASE_URL: `postgres://operator:hidden-word@127.0.0.1:${await freePort()}/orders` };
-    const examined = await examine(env);
-    expectTrouble(examined, { database: ['fault', /ECONNREFUSED/, /Check that PostgreSQL runs/] });
-    expect(examined.findings.find(({ name }) => name === 'gmail_api')?.state).toBe('ok');
-    expect(JSON.stringify(examined)).not.toContain('hidden-word');
+    const output = await check(env);
+    expectProblems(output, { database: ['fail', /ECONNREFUSED/, /Check that PostgreSQL runs/] });
+    expect(output.findings.find(({ name }) => name === 'gmail_api')?.state).toBe('ok');
+    expect(JSON.stringify(output)).not.toContain('hidden-word');
+  });
+
+  it('asks whether npm start is running when the local stack is down', async () => {
+    await startSystem();
+    const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-doctor-'));
+    try {
+      const url = `postgres://postgres:hidden-word@127.0.0.1:${await freePort()}/email_monitor`;
+      writeLocalEnv(dataFolder, { ...system.env, DATABASE_URL: url });
+      const output = await runDoctor([], { LOCAL_DATA_DIR: dataFolder });
+      expectProblems(output, { database: ['fail', /ECONNREFUSED/, /is `npm start` running\?$/] });
+      expect(output.findings.at(-1)).toMatchObject({ name: 'the_rest', state: 'skip' });
+      const { output: text } = await runToEnd('reprocess', [], { LOCAL_DATA_DIR: dataFolder });
+      expect(text).toContain('is `npm start` running?');
+    } finally {
+      rmSync(dataFolder, { recursive: true });
+    }
   });
 
   it('names the migrations that are missing', async () => {
-    await watched();
+    await startSystem();
     const [last] = await system.rows<{ name: string }>(
       'delete from schema_migrations where id = (select max(id) from schema_migrations) returning name',
     );
-    expectTrouble(await examine(), {
-      migrations: ['fault', new RegExp(`not applied yet: ${last?.name}$`), /npm run migrate/],
+    expectProblems(await check(), {
+      migrations: ['fail', new RegExp(`not applied yet: ${last?.name}$`), /npm run migrate/],
     });
   });
 
-  it('names the migrations that it does not know', async () => {
-    await watched();
+  it('names migrations that are newer than the code', async () => {
+    await startSystem();
     await system.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
-    expectTrouble(await examine(), {
-      migrations: ['fault', /newer than this code: 9999_later/, /Use the code/],
+    expectProblems(await check(), {
+      migrations: ['fail', /newer than this code: 9999_later/, /Use the version of the code/],
     });
   });
 
-  it('names the table that an account of the deployment lost, or never had', async () => {
-    await watched();
+  it('names the missing account or privilege of a deployment', async () => {
+    await startSystem();
     const account = `email-monitor-poll-now@${randomUUID().slice(0, 8)}.iam`;
     const env = { DB_ACCOUNTS: `poll-now=${account}` };
-    expectTrouble(await examine(env), { grants: ['fault', /is no user of the database/, /npm run migrate/] });
+    expectProblems(await check(env), {
+      grants: ['fail', /is not a user of the database/, /npm run migrate/],
+    });
     await system.db.query(`create role "${account}" login password '${new URL(system.db.url).password}'`);
     try {
       await migrate({ kind: 'url', url: system.db.url }, [{ part: 'poll-now', account }]);
-      expectTrouble(await examine(env), {});
+      expectProblems(await check(env), {});
       await system.db.query(`revoke insert on email_raw from "${account}"`);
-      const lack = /poll-now@\w+\.iam: insert on email_raw$/;
-      expectTrouble(await examine(env), { grants: ['fault', lack, /npm run migrate/] });
-      // The same, logged in as that account, which its name gives away.
+      const missing = /poll-now@\w+\.iam: insert on email_raw$/;
+      expectProblems(await check(env), { grants: ['fail', missing, /npm run migrate/] });
+      // The same when connected as that account, which the doctor recognizes by its name.
       const own = new URL(system.db.url);
       own.username = encodeURIComponent(account);
-      expectTrouble(await examine({ DATABASE_URL: own.href }), {
-        migrations: ['warning', /cannot be looked at/, /owns the tables/],
-        grants: ['fault', lack, /npm run migrate/],
+      expectProblems(await check({ DATABASE_URL: own.href }), {
+        migrations: ['warn', /could not be checked/, /owns the tables/],
+        grants: ['fail', missing, /npm run migrate/],
       });
     } finally {
       await system.db.query(`drop owned by "${account}"`);
@@ -150,88 +172,88 @@ describe('the doctor on a broken database', () => {
   });
 });
 
-describe('the doctor on broken access to Gmail', () => {
-  it('names the credential that is missing', async () => {
-    await watched();
-    const { findings } = await examine({ GMAIL_REFRESH_TOKEN: '' });
+describe('Gmail checks of the doctor', () => {
+  it('names the missing credential', async () => {
+    await startSystem();
+    const { findings } = await check({ GMAIL_REFRESH_TOKEN: '' });
     expect(findings.find(({ name }) => name === 'credentials')).toMatchObject({
-      state: 'fault',
+      state: 'fail',
       text: 'not set: GMAIL_REFRESH_TOKEN',
       remediation: expect.stringContaining('npm run authorize'),
     });
   });
 
-  it('names a refresh token that was taken away', async () => {
-    await watched();
+  it('reports a revoked refresh token', async () => {
+    await startSystem();
     system.gmail.revokeRefreshToken();
-    expectTrouble(await examine(), { credentials: ['fault', /invalid_grant/, /npm run authorize/] });
+    expectProblems(await check(), { credentials: ['fail', /invalid_grant/, /npm run authorize/] });
   });
 
-  it('names another client secret', async () => {
-    await watched();
-    expectTrouble(await examine({ GMAIL_CLIENT_SECRET: 'another' }), {
-      credentials: ['fault', /invalid_client/, /GMAIL_CLIENT_SECRET/],
+  it('reports a wrong client secret', async () => {
+    await startSystem();
+    expectProblems(await check({ GMAIL_CLIENT_SECRET: 'another' }), {
+      credentials: ['fail', /invalid_client/, /GMAIL_CLIENT_SECRET/],
     });
   });
 
-  it('names a scope that does not allow reading', async () => {
-    await watched();
-    // Only the doctor meets it: whoever agreed the last time left the box empty.
+  it('reports a scope that does not allow reading', async () => {
+    await startSystem();
+    // The owner did not tick the box for Gmail in the last consent.
     system.gmail.oauth.narrowScope('https://www.googleapis.com/auth/gmail.metadata');
-    expectTrouble(await examine(), {
-      scope: ['fault', /gmail\.metadata does not allow/, /agree to reading/],
+    expectProblems(await check(), {
+      scope: ['fail', /gmail\.metadata does not allow/, /agree to reading/],
     });
   });
 
-  it('warns of a token whose end Google names', async () => {
-    await watched();
+  it('warns about a token whose expiry Google reports', async () => {
+    await startSystem();
     system.gmail.oauth.refreshTokenSeconds = 3 * 86_400;
-    expectTrouble(await examine(), {
-      publishing_status: ['warning', /dies in 3\.0 days, as in status "Testing"/, /auth\/audience/],
+    expectProblems(await check(), {
+      publishing_status: ['warn', /expires in 3\.0 days, as with status "Testing"/, /auth\/audience/],
     });
   });
 
-  it('tells a Gmail API that is not enabled', async () => {
-    await watched();
+  it('reports a Gmail API that is not enabled', async () => {
+    await startSystem();
     const reason = 'accessNotConfigured';
     system.gmail.faults.add({ kind: 'status', status: 403, reason, method: 'getProfile' });
-    expectTrouble(await examine(), { gmail_api: ['fault', /accessNotConfigured/, /Enable the Gmail API/] });
+    expectProblems(await check(), { gmail_api: ['fail', /accessNotConfigured/, /Enable the Gmail API/] });
   });
 
-  it('warns of a cursor that Gmail no longer knows', async () => {
-    await watched();
+  it('warns about a cursor that Gmail no longer has', async () => {
+    await startSystem();
     await system.db.query('update mailboxes set cursor_history_id = 1');
     system.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', method: 'history.list' });
-    expectTrouble(await examine(), {
-      history_cursor: ['warning', /no longer knows the history from 1 on/, /POST poll-now/],
+    expectProblems(await check(), {
+      history_cursor: ['warn', /no longer has the history after 1;/, /POST poll-now/],
     });
   });
 
-  it('warns of calls that Gmail rate-limited within the hour', async () => {
-    await watched();
+  it('warns about calls that Gmail rate-limited in the last hour', async () => {
+    await startSystem();
     await system.db.query(
       'update ingest_runs set rate_limited_count = 7 where id = (select max(id) from ingest_runs)',
     );
     await system.db.query(
       "insert into ingest_runs (trigger, rate_limited_count, started_at) values ('schedule', 90, now() - interval '2 hours')",
     );
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       quota: [
-        'warning',
-        /\d+ of 6000 units per minute are spent, 7 calls were rate-limited in the last hour/,
+        'warn',
+        /\d+ of 6000 units per minute are used, 7 calls were rate-limited in the last hour/,
         /^Lower GMAIL_QUOTA_UNITS_PER_MINUTE/,
       ],
     });
   });
 });
 
-describe('the doctor on a broken clock', () => {
-  it('warns of a Google whose clock is another', async () => {
-    await watched();
-    const late = await behindTheTimes(system.server.rootUrl, 60_000);
+describe('clock check of the doctor', () => {
+  it('warns when the clock of Google differs', async () => {
+    await startSystem();
+    const late = await startProxyWithClock(system.server.rootUrl, 60_000);
     try {
-      expectTrouble(await examine({ GMAIL_API_ROOT_URL: late.url }), {
-        clock: ['warning', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
+      expectProblems(await check({ GMAIL_API_ROOT_URL: late.url }), {
+        clock: ['warn', /the database [+-]0\.\d s, Google -(59|60)\.\d s/, /NTP/],
       });
     } finally {
       late.close();
@@ -239,173 +261,173 @@ describe('the doctor on a broken clock', () => {
   });
 });
 
-describe('the doctor on a broken scheduler job', () => {
-  it('compares it with the is_running flag', async () => {
-    await watched();
+describe('scheduler checks of the doctor', () => {
+  it('reports a job that disagrees with the is_running flag', async () => {
+    await startSystem();
     scheduler.scheduler.pause(JOB);
-    expectTrouble(await examine(), {
-      scheduler_job: ['fault', /paused, and the monitor is on/, /POST start/],
+    expectProblems(await check(), {
+      scheduler_job: ['fail', /paused, and the monitor is on/, /POST start/],
     });
   });
 
-  it('misses one that does not exist', async () => {
-    await watched();
-    expectTrouble(await examine({ SCHEDULER_JOB: `${JOB}-of-another` }), {
-      scheduler_job: ['fault', /does not exist/, /SCHEDULER_JOB/],
+  it('reports a job that does not exist', async () => {
+    await startSystem();
+    expectProblems(await check({ SCHEDULER_JOB: `${JOB}-of-another` }), {
+      scheduler_job: ['fail', /does not exist/, /SCHEDULER_JOB/],
     });
   });
 
-  it('tells a Cloud Scheduler that does not answer', async () => {
-    await watched();
+  it('reports a Cloud Scheduler that does not answer', async () => {
+    await startSystem();
     const nowhere = { CLOUD_SCHEDULER_EMULATOR_HOST: `127.0.0.1:${await freePort()}` };
-    expectTrouble(await examine(nowhere), { scheduler_job: ['fault', /Reading/, /Call again/] });
+    expectProblems(await check(nowhere), { scheduler_job: ['fail', /Reading/, /Call again/] });
   });
 
-  it('misses the cycles that it does not bring about', async () => {
-    await watched();
+  it('reports that no cycle has run', async () => {
+    await startSystem();
     await system.db.query(
       "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
     );
     await system.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
-    expectTrouble(await examine(), { cycles: ['fault', /none since/, /scheduler job/] });
+    expectProblems(await check(), { cycles: ['fail', /none since/, /scheduler job/] });
   });
 
-  it('warns of a monitor that is stopped', async () => {
-    await watched();
+  it('warns about a stopped monitor', async () => {
+    await startSystem();
     await system.call('stop');
-    expectTrouble(await examine(), { cycles: ['warning', /the monitor is stopped/, /POST start/] });
+    expectProblems(await check(), { cycles: ['warn', /the monitor is stopped/, /POST start/] });
   });
 });
 
-describe('the doctor on a mailbox in trouble', () => {
-  it('names what needs a person', async () => {
-    await watched();
+describe('mailbox checks of the doctor', () => {
+  it('reports an error that needs an operator', async () => {
+    await startSystem();
     await system.db.query(
       `update mailboxes
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
-    expectTrouble(await examine(), {
-      mailbox: ['fault', /reauth_required after 3 failed cycles/, /npm run authorize/],
+    expectProblems(await check(), {
+      mailbox: ['fail', /reauth_required after 3 failed cycles/, /npm run authorize/],
     });
   });
 
-  it('warns of cycles that fail and may heal', async () => {
-    await watched();
+  it('warns about failing cycles that may recover', async () => {
+    await startSystem();
     await system.db.query(
       "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",
     );
-    expectTrouble(await examine(), { mailbox: ['warning', /backing_off after 2 failed/, /tried again/] });
+    expectProblems(await check(), { mailbox: ['warn', /backing_off after 2 failed/, /tried again/] });
   });
 
-  it('counts the dead', async () => {
-    await watched();
+  it('reports dead messages with their count', async () => {
+    await startSystem();
     await system.db.query(
       "insert into email_ledger (mailbox_id, gmail_message_id, source, state) values (1, 'a', 'history', 'dead')",
     );
-    expectTrouble(await examine(), { dead: ['fault', /1 message failed every time/, /npm run retry-dead/] });
+    expectProblems(await check(), { dead: ['fail', /1 message failed every time/, /npm run retry-dead/] });
   });
 
-  it('warns of messages that wait after failures, with error and next attempt', async () => {
-    await watched();
+  it('warns about messages that wait after failures, with error and next attempt', async () => {
+    await startSystem();
     await system.db.query(
       `insert into email_ledger
          (mailbox_id, gmail_message_id, source, state, error_code, error_detail, last_attempt_at, next_attempt_at)
        values (1, 'c', 'history', 'pending', 'gmail_unavailable', '503.', now(), now() + interval '1 minute')`,
     );
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       failing: [
-        'warning',
+        'warn',
         /1 message waits after failures \(gmail_unavailable: 503\.\), next attempt at/,
         /next attempt/,
       ],
     });
   });
 
-  it('warns of messages that wait too long', async () => {
-    await watched();
+  it('warns about messages that wait too long', async () => {
+    await startSystem();
     await system.db.query(
       `insert into email_ledger (mailbox_id, gmail_message_id, source, state, discovered_at)
        values (1, 'b', 'backfill', 'pending', now() - interval '13 hours')`,
     );
-    expectTrouble(await examine(), { pending: ['warning', /1 message waits, the oldest since/, /poll-now/] });
+    expectProblems(await check(), { pending: ['warn', /1 message waits, the oldest since/, /poll-now/] });
   });
 
-  it('warns of mail that was missing, and of a reconciliation that is old', async () => {
-    await watched();
+  it('warns about an incident of missing email, and about an old reconciliation', async () => {
+    await startSystem();
     await system.db.query("insert into incidents (mailbox_id, kind) values (1, 'missing_found')");
-    expectTrouble(await examine(), {
-      completeness: ['warning', /open incidents: missing_found/, /reconcile=all/],
+    expectProblems(await check(), {
+      completeness: ['warn', /open incidents: missing_found/, /reconcile=all/],
     });
     await system.db.query('update incidents set closed_at = now()');
     await system.db.query("update reconciliations set evaluated_at = now() - interval '4 hours'");
-    expectTrouble(await examine(), { completeness: ['warning', /hours ago/, /reconcile=all/] });
+    expectProblems(await check(), { completeness: ['warn', /hours ago/, /reconcile=all/] });
   });
 
-  it('names a listing that Gmail refuses', async () => {
-    await watched();
+  it('reports a listing that Gmail rejects', async () => {
+    await startSystem();
     await system.db.query(
       `insert into list_jobs (mailbox_id, purpose, query, error_code, error_detail, not_before)
        values (1, 'initial', 'in:nowhere', 'gmail_refused', 'users.messages.list: 400.', now() + interval '1 hour')`,
     );
-    expectTrouble(await examine(), {
-      listing: ['fault', /Gmail refuses "in:nowhere".*asked again by itself/, /GMAIL_INITIAL_QUERY/],
+    expectProblems(await check(), {
+      listing: ['fail', /Gmail rejects "in:nowhere".*the poll retries it/, /GMAIL_INITIAL_QUERY/],
     });
   });
 });
 
-describe('the doctor on broken push', () => {
-  it('names why the watch could not be set up', async () => {
-    await watched();
+describe('push checks of the doctor', () => {
+  it('reports why the watch could not be registered', async () => {
+    await startSystem();
     await system.db.query("update mailbox_watches set error_code = 'watch_denied', error = '403.'");
-    expectTrouble(await examine(), { watch: ['fault', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
+    expectProblems(await check(), { watch: ['fail', /watch_denied/, /Grant roles\/pubsub\.publisher/] });
   });
 
-  it('tells a watch that has run out, or will within the day', async () => {
-    await watched();
+  it('reports a watch that has expired, or expires within a day', async () => {
+    await startSystem();
     await system.db.query("update mailbox_watches set expires_at = now() + interval '20 hours'");
-    expectTrouble(await examine(), { watch: ['warning', /was not renewed/, /POST start/] });
+    expectProblems(await check(), { watch: ['warn', /was not renewed/, /POST start/] });
     await system.db.query("update mailbox_watches set expires_at = now() - interval '1 minute'");
-    expectTrouble(await examine(), { watch: ['fault', /ran out/, /POST start/] });
+    expectProblems(await check(), { watch: ['fail', /it expired at/, /POST start/] });
   });
 
-  it('names a watch that is silent, with topic, subscription and endpoint', async () => {
-    await watched();
+  it('reports a watch without pushes, with topic, subscription and endpoint', async () => {
+    await startSystem();
     await system.db.query('update mailboxes set pushed_at = null');
     await system.db.query("update mailbox_watches set registered_at = now() - interval '3 minutes'");
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       watch: [
-        'fault',
+        'fail',
         /push_silent, Gmail publishes to .* but no push has arrived/,
         /push subscription .*endpoint/,
       ],
     });
   });
 
-  it('warns of pushes that do not come, though mail does', async () => {
-    await watched();
+  it('warns when emails arrive without pushes', async () => {
+    await startSystem();
     await system.db.query("update mailboxes set pushed_at = now() - interval '3 hours'");
     await system.db.query("update email_ledger set discovered_at = now() - interval '5 minutes'");
-    expectTrouble(await examine(), {
+    expectProblems(await check(), {
       last_push: [
-        'warning',
-        /3 h ago.*the last mail 5 min ago.*do not arrive/,
-        /gmail-push answers in its log/,
+        'warn',
+        /3 h ago.*the last email 5 min ago.*do not arrive/,
+        /answers of gmail-push in its log/,
       ],
     });
   });
 
-  it('does not take for well what it may not look at', async () => {
-    await watched();
-    // No emulated Gmail stands for Pub/Sub here, and no credentials of Google are on this machine.
-    const real = await behindTheTimes(system.server.rootUrl, 0, '0.0.0.0');
+  it('warns about Pub/Sub resources that it cannot check', async () => {
+    await startSystem();
+    // The Gmail address is not loopback, so Pub/Sub is checked; this machine has no Google credentials.
+    const real = await startProxyWithClock(system.server.rootUrl, 0, '0.0.0.0');
     try {
       const env = { GMAIL_API_ROOT_URL: real.url, HOME: '/nonexistent' };
-      const look = /cannot be looked at: No Google credentials/;
+      const unchecked = /could not be checked: No Google credentials/;
       const remediation = /gcloud auth application-default login/;
-      expectTrouble(await examine(env), {
-        topic: ['warning', look, remediation],
-        publisher: ['warning', look, remediation],
-        subscription: ['warning', look, remediation],
+      expectProblems(await check(env), {
+        topic: ['warn', unchecked, remediation],
+        publisher: ['warn', unchecked, remediation],
+        subscription: ['warn', unchecked, remediation],
       });
     } finally {
       real.close();
@@ -413,8 +435,8 @@ describe('the doctor on broken push', () => {
   });
 });
 
-/** The emulated Gmail with a clock of its own: the same answers, with another date. */
-async function behindTheTimes(rootUrl: string, ms: number, host = '127.0.0.1') {
+/** A proxy for the emulated Gmail that changes the Date header. */
+async function startProxyWithClock(rootUrl: string, ms: number, host = '127.0.0.1') {
   const server = createServer((from, to) => {
     const target = new URL(from.url ?? '/', rootUrl);
     from.pipe(

@@ -1,4 +1,4 @@
-/** Google's part in building an image: what submits a build, what tells how it is, and what knows the images. */
+/** A fake of the Google APIs for image builds: Cloud Run submits builds, Cloud Build reports them, Artifact Registry lists images. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,13 +6,13 @@ import { json } from 'node:stream/consumers';
 
 export interface GoogleBuilds {
   readonly url: string;
-  /** The bodies that were submitted, in order. */
+  /** The submitted bodies, in order. */
   readonly submitted: { readonly imageUri: string }[];
-  /** Tags that exist, `poll:abc`. */
+  /** Existing images, as `poll:abc`. */
   readonly images: Set<string>;
-  /** How builds end from now on. */
+  /** The final status of builds from now on. */
   endWith(status: string): void;
-  /** So many looks at builds get no answer: the connection breaks. */
+  /** Breaks the connection of the next calls that read a build. */
   drop(count: number): void;
   close(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface GoogleBuilds {
 export async function startGoogleBuilds(token: string): Promise<GoogleBuilds> {
   const submitted: { imageUri: string }[] = [];
   const images = new Set<string>();
-  const looks = new Map<string, number>();
+  const readCounts = new Map<string, number>();
   let end = 'SUCCESS';
   let toDrop = 0;
   const answer = async (request: IncomingMessage): Promise<[number, unknown]> => {
@@ -42,8 +42,8 @@ export async function startGoogleBuilds(token: string): Promise<GoogleBuilds> {
       throw new Error('dropped');
     }
     if (build !== undefined) {
-      const count = (looks.get(build) ?? 0) + 1;
-      looks.set(build, count);
+      const count = (readCounts.get(build) ?? 0) + 1;
+      readCounts.set(build, count);
       if (count === 1) return [200, { status: 'WORKING' }];
       const tag = submitted[Number(build) - 1]?.imageUri.split('/').at(-1) ?? '';
       if (end === 'SUCCESS') images.add(tag);

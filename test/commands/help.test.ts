@@ -20,27 +20,64 @@ async function help(file: string, option = '--help') {
 }
 
 describe('--help', () => {
-  it.each(commands)('of npm run %s tells how it is called, and does nothing', async (name, file) => {
+  it.each(commands)('prints the usage of npm run %s and does nothing', async (name, file) => {
     const { code, output } = await help(file);
     const called = name === 'start' ? 'npm start' : `npm run ${name}`;
     expect(output.split('\n')[0]).toMatch(new RegExp(`^Usage: ${called}( |$)`));
-    // What it does is said too, and what it says fits the terminal.
+    // The usage describes the command, and fits into the terminal.
     expect(output.split('\n').length).toBeGreaterThan(2);
     expect(Math.max(...output.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
     expect(code).toBe(0);
   });
 
-  it('is -h as well, and wins over whatever else is said', async () => {
+  it('works as -h too, and takes precedence over other arguments', async () => {
     expect(await help('migrate', '-h')).toEqual(await help('migrate'));
     const { code, output } = await runToEnd('reprocess', ['--all', '--nonsense', '--help'], {});
     expect([code, output]).toEqual([0, expect.stringMatching(/^Usage: npm run reprocess/)]);
   });
+});
 
-  it('is told to who says an option that there is not', async () => {
-    const { code, output } = await runToEnd('doctor', ['--nonsense'], {});
-    expect(code).not.toBe(0);
-    expect(output).toContain('--nonsense');
-    expect(output).toContain('Usage: npm run doctor');
-    expect(output).not.toContain('    at ');
-  });
+describe('wrong arguments', () => {
+  it.each(commands.filter(([name]) => name !== 'sql' && name !== 'bench'))(
+    'npm run %s names an unknown option before its usage',
+    async (name, file) => {
+      const { code, output } = await runToEnd(file, ['--nonsense'], { PATH: '/nonexistent' });
+      expect(code).not.toBe(0);
+      expect(output).toMatch(/^Unknown option '--nonsense'\.\n\nUsage: npm /);
+      expect(output).toContain(name);
+      expect(output).not.toContain('    at ');
+    },
+  );
+
+  it.each([
+    ['backfill', [], 'set --query, --since or --until'],
+    ['backfill', ['--query'], "Option '--query <value>' argument missing"],
+    ['backfill', ['2026-01-01'], "Unexpected argument '2026-01-01'"],
+    ['backfill', ['--since', '2026-02-30'], '--since 2026-02-30 is not a date in the calendar'],
+    ['bench', ['nonsense'], 'There is no benchmark "nonsense".'],
+    ['bench', ['units', 'quota'], 'Unexpected argument "quota"'],
+    ['doctor', ['--json=x'], "Option '--json' does not take an argument"],
+    ['faults', ['--rounds', 'x'], '--rounds "x" is invalid: expected a whole number'],
+    ['faults', ['--only', 'x'], '--only "x" is unknown. The kinds are: '],
+    ['fuzz', ['--mails', '-1'], "Option '--mails' argument is ambiguous."],
+    ['fuzz', ['--seed', '1.5'], '--seed "1.5" is invalid: expected a whole number'],
+    ['authorize', ['--port', '70000'], '--port "70000" is invalid: expected a whole number from 0 to 65535.'],
+    ['authorize', ['--file', 'x'], '--file needs --write.'],
+    ['deploy', ['--var', 'x'], '--var "x" is invalid: expected NAME=VALUE.'],
+    ['deploy', ['--wait', 'long'], '--wait "long" is invalid: expected a whole number'],
+    ['reprocess', ['--id', '0'], '--id "0" is invalid: expected a whole number from 1'],
+    ['retry-dead', ['--now'], '--now needs --apply.'],
+    ['sql', [], 'The SQL statement is missing.'],
+    ['sql', ['--csv'], "Unknown option '--csv'."],
+  ] as const)(
+    'npm run %s %j names the argument and the reason before the usage',
+    async (file, args, reason) => {
+      const { code, output } = await runToEnd(file, args, { PATH: '/nonexistent' });
+      expect(code).not.toBe(0);
+      const [first = ''] = output.split('\n');
+      expect(first).toContain(reason);
+      expect(output).toContain(`\n\nUsage: npm run ${file}`);
+      expect(output).not.toContain('    at ');
+    },
+  );
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { choiceOf, type ReprocessFlags } from '../../commands/reprocess/select-emails.ts';
+import { type ReprocessFlags, selectEmails } from '../../commands/reprocess/select-emails.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
 import { reprocess } from '../../shared/reprocess/reprocess.ts';
@@ -7,7 +7,7 @@ import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
-// Each command is a process of its own, and a busy machine starts it slowly.
+// Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const REPLACE = { applies: true, resetsProcessed: false } as const;
@@ -21,7 +21,7 @@ beforeAll(async () => {
   before = await snapshot();
 });
 afterAll(async () => await system.close());
-/** Every email as the present reader reads it. */
+/** Restores every email to what the current parser reads. */
 beforeEach(async () => {
   for await (const _ of reprocess(system.db, EVERY_EMAIL, REPLACE));
 });
@@ -44,7 +44,7 @@ async function ids(sql: string): Promise<number[]> {
 }
 
 describe('npm run reprocess', () => {
-  it('rebuilds what an older reader has read, without Gmail, and leaves the rest', async () => {
+  it('rebuilds emails that an older parser has read, without Gmail, and leaves the others unchanged', async () => {
     await system.db.query(
       "update incoming_emails set parser_version = 0, subject = 'wrong', body_text = null, processed = true where id = 2",
     );
@@ -55,7 +55,7 @@ describe('npm run reprocess', () => {
     expect(after[1]).toMatchObject({ ...before[1], processed: true, updated_at: expect.any(Date) });
     expect(after[1]?.['updated_at']).not.toEqual(before[1]?.['updated_at']);
     expect(after[2]).toEqual(before[2]);
-    expect((await run('--apply')).output).toContain('0 emails to read again');
+    expect((await run('--apply')).output).toContain('0 emails to parse again');
   });
 
   it('keeps the row of an attachment whose part, name and bytes are unchanged, and replaces the others', async () => {
@@ -88,7 +88,7 @@ describe('npm run reprocess', () => {
     expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 0 of them differ');
   });
 
-  it('reads one email, and says when there is none of that id', async () => {
+  it('rebuilds one email by id, and reports an id that does not exist', async () => {
     await system.db.query("update incoming_emails set subject = 'wrong'");
     expect((await run('--id', '2', '--apply')).output).toContain('1 email rebuilt, 1 of them differ');
     expect(await ids("select id from incoming_emails where subject = 'wrong' order by id")).toEqual([1, 3]);
@@ -98,11 +98,11 @@ describe('npm run reprocess', () => {
     });
     expect(await run('--id', 'x')).toMatchObject({
       code: 1,
-      output: expect.stringContaining('"x" is no id'),
+      output: expect.stringContaining('--id "x" is invalid'),
     });
   });
 
-  it('names raw bytes that fail their checksum, leaves those emails alone, and rebuilds the others', async () => {
+  it('reports raw bytes that are damaged, leaves those emails unchanged, and rebuilds the others', async () => {
     const raw = await system.rows('select email_id, data, sha256 from email_raw order by email_id');
     await system.db.query("update email_raw set sha256 = repeat('0', 64) where email_id = 1");
     await system.db.query("update email_raw set data = decode('1f8b', 'hex') where email_id = 2");
@@ -110,8 +110,8 @@ describe('npm run reprocess', () => {
     const { code, output } = await run('--all', '--apply');
     expect(code).toBe(1);
     expect(output).toContain('1 email rebuilt');
-    expect(output).toContain('email 1: its exact bytes do not match their SHA-256');
-    expect(output).toContain('email 2: its exact bytes cannot be decompressed');
+    expect(output).toContain('email 1: its raw bytes do not match their SHA-256');
+    expect(output).toContain('email 2: its raw bytes cannot be decompressed');
     expect(await ids("select id from incoming_emails where subject = 'wrong' order by id")).toEqual([1, 2]);
     for (const { email_id, data, sha256 } of raw) {
       await system.db.query('update email_raw set data = $2, sha256 = $3 where email_id = $1', [
@@ -122,7 +122,7 @@ describe('npm run reprocess', () => {
     }
   });
 
-  it('does not undo what a newer reader has read', async () => {
+  it('does not overwrite what a newer parser has read', async () => {
     await system.db.query("update incoming_emails set parser_version = $1, subject = 'newer' where id = 1", [
       PARSER_VERSION + 1,
     ]);
@@ -131,11 +131,11 @@ describe('npm run reprocess', () => {
     await system.db.query('update incoming_emails set parser_version = $1 where id = 1', [PARSER_VERSION]);
   });
 
-  it('goes on behind an id', async () => {
-    expect((await run('--all', '--apply', '--after', '2')).output).toContain('1 email to read again');
+  it('continues after an id with --after', async () => {
+    expect((await run('--all', '--apply', '--after', '2')).output).toContain('1 email to parse again');
   });
 
-  it('says first what would change, by column and file, and changes nothing', async () => {
+  it('prints what would change by column and file, and changes nothing without --apply', async () => {
     await system.db.query(
       `update incoming_emails
        set processed = id = 1, parser_version = 0, subject = case id when 1 then 'secret word' else subject end,
@@ -152,7 +152,7 @@ describe('npm run reprocess', () => {
        where email_id = 3`,
     );
     await system.db.query('delete from email_attachments where email_id = 1');
-    const stood = await snapshot();
+    const stored = await snapshot();
     const { code, output } = await run('--all');
     expect(code).toBe(0);
     type File = { filename: string; file_size_bytes: number; sha256: string };
@@ -169,31 +169,31 @@ describe('npm run reprocess', () => {
     );
     expect(output).toContain('3 emails would be rebuilt, 3 of them differ');
     expect(output).toContain('attachments: 1 added, 1 removed, 2 changed');
-    expect(output).toContain('1 of those that differ are processed already: they stay so');
-    expect(output).toContain('Nothing is changed yet');
+    expect(output).toContain('1 of those that differ are processed already and stay so');
+    expect(output).toContain('Nothing was changed');
     for (const hidden of ['secret', 'Order 1', 'alice@', '\u001b', '\u202e'])
       expect(output).not.toContain(hidden);
-    expect(await snapshot()).toEqual(stood);
+    expect(await snapshot()).toEqual(stored);
     expect((await run('--all', '--apply')).output).toContain('3 emails rebuilt, 3 of them differ');
     expect((await run('--all')).output).toContain('3 emails would be rebuilt, 0 of them differ');
     await system.db.query('update incoming_emails set processed = false');
   });
 
-  it('hands what differs to the next phase again when told to, and leaves the rest processed', async () => {
+  it('sets processed to false for emails that change with --reset-processed, and leaves the others processed', async () => {
     await system.db.query(
       "update incoming_emails set processed = true, subject = case id when 2 then 'x' else subject end",
     );
     await run('--all', '--reset-processed');
     expect(await ids('select id from incoming_emails where not processed')).toEqual([]);
     expect((await run('--all', '--apply', '--reset-processed')).output).toContain(
-      'they count as not processed again',
+      'processed was set to false for them',
     );
     expect(await ids('select id from incoming_emails where not processed')).toEqual([2]);
     await system.db.query('update incoming_emails set processed = false');
   });
 
-  it('takes the emails of a time, a defect or a version of the reader', async () => {
-    const taken = async (flags: ReprocessFlags) => await countToReread(system.db, choiceOf(flags));
+  it('selects emails by time, defect or parser version', async () => {
+    const taken = async (flags: ReprocessFlags) => await countToReread(system.db, selectEmails(flags));
     await system.db.query(
       `update incoming_emails
        set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 0 else 1 end,
@@ -211,25 +211,25 @@ describe('npm run reprocess', () => {
     expect(await taken({ id: ['1', '3'] })).toBe(2);
     expect(await taken({ all: true, after: '1' })).toBe(2);
     const { output } = await run('--since', '2026-11-02', '--defect', 'no_such');
-    expect(output).toContain('Defects that stored emails have: date_missing');
+    expect(output).toContain('Defects of stored emails: date_missing');
   });
 
-  it('refuses what it does not understand, without a stack', async () => {
-    for (const [flags, said] of [
-      [{ since: '2026-02-30' }, 'is no date'],
-      [{ until: 'yesterday' }, 'is no date'],
-      [{ since: '2026-11-02T08:00' }, 'is no date'],
-      [{ since: '2026-11-03', until: '2026-11-02' }, '--since lies behind --until'],
-      [{ defect: "'; drop table" }, 'is no defect'],
-      [{ id: ['99999999999'] }, 'is no id'],
-      [{ all: true, id: ['1'] }, '--all is every email'],
-      [{ 'older-parser': true, 'parser-version': '1' }, 'choose one'],
-      [{ 'parser-version': 'x' }, 'is no version of the reader'],
+  it('rejects invalid options without a stack trace', async () => {
+    for (const [flags, text] of [
+      [{ since: '2026-02-30' }, '--since "2026-02-30" is invalid: expected a date'],
+      [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date'],
+      [{ since: '2026-11-02T08:00' }, '--since "2026-11-02T08:00" is invalid: expected a date'],
+      [{ since: '2026-11-03', until: '2026-11-02' }, '--since is later than --until'],
+      [{ defect: "'; drop table" }, '--defect "\'; drop table" is invalid'],
+      [{ id: ['99999999999'] }, '--id "99999999999" is invalid'],
+      [{ all: true, id: ['1'] }, '--all selects every email'],
+      [{ 'older-parser': true, 'parser-version': '1' }, 'exclude each other'],
+      [{ 'parser-version': 'x' }, '--parser-version "x" is invalid'],
     ] as const) {
-      expect(() => choiceOf(flags)).toThrow(said);
+      expect(() => selectEmails(flags)).toThrow(text);
     }
     const { code, output } = await run('--since', '2026-02-30');
-    expect([code, output]).toEqual([1, expect.stringContaining('is no date')]);
+    expect([code, output]).toEqual([1, expect.stringContaining('expected a date')]);
     expect(output).not.toMatch(/^ {4}at /m);
     expect(await run('--help')).toMatchObject({
       code: 0,
@@ -237,9 +237,9 @@ describe('npm run reprocess', () => {
     });
   });
 
-  it('keeps at Ctrl-C what is done, whole, and goes on where it was', async () => {
+  it('keeps rebuilt emails at a Ctrl-C, and continues after the last one', async () => {
     await system.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
-    // It waits at the second email, whose row somebody else holds.
+    // The command waits at the second email, whose row this transaction locks.
     let letGo = () => {};
     const held = new Promise<void>((resolve) => {
       letGo = resolve;
@@ -250,7 +250,7 @@ describe('npm run reprocess', () => {
     });
     const command = startCommand('reprocess', ['--apply'], { DATABASE_URL: system.db.url });
     await command.printed(/email 1: subject/);
-    // npm passes the terminal's Ctrl-C on, so it comes twice. Two alike at once the kernel would merge into one.
+    // npm forwards the terminal's Ctrl-C, so it arrives twice. The kernel would merge two pending signals of one kind.
     command.signal('SIGINT');
     command.signal('SIGTERM');
     letGo();
@@ -260,14 +260,14 @@ describe('npm run reprocess', () => {
     expect(wrong).toContain(3);
     expect(wrong).not.toContain(1);
     expect(command.output).toMatch(
-      /Stopped after email [12]; what is done stays done. To go on: npm run reprocess -- --apply --after [12]\n/,
+      /Stopped after email [12]\. Rebuilt emails stay rebuilt\. To continue: npm run reprocess -- --apply --after [12]\n/,
     );
     expect((await run('--apply')).output).toContain(`${wrong.length} email`);
     expect(await ids("select id from incoming_emails where subject = 'wrong'")).toEqual([]);
   });
 
-  it('runs beside ingest and beside itself', async () => {
-    for (let n = 0; n < 20; n += 1) system.gmail.deliver(mail(`Beside ${n}`));
+  it('runs concurrently with ingest and with another reprocess', async () => {
+    for (let n = 0; n < 20; n += 1) system.gmail.deliver(mail(`Concurrent ${n}`));
     await system.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
     await system.db.query("update email_attachments set filename = 'wrong.pdf'");
     const all = async () => {
@@ -284,7 +284,7 @@ describe('npm run reprocess', () => {
     expect(await ids(`${counts} email_attachments`)).toEqual([3]);
   });
 
-  it('says what is missing when no database is configured', async () => {
+  it('reports a missing database configuration', async () => {
     const { code, output } = await runToEnd('reprocess', [], { DATABASE_URL: '' });
     expect([code, output]).toEqual([1, expect.stringContaining('DATABASE_URL')]);
   });

@@ -4,13 +4,13 @@ import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
-// Each command is a process of its own, and a busy machine starts it slowly.
+// Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 let system: TestSystem;
 let ids: string[];
 
-/** Three dead messages: two that Gmail refused, and one that killed its process. */
+/** Three dead messages: Gmail rejected two, and one crashed its process. */
 beforeEach(async () => {
   system = await createTestSystem();
   await system.ingest();
@@ -37,20 +37,20 @@ async function run(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('npm run retry-dead', () => {
-  it('lists the dead by their error with its remediation, and changes nothing', async () => {
+  it('lists dead messages by error with its remediation, and changes nothing', async () => {
     const { code, output } = await run([]);
     expect(code).toBe(0);
     expect(output).toContain('3 dead messages of orders@example.com');
     expect(output).toContain('gmail_refused: 2 messages');
     expect(output).toContain('killed_process: 1 message\n');
     for (const id of ids) expect(output).toContain(`${id}  8 attempts, dead since 2026-11-02T08:00Z`);
-    expect(output).toContain('Nothing is changed.');
-    // Not on a terminal: no colours.
+    expect(output).toContain('Nothing was changed.');
+    // The output is not a terminal, so it has no colours.
     expect(output).not.toContain('\u001b');
     expect(await states()).toEqual(['dead', 'dead', 'dead']);
   });
 
-  it('requeues all of them, and the next poll fetches them', async () => {
+  it('requeues all dead messages, which the next poll fetches', async () => {
     await system.switchOn();
     const { code, output } = await run(['--apply']);
     expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
@@ -65,7 +65,7 @@ describe('npm run retry-dead', () => {
     });
   });
 
-  it('takes those of one id or of one error alone', async () => {
+  it('requeues only the messages with the given id or error', async () => {
     expect((await run(['--id', ids[0] ?? '', '--apply'])).output).toContain('Requeued 1 message');
     expect(await states()).toEqual(['pending', 'dead', 'dead']);
     expect((await run(['--code', 'killed_process', '--apply'])).output).toContain('1 dead message of');
@@ -75,29 +75,29 @@ describe('npm run retry-dead', () => {
     ]);
   });
 
-  it('fetches them at once when asked to, whether the monitor is on or not', async () => {
+  it('fetches requeued messages at once with --now, even while the monitor is stopped', async () => {
     const { code, output } = await run(['--apply', '--now']);
-    expect([code, output]).toEqual([0, expect.stringContaining('After one cycle: 3 stored.')]);
+    expect([code, output]).toEqual([0, expect.stringContaining('After one run: 3 stored.')]);
     expect(await storedIds(system)).toEqual(ids.toSorted());
   });
 
-  it('says what failed again, and does not pass for done', async () => {
+  it('reports messages that fail again, and exits with 1', async () => {
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: ids[0] ?? '' });
     const { code, output } = await run(['--apply', '--now']);
     expect(code).toBe(1);
-    expect(output).toContain('After one cycle: 1 pending, 2 stored.');
+    expect(output).toContain('After one run: 1 pending, 2 stored.');
     expect(output).toContain(`${ids[0]}  gmail_refused: `);
   });
 
-  it('says what a message is that is not dead', async () => {
+  it('prints the state of a message that is not dead', async () => {
     await run(['--id', ids[0] ?? '', '--apply', '--now']);
     const { code, output } = await run(['--id', ids[0] ?? '', '--id', '18c0ffee00000000']);
     expect(code).toBe(1);
     expect(output).toContain(`${ids[0]}  stored`);
-    expect(output).toContain('18c0ffee00000000  the ledger does not know it');
+    expect(output).toContain('18c0ffee00000000  not in the ledger');
   });
 
-  it('works without credentials, as beside a deployment, and asks which mailbox when there are several', async () => {
+  it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {
     const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
     expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
       'Requeued 2 messages. The monitor is stopped: after POST start',
@@ -107,7 +107,7 @@ describe('npm run retry-dead', () => {
     );
     expect(await run([], bare)).toMatchObject({
       code: 1,
-      output: expect.stringContaining('--mailbox orders@example.com, b@example.com'),
+      output: expect.stringMatching(/--mailbox is missing.*orders@example\.com, b@example\.com/),
     });
     expect((await run(['--mailbox', 'B@example.com'], bare)).output).toContain('No message of b@example.com');
     expect(await run(['--apply', '--now'], bare)).toMatchObject({
@@ -116,15 +116,15 @@ describe('npm run retry-dead', () => {
     });
   });
 
-  it('refuses what it does not understand, without a stack', async () => {
-    for (const [args, said] of [
+  it('rejects invalid options without a stack trace', async () => {
+    for (const [args, text] of [
       [['--now'], '--now needs --apply'],
-      [['--id', '<a@example.com>'], 'is not a Gmail message id'],
-      [['--code', 'No!'], 'is not an error code'],
+      [['--id', '<a@example.com>'], '--id "<a@example.com>" is invalid: expected a Gmail message id'],
+      [['--code', 'No!'], '--code "No!" is invalid: expected an error code'],
       [['--all'], 'Usage: npm run retry-dead'],
     ] as const) {
       const { code, output } = await run([...args]);
-      expect([code, output]).toEqual([1, expect.stringContaining(said)]);
+      expect([code, output]).toEqual([1, expect.stringContaining(text)]);
       expect(output).not.toMatch(/^ {4}at /m);
     }
     expect(await run(['--help'])).toMatchObject({

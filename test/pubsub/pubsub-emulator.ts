@@ -1,6 +1,6 @@
 /**
- * Google's own Pub/Sub emulator, where the machine has it: a Java program of the gcloud SDK, up in some three seconds.
- * Real push, redelivery and dead letters; no OIDC token, and no wait shorter than a second between deliveries.
+ * Google's own Pub/Sub emulator, if it is installed: a Java program of the gcloud SDK. It has real push, redelivery and
+ * dead letters, but sends no OIDC token and waits at least a second between deliveries.
  * https://cloud.google.com/pubsub/docs/emulator
  */
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ export interface PubSubEmulator {
   kill(): Promise<void>;
 }
 
-/** The program: on PATH, or in the SDK that the `gcloud` on PATH belongs to; null when it cannot run here. */
+/** Finds the program on PATH, or in the SDK of the `gcloud` on PATH. @returns null when it cannot run here */
 export function findPubSubEmulator(): string | null {
   const java = process.env['JAVA_HOME'] ? join(process.env['JAVA_HOME'], 'bin/java') : onPath('java');
   if (java === null || !existsSync(java)) return null;
@@ -26,7 +26,7 @@ export function findPubSubEmulator(): string | null {
   if (direct !== null) return direct;
   const gcloud = onPath('gcloud');
   if (gcloud === null) return null;
-  // <SDK>/bin/gcloud, behind any links. Asking gcloud itself takes over a second.
+  // Resolves links to <SDK>/bin/gcloud. Running gcloud to get the path would take over a second.
   const inSdk = join(dirname(dirname(realpathSync(gcloud))), 'platform/pubsub-emulator/bin', PROGRAM);
   return existsSync(inSdk) ? inSdk : null;
 }
@@ -35,19 +35,19 @@ export async function startPubSubEmulator(program: string): Promise<PubSubEmulat
   const port = await freePort();
   const child = spawn(program, ['--host=127.0.0.1', `--port=${port}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: the program is a script around Java.
+    // In its own process group, because the program is a script that starts Java.
     detached: true,
   });
-  const said: string[] = [];
+  const output: string[] = [];
   await new Promise<void>((resolve, reject) => {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on('line', (line) => {
-        said.push(line);
+        output.push(line);
         if (line.includes('Server started')) resolve();
       });
     }
     child.once('error', reject);
-    child.once('exit', () => reject(new Error(`The Pub/Sub emulator did not start:\n${said.join('\n')}`)));
+    child.once('exit', () => reject(new Error(`The Pub/Sub emulator did not start:\n${output.join('\n')}`)));
   });
   return {
     host: `127.0.0.1:${port}`,

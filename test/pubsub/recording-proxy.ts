@@ -1,4 +1,4 @@
-/** Stands before a function, hands every push on as it came, and writes down what was answered to which message. */
+/** A proxy in front of a function that forwards every push unchanged, and records the response to each message. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,18 +9,18 @@ export interface Delivery {
   readonly status: number;
 }
 
-export interface RecordingDoor {
+export interface RecordingProxy {
   readonly url: string;
   readonly deliveries: readonly Delivery[];
-  /** The statuses that the pushes of one message were answered with, in order. */
+  /** The response statuses for the pushes of one message, in order. */
   statusesOf(messageId: string): number[];
   close(): Promise<void>;
 }
 
-export async function openDoor(functionUrl: string): Promise<RecordingDoor> {
+export async function startRecordingProxy(functionUrl: string): Promise<RecordingProxy> {
   const deliveries: Delivery[] = [];
   const server = createServer((request, response) => {
-    void handOn(request, functionUrl).then(
+    void forward(request, functionUrl).then(
       (delivery) => {
         deliveries.push(delivery);
         response.writeHead(delivery.status).end();
@@ -43,7 +43,7 @@ export async function openDoor(functionUrl: string): Promise<RecordingDoor> {
   };
 }
 
-async function handOn(request: IncomingMessage, functionUrl: string): Promise<Delivery> {
+async function forward(request: IncomingMessage, functionUrl: string): Promise<Delivery> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks).toString();

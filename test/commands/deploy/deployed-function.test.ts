@@ -1,11 +1,11 @@
-/** What is said of a function that keeps its caller waiting. The other answers: test/commands/deploy.test.ts. */
+/** A function that does not answer in time. test/commands/deploy.test.ts covers the other answers. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { callFunction } from '../../../commands/deploy/deployed-function.ts';
 
-test('a function that is still at work after all the time is not said to be away', async () => {
+test('reports a function that exceeds the timeout as possibly still running', async () => {
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const call = callFunction({
@@ -13,16 +13,16 @@ test('a function that is still at work after all the time is not said to be away
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     method: 'POST',
     token: 'token',
-    patienceSeconds: 0,
+    retryForSeconds: 0,
     signal: new AbortController().signal,
-    onWait: () => undefined,
-    cureOfRefusal: '',
+    onRetry: () => undefined,
+    permissionRemediation: '',
     logCommand: 'gcloud run services logs read email-monitor-migrate',
-    answerMs: 20,
+    timeoutMs: 20,
   });
 
   await expect(call).rejects.toMatchObject({
-    message: expect.stringMatching(/^migrate at \S+ has not answered in 0\.02 s, and may still be at work$/),
+    message: expect.stringMatching(/^migrate at \S+ has not answered in 0\.02 s and may still be running$/),
     remediation: expect.stringContaining('gcloud run services logs read email-monitor-migrate'),
   });
   server.closeAllConnections();

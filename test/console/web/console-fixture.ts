@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page, Request } from 'playwright-core';
 import type { EmulatedGmail } from '../../../emulators/gmail/emulated-gmail.ts';
-import { findChromium, launchChromium } from '../../../local/browser.ts';
+import { findChromium, launchChromium } from '../../../local/chromium.ts';
 import { freePort } from '../../../local/ports.ts';
 import { type Stack, startStack } from '../../../local/stack.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';

@@ -1,15 +1,15 @@
-/** The doctor's look at Pub/Sub, on Google's own emulator. Left out where that is not installed, and says so. */
+/** The Pub/Sub checks of the doctor, on Google's own emulator. Skipped, with the reason, when it is not installed. */
 import { PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, describe, it, vi } from 'vitest';
-import { examineJson, expectTrouble } from '../commands/doctor-fixture.ts';
+import { expectProblems, runDoctor } from '../commands/doctor-fixture.ts';
 import { order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
 
 const program = findPubSubEmulator();
-const title = `npm run doctor on Google's Pub/Sub emulator${program === null ? ' (left out: it is not installed)' : ''}`;
+const title = `npm run doctor on Google's Pub/Sub emulator${program === null ? ' (skipped: it is not installed)' : ''}`;
 const TOPIC = 'projects/demo/topics/gmail';
-const WELL = {
+const HEALTHY = {
   pushConfig: { pushEndpoint: 'http://127.0.0.1:9/' },
   ackDeadlineSeconds: 110,
   deadLetterPolicy: { deadLetterTopic: 'projects/demo/topics/gmail-dead', maxDeliveryAttempts: 5 },
@@ -28,11 +28,11 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await system.call('start');
     system.gmail.deliver(order(1));
     await system.call('poll');
-    // The first reconciliation comes after the listing of the first start.
+    // The first reconciliation follows the listing of the first start.
     await system.call('poll');
     await system.db.query('update mailboxes set pushed_at = now(), hint_at = now()');
     vi.stubEnv('PUBSUB_EMULATOR_HOST', emulator.host);
-    // Google's libraries look for a metadata server otherwise, which takes seconds to be missed.
+    // Otherwise Google's libraries look for a metadata server, which takes seconds to time out.
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
     pubsub = new PubSub({ projectId: 'demo' });
     await pubsub.createTopic('gmail-dead');
@@ -51,43 +51,47 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await Promise.all([emulator?.kill(), system?.close()]);
   });
 
-  const examine = async () => await examineJson([], { ...system.env, PUBSUB_EMULATOR_HOST: emulator.host });
+  const check = async () => await runDoctor([], { ...system.env, PUBSUB_EMULATOR_HOST: emulator.host });
 
-  it('finds topic and subscription well', async () => {
+  it('reports no problem for a correct topic and subscription', async () => {
     const [topic] = await pubsub.createTopic('gmail');
-    await topic.createSubscription('gmail-push', WELL);
-    await topic.createSubscription('onlooker');
-    expectTrouble(await examine(), {});
+    await topic.createSubscription('gmail-push', HEALTHY);
+    await topic.createSubscription('pull-only');
+    expectProblems(await check(), {});
   });
 
-  it('misses the topic, and gives the command that makes it', async () => {
+  it('reports a missing topic with the command that creates it', async () => {
     const remediation = /^gcloud pubsub topics create gmail --project demo$/;
-    expectTrouble(await examine(), {
-      topic: ['fault', /projects\/demo\/topics\/gmail does not exist/, remediation],
+    expectProblems(await check(), {
+      topic: ['fail', /projects\/demo\/topics\/gmail does not exist/, remediation],
     });
   });
 
-  it('misses a subscription that pushes', async () => {
+  it('reports a missing push subscription', async () => {
     const [topic] = await pubsub.createTopic('gmail');
-    await topic.createSubscription('onlooker');
-    expectTrouble(await examine(), {
-      subscription: ['fault', /has none that pushes/, /gcloud pubsub subscriptions create .*--topic gmail/],
+    await topic.createSubscription('pull-only');
+    expectProblems(await check(), {
+      subscription: [
+        'fail',
+        /has no push subscription/,
+        /gcloud pubsub subscriptions create .*--topic gmail/,
+      ],
     });
   });
 
-  it('gives the one command for all that a subscription lacks', async () => {
+  it('prints one command that fixes all problems of a subscription', async () => {
     const [topic] = await pubsub.createTopic('gmail');
-    await topic.createSubscription('gmail-push', { pushConfig: WELL.pushConfig, ackDeadlineSeconds: 20 });
+    await topic.createSubscription('gmail-push', { pushConfig: HEALTHY.pushConfig, ackDeadlineSeconds: 20 });
     const remediation =
       /^gcloud pubsub subscriptions update gmail-push --project demo --ack-deadline 110 --dead-letter-topic TOPIC/;
-    expectTrouble(await examine(), { subscription: ['warning', /20 s.*no dead letter topic/, remediation] });
+    expectProblems(await check(), { subscription: ['warn', /20 s.*no dead-letter topic/, remediation] });
   });
 
-  it('tells a Pub/Sub that does not answer', async () => {
+  it('warns when Pub/Sub does not answer', async () => {
     await pubsub.createTopic('gmail');
     const env = { ...system.env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' };
-    expectTrouble(await examineJson([], env), {
-      topic: ['warning', /cannot be looked at: \S+ does not answer/, /reaches it/],
+    expectProblems(await runDoctor([], env), {
+      topic: ['warn', /could not be checked: \S+ does not answer/, /can reach it/],
     });
   });
 });

@@ -1,21 +1,23 @@
 /**
- * The system's Chromium, for the tests of the console's page and for the pictures of it. It reaches loopback alone, and
- * each start has a profile of its own that is gone with it.
+ * The system's Chromium, for the tests and the screenshots of the console's page. It reaches loopback only, and each
+ * launch has a temporary profile.
  */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import type { Environment } from '../shared/config.ts';
 
-/** As Debian, Fedora and Google name it. */
+/** The names in Debian, Fedora and Google's packages. */
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
-/** @returns its path, null when this machine has none; CHROMIUM_PATH names one elsewhere */
+/** @returns the path of Chromium, from CHROMIUM_PATH or PATH; null when it is not installed */
 export function findChromium(env: Environment): string | null {
-  const given = env['CHROMIUM_PATH']?.trim();
+  const configured = env['CHROMIUM_PATH']?.trim();
   const folders = (env['PATH'] ?? '').split(delimiter);
-  const places = given ? [given] : folders.flatMap((folder) => NAMES.map((name) => join(folder, name)));
-  return places.find(isExecutable) ?? null;
+  const candidates = configured
+    ? [configured]
+    : folders.flatMap((folder) => NAMES.map((name) => join(folder, name)));
+  return candidates.find(isExecutable) ?? null;
 }
 
 export async function launchChromium(path: string): Promise<Browser> {
@@ -24,7 +26,7 @@ export async function launchChromium(path: string): Promise<Browser> {
     executablePath: path,
     headless: true,
     args: [
-      // Chromium refuses its sandbox to root, and a container has no other user. It opens our own page alone.
+      // Chromium's sandbox does not work as root, the usual user of a container. Chromium opens only our own page.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',
       '--disable-quic',
@@ -32,7 +34,7 @@ export async function launchChromium(path: string): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // No name but loopback's is looked up: a page that asks elsewhere is seen failing, not reaching.
+      // Resolves no other host, so that a request to elsewhere fails visibly.
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     ],
   });

@@ -1,6 +1,6 @@
 /**
- * Google's part in identity: a key pair that signs ID tokens, with its public half published as a JWKS. The forms are
- * those of the tokens that Cloud Scheduler and Pub/Sub send.
+ * Issues ID tokens in place of Google: a key pair signs them, and its public key is published as a JWKS. The tokens have
+ * the format of those that Cloud Scheduler and Pub/Sub send.
  * https://cloud.google.com/docs/authentication/token-types#id-contents
  */
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
@@ -15,23 +15,23 @@ const LIFETIME_SECONDS = 3_600;
 export interface Claims {
   readonly email: string;
   readonly audience: string;
-  /** Seconds since it was issued; 0 unless given. A token lives for an hour. */
+  /** Seconds since the token was issued; 0 unless given. A token is valid for an hour. */
   readonly ageSeconds?: number;
   readonly issuer?: string;
 }
 
-export interface Identity {
-  /** Where the public keys are to be had. */
+export interface IdTokenIssuer {
+  /** The address of the public keys. */
   readonly jwksUrl: string;
   mint(claims: Claims): string;
-  /** By a key that nobody published, under the name of the published one. */
+  /** Signs with an unpublished key, under the id of the published one. */
   forge(claims: Claims): string;
   close(): Promise<void>;
 }
 
-export async function startIdentity(): Promise<Identity> {
+export async function startIdTokenIssuer(): Promise<IdTokenIssuer> {
   const own = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const unpublished = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const jwk = createPublicKey(own.privateKey).export({ format: 'jwk' });
   const jwks = JSON.stringify({ keys: [{ ...jwk, kid: KEY_ID, use: 'sig', alg: 'RS256' }] });
   const server = createServer((_request, response) => {
@@ -42,7 +42,7 @@ export async function startIdentity(): Promise<Identity> {
   return {
     jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/certs`,
     mint: (claims) => signed(claims, own.privateKey),
-    forge: (claims) => signed(claims, foreign.privateKey),
+    forge: (claims) => signed(claims, unpublished.privateKey),
     close: async () => {
       server.close();
       server.closeAllConnections();
@@ -68,13 +68,13 @@ function signed(claims: Claims, key: KeyObject): string {
   return `${head}.${payload}.${signature}`;
 }
 
-/** The token with the claims of another, under its own signature. */
+/** The token with the claims of another token, and its own signature. */
 export function withClaimsOf(token: string, other: string): string {
   const [head, , signature] = token.split('.');
   return `${head}.${other.split('.')[1]}.${signature}`;
 }
 
-/** Claims that nobody signed. */
+/** The claims without a signature. */
 export function unsigned(token: string): string {
   return `${encoded({ alg: 'none', kid: KEY_ID, typ: 'JWT' })}.${token.split('.')[1]}.`;
 }

@@ -1,7 +1,7 @@
 /**
- * The login of the built functions to Cloud SQL: an access token of the metadata server as the password, over the
- * socket that Cloud Run mounts. A metadata server and the socket stand here in Google's place; PostgreSQL is real and
- * takes no other password. Needs a folder at the root of the file system, so it is left out where nobody may make one.
+ * The login of the built functions to Cloud SQL: an access token of the metadata server is the password, over the socket
+ * that Cloud Run mounts. The metadata server and the socket are fakes; PostgreSQL is real and accepts no other password.
+ * Skipped, with the reason, when the user may not create the folder /cloudsql.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,20 +13,20 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildDist, type Dist, serve } from '../build/dist.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
-/** Roles and sockets belong to the whole machine, which other runs use too. */
+/** Unique, because concurrent test runs share roles and sockets. */
 const RUN = randomUUID().slice(0, 8);
 const INSTANCE = `orders-example:europe-west1:email-monitor-${RUN}`;
 const ACCOUNT = `email-monitor-status-${RUN}@orders-example.iam`;
 const TOKEN = `ya29.${randomUUID()}`;
 const FOLDER = `/cloudsql/${INSTANCE}`;
 
-/** Why the socket cannot be there; null when it is. */
+/** Why the socket cannot be created; null: it can. */
 const missing = ((): string | null => {
   try {
     mkdirSync(FOLDER, { recursive: true });
     return null;
   } catch {
-    return 'Only who may make /cloudsql can stand in for Cloud Run here.';
+    return 'Needs permission to create the folder /cloudsql.';
   }
 })();
 
@@ -34,7 +34,7 @@ let dist: Dist;
 let db: TestDatabase;
 let socket: Server;
 const metadata = createHttpServer();
-const asked: string[] = [];
+const requests: string[] = [];
 beforeAll(async () => {
   if (missing !== null) return;
   [dist, db] = await Promise.all([buildDist(), createTestDatabase()]);
@@ -52,7 +52,7 @@ beforeAll(async () => {
   socket.listen(join(FOLDER, '.s.PGSQL.5432'));
   await once(socket, 'listening');
   metadata.on('request', (request, response) => {
-    asked.push(request.url ?? '');
+    requests.push(request.url ?? '');
     response.setHeader('metadata-flavor', 'Google');
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ access_token: TOKEN, expires_in: 3_599, token_type: 'Bearer' }));
@@ -71,7 +71,7 @@ afterAll(async () => {
   dist.remove();
 });
 
-it('has the token of its account for a password, and asks for no more than the login', async (test) => {
+it('logs in with the token of its account, and requests only the scope for the login', async (test) => {
   if (missing !== null) test.skip(missing);
   const served = await serve(dist.folder, 'status', {
     NODE_ENV: 'production',
@@ -87,7 +87,7 @@ it('has the token of its account for a password, and asks for no more than the l
       200,
       expect.objectContaining({ state: 'not_configured' }),
     ]);
-    const tokens = asked.filter((url) => url.includes('/token'));
+    const tokens = requests.filter((url) => url.includes('/token'));
     expect(tokens.length).toBeGreaterThan(0);
     for (const url of tokens)
       expect(decodeURIComponent(url)).toMatch(

@@ -1,7 +1,6 @@
 /**
- * What is deployed, as the buildpack treats it: the zip of `dist/` unpacked where nothing else is, its one dependency
- * installed, and every target served by the framework. Needs the npm registry or a filled npm cache; without either it
- * is left out, and says so.
+ * Treats `dist/` as the buildpack does: unpacks its zip in an empty folder, installs its one dependency, and serves every
+ * target. Needs the npm registry or a filled npm cache; skipped, with the reason, when neither is available.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -11,20 +10,20 @@ import { promisify } from 'node:util';
 import { unzipSync, type Zippable, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
-import { serve, writeDist } from '../build/dist.ts';
 import { order } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
+import { serve, writeDist } from './dist.ts';
 
 const MAX_ZIP_BYTES = 3_000_000;
 const MAX_INSTALLED_BYTES = 20_000_000;
-/** What npm says when it is not reachable; any other failure is one of the package. */
-const AWAY =
+/** Errors of an unreachable registry. Any other error is one of the package. */
+const UNREACHABLE =
   /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT)\b/;
 
 let root: string;
 let source: string;
 let zip: Uint8Array;
-/** Why nothing could be installed; null when it was. */
+/** Why nothing could be installed; null: installed. */
 let missing: string | null = null;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'email-monitor-zip-'));
@@ -37,18 +36,18 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the zip of the build', () => {
-  it('is smaller than 3 MB and holds code, maps, migrations, the page and one package.json alone', () => {
+  it('is smaller than 3 MB and contains only code, source maps, migrations, the page and one package.json', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
-    const strangers = Object.keys(unzipSync(zip)).filter(
+    const unexpected = Object.keys(unzipSync(zip)).filter(
       (name) =>
         !/^(package\.json|(chunks\/)?[\w.-]+\.mjs(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
           name,
         ),
     );
-    expect(strangers).toEqual([]);
+    expect(unexpected).toEqual([]);
   });
 
-  it('installs one package with what that needs, in less than 20 MB', (test) => {
+  it('installs one package with its dependencies in less than 20 MB', (test) => {
     if (missing !== null) test.skip(missing);
     const { dependencies } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['@google-cloud/functions-framework']);
@@ -56,7 +55,7 @@ describe('the zip of the build', () => {
   });
 });
 
-describe('unpacked in an empty folder and installed', () => {
+describe('the unpacked and installed build', () => {
   let system: TestSystem;
   beforeAll(async () => {
     system = await createTestSystem();
@@ -64,7 +63,7 @@ describe('unpacked in an empty folder and installed', () => {
   });
   afterAll(async () => await system.close());
 
-  /** How the cloud calls each, and what it answers on a system that runs. */
+  /** How the cloud calls each target, and its status on a running system. */
   const CALLS: Record<Target, { method?: string; path?: string; body?: unknown; status: number }> = {
     poll: { method: 'POST', status: 200 },
     gmailPush: { method: 'POST', body: { message: { data: '' } }, status: 204 },
@@ -76,7 +75,7 @@ describe('unpacked in an empty folder and installed', () => {
     migrate: { method: 'POST', status: 200 },
   };
 
-  it.each(TARGETS)('%s is served by the framework and answers a call', async (target) => {
+  it.each(TARGETS)('serves the target %s, which answers a call', async (target) => {
     const { method = 'GET', path = '', body, status } = CALLS[target];
     const served = await serve(source, target, { ...system.env, NODE_ENV: 'production' });
     try {
@@ -117,19 +116,19 @@ function unpack(archive: Uint8Array, folder: string): void {
   }
 }
 
-/** As the buildpack installs it. The npm that runs this test, else the one on PATH. @returns why not, null when done */
+/** Installs like the buildpack, with the npm that runs this test, else the one on PATH. @returns the reason when it cannot */
 async function install(folder: string): Promise<string | null> {
-  const own = process.env['npm_execpath'];
-  const [file, first] = own?.endsWith('.js') ? [process.execPath, [own]] : ['npm', []];
+  const runningNpm = process.env['npm_execpath'];
+  const [file, first] = runningNpm?.endsWith('.js') ? [process.execPath, [runningNpm]] : ['npm', []];
   const flags = ['--omit=dev', '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=0'];
   try {
     await promisify(execFile)(file, [...first, 'install', ...flags], { cwd: folder });
     return null;
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    const code = AWAY.exec(said)?.[0];
+    const message = error instanceof Error ? error.message : String(error);
+    const code = UNREACHABLE.exec(message)?.[0];
     if (code === undefined) throw error;
-    return `npm can install nothing here: neither its registry nor its cache gives the framework (${code}).`;
+    return `npm cannot install the framework: neither the registry nor the cache is available (${code}).`;
   }
 }
 

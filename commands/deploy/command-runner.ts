@@ -1,49 +1,53 @@
 /**
- * The programs that a deployment runs: npm, terraform, gcloud, as they stand on PATH. Each in a process group of its
- * own, so that a Ctrl-C reaches it once, through us. What must stay true: no secret stands in an argument, where every
- * user of the machine could read it.
+ * Runs npm, Terraform and gcloud from PATH. Each runs in its own process group, which the terminal's Ctrl-C does not reach,
+ * and gets each Ctrl-C from here exactly once: at the first one Terraform stops in order and releases its lock, at the
+ * second one it exits at once and leaves the lock.
+ * Invariant: no argument contains a secret, because every user of the machine can read it.
  */
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
-import type { Interruption } from './interruption.ts';
+import { Interrupted, type Shutdown } from '../support/shutdown-signal.ts';
 
-export interface Said {
+export interface CommandOutput {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export class Programs {
+export class CommandRunner {
   readonly #root: string;
   readonly #env: Environment;
-  readonly #interruption: Interruption;
+  readonly #shutdown: Shutdown | null;
 
-  /** @param root the folder that they run in */
-  constructor(root: string, env: Environment, interruption: Interruption) {
+  /**
+   * @param root the working directory of the programs
+   * @param shutdown null: Ctrl-C ends this process at once
+   */
+  constructor(root: string, env: Environment, shutdown: Shutdown | null = null) {
     this.#root = root;
     this.#env = env;
-    this.#interruption = interruption;
+    this.#shutdown = shutdown;
   }
 
-  isThere(name: string): boolean {
+  isInstalled(name: string): boolean {
     const folders = (this.#env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
     return folders.some((folder) => isProgram(join(folder, name)));
   }
 
-  /** Lets it have the terminal, unchanged, to its end. @returns the exit code. @throws {Interrupted} */
-  async show(name: string, args: readonly string[]): Promise<number> {
+  /** Connects the program to the terminal. @returns the exit code. @throws {Interrupted} */
+  async runInTerminal(name: string, args: readonly string[]): Promise<number> {
     return (await this.#run(name, args, 'inherit', 'inherit')).code;
   }
 
-  /** Runs it unseen, and without questions. @throws {Interrupted} */
-  async read(name: string, args: readonly string[]): Promise<Said> {
+  /** Without input and without output to the terminal. @throws {Interrupted} */
+  async capture(name: string, args: readonly string[]): Promise<CommandOutput> {
     return await this.#run(name, args, 'ignore', 'pipe');
   }
 
-  /** As `read`, with a secret for its standard input: it stands in no argument and no file. @throws {Interrupted} */
-  async feed(name: string, args: readonly string[], secret: string): Promise<Said> {
+  /** Like `capture`, with a secret on standard input. @throws {Interrupted} */
+  async captureWithInput(name: string, args: readonly string[], secret: string): Promise<CommandOutput> {
     return await this.#run(name, args, { secret }, 'pipe');
   }
 
@@ -52,21 +56,20 @@ export class Programs {
     args: readonly string[],
     input: 'inherit' | 'ignore' | { readonly secret: string },
     output: 'inherit' | 'pipe',
-  ): Promise<Said> {
-    this.#interruption.check();
-    const said = await new Promise<Said>((resolve, reject) => {
+  ): Promise<CommandOutput> {
+    this.#assertNotInterrupted();
+    const result = await new Promise<CommandOutput>((resolve, reject) => {
       const child = spawn(name, args, {
         cwd: this.#root,
         env: this.#env,
         stdio: [typeof input === 'string' ? input : 'pipe', output, output],
         detached: true,
       });
-      // As a terminal would: to the whole group.
-      const quiet = this.#interruption.onPress(() => interruptGroup(child.pid));
+      const stopForwarding = this.#shutdown?.onPress(() => interruptGroup(child.pid));
       let stdout = '';
       let stderr = '';
       if (typeof input !== 'string') {
-        // One that ends without reading says by its code what was wrong.
+        // A program that ends before it reads its input reports the reason with its exit code.
         child.stdin?.on('error', () => undefined);
         child.stdin?.end(input.secret);
       }
@@ -77,25 +80,30 @@ export class Programs {
         stderr += chunk;
       });
       child.once('error', (error) => {
-        quiet();
+        stopForwarding?.();
         reject(new Error(`${name} does not start: ${error.message}`));
       });
       child.once('close', (code) => {
-        quiet();
+        stopForwarding?.();
         resolve({ code: code ?? 1, stdout, stderr });
       });
     });
-    this.#interruption.check();
-    return said;
+    this.#assertNotInterrupted();
+    return result;
+  }
+
+  #assertNotInterrupted(): void {
+    if (this.#shutdown?.signal.aborted) throw new Interrupted();
   }
 }
 
+/** As a terminal does: the signal goes to the whole process group. */
 function interruptGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGINT');
   } catch {
-    // It has just ended by itself.
+    // It has just ended.
   }
 }
 

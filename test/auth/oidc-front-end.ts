@@ -1,7 +1,7 @@
 /**
- * What stands before a service that nobody may call unauthenticated: checks the ID token (signature by the published
- * keys, audience, issuer, expiry), then whether its account is an invoker, and hands only such calls on. The signature
- * is taken off on the way, as Cloud Run does it: no function can lend a caller's token on.
+ * The front end of a service that requires authentication. It checks the ID token (signature, audience, issuer, expiry),
+ * then whether its account is an invoker, and forwards only such calls. Like Cloud Run, it removes the signature, so that
+ * no function can reuse a caller's token.
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
@@ -10,37 +10,37 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { OAuth2Client } from 'google-auth-library';
-import { ISSUER } from './identity.ts';
+import { ISSUER } from './id-token-issuer.ts';
 
-export interface CloudRunFront {
-  /** Of the service, without a slash at its end: what a token has to name as its audience. */
+export interface OidcFrontEnd {
+  /** The address of the service without a final slash: the audience that a token must have. */
   readonly url: string;
-  /** Whose calls were handed on. */
+  /** The accounts whose calls were forwarded. */
   readonly passed: readonly string[];
-  /** The status of each call that was refused. */
-  readonly refused: readonly number[];
+  /** The status of each rejected call. */
+  readonly rejected: readonly number[];
   close(): Promise<void>;
 }
 
-export async function openFront(options: {
+export async function startOidcFrontEnd(options: {
   readonly functionUrl: string;
   /** Accounts with `roles/run.invoker` on the service. */
   readonly invokers: readonly string[];
   readonly jwksUrl: string;
-}): Promise<CloudRunFront> {
+}): Promise<OidcFrontEnd> {
   const passed: string[] = [];
-  const refused: number[] = [];
+  const rejected: number[] = [];
   const server = createServer(async (request, response) => {
     const caller = await callerOf(request, { jwksUrl: options.jwksUrl, audience: url });
     if (caller === null || !options.invokers.includes(caller)) {
       const status = caller === null ? 401 : 403;
-      refused.push(status);
+      rejected.push(status);
       request.resume();
       response.writeHead(status).end();
       return;
     }
     passed.push(caller);
-    const answer = await handOn(request, options.functionUrl);
+    const answer = await forward(request, options.functionUrl);
     response
       .writeHead(answer.status, [...answer.headers].flat())
       .end(Buffer.from(await answer.arrayBuffer()));
@@ -51,7 +51,7 @@ export async function openFront(options: {
   return {
     url,
     passed,
-    refused,
+    rejected,
     close: async () => {
       server.close();
       server.closeAllConnections();
@@ -60,7 +60,7 @@ export async function openFront(options: {
   };
 }
 
-/** The account of a valid token; null for none, or for one that does not hold. */
+/** The account of a valid token; null without a token or with an invalid one. */
 async function callerOf(
   { headers }: IncomingMessage,
   { jwksUrl, audience }: { readonly jwksUrl: string; readonly audience: string },
@@ -92,7 +92,7 @@ async function publishedKeys(jwksUrl: string): Promise<Record<string, string>> {
   );
 }
 
-async function handOn(request: IncomingMessage, functionUrl: string): Promise<Response> {
+async function forward(request: IncomingMessage, functionUrl: string): Promise<Response> {
   const { authorization = '', 'content-type': contentType } = request.headers;
   const method = request.method ?? 'GET';
   const body = await buffer(request);

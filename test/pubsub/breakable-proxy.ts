@@ -1,17 +1,17 @@
-/** The way to a database, which a test can break and mend while the function that uses it lives on. */
+/** A proxy for a database connection, which a test can break and restore while a function uses it. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-export interface BreakableWire {
-  /** The database by way of the wire. */
+export interface BreakableProxy {
+  /** The database through the proxy. */
   readonly url: string;
-  /** Cuts every connection, and every new one. */
+  /** Closes all connections, and every new one. */
   break(): void;
-  mend(): void;
+  restore(): void;
   close(): void;
 }
 
-export async function wireTo(databaseUrl: string): Promise<BreakableWire> {
+export async function startBreakableProxy(databaseUrl: string): Promise<BreakableProxy> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let isBroken = false;
@@ -43,7 +43,7 @@ export async function wireTo(databaseUrl: string): Promise<BreakableWire> {
       isBroken = true;
       cut();
     },
-    mend: () => {
+    restore: () => {
       isBroken = false;
     },
     close: () => {

@@ -1,40 +1,40 @@
-/** What stands around the deployed functions, as Google's REST APIs show it. By the names that `terraform/` gives. */
+/** Checks the resources around the deployed functions with Google's REST APIs, by the names that `terraform/` gives them. */
 import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
-import { type Finding, fail, ok, unseen, warn } from '../doctor/finding.ts';
+import { type CheckResult, fail, ok, unknown, warn } from '../doctor/check-result.ts';
 import { checkPubSub } from '../doctor/pubsub-checks.ts';
 import { emulatorOf, type GoogleApi } from './google-api.ts';
 import type { Deployment } from './terraform.ts';
 
-const REDEPLOY = 'Run `npm run deploy`, which makes it as it was.';
+const REDEPLOY = 'Run `npm run deploy`, which restores it.';
 const AUTHORIZE = 'npm run authorize -- --client-secret client_secret.json --secret-manager';
 const SECRETS = ['client-id', 'client-secret', 'refresh-token'];
-/** The default; the deadlines that Terraform makes follow the budget. */
+/** The default. Terraform derives the deadlines from it. */
 const RUN_BUDGET_SECONDS = 50;
 
-export async function* examineSurroundings(
+export async function* checkGoogleResources(
   api: GoogleApi,
   deployment: Deployment,
   env: Environment,
-): AsyncGenerator<Finding> {
+): AsyncGenerator<CheckResult> {
   const { name, projectId } = deployment;
-  yield await secretsFinding(api, deployment);
-  yield await schedulerTargetFinding(api, deployment);
+  yield await checkSecrets(api, deployment);
+  yield await checkSchedulerTarget(api, deployment);
   yield* await checkPubSub({
     topic: `projects/${projectId}/topics/${name}-gmail`,
     subscription: `projects/${projectId}/subscriptions/${name}-gmail-push`,
     endpoint: deployment.urls['gmail-push'] ?? null,
     runBudgetSeconds: RUN_BUDGET_SECONDS,
     isEmulated: emulatorOf('pubsub', env) !== null,
-    cureOfMissing: REDEPLOY,
+    missingRemediation: REDEPLOY,
     get: async (path) => await api.get('pubsub', path),
   });
 }
 
 const VERSION = z.object({ name: z.string(), state: z.string() });
 
-/** Whether they are there, never what is in them. */
-async function secretsFinding(api: GoogleApi, { name, projectId }: Deployment): Promise<Finding> {
+/** Reads the state of the versions, never their values. */
+async function checkSecrets(api: GoogleApi, { name, projectId }: Deployment): Promise<CheckResult> {
   const versions: string[] = [];
   try {
     for (const part of SECRETS) {
@@ -54,52 +54,52 @@ async function secretsFinding(api: GoogleApi, { name, projectId }: Deployment): 
           remediation,
         );
       }
-      // As Terraform makes it: a line break.
+      // Terraform creates the first version, which contains a line break only.
       if (number === '1')
         return warn('secrets', `${secret} has only its first version, which is empty`, AUTHORIZE);
       versions.push(`${part} ${number}`);
     }
     return ok('secrets', `latest versions: ${versions.join(', ')}`);
   } catch (error) {
-    return unseen('secrets', error);
+    return unknown('secrets', error);
   }
 }
 
 const JOB = z.object({
   httpTarget: z.object({ uri: z.string(), oidcToken: z.object({}).optional() }).optional(),
-  /** Of the last attempt; empty or without a code when it went well. */
+  /** Of the last attempt; empty or without a code after success. */
   status: z.object({ code: z.number().optional(), message: z.string().optional() }).optional(),
   lastAttemptTime: z.string().optional(),
 });
 
-/** Whether its job calls the function that is deployed, and what it got the last time. */
-async function schedulerTargetFinding(api: GoogleApi, deployment: Deployment): Promise<Finding> {
+/** Checks that the job calls the deployed function, and the result of its last call. */
+async function checkSchedulerTarget(api: GoogleApi, deployment: Deployment): Promise<CheckResult> {
   const { name, projectId, region, urls } = deployment;
-  const finding = 'scheduler_target';
+  const check = 'scheduler_target';
   const job = `projects/${projectId}/locations/${region}/jobs/${name}-poll`;
   try {
     const answer = await api.get('cloudscheduler', `v1/${job}`);
-    if (answer === null) return fail(finding, `${job} does not exist`, REDEPLOY);
+    if (answer === null) return fail(check, `${job} does not exist`, REDEPLOY);
     const { httpTarget, status, lastAttemptTime } = JOB.parse(answer);
     const uri = httpTarget?.uri ?? 'nothing';
     if (urls['poll'] !== undefined && withoutSlash(uri) !== withoutSlash(urls['poll']))
-      return fail(finding, `${job} calls ${uri}, not ${urls['poll']}`, REDEPLOY);
+      return fail(check, `${job} calls ${uri}, not ${urls['poll']}`, REDEPLOY);
     if (status?.code) {
-      const why = status.message ? `: ${status.message}` : '';
+      const reason = status.message ? `: ${status.message}` : '';
       const remediation =
         status.code === 7 || status.code === 16
-          ? `Its invoker may not call poll. ${REDEPLOY}`
+          ? `The job's invoker may not call poll. ${REDEPLOY}`
           : `gcloud run services logs read ${name}-poll --region ${region} --project ${projectId} --limit 50`;
       return warn(
-        finding,
-        `its last call (${lastAttemptTime ?? 'at an unknown time'}) failed, code ${status.code}${why}`,
+        check,
+        `its last call (${lastAttemptTime ?? 'at an unknown time'}) failed, code ${status.code}${reason}`,
         remediation,
       );
     }
-    const last = lastAttemptTime === undefined ? 'never called' : `called last at ${lastAttemptTime}`;
-    return ok(finding, `${uri}, ${last}`);
+    const last = lastAttemptTime === undefined ? 'never called' : `last called at ${lastAttemptTime}`;
+    return ok(check, `${uri}, ${last}`);
   } catch (error) {
-    return unseen(finding, error);
+    return unknown(check, error);
   }
 }
 

@@ -1,0 +1,111 @@
+/** All checks of the configured system. They run in an order in which an earlier failure explains the later ones. */
+import { LOCAL_STACK_DOWN } from '../../local/local-env.ts';
+import { ConfigError, type Environment } from '../../shared/config.ts';
+import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
+import { createMonitor } from '../../shared/control/monitor.ts';
+import { readStatus } from '../../shared/control/status-response.ts';
+import { attempt, type CheckResult, fail, ok, skip } from './check-result.ts';
+import { checkClocks } from './clock-check.ts';
+import { checkCursor } from './cursor-check.ts';
+import { checkDatabase } from './database-checks.ts';
+import { checkGmail } from './gmail-checks.ts';
+import {
+  checkCycles,
+  checkListings,
+  checkMailboxes,
+  checkScheduler,
+  currentMailbox,
+} from './monitor-checks.ts';
+import { checkConfiguredPubSub } from './pubsub-access.ts';
+import { checkLastPush, checkWatch, readNewestLiveAt } from './push-checks.ts';
+import { checkQuota } from './quota-check.ts';
+
+/**
+ * Changes nothing, in the database or anywhere else.
+ *
+ * @param usesLocalStack the environment is that of the local stack
+ */
+export async function* runChecks(
+  env: Environment,
+  { usesLocalStack = false }: { readonly usesLocalStack?: boolean } = {},
+): AsyncGenerator<CheckResult> {
+  yield ok('node', process.version);
+  const context = contextOf(env);
+  if (context instanceof ConfigError) {
+    for (const problem of context.errors) yield fail('environment', problem, configRemediation(problem));
+    yield skip('the_rest', 'not checked: it needs the configuration');
+    return;
+  }
+  yield ok('environment', 'valid');
+  try {
+    const database = await checkDatabase(context.db, context.config, { usesLocalStack });
+    yield* database;
+    // The emulated Gmail and the scheduler job are down as well.
+    if (database[0]?.remediation === LOCAL_STACK_DOWN)
+      yield skip('the_rest', 'not checked: the local stack does not answer');
+    else yield* checkSystem(context, env, database);
+  } finally {
+    await context.db.close();
+  }
+}
+
+function configRemediation(problem: string): string {
+  const remediation = '.env.example explains each variable; set it in .env or in the environment.';
+  return problem.startsWith('DATABASE_URL is missing')
+    ? `${remediation} For the local stack, run \`npm start\`, which configures itself.`
+    : remediation;
+}
+
+async function* checkSystem(
+  context: AppContext,
+  env: Environment,
+  database: readonly CheckResult[],
+): AsyncGenerator<CheckResult> {
+  const { config, db } = context;
+  const answers = database[0]?.state === 'ok';
+  const isReadable = database.every((result) => result.state !== 'fail');
+  yield* await attempt('clock', async () => await checkClocks(answers ? db : null, config));
+  const gmail = await checkGmail(config);
+  yield* gmail;
+  if (isReadable) {
+    const gmailAnswers = gmail.every((result) => result.state !== 'fail');
+    yield* checkMonitor(context, gmailAnswers);
+  } else yield skip('monitor', 'not checked: it needs the database');
+  yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
+}
+
+async function* checkMonitor(context: AppContext, gmailAnswers: boolean): AsyncGenerator<CheckResult> {
+  const { config, db } = context;
+  let status: Awaited<ReturnType<typeof readStatus>>;
+  try {
+    status = await readStatus(createMonitor(context));
+  } catch (error) {
+    yield* await attempt('monitor', () => Promise.reject(error));
+    return;
+  }
+  const mailbox = currentMailbox(status);
+  yield gmailAnswers
+    ? await checkCursor(config, mailbox?.cursor_history_id ?? null)
+    : skip('history_cursor', 'not checked: it needs the Gmail API');
+  yield* await attempt('quota', async () => await checkQuota(db, config));
+  yield checkScheduler(status);
+  yield checkCycles(status);
+  yield* checkMailboxes(status);
+  yield* await checkListings(db);
+  const watch = checkWatch(status, config.pubsubTopic);
+  yield watch;
+  if (mailbox === null) yield skip('last_push', 'no mailbox yet');
+  else
+    yield* await attempt('last_push', async () =>
+      checkLastPush(mailbox, watch, await readNewestLiveAt(db, mailbox.email_address)),
+    );
+}
+
+function contextOf(env: Environment) {
+  try {
+    return createAppContext(env, () => undefined);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The options of a command line. Every command reads them here, so that each wrong argument is reported the same way:
+ * which one, and why. `runCommand` prints the usage below.
+ */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { quoted } from './terminal.ts';
+
+/** The operator's arguments are wrong. The message names the argument and the reason. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/**
+ * @param args those of this process unless given
+ * @throws {UsageError} for an unknown option, a positional argument, or an option without its value
+ */
+export function readFlags<T extends NonNullable<ParseArgsConfig['options']>>(
+  options: T,
+  args: readonly string[] = process.argv.slice(2),
+) {
+  try {
+    return parseArgs({ args: [...args], options }).values;
+  } catch (error) {
+    throw new UsageError(parseErrorText(error));
+  }
+}
+
+/** @param expected `a whole number from 1` */
+export function invalidArgument(name: string, value: string, expected: string): UsageError {
+  return new UsageError(`${name} ${quoted(value)} is invalid: expected ${expected}.`);
+}
+
+/** @throws {UsageError} outside of the range */
+export function wholeNumber(name: string, text: string, { min = 0, max = 999_999_999 } = {}): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw invalidArgument(name, text, `a whole number from ${min} to ${max}`);
+}
+
+function parseErrorText(error: unknown): string {
+  const { message, code } = error as Error & { readonly code?: string };
+  const [firstLine = ''] = message.split('\n');
+  // Node adds advice about `--`, which means something else to npm.
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `${firstLine.split('. ')[0]}.`;
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
+    return `${firstLine.split('. ')[0]}: the command takes options only. With npm, write \`--\` before the options.`;
+  return firstLine;
+}

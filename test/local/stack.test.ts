@@ -1,0 +1,97 @@
+/** What is left of the local stack when its start or its stop is cut short: never a running PostgreSQL. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { folderNote } from '../../local/mailbox.ts';
+import { freePort } from '../../local/ports.ts';
+import { stopOrphan } from '../../local/postgres/server.ts';
+import { type CommandProcess, startCommand } from '../helpers/command-process.ts';
+
+// A start makes a database cluster, which takes seconds on a busy machine.
+vi.setConfig({ testTimeout: 90_000 });
+
+let dataFolder: string;
+beforeEach(() => {
+  dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-stack-'));
+});
+afterEach(async () => {
+  await stopOrphan(join(dataFolder, 'postgres'));
+  rmSync(dataFolder, { recursive: true, force: true });
+});
+
+async function start(env: Record<string, string> = {}): Promise<CommandProcess> {
+  return startCommand('start', [], { LOCAL_DATA_DIR: dataFolder, PORT: String(await freePort()), ...env });
+}
+
+/** The PostgreSQL processes of this data folder, by their command lines. */
+function postgresProcesses(): string[] {
+  const idFile = join(dataFolder, 'postgres.id');
+  const folder = existsSync(idFile)
+    ? join(tmpdir(), 'email-monitor', readFileSync(idFile, 'utf8').trim())
+    : join(dataFolder, 'postgres');
+  const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  return processes.filter((line) => line.includes(folder));
+}
+
+async function expectNoPostgres(): Promise<void> {
+  await vi.waitFor(() => expect(postgresProcesses()).toEqual([]), { timeout: 20_000, interval: 100 });
+}
+
+describe('npm start', () => {
+  it('stops PostgreSQL when the start fails later, and prints the reason', async () => {
+    const command = await start({ RUN_BUDGET_SECONDS: 'much' });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toMatch(/RUN_BUDGET_SECONDS must be a whole number/);
+    expect(readdirSync(dataFolder)).toContain('scheduler.json');
+    expect(readdirSync(dataFolder)).not.toContain('stack.pid');
+    await expectNoPostgres();
+  });
+
+  it('stops everything in order at a Ctrl-C that npm forwards a second time', async () => {
+    const command = await start();
+    await command.printed(/Email Monitor is running on this machine/);
+    expect(postgresProcesses()).not.toEqual([]);
+    // The kernel would merge two pending signals of one kind.
+    command.signal('SIGINT');
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(command.output).toContain('Stopping.');
+    expect(readdirSync(dataFolder)).not.toContain('stack.pid');
+    await expectNoPostgres();
+  });
+
+  it('stops PostgreSQL at a Ctrl-C during the start', async () => {
+    const command = await start();
+    await vi.waitFor(() => expect(postgresProcesses().join('\n')).toContain('listen_addresses'), {
+      timeout: 60_000,
+      interval: 20,
+    });
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(130);
+    expect(command.output).toContain('Stopped before the start was complete.');
+    await expectNoPostgres();
+  });
+
+  it('stops PostgreSQL when the process exits without stopping it', async () => {
+    const script = join(dataFolder, 'exit.ts');
+    const server = join(import.meta.dirname, '../../local/postgres/server.ts');
+    writeFileSync(
+      script,
+      `import { startPostgres } from '${server}';
+       await startPostgres({ folder: '${dataFolder}/postgres', port: ${await freePort()}, database: 'orders' });
+       process.exit(3);`,
+    );
+    expect(() => execFileSync(process.execPath, [script])).toThrow();
+    await expectNoPostgres();
+  });
+});
+
+describe('folderNote', () => {
+  it('uses the singular and the plural as the counts require', () => {
+    expect(folderNote('mails', 1, 0)).toBe('1 email from mails');
+    expect(folderNote('mails', 2, 1)).toBe('2 emails from mails; 1 other file skipped');
+    expect(folderNote('mails', 0, 3)).toBe('0 emails from mails; 3 other files skipped');
+  });
+});
