@@ -1,5 +1,5 @@
-# One account a function, so that each may do what it does and nothing else, and the three that call or build them.
-# What an account may do stands beside the resource that it may do it to.
+# Service accounts: one per function, so that each function has only the permissions it needs, and three that call or
+# build the functions. The IAM grants are in the file of the resource that they apply to.
 
 resource "google_service_account" "function" {
   for_each = local.functions
@@ -7,7 +7,7 @@ resource "google_service_account" "function" {
   project      = var.project_id
   account_id   = "${var.name}-${each.key}"
   display_name = "${var.name} ${each.key}"
-  description  = "Runs the function ${each.key}."
+  description  = "The function ${each.key} runs as this account."
 
   depends_on = [google_project_service.required]
 }
@@ -34,12 +34,12 @@ resource "google_service_account" "build" {
   project      = var.project_id
   account_id   = "${var.name}-build"
   display_name = "${var.name} build"
-  description  = "Builds the images of the functions from their source."
+  description  = "Cloud Build builds the images of the functions as this account."
 
   depends_on = [google_project_service.required]
 }
 
-# The e-mails, made of what is known before anything is applied: a plan then shows whole environments and grants.
+# Email addresses, composed from values that are known before apply, so that a plan shows complete environments and grants.
 locals {
   function_emails = {
     for key, account in google_service_account.function : key => "${account.account_id}@${account.project}.iam.gserviceaccount.com"

@@ -1,16 +1,17 @@
-# From the source to the images. Cloud Run keeps build_config with a service but does not build when Terraform creates
-# or updates one; `npm run deploy` submits the builds that terraform_data.build describes, before the services.
+# Builds the images from the source. Cloud Run stores build_config with a service, but does not start a build when
+# Terraform creates or updates the service. `npm run deploy` submits the builds that terraform_data.build describes
+# before it applies the services.
 # https://github.com/hashicorp/terraform-provider-google/issues/22263
 
 resource "google_artifact_registry_repository" "functions" {
   project       = var.project_id
   location      = var.region
   repository_id = var.name
-  description   = "Images of the functions, one for each."
+  description   = "Images of the functions, one image per function."
   format        = "DOCKER"
   labels        = local.labels
 
-  # A keep rule wins over a delete rule: the image that runs stays however old it is, and a few to go back to.
+  # A keep rule takes precedence over a delete rule, so the running image and a few to roll back to are kept at any age.
   cleanup_policies {
     id     = "keep-newest"
     action = "KEEP"
@@ -29,7 +30,7 @@ resource "google_artifact_registry_repository" "functions" {
   depends_on = [google_project_service.required]
 }
 
-# The three things that a build does: read the source, write its log, push the image.
+# The permissions of a build: read the source, write the log, push the image.
 
 resource "google_storage_bucket_iam_member" "build_reads_source" {
   bucket = google_storage_bucket.source.name
@@ -52,11 +53,11 @@ resource "google_artifact_registry_repository_iam_member" "build_writes_images" 
 }
 
 locals {
-  # The image is built without an operating system and gets it from here at run time: Google mends Node 24 and what
-  # lies under it without a deployment.
+  # The image contains no operating system. Cloud Run adds this base image at run time, so Google can patch Node 24 and
+  # the operating system without a deployment.
   base_image = "${var.region}-docker.pkg.dev/serverless-runtimes/google-24-full/runtimes/nodejs24"
 
-  # What an image is made of. The same source on the same base is the same image, and needs no second build.
+  # A hash of the source and the base image. If neither changes, the tag is the same and no build is needed.
   image_tag = substr(sha256("${data.archive_file.source.output_sha256} ${local.base_image}"), 0, 16)
   images = {
     for key in keys(local.functions) :
@@ -66,8 +67,8 @@ locals {
   build_account   = "projects/${var.project_id}/serviceAccounts/${local.build_email}"
 }
 
-# All that must be there before an image can be built, and what to build: the bodies of projects.locations.builds.submit
-# of the Cloud Run API. `terraform apply -target=terraform_data.build` makes this much and no more.
+# The build requests: the bodies for projects.locations.builds.submit of the Cloud Run API. Depends on everything that a
+# build needs, so `terraform apply -target=terraform_data.build` creates exactly what the builds need.
 resource "terraform_data" "build" {
   input = {
     parent = "projects/${var.project_id}/locations/${var.region}"

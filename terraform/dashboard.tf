@@ -1,13 +1,13 @@
-# One page for whoever was woken: is mail coming in, how late, what waits, and what the parts below are doing.
+# The dashboard for operators: whether mail arrives, how late, what is waiting, and the state of the underlying services.
 #
-# What must stay true: no field has the value that Monitoring assumes anyway (a position of 0, an empty list). It does
-# not give such fields back, and each plan would want to set them again.
+# Invariant: no field is set to its default (a position of 0, an empty list). Cloud Monitoring does not return such fields,
+# so every plan would show a change.
 
 locals {
-  # Width and height of a tile in the grid of twelve columns; three stand in a row.
+  # Width and height of a tile in the grid of twelve columns. Each row has three tiles.
   tile_size = 4
 
-  # Sums of extracted values are asked for in PromQL: a filter can only chart means and percentiles of a distribution.
+  # Sums of extracted values need PromQL: a filter can only chart means and percentiles of a distribution.
   value_sum = {
     for key, metric in google_logging_metric.value :
     key => "logging_googleapis_com:user_${replace(metric.name, "-", "_")}_sum{monitored_resource=\"cloud_run_revision\"}"
@@ -16,10 +16,10 @@ locals {
   services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
   pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"${var.name}-\") AND metric.type="
 
-  # `lines`: filter, aligner, reducer, and what to tell apart `by`; or a `query` in PromQL.
+  # Each entry of `lines` has filter, aligner, reducer, group-by fields (`by`) and window in seconds, or a PromQL `query`.
   tiles = [
     {
-      title     = "Freshness: scheduled runs that got on, in five minutes"
+      title     = "Freshness: successful scheduled runs per five minutes"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.trigger=\"schedule\" AND metric.labels.outcome=one_of(\"completed\",\"out_of_time\")"
@@ -35,7 +35,7 @@ locals {
       }]
     },
     {
-      title     = "Failed runs by fault"
+      title     = "Failed runs by error code"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["runs"]}\" AND metric.labels.outcome=\"failed\""
@@ -43,7 +43,7 @@ locals {
       }]
     },
     {
-      title     = "From arrival to stored, ms: median and 95th percentile"
+      title     = "Arrival to stored, ms: median and 95th percentile"
       threshold = var.alert_stored_within_seconds * 1000
       lines = [for percentile in ["50", "95"] : {
         filter  = "${local.logged}\"${local.log_metric_types["arrival-to-stored-ms"]}\""
@@ -51,7 +51,7 @@ locals {
       }]
     },
     {
-      title     = "Emails stored in an hour"
+      title     = "Emails stored per hour"
       threshold = null
       lines     = [{ query = "sum(increase(${local.value_sum["stored-count"]}[1h]))" }]
     },
@@ -64,7 +64,7 @@ locals {
       }]
     },
     {
-      title     = "Live mail waiting, s"
+      title     = "Oldest waiting live email, s"
       threshold = var.alert_live_waiting_seconds
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["live-waiting-s"]}\""
@@ -72,7 +72,7 @@ locals {
       }]
     },
     {
-      title     = "Failing messages, tried again"
+      title     = "Failing messages (being retried)"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["failing-total"]}\""
@@ -88,7 +88,7 @@ locals {
       }]
     },
     {
-      title     = "Missing messages at the last reconciliation"
+      title     = "Messages missing at the last reconciliation"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["missing-total"]}\""
@@ -96,17 +96,17 @@ locals {
       }]
     },
     {
-      title     = "Gmail quota, units a minute"
+      title     = "Gmail quota, units per minute"
       threshold = var.gmail_quota_units_per_minute
       lines     = [{ query = "sum(rate(${local.value_sum["quota-units"]}[5m])) * 60" }]
     },
     {
-      title     = "Rate-limited calls of Gmail in an hour"
+      title     = "Rate-limited Gmail calls per hour"
       threshold = null
       lines     = [{ query = "sum(increase(${local.value_sum["rate-limited-count"]}[1h]))" }]
     },
     {
-      title     = "Watch remaining, s"
+      title     = "Time until the Gmail watch expires, s"
       threshold = var.alert_watch_remaining_seconds
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["watch-remaining-s"]}\""
@@ -114,7 +114,7 @@ locals {
       }]
     },
     {
-      title     = "Duration of runs, ms: 95th percentile"
+      title     = "Run duration, ms: 95th percentile"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["duration-ms"]}\""
@@ -122,7 +122,7 @@ locals {
       }]
     },
     {
-      title     = "Database connections, of ${local.database_max_connections}"
+      title     = "Database connections (maximum ${local.database_max_connections})"
       threshold = floor(local.database_max_connections * var.alert_connections_percent / 100)
       lines = [{
         filter  = "${local.database}\"cloudsql.googleapis.com/database/postgresql/num_backends\""
@@ -130,7 +130,7 @@ locals {
       }]
     },
     {
-      title     = "Database disk in use, bytes"
+      title     = "Database disk usage, bytes"
       threshold = one(local.disk_alert_bytes)
       lines = [{
         filter  = "${local.database}\"cloudsql.googleapis.com/database/disk/bytes_used\""
@@ -138,7 +138,7 @@ locals {
       }]
     },
     {
-      title     = "Answer times by service, ms: 95th percentile"
+      title     = "Request latency by service, ms: 95th percentile"
       threshold = null
       lines = [{
         filter  = "${local.services}\"run.googleapis.com/request_latencies\""
@@ -154,7 +154,7 @@ locals {
       }]
     },
     {
-      title     = "Answers by service and class"
+      title     = "Responses by service and status class"
       threshold = null
       lines = [{
         filter  = "${local.services}\"run.googleapis.com/request_count\""
@@ -162,7 +162,7 @@ locals {
       }]
     },
     {
-      title     = "Oldest push that is not acknowledged, s"
+      title     = "Oldest unacknowledged push, s"
       threshold = null
       lines = [{
         filter  = "${local.pubsub}\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""

@@ -1,39 +1,40 @@
-# The database, who logs in to it, and what it takes to reach it. Nobody has a password: accounts log in with tokens.
+# The database, its users, and the grants to connect to it. No user has a password: service accounts log in with IAM
+# tokens.
 
 resource "google_sql_database_instance" "main" {
   project = var.project_id
   region  = var.region
   name    = local.instance_name
-  # The version that the tests run on.
+  # The version that the tests use.
   database_version = "POSTGRES_18"
 
   deletion_protection = var.deletion_protection
 
   settings {
     tier = var.database_tier
-    # Said, because from PostgreSQL 16 on the other, which knows no small machine, is what one gets unasked.
+    # Set explicitly: since PostgreSQL 16 the default is Enterprise Plus, which has no small tiers.
     edition           = "ENTERPRISE"
     availability_type = var.database_availability
     user_labels       = local.labels
 
-    # Of Cloud SQL's own, which also refuses a deletion from the console or by gcloud.
+    # Cloud SQL's own protection, which also prevents a deletion from the Cloud console or with gcloud.
     deletion_protection_enabled = var.deletion_protection
 
-    # Attachments are rows: the disk grows with the mail, up to where a person should look.
+    # Attachments are stored in rows, so the disk grows with the mail. At the limit an operator must decide.
     disk_type             = "PD_SSD"
     disk_autoresize       = true
     disk_autoresize_limit = var.database_disk_limit_gb
 
-    # Only what comes through Google's own connectors, which bring a certificate and ask IAM. The address is public
-    # because the socket of Cloud Run needs no network then; no network is let in to it.
+    # Accept connections only through Google's connectors, which present a client certificate and check IAM. With a public
+    # address Cloud Run's socket needs no VPC network. No network is authorized to reach that address directly.
     connector_enforcement = "REQUIRED"
     ip_configuration {
       ipv4_enabled = true
       ssl_mode     = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
     }
 
-    # Back to any moment of the last week, and to a night further back. Gmail keeps the mail itself, so what a restore
-    # loses is fetched again.
+    # Restore to any point in time of the last week, or to an older daily backup. Gmail keeps the messages, so the
+    # monitor fetches again what a restore loses.
     backup_configuration {
       enabled                        = true
       start_time                     = "01:00"
@@ -45,20 +46,20 @@ resource "google_sql_database_instance" "main" {
       }
     }
 
-    # What was destroyed on purpose can be regretted for a month.
+    # After a deliberate deletion the data can still be restored for 30 days.
     final_backup_config {
       enabled        = true
       retention_days = 30
     }
 
-    # After the nightly backup, in the hour with the fewest orders; polls fail for a minute or two and go on.
+    # After the daily backup, in the hour with the fewest orders. Polls fail for a minute or two and then continue.
     maintenance_window {
       day          = 7
       hour         = 3
       update_track = "stable"
     }
 
-    # Which statement takes how long. Statements carry no values, so no mail content is recorded.
+    # Record how long each statement takes. Statements contain no values, so no mail content is recorded.
     insights_config {
       query_insights_enabled  = true
       query_string_length     = 1024
@@ -66,12 +67,12 @@ resource "google_sql_database_instance" "main" {
       record_client_address   = false
     }
 
-    # Tokens of accounts instead of passwords.
+    # Log in with IAM tokens instead of passwords.
     database_flags {
       name  = "cloudsql.iam_authentication"
       value = "on"
     }
-    # What the tier would give anyway, said so that the budget of connections stands on something.
+    # The default of the tier, set explicitly because the connection budget depends on it.
     database_flags {
       name  = "max_connections"
       value = tostring(local.database_max_connections)
@@ -81,7 +82,7 @@ resource "google_sql_database_instance" "main" {
   lifecycle {
     precondition {
       condition     = local.connections_needed <= local.connections_allowed
-      error_message = "The functions may hold ${local.connections_needed} connections during a rollout, ${var.database_tier} has ${local.database_max_connections}, and they shall take ${local.connections_allowed} of them at most. Choose a larger database_tier or lower max_instances."
+      error_message = "The functions may open ${local.connections_needed} connections during a rollout, but may use at most ${local.connections_allowed} of the ${local.database_max_connections} that ${var.database_tier} has. Choose a larger database_tier or lower max_instances."
     }
   }
 
@@ -93,17 +94,18 @@ resource "google_sql_database" "main" {
   instance = google_sql_database_instance.main.name
   name     = local.database_name
 
-  # It goes with its instance. Dropping it first fails while anybody is connected.
+  # It is deleted with its instance. Dropping it before fails while a client is connected.
   deletion_policy = "ABANDON"
 }
 
 locals {
-  # As PostgreSQL calls them: without the ending that would make most of them too long.
+  # PostgreSQL user names: the email address without the suffix, with which most names would be too long.
   database_users = { for key, email in local.function_emails : key => trimsuffix(email, ".gserviceaccount.com") }
   consumer_users = { for email in var.consumers : email => trimsuffix(email, ".gserviceaccount.com") }
 
-  # For migrate, which grants each what its part needs. migrate itself is none of them: it owns the tables. Spelled
-  # out and not taken from database_users, because the functions, whose accounts those are, carry it.
+  # The users for migrate, which grants each its permissions. migrate itself is not included: it owns the tables. The
+  # names are composed here instead of taken from database_users, which would be a cycle: local.functions, from which
+  # the service accounts are created, contains this value.
   database_accounts = join(",", concat(
     [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${var.name}-${key}@${var.project_id}.iam"],
     [for email in sort(var.consumers) : "consumer=${trimsuffix(email, ".gserviceaccount.com")}"],
@@ -117,17 +119,17 @@ resource "google_sql_user" "function" {
   instance = google_sql_database_instance.main.name
   name     = local.database_users[each.key]
   type     = "CLOUD_IAM_SERVICE_ACCOUNT"
-  # migrate makes tables in schema public, which the superuser of Cloud SQL owns. The others get nothing but what
-  # migrate grants them.
+  # migrate creates tables in schema public, which Cloud SQL's superuser owns. The other users have only what migrate
+  # grants them.
   database_roles = each.key == "migrate" ? ["cloudsqlsuperuser"] : null
 
-  # A role that owns tables or holds grants cannot be dropped; it goes with its instance, and without its account
-  # nobody logs in with it.
+  # A role that owns tables or holds grants cannot be dropped. It is deleted with its instance, and no one can log in with
+  # it once its service account is deleted.
   deletion_policy = "ABANDON"
 
   lifecycle {
-    # Given when the user is made. Cloud SQL adds a role of its own to the user of an account; whatever it gives back
-    # of the two, no plan may want to take it away or make the user anew.
+    # Applied only when the user is created. Cloud SQL adds its own role to each service account user. Whatever roles it
+    # returns, a plan must not remove them or recreate the user.
     ignore_changes = [database_roles]
   }
 }
@@ -146,8 +148,8 @@ resource "google_sql_user" "consumer" {
   }
 }
 
-# To reach the instance (client) and to log in to it (instanceUser). Both can be given on a project only, so a condition
-# narrows them to the one instance. https://cloud.google.com/sql/docs/postgres/iam-conditions
+# Permission to connect to the instance (client) and to log in to it (instanceUser). Both roles can only be granted on a
+# project, so a condition restricts them to this instance. https://cloud.google.com/sql/docs/postgres/iam-conditions
 locals {
   cloudsql_roles = ["roles/cloudsql.client", "roles/cloudsql.instanceUser"]
   cloudsql_members = merge(
@@ -169,7 +171,7 @@ resource "google_project_iam_member" "cloudsql" {
 
   condition {
     title       = "only ${local.instance_name}"
-    description = "The database of Email Monitor and no other."
+    description = "Only the database instance of Email Monitor."
     expression  = "resource.name == \"projects/${var.project_id}/instances/${local.instance_name}\" && resource.service == \"sqladmin.googleapis.com\""
   }
 }

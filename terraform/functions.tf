@@ -1,7 +1,7 @@
-# The eight deployed functions, a Cloud Run service each. What they differ in stands in local.functions.
+# The eight deployed functions, each a Cloud Run service. local.functions holds the differences between them.
 
 locals {
-  # What every function reads from its environment; .env.example says what each name means.
+  # The environment of every function. .env.example explains each name.
   environment = {
     CLOUD_SQL_INSTANCE           = local.instance_connection_name
     DB_NAME                      = local.database_name
@@ -19,8 +19,8 @@ locals {
     SCHEDULER_JOB                = local.scheduler_job_id
   }
 
-  # Files, not variables: what a variable holds is fixed when an instance starts, a file is read again. A mount takes a
-  # whole folder, so each secret has one.
+  # Files instead of variables: a variable is fixed when an instance starts, a file is read again. A mount takes a whole
+  # folder, so each secret has its own.
   credential_environment = {
     GMAIL_CLIENT_ID_FILE     = "/secrets/client-id/value"
     GMAIL_CLIENT_SECRET_FILE = "/secrets/client-secret/value"
@@ -49,8 +49,8 @@ resource "google_cloud_run_v2_service" "function" {
   description = "Email Monitor: ${each.key}"
   labels      = local.labels
 
-  # Who may call is for IAM alone; beside that, what only Cloud Scheduler and Pub/Sub call is not to be reached from
-  # outside at all. Both count as internal when they call from the same project.
+  # IAM alone decides who may call a function. In addition, the functions that only Cloud Scheduler and Pub/Sub call are not
+  # reachable from outside. Both services count as internal when they call from the same project.
   ingress              = contains(["poll", "gmail-push"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
   deletion_protection  = var.deletion_protection
@@ -68,17 +68,17 @@ resource "google_cloud_run_v2_service" "function" {
     labels          = local.labels
     service_account = local.function_emails[each.key]
 
-    # Above the budget, so that a run ends by itself. A migration has no budget and may rewrite a table: it goes on when
-    # whoever called it has given up.
+    # Longer than the run budget, so that a run ends before the timeout. A migration has no budget and may rewrite a table,
+    # so it continues after the caller has timed out.
     timeout = each.key == "migrate" ? "900s" : "${local.timeout_seconds}s"
 
-    # Below Cloud Run's 80: what an instance takes at a time shares its memory and its few connections.
+    # Below Cloud Run's default of 80: concurrent requests share the memory and the few connections of an instance.
     max_instance_request_concurrency = each.value.concurrency
 
     scaling {
-      # Nothing runs between two ticks, and a cold start costs a fraction of a second: no instance is paid for idling.
+      # No idle instance: nothing runs between two polls, and a cold start takes a fraction of a second.
       min_instance_count = 0
-      # Connections, not load, decide: instances times pool is what the database must bear.
+      # The limit follows from the database connections, not from load: instances times pool size.
       max_instance_count = local.instances[each.key]
     }
 
@@ -88,14 +88,14 @@ resource "google_cloud_run_v2_service" "function" {
 
       resources {
         limits = {
-          # More than one request at a time needs a whole CPU.
+          # Cloud Run requires a whole CPU for more than one concurrent request.
           cpu = "1"
-          # A message of 35 MB was seen to take 377 MiB at its peak, and there are such of 50 MB.
+          # The largest messages (50 MB) need more than 512 MiB while they are fetched.
           memory = each.value.fetches ? "1Gi" : "512Mi"
         }
-        # Work is done inside requests only, and only they are paid for.
+        # All work happens during requests, so CPU is allocated and billed only then.
         cpu_idle = true
-        # Loading the code is most of a cold start.
+        # Most of a cold start is loading the code.
         startup_cpu_boost = true
       }
 
@@ -107,7 +107,7 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
 
-      # A socket that is encrypted and checked up to the instance, for the path that the client library builds itself.
+      # The Cloud SQL socket: encrypted and authenticated up to the instance. The client library expects this path.
       volume_mounts {
         name       = "cloudsql"
         mount_path = "/cloudsql"
@@ -135,7 +135,7 @@ resource "google_cloud_run_v2_service" "function" {
         name = volumes.key
         secret {
           secret = volumes.value.secret_id
-          # The newest at each reading: a new authorization needs no deployment.
+          # Each read returns the newest version, so a new authorization needs no deployment.
           items {
             version = "latest"
             path    = "value"
@@ -145,8 +145,8 @@ resource "google_cloud_run_v2_service" "function" {
     }
   }
 
-  # A revision starts, or fails to, with what it needs: its images, its credentials and the right to read them, and the
-  # account that it logs in to the database with.
+  # Everything that a revision needs to start: its image, the credentials and the permission to read them, the database
+  # and the user to log in with.
   depends_on = [
     google_project_iam_member.cloudsql,
     google_project_service.required,

@@ -1,7 +1,7 @@
-# Who may call which function. Nothing is public; whoever is not here is refused before a line of ours runs.
+# Who may call which function. No function is public: Cloud Run rejects all other callers before the function's code runs.
 
 locals {
-  # Named by what they are, not by their e-mails, so that a plan knows how many there are.
+  # Service accounts are keyed by name, not by email address, so that the keys are known at plan time.
   invoker_sets = {
     poll       = { scheduler-invoker = "serviceAccount:${local.scheduler_invoker_email}" }
     gmail-push = { pubsub-invoker = "serviceAccount:${local.pubsub_invoker_email}" }

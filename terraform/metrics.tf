@@ -1,12 +1,12 @@
-# What the log is counted for. Each run of a cycle writes one `run_finished` line (shared/ingest/record-run-end.ts), and
-# nearly every metric hangs on a field of it; a test holds the two together.
+# Log-based metrics. Each run writes one `run_finished` line (shared/ingest/record-run-end.ts), and nearly every metric
+# reads a field of that line. A test compares the two.
 #
-# What must stay true: no metric refers to a service, so that all of them exist in the first minute of an apply.
-# Monitoring learns of a new metric only after up to ten minutes, and refuses an alert on one that it does not know.
-# The alerts are made after the services and the database, which take longer than that: no idle wait is needed.
+# Invariant: no metric refers to a service resource, so Terraform creates all metrics in the first minute of an apply.
+# Cloud Monitoring needs up to ten minutes to see a new metric, and rejects an alert on an unknown one. The alerts depend on
+# the services and the database, whose creation takes longer than that, so no extra wait is needed.
 
 locals {
-  # Who runs cycles, and so writes the line: the console serves poll-now too.
+  # The functions that write `run_finished`. The console is one of them because it serves poll-now too.
   run_services = ["poll", "gmail-push", "poll-now", "console"]
 
   from_run_services = [
@@ -14,79 +14,79 @@ locals {
     "resource.labels.service_name=(${join(" OR ", [for key in local.run_services : "\"${var.name}-${key}\""])})",
   ]
 
-  # Counted lines. The ones that say how things stand compare in the log's filter, where numbers are exact: the
-  # percentile of a distribution is only estimated, and of nothing but zeros it is above zero. A field that is null or
-  # absent matches no comparison.
+  # Counters of log lines. Conditions are evaluated in the log filter, where numbers are exact. A percentile of a
+  # distribution is only an estimate, which is above zero even if all values are zero. A field that is null or absent
+  # matches no comparison.
   log_counters = {
     runs = {
-      description = "Runs that ended, by what began them, how they ended, and why they failed."
+      description = "Finished runs by trigger, outcome and error code."
       event       = "run_finished"
       where       = []
       labels = {
-        error_code = "The error of a failed run, else empty."
+        error_code = "The error code of a failed run, otherwise empty."
         outcome    = "completed, out_of_time (the next run continues) or failed."
         trigger    = "schedule, push or manual."
       }
     }
     runs-with-dead = {
-      description = "Runs that left dead messages behind."
+      description = "Runs after which the mailbox has dead messages."
       event       = "run_finished"
       where       = ["jsonPayload.dead_total>0"]
       labels      = {}
     }
     runs-with-failing = {
-      description = "Runs that left messages behind which failed and are tried again."
+      description = "Runs after which the mailbox has failed messages that will be retried."
       event       = "run_finished"
       where       = ["jsonPayload.failing_total>0"]
       labels      = {}
     }
     runs-with-live-waiting = {
-      description = "Runs that left live mail behind which waits for longer than ${var.alert_live_waiting_seconds} s."
+      description = "Runs after which a live email has been waiting for more than ${var.alert_live_waiting_seconds} s."
       event       = "run_finished"
       where       = ["jsonPayload.live_waiting_s>${var.alert_live_waiting_seconds}"]
       labels      = {}
     }
     runs-with-missing = {
-      description = "Runs whose mailbox was missing messages at its last reconciliation."
+      description = "Runs of a mailbox whose last reconciliation found missing messages."
       event       = "run_finished"
       where       = ["jsonPayload.missing_total>0"]
       labels      = {}
     }
     runs-with-watch-ending = {
-      description = "Scheduled runs that found no watch, or one that ends within ${var.alert_watch_remaining_seconds} s."
+      description = "Scheduled runs without a watch, or with one that expires within ${var.alert_watch_remaining_seconds} s."
       event       = "run_finished"
       where       = ["jsonPayload.watch_remaining_s<${var.alert_watch_remaining_seconds}"]
       labels      = {}
     }
     incidents = {
-      description = "Incidents that were opened, by kind."
+      description = "Opened incidents by kind."
       event       = "incident_opened"
-      # The same gap that is still open is written again as DEBUG.
+      # While a gap is open, the line is repeated with severity DEBUG.
       where  = ["severity>=WARNING"]
       labels = { incident_kind = "history_expired: the cursor was older than the history that Gmail keeps." }
     }
   }
 
-  # Values of the line, for the dashboard and for the one alert on a percentile.
+  # Distributions of fields of `run_finished`, for the dashboard and for the one alert on a percentile.
   log_values = {
-    arrival-to-stored-ms = { field = "arrival_to_stored_max_ms", unit = "ms", description = "The longest way of a live mail in a run, from Gmail's acceptance to the commit." }
-    dead-total           = { field = "dead_total", unit = "1", description = "Dead messages that no operator has given up, counted up to 1,000." }
-    duration-ms          = { field = "duration_ms", unit = "ms", description = "How long a run took." }
-    failing-total        = { field = "failing_total", unit = "1", description = "Messages that failed and are tried again, counted up to 1,000." }
-    live-waiting-s       = { field = "live_waiting_s", unit = "s", description = "How long the oldest waiting live mail has been known." }
-    missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation missed." }
-    pending-total        = { field = "pending_total", unit = "1", description = "Messages that wait to be fetched, counted up to 1,000." }
-    quota-units          = { field = "quota_units", unit = "1", description = "Units of Gmail's quota that a run spent." }
-    rate-limited-count   = { field = "rate_limited_count", unit = "1", description = "Calls of a run that Gmail rejected with a rate limit." }
+    arrival-to-stored-ms = { field = "arrival_to_stored_max_ms", unit = "ms", description = "Longest time of a live email in a run, from Gmail's acceptance to the commit." }
+    dead-total           = { field = "dead_total", unit = "1", description = "Dead messages that no operator has given up, capped at 1,000." }
+    duration-ms          = { field = "duration_ms", unit = "ms", description = "Duration of a run." }
+    failing-total        = { field = "failing_total", unit = "1", description = "Failed messages that will be retried, capped at 1,000." }
+    live-waiting-s       = { field = "live_waiting_s", unit = "s", description = "Time since the oldest waiting live email was discovered." }
+    missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation found missing." }
+    pending-total        = { field = "pending_total", unit = "1", description = "Messages waiting to be fetched, capped at 1,000." }
+    quota-units          = { field = "quota_units", unit = "1", description = "Gmail quota units that a run used." }
+    rate-limited-count   = { field = "rate_limited_count", unit = "1", description = "Calls of a run that Gmail rate-limited." }
     stored-count         = { field = "stored_count", unit = "1", description = "Emails that a run stored." }
-    watch-remaining-s    = { field = "watch_remaining_s", unit = "s", description = "How long Gmail goes on publishing to the topic." }
+    watch-remaining-s    = { field = "watch_remaining_s", unit = "s", description = "Time until Gmail's watch expires." }
   }
 
-  # Buckets grow by 1.3 around the threshold of the alert, which is a bound itself: whether the 95th percentile lies
-  # above it is then counted, not interpolated. 24 steps each way reach from 0.1 s to 9 hours for 60 s.
+  # Bucket bounds grow by a factor of 1.3 in both directions from the alert's threshold. The threshold is a bound itself, so
+  # whether the 95th percentile is above it is exact, not interpolated. For 60 s, 24 steps each way cover 0.1 s to 9 hours.
   latency_bounds_ms = [for step in range(-24, 25) : floor(var.alert_stored_within_seconds * 1000 * pow(1.3, step))]
 
-  # As filters of Monitoring name them.
+  # The metric types as Cloud Monitoring filters name them.
   log_metric_types = {
     for key, metric in merge(google_logging_metric.counter, google_logging_metric.value) :
     key => "logging.googleapis.com/user/${metric.name}"
@@ -131,8 +131,8 @@ resource "google_logging_metric" "value" {
   project     = var.project_id
   name        = "${var.name}-${each.key}"
   description = each.value.description
-  # A line without the value (null, or a run that knew no mailbox) is left out here: an extraction that fails would
-  # be counted as an error of the metric.
+  # The filter excludes lines without the value (null, or a run without a mailbox), because a failed extraction would
+  # count as an error of the metric.
   filter = join(" AND ", concat(
     local.from_run_services,
     ["jsonPayload.event=\"run_finished\"", "jsonPayload.${each.value.field}>=0"],
@@ -153,7 +153,7 @@ resource "google_logging_metric" "value" {
         bounds = explicit_buckets.value
       }
     }
-    # The others are read as means and sums, which are exact whatever the buckets are. 1 to 16 million.
+    # The others are only used as means and sums, which are exact with any buckets. These cover 1 to 16 million.
     dynamic "exponential_buckets" {
       for_each = each.key == "arrival-to-stored-ms" ? [] : [1]
       content {

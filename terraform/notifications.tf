@@ -1,7 +1,8 @@
-# Who is woken by the alerts of alerts.tf, and what stands in the message: its runbook, with the commands of this deployment.
+# Alert policies and their notification channels. A notification contains the runbook of its alert, with the commands of
+# this deployment.
 
 locals {
-  # What the runbooks name: the commands of this deployment, ready to be pasted.
+  # Template variables of the runbooks. The commands can be pasted into a shell.
   runbook = {
     project           = var.project_id
     region            = var.region
@@ -26,7 +27,7 @@ locals {
   }
   identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
 
-  # Those who are named, else the people who may operate.
+  # The configured addresses, or by default the users and groups among the operators.
   alert_emails = var.alert_emails == null ? toset([
     for member in var.operators : split(":", member)[1] if can(regex("^(user|group):", member))
   ]) : var.alert_emails
@@ -46,7 +47,8 @@ resource "google_monitoring_notification_channel" "email" {
   user_labels  = local.labels
 
   lifecycle {
-    # Also puts the removal of an address behind the change of the alerts: Monitoring keeps a channel that one names.
+    # Also removes a channel only after the alerts have changed: Cloud Monitoring does not delete a channel that an alert
+    # policy uses.
     # https://github.com/hashicorp/terraform-provider-google/issues/3008
     create_before_destroy = true
   }
@@ -68,7 +70,7 @@ resource "google_monitoring_alert_policy" "alert" {
   dynamic "conditions" {
     for_each = each.value.absences
     content {
-      display_name = conditions.value.says
+      display_name = conditions.value.display_name
       condition_absent {
         filter   = conditions.value.filter
         duration = "${conditions.value.duration_seconds}s"
@@ -84,14 +86,14 @@ resource "google_monitoring_alert_policy" "alert" {
   dynamic "conditions" {
     for_each = each.value.thresholds
     content {
-      display_name = conditions.value.says
+      display_name = conditions.value.display_name
       condition_threshold {
         filter          = conditions.value.filter
         comparison      = "COMPARISON_${conditions.value.comparison}"
         threshold_value = conditions.value.value
-        # Monitoring decides about missing data only where a condition has to last a minute.
-        duration                = "${conditions.value.lasts_seconds}s"
-        evaluation_missing_data = "EVALUATION_MISSING_DATA_${conditions.value.silent}"
+        # Cloud Monitoring evaluates missing data only if the duration is at least one minute.
+        duration                = "${conditions.value.duration_seconds}s"
+        evaluation_missing_data = "EVALUATION_MISSING_DATA_${conditions.value.missing_data}"
         aggregations {
           alignment_period     = "${conditions.value.window_seconds}s"
           per_series_aligner   = conditions.value.aligner
@@ -111,17 +113,17 @@ resource "google_monitoring_alert_policy" "alert" {
     content   = chomp(templatefile("${path.module}/runbooks/${each.key}.md.tftpl", local.runbook))
   }
 
-  # See metrics.tf: the services and the database take the time that Monitoring needs to learn of the metrics.
+  # See metrics.tf: while the services and the database are created, Cloud Monitoring learns of the metrics.
   depends_on = [google_cloud_run_v2_service.function]
 }
 
-# Printed by every apply, because an alert that reaches nobody is as good as none; a trial needs nobody awake, so it is
-# no fault.
+# Printed by every apply, because an alert without recipients is useless. It is not an error, because a trial deployment
+# needs no recipients.
 output "alerts_reach" {
-  description = "Who is woken."
+  description = "Recipients of the alerts."
   value = (
     length(local.alert_emails) + length(var.notification_channels) == 0
-    ? "nobody: set alert_emails (or notification_channels, or a user among operators)"
+    ? "none: set alert_emails or notification_channels, or add a user or group to operators"
     : join(", ", concat(sort(local.alert_emails), var.notification_channels))
   )
 }

@@ -1,17 +1,17 @@
-# What `npm run deploy` and a person read. No secret is among it.
+# Outputs for `npm run deploy` and for operators. They contain no secrets.
 
 output "builds" {
-  description = "What to build before the services: the parent and the bodies of projects.locations.builds.submit, by function."
+  description = "Builds to submit before the services are applied: the parent, and per function the body for projects.locations.builds.submit."
   value       = terraform_data.build.output
 }
 
 output "database_instance" {
-  description = "Connection name of the database, as connectors take it."
+  description = "Connection name of the database instance, as Cloud SQL connectors expect it."
   value       = local.instance_connection_name
 }
 
 output "migrate_url" {
-  description = "POST: brings the schema and the grants up to date."
+  description = "URL of migrate. POST migrates the schema and updates the grants."
   value       = google_cloud_run_v2_service.function["migrate"].uri
 }
 
@@ -21,35 +21,35 @@ output "name" {
 }
 
 output "next_commands" {
-  description = "What a person does after the first deployment."
+  description = "Commands to run after the first deployment."
   value       = <<-EOT
-    Put the credentials of the mailbox in (npm run authorize obtains them):
+    Store the credentials of the mailbox (npm run authorize obtains them):
       printf %s "$GMAIL_CLIENT_ID"     | gcloud secrets versions add ${google_secret_manager_secret.credential["client-id"].secret_id} --project ${var.project_id} --data-file=-
       printf %s "$GMAIL_CLIENT_SECRET" | gcloud secrets versions add ${google_secret_manager_secret.credential["client-secret"].secret_id} --project ${var.project_id} --data-file=-
       printf %s "$GMAIL_REFRESH_TOKEN" | gcloud secrets versions add ${google_secret_manager_secret.credential["refresh-token"].secret_id} --project ${var.project_id} --data-file=-
-    Turn the monitor on:
+    Start the monitor:
       curl -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${google_cloud_run_v2_service.function["start"].uri}
-    Look how it is:
+    Check its status:
       curl -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${google_cloud_run_v2_service.function["status"].uri}
   EOT
 }
 
 output "project_id" {
-  description = "The project of Google Cloud."
+  description = "Google Cloud project id."
   value       = var.project_id
 }
 
 output "region" {
-  description = "The region of everything."
+  description = "Region of all resources."
   value       = var.region
 }
 
 output "status_url" {
-  description = "GET: how the monitor is."
+  description = "URL of status. GET returns the status of the monitor."
   value       = google_cloud_run_v2_service.function["status"].uri
 }
 
 output "urls" {
-  description = "URL of each function, by its name."
+  description = "URLs of the functions, by function name."
   value       = { for key, service in google_cloud_run_v2_service.function : key => service.uri }
 }

@@ -1,5 +1,5 @@
-# Push: Gmail rings at the topic, Pub/Sub calls gmail-push, and what cannot be delivered is kept aside. Only a doorbell:
-# polling finds the same mail when all of this fails.
+# Push notifications: Gmail publishes to the topic, Pub/Sub calls gmail-push, and undeliverable notifications go to a
+# dead-letter topic. Push only reduces latency: if it fails, polling finds the same mail.
 
 resource "google_pubsub_topic" "gmail" {
   project = var.project_id
@@ -9,7 +9,8 @@ resource "google_pubsub_topic" "gmail" {
   depends_on = [google_project_service.required]
 }
 
-# Google's own account, the same for everybody. https://developers.google.com/workspace/gmail/api/guides/push
+# Google's service account for Gmail push, the same for all projects.
+# https://developers.google.com/workspace/gmail/api/guides/push
 resource "google_pubsub_topic_iam_member" "gmail_publishes" {
   project = var.project_id
   topic   = google_pubsub_topic.gmail.name
@@ -23,17 +24,18 @@ resource "google_pubsub_subscription" "gmail_push" {
   topic   = google_pubsub_topic.gmail.id
   labels  = local.labels
 
-  # Also how long Pub/Sub waits for an answer: above the timeout of the service, so that a run is not called twice.
+  # Also the time that Pub/Sub waits for a response. Longer than the timeout of the service, so that a push is not
+  # redelivered while its run continues.
   ack_deadline_seconds = local.deadline_seconds
-  # A doorbell of yesterday says nothing that a poll has not found.
+  # Older notifications are useless: a poll has already found the change.
   message_retention_duration = "86400s"
 
-  # Never: by default a subscription without deliveries is deleted after 31 days.
+  # Never expire. By default Pub/Sub deletes a subscription after 31 days without deliveries.
   expiration_policy {
     ttl = ""
   }
 
-  # 503 while the database is away; ten seconds to ten minutes apart.
+  # gmail-push returns 503 while the database is unavailable. Retry after ten seconds to ten minutes.
   retry_policy {
     minimum_backoff = "10s"
     maximum_backoff = "600s"
@@ -55,13 +57,13 @@ resource "google_pubsub_subscription" "gmail_push" {
   depends_on = [google_cloud_run_v2_service_iam_member.invoker]
 }
 
-# Pub/Sub signs the tokens that it calls with. Projects made before April 2021 do not allow it by themselves.
+# Pub/Sub must create the identity tokens for its calls. Projects created before April 2021 do not allow this by default.
 resource "google_service_account_iam_member" "pubsub_signs" {
   service_account_id = "projects/${var.project_id}/serviceAccounts/${local.pubsub_invoker_email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = local.pubsub_agent
 
-  # Its own account comes into being with the first topic.
+  # Google creates Pub/Sub's service agent with the first topic of a project.
   depends_on = [google_pubsub_topic.gmail]
 }
 
@@ -73,7 +75,7 @@ resource "google_pubsub_topic" "dead_letter" {
   depends_on = [google_project_service.required]
 }
 
-# A topic without a subscription keeps nothing. For a person, to look at.
+# Keeps dead letters for inspection. A topic without a subscription keeps no messages.
 resource "google_pubsub_subscription" "dead_letter" {
   project = var.project_id
   name    = "${var.name}-gmail-dead-letter"
@@ -86,7 +88,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   }
 }
 
-# Setting a push aside is publishing it there and acknowledging it here, and Pub/Sub asks IAM for both.
+# To dead-letter a notification, Pub/Sub publishes it to the dead-letter topic and acknowledges it here. Both need a grant.
 
 resource "google_pubsub_topic_iam_member" "pubsub_sets_aside" {
   project = var.project_id

@@ -1,22 +1,23 @@
-# The job that calls poll, and who may pause it. start and stop resume and pause the job, so Terraform leaves that alone.
+# The scheduler job that calls poll, and the permissions to pause and resume it. start and stop do that, so Terraform
+# ignores whether the job is paused.
 
 resource "google_cloud_scheduler_job" "poll" {
   project     = var.project_id
   region      = var.region
   name        = local.scheduler_job_name
   description = "Email Monitor: calls poll every minute."
-  # Whatever the poll interval is: poll answers `not_due` until the interval is over, unless a push, a message that is due
-  # again, a cut listing or the end of a backoff waits for it.
+  # Independent of the poll interval. poll answers `not_due` until the interval is over, unless there is earlier work: a
+  # push hint, a message due for retry, an unfinished listing, or the end of a backoff.
   schedule  = "* * * * *"
   time_zone = "Etc/UTC"
 
-  # Like the is_running flag of a new database: both are off until the first start.
+  # Matches the is_running flag of a new database, which is false until the first start.
   paused = true
 
-  # Above the timeout of the service, so that the job shows how a run ended.
+  # Longer than the timeout of the service, so that the job records how each run ended.
   attempt_deadline = "${local.deadline_seconds}s"
 
-  # One more try for an error that passes at once; after that the next tick is near enough.
+  # One retry for a transient error. After that the next minute's call is soon enough.
   retry_config {
     retry_count          = 1
     min_backoff_duration = "5s"
@@ -34,21 +35,22 @@ resource "google_cloud_scheduler_job" "poll" {
   }
 
   lifecycle {
-    # An apply would undo what an operator decided.
+    # An apply must not undo an operator's start or stop.
     ignore_changes = [paused]
   }
 
   depends_on = [google_cloud_run_v2_service_iam_member.invoker]
 }
 
-# Cloud Scheduler has no grants on a single job and knows no conditions on its name, so these hold for the project:
-# just what the code calls, and no more. https://cloud.google.com/iam/docs/conditions-attribute-reference
+# Cloud Scheduler supports neither grants on a single job nor IAM conditions on its name, so these roles apply to the
+# whole project. They contain only the permissions that the code uses.
+# https://cloud.google.com/iam/docs/conditions-attribute-reference
 
 resource "google_project_iam_custom_role" "scheduler_switch" {
   project     = var.project_id
   role_id     = "${replace(var.name, "-", "_")}_scheduler_switch"
   title       = "${var.name} scheduler switch"
-  description = "Sees, pauses and resumes jobs of Cloud Scheduler; neither makes nor changes nor runs them."
+  description = "View, pause and resume Cloud Scheduler jobs. Does not include creating, changing or running jobs."
   permissions = ["cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause"]
 
   depends_on = [google_project_service.required]
@@ -58,21 +60,21 @@ resource "google_project_iam_custom_role" "scheduler_reader" {
   project     = var.project_id
   role_id     = "${replace(var.name, "-", "_")}_scheduler_reader"
   title       = "${var.name} scheduler reader"
-  description = "Sees jobs of Cloud Scheduler."
+  description = "View Cloud Scheduler jobs."
   permissions = ["cloudscheduler.jobs.get"]
 
   depends_on = [google_project_service.required]
 }
 
 resource "google_project_iam_member" "scheduler_switch" {
-  for_each = { for key, function in local.functions : key => function if function.switches }
+  for_each = { for key, function in local.functions : key => function if function.controls_scheduler }
 
   project = var.project_id
   role    = google_project_iam_custom_role.scheduler_switch.name
   member  = "serviceAccount:${local.function_emails[each.key]}"
 }
 
-# status says whether the job agrees with the is_running flag.
+# status reports whether the state of the job matches the is_running flag.
 resource "google_project_iam_member" "scheduler_reader" {
   project = var.project_id
   role    = google_project_iam_custom_role.scheduler_reader.name

@@ -1,5 +1,5 @@
-# The credentials of the mailbox. Terraform makes their places and never knows what is in them: no variable, no state
-# and no output holds a secret.
+# Secrets for the mailbox credentials. Terraform creates the secrets but never handles their values: no variable, state or
+# output contains a credential.
 
 resource "google_secret_manager_secret" "credential" {
   for_each = toset(["client-id", "client-secret", "refresh-token"])
@@ -12,22 +12,22 @@ resource "google_secret_manager_secret" "credential" {
     auto {}
   }
 
-  # Without them the mailbox must be authorized anew.
+  # If the secrets are lost, the mailbox must be authorized again.
   deletion_protection = var.deletion_protection
-  # A version that is destroyed by mistake can be had back for a day.
+  # A destroyed version can be restored for one day.
   version_destroy_ttl = "86400s"
 
   depends_on = [google_project_service.required]
 }
 
-# A mount needs a version to be there. A line break counts as none, so the first deployment comes up and says
-# not_configured. The true versions come later and from elsewhere; "latest" is what is mounted.
+# A mount requires at least one version. The functions treat a line break as "no credential", so the first deployment starts
+# and reports not_configured. The operator adds the real versions later. The services mount "latest".
 resource "google_secret_manager_secret_version" "empty" {
   for_each = google_secret_manager_secret.credential
 
   secret      = each.value.id
   secret_data = "\n"
-  # Nothing is undone or deleted here after the first time.
+  # Terraform neither changes nor deletes this version after creation.
   deletion_policy = "ABANDON"
 
   lifecycle {

@@ -1,4 +1,4 @@
-# The APIs. cloudresourcemanager and serviceusage must be on before Terraform can turn on the others: README.md.
+# The required APIs. cloudresourcemanager and serviceusage must be enabled before Terraform can enable these: see README.md.
 
 resource "google_project_service" "required" {
   for_each = toset([
@@ -7,7 +7,7 @@ resource "google_project_service" "required" {
     "cloudscheduler.googleapis.com",
     "gmail.googleapis.com",
     "iam.googleapis.com",
-    # Whoever deploys or operates in the name of an account asks it for tokens.
+    # To deploy or operate as a service account, the caller requests tokens from this API.
     "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
@@ -20,11 +20,11 @@ resource "google_project_service" "required" {
 
   project = var.project_id
   service = each.value
-  # Others in the project may use them; a destroyed deployment is no reason to take them away.
+  # Other users of the project may need these APIs, so destroying the deployment leaves them enabled.
   disable_on_destroy = false
 }
 
-# For its number, which the accounts of Google's own services carry.
+# For the project number, which is part of the names of Google's service agents.
 data "google_project" "this" {
   project_id = var.project_id
 }

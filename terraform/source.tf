@@ -1,9 +1,9 @@
-# What is deployed: dist/, which `npm run build` writes, as one zip in a bucket of its own.
+# The deployed source: dist/, the output of `npm run build`, as a zip file in its own bucket.
 
 data "archive_file" "source" {
   type       = "zip"
   source_dir = "${path.module}/../dist"
-  # The same bytes whoever builds: the modes of files differ from machine to machine.
+  # A fixed mode, because file modes differ between machines and the zip must be reproducible.
   output_file_mode = "0644"
   output_path      = "${path.module}/.terraform/source.zip"
 }
@@ -16,14 +16,14 @@ resource "google_storage_bucket" "source" {
 
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  # Every object can be made again from its commit.
+  # Every object can be built again from its commit.
   force_destroy = true
 
   depends_on = [google_project_service.required]
 }
 
-# The hash is in the name: a new source is a new object, and what builds from it changes with it. What is replaced goes
-# last, because the services still name it.
+# The name contains the hash, so a changed source is a new object and triggers new builds. Terraform deletes the old
+# object last, because the services still refer to it.
 resource "google_storage_bucket_object" "source" {
   bucket       = google_storage_bucket.source.name
   name         = "source-${data.archive_file.source.output_sha256}.zip"

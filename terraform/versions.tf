@@ -1,5 +1,5 @@
-# Which Terraform and which providers. The state stays in this folder unless backend.tf says otherwise
-# (backend.tf.example): plain `terraform init` must work without a bucket.
+# Versions of Terraform and the providers. The state is in this folder unless backend.tf configures another backend (see
+# backend.tf.example), so that plain `terraform init` works without a bucket.
 
 terraform {
   required_version = ">= 1.9"

@@ -1,4 +1,4 @@
-# Who may do what: accounts, callers, roles.
+# Permissions: service accounts, callers, roles.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -12,69 +12,69 @@ variables {
   project_id = "orders-example"
 }
 
-# All of what a plan without any wish shows, in one: each run costs the reading of the whole schema.
-run "plans_what_is_meant_when_nothing_is_wished" {
+# One run for all assertions on the default plan, because each run loads the whole provider schema.
+run "default_plan" {
   command = plan
 
-  # Gives each function an account of its own.
+  # Each function has its own service account.
   assert {
     condition     = { for key, service in google_cloud_run_v2_service.function : key => service.template[0].service_account } == { for key in keys(local.functions) : key => "email-monitor-${key}@orders-example.iam.gserviceaccount.com" }
-    error_message = "No two functions may share what they are allowed."
+    error_message = "Functions must not share a service account."
   }
   assert {
     condition     = { for key, account in google_service_account.function : key => account.account_id } == { for key in keys(local.functions) : key => "email-monitor-${key}" }
-    error_message = "The accounts that the services run as must be those that are made."
+    error_message = "The services must run as the created accounts."
   }
 
-  # Lets only the switches touch the clock and status look at it.
+  # Only start, stop and console may pause and resume the job, and status may read it.
   assert {
     condition     = toset([for grant in google_project_iam_member.scheduler_switch : grant.member]) == toset([for key in ["console", "start", "stop"] : "serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com"])
-    error_message = "start, stop and console switch the job, nobody else."
+    error_message = "Only start, stop and console may pause and resume the job."
   }
   assert {
     condition     = google_project_iam_custom_role.scheduler_switch.permissions == toset(["cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause"])
-    error_message = "The role must be exactly what the code calls."
+    error_message = "The role must contain exactly the permissions that the code uses."
   }
   assert {
     condition     = google_project_iam_member.scheduler_reader.member == "serviceAccount:email-monitor-status@orders-example.iam.gserviceaccount.com"
-    error_message = "status alone reads the job without switching it."
+    error_message = "status must have the role that can only read the job."
   }
   assert {
     condition     = google_project_iam_custom_role.scheduler_reader.permissions == toset(["cloudscheduler.jobs.get"])
-    error_message = "Reading must be all that status may."
+    error_message = "status may only read the job."
   }
 
-  # Lets a build read its source write its log and push its images only.
+  # A build may only read its source, write its log and push its images.
   assert {
     condition = [google_storage_bucket_iam_member.build_reads_source.role, google_project_iam_member.build_writes_log.role, google_artifact_registry_repository_iam_member.build_writes_images.role] == [
       "roles/storage.objectViewer", "roles/logging.logWriter", "roles/artifactregistry.writer"
     ]
-    error_message = "A build needs these three roles."
+    error_message = "A build must have exactly these three roles."
   }
   assert {
     condition     = toset([google_storage_bucket_iam_member.build_reads_source.member, google_project_iam_member.build_writes_log.member, google_artifact_registry_repository_iam_member.build_writes_images.member]) == toset(["serviceAccount:email-monitor-build@orders-example.iam.gserviceaccount.com"])
-    error_message = "They are for the account for builds alone."
+    error_message = "Only the build account must have these roles."
   }
   assert {
     condition     = google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.uniform_bucket_level_access
     error_message = "The source must not be public."
   }
 
-  # Lets only the clock and the doorbell call when nobody is named.
+  # Without operators, viewers and deployers only the scheduler job and Pub/Sub may call functions.
   assert {
     condition = { for key, grant in google_cloud_run_v2_service_iam_member.invoker : grant.name => grant.member } == {
       email-monitor-gmail-push = "serviceAccount:email-monitor-pubsub@orders-example.iam.gserviceaccount.com"
       email-monitor-poll       = "serviceAccount:email-monitor-scheduler@orders-example.iam.gserviceaccount.com"
     }
-    error_message = "Cloud Scheduler calls poll, Pub/Sub calls gmail-push, and nobody else calls anything."
+    error_message = "Only Cloud Scheduler may call poll, and only Pub/Sub may call gmail-push."
   }
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 2
-    error_message = "There must be no further grant."
+    error_message = "There must be no other grant."
   }
 }
 
-run "narrows_the_way_to_the_database_to_the_one_instance" {
+run "grants_database_access_only_to_this_instance" {
   command = plan
   variables {
     consumers = ["phase3@orders-example.iam.gserviceaccount.com"]
@@ -82,28 +82,28 @@ run "narrows_the_way_to_the_database_to_the_one_instance" {
 
   assert {
     condition     = toset([for grant in google_project_iam_member.cloudsql : grant.role]) == toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
-    error_message = "Two roles lead to the database, and no other is needed."
+    error_message = "Database access needs exactly these two roles."
   }
   assert {
     condition     = length(google_project_iam_member.cloudsql) == 2 * (length(local.functions) + 1)
-    error_message = "Every function and every consumer needs both."
+    error_message = "Every function and every consumer must have both roles."
   }
   assert {
     condition = alltrue([for grant in google_project_iam_member.cloudsql :
       grant.condition[0].expression == "resource.name == \"projects/orders-example/instances/${google_sql_database_instance.main.name}\" && resource.service == \"sqladmin.googleapis.com\""
     ])
-    error_message = "Without its condition the grant holds for every database of the project."
+    error_message = "Without the condition the grant applies to every database of the project."
   }
 }
 
-run "grants_the_roles_that_are_made_here" {
+run "grants_the_custom_roles" {
   assert {
     condition     = alltrue([for grant in google_project_iam_member.scheduler_switch : grant.role == google_project_iam_custom_role.scheduler_switch.name]) && google_project_iam_member.scheduler_reader.role == google_project_iam_custom_role.scheduler_reader.name
-    error_message = "The custom roles must be the ones that are granted."
+    error_message = "The grants must use the custom roles."
   }
 }
 
-run "gives_operators_viewers_and_deployers_their_functions_and_no_other" {
+run "operators_viewers_and_deployers_may_call_only_their_functions" {
   command = plan
   variables {
     deployers = ["user:dora@example.com"]
@@ -122,15 +122,15 @@ run "gives_operators_viewers_and_deployers_their_functions_and_no_other" {
       status     = toset(["group:orders@example.com", "user:ana@example.com", "user:ben@example.com"])
       stop       = toset(["group:orders@example.com", "user:ana@example.com"])
     }
-    error_message = "Each function must have exactly its callers."
+    error_message = "Each function must have exactly these callers."
   }
   assert {
     condition     = alltrue([for grant in google_cloud_run_v2_service_iam_member.invoker : grant.role == "roles/run.invoker"])
-    error_message = "To call is all that a caller may."
+    error_message = "A caller must have only the invoker role."
   }
 }
 
-run "makes_no_function_public" {
+run "no_function_is_public" {
   command = plan
   variables {
     operators = ["group:orders@example.com"]
@@ -138,28 +138,28 @@ run "makes_no_function_public" {
 
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.invoker_iam_disabled == false])
-    error_message = "Without IAM's check a function is open to everybody."
+    error_message = "Without the IAM check a function is public."
   }
   assert {
     condition     = alltrue([for grant in google_cloud_run_v2_service_iam_member.invoker : !contains(["allUsers", "allAuthenticatedUsers"], grant.member)])
-    error_message = "Nobody unnamed may call."
+    error_message = "Public principals must not be invokers."
   }
   assert {
     condition     = toset([for key, service in google_cloud_run_v2_service.function : key if service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"]) == toset(["gmail-push", "poll"])
-    error_message = "What only Google's services call must not be reached from outside; a person must reach the others."
+    error_message = "Functions that only Google's services call must not be reachable from outside. Operators must reach the others."
   }
 }
 
-run "refuses_each_of_these" {
+run "rejects_invalid_members" {
   command = plan
   variables {
-    # Refuses everybody as an operator.
+    # Public operators.
     operators = ["allUsers"]
-    # Refuses every google account as a viewer.
+    # All Google accounts as viewers.
     viewers = ["allAuthenticatedUsers"]
-    # Refuses everybody as a deployer.
+    # Public deployers.
     deployers = ["allUsers"]
-    # Refuses a person as a consumer.
+    # A consumer that is not a service account.
     consumers = ["ana@example.com"]
   }
 

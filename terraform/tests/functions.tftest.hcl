@@ -1,4 +1,4 @@
-# The services: times, memory, images, environments.
+# The services: timeouts, memory, images, environments.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -12,16 +12,16 @@ variables {
   project_id = "orders-example"
 }
 
-# All of what a plan without any wish shows, in one: each run costs the reading of the whole schema.
-run "plans_what_is_meant_when_nothing_is_wished" {
+# One run for all assertions on the default plan, because each run loads the whole provider schema.
+run "default_plan" {
   command = plan
 
-  # Ends the budget before the service and the service before its callers.
+  # The run budget ends before the timeout of the service, which ends before the deadlines of its callers.
   assert {
     condition = alltrue([for key, service in google_cloud_run_v2_service.function :
       local.environment.RUN_BUDGET_SECONDS + 30 < tonumber(trimsuffix(service.template[0].timeout, "s"))
     ])
-    error_message = "A statement that begins at the end of the budget may take 30 seconds; the service must still be there."
+    error_message = "A statement that starts at the end of the budget may take 30 s, so the timeout must be longer."
   }
   assert {
     condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["poll"].template[0].timeout, "s")) < tonumber(trimsuffix(google_cloud_scheduler_job.poll.attempt_deadline, "s"))
@@ -32,20 +32,20 @@ run "plans_what_is_meant_when_nothing_is_wished" {
     error_message = "Pub/Sub must wait longer than gmail-push may take."
   }
 
-  # Gives a gibibyte to what fetches mail and half of one to the others.
+  # Functions that fetch mail have 1 GiB of memory, the others 512 MiB.
   assert {
     condition = { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].resources[0].limits["memory"] } == {
       console = "1Gi", gmail-push = "1Gi", poll = "1Gi", poll-now = "1Gi"
       migrate = "512Mi", start = "512Mi", status = "512Mi", stop = "512Mi"
     }
-    error_message = "A message of 50 MB needs more than 512 MiB wherever it may be fetched."
+    error_message = "A function that fetches messages of 50 MB needs more than 512 MiB."
   }
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.template[0].containers[0].resources[0].cpu_idle && service.template[0].containers[0].resources[0].startup_cpu_boost])
-    error_message = "Every function must be paid for by the request, and start with the boost."
+    error_message = "Every function must be billed per request and start with CPU boost."
   }
 
-  # Deploys each entry point from the image that is built for it.
+  # Each service runs the image that is built for its entry point.
   assert {
     condition = { for key, service in google_cloud_run_v2_service.function : key => service.build_config[0].function_target } == {
       console = "console", gmail-push = "gmailPush", migrate = "migrate", poll = "poll", poll-now = "pollNow"
@@ -55,53 +55,53 @@ run "plans_what_is_meant_when_nothing_is_wished" {
   }
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.template[0].containers[0].image == service.build_config[0].image_uri])
-    error_message = "What runs must be what was built."
+    error_message = "A service must run the image that its build_config names."
   }
   assert {
     condition     = alltrue([for key, service in google_cloud_run_v2_service.function : startswith(service.build_config[0].image_uri, "europe-west1-docker.pkg.dev/orders-example/email-monitor/${key}:")])
-    error_message = "Images must lie in the repository of this deployment, each under its function's name."
+    error_message = "Images must be in the repository of this deployment, under the names of their functions."
   }
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.build_config[0].enable_automatic_updates && endswith(service.build_config[0].base_image, "/nodejs24") && service.template[0].containers[0].base_image_uri == service.build_config[0].base_image])
-    error_message = "An image that is built without an operating system must run on the base that it was built for."
+    error_message = "An image without an operating system must run on the base image that it was built for."
   }
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : service.build_config[0].service_account == "projects/orders-example/serviceAccounts/email-monitor-build@orders-example.iam.gserviceaccount.com"])
-    error_message = "Builds must run as the account for builds, by its full name."
+    error_message = "Builds must run as the build account, given by its full name."
   }
 
-  # Tells each function its own user and pool.
+  # Each function gets its own database user and pool size.
   assert {
     condition     = { for key, service in google_cloud_run_v2_service.function : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_USER"]) } == { for key, user in google_sql_user.function : key => user.name }
-    error_message = "Each function must log in as the user that is made for it."
+    error_message = "Each function must log in as its own user."
   }
   assert {
     condition     = { for key, service in google_cloud_run_v2_service.function : key => tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_POOL_SIZE"])) } == { for key, function in local.functions : key => function.pool }
-    error_message = "The budget of connections holds only if each function knows its pool."
+    error_message = "The connection budget requires that each function gets its pool size."
   }
   assert {
     condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].scaling[0].max_instance_count == local.instances[key]])
-    error_message = "The budget of connections holds only if no function has more instances."
+    error_message = "The connection budget requires that no function has more instances."
   }
 
-  # Reaches the database over its socket.
+  # The functions connect to the database through the Cloud SQL socket.
   assert {
     condition = alltrue([for service in google_cloud_run_v2_service.function : one([
       for volume in service.template[0].volumes : one(volume.cloud_sql_instance[0].instances) if length(volume.cloud_sql_instance) > 0
     ]) == "${google_sql_database_instance.main.project}:${google_sql_database_instance.main.region}:${google_sql_database_instance.main.name}"])
-    error_message = "Every function must have the socket of the instance that there is."
+    error_message = "Every function must mount the socket of the created instance."
   }
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.function : contains(service.template[0].containers[0].volume_mounts[*].mount_path, "/cloudsql")])
-    error_message = "The code looks for the socket under /cloudsql."
+    error_message = "The code expects the socket in /cloudsql."
   }
   assert {
     condition     = local.environment.DB_NAME == google_sql_database.main.name
-    error_message = "The functions must use the database that is made."
+    error_message = "The functions must use the created database."
   }
 }
 
-run "keeps_that_order_at_the_longest_budget" {
+run "longest_budget_fits_the_push_deadline" {
   command = plan
   variables {
     run_budget_seconds = 540
@@ -109,25 +109,25 @@ run "keeps_that_order_at_the_longest_budget" {
 
   assert {
     condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) == 580 && google_pubsub_subscription.gmail_push.ack_deadline_seconds == 600
-    error_message = "The longest budget must fit below the ten minutes that Pub/Sub waits at most."
+    error_message = "The timeout for the longest budget must be below 600 s, the longest time that Pub/Sub waits."
   }
 }
 
-run "refuses_each_of_these" {
+run "rejects_invalid_variables" {
   command = plan
   variables {
-    # Refuses a budget that pubsub would not wait for.
+    # A budget longer than Pub/Sub waits.
     run_budget_seconds = 541
-    # Refuses a name too long for a user of the database.
+    # A name that is too long for a database user.
     name = "email-monitor-test"
-    # Refuses a log level that would silence the alerts.
+    # A log level that would suppress run_finished, and with it the alerts.
     log_level = "warning"
   }
 
   expect_failures = [var.run_budget_seconds, var.name, var.log_level]
 }
 
-run "refuses_the_project_of_the_example" {
+run "rejects_the_example_project" {
   command = plan
   variables {
     project_id = "my-project"
@@ -136,26 +136,26 @@ run "refuses_the_project_of_the_example" {
   expect_failures = [var.project_id]
 }
 
-run "asks_for_the_same_builds_that_the_services_expect" {
+run "build_requests_match_the_services" {
   assert {
     condition     = { for key, request in terraform_data.build.output.requests : key => request.imageUri } == { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].image }
-    error_message = "What is built must be what the services run."
+    error_message = "The builds must produce the images that the services run."
   }
   assert {
     condition     = alltrue([for key, request in terraform_data.build.output.requests : "gs://${request.storageSource.bucket}/${request.storageSource.object}" == google_cloud_run_v2_service.function[key].build_config[0].source_location])
-    error_message = "A build must take the source that its service names."
+    error_message = "A build must use the source of its service."
   }
   assert {
     condition     = alltrue([for key, request in terraform_data.build.output.requests : request.buildpackBuild.functionTarget == google_cloud_run_v2_service.function[key].build_config[0].function_target])
-    error_message = "A build must make the entry point that its service names."
+    error_message = "A build must use the entry point of its service."
   }
   assert {
     condition     = google_storage_bucket_object.source.name == "source-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.zip"
-    error_message = "The name of the source must carry its hash."
+    error_message = "The object name of the source must contain its hash."
   }
 }
 
-run "takes_another_image_when_the_source_is_another" {
+run "changed_source_changes_the_image" {
   command = plan
   override_data {
     target = data.archive_file.source
@@ -166,8 +166,8 @@ run "takes_another_image_when_the_source_is_another" {
   }
 
   assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].containers[0].image != run.asks_for_the_same_builds_that_the_services_expect.builds.requests[key].imageUri])
-    error_message = "A new source under an old image's name would never be deployed."
+    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].containers[0].image != run.build_requests_match_the_services.builds.requests[key].imageUri])
+    error_message = "With an unchanged image name a new source would never be deployed."
   }
   assert {
     condition     = google_storage_bucket_object.source.name == "source-60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752.zip"
@@ -175,7 +175,7 @@ run "takes_another_image_when_the_source_is_another" {
   }
 }
 
-run "tells_migrate_alone_whose_accounts_there_are" {
+run "only_migrate_gets_the_list_of_database_users" {
   command = plan
   variables {
     consumers = ["phase3@orders-example.iam.gserviceaccount.com", "audit@orders-example.iam.gserviceaccount.com"]
@@ -186,19 +186,19 @@ run "tells_migrate_alone_whose_accounts_there_are" {
       [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${google_sql_user.function[key].name}"],
       ["consumer=audit@orders-example.iam", "consumer=phase3@orders-example.iam"],
     ))
-    error_message = "migrate must be told the users that there are, by the names that PostgreSQL has for them."
+    error_message = "DB_ACCOUNTS must list all database users by their PostgreSQL names."
   }
   assert {
     condition     = [for key, service in google_cloud_run_v2_service.function : key if contains(service.template[0].containers[0].env[*].name, "DB_ACCOUNTS")] == ["migrate"]
-    error_message = "The accounts are migrate's business alone."
+    error_message = "Only migrate must get DB_ACCOUNTS."
   }
   assert {
     condition     = toset([for user in google_sql_user.consumer : user.name]) == toset(["audit@orders-example.iam", "phase3@orders-example.iam"])
-    error_message = "Each consumer must be a user of the database."
+    error_message = "Each consumer must be a database user."
   }
 }
 
-run "keeps_the_longest_user_within_what_postgresql_takes" {
+run "longest_database_user_fits_postgresql" {
   command = plan
   variables {
     name       = "email-monitor-tst"
@@ -206,10 +206,10 @@ run "keeps_the_longest_user_within_what_postgresql_takes" {
   }
   assert {
     condition     = max([for user in google_sql_user.function : length(user.name)]...) == 63
-    error_message = "PostgreSQL cuts a name after 63 characters."
+    error_message = "The longest user name must have exactly 63 characters, PostgreSQL's limit."
   }
   assert {
     condition     = alltrue([for account in google_service_account.function : length(account.account_id) <= 30])
-    error_message = "An account's id has 30 characters at most."
+    error_message = "A service account id has at most 30 characters."
   }
 }

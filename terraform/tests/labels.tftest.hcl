@@ -1,4 +1,4 @@
-# Labels: on everything that takes them.
+# Labels of all resources that support them.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -12,7 +12,7 @@ variables {
   project_id = "orders-example"
 }
 
-run "labels_everything_that_takes_labels" {
+run "labels_all_resources_that_support_labels" {
   command = plan
   variables {
     labels = { team = "orders" }
@@ -29,11 +29,11 @@ run "labels_everything_that_takes_labels" {
       [google_sql_database_instance.main.settings[0].user_labels],
       [google_storage_bucket.source.labels],
     ) : labels["app"] == "email-monitor" && labels["team"] == "orders"])
-    error_message = "What carries no label is found by nobody who asks what this costs."
+    error_message = "Resources without labels are missing from cost reports by label."
   }
 }
 
-run "does_not_let_a_label_of_a_person_hide_whose_it_is" {
+run "labels_variable_cannot_override_app" {
   command = plan
   variables {
     labels = { app = "other" }
@@ -42,11 +42,11 @@ run "does_not_let_a_label_of_a_person_hide_whose_it_is" {
 
   assert {
     condition     = google_storage_bucket.source.labels["app"] == "orders-mail"
-    error_message = "app is the name of the deployment."
+    error_message = "The label app must be the name of the deployment."
   }
 }
 
-run "refuses_a_label_that_google_would_refuse" {
+run "rejects_labels_that_google_would_reject" {
   command = plan
   variables {
     labels = { Team = "Orders" }

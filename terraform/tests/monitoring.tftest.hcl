@@ -1,4 +1,4 @@
-# Metrics, alerts and the dashboard. Nothing is asked of a cloud: the provider is a mock.
+# Metrics, alerts and the dashboard, with mock providers.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -19,148 +19,148 @@ variables {
   alert_emails = ["ops@example.com"]
 }
 
-run "every_alert_says_what_to_do_and_reaches_somebody" {
+run "every_alert_has_a_runbook_and_recipients" {
   assert {
     condition     = length(google_monitoring_alert_policy.alert) >= 12
-    error_message = "An alert is gone."
+    error_message = "There must be at least twelve alerts."
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert : alltrue([
-      for part in ["### What it means\n", "### Look first\n", "### The usual remediation\n"] : strcontains(alert.documentation[0].content, part)
+      for part in ["### Meaning\n", "### Check\n", "### How to fix\n"] : strcontains(alert.documentation[0].content, part)
     ])])
-    error_message = "Each runbook says what it means, where to look first and what the usual remediation is."
+    error_message = "Each runbook must have the sections Meaning, Check and How to fix."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : length(alert.documentation[0].content) <= 8192 && alert.documentation[0].mime_type == "text/markdown"])
-    error_message = "Monitoring takes 8,192 characters of markdown."
+    error_message = "Cloud Monitoring accepts at most 8,192 characters of Markdown."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : alert.notification_channels == tolist(["projects/orders-project/notificationChannels/1"])])
-    error_message = "Each alert has the channels of the deployment."
+    error_message = "Each alert must use the notification channels of the deployment."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : contains(["CRITICAL", "ERROR", "WARNING"], alert.severity)])
-    error_message = "Each alert has a severity."
+    error_message = "Each alert must have a severity."
   }
   assert {
     condition     = alltrue([for key, alert in google_monitoring_alert_policy.alert : tomap(alert.user_labels) == tomap(merge(local.labels, { alert = key }))])
-    error_message = "Each alert carries the labels of the deployment, and its own name."
+    error_message = "Each alert must have the labels of the deployment and its own name."
   }
   assert {
     condition     = length(distinct([for alert in google_monitoring_alert_policy.alert : alert.display_name])) == length(google_monitoring_alert_policy.alert)
-    error_message = "No two alerts have the same title."
+    error_message = "No two alerts may have the same title."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : alert.documentation[0].subject == "email-monitor: ${alert.display_name}"])
-    error_message = "The subject of a notification says which deployment it is about."
+    error_message = "The subject of a notification must name the deployment."
   }
 }
 
-run "the_runbooks_name_this_deployment_and_link_to_nothing_outside" {
+run "runbooks_refer_only_to_this_deployment" {
   variables {
     name   = "orders-monitor"
     region = "europe-west4"
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : !strcontains(alert.documentation[0].content, "email-monitor")])
-    error_message = "A runbook names another deployment."
+    error_message = "A runbook must not name another deployment."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for url in regexall("https?://[^ )\"]+", alert.documentation[0].content) : startswith(url, "https://service.example.com")
     ]]))
-    error_message = "A runbook links to something outside of the deployment."
+    error_message = "A runbook must not link outside the deployment."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for line in split("\n", alert.documentation[0].content) : strcontains(line, "--project=orders-project")
       if can(regex("^ +gcloud ", line))
     ]]))
-    error_message = "A command of a runbook leaves the project to chance."
+    error_message = "Every gcloud command of a runbook must set the project."
   }
   assert {
     condition     = strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].documentation[0].content, "describe orders-monitor-poll --location=europe-west4")
-    error_message = "The runbook asks for another job."
+    error_message = "The runbook must name the job and region of this deployment."
   }
 }
 
-run "no_successful_cycle_means_three_intervals_but_never_less_than_the_log_may_be_late" {
+run "no_successful_cycle_waits_at_least_the_delay_of_log_metrics" {
   command = plan
   variables {
     poll_interval_seconds = 60
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "600s"
-    error_message = "Three minutes are less than the ten that a metric of the log may be late."
+    error_message = "Log-based metrics can be ten minutes late, so the absence must last at least ten minutes."
   }
 }
 
-run "no_successful_cycle_means_three_intervals_of_five_minutes" {
+run "no_successful_cycle_waits_three_intervals_of_five_minutes" {
   command = plan
   variables {
     poll_interval_seconds = 300
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "900s"
-    error_message = "The absence lasts three intervals."
+    error_message = "The absence must last three intervals."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].aggregations[0].alignment_period == "900s"
-    error_message = "The window holds three intervals."
+    error_message = "The window must cover three intervals."
   }
   assert {
     condition     = local.runbook.silence_minutes == 15
-    error_message = "The runbook says for how long."
+    error_message = "The runbook must contain the duration."
   }
 }
 
-run "no_successful_cycle_means_three_intervals_of_a_quarter_of_an_hour" {
+run "no_successful_cycle_waits_three_intervals_of_fifteen_minutes" {
   command = plan
   variables {
     poll_interval_seconds = 900
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "2700s"
-    error_message = "The absence lasts three intervals."
+    error_message = "The absence must last three intervals."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["messages-are-dead"].conditions[0].condition_threshold[0].aggregations[0].alignment_period == "1800s"
-    error_message = "The window of a state holds two runs at least."
+    error_message = "The window of a state must contain at least two runs."
   }
 }
 
-run "a_poll_once_a_day_is_not_missed_before_the_next" {
+run "a_daily_poll_has_no_absence_condition" {
   command = plan
   variables {
     poll_interval_seconds = 86400
   }
   assert {
     condition     = length(flatten(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[*].condition_absent)) == 0
-    error_message = "An absence of 23.5 hours would come every day."
+    error_message = "An absence condition of 23.5 hours would be met every day."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_threshold[0].aggregations[0].alignment_period == "88200s"
-    error_message = "The window reaches beyond the interval."
+    error_message = "The window must be longer than the interval."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for threshold in flatten(alert.conditions[*].condition_threshold) :
       tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) + tonumber(trimsuffix(threshold.duration, "s")) <= 90000
     ]]))
-    error_message = "Monitoring looks back 25 hours at most."
+    error_message = "Cloud Monitoring looks back at most 25 hours."
   }
 }
 
-# All of what a plan without any wish shows, in one: each run costs the reading of the whole schema.
-run "plans_what_is_meant_when_nothing_is_wished" {
+# One run for all assertions on the default plan, because each run loads the whole provider schema.
+run "default_plan" {
   command = plan
 
-  # No successful cycle counts scheduled runs that got on and takes silence for none.
+  # "No successful cycle" counts successful scheduled runs, and missing data counts as none.
   assert {
     condition = alltrue([for part in ["metric.labels.trigger=\"schedule\"", "metric.labels.outcome=one_of(\"completed\",\"out_of_time\")", "logging.googleapis.com/user/email-monitor-runs\""] :
       strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].filter, part)
     ])
-    error_message = "A scheduled run that completed, or ran out of time, has got on."
+    error_message = "Scheduled runs that completed or ran out of time must count as successful."
   }
   assert {
     condition = (
@@ -168,14 +168,14 @@ run "plans_what_is_meant_when_nothing_is_wished" {
       google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].threshold_value == 1 &&
       google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].evaluation_missing_data == "EVALUATION_MISSING_DATA_ACTIVE"
     )
-    error_message = "Less than one, and no data at all is less than one."
+    error_message = "The condition must be met by fewer than one run and by missing data."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].alert_strategy[0].auto_close == "604800s"
-    error_message = "It stays open while nothing runs."
+    error_message = "The incident must stay open while no run takes place."
   }
 
-  # Every metric of an alert is ours or one of the looked up ones.
+  # Every metric of an alert is defined here or is a known metric of Google Cloud.
   assert {
     condition = length(setsubtract(
       flatten([for alert in google_monitoring_alert_policy.alert : [
@@ -193,7 +193,7 @@ run "plans_what_is_meant_when_nothing_is_wished" {
         ],
       ),
     )) == 0
-    error_message = "An alert looks at a metric that nobody writes: it would never wake anybody."
+    error_message = "An alert uses an unknown metric, so it would never fire."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
@@ -203,55 +203,55 @@ run "plans_what_is_meant_when_nothing_is_wished" {
         if strcontains(condition.filter, "user/${metric.name}\"")
       ]
     ]]))
-    error_message = "A distribution becomes a number only by its percentile."
+    error_message = "A distribution must be reduced to a percentile."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for label in flatten([for condition in flatten(alert.conditions[*].condition_threshold) : regexall("metric.labels.([a-z_]+)", condition.filter)]) :
       contains(concat(keys(local.log_counters.runs.labels), keys(local.log_counters.incidents.labels), ["response_code_class"]), label)
     ]]))
-    error_message = "An alert asks for a label that its metric does not have."
+    error_message = "An alert uses a label that its metric does not have."
   }
 
-  # Every counter that says how things stand has its alert.
+  # Every counter has an alert.
   assert {
     condition = alltrue([for key in keys(local.log_counters) : anytrue(flatten([
       for alert in google_monitoring_alert_policy.alert : [
         for threshold in flatten(alert.conditions[*].condition_threshold) : strcontains(threshold.filter, "/email-monitor-${key}\"")
       ]
     ]))])
-    error_message = "A counter wakes nobody."
+    error_message = "No alert uses a counter."
   }
 
-  # A value that is null is not extracted.
+  # Metrics do not extract null.
   assert {
     condition = alltrue([for key, metric in google_logging_metric.value :
       metric.value_extractor == "EXTRACT(jsonPayload.${local.log_values[key].field})" &&
       endswith(metric.filter, "jsonPayload.${local.log_values[key].field}>=0") &&
       metric.metric_descriptor[0].value_type == "DISTRIBUTION" && metric.metric_descriptor[0].metric_kind == "DELTA"
     ])
-    error_message = "A value is taken only from a line that has it."
+    error_message = "A metric must extract a value only from lines that have it."
   }
   assert {
     condition = alltrue([for metric in google_logging_metric.counter :
       toset(keys(metric.label_extractors == null ? {} : metric.label_extractors)) == toset(metric.metric_descriptor[0].labels[*].key)
     ])
-    error_message = "Each label has its extractor, and the other way round."
+    error_message = "The labels and the label extractors must match."
   }
 
-  # The database is the one of this deployment.
+  # The alerts watch the database and the dead letters of this deployment.
   assert {
     condition = alltrue([for key in ["connections-run-short", "database-disk-fills-up"] :
       strcontains(google_monitoring_alert_policy.alert[key].conditions[0].condition_threshold[0].filter, "resource.labels.database_id=\"orders-project:${google_sql_database_instance.main.name}\"")
     ])
-    error_message = "A database is named project:instance."
+    error_message = "database_id must be project:instance."
   }
   assert {
     condition     = strcontains(google_monitoring_alert_policy.alert["pushes-are-given-up"].conditions[0].condition_threshold[0].filter, "subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"")
-    error_message = "The dead letters lie in the dead-letter subscription."
+    error_message = "The alert must watch the dead-letter subscription."
   }
 
-  # The dashboard shows our metrics and only those that exist.
+  # The dashboard shows every value metric, and only existing metrics.
   assert {
     condition = length(setsubtract(
       flatten([for text in regexall("metric.type=\\\\\"([^\\\\]+)\\\\\"", google_monitoring_dashboard.this.dashboard_json) : text]),
@@ -267,39 +267,39 @@ run "plans_what_is_meant_when_nothing_is_wished" {
         ],
       ),
     )) == 0
-    error_message = "A chart looks at a metric that nobody writes."
+    error_message = "A chart uses an unknown metric."
   }
   assert {
     condition = length(setsubtract(
       flatten(regexall("googleapis_com:user_([a-z0-9_]+)_sum\\{", google_monitoring_dashboard.this.dashboard_json)),
       [for metric in google_logging_metric.value : replace(metric.name, "-", "_")],
     )) == 0
-    error_message = "A sum is asked of a metric that nobody writes."
+    error_message = "A PromQL query uses an unknown metric."
   }
   assert {
     condition = alltrue([for key, metric in google_logging_metric.value :
       strcontains(google_monitoring_dashboard.this.dashboard_json, "user/${metric.name}\\\"") ||
       strcontains(google_monitoring_dashboard.this.dashboard_json, "user_${replace(metric.name, "-", "_")}_sum")
     ])
-    error_message = "A value is extracted and shown nowhere."
+    error_message = "A value metric is missing from the dashboard."
   }
 
-  # The dashboard has no field that monitoring would drop.
+  # The dashboard sets no default values, and its tiles do not overlap.
   assert {
     condition     = alltrue([for default in ["Pos\":0", ":[]", ":null", ":\"\"", ":{}"] : !strcontains(google_monitoring_dashboard.this.dashboard_json, default)])
-    error_message = "Monitoring does not give defaults back: each plan would set them again."
+    error_message = "Cloud Monitoring does not return default values, so every plan would show a change."
   }
   assert {
     condition = length(distinct([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles :
       "${try(tile.xPos, 0)},${try(tile.yPos, 0)}"
     ])) == length(local.tiles)
-    error_message = "Two tiles lie upon each other."
+    error_message = "Two tiles overlap."
   }
   assert {
     condition = alltrue([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles :
       try(tile.xPos, 0) + tile.width <= jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.columns
     ])
-    error_message = "A tile hangs over the edge."
+    error_message = "A tile exceeds the width of the grid."
   }
   assert {
     condition = alltrue(flatten([for tile in local.tiles : [
@@ -307,11 +307,11 @@ run "plans_what_is_meant_when_nothing_is_wished" {
         for part in concat([for metric in google_logging_metric.value : "user/${metric.name}\""], ["run.googleapis.com/request_latencies\""]) : strcontains(line.filter, part)
       ]) if !can(line.query)
     ]]))
-    error_message = "A distribution is aligned as a difference, a number is not."
+    error_message = "Distributions, and only they, must use ALIGN_DELTA."
   }
 }
 
-run "every_condition_keeps_to_the_rules_of_monitoring" {
+run "conditions_follow_the_limits_of_cloud_monitoring" {
   command = plan
   variables {
     poll_interval_seconds = 3600
@@ -321,7 +321,7 @@ run "every_condition_keeps_to_the_rules_of_monitoring" {
       for threshold in flatten(alert.conditions[*].condition_threshold) :
       tonumber(trimsuffix(threshold.duration, "s")) >= 60 && tonumber(trimsuffix(threshold.duration, "s")) % 60 == 0
     ]]))
-    error_message = "A condition that decides about missing data lasts whole minutes, one at least."
+    error_message = "A condition that evaluates missing data must last whole minutes, at least one."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
@@ -329,38 +329,38 @@ run "every_condition_keeps_to_the_rules_of_monitoring" {
       tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) % 60 == 0 &&
       tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) + tonumber(trimsuffix(threshold.duration, "s")) <= 90000
     ]]))
-    error_message = "Windows are whole minutes, and with the duration 25 hours at most."
+    error_message = "A window must be whole minutes, and window plus duration at most 25 hours."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for absence in flatten(alert.conditions[*].condition_absent) :
       tonumber(trimsuffix(absence.duration, "s")) >= 120 && tonumber(trimsuffix(absence.duration, "s")) <= 84600
     ]]))
-    error_message = "An absence lasts from two minutes to 23.5 hours."
+    error_message = "An absence condition must last between two minutes and 23.5 hours."
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert :
       tonumber(trimsuffix(alert.alert_strategy[0].auto_close, "s")) >= 1800 && tonumber(trimsuffix(alert.alert_strategy[0].auto_close, "s")) <= 604800
     ])
-    error_message = "An incident closes itself after half an hour at the earliest and seven days at the latest."
+    error_message = "auto_close must be between 30 minutes and seven days."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) :
       condition.aggregations[0].cross_series_reducer != "REDUCE_NONE" && condition.aggregations[0].group_by_fields == null
     ]]))
-    error_message = "All series are reduced to one: the end of an old revision's series wakes nobody."
+    error_message = "All series must be reduced to one, so that the end of an old revision's series triggers no alert."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
       for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) :
       length(regexall("resource.type=\"[a-z_]+\"", condition.filter)) == 1 && length(regexall("metric.type=\"", condition.filter)) == 1
     ]]))
-    error_message = "A filter names one type of resource and one metric."
+    error_message = "A filter must name one resource type and one metric."
   }
 }
 
-run "metrics_take_lines_of_this_deployment_only" {
+run "metrics_count_only_lines_of_this_deployment" {
   command = plan
   variables {
     name = "orders-monitor"
@@ -369,15 +369,15 @@ run "metrics_take_lines_of_this_deployment_only" {
     condition = alltrue([for metric in merge(google_logging_metric.counter, google_logging_metric.value) :
       strcontains(metric.filter, "resource.labels.service_name=(\"orders-monitor-poll\" OR \"orders-monitor-gmail-push\" OR \"orders-monitor-poll-now\" OR \"orders-monitor-console\")")
     ])
-    error_message = "A metric counts the lines of others."
+    error_message = "A metric must not count lines of other services."
   }
   assert {
     condition     = alltrue([for key, metric in merge(google_logging_metric.counter, google_logging_metric.value) : metric.name == "orders-monitor-${key}"])
-    error_message = "Two deployments in a project would share a metric."
+    error_message = "Metric names must contain the name of the deployment."
   }
 }
 
-run "thresholds_are_those_of_the_variables" {
+run "thresholds_follow_the_variables" {
   command = plan
   variables {
     alert_connections_percent     = 60
@@ -389,50 +389,50 @@ run "thresholds_are_those_of_the_variables" {
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["connections-run-short"].conditions[0].condition_threshold[0].threshold_value == floor(local.database_max_connections * 0.6)
-    error_message = "60 % of the connections that the database takes."
+    error_message = "The threshold must be 60 % of the maximum number of connections."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 140 * 1073741824
-    error_message = "70 % of what the disk may grow to; of what it has today it would come before each growth."
+    error_message = "The threshold must be 70 % of the maximum size. A share of the current size would be exceeded before each growth."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[1].condition_threshold[0].threshold_value == 0.98
-    error_message = "A disk that does not grow is full before it reaches its limit."
+    error_message = "A disk that does not grow must trigger the alert below its limit too."
   }
   assert {
     condition     = endswith(google_logging_metric.counter["runs-with-live-waiting"].filter, "jsonPayload.live_waiting_s>1200")
-    error_message = "Live mail may wait for 1200 s."
+    error_message = "The filter must use the threshold for live mail."
   }
   assert {
     condition     = google_monitoring_alert_policy.alert["mail-is-stored-late"].conditions[0].condition_threshold[0].threshold_value == 30000
-    error_message = "The latency is measured in milliseconds."
+    error_message = "The threshold must be in milliseconds."
   }
   assert {
     condition     = contains(google_logging_metric.value["arrival-to-stored-ms"].bucket_options[0].explicit_buckets[0].bounds, 30000)
-    error_message = "The threshold is a bound of a bucket: whether the percentile lies above it is counted, not guessed."
+    error_message = "The threshold must be a bucket bound, so that the comparison with the percentile is exact."
   }
   assert {
     condition     = endswith(google_logging_metric.counter["runs-with-watch-ending"].filter, "jsonPayload.watch_remaining_s<43200")
-    error_message = "Half a day before the end of the watch."
+    error_message = "The filter must use the threshold for the watch."
   }
 }
 
-run "a_disk_without_limit_is_watched_for_its_growth_alone" {
+run "a_disk_without_limit_has_only_the_growth_condition" {
   command = plan
   variables {
     database_disk_limit_gb = 0
   }
   assert {
     condition     = length(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions) == 1 && google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 0.98
-    error_message = "There is no limit to take a share of."
+    error_message = "Without a limit only the condition for a full disk must remain."
   }
   assert {
     condition     = strcontains(local.alerts["database-disk-fills-up"].thresholds[0].filter, "disk/utilization\"") && !strcontains(google_monitoring_dashboard.this.dashboard_json, ":null")
-    error_message = "Nor a line to draw."
+    error_message = "The remaining condition must use the utilization, and the dashboard must have no null threshold."
   }
 }
 
-run "the_smallest_latency_still_has_growing_buckets" {
+run "smallest_latency_threshold_has_increasing_bucket_bounds" {
   command = plan
   variables {
     alert_stored_within_seconds = 1
@@ -440,11 +440,11 @@ run "the_smallest_latency_still_has_growing_buckets" {
   }
   assert {
     condition     = alltrue([for step in range(1, 49) : local.latency_bounds_ms[step] > local.latency_bounds_ms[step - 1]])
-    error_message = "Bounds grow."
+    error_message = "Bucket bounds must increase."
   }
 }
 
-run "without_addresses_the_operators_are_woken" {
+run "operators_receive_alerts_by_default" {
   command = plan
   variables {
     alert_emails = null
@@ -452,11 +452,11 @@ run "without_addresses_the_operators_are_woken" {
   }
   assert {
     condition     = toset(keys(google_monitoring_notification_channel.email)) == toset(["anna@example.com", "ops@example.com"])
-    error_message = "People and groups have a mailbox, a service account has none."
+    error_message = "Users and groups must get a channel, service accounts must not."
   }
 }
 
-run "addresses_stand_before_operators_and_channels_beside_them" {
+run "alert_emails_replace_operators_and_channels_are_added" {
   variables {
     alert_emails          = ["night@example.com"]
     operators             = ["user:anna@example.com"]
@@ -464,41 +464,41 @@ run "addresses_stand_before_operators_and_channels_beside_them" {
   }
   assert {
     condition     = keys(google_monitoring_notification_channel.email) == ["night@example.com"]
-    error_message = "Only who is named is woken."
+    error_message = "Only alert_emails must get a channel."
   }
   assert {
     condition     = alltrue([for alert in google_monitoring_alert_policy.alert : contains(alert.notification_channels, "projects/orders-project/notificationChannels/77") && length(alert.notification_channels) == 2])
-    error_message = "Channels that exist already are used too."
+    error_message = "Existing channels must be used too."
   }
   assert {
     condition     = output.alerts_reach == "night@example.com, projects/orders-project/notificationChannels/77"
-    error_message = "The deployment says who is woken."
+    error_message = "The output must list the recipients."
   }
 }
 
-run "a_deployment_whose_alerts_reach_nobody_says_so" {
+run "output_reports_alerts_without_recipients" {
   command = plan
   variables {
     alert_emails = null
     operators    = ["serviceAccount:robot@orders-project.iam.gserviceaccount.com"]
   }
   assert {
-    condition     = startswith(output.alerts_reach, "nobody")
-    error_message = "An alert that reaches nobody is none."
+    condition     = startswith(output.alerts_reach, "none")
+    error_message = "The output must report that the alerts have no recipients."
   }
 }
 
-run "refuses_each_of_these" {
+run "rejects_invalid_variables" {
   command = plan
   variables {
-    # An address with a member prefix is refused.
+    # An address with an IAM member prefix.
     alert_emails = ["user:ops@example.com"]
-    # A share that is not in percent is refused.
+    # Percentages out of range.
     alert_disk_percent        = 0
     alert_connections_percent = 100
-    # A watch alert before the renewal is refused.
+    # An alert before the watch is renewed.
     alert_watch_remaining_seconds = 518400
-    # A channel without its project is refused.
+    # A channel without its full name.
     notification_channels = ["77"]
   }
 

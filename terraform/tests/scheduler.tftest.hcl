@@ -1,4 +1,4 @@
-# The scheduler job: its ticks, the intervals that are refused, and the call to poll.
+# The scheduler job: its schedule, rejected poll intervals, and the call of poll.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -12,35 +12,35 @@ variables {
   project_id = "orders-example"
 }
 
-run "ticks_every_minute" {
+run "runs_every_minute" {
   command = plan
 
   assert {
     condition     = google_cloud_scheduler_job.poll.schedule == "* * * * *"
-    error_message = "The job calls poll every minute."
+    error_message = "The job must call poll every minute."
   }
   assert {
     condition     = local.environment.GMAIL_POLL_INTERVAL_SECONDS == 60
-    error_message = "The functions keep the interval of the variable."
+    error_message = "The functions must get the interval of the variable."
   }
 }
 
-run "ticks_every_minute_whatever_the_poll_interval_is" {
+run "runs_every_minute_with_any_poll_interval" {
   command = plan
   variables {
     poll_interval_seconds = 5400
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.schedule == "* * * * *"
-    error_message = "A push, a message that is due again or a cut listing does not wait for the interval: poll decides what is due."
+    error_message = "poll decides what is due: a push hint, a message due for retry or an unfinished listing does not wait for the interval."
   }
   assert {
     condition     = local.environment.GMAIL_POLL_INTERVAL_SECONDS == 5400
-    error_message = "The functions keep the interval of the variable."
+    error_message = "The functions must get the interval of the variable."
   }
 }
 
-run "refuses_30_seconds_which_are_below_a_tick" {
+run "rejects_an_interval_below_one_minute" {
   command = plan
   variables {
     poll_interval_seconds = 30
@@ -48,7 +48,7 @@ run "refuses_30_seconds_which_are_below_a_tick" {
   expect_failures = [var.poll_interval_seconds]
 }
 
-run "refuses_an_interval_above_a_day" {
+run "rejects_an_interval_above_one_day" {
   command = plan
   variables {
     poll_interval_seconds = 86460
@@ -56,7 +56,7 @@ run "refuses_an_interval_above_a_day" {
   expect_failures = [var.poll_interval_seconds]
 }
 
-run "refuses_90_seconds_which_are_no_whole_minutes" {
+run "rejects_an_interval_that_is_not_whole_minutes" {
   command = plan
   variables {
     poll_interval_seconds = 90
@@ -64,15 +64,15 @@ run "refuses_90_seconds_which_are_no_whole_minutes" {
   expect_failures = [var.poll_interval_seconds]
 }
 
-# The job as it is made: paused, like the is_running flag of a new database.
-run "calls_poll_with_a_token_for_poll" {
+# The created job is paused, which matches the is_running flag of a new database.
+run "calls_poll_with_its_token" {
   assert {
     condition     = google_cloud_scheduler_job.poll.http_target[0].uri == google_cloud_run_v2_service.function["poll"].uri
     error_message = "The job must call poll."
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.http_target[0].oidc_token[0].audience == google_cloud_run_v2_service.function["poll"].uri
-    error_message = "A token for another audience is refused by Cloud Run."
+    error_message = "Cloud Run rejects a token for another audience."
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.http_target[0].oidc_token[0].service_account_email == "email-monitor-scheduler@orders-example.iam.gserviceaccount.com"
@@ -80,7 +80,7 @@ run "calls_poll_with_a_token_for_poll" {
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.http_target[0].http_method == "POST"
-    error_message = "poll answers POST alone."
+    error_message = "poll accepts only POST."
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.id != "" && local.environment.SCHEDULER_JOB == "projects/${google_cloud_scheduler_job.poll.project}/locations/${google_cloud_scheduler_job.poll.region}/jobs/${google_cloud_scheduler_job.poll.name}"
@@ -88,6 +88,6 @@ run "calls_poll_with_a_token_for_poll" {
   }
   assert {
     condition     = google_cloud_scheduler_job.poll.paused
-    error_message = "Until the first start the job is paused and the is_running flag is false."
+    error_message = "The job must be paused until the first start, like the is_running flag."
   }
 }

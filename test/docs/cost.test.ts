@@ -57,7 +57,7 @@ test('the cost counts the functions, metrics, conditions and images that Terrafo
     functions: read('terraform/locals.tf').match(/^\s*target\s*=\s*"/gm)?.length,
     logCounters: entriesOf('log_counters'),
     logValues: entriesOf('log_values'),
-    alertConditions: read('terraform/alerts.tf').match(/^\s*says\s*= /gm)?.length,
+    alertConditions: read('terraform/alerts.tf').match(/^\s*display_name\s*= /gm)?.length,
     keptImages: Number(/keep_count = (\d+)/.exec(read('terraform/build.tf'))?.[1]),
   }).toEqual({
     functions: DEPLOYED.functions,

@@ -1,4 +1,4 @@
-/** What Terraform's own tests cannot see: that nothing stands in the configuration beside what they look at. */
+/** Checks what Terraform's own tests cannot: that the configuration has no resources other than the ones that they test. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,7 +8,7 @@ const files = readdirSync(FOLDER).filter((name) => name.endsWith('.tf'));
 const code = files
   .map((name) => readFileSync(join(FOLDER, name), 'utf8'))
   .join('\n')
-  // Comments and descriptions may speak of what code may not do.
+  // Comments may mention what the code must not contain.
   .replaceAll(/^\s*#.*$/gm, '');
 
 interface Block {
@@ -17,7 +17,7 @@ interface Block {
   readonly body: string;
 }
 
-/** `terraform fmt` puts the closing brace of a top-level block, and no other, at the beginning of a line. */
+/** Relies on `terraform fmt`, which starts a line only with the closing brace of a top-level block. */
 function blocks(kind: string): Block[] {
   const form = new RegExp(`^${kind} "([^"]+)"(?: "([^"]+)")? \\{\\n(.*?)^\\}`, 'gms');
   return [...code.matchAll(form)].map(([, type = '', name = '', body = '']) => ({ type, name, body }));
@@ -26,7 +26,7 @@ function blocks(kind: string): Block[] {
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('what reaches over the whole project is known: four grants and two roles', () => {
+test('only four grants and two roles apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
@@ -39,13 +39,13 @@ test('what reaches over the whole project is known: four grants and two roles', 
   ]);
 });
 
-test('no grant takes from others what this deployment did not give', () => {
+test('no IAM resource removes grants of other deployments', () => {
   expect(addresses(resources.filter(({ type }) => /_iam_(binding|policy)$/.test(type)))).toEqual([]);
 });
 
-test('services, clocks and subscriptions are those that the tests look at', () => {
-  const looked = /^google_(cloud_run_v2_service|cloud_scheduler_job|pubsub_subscription|sql_user)$/;
-  expect(addresses(resources.filter(({ type }) => looked.test(type)))).toEqual([
+test('the only services, scheduler jobs, subscriptions and database users are the tested ones', () => {
+  const tested = /^google_(cloud_run_v2_service|cloud_scheduler_job|pubsub_subscription|sql_user)$/;
+  expect(addresses(resources.filter(({ type }) => tested.test(type)))).toEqual([
     'google_cloud_run_v2_service.function',
     'google_cloud_scheduler_job.poll',
     'google_pubsub_subscription.dead_letter',
@@ -55,38 +55,38 @@ test('services, clocks and subscriptions are those that the tests look at', () =
   ]);
 });
 
-test('the clock is made paused, and from then on left to start and stop', () => {
+test('Terraform creates the scheduler job paused and later ignores whether it is paused', () => {
   const job = resources.find(({ type }) => type === 'google_cloud_scheduler_job');
   expect(job?.body).toMatch(/lifecycle \{\s*ignore_changes = \[paused\]\s*\}/);
   expect(job?.body).toMatch(/^ {2}paused = true$/m);
 });
 
-test('a user of the database is not made anew for the roles that Cloud SQL tells of it', () => {
+test('Terraform does not recreate a database user when Cloud SQL reports other roles', () => {
   const users = resources.filter(({ type }) => type === 'google_sql_user');
   expect(users).toHaveLength(2);
   for (const { body } of users) expect(body).toMatch(/ignore_changes = \[database_roles\]/);
 });
 
-test('an address is taken out of the alerts before its channel goes', () => {
+test('Terraform removes an address from the alerts before it deletes the channel', () => {
   const channel = resources.find(({ type }) => type === 'google_monitoring_notification_channel');
   expect(channel?.body).toMatch(/create_before_destroy = true/);
 });
 
-test('the first version of a secret is not written again', () => {
+test('Terraform does not rewrite the first version of a secret', () => {
   const version = resources.find(({ type }) => type === 'google_secret_manager_secret_version');
   expect(version?.body).toMatch(/ignore_changes = \[enabled, secret_data\]/);
 });
 
-test('nobody unnamed is granted anything', () => {
+test('no grant is public', () => {
   expect(code).not.toMatch(/allUsers|allAuthenticatedUsers/);
 });
 
-test('a plan needs nothing but Terraform and its providers', () => {
+test('a plan needs only Terraform and its providers', () => {
   expect(code).not.toMatch(/\bprovisioner\b|data "(external|http)"/);
   expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
 });
 
-test('variables stand in alphabetical order, each with its description and type', () => {
+test('variables are in alphabetical order and have a description and a type', () => {
   const variables = blocks('variable');
   expect(variables.map(({ type }) => type)).toEqual(variables.map(({ type }) => type).sort());
   for (const { type, body } of variables) {
@@ -100,7 +100,7 @@ test('no variable takes a secret', () => {
   expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual([]);
 });
 
-test('the example of the variables shows each of them once', () => {
+test('terraform.tfvars.example lists every variable once', () => {
   const example = readFileSync(join(FOLDER, 'terraform.tfvars.example'), 'utf8');
   const shown = [...example.matchAll(/^(?:# )?([a-z_]+) +=/gm)].map(([, name]) => name ?? '');
   expect(shown.sort()).toEqual(blocks('variable').map(({ type }) => type));

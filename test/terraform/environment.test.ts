@@ -1,4 +1,4 @@
-/** What the code reads, what `.env.example` lists and what Terraform sets are the same names; entry points likewise. */
+/** Compares the variables that the code reads, `.env.example` lists and Terraform sets, and the deployed entry points. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,9 +9,9 @@ import { ACCOUNT_PARTS } from '../../shared/db-accounts.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
-/** Read beside the configuration: by the log, by commands, by the local stack, by Google's own clients. */
-const BESIDE = ['LOG_FORMAT', 'GOOGLE_OAUTH_AUTH_URL', 'PUBSUB_EMULATOR_HOST', 'PORT', 'LOCAL_DATA_DIR'];
-/** For a machine of one's own and for tests: a deployment has the real ones. */
+/** Not read by `readConfig`, but by the log, commands, the local stack or Google's clients. */
+const READ_ELSEWHERE = ['LOG_FORMAT', 'GOOGLE_OAUTH_AUTH_URL', 'PUBSUB_EMULATOR_HOST', 'PORT', 'LOCAL_DATA_DIR'];
+/** Only for local use and tests. A deployment uses the real services. */
 const NOT_DEPLOYED = [
   'DATABASE_URL',
   'GMAIL_API_ROOT_URL',
@@ -21,13 +21,13 @@ const NOT_DEPLOYED = [
   'PUBSUB_EMULATOR_HOST',
   'PORT',
   'LOCAL_DATA_DIR',
-  // In their place stand the files.
+  // A deployment uses the `_FILE` variables instead.
   'GMAIL_CLIENT_ID',
   'GMAIL_CLIENT_SECRET',
   'GMAIL_REFRESH_TOKEN',
 ];
-/** Of Node and the framework, not ours. */
-const NOT_OURS = ['NODE_ENV'];
+/** Read by Node and the framework, not by this code. */
+const EXTERNAL = ['NODE_ENV'];
 
 const exampleNames = [...read('.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(
   ([, name]) => name ?? '',
@@ -37,7 +37,7 @@ const terraformNames = [
   ...new Set([...terraform.matchAll(/(?:^|\{)\s*([A-Z][A-Z0-9_]+)\s*=/gm)].map(([, name]) => name ?? '')),
 ];
 
-/** Every name that the configuration asks its environment for. */
+/** Every variable that `readConfig` reads. */
 function namesRead(): string[] {
   const names = new Set<string>();
   const env = new Proxy<Record<string, string>>(
@@ -57,16 +57,16 @@ function namesRead(): string[] {
   return [...names];
 }
 
-test('.env.example lists every variable that is read, each once, and no other', () => {
-  expect([...exampleNames].sort()).toEqual([...namesRead(), ...BESIDE].sort());
+test('.env.example lists exactly the variables that the code reads, each once', () => {
+  expect([...exampleNames].sort()).toEqual([...namesRead(), ...READ_ELSEWHERE].sort());
 });
 
-test('Terraform sets every variable that a deployment needs, and no other', () => {
-  const wanted = exampleNames.filter((name) => !NOT_DEPLOYED.includes(name));
-  expect([...terraformNames].sort()).toEqual([...wanted, ...NOT_OURS].sort());
+test('Terraform sets exactly the variables that a deployment needs', () => {
+  const expected = exampleNames.filter((name) => !NOT_DEPLOYED.includes(name));
+  expect([...terraformNames].sort()).toEqual([...expected, ...EXTERNAL].sort());
 });
 
-test("Terraform deploys each entry point of the build, and its database accounts are the code's parts", () => {
+test('Terraform deploys every entry point and a database user for each part of the code', () => {
   const targets = [...terraform.matchAll(/target\s*=\s*"(\w+)"/g)].map(([, target]) => target);
   expect(targets.sort()).toEqual([...TARGETS].sort());
   const keys = targets.map((target) => target?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));

@@ -1,4 +1,4 @@
-/** Terraform's metrics as tests read them: names, the fields they take, and whether a line of the log counts. */
+/** Parses the log-based metrics in `terraform/metrics.tf`, for the tests: names, fields, and which log lines they count. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -10,12 +10,12 @@ type Line = Readonly<Record<string, unknown>>;
 
 export interface LogCounter {
   readonly event: string;
-  /** Comparisons beside the event, as the log's filter has them. */
+  /** Conditions of the log filter in addition to the event. */
   readonly where: readonly string[];
   readonly labels: readonly string[];
 }
 
-/** By the metric's name without the deployment's. */
+/** Keyed by the name of the metric without the deployment's prefix. */
 export const counters: ReadonlyMap<string, LogCounter> = new Map(
   [...between('log_counters = {', '\n  }').matchAll(/^ {4}([a-z-]+) = \{\n([\s\S]*?)\n {4}\}/gm)].map(
     ([, name = '', body = '']) => [
@@ -29,14 +29,14 @@ export const counters: ReadonlyMap<string, LogCounter> = new Map(
   ),
 );
 
-/** The field that each value metric extracts. */
+/** The field that each value metric extracts, keyed by metric name. */
 export const extracted: ReadonlyMap<string, string> = new Map(
   [...between('log_values = {', '\n  }').matchAll(/^ {4}([a-z-]+)\s+= \{ field = "([a-z_]+)"/gm)].map(
     ([, name = '', field = '']) => [name, field],
   ),
 );
 
-/** As Cloud Logging compares: a field that is null or absent, or no number, matches no comparison. */
+/** Applies Cloud Logging's rule: a field that is null, absent or not a number matches no comparison. */
 export function counts({ event, where }: LogCounter, line: Line): boolean {
   return line['event'] === event && where.every((comparison) => matches(comparison, line));
 }
@@ -52,7 +52,7 @@ function matches(comparison: string, line: Line): boolean {
   if (severity !== undefined)
     return SEVERITIES.indexOf(String(line['severity'])) >= SEVERITIES.indexOf(severity);
   const [, field = '', operator, number] = comparison.match(/^jsonPayload\.([a-z_]+)([<>])(\d+)$/) ?? [];
-  if (operator === undefined) throw new Error(`Not understood: ${comparison}`);
+  if (operator === undefined) throw new Error(`Unsupported comparison: ${comparison}`);
   const value = line[field];
   if (typeof value !== 'number') return false;
   return operator === '>' ? value > Number(number) : value < Number(number);
@@ -68,7 +68,7 @@ function strings(list: string): string[] {
   return [...list.matchAll(/"([^"]+)"/g)].map(([, text = '']) => text);
 }
 
-/** Variables stand for their defaults. */
+/** Replaces variables with their defaults. */
 function withDefaults(text: string): string {
   return text.replaceAll(/\$\{var\.([a-z_]+)\}/g, (_all, name: string) => {
     const block = variablesFile.match(new RegExp(`variable "${name}" \\{[\\s\\S]*?\\n\\}`))?.[0];

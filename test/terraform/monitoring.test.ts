@@ -1,6 +1,6 @@
 /**
- * What Terraform counts, extracts and alerts on is what the code writes, and what the README explains. An alert whose filter
- * names something that the code does not write never fires.
+ * Compares Terraform's metrics and alerts with the log lines that the code writes and with the README. An alert whose
+ * filter names something that the code does not write never fires.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const alertsFile = read('terraform/alerts.tf');
+const variables = [...read('terraform/variables.tf').matchAll(/^variable "([a-z_]+)"/gm)].map(([, name]) => name);
 const events = [
   ...(read('shared/log.ts')
     .match(/type LogEvent =([^;]+);/)?.[1]
@@ -22,8 +23,8 @@ const events = [
 
 type Line = Record<string, unknown>;
 
-/** The lines of runs, by how things stood. */
-const lines = { healthy: {} as Line, ill: {} as Line, failed: {} as Line, gap: {} as Line };
+/** Log lines of runs in different states of the mailbox. */
+const lines = { healthy: {} as Line, unhealthy: {} as Line, failed: {} as Line, gap: {} as Line };
 
 beforeAll(async () => {
   const system = await createTestSystem({
@@ -35,8 +36,8 @@ beforeAll(async () => {
     system.gmail.deliver(mail('Order'));
     await evaluate(system, 0);
     lines.healthy = await lineOf(system, async () => await system.call('poll'));
-    await makeIll(system);
-    lines.ill = await lineOf(system, async () => await system.call('poll'));
+    await makeUnhealthy(system);
+    lines.unhealthy = await lineOf(system, async () => await system.call('poll'));
     await system.rows("update email_ledger set state = 'gone' where state in ('pending', 'dead')");
     await evaluate(system, 0);
     await system.rows("update mailbox_watches set expires_at = now() + interval '7 days'");
@@ -60,7 +61,7 @@ async function lineOf(
   return system.log.findLast((line) => line['event'] === event) ?? {};
 }
 
-/** The last reconciliation has found so many messages that the history never showed. */
+/** Records that the last reconciliation found this many messages missing. */
 async function evaluate(system: TestSystem, missingCount: number): Promise<void> {
   await system.rows(
     `update reconciliations
@@ -70,8 +71,8 @@ async function evaluate(system: TestSystem, missingCount: number): Promise<void>
   );
 }
 
-/** Dead, failing and missing messages, and a watch that Gmail refuses. */
-async function makeIll(system: TestSystem): Promise<void> {
+/** Adds dead, failing and missing messages, and a watch that Gmail refuses to renew. */
+async function makeUnhealthy(system: TestSystem): Promise<void> {
   const tomorrow = "now() + interval '1 day'";
   await system.rows(
     `insert into email_ledger
@@ -89,43 +90,43 @@ function counted(line: Line): string[] {
   return [...counters].filter(([, counter]) => counts(counter, line)).map(([name]) => name);
 }
 
-describe('the metrics of the log', () => {
-  test('are found in the Terraform files', () => {
+describe('log-based metrics', () => {
+  test('the parser finds counters and value metrics in the Terraform files', () => {
     expect(counters.size).toBeGreaterThanOrEqual(6);
     expect(extracted.size).toBeGreaterThanOrEqual(9);
   });
 
-  test('hang on events that the code writes', () => {
+  test('every counter counts an event that the code writes', () => {
     expect(events.length).toBeGreaterThan(10);
     for (const { event } of counters.values()) expect(events).toContain(event);
   });
 
-  test.each([...extracted])('%s takes a number that a healthy run writes', (_name, field) => {
-    const line = field === 'live_waiting_s' ? lines.ill : lines.healthy;
+  test.each([...extracted])('value metric %s extracts a number that a run writes', (_name, field) => {
+    const line = field === 'live_waiting_s' ? lines.unhealthy : lines.healthy;
     expect(line[field]).toEqual(expect.any(Number));
   });
 
-  test('compare and label fields that the lines have', () => {
+  test('counters filter and label by fields that the log lines have', () => {
     for (const { event, where, labels } of counters.values()) {
-      const keys = Object.keys(event === 'incident_opened' ? lines.gap : { ...lines.ill, ...lines.failed });
+      const keys = Object.keys(event === 'incident_opened' ? lines.gap : { ...lines.unhealthy, ...lines.failed });
       const fields = [...where.map(fieldOf).filter((field) => field !== ''), ...labels];
       expect(keys).toEqual(expect.arrayContaining(fields));
     }
   });
 
-  test('count a healthy run as a run, and as nothing else', () => {
+  test('only the counter of runs counts a healthy run', () => {
     expect(lines.healthy).toMatchObject({ outcome: 'completed', trigger: 'schedule' });
     expect(counted(lines.healthy)).toEqual(['runs']);
   });
 
-  test('take what is null for nothing', () => {
+  test('no counter counts a field that is null', () => {
     expect(lines.healthy).toMatchObject({ live_waiting_s: null });
     expect(lines.failed).toMatchObject({ arrival_to_stored_max_ms: null });
     expect(counted(lines.failed)).toEqual(['runs']);
   });
 
-  test('count dead, failing, waiting and missing messages and an ending watch', () => {
-    expect(counted(lines.ill).toSorted()).toEqual([
+  test('counters count dead, failing, waiting and missing messages and an expiring watch', () => {
+    expect(counted(lines.unhealthy).toSorted()).toEqual([
       'runs',
       'runs-with-dead',
       'runs-with-failing',
@@ -135,55 +136,55 @@ describe('the metrics of the log', () => {
     ]);
   });
 
-  test('count an expired history once', () => {
+  test('the counter of incidents counts an expired history once', () => {
     expect(lines.gap).toMatchObject({ incident_kind: 'history_expired' });
     expect(counted(lines.gap)).toEqual(['incidents']);
     expect(counted({ ...lines.gap, severity: 'DEBUG' })).toEqual([]);
   });
 });
 
-describe('the alerts', () => {
+describe('alerts', () => {
   const titles = [...alertsFile.matchAll(/^ {6}title\s+= "([^"]+)"/gm)].map(([, title = '']) => title);
   const keys = [...alertsFile.matchAll(/^ {4}([a-z-]+) = \{\n {6}title/gm)].map(([, key = '']) => key);
   const sections = section(read('README.md'), '### Alerts')
     .split(/^#### /m)
     .slice(1);
 
-  test('notify a person for each error that needs one', () => {
+  test('the alert for operators lists exactly the error codes that require one', () => {
     const codes = alertsFile.match(/person_codes = \[([^\]]+)\]/)?.[1]?.match(/[a-z_]+/g) ?? [];
     expect(codes.toSorted()).toEqual(Object.keys(ERRORS).filter(requiresOperator).toSorted());
   });
 
-  test('know how a scheduled run gets on', () => {
-    const got = alertsFile.match(/trigger=\\"([a-z]+)\\" AND metric\.labels\.outcome=one_of\(([^)]+)\)/);
-    expect(got?.[1]).toBe(lines.healthy['trigger']);
-    expect(got?.[2]?.match(/[a-z_]+/g)).toEqual(['completed', 'out_of_time']);
+  test('the alert for missing runs counts scheduled runs that completed or ran out of time', () => {
+    const filter = alertsFile.match(/trigger=\\"([a-z]+)\\" AND metric\.labels\.outcome=one_of\(([^)]+)\)/);
+    expect(filter?.[1]).toBe(lines.healthy['trigger']);
+    expect(filter?.[2]?.match(/[a-z_]+/g)).toEqual(['completed', 'out_of_time']);
     expect(read('shared/ingest/ingest-context.ts')).toMatch(/'completed'[\s\S]*'out_of_time'/);
   });
 
-  test('have each a runbook, and each runbook has its alert', () => {
+  test('every alert has a runbook, and every runbook has an alert', () => {
     const runbooks = readdirSync(join(ROOT, 'terraform/runbooks'));
     expect(runbooks.toSorted()).toEqual(keys.map((key) => `${key}.md.tftpl`).toSorted());
   });
 
-  test('have each a section of the README, in their order and under their titles', () => {
+  test('the README has a section per alert, in the same order and under the same title', () => {
     expect(titles).toHaveLength(keys.length);
     expect(titles.length).toBeGreaterThanOrEqual(12);
     expect(sections.map((text) => text.split('\n', 1)[0])).toEqual(titles);
   });
 
-  test.each(['Meaning', 'Check', 'How to fix'])('say in each section: %s', (part) => {
+  test.each(['Meaning', 'Check', 'How to fix'])('every section of the README contains: %s', (part) => {
     for (const text of sections) expect(text).toContain(`*${part}:*`);
   });
 
-  test('name in their runbooks only events, faults and functions that exist', () => {
+  test('runbooks name only events, error codes, fields, variables and functions that exist', () => {
     for (const key of keys) {
       const runbook = read(`terraform/runbooks/${key}.md.tftpl`);
       for (const [, event] of runbook.matchAll(/jsonPayload\.event="([a-z_]+)"/g))
         expect(events).toContain(event);
       for (const [, code = ''] of runbook.matchAll(/^- .*?`([a-z]+_[a-z_]+)`/gm)) {
         const fields = Object.keys({ ...lines.healthy, is_running: true });
-        expect([...Object.keys(ERRORS), ...fields]).toContain(code);
+        expect([...Object.keys(ERRORS), ...fields, ...variables]).toContain(code);
       }
       for (const [, name] of runbook.matchAll(/service_name="\$\{name\}-([a-z-]+)"/g))
         expect(existsSync(join(ROOT, `functions/${name}.ts`))).toBe(true);

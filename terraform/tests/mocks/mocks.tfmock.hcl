@@ -1,4 +1,4 @@
-# What the mocked providers answer where a random string would not do. Read by all tests but those of monitoring.
+# Values of the mock providers where a random string is not valid. Used by all tests except monitoring.tftest.hcl.
 
 mock_data "archive_file" {
   defaults = {
