@@ -1,18 +1,18 @@
 /**
- * A proxy in front of PostgreSQL that can lose the answer to a statement: the server runs it and commits, and the
- * connection breaks before the client hears of it.
+ * A proxy in front of PostgreSQL that can drop the response to a statement: the server runs and commits it, and the
+ * connection breaks before the client gets the response.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** ReadyForQuery outside a transaction: the statement has ended and is committed. */
+/** ReadyForQuery outside a transaction: the statement is finished and committed. */
 const READY = Buffer.from('Z\0\0\0\u0005I', 'latin1');
 
 export interface BreakingProxy {
   readonly url: string;
   connectionCount(): number;
-  /** The next statement takes effect, and its connection breaks instead of answering. Later connections work. */
+  /** The next statement is committed, but its connection breaks before the response. Later connections work. */
   breakAfterNextStatement(): void;
   close(): Promise<void>;
 }

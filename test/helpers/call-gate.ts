@@ -1,6 +1,6 @@
 /**
- * Holds calls of one kind inside the emulated Gmail until the test lets them go: what happens "meanwhile" happens
- * exactly then. Give `timers` to the emulator.
+ * Holds calls of one method in the emulated Gmail until the test releases them, so that a test can act while a call is in
+ * flight. Pass `timers` to the emulator.
  */
 import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
 import type { Timers } from '../../emulators/gmail/timers.ts';
@@ -20,7 +20,7 @@ export class CallGate {
     },
   };
 
-  /** From now on calls of `method` stay inside. */
+  /** Holds all later calls of `method`. */
   hold(gmail: EmulatedGmail, method: string): void {
     this.#isHeld = true;
     gmail.faults.add({ kind: 'delay', delayMs: 1, method });
@@ -31,7 +31,7 @@ export class CallGate {
     await this.#arrival.promise;
   }
 
-  /** Lets all go, now and from now on. */
+  /** Releases the held calls and stops holding later ones. */
   release(): void {
     this.#isHeld = false;
     for (const run of this.#held.splice(0)) run();

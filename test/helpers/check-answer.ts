@@ -1,4 +1,4 @@
-/** Compares a JSON answer with the schema of its endpoint. Fails for a member that is missing, wrong, or undocumented. */
+/** Compares a JSON response with the schema of its endpoint. Fails for a field that is missing, wrong, or undocumented. */
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema } from '../../shared/schemas/emails.ts';
@@ -39,8 +39,8 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
 ];
 
 /**
- * @param target of the function; `console` is told apart by the path
- * @param json the parsed body of the answer
+ * @param target name of the function; for `console`, the path selects the schema
+ * @param json the parsed response body
  */
 export function checkAnswer(
   { target, path = '/' }: { readonly target: string; readonly path?: string | undefined },
@@ -50,7 +50,7 @@ export function checkAnswer(
   if (schema === null) return;
   const parsed = z.safeDecode(schema, json);
   expect(parsed.error?.issues ?? [], `${target} ${path} ${status}`).toEqual([]);
-  // Decoding drops what the schema does not name.
+  // Decoding drops fields that the schema does not define.
   expect(JSON.parse(JSON.stringify(parsed.data)), `${target} ${path} ${status}`).toEqual(json);
 }
 

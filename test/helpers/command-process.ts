@@ -1,4 +1,4 @@
-/** One of our commands as a person starts it: a process of its own, with exactly this environment. */
+/** Runs one of the commands as an operator does: in a separate process, with exactly the given environment. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,21 +6,21 @@ import { join } from 'node:path';
 const COMMANDS = join(import.meta.dirname, '../../commands');
 
 export interface CommandProcess {
-  /** What was printed so far, both streams together. */
+  /** The output so far, stdout and stderr combined. */
   readonly output: string;
-  /** Resolves with the match as soon as the output has it; rejects when the command ends before. */
+  /** Resolves with the match when the output contains it. Rejects if the command ends first. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
   signal(signal: NodeJS.Signals): void;
-  /** A line at its terminal; only where its input is open. */
+  /** Writes a line to stdin. Requires `input` to be `open`. */
   type(line: string): void;
   /** @returns the exit code */
   ended(): Promise<number | null>;
 }
 
 /**
- * @param name of a file in `commands/`, without its ending
- * @param cwd the folder that it starts in; this one unless given
- * @param input open: somebody may type
+ * @param name of a file in `commands/`, without its extension
+ * @param cwd working directory; defaults to the current one
+ * @param input `open` makes stdin writable with `type`
  */
 export function startCommand(
   name: string,
@@ -31,26 +31,26 @@ export function startCommand(
 ): CommandProcess {
   const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`), ...args], {
     cwd,
-    // No local stack of this checkout may lend its configuration.
+    // A local stack of this checkout must not provide its configuration.
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LOCAL_DATA_DIR: '/nonexistent', ...env },
     stdio: [input === 'open' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  let isOver = false;
-  const waiting = new Set<() => void>();
-  const wake = () => {
-    for (const look of waiting) look();
+  let hasEnded = false;
+  const listeners = new Set<() => void>();
+  const notify = () => {
+    for (const listener of listeners) listener();
   };
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk;
-      wake();
+      notify();
     });
   }
   child.stdin?.on('error', () => undefined);
   const end = once(child, 'close').then(([code]) => {
-    isOver = true;
-    wake();
+    hasEnded = true;
+    notify();
     return code as number | null;
   });
   return {
@@ -59,15 +59,15 @@ export function startCommand(
     },
     printed: async (pattern) =>
       await new Promise((resolve, reject) => {
-        const look = () => {
+        const check = () => {
           const match = pattern.exec(output);
-          if (match === null && !isOver) return;
-          waiting.delete(look);
+          if (match === null && !hasEnded) return;
+          listeners.delete(check);
           if (match === null) reject(new Error(`${name} ended without ${pattern}:\n${output}`));
           else resolve(match);
         };
-        waiting.add(look);
-        look();
+        listeners.add(check);
+        check();
       }),
     type: (line) => {
       child.stdin?.write(`${line}\n`);
@@ -77,7 +77,7 @@ export function startCommand(
   };
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it exits. */
 export async function runToEnd(
   name: string,
   args: readonly string[],

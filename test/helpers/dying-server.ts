@@ -1,6 +1,6 @@
 /**
- * Speaks just enough of PostgreSQL's protocol to end its first connections in the very packet that opens them; those
- * after them answer every statement. What a real server does at a bad moment, always.
+ * A server with a minimal PostgreSQL protocol that terminates its first connections in the packet that opens them. Later
+ * connections answer every statement. It reproduces reliably what a real server does only occasionally.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * One real PostgreSQL for the whole test run, with one migrated template; each test file clones its own database
- * from it (see `test-database.ts`). Gone when the run ends.
+ * Starts one real PostgreSQL for the whole test run, with a migrated template database. Each test file clones its own
+ * database from it (see `test-database.ts`). The server and its files are removed when the run ends.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,13 +18,13 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-test-'));
-  // Entered by the server's user too; the cluster below it is closed to others.
+  // The server's user must be able to enter the folder. The cluster inside it is private.
   chmodSync(folder, 0o755);
   const server = await startPostgres({
     folder: join(folder, 'postgres'),
     port: await freePort(),
     database: 'template',
-    // Nothing outlives the run, so nothing needs to reach the disk.
+    // The data is only needed during the run, so it does not have to be durable.
     settings: ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200'],
   });
   await migrate({ kind: 'url', url: server.url });

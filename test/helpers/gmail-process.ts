@@ -1,6 +1,6 @@
 /**
- * An emulated Gmail in a process of its own: `node gmail-process.ts '{"quotaUnitsPerMinute":null}'` prints its URLs as
- * JSON. With `"seed"`, its own chances repeat.
+ * Runs an emulated Gmail as a separate process: `node gmail-process.ts '{"quotaUnitsPerMinute":null}'` prints its URLs as
+ * JSON. With `"seed"`, its random numbers are reproducible.
  */
 import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
 import { seededRandom } from '../../emulators/seeded-random.ts';

@@ -1,6 +1,6 @@
 /**
- * An instance without its functions: a database, an emulated Gmail on HTTP and the context of ingest, for tests of single
- * steps. What the system sleeps is skipped.
+ * An instance without its functions: a database, an emulated Gmail on HTTP and the ingest context, for tests of single
+ * steps. Sleeps are skipped: the clock advances at once.
  */
 import { onTestFinished } from 'vitest';
 import {
@@ -27,19 +27,19 @@ export interface IngestFixture {
   readonly app: IngestContext;
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
-  /** What the system wanted to sleep, milliseconds each. */
+  /** The requested sleeps, in milliseconds. */
   readonly sleeps: number[];
-  /** Another account on the same database, with credentials of its own. */
+  /** Another account on the same database, with its own credentials. */
   account(options: EmulatedGmailOptions): Promise<{ gmail: EmulatedGmail; app: IngestContext }>;
-  /** The context of another instance: other settings, or other credentials of the same account. */
+  /** The context of another instance, with other settings or other credentials of the same account. */
   instance(env: Environment): IngestContext;
-  /** A run that has taken its lease; of a step it has what the steps here use. */
+  /** A run that holds the lease. It has only the parts that the tested steps use. */
   run(mailboxId: number, env?: Environment, budgetMs?: number): RunContext;
   deadline(ms?: number): Deadline;
   rows<Row extends object = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
 }
 
-/** It ends with the test. */
+/** Creates a fixture that is closed when the test ends. */
 export async function createFixture(
   options: { gmail?: EmulatedGmailOptions; env?: Environment } = {},
 ): Promise<IngestFixture> {

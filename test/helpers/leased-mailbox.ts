@@ -1,4 +1,4 @@
-/** A mailbox row of its own for one test of the SQL, with the lease taken. */
+/** Creates and changes mailbox rows for tests of the SQL, each with its own mailbox and lease. */
 import { randomUUID } from 'node:crypto';
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { type FinishedRun, finishRun } from '../../shared/db/finish-run.ts';
@@ -9,7 +9,7 @@ import { noCounts } from '../../shared/db/runs.ts';
 
 let count = 0;
 
-/** A mailbox whose cursor is at `cursor`. */
+/** Inserts a mailbox with the given cursor. @returns its id */
 export async function insertMailbox(db: Database, cursor = '100'): Promise<number> {
   count += 1;
   const { rows } = await db.query<{ id: number }>(
@@ -31,7 +31,7 @@ export function leaseOf(mailboxId: number): Lease {
   return { mailboxId, token: randomUUID() };
 }
 
-/** @returns the lease that is held */
+/** Inserts a mailbox and takes its lease. @returns the lease */
 export async function leasedMailbox(db: Database, cursor?: string): Promise<Lease> {
   const lease = leaseOf(await insertMailbox(db, cursor));
   await take(db, lease);
@@ -42,7 +42,7 @@ export async function take(db: Database, lease: Lease, settleSeconds = 90) {
   return await takeLease(db, lease, { holder: 'test', trigger: 'schedule', settleSeconds });
 }
 
-/** Finishes a run that went well, unless `more` says otherwise. */
+/** Finishes a run, as a successful one unless `more` overrides it. */
 export async function finishRunOf(db: Queryable, lease: Lease, more: Partial<FinishedRun> = {}) {
   return await finishRun(db, lease, {
     runId: 0,
@@ -57,7 +57,7 @@ export async function finishRunOf(db: Queryable, lease: Lease, more: Partial<Fin
   });
 }
 
-/** Another instance holds the lease from now on. @returns its lease */
+/** Another instance takes over the lease. @returns its lease */
 export async function takeOver(db: Database, old: Lease): Promise<Lease> {
   await expireLease(db, old);
   const lease = leaseOf(old.mailboxId);
@@ -65,7 +65,7 @@ export async function takeOver(db: Database, old: Lease): Promise<Lease> {
   return lease;
 }
 
-/** As if the holder had sent no heartbeat for so long that the lease has expired. */
+/** Expires the lease, as if its holder had stopped sending heartbeats. */
 export async function expireLease(db: Database, { mailboxId }: Lease): Promise<void> {
   await db.query("update mailboxes set lease_expires_at = now() - interval '1 second' where id = $1", [
     mailboxId,
@@ -79,7 +79,7 @@ export function discoveredMessage(
   return { gmailMessageId, ignoredRule: null, historyId: null, labelsUnknown: false, ...more };
 }
 
-/** Enters messages as live mail. */
+/** Adds messages to the ledger as live mail. */
 export async function enterLive(db: Database, { mailboxId }: Lease, ...ids: string[]): Promise<void> {
   await upsertDiscovered(
     db,
@@ -110,7 +110,8 @@ export async function changeMailbox(db: Database, { mailboxId }: Lease, set: str
   await db.query(`update mailboxes set ${set} where id = $1`, [mailboxId]);
 }
 
-/** @param set the assignments of an update, in SQL; of every message of the mailbox when no ids are given */
+/** @param set the assignments of an update, in SQL
+ * @param ids the messages to update; null for all messages of the mailbox */
 export async function changeMessages(
   db: Database,
   { mailboxId }: Lease,

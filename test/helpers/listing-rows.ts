@@ -1,4 +1,4 @@
-/** Rows for tests of the SQL, written directly: a leased mailbox, messages in the ledger, and the passing of time. */
+/** Inserts rows directly for tests of the SQL (leased mailboxes, ledger rows, list jobs), and back-dates them. */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../shared/db/database.ts';
 import type { Lease } from '../../shared/db/lease.ts';
@@ -6,7 +6,7 @@ import type { ListPurpose } from '../../shared/db/list-jobs.ts';
 
 let count = 0;
 
-/** A mailbox that was first seen `ageSeconds` ago and whose lease is held for a minute. */
+/** Inserts a mailbox that was created `ageSeconds` ago, with a lease that is valid for a minute. */
 export async function insertLeasedMailbox(db: Database, ageSeconds = 0): Promise<Lease> {
   count += 1;
   const token = randomUUID();
@@ -32,7 +32,7 @@ export interface LedgerColumns {
   readonly resolvedSecondsAgo?: number | null;
 }
 
-/** A message in the ledger: pending, and shown by the history, unless told otherwise. */
+/** Inserts a message into the ledger. By default it is pending and was found in the history. */
 export async function insertMessage(
   db: Database,
   { mailboxId }: Lease,
@@ -68,7 +68,7 @@ export async function readMessage(db: Database, { mailboxId }: Lease, id: string
   return rows[0];
 }
 
-/** Makes the list jobs and reconciliations of a mailbox older by so many seconds. */
+/** Back-dates the list jobs and reconciliations of a mailbox. */
 export async function ageListings(db: Database, { mailboxId }: Lease, seconds: number): Promise<void> {
   await db.query(
     `update list_jobs
@@ -90,7 +90,7 @@ export async function ageListings(db: Database, { mailboxId }: Lease, seconds: n
   );
 }
 
-/** A planned list job. @returns its id */
+/** Inserts a planned list job. @returns its id */
 export async function insertListJob(
   db: Database,
   mailboxId: number,

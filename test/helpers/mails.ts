@@ -1,6 +1,6 @@
-/** Small mails for tests that ask what becomes of them, not how they are read. */
+/** Small emails for tests in which the content does not matter. */
 
-/** An order with a PDF of `sizeBytes` bytes or so. */
+/** An order with a PDF of about `sizeBytes` bytes. */
 export function order(n: number | string, sizeBytes = 40): Buffer {
   const pdf = Buffer.concat([Buffer.from(`%PDF-1.7 order ${n}\n`), Buffer.alloc(sizeBytes, `${n} `)]);
   return mail(`Order ${n}`, [

@@ -1,6 +1,6 @@
 /**
- * The deployed pieces as real processes: the built functions under the functions framework, and the emulated Gmail.
- * For benchmarks and faults, where one process must be able to die without the others.
+ * Starts the built functions (under the functions framework) and the emulated Gmail as separate processes. For benchmarks
+ * and fault injection, where one process must be able to die without the others.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,8 +14,10 @@ import { freePort } from '../../local/ports.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /**
- * Builds the functions into a folder of this process alone: another build, of a person or a test, must not take
- * the files away under a running one. Inside the project, so that the framework is found. Gone with the process.
+ * Builds the functions into a folder that only this process uses, so that another build does not remove files that are in
+ * use. The folder is inside the project, so that Node finds the framework. It is removed when this process exits.
+ *
+ * @returns the path of the folder
  */
 export function buildFunctions(): string {
   const out = join(ROOT, '.local', `built-${process.pid}`);
@@ -30,7 +32,7 @@ export interface GmailProcess {
   readonly tokenUrl: string;
   /** Calls the control API of the emulator. */
   control<Answer = unknown>(path: string, body?: unknown): Promise<Answer>;
-  /** What the functions need to reach it. */
+  /** Environment variables with which a function connects to this emulator. */
   readonly env: Record<string, string>;
   kill(): Promise<void>;
 }
@@ -72,18 +74,18 @@ export async function startGmailProcess(options: object = {}): Promise<GmailProc
 export interface FunctionProcess {
   readonly url: string;
   readonly pid: number;
-  /** POSTs and gives the parsed answer; rejects when the process dies meanwhile. */
-  // biome-ignore lint/suspicious/noExplicitAny: whatever was answered
+  /** Sends a POST request and returns the parsed response. Rejects if the process dies before it responds. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any field
   post(body?: unknown): Promise<{ readonly status: number; readonly json: any }>;
-  /** Highest resident memory so far, bytes. Linux only. */
+  /** Peak resident memory so far, in bytes. Linux only. */
   peakMemoryBytes(): number;
   readonly logLines: string[];
-  /** Resolves when it has ended, with its exit code or the signal that ended it. */
+  /** Resolves when the process exits, with its exit code or signal. */
   readonly ended: Promise<number | NodeJS.Signals>;
   kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** One function of the built source, served as the cloud serves it. */
+/** Starts one of the built functions under the functions framework, as in the cloud. */
 export async function startFunction(
   target: Target,
   env: Record<string, string>,

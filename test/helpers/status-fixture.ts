@@ -1,5 +1,4 @@
-/** A database with the rows that `status` reads, and the functions that only read or control, without a Gmail. */
-
+/** A database with the rows that `status` reads, for tests of status and control. There is no Gmail. */
 import { type Environment, readConfig } from '../../shared/config.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
@@ -20,13 +19,13 @@ export interface StatusFixture {
   readonly db: TestDatabase;
   /** The environment of an instance with credentials. */
   readonly env: Environment;
-  /** The answer as a client reads it, checked against its schema. */
+  /** The response as a client receives it, checked against its schema. */
   status(env?: Environment): Promise<StatusJson>;
-  /** A mailbox of CREDENTIALS that is `watching` unless the columns say otherwise. @returns its id */
+  /** Inserts a mailbox of CREDENTIALS, which is `watching` unless `columns` changes that. @returns its id */
   mailbox(columns?: Readonly<Record<string, unknown>>): Promise<number>;
-  /** Ledger rows; SQL values by column, as in `{ state: "'dead'" }`. */
+  /** Inserts ledger rows. `columns` maps column names to SQL expressions, as in `{ state: "'dead'" }`. */
   messages(mailboxId: number, count: number, columns: Readonly<Record<string, string>>): Promise<void>;
-  /** The monitor was started an hour ago. */
+  /** Starts the monitor, back-dated by an hour. */
   switchOn(): Promise<void>;
   close(): Promise<void>;
 }

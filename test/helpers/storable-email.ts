@@ -1,4 +1,4 @@
-/** One email to store, and what the database has of it afterwards. */
+/** An email to store, and queries for what is stored of it. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { Database } from '../../shared/db/database.ts';
@@ -50,7 +50,7 @@ export async function storable(gmailMessageId: string): Promise<EmailToStore> {
   };
 }
 
-/** Rows of the mailbox by table. */
+/** Number of rows of the mailbox, by table. */
 export async function countsOf(db: Database, { mailboxId }: Lease) {
   const { rows } = await db.query(
     `select (select count(*)::integer from incoming_emails where mailbox_id = $1) as emails,
@@ -68,7 +68,7 @@ export async function countsOf(db: Database, { mailboxId }: Lease) {
 export const NONE_STORED = { emails: 0, attachments: 0, raws: 0, searches: 0 };
 export const ONE_STORED = { emails: 1, attachments: 2, raws: 1, searches: 1 };
 
-/** The counter of the whole database. */
+/** `emails_processed_total`, which counts all mailboxes. */
 export async function storedTotal(db: Database): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     'select emails_processed_total as n from email_monitor_status',
@@ -88,7 +88,7 @@ export async function isFoundBy(db: Database, mailbox: Lease, words: string): Pr
   return rowCount === 1;
 }
 
-/** A leased mailbox with the message `a` waiting. */
+/** Inserts a leased mailbox with the pending message `a`. */
 export async function mailboxWithPending(db: Database): Promise<Lease> {
   const lease = await leasedMailbox(db);
   await enterLive(db, lease, 'a');

@@ -1,4 +1,4 @@
-/** What stands in the database of a system, for comparing it with what was delivered. */
+/** Reads what a system has stored, to compare it with what was delivered. */
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import type { TestSystem } from './test-system.ts';
@@ -17,7 +17,7 @@ export async function ledger(system: TestSystem): Promise<Record<string, string>
   return Object.fromEntries(rows.map((row) => [row.id, row.state]));
 }
 
-/** The exact bytes by Gmail id, checked against their own SHA-256. */
+/** The stored raw messages by Gmail id, verified against their stored SHA-256. */
 export async function storedBytes(system: TestSystem): Promise<Map<string, Buffer>> {
   const rows = await system.rows<{ id: string; data: Buffer; sha256: string }>(
     `select e.gmail_message_id as id, r.data, r.sha256
@@ -28,13 +28,13 @@ export async function storedBytes(system: TestSystem): Promise<Map<string, Buffe
     rows.map((row) => {
       const bytes = gunzipSync(row.data);
       if (createHash('sha256').update(bytes).digest('hex') !== row.sha256)
-        throw new Error('SHA-256 is wrong');
+        throw new Error('SHA-256 does not match');
       return [row.id, bytes];
     }),
   );
 }
 
-/** Emails whose number of attachments is not the one that they name. */
+/** Emails whose number of stored attachments differs from their `attachment_count`. */
 export async function incompleteEmails(system: TestSystem): Promise<unknown[]> {
   return await system.rows(
     `select e.gmail_message_id

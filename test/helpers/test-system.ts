@@ -1,6 +1,6 @@
 /**
- * The whole system of one test: a database, an emulated Gmail on HTTP, and the functions on top, as deployed.
- * Time passes by back-dating rows, never by sleeping: what the system sleeps is skipped, for Gmail's clock too.
+ * The whole system for one test: a database, an emulated Gmail on HTTP, and the functions as deployed.
+ * Tests never sleep. Time passes by back-dating rows, and sleeps of the system advance its clock and Gmail's at once.
  */
 import { setImmediate as setImmediateCallback } from 'node:timers';
 import { setImmediate } from 'node:timers/promises';
@@ -27,7 +27,7 @@ import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
   readonly method?: string;
-  /** `/` unless given. */
+  /** Defaults to `/`. */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
@@ -35,13 +35,13 @@ export interface CallOptions {
 }
 
 export interface Answered extends HttpResponse {
-  // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever was answered
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any field
   readonly json: any;
 }
 
 export interface IngestOptions {
   readonly trigger?: Trigger;
-  /** Of the invocation, the reserve included. */
+  /** Budget of the invocation, including its reserve. */
   readonly budgetMs?: number;
 }
 
@@ -51,7 +51,7 @@ export interface Instance {
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;
-  /** One cycle, behind the functions; `manual` unless told otherwise. */
+  /** Runs one cycle without a function. The trigger defaults to `manual`. */
   ingest(options?: IngestOptions): Promise<IngestReport>;
 }
 
@@ -60,13 +60,13 @@ export interface TestSystem extends Instance {
   readonly server: RunningGmail;
   readonly db: TestDatabase;
   readonly env: Environment;
-  /** What the system wanted to sleep, milliseconds each. */
+  /** The requested sleeps, in milliseconds. */
   readonly sleeps: number[];
-  /** A second instance of the same deployment, with an environment of its own. */
+  /** Another instance of the same deployment. `env` overrides its environment. */
   instance(env?: Environment): Instance;
-  /** Seconds pass: every row that looks at a clock becomes older. */
+  /** Lets time pass: advances the clocks and back-dates all timestamps that the system compares with now. */
   pass(seconds: number): Promise<void>;
-  /** Turns the switch on, without a cycle. */
+  /** Sets `is_running` without running a cycle. */
   switchOn(): Promise<void>;
   rows<Row extends object = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
@@ -75,11 +75,12 @@ export interface TestSystem extends Instance {
 export interface TestSystemOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
-  /** Delays of the emulated Gmail pass at once, and the clock of the system with them. */
+  /** Skips the delays of the emulated Gmail and advances the clock of the system instead. */
   readonly skipsDelays?: true;
-  /** A migrated database outside of vitest, for a bench; closed with the system. A clone of the template unless given. */
+  /** A migrated database for use outside vitest, as in benchmarks. Closed with the system. Defaults to a clone of the
+   * template. */
   readonly db?: TestDatabase;
-  /** Called whenever the system sleeps, before it wakes up. */
+  /** Called for each sleep of the system, before the sleep ends. */
   readonly onSleep?: (ms: number) => Promise<void> | void;
 }
 
@@ -95,7 +96,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
   const sleeps: number[] = [];
   const overrides: TestOverrides = {
     clock: () => time.monotonicMs(),
-    // Jitter is nobody's subject here.
+    // No test depends on jitter.
     random: () => 0.5,
     sleep: async (ms) => {
       sleeps.push(ms);
@@ -168,7 +169,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
   };
 }
 
-/** The clocks of the system and of Gmail run on; what is slept or passed is skipped. */
+/** The clocks of the system and of Gmail: real time plus the skipped sleeps and the time that tests let pass. */
 class SkippedTime {
   readonly #db: TestDatabase;
   #skippedMs = 0;
@@ -197,7 +198,7 @@ class SkippedTime {
     return Math.floor(Date.now() + this.#skippedMs);
   }
 
-  /** Sleeps that overlap pass together. */
+  /** Overlapping sleeps advance the clock only once. */
   async sleep(ms: number): Promise<void> {
     const until = this.monotonicMs() + ms;
     await setImmediate();

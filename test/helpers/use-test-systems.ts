@@ -1,8 +1,8 @@
-/** Systems that end with the test that made them. */
+/** Creates systems that are closed at the end of the test that created them. */
 import { afterEach } from 'vitest';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from './test-system.ts';
 
-/** To be called once in a test file. @returns makes a system */
+/** Call once per test file. @returns a function that creates a system */
 export function useTestSystems(): (options?: TestSystemOptions) => Promise<TestSystem> {
   const open: TestSystem[] = [];
   afterEach(async () => {
