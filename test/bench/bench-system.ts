@@ -1,5 +1,5 @@
 /** A database and an emulated Gmail for one measurement, with mail in it, and the end of both whatever happens. */
-import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
+import { type GmailProcess, startGmailProcess } from '../helpers/child-processes.ts';
 import { type BenchDatabase, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
-import { buildFunctions } from '../helpers/processes.ts';
+import { buildFunctions } from '../helpers/child-processes.ts';
 import { median } from './bench-database.ts';
 import { type BenchSystem, inSystem } from './bench-system.ts';
 import { type Section, tableOf } from './measured.ts';

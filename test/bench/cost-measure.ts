@@ -8,7 +8,7 @@ import {
   type FunctionProcess,
   startFunction,
   startGmailProcess,
-} from '../helpers/processes.ts';
+} from '../helpers/child-processes.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 

@@ -2,7 +2,7 @@
  * `npm run bench -- gap`: 1,000 emails arrive unseen, then the history expires. How they are recovered, the
  * incident, and the units.
  */
-import { buildFunctions, startFunction, startGmailProcess } from '../helpers/processes.ts';
+import { buildFunctions, startFunction, startGmailProcess } from '../helpers/child-processes.ts';
 import { startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { buildFunctions, startFunction, startGmailProcess } from '../helpers/processes.ts';
+import { buildFunctions, startFunction, startGmailProcess } from '../helpers/child-processes.ts';
 import { type BenchDatabase, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 

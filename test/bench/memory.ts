@@ -1,5 +1,5 @@
 /** `npm run bench -- memory`: the highest resident memory of the built function over large and over many emails. */
-import { buildFunctions, type FunctionProcess, startFunction } from '../helpers/processes.ts';
+import { buildFunctions, type FunctionProcess, startFunction } from '../helpers/child-processes.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import type { Section } from './measured.ts';

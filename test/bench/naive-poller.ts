@@ -6,7 +6,7 @@
 import { google } from 'googleapis';
 import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
 import pg from 'pg';
-import type { GmailProcess } from '../helpers/processes.ts';
+import type { GmailProcess } from '../helpers/child-processes.ts';
 
 const TABLES = `
 create schema naive;

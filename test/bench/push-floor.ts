@@ -3,7 +3,7 @@
  * that holds its token and its connection, and one commit of the same rows in one statement.
  */
 import pg from 'pg';
-import type { GmailProcess } from '../helpers/processes.ts';
+import type { GmailProcess } from '../helpers/child-processes.ts';
 
 // One statement, so one round trip and one commit.
 // $1 id of the email that was stored text, $2 id under which its copy is stored text, $3 raw mail bytea

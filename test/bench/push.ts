@@ -8,7 +8,7 @@ import {
   type GmailProcess,
   startFunction,
   startGmailProcess,
-} from '../helpers/processes.ts';
+} from '../helpers/child-processes.ts';
 import { median, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 import type { Section } from './measured.ts';

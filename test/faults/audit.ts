@@ -1,21 +1,20 @@
 /**
- * Triggers that watch every write of the functions while it happens, and note what must never be: a cursor that moves
- * back, an email or a cursor written by a process that does not hold the lease, a ledger row that leaves `stored`, another
- * claim beside that of a message that may have crashed its process.
- * Who writes is known by a setting of the session, `faults.member`, which each process brings in its DATABASE_URL.
+ * Triggers that check every write of the functions and record violations: a cursor that moves back, an email or a cursor
+ * written by a process without the lease, a ledger row that leaves `stored`, a crash suspect that is not claimed alone.
+ * The session setting `faults.instance` identifies the writing process; each process sets it in its DATABASE_URL.
  */
 export const AUDIT = `
 create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);
-create table fault_members (member integer primary key, pid integer not null);
--- While it has a row, the disk is full for what the row names: 'stores' or 'all'.
+create table fault_instances (instance integer primary key, pid integer not null);
+-- While it has a row, writes fail as on a full disk: 'stores' = writes of email content, 'all' = all writes.
 create table fault_disk_full (scope text not null);
 
--- The process of this session holds the lease of the mailbox.
-create function member_holds_lease(holder text, expires_at timestamptz) returns boolean language sql as $$
+-- Whether the process of this session holds the lease.
+create function instance_holds_lease(holder text, expires_at timestamptz) returns boolean language sql as $$
   select coalesce(expires_at > now() and exists (
     select 1
-    from fault_members
-    where member = nullif(current_setting('faults.member', true), '')::integer
+    from fault_instances
+    where instance = nullif(current_setting('faults.instance', true), '')::integer
       and pid::text = split_part(holder, ':', 2)
   ), false)
 $$;
@@ -28,10 +27,10 @@ begin
   end if;
   if (new.cursor_history_id, new.unconfirmed_history_id, new.listed_history_id)
       is distinct from (old.cursor_history_id, old.unconfirmed_history_id, old.listed_history_id)
-    and not member_holds_lease(new.lease_holder, new.lease_expires_at)
+    and not instance_holds_lease(new.lease_holder, new.lease_expires_at)
   then
     insert into fault_audit (note)
-    values (format('the cursor was moved by process %s without the lease', current_setting('faults.member', true)));
+    values (format('the cursor was moved by process %s without the lease', current_setting('faults.instance', true)));
   end if;
   return new;
 end $$;
@@ -40,11 +39,11 @@ create trigger audit_mailbox before update on mailboxes for each row execute fun
 create function audit_email() returns trigger language plpgsql as $$
 begin
   if not exists (
-    select 1 from mailboxes m where m.id = new.mailbox_id and member_holds_lease(m.lease_holder, m.lease_expires_at)
+    select 1 from mailboxes m where m.id = new.mailbox_id and instance_holds_lease(m.lease_holder, m.lease_expires_at)
   ) then
     insert into fault_audit (note)
     values (format('%s was stored by process %s without the lease',
-      new.gmail_message_id, current_setting('faults.member', true)));
+      new.gmail_message_id, current_setting('faults.instance', true)));
   end if;
   return new;
 end $$;
@@ -59,7 +58,7 @@ begin
 end $$;
 create trigger audit_ledger before update on email_ledger for each row execute function audit_ledger();
 
--- Only a new claim can break it: a message becomes a suspect when its claim is swept.
+-- Checked on updates only: a message becomes a suspect when its abandoned claim is cleared, not on insert.
 create function audit_claims() returns trigger language plpgsql as $$
 begin
   if exists (

@@ -1,21 +1,21 @@
-/** Requests to the functions, as scheduler, Pub/Sub and operator send them; answers that must not occur are kept. */
+/** Sends requests to the functions, as Cloud Scheduler, Pub/Sub and operators do, and records unexpected responses. */
 import type { Target } from '../../functions/runtime/targets.ts';
 import type { Processes } from './processes.ts';
 
-/** No invocation may take longer than its budget (8 s at most here) and what a frozen process adds. */
-const ANSWER_MS = 25_000;
-/** With what the functions may answer while things are wrong: done, a person has to act, refused, later. */
+/** Longer than the largest run budget (8 s) plus the longest time that a process is frozen. */
+const RESPONSE_TIMEOUT_MS = 25_000;
+/** Allowed during faults: success, a conflict that an operator must resolve, an upstream error, unavailable. */
 const EXPECTED = new Set([200, 204, 409, 502, 503]);
 
 export interface Answer {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever was answered
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any field
   readonly json: any;
 }
 
 export class Calls {
-  readonly defects: string[] = [];
-  /** Calls of `start` and `stop` that did not succeed: flag and scheduler job may disagree until the next one. */
+  readonly violations: string[] = [];
+  /** Failed calls of `start` and `stop`. After one, flag and scheduler job may disagree until the next call. */
   failedControlCount = 0;
   readonly #processes: Processes;
   readonly #underway = new Set<Promise<unknown>>();
@@ -25,7 +25,7 @@ export class Calls {
     this.#processes = processes;
   }
 
-  /** @returns null when there was no process, or when it went away meanwhile */
+  /** @returns null if no process was available, or if it ended before it responded */
   async call(target: Target, body?: unknown, query = ''): Promise<Answer | null> {
     const asking = this.#ask(target, body, query).finally(() => this.#underway.delete(asking));
     this.#underway.add(asking);
@@ -39,25 +39,25 @@ export class Calls {
     return await asking;
   }
 
-  /** Resolves when no call of `start` or `stop` is underway. */
-  async controlSettled(): Promise<void> {
+  /** Resolves when no call of `start` or `stop` is in flight. */
+  async whenControlIdle(): Promise<void> {
     while (this.#control.size > 0) await Promise.all(this.#control);
   }
 
-  /** Resolves when none is underway. */
-  async settled(): Promise<void> {
+  /** Resolves when no call is in flight. */
+  async whenIdle(): Promise<void> {
     while (this.#underway.size > 0) await Promise.all(this.#underway);
   }
 
   async #ask(target: Target, body: unknown, query: string): Promise<Answer | null> {
-    const member = this.#processes.next(target);
-    if (member === null) return null;
+    const instance = this.#processes.next(target);
+    if (instance === null) return null;
     let status = 0;
     let text = '';
     try {
-      const response = await fetch(`${member.process.url}${query}`, {
+      const response = await fetch(`${instance.process.url}${query}`, {
         method: target === 'status' ? 'GET' : 'POST',
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.timeout(RESPONSE_TIMEOUT_MS),
         ...(body === undefined
           ? {}
           : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
@@ -66,7 +66,7 @@ export class Calls {
       text = await response.text();
     } catch (error) {
       if (error instanceof Error && error.name === 'TimeoutError') {
-        this.defects.push(`${target} did not answer within ${ANSWER_MS} ms`);
+        this.violations.push(`${target} did not respond within ${RESPONSE_TIMEOUT_MS} ms`);
       }
       return null;
     }
@@ -74,13 +74,13 @@ export class Calls {
   }
 
   #read(target: Target, status: number, text: string): Answer | null {
-    // What the framework says for requests underway when the platform ends the process.
+    // The framework's response to requests in flight when the platform ends the process.
     if (status === 500 && text === 'Received SIGTERM') return null;
-    if (!EXPECTED.has(status)) this.defects.push(`${target} answered ${status}: ${text.slice(0, 300)}`);
+    if (!EXPECTED.has(status)) this.violations.push(`${target} answered ${status}: ${text.slice(0, 300)}`);
     try {
       return { status, json: text === '' ? null : JSON.parse(text) };
     } catch {
-      this.defects.push(`${target} answered ${status} without JSON: ${text.slice(0, 300)}`);
+      this.violations.push(`${target} answered ${status} without JSON: ${text.slice(0, 300)}`);
       return { status, json: null };
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Loaded into a function's process before anything else: its clock is wrong by the minutes of FAULT_CLOCK_MS (a list),
- * and jumps to the next of them at each SIGUSR2. What is measured (performance.now) goes on as it is.
+ * Preloaded into a function's process. Shifts `Date` by an offset of FAULT_CLOCK_MS (a list, in milliseconds); each SIGUSR2
+ * switches to the next offset. The monotonic clock (performance.now) is not affected.
  */
 const offsetsMs = (process.env['FAULT_CLOCK_MS'] ?? '0').split(',').map(Number);
 let at = 0;
@@ -9,9 +9,10 @@ process.on('SIGUSR2', () => {
 });
 
 const realNow = Date.now.bind(Date);
-const wrongNow = () => realNow() + (offsetsMs[at] ?? 0);
+const skewedNow = () => realNow() + (offsetsMs[at] ?? 0);
 globalThis.Date = new Proxy(Date, {
-  construct: (real, args, target) => Reflect.construct(real, args.length === 0 ? [wrongNow()] : args, target),
-  apply: (real) => new real(wrongNow()).toString(),
-  get: (real, name) => (name === 'now' ? wrongNow : Reflect.get(real, name)),
+  construct: (real, args, target) =>
+    Reflect.construct(real, args.length === 0 ? [skewedNow()] : args, target),
+  apply: (real) => new real(skewedNow()).toString(),
+  get: (real, name) => (name === 'now' ? skewedNow : Reflect.get(real, name)),
 });

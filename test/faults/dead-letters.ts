@@ -1,8 +1,8 @@
-/** Dead messages once the faults have ended: only those that Gmail refused all the time, and their daily retry stores them. */
+/** Checks dead messages after the faults have ended. Only messages that Gmail kept refusing may be dead; a retry stores them. */
 import type { Fixture, SentMail } from './fixture.ts';
 import type { Summary } from './summary.ts';
 
-/** Makes their daily retry due. May run twice. @returns the violations */
+/** Makes the daily retry of all dead messages due. May run twice. @returns the violations */
 export async function retryDead({ db, sent }: Fixture, summary: Summary): Promise<string[]> {
   const rows = await db.rows(
     `update email_ledger
@@ -14,10 +14,10 @@ export async function retryDead({ db, sent }: Fixture, summary: Summary): Promis
   summary.dead += rows.length;
   return rows
     .filter(({ id, error_code: code }) => !mayBeDead(sent.get(id), code))
-    .map((row) => `dead through a fault that was not its own: ${JSON.stringify(row)}`);
+    .map((row) => `dead although the fault was not specific to this message: ${JSON.stringify(row)}`);
 }
 
-/** With a fault of Gmail in the same round, one charged failure is enough for a message that was nearly dead. */
+/** A message that was nearly dead may be dead after one counted failure caused by Gmail. */
 function mayBeDead(mail: SentMail | undefined, errorCode: string): boolean {
   if (mail === undefined) return false;
   const isOfGmail = errorCode !== 'unstorable' && errorCode !== 'killed_process';

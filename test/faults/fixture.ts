@@ -1,23 +1,20 @@
-/**
- * What some rounds share: a mailbox, its Gmail, a database, warm functions, and the memory of everything that was
- * delivered.
- */
-import { type GmailProcess, startGmailProcess } from '../helpers/processes.ts';
-import { Chance } from './chance.ts';
-import { CALM, MAILBOX } from './mailbox.ts';
+/** The state that several rounds share: a Gmail with one mailbox, a database, running functions, and the delivered emails. */
+import { type GmailProcess, startGmailProcess } from '../helpers/child-processes.ts';
+import { MAILBOX, NO_FAULTS } from './gmail-defaults.ts';
 import { SETTLE_SECONDS } from './mailbox-kinds.ts';
 import type { PlannedMail } from './plan-builder.ts';
 import type { FaultDatabase, FaultPostgres } from './postgres.ts';
 import { Processes } from './processes.ts';
 import { PushProxy } from './push-proxy.ts';
+import { SeededRandom } from './seeded-random.ts';
 import { SlowScheduler } from './slow-scheduler.ts';
 
 const TOPIC = 'projects/emulated-project/topics/gmail';
 
-/** A mail, and what may have become of it. */
+/** A delivered email and the states that it may have. */
 export interface SentMail extends PlannedMail {
   readonly round: number;
-  /** History expired in its round: what was deleted or reported as spam before a run saw it cannot be known. */
+  /** History expired in its round, so the system may not know it if it was deleted or reported as spam early. */
   readonly mayBeUnseen: boolean;
 }
 
@@ -28,11 +25,11 @@ export interface Fixture {
   readonly processes: Processes;
   readonly pushProxy: PushProxy;
   readonly scheduler: SlowScheduler;
-  /** By Gmail message id. */
+  /** The delivered emails by Gmail message id. */
   readonly sent: Map<string, SentMail>;
-  /** The refresh token that counts now. */
+  /** The current refresh token. */
   refreshToken: string;
-  /** The address that the account has now. */
+  /** The current address of the account. */
   address: string;
   close(): Promise<void>;
 }
@@ -41,20 +38,20 @@ export interface FixtureOptions {
   readonly postgres: FaultPostgres;
   readonly dist: string;
   readonly seed: number;
-  /** Of the first round in it. */
+  /** The number of the first round. */
   readonly round: number;
 }
 
 export async function openFixture({ postgres, dist, seed, round }: FixtureOptions): Promise<Fixture> {
-  const chance = new Chance(seed, 'fixture', round);
+  const random = new SeededRandom(seed, 'fixture', round);
   const db = await postgres.createDatabase();
   const gmail = await startGmailProcess({
     emailAddress: MAILBOX,
     quotaUnitsPerMinute: null,
-    latencyMs: chance.pick([5, 20, 50]),
-    seed: chance.int(0, 2 ** 31),
+    latencyMs: random.pick([5, 20, 50]),
+    seed: random.int(0, 2 ** 31),
   });
-  const scheduler = await SlowScheduler.open(new Chance(seed, 'scheduler', round));
+  const scheduler = await SlowScheduler.open(new SeededRandom(seed, 'scheduler', round));
   const env = {
     ...gmail.env,
     ...scheduler.env,
@@ -63,18 +60,24 @@ export async function openFixture({ postgres, dist, seed, round }: FixtureOption
     GMAIL_POLL_INTERVAL_SECONDS: '1',
     GMAIL_PUBSUB_TOPIC: TOPIC,
     GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000',
-    // Short, so that the end of an invocation is met as well.
-    RUN_BUDGET_SECONDS: String(chance.pick([5, 6, 8])),
-    DB_POOL_SIZE: String(chance.pick([2, 4, 4])),
+    // Short, so that some runs reach their deadline.
+    RUN_BUDGET_SECONDS: String(random.pick([5, 6, 8])),
+    DB_POOL_SIZE: String(random.pick([2, 4, 4])),
     LOG_LEVEL: 'info',
   };
   const processes = new Processes(dist, env, async (number, pid) => {
-    await db.rows('insert into fault_members (member, pid) values ($1::integer, $2::integer)', [number, pid]);
+    await db.rows('insert into fault_instances (instance, pid) values ($1::integer, $2::integer)', [
+      number,
+      pid,
+    ]);
   });
   const pushProxy = await PushProxy.open(processes);
   const refreshToken = gmail.env['GMAIL_REFRESH_TOKEN'] ?? '';
-  await gmail.control('switches', { ...CALM, notifications: { ...CALM.notifications, url: pushProxy.url } });
-  await processes.complete();
+  await gmail.control('switches', {
+    ...NO_FAULTS,
+    notifications: { ...NO_FAULTS.notifications, url: pushProxy.url },
+  });
+  await processes.restore();
   return {
     postgres,
     db,

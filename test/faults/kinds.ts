@@ -1,6 +1,4 @@
-/** The kinds of fault, each adding its own events to the plan of a round. */
-
-import { diskFull } from './database-kinds.ts';
+/** The kinds of fault. Each adds events to the plan of a round. */
 import { forbidden, items, quota, storm, tokens } from './gmail-kinds.ts';
 import {
   changes,
@@ -17,6 +15,7 @@ import {
   clock,
   controlRaces,
   cuts,
+  diskFull,
   freeze,
   kills,
   postgres,

@@ -1,42 +1,43 @@
-/** A round while it is being thought out: its mails, its happenings, and the chance that decides both. */
-import type { Chance } from './chance.ts';
-import type { Act, Arrival, Event, Happening } from './events.ts';
-import { type FaultMail, makeMail } from './mails.ts';
+/** Builds the plan of a round: its emails, its events, and the random choices behind both. */
 
-export interface PlannedMail extends FaultMail {
+import type { Arrival, Event, EventAction, MessageChange } from './events.ts';
+import { type GeneratedMail, generateMail } from './generated-mail.ts';
+import type { SeededRandom } from './seeded-random.ts';
+
+export interface PlannedMail extends GeneratedMail {
   readonly index: number;
   readonly gmailMessageId: string;
   readonly arrival: Arrival;
   readonly atMs: number;
-  readonly acts: Act[];
-  /** Gmail refuses this message until the faults end: it may be dead by then. */
+  readonly changes: MessageChange[];
+  /** Gmail refuses this message until the faults end, so it may be dead by then. */
   hasLastingFault: boolean;
-  /** One more charged failure makes it dead. */
+  /** One more counted failure makes it dead. */
   isNearlyDead: boolean;
 }
 
 export class PlanBuilder {
-  readonly chance: Chance;
-  /** Nothing happens later. */
+  readonly random: SeededRandom;
+  /** No event is later. */
   readonly durationMs: number;
-  /** The mailbox is read for the first time in this round: what was there before counts only if unread in the inbox. */
-  readonly isBirth: boolean;
+  /** The first sync takes place in this round. Of earlier emails it imports only those that are unread in the inbox. */
+  readonly isFirstSync: boolean;
   readonly mails: PlannedMail[] = [];
   readonly events: Event[] = [];
 
-  constructor(chance: Chance, isBirth: boolean) {
-    this.chance = chance;
-    this.isBirth = isBirth;
-    this.durationMs = chance.int(1_000, 2_200);
+  constructor(random: SeededRandom, isFirstSync: boolean) {
+    this.random = random;
+    this.isFirstSync = isFirstSync;
+    this.durationMs = random.int(1_000, 2_200);
   }
 
-  at(atMs: number, happening: Happening): void {
-    this.events.push({ ...happening, atMs: Math.round(atMs) });
+  at(atMs: number, action: EventAction): void {
+    this.events.push({ ...action, atMs: Math.round(atMs) });
   }
 
-  /** A moment of the round. */
+  /** A random time in the round, between two fractions of its duration. */
   moment(from = 0, to = 1): number {
-    return this.chance.int(Math.floor(this.durationMs * from), Math.floor(this.durationMs * to));
+    return this.random.int(Math.floor(this.durationMs * from), Math.floor(this.durationMs * to));
   }
 
   deliver(name: string, atMs: number, arrival: Arrival): PlannedMail {
@@ -45,16 +46,16 @@ export class PlanBuilder {
     return mail;
   }
 
-  /** A mail that another event delivers. */
+  /** Adds an email that another event delivers. */
   prepare(name: string, atMs: number, arrival: Arrival): PlannedMail {
     const index = this.mails.length;
     const earlier = this.mails.at(-1);
-    // The same bytes again are another mail: a customer sent the order twice.
-    const isRepeat = earlier !== undefined && this.chance.happens(0.05);
-    const content = isRepeat ? earlier : makeMail(this.chance, `${name}-${index}`);
+    // Sometimes the same bytes again, as when a customer sends an order twice. It is a separate message.
+    const isRepeat = earlier !== undefined && this.random.chance(0.05);
+    const content = isRepeat ? earlier : generateMail(this.random, `${name}-${index}`);
     const { raw, sha256, attachments } = content;
-    // Time in front as in Gmail's own ids is of no use here: a plan knows its ids beforehand.
-    const gmailMessageId = `19${this.chance.hex(14)}`;
+    // Gmail's ids start with the time, but the ids of a plan must be known in advance.
+    const gmailMessageId = `19${this.random.hex(14)}`;
     const mail = {
       raw,
       sha256,
@@ -63,7 +64,7 @@ export class PlanBuilder {
       gmailMessageId,
       arrival,
       atMs,
-      acts: [],
+      changes: [],
       hasLastingFault: false,
       isNearlyDead: false,
     };
@@ -71,14 +72,14 @@ export class PlanBuilder {
     return mail;
   }
 
-  /** Lets the next charged failure make the mail dead. */
+  /** Makes the email dead at its next counted failure. */
   nearlyDead(mail: PlannedMail, atMs: number): void {
     mail.isNearlyDead = true;
     this.at(atMs, { kind: 'nearly_dead', mail: mail.index });
   }
 
-  act(mail: PlannedMail, act: Act, afterMs: number): void {
-    mail.acts.push(act);
-    this.at(mail.atMs + afterMs, { kind: 'act', act, mail: mail.index });
+  change(mail: PlannedMail, change: MessageChange, afterMs: number): void {
+    mail.changes.push(change);
+    this.at(mail.atMs + afterMs, { kind: 'change', change, mail: mail.index });
   }
 }

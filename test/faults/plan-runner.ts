@@ -1,14 +1,14 @@
-/** Carries out the plan of a round: each event at its time, without waiting for the one before. */
+/** Executes the plan of a round: starts each event at its time, without waiting for earlier events to finish. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
-import type { Act, Arrival, Event } from './events.ts';
+import type { Arrival, Event, MessageChange } from './events.ts';
 import type { Fixture } from './fixture.ts';
 import type { Plan } from './plan.ts';
-import type { Member } from './processes.ts';
+import type { FunctionInstance } from './processes.ts';
 import { pushBody } from './push-body.ts';
 import type { Summary } from './summary.ts';
 
-/** A kill waits so long for a lease holder: killing an idle process proves nothing. */
+/** How long a kill or freeze waits for a lease holder, because ending an idle process tests nothing. */
 const HOLDER_WAIT_MS = 400;
 const HOLDER_STEP_MS = 10;
 
@@ -21,7 +21,9 @@ const ARRIVAL_LABELS: Readonly<Record<Arrival, { labelIds: string[] }>> = {
   sent: { labelIds: ['SENT'] },
 };
 
-const ACT_LABELS: Readonly<Record<Exclude<Act, 'delete'>, { add?: string[]; remove?: string[] }>> = {
+const LABEL_CHANGES: Readonly<
+  Record<Exclude<MessageChange, 'delete'>, { add?: string[]; remove?: string[] }>
+> = {
   archive: { remove: ['INBOX'] },
   'mark-read': { remove: ['UNREAD'] },
   label: { add: ['STARRED'] },
@@ -35,8 +37,8 @@ export class PlanRunner {
   readonly #plan: Plan;
   readonly #calls: Calls;
   readonly #summary: Summary;
-  /** Changes of the mailbox happen one after another, in the order of the plan. */
-  #mailbox: Promise<unknown> = Promise.resolve();
+  /** Changes of the mailbox are applied one after another, in the order of the plan. */
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(fixture: Fixture, plan: Plan, calls: Calls, summary: Summary) {
     this.#fixture = fixture;
@@ -45,28 +47,28 @@ export class PlanRunner {
     this.#summary = summary;
   }
 
-  /** Resolves when everything has happened; requests to the functions may still be underway. */
-  async play(): Promise<void> {
+  /** Resolves when all events are done. Requests to the functions may still be in flight. */
+  async run(): Promise<void> {
     const startedAt = performance.now();
-    const happening: Promise<unknown>[] = [];
+    const started: Promise<unknown>[] = [];
     for (const event of this.#plan.events) {
       const waitMs = startedAt + event.atMs - performance.now();
       if (waitMs > 0) await delay(waitMs);
-      const one = this.#happen(event);
-      // Awaited below; until then a failure must not count as unhandled.
-      one.catch(() => undefined);
-      happening.push(one);
+      const done = this.#execute(event);
+      // Awaited below. Until then a rejection must not count as unhandled.
+      done.catch(() => undefined);
+      started.push(done);
     }
-    await Promise.all(happening);
+    await Promise.all(started);
   }
 
-  async #happen(event: Event): Promise<void> {
+  async #execute(event: Event): Promise<void> {
     const { db, processes, postgres } = this.#fixture;
     switch (event.kind) {
       case 'deliver':
         return await this.#deliver(event.mail, event.arrival);
-      case 'act':
-        return await this.#act(event.act, event.mail);
+      case 'change':
+        return await this.#changeMessage(event.change, event.mail);
       case 'call':
         for (let n = event.count ?? 1; n > 0; n -= 1) void this.#calls.call(event.target);
         if (event.target === 'stop') this.#summary.fault('monitor stopped');
@@ -74,21 +76,21 @@ export class PlanRunner {
       case 'push':
         return await this.#push(event.what, event.count ?? 1);
       case 'kill': {
-        const member = await this.#find(event.whom);
-        if (member === null) return;
+        const instance = await this.#find(event.victim);
+        if (instance === null) return;
         this.#summary.fault(event.signal === 'SIGKILL' ? 'process killed' : 'process ended (scale in)');
-        await processes.end(member, event.signal);
+        await processes.end(instance, event.signal);
         await delay(event.agesAfterMs);
-        return await this.#ageLeaseOf(member);
+        return await this.#ageLeaseOf(instance);
       }
       case 'scale_out':
         this.#summary.fault('process started (scale out)');
         await processes.start(event.target);
         return;
       case 'freeze':
-        return await this.#freeze(event.whom, event.forMs);
+        return await this.#freeze(event.victim, event.forMs);
       case 'postgres':
-        return await this.#strikePostgres(event.how, event.forMs);
+        return await this.#disruptPostgres(event.how, event.forMs);
       case 'cut':
         if ((await postgres.cut()) > 0) this.#summary.fault('connections cut');
         return;
@@ -96,10 +98,10 @@ export class PlanRunner {
         return await this.#gmailFault(event.rule, event.forMs);
       case 'switches':
         this.#summary.fault(event.why);
-        return await this.#change('switches', event.value);
+        return await this.#control('switches', event.value);
       case 'expire_history':
-        this.#summary.fault(event.atRest ? 'history expired while nothing ran' : 'history expired');
-        return await this.#change('expire-history', {});
+        this.#summary.fault(event.atRest ? 'history expired while no process ran' : 'history expired');
+        return await this.#control('expire-history', {});
       case 'disk_full':
         this.#summary.fault(`disk full: ${event.scope === 'all' ? 'all writes' : 'stores'}`);
         await db.rows('insert into fault_disk_full (scope) values ($1::text)', [event.scope]);
@@ -115,7 +117,7 @@ export class PlanRunner {
       case 'rename':
         this.#summary.fault('account renamed');
         this.#fixture.address = event.address;
-        return await this.#change('rename-account', { emailAddress: event.address });
+        return await this.#control('rename-account', { emailAddress: event.address });
       case 'label_changes':
         return await this.#changeLabels(event.mail, event.count);
       case 'deliver_trashed':
@@ -125,20 +127,20 @@ export class PlanRunner {
         return;
       case 'expire_tokens':
         this.#summary.fault('access tokens expired');
-        return await this.#change('expire-access-tokens', {});
+        return await this.#control('expire-access-tokens', {});
       case 'expire_watch':
         this.#summary.fault('watch expired');
-        return await this.#change('expire-watch', {});
+        return await this.#control('expire-watch', {});
       case 'revoke':
         this.#summary.fault('refresh token revoked');
-        await this.#change('revoke', {});
+        await this.#control('revoke', {});
         await delay(event.reauthorizedAfterMs);
-        return await this.#change('reauthorize', { refreshToken: this.#fixture.refreshToken });
+        return await this.#control('reauthorize', { refreshToken: this.#fixture.refreshToken });
       case 'redeploy':
         return await this.#redeploy(event.revokesOld, event.share);
       case 'clock':
         this.#summary.fault('clock jumped by minutes');
-        for (const member of processes.of(event.target)) processes.jumpClock(member);
+        for (const instance of processes.list(event.target)) processes.jumpClock(instance);
         return;
       case 'time_passes':
         await db.rows('update mailboxes set next_poll_at = now() where next_poll_at > now()');
@@ -151,31 +153,31 @@ export class PlanRunner {
         await processes.endAll();
         return;
       case 'all_up':
-        return await processes.complete();
+        return await processes.restore();
     }
   }
 
-  async #change(path: string, body: object): Promise<void> {
-    const done = this.#mailbox.then(async () => await this.#fixture.gmail.control(path, body));
-    this.#mailbox = done.catch(() => undefined);
+  async #control(path: string, body: object): Promise<void> {
+    const done = this.#lastChange.then(async () => await this.#fixture.gmail.control(path, body));
+    this.#lastChange = done.catch(() => undefined);
     await done;
   }
 
   async #deliver(index: number, arrival: Arrival): Promise<void> {
     const mail = this.#plan.mails[index];
-    if (mail === undefined) throw new Error(`The plan has no mail ${index}`);
+    if (mail === undefined) throw new Error(`The plan has no email ${index}`);
     const mayBeUnseen = this.#plan.events.some(({ kind }) => kind === 'expire_history');
     this.#fixture.sent.set(mail.gmailMessageId, { ...mail, round: this.#plan.round, mayBeUnseen });
     this.#summary.delivered += 1;
     const labels = ARRIVAL_LABELS[arrival];
-    await this.#change('deliver', { raw: mail.raw.toString('base64'), id: mail.gmailMessageId, ...labels });
+    await this.#control('deliver', { raw: mail.raw.toString('base64'), id: mail.gmailMessageId, ...labels });
   }
 
   async #changeLabels(index: number, count: number): Promise<void> {
     this.#summary.fault('long history');
-    // As Gmail does it: otherwise every change would be a push of its own.
-    await this.#change('switches', { notifications: { isRateLimited: true } });
-    await this.#change('toggle-label', {
+    // Gmail rate-limits pushes. Without this every label change would send one.
+    await this.#control('switches', { notifications: { isRateLimited: true } });
+    await this.#control('toggle-label', {
       id: this.#plan.mails[index]?.gmailMessageId,
       label: 'STARRED',
       count,
@@ -185,17 +187,17 @@ export class PlanRunner {
   async #deliverTrashed(index: number, heldMs: number): Promise<void> {
     this.#summary.fault('trashed before the index showed it');
     await Promise.all([
-      this.#change('switches', { indexLag: { nextRecordMs: heldMs, listMs: heldMs } }),
+      this.#control('switches', { indexLag: { nextRecordMs: heldMs, listMs: heldMs } }),
       this.#deliver(index, 'inbox'),
-      this.#act('trash', index),
+      this.#changeMessage('trash', index),
     ]);
   }
 
-  async #act(act: Act, index: number): Promise<void> {
+  async #changeMessage(change: MessageChange, index: number): Promise<void> {
     const id = this.#plan.mails[index]?.gmailMessageId;
-    this.#summary.fault(`mail changed meanwhile: ${act}`);
-    if (act === 'delete') await this.#change('delete', { id });
-    else await this.#change('modify', { id, ...ACT_LABELS[act] });
+    this.#summary.fault(`email changed during the sync: ${change}`);
+    if (change === 'delete') await this.#control('delete', { id });
+    else await this.#control('modify', { id, ...LABEL_CHANGES[change] });
   }
 
   async #push(what: Extract<Event, { kind: 'push' }>['what'], count: number): Promise<void> {
@@ -205,17 +207,17 @@ export class PlanRunner {
       void this.#calls.call('gmailPush', pushBody(what, this.#fixture.address, historyId));
   }
 
-  async #freeze(whom: Extract<Event, { kind: 'freeze' }>['whom'], forMs: number): Promise<void> {
-    const member = await this.#find(whom);
-    if (member === null || member.state !== 'up') return;
+  async #freeze(victim: Extract<Event, { kind: 'freeze' }>['victim'], forMs: number): Promise<void> {
+    const instance = await this.#find(victim);
+    if (instance === null || instance.state !== 'up') return;
     this.#summary.fault('process frozen past its lease');
     const { processes } = this.#fixture;
-    processes.freeze(member);
-    // It may hold the row that is to be aged: then the server lets go of it only when the process goes on.
-    await Promise.all([this.#ageLeaseOf(member), delay(forMs).then(() => processes.thaw(member))]);
+    processes.freeze(instance);
+    // The frozen process may have locked the row of its lease. The update then waits until the process resumes.
+    await Promise.all([this.#ageLeaseOf(instance), delay(forMs).then(() => processes.resume(instance))]);
   }
 
-  async #strikePostgres(how: Extract<Event, { kind: 'postgres' }>['how'], forMs: number): Promise<void> {
+  async #disruptPostgres(how: Extract<Event, { kind: 'postgres' }>['how'], forMs: number): Promise<void> {
     const { postgres } = this.#fixture;
     this.#summary.fault(`PostgreSQL: ${how}`);
     if (how === 'crash') {
@@ -237,19 +239,19 @@ export class PlanRunner {
 
   async #redeploy(revokesOld: boolean, share: 'all' | 'some'): Promise<void> {
     const { processes } = this.#fixture;
-    this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token beside the first');
+    this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token added');
     const refreshToken = `1//emulated-round-${this.#plan.round}`;
-    if (revokesOld) await this.#change('revoke', {});
-    await this.#change('reauthorize', { refreshToken });
+    if (revokesOld) await this.#control('revoke', {});
+    await this.#control('reauthorize', { refreshToken });
     this.#fixture.refreshToken = refreshToken;
     processes.configure({ GMAIL_REFRESH_TOKEN: refreshToken });
-    if (share === 'all') return await processes.complete();
+    if (share === 'all') return await processes.restore();
     await Promise.all((['poll', 'pollNow', 'gmailPush'] as const).map(async (t) => await processes.start(t)));
   }
 
-  async #find(whom: Extract<Event, { kind: 'kill' }>['whom']): Promise<Member | null> {
+  async #find(victim: Extract<Event, { kind: 'kill' }>['victim']): Promise<FunctionInstance | null> {
     const { processes } = this.#fixture;
-    if (whom !== 'holder') return processes.next(whom);
+    if (victim !== 'holder') return processes.next(victim);
     const giveUpAt = performance.now() + HOLDER_WAIT_MS;
     while (performance.now() < giveUpAt) {
       const holder = await this.#holder();
@@ -259,14 +261,14 @@ export class PlanRunner {
     return processes.next('poll');
   }
 
-  async #holder(): Promise<Member | null> {
+  async #holder(): Promise<FunctionInstance | null> {
     const [row] = await this.#fixture.db.rows(
       `select lease_holder from mailboxes where lease_expires_at > now()`,
     );
     return row === undefined ? null : this.#fixture.processes.byPid(pidOf(row.lease_holder));
   }
 
-  async #ageLeaseOf({ process }: Member): Promise<void> {
+  async #ageLeaseOf({ process }: FunctionInstance): Promise<void> {
     await this.#fixture.db.rows(
       `update mailboxes set lease_expires_at = now() - interval '1 second' where lease_holder like '%:' || $1::text`,
       [String(process.pid)],
@@ -274,7 +276,7 @@ export class PlanRunner {
   }
 }
 
-/** A holder names itself `host:pid`. */
+/** `lease_holder` has the form `host:pid`. */
 export function pidOf(leaseHolder: string): number {
   return Number(leaseHolder.split(':').at(-1));
 }

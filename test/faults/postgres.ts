@@ -1,6 +1,6 @@
 /**
- * The PostgreSQL of the suite: a cluster that is stopped, killed and started again under the functions, with one
- * database for each fixture. What the suite itself asks waits until the server is back.
+ * The PostgreSQL server of the fault tests, which stop, kill and restart it while the functions run. Each fixture has its
+ * own database. Queries of the tests themselves are retried until the server is back.
  */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,25 +14,25 @@ import { AUDIT } from './audit.ts';
 
 export interface FaultDatabase {
   readonly url: string;
-  /** Asks again until the server answers. */
-  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
+  /** Runs a query, and retries it until the server is available. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any column
   rows(sql: string, parameters?: readonly unknown[]): Promise<any[]>;
   drop(): Promise<void>;
 }
 
-/** Of the functions; the suite's own sessions have another name. */
+/** The sessions of the functions. Sessions of the tests have another application name. */
 const SESSIONS = `from pg_stat_activity where application_name = 'email-monitor'`;
-const PATIENCE_MS = 30_000;
-const STEP_MS = 50;
-/** Two or three statements. */
+const RETRY_FOR_MS = 30_000;
+const RETRY_DELAY_MS = 50;
+/** Enough for two or three statements. */
 const DEADLOCK_CHARS = 6_000;
 
 export type StopMode =
-  /** As an operator does it: sessions are ended, everything reaches the disk. */
+  /** A regular shutdown: ends all sessions and writes everything to disk. */
   | 'fast'
-  /** As if the machine lost power for the server alone: it recovers from its log. */
+  /** As if the server lost power: it recovers from its write-ahead log. */
   | 'immediate'
-  /** One of its processes dies: the server throws out every session and recovers. */
+  /** A backend process is killed: the server ends every session and recovers. */
   | 'crash';
 
 export class FaultPostgres {
@@ -50,24 +50,24 @@ export class FaultPostgres {
 
   static async start(): Promise<FaultPostgres> {
     const folder = mkdtempSync(join(tmpdir(), 'email-monitor-faults-'));
-    // Entered by the server's user too; the cluster below it is closed to others.
+    // The server's user must be able to enter the folder. The cluster inside it is private.
     chmodSync(folder, 0o755);
-    // Below the ports that the system gives to outgoing connections: it must be free again after each stop.
+    // Below the ephemeral port range, so that the port is free again after each stop.
     const cluster = new FaultPostgres(folder, await freePort(20_000 + (process.pid % 10_000)));
     await cluster.up();
     await migrate({ kind: 'url', url: cluster.#url('template') });
-    await cluster.#ask('template', AUDIT);
+    await cluster.#query('template', AUDIT);
     return cluster;
   }
 
-  /** Starts it, if it is down. */
+  /** Starts the server if it is not running. */
   async up(): Promise<void> {
     if (this.#server !== null) return;
     this.#server = await startPostgres({
       folder: join(this.#folder, 'postgres'),
       port: this.#port,
       database: 'template',
-      // The machine stays up, so the disk need not be waited for; a commit must still outlive the server.
+      // Commits must survive a crash of the server but not of the machine, so fsync is not needed.
       settings: ['fsync=off', 'synchronous_commit=on', 'max_connections=200'],
     });
     this.#baseUrl = this.#server.url;
@@ -84,15 +84,15 @@ export class FaultPostgres {
     while (isAlive(pid) && existsSync(pidFile)) await delay(10);
   }
 
-  /** Kills the process behind one session of the functions; false when there is none. */
+  /** Kills the backend process of one session of the functions. @returns false if there is no session */
   async crash(): Promise<boolean> {
-    const [session] = await this.#ask('postgres', `select pid ${SESSIONS} limit 1`);
+    const [session] = await this.#query('postgres', `select pid ${SESSIONS} limit 1`);
     if (session === undefined) return false;
     process.kill(session.pid, 'SIGKILL');
     return true;
   }
 
-  /** What the server logged about deadlocks since the last call, with their statements. */
+  /** The deadlocks that the server logged since the last call, with their statements. */
   takeDeadlocks(): string[] {
     const log = readFileSync(join(this.#folder, 'postgres/postgres.log'), 'utf8');
     const fresh = log.slice(this.#readLogChars);
@@ -103,20 +103,20 @@ export class FaultPostgres {
       .map((text) => `deadlock: ${text.slice(0, DEADLOCK_CHARS)}`);
   }
 
-  /** Ends every session of the functions. @returns how many there were */
+  /** Ends every session of the functions. @returns the number of sessions */
   async cut(): Promise<number> {
-    return (await this.#ask('postgres', `select pg_terminate_backend(pid) ${SESSIONS}`)).length;
+    return (await this.#query('postgres', `select pg_terminate_backend(pid) ${SESSIONS}`)).length;
   }
 
   async createDatabase(): Promise<FaultDatabase> {
     this.#count += 1;
     const name = `system_${this.#count}`;
-    await this.#ask('postgres', `create database ${name} template template`);
+    await this.#query('postgres', `create database ${name} template template`);
     return {
       url: this.#url(name),
-      rows: async (sql, parameters = []) => await this.#ask(name, sql, parameters),
+      rows: async (sql, parameters = []) => await this.#query(name, sql, parameters),
       drop: async () => {
-        await this.#ask('postgres', `drop database ${name} with (force)`);
+        await this.#query('postgres', `drop database ${name} with (force)`);
       },
     };
   }
@@ -130,14 +130,14 @@ export class FaultPostgres {
     return new URL(`/${database}`, this.#baseUrl).href;
   }
 
-  // A session for each question: none of ours is in the way of a stop, and none is left broken by it.
-  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
-  async #ask(database: string, sql: string, parameters: readonly unknown[] = []): Promise<any[]> {
-    const giveUpAt = performance.now() + PATIENCE_MS;
+  // Uses a new session per query, so that no session delays a shutdown or stays broken after it.
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any column
+  async #query(database: string, sql: string, parameters: readonly unknown[] = []): Promise<any[]> {
+    const giveUpAt = performance.now() + RETRY_FOR_MS;
     for (;;) {
       const client = new pg.Client({
         connectionString: this.#url(database),
-        application_name: 'fault-suite',
+        application_name: 'fault-tests',
         connectionTimeoutMillis: 2_000,
       });
       client.on('error', () => undefined);
@@ -146,7 +146,7 @@ export class FaultPostgres {
         return (await client.query(sql, [...parameters])).rows;
       } catch (error) {
         if (!isOutage(error) || performance.now() > giveUpAt) throw error;
-        await delay(STEP_MS);
+        await delay(RETRY_DELAY_MS);
       } finally {
         await client.end().catch(() => undefined);
       }
@@ -154,7 +154,7 @@ export class FaultPostgres {
   }
 }
 
-/** Everything but a statement that is wrong. */
+/** True for all errors except those of the statement itself, by SQLSTATE class. */
 function isOutage(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return !/^(42|22|23|3D)/.test(code);

@@ -1,13 +1,13 @@
 /**
- * The processes of the functions, as the platform runs them: several of one target, killed, frozen, started again.
- * A process that ends by itself is a defect, and is kept as one.
+ * Manages the processes of the functions as Cloud Run does: several instances per target, which can be killed, frozen and
+ * restarted. An unexpected exit is recorded as a violation.
  */
 import { join } from 'node:path';
 import type { Target } from '../../functions/runtime/targets.ts';
-import { type FunctionProcess, startFunction } from '../helpers/processes.ts';
+import { type FunctionProcess, startFunction } from '../helpers/child-processes.ts';
 
-/** What runs while nothing is wrong. */
-const WANTED: Readonly<Partial<Record<Target, number>>> = {
+/** Instances per target without faults. */
+const INSTANCE_COUNTS: Readonly<Partial<Record<Target, number>>> = {
   poll: 2,
   pollNow: 2,
   gmailPush: 2,
@@ -15,33 +15,33 @@ const WANTED: Readonly<Partial<Record<Target, number>>> = {
   start: 1,
   stop: 1,
 };
-/** A port that was free may be taken before the process has it. */
+/** Another process may take the free port first. */
 const START_TRIES = 4;
-/** Right, then fast, then slow by minutes; see `clock-skew.ts`. */
+/** Offsets of the clock: none, 5 minutes ahead, 4 minutes behind. See `clock-skew.ts`. */
 const CLOCK_MS = '0,300000,-240000';
 const PRELOAD = join(import.meta.dirname, 'clock-skew.ts');
 
-export interface Member {
+export interface FunctionInstance {
   readonly target: Target;
   readonly process: FunctionProcess;
-  /** Of the environment that it was started with. */
+  /** The generation of the environment that it was started with. */
   readonly generation: number;
   state: 'up' | 'frozen' | 'ended';
 }
 
 export class Processes {
-  readonly defects: string[] = [];
+  readonly violations: string[] = [];
   readonly #dist: string;
   readonly #onStart: (number: number, pid: number) => Promise<void>;
   #env: Record<string, string>;
   #generation = 0;
-  #members: Member[] = [];
+  #instances: FunctionInstance[] = [];
   #turn = 0;
   #started = 0;
-  /** Of processes that have ended. */
+  /** Log lines of processes that have ended. */
   #pastLog: string[] = [];
 
-  /** @param onStart told of each process before it gets its first request */
+  /** @param onStart called for each process before it gets its first request */
   constructor(
     dist: string,
     env: Record<string, string>,
@@ -52,19 +52,19 @@ export class Processes {
     this.#env = env;
   }
 
-  /** New processes get it; those that run keep theirs until they are replaced. */
+  /** Sets the environment for new processes. Running processes keep theirs until they are replaced. */
   configure(env: Record<string, string>): void {
     this.#env = { ...this.#env, ...env };
     this.#generation += 1;
   }
 
-  async start(target: Target): Promise<Member> {
+  async start(target: Target): Promise<FunctionInstance> {
     const generation = this.#generation;
     this.#started += 1;
     const number = this.#started;
     const env = {
       ...this.#env,
-      DATABASE_URL: named(this.#env['DATABASE_URL'] ?? '', number),
+      DATABASE_URL: withInstance(this.#env['DATABASE_URL'] ?? '', number),
       FAULT_CLOCK_MS: CLOCK_MS,
       NODE_OPTIONS: `--import ${PRELOAD}`,
     };
@@ -72,101 +72,101 @@ export class Processes {
       try {
         const process = await startFunction(target, env, this.#dist);
         await this.#onStart(number, process.pid);
-        const member: Member = { target, process, generation, state: 'up' };
-        this.#members.push(member);
-        void process.ended.then((how) => this.#onEnd(member, how));
-        return member;
+        const instance: FunctionInstance = { target, process, generation, state: 'up' };
+        this.#instances.push(instance);
+        void process.ended.then((how) => this.#onEnd(instance, how));
+        return instance;
       } catch (error) {
         if (tries >= START_TRIES) throw error;
       }
     }
   }
 
-  /** Starts what is missing, replaces what has an old environment, ends what is too many. */
-  async complete(): Promise<void> {
-    const old = this.#members.filter((member) => member.generation !== this.#generation);
-    await Promise.all(old.map(async (member) => await this.end(member)));
+  /** Starts missing processes, replaces those with an old environment, and ends surplus ones. */
+  async restore(): Promise<void> {
+    const old = this.#instances.filter((instance) => instance.generation !== this.#generation);
+    await Promise.all(old.map(async (instance) => await this.end(instance)));
     await Promise.all(
-      Object.entries(WANTED).map(async ([name, wanted]) => {
+      Object.entries(INSTANCE_COUNTS).map(async ([name, wanted]) => {
         const target = name as Target;
-        const have = this.of(target);
-        await Promise.all(have.slice(wanted).map(async (member) => await this.end(member)));
+        const have = this.list(target);
+        await Promise.all(have.slice(wanted).map(async (instance) => await this.end(instance)));
         const missing = Math.max(0, wanted - have.length);
         await Promise.all(Array.from({ length: missing }, async () => await this.start(target)));
       }),
     );
   }
 
-  /** Those that run or are frozen. */
-  of(target?: Target): Member[] {
-    return this.#members.filter((member) => target === undefined || member.target === target);
+  /** The processes that are running or frozen. */
+  list(target?: Target): FunctionInstance[] {
+    return this.#instances.filter((instance) => target === undefined || instance.target === target);
   }
 
-  /** As a load balancer chooses: by turns, among those that answer. */
-  next(target: Target): Member | null {
-    const up = this.of(target).filter(({ state }) => state === 'up');
+  /** Selects a running process round-robin, as a load balancer does. Null if there is none. */
+  next(target: Target): FunctionInstance | null {
+    const up = this.list(target).filter(({ state }) => state === 'up');
     this.#turn += 1;
     return up[this.#turn % Math.max(1, up.length)] ?? null;
   }
 
-  byPid(pid: number): Member | null {
-    return this.#members.find((member) => member.process.pid === pid) ?? null;
+  byPid(pid: number): FunctionInstance | null {
+    return this.#instances.find((instance) => instance.process.pid === pid) ?? null;
   }
 
-  async end(member: Member, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
-    const wasFrozen = member.state === 'frozen';
-    this.#leave(member);
-    const ended = member.process.kill(signal);
-    // A stopped process gets SIGTERM only when it goes on.
-    if (wasFrozen) process.kill(member.process.pid, 'SIGCONT');
+  async end(instance: FunctionInstance, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    const wasFrozen = instance.state === 'frozen';
+    this.#remove(instance);
+    const ended = instance.process.kill(signal);
+    // A stopped process receives SIGTERM only after it resumes.
+    if (wasFrozen) process.kill(instance.process.pid, 'SIGCONT');
     await ended;
   }
 
-  freeze(member: Member): void {
-    member.state = 'frozen';
-    process.kill(member.process.pid, 'SIGSTOP');
+  freeze(instance: FunctionInstance): void {
+    instance.state = 'frozen';
+    process.kill(instance.process.pid, 'SIGSTOP');
   }
 
-  thaw(member: Member): void {
-    if (member.state !== 'frozen') return;
-    member.state = 'up';
-    process.kill(member.process.pid, 'SIGCONT');
+  resume(instance: FunctionInstance): void {
+    if (instance.state !== 'frozen') return;
+    instance.state = 'up';
+    process.kill(instance.process.pid, 'SIGCONT');
   }
 
-  jumpClock(member: Member): void {
-    if (member.state !== 'ended') process.kill(member.process.pid, 'SIGUSR2');
+  jumpClock(instance: FunctionInstance): void {
+    if (instance.state !== 'ended') process.kill(instance.process.pid, 'SIGUSR2');
   }
 
   async endAll(): Promise<void> {
-    await Promise.all(this.of().map(async (member) => await this.end(member)));
+    await Promise.all(this.list().map(async (instance) => await this.end(instance)));
   }
 
   /** The log lines since the last call. */
   takeLog(): string[] {
-    return [...this.#pastLog.splice(0), ...this.#members.flatMap(logOf)];
+    return [...this.#pastLog.splice(0), ...this.#instances.flatMap(logOf)];
   }
 
-  #onEnd(member: Member, how: number | NodeJS.Signals): void {
-    if (member.state === 'ended') return;
-    const last = member.process.logLines.slice(-5).join(' | ');
-    this.defects.push(`${member.target} ended by itself (${how}): ${last}`);
-    this.#leave(member);
+  #onEnd(instance: FunctionInstance, how: number | NodeJS.Signals): void {
+    if (instance.state === 'ended') return;
+    const last = instance.process.logLines.slice(-5).join(' | ');
+    this.violations.push(`${instance.target} exited unexpectedly (${how}): ${last}`);
+    this.#remove(instance);
   }
 
-  #leave(member: Member): void {
-    member.state = 'ended';
-    this.#members = this.#members.filter((other) => other !== member);
-    this.#pastLog.push(...logOf(member));
+  #remove(instance: FunctionInstance): void {
+    instance.state = 'ended';
+    this.#instances = this.#instances.filter((other) => other !== instance);
+    this.#pastLog.push(...logOf(instance));
   }
 }
 
-/** Each session says whose it is; see `audit.ts`. */
-function named(databaseUrl: string, number: number): string {
+/** Adds the session setting that identifies the process; see `audit.ts`. */
+function withInstance(databaseUrl: string, number: number): string {
   const url = new URL(databaseUrl);
-  url.searchParams.set('options', `-c faults.member=${number}`);
+  url.searchParams.set('options', `-c faults.instance=${number}`);
   return url.href;
 }
 
-function logOf({ target, process }: Member): string[] {
+function logOf({ target, process }: FunctionInstance): string[] {
   return process.logLines.splice(0).map((line) => `${target} ${process.pid}: ${line}`);
 }

@@ -1,4 +1,4 @@
-/** Bodies of pushes that Gmail has not sent itself: repeated, old, for another mailbox, or no notification at all. */
+/** Bodies of additional pushes: repeated, old, for another mailbox, or not a notification. */
 export type PushKind = 'current' | 'old' | 'garbage' | 'stranger';
 
 export function pushBody(kind: PushKind, address: string, historyId: string): unknown {
@@ -8,7 +8,7 @@ export function pushBody(kind: PushKind, address: string, historyId: string): un
     case 'old':
       return push(address, String(BigInt(historyId) - 1_000n));
     case 'stranger':
-      return push('somebody@example.net', historyId);
+      return push('stranger@example.net', historyId);
     case 'garbage':
       return { message: { data: Buffer.from('no notification').toString('base64') } };
   }

@@ -1,6 +1,6 @@
 /**
- * Where Gmail's pushes arrive: one address in front of the instances of `gmail-push`, as the platform has it. Keeps
- * what was acknowledged, because an acknowledged push must be durable.
+ * Receives Gmail's pushes and forwards them to the instances of `gmail-push`, as Cloud Run's load balancer does. Records
+ * acknowledged history ids, because the hint of an acknowledged push must be durable.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -8,12 +8,12 @@ import type { AddressInfo } from 'node:net';
 import { decodeNotification } from '../../shared/gmail/notification.ts';
 import type { Processes } from './processes.ts';
 
-/** Pub/Sub waits for so long before it delivers again. */
-const ANSWER_MS = 10_000;
+/** Pub/Sub redelivers a push after this time. */
+const ACK_DEADLINE_MS = 10_000;
 
 export class PushProxy {
   readonly url: string;
-  /** The newest historyId that was acknowledged, by the address that the push named. */
+  /** The highest acknowledged history id, by the email address in the push. */
   readonly acknowledged = new Map<string, bigint>();
   inFlight = 0;
   readonly #server: Server;
@@ -25,7 +25,7 @@ export class PushProxy {
 
   static async open(processes: Processes): Promise<PushProxy> {
     const server = createServer((request, response) => {
-      void pushProxy.#pass(processes, request).then((status) => response.writeHead(status).end());
+      void pushProxy.#forward(processes, request).then((status) => response.writeHead(status).end());
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -39,7 +39,7 @@ export class PushProxy {
     await once(this.#server, 'close');
   }
 
-  async #pass(processes: Processes, request: IncomingMessage): Promise<number> {
+  async #forward(processes: Processes, request: IncomingMessage): Promise<number> {
     this.inFlight += 1;
     try {
       const chunks: Buffer[] = [];
@@ -51,9 +51,9 @@ export class PushProxy {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body,
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.timeout(ACK_DEADLINE_MS),
       });
-      if (status === 204) this.#noteAcknowledged(body);
+      if (status === 204) this.#recordAcknowledged(body);
       return status;
     } catch {
       return 502;
@@ -62,7 +62,7 @@ export class PushProxy {
     }
   }
 
-  #noteAcknowledged(body: Buffer): void {
+  #recordAcknowledged(body: Buffer): void {
     const notification = decodeNotification(body);
     if (notification === null) return;
     const { emailAddress } = notification;

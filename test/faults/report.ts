@@ -1,12 +1,12 @@
-/** What the suite says: how to repeat a round that failed, and what all rounds together have shown. */
+/** Formats the report of a failed round, with the command that repeats it, and the summary of all rounds. */
 import { describe } from './events.ts';
 import type { Plan } from './plan.ts';
 import type { RoundEnd } from './round.ts';
 import type { RoundsOptions } from './run-rounds.ts';
 import type { Summary } from './summary.ts';
 
-/** Lines that say nothing of what went wrong. */
-const DULL = /"event":"run_skipped"|: (Serving function|Function:|Signature type:)/;
+/** Log lines that do not help to find a cause. */
+const ROUTINE_LINE = /"event":"run_skipped"|: (Serving function|Function:|Signature type:)/;
 
 export function roundReport(
   { seed, only }: RoundsOptions,
@@ -16,9 +16,9 @@ export function roundReport(
   const kind = only === null ? '' : ` --only ${only}`;
   return [
     ...violations.map((violation) => `  VIOLATION ${violation}`),
-    `  again: npm run faults -- --seed ${seed} --first ${plan.round} --rounds 1${kind}`,
+    `  repeat: npm run faults -- --seed ${seed} --first ${plan.round} --rounds 1${kind}`,
     ...plan.events.map((event) => `    ${describe(event)}`),
-    ...log.filter((line) => !DULL.test(line)).map((line) => `    log ${line}`),
+    ...log.filter((line) => !ROUTINE_LINE.test(line)).map((line) => `    log ${line}`),
   ].join('\n');
 }
 
@@ -27,8 +27,8 @@ export function summaryText(summary: Summary, ms: number): string {
   return [
     `${summary.rounds} rounds in ${(ms / 60_000).toFixed(1)} minutes, ${summary.faultCount} faults injected:`,
     ...faults.map(([name, count]) => `  ${String(count).padStart(6)} ${name}`),
-    `processes killed ${summary.faults.get('process killed') ?? 0}, ended ${summary.faults.get('process ended (scale in)') ?? 0}; ` +
+    `processes killed ${summary.faults.get('process killed') ?? 0}, scaled in ${summary.faults.get('process ended (scale in)') ?? 0}; ` +
       `delivered ${summary.delivered}, stored ${summary.stored}, gone ${summary.gone}, ignored ${summary.ignored}, ` +
-      `lost ${summary.lost}, stored twice ${summary.duplicated}, dead for a time ${summary.dead}, violations ${summary.violations}`,
+      `lost ${summary.lost}, stored twice ${summary.duplicated}, temporarily dead ${summary.dead}, violations ${summary.violations}`,
   ].join('\n');
 }

@@ -1,24 +1,24 @@
-/** One round: its events, then a wait until nothing is pending, then the comparison with what was delivered. */
+/** Runs one round: executes its plan, waits until the system is idle, and compares the database with what was delivered. */
 import { Calls } from './calls.ts';
-import { verifyControl } from './control.ts';
 import type { Fixture } from './fixture.ts';
-import { PROMPT } from './mailbox.ts';
+import { NO_INDEX_LAG } from './gmail-defaults.ts';
 import { type Plan, ROUNDS_PER_FIXTURE } from './plan.ts';
 import { PlanRunner } from './plan-runner.ts';
-import { reconcile } from './reconcile.ts';
 import type { Summary } from './summary.ts';
 import { verify } from './verify.ts';
-import { catchesUp, endFaults, waitUntilIdle } from './wait-until-idle.ts';
+import { verifyControl } from './verify-control.ts';
+import { verifyReconciliation } from './verify-reconciliation.ts';
+import { endFaults, verifyCursorCatchesUp, waitUntilIdle } from './wait-until-idle.ts';
 
 export interface RoundEnd {
-  /** Empty when everything is as it must be. */
+  /** Empty if the round passed. */
   readonly violations: readonly string[];
-  /** What the functions wrote. */
+  /** The log lines of the functions. */
   readonly log: readonly string[];
 }
 
 /** @param isFresh no run has seen the mailbox of this fixture yet */
-export async function playRound(
+export async function runRound(
   fixture: Fixture,
   plan: Plan,
   summary: Summary,
@@ -26,32 +26,34 @@ export async function playRound(
 ): Promise<RoundEnd> {
   const calls = new Calls(fixture.processes);
   await calls.call('start');
-  // A mailbox is met for the first time with its faults, or before them: never somewhere in between.
-  if (isFresh && !plan.isBirth) {
+  // The first sync runs either completely before the faults, or, in a round that tests it, during them.
+  if (isFresh && !plan.isFirstSync) {
     const busy = await waitUntilIdle(fixture, calls, summary);
     if (busy !== null) {
-      return { violations: [`The first sync did not end: ${busy}`], log: fixture.processes.takeLog() };
+      return { violations: [`The first sync did not finish: ${busy}`], log: fixture.processes.takeLog() };
     }
   }
-  await new PlanRunner(fixture, plan, calls, summary).play();
+  await new PlanRunner(fixture, plan, calls, summary).run();
   await endFaults(fixture);
   const found = await verifyControl(fixture, calls, plan);
   const busy = await waitUntilIdle(fixture, calls, summary);
-  await fixture.gmail.control('switches', PROMPT);
-  await countStruck(fixture, summary);
+  await fixture.gmail.control('switches', NO_INDEX_LAG);
+  await countGmailFaults(fixture, summary);
   const log = fixture.processes.takeLog();
-  countCutRuns(log, summary);
+  countLateRuns(log, summary);
   found.push(...(await verify(fixture, calls, plan.round, summary, log)));
-  if (busy !== null) return { violations: [`It did not come to rest: ${busy}`, ...found], log };
-  // After the comparison with what was delivered: a reconciliation mends what it finds missing.
-  if (plan.reconciles) found.push(...(await reconcile(fixture, calls)));
-  if ((plan.round + 1) % ROUNDS_PER_FIXTURE === 0) found.push(...(await catchesUp(fixture, calls)));
+  if (busy !== null) return { violations: [`The system did not become idle: ${busy}`, ...found], log };
+  // After the comparison with what was delivered, because a reconciliation fixes what it finds missing.
+  if (plan.reconciles) found.push(...(await verifyReconciliation(fixture, calls)));
+  if ((plan.round + 1) % ROUNDS_PER_FIXTURE === 0)
+    found.push(...(await verifyCursorCatchesUp(fixture, calls)));
   return { violations: found, log: [...log, ...fixture.processes.takeLog()] };
 }
 
-function countCutRuns(log: readonly string[], summary: Summary): void {
-  const isCut = (line: string) => line.includes('"run_finished"') && line.includes('"outcome":"out_of_time"');
-  summary.fault('run ended by its deadline', log.filter(isCut).length);
+function countLateRuns(log: readonly string[], summary: Summary): void {
+  const isLate = (line: string) =>
+    line.includes('"run_finished"') && line.includes('"outcome":"out_of_time"');
+  summary.fault('run ended at its deadline', log.filter(isLate).length);
 }
 
 interface Stats {
@@ -60,11 +62,11 @@ interface Stats {
   readonly notifications: { readonly dropped: number; readonly redelivered: number };
 }
 
-/** The faults of Gmail that really met a call. */
-async function countStruck({ gmail }: Fixture, summary: Summary): Promise<void> {
+/** Adds the faults that Gmail applied to calls. */
+async function countGmailFaults({ gmail }: Fixture, summary: Summary): Promise<void> {
   const { faults, units, notifications } = await gmail.control<Stats>('stats');
   for (const [name, count] of Object.entries(faults.struck)) summary.fault(`Gmail: ${name}`, count);
-  summary.fault('Gmail: too many calls at once', units.refusedForConcurrency);
+  summary.fault('Gmail: too many concurrent calls', units.refusedForConcurrency);
   summary.fault('push lost', notifications.dropped);
   summary.fault('push delivered again', notifications.redelivered);
   await gmail.control('reset-counters', {});

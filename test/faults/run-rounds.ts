@@ -1,28 +1,28 @@
-/** Rounds one after another, each by its plan, and what all of them together have shown. */
+/** Runs the rounds of a seed one after another and sums up their results. */
 import { performance } from 'node:perf_hooks';
-import { buildFunctions } from '../helpers/processes.ts';
+import { buildFunctions } from '../helpers/child-processes.ts';
 import { type Fixture, openFixture } from './fixture.ts';
 import type { KindName } from './kinds.ts';
 import { makePlan, ROUNDS_PER_FIXTURE } from './plan.ts';
 import { FaultPostgres } from './postgres.ts';
 import { roundReport, summaryText } from './report.ts';
-import { playRound, type RoundEnd } from './round.ts';
+import { type RoundEnd, runRound } from './round.ts';
 import { Summary } from './summary.ts';
 
 export interface RoundsOptions {
   readonly seed: number;
-  /** The number of the first round; its fixture is opened for it. */
+  /** The number of the first round, which starts with a new fixture. */
   readonly first: number;
   readonly rounds: number;
-  /** No round begins after so many milliseconds; null = no limit. */
+  /** No round starts after this many milliseconds; null = no limit. */
   readonly forMs: number | null;
   readonly only: KindName | null;
-  /** Ends at the first violation. */
+  /** Stops after the first round with a violation. */
   readonly bail: boolean;
-  /** Plan and log of every round, not only of those that fail. */
+  /** Prints plan and log of every round, not only of failed ones. */
   readonly verbose?: boolean;
   readonly say: (line: string) => void;
-  /** Ends between two rounds. */
+  /** Checked before each round; true stops. */
   readonly isCancelled?: () => boolean;
 }
 
@@ -35,8 +35,8 @@ export async function runRounds(options: RoundsOptions): Promise<Summary> {
   let fixture: Fixture | null = null;
   try {
     for (let round = first; round < first + rounds; round += 1) {
-      const isOver = options.forMs !== null && performance.now() - startedAt > options.forMs;
-      if (isOver || options.isCancelled?.() === true) break;
+      const isTimeUp = options.forMs !== null && performance.now() - startedAt > options.forMs;
+      if (isTimeUp || options.isCancelled?.() === true) break;
       if (fixture !== null && round % ROUNDS_PER_FIXTURE === 0) {
         await fixture.close();
         fixture = null;
@@ -45,16 +45,16 @@ export async function runRounds(options: RoundsOptions): Promise<Summary> {
       const roundStartedAt = performance.now();
       const isFresh = fixture === null;
       fixture ??= await openFixture({ postgres, dist, seed, round });
-      const end = await playRound(fixture, plan, summary, isFresh).catch(brokenRound(fixture));
+      const end = await runRound(fixture, plan, summary, isFresh).catch(failedRound(fixture));
       summary.rounds += 1;
       const seconds = ((performance.now() - roundStartedAt) / 1_000).toFixed(1);
-      const verdict = end.violations.length === 0 ? 'ok' : `${end.violations.length} VIOLATIONS`;
-      say(`round ${round}: ${plan.kinds.join('+')}, ${plan.mails.length} mails, ${seconds} s, ${verdict}`);
+      const result = end.violations.length === 0 ? 'ok' : `${end.violations.length} VIOLATIONS`;
+      say(`round ${round}: ${plan.kinds.join('+')}, ${plan.mails.length} emails, ${seconds} s, ${result}`);
       if (end.violations.length > 0 || options.verbose === true) say(roundReport(options, plan, end));
       if (end.violations.length === 0) continue;
       summary.violations += end.violations.length;
       if (options.bail) break;
-      // What a violation leaves behind must not show in the next rounds.
+      // A violation must not affect the next rounds.
       await fixture.close();
       fixture = null;
     }
@@ -66,10 +66,10 @@ export async function runRounds(options: RoundsOptions): Promise<Summary> {
   return summary;
 }
 
-/** Whatever throws here has not kept its word either; the next round begins in a fixture of its own. */
-function brokenRound(fixture: Fixture) {
+/** Turns an exception into a violation. The next round starts with a new fixture. */
+function failedRound(fixture: Fixture) {
   return (error: unknown): RoundEnd => ({
-    violations: [`The round broke off: ${error instanceof Error ? error.stack : String(error)}`],
+    violations: [`The round failed: ${error instanceof Error ? error.stack : String(error)}`],
     log: fixture.processes.takeLog(),
   });
 }

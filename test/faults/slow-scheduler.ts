@@ -1,6 +1,6 @@
 /**
- * The Cloud Scheduler of a fixture, with the one job that follows the `is_running` flag. Each call takes a random time on
- * its way there and back, so that concurrent calls overtake each other. The job never fires: the rounds call `poll`.
+ * The Cloud Scheduler of a fixture, with the job that follows the `is_running` flag. Each request and each response is
+ * delayed by a random time, so that concurrent calls overtake each other. The job never fires: the rounds call `poll`.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -8,23 +8,23 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
 import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
-import type { Chance } from './chance.ts';
+import type { SeededRandom } from './seeded-random.ts';
 
 const PARENT = 'projects/emulated-project/locations/europe-west1';
 const JOB = `${PARENT}/jobs/email-monitor-poll`;
 
 export class SlowScheduler {
-  /** Of each way. */
+  /** Maximum delay of a request, and of its response. */
   maxDelayMs = 0;
   readonly #scheduler: EmulatedScheduler;
   readonly #emulator: RunningEmulator;
-  readonly #chance: Chance;
+  readonly #random: SeededRandom;
   readonly #server: Server;
 
-  private constructor(scheduler: EmulatedScheduler, emulator: RunningEmulator, chance: Chance) {
+  private constructor(scheduler: EmulatedScheduler, emulator: RunningEmulator, random: SeededRandom) {
     this.#scheduler = scheduler;
     this.#emulator = emulator;
-    this.#chance = chance;
+    this.#random = random;
     this.#server = createServer((request, response) => {
       this.#forward(request).then(
         ({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(body),
@@ -33,7 +33,7 @@ export class SlowScheduler {
     });
   }
 
-  static async open(chance: Chance): Promise<SlowScheduler> {
+  static async open(random: SeededRandom): Promise<SlowScheduler> {
     const scheduler = new EmulatedScheduler();
     scheduler.create(PARENT, {
       name: JOB,
@@ -44,14 +44,14 @@ export class SlowScheduler {
     const opened = new SlowScheduler(
       scheduler,
       await startEmulatedScheduler(scheduler, { tickMs: 0 }),
-      chance,
+      random,
     );
     opened.#server.listen(0, '127.0.0.1');
     await once(opened.#server, 'listening');
     return opened;
   }
 
-  /** What the functions need to reach it. */
+  /** Environment variables with which a function connects to this scheduler. */
   get env(): Record<string, string> {
     const { port } = this.#server.address() as AddressInfo;
     return { SCHEDULER_JOB: JOB, CLOUD_SCHEDULER_EMULATOR_HOST: `127.0.0.1:${port}` };
@@ -71,7 +71,7 @@ export class SlowScheduler {
   async #forward(request: IncomingMessage): Promise<{ status: number; body: string }> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    await delay(this.#chance.int(0, this.maxDelayMs));
+    await delay(this.#random.int(0, this.maxDelayMs));
     const method = request.method ?? 'GET';
     const response = await fetch(`http://${this.#emulator.host}${request.url}`, {
       method,
@@ -79,7 +79,7 @@ export class SlowScheduler {
       ...(method === 'GET' ? {} : { body: Buffer.concat(chunks) }),
     });
     const body = await response.text();
-    await delay(this.#chance.int(0, this.maxDelayMs));
+    await delay(this.#random.int(0, this.maxDelayMs));
     return { status: response.status, body };
   }
 }

@@ -1,16 +1,16 @@
-/** What a run of the suite counts. */
+/** Counters over all rounds. */
 export class Summary {
   rounds = 0;
   delivered = 0;
   stored = 0;
   gone = 0;
   ignored = 0;
-  /** Dead through a fault of the message itself that lasted; each is stored once the fault has ended. */
+  /** Messages that were dead because Gmail kept refusing them. Each is stored after the fault has ended. */
   dead = 0;
   lost = 0;
   duplicated = 0;
   violations = 0;
-  /** Injected by the suite, by what it was. */
+  /** Injected faults by name. */
   readonly faults = new Map<string, number>();
 
   fault(name: string, count = 1): void {

@@ -1,18 +1,18 @@
 /**
- * The property: stored = delivered, minus what was destroyed before it could be read; each once, byte for byte, with
- * every attachment; and the system says so itself. Nothing here knows how the system works, only its tables.
+ * Checks the central property: every delivered email is stored exactly once, byte for byte, with all attachments, unless it
+ * was deleted before it could be fetched. `status` must agree. The checks use only the tables and `status`.
  */
 import { gunzipSync } from 'node:zlib';
 import type { Calls } from './calls.ts';
 import type { Fixture, SentMail } from './fixture.ts';
-import { MAILBOX } from './mailbox.ts';
-import { sha256 } from './mails.ts';
+import { sha256 } from './generated-mail.ts';
+import { MAILBOX } from './gmail-defaults.ts';
 import type { Summary } from './summary.ts';
 
 /**
- * Looks at the mails of one round, and at what the fixture counts over all of its rounds.
+ * Checks the emails of one round, and the totals over all rounds of the fixture.
  *
- * @param log what the functions wrote in this round
+ * @param log the log lines of the functions in this round
  * @returns the violations
  */
 export async function verify(
@@ -24,11 +24,11 @@ export async function verify(
 ): Promise<string[]> {
   const found = [
     ...(await verifyMails(fixture, round, summary)),
-    ...(await verifyWhole(fixture)),
+    ...(await verifyTotals(fixture)),
     ...(await verifyStatus(fixture, calls)),
-    ...fixture.processes.defects.splice(0),
-    ...calls.defects.splice(0),
-    ...strangeLines(log),
+    ...fixture.processes.violations.splice(0),
+    ...calls.violations.splice(0),
+    ...unexpectedLines(log),
     ...fixture.postgres.takeDeadlocks(),
   ];
   const audit = await fixture.db.rows('delete from fault_audit returning note');
@@ -68,10 +68,10 @@ async function verifyMails({ db, sent }: Fixture, round: number, summary: Summar
   for (const mail of mails) {
     const rows = stored.filter(({ id }) => id === mail.gmailMessageId);
     const state = states.get(mail.gmailMessageId) ?? 'unknown';
-    const name = `mail ${mail.index} (${mail.gmailMessageId}, ${mail.arrival}, ${mail.acts.join('+') || 'untouched'})`;
+    const name = `mail ${mail.index} (${mail.gmailMessageId}, ${mail.arrival}, ${mail.changes.join('+') || 'unchanged'})`;
     if (!allowedStates(mail).includes(state)) {
       violations.push(`${name} is ${state}, not ${allowedStates(mail).join(' or ')}`);
-      if (isWanted(mail)) summary.lost += 1;
+      if (isIncoming(mail)) summary.lost += 1;
     }
     if ((state === 'stored') !== rows.length > 0)
       violations.push(`${name} is ${state} with ${rows.length} emails`);
@@ -85,14 +85,14 @@ async function verifyMails({ db, sent }: Fixture, round: number, summary: Summar
   return violations;
 }
 
-function isWanted({ arrival, acts }: SentMail): boolean {
-  return arrival === 'inbox' || arrival === 'filed' || arrival === 'read' || acts.includes('rescue');
+function isIncoming({ arrival, changes }: SentMail): boolean {
+  return arrival === 'inbox' || arrival === 'filed' || arrival === 'read' || changes.includes('rescue');
 }
 
 function allowedStates(mail: SentMail): string[] {
-  const isDeleted = mail.acts.includes('delete');
-  if (!isWanted(mail)) return ['ignored', ...(mail.mayBeUnseen ? ['unknown'] : [])];
-  const mayBeUnseen = mail.mayBeUnseen && (isDeleted || mail.acts.includes('report-spam'));
+  const isDeleted = mail.changes.includes('delete');
+  if (!isIncoming(mail)) return ['ignored', ...(mail.mayBeUnseen ? ['unknown'] : [])];
+  const mayBeUnseen = mail.mayBeUnseen && (isDeleted || mail.changes.includes('report-spam'));
   return ['stored', ...(isDeleted ? ['gone'] : []), ...(mayBeUnseen ? ['unknown'] : [])];
 }
 
@@ -100,18 +100,18 @@ function differences(name: string, mail: SentMail, row: StoredRow): string[] {
   const found: string[] = [];
   if (row.data === null) return [`${name} has no raw bytes`];
   const raw = sha256(gunzipSync(row.data));
-  if (raw !== mail.sha256) found.push(`${name} has other bytes than were sent`);
-  if (raw !== row.sha256) found.push(`${name} has a wrong sha256 beside its raw bytes`);
+  if (raw !== mail.sha256) found.push(`${name} has different bytes than were sent`);
+  if (raw !== row.sha256) found.push(`${name} has a wrong sha256`);
   if (row.attachments.join() !== mail.attachments.join()) {
     found.push(`${name} has attachments ${row.attachments.join(' ')}, not ${mail.attachments.join(' ')}`);
   }
   if (row.attachment_count !== mail.attachments.length) {
-    found.push(`${name} names ${row.attachment_count} attachments of ${mail.attachments.length}`);
+    found.push(`${name} has attachment_count ${row.attachment_count} instead of ${mail.attachments.length}`);
   }
   return found;
 }
 
-async function verifyWhole({ address, db, pushProxy, gmail, sent }: Fixture): Promise<string[]> {
+async function verifyTotals({ address, db, pushProxy, gmail, sent }: Fixture): Promise<string[]> {
   const [row] = await db.rows(
     `select (select count(*)::integer from incoming_emails) as emails,
             (select count(*)::integer from email_raw) as raws,
@@ -130,36 +130,45 @@ async function verifyWhole({ address, db, pushProxy, gmail, sent }: Fixture): Pr
             (select email_address from mailboxes order by id limit 1) as address`,
   );
   const { historyId } = await gmail.control<{ historyId: string }>('stats');
-  // A push for an address that the database does not know yet is acknowledged without a hint.
+  // A push for an address that is not in the database yet is acknowledged without storing a hint.
   const acknowledged = address === MAILBOX ? (pushProxy.acknowledged.get(MAILBOX) ?? 0n) : 0n;
   const violations: string[] = [];
-  const expect = (isRight: boolean, text: string) => isRight || violations.push(text);
+  const expect = (isCorrect: boolean, text: string) => isCorrect || violations.push(text);
   expect(row.mailboxes === 1, `there are ${row.mailboxes} mailboxes`);
-  expect(row.address === address, `the mailbox is called ${row.address}, the account ${address}`);
-  expect(row.total === row.emails, `emails_processed_total is ${row.total}, stored are ${row.emails}`);
-  expect(row.raws === row.emails, `${row.emails} emails have ${row.raws} raws`);
-  expect(row.stored === row.emails, `the ledger says ${row.stored} stored, there are ${row.emails}`);
-  expect(row.dead === 0, `${row.dead} are dead`);
-  expect(row.open === 0, `${row.open} are pending or have an attempt that never ended`);
-  expect(row.leases === 0, 'a lease is open');
-  expect(row.found_missing === 0, 'a reconciliation had to find what history and listings had passed by');
+  expect(row.address === address, `the mailbox has the address ${row.address}, the account ${address}`);
+  expect(
+    row.total === row.emails,
+    `emails_processed_total is ${row.total}, but ${row.emails} emails are stored`,
+  );
+  expect(row.raws === row.emails, `${row.emails} emails have ${row.raws} raw messages`);
+  expect(
+    row.stored === row.emails,
+    `the ledger has ${row.stored} stored messages, but there are ${row.emails} emails`,
+  );
+  expect(row.dead === 0, `${row.dead} messages are dead`);
+  expect(row.open === 0, `${row.open} messages are pending or have an unfinished attempt`);
+  expect(row.leases === 0, 'a lease is still held');
+  expect(row.found_missing === 0, 'a reconciliation found messages that history and listings had missed');
   expect(
     BigInt(row.cursor) <= BigInt(historyId),
     `the cursor ${row.cursor} is ahead of Gmail's ${historyId}`,
   );
-  expect(BigInt(row.hint) >= acknowledged, `push ${acknowledged} was acknowledged, the hint is ${row.hint}`);
-  const strangers = (row.ids ?? []).filter((id: string) => !sent.has(id));
-  expect(strangers.length === 0, `the ledger has ids that were never delivered: ${strangers.join(' ')}`);
+  expect(
+    BigInt(row.hint) >= acknowledged,
+    `push ${acknowledged} was acknowledged, but the hint is ${row.hint}`,
+  );
+  const unknown = (row.ids ?? []).filter((id: string) => !sent.has(id));
+  expect(unknown.length === 0, `the ledger has ids that were never delivered: ${unknown.join(' ')}`);
   return violations;
 }
 
 async function verifyStatus(fixture: Fixture, calls: Calls): Promise<string[]> {
   const answer = await calls.call('status');
-  if (answer?.status !== 200) return [`status answers ${answer?.status}`];
+  if (answer?.status !== 200) return [`status responds with ${answer?.status}`];
   const { json } = answer;
   const [row] = await fixture.db.rows('select count(*)::integer as emails from incoming_emails');
   const violations: string[] = [];
-  const expect = (isRight: boolean, text: string) => isRight || violations.push(`status: ${text}`);
+  const expect = (isCorrect: boolean, text: string) => isCorrect || violations.push(`status: ${text}`);
   const [mailbox] = json.mailboxes;
   expect(json.state === 'watching', `state ${json.state}`);
   expect(json.is_running === true, 'is_running is not true');
@@ -180,8 +189,8 @@ async function verifyStatus(fixture: Fixture, calls: Calls): Promise<string[]> {
   return violations;
 }
 
-/** Errors that are not mapped, and output that is no log line: a stack on stderr. */
-function strangeLines(lines: readonly string[]): string[] {
+/** Unexpected errors (`internal`), and output that is not a log line, such as a stack trace on stderr. */
+function unexpectedLines(lines: readonly string[]): string[] {
   return lines.filter((line) => {
     const json = line.slice(line.indexOf(': ') + 2);
     if (json === '' || /^(Serving function|Function:|Signature type:|Received )/.test(json)) return false;

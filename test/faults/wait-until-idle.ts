@@ -1,54 +1,54 @@
 /**
- * After the faults: everything is put right, and runs are requested until nothing is pending. A system that does not come
- * to rest has failed as much as one that has lost a mail.
+ * Ends all faults after a round, and requests runs until nothing is pending. A system that does not become idle fails the
+ * round, just as a lost email does.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
 import { retryDead } from './dead-letters.ts';
 import type { Fixture } from './fixture.ts';
-import { CALM } from './mailbox.ts';
+import { NO_FAULTS } from './gmail-defaults.ts';
 import { LONGEST_LAG_MS } from './mailbox-kinds.ts';
 import { pidOf } from './plan-runner.ts';
 import type { Summary } from './summary.ts';
 
-/** Longer than one call that hangs and two runs after it. */
-const PATIENCE_MS = 60_000;
-const STEP_MS = 40;
+/** Longer than one call that hangs and two further runs. */
+const TIMEOUT_MS = 60_000;
+const POLL_MS = 40;
 
 /** Ends every fault that a round can leave behind. */
 export async function endFaults(fixture: Fixture): Promise<void> {
   const { db, processes, gmail, postgres, scheduler } = fixture;
   await gmail.control('faults/clear', {});
-  await gmail.control('switches', CALM);
+  await gmail.control('switches', NO_FAULTS);
   await gmail.control('reauthorize', { refreshToken: fixture.refreshToken });
   await postgres.up();
   await db.rows('delete from fault_disk_full');
   scheduler.maxDelayMs = 0;
-  for (const member of processes.of()) processes.thaw(member);
-  await processes.complete();
+  for (const instance of processes.list()) processes.resume(instance);
+  await processes.restore();
 }
 
-/** @returns what was still busy when the patience ended, or null */
+/** @returns null when the system is idle, or what was still busy at the timeout */
 export async function waitUntilIdle(
   fixture: Fixture,
   calls: Calls,
   summary: Summary,
 ): Promise<string | null> {
   const lastChangeAt = performance.now();
-  const giveUpAt = lastChangeAt + PATIENCE_MS;
-  let last = 'nothing was asked';
+  const giveUpAt = lastChangeAt + TIMEOUT_MS;
+  let last = 'no run was requested';
   while (performance.now() < giveUpAt) {
     const startedAt = performance.now();
-    // Runs that were underway at the end of the faults may charge a failure late.
-    calls.defects.push(...(await retryDead(fixture, summary)));
+    // Runs in flight at the end of the faults may still make messages dead.
+    calls.violations.push(...(await retryDead(fixture, summary)));
     last = await oneCycle(fixture, calls);
     const isAllVisible = startedAt > lastChangeAt + LONGEST_LAG_MS;
     if (last === 'idle' && isAllVisible && fixture.pushProxy.inFlight === 0) {
-      // Requests of the round that are still underway must come to nothing more.
-      await calls.settled();
+      // Wait for requests of the round that are still in flight, then check again.
+      await calls.whenIdle();
       if ((await busyWith(fixture)) === null) return null;
     }
-    await delay(STEP_MS);
+    await delay(POLL_MS);
   }
   return last;
 }
@@ -58,8 +58,8 @@ async function oneCycle(fixture: Fixture, calls: Calls): Promise<string> {
     const started = await calls.call('start');
     if (started?.status !== 200) return `start: ${started?.status} ${started?.json?.code}`;
   }
-  await ageLeasesOfTheDead(fixture);
-  // A fresh hint keeps a run looking for it; an announced record that Gmail never shows must not keep a round.
+  await expireLeasesOfEndedProcesses(fixture);
+  // A run waits for the record of a recent hint. Gmail may never show that record, so age the hint.
   await fixture.db.rows(
     `update mailboxes set hint_at = hint_at - interval '1 minute' where lease_token is null`,
   );
@@ -71,7 +71,7 @@ async function oneCycle(fixture: Fixture, calls: Calls): Promise<string> {
   return (await busyWith(fixture)) ?? 'idle';
 }
 
-/** New credentials of an account with a new address: an operator has to say whose mailbox it is. */
+/** With new credentials and a new address, an operator must confirm the mailbox. */
 async function confirmRename(fixture: Fixture, calls: Calls): Promise<void> {
   const from = await knownAddress(fixture);
   await calls.call('start', undefined, `?renamed_from=${encodeURIComponent(from ?? '')}`);
@@ -82,7 +82,7 @@ async function knownAddress({ db }: Fixture): Promise<string | null> {
   return row?.email_address ?? null;
 }
 
-/** The flag is set, its scheduler job is enabled, and Gmail publishes. */
+/** Whether the flag is set, the scheduler job is enabled, and the watch is registered. */
 async function isOn({ db, scheduler }: Fixture): Promise<boolean> {
   const rows = await db.rows(
     `select 1
@@ -94,7 +94,7 @@ async function isOn({ db, scheduler }: Fixture): Promise<boolean> {
   return rows.length > 0 && scheduler.isEnabled;
 }
 
-/** What is not at rest in the database, null for nothing. */
+/** Counts of unfinished work, as JSON; null if there is none. */
 async function busyWith(fixture: Fixture): Promise<string | null> {
   const [row] = await fixture.db.rows(
     `select (select count(*)::integer from email_ledger where state in ('pending', 'dead')) as pending,
@@ -108,8 +108,8 @@ async function busyWith(fixture: Fixture): Promise<string | null> {
   return JSON.stringify({ ...row, is_off: isOff });
 }
 
-/** Instead of the 40 seconds that a dead holder's lease would take to run out. */
-async function ageLeasesOfTheDead({ db, processes }: Fixture): Promise<void> {
+/** Expires leases of ended processes at once, instead of waiting for their regular expiry. */
+async function expireLeasesOfEndedProcesses({ db, processes }: Fixture): Promise<void> {
   const rows = await db.rows('select lease_holder from mailboxes where lease_expires_at > now()');
   for (const { lease_holder: holder } of rows) {
     if (processes.byPid(pidOf(holder)) !== null) continue;
@@ -121,12 +121,12 @@ async function ageLeasesOfTheDead({ db, processes }: Fixture): Promise<void> {
 }
 
 /**
- * The settle time passes: then the cursor is Gmail's current history id. A cursor that stays behind would list more from
- * day to day, until its history expires.
+ * Checks that the cursor reaches Gmail's current history id after the settle time. A cursor that stays behind would list
+ * more history every day, until that history expires.
  *
  * @returns the violations
  */
-export async function catchesUp(fixture: Fixture, calls: Calls): Promise<string[]> {
+export async function verifyCursorCatchesUp(fixture: Fixture, calls: Calls): Promise<string[]> {
   let seen = '';
   for (let tries = 0; tries < 5; tries += 1) {
     await fixture.db.rows(`update mailboxes set unconfirmed_at = unconfirmed_at - interval '1 hour'`);

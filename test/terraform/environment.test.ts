@@ -10,7 +10,13 @@ const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
 /** Not read by `readConfig`, but by the log, commands, the local stack or Google's clients. */
-const READ_ELSEWHERE = ['LOG_FORMAT', 'GOOGLE_OAUTH_AUTH_URL', 'PUBSUB_EMULATOR_HOST', 'PORT', 'LOCAL_DATA_DIR'];
+const READ_ELSEWHERE = [
+  'LOG_FORMAT',
+  'GOOGLE_OAUTH_AUTH_URL',
+  'PUBSUB_EMULATOR_HOST',
+  'PORT',
+  'LOCAL_DATA_DIR',
+];
 /** Only for local use and tests. A deployment uses the real services. */
 const NOT_DEPLOYED = [
   'DATABASE_URL',

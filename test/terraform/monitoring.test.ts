@@ -14,7 +14,9 @@ import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const alertsFile = read('terraform/alerts.tf');
-const variables = [...read('terraform/variables.tf').matchAll(/^variable "([a-z_]+)"/gm)].map(([, name]) => name);
+const variables = [...read('terraform/variables.tf').matchAll(/^variable "([a-z_]+)"/gm)].map(
+  ([, name]) => name,
+);
 const events = [
   ...(read('shared/log.ts')
     .match(/type LogEvent =([^;]+);/)?.[1]
@@ -108,7 +110,9 @@ describe('log-based metrics', () => {
 
   test('counters filter and label by fields that the log lines have', () => {
     for (const { event, where, labels } of counters.values()) {
-      const keys = Object.keys(event === 'incident_opened' ? lines.gap : { ...lines.unhealthy, ...lines.failed });
+      const keys = Object.keys(
+        event === 'incident_opened' ? lines.gap : { ...lines.unhealthy, ...lines.failed },
+      );
       const fields = [...where.map(fieldOf).filter((field) => field !== ''), ...labels];
       expect(keys).toEqual(expect.arrayContaining(fields));
     }

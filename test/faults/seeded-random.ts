@@ -1,29 +1,30 @@
-/** Everything that a plan leaves to chance draws from here: the same seed gives the same plan on every machine. */
+/** Random choices for plans. The same seed gives the same plan on every machine. */
 import { type Random, seededRandom } from '../../emulators/seeded-random.ts';
 
-export class Chance {
-  readonly random: Random;
+export class SeededRandom {
+  /** A number from 0 (inclusive) to 1 (exclusive). */
+  readonly #next: Random;
 
-  /** @param path what it decides about, so that a draw more in one place moves nothing in another */
+  /** @param path identifies the purpose, so that an additional draw for one purpose does not change another */
   constructor(seed: number, ...path: readonly (string | number)[]) {
-    this.random = seededRandom(hash([seed, ...path].join('/')));
+    this.#next = seededRandom(hash([seed, ...path].join('/')));
   }
 
-  happens(probability: number): boolean {
-    return this.random() < probability;
+  chance(probability: number): boolean {
+    return this.#next() < probability;
   }
 
-  /** A whole number from `low` to `high`, both included. */
+  /** An integer from `low` to `high`, both inclusive. */
   int(low: number, high: number): number {
-    return low + Math.floor(this.random() * (high - low + 1));
+    return low + Math.floor(this.#next() * (high - low + 1));
   }
 
   pick<const T>(items: readonly [T, ...T[]]): T {
     return items[this.int(0, items.length - 1)] ?? items[0];
   }
 
-  /** Up to `count` different ones. */
-  some<T>(items: readonly T[], count: number): T[] {
+  /** Up to `count` distinct items. */
+  sample<T>(items: readonly T[], count: number): T[] {
     const left = [...items];
     const taken: T[] = [];
     while (taken.length < count && left.length > 0)
@@ -33,7 +34,7 @@ export class Chance {
 
   bytes(length: number): Buffer {
     const bytes = Buffer.alloc(length);
-    for (let at = 0; at < length; at += 1) bytes[at] = this.random() * 256;
+    for (let at = 0; at < length; at += 1) bytes[at] = this.#next() * 256;
     return bytes;
   }
 

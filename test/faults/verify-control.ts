@@ -1,11 +1,11 @@
-/** The `is_running` flag, the scheduler job and Gmail's watch agree after any interleaving of `start` and `stop`. */
+/** Checks that the `is_running` flag, the scheduler job and Gmail's watch agree after concurrent `start` and `stop` calls. */
 import type { Calls } from './calls.ts';
 import type { Fixture } from './fixture.ts';
 import type { KindName } from './kinds.ts';
 import type { Plan } from './plan.ts';
 
-/** In these rounds every call to Gmail for the watch succeeds, and no watch expires. */
-const WATCH_KEPT: ReadonlySet<KindName> = new Set([
+/** With only these kinds of fault, every watch call to Gmail succeeds and no watch expires. */
+const WATCH_PRESERVING: ReadonlySet<KindName> = new Set([
   'changes',
   'control-races',
   'kills',
@@ -18,29 +18,31 @@ const WATCH_KEPT: ReadonlySet<KindName> = new Set([
 ]);
 
 /**
- * To be called when the faults have ended. Calls one verb alone at the end: it makes flag and job agree, whatever failed
- * before.
+ * Call this after the faults have ended. Finally calls one verb on its own, which must make flag and job agree even if
+ * earlier calls failed.
  *
  * @returns the violations
  */
 export async function verifyControl(fixture: Fixture, calls: Calls, plan: Plan): Promise<string[]> {
-  await calls.controlSettled();
+  await calls.whenControlIdle();
   const violations: string[] = [];
   if (calls.failedControlCount === 0) {
     const { flag, job, isPublishing, topic } = await read(fixture);
     if (flag !== job)
-      violations.push(`every start and stop succeeded, is_running is ${flag}, the job ${job}`);
-    const isWatchKept = plan.kinds.every((kind) => WATCH_KEPT.has(kind));
+      violations.push(
+        `all start and stop calls succeeded, but is_running is ${flag} and the job is enabled: ${job}`,
+      );
+    const isWatchKept = plan.kinds.every((kind) => WATCH_PRESERVING.has(kind));
     if (flag && isWatchKept && topic !== null && !isPublishing) {
-      violations.push('the monitor is on and believes in a watch that Gmail does not have');
+      violations.push('is_running is true and the database has a watch, but Gmail has none');
     }
   }
   const verb = plan.lastVerb;
   const answer = await calls.call(verb);
   const { flag, job } = await read(fixture);
-  if (answer?.status !== 200) violations.push(`${verb} answers ${answer?.status} after the faults`);
+  if (answer?.status !== 200) violations.push(`${verb} responds with ${answer?.status} after the faults`);
   if (flag !== (verb === 'start') || job !== flag) {
-    violations.push(`after ${verb} alone is_running is ${flag}, the job ${job}`);
+    violations.push(`after a single ${verb}, is_running is ${flag} and the job is enabled: ${job}`);
   }
   return violations;
 }

@@ -1,8 +1,8 @@
-/** The mailbox of every fixture, and how its Gmail behaves when nothing is wrong. */
+/** The mailbox of every fixture, and the settings of the emulated Gmail without faults. */
 export const MAILBOX = 'inbox@example.com';
 
-/** Without a fault of Gmail. */
-export const CALM = {
+/** Settings that end all faults of Gmail except index lag. */
+export const NO_FAULTS = {
   emptyHistoryPages: 0,
   quota: { maxConcurrent: null },
   notifications: {
@@ -18,7 +18,7 @@ export const CALM = {
   },
 };
 
-/** Indexes that keep up. An index that runs behind does so until it has shown everything, not until a test is over. */
-export const PROMPT = {
+/** Ends index lag. Separate, because lag continues after the faults until the index has shown everything. */
+export const NO_INDEX_LAG = {
   indexLag: { historyMs: 0, listMs: 0, nextRecordMs: 0, lateRecordProbability: 0 },
 };

@@ -1,23 +1,23 @@
 /**
- * The mails that a round delivers, and what must stand in the database for each: the exact bytes, and the bytes of
- * every attachment. Written by hand, so that what is expected does not come from the reader that is tested.
+ * Generates the emails of a round together with the expected database content: the exact bytes of the message and of each
+ * attachment. It composes MIME directly, so that expectations do not depend on the parser under test.
  */
 import { createHash } from 'node:crypto';
-import type { Chance } from './chance.ts';
+import type { SeededRandom } from './seeded-random.ts';
 
-export interface FaultMail {
+export interface GeneratedMail {
   readonly raw: Buffer;
   readonly sha256: string;
   /** SHA-256 of each attachment, sorted. */
   readonly attachments: readonly string[];
 }
 
-/** Above the megabyte from which bodies are read one at a time. */
+/** Above 1 MB, from which messages are fetched one at a time. */
 const LARGE_BYTES = 1_200_000;
 
-export function makeMail(chance: Chance, name: string): FaultMail {
-  const parts = Array.from({ length: chance.pick([0, 1, 1, 1, 2, 3]) }, (_, n) =>
-    part(chance, `${name}-${n}`),
+export function generateMail(random: SeededRandom, name: string): GeneratedMail {
+  const parts = Array.from({ length: random.pick([0, 1, 1, 1, 2, 3]) }, (_, n) =>
+    part(random, `${name}-${n}`),
   );
   const text = `Please find order ${name} attached.\r\nGr\u00fc\u00dfe, \u6ce8\u6587\u66f8\r\n`;
   const lines = [
@@ -26,8 +26,8 @@ export function makeMail(chance: Chance, name: string): FaultMail {
     'To: inbox@example.com',
     `Subject: Purchase order ${name}`,
     'Date: Mon, 02 Nov 2026 09:30:00 +0000',
-    // Senders reuse it: it identifies nothing.
-    `Message-ID: <order-${chance.int(0, 3)}@example.org>`,
+    // Senders reuse Message-IDs, so they do not identify a message.
+    `Message-ID: <order-${random.int(0, 3)}@example.org>`,
     'MIME-Version: 1.0',
     ...(parts.length === 0
       ? ['Content-Type: text/plain; charset=utf-8', 'Content-Transfer-Encoding: 8bit', '', text]
@@ -50,15 +50,15 @@ export function makeMail(chance: Chance, name: string): FaultMail {
 
 interface Part {
   readonly lines: readonly string[];
-  /** As they must be stored. */
+  /** The expected stored bytes. */
   readonly bytes: Buffer;
 }
 
-function part(chance: Chance, name: string): Part {
-  if (chance.happens(0.1)) return forwarded(name);
-  const bytes = chance.bytes(chance.happens(0.04) ? LARGE_BYTES : chance.int(1, 40_000));
-  const type = chance.pick(['application/pdf', 'application/octet-stream', 'image/png', 'text/csv']);
-  const disposition = chance.pick<readonly string[]>([
+function part(random: SeededRandom, name: string): Part {
+  if (random.chance(0.1)) return forwarded(name);
+  const bytes = random.bytes(random.chance(0.04) ? LARGE_BYTES : random.int(1, 40_000));
+  const type = random.pick(['application/pdf', 'application/octet-stream', 'image/png', 'text/csv']);
+  const disposition = random.pick<readonly string[]>([
     [`Content-Disposition: attachment; filename="${name}.bin"`],
     [`Content-Disposition: inline; filename="${name}.bin"`],
     [],

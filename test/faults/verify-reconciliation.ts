@@ -1,25 +1,28 @@
-/** A full reconciliation of the functions, requested after a round, against what Gmail really holds. */
+/** Requests a full reconciliation after a round, and compares its result with the emulated Gmail. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
 import type { Fixture } from './fixture.ts';
 
-const PATIENCE_MS = 20_000;
-const STEP_MS = 100;
-/** Gmail's search knows seconds, and the first start is known to the database's clock: mail of that moment may count. */
-const EDGE_MS = 2_000;
+const TIMEOUT_MS = 20_000;
+const POLL_MS = 100;
+/**
+ * Emails of the moment of the first start may or may not count: Gmail's search has a resolution of seconds, and the start
+ * time comes from the database's clock.
+ */
+const TOLERANCE_MS = 2_000;
 
 interface Listed {
   readonly messages: readonly { readonly internalDateMs: number; readonly labelIds: readonly string[] }[];
 }
 
 /** @returns the violations */
-export async function reconcile(fixture: Fixture, calls: Calls): Promise<string[]> {
+export async function verifyReconciliation(fixture: Fixture, calls: Calls): Promise<string[]> {
   const { db, gmail } = fixture;
   const [{ now: requestedAt, began_ms: beganMs }] = await db.rows(
     'select now() as now, extract(epoch from created_at)::float8 * 1000 as began_ms from mailboxes',
   );
   let isRequested = false;
-  const giveUpAt = performance.now() + PATIENCE_MS;
+  const giveUpAt = performance.now() + TIMEOUT_MS;
   while (performance.now() < giveUpAt) {
     const answer = await calls.call('pollNow', undefined, isRequested ? '' : '?reconcile=all');
     isRequested ||= answer?.status === 200;
@@ -33,23 +36,23 @@ export async function reconcile(fixture: Fixture, calls: Calls): Promise<string[
       [requestedAt],
     );
     if (result === undefined) {
-      await delay(STEP_MS);
+      await delay(POLL_MS);
       continue;
     }
     const { messages } = await gmail.control<Listed>('messages');
-    const shown = messages.filter(
+    const received = messages.filter(
       ({ labelIds }) => !labelIds.includes('SPAM') && !labelIds.includes('DRAFT'),
     );
-    const since = (ms: number) => shown.filter(({ internalDateMs }) => internalDateMs >= ms).length;
+    const since = (ms: number) => received.filter(({ internalDateMs }) => internalDateMs >= ms).length;
     const { gmail: listed, missing, pending, failed, gone, stored, ignored } = result;
-    const isRight =
+    const isCorrect =
       missing + pending + failed + gone === 0 &&
       listed === stored + ignored &&
-      listed >= since(beganMs + EDGE_MS) &&
-      listed <= since(beganMs - EDGE_MS);
-    return isRight
+      listed >= since(beganMs + TOLERANCE_MS) &&
+      listed <= since(beganMs - TOLERANCE_MS);
+    return isCorrect
       ? []
-      : [`reconciliation ${JSON.stringify(result)}, Gmail holds ${since(beganMs)} since the first start`];
+      : [`reconciliation ${JSON.stringify(result)}, Gmail has ${since(beganMs)} since the first start`];
   }
-  return ['The reconciliation that was requested was not evaluated'];
+  return ['The requested reconciliation was not evaluated'];
 }
