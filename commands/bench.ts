@@ -2,7 +2,7 @@
  * `npm run bench [-- NAME]`: measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md or
  * one section of it. Some benchmarks only print; `cost` and `scale` compute estimates from measured figures.
  */
-import { type Section, writeSection } from '../test/bench/measured.ts';
+import { type Section, writeSection } from '../test/bench/results.ts';
 import { runCommand } from './support/command.ts';
 import { UsageError } from './support/flags.ts';
 import { quoted } from './support/terminal.ts';
@@ -26,7 +26,7 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
 const PRINTING: Record<string, () => Promise<void>> = {
   gap: async () => await (await import('../test/bench/gap.ts')).gap(),
   kills: async () => await (await import('../test/bench/kills.ts')).kills(),
-  console: async () => await (await import('../test/bench/console.ts')).consoleAnswers(),
+  console: async () => await (await import('../test/bench/console.ts')).consoleResponses(),
   cost: async () => await (await import('../test/bench/cost.ts')).cost(),
   scale: async () => await (await import('../test/bench/scale.ts')).scale(),
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- bad-messages`: 200 emails of which 20 fail every time. How soon the other 180 are stored, what the
- * status says, and how soon the 20 are stored when they can be fetched again.
+ * `npm run bench -- bad-messages`: 200 emails, of which 20 fail on every attempt. Measures how soon the other 180 are
+ * stored, what `status` reports, and how soon the 20 are stored after the fault ends.
  */
 
 import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
@@ -10,7 +10,7 @@ import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { databaseTime, nextCycle, nthStoredMs, storedCount } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
-import type { Finding, Section } from './measured.ts';
+import type { Result, Section } from './results.ts';
 
 const EMAILS = 200;
 const BAD = 20;
@@ -18,10 +18,10 @@ const LATENCY_MS = 50;
 const MAIL_BYTES = 40_000;
 const BUDGET_MS = 50_000;
 const GOAL_MS = 10_000;
-/** A hanging call takes a slot for ten seconds. */
+/** A hanging call occupies a slot for ten seconds. */
 const HANGING_GOAL_MS = 35_000;
-/** Cycles of a minute that the fault lasts, beside the first. */
-const MORE_CYCLES = 1;
+/** Further one-minute cycles during the fault, after the first. */
+const EXTRA_CYCLES = 1;
 
 const KINDS: Readonly<Record<string, object>> = {
   '500': { kind: 'status', status: 500 },
@@ -32,12 +32,12 @@ const KINDS: Readonly<Record<string, object>> = {
 };
 
 export async function badMessages(): Promise<Section> {
-  const findings: Finding[] = [];
+  const results: Result[] = [];
   const given = process.argv.slice(3);
   for (const [name, fault] of Object.entries(KINDS)) {
     if (given.length > 0 && !given.includes(name)) continue;
     process.stdout.write(`${name}\n`);
-    findings.push(
+    results.push(
       ...(await inSystem(
         { quotaUnitsPerMinute: null, latencyMs: LATENCY_MS },
         async (system) => await measure(system, name, fault),
@@ -46,15 +46,15 @@ export async function badMessages(): Promise<Section> {
   }
   return {
     name: 'bad-messages',
-    title: 'Messages that fail every time',
+    title: 'Messages that fail on every attempt',
     how:
-      `${EMAILS} emails, of which ${BAD} fail at every \`messages.get\`; ${LATENCY_MS} ms per call, no quota, a warm instance, one ` +
-      `run per minute, where the minute passes by back-dating. The fault lasts ${MORE_CYCLES + 1} runs.`,
-    findings,
+      `${EMAILS} emails, of which ${BAD} fail in every \`messages.get\`; ${LATENCY_MS} ms per call, no quota, a warm instance, one ` +
+      `run per minute, simulated by back-dating. The fault lasts ${EXTRA_CYCLES + 1} runs.`,
+    results,
   };
 }
 
-async function measure(system: BenchSystem, name: string, fault: object): Promise<Finding[]> {
+async function measure(system: BenchSystem, name: string, fault: object): Promise<Result[]> {
   const ingest = await startIngest(
     { ...system.env, ...NO_QUOTA },
     { inFlight: null, trigger: 'schedule', budgetMs: BUDGET_MS },
@@ -69,7 +69,7 @@ async function measure(system: BenchSystem, name: string, fault: object): Promis
   const since = await databaseTime(system);
   const first = await ingest.run();
   process.stdout.write(`${name}: first run ${JSON.stringify(first)}\n`);
-  for (let cycle = 0; cycle < MORE_CYCLES; cycle += 1) await nextCycle(system, ingest);
+  for (let cycle = 0; cycle < EXTRA_CYCLES; cycle += 1) await nextCycle(system, ingest);
   const goodMs = await nthStoredMs(system, EMAILS - BAD, since);
   const { count, state } = await failing(system);
   await system.gmail.control('faults/clear', {});
@@ -84,19 +84,19 @@ async function measure(system: BenchSystem, name: string, fault: object): Promis
   const goalMs = name === 'hanging' ? HANGING_GOAL_MS : GOAL_MS;
   return [
     {
-      what: `${name}: the other ${EMAILS - BAD} stored after`,
+      what: `${name}: time until the other ${EMAILS - BAD} are stored`,
       goal: `at most ${goalMs / 1_000} s`,
       reached: goodMs === null ? 'not stored' : `${(goodMs / 1_000).toFixed(1)} s`,
       isMet: goodMs !== null && goodMs <= goalMs,
     },
     {
-      what: `${name}: status meanwhile`,
+      what: `${name}: status during the fault`,
       goal: `fetch_failing, ${BAD}`,
       reached: `${state}, ${count}`,
       isMet: state === 'fetch_failing' && count === BAD,
     },
     {
-      what: `${name}: all stored after the fault ends, a full minute before each run`,
+      what: `${name}: time until all are stored after the fault ends, with a full minute before each run`,
       goal: 'at most 120 s',
       reached: cycles >= 10 ? 'not stored' : `${seconds.toFixed(0)} s`,
       isMet: seconds <= 120 + 5,

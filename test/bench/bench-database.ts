@@ -1,4 +1,4 @@
-/** A PostgreSQL of its own for a benchmark, durable as in production: every commit reaches the disk. */
+/** Starts a PostgreSQL for one benchmark. It is durable, as in production: every commit reaches the disk. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,17 +9,17 @@ import { migrate } from '../../shared/db/schema/migrations.ts';
 
 export interface BenchDatabase {
   readonly url: string;
-  // biome-ignore lint/suspicious/noExplicitAny: rows as they are
+  // biome-ignore lint/suspicious/noExplicitAny: benchmarks read any column
   rows(sql: string): Promise<any[]>;
-  /** What the server has logged so far. */
+  /** The server's log so far. */
   log(): string;
   close(): Promise<void>;
 }
 
-/** @param settings of the server, `name=value` */
+/** @param settings server settings as `name=value` */
 export async function startBenchDatabase(settings: readonly string[] = []): Promise<BenchDatabase> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-bench-'));
-  // Entered by the server's user too; the cluster below it is closed to others.
+  // The server's user must be able to enter the folder. The cluster inside it is private.
   chmodSync(folder, 0o755);
   const server = await startPostgres({
     folder: join(folder, 'postgres'),

@@ -1,12 +1,12 @@
-/** Mails of a given size with one attachment, all different. */
+/** Generates distinct emails of a given size with attachments. */
 import { randomBytes } from 'node:crypto';
 
-/** @param bytes of the whole mail, about */
+/** @param bytes approximate size of the whole email */
 export function mailWithAttachment(n: number, bytes: number): Buffer {
   return mailWithAttachments(n, 1, bytes);
 }
 
-/** @param bytes of the whole mail, about */
+/** @param bytes approximate size of the whole email */
 export function mailWithAttachments(n: number, count: number, bytes: number): Buffer {
   const fileBytes = Math.floor(((bytes - 700) * 3) / 4.1 / Math.max(1, count));
   const files = Array.from({ length: count }, (_, index) => [

@@ -1,17 +1,17 @@
-/** A database and an emulated Gmail for one measurement, with mail in it, and the end of both whatever happens. */
+/** A database and an emulated Gmail for one measurement. Both are closed even if the measurement fails. */
 import { type GmailProcess, startGmailProcess } from '../helpers/child-processes.ts';
 import { type BenchDatabase, startBenchDatabase } from './bench-database.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 
-/** Far above what any benchmark without a quota spends. */
+/** Far above what any benchmark without a quota uses. */
 export const NO_QUOTA = { GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000' };
 
 export interface BenchSystem {
   readonly db: BenchDatabase;
   readonly gmail: GmailProcess;
-  /** What a function needs to reach both. */
+  /** Environment variables with which a function connects to both. */
   readonly env: Record<string, string>;
-  /** Deliveries go four at a time: they are no part of what is measured. */
+  /** Delivers emails, four at a time. Deliveries are not part of any measurement. */
   deliver(count: number, mail?: (n: number) => Buffer): Promise<void>;
 }
 
@@ -19,8 +19,9 @@ export interface GmailStats {
   readonly units: { readonly spent: number; readonly refusedForUnits: number };
 }
 
-const USUAL_BYTES = 40_000;
+const DEFAULT_MAIL_BYTES = 40_000;
 
+/** @param settings server settings of PostgreSQL as `name=value` */
 export async function inSystem<T>(
   options: object,
   work: (system: BenchSystem) => Promise<T>,
@@ -34,7 +35,7 @@ export async function inSystem<T>(
       db,
       gmail,
       env: { ...gmail.env, DATABASE_URL: db.url },
-      deliver: async (count, mail = (n) => mailWithAttachment(n, USUAL_BYTES)) => {
+      deliver: async (count, mail = (n) => mailWithAttachment(n, DEFAULT_MAIL_BYTES)) => {
         let next = 0;
         const deliverer = async (): Promise<void> => {
           for (let n = next++; n < count; n = next++)

@@ -1,9 +1,9 @@
-/** `npm run bench -- bulk-import`: 20,000 imported emails arrive as live history, then an order. When is the order stored? */
+/** `npm run bench -- bulk-import`: after 20,000 imported emails an order arrives. Measures when the order is stored. */
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem } from './bench-system.ts';
 import { storedCount } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
-import type { Section } from './measured.ts';
+import type { Section } from './results.ts';
 
 const IMPORTED = 20_000;
 const IMPORTED_BYTES = 2_000;
@@ -19,16 +19,16 @@ export async function bulkImport(): Promise<Section> {
     name: 'bulk-import',
     title: 'An order behind a bulk import',
     how:
-      `${IMPORTED} emails of an old date are imported, then one order arrives; ${UNITS_PER_MINUTE} units per minute, ${LATENCY_MS} ms per ` +
+      `${IMPORTED} emails with an old date are imported, then one order arrives; ${UNITS_PER_MINUTE} units per minute, ${LATENCY_MS} ms per ` +
       `call, runs of at most ${BUDGET_MS / 1_000} s.`,
-    findings: [
+    results: [
       {
-        what: 'the order is stored within the first cycle, after',
+        what: 'time until the order is stored, within the first cycle',
         goal: `at most ${BUDGET_MS / 1_000} s`,
         reached: seconds === null ? 'not stored' : `${seconds.toFixed(1)} s`,
         isMet: seconds !== null,
       },
-      { what: 'emails stored in this cycle', goal: null, reached: String(stored) },
+      { what: 'emails stored in that cycle', goal: null, reached: String(stored) },
     ],
   };
 }

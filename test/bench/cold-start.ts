@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- cold-start`: from the start of a process to its first answer, each built function, beside an empty
- * function on the same framework. With Node's compile cache, filled by one start before those that count.
+ * `npm run bench -- cold-start`: the time from the start of a process to its first response, for each built function and,
+ * for comparison, an empty function. Node's compile cache is filled by one start that is not counted.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,12 +13,12 @@ import { freePort } from '../../local/ports.ts';
 import { buildFunctions } from '../helpers/child-processes.ts';
 import { median } from './bench-database.ts';
 import { type BenchSystem, inSystem } from './bench-system.ts';
-import { type Section, tableOf } from './measured.ts';
+import { type Section, tableOf } from './results.ts';
 
 const ROUNDS = 7;
-const MOST = 1.6;
-/** Functions that call Gmail before they answer; `start` identifies the mailbox. */
-const MOST_WITH_GMAIL = 2;
+const MAX_RATIO = 1.6;
+/** For functions that call Gmail before they respond; `start` identifies the mailbox. */
+const MAX_RATIO_WITH_GMAIL = 2;
 const CALLS_GMAIL: readonly string[] = ['poll', 'gmailPush', 'pollNow', 'start'];
 const FRAMEWORK = join(
   import.meta.dirname,
@@ -28,17 +28,17 @@ const EMPTY = `import { http } from '@google-cloud/functions-framework';
 http('empty', (_request, response) => response.send('ok'));
 `;
 
-interface Question {
+interface ProbeRequest {
   readonly path?: string;
-  /** JSON makes it a POST. */
+  /** The JSON body of a POST. Without it the request is a GET. */
   readonly post?: object;
 }
-/** A push of what is known already: a whole cycle that finds nothing new, like those of poll and pollNow. */
+/** A push with an old history id: a whole cycle that finds nothing new, like those of poll and pollNow. */
 const PUSH = {
   message: { data: Buffer.from('{"emailAddress":"orders@example.com","historyId":1}').toString('base64') },
 };
-/** Each answers out of the database; the console's page alone would not. `migrate` finds nothing to do. */
-const QUESTIONS: Readonly<Record<Target, Question>> = {
+/** Each request reads the database; the page of the console would not. `migrate` finds nothing to do. */
+const REQUESTS: Readonly<Record<Target, ProbeRequest>> = {
   migrate: { post: {} },
   poll: { post: {} },
   gmailPush: { post: PUSH },
@@ -52,7 +52,7 @@ const QUESTIONS: Readonly<Record<Target, Question>> = {
 export async function coldStart(): Promise<Section> {
   const dist = buildFunctions();
   const cache = mkdtempSync(join(tmpdir(), 'email-monitor-compiled-'));
-  // Inside the build's parent, so that the framework is found.
+  // Next to the build, so that Node finds the framework.
   const empty = `${dist}-empty`;
   try {
     mkdirSync(empty);
@@ -77,12 +77,12 @@ async function measure(
   const times = new Map<string, number[]>(names.map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const name of names) {
-      // Stopped by the round before, poll and push would find that out and do nothing more.
+      // The previous round called `stop`, after which poll and push would skip their work.
       await system.db.rows('update email_monitor_status set is_running = true');
       const ms =
         name === 'empty'
-          ? await firstAnswerMs(name, at.empty, env, {})
-          : await firstAnswerMs(name, at.dist, env, QUESTIONS[name]);
+          ? await firstResponseMs(name, at.empty, env, {})
+          : await firstResponseMs(name, at.dist, env, REQUESTS[name]);
       if (round >= 0) times.get(name)?.push(ms);
     }
   }
@@ -99,15 +99,15 @@ async function measure(
     name: 'cold-start',
     title: 'Cold start',
     how:
-      `From the start of the process to its first answer, which opens the database; medians of ${ROUNDS}, in turn with an empty ` +
-      `function (${base.toFixed(0)} ms). The compile cache is on for all of them.`,
-    findings: ratios.map(({ name, ratio }) => {
-      const most = CALLS_GMAIL.includes(name) ? MOST_WITH_GMAIL : MOST;
+      `Time from the start of the process to its first response, which needs the database; medians of ${ROUNDS}, alternating with an ` +
+      `empty function (${base.toFixed(0)} ms). The compile cache is on for all.`,
+    results: ratios.map(({ name, ratio }) => {
+      const maxRatio = CALLS_GMAIL.includes(name) ? MAX_RATIO_WITH_GMAIL : MAX_RATIO;
       return {
-        what: `${name}, times the empty function`,
-        goal: `at most ${most.toFixed(1)}`,
+        what: `${name}, ratio to the empty function`,
+        goal: `at most ${maxRatio.toFixed(1)}`,
         reached: ratio.toFixed(2),
-        isMet: ratio <= most,
+        isMet: ratio <= maxRatio,
       };
     }),
     more: tableOf(
@@ -117,11 +117,11 @@ async function measure(
   };
 }
 
-async function firstAnswerMs(
+async function firstResponseMs(
   target: string,
   source: string,
   env: Record<string, string>,
-  { path = '', post }: Question,
+  { path = '', post }: ProbeRequest,
 ): Promise<number> {
   const port = await freePort();
   const startedMs = performance.now();
@@ -132,15 +132,15 @@ async function firstAnswerMs(
   );
   try {
     for (;;) {
-      const response = await ask(`http://127.0.0.1:${port}/${path}`, post).catch(() => null);
+      const response = await send(`http://127.0.0.1:${port}/${path}`, post).catch(() => null);
       if (response?.ok) return performance.now() - startedMs;
-      if (response !== null) throw new Error(`${target} answered ${response.status}.`);
-      if (child.exitCode !== null) throw new Error(`${target} ended with ${child.exitCode}.`);
+      if (response !== null) throw new Error(`${target} responded with ${response.status}.`);
+      if (child.exitCode !== null) throw new Error(`${target} exited with ${child.exitCode}.`);
       await delay(4);
     }
   } finally {
     const exited = once(child, 'exit');
-    // In order: the compile cache is written at the end.
+    // SIGTERM first, because Node writes the compile cache when it exits normally.
     child.kill('SIGTERM');
     const late = setTimeout(() => child.kill('SIGKILL'), 3_000);
     await exited;
@@ -148,7 +148,7 @@ async function firstAnswerMs(
   }
 }
 
-async function ask(url: string, post: object | undefined): Promise<Response> {
+async function send(url: string, post: object | undefined): Promise<Response> {
   const json = { 'content-type': 'application/json' };
   const response = await fetch(
     url,

@@ -1,11 +1,11 @@
 /**
- * A database as years of orders leave it: emails with files, their ledger, and ninety days of runs. Customers and
- * articles come as names and words do: the first of them twice as often as the second, ten times as often as the tenth.
+ * Fills a database as after years of operation: emails with attachments, their ledger rows, and 90 days of runs. Customers
+ * and articles follow Zipf's law: the most frequent occurs twice as often as the second, ten times as often as the tenth.
  */
 import { hash } from 'node:crypto';
 import type { BenchDatabase } from './bench-database.ts';
 
-/** Days of runs that are kept, one a minute. */
+/** One run per minute for the 90 days that runs are kept. */
 const RUN_COUNT = 90 * 24 * 60;
 
 const KINDS = { customer: 5_000, article: 20_000 };
@@ -13,28 +13,28 @@ type Kind = keyof typeof KINDS;
 const HEX = '0123456789abcdef';
 const LETTERS = 'aeioubdfgklmnrst';
 
-/** The name of the customer or article of this place, 1 being the most frequent. */
-export function wordOf(kind: Kind, place: number): string {
-  const hex = hash('md5', kind + place, 'hex').slice(0, 8);
+/** The name of the customer or article of this rank; rank 1 is the most frequent. */
+export function wordOf(kind: Kind, rank: number): string {
+  const hex = hash('md5', kind + rank, 'hex').slice(0, 8);
   return hex.replace(/./g, (digit) => LETTERS.charAt(HEX.indexOf(digit)));
 }
 
-/** The word of email `n` as `wordOf` has it, by chance and always the same. */
-function drawn(kind: Kind): string {
-  const place = `floor(power(${KINDS[kind]}, (hashint8extended(n, ${kind.length}) & 1048575) / 1048576::float8))`;
-  return `translate(left(md5('${kind}' || ${place}), 8), '${HEX}', '${LETTERS}')`;
+/** SQL for a pseudo-random word of email `n`, matching `wordOf`. Deterministic. */
+function sampledWord(kind: Kind): string {
+  const rank = `floor(power(${KINDS[kind]}, (hashint8extended(n, ${kind.length}) & 1048575) / 1048576::float8))`;
+  return `translate(left(md5('${kind}' || ${rank}), 8), '${HEX}', '${LETTERS}')`;
 }
 
-// Frequent once and never since: most of what is stored has the one, a sixth the other, and no new email either.
+// `Altbestand` and `legacy` were frequent in old emails (95 % and a sixth of all) and do not occur in new ones.
 function subject(emailCount: number): string {
   return `
 (array['Order ', 'Bestellung ', 'Purchase order PO-', 'AW: Bestellung ', 'Commande ', 'Re: Order confirmation '])[1 + n % 6]
-|| (100000 + n) || ' ' || ${drawn('article')} || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]
+|| (100000 + n) || ' ' || ${sampledWord('article')} || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]
 || case when n <= ${Math.round(emailCount * 0.95)} then ' Altbestand' else '' end
 || case when n <= ${Math.round(emailCount / 6)} then ' legacy' else '' end`;
 }
 
-/** The subjects share some frequent words, and have a number and an article each. */
+/** Each subject has a few frequent words, a number, and an article. @returns the time of the inserts into emails and search */
 export async function fillConsole(
   db: BenchDatabase,
   emailCount: number,
@@ -53,7 +53,7 @@ export async function fillConsole(
            ${subject(emailCount)},
            repeat('Please deliver 12 pieces of article ' || n || ' to our site. ', 15),
            now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 1, n % 10 > 0
-    from (select n, ${drawn('customer')} as customer from generate_series(1, ${emailCount}) n) emails`);
+    from (select n, ${sampledWord('customer')} as customer from generate_series(1, ${emailCount}) n) emails`);
   await db.rows(`
     insert into email_search (email_id, search_words)
     select id, email_search_words(sender, sender_address, subject, 'order-' || (100000 + id) || '.pdf')

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- cost-inputs`: what one idle poll and one email take of time, CPU, log, disk and write-ahead log,
- * on the built functions. Its figures stand in cost-inputs.ts, which the monthly cost is reckoned from.
+ * `npm run bench -- cost-inputs`: measures the time, CPU, log, disk and write-ahead log of one idle poll and of one email,
+ * with the built functions. The results are the MEASURED figures in cost-inputs.ts.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -15,14 +15,14 @@ import { mailWithAttachment } from './bench-mail.ts';
 const IDLE_POLLS = 60;
 const EMAILS = 300;
 const WARM_UP = 5;
-/** Of the assumed email, whole, as it comes over the wire. */
+/** Raw size of the assumed email. */
 const MAIL_BYTES = 60_000;
-/** Polls between two checkpoints, as in the five minutes that PostgreSQL leaves between them. */
-const POLLS_A_CHECKPOINT = 5;
-/** Of Linux, by which /proc counts CPU time. */
+/** Polls per checkpoint: one poll per minute, and PostgreSQL's default checkpoint interval of five minutes. */
+const POLLS_PER_CHECKPOINT = 5;
+/** Linux's clock tick, the unit of CPU time in /proc. */
 const TICK_MS = 10;
 
-interface Taken {
+interface Use {
   readonly wallMs: number;
   readonly cpuMs: number;
   readonly logBytes: number;
@@ -39,34 +39,34 @@ export async function costInputs(): Promise<void> {
   const startedMs = performance.now();
   const poll = await startFunction('poll', env, dist);
   write(`start of an instance: ${Math.round(performance.now() - startedMs)} ms, CPU ${cpuMs(poll)} ms`);
-  const first = await taken(poll, db, async () => await post(poll));
+  const first = await measureUse(poll, db, async () => await post(poll));
   write(`first poll of an instance: ${first.wallMs.toFixed(0)} ms`);
   for (let n = 0; n < WARM_UP; n += 1) await post(poll);
-  const idle: Taken[] = [];
+  const idle: Use[] = [];
   for (let n = 0; n < IDLE_POLLS; n += 1) {
-    if (n % POLLS_A_CHECKPOINT === 0) await db.rows('checkpoint');
-    idle.push(await taken(poll, db, async () => await post(poll)));
+    if (n % POLLS_PER_CHECKPOINT === 0) await db.rows('checkpoint');
+    idle.push(await measureUse(poll, db, async () => await post(poll)));
   }
   report(`${IDLE_POLLS} idle polls`, idle);
   write(`peak memory ${(poll.peakMemoryBytes() / 1_048_576).toFixed(0)} MiB`);
   await poll.kill();
 
   const push = await startFunction('gmailPush', env, dist);
-  const emails: Taken[] = [];
+  const emails: Use[] = [];
   for (let n = 0; n < WARM_UP; n += 1) await deliver(gmail, push, n);
   await db.rows('checkpoint');
   const before = await sizes(db);
   for (let n = 0; n < EMAILS; n += 1) {
-    emails.push(await taken(push, db, async () => await deliver(gmail, push, WARM_UP + n)));
+    emails.push(await measureUse(push, db, async () => await deliver(gmail, push, WARM_UP + n)));
   }
-  report(`${EMAILS} emails of ${MAIL_BYTES} bytes, a push each`, emails);
+  report(`${EMAILS} emails of ${MAIL_BYTES} bytes, one push per email`, emails);
   write(`peak memory ${(push.peakMemoryBytes() / 1_048_576).toFixed(0)} MiB`);
   await push.kill();
   const after = await sizes(db);
   for (const [table, { bytes, rows }] of after) {
     const was = before.get(table) ?? { bytes: 0, rows: 0 };
     write(
-      `${table}: ${((rows - was.rows) / EMAILS).toFixed(2)} rows, ${Math.round((bytes - was.bytes) / EMAILS)} bytes an email`,
+      `${table}: ${((rows - was.rows) / EMAILS).toFixed(2)} rows, ${Math.round((bytes - was.bytes) / EMAILS)} bytes per email`,
     );
   }
   await gmail.kill();
@@ -75,7 +75,8 @@ export async function costInputs(): Promise<void> {
 
 async function post(target: FunctionProcess, body?: unknown): Promise<void> {
   const { status } = await target.post(body);
-  if (status !== 200 && status !== 204) throw new Error(`Answered ${status}:\n${target.logLines.at(-1)}`);
+  if (status !== 200 && status !== 204)
+    throw new Error(`The function responded with ${status}:\n${target.logLines.at(-1)}`);
 }
 
 async function deliver(
@@ -94,7 +95,11 @@ async function deliver(
   });
 }
 
-async function taken(target: FunctionProcess, db: BenchDatabase, work: () => Promise<void>): Promise<Taken> {
+async function measureUse(
+  target: FunctionProcess,
+  db: BenchDatabase,
+  work: () => Promise<void>,
+): Promise<Use> {
   const lines = target.logLines.length;
   const wal = await walBytes(db);
   const cpu = cpuMs(target);
@@ -109,9 +114,8 @@ async function taken(target: FunctionProcess, db: BenchDatabase, work: () => Pro
   };
 }
 
-function report(name: string, all: readonly Taken[]): void {
-  const mean = (of: (one: Taken) => number): number =>
-    all.reduce((sum, one) => sum + of(one), 0) / all.length;
+function report(name: string, all: readonly Use[]): void {
+  const mean = (of: (one: Use) => number): number => all.reduce((sum, one) => sum + of(one), 0) / all.length;
   const wall = all.map((one) => one.wallMs);
   const billed = mean((one) => Math.ceil(one.wallMs / 100) * 100);
   write(
@@ -124,7 +128,7 @@ function report(name: string, all: readonly Taken[]): void {
 
 /** User and system time of the process so far. Linux only. */
 function cpuMs({ pid }: FunctionProcess): number {
-  // Behind the name in brackets, which may hold spaces: state is the first field, utime the 12th, stime the 13th.
+  // After the name in parentheses, which may contain spaces: the 12th field is utime, the 13th stime.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
@@ -134,7 +138,7 @@ async function walBytes(db: BenchDatabase): Promise<number> {
   return row.bytes;
 }
 
-/** Tables with their indexes and what is stored beside them. */
+/** Size of each table including its indexes and TOAST data, and its number of rows. */
 async function sizes(db: BenchDatabase): Promise<Map<string, { bytes: number; rows: number }>> {
   const found = new Map<string, { bytes: number; rows: number }>();
   const tables = await db.rows(

@@ -1,6 +1,6 @@
 /**
- * What a month of a deployment uses, and what that costs. Pure: the same inputs give the same figures.
- * What must stay true: the price is taken of the whole use, and the free part is taken off beside it, because others in
+ * Calculates the monthly use of a deployment and its cost. Pure functions of their inputs.
+ * Invariant: the list price covers the whole use. The free tier is subtracted separately, because other deployments in
  * the billing account may use it up.
  */
 import { ASSUMED, DAYS, DEPLOYED, HOURS, MEASURED } from './cost-inputs.ts';
@@ -12,7 +12,7 @@ const MIB = 2 ** 20;
 
 export interface Case {
   readonly emailsPerDay: number;
-  /** Since the first email; what is stored by then is paid for. */
+  /** Months since the first email. Everything stored until then is charged. */
   readonly month: number;
 }
 
@@ -32,7 +32,7 @@ export function itemsOf({ emailsPerDay, month }: Case): readonly Item[] {
   const polls = (HOURS * 3_600) / DEPLOYED.pollIntervalSeconds;
   const emails = emailsPerDay * DAYS;
   const seconds = (polls * MEASURED.poll.billedMs + emails * MEASURED.email.billedMs) / 1_000;
-  // Only functions that are called read, and each at most so often.
+  // Only functions that are called read the secrets, at most once per interval.
   const readers = emails > 0 ? 2 : 1;
   const accesses = (readers * DEPLOYED.secrets * HOURS * 3_600) / ASSUMED.readsAgainSeconds;
   const calls = polls * ASSUMED.callsPerPoll + emails * ASSUMED.callsPerEmail;
@@ -60,15 +60,20 @@ export function itemsOf({ emailsPerDay, month }: Case): readonly Item[] {
       ASSUMED.deployments * DEPLOYED.functions * ASSUMED.minutesPerBuild,
     ),
     item('Cloud Logging', 'GiB', 'logging', logBytes(polls, emails) / GIB),
-    item('Cloud Monitoring', 'metrics from the log, MiB', 'metrics', metricBytes(polls, emails) / MIB),
-    item('Cloud Monitoring', 'metrics in alerts (from September 2027)', 'alertMetric', alertConditions),
+    item('Cloud Monitoring', 'log-based metrics, MiB', 'metrics', metricBytes(polls, emails) / MIB),
     item(
       'Cloud Monitoring',
-      'points of alerts (from September 2027)',
+      'metrics in alert conditions (from September 2027)',
+      'alertMetric',
+      alertConditions,
+    ),
+    item(
+      'Cloud Monitoring',
+      'points read by alert conditions (from September 2027)',
       'alertPoints',
       (alertConditions * HOURS * 3_600) / ASSUMED.alertCheckSeconds,
     ),
-    item('Network', 'calls of Gmail, at most, GiB', 'egress', (calls * ASSUMED.callBytes) / GIB),
+    item('Network', 'Gmail calls, at most, GiB', 'egress', (calls * ASSUMED.callBytes) / GIB),
   ];
 }
 
@@ -77,31 +82,31 @@ export function chargeOf({ price, quantity }: Item): Charge {
   return { list: quantity * usd, due: Math.max(0, quantity - free) * usd };
 }
 
-/** What is announced and not charged yet. */
-export function isToCome({ price }: Item): boolean {
+/** Charges that Google has announced but does not apply yet. */
+export function isFutureCharge({ price }: Item): boolean {
   return price === 'alertMetric' || price === 'alertPoints';
 }
 
-/** At the end of the month, counted from the first email. */
+/** Database size at the end of the month, counted from the first email. */
 export function databaseGb(emailsPerDay: number, month: number): number {
   return ASSUMED.emptyDatabaseGb + (emailsPerDay * DAYS * month * MEASURED.storedBytes) / GB;
 }
 
-/** Below so much free space Cloud SQL adds as much again. From memory of its page on storage settings. */
-function growsBelowGb(disk: number): number {
+/** Cloud SQL grows a disk by this size when less than it is free. From memory of Google's page on storage settings. */
+function growthStepGb(disk: number): number {
   return Math.floor(5 + disk / 25);
 }
 
-/** The disk that holds so much: it grows in steps, by itself, up to its limit, and never shrinks. */
+/** Disk size for this much data. The disk grows automatically in steps, up to its limit, and never shrinks. */
 export function diskGb(stored: number): number {
   let disk: number = DEPLOYED.diskBeginsGb;
-  while (disk - stored < growsBelowGb(disk) && disk < DEPLOYED.diskLimitGb) {
-    disk = Math.min(DEPLOYED.diskLimitGb, disk + growsBelowGb(disk));
+  while (disk - stored < growthStepGb(disk) && disk < DEPLOYED.diskLimitGb) {
+    disk = Math.min(DEPLOYED.diskLimitGb, disk + growthStepGb(disk));
   }
   return disk;
 }
 
-/** Nothing shared between the eight: identical layers are kept once, so it is less. */
+/** An upper bound: identical layers of the images are stored only once. */
 export function imagesGb(): number {
   return (DEPLOYED.keptImages * DEPLOYED.functions * MEASURED.imageBytes) / GB;
 }
@@ -118,7 +123,7 @@ function logBytes(polls: number, emails: number): number {
   );
 }
 
-/** As though every run made a point of each value and of one counter; the other counters stay silent. */
+/** Assumes that every run writes a point of each value metric and of one counter; the other counters have no points. */
 function metricBytes(polls: number, emails: number): number {
   return (polls + emails) * (DEPLOYED.logValues * ASSUMED.distributionPointBytes + ASSUMED.counterPointBytes);
 }

@@ -1,9 +1,9 @@
 /**
- * `npm run bench -- cost`: prints the tables of docs/cost.md, each under its name. Asks nobody; a test holds the two
- * equal. `npm run bench -- cost-inputs` measures anew what it is reckoned from.
+ * `npm run bench -- cost`: prints the tables of docs/cost.md with their names. Nothing is measured. A test compares the
+ * document with this output. `npm run bench -- cost-inputs` measures the inputs.
  */
 import { ASSUMED, DAYS, DEPLOYED, MEASURED } from './cost-inputs.ts';
-import { type Case, chargeOf, databaseGb, diskGb, isToCome, itemsOf } from './cost-model.ts';
+import { type Case, chargeOf, databaseGb, diskGb, isFutureCharge, itemsOf } from './cost-model.ts';
 import { PRICES, type Price } from './cost-prices.ts';
 
 const IDLE: Case = { emailsPerDay: 0, month: 1 };
@@ -15,7 +15,7 @@ export async function cost(): Promise<void> {
   }
 }
 
-/** Markdown by the name that the document gives each. */
+/** Markdown tables by their names in the document. */
 export function costTables(): Record<string, string> {
   return {
     total: total(),
@@ -31,18 +31,24 @@ export function costTables(): Record<string, string> {
 function total(): string {
   const cases: readonly (readonly [string, Case])[] = [
     ['idle', IDLE],
-    [`${count(BUSY.emailsPerDay)} emails a day, first month`, BUSY],
+    [`${count(BUSY.emailsPerDay)} emails per day, first month`, BUSY],
     ['the same, twelfth month', { ...BUSY, month: 12 }],
   ];
   return table(
-    ['USD a month', 'of it Cloud SQL', 'to pay', 'without any free part', 'alerts, from September 2027'],
+    ['USD per month', 'of which Cloud SQL', 'to pay', 'without free tiers', 'alerts, from September 2027'],
     cases.map(([name, which]) => {
       const items = itemsOf(which);
-      const now = items.filter((one) => !isToCome(one));
+      const now = items.filter((one) => !isFutureCharge(one));
       const sum = (of: typeof items, kind: 'list' | 'due'): string =>
         of.reduce((all, one) => all + chargeOf(one)[kind], 0).toFixed(2);
       const sql = now.filter(({ part }) => part === 'Cloud SQL');
-      return [name, sum(sql, 'due'), sum(now, 'due'), sum(now, 'list'), sum(items.filter(isToCome), 'list')];
+      return [
+        name,
+        sum(sql, 'due'),
+        sum(now, 'due'),
+        sum(now, 'list'),
+        sum(items.filter(isFutureCharge), 'list'),
+      ];
     }),
   );
 }
@@ -53,7 +59,7 @@ function itemised(which: Case): string {
     itemsOf(which).map((one) => {
       const { due, list } = chargeOf(one);
       const { free } = PRICES[one.price];
-      const note = isToCome(one) ? `0.00 (then ${due.toFixed(2)})` : due.toFixed(2);
+      const note = isFutureCharge(one) ? `0.00 (then ${due.toFixed(2)})` : due.toFixed(2);
       return [one.part, one.what, count(one.quantity), free === 0 ? '–' : count(free), list.toFixed(2), note];
     }),
   );
@@ -61,7 +67,7 @@ function itemised(which: Case): string {
 
 function growth(): string {
   return table(
-    ['after months', 'database GB', 'disk GB', 'disk USD a month', 'in use', 'disk alert'],
+    ['after months', 'database GB', 'disk GB', 'disk USD per month', 'in use', 'disk alert'],
     [1, 3, 6, 12, 18, 24, 30].map((month) => {
       const stored = databaseGb(BUSY.emailsPerDay, month);
       const disk = diskGb(stored);
@@ -79,19 +85,19 @@ function growth(): string {
   );
 }
 
-/** Of what the disk may grow to, not of what it has: it is nearly full each time before it grows. */
+/** The alert compares with the maximum size of the disk, because a disk is nearly full each time before it grows. */
 function alertsAboveGb(): number {
   return (DEPLOYED.diskLimitGb * DEPLOYED.diskAlertPercent) / 100;
 }
 
-/** When more than the alert allows is in use, and when the disk is full. */
+/** The days on which the disk alert opens and the disk is full. */
 function diskAlert(): string {
   const perDayGb = (BUSY.emailsPerDay * MEASURED.storedBytes) / 1e9;
   const day = (gb: number): string => count(Math.ceil((gb - ASSUMED.emptyDatabaseGb) / perDayGb));
   return (
-    `An email takes ${count(MEASURED.storedBytes)} bytes, a day ${perDayGb.toFixed(3)} GB, a month ` +
-    `${(perDayGb * DAYS).toFixed(2)} GB, a year ${(perDayGb * DAYS * 12).toFixed(1)} GB. The disk alert ` +
-    `(${DEPLOYED.diskAlertPercent} % of the limit of ${DEPLOYED.diskLimitGb} GB) comes on day ${day(alertsAboveGb())}; ` +
+    `An email takes ${count(MEASURED.storedBytes)} bytes, which adds up to ${perDayGb.toFixed(3)} GB per day, ` +
+    `${(perDayGb * DAYS).toFixed(2)} GB per month and ${(perDayGb * DAYS * 12).toFixed(1)} GB per year. The disk alert ` +
+    `(${DEPLOYED.diskAlertPercent} % of the limit of ${DEPLOYED.diskLimitGb} GB) opens on day ${day(alertsAboveGb())}; ` +
     `the disk is full on day ${day(DEPLOYED.diskLimitGb)}.`
   );
 }
@@ -114,13 +120,13 @@ function measured(): string {
 
 function prices(): string {
   return table(
-    ['USD', 'per', 'page', 'copy', 'standing'],
-    Object.values<Price>(PRICES).map(({ copy, page, per, standing, usd }) => [
+    ['USD', 'per', 'page', 'copy', 'basis'],
+    Object.values<Price>(PRICES).map(({ basis, copy, page, per, usd }) => [
       Number(usd.toPrecision(3)).toString(),
       per,
       page,
       copy,
-      standing === 'read' ? standing : `**${standing}: check**`,
+      basis === 'read' ? basis : `**${basis}: check**`,
     ]),
   );
 }

@@ -1,4 +1,4 @@
-/** Reads what `--cpu-prof` wrote: the functions in which the main thread spent its busy time. */
+/** Reads a profile of `--cpu-prof`: the functions in which the main thread spent its busy time. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,23 +8,23 @@ interface Profile {
     readonly callFrame: { readonly functionName: string; readonly url: string };
   }[];
   readonly samples: readonly number[];
-  /** Microseconds. */
+  /** In microseconds. */
   readonly timeDeltas: readonly number[];
 }
 
-/** Waiting is no work. */
+/** Frames in which the thread does no work. */
 const IDLE = ['(idle)', '(program)', '(root)'];
 
-/** @returns share and place of the `most` largest, self time only */
-export function readShares(folder: string, most: number): string[][] {
+/** @returns share of self time and location of the `limit` largest functions */
+export function readShares(folder: string, limit: number): string[][] {
   const [file] = readdirSync(folder);
-  if (file === undefined) throw new Error('No profile was written.');
+  if (file === undefined) throw new Error('There is no profile.');
   const profile: Profile = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  const placeOf = new Map(profile.nodes.map(({ callFrame, id }) => [id, place(callFrame)]));
+  const locationOf = new Map(profile.nodes.map(({ callFrame, id }) => [id, location(callFrame)]));
   const timeOf = new Map<string, number>();
   let total = 0;
   for (const [n, id] of profile.samples.entries()) {
-    const where = placeOf.get(id);
+    const where = locationOf.get(id);
     if (where === undefined) continue;
     const delta = profile.timeDeltas[n] ?? 0;
     timeOf.set(where, (timeOf.get(where) ?? 0) + delta);
@@ -32,11 +32,11 @@ export function readShares(folder: string, most: number): string[][] {
   }
   return [...timeOf]
     .toSorted(([, a], [, b]) => b - a)
-    .slice(0, most)
+    .slice(0, limit)
     .map(([where, time]) => [`${((time / total) * 100).toFixed(1)} %`, where]);
 }
 
-function place({ functionName, url }: { functionName: string; url: string }): string | undefined {
+function location({ functionName, url }: { functionName: string; url: string }): string | undefined {
   if (IDLE.includes(functionName)) return undefined;
   const file = url
     .replace(/^.*\/node_modules\//, '')

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- cpu`: the processor time of an email and of an idle poll, and what they ask the database. The
- * profile is of another run than the times: it costs some itself.
+ * `npm run bench -- cpu`: the CPU time and the SQL statements of an email and of an idle poll. The profile comes from a
+ * separate run, because profiling itself takes CPU time.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,14 +9,14 @@ import { median } from './bench-database.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { readShares } from './cpu-profile.ts';
 import { startIngest } from './ingest-run.ts';
-import { type Section, tableOf } from './measured.ts';
+import { type Section, tableOf } from './results.ts';
 
 const EMAILS = 1_000;
 const ROUNDS = 3;
 const IDLE_POLLS = 40;
 const SETTINGS = ['shared_preload_libraries=pg_stat_statements', 'pg_stat_statements.track_utility=on'];
 
-interface Asked {
+interface Statement {
   readonly calls: number;
   readonly query: string;
 }
@@ -28,28 +28,28 @@ export async function cpu(): Promise<Section> {
 async function measure(system: BenchSystem): Promise<Section> {
   await system.db.rows('create extension pg_stat_statements');
   const env = { ...system.env, ...NO_QUOTA };
-  const order = { inFlight: 16, trigger: 'schedule' } as const;
-  const ingest = await startIngest(env, order);
+  const settings = { inFlight: 16, trigger: 'schedule' } as const;
+  const ingest = await startIngest(env, settings);
   for (let n = 0; n < 5; n += 1) await ingest.warmUp();
 
   const idleCpu: number[] = [];
   let idleUnits = 0;
-  await forget(system);
+  await resetStatements(system);
   for (let n = 0; n < IDLE_POLLS; n += 1) {
     const { counts, cpuMs } = await ingest.run();
     idleCpu.push(cpuMs);
     idleUnits = Math.max(idleUnits, counts.quotaUnits);
   }
-  const idle = await asked(system);
+  const idle = await readStatements(system);
 
-  // Once more than counted: what the first emails of a process cost goes to the compiler.
+  // The first round is not counted: for the first emails of a process the JIT compiler takes additional time.
   const perEmail: number[] = [];
-  let emails: Asked[] = [];
+  let emails: Statement[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
     await system.deliver(EMAILS);
-    await forget(system);
+    await resetStatements(system);
     const { counts, cpuMs } = await ingest.run();
-    emails = await asked(system);
+    emails = await readStatements(system);
     if (round > 0) perEmail.push(cpuMs / counts.stored);
   }
   await ingest.close();
@@ -62,16 +62,16 @@ async function measure(system: BenchSystem): Promise<Section> {
   const pollCpu = median(idleCpu);
   return {
     name: 'cpu',
-    title: 'An email and an idle poll: processor time and statements',
+    title: 'CPU time and statements per email and per idle poll',
     how:
-      `Emails of 40 KB with one attachment, ${EMAILS} in a run, a warm process, 16 in flight; median of ${ROUNDS} runs. Times are ` +
-      `of the whole process, with its threads and its garbage collection. Statements by pg_stat_statements, ${IDLE_POLLS} idle polls.`,
-    findings: [
+      `${EMAILS} emails of 40 KB with one attachment per run, a warm process, 16 calls in flight; median of ${ROUNDS} runs. CPU times ` +
+      `include all threads and garbage collection. Statements are from pg_stat_statements; ${IDLE_POLLS} idle polls.`,
+    results: [
       atMost('CPU per email', emailCpu, 5, 'ms', 2),
       atMost('round trips per email', emailTrips, 2, '', 2),
       {
         what: 'commits per email',
-        goal: '1, and those of the run',
+        goal: '1, plus those of the run',
         reached: commits.toFixed(2),
         isMet: commits < 1.5,
       },
@@ -80,22 +80,22 @@ async function measure(system: BenchSystem): Promise<Section> {
       atMost('CPU per idle poll', pollCpu, 15, 'ms', 1),
     ],
     more: [
-      'Largest shares of a profile, of the time in which the main thread was busy:',
-      tableOf(['share', 'where'], shares),
-      'Statements an email (those above one in fifty):',
+      'Largest shares of the busy time of the main thread:',
+      tableOf(['share', 'function'], shares),
+      'Statements per email (only those above 0.02):',
       statementTable(emails, EMAILS, 0.02),
-      'Statements an idle poll:',
+      'Statements per idle poll (only those above 0.5):',
       statementTable(idle, IDLE_POLLS, 0.5),
     ].join('\n\n'),
   };
 }
 
 function atMost(what: string, value: number, limit: number, unit: string, digits: number) {
-  const shown = (n: number | string): string => `${n} ${unit}`.trim();
+  const withUnit = (n: number | string): string => `${n} ${unit}`.trim();
   return {
     what,
-    goal: `at most ${shown(limit)}`,
-    reached: shown(value.toFixed(digits)),
+    goal: `at most ${withUnit(limit)}`,
+    reached: withUnit(value.toFixed(digits)),
     isMet: Number(value.toFixed(digits)) <= limit,
   };
 }
@@ -103,8 +103,8 @@ function atMost(what: string, value: number, limit: number, unit: string, digits
 async function profile(system: BenchSystem, env: Record<string, string>): Promise<string[][]> {
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-profile-'));
   try {
-    const order = { inFlight: 16, trigger: 'schedule' } as const;
-    const ingest = await startIngest(env, order, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
+    const settings = { inFlight: 16, trigger: 'schedule' } as const;
+    const ingest = await startIngest(env, settings, ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
     await ingest.warmUp();
     await system.deliver(EMAILS * 2);
     await ingest.run();
@@ -115,12 +115,12 @@ async function profile(system: BenchSystem, env: Record<string, string>): Promis
   }
 }
 
-async function forget({ db }: BenchSystem): Promise<void> {
+async function resetStatements({ db }: BenchSystem): Promise<void> {
   await db.rows('select pg_stat_statements_reset()');
 }
 
-/** What the ingest asked: what a trigger or a foreign key runs inside costs no round trip and is not counted. */
-async function asked({ db }: BenchSystem): Promise<Asked[]> {
+/** The statements that were sent. Those inside triggers and foreign keys need no round trip and are not counted. */
+async function readStatements({ db }: BenchSystem): Promise<Statement[]> {
   return await db.rows(
     `select calls::float8 as calls, regexp_replace(query, '\\s+', ' ', 'g') as query
      from pg_stat_statements
@@ -129,20 +129,20 @@ async function asked({ db }: BenchSystem): Promise<Asked[]> {
   );
 }
 
-/** Those that commit a transaction, and the statement that stores an email, which commits by itself. */
-function commitsOf(statements: readonly Asked[]): number {
+/** Number of explicit commits, plus the statement that stores an email, which is its own transaction. */
+function commitsOf(statements: readonly Statement[]): number {
   return tripsOf(statements.filter(({ query }) => query === 'commit' || query.includes('into email_raw')));
 }
 
-function tripsOf(statements: readonly Asked[]): number {
+function tripsOf(statements: readonly Statement[]): number {
   return statements.reduce((sum, { calls }) => sum + calls, 0);
 }
 
-function statementTable(statements: readonly Asked[], per: number, least: number): string {
+function statementTable(statements: readonly Statement[], per: number, minimum: number): string {
   return tableOf(
-    ['each', 'statement'],
+    ['count', 'statement'],
     statements
-      .filter(({ calls }) => calls / per >= least)
+      .filter(({ calls }) => calls / per >= minimum)
       .map(({ calls, query }) => [
         (calls / per).toFixed(2),
         `\`${query.slice(0, 90).replaceAll('|', '\\|')}\``,

@@ -1,11 +1,11 @@
-/** Scheduled runs of a bench, a minute apart: the minute passes by back-dating rows. */
+/** Scheduled runs a minute apart, simulated by back-dating rows, and queries for what is stored. */
 import type { BenchSystem } from './bench-system.ts';
-import type { IngestProcess, IngestTaken } from './ingest-run.ts';
+import type { IngestProcess, RunMeasurement } from './ingest-run.ts';
 
 const CYCLE_SECONDS = 60;
 
-/** What the next run compares with the present time, older by the seconds. */
-export async function passSeconds({ db }: BenchSystem, seconds: number): Promise<void> {
+/** Back-dates the timestamps that the next run compares with now. */
+export async function backdateSeconds({ db }: BenchSystem, seconds: number): Promise<void> {
   const by = `interval '${seconds} seconds'`;
   await db.rows(
     `update mailboxes set unconfirmed_at = unconfirmed_at - ${by}, next_poll_at = next_poll_at - ${by}`,
@@ -16,9 +16,9 @@ export async function passSeconds({ db }: BenchSystem, seconds: number): Promise
     where state = 'pending' and last_attempt_at is not null`);
 }
 
-/** The rest of the minute passes, then a run. */
-export async function nextCycle(system: BenchSystem, ingest: IngestProcess): Promise<IngestTaken> {
-  await passSeconds(system, CYCLE_SECONDS);
+/** Lets a minute pass, then runs a cycle. */
+export async function nextCycle(system: BenchSystem, ingest: IngestProcess): Promise<RunMeasurement> {
+  await backdateSeconds(system, CYCLE_SECONDS);
   return await ingest.run();
 }
 
@@ -27,7 +27,7 @@ export async function storedCount({ db }: BenchSystem): Promise<number> {
   return row.stored;
 }
 
-/** When the nth email was committed, milliseconds after a time of the database's clock; null when fewer are stored. */
+/** When the nth email was committed, in milliseconds after `since` (database clock). Null if fewer are stored. */
 export async function nthStoredMs({ db }: BenchSystem, n: number, since: Date): Promise<number | null> {
   const rows = await db.rows(
     `select (extract(epoch from created_at - '${since.toISOString()}'::timestamptz) * 1000)::float8 as ms

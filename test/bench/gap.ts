@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- gap`: 1,000 emails arrive unseen, then the history expires. How they are recovered, the
- * incident, and the units.
+ * `npm run bench -- gap`: 1,000 emails arrive while no run takes place, then the history expires. Prints how they are
+ * recovered, the incident, and the quota units.
  */
 import { buildFunctions, startFunction, startGmailProcess } from '../helpers/child-processes.ts';
 import { startBenchDatabase } from './bench-database.ts';

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- growth [EMAILS...]`: the same work over databases of different sizes: an idle poll, a push with its
- * email, and what the operator reads. The plans are those of the largest, of the statements as they really ran.
+ * `npm run bench -- growth [EMAILS...]`: the time of the same operations over databases of different sizes: an idle poll, a
+ * push with its email, and the operator's pages. The query plans are the executed ones over the largest database.
  */
 
 import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
@@ -10,20 +10,20 @@ import { median } from './bench-database.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
 import { type IngestProcess, startIngest } from './ingest-run.ts';
-import { type Section, tableOf } from './measured.ts';
 import { explainAll, readPlans } from './plans.ts';
+import { type Section, tableOf } from './results.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
-/** Beside them: enough for a full page of a frequent word, since showing 25 emails instead of one is no growth. */
-const FEW = 100;
+/** Size of the database to compare with: enough for a full page of results, which must not count as growth. */
+const BASELINE_SIZE = 100;
 const OPTIONS = { quotaUnitsPerMinute: null };
 const ROUNDS = 30;
-const MOST = 1.5;
-/** Below this a ratio tells the noise of the machine, not the growth. */
-const NOTICED_MS = 1;
+const MAX_RATIO = 1.5;
+/** A smaller difference is noise of the machine, not growth. */
+const SIGNIFICANT_MS = 1;
 const SETTINGS = ['session_preload_libraries=auto_explain', 'maintenance_work_mem=256MB', 'max_wal_size=8GB'];
 
-/** Of each piece of work, over the empty and over the filled database, in turn. */
+/** Median milliseconds per operation, over the baseline and over the filled database, measured alternately. */
 type Times = Map<string, { readonly empty: number; readonly filled: number }>;
 
 export async function growth(): Promise<Section> {
@@ -37,9 +37,9 @@ export async function growth(): Promise<Section> {
         OPTIONS,
         async (system) => {
           const filled = await prepare(system, size);
-          const empty = await prepare(emptySystem, FEW);
-          measured.set(size, await timeInTurn(empty, filled));
-          if (size === sizes.at(-1)) plans = await explained(system, filled);
+          const empty = await prepare(emptySystem, BASELINE_SIZE);
+          measured.set(size, await timeAlternately(empty, filled));
+          if (size === sizes.at(-1)) plans = await explainRuns(system, filled);
           await filled.close();
           await empty.close();
         },
@@ -52,16 +52,16 @@ export async function growth(): Promise<Section> {
     name: 'growth',
     title: 'Growth',
     how:
-      `The same work over up to ${count(sizes.at(-1) ?? 1)} stored emails, each with a file, its ledger and ninety days of runs, and ` +
-      `in turn over a database with ${FEW}, a full page of each list; medians of ${ROUNDS}, Gmail without delay. Less than ${NOTICED_MS} ms of difference counts as none.`,
-    findings: [...largest].map(([what, { empty, filled }]) => ({
+      `The same operations over up to ${count(sizes.at(-1) ?? 1)} stored emails with attachments, their ledger and 90 days of runs, ` +
+      `alternating with a database of ${BASELINE_SIZE} emails (a full page of each list); medians of ${ROUNDS}, Gmail without delay. A difference below ${SIGNIFICANT_MS} ms counts as none.`,
+    results: [...largest].map(([what, { empty, filled }]) => ({
       what,
-      goal: `at most ${MOST} times the almost empty table's`,
+      goal: `at most ${MAX_RATIO} times the baseline`,
       reached: `${(filled / empty).toFixed(2)} (${empty.toFixed(1)} → ${filled.toFixed(1)} ms)`,
-      isMet: filled / empty <= MOST || filled - empty < NOTICED_MS,
+      isMet: filled / empty <= MAX_RATIO || filled - empty < SIGNIFICANT_MS,
     })),
     more: [
-      'Milliseconds over so many emails, and in brackets over the few at the same time:',
+      'Milliseconds by number of emails; in parentheses the baseline, measured at the same time:',
       tableOf(
         ['', ...sizes.map(count)],
         [...largest.keys()].map((what) => [
@@ -75,7 +75,7 @@ export async function growth(): Promise<Section> {
           }),
         ]),
       ),
-      'Plans of a poll and a push over the largest, each statement once:',
+      'Query plans of a poll and a push over the largest database, each statement once:',
       plans,
     ].join('\n\n'),
   };
@@ -84,8 +84,8 @@ export async function growth(): Promise<Section> {
 interface Prepared {
   readonly poll: IngestProcess;
   readonly push: IngestProcess;
-  /** By name; each gives the milliseconds that it took. */
-  readonly works: ReadonlyMap<string, () => Promise<number>>;
+  /** Operations by name. Each returns the milliseconds that it took. */
+  readonly operations: ReadonlyMap<string, () => Promise<number>>;
   close(): Promise<void>;
 }
 
@@ -102,7 +102,7 @@ async function prepare(system: BenchSystem, size: number): Promise<Prepared> {
   await push.warmUp();
   const middle = Math.ceil(size / 2);
   const context = createAppContext({ ...env, DB_POOL_SIZE: '2' }, () => undefined);
-  const works = new Map<string, () => Promise<number>>([
+  const operations = new Map<string, () => Promise<number>>([
     ['idle poll', async () => await runOnce(poll)],
     [
       'push with its email',
@@ -111,15 +111,15 @@ async function prepare(system: BenchSystem, size: number): Promise<Prepared> {
         return await runOnce(push);
       },
     ],
-    ...asks(middle).map(([name, target, path, q]): [string, () => Promise<number>] => [
+    ...requestsFor(middle).map(([name, target, path, q]): [string, () => Promise<number>] => [
       name,
-      answering(context, target, path, q),
+      timedRequest(context, target, path, q),
     ]),
   ]);
   return {
     poll,
     push,
-    works,
+    operations,
     close: async () => {
       await poll.close();
       await push.close();
@@ -128,15 +128,15 @@ async function prepare(system: BenchSystem, size: number): Promise<Prepared> {
   };
 }
 
-async function timeInTurn(empty: Prepared, filled: Prepared): Promise<Times> {
+async function timeAlternately(empty: Prepared, filled: Prepared): Promise<Times> {
   const times: Times = new Map();
-  for (const [name, work] of filled.works) {
-    const beside = empty.works.get(name);
-    if (beside === undefined) throw new Error(`Nothing stands beside ${name}.`);
+  for (const [name, operation] of filled.operations) {
+    const baseline = empty.operations.get(name);
+    if (baseline === undefined) throw new Error(`The baseline has no operation ${name}.`);
     const taken: { empty: number[]; filled: number[] } = { empty: [], filled: [] };
     for (let round = -5; round < ROUNDS; round += 1) {
-      const emptyMs = await beside();
-      const filledMs = await work();
+      const emptyMs = await baseline();
+      const filledMs = await operation();
       if (round < 0) continue;
       taken.empty.push(emptyMs);
       taken.filled.push(filledMs);
@@ -146,8 +146,8 @@ async function timeInTurn(empty: Prepared, filled: Prepared): Promise<Times> {
   return times;
 }
 
-/** @param middle the email between the oldest and the newest; what is searched is in subject and sender */
-function asks(middle: number): (readonly [string, Target, string, string?])[] {
+/** @param middle id of an email between the oldest and the newest */
+function requestsFor(middle: number): (readonly [string, Target, string, string?])[] {
   const search = (what: string, q: string) =>
     [`console: search, ${what}`, 'console', '/api/console/emails/search', q] as const;
   return [
@@ -158,7 +158,7 @@ function asks(middle: number): (readonly [string, Target, string, string?])[] {
     search('a frequent word', 'bestellung'),
     search('a number', String(100_000 + middle)),
     search('a word that no email has', 'zebra'),
-    // Half of all mail comes from customers that write more often.
+    // Half of all emails come from more frequent customers.
     search('a customer, one email in 600', wordOf('customer', 70)),
     search('an article, one email in 100', wordOf('article', 10)),
     ['console: runs', 'console', '/api/console/runs'],
@@ -171,7 +171,7 @@ async function runOnce(ingest: IngestProcess): Promise<number> {
   return wallMs;
 }
 
-function answering(context: AppContext, target: Target, path: string, q?: string): () => Promise<number> {
+function timedRequest(context: AppContext, target: Target, path: string, q?: string): () => Promise<number> {
   const served = createLazyFunction(FUNCTIONS[target], context);
   const request = {
     method: q === undefined ? 'GET' : 'POST',
@@ -183,12 +183,12 @@ function answering(context: AppContext, target: Target, path: string, q?: string
   return async () => {
     const startedMs = performance.now();
     const { status } = await served.handle(request);
-    if (status !== 200) throw new Error(`${path} answers ${status}.`);
+    if (status !== 200) throw new Error(`${path} responded with ${status}.`);
     return performance.now() - startedMs;
   };
 }
 
-async function explained(system: BenchSystem, { poll, push }: Prepared): Promise<string> {
+async function explainRuns(system: BenchSystem, { poll, push }: Prepared): Promise<string> {
   const { db } = system;
   await explainAll(db);
   const from = db.log().length;

@@ -1,6 +1,6 @@
 /**
- * Ingest in a process of its own, from the sources, so that a profile shows them: one run, or as many as it takes, by
- * the environment of a function. Says on one line what it cost. Started by `ingest-run.ts`.
+ * Runs ingest in a separate process, from the sources, so that a profile shows their names. Uses the environment of a
+ * function. Reads `warm-up` and `run` from stdin and prints one line per command. Started by `ingest-run.ts`.
  */
 import { resourceUsage } from 'node:process';
 import { createAppContext } from '../../shared/control/app-context.ts';
@@ -8,19 +8,19 @@ import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
-import type { IngestOrder, IngestTaken } from './ingest-run.ts';
+import type { IngestSettings, RunMeasurement } from './ingest-run.ts';
 
 const BUDGET_MS = 1_600_000;
 
-const order: IngestOrder = JSON.parse(process.argv[2] ?? '{}');
-const { inFlight } = order;
+const settings: IngestSettings = JSON.parse(process.argv[2] ?? '{}');
+const { inFlight } = settings;
 const context = createAppContext(process.env, () => undefined);
 const app = createIngestContext({
   ...context,
   overrides: inFlight === null ? {} : { inFlight: new AimdLimit({ start: inFlight, max: inFlight }) },
 });
 
-/** Without anything to fetch: modules, connections and the token are there before the time begins. */
+/** A run without messages to fetch loads modules, opens connections and gets the token before the measurement. */
 async function warmUp(): Promise<void> {
   await ingestMailbox(app, { trigger: 'schedule', deadline: Deadline.after(BUDGET_MS) });
 }
@@ -36,12 +36,12 @@ for await (const line of process.stdin.setEncoding('utf8')) {
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
   const report = await ingestMailbox(app, {
-    trigger: order.trigger,
-    deadline: Deadline.after(order.budgetMs ?? BUDGET_MS),
+    trigger: settings.trigger,
+    deadline: Deadline.after(settings.budgetMs ?? BUDGET_MS),
   });
   const wallMs = performance.now() - startedMs;
   const { user, system: kernel } = process.cpuUsage(cpu);
-  const taken: IngestTaken = {
+  const measurement: RunMeasurement = {
     outcome: report.outcome,
     counts: report.counts,
     error: report.error?.code ?? null,
@@ -49,6 +49,6 @@ for await (const line of process.stdin.setEncoding('utf8')) {
     cpuMs: (user + kernel) / 1_000,
     peakMemoryBytes: resourceUsage().maxRSS * 1_024,
   };
-  process.stdout.write(`${JSON.stringify(taken)}\n`);
+  process.stdout.write(`${JSON.stringify(measurement)}\n`);
 }
 await context.db.close();

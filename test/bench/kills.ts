@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- kills`: a backlog of 400 emails, the function killed with SIGKILL at ten random moments of it.
- * Stored must equal sent, each once, byte for byte.
+ * `npm run bench -- kills`: a backlog of 400 emails, during which the function is killed with SIGKILL at ten random times.
+ * Every email must be stored once, byte for byte.
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -37,13 +37,13 @@ export async function kills(): Promise<void> {
       () => true,
       () => false,
     );
-    // Not before it works: a process that is killed while it loads proves nothing.
+    // Wait until it stores emails, because killing a process that is still loading tests nothing.
     while ((await storedCount(db)) === before) await delay(10);
     await delay(Math.random() * 400);
     await poll.kill();
     if (!(await ended)) killed += 1;
     process.stdout.write(`kill ${killed}: ${await storedCount(db)} stored\n`);
-    // The dead holder's lease would run out by itself; here it is aged instead of waited for.
+    // Expire the lease of the killed process instead of waiting for its expiry.
     await db.rows(`update mailboxes set lease_expires_at = now() - interval '1 second'`);
   }
   const poll = await startFunction(

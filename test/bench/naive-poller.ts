@@ -1,7 +1,6 @@
 /**
- * What one writes in an afternoon, to compare with: the unread messages are listed, each is fetched in full, each of its
- * attachments by a call of its own, one after another, and each row by a statement of its own. Real HTTP, real rows; no
- * ledger, no raw bytes, no retries.
+ * A minimal poller for comparison. It lists unread messages, fetches each message and each attachment with a separate call,
+ * sequentially, and inserts each row with a separate statement. It has no ledger, no raw messages and no retries.
  */
 import { google } from 'googleapis';
 import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';

@@ -1,17 +1,17 @@
 /**
- * `npm run bench -- outage`: twelve hours in which nearly all calls fail, a mail every 20 s and a poll every minute; the clock
- * moves by back-dating. No message may die of it, and all are stored soon after the end.
+ * `npm run bench -- outage`: twelve simulated hours in which nearly all calls fail, with an email every 20 s and a poll every
+ * minute. No message may be dead afterwards, and all must be stored soon after the outage ends.
  */
 import { openDatabase } from '../../shared/db/database.ts';
 import { mail } from '../helpers/mails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { startBenchDatabase } from './bench-database.ts';
-import type { Finding, Section } from './measured.ts';
+import type { Result, Section } from './results.ts';
 
 const HOURS = 12;
 const MAILS_PER_MINUTE = 3;
 const FAILING_SHARE = 0.95;
-const MOST_CYCLES_AFTER = 15;
+const MAX_CYCLES_AFTER = 15;
 
 const KINDS: Readonly<Record<string, { readonly method?: string }>> = {
   'messages.get': { method: 'messages.get' },
@@ -21,23 +21,19 @@ const KINDS: Readonly<Record<string, { readonly method?: string }>> = {
 export async function outage(): Promise<Section> {
   const given = Number(process.argv[3]);
   const hours = Number.isFinite(given) ? given : HOURS;
-  const findings: Finding[] = [];
-  for (const [name, where] of Object.entries(KINDS)) findings.push(...(await simulate(name, where, hours)));
+  const results: Result[] = [];
+  for (const [name, where] of Object.entries(KINDS)) results.push(...(await simulate(name, where, hours)));
   return {
     name: 'outage',
     title: 'An outage of Gmail',
     how:
-      `${hours} hours in which ${FAILING_SHARE * 100} % of the calls answer 503, ${MAILS_PER_MINUTE} emails and one scheduled run per minute, ` +
-      'simulated: the minutes pass by back-dating, and what a run sleeps is skipped.',
-    findings,
+      `${hours} hours in which ${FAILING_SHARE * 100} % of the calls return 503, with ${MAILS_PER_MINUTE} emails and one scheduled run per minute. ` +
+      'Time is simulated: rows are back-dated, and sleeps are skipped.',
+    results,
   };
 }
 
-async function simulate(
-  name: string,
-  where: { readonly method?: string },
-  hours: number,
-): Promise<Finding[]> {
+async function simulate(name: string, where: { readonly method?: string }, hours: number): Promise<Result[]> {
   const server = await startBenchDatabase(['fsync=off', 'synchronous_commit=off']);
   const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 4 });
   const system = await createTestSystem({ db: { ...db, url: server.url }, env: { LOG_LEVEL: 'error' } });
@@ -59,7 +55,7 @@ async function simulate(
       from email_ledger`);
     system.gmail.faults.clear();
     let cycles = 0;
-    while (cycles < MOST_CYCLES_AFTER && (await stored(system)) < delivered) {
+    while (cycles < MAX_CYCLES_AFTER && (await stored(system)) < delivered) {
       await system.ingest({ trigger: 'schedule', budgetMs: 50_000 });
       await system.pass(60);
       cycles += 1;
@@ -67,11 +63,15 @@ async function simulate(
     const missing = delivered - (await stored(system));
     return [
       { what: `${name}: dead messages`, goal: '0', reached: String(state?.dead), isMet: state?.dead === 0 },
-      { what: `${name}: most failures charged to one message`, goal: null, reached: String(state?.charged) },
+      {
+        what: `${name}: highest number of counted failures of a message`,
+        goal: null,
+        reached: String(state?.charged),
+      },
       { what: `${name}: stored during the outage`, goal: null, reached: `${state?.stored} of ${delivered}` },
       {
         what: `${name}: runs after the outage until all are stored`,
-        goal: `at most ${MOST_CYCLES_AFTER}`,
+        goal: `at most ${MAX_CYCLES_AFTER}`,
         reached: missing === 0 ? String(cycles) : `${missing} missing`,
         isMet: missing === 0,
       },
@@ -86,7 +86,9 @@ async function counts(system: TestSystem): Promise<string> {
   const rows = await system.rows<{ state: string; n: number; charged: number }>(
     'select state, count(*)::int as n, max(attempt_count) as charged from email_ledger group by 1 order by 1',
   );
-  return rows.map(({ state, n, charged }) => `${state} ${n} (at most ${charged} charged)`).join(', ');
+  return rows
+    .map(({ state, n, charged }) => `${state} ${n} (at most ${charged} counted failures)`)
+    .join(', ');
 }
 
 async function stored(system: TestSystem): Promise<number> {

@@ -1,15 +1,15 @@
-/** The plans of statements as they really ran, from the log that PostgreSQL's auto_explain writes. */
+/** Reads the plans of executed statements from PostgreSQL's log, where auto_explain writes them. */
 import type { BenchDatabase } from './bench-database.ts';
-import { tableOf } from './measured.ts';
+import { tableOf } from './results.ts';
 
-/** For every session that exists, at once: their plans go to the log from now on. */
+/** Turns on auto_explain for all existing sessions. */
 export async function explainAll(db: BenchDatabase): Promise<void> {
   for (const setting of ['log_analyze = on', 'log_buffers = on', 'log_timing = off', 'log_min_duration = 0'])
     await db.rows(`alter system set auto_explain.${setting}`);
   await db.rows('select pg_reload_conf(), pg_sleep(0.3)');
 }
 
-/** Of each statement: what it reads and by which index, in how many pages, in what time. */
+/** @returns a table with the scans and indexes, pages and time of each statement */
 export function readPlans(log: string): string {
   const entries = log.split(/duration: /).slice(1);
   const rows = new Map<string, string[]>();
@@ -29,10 +29,10 @@ export function readPlans(log: string): string {
     if (reads.length > 0 && !rows.has(sql))
       rows.set(sql, [`\`${sql}\``, reads.join(', '), String(pages), ms]);
   }
-  return tableOf(['statement', 'reads by', 'pages', 'ms'], [...rows.values()]);
+  return tableOf(['statement', 'scans', 'pages', 'ms'], [...rows.values()]);
 }
 
-/** The text of the statement may have lines of any form; its plan begins with the first line that has costs. */
+/** Splits a log entry into statement and plan. The plan starts at the first line that contains costs. */
 function splitAtPlan(entry: string): [string, string] {
   const text = entry.slice(entry.indexOf('Query Text:') + 'Query Text:'.length);
   const at = text.search(/\n[^\n]*\(cost=/);

@@ -1,12 +1,12 @@
 /**
- * What a push cannot be faster than, measured on the same machine in the same minutes: two Gmail calls by a client
- * that holds its token and its connection, and one commit of the same rows in one statement.
+ * The floor: a lower bound for the time of a push, measured at the same time on the same machine. A client with an open
+ * connection and a valid token makes two Gmail calls and commits the same rows in one statement.
  */
 import pg from 'pg';
 import type { GmailProcess } from '../helpers/child-processes.ts';
 
 // One statement, so one round trip and one commit.
-// $1 id of the email that was stored text, $2 id under which its copy is stored text, $3 raw mail bytea
+// $1 id of the stored email text, $2 id for its copy text, $3 raw message bytea
 const COPY = `
 with copied as (
   insert into incoming_emails
@@ -29,7 +29,7 @@ select copied.id, 'gzip', $3::bytea, octet_length($3::bytea), repeat('0', 64)
 from copied`;
 
 export interface Floor {
-  /** Lists, fetches, and stores a copy of an email that is stored already. Resolves once the commit was answered. */
+  /** Lists the history, fetches the email and stores a copy of its rows. Resolves after the commit. */
   run(gmailMessageId: string, startHistoryId: string, copyId: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,24 +1,26 @@
-/** The database round trips of several runs as one list: what is asked in which order, and where the time goes. */
+/** Summarizes the database round trips of several runs: the statements in their order, and their times. */
 import { median } from './bench-database.ts';
-import type { RoundTrip } from './wire-tap.ts';
+import type { RoundTrip } from './query-recorder.ts';
 
-/** A pause of the database so long is a Gmail call or the reading of a mail. */
+/** A longer gap between statements is shown. It is a Gmail call or the parsing of an email. */
 const PAUSE_MS = 5;
 
-/** Runs that ask in the usual order are averaged; the others are counted. */
+/** Uses the medians of the runs with the most common order of statements, and reports how many those are. */
 export function describeRoundTrips(runs: readonly (readonly RoundTrip[])[]): string[] {
   const shapes = Map.groupBy(runs, (run) => run.map((trip) => trip.sql).join('\n'));
-  const usual = [...shapes.values()].toSorted((a, b) => b.length - a.length)[0] ?? [];
-  const first = usual[0] ?? [];
-  const total = median(usual.map((run) => run.reduce((sum, trip) => sum + trip.endedMs - trip.startedMs, 0)));
+  const common = [...shapes.values()].toSorted((a, b) => b.length - a.length)[0] ?? [];
+  const first = common[0] ?? [];
+  const total = median(
+    common.map((run) => run.reduce((sum, trip) => sum + trip.endedMs - trip.startedMs, 0)),
+  );
   const lines = [
-    `${first.length} database round trips a run, ${total.toFixed(1)} ms together; ` +
-      `this order in ${usual.length} of ${runs.length} runs (times since the push, medians)`,
+    `${first.length} database round trips per run, ${total.toFixed(1)} ms in total; ` +
+      `this order in ${common.length} of ${runs.length} runs (times since the push, medians)`,
   ];
   let ended = 0;
   for (const [index, { sql }] of first.entries()) {
     const at = (pick: (trip: RoundTrip) => number): number =>
-      median(usual.flatMap((run) => (run[index] === undefined ? [] : [pick(run[index])])));
+      median(common.flatMap((run) => (run[index] === undefined ? [] : [pick(run[index])])));
     const started = at((trip) => trip.startedMs);
     if (started - ended > PAUSE_MS)
       lines.push(`          ${(started - ended).toFixed(1)} ms without the database`);

@@ -1,6 +1,9 @@
-/** `npm run bench -- scale`: prints the tables of docs/scale.md, each under its name. Asks nobody; a test holds the two equal. */
+/**
+ * `npm run bench -- scale`: prints the tables of docs/scale.md with their names. Nothing is measured. A test compares the
+ * document with this output.
+ */
 import { ASSUMED, MEASURED } from './cost-inputs.ts';
-import { tableOf } from './measured.ts';
+import { tableOf } from './results.ts';
 import { BENCH, emailsPerMinute, GMAIL, limits, needOf, unitsPerDay } from './scale-model.ts';
 
 const SIZES = [1, 100, 10_000];
@@ -11,28 +14,28 @@ export async function scale(): Promise<void> {
   }
 }
 
-/** Markdown by the name that the document gives each. */
+/** Markdown tables by their names in the document. */
 export function scaleTables(): Record<string, string> {
   return { email: email(), units: units(), mailboxes: mailboxes(), limits: limitTable() };
 }
 
 function email(): string {
   return tableOf(
-    ['', 'an email', 'an idle poll'],
+    ['', 'one email', 'one idle poll'],
     [
       ['units, by push', count(GMAIL.listUnits + GMAIL.getUnits), count(GMAIL.listUnits)],
-      ['units, in a backlog', `${count(GMAIL.getUnits)} and a share of the listing`, '–'],
+      ['units, in a backlog', `${count(GMAIL.getUnits)} plus a share of the listing`, '–'],
       ['CPU in a backlog, ms', String(BENCH.emailCpuMs), String(BENCH.idlePollCpuMs)],
       ['statements in a backlog', String(BENCH.emailTrips), count(BENCH.idlePollStatements)],
       ['write-ahead log, bytes', count(MEASURED.email.walBytes), count(MEASURED.poll.walBytes)],
-      ['stored for good, bytes', count(MEASURED.storedBytes), 'its run, 90 days'],
+      ['stored permanently, bytes', count(MEASURED.storedBytes), 'only its run, for 90 days'],
     ],
   );
 }
 
 function units(): string {
   return tableOf(
-    ['emails a day', 'units a day', 'share of the threshold', 'mailboxes up to the threshold'],
+    ['emails per day', 'units per day', 'share of the threshold', 'mailboxes up to the threshold'],
     [0, 100, ASSUMED.emailsPerDay, 10_000].map((emails) => {
       const needed = unitsPerDay(emails);
       return [
@@ -54,27 +57,31 @@ function mailboxes(): string {
   return tableOf(
     ['mailboxes', ...SIZES.map(count)],
     [
-      row('units a day', (need) => count(need.unitsPerDay)),
-      row('of the threshold of 80,000,000', (need) => percent(need.unitsPerDay / GMAIL.projectUnitsPerDay)),
+      row('units per day', (need) => count(need.unitsPerDay)),
+      row('share of the threshold of 80,000,000', (need) =>
+        percent(need.unitsPerDay / GMAIL.projectUnitsPerDay),
+      ),
       row('units in the busiest minute', (need) => count(need.peakUnitsPerMinute)),
-      row('of 1,200,000 a project', (need) => percent(need.peakUnitsPerMinute / GMAIL.projectUnitsPerMinute)),
-      row('instances busy, mean', (need) => small(need.busyInstances)),
-      row('instances busy, busiest minute', (need) => small(need.peakInstances)),
-      row('connections, a deployment each', (need) => count(need.connections)),
-      row('commits a second, busiest minute', (need) => small(need.peakCommitsPerSecond)),
-      row('write-ahead log a day, GB', (need) => small(need.walGbPerDay)),
-      row('stored a year, GB', (need) => count(need.gbPerYear)),
+      row('share of 1,200,000 per project', (need) =>
+        percent(need.peakUnitsPerMinute / GMAIL.projectUnitsPerMinute),
+      ),
+      row('busy instances, mean', (need) => small(need.busyInstances)),
+      row('busy instances, busiest minute', (need) => small(need.peakInstances)),
+      row('connections, one deployment per mailbox', (need) => count(need.connections)),
+      row('commits per second, busiest minute', (need) => small(need.peakCommitsPerSecond)),
+      row('write-ahead log per day, GB', (need) => small(need.walGbPerDay)),
+      row('stored per year, GB', (need) => count(need.gbPerYear)),
     ],
   );
 }
 
 function limitTable(): string {
-  const rows = limits().map(({ mailboxes: at, turn, what }) => [
+  const rows = limits().map(({ mailboxes: at, change, what }) => [
     what,
     at < 10 ? at.toFixed(1) : count(at),
-    turn,
+    change,
   ]);
-  return `One mailbox, whatever else: ${count(emailsPerMinute())} emails a minute.\n\n${tableOf(['limit', 'bites at mailboxes', 'what is turned then'], rows)}`;
+  return `The quota of one mailbox allows ${count(emailsPerMinute())} emails per minute.\n\n${tableOf(['limit', 'reached at mailboxes', 'what to change'], rows)}`;
 }
 
 function percent(share: number): string {

@@ -1,7 +1,6 @@
 /**
- * Tells when an email can be seen by another session: a trigger in the bench's own database notifies, PostgreSQL
- * hands that over once the row is committed. More exact than polling, whose step would be the error, and whose
- * queries would take processor time from what is measured.
+ * Reports when another session can see an email: a trigger in the benchmark's database sends a notification, which
+ * PostgreSQL delivers after the commit. This is more precise than polling and takes no CPU time for queries.
  */
 import pg from 'pg';
 
@@ -17,7 +16,7 @@ create trigger announce_email after insert on incoming_emails
   for each row execute function announce_email()`;
 
 export interface StoredSignal {
-  /** To be called before the email can be stored. Resolves with the time of `performance.now()` at which it was seen. */
+  /** Call this before the email can be stored. Resolves with the value of `performance.now()` when it became visible. */
   seen(gmailMessageId: string): Promise<number>;
   close(): Promise<void>;
 }

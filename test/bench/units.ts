@@ -1,10 +1,9 @@
-/** `npm run bench -- units`: what an email costs of the quota, beside a poller that fetches each attachment by itself. */
-
+/** `npm run bench -- units`: quota units per email, compared with a poller that fetches each attachment separately. */
 import { mailWithAttachments } from './bench-mail.ts';
 import { type BenchSystem, type GmailStats, inSystem, NO_QUOTA } from './bench-system.ts';
 import { startIngest } from './ingest-run.ts';
-import type { Section } from './measured.ts';
 import { pollNaively } from './naive-poller.ts';
+import type { Section } from './results.ts';
 
 const EMAILS = 1_000;
 const MAIL_BYTES = 10_000;
@@ -25,16 +24,16 @@ export async function units(): Promise<Section> {
   });
   return {
     name: 'units',
-    title: 'Units of quota an email',
-    how: `${EMAILS} emails with 0 to 3 attachments, counted by the emulated Gmail, from the first start on.`,
-    findings: [
+    title: 'Quota units per email',
+    how: `${EMAILS} emails with 0 to 3 attachments, including the first start. The emulated Gmail counts the units.`,
+    results: [
       {
         what: 'Email Monitor',
         goal: 'at most 20.2',
         reached: ours.toFixed(3),
         isMet: ours <= 20.2,
       },
-      { what: 'a call for each attachment', goal: null, reached: naive.toFixed(3) },
+      { what: 'naive poller with a call per attachment', goal: null, reached: naive.toFixed(3) },
     ],
   };
 }

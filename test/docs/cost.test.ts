@@ -1,4 +1,4 @@
-/** docs/cost.md says what `npm run bench -- cost` prints, and that is reckoned from what Terraform deploys. */
+/** Compares docs/cost.md with the output of `npm run bench -- cost`, and the inputs of the cost model with Terraform. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -16,23 +16,23 @@ function defaultOf(variable: string): string | undefined {
   return /^\s*default\s*=\s*"?([^"\n]*)"?/m.exec(block)?.[1];
 }
 
-/** How many entries `NAME = { ... }` of the first level a local map of metrics.tf has. */
+/** Number of top-level entries of a local map in metrics.tf. */
 function entriesOf(map: string): number {
   const block =
     new RegExp(`^  ${map} = \\{\\n([\\s\\S]*?)^  \\}`, 'm').exec(read('terraform/metrics.tf'))?.[1] ?? '';
   return block.match(/^ {4}[a-z-]+\s*= \{/gm)?.length ?? 0;
 }
 
-test('docs/cost.md holds the tables that the script prints, each once and no other', () => {
-  const held = [...document.matchAll(/<!-- cost: ([a-z-]+) -->\n([\s\S]*?)\n<!-- end -->/g)].map(
+test('docs/cost.md contains exactly the tables that the cost benchmark prints', () => {
+  const tables = [...document.matchAll(/<!-- cost: ([a-z-]+) -->\n([\s\S]*?)\n<!-- end -->/g)].map(
     ([, name, table]) => [name, table],
   );
 
-  expect(Object.fromEntries(held)).toEqual(costTables());
-  expect(held).toHaveLength(Object.keys(costTables()).length);
+  expect(Object.fromEntries(tables)).toEqual(costTables());
+  expect(tables).toHaveLength(Object.keys(costTables()).length);
 });
 
-test('the cost is reckoned for the defaults of Terraform', () => {
+test('the cost model uses the defaults of Terraform', () => {
   expect({
     region: defaultOf('region'),
     tier: defaultOf('database_tier'),
@@ -52,7 +52,7 @@ test('the cost is reckoned for the defaults of Terraform', () => {
   });
 });
 
-test('the cost counts the functions, metrics, conditions and images that Terraform makes', () => {
+test('the cost model counts the functions, metrics, alert conditions and images that Terraform creates', () => {
   expect({
     functions: read('terraform/locals.tf').match(/^\s*target\s*=\s*"/gm)?.length,
     logCounters: entriesOf('log_counters'),
@@ -68,24 +68,24 @@ test('the cost counts the functions, metrics, conditions and images that Terrafo
   });
 });
 
-test('the secrets are paid for as often as the functions read them', () => {
+test('the cost model charges secret accesses at the interval at which the functions read them', () => {
   const readAgainMs = /READ_AGAIN_MS = ([\d_]+)/.exec(read('shared/control/live-config.ts'))?.[1] ?? '';
 
   expect(Number(readAgainMs.replaceAll('_', ''))).toBe(ASSUMED.readsAgainSeconds * 1_000);
 });
 
-test('the free part is taken off what is to pay, not off the list price, and never below nothing', () => {
+test('chargeOf subtracts the free tier from the amount due, not from the list price, and never below zero', () => {
   const accesses = (quantity: number): Item => ({ part: '', what: '', price: 'secretAccess', quantity });
 
   expect(chargeOf(accesses(20_000))).toEqual({ list: expect.closeTo(0.06), due: expect.closeTo(0.03) });
   expect(chargeOf(accesses(5_000))).toEqual({ list: expect.closeTo(0.015), due: 0 });
 });
 
-test('the disk grows before it is full, up to its limit', () => {
+test('diskGb grows the disk before it is full, up to its limit', () => {
   expect([1, 5, 5.1, 10, 95].map(diskGb)).toEqual([10, 10, 15, 15, DEPLOYED.diskLimitGb]);
 });
 
-test('mail adds to a month what it adds, and an idle one pays for nothing of it', () => {
+test('itemsOf adds requests and messages for emails, and none for an idle month', () => {
   const quantity = (emailsPerDay: number, what: string): number =>
     itemsOf({ emailsPerDay, month: 1 }).find((one) => one.what === what)?.quantity ?? Number.NaN;
 

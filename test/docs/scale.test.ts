@@ -1,4 +1,4 @@
-/** docs/scale.md says what `npm run bench -- scale` prints, and that is reckoned from what the code and Terraform do. */
+/** Compares docs/scale.md with the output of `npm run bench -- scale`, and the inputs of the model with code and Terraform. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,9 +8,9 @@ import {
   CONNECTIONS,
   emailsPerMinute,
   GMAIL,
+  INTERVALS,
   limits,
   needOf,
-  RHYTHM,
   unitsPerDay,
 } from '../bench/scale-model.ts';
 
@@ -22,16 +22,16 @@ function constant(file: string, name: string): number {
   return value.split('*').reduce((product, factor) => product * Number(factor.replaceAll('_', '')), 1);
 }
 
-test('docs/scale.md holds the tables that the script prints, each once and no other', () => {
-  const held = [
+test('docs/scale.md contains exactly the tables that the scale benchmark prints', () => {
+  const tables = [
     ...read('docs/scale.md').matchAll(/<!-- scale: ([a-z-]+) -->\n([\s\S]*?)\n<!-- end -->/g),
   ].map(([, name, table]) => [name, table]);
 
-  expect(Object.fromEntries(held)).toEqual(scaleTables());
-  expect(held).toHaveLength(Object.keys(scaleTables()).length);
+  expect(Object.fromEntries(tables)).toEqual(scaleTables());
+  expect(tables).toHaveLength(Object.keys(scaleTables()).length);
 });
 
-test('the units are those that the client pays', () => {
+test('the scale model uses the quota costs of the Gmail client', () => {
   expect(GMAIL).toMatchObject({
     listUnits: QUOTA_COSTS['users.history.list'],
     getUnits: QUOTA_COSTS['users.messages.get'],
@@ -40,14 +40,14 @@ test('the units are those that the client pays', () => {
   });
 });
 
-test('a reconciliation and a watch come as often as the code plans them', () => {
-  expect(RHYTHM).toEqual({
+test('the scale model uses the intervals of reconciliation and watch renewal in the code', () => {
+  expect(INTERVALS).toEqual({
     reconcileSeconds: constant('shared/ingest/reconcile.ts', 'RECONCILE_EVERY_SECONDS'),
     watchDays: constant('shared/db/watches.ts', 'RENEW_EVERY_SECONDS') / 86_400,
   });
 });
 
-test('the connections are those of the functions and the machine that Terraform names', () => {
+test('the scale model uses the connections of the functions and the database in Terraform', () => {
   const locals = read('terraform/locals.tf');
   const pools = [...locals.matchAll(/pool = (\d+), instances = (\d+)/g)];
 
@@ -60,14 +60,14 @@ test('the connections are those of the functions and the machine that Terraform 
   );
 });
 
-test('mailboxes add up, and an email adds its listing and its fetching', () => {
+test('the scale model is linear in mailboxes and adds the units of listing and fetching per email', () => {
   expect(needOf(100).unitsPerDay).toBe(100 * needOf(1).unitsPerDay);
   expect(unitsPerDay(1) - unitsPerDay(0)).toBe(22);
   expect(emailsPerMinute()).toBe(299);
 });
 
-test('the limits come in the order in which they bite', () => {
-  const bites = limits().map((limit) => limit.mailboxes);
+test('limits returns the limits in the order in which they are reached', () => {
+  const reached = limits().map((limit) => limit.mailboxes);
 
-  expect(bites).toEqual(bites.toSorted((a, b) => a - b));
+  expect(reached).toEqual(reached.toSorted((a, b) => a - b));
 });

@@ -1,6 +1,6 @@
 /**
- * What a benchmark found, beside what it was to reach, and its place in RESULTS.md: a section each, with the date, the
- * commit and the load under which it was measured, so that one can be measured again without the others.
+ * The result of a benchmark and its section in RESULTS.md. Each section has its own date, commit and load average, so
+ * that one benchmark can be repeated without the others.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,16 +10,16 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '../..');
 const RESULTS = join(import.meta.dirname, 'RESULTS.md');
 
-const HEAD = `# Measured
+const HEAD = `# Benchmark results
 
-Written by \`npm run bench\`; \`npm run bench -- NAME\` measures one section again. Everything runs on one machine: the
-function, the emulated Gmail, PostgreSQL with every commit on the disk, and whatever else the machine had to do, which the
-load average tells (two busy cores are 2.0). Where two ways are compared, they ran in the same minutes.
+\`npm run bench\` writes this file; \`npm run bench -- NAME\` measures one section again. Everything runs on one machine: the
+function, the emulated Gmail, and PostgreSQL, which writes every commit to disk. The load average shows what else ran (two busy
+cores are 2.0). Where two variants are compared, they ran in the same minutes.
 `;
 
-export interface Finding {
+export interface Result {
   readonly what: string;
-  /** Null: told, not judged. */
+  /** Null if the value is only informative. */
   readonly goal: string | null;
   readonly reached: string;
   readonly isMet?: boolean;
@@ -28,9 +28,9 @@ export interface Finding {
 export interface Section {
   readonly name: string;
   readonly title: string;
-  /** What was done, in a sentence or two. */
+  /** How it was measured, in one or two sentences. */
   readonly how: string;
-  readonly findings: readonly Finding[];
+  readonly results: readonly Result[];
   /** Markdown below the table: curves, plans, shares of a profile. */
   readonly more?: string;
 }
@@ -49,15 +49,15 @@ export function writeSection(section: Section): void {
   process.stdout.write(`\n${render(section)}\n`);
 }
 
-function render({ findings, how, more, title }: Section): string {
-  const rows = findings.map(({ goal, isMet, reached, what }) => [
+function render({ results, how, more, title }: Section): string {
+  const rows = results.map(({ goal, isMet, reached, what }) => [
     what,
     goal ?? '',
     reached,
     goal === null ? '' : isMet ? 'yes' : '**no**',
   ]);
-  const table = tableOf(['what', 'goal', 'reached', 'met'], rows);
-  return [`## ${title}`, how, table, ...(more === undefined ? [] : [more]), `_${circumstances()}_`].join(
+  const table = tableOf(['measurement', 'goal', 'result', 'met'], rows);
+  return [`## ${title}`, how, table, ...(more === undefined ? [] : [more]), `_${environment()}_`].join(
     '\n\n',
   );
 }
@@ -67,7 +67,7 @@ export function tableOf(head: readonly string[], rows: readonly (readonly string
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
 }
 
-function circumstances(): string {
+function environment(): string {
   const date = new Date().toISOString().slice(0, 16).replace('T', ' ');
   const memory = Math.round(totalmem() / 2 ** 30);
   const load = loadavg().map((one) => one.toFixed(1));
@@ -77,7 +77,7 @@ function circumstances(): string {
   );
 }
 
-/** With a plus sign when the sources are not those of the commit. */
+/** The short commit id, with a plus sign if the sources differ from the commit. */
 function commit(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();

@@ -1,22 +1,22 @@
 /**
- * A wire between a process and PostgreSQL that notes every round trip: what was asked, when, and how long the answer
- * took. Reads the message headers of the protocol only, so that the bundled functions are measured as they are.
+ * A proxy in front of PostgreSQL that records the statement, start and end of every round trip. It needs no change of the
+ * measured process, so it works with the built functions.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface RoundTrip {
-  /** The beginning of the SQL, on one line. */
+  /** The start of the SQL, on one line. */
   readonly sql: string;
   readonly startedMs: number;
   readonly endedMs: number;
 }
 
-export interface WireTap {
-  /** The same database by way of the tap. */
+export interface QueryRecorder {
+  /** The database URL through the proxy. */
   readonly url: string;
-  /** Takes what was noted since the last time, in order of the start. */
+  /** Returns the round trips since the last call, in order of their start. */
   take(): RoundTrip[];
   close(): void;
 }
@@ -24,39 +24,39 @@ export interface WireTap {
 const SHOWN_LENGTH = 70;
 const MESSAGE = { query: 0x51, parse: 0x50, bind: 0x42, ready: 0x5a };
 
-export async function tapWire(databaseUrl: string): Promise<WireTap> {
+export async function recordQueries(databaseUrl: string): Promise<QueryRecorder> {
   const target = new URL(databaseUrl);
-  const noted: RoundTrip[] = [];
+  const recorded: RoundTrip[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect({ host: target.hostname, port: Number(target.port), noDelay: true });
-    near.setNoDelay(true);
+  const server = createServer((client) => {
+    const database = connect({ host: target.hostname, port: Number(target.port), noDelay: true });
+    client.setNoDelay(true);
     let sql: string | null = null;
     const prepared = new Map<string, string>();
     let startedMs = 0;
-    // The start-up message has no type byte.
-    const asked = new MessageReader(true, (type, body) => {
+    // The startup message has no type byte.
+    const requests = new MessageReader(true, (type, body) => {
       if (type === MESSAGE.bind && sql === null) {
-        // A statement that was parsed before, by its name, which stands behind that of the portal.
+        // A prepared statement. Its name follows the name of the portal.
         startedMs = performance.now();
         const name = textAt(body, body.indexOf(0) + 1);
         sql = prepared.get(name) ?? name;
       }
       if (type !== MESSAGE.query && type !== MESSAGE.parse) return;
       startedMs = performance.now();
-      // A Parse message begins with the name of the statement.
+      // A Parse message starts with the name of the statement.
       const name = type === MESSAGE.parse ? textAt(body, 0) : '';
       sql = textAt(body, type === MESSAGE.parse ? body.indexOf(0) + 1 : 0);
       if (name !== '') prepared.set(name, sql);
     });
-    const answered = new MessageReader(false, (type) => {
+    const responses = new MessageReader(false, (type) => {
       if (type !== MESSAGE.ready || sql === null) return;
-      noted.push({ sql, startedMs, endedMs: performance.now() });
+      recorded.push({ sql, startedMs, endedMs: performance.now() });
       sql = null;
     });
     for (const [from, to, reader] of [
-      [near, far, asked],
-      [far, near, answered],
+      [client, database, requests],
+      [database, client, responses],
     ] as const) {
       sockets.add(from);
       from.on('data', (chunk) => {
@@ -74,7 +74,7 @@ export async function tapWire(databaseUrl: string): Promise<WireTap> {
   url.port = String((server.address() as AddressInfo).port);
   return {
     url: url.href,
-    take: () => noted.splice(0).sort((a, b) => a.startedMs - b.startedMs),
+    take: () => recorded.splice(0).sort((a, b) => a.startedMs - b.startedMs),
     close: () => {
       server.close();
       for (const socket of sockets) socket.destroy();
@@ -87,7 +87,7 @@ function textAt(body: Buffer, from: number): string {
   return text.replaceAll(/\s+/g, ' ').trim().slice(0, SHOWN_LENGTH);
 }
 
-/** Cuts a stream into messages: a type byte, a length that counts itself, the body. */
+/** Splits a stream into messages: a type byte, a length that includes itself, and the body. */
 class MessageReader {
   readonly #onMessage: (type: number, body: Buffer) => void;
   #isStart: boolean;
