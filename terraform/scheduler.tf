@@ -49,7 +49,7 @@ resource "google_cloud_scheduler_job" "poll" {
 resource "google_project_iam_custom_role" "scheduler_switch" {
   project     = var.project_id
   role_id     = "${replace(var.name, "-", "_")}_scheduler_switch"
-  title       = "${var.name} scheduler switch"
+  title       = "${var.name} scheduler control"
   description = "View, pause and resume Cloud Scheduler jobs. Does not include creating, changing or running jobs."
   permissions = ["cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause"]
 

@@ -18,7 +18,7 @@ export class Calls {
   /** Failed calls of `start` and `stop`. After one, flag and scheduler job may disagree until the next call. */
   failedControlCount = 0;
   readonly #processes: Processes;
-  readonly #underway = new Set<Promise<unknown>>();
+  readonly #inFlight = new Set<Promise<unknown>>();
   readonly #control = new Set<Promise<unknown>>();
 
   constructor(processes: Processes) {
@@ -27,16 +27,16 @@ export class Calls {
 
   /** @returns null if no process was available, or if it ended before it responded */
   async call(target: Target, body?: unknown, query = ''): Promise<Answer | null> {
-    const asking = this.#ask(target, body, query).finally(() => this.#underway.delete(asking));
-    this.#underway.add(asking);
-    if (target !== 'start' && target !== 'stop') return await asking;
-    const controlling = asking
+    const sending = this.#send(target, body, query).finally(() => this.#inFlight.delete(sending));
+    this.#inFlight.add(sending);
+    if (target !== 'start' && target !== 'stop') return await sending;
+    const controlling = sending
       .then((answer) => {
         if (answer?.status !== 200) this.failedControlCount += 1;
       })
       .finally(() => this.#control.delete(controlling));
     this.#control.add(controlling);
-    return await asking;
+    return await sending;
   }
 
   /** Resolves when no call of `start` or `stop` is in flight. */
@@ -46,10 +46,10 @@ export class Calls {
 
   /** Resolves when no call is in flight. */
   async whenIdle(): Promise<void> {
-    while (this.#underway.size > 0) await Promise.all(this.#underway);
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
 
-  async #ask(target: Target, body: unknown, query: string): Promise<Answer | null> {
+  async #send(target: Target, body: unknown, query: string): Promise<Answer | null> {
     const instance = this.#processes.next(target);
     if (instance === null) return null;
     let status = 0;

@@ -1,8 +1,9 @@
 /** Executes the plan of a round: starts each event at its time, without waiting for earlier events to finish. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Calls } from './calls.ts';
-import type { Arrival, Event, MessageChange } from './events.ts';
+import type { Event } from './events.ts';
 import type { Fixture } from './fixture.ts';
+import { GmailChanges } from './gmail-changes.ts';
 import type { Plan } from './plan.ts';
 import type { FunctionInstance } from './processes.ts';
 import { pushBody } from './push-body.ts';
@@ -12,39 +13,19 @@ import type { Summary } from './summary.ts';
 const HOLDER_WAIT_MS = 400;
 const HOLDER_STEP_MS = 10;
 
-const ARRIVAL_LABELS: Readonly<Record<Arrival, { labelIds: string[] }>> = {
-  inbox: { labelIds: ['INBOX', 'UNREAD'] },
-  filed: { labelIds: ['UNREAD', 'CATEGORY_UPDATES'] },
-  read: { labelIds: ['INBOX'] },
-  draft: { labelIds: ['DRAFT'] },
-  spam: { labelIds: ['SPAM', 'UNREAD'] },
-  sent: { labelIds: ['SENT'] },
-};
-
-const LABEL_CHANGES: Readonly<
-  Record<Exclude<MessageChange, 'delete'>, { add?: string[]; remove?: string[] }>
-> = {
-  archive: { remove: ['INBOX'] },
-  'mark-read': { remove: ['UNREAD'] },
-  label: { add: ['STARRED'] },
-  trash: { add: ['TRASH'], remove: ['INBOX'] },
-  'report-spam': { add: ['SPAM'], remove: ['INBOX'] },
-  rescue: { add: ['INBOX'], remove: ['SPAM'] },
-};
-
 export class PlanRunner {
   readonly #fixture: Fixture;
   readonly #plan: Plan;
   readonly #calls: Calls;
   readonly #summary: Summary;
-  /** Changes of the mailbox are applied one after another, in the order of the plan. */
-  #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #gmail: GmailChanges;
 
   constructor(fixture: Fixture, plan: Plan, calls: Calls, summary: Summary) {
     this.#fixture = fixture;
     this.#plan = plan;
     this.#calls = calls;
     this.#summary = summary;
+    this.#gmail = new GmailChanges(fixture, plan, summary);
   }
 
   /** Resolves when all events are done. Requests to the functions may still be in flight. */
@@ -66,9 +47,9 @@ export class PlanRunner {
     const { db, processes, postgres } = this.#fixture;
     switch (event.kind) {
       case 'deliver':
-        return await this.#deliver(event.mail, event.arrival);
+        return await this.#gmail.deliver(event.mail, event.arrival);
       case 'change':
-        return await this.#changeMessage(event.change, event.mail);
+        return await this.#gmail.changeMessage(event.change, event.mail);
       case 'call':
         for (let n = event.count ?? 1; n > 0; n -= 1) void this.#calls.call(event.target);
         if (event.target === 'stop') this.#summary.fault('monitor stopped');
@@ -98,10 +79,10 @@ export class PlanRunner {
         return await this.#gmailFault(event.rule, event.forMs);
       case 'switches':
         this.#summary.fault(event.why);
-        return await this.#control('switches', event.value);
+        return await this.#gmail.control('switches', event.value);
       case 'expire_history':
         this.#summary.fault(event.atRest ? 'history expired while no process ran' : 'history expired');
-        return await this.#control('expire-history', {});
+        return await this.#gmail.control('expire-history', {});
       case 'disk_full':
         this.#summary.fault(`disk full: ${event.scope === 'all' ? 'all writes' : 'stores'}`);
         await db.rows('insert into fault_disk_full (scope) values ($1::text)', [event.scope]);
@@ -117,25 +98,25 @@ export class PlanRunner {
       case 'rename':
         this.#summary.fault('account renamed');
         this.#fixture.address = event.address;
-        return await this.#control('rename-account', { emailAddress: event.address });
+        return await this.#gmail.control('rename-account', { emailAddress: event.address });
       case 'label_changes':
-        return await this.#changeLabels(event.mail, event.count);
+        return await this.#gmail.changeLabels(event.mail, event.count);
       case 'deliver_trashed':
-        return await this.#deliverTrashed(event.mail, event.heldMs);
+        return await this.#gmail.deliverTrashed(event.mail, event.heldMs);
       case 'slow_scheduler':
         this.#fixture.scheduler.maxDelayMs = event.maxDelayMs;
         return;
       case 'expire_tokens':
         this.#summary.fault('access tokens expired');
-        return await this.#control('expire-access-tokens', {});
+        return await this.#gmail.control('expire-access-tokens', {});
       case 'expire_watch':
         this.#summary.fault('watch expired');
-        return await this.#control('expire-watch', {});
+        return await this.#gmail.control('expire-watch', {});
       case 'revoke':
         this.#summary.fault('refresh token revoked');
-        await this.#control('revoke', {});
+        await this.#gmail.control('revoke', {});
         await delay(event.reauthorizedAfterMs);
-        return await this.#control('reauthorize', { refreshToken: this.#fixture.refreshToken });
+        return await this.#gmail.control('reauthorize', { refreshToken: this.#fixture.refreshToken });
       case 'redeploy':
         return await this.#redeploy(event.revokesOld, event.share);
       case 'clock':
@@ -155,49 +136,6 @@ export class PlanRunner {
       case 'all_up':
         return await processes.restore();
     }
-  }
-
-  async #control(path: string, body: object): Promise<void> {
-    const done = this.#lastChange.then(async () => await this.#fixture.gmail.control(path, body));
-    this.#lastChange = done.catch(() => undefined);
-    await done;
-  }
-
-  async #deliver(index: number, arrival: Arrival): Promise<void> {
-    const mail = this.#plan.mails[index];
-    if (mail === undefined) throw new Error(`The plan has no email ${index}`);
-    const mayBeUnseen = this.#plan.events.some(({ kind }) => kind === 'expire_history');
-    this.#fixture.sent.set(mail.gmailMessageId, { ...mail, round: this.#plan.round, mayBeUnseen });
-    this.#summary.delivered += 1;
-    const labels = ARRIVAL_LABELS[arrival];
-    await this.#control('deliver', { raw: mail.raw.toString('base64'), id: mail.gmailMessageId, ...labels });
-  }
-
-  async #changeLabels(index: number, count: number): Promise<void> {
-    this.#summary.fault('long history');
-    // Gmail rate-limits pushes. Without this every label change would send one.
-    await this.#control('switches', { notifications: { isRateLimited: true } });
-    await this.#control('toggle-label', {
-      id: this.#plan.mails[index]?.gmailMessageId,
-      label: 'STARRED',
-      count,
-    });
-  }
-
-  async #deliverTrashed(index: number, heldMs: number): Promise<void> {
-    this.#summary.fault('trashed before the index showed it');
-    await Promise.all([
-      this.#control('switches', { indexLag: { nextRecordMs: heldMs, listMs: heldMs } }),
-      this.#deliver(index, 'inbox'),
-      this.#changeMessage('trash', index),
-    ]);
-  }
-
-  async #changeMessage(change: MessageChange, index: number): Promise<void> {
-    const id = this.#plan.mails[index]?.gmailMessageId;
-    this.#summary.fault(`email changed during the sync: ${change}`);
-    if (change === 'delete') await this.#control('delete', { id });
-    else await this.#control('modify', { id, ...LABEL_CHANGES[change] });
   }
 
   async #push(what: Extract<Event, { kind: 'push' }>['what'], count: number): Promise<void> {
@@ -241,8 +179,8 @@ export class PlanRunner {
     const { processes } = this.#fixture;
     this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token added');
     const refreshToken = `1//emulated-round-${this.#plan.round}`;
-    if (revokesOld) await this.#control('revoke', {});
-    await this.#control('reauthorize', { refreshToken });
+    if (revokesOld) await this.#gmail.control('revoke', {});
+    await this.#gmail.control('reauthorize', { refreshToken });
     this.#fixture.refreshToken = refreshToken;
     processes.configure({ GMAIL_REFRESH_TOKEN: refreshToken });
     if (share === 'all') return await processes.restore();
