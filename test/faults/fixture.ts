@@ -6,7 +6,7 @@ import type { PlannedMail } from './plan-builder.ts';
 import type { FaultDatabase, FaultPostgres } from './postgres.ts';
 import { Processes } from './processes.ts';
 import { PushProxy } from './push-proxy.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { RandomChoices } from './random-choices.ts';
 import { SlowScheduler } from './slow-scheduler.ts';
 
 const TOPIC = 'projects/emulated-project/topics/gmail';
@@ -43,7 +43,7 @@ export interface FixtureOptions {
 }
 
 export async function openFixture({ postgres, dist, seed, round }: FixtureOptions): Promise<Fixture> {
-  const random = new SeededRandom(seed, 'fixture', round);
+  const random = new RandomChoices(seed, 'fixture', round);
   const db = await postgres.createDatabase();
   const gmail = await startGmailProcess({
     emailAddress: MAILBOX,
@@ -51,7 +51,7 @@ export async function openFixture({ postgres, dist, seed, round }: FixtureOption
     latencyMs: random.pick([5, 20, 50]),
     seed: random.int(0, 2 ** 31),
   });
-  const scheduler = await SlowScheduler.open(new SeededRandom(seed, 'scheduler', round));
+  const scheduler = await SlowScheduler.open(new RandomChoices(seed, 'scheduler', round));
   const env = {
     ...gmail.env,
     ...scheduler.env,

@@ -3,7 +3,7 @@
  * attachment. It composes MIME directly, so that expectations do not depend on the parser under test.
  */
 import { createHash } from 'node:crypto';
-import type { SeededRandom } from './seeded-random.ts';
+import type { RandomChoices } from './random-choices.ts';
 
 export interface GeneratedMail {
   readonly raw: Buffer;
@@ -15,7 +15,7 @@ export interface GeneratedMail {
 /** Above 1 MB, from which messages are fetched one at a time. */
 const LARGE_BYTES = 1_200_000;
 
-export function generateMail(random: SeededRandom, name: string): GeneratedMail {
+export function generateMail(random: RandomChoices, name: string): GeneratedMail {
   const parts = Array.from({ length: random.pick([0, 1, 1, 1, 2, 3]) }, (_, n) =>
     part(random, `${name}-${n}`),
   );
@@ -54,7 +54,7 @@ interface Part {
   readonly bytes: Buffer;
 }
 
-function part(random: SeededRandom, name: string): Part {
+function part(random: RandomChoices, name: string): Part {
   if (random.chance(0.1)) return forwarded(name);
   const bytes = random.bytes(random.chance(0.04) ? LARGE_BYTES : random.int(1, 40_000));
   const type = random.pick(['application/pdf', 'application/octet-stream', 'image/png', 'text/csv']);

@@ -1,7 +1,7 @@
 /** Faults in Gmail's responses: single messages, all calls for a time, limits, tokens. */
 import type { FaultKind, FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import type { PlanBuilder } from './plan-builder.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { RandomChoices } from './random-choices.ts';
 
 /** Not retried within an attempt, so each response uses up one of the eight attempts of a message. */
 const NOT_RETRIED = new Set([400, 403]);
@@ -85,7 +85,7 @@ export function tokens(plan: PlanBuilder): void {
   }
 }
 
-function anyFault(random: SeededRandom, isForOneMessage: boolean): FaultKind {
+function anyFault(random: RandomChoices, isForOneMessage: boolean): FaultKind {
   switch (random.pick(['status', 'status', 'status', 'reset', 'truncate', 'notJson', 'delay', 'hang'])) {
     case 'reset':
       return { kind: 'reset' };
@@ -102,7 +102,7 @@ function anyFault(random: SeededRandom, isForOneMessage: boolean): FaultKind {
   }
 }
 
-function statusFault(random: SeededRandom, isForOneMessage: boolean): FaultKind {
+function statusFault(random: RandomChoices, isForOneMessage: boolean): FaultKind {
   const status = random.pick(
     isForOneMessage ? [400, 403, 403, 429, 500, 503] : [403, 403, 429, 429, 500, 502, 503],
   );

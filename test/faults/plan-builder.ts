@@ -2,7 +2,7 @@
 
 import type { Arrival, Event, EventAction, MessageChange } from './events.ts';
 import { type GeneratedMail, generateMail } from './generated-mail.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { RandomChoices } from './random-choices.ts';
 
 export interface PlannedMail extends GeneratedMail {
   readonly index: number;
@@ -17,7 +17,7 @@ export interface PlannedMail extends GeneratedMail {
 }
 
 export class PlanBuilder {
-  readonly random: SeededRandom;
+  readonly random: RandomChoices;
   /** No event is later. */
   readonly durationMs: number;
   /** The first sync takes place in this round. Of earlier emails it imports only those that are unread in the inbox. */
@@ -25,7 +25,7 @@ export class PlanBuilder {
   readonly mails: PlannedMail[] = [];
   readonly events: Event[] = [];
 
-  constructor(random: SeededRandom, isFirstSync: boolean) {
+  constructor(random: RandomChoices, isFirstSync: boolean) {
     this.random = random;
     this.isFirstSync = isFirstSync;
     this.durationMs = random.int(1_000, 2_200);

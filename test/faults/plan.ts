@@ -6,7 +6,7 @@
 import type { Event } from './events.ts';
 import { KIND_NAMES, KINDS, type KindName } from './kinds.ts';
 import { PlanBuilder, type PlannedMail } from './plan-builder.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { RandomChoices } from './random-choices.ts';
 
 export interface Plan {
   readonly round: number;
@@ -26,7 +26,7 @@ export interface Plan {
 export const ROUNDS_PER_FIXTURE = 5;
 
 export function makePlan(seed: number, round: number, only: KindName | null): Plan {
-  const random = new SeededRandom(seed, 'round', round);
+  const random = new RandomChoices(seed, 'round', round);
   const plan = new PlanBuilder(random, round % ROUNDS_PER_FIXTURE === 0);
   const kinds = only === null ? chooseKinds(random) : [only];
   addTraffic(plan, round);
@@ -36,15 +36,15 @@ export function makePlan(seed: number, round: number, only: KindName | null): Pl
     round,
     kinds,
     isFirstSync: plan.isFirstSync,
-    reconciles: new SeededRandom(seed, 'proof', round).chance(0.3),
-    lastVerb: new SeededRandom(seed, 'verb', round).pick(['start', 'stop']),
+    reconciles: new RandomChoices(seed, 'proof', round).chance(0.3),
+    lastVerb: new RandomChoices(seed, 'verb', round).pick(['start', 'stop']),
     mails: plan.mails,
     events,
   };
 }
 
 /** Single kinds make failures easy to understand; combinations find unforeseen interactions. */
-function chooseKinds(random: SeededRandom): KindName[] {
+function chooseKinds(random: RandomChoices): KindName[] {
   return random.sample(KIND_NAMES, random.pick([1, 1, 1, 2, 2, 3, 3, 4, 5])).sort();
 }
 

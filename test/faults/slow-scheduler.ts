@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EmulatedScheduler } from '../../emulators/scheduler/emulated-scheduler.ts';
 import { type RunningEmulator, startEmulatedScheduler } from '../../emulators/scheduler/scheduler-server.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { RandomChoices } from './random-choices.ts';
 
 const PARENT = 'projects/emulated-project/locations/europe-west1';
 const JOB = `${PARENT}/jobs/email-monitor-poll`;
@@ -18,10 +18,10 @@ export class SlowScheduler {
   maxDelayMs = 0;
   readonly #scheduler: EmulatedScheduler;
   readonly #emulator: RunningEmulator;
-  readonly #random: SeededRandom;
+  readonly #random: RandomChoices;
   readonly #server: Server;
 
-  private constructor(scheduler: EmulatedScheduler, emulator: RunningEmulator, random: SeededRandom) {
+  private constructor(scheduler: EmulatedScheduler, emulator: RunningEmulator, random: RandomChoices) {
     this.#scheduler = scheduler;
     this.#emulator = emulator;
     this.#random = random;
@@ -33,7 +33,7 @@ export class SlowScheduler {
     });
   }
 
-  static async open(random: SeededRandom): Promise<SlowScheduler> {
+  static async open(random: RandomChoices): Promise<SlowScheduler> {
     const scheduler = new EmulatedScheduler();
     scheduler.create(PARENT, {
       name: JOB,

@@ -1,7 +1,7 @@
 /** Random choices for plans. The same seed gives the same plan on every machine. */
 import { type Random, seededRandom } from '../../emulators/seeded-random.ts';
 
-export class SeededRandom {
+export class RandomChoices {
   /** A number from 0 (inclusive) to 1 (exclusive). */
   readonly #next: Random;
 
