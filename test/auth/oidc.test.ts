@@ -29,7 +29,7 @@ let poll: OidcFrontEnd;
 let gmailPush: OidcFrontEnd;
 beforeAll(async () => {
   [issuer, dist, system] = await Promise.all([startIdTokenIssuer(), buildDist(), createTestSystem()]);
-  await system.switchOn();
+  await system.turnOn();
   // A push can name only a mailbox that the database has.
   await system.ingest();
   served = await Promise.all([

@@ -38,7 +38,7 @@ async function simulate(name: string, where: { readonly method?: string }, hours
   const db = openDatabase({ target: { kind: 'url', url: server.url }, poolSize: 4 });
   const system = await createTestSystem({ db: { ...db, url: server.url }, env: { LOG_LEVEL: 'error' } });
   try {
-    await system.switchOn();
+    await system.turnOn();
     await system.ingest({ trigger: 'schedule' });
     system.gmail.faults.add({ kind: 'status', status: 503, probability: FAILING_SHARE, ...where });
     let delivered = 0;

@@ -93,7 +93,7 @@ describe('npm run backfill', () => {
     const first = await run([...ALL, '--plan-only']);
     expect(first.code).toBe(0);
     expect(first.output).toContain('The monitor is stopped; after POST start');
-    await system.switchOn();
+    await system.turnOn();
     const second = await run([...ALL, '--plan-only']);
     expect(second.output).toContain(', continued)');
     expect(second.output).toContain('The poll continues it automatically.');
@@ -103,7 +103,7 @@ describe('npm run backfill', () => {
   });
 
   it('leaves the rest to the deployed poll after a Ctrl-C', async () => {
-    await system.switchOn();
+    await system.turnOn();
     // Enough quota for the listing and one or two messages; then the command waits for the next minute.
     const command = startCommand('backfill', ALL, { ...system.env, GMAIL_QUOTA_UNITS_PER_MINUTE: '60' });
     await command.printed(/Backfill of/);

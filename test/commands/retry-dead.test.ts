@@ -51,7 +51,7 @@ describe('npm run retry-dead', () => {
   });
 
   it('requeues all dead messages, which the next poll fetches', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { code, output } = await run(['--apply']);
     expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
     expect(await system.rows('select distinct state, attempt_count from email_ledger')).toEqual([

@@ -62,7 +62,7 @@ describe('the state', () => {
   });
 
   it('the state is not_configured for every mailbox of other credentials, even when its rows look like watching', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     await fixture.mailbox();
     expect(summarize(await fixture.status())).toMatchObject({ state: 'watching' });
     expect(summarize(await fixture.status(NO_CREDENTIALS))).toMatchObject({
@@ -82,7 +82,7 @@ describe('the state', () => {
   ])('the state after the error %s is %s, also while stopped', async (code, state) => {
     await fixture.mailbox({ last_error_code: code, last_error: 'Refused.', failure_count: 1 });
     expect(summarize(await fixture.status()).state).toBe(state);
-    await fixture.switchOn();
+    await fixture.turnOn();
     expect(summarize(await fixture.status()).state).toBe(state);
   });
 
@@ -93,7 +93,7 @@ describe('the state', () => {
   });
 
   it('the state is backing_off after a failed run, with the time of the next run', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const next = new Date(Date.now() + 20_000);
     await fixture.mailbox({ failure_count: 2, next_poll_at: next, last_error_code: 'gmail_unavailable' });
     expect(summarize(await fixture.status())).toMatchObject({
@@ -104,7 +104,7 @@ describe('the state', () => {
   });
 
   it('the state is not_polling when the monitor is on and no run began for three intervals, at least five minutes', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const id = await fixture.mailbox({ last_run_at: ago(4.9) });
     expect(summarize(await fixture.status()).state).toBe('watching');
     const setLastRun = async (minutes: number) =>
@@ -127,7 +127,7 @@ describe('the state', () => {
   });
 
   it('the state is not_polling when the backoff ended long ago, and when the first run never began', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     expect(await fixture.status()).toMatchObject({ state: 'not_polling', mailboxes: [] });
     await fixture.mailbox({ last_run_at: ago(20), next_poll_at: ago(2), failure_count: 3 });
     expect(summarize(await fixture.status()).state).toBe('backing_off');
@@ -142,7 +142,7 @@ describe('the state', () => {
   });
 
   it('the state is not_polling when runs begin but none has ended for the gap limit plus one run budget', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const id = await fixture.mailbox({
       last_success_at: ago(60),
       last_run_ended_at: ago(60),
@@ -169,7 +169,7 @@ describe('the state', () => {
   });
 
   it('the state is not_polling when runs after a failed run do not end, but not just after a start', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const failure = { failure_count: 1, last_run_ended_at: ago(59), next_poll_at: ago(58) };
     const id = await fixture.mailbox({ last_success_at: ago(60), created_at: ago(90), ...failure });
     await fixture.db.query(
@@ -188,14 +188,14 @@ describe('the state', () => {
   });
 
   it('the end of a run does not count as a start of the monitor', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     await fixture.mailbox({ last_run_at: ago(10) });
     await fixture.db.query('update email_monitor_status set last_poll_at = now(), updated_at = now()');
     expect(summarize(await fixture.status()).state).toBe('not_polling');
   });
 
   it('the state is fetch_failing while a pending message has an error, with count, error and next attempt', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 2, FAILED);
     const { codes, mailbox, state } = summarize(await fixture.status());
@@ -212,7 +212,7 @@ describe('the state', () => {
   });
 
   it('the state is fetch_failing while a message is dead, until it is given up', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const id = await fixture.mailbox();
     await fixture.messages(id, 1, DEAD);
     expect(summarize(await fixture.status())).toMatchObject({
@@ -229,7 +229,7 @@ describe('the state', () => {
   });
 
   it('the state is starting until the first run succeeds, and catching_up while messages wait or a listing is unfinished', async () => {
-    await fixture.switchOn();
+    await fixture.turnOn();
     const id = await fixture.mailbox({ last_success_at: null });
     expect(summarize(await fixture.status())).toMatchObject({
       state: 'starting',
@@ -258,7 +258,7 @@ describe('the state', () => {
 });
 
 it('the state is catching_up and the waiting count unknown while the history is not listed to its end', async () => {
-  await fixture.switchOn();
+  await fixture.turnOn();
   const since = ago(3);
   const id = await fixture.mailbox({ unconfirmed_history_id: '900', unconfirmed_at: since });
   const cut = {
@@ -295,7 +295,7 @@ describe('watch_failing', () => {
     );
   };
 
-  beforeEach(async () => await fixture.switchOn());
+  beforeEach(async () => await fixture.turnOn());
 
   it('the state is watch_failing when the registration of the watch fails', async () => {
     const id = await fixture.mailbox();
@@ -386,7 +386,7 @@ describe('unknown values', () => {
 });
 
 it('an unreadable credential file leads to not_configured with path and reason, and does not end the process', async () => {
-  await fixture.switchOn();
+  await fixture.turnOn();
   const env = { GMAIL_REFRESH_TOKEN: '', GMAIL_REFRESH_TOKEN_FILE: '/no/such/file' };
   const status = await fixture.status(env);
   expect(status).toMatchObject({
@@ -398,7 +398,7 @@ it('an unreadable credential file leads to not_configured with path and reason, 
 });
 
 it('status reads few ledger rows even when there are 100,000, because sums and partial indexes answer it', async () => {
-  await fixture.switchOn();
+  await fixture.turnOn();
   const id = await fixture.mailbox();
   await fixture.messages(id, 100_000, { state: "'stored'", resolved_at: 'now()' });
   await fixture.messages(id, 5_000, { state: "'pending'", priority: '1' });

@@ -28,12 +28,12 @@ describe('the state', () => {
   });
 
   it('the state is starting until the first run has ended', async () => {
-    await system.switchOn();
+    await system.turnOn();
     expect(await status()).toMatchObject({ state: 'starting', mailboxes: [], advice: [] });
   });
 
   it('the state is watching when all discovered messages are stored', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.deliver(MAIL);
     await system.call('poll');
     expect(await status()).toMatchObject({
@@ -69,7 +69,7 @@ describe('the state', () => {
   });
 
   it('the state is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { id } = system.gmail.deliver(MAIL);
     system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await system.call('poll');
@@ -87,7 +87,7 @@ describe('the state', () => {
   });
 
   it('the state is backing_off after a failed run, with the error, its remediation and the time of the next run', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.call('poll');
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     await system.call('poll');
@@ -108,7 +108,7 @@ describe('the state', () => {
   });
 
   it('the state is reauth_required after the token was revoked, on or stopped, until new credentials work', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.call('poll');
     system.gmail.revokeRefreshToken();
     system.gmail.deliver(MAIL);
@@ -128,7 +128,7 @@ describe('the state', () => {
   });
 
   it('the state is reauth_required for refused credentials that never reached a mailbox', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.revokeRefreshToken();
     await system.call('poll');
     expect(await status()).toMatchObject({
@@ -139,7 +139,7 @@ describe('the state', () => {
   });
 
   it('the state is access_denied when the Gmail API is not enabled', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.faults.add({
       kind: 'status',
       status: 403,
@@ -154,7 +154,7 @@ describe('the state', () => {
   });
 
   it('the state is access_denied when the OAuth client is wrong', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { call } = system.instance({ GMAIL_CLIENT_SECRET: 'wrong' });
     await call('poll');
     expect((await call('status')).json).toMatchObject({
@@ -164,7 +164,7 @@ describe('the state', () => {
   });
 
   it('the state is the state of the mailbox of the configured credentials, not of earlier mailboxes', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.call('poll');
     await system.db.query(
       `insert into mailboxes (email_address, cursor_history_id, failure_count, last_error_code)
@@ -192,7 +192,7 @@ it('status shows no lease holder after the lease has expired', async () => {
 });
 
 it('status changes no row and calls no Gmail method', async () => {
-  await system.switchOn();
+  await system.turnOn();
   await system.call('poll');
   const tables = [
     'mailboxes',

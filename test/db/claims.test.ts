@@ -13,9 +13,9 @@ import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY, upsertDiscovered } from '../../shared/db/ledger.ts';
 import { startBreakingProxy } from '../helpers/breaking-proxy.ts';
 import {
+  addLiveMessages,
   changeMessages,
   discoveredMessage,
-  enterLive,
   expireLease,
   leasedMailbox,
   leaseOf,
@@ -80,7 +80,7 @@ describe('claimUntried', () => {
     'untried messages are claimed %i at a time until a claim reports that none is left',
     async (limit) => {
       const lease = await leasedMailbox(db);
-      await enterLive(db, lease, ...names(23));
+      await addLiveMessages(db, lease, ...names(23));
       let claimedTotal = 0;
       for (let isLast = false; !isLast; ) {
         const claimed = await claimUntried(db, lease, { priority: LIVE, limit });
@@ -127,7 +127,7 @@ describe('claimUntried', () => {
   test('untried messages are claimed per priority', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
-    await enterLive(db, lease, 'new');
+    await addLiveMessages(db, lease, 'new');
     expect(await untried(lease)).toEqual(['new']);
     expect(await untried(lease)).toEqual([]);
     expect(await untried(lease, 100, PRIORITY.backlog)).toEqual(['old']);
@@ -135,7 +135,7 @@ describe('claimUntried', () => {
 
   test('half of a claim is the newest messages, and a claim never exceeds its limit', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, ...names(200));
+    await addLiveMessages(db, lease, ...names(200));
     const claimed = await untried(lease, 10);
     expect(claimed).toEqual(expect.arrayContaining(['m195', 'm196', 'm197', 'm198', 'm199']));
     expect(claimed.length).toBeGreaterThanOrEqual(5);
@@ -146,27 +146,27 @@ describe('claimUntried', () => {
 
   test('a claim with a limit of one takes the newest message', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, ...names(50));
+    await addLiveMessages(db, lease, ...names(50));
     expect(await untried(lease, 1)).toEqual(['m49']);
     expect(await untried(lease, 1)).toEqual(['m48']);
   });
 
   test('a new message is claimed at once, even after a long import', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, ...names(500));
+    await addLiveMessages(db, lease, ...names(500));
     await untried(lease, 10);
-    await enterLive(db, lease, 'order');
+    await addLiveMessages(db, lease, 'order');
     expect(await untried(lease, 2)).toContain('order');
   });
 
   test('each claim takes at least one old message while newer ones keep arriving', async () => {
     const lease = await leasedMailbox(db);
     const old = names(20, 'old');
-    await enterLive(db, lease, ...old);
+    await addLiveMessages(db, lease, ...old);
     const claimed = new Set<string>();
     // New messages fill the newest half of each claim, so old ones come from the random half.
     for (let round = 0; round < old.length; round += 1) {
-      await enterLive(db, lease, ...names(5, `new${round}-`));
+      await addLiveMessages(db, lease, ...names(5, `new${round}-`));
       for (const id of await untried(lease, 10)) claimed.add(id);
     }
     expect(old.filter((id) => !claimed.has(id))).toEqual([]);
@@ -175,7 +175,7 @@ describe('claimUntried', () => {
   test('a single old message among many stored ones is claimed at once', async () => {
     const lease = await leasedMailbox(db);
     const stored = names(1_000);
-    await enterLive(db, lease, 'old', ...stored, ...names(5, 'new'));
+    await addLiveMessages(db, lease, 'old', ...stored, ...names(5, 'new'));
     await changeMessages(db, lease, "state = 'stored', resolved_at = now()", stored);
     expect(await untried(lease, 10)).toEqual(['new0', 'new1', 'new2', 'new3', 'new4', 'old']);
   });
@@ -183,7 +183,7 @@ describe('claimUntried', () => {
   test('all untried messages are claimed, even when most ids between them are stored', async () => {
     const lease = await leasedMailbox(db);
     const ids = names(300);
-    await enterLive(db, lease, ...ids);
+    await addLiveMessages(db, lease, ...ids);
     const left = ids.filter((_, n) => n % 37 === 0);
     await changeMessages(
       db,
@@ -199,8 +199,8 @@ describe('claimUntried', () => {
 
   test('a claim omits messages that failed, are claimed, are crash suspects, are final, or belong to another mailbox', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'failed', 'claimed', 'suspect', 'stored', 'fresh');
-    await enterLive(db, await leasedMailbox(db), 'foreign');
+    await addLiveMessages(db, lease, 'failed', 'claimed', 'suspect', 'stored', 'fresh');
+    await addLiveMessages(db, await leasedMailbox(db), 'foreign');
     await failedAgo(lease, 'failed', 60);
     await changeMessages(db, lease, 'claim_token = gen_random_uuid()', ['claimed']);
     await changeMessages(db, lease, 'is_crash_suspect = true', ['suspect']);
@@ -213,7 +213,7 @@ describe('claimRetries', () => {
   test('due retries are claimed live before backlog, then longest waiting first', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
-    await enterLive(db, lease, 'b', 'a', 'waiting', 'fresh');
+    await addLiveMessages(db, lease, 'b', 'a', 'waiting', 'fresh');
     await failedAgo(lease, 'old', 900);
     await failedAgo(lease, 'a', 600);
     await failedAgo(lease, 'b', 300);
@@ -234,7 +234,7 @@ describe('claimRetries', () => {
 
   test('retries are claimed early once per run when includesWaiting is set', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'due', 'waiting');
+    await addLiveMessages(db, lease, 'due', 'waiting');
     await failedAgo(lease, 'due', 60);
     await failedAgo(lease, 'waiting', 600);
     await changeMessages(db, lease, "next_attempt_at = now() + interval '1 hour'", ['waiting']);
@@ -254,7 +254,7 @@ describe('claimRetries', () => {
 
   test('retries include dead messages only when their daily attempt is due', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'due', 'tomorrow', 'no more', 'given up');
+    await addLiveMessages(db, lease, 'due', 'tomorrow', 'no more', 'given up');
     await changeMessages(
       db,
       lease,
@@ -270,8 +270,8 @@ describe('claimRetries', () => {
 
   test('retries omit messages that are claimed, are crash suspects, or belong to another mailbox', async () => {
     const [lease, other] = [await leasedMailbox(db), await leasedMailbox(db)];
-    await enterLive(db, lease, 'claimed', 'suspect');
-    await enterLive(db, other, 'foreign');
+    await addLiveMessages(db, lease, 'claimed', 'suspect');
+    await addLiveMessages(db, other, 'foreign');
     for (const id of ['claimed', 'suspect']) await failedAgo(lease, id, 60);
     await failedAgo(other, 'foreign', 60);
     await changeMessages(db, lease, 'claim_token = gen_random_uuid()', ['claimed']);
@@ -284,7 +284,7 @@ describe('claimSuspect', () => {
   test('crash suspects are claimed one at a time, live before backlog, fewest crashes first', async () => {
     const lease = await leasedMailbox(db);
     await enterBacklog(lease, 'old');
-    await enterLive(db, lease, 'killer', 'bystander', 'fresh');
+    await addLiveMessages(db, lease, 'killer', 'bystander', 'fresh');
     await changeMessages(db, lease, 'is_crash_suspect = true', ['old', 'killer', 'bystander']);
     await changeMessages(db, lease, 'crash_count = 2', ['killer']);
     const claims = [];
@@ -295,7 +295,7 @@ describe('claimSuspect', () => {
 
   test('crash suspects are claimed when they are due and not given up', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'waiting', 'given up', 'due');
+    await addLiveMessages(db, lease, 'waiting', 'given up', 'due');
     await changeMessages(db, lease, "is_crash_suspect = true, crash_count = 3, state = 'dead'");
     await changeMessages(db, lease, "next_attempt_at = now() + interval '1 hour'", ['waiting']);
     await changeMessages(db, lease, 'given_up_at = now()', ['given up']);
@@ -305,7 +305,7 @@ describe('claimSuspect', () => {
 
   test('a crash suspect stays one when its claim is released, until an attempt ends', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, 'is_crash_suspect = true, crash_count = 1');
     await claimSuspect(db, lease, LIVE);
     await releaseClaims(db, lease);
@@ -318,7 +318,7 @@ describe('claimSuspect', () => {
 
 test.each(['expired', 'of another run'])('a claim with a lease that is %s claims nothing', async (how) => {
   const lease = await leasedMailbox(db);
-  await enterLive(db, lease, 'fresh', 'failed', 'suspect');
+  await addLiveMessages(db, lease, 'fresh', 'failed', 'suspect');
   await failedAgo(lease, 'failed', 60);
   await changeMessages(db, lease, 'is_crash_suspect = true', ['suspect']);
   if (how === 'expired') await expireLease(db, lease);
@@ -332,7 +332,7 @@ test.each(['expired', 'of another run'])('a claim with a lease that is %s claims
 describe('releaseClaims', () => {
   test('releasing restores every message as it was before the claim', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'fresh', 'failed', 'suspect');
+    await addLiveMessages(db, lease, 'fresh', 'failed', 'suspect');
     await failedAgo(lease, 'failed', 60);
     await changeMessages(db, lease, 'is_crash_suspect = true', ['suspect']);
     const rows = async () =>
@@ -351,7 +351,7 @@ describe('releaseClaims', () => {
 
   test('releasing with ids ends only the claims of these messages, and may run twice', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'a', 'b');
+    await addLiveMessages(db, lease, 'a', 'b');
     await untried(lease);
     await releaseClaims(db, lease, ['a', 'unknown']);
     await releaseClaims(db, lease, ['a']);
@@ -369,7 +369,7 @@ describe('resolveClaim', () => {
     ],
   ] as const)('resolving as %j makes the message final and clears its error', async (end, expected) => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await failedAgo(lease, 'a', 60);
     await changeMessages(db, lease, "error_code = 'x', error_detail = 'x', crash_count = 1");
     await retries(lease);
@@ -390,7 +390,7 @@ describe('resolveClaim', () => {
 
   test('resolving does not change a message that is stored or claimed by a later run', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'stored', 'later');
+    await addLiveMessages(db, lease, 'stored', 'later');
     await untried(lease);
     await changeMessages(db, lease, "state = 'stored', resolved_at = now()", ['stored']);
     const next = await takeOver(db, lease);
@@ -410,7 +410,7 @@ describe('broken connection', () => {
 
   test('a claim whose connection breaks fails and is not repeated, which would claim other messages', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, ...names(10));
+    await addLiveMessages(db, lease, ...names(10));
     for (const id of names(3)) await failedAgo(lease, id, 60);
     for (const id of ['m3', 'm4', 'm5']) await changeMessages(db, lease, 'is_crash_suspect = true', [id]);
     const { proxy, fragile } = await throughProxy();

@@ -8,7 +8,7 @@ import {
 } from '../../shared/db/dead-letters.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
-import { changeMessages, enterLive, leasedMailbox, ledgerRow } from '../helpers/leased-mailbox.ts';
+import { addLiveMessages, changeMessages, leasedMailbox, ledgerRow } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -20,7 +20,7 @@ afterAll(async () => await db.close());
 /** Two dead messages with one error code, one that crashed its process, and a pending message. */
 async function mailboxWithDead(): Promise<Lease> {
   const lease = await leasedMailbox(db);
-  await enterLive(db, lease, 'second', 'first', 'killer', 'pending');
+  await addLiveMessages(db, lease, 'second', 'first', 'killer', 'pending');
   await changeMessages(
     db,
     lease,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { compactLedgerChanges } from '../../shared/db/pruning.ts';
-import { changeMessages, enterLive, leasedMailbox } from '../helpers/leased-mailbox.ts';
+import { addLiveMessages, changeMessages, leasedMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -46,7 +46,7 @@ async function read({ mailboxId }: Lease): Promise<DueWork> {
 
 test('no work is due when all messages are final and the last reconciliation is recent', async () => {
   const lease = await quietMailbox();
-  await enterLive(db, lease, 'stored', 'gone');
+  await addLiveMessages(db, lease, 'stored', 'gone');
   await changeMessages(db, lease, "state = 'stored', resolved_at = now()", ['stored']);
   await changeMessages(db, lease, "state = 'gone', resolved_at = now(), last_attempt_at = now()", ['gone']);
   const due = await read(lease);
@@ -78,7 +78,7 @@ describe('messages', () => {
     ['a message that a run is fetching', 'claim_token = gen_random_uuid()', {}],
   ])('reports the right flags for %s', async (_, set, expected) => {
     const lease = await quietMailbox();
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, set);
     const due = await read(lease);
     expect(due).toEqual({ ...NOTHING, ...expected });
@@ -176,7 +176,7 @@ test('old runs are due a day after their retention ends', async () => {
 test('ledger changes are due when there are enough to compact', async () => {
   const lease = await quietMailbox();
   await compactLedgerChanges(db);
-  for (let n = 0; n < 200; n += 1) await enterLive(db, lease, `${n}`);
+  for (let n = 0; n < 200; n += 1) await addLiveMessages(db, lease, `${n}`);
   expect((await read(lease)).hasLedgerChanges).toBe(true);
   await compactLedgerChanges(db);
   expect((await read(lease)).hasLedgerChanges).toBe(false);
@@ -184,7 +184,7 @@ test('ledger changes are due when there are enough to compact', async () => {
 
 test('work of one mailbox is not due in another', async () => {
   const [lease, other] = [await quietMailbox(), await leasedMailbox(db)];
-  await enterLive(db, other, 'a');
+  await addLiveMessages(db, other, 'a');
   await changeMessages(db, other, 'is_crash_suspect = true');
   await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'backfill', '')", [
     other.mailboxId,

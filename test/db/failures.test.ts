@@ -10,8 +10,8 @@ import {
 import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
+  addLiveMessages,
   changeMessages,
-  enterLive,
   leasedMailbox,
   leaseOf,
   ledgerRow,
@@ -79,7 +79,7 @@ async function charge(lease: Lease, id: string, jitter = 1) {
 
 async function leaseWith(...ids: string[]): Promise<Lease> {
   const lease = await leasedMailbox(db);
-  await enterLive(db, lease, ...ids);
+  await addLiveMessages(db, lease, ...ids);
   return lease;
 }
 

@@ -4,9 +4,9 @@ import { type Lease, renewLease } from '../../shared/db/lease.ts';
 import { noCounts } from '../../shared/db/runs.ts';
 import {
   type AnyRow,
+  addLiveMessages,
   changeMailbox,
   changeMessages,
-  enterLive,
   expireLease,
   finishRunOf,
   hint,
@@ -212,8 +212,8 @@ describe('finishRun', () => {
 describe('run totals', () => {
   test('the totals count only messages of the mailbox of the run', async () => {
     const { lease, runId } = await begun();
-    await enterLive(db, lease, 'new', 'failing', 'dead', 'given up');
-    await enterLive(db, await leasedMailbox(db), 'other', 'other dead');
+    await addLiveMessages(db, lease, 'new', 'failing', 'dead', 'given up');
+    await addLiveMessages(db, await leasedMailbox(db), 'other', 'other dead');
     const failed = "last_attempt_at = now(), attempt_count = 1, error_code = 'gmail_unavailable'";
     await changeMessages(db, lease, failed, ['failing']);
     await db.query("update email_ledger set state = 'dead' where gmail_message_id = 'other dead'");
@@ -230,7 +230,7 @@ describe('run totals', () => {
 
   test('the wait of live mail does not include pending backlog', async () => {
     const { lease, runId } = await begun();
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, 'priority = 1');
     expect(await finishRunOf(db, lease, { runId })).toMatchObject({
       pendingTotal: 1,

@@ -11,10 +11,10 @@ import { enterHistoryPage } from '../../shared/db/history-cursor.ts';
 import { assertLease, releaseLease, renewLease, takeLease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
+  addLiveMessages,
   changeMailbox,
   changeMessages,
   discoveredMessage,
-  enterLive,
   expireLease,
   hint,
   insertMailbox,
@@ -112,7 +112,7 @@ describe('takeLease', () => {
 
   test('takeLease reports whether an earlier lease left claims open', async () => {
     const old = await leasedMailbox(db);
-    await enterLive(db, old, 'a');
+    await addLiveMessages(db, old, 'a');
     await claimUntried(db, old, { priority: PRIORITY.live, limit: 1 });
     expect(await take(db, old)).toMatchObject({ hasOpenClaims: false });
     await expireLease(db, old);
@@ -173,7 +173,7 @@ describe('late holder', () => {
   /** One message of each kind that a holder may write. */
   async function mailboxOfLateHolder() {
     const late = await leasedMailbox(db);
-    await enterLive(db, late, 'claimed', 'failed', 'suspect', 'untried');
+    await addLiveMessages(db, late, 'claimed', 'failed', 'suspect', 'untried');
     await changeMessages(db, late, "last_attempt_at = now(), error_code = 'x'", ['failed']);
     await changeMessages(db, late, 'is_crash_suspect = true', ['suspect']);
     await changeMessages(db, late, `claim_token = '${late.token}'`, ['claimed']);

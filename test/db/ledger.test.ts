@@ -9,9 +9,9 @@ import {
   upsertDiscovered,
 } from '../../shared/db/ledger.ts';
 import {
+  addLiveMessages,
   changeMessages,
   discoveredMessage,
-  enterLive,
   leasedMailbox,
   ledgerRow,
 } from '../helpers/leased-mailbox.ts';
@@ -65,7 +65,7 @@ describe('upsertDiscovered', () => {
   test('gives higher ledger ids to messages that come later in the list', async () => {
     const lease = await leasedMailbox(db);
     const ids = Array.from({ length: 300 }, (_, n) => `m${(n * 7919) % 300}`);
-    await enterLive(db, lease, ...ids);
+    await addLiveMessages(db, lease, ...ids);
     const { rows } = await db.query<{ id: string }>(
       'select gmail_message_id as id from email_ledger where mailbox_id = $1 order by email_ledger.id',
       [lease.mailboxId],
@@ -83,9 +83,9 @@ describe('upsertDiscovered', () => {
 
   test('treats the same message id in two mailboxes as two messages', async () => {
     const [one, other] = [await leasedMailbox(db), await leasedMailbox(db)];
-    await enterLive(db, one, 'same');
+    await addLiveMessages(db, one, 'same');
     await changeMessages(db, one, "state = 'gone'");
-    await enterLive(db, other, 'same');
+    await addLiveMessages(db, other, 'same');
     await enter(other, 'backfill', PRIORITY.backlog, listed('same'));
     expect((await ledgerRow(db, other, 'same')).state).toBe('pending');
     expect((await ledgerRow(db, one, 'same')).state).toBe('gone');
@@ -107,7 +107,7 @@ describe('upsertDiscovered', () => {
     'makes a gone message pending when %s lists it, but not when the history shows it again',
     async (source) => {
       const lease = await leasedMailbox(db);
-      await enterLive(db, lease, 'a');
+      await addLiveMessages(db, lease, 'a');
       await changeMessages(
         db,
         lease,
@@ -170,7 +170,7 @@ describe('ignored messages', () => {
 
   test('a pending message stays pending when the history later shows labels that match a rule', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await enterIgnored(lease, 'a', 'trash');
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({ state: 'pending', ignored_rule: null });
   });
@@ -213,7 +213,7 @@ describe('ignored messages', () => {
     const lease = await leasedMailbox(db);
     await enterIgnored(lease, 'spam', 'spam');
     await enterIgnored(lease, 'old', 'before_start');
-    await enterLive(db, lease, 'other');
+    await addLiveMessages(db, lease, 'other');
     await changeMessages(db, lease, 'labels_unknown = true', ['spam']);
     expect(await unignore(db, lease.mailboxId, ['spam', 'old', 'other', 'unknown'], false)).toBe(1);
     expect(await ledgerRow(db, lease, 'spam')).toMatchObject({ state: 'pending', labels_unknown: false });
@@ -265,9 +265,9 @@ describe('known ids', () => {
 
   test('entering known ids with one new id takes one identity value', async () => {
     const lease = await leasedMailbox(db);
-    await enterLive(db, lease, 'a', 'b');
+    await addLiveMessages(db, lease, 'a', 'b');
     const before = await nextIdentityValue();
-    await enterLive(db, lease, 'a', 'b', 'c');
+    await addLiveMessages(db, lease, 'a', 'b', 'c');
     expect(await nextIdentityValue()).toEqual({ ...before, last_value: (before?.last_value ?? 0) + 1 });
   });
 });

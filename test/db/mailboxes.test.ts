@@ -11,9 +11,9 @@ import {
   recordHint,
 } from '../../shared/db/mailboxes.ts';
 import {
+  addLiveMessages,
   changeMailbox,
   changeMessages,
-  enterLive,
   hint,
   insertMailbox,
   leasedMailbox,
@@ -149,7 +149,7 @@ describe('scheduled poll', () => {
     ['is stored', "state = 'stored', resolved_at = now()", false],
   ])('a message that %s (%s) makes a scheduled poll due: %j', async (_, set, isDue) => {
     const lease = await quietMailbox();
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, set);
     expect((await read(lease)).isDue).toBe(isDue);
   });
@@ -161,7 +161,7 @@ describe('scheduled poll', () => {
       lease,
       `lease_token = '${lease.token}', lease_expires_at = now() + interval '1 minute'`,
     );
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await claimUntried(db, lease, { priority: PRIORITY.live, limit: 1 });
     expect((await read(lease)).isDue).toBe(true);
   });
@@ -182,7 +182,7 @@ describe('scheduled poll', () => {
 
   test('a scheduled poll waits for the end of a backoff, despite pending work', async () => {
     const lease = await quietMailbox();
-    await enterLive(db, lease, 'a');
+    await addLiveMessages(db, lease, 'a');
     await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'gap', '')", [
       lease.mailboxId,
     ]);
@@ -193,7 +193,7 @@ describe('scheduled poll', () => {
 
   test('a scheduled poll of one mailbox does not depend on work of another', async () => {
     const [lease, other] = [await quietMailbox(), await quietMailbox()];
-    await enterLive(db, other, 'a');
+    await addLiveMessages(db, other, 'a');
     await hint(db, other, '500');
     expect((await read(lease)).isDue).toBe(false);
     expect((await read(other)).isDue).toBe(true);

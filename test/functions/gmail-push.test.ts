@@ -56,7 +56,7 @@ async function lastOutcome(of: TestSystem = system): Promise<string | null | und
 
 describe('a push', () => {
   it('a push is recorded, its mail is fetched, and the response has no body', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, answer.body]).toEqual([204, null]);
     expect(await hint()).toBe(historyId);
@@ -78,7 +78,7 @@ describe('a push', () => {
 
 describe('acknowledgement', () => {
   it('acknowledges a push when a message of its run failed, because the ledger retries it', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
     const { answer, historyId } = await deliverAndPush();
     expect([answer.status, await hint(), await storedCount()]).toEqual([204, historyId, 0]);
@@ -87,7 +87,7 @@ describe('acknowledgement', () => {
 
   it('acknowledges a push when its run was cut', async () => {
     const brief = system.instance({ RUN_BUDGET_SECONDS: '5' });
-    await system.switchOn();
+    await system.turnOn();
     for (let n = 0; n < 5; n += 1) system.gmail.deliver(MAIL);
     system.gmail.faults.add({ kind: 'delay', delayMs: 700 });
     const { historyId } = system.gmail.deliver(MAIL);
@@ -96,7 +96,7 @@ describe('acknowledgement', () => {
   });
 
   it('acknowledges a push when another instance holds the lease', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.db.query(
       `update mailboxes
        set lease_token = $1::uuid, lease_holder = 'another', lease_expires_at = now() + interval '1 minute'`,
@@ -112,7 +112,7 @@ describe('acknowledgement', () => {
         await raced.db.query('update mailboxes set hint_history_id = 18446744073709551615');
       },
     });
-    await raced.switchOn();
+    await raced.turnOn();
     unavailable(raced);
     const { answer } = await deliverAndPush(raced);
     expect([answer.status, await lastOutcome(raced)]).toEqual([204, 'failed']);
@@ -126,7 +126,7 @@ describe('acknowledgement', () => {
   });
 
   it('acknowledges a push when an operator has to act first', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.revokeRefreshToken();
     // The access token of the first instance is still valid.
     const fresh = system.instance();
@@ -137,14 +137,14 @@ describe('acknowledgement', () => {
   });
 
   it('acknowledges a push while there are no credentials', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('gmailPush', { body: push('7') })).status).toBe(204);
     expect(await hint()).toBe('7');
   });
 
   it('acknowledges a push that a listing has already covered, without calling Gmail', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { historyId } = system.gmail.deliver(MAIL);
     await system.call('poll');
     system.gmail.resetCounters();
@@ -162,7 +162,7 @@ describe('redelivery', () => {
   });
 
   it('answers 503 when the run failed temporarily and the hint is the newest', async () => {
-    await system.switchOn();
+    await system.turnOn();
     unavailable();
     const { answer, historyId } = await deliverAndPush();
     expect(answer).toMatchObject({ status: 503, json: { code: 'gmail_unavailable' } });
@@ -175,7 +175,7 @@ describe('redelivery', () => {
   });
 
   it('answers 503 when the mailbox backs off and its last run began less than 10 s ago', async () => {
-    await system.switchOn();
+    await system.turnOn();
     unavailable();
     await deliverAndPush();
     system.gmail.faults.clear();
@@ -189,7 +189,7 @@ describe('redelivery', () => {
 
 describe('a push during a backoff', () => {
   it('a push during a backoff starts a run when the last one began over 10 s ago, and ends the backoff', async () => {
-    await system.switchOn();
+    await system.turnOn();
     unavailable();
     const { historyId } = await deliverAndPush();
     system.gmail.faults.clear();
@@ -205,7 +205,7 @@ describe('a push during a backoff', () => {
 
   it('a push two minutes after an outage starts a run at once, without waiting for the poll interval', async () => {
     const daily = await knownSystem({ env: DAY });
-    await daily.switchOn();
+    await daily.turnOn();
     await daily.call('poll');
     unavailable(daily);
     expect((await deliverAndPush(daily)).answer.status).toBe(503);
@@ -217,7 +217,7 @@ describe('a push during a backoff', () => {
 
   it('without a push, the next tick polls when the backoff of at most five minutes is over', async () => {
     const daily = await knownSystem({ env: DAY });
-    await daily.switchOn();
+    await daily.turnOn();
     await daily.call('poll');
     for (let n = 0; n < 12; n += 1) {
       unavailable(daily);

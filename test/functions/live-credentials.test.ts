@@ -38,7 +38,7 @@ async function deployed(
   values: Parameters<typeof put>[0],
 ): Promise<{ system: TestSystem; instance: Instance & { fresh(): Instance } }> {
   const system = await createTestSystem();
-  await system.switchOn();
+  await system.turnOn();
   put(values);
   const byFile = Object.entries(FILES).flatMap(([name, file]) => [
     [name, ''],

@@ -17,7 +17,7 @@ const gmailCalls = () => system.gmail.callLog.calls.length;
 
 describe('poll', () => {
   it('poll stores arrived mail and counts it', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.deliver(MAIL);
     system.gmail.deliver(MAIL);
     const polled = await system.call('poll');
@@ -41,13 +41,13 @@ describe('poll', () => {
   });
 
   it('poll succeeds without a call to Gmail while there are no credentials', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const polled = await system.instance(NO_CREDENTIALS).call('poll');
     expect([polled.status, polled.json.outcome, gmailCalls()]).toEqual([200, 'not_configured', 0]);
   });
 
   it('a failed poll returns a problem with the members of the run, and the mailbox backs off', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.call('poll');
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     const failed = await system.call('poll');
@@ -68,7 +68,7 @@ describe('poll', () => {
   });
 
   it('poll with a revoked token returns the command that repairs it', async () => {
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.revokeRefreshToken();
     const failed = await system.call('poll');
     expect(failed.status).toBe(409);
@@ -86,7 +86,7 @@ describe('poll with an interval of a day', () => {
     daily = await createTestSystem({
       env: { GMAIL_POLL_INTERVAL_SECONDS: '86400', GMAIL_SETTLE_SECONDS: '90' },
     });
-    await daily.switchOn();
+    await daily.turnOn();
     // The first listing runs twice.
     await daily.call('poll');
     await daily.pass(91);
@@ -251,7 +251,7 @@ describe('poll-now', () => {
       );
 
     beforeEach(async () => {
-      await system.switchOn();
+      await system.turnOn();
       const { id } = system.gmail.deliver(MAIL);
       system.gmail.deliver(MAIL);
       system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
@@ -311,7 +311,7 @@ describe('poll-now', () => {
 });
 
 it('errors are reported without secrets and without mail content', async () => {
-  await system.switchOn();
+  await system.turnOn();
   const ids = [1, 2, 3, 4].map(() => system.gmail.deliver(MAIL).id);
   const [first = '', second = '', third = ''] = ids;
   system.gmail.faults.add({

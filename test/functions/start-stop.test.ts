@@ -138,13 +138,13 @@ describe('stop', () => {
   });
 
   it('stop works without credentials', async () => {
-    await system.switchOn();
+    await system.turnOn();
     const { call } = system.instance(NO_CREDENTIALS);
     expect((await call('stop')).json).toMatchObject({ is_running: false, state: 'not_configured' });
   });
 
   it('stop returns 503 when Cloud Scheduler does not answer, but the monitor is stopped', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await fixture.close();
     expect((await system.call('stop')).json).toMatchObject({ status: 503, code: 'scheduler_unavailable' });
     expect(await readFlag()).toBe(false);

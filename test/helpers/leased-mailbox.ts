@@ -80,7 +80,7 @@ export function discoveredMessage(
 }
 
 /** Adds messages to the ledger as live mail. */
-export async function enterLive(db: Database, { mailboxId }: Lease, ...ids: string[]): Promise<void> {
+export async function addLiveMessages(db: Database, { mailboxId }: Lease, ...ids: string[]): Promise<void> {
   await upsertDiscovered(
     db,
     mailboxId,

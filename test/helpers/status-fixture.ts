@@ -6,7 +6,7 @@ import { readStatus } from '../../shared/control/status-response.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
-import { checkAnswer } from './check-answer.ts';
+import { checkResponse } from './check-response.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export const CREDENTIALS = {
@@ -26,7 +26,7 @@ export interface StatusFixture {
   /** Inserts ledger rows. `columns` maps column names to SQL expressions, as in `{ state: "'dead'" }`. */
   messages(mailboxId: number, count: number, columns: Readonly<Record<string, string>>): Promise<void>;
   /** Starts the monitor, back-dated by an hour. */
-  switchOn(): Promise<void>;
+  turnOn(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export async function statusFixture(): Promise<StatusFixture> {
       const context = createAppContext({ ...env, ...more }, () => undefined);
       contexts.push(context);
       const json = JSON.parse(JSON.stringify(await readStatus(createMonitor(context))));
-      checkAnswer({ target: 'status' }, { json, status: 200 });
+      checkResponse({ target: 'status' }, { json, status: 200 });
       return json;
     },
     mailbox: async (columns = {}) => {
@@ -73,7 +73,7 @@ export async function statusFixture(): Promise<StatusFixture> {
         [mailboxId, count],
       );
     },
-    switchOn: async () => {
+    turnOn: async () => {
       await setRunning(db, true);
       await db.query("update email_monitor_status set updated_at = now() - interval '1 hour'");
     },

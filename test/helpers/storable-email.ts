@@ -5,7 +5,7 @@ import type { Database } from '../../shared/db/database.ts';
 import type { EmailToStore } from '../../shared/db/emails.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
-import { enterLive, leasedMailbox } from './leased-mailbox.ts';
+import { addLiveMessages, leasedMailbox } from './leased-mailbox.ts';
 
 /** From Alice, `Order 1`, with the attachments order.pdf and lines.csv. */
 export const RAW_EMAIL = Buffer.from(
@@ -91,6 +91,6 @@ export async function isFoundBy(db: Database, mailbox: Lease, words: string): Pr
 /** Inserts a leased mailbox with the pending message `a`. */
 export async function mailboxWithPending(db: Database): Promise<Lease> {
   const lease = await leasedMailbox(db);
-  await enterLive(db, lease, 'a');
+  await addLiveMessages(db, lease, 'a');
   return lease;
 }

@@ -22,7 +22,7 @@ import { Deadline } from '../../shared/deadline.ts';
 import type { HttpResponse } from '../../shared/http.ts';
 import { createIngestContext, type TestOverrides } from '../../shared/ingest/ingest-context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
-import { checkAnswer } from './check-answer.ts';
+import { checkResponse } from './check-response.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface CallOptions {
@@ -67,7 +67,7 @@ export interface TestSystem extends Instance {
   /** Lets time pass: advances the clocks and back-dates all timestamps that the system compares with now. */
   pass(seconds: number): Promise<void>;
   /** Sets `is_running` without running a cycle. */
-  switchOn(): Promise<void>;
+  turnOn(): Promise<void>;
   rows<Row extends object = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
@@ -138,7 +138,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
       const isJson =
         typeof answer.body === 'string' && answer.headers['content-type']?.includes('json') === true;
       const json = isJson ? JSON.parse(String(answer.body)) : null;
-      if (isJson) checkAnswer({ target, path: request.path }, { json, status: answer.status });
+      if (isJson) checkResponse({ target, path: request.path }, { json, status: answer.status });
       return { ...answer, json };
     };
     const app = createIngestContext(context);
@@ -156,7 +156,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
     sleeps,
     instance,
     pass: async (seconds) => await time.pass(seconds),
-    switchOn: async () => {
+    turnOn: async () => {
       await setRunning(db, true);
     },
     rows: async <Row extends object>(sql: string, parameters: unknown[] = []) =>

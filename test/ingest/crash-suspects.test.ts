@@ -186,7 +186,7 @@ describe('live crash suspect', () => {
 describe('dead crash suspect', () => {
   test('a dead crash suspect makes no poll due before its daily retry, nor after an operator gave it up', async () => {
     const system = await createTestSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '3600' } });
-    await system.switchOn();
+    await system.turnOn();
     await system.ingest({ trigger: 'schedule' });
     system.gmail.deliver(order(1));
     await system.ingest();

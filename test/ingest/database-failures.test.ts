@@ -39,7 +39,7 @@ describe('database error', () => {
     'database error %s fails the run and charges no message, however long it lasts',
     async (sqlState) => {
       const system = await startedSystem();
-      await system.switchOn();
+      await system.turnOn();
       const ids = deliverOrders(system, 3);
       await failStores(system, sqlState);
       for (let n = 0; n < 4; n += 1) {

@@ -35,7 +35,7 @@ async function poll(system: TestSystem): Promise<{ statements: string[]; units: 
 
 test('a poll that finds nothing costs one call to Gmail and seven statements', async () => {
   const system = await createTestSystem();
-  await system.switchOn();
+  await system.turnOn();
   system.gmail.deliver(mail('Before'));
   await poll(system);
   // The first listing runs again, and the first reconciliation is evaluated.

@@ -20,7 +20,7 @@ async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
 /** A system whose monitor is on and whose mailbox has had its first run. */
 async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
   const system = await createTestSystem(options);
-  await system.switchOn();
+  await system.turnOn();
   await system.ingest();
   return system;
 }
@@ -44,7 +44,7 @@ describe('is_running flag', () => {
 describe('backoff', () => {
   test('the backoff doubles from 5 s up to 300 s, and a success ends it', async () => {
     const system = await startedSystem();
-    await system.switchOn();
+    await system.turnOn();
     const fault = system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
     const waits: number[] = [];
     for (let n = 1; n <= 8; n += 1) {
@@ -82,7 +82,7 @@ describe('backoff', () => {
 
   test('a poll interval above one minute delays scheduled runs after a success, but not pushes', async () => {
     const system = await createTestSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '600' } });
-    await system.switchOn();
+    await system.turnOn();
     await system.ingest({ trigger: 'schedule' });
     expect(await system.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'not_due' });
     await system.pass(300);

@@ -31,7 +31,7 @@ describe('outage', () => {
     'charges no message while all fail with %s for twelve hours, and reports the state fetch_failing',
     async (_case, fault) => {
       const system = await startedSystem();
-      await system.switchOn();
+      await system.turnOn();
       const ids = deliverOrders(system, 20);
       system.gmail.faults.add({ ...fault, method: 'messages.get' });
       for (let n = 0; n < 9; n += 1) {

@@ -120,7 +120,7 @@ describe('failed message', () => {
   test('stores a message in the next run after one failedPrecondition, before its next attempt is due', async () => {
     const system = await startedSystem();
     const [id = ''] = deliverOrders(system, 1);
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: id, times: 1 });
     expect(await system.ingest({ trigger: 'schedule' })).toMatchObject({
       outcome: 'completed',
@@ -150,7 +150,7 @@ describe('failed message', () => {
 
   test('retries all waiting messages once the one that waited longest is stored', async () => {
     const system = await startedSystem();
-    await system.switchOn();
+    await system.turnOn();
     const ids = deliverOrders(system, 12);
     const fault = system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
     await system.ingest({ trigger: 'schedule' });

@@ -107,7 +107,7 @@ describe('reconciliation', () => {
 
   test('a reconciliation runs once per 15 minutes and never for a push', async () => {
     const system = await startedAnHourAgo(await createTestSystem());
-    await system.switchOn();
+    await system.turnOn();
     const listed = () => system.gmail.callLog.countByMethod['messages.list'] ?? 0;
     const before = listed();
     await system.ingest({ trigger: 'push' });

@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 
 async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
   const system = await createTestSystem(options);
-  await system.switchOn();
+  await system.turnOn();
   await system.ingest();
   return system;
 }
@@ -111,7 +111,7 @@ describe('totals', () => {
 
   test('run_finished reports how many messages the last reconciliation found missing', async () => {
     const system = await createTestSystem();
-    await system.switchOn();
+    await system.turnOn();
     expect(await nextLine(system, { trigger: 'push' })).toMatchObject({ missing_total: null });
     await system.rows(
       `insert into reconciliations

@@ -18,7 +18,7 @@ async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
 /** A system whose monitor is on and whose mailbox has had its first run. */
 async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
   const system = await createTestSystem(options);
-  await system.switchOn();
+  await system.turnOn();
   await system.ingest();
   return system;
 }

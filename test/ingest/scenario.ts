@@ -12,7 +12,7 @@ export function deliverOrders(system: TestSystem, count: number): string[] {
 export async function runCycles(system: TestSystem, count: number): Promise<void> {
   for (let done = 0; done < count; done += 1) {
     await system.pass(5 * 3600);
-    await system.switchOn();
+    await system.turnOn();
     await system.ingest({ trigger: 'schedule' });
   }
 }

@@ -20,7 +20,7 @@ describe('late history', () => {
   test('a push run reads the history again until it shows the announced message', async () => {
     const system = await createTestSystem({ env: { GMAIL_SETTLE_SECONDS: '90' } });
     await system.ingest();
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.indexLag.historyMs = 2_500;
     const { id } = system.gmail.deliver(mail('Order'));
     await system.call('gmailPush', { body: notificationOf(system) });

@@ -20,7 +20,7 @@ async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
 /** A system whose monitor is on and whose mailbox has had its first run. */
 async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
   const system = await createTestSystem(options);
-  await system.switchOn();
+  await system.turnOn();
   await system.ingest();
   return system;
 }
@@ -29,7 +29,7 @@ describe('hint', () => {
   test('a run stores the message of a push that arrives while it works, before it releases the lease', async () => {
     const gate = new CallGate();
     const system = await startedSystem({ gmail: { timers: gate.timers } });
-    await system.switchOn();
+    await system.turnOn();
     const first = deliverOrders(system, 1);
     const { running } = await startHeldRun(system, gate, 'messages.get');
     const { id } = system.gmail.deliver(mail('Meanwhile'));
@@ -119,7 +119,7 @@ describe('recreated label', () => {
   test('a run uses a label that was recreated under the same name and stores a message that it had ignored', async () => {
     const system = await createTestSystem({ env: { GMAIL_LABEL_ID: 'Orders' } });
     const first = system.gmail.createLabel('Orders');
-    await system.switchOn();
+    await system.turnOn();
     await system.ingest({ trigger: 'schedule' });
     await system.ingest({ trigger: 'schedule' });
     system.gmail.deleteLabel(first);

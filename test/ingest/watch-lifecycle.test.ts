@@ -86,7 +86,7 @@ test('registers the watch during a backlog that spends the whole quota, and reco
     gmail: { quotaUnitsPerMinute: 1_000, quotaKind: 'refill' },
   });
   for (let n = 0; n < 120; n += 1) system.gmail.deliver(Buffer.from(`Subject: Order ${n}\r\n\r\nHello`));
-  await system.switchOn();
+  await system.turnOn();
   for (let n = 0; n < 4 && watchCalls(system) === 0; n += 1) await system.ingest({ trigger: 'schedule' });
   expect(system.gmail.mailbox.watch?.topicName).toBe(TOPIC);
   expect(await system.rows('select error_code from mailbox_watches')).toEqual([{ error_code: null }]);
@@ -124,7 +124,7 @@ describe('refused watch', () => {
 
   test('a run fetches messages before it calls a watch method that does not answer', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
-    await system.switchOn();
+    await system.turnOn();
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'watch' });
     const { id } = system.gmail.deliver(Buffer.from('Subject: Order\r\n\r\nHello'));
     await system.ingest({ trigger: 'schedule' });

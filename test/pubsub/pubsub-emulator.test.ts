@@ -38,7 +38,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
       createTestSystem(),
       buildDist(),
     ]);
-    await system.switchOn();
+    await system.turnOn();
     // A push can name only a mailbox that the database has.
     await system.ingest();
     databaseProxy = await startBreakableProxy(system.db.url);

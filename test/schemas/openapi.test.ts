@@ -6,7 +6,7 @@ import { type AppContext, createAppContext } from '../../shared/control/app-cont
 import { AppError } from '../../shared/errors.ts';
 import { problem, type Route } from '../../shared/http.ts';
 import { OPERATIONS } from '../../shared/schemas/openapi.ts';
-import { checkAnswer } from '../helpers/check-answer.ts';
+import { checkResponse } from '../helpers/check-response.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
 
 let fixture: StatusFixture;
@@ -16,7 +16,7 @@ beforeAll(async () => {
   fixture = await statusFixture();
   context = createAppContext(fixture.env, () => undefined);
   route = createConsole(context);
-  await fixture.switchOn();
+  await fixture.turnOn();
   const id = await fixture.mailbox();
   await fixture.messages(id, 2, {
     state: "'dead'",
@@ -142,7 +142,7 @@ it.each(
 )('%s returns exactly the members of its schema', async (path) => {
   const answer = await call(path);
   expect(answer.status).toBe(200);
-  checkAnswer({ target: 'console', path }, answer);
+  checkResponse({ target: 'console', path }, answer);
 });
 
 it('migrate returns exactly the members of its schema', async () => {
@@ -150,5 +150,5 @@ it('migrate returns exactly the members of its schema', async () => {
     { method: 'POST', path: '/', query: {}, headers: {}, body: undefined },
     context.log,
   );
-  checkAnswer({ target: 'migrate' }, { status: answer.status, json: JSON.parse(String(answer.body)) });
+  checkResponse({ target: 'migrate' }, { status: answer.status, json: JSON.parse(String(answer.body)) });
 });

@@ -72,7 +72,7 @@ describe('CSRF protection', () => {
   });
 
   it('leaves the monitor running when it rejects a cross-site stop', async () => {
-    await system.switchOn();
+    await system.turnOn();
     await system.call('console', { path: `${VERBS}/stop`, headers: { 'sec-fetch-site': 'cross-site' } });
     expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: true }]);
   });

@@ -42,11 +42,11 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
  * @param target name of the function; for `console`, the path selects the schema
  * @param json the parsed response body
  */
-export function checkAnswer(
+export function checkResponse(
   { target, path = '/' }: { readonly target: string; readonly path?: string | undefined },
   { json, status }: { readonly json: unknown; readonly status: number },
 ): void {
-  const schema = status === 200 ? answerSchema(target, path) : failureSchema(json);
+  const schema = status === 200 ? successSchema(target, path) : failureSchema(json);
   if (schema === null) return;
   const parsed = z.safeDecode(schema, json);
   expect(parsed.error?.issues ?? [], `${target} ${path} ${status}`).toEqual([]);
@@ -54,7 +54,7 @@ export function checkAnswer(
   expect(JSON.parse(JSON.stringify(parsed.data)), `${target} ${path} ${status}`).toEqual(json);
 }
 
-function answerSchema(target: string, path: string): z.ZodMiniType | null {
+function successSchema(target: string, path: string): z.ZodMiniType | null {
   if (target !== 'console') return BY_TARGET[target] ?? null;
   const clean = path.replace(/\/$/, '');
   return BY_PATH.find(([pattern]) => pattern.test(clean))?.[1] ?? null;
