@@ -69,7 +69,7 @@ test('the cost model counts the functions, metrics, alert conditions and images 
 });
 
 test('the cost model charges secret accesses at the interval at which the functions read them', () => {
-  const readAgainMs = /READ_AGAIN_MS = ([\d_]+)/.exec(read('shared/control/live-config.ts'))?.[1] ?? '';
+  const readAgainMs = /REREAD_MS = ([\d_]+)/.exec(read('shared/control/live-config.ts'))?.[1] ?? '';
 
   expect(Number(readAgainMs.replaceAll('_', ''))).toBe(ASSUMED.readsAgainSeconds * 1_000);
 });
