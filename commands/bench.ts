@@ -32,16 +32,20 @@ const PRINTING: Record<string, () => Promise<void>> = {
   'cost-inputs': async () => await (await import('../test/bench/cost-measure.ts')).costInputs(),
 };
 
+/** These read the arguments after their name: numbers of emails, kinds of fault, hours. */
+const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage'];
+
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name, it writes all
 of these sections, which takes about 40 minutes; with a name, only that one:
   ${Object.keys(SECTIONS).join(', ')}
 These only print:
-  ${Object.keys(PRINTING).join(', ')}`;
+  ${Object.keys(PRINTING).join(', ')}
+Arguments after the name: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS].`;
 
 await runCommand(USAGE, async () => {
   const [name, extra] = process.argv.slice(2);
-  if (extra !== undefined)
+  if (extra !== undefined && !TAKES_ARGUMENTS.includes(name ?? ''))
     throw new UsageError(`Unexpected argument ${quoted(extra)}: only one name is allowed.`);
   const printing = PRINTING[name ?? ''];
   if (printing !== undefined) return await printing();

@@ -178,7 +178,7 @@ function stats(gmail: EmulatedGmail): unknown {
       peakInFlight: quota.peakInFlight,
     },
     calls: { byMethod: callLog.countByMethod, byStatus: callLog.countByStatus },
-    faults: { struck: faults.countByKind, rules: faults.list() },
+    faults: { injected: faults.countByKind, rules: faults.list() },
     notifications: notifications.counts,
     switches: readSwitches(gmail),
   };

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliverWithToken } from '../../emulators/scheduler/delivery.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { JOB, PARENT, schedulerFixture } from '../emulators/scheduler/scheduler-fixture.ts';
-import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import {
   type Claims,

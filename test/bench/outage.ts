@@ -3,7 +3,7 @@
  * minute. No message may be dead afterwards, and all must be stored soon after the outage ends.
  */
 import { openDatabase } from '../../shared/db/database.ts';
-import { mail } from '../helpers/mails.ts';
+import { mail } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { startBenchDatabase } from './bench-database.ts';
 import type { Result, Section } from './results.ts';

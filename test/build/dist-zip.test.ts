@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { unzipSync, type Zippable, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
-import { order } from '../helpers/mails.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { serve, writeDist } from './dist.ts';
 

@@ -5,8 +5,8 @@ import { planBackfill } from '../../shared/db/backfills.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { assertQuery, type BackfillRun, runUntilDone } from '../../shared/ingest/run-backfill.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
-import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 // Each command is a separate process, which starts slowly on a busy machine.

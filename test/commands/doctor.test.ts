@@ -10,8 +10,8 @@ import { writeLocalEnv } from '../../local/local-env.ts';
 import { freePort } from '../../local/ports.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
 import { runToEnd } from '../helpers/command-process.ts';
-import { order } from '../helpers/mails.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
 import { expectProblems, runDoctor } from './doctor-fixture.ts';
 

@@ -4,7 +4,7 @@ import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
 import { reprocess } from '../../shared/reprocess/reprocess.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
-import { mail, order } from '../helpers/mails.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 // Each command is a separate process, which starts slowly on a busy machine.

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runToEnd } from '../helpers/command-process.ts';
-import { order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 // Each command is a separate process, which starts slowly on a busy machine.

@@ -57,7 +57,7 @@ function countLateRuns(log: readonly string[], summary: Summary): void {
 }
 
 interface Stats {
-  readonly faults: { readonly struck: Record<string, number> };
+  readonly faults: { readonly injected: Record<string, number> };
   readonly units: { readonly refusedForConcurrency: number };
   readonly notifications: { readonly dropped: number; readonly redelivered: number };
 }
@@ -65,7 +65,7 @@ interface Stats {
 /** Adds the faults that Gmail applied to calls. */
 async function countGmailFaults({ gmail }: Fixture, summary: Summary): Promise<void> {
   const { faults, units, notifications } = await gmail.control<Stats>('stats');
-  for (const [name, count] of Object.entries(faults.struck)) summary.fault(`Gmail: ${name}`, count);
+  for (const [name, count] of Object.entries(faults.injected)) summary.fault(`Gmail: ${name}`, count);
   summary.fault('Gmail: too many concurrent calls', units.refusedForConcurrency);
   summary.fault('push lost', notifications.dropped);
   summary.fault('push delivered again', notifications.redelivered);

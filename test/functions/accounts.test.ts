@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
 import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
-import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 /** Makes role names unique, because roles belong to the whole server, which other tests use too. */

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { EmulatedGmail, startEmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';
-import { mail } from '../helpers/mails.ts';
 import { ledger } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { Instance, TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emulatedCredentials } from '../../emulators/gmail/emulated-gmail.ts';
-import { mail } from '../helpers/mails.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { Instance, TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

@@ -1,7 +1,7 @@
 /** Claims that a run could not end, and how later runs handle them. */
 import { describe, expect, test } from 'vitest';
-import { order } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders } from './scenario.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type AnyRow, ageListings } from '../helpers/listing-rows.ts';
-import { mail, order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

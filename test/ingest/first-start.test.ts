@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
-import { mail, order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders, startHeldRun } from './scenario.ts';
@@ -25,7 +25,7 @@ describe('first start', () => {
     const old = deliverOrders(system, 3);
     const pinned = system.gmail.historyId;
     const { running } = await startHeldRun(system, gate, 'messages.list');
-    const { id } = system.gmail.deliver(mail('Meanwhile'));
+    const { id } = system.gmail.deliver(mail('Second'));
     gate.release();
     await running;
     expect(await system.rows('select cursor_before from ingest_runs order by id limit 1')).toEqual([
@@ -51,7 +51,7 @@ describe('first start', () => {
     // The third page never arrives, as if the process had ended there.
     system.gmail.faults.add({ kind: 'status', status: 401, method: 'messages.list', skip: 2 });
     expect(await system.ingest()).toMatchObject({ outcome: 'failed', counts: { discovered: 1_000 } });
-    ids.push(system.gmail.deliver(mail('Meanwhile')).id);
+    ids.push(system.gmail.deliver(mail('Second')).id);
     system.gmail.faults.clear();
     system.gmail.resetCounters();
     await system.instance().ingest({ budgetMs: 4_600 });

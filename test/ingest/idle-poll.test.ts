@@ -3,7 +3,7 @@ import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
-import { mail } from '../helpers/mails.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

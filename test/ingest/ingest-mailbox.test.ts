@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
-import { order } from '../helpers/mails.ts';
 import { storedBytes, storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders, notificationOf, startHeldRun } from './scenario.ts';

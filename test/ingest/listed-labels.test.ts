@@ -1,8 +1,8 @@
 /** Listed messages, by the label of their listing and the label that is configured when they are fetched. */
 import { expect, test } from 'vitest';
 import { insertListJob } from '../helpers/listing-rows.ts';
-import { mail } from '../helpers/mails.ts';
 import { ledger } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

@@ -1,8 +1,8 @@
 /** Outages of Gmail, as runs see them. The rules are in `outage-detector.test.ts`. */
 import { describe, expect, test } from 'vitest';
 import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
-import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders } from './scenario.ts';

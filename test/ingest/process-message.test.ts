@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
-import { mail } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders, runCycles } from './scenario.ts';

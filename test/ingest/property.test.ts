@@ -7,8 +7,8 @@
 import { describe, expect, test } from 'vitest';
 import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { seededRandom } from '../../emulators/seeded-random.ts';
-import { order } from '../helpers/mails.ts';
 import { incompleteEmails, ledger, storedBytes, storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import type { Instance, TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

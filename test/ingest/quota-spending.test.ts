@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
-import { mail } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

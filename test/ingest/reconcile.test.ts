@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { planFullReconciliation } from '../../shared/db/reconciliation.ts';
 import { type AnyRow, ageListings } from '../helpers/listing-rows.ts';
-import { mail, order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

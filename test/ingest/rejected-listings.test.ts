@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ageListings, insertListJob } from '../helpers/listing-rows.ts';
-import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

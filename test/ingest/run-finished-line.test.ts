@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { insertMailbox } from '../helpers/leased-mailbox.ts';
-import { mail, order } from '../helpers/mails.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { IngestOptions, TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

@@ -1,8 +1,8 @@
 /** What a run reports when Gmail, the quota or an operator ends it: never success when work was left undone. */
 import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
-import { mail, order } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 

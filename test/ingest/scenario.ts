@@ -1,6 +1,6 @@
 /** Steps that several tests of ingest share. */
 import type { CallGate } from '../helpers/call-gate.ts';
-import { order } from '../helpers/mails.ts';
+import { order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 
 /** Delivers orders to the inbox. @returns their ids, sorted */

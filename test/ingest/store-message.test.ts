@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { mail, order } from '../helpers/mails.ts';
 import { incompleteEmails, storedBytes } from '../helpers/stored.ts';
+import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders } from './scenario.ts';

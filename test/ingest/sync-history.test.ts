@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
-import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders, notificationOf } from './scenario.ts';

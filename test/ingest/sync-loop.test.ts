@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
-import { mail } from '../helpers/mails.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
+import { mail } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 import { deliverOrders, notificationOf, startHeldRun } from './scenario.ts';
@@ -32,7 +32,7 @@ describe('hint', () => {
     await system.turnOn();
     const first = deliverOrders(system, 1);
     const { running } = await startHeldRun(system, gate, 'messages.get');
-    const { id } = system.gmail.deliver(mail('Meanwhile'));
+    const { id } = system.gmail.deliver(mail('Second'));
     const pushed = system.instance();
     expect(await pushed.call('gmailPush', { body: notificationOf(system) })).toMatchObject({
       status: 204,

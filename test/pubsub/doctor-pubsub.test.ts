@@ -2,7 +2,7 @@
 import { PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, describe, it, vi } from 'vitest';
 import { expectProblems, runDoctor } from '../commands/doctor-fixture.ts';
-import { order } from '../helpers/mails.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';
 

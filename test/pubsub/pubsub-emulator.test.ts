@@ -5,8 +5,8 @@
 import { type Message, PubSub, type Subscription, type Topic } from '@google-cloud/pubsub';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
-import { order } from '../helpers/mails.ts';
 import { storedIds } from '../helpers/stored.ts';
+import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { type BreakableProxy, startBreakableProxy } from './breakable-proxy.ts';
 import { findPubSubEmulator, type PubSubEmulator, startPubSubEmulator } from './pubsub-emulator.ts';

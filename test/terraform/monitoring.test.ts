@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { requiresOperator } from '../../shared/errors.ts';
-import { mail } from '../helpers/mails.ts';
+import { mail } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
 

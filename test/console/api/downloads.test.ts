@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { order } from '../../helpers/mails.ts';
+import { order } from '../../helpers/test-emails.ts';
 import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 let system: TestSystem;

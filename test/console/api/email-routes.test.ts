@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import { mail, order } from '../../helpers/mails.ts';
+import { mail, order } from '../../helpers/test-emails.ts';
 import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 const BASE = '/api/console';

@@ -1,6 +1,6 @@
 /** The overview and the charts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { order } from '../../helpers/mails.ts';
+import { order } from '../../helpers/test-emails.ts';
 import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 const BASE = '/api/console';

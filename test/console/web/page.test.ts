@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { mail, order } from '../../helpers/mails.ts';
+import { mail, order } from '../../helpers/test-emails.ts';
 import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

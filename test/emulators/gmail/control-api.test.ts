@@ -66,7 +66,7 @@ describe('control API', () => {
     expect(await get('stats')).toMatchObject({
       units: { spent: 2, spentByMethod: { getProfile: 2 } },
       calls: { byStatus: { 200: 1, 503: 1 } },
-      faults: { struck: { 'status 503': 1 }, rules: [] },
+      faults: { injected: { 'status 503': 1 }, rules: [] },
     });
     await post('reset-counters');
     expect(await get('stats')).toMatchObject({ units: { spent: 0 }, calls: { byMethod: {} } });
