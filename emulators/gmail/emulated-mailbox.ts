@@ -6,7 +6,7 @@ import { type Random, randomHex } from '../seeded-random.ts';
 import { holdNextRecord, type IndexLag } from './index-lag.ts';
 import type { Journal } from './journal.ts';
 import type { MailboxEvent, Watch } from './mailbox-event.ts';
-import { MailboxState } from './mailbox-state.ts';
+import { MailboxState } from './replayable-mailbox.ts';
 import type { StoredMessage } from './stored-message.ts';
 import type { Clock } from './timers.ts';
 
