@@ -7,19 +7,19 @@
  * mails, and rejects a mail beyond its limits. Its address parser is used.
  */
 
-import { readAddresses } from './addresses.ts';
-import { type FoundFile, fileOfPart, toAttachment } from './attachments.ts';
-import { type Bodies, chooseBodies } from './bodies.ts';
-import { cleanText } from './clean-text.ts';
-import { decodeWords } from './encoded-words.ts';
-import { endOfLine, type HeaderFields, isBlank } from './header-block.ts';
-import { headerText } from './header-text.ts';
-import { InlineReferences } from './inline-references.ts';
+import { readAddresses } from './headers/addresses.ts';
+import { type FoundFile, fileOfPart, toAttachment } from './parts/attachments.ts';
+import { type Bodies, chooseBodies } from './parts/bodies.ts';
+import { cleanText } from './encoding/clean-text.ts';
+import { decodeWords } from './headers/encoded-words.ts';
+import { endOfLine, type HeaderFields, isBlank } from './headers/header-block.ts';
+import { headerText } from './headers/header-text.ts';
+import { InlineReferences } from './parts/inline-references.ts';
 import type { Defects, ParsedAttachment, ParsedEmail } from './parsed-email.ts';
-import { leaves, type Part, readPartTree } from './part-tree.ts';
-import { parseSentDate } from './sent-date.ts';
-import { isTnef, readTnef, tnefBudget } from './tnef.ts';
-import { decodeTransfer } from './transfer-encoding.ts';
+import { leaves, type Part, readPartTree } from './parts/part-tree.ts';
+import { parseSentDate } from './headers/sent-date.ts';
+import { isTnef, readTnef, tnefBudget } from './tnef/tnef.ts';
+import { decodeTransfer } from './encoding/transfer-encoding.ts';
 
 /**
  * Reads one email. Never rejects; time is linear in the number of bytes, memory a small multiple of it.

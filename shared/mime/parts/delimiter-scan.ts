@@ -3,7 +3,7 @@
  * at once, and only when it begins with two hyphens, so that a scan is linear however deep parts nest.
  */
 
-import { endOfLine } from './header-block.ts';
+import { endOfLine } from '../headers/header-block.ts';
 import type { Part } from './part-tree.ts';
 
 /** A multipart whose boundary is being looked for. */

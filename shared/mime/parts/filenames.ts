@@ -1,6 +1,6 @@
 /** The name under which an attachment is kept: safe to show and to write to a disk, never empty. */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 /** What file systems take, in UTF-16 units. */
 const MAX_LENGTH = 255;

@@ -1,6 +1,6 @@
 /** Quoted-printable, RFC 2045 section 6.7, bytes to bytes; line ends stay as they stand in the mail. */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 const EQUALS = 0x3d;
 const LF = 0x0a;

@@ -4,7 +4,7 @@
  * because that needs the text as a second copy, takes `-` and `_` for digits and hides every flaw.
  */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 import { decodeQuotedPrintable } from './quoted-printable.ts';
 import { decodeUuencode } from './uuencode.ts';
 

@@ -4,10 +4,10 @@
  * is kept as a file and not joined to the body, so that each part comes out once, as it was sent.
  */
 
-import { decodeText } from './charset.ts';
-import { cleanText } from './clean-text.ts';
-import { countControls } from './control-characters.ts';
-import type { Defects } from './parsed-email.ts';
+import { decodeText } from '../encoding/charset.ts';
+import { cleanText } from '../encoding/clean-text.ts';
+import { countControls } from '../encoding/control-characters.ts';
+import type { Defects } from '../parsed-email.ts';
 import { isMultipart, type Part } from './part-tree.ts';
 
 /**

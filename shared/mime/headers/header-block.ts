@@ -4,7 +4,7 @@
  * Values stay bytes: `header-text.ts` decodes them.
  */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 const KEPT = new Set([
   'bcc',

@@ -3,7 +3,7 @@
  * out here and nowhere else.
  */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 /** Valid UTF-8 without NUL: NULs are removed, lone surrogates become U+FFFD. A clean string is not copied. */
 export function cleanText(text: string, defects: Defects): string {

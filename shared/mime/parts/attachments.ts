@@ -1,14 +1,14 @@
 /** Turns what is left of an email once its bodies are chosen into attachments, each with name, type and hash. */
 
 import { hash } from 'node:crypto';
-import { cleanText } from './clean-text.ts';
+import { cleanText } from '../encoding/clean-text.ts';
 import { detectType } from './detected-type.ts';
-import { decodeWords } from './encoded-words.ts';
+import { decodeWords } from '../headers/encoded-words.ts';
 import { cleanFilename, inventFilename } from './filenames.ts';
-import { readHeaderBlock } from './header-block.ts';
-import { headerText } from './header-text.ts';
+import { readHeaderBlock } from '../headers/header-block.ts';
+import { headerText } from '../headers/header-text.ts';
 import type { InlineReferences } from './inline-references.ts';
-import type { Defects, ParsedAttachment } from './parsed-email.ts';
+import type { Defects, ParsedAttachment } from '../parsed-email.ts';
 import { isMultipart, type Part } from './part-tree.ts';
 
 /** A file found in an email, before it is looked into. */

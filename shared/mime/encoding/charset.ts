@@ -6,7 +6,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
 import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 /**
  * The text of these bytes. An unknown or missing charset is told from the bytes: ISO-2022-JP by its

@@ -4,10 +4,10 @@
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
-import { decodeText } from './charset.ts';
-import { isKnownCharset } from './charset-names.ts';
+import { decodeText } from '../encoding/charset.ts';
+import { isKnownCharset } from '../encoding/charset-names.ts';
 import type { HeaderFields } from './header-block.ts';
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 /**
  * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,

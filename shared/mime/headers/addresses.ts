@@ -1,11 +1,11 @@
 /** Address headers, by postal-mime's parser: groups flattened, quotes and encoded words resolved. */
 
 import { addressParser } from 'postal-mime';
-import { cleanText } from './clean-text.ts';
+import { cleanText } from '../encoding/clean-text.ts';
 import { decodeWords } from './encoded-words.ts';
 import type { HeaderFields } from './header-block.ts';
 import { headerTexts } from './header-text.ts';
-import type { Defects, EmailAddress } from './parsed-email.ts';
+import type { Defects, EmailAddress } from '../parsed-email.ts';
 
 /**
  * Every address of every field of that name. What is no address is never dropped: it comes out as a name

@@ -1,9 +1,9 @@
 /** What the header block of one part says about the part, decoded once. */
 
-import type { HeaderFields } from './header-block.ts';
-import { headerText } from './header-text.ts';
-import { parseStructured, type StructuredValue } from './parameters.ts';
-import type { Defects } from './parsed-email.ts';
+import type { HeaderFields } from '../headers/header-block.ts';
+import { headerText } from '../headers/header-text.ts';
+import { parseStructured, type StructuredValue } from '../headers/parameters.ts';
+import type { Defects } from '../parsed-email.ts';
 
 export interface PartHeader {
   /** `type/subtype` in lower case; null when absent or unreadable. */

@@ -4,9 +4,9 @@
  * One pass over the text, linear in its length.
  */
 
-import { decodeText } from './charset.ts';
+import { decodeText } from '../encoding/charset.ts';
 import { decodeWords } from './encoded-words.ts';
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 export interface StructuredValue {
   /** What stands before the first semicolon, lower case, comments removed. */

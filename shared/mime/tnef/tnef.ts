@@ -4,12 +4,12 @@
  * gives what precedes any damage.
  */
 
-import type { FoundFile } from './attachments.ts';
-import { decodeText } from './charset.ts';
-import { cleanText } from './clean-text.ts';
+import type { FoundFile } from '../parts/attachments.ts';
+import { decodeText } from '../encoding/charset.ts';
+import { cleanText } from '../encoding/clean-text.ts';
 import { decompressRtf } from './compressed-rtf.ts';
 import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from './mapi-properties.ts';
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 import { ATTRIBUTE, readAttributes, TNEF_SIGNATURE } from './tnef-attributes.ts';
 
 /** Messages within messages within a winmail.dat. */

@@ -5,10 +5,10 @@
  */
 
 import { DelimiterScan, type Level } from './delimiter-scan.ts';
-import { type HeaderFields, isBlank, readHeaderBlock } from './header-block.ts';
-import type { Defects } from './parsed-email.ts';
+import { type HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
+import type { Defects } from '../parsed-email.ts';
 import { type PartHeader, readPartHeader } from './part-header.ts';
-import { decodeTransfer, encodingName } from './transfer-encoding.ts';
+import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
 
 /** Multiparts within multiparts. Mail programs stay below ten. */
 const MAX_DEPTH = 50;

@@ -3,8 +3,8 @@
  * are decoded together, because senders cut multi-byte characters in two. Linear in the header's length.
  */
 
-import { decodeText } from './charset.ts';
-import type { Defects } from './parsed-email.ts';
+import { decodeText } from '../encoding/charset.ts';
+import type { Defects } from '../parsed-email.ts';
 
 const WORD = /=\?([^?\s]{1,80})\?([QqBb])\?([^?]*)\?=/g;
 

@@ -1,6 +1,6 @@
 /** Uuencode, the encoding of mail before MIME: `begin 644 name`, lines with their length in front, `end`. */
 
-import type { Defects } from './parsed-email.ts';
+import type { Defects } from '../parsed-email.ts';
 
 /** The bytes of the first block; without a `begin` line the input itself, with a defect. */
 export function decodeUuencode(bytes: Buffer, defects: Defects): Buffer {

@@ -4,7 +4,7 @@
  */
 
 import { fileTypeFromBuffer } from 'file-type';
-import { countControls } from './control-characters.ts';
+import { countControls } from '../encoding/control-characters.ts';
 
 /** file-type may read this much at once; a file that asks for more is left unnamed. */
 const MAX_READ_BYTES = 4 * 1024 * 1024;
