@@ -7,7 +7,7 @@ import { type EmailToStore, type StorableEmail, storeEmail } from '../db/emails.
 import { AppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { parseEmail } from '../mime/parse-email.ts';
-import { PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
+import { EMPTY_EMAIL, PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
 import type { RunContext } from './ingest-context.ts';
 
 const compress = promisify(gzip);
@@ -56,19 +56,5 @@ function logDefects(run: RunContext, claim: Claim, email: ParsedEmail): void {
 }
 
 function unparsed(): StorableEmail {
-  return {
-    subject: null,
-    from: null,
-    to: [],
-    cc: [],
-    bcc: [],
-    replyTo: [],
-    rfc822MessageId: null,
-    inReplyTo: null,
-    sentAt: null,
-    bodyText: null,
-    bodyHtml: null,
-    attachments: [],
-    defects: ['not_storable_as_read'],
-  };
+  return { ...EMPTY_EMAIL, defects: ['not_storable_as_read'] };
 }

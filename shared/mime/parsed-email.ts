@@ -4,7 +4,7 @@
  */
 
 /** Raised when the reader gives other columns for the same bytes; `reprocess` rebuilds rows of a lower one. */
-export const PARSER_VERSION = 1;
+export const PARSER_VERSION = 2;
 
 /** An address as the header gives it; `address` is lower-cased in its domain only, null when unreadable. */
 export interface EmailAddress {
@@ -12,10 +12,15 @@ export interface EmailAddress {
   readonly address: string | null;
 }
 
-/** One leaf part that is not the chosen text or HTML body. */
+/** One leaf part that is not part of the chosen bodies, of the email or of a message attached to it. */
 export interface ParsedAttachment {
-  /** Where the part stands in the MIME tree: `1`, `2.1`; parts out of a winmail.dat end in `.tnef.N`. */
+  /**
+   * The place of the part in the MIME tree: `1`, `2.1`. Files of an attached message and of signed data continue the path of
+   * the part that holds them; files out of a winmail.dat end in `.tnef.N`, uuencoded ones in `.uu.N`.
+   */
   readonly partPath: string;
+  /** The path of the attachment that holds this one: an attached message, signed data, a winmail.dat; null for none. */
+  readonly parentPath: string | null;
   /** Decoded (RFC 2231, RFC 2047, `name=`), without folders or control characters; never empty. */
   readonly filename: string;
   /** The declared type in lower case, `application/octet-stream` when none is declared or readable. */
@@ -24,7 +29,7 @@ export interface ParsedAttachment {
   readonly detectedType: string | null;
   /** Without angle brackets; null when absent. */
   readonly contentId: string | null;
-  /** True for a part that the HTML body shows by `cid:` or Content-Location. */
+  /** True for a picture that the HTML shows by `cid:` or Content-Location. Never for a PDF or another document. */
   readonly isInline: boolean;
   /** The decoded bytes; may be a view on the raw email, so neither may be written to. */
   readonly content: Uint8Array;
@@ -34,85 +39,106 @@ export interface ParsedAttachment {
 }
 
 /**
- * A flaw that the reader met and worked around; a closed list, so that it can be counted and filtered.
- * None of them kept the email from being stored, and the exact bytes stand in its raw copy.
+ * Flaws that the reader met and worked around; a closed list, so that it can be counted and filtered.
+ * None of them kept the email from being stored, and the exact bytes are in its raw copy.
  */
-export type DefectCode =
+export const DEFECT_CODES = [
   /** An address header holds something that is no address; kept as a name. */
-  | 'address_unreadable'
+  'address_unreadable',
   /** Lines ended in CR alone; they were read as if they ended in LF. */
-  | 'bare_cr_lines'
+  'bare_cr_lines',
   /** Characters inside base64 that are not of its alphabet; skipped, as RFC 2045 asks. */
-  | 'base64_junk'
+  'base64_junk',
   /** Text after the padding that ends base64, a mailing list's footer for instance; left out. */
-  | 'base64_trailing_text'
+  'base64_trailing_text',
   /** Base64 that stops in the middle of a group. */
-  | 'base64_truncated'
-  /** Neither a text nor an HTML part with anything to read in it. */
-  | 'body_missing'
-  /** A multipart's boundary was missing or wrong; the one its lines show was taken. */
-  | 'boundary_guessed'
+  'base64_truncated',
+  /** Nothing to read, neither in the email nor in a message attached to it. */
+  'body_missing',
+  /** A multipart's boundary or type was missing or wrong; the one its lines show was taken. */
+  'boundary_guessed',
   /** A multipart in which no boundary was found; kept as one part. */
-  | 'boundary_missing'
+  'boundary_missing',
   /** No charset, or a wrong one, was declared; it was told from the bytes. */
-  | 'charset_guessed'
+  'charset_guessed',
   /** The declared charset is not known. */
-  | 'charset_unknown'
+  'charset_unknown',
   /** A multipart ends without its closing boundary: the email may have been cut. */
-  | 'closing_boundary_missing'
-  | 'date_missing'
-  | 'date_unreadable'
-  /** Subject, From, Date or Message-ID stands twice; the first one counts. */
-  | 'duplicate_header'
+  'closing_boundary_missing',
+  /** Signed S/MIME data that could not be opened; kept as a file. */
+  'cms_unreadable',
+  /** A part that only says where its content is: message/external-body or message/partial. */
+  'content_elsewhere',
+  'date_missing',
+  'date_unreadable',
+  /** Subject, From, Date, Message-ID or a Content header stands twice; the one that can be used counts. */
+  'duplicate_header',
   /** Not a single byte. */
-  | 'empty_message'
-  | 'filename_shortened'
-  | 'from_missing'
+  'empty_message',
+  /** Text or files are encrypted; kept as a file. */
+  'encrypted',
+  /** A file that is declared has no bytes. */
+  'file_empty',
+  'filename_shortened',
+  'from_missing',
   /** Bytes above 127 in a header that are not UTF-8; their charset was guessed. */
-  | 'header_8bit'
-  /** A line among the headers that is no header; skipped. */
-  | 'header_malformed'
+  'header_8bit',
+  /** A line among the headers that is no header; skipped, or joined to the header above that goes on there. */
+  'header_malformed',
   /** The body begins without the empty line that should stand before it. */
-  | 'header_separator_missing'
+  'header_separator_missing',
   /** A header longer, or more often repeated, than the reader takes; the rest was left out. */
-  | 'header_too_long'
+  'header_too_long',
+  /** HTML too large or too strange for the converter; `plain_text` was made by removing its tags. */
+  'html_simplified',
   /** Empty lines or an mbox separator before the first header. */
-  | 'leading_lines'
+  'leading_lines',
+  /** The text links to a file on Google Drive, OneDrive or Dropbox that is not part of the email. */
+  'linked_files',
   /** A multipart that was itself sent as base64 or quoted-printable. */
-  | 'multipart_encoded'
+  'multipart_encoded',
   /** Multiparts within multiparts beyond the limit; the inner ones are kept as one file. */
-  | 'nesting_too_deep'
+  'nesting_too_deep',
+  /** Reading took more time or memory than one email may take; what was not read is kept as one file. */
+  'parse_budget_exceeded',
   /** A part that follows its multipart's closing boundary; read all the same. */
-  | 'part_after_end'
+  'part_after_end',
   /** More parts than the limit; the rest of the email is kept as one file. */
-  | 'parts_too_many'
+  'parts_too_many',
   /** An equals sign that begins no escape; kept as it stands. */
-  | 'quoted_printable_malformed'
+  'quoted_printable_malformed',
   /** The reader itself failed; the whole email is kept as one file. */
-  | 'reader_failed'
+  'reader_failed',
+  /** S/MIME signed data was opened; its signature was not verified. */
+  'signature_not_verified',
   /** Text after a multipart's closing boundary; left out. */
-  | 'text_after_end'
+  'text_after_end',
   /** A part declared or taken as text holds a binary file; kept as an attachment. */
-  | 'text_is_binary'
-  /** A text part too large for a body; kept as an attachment. */
-  | 'text_too_long'
+  'text_is_binary',
   /** NUL characters were taken out of text: PostgreSQL cannot hold them. */
-  | 'text_nul_removed'
+  'text_nul_removed',
+  /** A text part too large for a body; kept as an attachment. */
+  'text_too_long',
   /** Bytes that mean nothing in their charset stand as U+FFFD. */
-  | 'text_undecodable'
+  'text_undecodable',
   /** A winmail.dat that could not be read to its end, or holds more than the reader takes out. */
-  | 'tnef_damaged'
-  | 'transfer_encoding_unknown'
+  'tnef_damaged',
+  /** A body of base64 that is not declared as such; decoded. */
+  'transfer_encoding_missing',
+  'transfer_encoding_unknown',
   /** Plain text that was declared as base64; kept as it stands. */
-  | 'transfer_encoding_wrong'
-  | 'uuencode_damaged';
+  'transfer_encoding_wrong',
+  'uuencode_damaged',
+] as const;
+
+export type DefectCode = (typeof DEFECT_CODES)[number];
 
 /** Where the stages of one reading note what they met. */
 export type Defects = Set<DefectCode>;
 
 export interface ParsedEmail {
   readonly subject: string | null;
-  /** The first From address; null when there is none. */
+  /** The first From address, else Sender, else Reply-To; null when there is none. */
   readonly from: EmailAddress | null;
   readonly to: readonly EmailAddress[];
   readonly cc: readonly EmailAddress[];
@@ -123,11 +149,46 @@ export interface ParsedEmail {
   readonly inReplyTo: string | null;
   /** The Date header; null when absent or unreadable. */
   readonly sentAt: Date | null;
-  /** The first readable text/plain part, line ends as LF; null when there is none or it is empty. Never made from HTML. */
+  /** Delivered-To and X-Original-To, in order, each once: the mailboxes on the way. */
+  readonly deliveredTo: readonly string[];
+  /** The List-Id header, decoded; null when absent. */
+  readonly listId: string | null;
+  /** Why the email is taken for a program's: see `read-head.ts`; null when nothing says so. */
+  readonly autoSubmitted: string | null;
+  /**
+   * The text/plain parts of the message, joined, line ends as LF; null when there is none, or the message is HTML and its text
+   * only a banner or a footer. Never made from HTML.
+   */
   readonly bodyText: string | null;
-  /** The first readable text/html part, line ends as LF; null when there is none or it is empty. Not sanitized. */
+  /** The text/html parts of the message, joined, line ends as LF; null when there is none. Not sanitized. */
   readonly bodyHtml: string | null;
+  /**
+   * The whole message as a person reads it: text, HTML converted, attached messages, in order. Null only when the email shows
+   * no text.
+   */
+  readonly plainText: string | null;
   readonly attachments: readonly ParsedAttachment[];
   /** Sorted, each once; empty for a clean email. */
   readonly defects: readonly DefectCode[];
 }
+
+/** An email of which nothing is known. */
+export const EMPTY_EMAIL: ParsedEmail = {
+  subject: null,
+  from: null,
+  to: [],
+  cc: [],
+  bcc: [],
+  replyTo: [],
+  rfc822MessageId: null,
+  inReplyTo: null,
+  sentAt: null,
+  deliveredTo: [],
+  listId: null,
+  autoSubmitted: null,
+  bodyText: null,
+  bodyHtml: null,
+  plainText: null,
+  attachments: [],
+  defects: [],
+};

@@ -51,9 +51,13 @@ describe('what counts as an attachment', () => {
     ]);
   });
 
-  it('keeps a second text part, such as a list footer, as an attachment', async () => {
-    const email = await parse(...multipart('mixed', 'b', TEXT, part(['Content-Type: text/plain'], 'Footer')));
-    expect(email.bodyText).toBe('Please find the order attached.');
-    expect(email.attachments.map(({ content }) => Buffer.from(content).toString())).toEqual(['Footer']);
+  it('keeps the text footer of a message in HTML as an attachment, and leaves body_text empty', async () => {
+    const html = part(['Content-Type: text/html'], '<p>Four pallets of B-7 to gate 2, please.</p>');
+    const email = await parse(
+      ...multipart('mixed', 'b', html, part(['Content-Type: text/plain'], 'List footer')),
+    );
+    expect(email.bodyText).toBeNull();
+    expect(email.attachments.map(({ content }) => Buffer.from(content).toString())).toEqual(['List footer']);
+    expect(email.plainText).toBe('Four pallets of B-7 to gate 2, please.\n\nList footer');
   });
 });

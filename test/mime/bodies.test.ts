@@ -37,17 +37,19 @@ describe('the bodies', () => {
     expect(email).toMatchObject({ bodyText: null, bodyHtml: '<p>Order</p>', defects: [] });
   });
 
-  it('prefer a part with words over a blank one before it, which is kept as a file', async () => {
+  it('join the text parts of a multipart/mixed in order and leave out blank ones', async () => {
     const email = await parse(...multipart('mixed', 'b', plain('\r\n'), plain('Order'), plain('Footer')));
-    expect(email.bodyText).toBe('Order');
-    expect(names(email.attachments)).toEqual(['\r\n', 'Footer']);
+    expect(email).toMatchObject({ bodyText: 'Order\nFooter', attachments: [] });
   });
 
-  it('come from one alternative rather than from two places', async () => {
+  it('join an alternative and the HTML behind it', async () => {
     const alternative = multipart('alternative', 'a', plain('Order'), html('<p>Order</p>'));
     const email = await parse(...multipart('mixed', 'm', alternative, html('<p>Footer</p>')));
-    expect(email.bodyHtml).toBe('<p>Order</p>');
-    expect(names(email.attachments)).toEqual(['<p>Footer</p>']);
+    expect(email).toMatchObject({
+      bodyText: 'Order',
+      bodyHtml: '<p>Order</p>\n<p>Footer</p>',
+      attachments: [],
+    });
   });
 
   it('have LF for line ends and no NUL', async () => {
@@ -62,7 +64,12 @@ describe('the bodies', () => {
       '',
       'MIIB',
     );
-    expect(email).toMatchObject({ bodyText: null, bodyHtml: null, defects: ['body_missing'] });
+    expect(email).toMatchObject({
+      bodyText: null,
+      bodyHtml: null,
+      plainText: null,
+      defects: ['body_missing', 'cms_unreadable'],
+    });
     expect(email.attachments[0]).toMatchObject({ partPath: '1', filename: 'smime.p7m', sizeBytes: 3 });
   });
 
@@ -78,7 +85,8 @@ describe('the bodies', () => {
     const email = await parse('', 'x'.repeat(10 * 1024 * 1024 + 1));
     expect(email.bodyText).toBeNull();
     expect(email.attachments[0]?.sizeBytes).toBe(10 * 1024 * 1024 + 1);
-    expect(email.defects).toEqual(['body_missing', 'text_too_long']);
+    expect(email.plainText?.length).toBe(1024 * 1024);
+    expect(email.defects).toEqual(['text_too_long']);
   });
 
   it('mark a picture as inline by its Content-Location, and one that nothing shows as not', async () => {

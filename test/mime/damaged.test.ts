@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
-import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';
+import { EMPTY_EMAIL, type ParsedEmail } from '../../shared/mime/parsed-email.ts';
 import { mail, multipart, parse, part } from './mail-builder.ts';
 
 const TEXT = part(['Content-Type: text/plain'], 'Order');
@@ -118,18 +118,7 @@ describe('whatever the bytes', () => {
 
   it('an empty mail is called so', async () => {
     expect(await parseEmail(new Uint8Array())).toEqual({
-      subject: null,
-      from: null,
-      to: [],
-      cc: [],
-      bcc: [],
-      replyTo: [],
-      rfc822MessageId: null,
-      inReplyTo: null,
-      sentAt: null,
-      bodyText: null,
-      bodyHtml: null,
-      attachments: [],
+      ...EMPTY_EMAIL,
       defects: ['body_missing', 'date_missing', 'empty_message', 'from_missing'],
     });
   });

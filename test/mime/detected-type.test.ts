@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import writeXlsxFile from 'write-excel-file/node';
-import { detectType } from '../../shared/mime/detected-type.ts';
+import { detectType } from '../../shared/mime/parts/detected-type.ts';
 
 /** The start of a compound file whose directory names one stream. */
 function compoundFile(stream: string): Buffer {

@@ -26,7 +26,7 @@ describe('a file name', () => {
     ['filename="a \\"b\\".pdf"', 'a "b".pdf'],
     ['filename="C:\\orders\\7.pdf"', '7.pdf'],
     ['filename="../../etc/passwd"', 'passwd'],
-    ['filename="a\tb\u0001\u202ec.pdf"', 'abc.pdf'],
+    ['filename="a\tb\u0001\u202ec.pdf"', 'a bc.pdf'],
     ['filename="unclosed.pdf', 'unclosed.pdf'],
     ['FILENAME=upper.pdf', 'upper.pdf'],
     ['size=3; filename=later.pdf', 'later.pdf'],

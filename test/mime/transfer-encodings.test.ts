@@ -12,7 +12,7 @@ const decode = async (encoding: string, ...lines: (string | Buffer)[]) => {
     '',
     ...lines,
   );
-  const defects = email.defects.filter((defect) => defect !== 'body_missing');
+  const defects = email.defects.filter((defect) => defect !== 'body_missing' && defect !== 'file_empty');
   return { content: Buffer.from(email.attachments[0]?.content ?? []), defects };
 };
 const text = async (encoding: string, ...lines: string[]): Promise<[string, string[]]> => {

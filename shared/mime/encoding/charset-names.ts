@@ -1,5 +1,6 @@
 /** The many spellings of charset names that mail brings, and the decoders they stand for. */
 
+import { libraryCharset } from './charset-library.ts';
 import { shiftedDecoder } from './charset-shifted.ts';
 
 /** Names met in mail that the WHATWG list lacks, by their spelling without separators. */
@@ -26,6 +27,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['cp28598', 'iso-8859-8'],
   ['cp28599', 'iso-8859-9'],
   ['cp28605', 'iso-8859-15'],
+  ['macroman', 'macintosh'],
   ['cp51932', 'euc-jp'],
   ['cp51949', 'euc-kr'],
   ['cp54936', 'gb18030'],
@@ -66,11 +68,16 @@ export function isAsciiName(name: string): boolean {
   return ASCII_NAMES.has(name);
 }
 
-/** True when `label` names a charset beyond ASCII that can be decoded. */
+/**
+ * True when `label` names a charset beyond ASCII that can be decoded.
+ *
+ * @throws {CharsetLibraryNeeded}
+ */
 export function isKnownCharset(label: string | null): boolean {
   const name = charsetName(label);
   if (isAsciiName(name)) return false;
-  return shiftedDecoder(name) !== undefined || decoderFor(label ?? '', name) !== null;
+  if (shiftedDecoder(name) !== undefined || decoderFor(label ?? '', name) !== null) return true;
+  return libraryCharset(name) !== null;
 }
 
 /** The label's spelling without case, separators and vendor prefixes; empty for none. */

@@ -1,30 +1,92 @@
 /**
- * The charsets of seven-bit mail that switch to multi-byte text by shifts, which TextDecoder refuses or reads
- * too strictly. None fails, because what it cannot place comes out as U+FFFD or as it stands.
+ * The charsets of seven-bit mail that switch to multi-byte text by shifts, which TextDecoder refuses or reads too strictly.
+ * None fails, because what it cannot place comes out as U+FFFD or as it is. Each is one pass over the bytes and one decoding,
+ * so that a text of nothing but shifts costs no more than any other.
  */
+
+const ESC = 0x1b;
+const SHIFT_OUT = 0x0e;
+const SHIFT_IN = 0x0f;
+const TILDE = 0x7e;
+const LF = 0x0a;
+const CR = 0x0d;
 
 /** UTF-7, RFC 2152: `+` opens base64 of UTF-16, `-` or any other character closes it. */
 function decodeUtf7(bytes: Uint8Array): string {
-  return latin1(bytes).replace(/\+([A-Za-z0-9+/]*)-?/g, (_, base64: string) => {
-    if (base64 === '') return '+';
-    const units = Buffer.from(base64, 'base64');
-    return units
-      .subarray(0, units.length & ~1)
-      .swap16()
-      .toString('utf16le');
-  });
+  const units = Buffer.allocUnsafe(bytes.length * 2);
+  let length = 0;
+  const put = (unit: number): void => {
+    units[length] = unit & 0xff;
+    units[length + 1] = unit >> 8;
+    length += 2;
+  };
+  let at = 0;
+  while (at < bytes.length) {
+    const byte = bytes[at] ?? 0;
+    at += 1;
+    if (byte !== 0x2b) {
+      put(byte);
+      continue;
+    }
+    const start = at;
+    let bits = 0;
+    let count = 0;
+    for (
+      let six = BASE64[bytes[at] ?? 0] ?? -1;
+      at < bytes.length && six >= 0;
+      six = BASE64[bytes[at] ?? 0] ?? -1
+    ) {
+      bits = ((bits << 6) | six) & 0x3f_ffff;
+      count += 6;
+      if (count >= 16) {
+        count -= 16;
+        put((bits >> count) & 0xffff);
+      }
+      at += 1;
+    }
+    if (at === start) put(0x2b);
+    if (bytes[at] === 0x2d) at += 1;
+  }
+  return units.toString('utf16le', 0, length);
 }
 
 /** HZ, RFC 1843: `~{` opens GB2312 in seven bits, `~}` closes it, `~~` is a tilde. */
 function decodeHz(bytes: Uint8Array): string {
-  const decoder = new TextDecoder('gb18030');
-  return latin1(bytes).replace(
-    /~(?:\{((?:[!-w][!-~])*)(?:~\})?|~|\r?\n)/g,
-    (whole, pairs: string | undefined) => {
-      if (pairs !== undefined) return decoder.decode(withHighBits(pairs));
-      return whole === '~~' ? '~' : '';
-    },
-  );
+  const plain = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  let at = 0;
+  let isShifted = false;
+  while (at < bytes.length) {
+    const byte = bytes[at] ?? 0;
+    const next = bytes[at + 1] ?? 0;
+    if (isShifted) {
+      if (byte >= 0x21 && byte <= 0x77 && next >= 0x21 && next <= 0x7e) {
+        plain[length] = byte | 0x80;
+        plain[length + 1] = next | 0x80;
+        length += 2;
+        at += 2;
+        continue;
+      }
+      isShifted = false;
+      if (byte === TILDE && next === 0x7d) {
+        at += 2;
+        continue;
+      }
+    }
+    if (byte === TILDE && next === 0x7b) {
+      isShifted = true;
+      at += 2;
+    } else if (byte === TILDE && next === LF) {
+      at += 2;
+    } else if (byte === TILDE && next === CR && bytes[at + 2] === LF) {
+      at += 3;
+    } else {
+      plain[length] = byte;
+      length += 1;
+      at += byte === TILDE && next === TILDE ? 2 : 1;
+    }
+  }
+  return new TextDecoder('gb18030').decode(plain.subarray(0, length));
 }
 
 /**
@@ -32,23 +94,44 @@ function decodeHz(bytes: Uint8Array): string {
  * they meet where two encoded words or two lines are joined.
  */
 export function decodeIso2022Jp(bytes: Uint8Array): string {
-  const text = latin1(bytes).replaceAll('\u001b(B\u001b', '\u001b').replaceAll('\u001b(J\u001b', '\u001b');
-  return new TextDecoder('iso-2022-jp').decode(Buffer.from(text, 'latin1'));
+  const plain = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const isIdle =
+      bytes[at] === ESC &&
+      bytes[at + 1] === 0x28 &&
+      (bytes[at + 2] === 0x42 || bytes[at + 2] === 0x4a) &&
+      bytes[at + 3] === ESC;
+    if (isIdle) {
+      at += 3;
+      continue;
+    }
+    plain[length] = bytes[at] ?? 0;
+    length += 1;
+    at += 1;
+  }
+  return new TextDecoder('iso-2022-jp').decode(plain.subarray(0, length));
 }
 
 /** ISO-2022-KR, RFC 1557: SO opens KS C 5601 in seven bits, SI closes it; the header escape is dropped. */
 function decodeIso2022Kr(bytes: Uint8Array): string {
-  const decoder = new TextDecoder('euc-kr');
-  return latin1(bytes)
-    .replaceAll('\x1b$)C', '')
-    .split('\x0e')
-    .map((run, index) => {
-      if (index === 0) return run;
-      const close = run.indexOf('\x0f');
-      const shifted = close < 0 ? run : run.slice(0, close);
-      return decoder.decode(withHighBits(shifted)) + (close < 0 ? '' : run.slice(close + 1));
-    })
-    .join('');
+  const plain = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  let isShifted = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte === SHIFT_OUT) isShifted = true;
+    else if (byte === SHIFT_IN) isShifted = false;
+    else if (byte === ESC && bytes[at + 1] === 0x24 && bytes[at + 2] === 0x29 && bytes[at + 3] === 0x43)
+      at += 3;
+    else {
+      // Spaces and line ends inside a shifted run stay what they are.
+      plain[length] = isShifted && byte > 0x20 && byte < 0x7f ? byte | 0x80 : byte;
+      length += 1;
+    }
+  }
+  return new TextDecoder('euc-kr').decode(plain.subarray(0, length));
 }
 
 /** The decoder of a charset that TextDecoder refuses; undefined for any other. */
@@ -56,14 +139,12 @@ export function shiftedDecoder(name: string): ((bytes: Uint8Array) => string) | 
   return SHIFTED.get(name);
 }
 
-function withHighBits(text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'latin1');
-  // Spaces and line ends inside a shifted run stay what they are.
-  return bytes.map((byte) => (byte > 0x20 && byte < 0x7f ? byte | 0x80 : byte));
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+/** Each byte's six bits; -1 for a byte that is no digit. */
+const BASE64 = new Int8Array(256).fill(-1);
+for (const [value, digit] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+].entries()) {
+  BASE64[digit.charCodeAt(0)] = value;
 }
 
 /** By the name that `charset-names.ts` gives. */

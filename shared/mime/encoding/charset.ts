@@ -4,15 +4,17 @@
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
+import type { Defects } from '../parsed-email.ts';
+import { decodeByLibrary } from './charset-library.ts';
 import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
 import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
-import type { Defects } from '../parsed-email.ts';
 
 /**
  * The text of these bytes. An unknown or missing charset is told from the bytes: ISO-2022-JP by its
  * escapes, then UTF-8 where it is valid or nearly so, then windows-1252, which has a character for every byte.
  *
  * @param declared the charset as the mail names it, null when it names none
+ * @throws {CharsetLibraryNeeded}
  */
 export function decodeText(bytes: Uint8Array, declared: string | null, defects: Defects): string {
   const byMark = decodeByMark(bytes);
@@ -24,6 +26,11 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
   if (shifted !== undefined) return shifted(bytes);
   const decoder = decoderFor(declared ?? '', name);
   if (decoder === null) {
+    const byLibrary = decodeByLibrary(bytes, name);
+    if (byLibrary !== null) {
+      if (byLibrary.includes('\uFFFD')) defects.add('text_undecodable');
+      return byLibrary;
+    }
     defects.add('charset_unknown');
     return decodeUndeclared(bytes, defects);
   }

@@ -1,43 +1,46 @@
-/** Address headers, by postal-mime's parser: groups flattened, quotes and encoded words resolved. */
+/**
+ * Address headers as senders write them: names with unquoted commas, parentheses and quotes, groups, missing brackets.
+ * Own code, because address parsers by the standard split at every comma and drop what they do not know: names get lost, and
+ * words become addresses. Linear in the header's length.
+ *
+ * Invariant: nothing is dropped. What has no address comes out as a name without one.
+ */
 
-import { addressParser } from 'postal-mime';
 import { cleanText } from '../encoding/clean-text.ts';
+import type { Defects, EmailAddress } from '../parsed-email.ts';
+import { splitMailboxes } from './address-list.ts';
 import { decodeWords } from './encoded-words.ts';
 import type { HeaderFields } from './header-block.ts';
 import { headerTexts } from './header-text.ts';
-import type { Defects, EmailAddress } from '../parsed-email.ts';
 
-/**
- * Every address of every field of that name. What is no address is never dropped: it comes out as a name
- * without an address. An empty group (`undisclosed-recipients:;`) has no address and gives none.
- */
+/** Every address of every field of that name. An empty group (`undisclosed-recipients:;`) has no address and gives none. */
 export function readAddresses(fields: HeaderFields, name: string, defects: Defects): EmailAddress[] {
   return headerTexts(fields, name, defects).flatMap((text) => {
-    const parsed = addressParser(text, { flatten: true })
-      .filter((entry) => entry.name !== '' || (entry.address ?? '') !== '')
-      .map((entry) => toAddress(entry, defects));
-    if (parsed.length > 0 || text === '' || isEmptyGroup(text)) return parsed;
-    return [unreadable(decodeWords(text, defects), defects)];
+    if (isEmptyGroup(text)) return [];
+    return splitMailboxes(text).flatMap((entry) => {
+      const decoded = cleanText(decodeWords(entry.name, defects), defects).replace(/\s+/g, ' ').trim();
+      if (entry.address !== null) return [toAddress(decoded, cleanText(entry.address, defects))];
+      if (decoded === '') return [];
+      // Some senders encode the whole of it, brackets and address too.
+      const inner = decoded === entry.name ? [] : splitMailboxes(decoded);
+      if (inner.length > 0 && inner.every(({ address }) => address !== null))
+        return inner.map((one) => toAddress(one.name, one.address ?? ''));
+      defects.add('address_unreadable');
+      return [{ name: decoded, address: null }];
+    });
   });
 }
 
-/** `Undisclosed recipients:;` names nobody. With an @ in it somebody is meant, however it is written. */
-function isEmptyGroup(text: string): boolean {
-  return /:[\s,;]*$/.test(text.slice(-100)) && !text.includes('@');
-}
-
-function toAddress(entry: { name: string; address?: string | undefined }, defects: Defects): EmailAddress {
-  const name = cleanText(entry.name, defects).trim();
-  const address = cleanText(entry.address ?? '', defects).trim();
+/** The domain in lower case; the local part as it is, because case may count there. */
+function toAddress(name: string, address: string): EmailAddress {
   const at = address.lastIndexOf('@');
-  if (at < 0) return unreadable(address === '' ? name : `${name} <${address}>`, defects);
   return {
     name: name === '' ? null : name,
     address: address.slice(0, at) + address.slice(at).toLowerCase(),
   };
 }
 
-function unreadable(text: string, defects: Defects): EmailAddress {
-  defects.add('address_unreadable');
-  return { name: cleanText(text, defects).trim(), address: null };
+/** `Undisclosed recipients:;` names no one. With an @ in it someone is meant, however it is written. */
+function isEmptyGroup(text: string): boolean {
+  return /:[\s,;]*$/.test(text.slice(-100)) && !text.includes('@');
 }

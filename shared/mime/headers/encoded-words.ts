@@ -1,54 +1,130 @@
 /**
- * RFC 2047 encoded words, `=?charset?B or Q?text?=`, in subjects and file names. Neighbours in one charset
- * are decoded together, because senders cut multi-byte characters in two. Linear in the header's length.
+ * RFC 2047 encoded words, `=?charset?B or Q?text?=`, in subjects, names and file names, with what senders make of them: a
+ * literal `?` or space inside, no charset, a character or a base64 group cut between two words. Linear in the length.
  */
 
 import { decodeText } from '../encoding/charset.ts';
 import type { Defects } from '../parsed-email.ts';
 
-const WORD = /=\?([^?\s]{1,80})\?([QqBb])\?([^?]*)\?=/g;
+const START = /=\?([^?\s=]{0,80})\?([QqBb])\?/g;
+
+interface Word {
+  readonly charset: string;
+  readonly isBase64: boolean;
+  readonly encoded: string;
+  readonly start: number;
+  readonly end: number;
+}
 
 /** The text with every encoded word decoded; white space between two words belongs to neither. */
 export function decodeWords(text: string, defects: Defects): string {
   let result = '';
   let position = 0;
+  let isBehindWord = false;
   let charset = '';
   let pending: Buffer[] = [];
+  /** Base64 digits of a group that the next word completes. */
+  let openGroup = '';
   const flush = (): void => {
-    if (pending.length > 0) result += decodeText(Buffer.concat(pending), charset, defects);
+    if (openGroup !== '') pending.push(Buffer.from(openGroup, 'base64'));
+    if (pending.length > 0)
+      result += decodeText(Buffer.concat(pending), charset === '' ? null : charset, defects);
     pending = [];
+    openGroup = '';
   };
 
-  for (const match of text.matchAll(WORD)) {
-    const [whole, label = '', encoding = '', encoded = ''] = match;
-    const between = text.slice(position, match.index);
-    const joins = pending.length > 0 && /^\s*$/.test(between);
-    // RFC 2231 allows a language after the charset: `utf-8*en`.
-    const own = label.replace(/\*.*$/, '').toLowerCase();
-    if (!joins || own !== charset) flush();
+  for (const word of findWords(text)) {
+    const between = text.slice(position, word.start);
+    const joins = isBehindWord && isBlank(between);
+    if (!joins || word.charset !== charset) flush();
     if (!joins) result += between;
-    charset = own;
-    pending.push(encoding.toUpperCase() === 'B' ? Buffer.from(encoded, 'base64') : decodeQ(encoded));
-    position = match.index + whole.length;
+    charset = word.charset;
+    if (word.isBase64) {
+      const digits = openGroup + word.encoded.replace(/\s+/g, '');
+      const isOpen = !digits.includes('=') && digits.length % 4 !== 0;
+      const whole = isOpen ? digits.length - (digits.length % 4) : digits.length;
+      pending.push(Buffer.from(digits.slice(0, whole), 'base64'));
+      openGroup = digits.slice(whole);
+    } else {
+      if (openGroup !== '') flush();
+      for (const piece of decodeQ(word.encoded)) {
+        if (typeof piece !== 'string') pending.push(piece);
+        else {
+          flush();
+          result += piece;
+        }
+      }
+    }
+    position = word.end;
+    isBehindWord = true;
   }
   flush();
   return result + text.slice(position);
 }
 
-function decodeQ(encoded: string): Buffer {
-  // What is not ASCII inside a word was raw in the header; it goes back as UTF-8.
-  const bytes = Buffer.from(encoded.replaceAll('_', ' '), 'utf8');
+/** Where the words of a text are, in order. A start without an end is no word. */
+export function* findWords(text: string): Generator<Word> {
+  let end = -1;
+  // Kept from one start to the next: starts without an end must not search the same text again.
+  let mark = -1;
+  const starts = [...text.matchAll(START)];
+  for (const [index, match] of starts.entries()) {
+    const [whole, label = '', encoding = ''] = match;
+    const from = match.index + whole.length;
+    if (match.index < end) continue;
+    const isBase64 = encoding.toUpperCase() === 'B';
+    const nextStart = starts[index + 1]?.index ?? text.length;
+    if (mark < from) mark = text.indexOf('?=', from);
+    if (mark < 0) return;
+    if (mark > nextStart) continue;
+    const close = isBase64 ? mark : endOfQ(text, mark, nextStart);
+    end = close + 2;
+    // RFC 2231 allows a language after the charset: `utf-8*en`.
+    const charset = label.replace(/\*.*$/, '').toLowerCase();
+    yield { charset, isBase64, encoded: text.slice(from, close), start: match.index, end };
+  }
+}
+
+/**
+ * Which `?=` ends a word: the first, but with two hexadecimal digits behind it that may be a literal question mark before an
+ * escape; then a later one of the same word goes before it.
+ */
+function endOfQ(text: string, first: number, nextStart: number): number {
+  if (!isEscape(text, first + 1)) return first;
+  const second = text.slice(first + 2, nextStart).indexOf('?=');
+  return second < 0 ? first : first + 2 + second;
+}
+
+function isEscape(text: string, at: number): boolean {
+  return /^=[0-9a-f]{2}$/i.test(text.slice(at, at + 3));
+}
+
+/** Bytes, and as text what was no ASCII: it is decoded already, by the header that it is from. */
+function* decodeQ(encoded: string): Generator<Buffer | string> {
+  for (const [piece] of encoded.matchAll(/[\0-\x7f]+|[^\0-\x7f]+/g)) {
+    if (piece.charCodeAt(0) > 0x7f) yield piece;
+    else yield decodeAsciiQ(piece);
+  }
+}
+
+function decodeAsciiQ(encoded: string): Buffer {
+  const bytes = Buffer.from(encoded, 'latin1');
   let length = 0;
   for (let at = 0; at < bytes.length; at += 1) {
-    const value =
-      bytes[at] === 0x3d ? Number.parseInt(bytes.toString('latin1', at + 1, at + 3), 16) : Number.NaN;
-    if (Number.isNaN(value) || !/^[0-9a-f]{2}$/i.test(bytes.toString('latin1', at + 1, at + 3))) {
-      bytes[length] = bytes[at] ?? 0;
-    } else {
-      bytes[length] = value;
-      at += 2;
-    }
+    const byte = bytes[at] ?? 0;
+    const value = byte === 0x3d ? hexPair(bytes, at + 1) : -1;
+    bytes[length] = value >= 0 ? value : byte === 0x5f ? 0x20 : byte;
+    if (value >= 0) at += 2;
     length += 1;
   }
   return bytes.subarray(0, length);
+}
+
+function hexPair(bytes: Buffer, at: number): number {
+  const digits = bytes.toString('latin1', at, at + 2);
+  return /^[0-9a-f]{2}$/i.test(digits) ? Number.parseInt(digits, 16) : -1;
+}
+
+function isBlank(text: string): boolean {
+  return /^\s*$/.test(text);
 }

@@ -1,26 +1,34 @@
 /**
- * The header block of a message or a part, over bytes. Only the fields that the reader asks for are kept,
- * so that a block of a million headers costs time but no memory.
- * Values stay bytes: `header-text.ts` decodes them.
+ * The header block of a message or a part, over bytes. Only the fields that the reader asks for are kept, so that a block of
+ * a million headers costs time but no memory. Values stay bytes: `header-text.ts` decodes them.
+ * Invariant: each byte is looked at a bounded number of times, whatever the lines are.
  */
 
 import type { Defects } from '../parsed-email.ts';
 
 const KEPT = new Set([
+  'auto-submitted',
   'bcc',
   'cc',
+  'content-description',
   'content-disposition',
   'content-id',
   'content-location',
   'content-transfer-encoding',
   'content-type',
   'date',
+  'delivered-to',
   'from',
   'in-reply-to',
+  'list-id',
   'message-id',
+  'mime-version',
   'reply-to',
+  'return-path',
+  'sender',
   'subject',
   'to',
+  'x-original-to',
 ]);
 
 /**
@@ -30,12 +38,19 @@ const KEPT = new Set([
 const MAX_NAME_BYTES = 256 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
+/** How far the empty line may be from a line that is no header, for the header to go on. */
+const LOOK_AHEAD_BYTES = 8192;
+/** Lines of one block that are weighed as folds without indentation: a hostile block has nothing but such lines. */
+const MAX_CONTINUES = 500;
 
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+const COMMA = 0x2c;
 
 export type HeaderFields = ReadonlyMap<string, readonly Uint8Array[]>;
 
@@ -45,9 +60,15 @@ export interface HeaderBlock {
   readonly bodyStart: number;
 }
 
+interface Field {
+  readonly start: number;
+  readonly colon: number;
+  end: number;
+}
+
 /**
- * Reads header lines from `start` to the empty line. A line that is no header ends the block, unless
- * another header follows it directly.
+ * Reads header lines from `start` to the empty line. A line that is no header belongs to the field above it when that one
+ * goes on there; otherwise it ends the block, unless another header follows it directly.
  *
  * @param isDelimiter says that the line at this offset is a boundary of an enclosing multipart, which ends
  *   a part in the middle of its headers too
@@ -59,36 +80,56 @@ export function readHeaderBlock(
   defects: Defects,
 ): HeaderBlock {
   const fields = new Map<string, Uint8Array[]>();
+  const ahead = new LookAhead(bytes);
+  let field: Field | null = null;
+  let continuesAsked = 0;
   let at = start;
+  let bodyStart = bytes.length;
   while (at < bytes.length) {
     const lineEnd = endOfLine(bytes, at);
-    if (isBlank(bytes, at, lineEnd)) return { fields, bodyStart: lineEnd };
-    if (bytes[at] === 0x2d && isDelimiter(at)) return { fields, bodyStart: at };
-
-    const colon = fieldNameEnd(bytes, at, lineEnd);
-    if (colon < 0) {
-      if (!headersGoOn(bytes, at)) {
-        defects.add('header_separator_missing');
-        return { fields, bodyStart: at };
-      }
-      defects.add('header_malformed');
-      at = endOfField(bytes, lineEnd);
-      continue;
+    if (isBlank(bytes, at, lineEnd)) {
+      bodyStart = lineEnd;
+      break;
     }
-
+    if (bytes[at] === 0x2d && isDelimiter(at)) {
+      bodyStart = at;
+      break;
+    }
     const end = endOfField(bytes, lineEnd);
-    keep(fields, bytes, at, colon, end, defects);
+    const colon = fieldNameEnd(bytes, at, lineEnd);
+    // A name with an equals sign is a parameter whose value has a colon.
+    const mayContinue = colon < 0 || bytes.subarray(at, Math.min(colon, at + 64)).includes(EQUALS);
+    if (field !== null && mayContinue && continuesAsked < MAX_CONTINUES && mayGoOn(bytes, field, at)) {
+      continuesAsked += 1;
+      if (continues(bytes, field, at, lineEnd)) {
+        defects.add('header_malformed');
+        field.end = end;
+        at = end;
+        continue;
+      }
+    }
+    if (colon >= 0) {
+      if (field !== null) keep(fields, bytes, field, defects);
+      field = { start: at, colon, end };
+    } else if (ahead.headersGoOn(at, lineEnd) || isLastFold(bytes, at, lineEnd, fields, field)) {
+      defects.add('header_malformed');
+      if (field !== null) keep(fields, bytes, field, defects);
+      field = null;
+    } else {
+      defects.add('header_separator_missing');
+      bodyStart = at;
+      break;
+    }
     at = end;
   }
-  return { fields, bodyStart: bytes.length };
+  if (field !== null) keep(fields, bytes, field, defects);
+  return { fields, bodyStart };
 }
 
 function keep(
   fields: Map<string, Uint8Array[]>,
   bytes: Buffer,
-  start: number,
-  colon: number,
-  end: number,
+  { start, colon, end }: Field,
   defects: Defects,
 ): void {
   // The longest kept name has 25 characters.
@@ -105,6 +146,62 @@ function keep(
   if (room <= 0) return;
   values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + room)));
   fields.set(name, values);
+}
+
+/**
+ * Whether the last line before the empty line is a fold without indentation above a body of base64: taken for the beginning
+ * of the body it would spoil the file.
+ */
+function isLastFold(
+  bytes: Buffer,
+  at: number,
+  lineEnd: number,
+  fields: HeaderFields,
+  field: Field | null,
+): boolean {
+  if (!isBlank(bytes, lineEnd, endOfLine(bytes, lineEnd)) || lineEnd >= bytes.length) return false;
+  const last =
+    field === null ? '' : bytes.toString('latin1', field.start, Math.min(field.end, field.start + 200));
+  const encoding = fields.get('content-transfer-encoding')?.[0];
+  const isBase64 =
+    /base64/i.test(Buffer.from(encoding ?? []).toString('latin1', 0, 100)) ||
+    /^content-transfer-encoding[ \t]*:\s*base64/i.test(last);
+  return isBase64 && !/^[A-Za-z0-9+/=]+\s*$/.test(bytes.toString('latin1', at, Math.min(lineEnd, at + 200)));
+}
+
+/** A quick look before `continues`: how the value ends, or that it may have a quoted string. */
+function mayGoOn(bytes: Buffer, field: Field, start: number): boolean {
+  let last = field.end - 1;
+  while (last > field.colon && last > field.end - 16 && (bytes[last] ?? 0) <= SPACE) last -= 1;
+  const byte = bytes[last];
+  if (byte === SEMICOLON || byte === EQUALS || byte === COMMA || bytes[start] === SEMICOLON) return true;
+  const nameLength = field.colon - field.start;
+  return nameLength === 'content-type'.length || nameLength === 'content-disposition'.length;
+}
+
+/**
+ * Whether a line that is not indented goes on with the field above it: a parameter behind a semicolon, the rest of a quoted
+ * value, an encoded word, an address behind a comma. Some senders fold so. Read as a body it would spoil a file of base64.
+ */
+function continues(bytes: Buffer, field: Field, start: number, end: number): boolean {
+  // Bounded: only the end of the value counts, and the line's beginning.
+  const value = bytes.toString('latin1', Math.max(field.colon + 1, field.end - 2048), field.end).trimEnd();
+  const line = bytes.toString('latin1', start, Math.min(end, start + 2048)).trimEnd();
+  if (/^;?[ \t]*[a-z][\w-]{0,40}(?:\*\d{0,4}\*?)?[ \t]*=(?!\?)/i.test(line)) {
+    return value.endsWith(';') || line.startsWith(';');
+  }
+  if (/^=\?[^?\s]{0,80}\?[bq]\?.*\?=/i.test(line)) return value.endsWith('?=');
+  const name = bytes
+    .toString('latin1', field.start, Math.min(field.colon, field.start + 32))
+    .trimEnd()
+    .toLowerCase();
+  if (/^content-(?:type|disposition)$/.test(name)) return hasOpenQuote(value) && line.includes('"');
+  if (!/^(?:from|to|cc|bcc|sender|reply-to)$/.test(name)) return false;
+  return value.endsWith(',') && /^[^:]*@[^:]*$/.test(line);
+}
+
+function hasOpenQuote(value: string): boolean {
+  return value.replace(/\\./g, '').split('"').length % 2 === 0;
 }
 
 /** The offset of the colon that ends a field's name at the head of this line; -1 when it is no header. */
@@ -134,24 +231,42 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   return end;
 }
 
-/**
- * Whether a line that is no header stands among headers all the same: one follows it directly, or there is
- * nothing but folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty
- * line. Anything else is taken for a body whose empty line is missing.
- */
-function headersGoOn(bytes: Buffer, start: number): boolean {
-  const next = endOfLine(bytes, start);
-  if (fieldNameEnd(bytes, next, endOfLine(bytes, next)) >= 0) return true;
-  // Looked at over a bounded stretch: every malformed line comes here.
-  const stop = Math.min(bytes.length, start + 8192);
-  for (let at = start; at < stop; ) {
-    const end = endOfLine(bytes, at);
-    const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
-    if (isBlank(bytes, at, end)) return at > start;
-    if (!isFold && !bytes.subarray(at, Math.min(end, stop)).includes(COLON)) return false;
-    at = end;
+/** Answers for the malformed lines of one block, in their order. */
+class LookAhead {
+  readonly #bytes: Buffer;
+  /** Up to here all lines are folds or have a colon, from the last line that was asked for. */
+  #passedTo = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
   }
-  return false;
+
+  /**
+   * Whether a line that is no header stands among headers all the same: one follows it directly, or there is nothing but
+   * folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty line. Anything else is
+   * taken for a body whose empty line is missing.
+   */
+  headersGoOn(start: number, lineEnd: number): boolean {
+    const bytes = this.#bytes;
+    if (fieldNameEnd(bytes, lineEnd, endOfLine(bytes, lineEnd)) >= 0) return true;
+    const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
+    // Each line is looked at once, although every malformed line comes here.
+    let at = Math.max(start, this.#passedTo);
+    while (at < stop) {
+      const window = bytes.subarray(at, stop);
+      const end = at + endOfLine(window, 0);
+      const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
+      if (isBlank(bytes, at, end)) {
+        this.#passedTo = at;
+        return at > start;
+      }
+      if (!isFold && !bytes.subarray(at, end).includes(COLON)) return false;
+      at = end;
+      // A line that the window cuts is looked at again.
+      if (end < stop) this.#passedTo = at;
+    }
+    return false;
+  }
 }
 
 function isHeaderOrFold(bytes: Buffer, start: number): boolean {

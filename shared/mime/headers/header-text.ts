@@ -1,17 +1,18 @@
 /**
- * Header fields as text. Their bytes are decoded only here, because the charset of raw bytes above 127 may
- * stand in another field of the same block.
+ * Header fields as text. Their bytes are decoded only here, because the charset of raw bytes above 127 may be named in
+ * another field of the same block, or in an encoded word beside them.
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { decodeText } from '../encoding/charset.ts';
 import { isKnownCharset } from '../encoding/charset-names.ts';
-import type { HeaderFields } from './header-block.ts';
 import type { Defects } from '../parsed-email.ts';
+import { findWords } from './encoded-words.ts';
+import type { HeaderFields } from './header-block.ts';
 
 /**
- * The first field of that name, unfolded and trimmed; null when absent. Bytes above 127 are read as UTF-8,
- * else in the charset that the block's Content-Type names, else by a guess.
+ * The first field of that name, unfolded and trimmed, encoded words as they are; null when absent. Bytes above 127 are read
+ * as UTF-8, else in the charset that the block's Content-Type names, else by a guess.
  */
 export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
   return headerTexts(fields, name, defects)[0] ?? null;
@@ -30,7 +31,27 @@ function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects
   }
   if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
   defects.add('header_8bit');
-  return decodeText(value, hint(), defects);
+  const bytes = withRawWordsEscaped(Buffer.from(value));
+  return isAscii(bytes) ? bytes.toString('latin1') : decodeText(bytes, hint(), defects);
+}
+
+/**
+ * Bytes above 127 inside an encoded word are of the word's charset, not of the header's: each becomes an escape. Base64 has
+ * no such bytes.
+ */
+function withRawWordsEscaped(value: Buffer): Buffer {
+  const text = value.toString('latin1');
+  let result = '';
+  let position = 0;
+  for (const { encoded, end, isBase64 } of findWords(text)) {
+    const start = end - 2 - encoded.length;
+    const escaped = encoded.replace(/[\x80-\xff]/g, (raw) =>
+      isBase64 ? '' : `=${raw.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    );
+    result += text.slice(position, start) + escaped;
+    position = end - 2;
+  }
+  return Buffer.from(result + text.slice(position), 'latin1');
 }
 
 function charsetHint(fields: HeaderFields): string | null {

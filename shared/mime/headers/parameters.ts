@@ -5,8 +5,8 @@
  */
 
 import { decodeText } from '../encoding/charset.ts';
-import { decodeWords } from './encoded-words.ts';
 import type { Defects } from '../parsed-email.ts';
+import { decodeWords } from './encoded-words.ts';
 
 export interface StructuredValue {
   /** What stands before the first semicolon, lower case, comments removed. */
@@ -22,7 +22,11 @@ interface Section {
 }
 
 export function parseStructured(text: string, defects: Defects): StructuredValue {
-  const value = (/^[^;\s(]*/.exec(text.trimStart())?.[0] ?? '').toLowerCase();
+  const value = text
+    .slice(0, valueEnd(text))
+    .trim()
+    .replace(/^"(.*)"$/, '$1')
+    .toLowerCase();
   const plain = new Map<string, string>();
   const sections = new Map<string, Section[]>();
 
@@ -46,9 +50,15 @@ export function parseStructured(text: string, defects: Defects): StructuredValue
   return { value, parameters };
 }
 
+/** Where the value ends; 0 when the header begins with a parameter, as `filename="order.pdf"` without a type before it. */
+function valueEnd(text: string): number {
+  const first = /^\s*[^;\s(]*/.exec(text)?.[0] ?? '';
+  return /^\s*[\w*-]+=/.test(first) || /^\s*[\w*-]+\s{0,9}=/.test(text.slice(0, 100)) ? 0 : first.length;
+}
+
 /** `name=value` pairs behind the first semicolon or space, quotes removed, nothing decoded. */
 function* rawParameters(text: string): Generator<[string, string]> {
-  const start = /^\s*[^;\s]*/.exec(text)?.[0].length ?? 0;
+  const start = valueEnd(text);
   const token = /[\s;="]*([^\s=;"]+)\s*(=)?\s*/y;
   token.lastIndex = start;
   for (let match = token.exec(text); match !== null; match = token.exec(text)) {
@@ -81,7 +91,7 @@ function quotedValue(text: string, start: number): [string, number] {
   for (let at = start; at < text.length; at += 1) {
     const character = text[at];
     if (character === '"') return [value + text.slice(from, at), at + 1];
-    // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that somebody forgot to escape.
+    // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that was not escaped.
     if (character === '\\' && (text[at + 1] === '"' || text[at + 1] === '\\')) {
       value += text.slice(from, at);
       from = at + 1;

@@ -1,93 +1,201 @@
 /**
- * Which parts are the email's text and HTML body: the first of each kind that has anything to read. Every
- * other part is an attachment. A further text part, a mailing list's footer or the lines below a picture,
- * is kept as a file and not joined to the body, so that each part comes out once, as it was sent.
+ * Which parts are the text of an email, and which of them its columns `body_text` and `body_html`. Text parts of one
+ * multipart/mixed without a name belong together, in order: mail programs split a message around its files, gateways put
+ * banners before it and lists footers after it. Every other part is an attachment.
  */
 
 import { decodeText } from '../encoding/charset.ts';
 import { cleanText } from '../encoding/clean-text.ts';
 import { countControls } from '../encoding/control-characters.ts';
+import { extractUuencoded, type UuencodedFile } from '../encoding/uuencode.ts';
 import type { Defects } from '../parsed-email.ts';
+import { unflow } from '../text/flowed.ts';
+import { containsWordsOf } from '../text/same-words.ts';
+import { stripTags } from '../text/strip-tags.ts';
 import { isMultipart, type Part } from './part-tree.ts';
 
 /**
- * A longer text is kept as a file. Nobody reads it as a body, and as a string of 50 MB it passed 800 MiB of
- * memory on its way through decoding and cleaning.
+ * A longer text is kept as a file. No one reads it as a body, and as a string of 50 MB it took more memory than an instance
+ * has on its way through decoding and cleaning.
  */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-export interface Body {
+type Kind = 'text' | 'html';
+
+export interface TextPart {
   readonly part: Part;
+  readonly kind: Kind;
   readonly text: string;
 }
 
-export interface Bodies {
-  readonly text: Body | null;
-  readonly html: Body | null;
+/** A stretch of the message: as text, as HTML, or as both forms of one. */
+export interface Segment {
+  readonly texts: readonly TextPart[];
+  readonly htmls: readonly TextPart[];
 }
 
-type Kind = 'text' | 'html';
+export interface Bodies {
+  /** What a person reads, in order. */
+  readonly segments: readonly Segment[];
+  /** Null when there is none, or the message itself is HTML and the text only a banner or a footer. */
+  readonly text: string | null;
+  readonly html: string | null;
+  /** The parts that are no attachments. */
+  readonly used: ReadonlySet<Part>;
+  /** The parts that were read as text, whether or not they became a body. */
+  readonly read: ReadonlySet<Part>;
+  /** Files that were uuencoded within a text. */
+  readonly uuencoded: ReadonlyMap<Part, readonly UuencodedFile[]>;
+  /** The text of a part that is no body; null for a binary file. */
+  readonly textOf: (part: Part, content: Buffer) => string | null;
+}
 
 /** @param contentOf a part's decoded bytes */
-export function chooseBodies(
-  parts: readonly Part[],
-  contentOf: (part: Part) => Buffer,
-  defects: Defects,
-): Bodies {
-  const candidates: { part: Part; kind: Kind }[] = [];
-  for (const part of parts) {
-    const kind = bodyKind(part);
-    if (kind === null) continue;
-    if (contentOf(part).length > MAX_BODY_BYTES) defects.add('text_too_long');
-    else if (isBinary(contentOf(part), part)) defects.add('text_is_binary');
-    else candidates.push({ part, kind });
-  }
-
-  // The two bodies should be two forms of one text: those of one multipart/alternative go before others.
-  const home = candidates[0] === undefined ? null : alternativeAround(candidates[0].part);
-  const choose = (kind: Kind): Body | null => {
-    const ofKind = candidates.filter((candidate) => candidate.kind === kind).map(({ part }) => part);
-    const atHome = ofKind.filter((part) => home !== null && isWithin(part, home));
-    return firstReadable(
-      [...atHome, ...ofKind.filter((part) => !atHome.includes(part))],
-      kind,
-      contentOf,
-      defects,
-    );
-  };
-  return { text: choose('text'), html: choose('html') };
-}
-
-/** The first part with more than white space in it; when all are blank, the first. */
-function firstReadable(
-  parts: readonly Part[],
-  kind: Kind,
-  contentOf: (part: Part) => Buffer,
-  defects: Defects,
-): Body | null {
-  let blank: Body | null = null;
-  for (const part of parts) {
-    // Flaws of a part that is passed over are not the body's.
-    const met: Defects = new Set();
-    const text = bodyText(part, contentOf(part), kind, met);
-    if (text.trim() !== '') {
-      for (const defect of met) defects.add(defect);
-      return { part, text };
+export function chooseBodies(root: Part, contentOf: (part: Part) => Buffer, defects: Defects): Bodies {
+  const reader = new TextReader(contentOf, defects);
+  let segments = reader.read(root, false);
+  let used = reader.partsOf(segments);
+  if (!segments.some(isReadable)) {
+    // A body with a file's name is still the body when there is no other.
+    const named = reader.read(root, true).filter(isReadable);
+    const texts = named.flatMap((segment) => segment.texts).slice(0, 1);
+    const htmls = named.flatMap((segment) => segment.htmls).slice(0, 1);
+    if (texts.length + htmls.length > 0) {
+      segments = [{ texts, htmls }];
+      used = new Set([...used, ...reader.partsOf(segments)]);
     }
-    blank ??= { part, text };
   }
-  return blank;
+  const readable = segments.filter(isReadable);
+  const texts = readable.flatMap((segment) => segment.texts);
+  const htmls = readable.flatMap((segment) => segment.htmls);
+  const isTextDropped = !isMessageText(readable, texts, htmls);
+  if (isTextDropped) for (const { part } of texts) used.delete(part);
+  reader.noteDefects(used);
+  return {
+    segments: readable,
+    text: isTextDropped ? null : joined(texts),
+    html: joined(htmls),
+    used,
+    read: reader.partsOf(readable),
+    uuencoded: reader.uuencoded,
+    textOf: (part, content) => reader.textOfFile(part, content),
+  };
 }
 
-function bodyText(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
-  const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
-  if (isUtf16(part, content))
-    return cleanText(decodeText(content, charset, defects), defects).replaceAll('\r\n', '\n');
-  return cleanText(decodeText(withoutNulAndCr(content, defects), charset, defects), defects);
+/**
+ * False for a banner or a footer of a message that is HTML alone. Text that says the same, or far more, is the message.
+ */
+function isMessageText(
+  segments: readonly Segment[],
+  texts: readonly TextPart[],
+  htmls: readonly TextPart[],
+): boolean {
+  const hasBoth = segments.some((segment) => segment.texts.length > 0 && segment.htmls.length > 0);
+  if (texts.length === 0 || htmls.length === 0 || hasBoth) return true;
+  const text = joined(texts) ?? '';
+  const read = stripTags(joined(htmls) ?? '');
+  return text.trim().length > 3 * read.length || containsWordsOf(text, read);
 }
 
-function bodyKind(part: Part): Kind | null {
-  if (part.isWhole || part.header.isAttachment || part.header.filename !== null) return null;
+function joined(parts: readonly TextPart[]): string | null {
+  if (parts.length < 2) return parts[0]?.text ?? null;
+  return parts
+    .map(({ text }, index) => (index < parts.length - 1 && !text.endsWith('\n') ? `${text}\n` : text))
+    .join('');
+}
+
+function isReadable({ htmls, texts }: Segment): boolean {
+  return [...texts, ...htmls].some(({ text }) => text.trim() !== '');
+}
+
+class TextReader {
+  readonly #contentOf: (part: Part) => Buffer;
+  readonly #defects: Defects;
+  readonly #read = new Map<Part, { text: TextPart; defects: Defects }>();
+  readonly uuencoded = new Map<Part, readonly UuencodedFile[]>();
+
+  constructor(contentOf: (part: Part) => Buffer, defects: Defects) {
+    this.#contentOf = contentOf;
+    this.#defects = defects;
+  }
+
+  /** @param takesNamed whether a part with a file's name counts as text */
+  read(part: Part, takesNamed: boolean): Segment[] {
+    if (part.opened !== null) return this.read(part.opened, takesNamed);
+    if (part.children.length === 0) return this.#readLeaf(part, takesNamed);
+    const children = part.children.map((child) => this.read(child, takesNamed));
+    if (part.type === 'multipart/alternative') return chooseAlternatives(children);
+    // The first that has text; what it refers to are files.
+    if (part.type === 'multipart/related')
+      return children.find((segments) => segments.some(isReadable)) ?? [];
+    return children.flat();
+  }
+
+  partsOf(segments: readonly Segment[]): Set<Part> {
+    return new Set(segments.flatMap(({ htmls, texts }) => [...texts, ...htmls]).map(({ part }) => part));
+  }
+
+  /** Flaws of a part that is no body are not the email's. */
+  noteDefects(used: ReadonlySet<Part>): void {
+    for (const [part, { defects }] of this.#read) {
+      if (used.has(part)) for (const defect of defects) this.#defects.add(defect);
+    }
+  }
+
+  textOfFile(part: Part, content: Buffer): string | null {
+    const kind = bodyKind(part, true);
+    return kind === null || isBinary(content, part) ? null : this.#textOf(part, content, kind, new Set());
+  }
+
+  #readLeaf(part: Part, takesNamed: boolean): Segment[] {
+    const kind = bodyKind(part, takesNamed);
+    if (kind === null) return [];
+    let read = this.#read.get(part);
+    if (read === undefined) {
+      const content = this.#contentOf(part);
+      if (content.length > MAX_BODY_BYTES || isBinary(content, part)) {
+        this.#defects.add(content.length > MAX_BODY_BYTES ? 'text_too_long' : 'text_is_binary');
+        return [];
+      }
+      const defects: Defects = new Set();
+      read = { text: { part, kind, text: this.#textOf(part, content, kind, defects) }, defects };
+      this.#read.set(part, read);
+    }
+    return [{ texts: kind === 'text' ? [read.text] : [], htmls: kind === 'html' ? [read.text] : [] }];
+  }
+
+  #textOf(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
+    const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
+    if (isUtf16(part, content))
+      return cleanText(decodeText(content, charset, defects), defects).replaceAll('\r\n', '\n');
+    let bytes = withoutNulAndCr(content, defects);
+    if (kind === 'text') {
+      const extracted = extractUuencoded(bytes, defects);
+      if (extracted.files.length > 0) this.uuencoded.set(part, extracted.files);
+      bytes = extracted.text;
+      if (part.header.flowed !== 'no') bytes = unflow(bytes, part.header.flowed === 'delsp');
+    }
+    return cleanText(decodeText(bytes, charset, defects), defects);
+  }
+}
+
+/** The first of the children that is text and the last that is HTML: the richest form comes last. */
+function chooseAlternatives(children: readonly Segment[][]): Segment[] {
+  const hasText = (segments: Segment[]): boolean =>
+    segments.some(({ texts }) => texts.some(({ text }) => text.trim() !== ''));
+  const hasHtml = (segments: Segment[]): boolean =>
+    segments.some(({ htmls }) => htmls.some(({ text }) => text.trim() !== ''));
+  const withText = children.find(hasText);
+  const withHtml = children.findLast(hasHtml);
+  if (withText === withHtml || withText === undefined || withHtml === undefined) {
+    return withText ?? withHtml ?? children.find((segments) => segments.length > 0) ?? [];
+  }
+  return [{ texts: withText.flatMap(({ texts }) => texts), htmls: withHtml.flatMap(({ htmls }) => htmls) }];
+}
+
+/** @param takesNamed whether a part with a file's name counts as text */
+export function bodyKind(part: Part, takesNamed: boolean): Kind | null {
+  if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !takesNamed)) return null;
   if (part.type === 'text/html') return 'html';
   // A multipart in which no part was found holds at least its text.
   return part.type === 'text/plain' || isMultipart(part) ? 'text' : null;
@@ -129,14 +237,4 @@ function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
 function charsetOfHtml(content: Buffer): string | null {
   const head = content.toString('latin1', 0, 4096);
   return /<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}["']?([\w-]{1,40})/i.exec(head)?.[1] ?? null;
-}
-
-function alternativeAround(part: Part): Part | null {
-  for (let up = part.parent; up !== null; up = up.parent) if (up.type === 'multipart/alternative') return up;
-  return null;
-}
-
-function isWithin(part: Part, ancestor: Part): boolean {
-  for (let up = part.parent; up !== null; up = up.parent) if (up === ancestor) return true;
-  return false;
 }

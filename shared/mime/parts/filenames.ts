@@ -47,21 +47,46 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The declared name without folders, control characters and marks that turn the writing direction; null
- * when nothing is left.
+ * The declared name without folders, control characters and marks that turn the writing direction; null when nothing is
+ * left. A slash that is no path, as in `PO 4711/2026.pdf`, becomes a hyphen; a line break becomes a space.
  */
 export function cleanFilename(declared: string, defects: Defects): string | null {
-  const name = declared
+  const text = declared
+    .replace(/[\t\r\n]+/g, ' ')
     .replace(/\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu, '')
     .toWellFormed()
+    .replace(/ {2,}/g, ' ')
+    .trim();
+  const pieces = text
     .split(/[/\\]/)
     .map((piece) => piece.trim())
-    .findLast((piece) => piece !== '' && !/^\.+$/.test(piece));
+    .filter((piece) => piece !== '' && !/^\.+$/.test(piece));
+  const name = isPath(text) ? pieces.at(-1) : pieces.join('-') || undefined;
   if (name === undefined) return null;
   if (name.length <= MAX_LENGTH) return name;
   defects.add('filename_shortened');
   const extension = /\.[^.\s]{1,16}$/.exec(name.slice(-20))?.[0] ?? '';
   return name.slice(0, MAX_LENGTH - extension.length).toWellFormed() + extension;
+}
+
+/** From a root, a drive, a share, a home or a parent folder, or with a scheme. */
+function isPath(text: string): boolean {
+  return /^(?:[/\\~]|\.{1,2}[/\\]|[a-z]:[/\\]|file:)/i.test(text);
+}
+
+/**
+ * The name that a Content-Description gives, for files that have no other: it ends in an extension, or the type has one.
+ *
+ * @param types from the surest to the vaguest
+ */
+export function describedFilename(
+  description: string | null,
+  types: readonly (string | null)[],
+): string | null {
+  if (description === null || description.length > 200) return null;
+  if (/\.[a-z0-9]{1,5}$/i.test(description)) return description;
+  const extension = knownExtension(types);
+  return extension === undefined ? null : `${description}.${extension}`;
 }
 
 /**
@@ -70,9 +95,14 @@ export function cleanFilename(declared: string, defects: Defects): string | null
  * @param types from the surest to the vaguest; the first with a known extension decides
  */
 export function inventFilename(ordinal: number, types: readonly (string | null)[]): string {
-  const extensions = types.map((type) => {
-    if (type === null) return undefined;
-    return EXTENSIONS.get(type) ?? (/^(?:message|multipart)\//.test(type) ? 'eml' : undefined);
-  });
-  return `attachment-${ordinal}.${extensions.find((extension) => extension !== undefined) ?? 'bin'}`;
+  return `attachment-${ordinal}.${knownExtension(types) ?? 'bin'}`;
+}
+
+function knownExtension(types: readonly (string | null)[]): string | undefined {
+  return types
+    .map((type) => {
+      if (type === null) return undefined;
+      return EXTENSIONS.get(type) ?? (/^(?:message|multipart)\//.test(type) ? 'eml' : undefined);
+    })
+    .find((extension) => extension !== undefined);
 }

@@ -4,12 +4,13 @@
  * gives what precedes any damage.
  */
 
-import type { FoundFile } from '../parts/attachments.ts';
 import { decodeText } from '../encoding/charset.ts';
 import { cleanText } from '../encoding/clean-text.ts';
+import type { Defects } from '../parsed-email.ts';
+import type { FoundFile } from '../parts/attachments.ts';
 import { decompressRtf } from './compressed-rtf.ts';
 import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from './mapi-properties.ts';
-import type { Defects } from '../parsed-email.ts';
+import { rtfToText } from './rtf-text.ts';
 import { ATTRIBUTE, readAttributes, TNEF_SIGNATURE } from './tnef-attributes.ts';
 
 /** Messages within messages within a winmail.dat. */
@@ -24,6 +25,8 @@ const MAX_BODY_LENGTH = 10 * 1024 * 1024;
 export interface OpenedTnef {
   readonly text: string | null;
   readonly html: string | null;
+  /** What a person reads, whether or not it is the body: the text, else that of the RTF; null for HTML or nothing. */
+  readonly plain: string | null;
   readonly files: readonly FoundFile[];
 }
 
@@ -82,7 +85,8 @@ class TnefReader {
     if (text === null) this.#addText('message-body.txt', 'text/plain', body.text);
     if (html === null) this.#addText('message-body.html', 'text/html', body.html);
     if (body.rtf !== null) this.#addFile('message-body.rtf', 'application/rtf', body.rtf, null);
-    return { text, html, files: this.#files };
+    const plain = body.text ?? (body.rtf === null ? null : rtfToText(body.rtf, this.#defects));
+    return { text, html, plain, files: this.#files };
   }
 
   /** Adds the message's attachments to the files and returns its bodies. */
@@ -177,9 +181,12 @@ class TnefReader {
     this.#budget.files -= 1;
     this.#files.push({
       path: `${this.#path}.tnef.${this.#files.length + 1}`,
+      holder: this.#path,
       content,
       name,
       type: type !== null && /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : 'application/octet-stream',
+      description: null,
+      references: null,
       contentId,
       contentLocation: null,
     });

@@ -1,0 +1,64 @@
+/**
+ * The charsets that the runtime's TextDecoder lacks: DOS code pages, old Macintosh ones, UTF-32. They come from iconv-lite,
+ * which is loaded when the first email needs it: most never do.
+ */
+
+import type iconvLite from 'iconv-lite';
+
+type Library = Pick<typeof iconvLite, 'decode' | 'encodingExists'>;
+
+let library: Library | null = null;
+
+/** Thrown where a charset may be the library's and it is not loaded: `parse-email.ts` loads it and reads again. */
+export class CharsetLibraryNeeded extends Error {}
+
+export async function loadCharsetLibrary(): Promise<void> {
+  library = (await import('iconv-lite')).default;
+}
+
+/** Names of the library that are no charsets of mail. */
+const NO_CHARSETS: ReadonlySet<string> = new Set(['base64', 'binary', 'hex', 'utf7imap', 'cesu8']);
+
+/** Spellings that the library lacks, as `charsetName` gives them. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['macce', 'maccenteuro'],
+  ['maccentraleurope', 'maccenteuro'],
+  ['cp10006', 'macgreek'],
+  ['cp10007', 'maccyrillic'],
+  ['cp10029', 'maccenteuro'],
+  ['cp10079', 'maciceland'],
+  ['cp10081', 'macturkish'],
+  ['cp12000', 'utf32le'],
+  ['cp12001', 'utf32be'],
+]);
+
+/**
+ * The text of the bytes in a charset of the library; null when it has none of that name.
+ *
+ * @param name as `charsetName` gives it
+ * @throws {CharsetLibraryNeeded}
+ */
+export function decodeByLibrary(bytes: Uint8Array, name: string): string | null {
+  const found = libraryCharset(name);
+  if (found === null || library === null) return null;
+  return library.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), found);
+}
+
+/**
+ * Whether the library has a charset of that name.
+ *
+ * @throws {CharsetLibraryNeeded}
+ */
+export function libraryCharset(name: string): string | null {
+  if (name === '' || NO_CHARSETS.has(name)) return null;
+  if (library === null) throw new CharsetLibraryNeeded();
+  // `dos850`, `oem850`, `pc850multilingual`, `850` and the like.
+  const codePage =
+    /^(?:dos|msdos|oem|pc|pcp|pc8codepage|codepage|ccsid|cp0?|ibm)?(\d{3,4})(?:multilingual)?$/.exec(
+      name,
+    )?.[1];
+  for (const candidate of [ALIASES.get(name), name, codePage === undefined ? undefined : `cp${codePage}`]) {
+    if (candidate !== undefined && library.encodingExists(candidate)) return candidate;
+  }
+  return null;
+}

@@ -1,0 +1,93 @@
+/** The head of an email: who, to whom, what about, when, and whether a person wrote it. */
+
+import { cleanText } from '../encoding/clean-text.ts';
+import type { Defects, EmailAddress, ParsedEmail } from '../parsed-email.ts';
+import { readAddresses } from './addresses.ts';
+import { decodeWords } from './encoded-words.ts';
+import type { HeaderFields } from './header-block.ts';
+import { headerText, headerTexts } from './header-text.ts';
+import { parseSentDate } from './sent-date.ts';
+
+export type Head = Pick<
+  ParsedEmail,
+  | 'subject'
+  | 'from'
+  | 'to'
+  | 'cc'
+  | 'bcc'
+  | 'replyTo'
+  | 'rfc822MessageId'
+  | 'inReplyTo'
+  | 'sentAt'
+  | 'deliveredTo'
+  | 'listId'
+  | 'autoSubmitted'
+>;
+
+/** @param type of the email itself */
+export function readHead(fields: HeaderFields, type: string, defects: Defects): Head {
+  for (const name of ['subject', 'from', 'date', 'message-id']) {
+    if ((fields.get(name)?.length ?? 0) > 1) defects.add('duplicate_header');
+  }
+  const filled = (name: string): string | null => {
+    const text = headerText(fields, name, defects);
+    return text === null ? null : cleanText(text, defects) || null;
+  };
+  const subject = headerText(fields, 'subject', defects);
+  const date = filled('date');
+  const sentAt = date === null ? null : parseSentDate(date);
+  if (sentAt === null) defects.add(date === null ? 'date_missing' : 'date_unreadable');
+  const replyTo = readAddresses(fields, 'reply-to', defects);
+  const listId = filled('list-id');
+  return {
+    subject: subject === null ? null : cleanText(decodeWords(subject, defects), defects),
+    from: readSender(fields, replyTo, defects),
+    to: readAddresses(fields, 'to', defects),
+    cc: readAddresses(fields, 'cc', defects),
+    bcc: readAddresses(fields, 'bcc', defects),
+    replyTo,
+    rfc822MessageId: filled('message-id'),
+    inReplyTo: filled('in-reply-to'),
+    sentAt,
+    deliveredTo: readDeliveredTo(fields, defects),
+    listId: listId === null ? null : cleanText(decodeWords(listId, defects), defects) || null,
+    autoSubmitted: readAutoSubmitted(fields, type, defects),
+  };
+}
+
+/** The first From with an address; without one the Sender, then the first Reply-To. A name that From gives is kept. */
+function readSender(
+  fields: HeaderFields,
+  replyTo: readonly EmailAddress[],
+  defects: Defects,
+): EmailAddress | null {
+  const from = readAddresses(fields, 'from', defects);
+  if (from.length === 0) defects.add('from_missing');
+  const hasAddress = ({ address }: EmailAddress): boolean => address !== null;
+  const own = from.find(hasAddress);
+  if (own !== undefined) return own;
+  const named = from[0] ?? null;
+  const other = readAddresses(fields, 'sender', new Set()).find(hasAddress) ?? replyTo.find(hasAddress);
+  return other === undefined ? named : { name: named?.name ?? other.name, address: other.address };
+}
+
+/** The mailboxes on the way: Delivered-To and X-Original-To, each once. */
+function readDeliveredTo(fields: HeaderFields, defects: Defects): string[] {
+  const addresses = ['delivered-to', 'x-original-to'].flatMap((name) =>
+    headerTexts(fields, name, defects).map((text) => cleanText(text.replace(/^<|>$/g, '').trim(), defects)),
+  );
+  return [...new Set(addresses.filter((address) => address !== ''))];
+}
+
+/**
+ * Why an email is taken for a program's: the keyword of Auto-Submitted (`auto-replied`, `auto-generated`), `report` for a
+ * delivery or disposition report, `empty-return-path` for one that must not be answered. Null: nothing says so.
+ */
+function readAutoSubmitted(fields: HeaderFields, type: string, defects: Defects): string | null {
+  const header = headerText(fields, 'auto-submitted', defects);
+  const keyword = /^[\w-]{1,40}/.exec(header?.trim().toLowerCase() ?? '')?.[0] ?? null;
+  if (keyword !== null && keyword !== 'no') return keyword;
+  if (type === 'multipart/report') return 'report';
+  const returnPath = headerText(fields, 'return-path', defects);
+  return returnPath !== null && /^(?:<\s*>)?$/.test(returnPath) ? 'empty-return-path' : null;
+}

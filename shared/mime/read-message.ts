@@ -1,0 +1,247 @@
+/**
+ * Reads one message: its bodies, its files and its text, and those of the messages inside it. Called by `parse-email.ts` for
+ * the email, and by itself for attached messages.
+ */
+
+import { decodeTransfer } from './encoding/transfer-encoding.ts';
+import { decodeUndeclaredBase64 } from './encoding/undeclared-base64.ts';
+import type { UuencodedFile } from './encoding/uuencode.ts';
+import { readHead } from './headers/read-head.ts';
+import type { ParseBudget } from './parse-budget.ts';
+import type { Defects, EmailAddress } from './parsed-email.ts';
+import { type FoundFile, fileOfPart } from './parts/attachments.ts';
+import { type Bodies, bodyKind, chooseBodies, type Segment } from './parts/bodies.ts';
+import { InlineReferences } from './parts/inline-references.ts';
+import { leaves, type Part, readPartTree } from './parts/part-tree.ts';
+import { isCms, readCms } from './smime/signed-data.ts';
+import { type HtmlBudget, htmlToText } from './text/html-text.ts';
+import { containsWordsOf } from './text/same-words.ts';
+import { stripTags } from './text/strip-tags.ts';
+import { isTnef, readTnef, type TnefBudget } from './tnef/tnef.ts';
+
+/** Messages within messages, and signed data within signed data. */
+const MAX_DEPTH = 10;
+/** Of a text part that is too long for a body, what `plain_text` takes. */
+const LONG_TEXT_BYTES = 1024 * 1024;
+/** HTML beyond this is not compared with its text form. */
+const COMPARED_HTML = 256 * 1024;
+
+/** What all messages within one email share. */
+export interface Reading {
+  readonly defects: Defects;
+  readonly budget: ParseBudget;
+  readonly html: HtmlBudget;
+  readonly tnef: TnefBudget;
+}
+
+export interface MessageContent {
+  readonly text: string | null;
+  readonly html: string | null;
+  /** What a person reads, in order. */
+  readonly plain: readonly string[];
+  readonly files: readonly FoundFile[];
+}
+
+/** @throws {ParseBudgetExceeded | CharsetLibraryNeeded} */
+export async function readMessage(root: Part, reading: Reading, depth = 0): Promise<MessageContent> {
+  return await new MessageReader(root, reading, depth).read();
+}
+
+class MessageReader {
+  readonly #root: Part;
+  readonly #reading: Reading;
+  readonly #depth: number;
+  readonly #contents = new Map<Part, Buffer>();
+  readonly #plain: string[] = [];
+  readonly #files: FoundFile[] = [];
+  #text: string | null = null;
+  #html: string | null = null;
+  #references = new InlineReferences(null);
+
+  constructor(root: Part, reading: Reading, depth: number) {
+    this.#root = root;
+    this.#reading = reading;
+    this.#depth = depth;
+  }
+
+  async read(): Promise<MessageContent> {
+    for (const part of leaves(this.#root)) await this.#prepare(part, this.#depth);
+    const bodies = chooseBodies(this.#root, (part) => this.#contentOf(part), this.#reading.defects);
+    this.#text = bodies.text;
+    this.#html = bodies.html;
+    this.#references = new InlineReferences(bodies.html);
+    const segments = new Map(bodies.segments.map((segment) => [firstPart(segment), segment]));
+    for (const part of leaves(this.#root)) {
+      this.#reading.budget.checkTime();
+      const segment = segments.get(part);
+      if (segment !== undefined) this.#addPlain(await this.#plainOf(segment));
+      for (const [index, file] of (bodies.uuencoded.get(part) ?? []).entries())
+        this.#files.push(this.#uuencodedFile(part, index, file));
+      if (!bodies.used.has(part)) await this.#addFile(part, bodies);
+    }
+    return { text: this.#text, html: this.#html, plain: this.#plain, files: this.#files };
+  }
+
+  /** Opens signed data, because what is in it may be the body; decodes base64 that is not declared. */
+  async #prepare(part: Part, depth: number): Promise<void> {
+    const { budget, defects } = this.#reading;
+    budget.checkTime();
+    if (/^message\/(?:external-body|partial)$/.test(part.type)) defects.add('content_elsewhere');
+    if (part.parent?.type === 'multipart/encrypted') defects.add('encrypted');
+    if (part.header.transferEncoding === null && !part.isWhole) {
+      const decoded = decodeUndeclaredBase64(part.body);
+      if (decoded !== null) {
+        defects.add('transfer_encoding_missing');
+        this.#contents.set(part, decoded);
+        if (part.header.type === null && isHtml(decoded)) part.type = 'text/html';
+      }
+    }
+    if (!isCms(part.type) && !/\.p7m$/i.test(part.header.filename ?? '')) return;
+    const content = await readCms(this.#contentOf(part));
+    if (content.kind === 'encrypted') defects.add('encrypted');
+    if (content.kind === 'unreadable') defects.add('cms_unreadable');
+    if (content.kind !== 'signed') return;
+    if (depth >= MAX_DEPTH || !budget.mayOpen(content.entity.length)) {
+      defects.add('nesting_too_deep');
+      return;
+    }
+    defects.add('signature_not_verified');
+    part.opened = readPartTree(content.entity, {
+      defects,
+      budget,
+      holder: part.path === '' ? '1' : part.path,
+    });
+    for (const inner of leaves(part.opened)) await this.#prepare(inner, depth + 1);
+  }
+
+  #contentOf(part: Part): Buffer {
+    let content = this.#contents.get(part);
+    if (content === undefined) {
+      const { defects } = this.#reading;
+      content = part.isWhole ? part.body : decodeTransfer(part.body, part.header.transferEncoding, defects);
+      this.#contents.set(part, content);
+    }
+    return content;
+  }
+
+  /** The text, unless it is a stub for HTML that says more. */
+  async #plainOf({ htmls, texts }: Segment): Promise<string> {
+    const text = texts.map((one) => one.text.trim()).join('\n');
+    if (/^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096))) this.#reading.defects.add('encrypted');
+    if (htmls.length === 0) return text;
+    const html = htmls.map((one) => one.text).join('\n');
+    if (text.trim() !== '') {
+      const read = stripTags(html.slice(0, COMPARED_HTML));
+      if (containsWordsOf(text, read)) return text;
+      const converted = await this.#convert(html);
+      return containsWordsOf(converted, text) ? converted : `${text}\n\n${converted}`;
+    }
+    return await this.#convert(html);
+  }
+
+  async #convert(html: string): Promise<string> {
+    return await htmlToText(html, this.#reading.html, this.#reading.defects);
+  }
+
+  #addPlain(text: string): void {
+    const trimmed = text.trim();
+    if (trimmed !== '') this.#plain.push(trimmed);
+  }
+
+  async #addFile(part: Part, bodies: Bodies): Promise<void> {
+    const { budget, defects, tnef } = this.#reading;
+    const file = fileOfPart(part, this.#contentOf(part), this.#references, defects);
+    this.#files.push(file);
+    await this.#addTextFile(part, file, bodies);
+    if (isTnef(file)) {
+      const takesBody = this.#depth === 0 && isBlank(this.#text) && isBlank(this.#html);
+      const opened = readTnef(file, takesBody, tnef, defects);
+      this.#text = opened.text ?? this.#text;
+      this.#html = opened.html ?? this.#html;
+      if (opened.html !== null) this.#references = new InlineReferences(opened.html);
+      this.#files.push(...opened.files.map((one) => ({ ...one, references: this.#references })));
+      const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
+      if (!containsWordsOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+    } else if (isMessage(file) && !part.isWhole) {
+      if (this.#depth < MAX_DEPTH && budget.mayOpen(file.content.length)) await this.#openMessage(file);
+      else defects.add('nesting_too_deep');
+    }
+  }
+
+  /** Text that a mail program shows between the others, although it is kept as a file. */
+  async #addTextFile(part: Part, file: FoundFile, bodies: Bodies): Promise<void> {
+    const kind = part.header.isAttachment ? null : bodyKind(part, part.header.isInline);
+    if (kind === null || bodies.read.has(part)) return;
+    const isLong = file.content.length > LONG_TEXT_BYTES;
+    const shown = isLong ? file.content.subarray(0, LONG_TEXT_BYTES) : file.content;
+    if (part.header.filename === null && !isLong) return;
+    const text = bodies.textOf(part, shown);
+    if (text !== null) this.#addPlain(kind === 'html' ? await this.#convert(text) : text);
+  }
+
+  async #openMessage(file: FoundFile): Promise<void> {
+    const { budget, defects } = this.#reading;
+    // Flaws of its head are not the email's.
+    const root = readPartTree(file.content, { defects, budget, holder: file.path });
+    const content = await readMessage(root, this.#reading, this.#depth + 1);
+    this.#files.push(...content.files);
+    const head = readHead(root.fields, root.type, new Set());
+    const lines = [
+      line('From', nameOf(head.from)),
+      line('To', head.to.map(nameOf).join(', ').slice(0, 1_000)),
+      line('Date', head.sentAt?.toISOString() ?? null),
+      line('Subject', head.subject),
+    ].filter((one) => one !== null);
+    this.#addPlain([...lines, '', ...content.plain].join('\n'));
+  }
+
+  #uuencodedFile(part: Part, index: number, { content, name }: UuencodedFile): FoundFile {
+    return {
+      path: `${part.parent === null && part.path === '' ? '1' : part.path}.uu.${index + 1}`,
+      holder: part.holder,
+      content,
+      name,
+      type: 'application/octet-stream',
+      description: null,
+      references: this.#references,
+      contentId: null,
+      contentLocation: null,
+    };
+  }
+}
+
+function firstPart({ htmls, texts }: Segment): Part | undefined {
+  return (texts[0] ?? htmls[0])?.part;
+}
+
+/** An attached message: by its type, or a file of that name; it must begin with a header. */
+function isMessage({ content, name, type }: FoundFile): boolean {
+  const isDeclared = type === 'message/rfc822' || type === 'message/global';
+  const isNamed =
+    /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type);
+  return (
+    (isDeclared || isNamed) &&
+    /^\s{0,99}(?:>?From [^\n]{0,200}\n)?[!-9;-~]{1,76}[ \t]?:/.test(content.toString('latin1', 0, 500))
+  );
+}
+
+function isHtml(content: Buffer): boolean {
+  return /^\s{0,100}<(?:!doctype|html|head|body|table|div|p|h\d|span|br)[\s>]/i.test(
+    content.toString('latin1', 0, 300),
+  );
+}
+
+function line(name: string, value: string | null): string | null {
+  return value === null || value === '' ? null : `${name}: ${value}`;
+}
+
+function nameOf(person: EmailAddress | null): string {
+  if (person === null) return '';
+  return person.name && person.address
+    ? `${person.name} <${person.address}>`
+    : (person.address ?? person.name ?? '');
+}
+
+function isBlank(text: string | null): boolean {
+  return text === null || text.trim() === '';
+}

@@ -1,0 +1,45 @@
+/** Text that its sender wrapped for transport: `format=flowed`, RFC 3676. Over bytes, which every charset of mail but UTF-16 allows. */
+
+const LF = 0x0a;
+const SPACE = 0x20;
+const QUOTE = 0x3e;
+
+/**
+ * The paragraphs on one line each. A line that ends in a space goes on in the next of the same quote depth; with `delsp` that
+ * space was added for it and goes. A signature's `-- ` never goes on. One space at a line's beginning is stuffing.
+ *
+ * @param text with LF for line ends
+ */
+export function unflow(text: Buffer, deletesSpace: boolean): Buffer {
+  const result = Buffer.allocUnsafe(text.length);
+  let length = 0;
+  /** The quote depth of the line that goes on; -1 when none does. */
+  let openDepth = -1;
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf(LF, start);
+    const end = newline < 0 ? text.length : newline;
+    let depth = 0;
+    while (start + depth < end && text[start + depth] === QUOTE) depth += 1;
+    const content = start + depth + (text[start + depth] === SPACE ? 1 : 0);
+    const isSignature = end - content === 3 && text.toString('latin1', content, end) === '-- ';
+    const isFlowed = !isSignature && end > content && text[end - 1] === SPACE;
+
+    const goesOn = openDepth === depth && !isSignature;
+    if (openDepth >= 0 && !goesOn) length = put(result, length, LF);
+    length += text.copy(
+      result,
+      length,
+      goesOn || depth === 0 ? content : start,
+      isFlowed && deletesSpace ? end - 1 : end,
+    );
+    openDepth = isFlowed && newline >= 0 ? depth : -1;
+    if (!isFlowed && newline >= 0) length = put(result, length, LF);
+    start = end + 1;
+  }
+  return result.subarray(0, length);
+}
+
+function put(bytes: Buffer, at: number, byte: number): number {
+  bytes[at] = byte;
+  return at + 1;
+}

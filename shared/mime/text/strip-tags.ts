@@ -1,0 +1,175 @@
+/**
+ * The text of HTML by one pass over its bytes: tags, scripts and comments go, blocks become lines, cells are parted by tabs.
+ * For HTML that the library would take too long for, and to compare the two forms of a message. Linear, whatever the bytes.
+ */
+
+const LT = 0x3c;
+const GT = 0x3e;
+const AMPERSAND = 0x26;
+const SPACE = 0x20;
+const TAB = 0x09;
+const LF = 0x0a;
+
+const BLOCKS: ReadonlySet<string> = new Set(
+  'address article aside blockquote br center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol option p pre section table tbody tfoot thead tr ul'.split(
+    ' ',
+  ),
+);
+const CELLS: ReadonlySet<string> = new Set(['td', 'th']);
+/** Elements whose content no one reads. */
+const UNREAD: ReadonlySet<string> = new Set(['head', 'script', 'style', 'template', 'title']);
+
+const LATIN_1 =
+  'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml';
+
+/** The named characters that mail brings. */
+const NAMED: ReadonlyMap<string, number> = new Map([
+  ...LATIN_1.split(' ').map((name, index): [string, number] => [name, 160 + index]),
+  ['amp', 0x26],
+  ['apos', 0x27],
+  ['bdquo', 0x201e],
+  ['bull', 0x2022],
+  ['euro', 0x20ac],
+  ['gt', 0x3e],
+  ['hellip', 0x2026],
+  ['ldquo', 0x201c],
+  ['lsquo', 0x2018],
+  ['lt', 0x3c],
+  ['mdash', 0x2014],
+  ['minus', 0x2212],
+  ['ndash', 0x2013],
+  ['quot', 0x22],
+  ['rdquo', 0x201d],
+  ['rsquo', 0x2019],
+  ['sbquo', 0x201a],
+  ['trade', 0x2122],
+  ['zwnj', 0x200c],
+]);
+
+/** White space is collapsed as a browser does it; the result is trimmed. */
+export function stripTags(html: string): string {
+  return new Stripper(Buffer.from(html, 'utf8')).strip();
+}
+
+class Stripper {
+  readonly #html: Buffer;
+  /** Never longer than the HTML: each tag and each named character is longer than what it stands for. */
+  readonly #text: Buffer;
+  #length = 0;
+  /** From here on there is no end of a tag, or of a comment: not to be searched for again. */
+  #noTagEnd = false;
+  #noCommentEnd = false;
+  readonly #noElementEnd = new Set<string>();
+
+  constructor(html: Buffer) {
+    this.#html = html;
+    this.#text = Buffer.allocUnsafe(html.length + 1);
+  }
+
+  strip(): string {
+    const html = this.#html;
+    let at = 0;
+    while (at < html.length) {
+      const byte = html[at] ?? 0;
+      if (byte === LT) at = this.#readTag(at);
+      else if (byte === AMPERSAND) at = this.#readCharacter(at);
+      else {
+        if (byte <= SPACE) this.#putWhite(SPACE);
+        else this.#put(byte);
+        at += 1;
+      }
+    }
+    return this.#text.toString('utf8', 0, this.#length).trim();
+  }
+
+  #put(byte: number): void {
+    this.#text[this.#length] = byte;
+    this.#length += 1;
+  }
+
+  /** A line break goes before a tab, a tab before a space. No white space begins a line. */
+  #putWhite(white: number): void {
+    const last = this.#length === 0 ? LF : this.#text[this.#length - 1];
+    if (white === LF) {
+      while (this.#length > 0 && isWhite(this.#text[this.#length - 1]) && this.#text[this.#length - 1] !== LF)
+        this.#length -= 1;
+      if (this.#length > 0 && this.#text[this.#length - 1] !== LF) this.#put(LF);
+    } else if (white === TAB) {
+      if (last === SPACE) this.#length -= 1;
+      if (last !== LF && last !== TAB) this.#put(TAB);
+    } else if (!isWhite(last)) {
+      this.#put(SPACE);
+    }
+  }
+
+  /** @returns where to go on */
+  #readTag(at: number): number {
+    const html = this.#html;
+    const next = html[at + 1] ?? 0;
+    if (next === 0x21 && html[at + 2] === 0x2d && html[at + 3] === 0x2d && !this.#noCommentEnd) {
+      const end = html.indexOf('-->', at + 4);
+      if (end >= 0) return end + 3;
+      this.#noCommentEnd = true;
+    }
+    const isTag = next === 0x2f || next === 0x21 || next === 0x3f || isLetter(next);
+    if (!isTag || this.#noTagEnd) {
+      this.#put(LT);
+      return at + 1;
+    }
+    const end = html.indexOf(GT, at + 1);
+    if (end < 0) {
+      this.#noTagEnd = true;
+      this.#put(LT);
+      return at + 1;
+    }
+    const name =
+      /^[a-z][a-z0-9]*/i
+        .exec(html.toString('latin1', next === 0x2f ? at + 2 : at + 1, at + 14))?.[0]
+        .toLowerCase() ?? '';
+    if (BLOCKS.has(name)) this.#putWhite(LF);
+    else if (CELLS.has(name)) this.#putWhite(TAB);
+    if (next !== 0x2f && UNREAD.has(name)) return this.#endOfElement(name, end + 1);
+    return end + 1;
+  }
+
+  #endOfElement(name: string, from: number): number {
+    if (this.#noElementEnd.has(name)) return from;
+    const html = this.#html;
+    for (let at = html.indexOf('</', from); at >= 0; at = html.indexOf('</', at + 2)) {
+      if (html.toString('latin1', at + 2, at + 2 + name.length).toLowerCase() === name) return at;
+    }
+    this.#noElementEnd.add(name);
+    return from;
+  }
+
+  /** @returns where to go on */
+  #readCharacter(at: number): number {
+    const match = /^&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}\d{0,2}));?/i.exec(
+      this.#html.toString('latin1', at, at + 14),
+    );
+    const code = match === null ? undefined : codeOf(match);
+    if (match === null || code === undefined) {
+      this.#put(AMPERSAND);
+      return at + 1;
+    }
+    if (code <= SPACE || code === 0xa0) this.#putWhite(SPACE);
+    else if (code !== 0xad)
+      this.#length += this.#text.write(String.fromCodePoint(code), this.#length, 'utf8');
+    return at + match[0].length;
+  }
+}
+
+function codeOf([, decimal, hexadecimal, name]: RegExpExecArray): number | undefined {
+  if (name !== undefined) return NAMED.get(name);
+  const code = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal);
+  return code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? undefined : code;
+}
+
+function isWhite(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB || byte === LF;
+}
+
+function isLetter(byte: number): boolean {
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x7a;
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { mail } from './mail-builder.ts';
+
+const fromOf = async (value: string | Buffer) => {
+  const header = typeof value === 'string' ? `From: ${value}` : Buffer.concat([Buffer.from('From: '), value]);
+  return (await parseEmail(mail(header, '', 'Body'))).from;
+};
+const toOf = async (value: string) => (await parseEmail(mail(`To: ${value}`, '', 'Body'))).to;
+const P = 'po@example.com';
+
+describe('a sender', () => {
+  test.each([
+    ['Muster, Hanna <hanna.muster@example.com>', 'Muster, Hanna', 'hanna.muster@example.com'],
+    ['Nowak, Jan, Zakupy <po@example.com>', 'Nowak, Jan, Zakupy', P],
+    ['Example GmbH; Einkauf <po@example.com>', 'Example GmbH; Einkauf', P],
+    ['Order: urgent <po@example.com>', 'Order: urgent', P],
+    ['Rack 19" Parts <po@example.com>', 'Rack 19" Parts', P],
+    ['"Rack 19" Parts" <po@example.com>', 'Rack 19" Parts', P],
+    ['"Buyer, Ann <po@example.com>', '"Buyer, Ann', P],
+    ['Ann "Annie" Buyer <po@example.com>', 'Ann Annie Buyer', P],
+    ['"Ann \\"A\\" Buyer" <po@example.com>', 'Ann "A" Buyer', P],
+    ['Trading (Shanghai) Co., Ltd. <po@example.com>', 'Trading (Shanghai) Co., Ltd.', P],
+    ['Buyer (sales <po@example.com>', 'Buyer (sales', P],
+    ['Buyer :) <po@example.com>', 'Buyer :)', P],
+    ['=?utf-8?Q?M=C3=BCller_Trading_(Shanghai)_Co.?= <po@example.com>', 'Müller Trading (Shanghai) Co.', P],
+    ['=?utf-8?Q?Muster=2C_Hanna?= <po@example.com>', 'Muster, Hanna', P],
+    ['=?utf-8?Q?Muster,_Hanna?= <po@example.com>', 'Muster, Hanna', P],
+    ['=?utf-8?B?6LO86A==?= =?utf-8?B?srfpg6g=?= <po@example.com>', '購買部', P],
+    ['=?utf-8?Q?ask@home_<Ltd>?= <po@example.com>', 'ask@home <Ltd>', P],
+    ['=?utf-8?Q?Ann_<po@example.com>?=', 'Ann', P],
+    ['Sales @ Example, Inc. <po@example.com>', 'Sales @ Example, Inc.', P],
+    ['"sales@other.example" <po@example.com>', 'sales@other.example', P],
+    ['Ann Buyer po@example.com', 'Ann Buyer', P],
+    ['Ann Buyer [po@example.com]', 'Ann Buyer', P],
+    ['Ann <po@example.com', 'Ann', P],
+    ['Ann po@example.com>', 'Ann', P],
+    ['Ann <<po@example.com>>', 'Ann', P],
+    ['Ann < po@example.com >', 'Ann', P],
+    ['Ann <mailto:po@example.com>', 'Ann', P],
+    ["Ann <'po@example.com'>", 'Ann', P],
+    ['po@example.com (Ann Buyer)', 'Ann Buyer', P],
+    ['<po@example.com> Ann Buyer', 'Ann Buyer', P],
+    ['Ann <Sales> <po@example.com>', 'Ann <Sales>', P],
+    ['Team: Ann <po@example.com>;', 'Ann', P],
+    ['po@example.com', null, P],
+    ['<po@example.com>', null, P],
+    ['"two words"@example.com', null, '"two words"@example.com'],
+    ['root@server1', null, 'root@server1'],
+    ['Ann <po@[192.0.2.1]>', 'Ann', 'po@[192.0.2.1]'],
+  ])('%s keeps its whole name and its address', async (header, name, address) => {
+    expect(await fromOf(header)).toEqual({ name, address });
+  });
+
+  test.each(['Ann Buyer', '2 pcs@4.50', 'Ann <12@5>', 'Ann <ann at example.com>', 'Ann <@>', 'a@b@c'])(
+    '%s has no address, and all of it is the name',
+    async (header) => {
+      expect(await fromOf(header)).toEqual({ name: header, address: null });
+    },
+  );
+
+  test('with a raw byte of another charset inside an encoded word is read in that charset', async () => {
+    const header = Buffer.from('=?iso-8859-1?Q?B=FCro_K\xf6ln?= <po@example.com>', 'latin1');
+    expect(await fromOf(header)).toEqual({ name: 'Büro Köln', address: P });
+  });
+
+  test.each([
+    [['Sender: Purchasing <po@example.com>', 'Reply-To: other@example.com'], 'Purchasing', P],
+    [['Reply-To: Desk <po@example.com>'], 'Desk', P],
+    [['From: Ann Buyer', 'Reply-To: Desk <po@example.com>'], 'Ann Buyer', P],
+    [['From: ', 'Sender: po@example.com'], null, P],
+  ])('is taken from Sender or Reply-To when From has no address: %j', async (headers, name, address) => {
+    const email = await parseEmail(mail(...headers, '', 'Body'));
+    expect(email.from).toEqual({ name, address });
+  });
+});
+
+describe('recipients', () => {
+  test('with commas in their names and bare ones between them are all found', async () => {
+    expect(
+      await toOf('Muster, Hanna <a@example.com>, b@example.com, "C, D" <c@example.com>; d@example.com (Dee)'),
+    ).toEqual([
+      { name: 'Muster, Hanna', address: 'a@example.com' },
+      { name: null, address: 'b@example.com' },
+      { name: 'C, D', address: 'c@example.com' },
+      { name: 'Dee', address: 'd@example.com' },
+    ]);
+  });
+
+  test('separated by spaces alone are all found', async () => {
+    expect(await toOf('a@example.com b@example.com')).toEqual([
+      { name: null, address: 'a@example.com' },
+      { name: null, address: 'b@example.com' },
+    ]);
+  });
+
+  test('in a group and beside it are all found, and an empty group gives none', async () => {
+    expect(await toOf('team: a@example.com, B <b@example.com>;, c@example.com')).toMatchObject([
+      { address: 'a@example.com' },
+      { address: 'b@example.com' },
+      { address: 'c@example.com' },
+    ]);
+    expect(await toOf('Undisclosed recipients:;')).toEqual([]);
+  });
+
+  test('without an address stay as names beside those that have one', async () => {
+    expect(await toOf('Bob, a@example.com')).toEqual([
+      { name: 'Bob', address: null },
+      { name: null, address: 'a@example.com' },
+    ]);
+  });
+});
