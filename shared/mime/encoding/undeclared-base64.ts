@@ -6,8 +6,9 @@
 import { isUtf8 } from 'node:buffer';
 import { countControls } from './control-characters.ts';
 
-/** Fewer digits may be a word. */
-const MIN_DIGITS = 40;
+/** Fewer digits may be a word; a file is told by its first bytes as well. */
+const MIN_DIGITS = 16;
+const MIN_TEXT_DIGITS = 40;
 
 /** PDF, ZIP (Office), PNG, JPEG, GIF, RTF, old Office, TIFF. */
 const SIGNATURES: readonly Buffer[] = [
@@ -30,6 +31,7 @@ export function decodeUndeclaredBase64(body: Buffer): Buffer | null {
   const decoded = Buffer.from(body.toString('latin1'), 'base64');
   if (SIGNATURES.some((signature) => decoded.subarray(0, signature.length).equals(signature))) return decoded;
   const isText =
+    body.length >= MIN_TEXT_DIGITS &&
     isUtf8(decoded) && countControls(decoded) === 0 && /\S\s\S/.test(decoded.toString('latin1', 0, 1_000));
   return isText ? decoded : null;
 }
