@@ -9,7 +9,13 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join, relative, resolve } from 'node:path';
 import { bundlePage } from '../console/api/bundle-page.ts';
 import { TARGETS } from '../functions/runtime/targets.ts';
-import { bundleFunction, bundleGooglePackages, FRAMEWORK, fileOf } from './build/bundle.ts';
+import {
+  bundleFunction,
+  bundleGooglePackages,
+  bundleParseWorker,
+  FRAMEWORK,
+  fileOf,
+} from './build/bundle.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 
@@ -35,6 +41,7 @@ await runCommand(USAGE, async () => {
   const sizes = await Promise.all([
     ...TARGETS.map(async (target) => await bundleFunction(target, out)),
     bundleGooglePackages(out),
+    bundleParseWorker(out),
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
   await writePage(join(out, 'console-page'));

@@ -13,9 +13,11 @@ create table email_attachments (
   file_size_bytes integer not null,
   sha256 text not null,
   created_at timestamp with time zone not null default now(),
+  parent_part_path text,
   constraint email_attachments_email_id_part_path_key UNIQUE (email_id, part_path),
   constraint email_attachments_pkey PRIMARY KEY (id),
   constraint email_attachments_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_attachments_parent FOREIGN KEY (email_id, parent_part_path) REFERENCES email_attachments(email_id, part_path) DEFERRABLE INITIALLY DEFERRED,
   constraint email_attachments_check CHECK ((file_size_bytes = octet_length(file_data))),
   constraint email_attachments_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
@@ -123,6 +125,11 @@ create table incoming_emails (
   processed boolean not null default false,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  plain_text text,
+  delivered_to text[] not null default '{}'::text[],
+  in_reply_to text,
+  list_id text,
+  auto_submitted text,
   constraint incoming_emails_pkey PRIMARY KEY (id),
   constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
@@ -323,11 +330,17 @@ CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address
  IMMUTABLE PARALLEL SAFE
 RETURN email_words((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(COALESCE(attachment_names, ''::text), 20000)));
 
+CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address text, subject text, attachment_names text, recipients jsonb, plain_text text)
+ RETURNS tsvector
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN email_words((((((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(COALESCE(attachment_names, ''::text), 20000)) || ' '::text) || "left"(COALESCE((jsonb_path_query_array(recipients, '$.*[*].*'::jsonpath))::text, ''::text), 4000)) || ' '::text) || "left"(COALESCE(plain_text, ''::text), 30000)));
+
 CREATE OR REPLACE FUNCTION public.email_words(text)
  RETURNS tsvector
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN strip(to_tsvector('simple'::regconfig, translate(lower(("left"(NORMALIZE($1, NFKC), 30000) COLLATE pg_c_utf8)), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
+RETURN strip(to_tsvector('simple'::regconfig, translate(lower(("left"(NORMALIZE($1, NFKC), 64000) COLLATE pg_c_utf8)), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
 
 CREATE OR REPLACE FUNCTION public.has_due_list_job(mailbox_id integer)
  RETURNS boolean

@@ -56,6 +56,19 @@ export async function bundleFunction(target: Target, out: string): Promise<numbe
   });
 }
 
+/**
+ * The thread that reads large emails, where `shared/mime/parse-off-thread.ts` looks for it.
+ *
+ * @returns the number of bytes written
+ */
+export async function bundleParseWorker(out: string): Promise<number> {
+  return await bundle({
+    entryPoints: [join(ROOT, 'shared/mime/parse-worker.ts')],
+    entryNames: 'chunks/[name]',
+    outdir: out,
+  });
+}
+
 /** @returns the number of bytes written */
 export async function bundleGooglePackages(out: string): Promise<number> {
   return await bundle({

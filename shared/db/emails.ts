@@ -37,14 +37,14 @@ export interface EmailToStore {
 // the foreign keys lock the mailbox row only `for key share`. If the holder loses its lease during the statement, it stores
 // at most one valid message: the locked ledger row and the unique index keep it from being stored twice.
 //
-// $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $18 as
-// `parsedValues`, $19 attachment names text, $20 to $22 encoding text, raw bytea, sha256 text, from $23 on nine per
+// $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $23 as
+// `parsedValues`, $24 attachment names text, $25 to $27 encoding text, raw bytea, sha256 text, from $28 on ten per
 // attachment
 // Always one row. is_held false: nothing was changed.
 function storeStatement(attachmentCount: number) {
   const rows = Array.from(
     { length: attachmentCount },
-    (_, n) => `(${attachmentParameters(23 + n * ATTACHMENT_VALUES)})`,
+    (_, n) => `(${attachmentParameters(28 + n * ATTACHMENT_VALUES)})`,
   );
   return statement(
     `
@@ -72,11 +72,11 @@ email as (
   insert into incoming_emails
     (mailbox_id, gmail_message_id, gmail_thread_id, label_ids, received_at, size_bytes, parser_version,
      sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text, body_html,
-     attachment_count, defects)
+     attachment_count, defects, plain_text, delivered_to, in_reply_to, list_id, auto_submitted)
   select
     $1::integer, $3::text, $4::text, $5::text[], $6::timestamptz, $7::integer, $8::integer,
     $9::text, $10::text, $11::jsonb, $12::text, $13::text, $14::timestamptz, $15::text, $16::text,
-    $17::integer, $18::text[]
+    $17::integer, $18::text[], $19::text, $20::text[], $21::text, $22::text, $23::text
   from resolved
   -- The email exists when an operator reset the ledger row: it stays unchanged.
   on conflict (gmail_message_id, mailbox_id) do nothing
@@ -84,13 +84,13 @@ email as (
 ),
 raw as (
   insert into email_raw (email_id, encoding, data, size_bytes, sha256)
-  select id, $20::text, $21::bytea, $7::integer, $22::text
+  select id, $25::text, $26::bytea, $7::integer, $27::text
   from email
   returning 1
 ),
 search as (
   insert into email_search (email_id, search_words)
-  select id, email_search_words($9::text, $10::text, $12::text, $19::text)
+  select id, email_search_words($9::text, $10::text, $12::text, $24::text, $11::jsonb, $19::text)
   from email
   returning 1
 )${
@@ -151,13 +151,13 @@ export async function storeEmail(db: Database, lease: Lease, stored: EmailToStor
 }
 
 const ATTACHMENT_COLUMNS = `part_path, filename, content_type, detected_content_type, content_id, is_inline,
-    file_data, file_size_bytes, sha256`;
+    file_data, file_size_bytes, sha256, parent_part_path`;
 /** PostgreSQL takes 65,535 parameters per statement; the parser returns at most 6,000 attachments. */
-const ATTACHMENT_VALUES = 9;
+const ATTACHMENT_VALUES = 10;
 
 /** @param first number of the first parameter */
 function attachmentParameters(first: number): string {
-  const types = ['text', 'text', 'text', 'text', 'text', 'boolean', 'bytea', 'integer', 'text'];
+  const types = ['text', 'text', 'text', 'text', 'text', 'boolean', 'bytea', 'integer', 'text', 'text'];
   return types.map((type, n) => `$${first + n}::${type}`).join(', ');
 }
 
@@ -172,10 +172,11 @@ function attachmentValues(attachment: ParsedAttachment): unknown[] {
     attachment.content,
     attachment.sizeBytes,
     attachment.sha256,
+    attachment.parentPath,
   ];
 }
 
-// $1 email id int, $2 to $10 as `attachmentValues`
+// $1 email id int, $2 to $11 as `attachmentValues`
 const INSERT_ATTACHMENT = statement(
   `
 insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS})
@@ -196,7 +197,7 @@ export async function insertAttachments(
 
 /**
  * Parameters for the parsed columns: sender, sender_address, recipients, subject, rfc822_message_id, sent_at, body_text,
- * body_html, attachment_count, defects.
+ * body_html, attachment_count, defects, plain_text, delivered_to, in_reply_to, list_id, auto_submitted.
  */
 export function parsedValues(email: StorableEmail): unknown[] {
   return [
@@ -210,6 +211,11 @@ export function parsedValues(email: StorableEmail): unknown[] {
     email.bodyHtml,
     email.attachments.length,
     email.defects,
+    email.plainText,
+    email.deliveredTo,
+    email.inReplyTo,
+    email.listId,
+    email.autoSubmitted,
   ];
 }
 

@@ -6,7 +6,7 @@ import type { Claim } from '../db/claims.ts';
 import { type EmailToStore, type StorableEmail, storeEmail } from '../db/emails.ts';
 import { AppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
-import { parseEmail } from '../mime/parse-email.ts';
+import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { EMPTY_EMAIL, PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
 import type { RunContext } from './ingest-context.ts';
 
@@ -22,7 +22,7 @@ const COMPRESSION = { level: 1, memLevel: 9, chunkSize: 65_536 };
  * @throws {AppError} lease_lost, database_unavailable, unstorable
  */
 export async function storeMessage(run: RunContext, claim: Claim, message: RawMessage): Promise<Date | null> {
-  const email = await parseEmail(message.raw);
+  const email = await parseOffThread(message.raw);
   const toStore: EmailToStore = {
     gmailMessageId: claim.gmailMessageId,
     gmailThreadId: message.threadId,

@@ -69,7 +69,7 @@ async function readEmail(bytes: Buffer, budget: ParseBudget): Promise<ParsedEmai
 }
 
 /** An email that could not be read to its end: its head, and all of it as one file. */
-async function unreadEmail(bytes: Buffer, error: unknown): Promise<ParsedEmail> {
+export async function unreadEmail(bytes: Buffer, error: unknown): Promise<ParsedEmail> {
   // No input is known to fail otherwise. An email that finds one is stored all the same.
   const defects: Defects = new Set([
     error instanceof ParseBudgetExceeded ? 'parse_budget_exceeded' : 'reader_failed',

@@ -36,6 +36,7 @@ export interface Difference {
 
 export interface StoredFile extends FileMark {
   readonly id: number;
+  readonly parentPath: string | null;
   readonly contentType: string;
   readonly detectedType: string | null;
   readonly contentId: string | null;
@@ -48,7 +49,7 @@ export interface Comparison {
   readonly isProcessed: boolean;
 }
 
-// $1 email id int, $2 parser version int, $3 to $12 as `parsedValues`
+// $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`
 // No row: the email is gone, or a newer parser wrote it.
 const COMPARE = `
 select processed as is_processed,
@@ -62,7 +63,12 @@ select processed as is_processed,
          case when body_text is distinct from $9::text then 'body_text' end,
          case when body_html is distinct from $10::text then 'body_html' end,
          case when attachment_count is distinct from $11::integer then 'attachment_count' end,
-         case when defects is distinct from $12::text[] then 'defects' end
+         case when defects is distinct from $12::text[] then 'defects' end,
+         case when plain_text is distinct from $13::text then 'plain_text' end,
+         case when delivered_to is distinct from $14::text[] then 'delivered_to' end,
+         case when in_reply_to is distinct from $15::text then 'in_reply_to' end,
+         case when list_id is distinct from $16::text then 'list_id' end,
+         case when auto_submitted is distinct from $17::text then 'auto_submitted' end
        ], null) as changed_columns
 from incoming_emails
 where id = $1::integer
@@ -75,13 +81,15 @@ const LOCK = statement(`${COMPARE}\nfor no key update`, COMPARED);
 // $1 email id int
 const FILES = statement(
   `
-select id, part_path, filename, content_type, detected_content_type, content_id, is_inline, file_size_bytes, sha256
+select id, part_path, parent_part_path, filename, content_type, detected_content_type, content_id, is_inline,
+       file_size_bytes, sha256
 from email_attachments
 where email_id = $1::integer
 order by id`,
   {
     id: 'integer',
     part_path: 'text',
+    parent_part_path: 'text?',
     filename: 'text',
     content_type: 'text',
     detected_content_type: 'text?',
@@ -130,6 +138,7 @@ async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> 
   return rows.map((row) => ({
     id: row.id,
     partPath: row.part_path,
+    parentPath: row.parent_part_path,
     filename: row.filename,
     contentType: row.content_type,
     detectedType: row.detected_content_type,
@@ -166,6 +175,7 @@ function changedColumns(before: StoredFile, now: ParsedAttachment): string[] {
     detected_content_type: before.detectedType !== now.detectedType,
     content_id: before.contentId !== now.contentId,
     is_inline: before.isInline !== now.isInline,
+    parent_part_path: before.parentPath !== now.parentPath,
     file_data: before.sha256 !== now.sha256,
   };
   return Object.keys(isOther).filter((name) => isOther[name]);

@@ -6,7 +6,8 @@ import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
 
-// $1 email id int, $2 parser version int, $3 to $12 as `parsedValues`, $13 has changed bool, $14 resets processed bool
+// $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
+// processed bool
 const UPDATE_EMAIL = statement(
   `
 update incoming_emails
@@ -21,8 +22,13 @@ set parser_version = $2::integer,
     body_html = $10::text,
     attachment_count = $11::integer,
     defects = $12::text[],
-    processed = processed and not ($13::boolean and $14::boolean),
-    updated_at = case when $13::boolean then now() else updated_at end
+    plain_text = $13::text,
+    delivered_to = $14::text[],
+    in_reply_to = $15::text,
+    list_id = $16::text,
+    auto_submitted = $17::text,
+    processed = processed and not ($18::boolean and $19::boolean),
+    updated_at = case when $18::boolean then now() else updated_at end
 where id = $1::integer`,
   {},
 );
@@ -33,7 +39,7 @@ where id = $1::integer`,
 const UPDATE_SEARCH = statement(
   `
 insert into email_search as s (email_id, search_words)
-select e.id, email_search_words(e.sender, e.sender_address, e.subject, $2::text)
+select e.id, email_search_words(e.sender, e.sender_address, e.subject, $2::text, e.recipients, e.plain_text)
 from incoming_emails e
 where e.id = $1::integer
 on conflict (email_id) do update
@@ -51,17 +57,18 @@ where email_id = $1::integer
   {},
 );
 
-// $1 id int, $2 content type text, $3 detected type text, $4 content id text, $5 is inline bool
+// $1 id int, $2 content type text, $3 detected type text, $4 content id text, $5 is inline bool, $6 parent path text
 const UPDATE_ATTACHMENT = statement(
   `
 update email_attachments
 set content_type = $2::text,
     detected_content_type = $3::text,
     content_id = $4::text,
-    is_inline = $5::boolean
+    is_inline = $5::boolean,
+    parent_part_path = $6::text
 where id = $1::integer
-  and (content_type, detected_content_type, content_id, is_inline)
-      is distinct from ($2::text, $3::text, $4::text, $5::boolean)`,
+  and (content_type, detected_content_type, content_id, is_inline, parent_part_path)
+      is distinct from ($2::text, $3::text, $4::text, $5::boolean, $6::text)`,
   {},
 );
 
@@ -112,8 +119,8 @@ async function replaceAttachments(
   for (const one of attachments) {
     const id = idOf(one);
     if (id === undefined) continue;
-    const { contentType, detectedType, contentId, isInline } = one;
-    await tx.query(UPDATE_ATTACHMENT, [id, contentType, detectedType, contentId, isInline]);
+    const { contentType, detectedType, contentId, isInline, parentPath } = one;
+    await tx.query(UPDATE_ATTACHMENT, [id, contentType, detectedType, contentId, isInline, parentPath]);
   }
   await insertAttachments(
     tx,

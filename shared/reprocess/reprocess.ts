@@ -9,7 +9,7 @@ import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
 import type { RawEmail } from '../db/emails.ts';
 import { AppError } from '../errors.ts';
-import { parseEmail } from '../mime/parse-email.ts';
+import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
 import { compareParsed, type Difference, isSame } from './parsed-difference.ts';
 import { findToReread, type RereadChoice, readRawEmail } from './raw-emails.ts';
@@ -61,7 +61,7 @@ async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Pro
   if (stored === null) return { kind: 'fault', fault: 'raw_missing' };
   const raw = await unpack(stored);
   if (!(raw instanceof Uint8Array)) return { kind: 'fault', fault: raw };
-  const email = await parseEmail(raw);
+  const email = await parseOffThread(raw);
   const parserVersion = PARSER_VERSION;
   try {
     const compared = mode.applies

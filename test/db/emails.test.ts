@@ -37,9 +37,9 @@ describe('storeEmail', () => {
     expect(gunzipSync(row?.data ?? '')).toEqual(RAW_EMAIL);
     expect(row?.size_bytes).toBe(RAW_EMAIL.length);
     expect(row?.sha256).toBe(createHash('sha256').update(RAW_EMAIL).digest('hex'));
-    for (const words of ['alice example', 'order 1', 'lines csv'])
+    for (const words of ['alice example', 'order 1', 'lines csv', 'two files', 'orders example net'])
       expect([words, await isFoundBy(db, mailbox, words)]).toEqual([words, true]);
-    expect(await isFoundBy(db, mailbox, 'files')).toBe(false);
+    expect(await isFoundBy(db, mailbox, 'folders')).toBe(false);
   });
 
   test.each(['pending', 'dead'])(

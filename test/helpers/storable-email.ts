@@ -11,6 +11,7 @@ import { addLiveMessages, leasedMailbox } from './leased-mailbox.ts';
 export const RAW_EMAIL = Buffer.from(
   [
     'From: Alice <alice@example.com>',
+    'To: Orders <orders@example.net>',
     'Subject: Order 1',
     'MIME-Version: 1.0',
     'Content-Type: multipart/mixed; boundary=b',

@@ -32,7 +32,9 @@ export function decodeUndeclaredBase64(body: Buffer): Buffer | null {
   if (SIGNATURES.some((signature) => decoded.subarray(0, signature.length).equals(signature))) return decoded;
   const isText =
     body.length >= MIN_TEXT_DIGITS &&
-    isUtf8(decoded) && countControls(decoded) === 0 && /\S\s\S/.test(decoded.toString('latin1', 0, 1_000));
+    isUtf8(decoded) &&
+    countControls(decoded) === 0 &&
+    /\S\s\S/.test(decoded.toString('latin1', 0, 1_000));
   return isText ? decoded : null;
 }
 

@@ -54,7 +54,7 @@ test('the schema allows one status row, and deletes attachments with their email
     code: 'unstorable',
   });
   const { rows } = await db.query<{ confdeltype: string }>(
-    `select confdeltype from pg_constraint where conrelid = 'email_attachments'::regclass and contype = 'f'`,
+    `select confdeltype from pg_constraint where conrelid = 'email_attachments'::regclass and confrelid = 'incoming_emails'::regclass`,
   );
   expect(rows.map((row) => row.confdeltype)).toEqual(['c']);
 });
