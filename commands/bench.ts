@@ -21,6 +21,7 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
   'long-history': async () => await (await import('../test/bench/long-history.ts')).longHistory(),
   'bulk-import': async () => await (await import('../test/bench/bulk-import.ts')).bulkImport(),
   outage: async () => await (await import('../test/bench/outage.ts')).outage(),
+  'parse-shapes': async () => await (await import('../test/bench/parse-shapes.ts')).parseShapes(),
 };
 
 const PRINTING: Record<string, () => Promise<void>> = {

@@ -8,7 +8,11 @@ const MIB = 1024 * 1024;
 const BASE_CPU_MS = 1_500;
 const CPU_MS_PER_MIB = 400;
 /** Parts of one email, those of attached messages among them. Digests and photo albums reach some hundreds. */
-const MAX_PARTS = 5_000;
+const MAX_PARTS = 2_000;
+/** Attached messages that are opened; the others are kept as files. */
+const MAX_MESSAGES = 150;
+/** S/MIME objects that are looked into. */
+const MAX_CMS = 50;
 
 /** Thrown where the time is over. `parse-email.ts` answers with the head and the email as one file. */
 export class ParseBudgetExceeded extends Error {}
@@ -19,6 +23,8 @@ export class ParseBudget {
   #openedBytes: number;
   #fileBytes: number;
   parts = MAX_PARTS;
+  messages = MAX_MESSAGES;
+  cms = MAX_CMS;
 
   /** @param cpuMs processor time of the thread so far */
   constructor(emailBytes: number, cpuMs: () => number) {

@@ -77,7 +77,9 @@ class MessageReader {
       if (segment !== undefined) this.#addPlain(await this.#plainOf(segment));
       for (const [index, file] of (bodies.uuencoded.get(part) ?? []).entries())
         this.#files.push(this.#uuencodedFile(part, index, file));
-      if (!bodies.used.has(part)) await this.#addFile(part, bodies);
+      // A named text of an attached message is a file of it, even where it is its only text.
+      const isFile = !bodies.used.has(part) || (this.#depth > 0 && part.header.filename !== null);
+      if (isFile) await this.#addFile(part, bodies);
     }
     return { text: this.#text, html: this.#html, plain: this.#plain, files: this.#files };
   }
@@ -97,6 +99,11 @@ class MessageReader {
       }
     }
     if (!isCms(part.type) && !/\.p7m$/i.test(part.header.filename ?? '')) return;
+    budget.cms -= 1;
+    if (budget.cms < 0) {
+      defects.add('parts_too_many');
+      return;
+    }
     const content = await readCms(this.#contentOf(part));
     if (content.kind === 'encrypted') defects.add('encrypted');
     if (content.kind === 'unreadable') defects.add('cms_unreadable');
@@ -163,7 +170,9 @@ class MessageReader {
       const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
       if (!containsWordsOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
     } else if (isMessage(file) && !part.isWhole) {
-      if (this.#depth < MAX_DEPTH && budget.mayOpen(file.content.length)) await this.#openMessage(file);
+      budget.messages -= 1;
+      if (budget.messages < 0) defects.add('parts_too_many');
+      else if (this.#depth < MAX_DEPTH && budget.mayOpen(file.content.length)) await this.#openMessage(file);
       else defects.add('nesting_too_deep');
     }
   }

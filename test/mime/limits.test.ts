@@ -36,10 +36,10 @@ describe('beyond its limits the reader', () => {
   });
 
   it('keeps the rest of a mail of too many parts as one file', async () => {
-    const parts = Array.from({ length: 6000 }, (_, index) => part(['Content-Type: a/b'], `part ${index}`));
+    const parts = Array.from({ length: 3000 }, (_, index) => part(['Content-Type: a/b'], `part ${index}`));
     const email = await parseEmail(mail(...HEAD, ...multipart('mixed', 'b', ...parts)));
-    expect(email.attachments).toHaveLength(5000);
-    expect(Buffer.from(email.attachments.at(-1)?.content ?? []).toString()).toContain('part 5999\r\n--b--');
+    expect(email.attachments).toHaveLength(2000);
+    expect(Buffer.from(email.attachments.at(-1)?.content ?? []).toString()).toContain('part 2999\r\n--b--');
     expect(email.defects).toContain('parts_too_many');
   });
 

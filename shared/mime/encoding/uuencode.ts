@@ -14,6 +14,8 @@ interface Block extends UuencodedFile {
 }
 
 const LF = 0x0a;
+/** Files in one text. The mail of old systems has one or two. */
+const MAX_FILES = 100;
 const NEXT_BEGIN = Buffer.from('\nbegin');
 
 /** The bytes of the first block of a body that is declared as uuencode; without a block the input itself, with a defect. */
@@ -31,7 +33,14 @@ export function extractUuencoded(
   text: Buffer,
   defects: Defects,
 ): { readonly text: Buffer; readonly files: readonly UuencodedFile[] } {
-  const blocks = [...findBlocks(text)];
+  const blocks: Block[] = [];
+  for (const block of findBlocks(text)) {
+    if (blocks.length === MAX_FILES) {
+      defects.add('parts_too_many');
+      break;
+    }
+    blocks.push(block);
+  }
   if (blocks.length === 0) return { text, files: [] };
   const pieces: Buffer[] = [];
   let position = 0;

@@ -36,6 +36,8 @@ class MailboxSplitter {
   /** The text with everything opaque (encoded words, quoted strings, comments) covered: same length, no punctuation. */
   readonly #shape: string;
   readonly #found: Mailbox[] = [];
+  /** `root@server` counts where nothing is in brackets. */
+  readonly #takesHosts: boolean;
   /** Where the name of the next mailbox begins. */
   #nameStart = 0;
   #pieceStart = 0;
@@ -50,6 +52,7 @@ class MailboxSplitter {
   constructor(text: string) {
     this.#text = text;
     this.#shape = coverComments(coverQuotes(coverWords(text)));
+    this.#takesHosts = !this.#shape.includes('<');
     this.#semicolon = new NextIndex(this.#shape, ';');
     this.#memberAt = new NextIndex(text, '@');
     this.#labelAt = new NextIndex(text, '@');
@@ -102,7 +105,7 @@ class MailboxSplitter {
   #closePiece(end: number, next: number): void {
     const piece = this.#text.slice(this.#pieceStart, end);
     const isBlank = piece.trim() === '';
-    const bare = isBlank ? [] : bareMailboxes(piece, !this.#shape.includes('<'));
+    const bare = isBlank ? [] : bareMailboxes(piece, this.#takesHosts);
     if (this.#isBehindAddress) {
       if (bare.length > 0) this.#found.push(...bare);
       else this.#addTrailing(piece);

@@ -215,8 +215,11 @@ function fieldNameEnd(bytes: Buffer, start: number, end: number): number {
 
 /** The offset behind the line's LF, or the end of the bytes. */
 export function endOfLine(bytes: Buffer, start: number): number {
-  const lf = bytes.indexOf(LF, start);
-  return lf < 0 || start >= bytes.length ? bytes.length : lf + 1;
+  // Short lines without a call into the runtime: hostile headers have nothing else.
+  const near = Math.min(bytes.length, start + 32);
+  for (let at = start; at < near; at += 1) if (bytes[at] === LF) return at + 1;
+  const lf = near < bytes.length ? bytes.indexOf(LF, near) : -1;
+  return lf < 0 ? bytes.length : lf + 1;
 }
 
 /** The offset behind the folded lines that follow a field's first line, which ends at `lineEnd`. */
@@ -253,15 +256,21 @@ class LookAhead {
     // Each line is looked at once, although every malformed line comes here.
     let at = Math.max(start, this.#passedTo);
     while (at < stop) {
-      const window = bytes.subarray(at, stop);
-      const end = at + endOfLine(window, 0);
-      const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
-      if (isBlank(bytes, at, end)) {
+      let end = at;
+      let hasColon = false;
+      let isEmpty = true;
+      for (; end < stop && bytes[end] !== LF; end += 1) {
+        const byte = bytes[end];
+        if (byte === COLON) hasColon = true;
+        if (byte !== SPACE && byte !== TAB && byte !== CR) isEmpty = false;
+      }
+      if (isEmpty) {
         this.#passedTo = at;
         return at > start;
       }
-      if (!isFold && !bytes.subarray(at, end).includes(COLON)) return false;
-      at = end;
+      const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
+      if (!isFold && !hasColon) return false;
+      at = end + 1;
       // A line that the window cuts is looked at again.
       if (end < stop) this.#passedTo = at;
     }

@@ -196,6 +196,9 @@ function chooseAlternatives(children: readonly Segment[][]): Segment[] {
 /** @param takesNamed whether a part with a file's name counts as text */
 export function bodyKind(part: Part, takesNamed: boolean): Kind | null {
   if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !takesNamed)) return null;
+  // A name and a type that cannot be read: a file, not text.
+  if (part.header.filename !== null && part.header.type === null && part.fields.has('content-type'))
+    return null;
   if (part.type === 'text/html') return 'html';
   // A multipart in which no part was found holds at least its text.
   return part.type === 'text/plain' || isMultipart(part) ? 'text' : null;

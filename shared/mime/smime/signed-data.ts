@@ -39,7 +39,7 @@ export async function readCms(bytes: Buffer): Promise<CmsContent> {
     const { offset, result } = fromBER(view as Uint8Array<ArrayBuffer>, {
       maxDepth: MAX_DEPTH,
       // A signed file of many MB comes in chunks of about a thousand bytes.
-      maxNodes: 20_000 + Math.floor(bytes.length / 64),
+      maxNodes: 2_000 + Math.floor(bytes.length / 512),
       maxContentLength: bytes.length,
     });
     if (offset < 0) return UNREADABLE;

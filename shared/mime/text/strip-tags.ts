@@ -6,6 +6,7 @@
 const LT = 0x3c;
 const GT = 0x3e;
 const AMPERSAND = 0x26;
+const SEMICOLON = 0x3b;
 const SPACE = 0x20;
 const TAB = 0x09;
 const LF = 0x0a;
@@ -144,6 +145,12 @@ class Stripper {
 
   /** @returns where to go on */
   #readCharacter(at: number): number {
+    let end = at + 1;
+    while (end < at + 12 && this.#html[end] !== SEMICOLON && (this.#html[end] ?? 0) !== AMPERSAND) end += 1;
+    if (this.#html[end] !== SEMICOLON) {
+      this.#put(AMPERSAND);
+      return at + 1;
+    }
     const match = /^&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}\d{0,2}));?/i.exec(
       this.#html.toString('latin1', at, at + 14),
     );
