@@ -74,6 +74,9 @@ const ONE = statement(
 select ${LISTED_COLUMNS}, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
        left(e.body_text, $2::integer) as body_text,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
+       left(e.plain_text, $2::integer) as plain_text,
+       coalesce(length(e.plain_text) > $2::integer, false) as plain_text_truncated,
+       e.delivered_to, e.in_reply_to, e.list_id, e.auto_submitted,
        e.body_html is not null as has_html
 from incoming_emails e
 ${joinAttachments('null')}
@@ -86,6 +89,12 @@ where e.id = $1::bigint`,
     sent_at: 'timestamp with time zone?',
     body_text: 'text?',
     body_text_truncated: 'boolean',
+    plain_text: 'text?',
+    plain_text_truncated: 'boolean',
+    delivered_to: 'text[]',
+    in_reply_to: 'text?',
+    list_id: 'text?',
+    auto_submitted: 'text?',
     has_html: 'boolean',
   },
 );

@@ -6,6 +6,7 @@
 import type { EmailJson, OpenedEmailJson } from '../../shared/schemas/emails.ts';
 import { CONSOLE_API, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
+import { defectSentences } from './defects.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
 import { subjectText } from './email-row.ts';
 import { formatBytes } from './format-number.ts';
@@ -53,7 +54,8 @@ function isStillOpen(dialog: HTMLDialogElement, email: EmailJson): boolean {
 }
 
 function renderEmail(email: OpenedEmailJson): Child[] {
-  const text = email.body_text?.trim() ? email.body_text : null;
+  const text = email.plain_text ?? (email.body_text?.trim() ? email.body_text : null);
+  const isTruncated = email.plain_text === null ? email.body_text_truncated : email.plain_text_truncated;
   const noText = email.has_html ? 'This email has no plain text, only HTML.' : 'This email has no text.';
   return [
     element(
@@ -66,13 +68,15 @@ function renderEmail(email: OpenedEmailJson): Child[] {
       ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
       ...fact('Gmail ID', element('code', {}, email.gmail_message_id)),
       ...fact('Processed', email.processed ? 'yes' : 'not yet'),
-      ...(email.defects.length === 0 ? [] : fact('Parsing problems', email.defects.join(', '))),
+      ...(email.auto_submitted === null ? [] : fact('Sent by', `a program (${email.auto_submitted})`)),
+      ...(email.list_id === null ? [] : fact('List', element('bdi', {}, email.list_id))),
+      ...(email.defects.length === 0 ? [] : fact('Notes', defectSentences(email.defects).join(' '))),
     ),
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
     text === null
       ? element('p', { class: 'muted' }, noText)
       : element('pre', { class: 'text', tabindex: 0, 'aria-label': 'Text of the email' }, text),
-    email.body_text_truncated
+    isTruncated
       ? element('p', { class: 'muted' }, 'The text is truncated. Download the original to read all of it.')
       : null,
     email.has_html ? renderHtmlView(email) : null,

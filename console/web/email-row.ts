@@ -2,6 +2,7 @@
 
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
+import { defectWarnings } from './defects.ts';
 import { element } from './element.ts';
 import { pluralize } from './format-number.ts';
 import { timeElement } from './times.ts';
@@ -15,6 +16,7 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
     timeElement(email.received_at),
   );
   opener.addEventListener('click', () => open(email));
+  const warnings = defectWarnings(email.defects);
   return element(
     'li',
     {},
@@ -27,9 +29,7 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
           { class: 'muted' },
           `${pluralize(email.attachment_count, 'attachment')} in total. Open the email to see all of them.`,
         ),
-    email.defects.length === 0
-      ? null
-      : element('p', { class: 'defects' }, `Parsing problems: ${email.defects.join(', ')}`),
+    warnings.length === 0 ? null : element('p', { class: 'defects' }, warnings.join(' ')),
   );
 }
 

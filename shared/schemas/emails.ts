@@ -43,6 +43,14 @@ export const openedEmailSchema = z.extend(emailSchema, {
   sent_at: z.nullable(time),
   body_text: z.nullable(z.string()),
   body_text_truncated: z.boolean(),
+  /** The whole message as a person reads it: text, HTML converted, attached messages, in order. */
+  plain_text: z.nullable(z.string()),
+  plain_text_truncated: z.boolean(),
+  delivered_to: z.array(z.string()),
+  in_reply_to: z.nullable(z.string()),
+  list_id: z.nullable(z.string()),
+  /** Why the email is taken for a program's: a keyword of Auto-Submitted, `report` or `empty-return-path`. */
+  auto_submitted: z.nullable(z.string()),
   has_html: z.boolean(),
 });
 

@@ -4,8 +4,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { type Section, tableOf } from './measured.ts';
 import { SHAPES } from './mime-shapes.ts';
+import { type Section, tableOf } from './results.ts';
 
 const MIB = 1024 * 1024;
 const SIZES_MIB = [1, 4, 16];
