@@ -1,6 +1,6 @@
 /**
- * Finds emails by words. Each word must be the prefix of a word in the sender, the subject or an attachment name. A complete
- * Gmail message id finds its email.
+ * Finds emails by words. Each word must be the prefix of a word in the sender, the recipients, the subject, an
+ * attachment name or the plain text. A complete Gmail message id finds its email.
  * Invariant: the time of a search depends neither on the number of emails nor on the planner's estimate for a word.
  */
 import type { Database, Queryable } from '../../shared/db/database.ts';

@@ -31,7 +31,7 @@ export class ParseBudget {
     this.#cpuMs = cpuMs;
     this.#endMs = cpuMs() + BASE_CPU_MS + (emailBytes / MIB) * CPU_MS_PER_MIB;
     this.#openedBytes = emailBytes * 1.5 + 4 * MIB;
-    this.#fileBytes = emailBytes * 3 + 4 * MIB;
+    this.#fileBytes = emailBytes * 4 + MIB / 32;
   }
 
   /** @throws {ParseBudgetExceeded} */

@@ -40,17 +40,18 @@ const text = (name: string, charset: string, unit: string | Buffer): Shape =>
 
 /** Multiparts within each other, each sent quoted-printable. */
 function encodedMultiparts(bytes: number): Buffer {
-  let inner = Buffer.concat([Buffer.from('Content-Type: text/plain\r\n\r\n'), filled(bytes, 'x y z\r\n')]);
-  for (let depth = 0; depth < 49; depth += 1) {
-    const lead = `Content-Type: multipart/mixed; boundary=b${depth}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`;
-    // The boundary's hyphens are escaped, so that the part can be opened only by decoding it.
-    inner = Buffer.concat([
-      Buffer.from(`${lead}=2D-b${depth}\r\n`),
-      inner,
-      Buffer.from(`\r\n=2D-b${depth}--\r\n`),
-    ]);
-  }
-  return Buffer.concat([Buffer.from(HEAD), inner]);
+  const depths = Array.from({ length: 49 }, (_, depth) => depth);
+  // The boundary's hyphens are escaped, so that the part can be opened only by decoding it.
+  const leads = depths.map(
+    (depth) =>
+      `Content-Type: multipart/mixed; boundary=b${depth}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=2D-b${depth}\r\n`,
+  );
+  const ends = depths.toReversed().map((depth) => `\r\n=2D-b${depth}--\r\n`);
+  return Buffer.concat([
+    Buffer.from(`${HEAD}${leads.join('')}Content-Type: text/plain\r\n\r\n`),
+    filled(bytes, 'x y z\r\n'),
+    Buffer.from(ends.join('')),
+  ]);
 }
 
 /** Messages within messages, as they are or in base64. */

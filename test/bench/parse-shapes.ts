@@ -34,7 +34,7 @@ export async function parseShapes(): Promise<Section> {
     how:
       `${SHAPES.length} shapes at ${SIZES_MIB.join(', ')} MiB, a process each. CPU is that of the whole process during one reading; memory its ` +
       `highest resident memory beyond that before, the email itself included, less ${ALLOWANCE_MIB} MiB.`,
-    findings: [
+    results: [
       {
         what: 'CPU per MiB, worst',
         goal: `at most ${MOST_SECONDS_PER_MIB} s`,

@@ -7,7 +7,8 @@ import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { samplePurchaseOrders } from '../../emulators/samples/samples.ts';
-import { base64Lines, HEAD, mail, multipart, part } from '../mime/mail-builder.ts';
+import { signedDataInChunks } from '../mime/cms-builder.ts';
+import { base64Lines, between, HEAD, mail, multipart, part } from '../mime/mail-builder.ts';
 import {
   attachment,
   attribute,
@@ -97,7 +98,30 @@ function handwritten(): Buffer[] {
   );
   const shifted = (charset: string, body: Buffer) =>
     mail(...HEAD, `Content-Type: text/plain; charset=${charset}`, '', body);
+  const signed = part(
+    ['Content-Type: application/pkcs7-mime; smime-type=signed-data', 'Content-Transfer-Encoding: base64'],
+    base64Lines(signedDataInChunks(mail(...multipart('mixed', 'signed', text, file)), 100)),
+  );
+  const encodedMessage = part(
+    ['Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64'],
+    base64Lines(mail(...HEAD, ...multipart('mixed', 'b', html, winmail))),
+  );
   return [
+    mail(...HEAD, ...signed),
+    mail(...HEAD, ...multipart('mixed', 'b', signed, encodedMessage)),
+    mail(
+      'From: Muster, "Hanna (Sales" <a@example.com>',
+      'Content-Type: ; boundary=b',
+      ...between('b', text, file),
+    ),
+    mail(
+      ...HEAD,
+      'Content-Type: text/plain; format=flowed; delsp=yes; charset=cp850',
+      '',
+      'Gr\u00f6\u00dfe ',
+      '> 7 ',
+      '> 8',
+    ),
     mail(...HEAD, ...multipart('mixed', 'b', text, winmail)),
     mail(...HEAD, ...winmail),
     mail(
