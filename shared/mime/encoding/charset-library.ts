@@ -13,7 +13,7 @@ let library: Library | null = null;
 export class CharsetLibraryNeeded extends Error {}
 
 export async function loadCharsetLibrary(): Promise<void> {
-  library = (await import('iconv-lite')).default;
+  library = (await import('./iconv.ts')).iconv;
 }
 
 /** Names of the library that are no charsets of mail. */

@@ -30,7 +30,7 @@ export function isCms(type: string): boolean {
 
 /** @param bytes BER or DER */
 export async function readCms(bytes: Buffer): Promise<CmsContent> {
-  const { fromBER } = await import('asn1js');
+  const { fromBER } = await import('./ber.ts');
   try {
     const view =
       bytes.buffer instanceof ArrayBuffer

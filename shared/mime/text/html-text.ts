@@ -9,7 +9,7 @@ import { stripTags } from './strip-tags.ts';
 
 /** What the library may get of one email: it takes some 5 us for each tag. */
 const MAX_BYTES = 256 * 1024;
-const MAX_TAGS = 6_000;
+const MAX_TAGS = 3_000;
 /** Elements within elements. Mail programs stay below fifty. */
 const MAX_DEPTH = 100;
 
@@ -46,7 +46,7 @@ export async function htmlToText(html: string, budget: HtmlBudget, defects: Defe
 }
 
 async function loadConverter(): Promise<Convert> {
-  const { compile } = await import('html-to-text');
+  const { compile } = await import('./html-library.ts');
   return compile(OPTIONS);
 }
 
