@@ -27,7 +27,7 @@ const INNER = mail(
 );
 const RAW = mail(
   'Delivered-To: orders@example.net',
-  'From: Muster, Hanna <hanna.muster@example.com>',
+  'From: Beispiel, Petra <petra.beispiel@example.com>',
   'To: orders@example.net',
   'Subject: Fwd',
   ...multipart(
@@ -50,7 +50,7 @@ function readByVersion1(): EmailToStore {
     email: {
       ...EMPTY_EMAIL,
       subject: 'Fwd',
-      from: { name: 'Muster', address: null },
+      from: { name: 'Beispiel', address: null },
       bodyText: 'See below.',
       attachments: [
         {
@@ -87,8 +87,8 @@ test('reprocessing an email that an older parser read gives its new columns and 
   );
   expect(emails.rows).toEqual([
     {
-      sender_address: 'hanna.muster@example.com',
-      sender: 'Muster, Hanna <hanna.muster@example.com>',
+      sender_address: 'petra.beispiel@example.com',
+      sender: 'Beispiel, Petra <petra.beispiel@example.com>',
       plain_text: expect.stringContaining('Seven crates, please.'),
       delivered_to: ['orders@example.net'],
       parser_version: PARSER_VERSION,
@@ -106,6 +106,6 @@ test('reprocessing an email that an older parser read gives its new columns and 
     { id: before.rows[0]?.id, part_path: '2', filename: 'Crates.eml', holder: null },
     { id: expect.any(Number), part_path: '2.2', filename: 'crates.pdf', holder: 'Crates.eml' },
   ]);
-  for (const words of ['seven crates', 'hanna muster', 'orders example net'])
+  for (const words of ['seven crates', 'petra beispiel', 'orders example net'])
     expect([words, await isFoundBy(db, mailbox, words)]).toEqual([words, true]);
 });
