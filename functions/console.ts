@@ -1,11 +1,11 @@
 /**
  * `console`: serves the operator's page, its data and the monitor API under one origin:
  * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
- * Invariant: a page of another site can neither change data nor search.
+ * Invariant: a page of another site can neither read nor change anything.
  */
 
-import { assertSameOrigin } from '../console/api/csrf.ts';
-import { findDataRoute } from '../console/api/routes.ts';
+import { assertNotForeign, assertOwnPage } from '../console/api/csrf.ts';
+import { DATA_PATH, findDataRoute } from '../console/api/routes.ts';
 import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
 import {
@@ -47,7 +47,8 @@ export function createRoute(context: AppContext): Route {
     routes.set(pattern, route);
     return await route;
   };
-  const respond = async (request: HttpRequest, log: Log): Promise<HttpResponse> => {
+  const respond = async (received: HttpRequest, log: Log): Promise<HttpResponse> => {
+    const request = withOverriddenMethod(received);
     const route = await find(request.path);
     if (route === null) return problem(new AppError('not_found', 'No resource exists at this path.'));
     return await handleRequest(withCsrfCheck(route), request, { log, projectId: context.config.projectId });
@@ -65,10 +66,20 @@ function withCsrfCheck({ methods, handle }: Route): Route {
   return {
     methods,
     handle: async (request, log) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') assertSameOrigin(request);
+      if (request.path.startsWith(DATA_PATH)) assertOwnPage(request);
+      else if (request.path.startsWith('/api/')) assertNotForeign(request);
       return await handle(request, log);
     },
   };
+}
+
+/**
+ * Over plain HTTP at a name that is not loopback, a browser sends neither Sec-Fetch-Site nor Origin with a GET, but sends Origin
+ * with a POST. The page therefore reads by POST there and asks for GET in this header.
+ */
+function withOverriddenMethod(request: HttpRequest): HttpRequest {
+  const isRead = request.method === 'POST' && request.headers['x-http-method-override'] === 'GET';
+  return isRead && request.path.startsWith(DATA_PATH) ? { ...request, method: 'GET' } : request;
 }
 
 /** The OpenAPI 3.1 document. It is loaded at its first request, because it loads zod. */

@@ -29,8 +29,8 @@ export const ERRORS = {
     'never',
     403,
     'WARNING',
-    'Send the request from the page of this console, or use curl. Behind a proxy, configure the proxy to pass on the Host ' +
-      'or X-Forwarded-Host header as the browser sent it.',
+    'Send the request from the page of this console. A proxy must pass on the Host header as the browser sent it. With curl, ' +
+      "add `-H 'Sec-Fetch-Site: none'` to read from /api/console.",
   ),
   method_not_allowed: entry(
     'Method not allowed',

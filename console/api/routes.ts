@@ -36,12 +36,13 @@ const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], l
   [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
 ];
 
-const BASE = '/api/console/';
+/** The data of the operator's page is below this path. */
+export const DATA_PATH = '/api/console/';
 
 /** @returns null when no route matches the path */
 export function findDataRoute(path: string, context: AppContext): Route | null {
-  if (!path.startsWith(BASE)) return null;
-  const rest = path.slice(BASE.length).replace(/\/$/, '');
+  if (!path.startsWith(DATA_PATH)) return null;
+  const rest = path.slice(DATA_PATH.length).replace(/\/$/, '');
   for (const [pattern, methods, load] of ROUTES) {
     const match = pattern.exec(rest);
     if (match === null) continue;

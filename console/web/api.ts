@@ -22,9 +22,17 @@ export class Problem extends Error {
   }
 }
 
-/** @throws {Problem} */
+/** @param path below CONSOLE_API @throws {Problem} */
 export async function get<Body>(path: string): Promise<Body> {
-  return await call<Body>(path, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  return await call<Body>(path, { ...readMethod(), signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+}
+
+/**
+ * The server wants Sec-Fetch-Site or Origin. Outside of a secure context a browser sends neither with a GET, and sends Origin
+ * with a POST.
+ */
+function readMethod(): RequestInit {
+  return window.isSecureContext ? {} : { method: 'POST', headers: { 'x-http-method-override': 'GET' } };
 }
 
 /**

@@ -152,7 +152,10 @@ async function send(url: string, post: object | undefined): Promise<Response> {
   const json = { 'content-type': 'application/json' };
   const response = await fetch(
     url,
-    post === undefined ? {} : { method: 'POST', headers: json, body: JSON.stringify(post) },
+    // What the console wants from a page; the other functions ignore it.
+    post === undefined
+      ? { headers: { 'sec-fetch-site': 'same-origin' } }
+      : { method: 'POST', headers: json, body: JSON.stringify(post) },
   );
   await response.arrayBuffer();
   return response;

@@ -114,7 +114,7 @@ async function timeAll(
       method: q === undefined ? 'GET' : 'POST',
       path,
       query,
-      headers: {},
+      headers: { 'sec-fetch-site': 'same-origin' },
       body: q === undefined ? undefined : { q, ...(before === undefined ? {} : { before }) },
     };
     // The first request is not counted: it loads the route and fills the caches.

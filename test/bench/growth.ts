@@ -177,7 +177,7 @@ function timedRequest(context: AppContext, target: Target, path: string, q?: str
     method: q === undefined ? 'GET' : 'POST',
     path,
     query: {},
-    headers: {},
+    headers: { 'sec-fetch-site': 'same-origin' },
     body: q && { q },
   };
   return async () => {

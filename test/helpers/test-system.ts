@@ -29,10 +29,13 @@ export interface CallOptions {
   readonly method?: string;
   /** Defaults to `/`. */
   readonly path?: string;
+  /** Those of the console's own page for `console`, none for the others, unless given. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
 }
+
+const OWN_PAGE = { 'sec-fetch-site': 'same-origin' };
 
 export interface Answered extends HttpResponse {
   // biome-ignore lint/suspicious/noExplicitAny: tests read any field
@@ -132,7 +135,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
         method: request.method ?? (target === 'status' ? 'GET' : 'POST'),
         path: request.path ?? '/',
         query: request.query ?? {},
-        headers: request.headers ?? {},
+        headers: request.headers ?? (target === 'console' ? OWN_PAGE : {}),
         body: request.body,
       });
       const isJson =

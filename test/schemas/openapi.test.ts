@@ -45,8 +45,13 @@ afterAll(async () => {
   await fixture.close();
 });
 
+const OWN_PAGE = { 'sec-fetch-site': 'same-origin' };
+
 async function call(path: string, method = 'GET') {
-  const answer = await route.handle({ method, path, query: {}, headers: {}, body: undefined }, context.log);
+  const answer = await route.handle(
+    { method, path, query: {}, headers: OWN_PAGE, body: undefined },
+    context.log,
+  );
   return {
     status: answer.status,
     type: answer.headers['content-type'],
