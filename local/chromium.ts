@@ -20,7 +20,8 @@ export function findChromium(env: Environment): string | null {
   return candidates.find(isExecutable) ?? null;
 }
 
-export async function launchChromium(path: string): Promise<Browser> {
+/** @param loopbackNames host names that resolve to 127.0.0.1, as after DNS rebinding */
+export async function launchChromium(path: string, loopbackNames: readonly string[] = []): Promise<Browser> {
   const { chromium } = await import('playwright-core');
   return await chromium.launch({
     executablePath: path,
@@ -35,7 +36,7 @@ export async function launchChromium(path: string): Promise<Browser> {
       '--disable-component-update',
       '--disable-sync',
       // Resolves no other host, so that a request to elsewhere fails visibly.
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      `--host-resolver-rules=${loopbackNames.map((name) => `MAP ${name} 127.0.0.1, `).join('')}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
     ],
   });
 }

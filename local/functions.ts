@@ -1,7 +1,10 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
-import type { Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import { hasLoopbackHost, isJson, refusalOf } from '../emulators/loopback-requests.ts';
 import type { Target } from '../functions/runtime/targets.ts';
 import { type Environment, readConfig } from '../shared/config.ts';
+import { AppError } from '../shared/errors.ts';
+import { problem } from '../shared/http.ts';
 import type { LocalPorts } from './ports.ts';
 
 export interface LocalFunctions {
@@ -20,7 +23,12 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
   const { context } = await import('../functions/index.ts');
   const { getTestServer } = await import('@google-cloud/functions-framework/testing');
   const listen = async (target: Target, port: number): Promise<Server> => {
-    const server = getTestServer(target);
+    const framework = getTestServer(target);
+    const server = createServer((request, response) => {
+      const refusal = refusalOfFunction(target, request.headers);
+      if (refusal === null) framework.emit('request', request, response);
+      else refuse(response, refusal);
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
@@ -38,6 +46,25 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
       await context.db.close();
     },
   };
+}
+
+/**
+ * The cloud authenticates callers, this machine does not. Programs alone call poll and gmailPush. The console has a page, and
+ * checks where a request comes from; here it is served at loopback names only, against DNS rebinding.
+ *
+ * @returns why the request is refused; null when it is allowed
+ */
+function refusalOfFunction(target: Target, headers: IncomingHttpHeaders): string | null {
+  if (target === 'console')
+    return hasLoopbackHost(headers) ? null : 'The local console is served at 127.0.0.1 and localhost only.';
+  const hasBody = Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined;
+  if (hasBody && !isJson(headers)) return 'Send application/json.';
+  return refusalOf(headers);
+}
+
+function refuse(response: ServerResponse, detail: string): void {
+  const { body, headers, status } = problem(new AppError('cross_site', detail));
+  response.writeHead(status, headers).end(body);
 }
 
 /** Waits for requests in flight, so that a run records its result and releases the lease. */

@@ -25,7 +25,11 @@ export async function startScheduler(options: {
   readonly port: number;
   readonly pollUrl: string;
 }): Promise<LocalScheduler> {
-  const scheduler = new EmulatedScheduler({ store: jsonFileStore(options.dataFile) });
+  const scheduler = new EmulatedScheduler({
+    store: jsonFileStore(options.dataFile),
+    // Jobs can be created over HTTP without authentication; they must not call `stop` or deliver a forged push.
+    targetUri: options.pollUrl,
+  });
   const server = await startEmulatedScheduler(scheduler, { port: options.port });
   const isNew = !scheduler.list(PARENT).jobs.some((job) => job.name === JOB_NAME);
   const httpTarget = { uri: options.pollUrl, httpMethod: 'POST' };

@@ -1,5 +1,6 @@
-// The control API: drives the emulator from another process. Loopback only, no authentication. Requests and responses
-// are JSON with the field names of the TypeScript interfaces; an invalid request returns 400 with `{error}`.
+// The control API: drives the emulator from another process. Loopback only, no authentication; requests of web pages are
+// refused. Requests and responses are JSON with the field names of the TypeScript interfaces; an invalid request returns
+// 400 with `{error}`.
 //
 //   GET  /control/stats                     counters, quota, watch, switches, fault rules
 //   GET  /control/messages                  the messages of the mailbox, with the SHA-256 of the raw bytes
@@ -26,6 +27,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
+import { isJson } from '../loopback-requests.ts';
 import { readSwitches, setSwitches } from './control-switches.ts';
 import type { DeliveryOptions } from './emulated-mailbox.ts';
 import type { FaultRule } from './fault-rules.ts';
@@ -142,8 +144,7 @@ export async function handleControlCall(
     }
     const action = actions[name];
     if (request.method !== 'POST' || action === undefined) return unknownCall(name);
-    // Blocks requests from web pages: a browser sends JSON across origins only after a preflight, which fails here.
-    if (!String(request.headers['content-type']).startsWith('application/json')) {
+    if (!isJson(request.headers)) {
       return jsonResponse(415, { error: 'Send application/json' });
     }
     const text = await bodyText(request);

@@ -10,17 +10,20 @@ import { randomInt } from 'node:crypto';
 import { ApiError } from './api-error.ts';
 import { type Deliver, deliverOverHttp } from './delivery.ts';
 import { toTimestamp } from './duration.ts';
-import { type Job, type JobState, parseSettings } from './job.ts';
+import { type Job, type JobSettings, type JobState, parseSettings } from './job.ts';
 import { JobRunner, type RunnerHost } from './job-runner.ts';
 import { type JobStore, memoryStore } from './job-store.ts';
 import { checkJobName, checkLocationName } from './resource-names.ts';
 import { applyUpdateMask, camelCased } from './update-mask.ts';
 
 const MAX_PAGE_SIZE = 500;
+const FOREIGN_TARGET = 'The emulator calls no other target than its own.';
 
 export interface EmulatedSchedulerOptions {
   clock?: () => Date;
   deliver?: Deliver;
+  /** The only URL that jobs may call. Default: any loopback URL. */
+  targetUri?: string;
   store?: JobStore;
   /** Returns the id for a job that is created without a name. */
   newJobId?: () => string;
@@ -33,15 +36,20 @@ export class EmulatedScheduler {
   private readonly clock: () => Date;
   private readonly store: JobStore;
   private readonly newJobId: () => string;
+  private readonly targetUri: string | null;
   private readonly host: RunnerHost;
 
   constructor(options: EmulatedSchedulerOptions = {}) {
     this.clock = options.clock ?? (() => new Date());
     this.store = options.store ?? memoryStore;
     this.newJobId = options.newJobId ?? (() => String(randomInt(10 ** 12, 10 ** 13)));
+    this.targetUri = options.targetUri ?? null;
+    const deliver = options.deliver ?? deliverOverHttp;
     this.host = {
       clock: this.clock,
-      deliver: options.deliver ?? deliverOverHttp,
+      // A stored job may still have another target.
+      deliver: async (attempt) =>
+        this.isAllowed(attempt.target.uri) ? await deliver(attempt) : { code: 7, message: FOREIGN_TARGET },
       onChange: () => this.save(),
     };
     // Runs that fell due while the emulator was not running are skipped.
@@ -72,7 +80,7 @@ export class EmulatedScheduler {
 
   create(parent: string, body: Record<string, unknown>): Job {
     checkLocationName(parent);
-    const settings = parseSettings(camelCased(body));
+    const settings = this.parse(camelCased(body));
     const name = body['name'] ? String(body['name']) : `${parent}/jobs/${this.newJobId()}`;
     checkJobName(name);
     if (!name.startsWith(`${parent}/jobs/`)) {
@@ -90,7 +98,7 @@ export class EmulatedScheduler {
   patch(name: string, body: Record<string, unknown>, updateMask: string | null): Job {
     const runner = this.runner(name);
     const { state: _state, status: _status, ...current } = runner.job;
-    const settings = parseSettings(applyUpdateMask(current, camelCased(body), updateMask));
+    const settings = this.parse(applyUpdateMask(current, camelCased(body), updateMask));
     runner.update(settings, this.clock());
     this.save();
     return runner.job;
@@ -139,6 +147,16 @@ export class EmulatedScheduler {
   /** Resolves when no attempt is in flight. */
   async settled(): Promise<void> {
     while (this.inFlight.size > 0) await Promise.allSettled(this.inFlight);
+  }
+
+  private parse(input: Record<string, unknown>): JobSettings {
+    const settings = parseSettings(input);
+    if (!this.isAllowed(settings.httpTarget.uri)) throw new ApiError('INVALID_ARGUMENT', FOREIGN_TARGET);
+    return settings;
+  }
+
+  private isAllowed(uri: string): boolean {
+    return this.targetUri === null || uri === this.targetUri;
   }
 
   private runner(name: string): JobRunner {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page, Request } from 'playwright-core';
 import type { EmulatedGmail } from '../../../emulators/gmail/emulated-gmail.ts';
 import { findChromium, launchChromium } from '../../../local/chromium.ts';
-import { freePort } from '../../../local/ports.ts';
+import { freePort, type LocalPorts } from '../../../local/ports.ts';
 import { type Stack, startStack } from '../../../local/stack.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
@@ -34,6 +34,7 @@ export interface Fixture {
   readonly gmail: EmulatedGmail;
   readonly db: TestDatabase;
   readonly url: string;
+  readonly ports: LocalPorts;
   readonly browser: Browser;
   /** Opens the page in a new context and waits until it shows data. */
   open(options?: OpenOptions): Promise<Opened>;
@@ -46,7 +47,12 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-export async function createFixture(): Promise<Fixture> {
+/** @param loopbackNames host names that the browser resolves to 127.0.0.1 */
+export async function createFixture({
+  loopbackNames = [],
+}: {
+  loopbackNames?: readonly string[];
+} = {}): Promise<Fixture> {
   if (chromiumPath === null) throw new Error('There is no Chromium.');
   const db = await createTestDatabase();
   const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-console-'));
@@ -59,12 +65,13 @@ export async function createFixture(): Promise<Fixture> {
   const gmail = gmailOf(stack);
   const pushUrl = gmail.notifications.url;
   gmail.notifications.url = null;
-  const browser = await launchChromium(chromiumPath);
+  const browser = await launchChromium(chromiumPath, loopbackNames);
   const url = `http://127.0.0.1:${stack.ports.console}/`;
   return {
     gmail,
     db,
     url,
+    ports: stack.ports,
     browser,
     open: async (options) => await open(browser, url, options),
     push: (isOn) => {

@@ -109,5 +109,9 @@ describe('control API', () => {
     expect((await post('nothing')).status).toBe(404);
     const simple = await fetch(`${server.controlUrl}revoke`, { method: 'POST', body: '{}' });
     expect(simple.status).toBe(415);
+    for (const headers of [{ origin: 'http://127.0.0.1:3000' }, { 'sec-fetch-site': 'cross-site' }]) {
+      const response = await fetch(`${server.controlUrl}messages`, { headers });
+      expect([headers, response.status]).toEqual([headers, 403]);
+    }
   });
 });

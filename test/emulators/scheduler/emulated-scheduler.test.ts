@@ -157,3 +157,27 @@ describe('pause and resume', () => {
     expect(() => scheduler.resume(JOB)).toThrowError(rejection);
   });
 });
+
+it('refuses and never calls another target than the given one', async () => {
+  const targetUri = 'http://127.0.0.1:9/poll';
+  const foreign = { httpTarget: { uri: 'http://127.0.0.1:9/stop' } };
+  const stored = schedulerFixture();
+  stored.scheduler.create(PARENT, { ...EVERY_MINUTE, ...foreign });
+  const jobs = stored.scheduler.list(PARENT).jobs;
+  const { scheduler, attempts } = schedulerFixture({
+    targetUri,
+    store: { load: () => jobs, save: () => {} },
+  });
+  const denied = expect.objectContaining({ status: 'INVALID_ARGUMENT' });
+  expect(() =>
+    scheduler.create(PARENT, { ...EVERY_MINUTE, ...foreign, name: `${PARENT}/jobs/other` }),
+  ).toThrow(denied);
+  scheduler.run(JOB);
+  await scheduler.settled();
+  expect([attempts, scheduler.get(JOB).status]).toEqual([[], expect.objectContaining({ code: 7 })]);
+  scheduler.patch(JOB, EVERY_MINUTE, 'httpTarget');
+  expect(() => scheduler.patch(JOB, foreign, 'httpTarget')).toThrow(denied);
+  scheduler.run(JOB);
+  await scheduler.settled();
+  expect(attempts).toHaveLength(1);
+});

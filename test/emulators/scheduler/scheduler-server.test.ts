@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   type RunningEmulator,
@@ -16,7 +18,7 @@ afterEach(() => emulator.close());
 async function call(method: string, path: string, body?: string): Promise<[number, unknown]> {
   const response = await fetch(`http://${emulator.host}/v1/${path}`, {
     method,
-    ...(body === undefined ? {} : { body }),
+    ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
   });
   return [response.status, await response.json()];
 }
@@ -66,4 +68,38 @@ it('aborts the attempts in flight when the server closes', async () => {
   hanging.scheduler.run(JOB);
   await other.close();
   expect(hanging.scheduler.get(JOB).status).toBeUndefined();
+});
+
+/** Sends headers that `fetch` does not let a program set. */
+async function statusFor(headers: Record<string, string>, body = '{}'): Promise<number | undefined> {
+  const sent = request(`http://${emulator.host}/v1/${JOB}:pause`, { method: 'POST', headers, agent: false });
+  sent.end(body);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
+}
+
+it.each<[string, Record<string, string>, number]>([
+  ['with an Origin header', { 'content-type': 'application/json', origin: 'http://127.0.0.1:3000' }, 403],
+  [
+    'with Sec-Fetch-Site: same-site',
+    { 'content-type': 'application/json', 'sec-fetch-site': 'same-site' },
+    403,
+  ],
+  ['for another host', { 'content-type': 'application/json', host: 'evil.test' }, 403],
+  ['with a text body', { 'content-type': 'text/plain' }, 400],
+  ['with a body without a type', {}, 400],
+])('refuses a request %s, which a web page may have sent', async (_name, headers, status) => {
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
+  expect(await statusFor(headers)).toBe(status);
+  expect(fixture.scheduler.get(JOB).state).toBe('ENABLED');
+});
+
+it('accepts JSON at a loopback name, and a request without a body', async () => {
+  fixture.scheduler.create(PARENT, EVERY_MINUTE);
+  expect(await statusFor({ 'content-type': 'application/json; charset=utf-8', host: 'localhost:8082' })).toBe(
+    200,
+  );
+  fixture.scheduler.resume(JOB);
+  expect(await statusFor({}, '')).toBe(200);
 });
