@@ -1,5 +1,5 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener, Server, ServerResponse } from 'node:http';
 import { hasLoopbackHost, isJson, refusalOf } from '../emulators/loopback-requests.ts';
 import type { Target } from '../functions/runtime/targets.ts';
 import { type Environment, readConfig } from '../shared/config.ts';
@@ -23,12 +23,8 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
   const { context } = await import('../functions/index.ts');
   const { getTestServer } = await import('@google-cloud/functions-framework/testing');
   const listen = async (target: Target, port: number): Promise<Server> => {
-    const framework = getTestServer(target);
-    const server = createServer((request, response) => {
-      const refusal = refusalOfFunction(target, request.headers);
-      if (refusal === null) framework.emit('request', request, response);
-      else refuse(response, refusal);
-    });
+    const server = getTestServer(target);
+    guard(server, target);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
@@ -46,6 +42,19 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
       await context.db.close();
     },
   };
+}
+
+/** Puts the check before the Express app of the framework, which has no option for it. */
+function guard(server: Server, target: Target): void {
+  const [app] = server.listeners('request') as [RequestListener & { use(handler: unknown): void }];
+  const guarded: RequestListener = (request, response) => {
+    const refusal = refusalOfFunction(target, request.headers);
+    if (refusal === null) app(request, response);
+    else refuse(response, refusal);
+  };
+  server.removeAllListeners('request');
+  // `installErrorHandler` adds its handler to the listener that has `use`.
+  server.on('request', Object.assign(guarded, { use: app.use.bind(app) }));
 }
 
 /**

@@ -60,8 +60,12 @@ function toHttpError(error: unknown): AppError {
   const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
   if (status < 400 || status > 499) return toAppError(error);
   const isParseError = error instanceof Error && 'type' in error && error.type === 'entity.parse.failed';
+  if (isParseError) return new AppError('bad_request', 'The body is not valid JSON.');
+  const isEncodingError = error instanceof Error && 'type' in error && error.type === 'encoding.unsupported';
   return new AppError(
     'bad_request',
-    isParseError ? 'The body is not valid JSON.' : 'The request is malformed and cannot be read.',
+    isEncodingError
+      ? 'The body is compressed. Send it without Content-Encoding.'
+      : 'The request is malformed and cannot be read.',
   );
 }

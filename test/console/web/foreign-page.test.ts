@@ -121,6 +121,19 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a foreign web page'), 
     ]);
   });
 
+  it('receives a problem without a stack trace for malformed JSON', async () => {
+    const response = await fetch(`${fixture.url}api/console/emails/search`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"q":',
+    });
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      400,
+      'application/problem+json; charset=utf-8',
+    ]);
+    expect(await response.text()).not.toMatch(/node_modules| at /);
+  });
+
   it('neither starts a poll nor delivers a push from another page on this machine', async () => {
     const page = await fixture.browser.newPage();
     await page.goto(otherPage);

@@ -51,7 +51,7 @@ it.each<[string, Record<string, string>, string]>([
   [
     'an unknown content encoding',
     { 'content-type': 'text/plain', 'content-encoding': 'hush' },
-    'The request is malformed and cannot be read.',
+    'The body is compressed. Send it without Content-Encoding.',
   ],
 ])('answers %s with a problem, and neither returns nor logs the body', async (_, headers, detail) => {
   const response = await post('{"q": "verysecretword', headers);
