@@ -3,13 +3,14 @@
  * to run as root, so root starts it as another user. If that user cannot read the package, for example in root's private
  * home directory, the programs are copied to the temp directory once.
  */
-import { randomUUID } from 'node:crypto';
 import {
   accessSync,
+  chmodSync,
   constants,
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,16 +19,12 @@ import {
 } from 'node:fs';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { createTempFolder, isOwnFolder, type ServerUser } from './own-folder.ts';
 
 export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
   readonly pgCtl: string;
-}
-
-export interface ServerUser {
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** @returns null: the server runs as the current user */
@@ -45,18 +42,20 @@ export function serverUser(): ServerUser | null {
 }
 
 /**
- * Returns a folder that the server's user can enter: the wanted one, or one in the temp directory. The name of the latter
- * is an id in a file next to the wanted folder, so that deleting that file starts from an empty database.
+ * Returns a folder that the server's user can enter: the wanted one, or one in the temp directory. The path of the latter is in a
+ * file next to the wanted folder, where only the current user can write, so that deleting that file starts from an empty
+ * database.
  */
 export function reachableFolder(wanted: string, user: ServerUser | null): string {
-  // The folder itself belongs to that user; its parents must be accessible.
+  // The data in the folder belongs to that user; its parents must be accessible.
   if (user === null || canEnter(dirname(resolve(wanted)))) return wanted;
-  const idFile = `${wanted}.id`;
-  if (!existsSync(idFile)) {
-    mkdirSync(dirname(idFile), { recursive: true });
-    writeFileSync(idFile, `${randomUUID()}\n`);
-  }
-  return join(tmpdir(), 'email-monitor', readFileSync(idFile, 'utf8').trim());
+  const pathFile = `${wanted}.path`;
+  const known = existsSync(pathFile) ? readFileSync(pathFile, 'utf8').trim() : null;
+  if (known !== null && isOwnFolder(known)) return join(known, 'cluster');
+  const folder = createTempFolder('email-monitor-');
+  mkdirSync(dirname(pathFile), { recursive: true });
+  writeFileSync(pathFile, `${folder}\n`);
+  return join(folder, 'cluster');
 }
 
 export async function findBinaries(user: ServerUser | null): Promise<PostgresBinaries> {
@@ -78,20 +77,37 @@ export async function findBinaries(user: ServerUser | null): Promise<PostgresBin
   return { initdb: at(found.initdb), postgres: at(found.postgres), pgCtl: at(found.pg_ctl) };
 }
 
-/** Copies 60 MB, once per version. The rename at the end prevents use of an incomplete copy. */
+/**
+ * Copies 60 MB, once per version. The rename at the end prevents use of an incomplete copy.
+ *
+ * @throws {Error} when another user has created something at the place of the copy: its programs must not be run
+ */
 function copyOut(native: string): string {
   const version = JSON.parse(readFileSync(join(dirname(native), 'package.json'), 'utf8')).version as string;
-  const target = join(tmpdir(), 'email-monitor', `postgres-${version}`);
-  if (existsSync(target)) return target;
-  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-  const incomplete = `${target}.${process.pid}`;
+  const target = join(tmpdir(), `email-monitor-postgres-${version}`);
+  if (isOwnFolder(target)) return target;
+  const incomplete = createTempFolder('email-monitor-incomplete-');
   cpSync(native, incomplete, { recursive: true, verbatimSymlinks: true });
+  makeReadable(incomplete);
   try {
     renameSync(incomplete, target);
   } catch {
     rmSync(incomplete, { recursive: true, force: true });
   }
-  return target;
+  if (isOwnFolder(target)) return target;
+  throw new Error(
+    `${target} belongs to another user or can be changed by others. Remove it, and start again.`,
+  );
+}
+
+/** Whatever the umask is: the server's user must be able to read and run the copy. */
+function makeReadable(folder: string): void {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) makeReadable(path);
+    else if (entry.isFile()) chmodSync(path, (statSync(path).mode & 0o100) === 0 ? 0o644 : 0o755);
+  }
 }
 
 /** True when every user can enter the folder. Parts of the path that do not exist yet are created later. */

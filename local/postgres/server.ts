@@ -5,26 +5,12 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { constants, existsSync, lchownSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import {
-  findBinaries,
-  type PostgresBinaries,
-  reachableFolder,
-  type ServerUser,
-  serverUser,
-} from './binaries.ts';
+import { findBinaries, type PostgresBinaries, reachableFolder, serverUser } from './binaries.ts';
+import { prepareClusterFolder, prepareDataFolder, type ServerUser } from './own-folder.ts';
 
 export interface LocalPostgres {
   /** Contains the password: do not log it. */
@@ -44,6 +30,9 @@ export interface LocalPostgresOptions {
   readonly settings?: readonly string[];
 }
 
+const { O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_WRONLY } = constants;
+const LOG_FLAGS = O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY;
+
 const READY_TRIES = 400;
 const READY_STEP_MS = 50;
 
@@ -52,11 +41,11 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   const binaries = await findBinaries(user);
   const folder = reachableFolder(options.folder, user);
   const data = join(folder, 'data');
-  prepareFolder(folder, user);
+  prepareClusterFolder(folder, user);
   const password = await ensureCluster(binaries, folder, data, user);
   await stopOrphan(options.folder);
 
-  const log = openSync(join(folder, 'postgres.log'), 'a');
+  const log = openSync(join(folder, 'postgres.log'), LOG_FLAGS, 0o600);
   const settings = [
     'listen_addresses=127.0.0.1',
     `port=${options.port}`,
@@ -65,6 +54,7 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   ];
   const server = spawn(binaries.postgres, ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
     ...user,
+    env: serverEnvironment(),
     // In its own process group: Ctrl-C must not stop the server before the functions.
     detached: true,
     stdio: ['ignore', log, log],
@@ -106,12 +96,6 @@ export async function stopOrphan(wanted: string): Promise<void> {
   await stopServer(await findBinaries(user), data, user).catch(() => undefined);
 }
 
-function prepareFolder(folder: string, user: ServerUser | null): void {
-  mkdirSync(folder, { recursive: true });
-  if (user !== null) chownSync(folder, user.uid, user.gid);
-  chmodSync(folder, 0o700);
-}
-
 /** Creates the cluster if it does not exist. @returns its password */
 async function ensureCluster(
   binaries: PostgresBinaries,
@@ -126,8 +110,10 @@ async function ensureCluster(
   rmSync(data, { recursive: true, force: true });
   const password = randomBytes(18).toString('base64url');
   const initialPasswordFile = `${passwordFile}.new`;
-  writeFileSync(initialPasswordFile, `${password}\n`, { mode: 0o600 });
-  if (user !== null) chownSync(initialPasswordFile, user.uid, user.gid);
+  rmSync(initialPasswordFile, { force: true });
+  writeFileSync(initialPasswordFile, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  if (user !== null) lchownSync(initialPasswordFile, user.uid, user.gid);
+  prepareDataFolder(data, user);
   const options = [
     '--username=postgres',
     '--auth=scram-sha-256',
@@ -137,9 +123,20 @@ async function ensureCluster(
     '--no-sync',
   ];
   await execute(binaries.initdb, [`--pgdata=${data}`, ...options], user);
-  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+  rmSync(passwordFile, { force: true });
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600, flag: 'wx' });
   rmSync(initialPasswordFile, { force: true });
   return password;
+}
+
+/** Only what the programs need: the environment of `npm start` has the credentials of Gmail, and another user owns the server. */
+function serverEnvironment(): Record<string, string> {
+  const names = ['PATH', 'TZ', 'SystemRoot', 'TEMP', 'TMP'];
+  const kept = names.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
 }
 
 async function ensureDatabase(base: string, name: string): Promise<void> {
@@ -167,6 +164,7 @@ async function stopServer(binaries: PostgresBinaries, data: string, user: Server
 async function execute(program: string, args: readonly string[], user: ServerUser | null): Promise<void> {
   const child = spawn(program, [...args], {
     ...user,
+    env: serverEnvironment(),
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,6 +1,6 @@
 /** What is left of the local stack when its start or its stop is cut short: never a running PostgreSQL. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -25,14 +25,16 @@ async function start(env: Record<string, string> = {}): Promise<CommandProcess> 
   return startCommand('start', [], { LOCAL_DATA_DIR: dataFolder, PORT: String(await freePort()), ...env });
 }
 
-/** The PostgreSQL processes of this data folder, by their command lines. */
+/** Lines of `ps` about the PostgreSQL processes of this data folder: process id and command line. */
 function postgresProcesses(): string[] {
-  const idFile = join(dataFolder, 'postgres.id');
-  const folder = existsSync(idFile)
-    ? join(tmpdir(), 'email-monitor', readFileSync(idFile, 'utf8').trim())
-    : join(dataFolder, 'postgres');
-  const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  const pathFile = join(dataFolder, 'postgres.path');
+  const folder = existsSync(pathFile) ? readFileSync(pathFile, 'utf8').trim() : join(dataFolder, 'postgres');
+  const processes = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n');
   return processes.filter((line) => line.includes(folder));
+}
+
+function postgresProcessIds(): number[] {
+  return postgresProcesses().map((line) => Number.parseInt(line, 10));
 }
 
 async function expectNoPostgres(): Promise<void> {
@@ -60,6 +62,23 @@ describe('npm start', () => {
     expect(command.output).toContain('Stopping.');
     expect(readdirSync(dataFolder)).not.toContain('stack.pid');
     await expectNoPostgres();
+  });
+
+  it('keeps its files and the environment of its PostgreSQL from other users of the machine', async () => {
+    const command = await start({ GMAIL_INITIAL_QUERY: 'in:inbox' });
+    await command.printed(/Email Monitor is running on this machine/);
+    const readable = readdirSync(dataFolder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      // PostgreSQL's own folder is closed as a whole.
+      .filter((path) => !path.includes('/data/') && (statSync(path).mode & 0o077) !== 0);
+    expect(readable).toEqual([]);
+    expect(readdirSync(join(dataFolder, 'gmail'))).not.toEqual([]);
+    const environments = postgresProcessIds().map((id) => readFileSync(`/proc/${id}/environ`, 'latin1'));
+    expect(environments).not.toEqual([]);
+    expect(environments.join('\n')).not.toMatch(/GMAIL|LOCAL_DATA_DIR/);
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(0);
   });
 
   it('stops PostgreSQL at a Ctrl-C during the start', async () => {
