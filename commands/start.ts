@@ -2,7 +2,7 @@
  * `npm start [-- --mailbox DIR]`: runs the whole system on this machine. Ctrl-C stops it in order; after a `kill -9` the
  * next start recovers.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataFolderOf } from '../local/local-env.ts';
 import { type Stack, startStack } from '../local/stack.ts';
@@ -25,6 +25,10 @@ await runCommand(
   async () => {
     const { mailbox } = readFlags({ mailbox: { type: 'string' } });
     const dataFolder = dataFolderOf(process.env);
+    // PostgreSQL of root runs as another user, who must be able to pass through to its data.
+    mkdirSync(dataFolder, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    // Everything below holds emails, credentials or their copies.
+    process.umask(0o077);
     // Before anything is started, so that no Ctrl-C leaves PostgreSQL running.
     const { signal } = shutdownSignal();
     const options = {

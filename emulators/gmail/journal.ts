@@ -3,7 +3,16 @@
 // Invariant: every line is complete. A partial last line, left by a killed process, is removed when the file is
 // opened.
 
-import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { MailboxEvent } from './mailbox-event.ts';
 
@@ -21,9 +30,11 @@ const newline = 0x0a;
 
 /** A journal in the file at `path`. Creates the file and its folder if they are missing. */
 export function fileJournal(path: string): Journal {
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   truncatePartialLine(path);
-  const file = openSync(path, 'a');
+  const file = openSync(path, 'a', 0o600);
+  // An earlier version created it with the permissions of the umask, and it holds emails.
+  fchmodSync(file, 0o600);
   return {
     *read() {
       for (const { text } of lines(path)) yield decode(text);
