@@ -4,6 +4,7 @@ import { statement } from '../../shared/db/statement.ts';
 import type { Email, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { findEmailIds } from './email-search.ts';
 import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
+import { referencedContentIds, sanitizeHtml } from './sanitize-html.ts';
 
 /**
  * A list returns at most this number of attachments per email, because an email may have thousands. Inline attachments come
@@ -108,6 +109,25 @@ where id = $1::bigint`,
   { body_html: 'text?' },
 );
 
+/** All images of one email together. A response of Cloud Run is limited to 32 MiB, and base64 adds a third. */
+const MAX_IMAGE_BYTES = 8 * 1_048_576;
+
+// Senders change the case of an id between the HTML and the attachment.
+// $1 email id bigint, $2 content ids in lower case text[], $3 bytes int
+const IMAGES = statement(
+  `
+select lower(btrim(content_id, '<>')) as content_id, detected_content_type, file_data
+from (
+  select content_id, detected_content_type, file_data, sum(file_size_bytes) over (order by id) as sum_bytes
+  from email_attachments
+  where email_id = $1::bigint
+    and lower(btrim(content_id, '<>')) = any ($2::text[])
+    and detected_content_type in ('image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/bmp')
+) images
+where sum_bytes <= $3::integer`,
+  { content_id: 'text?', detected_content_type: 'text?', file_data: 'bytea' },
+);
+
 /**
  * A page of emails, the newest first.
  *
@@ -144,8 +164,21 @@ export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail 
   return (rows[0] as OpenedEmail | undefined) ?? null;
 }
 
-/** @returns null when the email does not exist or has no HTML body */
+/**
+ * The HTML of an email without anything that the browser could load or run, with its images inside.
+ *
+ * @returns null when the email does not exist or has no HTML body
+ */
 export async function readHtml(db: Queryable, id: number): Promise<string | null> {
   const { rows } = await db.query(HTML, [id]);
-  return rows[0]?.body_html ?? null;
+  const html = rows[0]?.body_html ?? null;
+  if (html === null) return null;
+  const contentIds = referencedContentIds(html);
+  const images =
+    contentIds.length === 0 ? [] : (await db.query(IMAGES, [id, contentIds, MAX_IMAGE_BYTES])).rows;
+  const urls = images.map(
+    ({ content_id, detected_content_type, file_data }) =>
+      [content_id ?? '', `data:${detected_content_type};base64,${file_data.toString('base64')}`] as const,
+  );
+  return sanitizeHtml(html, new Map(urls));
 }

@@ -232,14 +232,14 @@ describe('GET emails/ID', () => {
     expect([json.body_text.length, json.body_text_truncated]).toEqual([200_000, true]);
   });
 
-  it('serves the HTML of an email as a sandboxed document', async () => {
+  it('serves the HTML of an email as a sandboxed document, without anything that loads or runs', async () => {
     const html = '<script>alert(1)</script><img src="https://example.com/track.gif" onerror="alert(2)">ü';
     const [gmailId = ''] = await store(
       mail('Hostile', ['MIME-Version: 1.0', 'Content-Type: text/html; charset=utf-8', '', html]),
     );
     const { body, headers, status } = await get(`emails/${await idOf(gmailId)}/html`);
     expect(status).toBe(200);
-    expect(String(body)).toContain(html);
+    expect(body).toBe('<!doctype html>\n<img>ü\n');
     expect(headers).toMatchObject({
       'content-security-policy':
         "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'",

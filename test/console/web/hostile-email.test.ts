@@ -11,6 +11,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
   let canary: Server;
   /** URLs that the canary server received; there must be none. */
   let requestedUrls: string[];
+  /** A browser may connect to a host before its policy refuses the request. */
+  let connectionCount = 0;
   let emailId: number;
 
   beforeAll(async () => {
@@ -18,6 +20,9 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
       requestedUrls.push(String(request.url));
       response.end();
     }).listen(0, '127.0.0.1');
+    canary.on('connection', () => {
+      connectionCount += 1;
+    });
     await once(canary, 'listening');
     fixture = await createFixture();
     fixture.gmail.deliver(hostileEmail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
@@ -28,6 +33,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     );
     emailId = rows[0]?.id ?? 0;
     requestedUrls = [];
+    connectionCount = 0;
   });
   afterEach(async () => await fixture.closePages());
   afterAll(async () => {
@@ -60,6 +66,10 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     expect(await frame.getAttribute('sandbox')).toBe('');
     await frame.contentFrame().getByText('The HTML of the hostile email').waitFor();
     await frame.contentFrame().locator('#top').click();
+    const logo = frame.contentFrame().locator('#logo');
+    expect(await logo.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth)).toBe(
+      1,
+    );
     await page.waitForLoadState('networkidle');
     // The browser reports each thing that the policy blocks, which is expected here.
     expect(violations.filter((violation) => !violation.startsWith('policy '))).toEqual([]);
@@ -72,12 +82,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     await page.getByText('The HTML of the hostile email').waitFor();
     await page.waitForLoadState('networkidle');
     expect(violations.filter((violation) => !violation.startsWith('policy '))).toEqual([]);
+    expect(connectionCount).toBe(0);
     expect([requestedUrls, page.url()]).toEqual([[], `${fixture.url}api/console/emails/${emailId}/html`]);
   });
 
   it('offers an SVG attachment with a script as a download only', async () => {
     const { page, violations } = await fixture.open();
-    const link = page.locator('#email-list li', { hasText: 'Hostile' }).locator('.attachments a');
+    const link = page
+      .locator('#email-list li', { hasText: 'Hostile' })
+      .locator('.attachments a', { hasText: '.svg' });
     const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
     expect(download.suggestedFilename()).toMatch(/\.svg$/);
     expect(download.suggestedFilename()).not.toMatch(/[<>"/\\]/);
@@ -93,6 +106,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
 
   async function expectUnharmed(page: Page, violations: readonly string[]): Promise<void> {
     expect(await page.evaluate('window.hacked')).toBeUndefined();
+    expect(connectionCount).toBe(0);
     expect([requestedUrls, violations, page.url()]).toEqual([[], [], fixture.url]);
   }
 });

@@ -5,6 +5,10 @@ function attack(canary: string, place: string): string {
   return `alert('${place}');window.top.hacked='${place}';new Image().src='${canary}${place}'`;
 }
 
+/** A PNG image of one pixel. */
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 /** @param canary URL of a server that must receive no request */
 export function hostileEmail(canary: string): Buffer {
   const tag = (place: string) => `<img src=x onerror="${attack(canary, place)}">`;
@@ -16,6 +20,7 @@ export function hostileEmail(canary: string): Buffer {
     `<img src="${canary}pixel.png"><iframe src="${canary}frame"></iframe><object data="${canary}object"></object>`,
     `<div style="background:url(${canary}background)">x</div>`,
     `<svg><script>${attack(canary, 'svg')}</script></svg><form action="${canary}form"><button>Go</button></form>`,
+    '<img id=logo src="cid:Logo@example.com">',
     `<a id=top target=_top href="javascript:${attack(canary, 'link')}">link</a></body></html>`,
   ].join('\r\n');
   const svg = `<svg xmlns="http://www.w3.org/2000/svg"><script>${attack(canary, 'svg-file')}</script></svg>`;
@@ -45,6 +50,13 @@ export function hostileEmail(canary: string): Buffer {
       'Content-Transfer-Encoding: base64',
       '',
       base64(svg),
+      '--b',
+      'Content-Type: image/png; name=logo.png',
+      'Content-ID: <logo@example.com>',
+      'Content-Disposition: inline',
+      'Content-Transfer-Encoding: base64',
+      '',
+      PIXEL,
       '--b--',
       '',
     ].join('\r\n'),

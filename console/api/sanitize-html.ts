@@ -1,0 +1,108 @@
+/**
+ * Rewrites the HTML of an email before the browser sees it. The content security policy and the sandbox of the response forbid
+ * scripts and loading, but Chromium connects to the host of an `<iframe>` before it applies the policy, which tells the sender
+ * that the email was opened.
+ *
+ * Invariant: the output has only the elements and attributes listed here. It is written from tokens: text without `<`, tags
+ * with quoted attributes. Thus it does not matter when a browser would split malformed input into other tokens.
+ * https://html.spec.whatwg.org/multipage/parsing.html#tokenization
+ */
+import { tokenizeHtml } from './tokenize-html.ts';
+
+/** Elements that only format. `style` is handled separately. */
+const ELEMENTS = new Set(
+  (
+    'a abbr address article aside b bdi bdo big blockquote body br caption center cite code col colgroup dd del details dfn ' +
+    'dir div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr html i img ins kbd li main mark menu nav ol p ' +
+    'pre q rp rt ruby s samp section small span strike strong style sub summary sup table tbody td tfoot th thead time tr tt ' +
+    'u ul var wbr'
+  ).split(' '),
+);
+
+/** None of these loads anything. `href` is not among them: a click would connect to the host of the link. */
+const ATTRIBUTES = new Set(
+  (
+    'align alt bgcolor border cellpadding cellspacing class color colspan datetime dir face height hspace id lang nowrap ' +
+    'rowspan size span start style title type valign value vspace width'
+  ).split(' '),
+);
+
+/** Raster images inside the email. An SVG image is not needed, and could have styles of its own. */
+const EMBEDDED_IMAGE = /^\s*data:image\/(?:png|jpe?g|gif|webp|bmp);base64,[a-z0-9+/=\s]*$/i;
+/** An email may show one image many times, and Cloud Run limits a response to 32 MiB. */
+const MAX_IMAGE_CHARACTERS = 16 * 1_048_576;
+const CONTENT_ID = /^\s*cid:(.+)$/is;
+
+/** @returns the Content-IDs that images refer to, in lower case, without duplicates */
+export function referencedContentIds(html: string): string[] {
+  const ids = new Set<string>();
+  for (const token of tokenizeHtml(html)) {
+    if (token.kind !== 'start' || token.name !== 'img') continue;
+    const id = contentIdOf(token.attributes.get('src') ?? '');
+    if (id !== null) ids.add(id);
+  }
+  return [...ids];
+}
+
+/**
+ * @param html any text
+ * @param images by Content-ID in lower case, as `data:` URLs
+ */
+export function sanitizeHtml(html: string, images: ReadonlyMap<string, string> = new Map()): string {
+  const output: string[] = ['<!doctype html>\n'];
+  let isInStyle = false;
+  let imageCharacters = 0;
+  const findImage = (id: string): string | null => {
+    const image = images.get(id);
+    if (image === undefined || imageCharacters + image.length > MAX_IMAGE_CHARACTERS) return null;
+    imageCharacters += image.length;
+    return image;
+  };
+  for (const token of tokenizeHtml(html)) {
+    if (token.kind === 'text') {
+      // In a style element, character references have no meaning and `<` could end the element.
+      output.push(token.text.replaceAll('<', isInStyle ? '' : '&lt;'));
+    } else if (ELEMENTS.has(token.name)) {
+      isInStyle = token.name === 'style' && token.kind === 'start';
+      output.push(
+        token.kind === 'end' ? `</${token.name}>` : startTag(token.name, token.attributes, findImage),
+      );
+    }
+  }
+  return output.join('');
+}
+
+function startTag(
+  name: string,
+  attributes: ReadonlyMap<string, string>,
+  findImage: (contentId: string) => string | null,
+): string {
+  const kept = [...attributes].filter(([attribute]) => ATTRIBUTES.has(attribute));
+  if (name === 'img') {
+    const source = imageSource(attributes.get('src') ?? '', findImage);
+    if (source !== null) kept.push(['src', source]);
+  }
+  return `<${name}${kept.map(([attribute, value]) => ` ${attribute}="${quoted(value)}"`).join('')}>`;
+}
+
+/** @returns null for an image that is not inside the email */
+function imageSource(source: string, findImage: (contentId: string) => string | null): string | null {
+  const id = contentIdOf(source);
+  if (id !== null) return findImage(id);
+  return EMBEDDED_IMAGE.test(source) ? source : null;
+}
+
+function contentIdOf(source: string): string | null {
+  const id = CONTENT_ID.exec(source)?.[1]?.trim().replaceAll('&amp;', '&').toLowerCase();
+  if (id === undefined) return null;
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
+  }
+}
+
+/** Keeps character references as they are. */
+function quoted(value: string): string {
+  return value.replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+}
