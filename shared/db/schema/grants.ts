@@ -83,6 +83,8 @@ export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
  */
 export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
   await assertExist(tx, accounts);
+  for (const account of await removedConsumers(tx, accounts))
+    await tx.query(`revoke all on all tables in schema public from ${quoted(account)}`);
   for (const account of new Set(accounts.map((one) => one.account))) {
     const name = quoted(account);
     await tx.query(`revoke all on all tables in schema public from ${name}`);
@@ -92,6 +94,24 @@ export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount
     for (const [table, privileges] of Object.entries(GRANTS[part]))
       await tx.query(`grant ${privileges} on ${table} to ${quoted(account)}`);
   }
+}
+
+/**
+ * Consumers that an earlier call granted and that are no longer listed. Only a consumer has a privilege on this column alone,
+ * so accounts that the operator granted privileges by hand are not among them.
+ */
+async function removedConsumers(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<string[]> {
+  const { rows } = await tx.query<{ account: string }>(
+    `select distinct r.rolname::text as account
+     from pg_attribute c
+     cross join lateral aclexplode(c.attacl) acl
+     join pg_roles r on r.oid = acl.grantee
+     where c.attrelid = 'incoming_emails'::regclass
+       and c.attname = 'processed'
+       and r.rolname <> all ($1::text[])`,
+    [accounts.map((one) => one.account)],
+  );
+  return rows.map((row) => row.account);
 }
 
 async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {

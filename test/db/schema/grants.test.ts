@@ -165,6 +165,19 @@ describe('repeated migration', () => {
     expect(await tablesOf(MOVED)).toContain('mailboxes');
   });
 
+  test('migrate revokes everything from a consumer that is no longer listed, and leaves other accounts alone', async () => {
+    const target = { kind: 'url', url: db.url } as const;
+    const consumers = [accountOf('consumer'), MOVED].map(
+      (account) => ({ part: 'consumer', account }) as const,
+    );
+    await migrate(target, consumers);
+    await db.query(`grant select on incoming_emails to "${accountOf('status')}"`);
+    await migrate(target, consumers.slice(0, 1));
+    expect(await tablesOf(MOVED)).toEqual([]);
+    expect(await tablesOf(accountOf('consumer'))).toContain('incoming_emails');
+    expect(await tablesOf(accountOf('status'))).toContain('incoming_emails');
+  });
+
   test('migrate grants nothing and names the account when one does not exist', async () => {
     const target = { kind: 'url', url: db.url } as const;
     await migrate(target, [{ part: 'status', account: MOVED }]);
