@@ -6,7 +6,7 @@
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { MAX_ID, type PageRequest } from './pagination.ts';
-import { queryWithTimeout, textLiteral } from './time-limited-query.ts';
+import { queryWithTimeout } from './time-limited-query.ts';
 
 /**
  * Limits of one search. A scan reads emails one by one, the newest first, and ends when the page is full. The cost of the
@@ -90,25 +90,23 @@ limit $3::integer`,
 );
 
 // Collects the matches first and sorts them afterwards. Without `materialized` the planner may scan the whole table in order
-// for a word that it expects in many emails and that no email has. The pattern is inlined, so that the plan is made for it:
-// for a very frequent word the planner scans the table until there are too many matches, instead of reading the index to
-// its end.
-// No row: the index has more than maxIndexMatches matches.
-function indexQuery(pattern: string, { beforeId, limit }: PageRequest, maxIndexMatches: number): string {
-  return `
+// for a word that it expects in many emails and that no email has. For a very frequent word the planner scans the table until
+// there are too many matches, instead of reading the index to its end.
+// $1 pattern text, $2 ids below bigint, $3 rows int, $4 matches int
+// No row: the index has more than $4 matches.
+const INDEX_QUERY = `
 with matches as materialized (
   select email_id as id
   from email_search
-  where search_words @@ ${textLiteral(pattern)}::tsquery
+  where search_words @@ $1::tsquery
 ),
 limited as (
   select id
   from matches
-  limit ${maxIndexMatches + 1}
+  limit $4::integer + 1
 )
-select array(select id from limited where id < ${beforeId ?? MAX_ID} order by id desc limit ${limit}) as ids
-where (select count(*) from limited) <= ${maxIndexMatches}`;
-}
+select array(select id from limited where id < $2::bigint order by id desc limit $3::integer) as ids
+where (select count(*) from limited) <= $4::integer`;
 
 export interface SearchResult {
   /** The highest first, at most `limit`. */
@@ -202,8 +200,8 @@ async function searchIndex(
   request: PageRequest,
   limits: SearchLimits,
 ): Promise<SearchResult | null> {
-  const sql = indexQuery(pattern, request, limits.maxIndexMatches);
-  const rows = await queryWithTimeout<{ ids: number[] }>(db, limits.indexTimeoutMs, sql);
+  const parameters = [pattern, request.beforeId ?? MAX_ID, request.limit, limits.maxIndexMatches];
+  const rows = await queryWithTimeout<{ ids: number[] }>(db, limits.indexTimeoutMs, INDEX_QUERY, parameters);
   const [found] = rows ?? [];
   return found === undefined ? null : { ids: found.ids, scannedDownTo: null };
 }

@@ -75,6 +75,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: 'email-monitor',
+    // Parameters hold words of emails; they must not be logged with the error of a statement.
+    options: '-c log_parameter_max_length_on_error=0',
   });
   // Transactions wait here, because the pool's own queue fails after five seconds and a store of many megabytes takes longer
   // on a small database. One connection stays free for lease heartbeats and pushes.
