@@ -44,6 +44,8 @@ export interface Config {
   readonly runBudgetSeconds: number;
   readonly logLevel: LogLevel;
   readonly projectId: string | null;
+  /** Set by Cloud Run, which authenticates every caller; null elsewhere. */
+  readonly cloudRunService: string | null;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -148,6 +150,7 @@ const schema = z.object({
     z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`),
   ),
   GOOGLE_CLOUD_PROJECT: optional,
+  K_SERVICE: optional,
 });
 
 /**
@@ -196,6 +199,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     runBudgetSeconds: e.RUN_BUDGET_SECONDS,
     logLevel: e.LOG_LEVEL,
     projectId: e.GOOGLE_CLOUD_PROJECT,
+    cloudRunService: e.K_SERVICE,
   };
 }
 

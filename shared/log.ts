@@ -29,6 +29,7 @@ export type LogEvent =
   | 'request_failed'
   | 'download_broken'
   | 'database_error'
+  | 'email_accessed'
   | 'incident_opened'
   | 'incident_closed'
   | 'reconciled'

@@ -1,5 +1,17 @@
 -- Written by `npm run schema` from the migrations; do not edit.
 
+create table email_accesses (
+  id bigint not null generated always as identity,
+  accessed_at timestamp with time zone not null default now(),
+  account text not null,
+  email_id integer not null,
+  action text not null,
+  attachment_id integer,
+  constraint email_accesses_pkey PRIMARY KEY (id),
+  constraint email_accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'html'::text, 'raw'::text, 'attachment'::text])))
+);
+CREATE INDEX idx_email_accesses_email_id ON public.email_accesses USING btree (email_id);
+
 create table email_attachments (
   id integer not null generated always as identity,
   email_id integer not null,
@@ -391,6 +403,17 @@ CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
  LANGUAGE sql
  STABLE
 RETURN (COALESCE(((m).hint_history_id > COALESCE((m).listed_history_id, (0)::numeric)), false) OR COALESCE((((m).hint_history_id > COALESCE((m).shown_history_id, (0)::numeric)) AND ((m).hint_at > (clock_timestamp() - '00:00:10'::interval))), false));
+
+CREATE OR REPLACE FUNCTION public.has_old_email_accesses()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT COALESCE(( SELECT (a.accessed_at < (now() - '366 days'::interval))
+            FROM email_accesses a
+           ORDER BY a.id
+          LIMIT 1), false) AS "coalesce";
+END;
 
 CREATE OR REPLACE FUNCTION public.has_old_records()
  RETURNS boolean

@@ -37,6 +37,7 @@ describe('defaults', () => {
       runBudgetSeconds: 50,
       logLevel: 'info',
       projectId: null,
+      cloudRunService: null,
     });
   });
 
@@ -60,6 +61,7 @@ describe('defaults', () => {
       'RUN_BUDGET_SECONDS',
       'LOG_LEVEL',
       'GOOGLE_CLOUD_PROJECT',
+      'K_SERVICE',
     ];
     const blank = Object.fromEntries(names.map((name, index) => [name, index % 2 === 0 ? '' : '  ']));
     expect(readConfig({ ...blank, ...DATABASE })).toEqual(readConfig(DATABASE));
@@ -84,6 +86,7 @@ describe('readConfig', () => {
       RUN_BUDGET_SECONDS: '500',
       LOG_LEVEL: 'WARNING',
       GOOGLE_CLOUD_PROJECT: 'p',
+      K_SERVICE: 'console',
     });
     expect(config).toMatchObject({
       gmail: { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' },
@@ -101,6 +104,7 @@ describe('readConfig', () => {
       runBudgetSeconds: 500,
       logLevel: 'warning',
       projectId: 'p',
+      cloudRunService: 'console',
     });
   });
 

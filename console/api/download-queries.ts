@@ -13,6 +13,7 @@ import { AppError } from '../../shared/errors.ts';
 const SLICE_BYTES = 1_048_576;
 
 export interface StoredFile {
+  readonly emailId: number;
   readonly filename: string;
   readonly sizeBytes: number;
   readonly bytes: Readable;
@@ -21,10 +22,10 @@ export interface StoredFile {
 // $1 attachment id bigint
 const ATTACHMENT = statement(
   `
-select filename, file_size_bytes
+select email_id, filename, file_size_bytes
 from email_attachments
 where id = $1::bigint`,
-  { filename: 'text', file_size_bytes: 'integer' },
+  { email_id: 'integer', filename: 'text', file_size_bytes: 'integer' },
 );
 
 // $1 email id bigint
@@ -60,7 +61,7 @@ export async function openAttachment(db: Queryable, id: number): Promise<StoredF
   const row = rows[0];
   if (row === undefined) return null;
   const bytes = Readable.from(slices(db, ATTACHMENT_SLICE, id, row.file_size_bytes), { objectMode: false });
-  return { filename: row.filename, sizeBytes: row.file_size_bytes, bytes };
+  return { emailId: row.email_id, filename: row.filename, sizeBytes: row.file_size_bytes, bytes };
 }
 
 /** The exact bytes that Gmail returned. @returns null when the email does not exist */
@@ -73,7 +74,7 @@ export async function openRaw(db: Queryable, emailId: number): Promise<StoredFil
   // A pipe forwards neither an error of its source nor the destruction of its destination.
   stored.on('error', (error) => bytes.destroy(error));
   bytes.on('close', () => stored.destroy());
-  return { filename: `email-${emailId}.eml`, sizeBytes: row.size_bytes, bytes };
+  return { emailId, filename: `email-${emailId}.eml`, sizeBytes: row.size_bytes, bytes };
 }
 
 async function* slices(

@@ -1,7 +1,7 @@
 /**
  * Routes that list, search, show and download emails.
  * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document, and every
- * attachment as a download, whatever type it declares.
+ * attachment as a download, whatever type it declares. A response with the content of one email is recorded before it is sent.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
@@ -11,6 +11,7 @@ import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
+import { recordAccess } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
 import {
   idParameter,
@@ -44,19 +45,22 @@ async function emailPage({ db }: AppContext, parameters: RequestParameters): Pro
   return json<EmailPage>(200, { emails: rows, next_before: nextBeforeId });
 }
 
-export function showEmail({ db }: AppContext): Handler {
-  return async (_request, [id = '']) => {
-    const email = await readEmail(db, idParameter(id));
+export function showEmail(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const email = await readEmail(context.db, idParameter(id));
     if (email === null) throw new AppError('not_found', 'There is no email with this id.');
+    await recordAccess(context, request, log, { action: 'open', emailId: email.id });
     return json<OpenedEmail>(200, email);
   };
 }
 
-export function showHtml({ db }: AppContext): Handler {
-  return async (_request, [id = '']) => {
-    const html = await readHtml(db, idParameter(id));
+export function showHtml(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const emailId = idParameter(id);
+    const html = await readHtml(context.db, emailId);
     if (html === null)
       throw new AppError('not_found', 'There is no email with this id, or it has no HTML body.');
+    await recordAccess(context, request, log, { action: 'html', emailId });
     return {
       status: 200,
       headers: {
@@ -69,20 +73,24 @@ export function showHtml({ db }: AppContext): Handler {
   };
 }
 
-export function downloadRaw({ db }: AppContext): Handler {
-  return async (_request, [id = '']) => {
-    const file = await openRaw(db, idParameter(id));
+export function downloadRaw(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const emailId = idParameter(id);
+    const file = await openRaw(context.db, emailId);
     if (file === null) throw new AppError('not_found', 'There is no email with this id.');
+    await recordAccess(context, request, log, { action: 'raw', emailId });
     return download(file, 'message/rfc822', file.filename);
   };
 }
 
-export function downloadAttachment({ db }: AppContext): Handler {
-  return async (_request, [id = '']) => {
-    const file = await openAttachment(db, idParameter(id));
+export function downloadAttachment(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const attachmentId = idParameter(id);
+    const file = await openAttachment(context.db, attachmentId);
     if (file === null) throw new AppError('not_found', 'There is no attachment with this id.');
+    await recordAccess(context, request, log, { action: 'attachment', emailId: file.emailId, attachmentId });
     // Not the type that the email declares, because a browser might open it.
-    return download(file, 'application/octet-stream', `attachment-${idParameter(id)}.bin`);
+    return download(file, 'application/octet-stream', `attachment-${attachmentId}.bin`);
   };
 }
 

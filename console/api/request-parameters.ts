@@ -2,6 +2,7 @@
 
 import { AppError } from '../../shared/errors.ts';
 import type { HttpRequest, Route } from '../../shared/http.ts';
+import type { Log } from '../../shared/log.ts';
 import { MAX_ID, type PageRequest } from './pagination.ts';
 
 /**
@@ -9,7 +10,11 @@ import { MAX_ID, type PageRequest } from './pagination.ts';
  *
  * @param params the capture groups of the path pattern
  */
-export type Handler = (request: HttpRequest, params: readonly string[]) => ReturnType<Route['handle']>;
+export type Handler = (
+  request: HttpRequest,
+  params: readonly string[],
+  log: Log,
+) => ReturnType<Route['handle']>;
 
 /** The query string or the JSON body, not validated yet. */
 export type RequestParameters = Readonly<Record<string, unknown>>;

@@ -48,7 +48,7 @@ export function findDataRoute(path: string, context: AppContext): Route | null {
     if (match === null) continue;
     return {
       methods,
-      handle: async (request) => await (await load(context))(request, match.slice(1)),
+      handle: async (request, log) => await (await load(context))(request, match.slice(1), log),
     };
   }
   return null;

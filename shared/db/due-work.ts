@@ -21,8 +21,9 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneRuns` and `compactLedgerChanges`. */
+  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns` and `compactLedgerChanges`. */
   readonly hasOldRecords: boolean;
+  readonly hasOldEmailAccesses: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
 }
@@ -100,6 +101,7 @@ select (
            and closed_at is null
        ) as has_open_incident,
        has_old_records() as has_old_records,
+       has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
        has_many_ledger_changes() as has_ledger_changes`,
   {
@@ -114,6 +116,7 @@ select (
     has_open_reconciliation: 'boolean',
     has_open_incident: 'boolean',
     has_old_records: 'boolean',
+    has_old_email_accesses: 'boolean',
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
   },
@@ -138,6 +141,7 @@ export async function readDueWork(
     hasOpenReconciliation: row?.has_open_reconciliation ?? false,
     hasOpenIncident: row?.has_open_incident ?? false,
     hasOldRecords: row?.has_old_records ?? false,
+    hasOldEmailAccesses: row?.has_old_email_accesses ?? false,
     hasOldRuns: row?.has_old_runs ?? false,
     hasLedgerChanges: row?.has_ledger_changes ?? false,
   };

@@ -1,7 +1,7 @@
 /**
- * Keeps growing tables small: deletes runs, reconciliations and list jobs after 90 days and closed incidents after a year,
- * and compacts the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_runs`,
- * `has_old_records` and `has_many_ledger_changes` are true.
+ * Keeps growing tables small: deletes runs, reconciliations and list jobs after 90 days, closed incidents and email accesses
+ * after a year, and compacts the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_runs`,
+ * `has_old_records`, `has_old_email_accesses` and `has_many_ledger_changes` are true.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
@@ -83,6 +83,28 @@ where id in (
 /** Deletes some of the oldest runs. May run twice. @returns how many */
 export async function pruneRuns(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(PRUNE_RUNS, [RUN_DAYS, PRUNED_RUNS]);
+  return rowCount;
+}
+
+const EMAIL_ACCESS_DAYS = 365;
+
+// $1 days, $2 rows
+const PRUNE_EMAIL_ACCESSES = statement(
+  `
+delete from email_accesses
+where id in (
+  select id
+  from email_accesses
+  where accessed_at < now() - $1::integer * interval '1 day'
+  order by id
+  limit $2::integer
+)`,
+  {},
+);
+
+/** Deletes some of the oldest records of who read which email. May run twice. @returns how many */
+export async function pruneEmailAccesses(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query(PRUNE_EMAIL_ACCESSES, [EMAIL_ACCESS_DAYS, PRUNED_ROWS]);
   return rowCount;
 }
 

@@ -4,7 +4,7 @@
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
-import { compactLedgerChanges, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
+import { compactLedgerChanges, pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -205,6 +205,8 @@ async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promi
   if (run.trigger === 'push' && fetched === 'idle') return;
   if (run.trigger !== 'manual') await renewWatch(run);
   if (due.hasOldRecords) await pruneOldRecords(run.db);
+  // Only the account of poll may delete the record of who read which email.
+  if (due.hasOldEmailAccesses && run.trigger === 'schedule') await pruneEmailAccesses(run.db);
   if (due.hasOldRuns) await pruneRuns(run.db);
   if (due.hasLedgerChanges) await compactLedgerChanges(run.db);
 }

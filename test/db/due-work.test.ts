@@ -25,6 +25,7 @@ const NOTHING: DueWork = {
   hasOpenReconciliation: false,
   hasOpenIncident: false,
   hasOldRecords: false,
+  hasOldEmailAccesses: false,
   hasOldRuns: false,
   hasLedgerChanges: false,
 };

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { pruneOldRecords, pruneRuns } from '../../shared/db/pruning.ts';
+import { pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../../shared/db/pruning.ts';
 import { insertLeasedMailbox } from '../helpers/listing-rows.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
@@ -96,4 +96,17 @@ test('pruneRuns deletes runs older than 90 days, faster than pushes can add them
   while ((await pruneRuns(db)) > 0);
   const { rows } = await db.query('select count(*)::integer as left from ingest_runs');
   expect(rows).toEqual([{ left: 10 }]);
+});
+
+test('pruneEmailAccesses deletes records of who read which email after a year, and keeps recent ones', async () => {
+  expect(await column('select has_old_email_accesses()')).toEqual([false]);
+  await db.query(
+    `insert into email_accesses (accessed_at, account, email_id, action)
+     select now() - days * interval '1 day', 'ann@example.com', days, 'open'
+     from unnest('{367, 364}'::integer[]) as days`,
+  );
+  expect(await column('select has_old_email_accesses()')).toEqual([true]);
+  expect(await pruneEmailAccesses(db)).toBe(1);
+  expect(await column('select email_id from email_accesses')).toEqual([364]);
+  expect(await column('select has_old_email_accesses()')).toEqual([false]);
 });

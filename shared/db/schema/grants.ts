@@ -42,6 +42,8 @@ const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
 /** A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. */
 const INGEST: Privileges = {
   ...CONTROL,
+  // Read to decide whether old rows are due for deletion.
+  email_accesses: 'select',
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
   email_raw: 'select, insert',
@@ -63,10 +65,11 @@ const CONSUMER: Privileges = {
 };
 
 export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
-  poll: INGEST,
+  poll: { ...INGEST, email_accesses: 'select, delete' },
   'gmail-push': INGEST,
   'poll-now': INGEST,
-  console: INGEST,
+  // Adds records of who read which email, and can neither change nor delete them.
+  console: { ...INGEST, email_accesses: 'select, insert' },
   start: START,
   stop: CONTROL,
   status: STATE,

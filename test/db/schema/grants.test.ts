@@ -111,6 +111,20 @@ describe('ingest accounts', () => {
   );
 });
 
+test('the account of console may add records of email accesses, and only that of poll may delete them', async () => {
+  const insert = "insert into email_accesses (account, email_id, action) select '', 1, 'open' where false";
+  const remove = 'delete from email_accesses where false';
+  for (const part of RUNNING)
+    expect([part, await errorOf(part, insert), await errorOf(part, remove)]).toEqual([
+      part,
+      part === 'console' ? null : 'database_denied',
+      part === 'poll' ? null : 'database_denied',
+    ]);
+  expect(await errorOf('console', "update email_accesses set account = '' where false")).toBe(
+    'database_denied',
+  );
+});
+
 describe('control accounts', () => {
   test.each(CONTROLLING)(
     'the account of %s may add a mailbox that the operator confirmed, with its quota and watch',

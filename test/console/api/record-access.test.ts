@@ -1,0 +1,104 @@
+/** The record of who read which email. */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createTestSystem, type Instance, type TestSystem } from '../../helpers/test-system.ts';
+
+const MAIL = [
+  'From: buyer@example.com',
+  'Subject: Secretword order',
+  'MIME-Version: 1.0',
+  'Content-Type: multipart/mixed; boundary=b',
+  '',
+  '--b',
+  'Content-Type: text/html',
+  '',
+  '<p>Secretword</p>',
+  '--b',
+  'Content-Type: application/pdf; name=secretword.pdf',
+  'Content-Disposition: attachment',
+  '',
+  'x',
+  '--b--',
+  '',
+].join('\r\n');
+
+let system: TestSystem;
+let cloud: Instance;
+let emailId: number;
+let attachmentId: number;
+beforeAll(async () => {
+  system = await createTestSystem();
+  cloud = system.instance({ K_SERVICE: 'console' });
+  system.gmail.deliver(Buffer.from(MAIL));
+  await system.call('start');
+  await system.call('pollNow');
+  const [row] = await system.rows<{ email_id: number; id: number }>(
+    'select email_id, id from email_attachments',
+  );
+  emailId = row?.email_id ?? 0;
+  attachmentId = row?.id ?? 0;
+});
+beforeEach(async () => {
+  await system.rows('truncate email_accesses');
+  cloud.log.length = 0;
+});
+afterAll(async () => await system.close());
+
+const claims = Buffer.from('{"email":"ann@example.com"}').toString('base64url');
+const headers = { 'sec-fetch-site': 'same-origin', authorization: `Bearer e30.${claims}.removed` };
+const get = async (instance: Instance, path: string) => {
+  const { body, status } = await instance.call('console', {
+    path: `/api/console/${path}`,
+    method: 'GET',
+    headers,
+  });
+  if (body !== null && typeof body === 'object' && 'resume' in body) body.resume();
+  return status;
+};
+const recorded = async () =>
+  await system.rows('select account, email_id, action, attachment_id from email_accesses order by id');
+
+it('records each way to read an email with the account of the caller', async () => {
+  for (const path of ['', '/html', '/raw']) expect(await get(cloud, `emails/${emailId}${path}`)).toBe(200);
+  expect(await get(cloud, `attachments/${attachmentId}`)).toBe(200);
+  const account = 'ann@example.com';
+  expect(await recorded()).toEqual([
+    { account, email_id: emailId, action: 'open', attachment_id: null },
+    { account, email_id: emailId, action: 'html', attachment_id: null },
+    { account, email_id: emailId, action: 'raw', attachment_id: null },
+    { account, email_id: emailId, action: 'attachment', attachment_id: attachmentId },
+  ]);
+  expect(cloud.log.filter(({ event }) => event === 'email_accessed')).toEqual([
+    expect.objectContaining({ account, action: 'open', email_id: emailId }),
+    expect.objectContaining({ account, action: 'html', email_id: emailId }),
+    expect.objectContaining({ account, action: 'raw', email_id: emailId }),
+    expect.objectContaining({
+      account,
+      action: 'attachment',
+      email_id: emailId,
+      attachment_id: attachmentId,
+    }),
+  ]);
+  expect(JSON.stringify(cloud.log)).not.toMatch(/secretword|buyer@/i);
+});
+
+it('records the account "local" on a local stack', async () => {
+  await get(system, `emails/${emailId}`);
+  expect(await recorded()).toMatchObject([{ account: 'local', action: 'open' }]);
+});
+
+it('records nothing for an email that does not exist, for a list, and for a refused request', async () => {
+  await get(cloud, 'emails/999999');
+  await get(cloud, 'emails');
+  await cloud.call('console', { path: `/api/console/emails/${emailId}`, method: 'GET', headers: {} });
+  expect(await recorded()).toEqual([]);
+});
+
+it('serves no email when the access cannot be recorded', async () => {
+  await system.rows('alter table email_accesses rename to hidden_accesses');
+  try {
+    for (const path of [`emails/${emailId}`, `emails/${emailId}/html`, `emails/${emailId}/raw`])
+      expect(await get(cloud, path)).toBeGreaterThanOrEqual(500);
+  } finally {
+    await system.rows('alter table hidden_accesses rename to email_accesses');
+  }
+});
