@@ -19,6 +19,8 @@ const READ_ELSEWHERE = [
 ];
 /** Only for local use and tests. A deployment uses the real services. */
 const NOT_DEPLOYED = [
+  // Cloud Run sets it.
+  'K_SERVICE',
   'DATABASE_URL',
   'GMAIL_API_ROOT_URL',
   'GOOGLE_OAUTH_TOKEN_URL',

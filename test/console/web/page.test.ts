@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mail, order } from '../../helpers/test-emails.ts';
 import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
@@ -166,7 +166,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
   it('shows the stored data when the credentials are missing', async () => {
     const { page } = await fixture.open({ clock: true });
     await page.route('**/api/console/overview', async (route) => {
-      const { status, ...rest } = await (await route.fetch()).json();
+      const { status, ...rest } = await (await route.fetch({ headers: ownPageHeaders(route) })).json();
       const mailboxes = status.mailboxes.map((mailbox: object) => ({ ...mailbox, is_current: false }));
       await route.fulfill({ json: { ...rest, status: { ...status, mailboxes, state: 'not_configured' } } });
     });
@@ -369,4 +369,9 @@ async function seriousViolations(page: Page): Promise<unknown> {
   return await page.evaluate(`axe.run().then(({ violations }) => violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
+}
+
+/** `route.fetch` drops the Sec-Fetch headers of the browser, without which the console refuses a read. */
+function ownPageHeaders(route: Route): Record<string, string> {
+  return { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
 }
