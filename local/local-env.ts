@@ -13,9 +13,11 @@ const CONFIGURED = ['DATABASE_URL', 'CLOUD_SQL_INSTANCE'];
 
 export const LOCAL_STACK_DOWN = 'The local stack does not answer: is `npm start` running?';
 
-/** True when the environment has Gmail credentials, so that the real Gmail is meant and not the emulator. */
+/** True when the environment has any Gmail credential, so that the real Gmail is meant and not the emulator. */
 export function hasGmailCredentials(env: Environment): boolean {
-  return ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_ID_FILE'].some((name) => env[name]?.trim());
+  return ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'].some(
+    (name) => env[name]?.trim() || env[`${name}_FILE`]?.trim(),
+  );
 }
 
 export function dataFolderOf(env: Environment): string {

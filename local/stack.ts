@@ -49,7 +49,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(lockFolder(join(options.dataFolder, 'stack.pid')));
     const givenUrl = options.env['DATABASE_URL']?.trim() || null;
     const postgresFolder = join(options.dataFolder, 'postgres');
-    // First, so that its port is free and can be chosen again.
+    // Stop it first, to free its port for the next start.
     if (givenUrl === null) await stopOrphan(postgresFolder);
     const ports = await choosePorts(options.env['PORT']);
 

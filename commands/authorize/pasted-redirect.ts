@@ -1,5 +1,5 @@
 /**
- * The redirect by hand, for a machine without a browser. The operator opens the URL elsewhere, where the browser ends at
+ * Reads the pasted redirect URL, for a machine without a browser. The operator opens the URL elsewhere, where the browser ends at
  * an address that does not load, and pastes that address here. It is checked like the browser's own redirect.
  */
 import { createInterface } from 'node:readline';

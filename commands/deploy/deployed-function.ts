@@ -1,5 +1,5 @@
 /**
- * Calls a deployed function with an identity token. It retries on a new deployment: a grant takes up to some minutes to
+ * Calls a deployed function with an identity token. It retries on a new deployment: a grant takes a few minutes to
  * take effect everywhere, and a new instance some seconds to start.
  */
 import * as z from 'zod/mini';

@@ -61,7 +61,7 @@ export function unknown(name: string, thrown: unknown): CheckResult {
   return warn(name, `could not be checked: ${text}`, remediation);
 }
 
-/** The results of a check; what it throws becomes a failure. */
+/** Runs a check. An exception becomes a failed result. */
 export async function attempt(
   name: string,
   check: () => Promise<CheckResult | readonly CheckResult[]>,

@@ -83,7 +83,7 @@ export function checkMailboxes(status: Status): CheckResult[] {
     .filter((one) => one !== current)
     .map((one) => skip('mailbox', `${one.email_address} belongs to other credentials; skipped`));
   if (current === null)
-    return [skip('mailbox', `none yet (${status.state}): the first cycle creates it`), ...inactive];
+    return [skip('mailbox', `none yet (${status.state}): the first run creates it`), ...inactive];
   return [
     checkState(current),
     checkPending(current),

@@ -99,9 +99,9 @@ const idSchema = z.object({ id: z.string() });
 const labelsSchema = z.array(z.string()).optional();
 const modifySchema = z.object({ id: z.string(), add: labelsSchema, remove: labelsSchema });
 const toggleSchema = z.object({ id: z.string(), label: z.string(), count: z.int().positive() });
-const draftSchema = z.object({ raw: z.base64(), previousId: z.string().optional() });
+const draftSchema = z.object({ raw: z.base64().min(1), previousId: z.string().optional() });
 const deliverySchema = z.object({
-  raw: z.base64(),
+  raw: z.base64().min(1),
   id: z.string().optional(),
   threadId: z.string().optional(),
   labelIds: labelsSchema,

@@ -126,7 +126,7 @@ export function readAnswer<T>({ method, schema }: GmailCall<T>, answer: GmailAns
   const checked = schema.safeParse(parseJson(method, body));
   if (checked.success) return checked.data;
   const path = checked.error.issues[0]?.path.join('.') || 'answer';
-  throw noAnswer(method, `the answer lacks or garbles "${path}"`);
+  throw noAnswer(method, `the response has no valid "${path}"`);
 }
 
 function parseJson(method: GmailMethod, body: Buffer): unknown {

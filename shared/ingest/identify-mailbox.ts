@@ -63,7 +63,7 @@ export async function confirmMailbox(
 }
 
 /**
- * Identifies the mailbox at `start`. A Gmail error does not fail `start`: the next run meets and reports it.
+ * Identifies the mailbox at `start`. A Gmail error does not fail `start`: the next run hits the same error and reports it.
  *
  * @returns null when the mailbox could not be identified; `status` says why
  * @throws {AppError} database errors

@@ -102,7 +102,7 @@ export async function resolveLabel(
 }
 
 /**
- * Resolves the label at `start`. A Gmail error does not fail `start`: the next run meets and reports it.
+ * Resolves the label at `start`. A Gmail error does not fail `start`: the next run hits the same error and reports it.
  *
  * @throws {AppError} database errors
  */

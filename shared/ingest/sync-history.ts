@@ -70,7 +70,7 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
   }
 }
 
-/** Enters the newest messages of the mailbox, which a long history would show last. */
+/** Enters the newest messages of the mailbox, which a long history lists last. */
 async function listNewest(run: RunContext): Promise<HistorySync> {
   // While the wanted label is missing, no listing can filter by it.
   if (run.deadline.hasTimeFor(PAGE_MS) && run.label.kind !== 'missing') {

@@ -79,7 +79,7 @@ describe('getProfile', () => {
   ])('rejects the historyId %s, which would be a wrong cursor', async (written) => {
     answerWith('profile', `{"emailAddress":"orders@example.com","historyId":${written}}`);
     expect((await errorOf(fixture.client.getProfile(fixture.context))).message).toBe(
-      'users.getProfile: the answer lacks or garbles "historyId".',
+      'users.getProfile: the response has no valid "historyId".',
     );
   });
 });

@@ -236,10 +236,10 @@ describe('Gmail outage', () => {
     ['a page of HTML', '<!DOCTYPE html><title>Sign in</title>', 'the answer is not JSON'],
     ['half of its JSON', '{"emailAddress": "orders@', 'the answer is not JSON'],
     ['an empty body', '', 'the answer is not JSON'],
-    ['an array', '[]', 'the answer lacks or garbles "answer"'],
-    ['null', 'null', 'the answer lacks or garbles "answer"'],
-    ['no address', { historyId: '1' }, 'the answer lacks or garbles "emailAddress"'],
-    ['no historyId', { emailAddress: 'a@example.com' }, 'the answer lacks or garbles "historyId"'],
+    ['an array', '[]', 'the response has no valid "answer"'],
+    ['null', 'null', 'the response has no valid "answer"'],
+    ['no address', { historyId: '1' }, 'the response has no valid "emailAddress"'],
+    ['no historyId', { emailAddress: 'a@example.com' }, 'the response has no valid "historyId"'],
   ])('retries a 200 with %s up to four attempts', async (_, body, problem) => {
     answerWith('getProfile', 200, body);
     expect(await errorOf(call('getProfile'))).toMatchObject({

@@ -101,7 +101,7 @@ export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount
 
 /**
  * Consumers that an earlier call granted and that are no longer listed. Only a consumer has a privilege on this column alone,
- * so accounts that the operator granted privileges by hand are not among them.
+ * so accounts with manual grants are not included.
  */
 async function removedConsumers(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<string[]> {
   const { rows } = await tx.query<{ account: string }>(
