@@ -6,7 +6,7 @@ import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
 import { countToReread, listDefects, type RereadChoice } from '../shared/reprocess/raw-emails.ts';
-import { type RereadMode, reprocess } from '../shared/reprocess/reprocess.ts';
+import { type RereadMode, reprocess } from '../shared/reprocess/reprocess-emails.ts';
 import { differenceLines, ReprocessSummary } from './reprocess/format-reprocess.ts';
 import { resumeOptions, selectEmails } from './reprocess/select-emails.ts';
 import { runCommand } from './support/command.ts';

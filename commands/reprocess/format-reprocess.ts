@@ -3,7 +3,7 @@
  * SHA-256; at the end, the counts. It contains no email content except file names, and those are quoted.
  */
 import type { Difference, FileChange, FileMark } from '../../shared/reprocess/parsed-difference.ts';
-import type { Reread, RereadFault } from '../../shared/reprocess/reprocess.ts';
+import type { Reread, RereadFault } from '../../shared/reprocess/reprocess-emails.ts';
 import { counted, painted, quoted } from '../support/terminal.ts';
 
 const FAILURES: Record<RereadFault, string> = {

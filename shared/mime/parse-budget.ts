@@ -1,20 +1,20 @@
 /**
- * What the reading of one email may take: time of the processor, and bytes beyond the email itself. The reader is linear
- * without it; the budget is the net below, for a shape that no one thought of.
+ * Limits for parsing one email: CPU time, number of parts, and bytes beyond the email itself. The parser is linear
+ * without it; the budget protects against unforeseen input.
  */
 
 const MIB = 1024 * 1024;
-/** A megabyte takes some 50 ms; a shared processor may be several times slower. */
+/** Far above the usual time, because a shared CPU may be several times slower. */
 const BASE_CPU_MS = 1_500;
 const CPU_MS_PER_MIB = 400;
-/** Parts of one email, those of attached messages among them. Digests and photo albums reach some hundreds. */
+/** Parts of one email, including those of attached messages. Digests and photo albums reach some hundreds. */
 const MAX_PARTS = 2_000;
 /** Attached messages that are opened; the others are kept as files. */
 const MAX_MESSAGES = 150;
-/** S/MIME objects that are looked into. */
+/** S/MIME objects that are opened. */
 const MAX_CMS = 50;
 
-/** Thrown where the time is over. `parse-email.ts` answers with the head and the email as one file. */
+/** Thrown when the CPU time is used up. `parse-email.ts` then returns the head and the email as one file. */
 export class ParseBudgetExceeded extends Error {}
 
 export class ParseBudget {
@@ -26,7 +26,7 @@ export class ParseBudget {
   messages = MAX_MESSAGES;
   cms = MAX_CMS;
 
-  /** @param cpuMs processor time of the thread so far */
+  /** @param cpuMs CPU time of the thread so far, in ms */
   constructor(emailBytes: number, cpuMs: () => number) {
     this.#cpuMs = cpuMs;
     this.#endMs = cpuMs() + BASE_CPU_MS + (emailBytes / MIB) * CPU_MS_PER_MIB;
@@ -39,14 +39,14 @@ export class ParseBudget {
     if (this.#cpuMs() > this.#endMs) throw new ParseBudgetExceeded();
   }
 
-  /** Whether a multipart that was sent encoded may be decoded: each within another takes its size once more. */
+  /** Whether an encoded multipart may be decoded. Each nested one needs its size again. */
   mayDecode(bytes: number): boolean {
     if (bytes > this.#openedBytes) return false;
     this.#openedBytes -= bytes;
     return true;
   }
 
-  /** Whether a message inside may be opened: its files are stored beside it, and so once for each message around them. */
+  /** Whether an attached message may be opened. Its files are stored again for each message that contains them. */
   mayOpen(bytes: number): boolean {
     if (bytes > this.#fileBytes) return false;
     this.#fileBytes -= bytes;
@@ -54,7 +54,7 @@ export class ParseBudget {
   }
 }
 
-/** Of the calling thread. */
+/** CPU time of the calling thread, in ms. */
 export function threadCpuMs(): number {
   const { system, user } = process.threadCpuUsage();
   return (user + system) / 1_000;

@@ -1,9 +1,9 @@
 /**
- * The MIME reader: the bytes of one email in, our own terms out. Called by `ingest` for every message and by the reprocessing
- * of stored ones. Whatever the bytes, it answers: flaws come out as `defects`.
+ * Parses the bytes of one email. Called by `ingest` for every message and by reprocessing for stored emails.
+ * Invariant: every input gives an email; errors in the input are reported as `defects`.
  *
- * An own walk over the bytes and not a parser library, because every part must come out once and byte for byte: the libraries
- * rewrite line ends of attachments and attached messages, and reject an email beyond their limits.
+ * It does not use a parser library, because every part must be returned once and byte for byte. Libraries rewrite line ends
+ * of attachments and attached messages, and reject an email beyond their limits.
  */
 
 import { CharsetLibraryNeeded, loadCharsetLibrary } from './encoding/charset-library.ts';
@@ -18,14 +18,14 @@ import { htmlBudget } from './text/html-text.ts';
 import { hasLinkedFiles } from './text/linked-files.ts';
 import { tnefBudget } from './tnef/tnef.ts';
 
-/** More than a person reads, and what a body may have. */
+/** Same limit as a body. */
 const MAX_PLAIN_LENGTH = 10 * 1024 * 1024;
 
 /**
- * Reads one email. Never rejects; time is linear in the number of bytes, memory a small multiple of it.
+ * Reads one email. Never rejects. Time is linear in the number of bytes; memory is a small multiple of it.
  *
- * @param raw the exact bytes as Gmail gives them. Attachments may be views on them: leave them unchanged.
- * @param cpuMs processor time of the calling thread so far, for the budget
+ * @param raw the exact bytes that Gmail returns. Attachments may be views on them: do not modify them.
+ * @param cpuMs CPU time of the calling thread so far, in ms, for the budget
  */
 export async function parseEmail(raw: Uint8Array, cpuMs: () => number = threadCpuMs): Promise<ParsedEmail> {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
@@ -36,7 +36,7 @@ export async function parseEmail(raw: Uint8Array, cpuMs: () => number = threadCp
     if (!(error instanceof CharsetLibraryNeeded)) return await unreadEmail(bytes, error);
   }
   try {
-    // Once per process: from now on it is there.
+    // Loads once per process.
     await loadCharsetLibrary();
     return await readEmail(bytes, new ParseBudget(bytes.length, cpuMs));
   } catch (error) {
@@ -68,9 +68,9 @@ async function readEmail(bytes: Buffer, budget: ParseBudget): Promise<ParsedEmai
   };
 }
 
-/** An email that could not be read to its end: its head, and all of it as one file. */
+/** The result for an email that could not be parsed: its head, and the whole email as one file. */
 export async function unreadEmail(bytes: Buffer, error: unknown): Promise<ParsedEmail> {
-  // No input is known to fail otherwise. An email that finds one is stored all the same.
+  // No input is known to cause `reader_failed`. Such an email is stored anyway.
   const defects: Defects = new Set([
     error instanceof ParseBudgetExceeded ? 'parse_budget_exceeded' : 'reader_failed',
   ]);
@@ -80,12 +80,12 @@ export async function unreadEmail(bytes: Buffer, error: unknown): Promise<Parsed
     const { fields } = readHeaderBlock(withoutLeadingLines(bytes, new Set()), 0, () => false, new Set());
     head = readHead(fields, '', new Set());
   } catch {
-    // The head itself cannot be read: the file has it.
+    // The head cannot be read; the file contains it.
   }
   return { ...EMPTY_EMAIL, ...head, attachments, defects: [...defects].sort() };
 }
 
-/** Mail of old Macintoshes ends its lines in CR; it is read as if in LF. Any other mail comes back as it is. */
+/** Converts CR line ends, used by old Macintosh clients, to LF. Any other email is returned unchanged. */
 function withLineFeeds(bytes: Buffer, defects: Defects): Buffer {
   if (bytes.length === 0) defects.add('empty_message');
   if (bytes.includes(0x0a) || !bytes.includes(0x0d)) return bytes;
@@ -93,7 +93,7 @@ function withLineFeeds(bytes: Buffer, defects: Defects): Buffer {
   return Buffer.from(bytes.map((byte) => (byte === 0x0d ? 0x0a : byte)));
 }
 
-/** Steps over empty lines and an mbox separator (`From sender date`) before the first header. */
+/** Skips empty lines and an mbox separator (`From sender date`) before the first header. */
 function withoutLeadingLines(bytes: Buffer, defects: Defects): Buffer {
   let at = 0;
   for (let end = endOfLine(bytes, at); at < bytes.length; end = endOfLine(bytes, at)) {

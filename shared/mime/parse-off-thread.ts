@@ -1,6 +1,6 @@
 /**
- * Reads an email so that the event loop answers meanwhile: a large one in a thread of its own. Called by `ingest` and by
- * `reprocess`. Invariant: whatever the email does to its thread, the caller gets an email to store.
+ * Parses an email without blocking the event loop: a large email is parsed in a worker thread. Called by `ingest` and by
+ * `reprocess`. Invariant: the caller gets an email to store, even when the worker fails.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -8,27 +8,27 @@ import { ParseBudgetExceeded } from './parse-budget.ts';
 import { parseEmail, unreadEmail } from './parse-email.ts';
 import type { ParsedEmail } from './parsed-email.ts';
 
-/** Up to here a reading takes less than a tenth of a second; a thread takes half of that to begin. */
+/** A smaller email parses fast enough that starting a thread does not pay off. */
 const LARGE_BYTES = 1024 * 1024;
-/** Wall clock. The reader's own budget of processor time ends long before, unless one step of it hangs. */
+/** Wall-clock time. The CPU budget of the parser ends earlier, unless a single step hangs. */
 const MAX_WAIT_MS = 30_000;
-/** Of the thread's JavaScript heap; files are outside of it. */
+/** Limit of the worker's JavaScript heap. Files are outside it. */
 const MAX_HEAP_MB = 256;
 
-// The build writes the thread's file beside the functions.
+// The build writes the worker file next to the functions.
 const WORKER_FILE = import.meta.url.endsWith('.ts') ? './parse-worker.ts' : './parse-worker.mjs';
 
-/** As `parseEmail`. `raw` stays as it is. */
+/** Same as `parseEmail`. `raw` is not modified. */
 export async function parseOffThread(raw: Uint8Array): Promise<ParsedEmail> {
   return raw.length <= LARGE_BYTES ? await parseEmail(raw) : await parseInWorker(raw);
 }
 
 /**
- * Reads an email in a thread of its own, whatever its size. A thread that fails, hangs or takes too much memory gives the
+ * Parses an email of any size in a worker thread. A worker that fails, hangs or exceeds its memory limit gives the
  * defect `parse_budget_exceeded`.
  */
 export async function parseInWorker(raw: Uint8Array, maxWaitMs = MAX_WAIT_MS): Promise<ParsedEmail> {
-  // A copy, which the thread may keep or hand back in its files: the caller's bytes are still to be stored.
+  // The worker takes ownership of a copy, because the caller still has to store its bytes.
   const copy = new Uint8Array(raw);
   const worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
     workerData: copy,

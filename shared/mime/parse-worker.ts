@@ -1,10 +1,10 @@
-/** The thread that reads one large email: gets its bytes, answers with what the reader gives, and ends. */
+/** Worker thread that parses one large email: it receives the bytes, posts the parsed email and exits. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { parseEmail } from './parse-email.ts';
 import type { ParsedEmail } from './parsed-email.ts';
 
-/** Smaller buffers may share their memory with others, which cannot be handed over. */
+/** Smaller buffers may be views on the shared buffer pool, which cannot be transferred. */
 const OWN_MEMORY_BYTES = 64 * 1024;
 
 const raw = workerData as Uint8Array;
@@ -12,7 +12,7 @@ const email = await parseEmail(raw);
 const { buffers, portable } = toPortable(email);
 parentPort?.postMessage(portable, buffers);
 
-/** Files are handed over, not copied: those that are views on the email go with the email's memory. */
+/** Transfers files instead of copying them. Files that are views on the email are transferred with its buffer. */
 function toPortable(parsed: ParsedEmail): { portable: ParsedEmail; buffers: ArrayBuffer[] } {
   const buffers = new Set<ArrayBuffer>();
   const attachments = parsed.attachments.map((attachment) => {

@@ -1,6 +1,6 @@
 /**
- * Reads one message: its bodies, its files and its text, and those of the messages inside it. Called by `parse-email.ts` for
- * the email, and by itself for attached messages.
+ * Reads one message: its bodies, its files and its text, including those of attached messages. Called by `parse-email.ts`
+ * for the email, and recursively for attached messages.
  */
 
 import { decodeTransfer } from './encoding/transfer-encoding.ts';
@@ -12,7 +12,8 @@ import type { Defects, EmailAddress } from './parsed-email.ts';
 import { type FoundFile, fileOfPart } from './parts/attachments.ts';
 import { type Bodies, bodyKind, chooseBodies, type Segment } from './parts/bodies.ts';
 import { InlineReferences } from './parts/inline-references.ts';
-import { leaves, type Part, readPartTree } from './parts/part-tree.ts';
+import type { Part } from './parts/part.ts';
+import { leaves, readPartTree } from './parts/part-tree.ts';
 import { isCms, readCms } from './smime/signed-data.ts';
 import { type HtmlBudget, htmlToText } from './text/html-text.ts';
 import { containsWordsOf } from './text/same-words.ts';
@@ -21,12 +22,12 @@ import { isTnef, readTnef, type TnefBudget } from './tnef/tnef.ts';
 
 /** Messages within messages, and signed data within signed data. */
 const MAX_DEPTH = 10;
-/** Of a text part that is too long for a body, what `plain_text` takes. */
+/** Bytes that `plain_text` takes of a text part that is too long for a body. */
 const LONG_TEXT_BYTES = 1024 * 1024;
 /** HTML beyond this is not compared with its text form. */
 const COMPARED_HTML = 256 * 1024;
 
-/** What all messages within one email share. */
+/** State that all messages of one email share. */
 export interface Reading {
   readonly defects: Defects;
   readonly budget: ParseBudget;
@@ -37,7 +38,7 @@ export interface Reading {
 export interface MessageContent {
   readonly text: string | null;
   readonly html: string | null;
-  /** What a person reads, in order. */
+  /** The readable text, in order. */
   readonly plain: readonly string[];
   readonly files: readonly FoundFile[];
 }
@@ -77,14 +78,14 @@ class MessageReader {
       if (segment !== undefined) this.#addPlain(await this.#plainOf(segment));
       for (const [index, file] of (bodies.uuencoded.get(part) ?? []).entries())
         this.#files.push(this.#uuencodedFile(part, index, file));
-      // A named text of an attached message is a file of it, even where it is its only text.
+      // In an attached message, a named text part is also a file, even when it is the only text.
       const isFile = !bodies.used.has(part) || (this.#depth > 0 && part.header.filename !== null);
       if (isFile) await this.#addFile(part, bodies);
     }
     return { text: this.#text, html: this.#html, plain: this.#plain, files: this.#files };
   }
 
-  /** Opens signed data, because what is in it may be the body; decodes base64 that is not declared. */
+  /** Opens signed data, which may contain the body, and decodes undeclared base64. */
   async #prepare(part: Part, depth: number): Promise<void> {
     const { budget, defects } = this.#reading;
     budget.checkTime();
@@ -131,7 +132,7 @@ class MessageReader {
     return content;
   }
 
-  /** The text, unless it is a stub for HTML that says more. */
+  /** The text, unless the HTML contains more. */
   async #plainOf({ htmls, texts }: Segment): Promise<string> {
     const text = texts.map((one) => one.text.trim()).join('\n');
     if (/^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096))) this.#reading.defects.add('encrypted');
@@ -177,7 +178,7 @@ class MessageReader {
     }
   }
 
-  /** Text that a mail program shows between the others, although it is kept as a file. */
+  /** Adds the text of a part that an email client shows inline although it is kept as a file. */
   async #addTextFile(part: Part, file: FoundFile, bodies: Bodies): Promise<void> {
     const kind = part.header.isAttachment ? null : bodyKind(part, part.header.isInline);
     if (kind === null || bodies.read.has(part)) return;
@@ -190,7 +191,7 @@ class MessageReader {
 
   async #openMessage(file: FoundFile): Promise<void> {
     const { budget, defects } = this.#reading;
-    // Flaws of its head are not the email's.
+    // Defects of the inner message's head are not recorded for the email.
     const root = readPartTree(file.content, { defects, budget, holder: file.path });
     const content = await readMessage(root, this.#reading, this.#depth + 1);
     this.#files.push(...content.files);
@@ -223,7 +224,7 @@ function firstPart({ htmls, texts }: Segment): Part | undefined {
   return (texts[0] ?? htmls[0])?.part;
 }
 
-/** An attached message: by its type, or a file of that name; it must begin with a header. */
+/** Detects an attached message by its type or file extension. Its content must begin with a header. */
 function isMessage({ content, name, type }: FoundFile): boolean {
   const isDeclared = type === 'message/rfc822' || type === 'message/global';
   const isNamed =

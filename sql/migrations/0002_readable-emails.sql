@@ -1,25 +1,25 @@
--- What an email says as a person reads it, who it was delivered to, and what tells an order from a bounce, a list or an
--- automatic reply. Rows of an older parser keep the defaults until `npm run reprocess`.
+-- Adds the readable text of an email, its delivery addresses, and columns that distinguish an order from a bounce, a list
+-- message or an automatic reply. Rows of an older parser keep the defaults until `npm run reprocess`.
 
--- The whole message as text: text parts, HTML converted, attached messages, in order. Null: the email shows no text.
+-- The whole message as text: text parts, converted HTML and attached messages, in order. Null: the email has no text.
 alter table incoming_emails add column plain_text text;
 -- Delivered-To and X-Original-To, in order, each once.
 alter table incoming_emails add column delivered_to text[] not null default '{}';
--- The Message-ID that it answers, as the header has it.
+-- The unchanged In-Reply-To header: the Message-ID of the answered email.
 alter table incoming_emails add column in_reply_to text;
 alter table incoming_emails add column list_id text;
--- Why it is taken for a program's: the keyword of Auto-Submitted, `report`, or `empty-return-path`. Null: nothing says so.
+-- Why the email counts as automatic: the keyword of Auto-Submitted, `report`, or `empty-return-path`. Null: none applies.
 alter table incoming_emails add column auto_submitted text;
 
--- The part_path of the attachment that holds this one: an attached message, signed data, a winmail.dat. Checked at the end of
+-- The part_path of the attachment that contains this one: an attached message, signed data, a winmail.dat. Checked at the end of
 -- the transaction, because a reprocessed email replaces its rows one by one.
 alter table email_attachments add column parent_part_path text;
 alter table email_attachments add constraint email_attachments_parent
   foreign key (email_id, parent_part_path) references email_attachments (email_id, part_path)
   deferrable initially deferred;
 
--- The words of a text, as before, but of a longer one: an email's words now include its text and its recipients. A tsvector
--- holds a megabyte, far more than the words of 64,000 characters take.
+-- The words of a text. The length limit increases, because an email's words now include its text and its recipients. A
+-- tsvector holds one megabyte, far more than the words of 64,000 characters need.
 do $do$
 begin
   execute format(
@@ -45,8 +45,8 @@ begin
 end
 $do$;
 
--- What a search finds an email by. attachment_names: one name per line. The function of four parameters stays for instances
--- that still run the code before this migration.
+-- The words that the search matches. attachment_names: one name per line. The function with four parameters remains for
+-- instances that still run the code before this migration.
 create function email_search_words(
   sender text, sender_address text, subject text, attachment_names text, recipients jsonb, plain_text text)
 returns tsvector

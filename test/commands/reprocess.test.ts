@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { type ReprocessFlags, selectEmails } from '../../commands/reprocess/select-emails.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
-import { reprocess } from '../../shared/reprocess/reprocess.ts';
+import { reprocess } from '../../shared/reprocess/reprocess-emails.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';

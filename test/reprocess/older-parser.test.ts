@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmailToStore, storeEmail } from '../../shared/db/emails.ts';
 import { EMPTY_EMAIL, PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
 import { EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
-import { reprocess } from '../../shared/reprocess/reprocess.ts';
+import { reprocess } from '../../shared/reprocess/reprocess-emails.ts';
 import { isFoundBy, mailboxWithPending } from '../helpers/storable-email.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { mail, multipart, part } from '../mime/mail-builder.ts';

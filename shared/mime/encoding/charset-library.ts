@@ -1,6 +1,6 @@
 /**
- * The charsets that the runtime's TextDecoder lacks: DOS code pages, old Macintosh ones, UTF-32. They come from iconv-lite,
- * which is loaded when the first email needs it: most never do.
+ * The charsets that the runtime's TextDecoder lacks: DOS code pages, old Macintosh ones, UTF-32. iconv-lite provides them.
+ * It is loaded when the first email needs it, because most emails do not.
  */
 
 import type iconvLite from 'iconv-lite';
@@ -9,17 +9,17 @@ type Library = Pick<typeof iconvLite, 'decode' | 'encodingExists'>;
 
 let library: Library | null = null;
 
-/** Thrown where a charset may be the library's and it is not loaded: `parse-email.ts` loads it and reads again. */
+/** Thrown when a charset may need the library and it is not loaded: `parse-email.ts` loads it and parses again. */
 export class CharsetLibraryNeeded extends Error {}
 
 export async function loadCharsetLibrary(): Promise<void> {
   library = (await import('./iconv.ts')).iconv;
 }
 
-/** Names of the library that are no charsets of mail. */
+/** Names of the library that are not email charsets. */
 const NO_CHARSETS: ReadonlySet<string> = new Set(['base64', 'binary', 'hex', 'utf7imap', 'cesu8']);
 
-/** Spellings that the library lacks, as `charsetName` gives them. */
+/** Spellings that the library lacks, as `charsetName` returns them. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ['macce', 'maccenteuro'],
   ['maccentraleurope', 'maccenteuro'],
@@ -35,7 +35,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 /**
  * The text of the bytes in a charset of the library; null when it has none of that name.
  *
- * @param name as `charsetName` gives it
+ * @param name as `charsetName` returns it
  * @throws {CharsetLibraryNeeded}
  */
 export function decodeByLibrary(bytes: Uint8Array, name: string): string | null {
@@ -45,7 +45,7 @@ export function decodeByLibrary(bytes: Uint8Array, name: string): string | null 
 }
 
 /**
- * Whether the library has a charset of that name.
+ * The library's own name for a charset; null when it has none.
  *
  * @throws {CharsetLibraryNeeded}
  */

@@ -1,9 +1,9 @@
-/** The many spellings of charset names that mail brings, and the decoders they stand for. */
+/** Maps the spellings of charset names in emails to decoders. */
 
 import { libraryCharset } from './charset-library.ts';
 import { shiftedDecoder } from './charset-shifted.ts';
 
-/** Names met in mail that the WHATWG list lacks, by their spelling without separators. */
+/** Names used in emails that the WHATWG list lacks, by their spelling without separators. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ['ansi', 'windows-1252'],
   ['big5eten', 'big5'],
@@ -50,7 +50,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['utf8mb4', 'utf-8'],
 ]);
 
-/** Names that claim nothing beyond ASCII: bytes above 127 under them are of another charset. */
+/** Names that declare only ASCII: bytes above 127 then belong to another charset. */
 const ASCII_NAMES: ReadonlySet<string> = new Set([
   '',
   'ascii',
@@ -63,7 +63,7 @@ const ASCII_NAMES: ReadonlySet<string> = new Set([
   'binary',
 ]);
 
-/** True when the name claims nothing beyond ASCII, or nothing at all. */
+/** True when the name declares only ASCII, or is empty. */
 export function isAsciiName(name: string): boolean {
   return ASCII_NAMES.has(name);
 }
@@ -105,7 +105,7 @@ export function decoderFor(label: string, name: string): Decoder | null {
     try {
       return new TextDecoder(candidate);
     } catch {
-      // Not a name that the runtime knows: the next spelling.
+      // The runtime does not know this name: try the next spelling.
     }
   }
   return null;

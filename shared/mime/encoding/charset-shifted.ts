@@ -1,7 +1,7 @@
 /**
- * The charsets of seven-bit mail that switch to multi-byte text by shifts, which TextDecoder refuses or reads too strictly.
- * None fails, because what it cannot place comes out as U+FFFD or as it is. Each is one pass over the bytes and one decoding,
- * so that a text of nothing but shifts costs no more than any other.
+ * Decoders of seven-bit charsets with shift sequences, which TextDecoder rejects or decodes too strictly. They never fail:
+ * invalid bytes become U+FFFD or stay unchanged. Each makes one pass over the bytes and decodes once, so many shift
+ * sequences cost no more than other text.
  */
 
 const ESC = 0x1b;
@@ -90,8 +90,8 @@ function decodeHz(bytes: Uint8Array): string {
 }
 
 /**
- * ISO-2022-JP, RFC 1468. TextDecoder reads it, but gives U+FFFD for an escape directly behind another, as
- * they meet where two encoded words or two lines are joined.
+ * ISO-2022-JP, RFC 1468. TextDecoder reads it, but returns U+FFFD for an escape directly after another.
+ * Adjacent escapes occur where two encoded words or two lines are joined.
  */
 export function decodeIso2022Jp(bytes: Uint8Array): string {
   const plain = Buffer.allocUnsafe(bytes.length);
@@ -126,7 +126,7 @@ function decodeIso2022Kr(bytes: Uint8Array): string {
     else if (byte === ESC && bytes[at + 1] === 0x24 && bytes[at + 2] === 0x29 && bytes[at + 3] === 0x43)
       at += 3;
     else {
-      // Spaces and line ends inside a shifted run stay what they are.
+      // Spaces and line ends inside a shifted run are unchanged.
       plain[length] = isShifted && byte > 0x20 && byte < 0x7f ? byte | 0x80 : byte;
       length += 1;
     }
@@ -134,12 +134,12 @@ function decodeIso2022Kr(bytes: Uint8Array): string {
   return new TextDecoder('euc-kr').decode(plain.subarray(0, length));
 }
 
-/** The decoder of a charset that TextDecoder refuses; undefined for any other. */
+/** The decoder of a charset that TextDecoder rejects; undefined for any other. */
 export function shiftedDecoder(name: string): ((bytes: Uint8Array) => string) | undefined {
   return SHIFTED.get(name);
 }
 
-/** Each byte's six bits; -1 for a byte that is no digit. */
+/** Each byte's six bits; -1 for a byte that is not a digit. */
 const BASE64 = new Int8Array(256).fill(-1);
 for (const [value, digit] of [
   ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
@@ -147,7 +147,7 @@ for (const [value, digit] of [
   BASE64[digit.charCodeAt(0)] = value;
 }
 
-/** By the name that `charset-names.ts` gives. */
+/** By the name that `charsetName` returns. */
 const SHIFTED: ReadonlyMap<string, (bytes: Uint8Array) => string> = new Map([
   ['utf7', decodeUtf7],
   ['unicode11utf7', decodeUtf7],

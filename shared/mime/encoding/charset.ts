@@ -1,6 +1,6 @@
 /**
- * Bytes to text. The charset that a mail declares is often missing, misspelt or wrong, so this is where a
- * declared name is weighed against the bytes. Text is decoded here once; until then a mail stays bytes.
+ * Decodes bytes to text. The charset that an email declares is often missing, misspelled or wrong, so the declared name
+ * is compared with the bytes. Text is decoded only here, and only once.
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
@@ -10,10 +10,10 @@ import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
 import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
 
 /**
- * The text of these bytes. An unknown or missing charset is told from the bytes: ISO-2022-JP by its
+ * The text of these bytes. An unknown or missing charset is detected from the bytes: ISO-2022-JP by its
  * escapes, then UTF-8 where it is valid or nearly so, then windows-1252, which has a character for every byte.
  *
- * @param declared the charset as the mail names it, null when it names none
+ * @param declared the charset that the email declares; null when it declares none
  * @throws {CharsetLibraryNeeded}
  */
 export function decodeText(bytes: Uint8Array, declared: string | null, defects: Defects): string {
@@ -36,7 +36,7 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
   }
   if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects);
   if (decoder.encoding.startsWith('utf-16') && isAscii(bytes) && !bytes.includes(0)) {
-    // Declared UTF-16 by a sender that writes plain text: as UTF-16 it would come out as Chinese.
+    // Declared as UTF-16, but the bytes are ASCII: decoded as UTF-16 they would become Chinese characters.
     defects.add('charset_guessed');
     return decodeLatin1(bytes);
   }
@@ -59,7 +59,7 @@ function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
   defects.add('charset_guessed');
   const text = new TextDecoder().decode(bytes);
   if (isUtf8(bytes)) return text;
-  // UTF-8 that was cut or spoilt in places is still UTF-8; legacy charsets give hardly any valid sequence.
+  // Truncated or partly damaged UTF-8 is still UTF-8; text in legacy charsets has hardly any valid sequence.
   if (isMostlyValid(text)) {
     defects.add('text_undecodable');
     return text;
@@ -70,7 +70,7 @@ function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
 function decodeUtf8(bytes: Uint8Array, defects: Defects): string {
   const text = new TextDecoder().decode(bytes);
   if (isUtf8(bytes)) return text;
-  // Some good multi-byte characters: damaged UTF-8. None at all: another charset under a wrong name.
+  // Some valid multi-byte characters mean damaged UTF-8. None means another charset under a wrong name.
   if (/[\u0080-\uFFFC]/.test(text)) {
     defects.add('text_undecodable');
     return text;
@@ -89,7 +89,7 @@ function isMostlyValid(text: string): boolean {
   return balance > 0;
 }
 
-/** By byte order mark, which says more than any declaration; null without one. */
+/** Decodes by byte order mark, which takes precedence over the declaration; null without one. */
 function decodeByMark(bytes: Uint8Array): string | null {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf && isUtf8(bytes)) {
     return new TextDecoder('utf-8').decode(bytes);
@@ -99,7 +99,7 @@ function decodeByMark(bytes: Uint8Array): string | null {
   return null;
 }
 
-/** ESC $ B, ESC $ @ or ESC ( J: JIS text under no name. */
+/** ESC $ B, ESC $ @ or ESC ( J: JIS text without a declared charset. */
 function hasJapaneseEscape(bytes: Uint8Array): boolean {
   for (let at = bytes.indexOf(0x1b); at >= 0; at = bytes.indexOf(0x1b, at + 1)) {
     const second = bytes[at + 1];

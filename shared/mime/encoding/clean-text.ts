@@ -1,6 +1,6 @@
 /**
- * The last stage of every string that leaves the reader: what PostgreSQL's text type cannot hold is taken
- * out here and nowhere else.
+ * The last step for every string that the parser returns: removes what PostgreSQL's text type cannot store.
+ * No other module does this.
  */
 
 import type { Defects } from '../parsed-email.ts';

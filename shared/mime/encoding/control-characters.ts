@@ -1,9 +1,9 @@
-/** Tells text from other bytes by the control characters that text does not use. */
+/** Distinguishes text from binary data by control characters that text does not use. */
 
 /** Tab, line ends, form feed, and the shifts and escapes of Japanese and Korean mail. */
 const OF_TEXT: ReadonlySet<number> = new Set([0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x1b]);
 
-/** How many of the bytes are control characters, NUL among them, that text has no use for. */
+/** Number of control characters, including NUL, that do not occur in text. */
 export function countControls(bytes: Uint8Array): number {
   let count = 0;
   for (const byte of bytes) if (byte < 0x20 && !OF_TEXT.has(byte)) count += 1;

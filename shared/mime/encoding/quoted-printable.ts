@@ -1,4 +1,4 @@
-/** Quoted-printable, RFC 2045 section 6.7, bytes to bytes; line ends stay as they stand in the mail. */
+/** Quoted-printable, RFC 2045 section 6.7, bytes to bytes; line ends are unchanged. */
 
 import type { Defects } from '../parsed-email.ts';
 
@@ -7,9 +7,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * The decoded bytes. An equals sign that opens no escape is kept, with a defect. White space at a line's
- * end is kept too: the standard calls it padding of the transport, but mail that passed Gmail has none
- * that its sender did not write.
+ * The decoded bytes. An equals sign that does not start an escape is kept, with a defect. Trailing white space is kept
+ * too: the standard treats it as transport padding, but in an email from Gmail it was written by the sender.
  */
 export function decodeQuotedPrintable(bytes: Buffer, defects: Defects): Buffer {
   const decoded = Buffer.allocUnsafe(bytes.length);
@@ -43,7 +42,7 @@ export function decodeQuotedPrintable(bytes: Buffer, defects: Defects): Buffer {
   return decoded.subarray(0, length);
 }
 
-/** The offset behind the soft line break that follows an equals sign; -1 when none does. */
+/** The offset after the soft line break that follows an equals sign; -1 when there is none. */
 function softBreakEnd(bytes: Buffer, start: number): number {
   let at = start;
   while (bytes[at] === 0x20 || bytes[at] === 0x09) at += 1;

@@ -1,7 +1,7 @@
 /**
- * Content-Transfer-Encoding, bytes to bytes. Decoding never fails: what is not of the encoding is skipped
- * or kept as it stands, with a defect. Written over bytes and not with `Buffer.from(text, 'base64')`,
- * because that needs the text as a second copy, takes `-` and `_` for digits and hides every flaw.
+ * Content-Transfer-Encoding, bytes to bytes. Decoding never fails: invalid input is skipped or kept
+ * unchanged, with a defect. It works on bytes instead of `Buffer.from(text, 'base64')`, which needs a second copy of
+ * the text, accepts `-` and `_` as digits and hides every error.
  */
 
 import type { Defects } from '../parsed-email.ts';
@@ -14,7 +14,7 @@ const UUENCODE = new Set(['x-uuencode', 'uuencode', 'x-uue', 'uue']);
 /**
  * The decoded bytes; for 7bit, 8bit and binary the same memory.
  *
- * @param encoding the header's value as it stands, null when absent
+ * @param encoding the unchanged header value; null when absent
  */
 export function decodeTransfer(bytes: Buffer, encoding: string | null, defects: Defects): Buffer {
   const name = encodingName(encoding);
@@ -56,8 +56,8 @@ for (const white of ' \t\r\n') SIX_BITS[white.charCodeAt(0)] = WHITE;
 SIX_BITS['='.charCodeAt(0)] = PAD;
 
 /**
- * False for plain text under a false declaration, which would decode to garbage: told by white space within
- * lines and characters of no base64, which in prose are more than every tenth. Base64 on one line with a
+ * False for plain text that is wrongly declared as base64. It is detected by white space within lines and by characters
+ * outside base64, which in prose exceed one in ten. Base64 on one line with a
  * space where its line ends were has one in 77.
  */
 function looksLikeBase64(bytes: Buffer): boolean {
@@ -66,7 +66,7 @@ function looksLikeBase64(bytes: Buffer): boolean {
   for (const [at, byte] of head.entries()) {
     const value = SIX_BITS[byte];
     if (value === JUNK) stray += 1;
-    // A space or tab with text right behind it. A line's first character may be one: folded base64.
+    // A space or tab directly followed by text. A line's first character may be one: folded base64.
     const isWithin = (byte === 0x20 || byte === 0x09) && head[at - 1] !== 0x0a;
     if (isWithin && (SIX_BITS[head[at + 1] ?? 0] ?? JUNK) < 64) stray += 1;
   }
@@ -81,7 +81,7 @@ function decodeBase64(bytes: Buffer, defects: Defects): Buffer {
   let digits = 0;
   let padded = false;
   for (let at = 0; at < end; at += 1) {
-    // Groups without anything between them are most of a file: together they take half the time that digit by digit takes.
+    // Fast path: most of a file is groups of four digits with nothing between them.
     for (; digits === 0 && at + 3 < end; at += 4) {
       const four = fourDigits(bytes, at);
       if (four < 0) break;
@@ -112,7 +112,7 @@ function decodeBase64(bytes: Buffer, defects: Defects): Buffer {
       digits = 0;
       if (!padded) {
         // Padding ends base64, but some senders pad every line or join encoded pieces, and mailing lists
-        // write a footer below. So what follows counts up to the first line that is not base64.
+        // write a footer below. So the following lines are decoded up to the first line that is not base64.
         padded = true;
         end = endOfCleanLines(bytes, at);
         if (end < bytes.length) defects.add('base64_trailing_text');
@@ -124,7 +124,7 @@ function decodeBase64(bytes: Buffer, defects: Defects): Buffer {
   return decoded.subarray(0, length);
 }
 
-/** The 24 bits of the four bytes from `at` on; negative when one of them is no digit. */
+/** The 24 bits of the four bytes from `at` on; negative when one of them is not a digit. */
 function fourDigits(bytes: Buffer, at: number): number {
   const a = SIX_BITS[bytes[at] ?? 0] ?? JUNK;
   const b = SIX_BITS[bytes[at + 1] ?? 0] ?? JUNK;

@@ -1,12 +1,12 @@
 /**
- * Bodies of base64 whose sender forgot to say so. Decoded only when all of a body is base64 and what comes out is clean text
- * or begins as a file does; the exact bytes of the email keep the rest.
+ * Decodes base64 bodies without a declared encoding. A body is decoded only when all of it is base64, and the result is
+ * clean text or begins with a file signature.
  */
 
 import { isUtf8 } from 'node:buffer';
 import { countControls } from './control-characters.ts';
 
-/** Fewer digits may be a word; a file is told by its first bytes as well. */
+/** Fewer digits may be a word. A file is also recognized by its first bytes. */
 const MIN_DIGITS = 16;
 const MIN_TEXT_DIGITS = 40;
 
@@ -25,7 +25,7 @@ const SIGNATURES: readonly Buffer[] = [
 
 /** The decoded bytes; null when the body is not such base64. */
 export function decodeUndeclaredBase64(body: Buffer): Buffer | null {
-  // Nearly every body is told by its first line.
+  // Rejects nearly every body by its first line.
   if (!/^\s{0,100}[A-Za-z0-9+/]{16,}/.test(body.toString('latin1', 0, 200)) || !isAllBase64(body))
     return null;
   const decoded = Buffer.from(body.toString('latin1'), 'base64');
@@ -38,7 +38,7 @@ export function decodeUndeclaredBase64(body: Buffer): Buffer | null {
   return isText ? decoded : null;
 }
 
-/** Groups of four digits, padding at the very end alone, nothing else but line ends. */
+/** Groups of four digits, padding only at the end, and otherwise only line ends. */
 function isAllBase64(body: Buffer): boolean {
   let digits = 0;
   let padding = 0;

@@ -1,4 +1,4 @@
-/** Uuencode, the encoding of mail before MIME: `begin 644 name`, lines with their length in front, `end`. */
+/** Uuencode, the encoding of mail before MIME: `begin 644 name`, lines that begin with their length, `end`. */
 
 import type { Defects } from '../parsed-email.ts';
 
@@ -14,7 +14,7 @@ interface Block extends UuencodedFile {
 }
 
 const LF = 0x0a;
-/** Files in one text. The mail of old systems has one or two. */
+/** Files in one text. Emails of old systems have one or two. */
 const MAX_FILES = 100;
 const NEXT_BEGIN = Buffer.from('\nbegin');
 
@@ -28,7 +28,7 @@ export function decodeUuencode(bytes: Buffer, defects: Defects): Buffer {
   return bytes;
 }
 
-/** Takes the uuencoded files out of a plain text, as mail programs show it. A text without one comes back as it is. */
+/** Takes the uuencoded files out of a plain text, as email clients do. A text without such files is returned unchanged. */
 export function extractUuencoded(
   text: Buffer,
   defects: Defects,
@@ -53,7 +53,7 @@ export function extractUuencoded(
   return { text: Buffer.concat(pieces), files: blocks };
 }
 
-/** A `begin` line counts only with a line of data below it: prose may begin so too. */
+/** A `begin` line counts only when a data line follows it, because prose may also begin with that word. */
 function* findBlocks(bytes: Buffer): Generator<Block> {
   let at = bytes.subarray(0, 5).toString('latin1') === 'begin' ? 0 : nextBegin(bytes, 0);
   while (at >= 0) {
@@ -127,7 +127,7 @@ function isEnd(bytes: Buffer, { start, end }: Line): boolean {
   return end - start < 6 && bytes.toString('latin1', start, end).trimEnd() === 'end';
 }
 
-/** Its length fits its first character. Trailing spaces, which stand for zeros, may have been cut on the way. */
+/** Whether the line's length matches its first character. Trailing spaces, which encode zeros, may be missing. */
 function isDataLine(bytes: Buffer, start: number, end: number): boolean {
   if (end - start > 90) return false;
   const digits = Math.ceil(sixBits(bytes[start]) / 3) * 4;
@@ -171,6 +171,6 @@ function readBase64(bytes: Buffer, start: number, bodyStart: number, name: strin
 }
 
 function sixBits(byte: number | undefined): number {
-  // A backquote stands for a space, that is, zero.
+  // A backquote replaces a space and encodes zero.
   return ((byte ?? 0x20) - 0x20) & 0x3f;
 }

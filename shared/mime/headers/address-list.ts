@@ -1,6 +1,6 @@
 /**
- * Splits the text of an address header into mailboxes. It looks for addresses first and takes the text around them for names,
- * so that punctuation within a name splits nothing. Encoded words are one unit here: `addresses.ts` decodes them.
+ * Splits the text of an address header into mailboxes. It finds addresses first and reads the text around them as names,
+ * so that punctuation within a name does not split it. Encoded words are one unit here: `addresses.ts` decodes them.
  */
 
 import { findWords } from './encoded-words.ts';
@@ -8,21 +8,21 @@ import { findWords } from './encoded-words.ts';
 export interface Mailbox {
   /** Unquoted, encoded words as they are; empty for none. */
   readonly name: string;
-  /** Null: the text names no address. */
+  /** Null when the text contains no address. */
   readonly address: string | null;
 }
 
 const ATOM = String.raw`[^\s"(),:;<>@[\\\]]`;
 const ADDRESS = new RegExp(String.raw`^(?:"(?:[^"\\]|\\.)*"|${ATOM}+)@(\[[^\s[\]]+\]|${ATOM}+)$`);
 
-/** An address that stands alone or in brackets. Its domain may have one label (`root@server`), but not only digits. */
+/** An address alone or in brackets. Its domain may have one label (`root@server`), but not only digits. */
 export function isAddress(text: string): boolean {
   const domain = ADDRESS.exec(text)?.[1];
   if (domain === undefined || /^[.-]|[.-]$|\.\./.test(domain)) return false;
   return domain.startsWith('[') || /\p{L}/u.test(domain) || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(domain);
 }
 
-/** An address among other words: its domain must look like one, because `2 pcs@4.50` is none. */
+/** An address among other words: its domain must look like one, because `2 pcs@4.50` is not an address. */
 function isSureAddress(text: string): boolean {
   return isAddress(text) && /\.(?:\p{L}{2,}|xn--[\w-]+)$|\]$/iu.test(text);
 }
@@ -36,14 +36,14 @@ class MailboxSplitter {
   /** The text with everything opaque (encoded words, quoted strings, comments) covered: same length, no punctuation. */
   readonly #shape: string;
   readonly #found: Mailbox[] = [];
-  /** `root@server` counts where nothing is in brackets. */
+  /** `root@server` is an address when the header has no brackets. */
   readonly #takesHosts: boolean;
   /** Where the name of the next mailbox begins. */
   #nameStart = 0;
   #pieceStart = 0;
-  /** True behind the bracket of an address, up to the next separator. */
+  /** True after the bracket of an address, up to the next separator. */
   #isBehindAddress = false;
-  /** True when the name of the next mailbox has words already, before a separator. */
+  /** True when the next mailbox's name already has words before a separator. */
   #hasPending = false;
   readonly #semicolon: NextIndex;
   readonly #memberAt: NextIndex;
@@ -71,7 +71,7 @@ class MailboxSplitter {
     return this.#found;
   }
 
-  /** `team: a@example.com;`: the label goes. A colon is part of a name where no member and no semicolon follow. */
+  /** `team: a@example.com;`: the label is dropped. A colon without a following member or semicolon is part of a name. */
   #openGroup(colon: number): void {
     const end = this.#semicolon.from(colon);
     if (end === this.#shape.length || this.#isBehindAddress) return;
@@ -123,7 +123,7 @@ class MailboxSplitter {
     this.#pieceStart = next;
   }
 
-  /** Words or a comment behind an address in brackets: its name, when it has no other. */
+  /** Words or a comment after an address in brackets are its name when it has no other. */
   #addTrailing(piece: string): void {
     const last = this.#found.at(-1);
     const words = unquoted(
@@ -136,7 +136,7 @@ class MailboxSplitter {
     this.#found[this.#found.length - 1] = { ...last, name: words };
   }
 
-  /** What no address followed comes out as a name. */
+  /** Adds words without an address as a name. */
   #leavePending(end: number): void {
     const name = unquoted(this.#text.slice(this.#nameStart, end));
     if (name !== '' && this.#nameStart < end) this.#found.push({ name, address: null });
@@ -145,7 +145,7 @@ class MailboxSplitter {
   }
 }
 
-/** Where a character is next, for offsets that only grow: a text is searched once, however often it is asked. */
+/** Finds the next index of a character for increasing offsets. The text is searched only once in total. */
 class NextIndex {
   readonly #text: string;
   readonly #character: string;

@@ -1,9 +1,9 @@
 /**
  * Address headers as senders write them: names with unquoted commas, parentheses and quotes, groups, missing brackets.
- * Own code, because address parsers by the standard split at every comma and drop what they do not know: names get lost, and
+ * It does not use a library, because standard address parsers split at every comma and drop unknown text: names are lost, and
  * words become addresses. Linear in the header's length.
  *
- * Invariant: nothing is dropped. What has no address comes out as a name without one.
+ * Invariant: nothing is dropped. Text without an address is returned as a name.
  */
 
 import { cleanText } from '../encoding/clean-text.ts';
@@ -13,7 +13,7 @@ import { decodeWords } from './encoded-words.ts';
 import type { HeaderFields } from './header-block.ts';
 import { headerTexts } from './header-text.ts';
 
-/** Every address of every field of that name. An empty group (`undisclosed-recipients:;`) has no address and gives none. */
+/** Every address of every field of that name. An empty group (`undisclosed-recipients:;`) returns none. */
 export function readAddresses(fields: HeaderFields, name: string, defects: Defects): EmailAddress[] {
   return headerTexts(fields, name, defects).flatMap((text) => {
     if (isEmptyGroup(text)) return [];
@@ -21,7 +21,7 @@ export function readAddresses(fields: HeaderFields, name: string, defects: Defec
       const decoded = cleanText(decodeWords(entry.name, defects), defects).replace(/\s+/g, ' ').trim();
       if (entry.address !== null) return [toAddress(decoded, cleanText(entry.address, defects))];
       if (decoded === '') return [];
-      // Some senders encode the whole of it, brackets and address too.
+      // Some senders encode the whole mailbox, including brackets and address.
       const inner = decoded === entry.name ? [] : splitMailboxes(decoded);
       if (inner.length > 0 && inner.every(({ address }) => address !== null))
         return inner.map((one) => toAddress(one.name, one.address ?? ''));
@@ -31,7 +31,7 @@ export function readAddresses(fields: HeaderFields, name: string, defects: Defec
   });
 }
 
-/** The domain in lower case; the local part as it is, because case may count there. */
+/** The domain in lower case; the local part as it is, because it may be case-sensitive. */
 function toAddress(name: string, address: string): EmailAddress {
   const at = address.lastIndexOf('@');
   return {
@@ -40,7 +40,7 @@ function toAddress(name: string, address: string): EmailAddress {
   };
 }
 
-/** `Undisclosed recipients:;` names no one. With an @ in it someone is meant, however it is written. */
+/** `Undisclosed recipients:;` has no members. Text with an @ is never an empty group. */
 function isEmptyGroup(text: string): boolean {
   return /:[\s,;]*$/.test(text.slice(-100)) && !text.includes('@');
 }

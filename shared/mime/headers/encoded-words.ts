@@ -1,5 +1,5 @@
 /**
- * RFC 2047 encoded words, `=?charset?B or Q?text?=`, in subjects, names and file names, with what senders make of them: a
+ * RFC 2047 encoded words, `=?charset?B or Q?text?=`, in subjects, names and file names, including common errors: a
  * literal `?` or space inside, no charset, a character or a base64 group cut between two words. Linear in the length.
  */
 
@@ -16,7 +16,7 @@ interface Word {
   readonly end: number;
 }
 
-/** The text with every encoded word decoded; white space between two words belongs to neither. */
+/** The text with every encoded word decoded; white space between two encoded words is removed. */
 export function decodeWords(text: string, defects: Defects): string {
   let result = '';
   let position = 0;
@@ -62,7 +62,7 @@ export function decodeWords(text: string, defects: Defects): string {
   return result + text.slice(position);
 }
 
-/** Where the words of a text are, in order. A start without an end is no word. */
+/** Where the words of a text are, in order. A start without an end is not a word. */
 export function* findWords(text: string): Generator<Word> {
   let end = -1;
   // Kept from one start to the next: starts without an end must not search the same text again.
@@ -99,7 +99,7 @@ function isEscape(text: string, at: number): boolean {
   return /^=[0-9a-f]{2}$/i.test(text.slice(at, at + 3));
 }
 
-/** Bytes, and as text what was no ASCII: it is decoded already, by the header that it is from. */
+/** Yields bytes for ASCII, and text for other characters, which the header decoder has already decoded. */
 function* decodeQ(encoded: string): Generator<Buffer | string> {
   for (const [piece] of encoded.matchAll(/[\0-\x7f]+|[^\0-\x7f]+/g)) {
     if (piece.charCodeAt(0) > 0x7f) yield piece;

@@ -1,7 +1,7 @@
 /**
- * The header block of a message or a part, over bytes. Only the fields that the reader asks for are kept, so that a block of
- * a million headers costs time but no memory. Values stay bytes: `header-text.ts` decodes them.
- * Invariant: each byte is looked at a bounded number of times, whatever the lines are.
+ * The header block of a message or a part, over bytes. Only the fields that the parser needs are kept, so a block of
+ * a million headers takes time but no memory. Values stay bytes: `header-text.ts` decodes them.
+ * Invariant: each byte is examined a bounded number of times for any input.
  */
 
 import type { Defects } from '../parsed-email.ts';
@@ -40,7 +40,7 @@ const MAX_NAME_BYTES = 256 * 1024;
 const MAX_REPEATS = 100;
 /** How far the empty line may be from a line that is no header, for the header to go on. */
 const LOOK_AHEAD_BYTES = 8192;
-/** Lines of one block that are weighed as folds without indentation: a hostile block has nothing but such lines. */
+/** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
 const MAX_CONTINUES = 500;
 
 const LF = 0x0a;
@@ -56,7 +56,7 @@ export type HeaderFields = ReadonlyMap<string, readonly Uint8Array[]>;
 
 export interface HeaderBlock {
   readonly fields: HeaderFields;
-  /** Where the body begins: behind the empty line, or at the line that is no header. */
+  /** Where the body begins: after the empty line, or at the line that is not a header. */
   readonly bodyStart: number;
 }
 
@@ -67,8 +67,8 @@ interface Field {
 }
 
 /**
- * Reads header lines from `start` to the empty line. A line that is no header belongs to the field above it when that one
- * goes on there; otherwise it ends the block, unless another header follows it directly.
+ * Reads header lines from `start` to the empty line. A line that is not a header belongs to the field above it when it
+ * continues that field; otherwise it ends the block, unless another header follows it directly.
  *
  * @param isDelimiter says that the line at this offset is a boundary of an enclosing multipart, which ends
  *   a part in the middle of its headers too
@@ -180,7 +180,7 @@ function mayGoOn(bytes: Buffer, field: Field, start: number): boolean {
 }
 
 /**
- * Whether a line that is not indented goes on with the field above it: a parameter behind a semicolon, the rest of a quoted
+ * Whether a line without indentation continues the field above it: a parameter behind a semicolon, the rest of a quoted
  * value, an encoded word, an address behind a comma. Some senders fold so. Read as a body it would spoil a file of base64.
  */
 function continues(bytes: Buffer, field: Field, start: number, end: number): boolean {
@@ -234,7 +234,7 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   return end;
 }
 
-/** Answers for the malformed lines of one block, in their order. */
+/** Looks ahead from the malformed lines of one block, which must be passed in order. */
 class LookAhead {
   readonly #bytes: Buffer;
   /** Up to here all lines are folds or have a colon, from the last line that was asked for. */
@@ -245,7 +245,7 @@ class LookAhead {
   }
 
   /**
-   * Whether a line that is no header stands among headers all the same: one follows it directly, or there is nothing but
+   * Whether a line that is not a header is still among headers: a header follows it directly, or there is nothing but
    * folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty line. Anything else is
    * taken for a body whose empty line is missing.
    */
@@ -253,7 +253,7 @@ class LookAhead {
     const bytes = this.#bytes;
     if (fieldNameEnd(bytes, lineEnd, endOfLine(bytes, lineEnd)) >= 0) return true;
     const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
-    // Each line is looked at once, although every malformed line comes here.
+    // Each line is examined once, although this runs for every malformed line.
     let at = Math.max(start, this.#passedTo);
     while (at < stop) {
       let end = at;

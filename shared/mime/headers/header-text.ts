@@ -1,6 +1,6 @@
 /**
  * Header fields as text. Their bytes are decoded only here, because the charset of raw bytes above 127 may be named in
- * another field of the same block, or in an encoded word beside them.
+ * another field of the same block, or in an adjacent encoded word.
  */
 
 import { isAscii, isUtf8 } from 'node:buffer';
@@ -11,14 +11,14 @@ import { findWords } from './encoded-words.ts';
 import type { HeaderFields } from './header-block.ts';
 
 /**
- * The first field of that name, unfolded and trimmed, encoded words as they are; null when absent. Bytes above 127 are read
+ * The first field of that name, unfolded and trimmed, encoded words not decoded; null when absent. Bytes above 127 are read
  * as UTF-8, else in the charset that the block's Content-Type names, else by a guess.
  */
 export function headerText(fields: HeaderFields, name: string, defects: Defects): string | null {
   return headerTexts(fields, name, defects)[0] ?? null;
 }
 
-/** Every field of that name, as `headerText` gives the first. */
+/** Every field of that name, as `headerText` returns the first. */
 export function headerTexts(fields: HeaderFields, name: string, defects: Defects): string[] {
   return (fields.get(name) ?? []).map((value) =>
     unfold(decodeHeaderBytes(value, () => charsetHint(fields), defects)),
@@ -36,7 +36,7 @@ function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects
 }
 
 /**
- * Bytes above 127 inside an encoded word are of the word's charset, not of the header's: each becomes an escape. Base64 has
+ * Bytes above 127 inside an encoded word belong to the word's charset, not the header's: each becomes an escape. Base64 has
  * no such bytes.
  */
 function withRawWordsEscaped(value: Buffer): Buffer {

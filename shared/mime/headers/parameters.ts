@@ -1,5 +1,5 @@
 /**
- * Structured header values, `type/subtype; name=value; ...`, with what senders make of them: RFC 2231
+ * Structured header values, `type/subtype; name=value; ...`, including common errors: RFC 2231
  * continuations and charsets, RFC 2047 words inside quotes, missing quotes, backslashes of Windows paths.
  * One pass over the text, linear in its length.
  */
@@ -9,9 +9,9 @@ import type { Defects } from '../parsed-email.ts';
 import { decodeWords } from './encoded-words.ts';
 
 export interface StructuredValue {
-  /** What stands before the first semicolon, lower case, comments removed. */
+  /** The text before the first semicolon, lower case, comments removed. */
   readonly value: string;
-  /** By lower-case name, decoded. Of a repeated parameter the first counts. */
+  /** By lower-case name, decoded. The first of a repeated parameter is used. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
@@ -45,7 +45,7 @@ export function parseStructured(text: string, defects: Defects): StructuredValue
 
   const parameters = new Map<string, string>();
   for (const [name, raw] of plain) parameters.set(name, decodeWords(raw, defects));
-  // The RFC 2231 form is the exact one; the plain one beside it is for old readers.
+  // The RFC 2231 form is exact and overrides the plain form, which exists for old clients.
   for (const [name, list] of sections) parameters.set(name, joinSections(list, defects));
   return { value, parameters };
 }
@@ -56,7 +56,7 @@ function valueEnd(text: string): number {
   return /^\s*[\w*-]+=/.test(first) || /^\s*[\w*-]+\s{0,9}=/.test(text.slice(0, 100)) ? 0 : first.length;
 }
 
-/** `name=value` pairs behind the first semicolon or space, quotes removed, nothing decoded. */
+/** `name=value` pairs after the first semicolon or space, quotes removed, nothing decoded. */
 function* rawParameters(text: string): Generator<[string, string]> {
   const start = valueEnd(text);
   const token = /[\s;="]*([^\s=;"]+)\s*(=)?\s*/y;
@@ -84,7 +84,7 @@ function withoutComment(value: string): string {
   return open < 0 ? value : value.slice(0, open).trimEnd();
 }
 
-/** The value from behind the opening quote, and the offset behind the closing one. */
+/** The value after the opening quote, and the offset after the closing quote. */
 function quotedValue(text: string, start: number): [string, number] {
   let value = '';
   let from = start;

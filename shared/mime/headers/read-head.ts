@@ -1,4 +1,4 @@
-/** The head of an email: who, to whom, what about, when, and whether a person wrote it. */
+/** Reads the head of an email: sender, recipients, subject, date, and whether it is automatic. */
 
 import { cleanText } from '../encoding/clean-text.ts';
 import type { Defects, EmailAddress, ParsedEmail } from '../parsed-email.ts';
@@ -24,7 +24,7 @@ export type Head = Pick<
   | 'autoSubmitted'
 >;
 
-/** @param type of the email itself */
+/** @param type content type of the email itself */
 export function readHead(fields: HeaderFields, type: string, defects: Defects): Head {
   for (const name of ['subject', 'from', 'date', 'message-id']) {
     if ((fields.get(name)?.length ?? 0) > 1) defects.add('duplicate_header');
@@ -55,7 +55,7 @@ export function readHead(fields: HeaderFields, type: string, defects: Defects): 
   };
 }
 
-/** The first From with an address; without one the Sender, then the first Reply-To. A name that From gives is kept. */
+/** The first From with an address; without one the Sender, then the first Reply-To. A name in From is kept. */
 function readSender(
   fields: HeaderFields,
   replyTo: readonly EmailAddress[],
@@ -71,7 +71,7 @@ function readSender(
   return other === undefined ? named : { name: named?.name ?? other.name, address: other.address };
 }
 
-/** The mailboxes on the way: Delivered-To and X-Original-To, each once. */
+/** The mailboxes that received the email: Delivered-To and X-Original-To, each once. */
 function readDeliveredTo(fields: HeaderFields, defects: Defects): string[] {
   const addresses = ['delivered-to', 'x-original-to'].flatMap((name) =>
     headerTexts(fields, name, defects).map((text) => cleanText(text.replace(/^<|>$/g, '').trim(), defects)),
@@ -80,8 +80,8 @@ function readDeliveredTo(fields: HeaderFields, defects: Defects): string[] {
 }
 
 /**
- * Why an email is taken for a program's: the keyword of Auto-Submitted (`auto-replied`, `auto-generated`), `report` for a
- * delivery or disposition report, `empty-return-path` for one that must not be answered. Null: nothing says so.
+ * Why an email counts as automatic: the keyword of Auto-Submitted (`auto-replied`, `auto-generated`), `report` for a
+ * delivery or disposition report, `empty-return-path` for one that must not be answered. Null when none applies.
  */
 function readAutoSubmitted(fields: HeaderFields, type: string, defects: Defects): string | null {
   const header = headerText(fields, 'auto-submitted', defects);

@@ -1,6 +1,6 @@
 /**
- * The Date header. `new Date(text)` will not do: it takes nearly anything for a date and reads one without
- * a zone in the zone of the machine.
+ * The Date header. It does not use `new Date(text)`, which accepts nearly any text and reads a date without
+ * a zone in the local time zone.
  */
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
@@ -26,7 +26,7 @@ const ZONE_HOURS: ReadonlyMap<string, number> = new Map([
 
 const MAX_LENGTH = 200;
 
-/** `Tue, 1 Jul 2003 10:52:37 +0200 (CEST)`, with the day's name, seconds and zone left out at will. */
+/** `Tue, 1 Jul 2003 10:52:37 +0200 (CEST)`, with optional day name, seconds and zone. */
 const RFC_5322 =
   /^(?:[a-z]{2,9}\.?\s*,?\s*)?(\d{1,2})[\s-]+([a-z]{3})[a-z]*\.?,?[\s-]+(\d{2,4}),?\s+(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?\s*([+-]\d{2}:?\d{2}|[a-z]{1,5})?/i;
 /** `Tue Jul  1 10:52:37 2003`, as C's `ctime` writes it, with a zone before or after the year. */
@@ -35,7 +35,7 @@ const CTIME =
 const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[t\s](\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([+-]\d{2}:?\d{2}|z)?/i;
 
-/** The moment a Date header names; null when it names none. A missing or unknown zone is read as UTC. */
+/** The time of a Date header; null when unreadable. A missing or unknown zone is read as UTC. */
 export function parseSentDate(header: string): Date | null {
   const text = withoutComments(header.slice(0, MAX_LENGTH)).trim();
   let match = RFC_5322.exec(text);
@@ -74,7 +74,7 @@ function moment(
   zone: string | undefined,
 ): Date | null {
   const year = fullYear(yearText ?? '');
-  // A leap second is the last one of its minute here.
+  // A leap second is read as second 59.
   const seconds = Math.min(Number(second ?? 0), 59);
   const date = new Date(0);
   date.setUTCFullYear(year, month, Number(day));

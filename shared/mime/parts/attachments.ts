@@ -1,4 +1,4 @@
-/** Turns what is left of an email once its bodies are chosen into attachments, each with name, type and hash. */
+/** Converts the parts that are not bodies into attachments, each with a name, a type and a hash. */
 
 import { hash } from 'node:crypto';
 import { cleanText } from '../encoding/clean-text.ts';
@@ -9,19 +9,20 @@ import type { Defects, ParsedAttachment } from '../parsed-email.ts';
 import { detectType } from './detected-type.ts';
 import { cleanFilename, describedFilename, inventFilename } from './filenames.ts';
 import type { InlineReferences } from './inline-references.ts';
-import { isMultipart, joinPath, type Part } from './part-tree.ts';
+import type { Part } from './part.ts';
+import { isMultipart, joinPath } from './part-tree.ts';
 
-/** A file found in an email, before it is looked into. */
+/** A file found in an email, before its type is detected. */
 export interface FoundFile {
   readonly path: string;
-  /** The path of the file that holds it; null for none. */
+  /** The path of the file that contains it; null when there is none. */
   readonly holder: string | null;
   readonly content: Buffer;
   /** As declared; null when it has no name. */
   readonly name: string | null;
   readonly type: string;
   readonly description: string | null;
-  /** What the HTML of its message shows; null where there is no such HTML. */
+  /** The references of the message's HTML; null when there is no HTML. */
   readonly references: InlineReferences | null;
   readonly contentId: string | null;
   readonly contentLocation: string | null;
@@ -41,7 +42,7 @@ export function fileOfPart(
     holder: part.holder,
     content,
     name: header.filename ?? (part.type === 'message/rfc822' ? nameOfMessage(content, defects) : null),
-    // A nameless part without a type is text, by the standards; a named one may be anything.
+    // By the standards, a part without a type is text. A named part without a type may be any file.
     type: header.type ?? (isNamed && !isMultipart(part) ? 'application/octet-stream' : part.type),
     description: header.description,
     references,
@@ -50,7 +51,7 @@ export function fileOfPart(
   };
 }
 
-/** @param ordinal counts the email's attachments from 1, for those without a name */
+/** @param ordinal position among the email's attachments, from 1; used to name those without a name */
 export async function toAttachment(
   file: FoundFile,
   ordinal: number,
@@ -76,17 +77,17 @@ export async function toAttachment(
   };
 }
 
-/** What a mail program can show within HTML. A document that the HTML refers to is a file all the same. */
+/** Types that an email client can show inside HTML. A document that the HTML refers to stays a file. */
 function isShowable(type: string): boolean {
   return /^(?:image|audio|video|font)\/|^text\/css$/.test(type);
 }
 
-/** `<subject>.eml`, from the headers of the message inside; null when it has no subject. */
+/** `<subject>.eml`, from the headers of the attached message; null when it has no subject. */
 function nameOfMessage(content: Buffer, defects: Defects): string | null {
   const inner: Defects = new Set();
   const { fields } = readHeaderBlock(content, 0, () => false, inner);
   const subject = decodeWords(headerText(fields, 'subject', inner) ?? '', inner);
-  // A slash in a subject separates no folders.
+  // A slash in a subject is not a path separator.
   const name = cleanFilename(subject.replaceAll(/[/\\]/g, '-').slice(0, 200), defects);
   return name === null ? null : `${name}.eml`;
 }

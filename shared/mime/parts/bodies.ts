@@ -1,7 +1,7 @@
 /**
- * Which parts are the text of an email, and which of them its columns `body_text` and `body_html`. Text parts of one
- * multipart/mixed without a name belong together, in order: mail programs split a message around its files, gateways put
- * banners before it and lists footers after it. Every other part is an attachment.
+ * Chooses the parts that are the text of an email, and the columns `body_text` and `body_html`. Unnamed text parts of one
+ * multipart/mixed are joined in order: email clients split a message around its files, gateways add banners before it and
+ * mailing lists add footers after it. Every other part is an attachment.
  */
 
 import { decodeText } from '../encoding/charset.ts';
@@ -12,11 +12,11 @@ import type { Defects } from '../parsed-email.ts';
 import { unflow } from '../text/flowed.ts';
 import { containsWordsOf } from '../text/same-words.ts';
 import { stripTags } from '../text/strip-tags.ts';
-import { isMultipart, type Part } from './part-tree.ts';
+import type { Part } from './part.ts';
+import { isMultipart } from './part-tree.ts';
 
 /**
- * A longer text is kept as a file. No one reads it as a body, and as a string of 50 MB it took more memory than an instance
- * has on its way through decoding and cleaning.
+ * A longer text is kept as a file: decoding and cleaning a very long string can exceed the memory of an instance.
  */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
@@ -28,25 +28,25 @@ export interface TextPart {
   readonly text: string;
 }
 
-/** A stretch of the message: as text, as HTML, or as both forms of one. */
+/** A section of the message: as text, as HTML, or in both forms. */
 export interface Segment {
   readonly texts: readonly TextPart[];
   readonly htmls: readonly TextPart[];
 }
 
 export interface Bodies {
-  /** What a person reads, in order. */
+  /** The readable content, in order. */
   readonly segments: readonly Segment[];
   /** Null when there is none, or the message itself is HTML and the text only a banner or a footer. */
   readonly text: string | null;
   readonly html: string | null;
-  /** The parts that are no attachments. */
+  /** The parts that are not attachments. */
   readonly used: ReadonlySet<Part>;
   /** The parts that were read as text, whether or not they became a body. */
   readonly read: ReadonlySet<Part>;
   /** Files that were uuencoded within a text. */
   readonly uuencoded: ReadonlyMap<Part, readonly UuencodedFile[]>;
-  /** The text of a part that is no body; null for a binary file. */
+  /** The text of a part that is not a body; null for a binary file. */
   readonly textOf: (part: Part, content: Buffer) => string | null;
 }
 
@@ -56,7 +56,7 @@ export function chooseBodies(root: Part, contentOf: (part: Part) => Buffer, defe
   let segments = reader.read(root, false);
   let used = reader.partsOf(segments);
   if (!segments.some(isReadable)) {
-    // A body with a file's name is still the body when there is no other.
+    // A part with a filename is the body when there is no other.
     const named = reader.read(root, true).filter(isReadable);
     const texts = named.flatMap((segment) => segment.texts).slice(0, 1);
     const htmls = named.flatMap((segment) => segment.htmls).slice(0, 1);
@@ -83,7 +83,7 @@ export function chooseBodies(root: Part, contentOf: (part: Part) => Buffer, defe
 }
 
 /**
- * False for a banner or a footer of a message that is HTML alone. Text that says the same, or far more, is the message.
+ * False when the text is only a banner or a footer of an HTML message. Text with the same words, or much more text, is the message.
  */
 function isMessageText(
   segments: readonly Segment[],
@@ -119,13 +119,13 @@ class TextReader {
     this.#defects = defects;
   }
 
-  /** @param takesNamed whether a part with a file's name counts as text */
+  /** @param takesNamed whether a part with a filename counts as text */
   read(part: Part, takesNamed: boolean): Segment[] {
     if (part.opened !== null) return this.read(part.opened, takesNamed);
     if (part.children.length === 0) return this.#readLeaf(part, takesNamed);
     const children = part.children.map((child) => this.read(child, takesNamed));
     if (part.type === 'multipart/alternative') return chooseAlternatives(children);
-    // The first that has text; what it refers to are files.
+    // The first child that has text is the body; the others are files.
     if (part.type === 'multipart/related')
       return children.find((segments) => segments.some(isReadable)) ?? [];
     return children.flat();
@@ -135,7 +135,7 @@ class TextReader {
     return new Set(segments.flatMap(({ htmls, texts }) => [...texts, ...htmls]).map(({ part }) => part));
   }
 
-  /** Flaws of a part that is no body are not the email's. */
+  /** Defects of a part that is not a body are not recorded for the email. */
   noteDefects(used: ReadonlySet<Part>): void {
     for (const [part, { defects }] of this.#read) {
       if (used.has(part)) for (const defect of defects) this.#defects.add(defect);
@@ -179,7 +179,7 @@ class TextReader {
   }
 }
 
-/** The first of the children that is text and the last that is HTML: the richest form comes last. */
+/** The first child that is text and the last child that is HTML: the richest form comes last. */
 function chooseAlternatives(children: readonly Segment[][]): Segment[] {
   const hasText = (segments: Segment[]): boolean =>
     segments.some(({ texts }) => texts.some(({ text }) => text.trim() !== ''));
@@ -193,18 +193,18 @@ function chooseAlternatives(children: readonly Segment[][]): Segment[] {
   return [{ texts: withText.flatMap(({ texts }) => texts), htmls: withHtml.flatMap(({ htmls }) => htmls) }];
 }
 
-/** @param takesNamed whether a part with a file's name counts as text */
+/** @param takesNamed whether a part with a filename counts as text */
 export function bodyKind(part: Part, takesNamed: boolean): Kind | null {
   if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !takesNamed)) return null;
-  // A name and a type that cannot be read: a file, not text.
+  // A part with a name and an unreadable type is a file, not text.
   if (part.header.filename !== null && part.header.type === null && part.fields.has('content-type'))
     return null;
   if (part.type === 'text/html') return 'html';
-  // A multipart in which no part was found holds at least its text.
+  // A multipart in which no part was found is read as text.
   return part.type === 'text/plain' || isMultipart(part) ? 'text' : null;
 }
 
-/** A file that its sender calls text. Some stray control characters, NUL among them, are no file yet. */
+/** True for a file that is declared as text. A few control characters, including NUL, do not make text binary. */
 function isBinary(content: Buffer, part: Part): boolean {
   const head = content.subarray(0, 1024);
   const start = head.toString('latin1', 0, 32);
@@ -221,8 +221,8 @@ function isUtf16(part: Part, content: Buffer): boolean {
 }
 
 /**
- * Line ends as LF, and no NUL. Done on bytes, which every charset but UTF-16 allows, because `replaceAll`
- * on a string of 10 MB takes ten times its size.
+ * Converts line ends to LF and removes NUL. Works on bytes, which is valid for every charset except UTF-16, because
+ * `replaceAll` on a long string needs several times its memory.
  */
 function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   if (content.includes(0)) defects.add('text_nul_removed');

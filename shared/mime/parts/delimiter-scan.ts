@@ -1,12 +1,12 @@
 /**
- * Finds the boundary lines of the multiparts that are open at some point of a message. Each line is looked
- * at once, and only when it begins with two hyphens, so that a scan is linear however deep parts nest.
+ * Finds the boundary lines of the multiparts that are open at a position of a message. Each line is examined once,
+ * and only when it begins with two hyphens, so a scan is linear at any nesting depth.
  */
 
 import { endOfLine } from '../headers/header-block.ts';
-import type { Part } from './part-tree.ts';
+import type { Part } from './part.ts';
 
-/** A multipart whose boundary is being looked for. */
+/** A multipart whose boundary the scan looks for. */
 export interface Level {
   readonly part: Part;
   readonly delimiter: string;
@@ -39,7 +39,7 @@ export class DelimiterScan {
   }
 
   push(part: Part, boundary: string, bodyStart: number): Level {
-    // Compared as bytes: a boundary of other than ASCII was decoded as UTF-8 on the way here.
+    // Compared as bytes: a boundary outside ASCII was decoded as UTF-8 by the header reader.
     const delimiter = Buffer.from(`--${boundary}`, 'utf8').toString('latin1');
     this.#depth += 1;
     const level: Level = { part, delimiter, depth: this.#depth, bodyStart, isClosed: false };
@@ -54,7 +54,7 @@ export class DelimiterScan {
     else this.#levels.delete(level.delimiter);
   }
 
-  /** The first boundary line at or after `from`, which must be the start of a line; null when none is left. */
+  /** The first boundary line at or after `from`, which must be the start of a line; null when there is none. */
   next(from: number): Delimiter | null {
     let lineStart = from;
     for (;;) {
@@ -68,7 +68,7 @@ export class DelimiterScan {
     }
   }
 
-  /** The boundary that this line is, with nothing but white space behind it; null when it is none. */
+  /** The boundary on this line, optionally followed by white space; null when the line is not a boundary. */
   match(lineStart: number): Delimiter | null {
     const bytes = this.#bytes;
     const end = endOfLine(bytes, lineStart);
@@ -85,7 +85,7 @@ export class DelimiterScan {
     return { level, isClosing: level === closing, contentEnd, end };
   }
 
-  /** An open multipart goes before a closed one: a boundary may be used twice, within itself. */
+  /** An open multipart takes precedence over a closed one: nested multiparts may use the same boundary. */
   #innermost(delimiter: string): Level | null {
     const levels = this.#levels.get(delimiter);
     return levels?.findLast((level) => !level.isClosed) ?? levels?.at(-1) ?? null;

@@ -1,12 +1,12 @@
 /**
- * The type that a file's bytes show, beside the one its sender declares: file-type's answer, with what it
- * cannot know about text, old Office files and mail formats. Reads bounded stretches of the bytes.
+ * Detects the type of a file from its bytes, in addition to the declared type. It uses file-type, and adds text, old
+ * Office files and email formats. Reads bounded sections of the bytes.
  */
 
 import { fileTypeFromBuffer } from 'file-type';
 import { countControls } from '../encoding/control-characters.ts';
 
-/** file-type may read this much at once; a file that asks for more is left unnamed. */
+/** file-type may read this much at once; a file that needs more has no detected type. */
 const MAX_READ_BYTES = 4 * 1024 * 1024;
 
 const PKCS7 = Buffer.from('06092a864886f70d0107', 'hex');
@@ -15,11 +15,11 @@ const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.doc
 const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
 const PPTX = 'application/vnd.openxmlformats-officedocument.presentationml.presentation';
 
-/** Types whose files are text themselves; any other that file-type sees in plain text is chance (`BM...`). */
+/** Types whose files are text themselves; any other type that file-type detects in plain text is a coincidence (`BM...`). */
 const TEXTUAL =
   /^(?:text\/|application\/(?:pdf|rtf|xml|postscript|eps|pgp-|x-ft-|json|mbox)|image\/svg|model\/)/;
 
-/** The type as `type/subtype`; null when the bytes show none. Never rejects. */
+/** The type as `type/subtype`; null when not recognized. Never rejects. */
 export async function detectType(content: Uint8Array): Promise<string | null> {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   const head = bytes.toString('latin1', 0, 1024);

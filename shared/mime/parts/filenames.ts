@@ -1,11 +1,11 @@
-/** The name under which an attachment is kept: safe to show and to write to a disk, never empty. */
+/** The stored name of an attachment: safe to show and to write to a disk, never empty. */
 
 import type { Defects } from '../parsed-email.ts';
 
-/** What file systems take, in UTF-16 units. */
+/** The limit of file systems, in UTF-16 units. */
 const MAX_LENGTH = 255;
 
-/** Extensions for parts that have a type but no name; the types that mail brings without one. */
+/** Extensions for parts that have a type but no name; the types that occur without a name in emails. */
 const EXTENSIONS: ReadonlyMap<string, string> = new Map([
   ['application/json', 'json'],
   ['application/msword', 'doc'],
@@ -47,8 +47,8 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The declared name without folders, control characters and marks that turn the writing direction; null when nothing is
- * left. A slash that is no path, as in `PO 4711/2026.pdf`, becomes a hyphen; a line break becomes a space.
+ * The declared name without folders, control characters and bidirectional marks; null when nothing
+ * remains. A slash that is not a path separator, as in `PO 4711/2026.pdf`, becomes a hyphen; a line break becomes a space.
  */
 export function cleanFilename(declared: string, defects: Defects): string | null {
   const text = declared
@@ -77,7 +77,7 @@ function isPath(text: string): boolean {
 /**
  * The name that a Content-Description gives, for files that have no other: it ends in an extension, or the type has one.
  *
- * @param types from the surest to the vaguest
+ * @param types from the most to the least reliable
  */
 export function describedFilename(
   description: string | null,
@@ -90,9 +90,9 @@ export function describedFilename(
 }
 
 /**
- * A name for the n-th attachment when the mail gives none.
+ * A name for the n-th attachment when the email declares none.
  *
- * @param types from the surest to the vaguest; the first with a known extension decides
+ * @param types from the most to the least reliable; the first with a known extension decides
  */
 export function inventFilename(ordinal: number, types: readonly (string | null)[]): string {
   return `attachment-${ordinal}.${knownExtension(types) ?? 'bin'}`;

@@ -1,4 +1,4 @@
-/** What an HTML body shows: the parts it names by `cid:` or by their Content-Location. */
+/** The parts that an HTML body shows: those it references by `cid:` or by their Content-Location. */
 
 const CID = /cid:([^"'\s<>)]{1,500})/gi;
 const ADDRESS = /(?:src|href|background)\s{0,9}=\s{0,9}["']?([^"'\s<>]{1,2000})/gi;
@@ -21,7 +21,7 @@ export class InlineReferences {
   }
 }
 
-/** Senders escape one side and not the other, and change case between the two. */
+/** Senders may escape only one of the two, and use different case. */
 function normalize(reference: string): string {
   const text = reference.replaceAll('&amp;', '&').toLowerCase();
   try {

@@ -1,4 +1,4 @@
-/** What the header block of one part says about the part, decoded once. */
+/** The decoded header block of one part. */
 
 import { decodeWords } from '../headers/encoded-words.ts';
 import type { HeaderFields } from '../headers/header-block.ts';
@@ -12,18 +12,18 @@ export interface PartHeader {
   /** True when a Content-Type names a boundary but no usable type: then it is a multipart. */
   readonly isBrokenMultipart: boolean;
   readonly charset: string | null;
-  /** As a Content-Type names it, whatever the type is; null for none. */
+  /** The boundary parameter of a Content-Type of any type; null for none. */
   readonly boundary: string | null;
-  /** `format=flowed`: lines that end in a space go on in the next; with `delsp=yes` the space goes. */
+  /** `format=flowed`: a line that ends in a space continues in the next; `delsp=yes` removes the space. */
   readonly flowed: 'no' | 'flowed' | 'delsp';
-  /** S/MIME: what the CMS object holds. */
+  /** S/MIME: the content of the CMS object. */
   readonly smimeType: string | null;
   /** Decoded but not yet cleaned; null when neither header names the part. */
   readonly filename: string | null;
   /** Content-Description, decoded: some senders write the file's name there alone. */
   readonly description: string | null;
   readonly isAttachment: boolean;
-  /** Declared so: a mail program shows it between the texts. */
+  /** Declared as inline: an email client shows it between the texts. */
   readonly isInline: boolean;
   /** Null when absent. */
   readonly transferEncoding: string | null;
@@ -68,7 +68,7 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
   };
 }
 
-/** What senders write for a type; the standards read everything else as text. */
+/** Common short forms of a type. By the standards, any other invalid type is text. */
 const SHORT_TYPES: ReadonlyMap<string, string> = new Map([
   ['html', 'text/html'],
   ['plain', 'text/plain'],

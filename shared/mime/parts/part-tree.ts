@@ -1,7 +1,7 @@
 /**
- * The tree of parts of a message, read in one pass over its bytes. A part's body is a view on them, neither
- * copied nor decoded. Every byte between two boundaries belongs to exactly one part; nesting and number of
- * parts are bounded, and what lies beyond a bound is kept whole as one part.
+ * Reads the tree of parts of a message in one pass over its bytes. A part's body is a view on them, neither copied
+ * nor decoded. Invariant: every byte between two boundaries belongs to exactly one part. Nesting and number of parts
+ * are bounded; the content beyond a bound is kept as one part.
  */
 
 import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
@@ -9,35 +9,16 @@ import { type HeaderFields, isBlank, readHeaderBlock } from '../headers/header-b
 import type { ParseBudget } from '../parse-budget.ts';
 import type { Defects } from '../parsed-email.ts';
 import { DelimiterScan, type Level } from './delimiter-scan.ts';
-import { type PartHeader, readPartHeader } from './part-header.ts';
+import type { Part } from './part.ts';
+import { readPartHeader } from './part-header.ts';
 
-/** Multiparts within multiparts. Mail programs stay below ten. */
+/** Nested multiparts. Email clients stay below ten. */
 const MAX_DEPTH = 50;
-
-export interface Part {
-  /** `1`, `2.1`; of a multipart that is the message itself that of the part that holds the message, empty for the email. */
-  readonly path: string;
-  /** The path of the file that holds it: an attached message, signed data; null for a part of the email itself. */
-  readonly holder: string | null;
-  readonly parent: Part | null;
-  readonly depth: number;
-  readonly header: PartHeader;
-  readonly fields: HeaderFields;
-  /** The declared type, or what the standards assume where none is declared. */
-  type: string;
-  readonly children: Part[];
-  /** The message inside, when the part is signed data that was opened. */
-  opened: Part | null;
-  /** As transferred. Of a multipart with children: what precedes the first. */
-  body: Buffer;
-  /** True when the body is the whole rest of the message or a multipart left closed, headers included. */
-  isWhole: boolean;
-}
 
 export interface TreeOptions {
   readonly defects: Defects;
   readonly budget: ParseBudget;
-  /** Of the part that holds the message; null for the email itself. */
+  /** Path of the part that contains the message; null for the email itself. */
   readonly holder: string | null;
 }
 
@@ -46,7 +27,7 @@ export function readPartTree(message: Buffer, options: TreeOptions): Part {
   return new TreeReader(options).read(message);
 }
 
-/** The parts that are not opened multiparts, in the order of the message; those inside of signed data behind it. */
+/** The leaf parts in message order. The parts inside signed data follow the signed part. */
 export function leaves(root: Part): Part[] {
   const found: Part[] = [];
   const pending = [root];
@@ -87,7 +68,7 @@ class TreeReader {
     return root;
   }
 
-  /** Text that is a multipart all the same: it names a boundary and has it, or has no type and begins with one. */
+  /** Splits text that is in fact a multipart: its declared boundary occurs in it, or it has no type and begins with a boundary. */
   #openText(part: Part): void {
     const { boundary, type } = part.header;
     const shown = guessBoundary(part.body);
@@ -98,7 +79,7 @@ class TreeReader {
     this.#split(part, shown);
   }
 
-  /** Fills a multipart from its body, with what can be done when its own boundary does not do it. */
+  /** Splits a multipart by its boundary, and recovers when the boundary gives no parts. */
   #open(part: Part): void {
     if (part.header.boundary !== null) this.#split(part, part.header.boundary);
     if (part.children.length === 0) this.#recover(part);
@@ -112,7 +93,7 @@ class TreeReader {
     const { boundary, transferEncoding } = part.header;
     const encoding = encodingName(transferEncoding);
     if (boundary !== null && (encoding === 'base64' || encoding === 'quoted-printable')) {
-      // Forbidden, but seen: the whole multipart was encoded.
+      // The standard forbids it, but some senders encode the whole multipart.
       if (!this.#budget.mayDecode(part.body.length)) {
         this.#defects.add('parse_budget_exceeded');
         part.isWhole = true;
@@ -140,7 +121,7 @@ class TreeReader {
     const scan = new DelimiterScan(bytes);
     const unopened: Part[] = [];
     let open: Level[] = [scan.push(container, boundary, 0)];
-    /** The part whose body is being passed: a leaf, or a multipart before its first boundary. */
+    /** The part whose body is being read: a leaf, or a multipart before its first boundary. */
     let current: Part | null = container;
     let from = 0;
 
@@ -241,16 +222,16 @@ export function joinPath(around: string, number: number): string {
   return around === '' ? `${number}` : `${around}.${number}`;
 }
 
-/** Whether a boundary is the first text of a body, but for the usual words to old mail programs, and closes in it. */
+/** Whether a body begins with this boundary, after an optional notice to old email clients, and contains its closing line. */
 function isFirstText(body: Buffer, boundary: string): boolean {
   const head = body.toString('latin1', 0, 1024).trimStart();
   const isFirst = head.startsWith(`--${boundary}`) || /^This is a multi-?part message/i.test(head);
   return isFirst && body.includes(`--${boundary}--`, 0, 'latin1');
 }
 
-/** The boundary that a body's first lines show: a line `--x` with a `Content-` header or an end below it. */
+/** Guesses the boundary from the first lines of a body: a line `--x` followed by a `Content-` header. */
 function guessBoundary(body: Buffer): string | null {
-  // Looked for at the head only: a guess is for a damaged header, not for text that quotes a mail.
+  // Only the first bytes are searched: the guess is for a damaged header, not for text that quotes an email.
   const head = body.toString('latin1', 0, 4096);
   return (
     /^--([^\s-][^\r\n]{0,200}?|-[^\r\n]{1,200}?)[ \t]*\r?\nContent-[a-z-]+[ \t]*:/im.exec(head)?.[1] ?? null

@@ -1,2 +1,2 @@
-/** The BER reader of `signed-data.ts`, in a file of its own so that it is loaded late. */
+/** Re-exports the BER reader of `signed-data.ts` in a separate file, so that the bundler can load it lazily. */
 export { fromBER } from 'asn1js';

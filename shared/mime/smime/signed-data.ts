@@ -1,6 +1,6 @@
 /**
- * Opens S/MIME's `application/pkcs7-mime`: the message inside signed data (RFC 8551, CMS of RFC 5652). No signature is
- * verified and no certificate trusted: what is opened is as sure as any other email.
+ * Opens S/MIME's `application/pkcs7-mime`: the message inside signed data (RFC 8551, CMS of RFC 5652). Signatures
+ * and certificates are not verified: the content is no more trusted than any other email.
  */
 
 import type { AsnType } from 'asn1js';
@@ -9,7 +9,7 @@ export type CmsContent =
   /** The MIME entity that was signed. */
   | { readonly kind: 'signed'; readonly entity: Buffer }
   | { readonly kind: 'encrypted' }
-  /** Certificates alone, or a detached signature: there is nothing to read. */
+  /** Only certificates, or a detached signature: there is no content. */
   | { readonly kind: 'empty' }
   | { readonly kind: 'unreadable' };
 

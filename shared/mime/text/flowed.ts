@@ -1,19 +1,19 @@
-/** Text that its sender wrapped for transport: `format=flowed`, RFC 3676. Over bytes, which every charset of mail but UTF-16 allows. */
+/** Text that its sender wrapped for transport: `format=flowed`, RFC 3676. Over bytes, which is valid for every email charset except UTF-16. */
 
 const LF = 0x0a;
 const SPACE = 0x20;
 const QUOTE = 0x3e;
 
 /**
- * The paragraphs on one line each. A line that ends in a space goes on in the next of the same quote depth; with `delsp` that
- * space was added for it and goes. A signature's `-- ` never goes on. One space at a line's beginning is stuffing.
+ * Joins each paragraph into one line. A line that ends in a space continues in the next line of the same quote depth; with
+ * `delsp` that space is removed. The signature separator `-- ` never continues. One leading space is stuffing.
  *
  * @param text with LF for line ends
  */
 export function unflow(text: Buffer, deletesSpace: boolean): Buffer {
   const result = Buffer.allocUnsafe(text.length);
   let length = 0;
-  /** The quote depth of the line that goes on; -1 when none does. */
+  /** The quote depth of the line that continues; -1 when none does. */
   let openDepth = -1;
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf(LF, start);

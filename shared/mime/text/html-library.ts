@@ -1,2 +1,2 @@
-/** The library of `html-text.ts`, in a file of its own so that it is loaded late. */
+/** Re-exports the library of `html-text.ts` in a separate file, so that the bundler can load it lazily. */
 export { compile } from 'html-to-text';

@@ -1,16 +1,16 @@
 /**
- * HTML as a person reads it, by html-to-text: links and pictures by their text, tables by lines and tabs. The library takes
- * long for hostile input, so it gets a bounded part of one email; what is beyond goes through `strip-tags.ts`.
+ * Converts HTML to readable text with html-to-text: links by their text, tables as lines and tabs. The library is slow for
+ * hostile input, so its input is bounded for each email; the rest is converted by `strip-tags.ts`.
  */
 
 import type { HtmlToTextOptions } from 'html-to-text';
 import type { Defects } from '../parsed-email.ts';
 import { stripTags } from './strip-tags.ts';
 
-/** What the library may get of one email: it takes some 5 us for each tag. */
+/** Input limits of the library for one email. Its time grows with the number of tags. */
 const MAX_BYTES = 256 * 1024;
 const MAX_TAGS = 3_000;
-/** Elements within elements. Mail programs stay below fifty. */
+/** Nested elements. Email clients stay below fifty. */
 const MAX_DEPTH = 100;
 
 export interface HtmlBudget {
@@ -25,7 +25,7 @@ export function htmlBudget(): HtmlBudget {
 type Convert = (html: string) => string;
 let converter: Promise<Convert> | null = null;
 
-/** Takes what it uses from the budget. */
+/** Converts HTML to text and subtracts its size from the budget. */
 export async function htmlToText(html: string, budget: HtmlBudget, defects: Defects): Promise<string> {
   const tags = html.length > budget.bytes ? Number.POSITIVE_INFINITY : countTags(html, budget.tags);
   if (tags > budget.tags) {
@@ -34,7 +34,7 @@ export async function htmlToText(html: string, budget: HtmlBudget, defects: Defe
   }
   budget.bytes -= html.length;
   budget.tags -= tags;
-  // Loaded late: an email of plain text does not need it.
+  // Loaded lazily: a plain-text email does not need it.
   converter ??= loadConverter();
   const convert = await converter;
   try {
@@ -100,7 +100,7 @@ function countTags(html: string, most: number): number {
 const VOID: ReadonlySet<string> = new Set(
   'area base br col embed hr img input link meta param source track wbr'.split(' '),
 );
-/** Elements that senders leave open; nesting of theirs needs another element between them. */
+/** Elements that senders often leave open. They nest only inside other elements. */
 const OFTEN_OPEN: ReadonlySet<string> = new Set('dd dt li option p td th tr'.split(' '));
 
 /** The HTML without the tags beyond a depth: the library's time grows with it. */

@@ -1,4 +1,4 @@
-/** Files that an email only links to: above 25 MB Gmail puts the file on Drive and a link into the text. */
+/** Files that an email only links to: for a file above 25 MB, Gmail stores it on Drive and inserts a link. */
 
 const URL_PATTERN = /https?:\/\/([a-z0-9.-]{1,100})(\/[^\s"'<>]{0,30})?/gi;
 /** Newsletters have hundreds. */

@@ -1,8 +1,8 @@
-/** Compares the two forms of a message by their words: programs write them from one another, or a stub for one of them. */
+/** Compares the text and HTML forms of a message by their words. A client generates one from the other, or writes a stub. */
 
-/** Enough to tell: the forms of one message begin alike. */
+/** Enough to compare: both forms of a message begin with the same words. */
 const COMPARED_LENGTH = 64 * 1024;
-/** Of the words of the other form. Programs leave out link texts and picture names. */
+/** Required share of the other form's words. Clients omit link texts and image names. */
 const SHARE = 0.8;
 
 /** Whether `text` has nearly all words of `other`. */

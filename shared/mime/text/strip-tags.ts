@@ -1,6 +1,6 @@
 /**
- * The text of HTML by one pass over its bytes: tags, scripts and comments go, blocks become lines, cells are parted by tabs.
- * For HTML that the library would take too long for, and to compare the two forms of a message. Linear, whatever the bytes.
+ * Extracts the text of HTML in one pass: removes tags, scripts and comments, puts blocks on lines and separates cells by tabs.
+ * Used for HTML that is too large for the library, and to compare the two forms of a message. Linear for any input.
  */
 
 const LT = 0x3c;
@@ -17,13 +17,13 @@ const BLOCKS: ReadonlySet<string> = new Set(
   ),
 );
 const CELLS: ReadonlySet<string> = new Set(['td', 'th']);
-/** Elements whose content no one reads. */
+/** Elements whose content is not shown. */
 const UNREAD: ReadonlySet<string> = new Set(['head', 'script', 'style', 'template', 'title']);
 
 const LATIN_1 =
   'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml';
 
-/** The named characters that mail brings. */
+/** The named character references used in emails. */
 const NAMED: ReadonlyMap<string, number> = new Map([
   ...LATIN_1.split(' ').map((name, index): [string, number] => [name, 160 + index]),
   ['amp', 0x26],
@@ -47,17 +47,17 @@ const NAMED: ReadonlyMap<string, number> = new Map([
   ['zwnj', 0x200c],
 ]);
 
-/** White space is collapsed as a browser does it; the result is trimmed. */
+/** White space is collapsed as in a browser; the result is trimmed. */
 export function stripTags(html: string): string {
   return new Stripper(Buffer.from(html, 'utf8')).strip();
 }
 
 class Stripper {
   readonly #html: Buffer;
-  /** Never longer than the HTML: each tag and each named character is longer than what it stands for. */
+  /** Never longer than the HTML: each tag and each character reference is longer than its replacement. */
   readonly #text: Buffer;
   #length = 0;
-  /** From here on there is no end of a tag, or of a comment: not to be searched for again. */
+  /** Set when the rest has no end of a tag, or of a comment, so that it is not searched again. */
   #noTagEnd = false;
   #noCommentEnd = false;
   readonly #noElementEnd = new Set<string>();
@@ -88,7 +88,7 @@ class Stripper {
     this.#length += 1;
   }
 
-  /** A line break goes before a tab, a tab before a space. No white space begins a line. */
+  /** A line break replaces a tab, and a tab replaces a space. Lines do not begin with white space. */
   #putWhite(white: number): void {
     const last = this.#length === 0 ? LF : this.#text[this.#length - 1];
     if (white === LF) {
@@ -103,7 +103,7 @@ class Stripper {
     }
   }
 
-  /** @returns where to go on */
+  /** @returns the offset to continue at */
   #readTag(at: number): number {
     const html = this.#html;
     const next = html[at + 1] ?? 0;
@@ -143,7 +143,7 @@ class Stripper {
     return from;
   }
 
-  /** @returns where to go on */
+  /** @returns the offset to continue at */
   #readCharacter(at: number): number {
     let end = at + 1;
     while (end < at + 12 && this.#html[end] !== SEMICOLON && (this.#html[end] ?? 0) !== AMPERSAND) end += 1;

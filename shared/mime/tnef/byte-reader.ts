@@ -1,4 +1,4 @@
-/** Little-endian reading with bounds, for binary formats out of mails: past the end it gives null, never throws. */
+/** Little-endian reading with bounds, for binary formats in emails: returns null past the end, never throws. */
 
 export class ByteReader {
   readonly #bytes: Buffer;
@@ -24,14 +24,14 @@ export class ByteReader {
     return this.take(4)?.readUInt32LE(0) ?? null;
   }
 
-  /** The next bytes as a view; null, and no step, when fewer are left. */
+  /** The next bytes as a view; null without advancing when fewer remain. */
   take(length: number): Buffer | null {
     if (length > this.#bytes.length - this.#at) return null;
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  /** All that is left. */
+  /** The remaining bytes. */
   rest(): Buffer {
     const left = this.#bytes.subarray(this.#at);
     this.#at = this.#bytes.length;

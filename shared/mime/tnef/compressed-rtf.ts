@@ -3,7 +3,7 @@
 const RING_BYTES = 4096;
 const COMPRESSED = 0x75465a4c;
 const UNCOMPRESSED = 0x414c454d;
-/** Two bytes give at most 17, so that a file cannot unfold further than this. */
+/** Two bytes expand to at most 17, so the output cannot grow further. */
 const MAX_GROWTH = 9;
 
 const PREFILL =
@@ -12,8 +12,8 @@ const PREFILL =
   '\\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx';
 
 /**
- * The RTF text as bytes; null when it is not this format or would take more than `maxBytes`. Cut input gives
- * what could be read.
+ * The RTF text as bytes; null when it is not this format or would exceed `maxBytes`. Truncated input gives
+ * the bytes before the end.
  */
 export function decompressRtf(bytes: Buffer, maxBytes: number): Buffer | null {
   if (bytes.length < 16) return null;

@@ -1,6 +1,6 @@
 /**
  * The MAPI property lists inside winmail.dat: [MS-OXTNEF] section 2.1.3.4, property identifiers by
- * [MS-OXPROPS]. Only what the reader of winmail.dat asks for is kept; a damaged list gives what precedes
+ * [MS-OXPROPS]. Only the properties that `tnef.ts` needs are kept. A damaged list gives the properties before
  * the damage.
  */
 
@@ -74,7 +74,7 @@ export function readProperties(bytes: Buffer): PropertyList {
   return { properties, isDamaged: false };
 }
 
-/** Steps over the name of a property that has one: a set's GUID and a number or a string. */
+/** Skips the name of a named property: a set's GUID and a number or a string. */
 function skipName(reader: ByteReader): boolean {
   reader.take(16);
   const kind = reader.u32();
@@ -103,7 +103,7 @@ function readValue(reader: ByteReader, type: number): Buffer | null {
 function readVariable(reader: ByteReader): Buffer | null {
   const size = reader.u32();
   const value = size === null ? null : reader.take(size);
-  // The padding behind the last value may be missing.
+  // The padding after the last value may be missing.
   if (value !== null) reader.take(padded(value.length) - value.length);
   return value;
 }

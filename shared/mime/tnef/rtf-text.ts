@@ -1,12 +1,12 @@
 /**
- * The text of RTF as a person reads it, in one pass: no formatting, no fonts, no pictures. Enough for the bodies that Outlook
- * hides in a winmail.dat, and for HTML wrapped in RTF ([MS-OXRTFEX]), whose text is in the RTF itself.
+ * Extracts the readable text of RTF in one pass, without formatting, fonts or images. Sufficient for the bodies that Outlook
+ * stores in a winmail.dat, and for HTML wrapped in RTF ([MS-OXRTFEX]), whose text is in the RTF itself.
  */
 
 import { decodeText } from '../encoding/charset.ts';
 import type { Defects } from '../parsed-email.ts';
 
-/** Groups that hold no text; any group that begins with `\*` is skipped as well. */
+/** Groups without readable text; any group that begins with `\*` is skipped as well. */
 const UNREAD: ReadonlySet<string> = new Set(
   'colortbl datastore fonttbl footer footerf footerl footerr generator header headerf headerl headerr info listtable listoverridetable object pict revtbl rsidtbl stylesheet themedata xmlnstbl'.split(
     ' ',
@@ -33,7 +33,7 @@ const MAX_LENGTH = 10 * 1024 * 1024;
 
 interface Group {
   readonly isRead: boolean;
-  /** Characters behind a `\u` that stand for it in old readers. */
+  /** Number of fallback characters after `\u`, for old readers. */
   readonly fallbackLength: number;
 }
 

@@ -19,15 +19,15 @@ export interface Attribute {
   readonly level: number;
   readonly id: number;
   readonly value: Buffer;
-  /** The checksum is wrong, or the stream ends within: the value is what is left. */
+  /** The checksum is wrong, or the stream ends inside the value: the value is then the remaining bytes. */
   readonly isDamaged: boolean;
 }
 
-/** The attributes in their order, up to the first that is none; that one comes out empty and damaged. */
+/** The attributes in their order, up to the first invalid one, which is returned empty and damaged. */
 export function* readAttributes(stream: Buffer): Generator<Attribute> {
   const reader = new ByteReader(stream);
   const signature = reader.u32();
-  // A key follows that means nothing to a reader.
+  // The key that follows has no meaning for a reader.
   const key = reader.u16();
   let isSound = signature === TNEF_SIGNATURE && key !== null;
   while (isSound && !reader.isAtEnd) {

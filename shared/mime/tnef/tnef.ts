@@ -1,7 +1,6 @@
 /**
- * Opens winmail.dat, the envelope in which Outlook hides attachments: [MS-OXTNEF]. The file itself is kept
- * as well, so that what this reader passes over is not lost. It never throws, reads within bounds, and
- * gives what precedes any damage.
+ * Opens winmail.dat, the container in which Outlook sends attachments: [MS-OXTNEF]. The file itself is also kept, so
+ * that skipped content is not lost. It never throws, reads within bounds, and returns the content before any damage.
  */
 
 import { decodeText } from '../encoding/charset.ts';
@@ -13,11 +12,11 @@ import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from
 import { rtfToText } from './rtf-text.ts';
 import { ATTRIBUTE, readAttributes, TNEF_SIGNATURE } from './tnef-attributes.ts';
 
-/** Messages within messages within a winmail.dat. */
+/** Nested messages within a winmail.dat. */
 const MAX_DEPTH = 5;
-/** Files out of all winmail.dat of one email. */
+/** Files taken from all winmail.dat files of one email. */
 const MAX_FILES = 1000;
-/** Bytes of RTF unfolded for one email: it grows up to ninefold. */
+/** Bytes of decompressed RTF for one email: RTF grows up to ninefold. */
 const MAX_RTF_BYTES = 32 * 1024 * 1024;
 /** A longer body of a winmail.dat is kept as a file. */
 const MAX_BODY_LENGTH = 10 * 1024 * 1024;
@@ -25,19 +24,19 @@ const MAX_BODY_LENGTH = 10 * 1024 * 1024;
 export interface OpenedTnef {
   readonly text: string | null;
   readonly html: string | null;
-  /** What a person reads, whether or not it is the body: the text, else that of the RTF; null for HTML or nothing. */
+  /** The readable text, even when it is not the body: the text, else the text of the RTF; null for HTML or nothing. */
   readonly plain: string | null;
   readonly files: readonly FoundFile[];
 }
 
-/** One attachment while its attributes come in. */
+/** An attachment whose attributes are still being read. */
 interface Pending {
   title: Buffer | null;
   data: Buffer | null;
   list: PropertyList | null;
 }
 
-/** What may still be taken out of the winmail.dat files of one email. */
+/** The remaining limits for the winmail.dat files of one email. */
 export interface TnefBudget {
   files: number;
   rtfBytes: number;
@@ -53,7 +52,7 @@ export function isTnef(file: FoundFile): boolean {
 }
 
 /**
- * @param takesBody whether its body should become the email's; otherwise it comes out among the files
+ * @param takesBody whether its body becomes the email's body; otherwise it is one of the files
  */
 export function readTnef(
   file: FoundFile,
@@ -145,7 +144,7 @@ class TnefReader {
     const contentId = this.#string(properties.get(PROPERTY.attachContentId), codepage);
 
     if (data?.type === TYPE.object) {
-      // An object begins with the GUID of its interface; an attached message goes on as a TNEF stream.
+      // An object begins with the GUID of its interface; an attached message continues as a TNEF stream.
       const object = data.value.subarray(16);
       const isMessage = object.length >= 4 && object.readUInt32LE(0) === TNEF_SIGNATURE;
       if (isMessage && depth < MAX_DEPTH) this.#addMessage(object, name, depth);
@@ -157,7 +156,7 @@ class TnefReader {
     this.#addFile(name, type, content, contentId);
   }
 
-  /** A message attached within: its bodies come out as files named after it, then its own attachments. */
+  /** Adds an attached message: its bodies as files named after it, then its own attachments. */
   #addMessage(content: Buffer, name: string | null, depth: number): void {
     const before = this.#files.length;
     const bodies = this.#readMessage(content, depth + 1);
@@ -165,7 +164,7 @@ class TnefReader {
     this.#addText(`${base}.txt`, 'text/plain', bodies.text);
     this.#addText(`${base}.html`, 'text/html', bodies.html);
     if (bodies.rtf !== null) this.#addFile(`${base}.rtf`, 'application/rtf', bodies.rtf, null);
-    // A contact, a distribution list: nothing that this reader can open.
+    // A contact or a distribution list, which this reader cannot open.
     if (this.#files.length === before) this.#addFile(`${base}.tnef`, 'application/ms-tnef', content, null);
   }
 
@@ -209,7 +208,7 @@ class TnefReader {
     return this.#filled(decodeText(end < 0 ? value : value.subarray(0, end), codepage, this.#defects));
   }
 
-  /** Without the NUL that ends it and any behind; null when nothing is left. */
+  /** Cuts the text at the first NUL; null when it is blank. */
   #filled(text: string): string | null {
     const end = text.indexOf('\0');
     const filled = cleanText(end < 0 ? text : text.slice(0, end), this.#defects).replaceAll('\r\n', '\n');

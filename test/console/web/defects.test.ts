@@ -11,5 +11,5 @@ test('defects that cost nothing are named in the email and do not warn in the li
   const defects = ['date_missing', 'leading_lines', 'linked_files'];
   expect(defectWarnings(defects)).toEqual([DEFECT_SENTENCES['linked_files']]);
   expect(defectSentences(defects)).toHaveLength(3);
-  expect(defectSentences(['unheard_of'])).toEqual(['It was read with the defect unheard_of.']);
+  expect(defectSentences(['unheard_of'])).toEqual(['The email has the defect unheard_of.']);
 });

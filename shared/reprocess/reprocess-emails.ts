@@ -1,7 +1,7 @@
 /**
- * Reads stored emails again from their exact bytes, without Gmail: after a better reader (PARSER_VERSION), or to see
- * that the bytes are still what they were. Called by `npm run reprocess`. Each email is one transaction, so it may
- * end anywhere and begin again, beside ingest and beside itself.
+ * Parses stored emails again from their exact bytes, without Gmail: after a change of the parser (PARSER_VERSION), or to
+ * verify the stored bytes. Called by `npm run reprocess`. Each email is one transaction, so a run may stop at any time and
+ * restart, and it may run concurrently with ingest and with another run.
  */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -17,10 +17,10 @@ import { replaceParsed } from './replace-parsed.ts';
 
 const decompress = promisify(gunzip);
 
-/** Ids read ahead, not emails: one email is in memory at a time. */
+/** Number of ids read ahead. Only one email is in memory at a time. */
 const BATCH = 200;
 
-/** Why an email could not be read again. Its columns stand as they were. */
+/** Why an email could not be parsed again. Its columns are unchanged. */
 export type RereadFault = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
 
 export interface Reread {
@@ -28,18 +28,18 @@ export interface Reread {
   readonly result:
     | { readonly kind: 'same' }
     | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
-    /** Gone, or read by a newer reader: nothing was done. */
+    /** The email is gone, or a newer parser wrote it: nothing was changed. */
     | { readonly kind: 'skipped' }
     | { readonly kind: 'fault'; readonly fault: RereadFault };
 }
 
-/** What is done with another reading: it is only compared, or it replaces what stands there. */
+/** Whether the new result is only compared, or replaces the stored columns. */
 export type RereadMode =
   | { readonly applies: false }
   | { readonly applies: true; readonly resetsProcessed: boolean };
 
 /**
- * One email after another, lowest id first; whoever iterates may stop at any time.
+ * Yields one result per email, lowest id first. The caller may stop iterating at any time.
  *
  * @throws {AppError} database_unavailable
  */
@@ -80,7 +80,7 @@ async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Pro
 async function unpack(stored: RawEmail): Promise<Buffer | RereadFault> {
   let raw: Buffer;
   try {
-    // Never more than was put in, whatever the bytes have become.
+    // Damaged bytes must not expand beyond the original size.
     raw = await decompress(stored.data, { maxOutputLength: Math.max(1, stored.sizeBytes) });
   } catch {
     return 'raw_damaged';
