@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 const SIZES_MIB = [1, 4, 16];
 const MOST_SECONDS_PER_MIB = 0.1;
 const MOST_FACTOR = 4;
-/** Beside the factor: what the runtime and its collector take however small the email is. */
+/** In addition to the factor: what the runtime and its collector take however small the email is. */
 const ALLOWANCE_MIB = 64;
 
 export interface Measured {

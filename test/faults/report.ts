@@ -2,14 +2,13 @@
 import { describe } from './events.ts';
 import type { Plan } from './plan.ts';
 import type { RoundEnd } from './round.ts';
-import type { RoundsOptions } from './run-rounds.ts';
 import type { Summary } from './summary.ts';
 
 /** Log lines that do not help to find a cause. */
 const ROUTINE_LINE = /"event":"run_skipped"|: (Serving function|Function:|Signature type:)/;
 
 export function roundReport(
-  { seed, only }: RoundsOptions,
+  { seed, only }: { readonly seed: number; readonly only: string | null },
   plan: Plan,
   { violations, log }: RoundEnd,
 ): string {

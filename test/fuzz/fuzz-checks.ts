@@ -4,7 +4,7 @@ import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';
 
 /**
  * Most bytes that files may have, as a multiple of the mail: compressed RTF in a winmail.dat grows ninefold, and each
- * byte stands in the mail as a character and a third of base64.
+ * byte is in the email as a character and a third of base64.
  */
 const MAX_GROWTH = 10;
 /** For what a few bytes are turned into: names that are made up, and texts in UTF-8. */
@@ -22,7 +22,7 @@ export function faultsOf(email: ParsedEmail, inputBytes: number): string[] {
   for (const [path, text] of stringsOf(email)) {
     check(text.isWellFormed(), `${path} is no well-formed UTF-16`);
     check(!text.includes('\0'), `${path} holds NUL`);
-    check(text.length <= most, `${path} is longer than ${MAX_GROWTH} mails`);
+    check(text.length <= most, `${path} is longer than ${MAX_GROWTH} emails`);
   }
   check(email.sentAt === null || Number.isFinite(email.sentAt.getTime()), 'sentAt is no time');
   check(isSortedOnce(email.defects), 'defects are not sorted, each once');
@@ -40,7 +40,7 @@ export function faultsOf(email: ParsedEmail, inputBytes: number): string[] {
       file.sha256 === hash('sha256', file.content, 'hex'),
       `${file.partPath} has another SHA-256 than it says`,
     );
-    check(!paths.has(file.partPath), `${file.partPath} stands twice`);
+    check(!paths.has(file.partPath), `${file.partPath} occurs twice`);
     paths.add(file.partPath);
     fileBytes += file.content.length;
   }
@@ -48,7 +48,7 @@ export function faultsOf(email: ParsedEmail, inputBytes: number): string[] {
   return faults;
 }
 
-/** What two readings of the same bytes must agree on; the files stand for themselves by their SHA-256. */
+/** What two readings of the same bytes must agree on; files are compared by SHA-256. */
 export function summaryOf(email: ParsedEmail): string {
   return JSON.stringify(email, (key, value: unknown) => (key === 'content' ? undefined : value));
 }

@@ -1,6 +1,6 @@
 /**
- * One of the processes that fuzz: makes, reads and checks the mails of a share of the numbers. Before each it notes
- * which one it is, in a file that outlives whatever the mail does to the process.
+ * One process of the fuzzer: it makes, parses and checks its share of the emails. Before each email it writes the number to a
+ * file, which survives a crash of the process.
  */
 import { hash } from 'node:crypto';
 import { openSync } from 'node:fs';
@@ -91,5 +91,5 @@ async function readAndCheck(
 }
 
 await work(JSON.parse(process.argv[2] ?? '{}'), (message) => process.send?.(message));
-// Ends by itself once everything said has been handed over.
+// The process ends once all messages are sent.
 process.disconnect?.();

@@ -1,7 +1,7 @@
 /**
- * The mails that the fuzz begins from: the orders of the local stack, small ones written here for what those do not
+ * The emails that the fuzzer starts from: the orders of the local stack, small ones written here for what those do not
  * hold (winmail.dat, digests, shifted charsets, uuencode), and the files of a folder when one is given.
- * Same folder, same mails in the same order: a seed and a number name one mutated mail.
+ * The same folder gives the same emails in the same order: a seed and a number name one mutated mail.
  */
 import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ function filesBelow(folder: string): Buffer[] {
   });
 }
 
-/** The mails of an mbox; they keep their separator line, which the reader must step over. */
+/** The emails of an mbox; they keep their separator line, which the reader must step over. */
 function mailsOf(mbox: Buffer): Buffer[] {
   return mbox
     .toString('latin1')

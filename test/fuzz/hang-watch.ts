@@ -1,4 +1,4 @@
-/** Tells that a process has stood at the same mail for longer than any mail may take. Looked at now and then. */
+/** Detects a process that has parsed the same email for longer than the limit. The caller checks it from time to time. */
 export class HangWatch {
   readonly #limitMs: number;
   #number: number | null = null;

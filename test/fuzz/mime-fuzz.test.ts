@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { fuzzMime } from './mime-fuzz.ts';
 
 describe('the MIME reader', () => {
-  it('reads 2,000 damaged mails without a crash, a hang or a broken promise', {
+  it('parses 2,000 damaged emails without a crash, a hang or a broken invariant', {
     timeout: 120_000,
   }, async () => {
     const report = await fuzzMime({
       seed: 4711,
       mails: 2_000,
-      // The project's own mails only: the same on every machine.
+      // Only the project's own emails: the same on every machine.
       corpus: null,
       folder: join(import.meta.dirname, '../../.local/fuzz'),
     });

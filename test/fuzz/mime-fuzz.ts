@@ -1,7 +1,7 @@
 /**
  * Mutation fuzz of the MIME reader: no crash, no hang, no blow-up of memory, and results that keep their promises,
  * whatever the bytes. Two processes read, this one watches: who hangs or dies is named and replaced.
- * A seed, a number and the same start mails give the same mail again.
+ * A seed, a number and the same start emails give the same email again.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,7 +26,7 @@ export interface FuzzOptions {
   /** Number of the first mail, 0 unless given. */
   readonly from?: number;
   readonly corpus: string | null;
-  /** Where mails that fail are written. */
+  /** The folder for emails that fail. */
   readonly folder: string;
   /** 2 unless given. */
   readonly processes?: number;
@@ -82,7 +82,7 @@ class Fuzz {
     this.#starts = starts;
   }
 
-  /** Every `step`-th mail from `first`. @returns where to go on when its process did not reach the end */
+  /** Every `step`-th mail from `first`. @returns where to continue when its process did not reach the end */
   async readShare(first: number, end: number, step: number): Promise<number | null> {
     if (first >= end) return null;
     const { seed, corpus, onProgress } = this.#options;

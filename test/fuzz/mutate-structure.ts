@@ -1,4 +1,4 @@
-/** Damage of what a mail is built from: boundaries, headers and their parameters, charsets, mails within mails. */
+/** Damages the structure of an email: boundaries, headers and their parameters, charsets, emails within emails. */
 import { between, pick, type Random } from '../../emulators/seeded-random.ts';
 import { type Chance, lineStart, replaced, skewed, timesOver } from './pieces.ts';
 import { CHARSETS, TOKENS } from './tokens.ts';
@@ -103,7 +103,7 @@ export function swapCharset(mail: Buffer, { random }: Chance): Buffer {
   return changeOne(mail, /\*?=[\w-]{1,40}'/g, random, () => `*=${charset}'`);
 }
 
-/** Numbers of headers and parameters become ones that no program reckons with. */
+/** Numbers of headers and parameters become ones that no program expects. */
 export function overflowNumber(mail: Buffer, { random }: Chance): Buffer {
   const number = pick(random, [
     '-1',
@@ -132,7 +132,7 @@ export function nest(mail: Buffer, { random, other }: Chance): Buffer {
     nested = wrapped(nested, shape, random() < 0.2 ? 'b' : `b${depth}`);
   }
   if (random() < 0.8) return nested;
-  // In the middle of another mail, where nobody announces it.
+  // In the middle of another mail, where no header announces it.
   const around = other();
   const at = lineStart(around, random);
   return replaced(around, at, at, nested);

@@ -149,6 +149,6 @@ function byteStorm(mail: Buffer, { random }: Chance): Buffer {
   ]) as [number, number];
   const storm = Buffer.from(Array.from({ length: skewed(random, 3_000) }, () => between(random, low, high)));
   const at = between(random, 0, mail.length);
-  // Inserted, or over what stands there.
+  // Inserted, or over the bytes at this place.
   return replaced(mail, at, random() < 0.5 ? at : Math.min(mail.length, at + storm.length), storm);
 }

@@ -1,5 +1,5 @@
 /**
- * Where a reading process stands, in a file of three doubles: it can be read while the process hangs, and after
+ * The progress of a parsing process, in a file of three doubles. It can be read while the process hangs, and after
  * it has died.
  */
 import { readFileSync, writeSync } from 'node:fs';

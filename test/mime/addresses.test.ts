@@ -96,7 +96,7 @@ describe('recipients', () => {
     ]);
   });
 
-  test('in a group and beside it are all found, and an empty group gives none', async () => {
+  test('addresses inside and outside a group are all found, and an empty group has none', async () => {
     expect(await toOf('team: a@example.com, B <b@example.com>;, c@example.com')).toMatchObject([
       { address: 'a@example.com' },
       { address: 'b@example.com' },
@@ -105,7 +105,7 @@ describe('recipients', () => {
     expect(await toOf('Undisclosed recipients:;')).toEqual([]);
   });
 
-  test('without an address stay as names beside those that have one', async () => {
+  test('names without an address are kept next to those with one', async () => {
     expect(await toOf('Bob, a@example.com')).toEqual([
       { name: 'Bob', address: null },
       { name: null, address: 'a@example.com' },

@@ -40,7 +40,7 @@ describe('a declared charset', () => {
     expect(email.defects).toEqual([]);
   });
 
-  it('that nobody knows is told from the bytes', async () => {
+  it('detects an unknown charset from the bytes', async () => {
     expect(await body('x-unknown', Buffer.from('Größe'))).toMatchObject({
       bodyText: 'Größe',
       defects: ['charset_guessed', 'charset_unknown'],
@@ -68,7 +68,7 @@ describe('no charset', () => {
     expect(await body(null, Buffer.from('Order'))).toMatchObject({ bodyText: 'Order', defects: [] });
   });
 
-  it('is told from the bytes: ISO-2022-JP, UTF-8, windows-1252', async () => {
+  it('detects a missing charset from the bytes: ISO-2022-JP, UTF-8, windows-1252', async () => {
     for (const [bytes, text] of [
       ['1b2442 436d 4a38 1b2842', '注文'],
       ['c3a4', 'ä'],

@@ -34,7 +34,7 @@ describe('a damaged multipart', () => {
     expect(contents(email)).toEqual(['FILE', 'FILE']);
   });
 
-  it('notes text that stands behind its end', async () => {
+  it('records a defect for text after the end of a part', async () => {
     const email = await parse(...multipart('mixed', 'b', TEXT), 'Scanned by example.com');
     expect(email).toMatchObject({ bodyText: 'Order', defects: ['text_after_end'] });
   });

@@ -31,7 +31,7 @@ describe('the detected type', () => {
     expect(await detectType(Buffer.from(text, 'latin1'))).toBe(type);
   });
 
-  it('tells an Excel sheet from any other archive', async () => {
+  it('distinguishes an Excel sheet from any other archive', async () => {
     const sheet = await writeXlsxFile([[{ value: 'A-1' }, { value: 3 }]]).toBuffer();
     expect(await detectType(sheet)).toBe('application/vnd.openxmlformats-officedocument.spreadsheetml.sheet');
   });
@@ -42,7 +42,7 @@ describe('the detected type', () => {
     ['PowerPoint Document', 'application/vnd.ms-powerpoint'],
     ['__properties_version1.0', 'application/vnd.ms-outlook'],
     ['Other', 'application/x-cfb'],
-  ])('tells old Office files apart by the stream %s', async (stream, type) => {
+  ])('recognizes an old Office file by its stream %s', async (stream, type) => {
     expect(await detectType(compoundFile(stream))).toBe(type);
   });
 });

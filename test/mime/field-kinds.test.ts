@@ -104,7 +104,7 @@ describe('a Content-Type', () => {
     [['Content-Type: text/plain; charset=us-ascii', 'Content-Type: multipart/mixed; boundary=b']],
     [['Content-Type: multipart/mixed; boundary=b', 'Content-Type: text/plain']],
     [['Content-Type: nonsense', 'Content-Type: multipart/mixed; boundary=b']],
-  ])('that stands twice counts where it is the multipart one: %j', async (types) => {
+  ])('uses the multipart one of two Content-Type headers: %j', async (types) => {
     const email = await parse(
       ...types,
       '',
@@ -250,7 +250,7 @@ describe('a body', () => {
     });
   });
 
-  test('in HTML with a file name is the body beside a PDF', async () => {
+  test('a named HTML part next to a PDF is the body', async () => {
     const page = html('<p>Four pallets.</p>', 'Content-Disposition: inline; filename="body.html"');
     const email = await parse(
       ...multipart('mixed', 'b', page, pdf('Content-Type: application/pdf; name=a.pdf')),
@@ -328,7 +328,7 @@ describe('the head of an email', () => {
     [['Return-Path: <>'], 'empty-return-path'],
     [['Return-Path: <ann@example.com>'], null],
     [['Content-Type: multipart/report; boundary=b'], 'report'],
-  ])('tells by %j whether a program sent it', async (headers, expected) => {
+  ])('detects from %j whether a program sent the email', async (headers, expected) => {
     expect((await parseEmail(mail(...HEAD, ...headers, '', 'Body'))).autoSubmitted).toBe(expected);
   });
 

@@ -104,7 +104,7 @@ describe('the Date header', () => {
 });
 
 describe('the head of a mail', () => {
-  it('gives Message-ID and In-Reply-To as they stand', async () => {
+  it('returns Message-ID and In-Reply-To unchanged', async () => {
     const email = await read('Message-ID: <a b@example.com>', 'In-Reply-To:', ' <c@example.com>');
     expect(email).toMatchObject({ rfc822MessageId: '<a b@example.com>', inReplyTo: '<c@example.com>' });
   });
@@ -117,7 +117,7 @@ describe('the head of a mail', () => {
     }
   });
 
-  it('goes on behind a line that is no header', async () => {
+  it('continues after a line that is not a header', async () => {
     for (const lines of [['junk'], ['Order No: 7'], ['Order No: 7', ' folded', 'Other No: 8']]) {
       const email = await read(...lines, 'Subject: Order');
       expect(email).toMatchObject({ subject: 'Order', bodyText: 'Body' });

@@ -1,4 +1,4 @@
-/** Mails for the MIME reader's tests, written out line by line: what stands here is what the reader gets. */
+/** Builds emails for the tests of the MIME parser, line by line: the parser gets exactly these bytes. */
 
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';

@@ -38,7 +38,7 @@ const KEPT = new Set([
 const MAX_NAME_BYTES = 256 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
-/** How far the empty line may be from a line that is no header, for the header to go on. */
+/** How far the empty line may be from a line that is no header, for the header block to continue. */
 const LOOK_AHEAD_BYTES = 8192;
 /** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
 const MAX_CONTINUES = 500;
@@ -227,7 +227,7 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when headers go on below, else the end of them.
+    // White space alone on a line: obsolete folding when more headers follow, otherwise the end of the headers.
     if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
     end = next;
   }
