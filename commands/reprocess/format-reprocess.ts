@@ -3,10 +3,10 @@
  * SHA-256; at the end, the counts. It contains no email content except file names, and those are quoted.
  */
 import type { Difference, FileChange, FileMark } from '../../shared/reprocess/parsed-difference.ts';
-import type { Reread, RereadFault } from '../../shared/reprocess/reprocess-emails.ts';
+import type { Reread, RereadFailure } from '../../shared/reprocess/reprocess-emails.ts';
 import { counted, painted, quoted } from '../support/terminal.ts';
 
-const FAILURES: Record<RereadFault, string> = {
+const FAILURES: Record<RereadFailure, string> = {
   raw_missing: 'its raw bytes are missing in email_raw. It is unchanged.',
   checksum_wrong:
     'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
@@ -35,7 +35,7 @@ function mark({ partPath, filename, sizeBytes, sha256 }: FileMark): string {
 
 /** Counts what a command has done. */
 export class ReprocessSummary {
-  readonly failures: { readonly emailId: number; readonly reason: RereadFault }[] = [];
+  readonly failures: { readonly emailId: number; readonly reason: RereadFailure }[] = [];
   readonly #columns = new Map<string, number>();
   readonly #files = { added: 0, removed: 0, changed: 0 };
   readonly #counts = { same: 0, changed: 0, skipped: 0 };
@@ -48,8 +48,8 @@ export class ReprocessSummary {
   }
 
   add({ emailId, result }: Reread): void {
-    if (result.kind === 'fault') {
-      this.failures.push({ emailId, reason: result.fault });
+    if (result.kind === 'failed') {
+      this.failures.push({ emailId, reason: result.reason });
       return;
     }
     this.#counts[result.kind] += 1;

@@ -1,7 +1,7 @@
 /**
  * Compares a stored email with what the parser returns now: which columns differ, and which attachments, by name, size and
  * SHA-256. Called by `replaceParsed`, and by a dry run.
- * Invariant: a difference holds no value of a column, so it may be shown anywhere; file names are the sender's.
+ * Invariant: a difference contains no column values, so it may be shown anywhere. File names come from the sender.
  */
 
 import type { Queryable } from '../db/database.ts';

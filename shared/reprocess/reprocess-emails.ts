@@ -21,7 +21,7 @@ const decompress = promisify(gunzip);
 const BATCH = 200;
 
 /** Why an email could not be parsed again. Its columns are unchanged. */
-export type RereadFault = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
+export type RereadFailure = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
 
 export interface Reread {
   readonly emailId: number;
@@ -30,7 +30,7 @@ export interface Reread {
     | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
     /** The email is gone, or a newer parser wrote it: nothing was changed. */
     | { readonly kind: 'skipped' }
-    | { readonly kind: 'fault'; readonly fault: RereadFault };
+    | { readonly kind: 'failed'; readonly reason: RereadFailure };
 }
 
 /** Whether the new result is only compared, or replaces the stored columns. */
@@ -58,9 +58,9 @@ export async function* reprocess(
 
 async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Promise<Reread['result']> {
   const stored = await readRawEmail(db, emailId);
-  if (stored === null) return { kind: 'fault', fault: 'raw_missing' };
+  if (stored === null) return { kind: 'failed', reason: 'raw_missing' };
   const raw = await unpack(stored);
-  if (!(raw instanceof Uint8Array)) return { kind: 'fault', fault: raw };
+  if (!(raw instanceof Uint8Array)) return { kind: 'failed', reason: raw };
   const email = await parseOffThread(raw);
   const parserVersion = PARSER_VERSION;
   try {
@@ -72,12 +72,12 @@ async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Pro
     return isSame(difference) ? { kind: 'same' } : { kind: 'changed', difference, wasProcessed };
   } catch (error) {
     if (error instanceof AppError && error.code === 'unstorable')
-      return { kind: 'fault', fault: 'unstorable' };
+      return { kind: 'failed', reason: 'unstorable' };
     throw error;
   }
 }
 
-async function unpack(stored: RawEmail): Promise<Buffer | RereadFault> {
+async function unpack(stored: RawEmail): Promise<Buffer | RereadFailure> {
   let raw: Buffer;
   try {
     // Damaged bytes must not expand beyond the original size.

@@ -1,4 +1,4 @@
-/** Uuencode, the encoding of mail before MIME: `begin 644 name`, lines that begin with their length, `end`. */
+/** Uuencode, the email encoding before MIME: `begin 644 name`, lines that begin with their length, `end`. */
 
 import type { Defects } from '../parsed-email.ts';
 

@@ -86,8 +86,8 @@ export function* findWords(text: string): Generator<Word> {
 }
 
 /**
- * Which `?=` ends a word: the first, but with two hexadecimal digits behind it that may be a literal question mark before an
- * escape; then a later one of the same word goes before it.
+ * Finds the `?=` that ends a word: the first one. When two hexadecimal digits follow it, it may be a literal question mark
+ * before an escape; then the next `?=` of the same word is used, if any.
  */
 function endOfQ(text: string, first: number, nextStart: number): number {
   if (!isEscape(text, first + 1)) return first;

@@ -38,7 +38,7 @@ const KEPT = new Set([
 const MAX_NAME_BYTES = 256 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
-/** How far the empty line may be from a line that is no header, for the header block to continue. */
+/** Maximum distance from a line that is not a header to the empty line for the header to continue. */
 const LOOK_AHEAD_BYTES = 8192;
 /** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
 const MAX_CONTINUES = 500;
@@ -149,8 +149,8 @@ function keep(
 }
 
 /**
- * Whether the last line before the empty line is a fold without indentation above a body of base64: taken for the beginning
- * of the body it would spoil the file.
+ * Whether the last line before the empty line is a fold without indentation above a base64 body. Read as the beginning of
+ * the body, it would corrupt the file.
  */
 function isLastFold(
   bytes: Buffer,
@@ -180,8 +180,8 @@ function mayGoOn(bytes: Buffer, field: Field, start: number): boolean {
 }
 
 /**
- * Whether a line without indentation continues the field above it: a parameter behind a semicolon, the rest of a quoted
- * value, an encoded word, an address behind a comma. Some senders fold so. Read as a body it would spoil a file of base64.
+ * Whether a line without indentation continues the field above it: a parameter after a semicolon, the rest of a quoted
+ * value, an encoded word, or an address after a comma. Some senders fold this way. Read as a body, it would corrupt base64.
  */
 function continues(bytes: Buffer, field: Field, start: number, end: number): boolean {
   // Bounded: only the end of the value counts, and the line's beginning.
@@ -213,7 +213,7 @@ function fieldNameEnd(bytes: Buffer, start: number, end: number): number {
   return at < end && bytes[at] === COLON ? at : -1;
 }
 
-/** The offset behind the line's LF, or the end of the bytes. */
+/** The offset after the line's LF, or the end of the bytes. */
 export function endOfLine(bytes: Buffer, start: number): number {
   // Short lines without a call into the runtime: hostile headers have nothing else.
   const near = Math.min(bytes.length, start + 32);
@@ -222,12 +222,12 @@ export function endOfLine(bytes: Buffer, start: number): number {
   return lf < 0 ? bytes.length : lf + 1;
 }
 
-/** The offset behind the folded lines that follow a field's first line, which ends at `lineEnd`. */
+/** The offset after the folded lines that follow a field's first line, which ends at `lineEnd`. */
 function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when more headers follow, otherwise the end of the headers.
+    // White space alone on a line: obsolete folding when more headers follow, else the end of the headers.
     if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
     end = next;
   }
@@ -271,7 +271,7 @@ class LookAhead {
       const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
       if (!isFold && !hasColon) return false;
       at = end + 1;
-      // A line that the window cuts is looked at again.
+      // A line that the window cuts is examined again.
       if (end < stop) this.#passedTo = at;
     }
     return false;
