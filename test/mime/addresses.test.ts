@@ -59,7 +59,7 @@ describe('a sender', () => {
     },
   );
 
-  test('with a raw byte of another charset inside an encoded word is read in that charset', async () => {
+  test('decodes a raw byte of another charset inside an encoded word', async () => {
     const header = Buffer.from('=?iso-8859-1?Q?B=FCro_K\xf6ln?= <po@example.com>', 'latin1');
     expect(await fromOf(header)).toEqual({ name: 'Büro Köln', address: P });
   });
@@ -69,14 +69,17 @@ describe('a sender', () => {
     [['Reply-To: Desk <po@example.com>'], 'Desk', P],
     [['From: Ann Buyer', 'Reply-To: Desk <po@example.com>'], 'Ann Buyer', P],
     [['From: ', 'Sender: po@example.com'], null, P],
-  ])('is taken from Sender or Reply-To when From has no address: %j', async (headers, name, address) => {
-    const email = await parseEmail(mail(...headers, '', 'Body'));
-    expect(email.from).toEqual({ name, address });
-  });
+  ])(
+    'takes the sender from Sender or Reply-To when From has no address: %j',
+    async (headers, name, address) => {
+      const email = await parseEmail(mail(...headers, '', 'Body'));
+      expect(email.from).toEqual({ name, address });
+    },
+  );
 });
 
 describe('recipients', () => {
-  test('with commas in their names and bare ones between them are all found', async () => {
+  test('finds recipients with commas in their names and bare addresses between them', async () => {
     expect(
       await toOf(
         'Beispiel, Petra <a@example.com>, b@example.com, "C, D" <c@example.com>; d@example.com (Dee)',
@@ -89,7 +92,7 @@ describe('recipients', () => {
     ]);
   });
 
-  test('separated by spaces alone are all found', async () => {
+  test('finds recipients that only spaces separate', async () => {
     expect(await toOf('a@example.com b@example.com')).toEqual([
       { name: null, address: 'a@example.com' },
       { name: null, address: 'b@example.com' },

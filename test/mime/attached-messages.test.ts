@@ -28,24 +28,27 @@ describe('an attached message', () => {
       part(['Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64'], base64Lines(INNER)),
     ],
     ['as a file named .eml', part(['Content-Type: application/octet-stream; name=Crates.eml'], INNER)],
-  ])('%s is kept, and its files are attachments that name it as their parent', async (_, message) => {
-    const email = await parse(...multipart('mixed', 'b', COVER, message));
-    expect(
-      email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
-    ).toEqual([
-      ['Crates.eml', '2', null],
-      ['crates.pdf', '2.2', '2'],
-      ['notes.txt', '2.3', '2'],
-    ]);
-    expect(Buffer.from(email.attachments[0]?.content ?? [])).toEqual(INNER);
-    expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
-    expect(email).toMatchObject({ bodyText: 'See below.', subject: 'Order 4711', defects: [] });
-    expect(email.plainText).toBe(
-      'See below.\n\nFrom: Client <client@example.org>\nTo: orders@example.net\nSubject: Crates\n\nSeven crates, please.',
-    );
-  });
+  ])(
+    'keeps an attached message (%s), and its files are attachments that name it as their parent',
+    async (_, message) => {
+      const email = await parse(...multipart('mixed', 'b', COVER, message));
+      expect(
+        email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
+      ).toEqual([
+        ['Crates.eml', '2', null],
+        ['crates.pdf', '2.2', '2'],
+        ['notes.txt', '2.3', '2'],
+      ]);
+      expect(Buffer.from(email.attachments[0]?.content ?? [])).toEqual(INNER);
+      expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
+      expect(email).toMatchObject({ bodyText: 'See below.', subject: 'Order 4711', defects: [] });
+      expect(email.plainText).toBe(
+        'See below.\n\nFrom: Client <client@example.org>\nTo: orders@example.net\nSubject: Crates\n\nSeven crates, please.',
+      );
+    },
+  );
 
-  test('within an attached message is opened too', async () => {
+  test('opens a message within an attached message', async () => {
     const outer = mail(
       'From: b@example.org',
       'Subject: Fwd',
@@ -65,13 +68,13 @@ describe('an attached message', () => {
     expect(email.plainText).toContain('Seven crates, please.');
   });
 
-  test('that is the email itself gives its text', async () => {
+  test('takes the text of an attached message that is the whole email', async () => {
     const email = await parse('Content-Type: message/rfc822', '', INNER);
     expect(email.plainText).toContain('Seven crates, please.');
     expect(email.attachments.map(({ partPath }) => partPath)).toEqual(['1', '1.2', '1.3']);
   });
 
-  test('that only refers to its content leaves a defect', async () => {
+  test('records a defect for a message part that only refers to its content', async () => {
     const body = part(
       ['Content-Type: message/external-body; access-type=URL'],
       'Content-Type: application/pdf',
@@ -81,7 +84,7 @@ describe('an attached message', () => {
 });
 
 describe('the plain text', () => {
-  test('is made from HTML, with cells apart and without what no one reads', async () => {
+  test('converts HTML to plain text, with separate cells and without invisible content', async () => {
     const page =
       '<html><head><title>t</title><style>p{}</style></head><body><h1>Order</h1><table><tr><td>A-100</td><td>40</td></tr>' +
       '<tr><td>B-200</td><td>5&nbsp;pcs</td></tr></table><p>To <a href="https://example.com/x">gate&nbsp;2</a></p></body></html>';
@@ -90,7 +93,7 @@ describe('the plain text', () => {
     expect(email.plainText?.replace(/\n+/g, '\n')).toBe('Order\nA-100\t40\nB-200\t5 pcs\nTo gate 2');
   });
 
-  test('is that of the HTML where the text is only a stub for it', async () => {
+  test('takes the plain text from the HTML when the text alternative is only a stub', async () => {
     const stub = part(['Content-Type: text/plain'], 'Your mail program cannot show this message.');
     const page = part(['Content-Type: text/html'], '<p>Forty pieces of A-100 to gate 2, by Friday.</p>');
     const email = await parse(...multipart('alternative', 'a', stub, page));
@@ -98,7 +101,7 @@ describe('the plain text', () => {
     expect(email.bodyText).toBe('Your mail program cannot show this message.');
   });
 
-  test('of very large HTML is made by removing its tags, with a defect', async () => {
+  test('strips the tags of very large HTML and records a defect', async () => {
     const rows = Array.from({ length: 9_000 }, (_, n) => `<tr><td>A-${n}</td><td>${n} &euro;</td></tr>`).join(
       '\n',
     );
@@ -111,12 +114,12 @@ describe('the plain text', () => {
     expect(email.plainText).toContain('A-7\t7 €\nA-8\t8 €\n');
   });
 
-  test('of deeply nested HTML keeps its words', async () => {
+  test('keeps the words of deeply nested HTML', async () => {
     const email = await parse('Content-Type: text/html', '', `${'<div><b>'.repeat(2_000)}Forty pieces`);
     expect(email.plainText).toBe('Forty pieces');
   });
 
-  test('holds the text of a winmail.dat, as text, HTML or RTF', async () => {
+  test('includes the body of a winmail.dat in the plain text, from text, HTML or RTF', async () => {
     const rtf =
       "{\\rtf1\\ansi\\ansicpg1252\\fromhtml1{\\fonttbl{\\f0 Arial;}}{\\*\\htmltag64 <p>}Nine drums of solvent f\\'fcr K\\u246?ln\\par to gate\\tab 2{\\pict 00ff}}";
     const header = Buffer.alloc(16);
@@ -156,19 +159,19 @@ describe('a file', () => {
     'https://1drv.ms/b/s!A',
     'https://example.sharepoint.com/:b:/g/order.pdf',
     'https://www.dropbox.com/scl/fi/a/order.pdf?dl=0',
-  ])('that is only linked as %s leaves a defect', async (url) => {
+  ])('records a defect for a file that is only linked: %s', async (url) => {
     expect((await parse('', `The order: ${url}`)).defects).toEqual(['linked_files']);
     const page = await parse('Content-Type: text/html', '', `<a href="${url}">order.pdf</a>`);
     expect(page.defects).toEqual(['linked_files']);
   });
 
-  test('that is linked elsewhere leaves none', async () => {
+  test('records no defect for a link to another site', async () => {
     expect(
       (await parse('', 'https://example.com/drive.google.com/file/d/1 https://google.com')).defects,
     ).toEqual([]);
   });
 
-  test('that is declared and has no bytes leaves a defect', async () => {
+  test('records a defect for a declared file without bytes', async () => {
     const file = part(['Content-Type: application/pdf; name=order.pdf'], '');
     expect(
       (await parse(...multipart('mixed', 'b', part([...HEAD.slice(0, 0)], 'Order'), file))).defects,

@@ -7,7 +7,7 @@ const names = (attachments: readonly { content: Uint8Array }[]): string[] =>
   attachments.map(({ content }) => Buffer.from(content).toString());
 
 describe('the bodies', () => {
-  it('are both forms of a multipart/alternative', async () => {
+  it('stores both forms of a multipart/alternative as bodies', async () => {
     const email = await parse(...multipart('alternative', 'b', plain('Order'), html('<p>Order</p>')));
     expect(email).toMatchObject({
       bodyText: 'Order',
@@ -17,7 +17,7 @@ describe('the bodies', () => {
     });
   });
 
-  it('come out of nested multiparts, with a picture as inline attachment', async () => {
+  it('finds the bodies in nested multiparts, with a picture as inline attachment', async () => {
     const image = part(['Content-Type: image/png', 'Content-ID: <logo@example.com>'], 'PNG');
     const related = multipart('related', 'r', html('<img src="cid:logo@example.com">'), image);
     const email = await parse(
@@ -32,17 +32,17 @@ describe('the bodies', () => {
     });
   });
 
-  it('never include text made from HTML', async () => {
+  it('does not fill body_text from HTML', async () => {
     const email = await parse(...html('<p>Order</p>'));
     expect(email).toMatchObject({ bodyText: null, bodyHtml: '<p>Order</p>', defects: [] });
   });
 
-  it('join the text parts of a multipart/mixed in order and leave out blank ones', async () => {
+  it('joins the text parts of a multipart/mixed in order and leaves out blank ones', async () => {
     const email = await parse(...multipart('mixed', 'b', plain('\r\n'), plain('Order'), plain('Footer')));
     expect(email).toMatchObject({ bodyText: 'Order\nFooter', attachments: [] });
   });
 
-  it('join an alternative and the HTML behind it', async () => {
+  it('joins an alternative and the HTML after it', async () => {
     const alternative = multipart('alternative', 'a', plain('Order'), html('<p>Order</p>'));
     const email = await parse(...multipart('mixed', 'm', alternative, html('<p>Footer</p>')));
     expect(email).toMatchObject({
@@ -52,12 +52,12 @@ describe('the bodies', () => {
     });
   });
 
-  it('have LF for line ends and no NUL', async () => {
+  it('gives bodies LF line ends and no NUL', async () => {
     const email = await parse(...plain('one\r\ntwo\0\r\n\r\n'));
     expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });
   });
 
-  it('are missing, with a defect, when a mail is nothing but a file', async () => {
+  it('records a defect when an email is only a file and has no body', async () => {
     const email = await parse(
       'Content-Type: application/pkcs7-mime; name=smime.p7m',
       'Content-Transfer-Encoding: base64',
@@ -73,7 +73,7 @@ describe('the bodies', () => {
     expect(email.attachments[0]).toMatchObject({ partPath: '1', filename: 'smime.p7m', sizeBytes: 3 });
   });
 
-  it('leave a binary file that is declared as text to the attachments', async () => {
+  it('stores a binary file that is declared as text as an attachment', async () => {
     const pdf = part(['Content-Type: text/plain'], '%PDF-1.7 and so on');
     const email = await parse(...multipart('mixed', 'b', pdf, plain('Order')));
     expect(email.bodyText).toBe('Order');
@@ -81,7 +81,7 @@ describe('the bodies', () => {
     expect(email.defects).toEqual(['text_is_binary']);
   });
 
-  it('leave text beyond ten MiB to the attachments', async () => {
+  it('stores text beyond ten MiB as an attachment', async () => {
     const email = await parse('', 'x'.repeat(10 * 1024 * 1024 + 1));
     expect(email.bodyText).toBeNull();
     expect(email.attachments[0]?.sizeBytes).toBe(10 * 1024 * 1024 + 1);
@@ -89,7 +89,7 @@ describe('the bodies', () => {
     expect(email.defects).toEqual(['text_too_long']);
   });
 
-  it('mark a picture as inline by its Content-Location, and one that nothing shows as not', async () => {
+  it('marks a picture as inline by its Content-Location, and an unreferenced one as not inline', async () => {
     const shown = part(['Content-Type: image/png', 'Content-Location: http://example.com/a.png'], 'A');
     const other = part(['Content-Type: image/png', 'Content-ID: <b@example.com>'], 'B');
     const page = html('<img src="http://example.com/a.png">');
@@ -97,7 +97,7 @@ describe('the bodies', () => {
     expect(email.attachments.map(({ isInline }) => isInline)).toEqual([true, false]);
   });
 
-  it('keep every part of a signed mail and of a delivery report', async () => {
+  it('keeps every part of a signed email and of a delivery report', async () => {
     const signature = part(['Content-Type: application/pgp-signature; name=signature.asc'], 'SIGNATURE');
     const signed = await parse(...multipart('signed', 'b', plain('Order'), signature));
     expect(signed.attachments.map(({ filename }) => filename)).toEqual(['signature.asc']);
@@ -112,7 +112,7 @@ describe('the bodies', () => {
     ]);
   });
 
-  it('keep a calendar invitation as an attachment, byte for byte', async () => {
+  it('keeps a calendar invitation as an attachment, byte for byte', async () => {
     const invitation = 'BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n\r\n';
     const calendar = part(['Content-Type: text/calendar; method=REQUEST'], invitation);
     const email = await parse(...multipart('alternative', 'b', plain('Meet'), calendar));
@@ -131,7 +131,7 @@ describe('an attached mail', () => {
     '',
   ].join('\r\n');
 
-  it('is kept as a file with its exact bytes and never overwrites the outer one', async () => {
+  it('keeps an attached message as a file with its exact bytes, and it never overwrites the outer one', async () => {
     const email = await parse(
       ...multipart('mixed', 'b', part(['Content-Type: message/rfc822'], INNER), plain('Outer')),
     );
@@ -144,7 +144,7 @@ describe('an attached mail', () => {
     expect(email.attachments[0]?.filename).toBe('Inner - order.eml');
   });
 
-  it('may itself be a multipart, with the boundary of the outer one', async () => {
+  it('accepts an attached message that is a multipart with the boundary of the outer one', async () => {
     const inner = ['Content-Type: multipart/mixed; boundary=i', '', ...between('i', plain('Deep'))].join(
       '\r\n',
     );
@@ -154,7 +154,7 @@ describe('an attached mail', () => {
     expect(names(email.attachments)).toEqual([inner]);
   });
 
-  it('is what a part of a multipart/digest is without a type', async () => {
+  it('treats an untyped part of a multipart/digest as an attached message', async () => {
     const email = await parse(...multipart('digest', 'b', part([], INNER)));
     expect(email.attachments[0]).toMatchObject({
       contentType: 'message/rfc822',

@@ -34,7 +34,7 @@ describe('a declared charset', () => {
     ['utf-16le', 'e400 0a00', 'ä\n'],
     ['windows-874', 'cae8a7', 'ส่ง'],
     ['x-mac-roman', '8a', 'ä'],
-  ])('%s is decoded', async (charset, bytes, text) => {
+  ])('decodes the declared charset %s', async (charset, bytes, text) => {
     const email = await body(charset, hex(bytes));
     expect(email.bodyText).toBe(text);
     expect(email.defects).toEqual([]);
@@ -48,14 +48,14 @@ describe('a declared charset', () => {
     expect((await body('x-unknown', hex('47f6df65'))).bodyText).toBe('Göße');
   });
 
-  it('that is wrong gives way to the bytes', async () => {
+  it('detects the charset from the bytes when the declared one is wrong', async () => {
     expect((await body('utf-8', hex('47f6df65'))).bodyText).toBe('Göße');
     expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
     expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
     expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
   });
 
-  it('UTF-8 that was cut keeps what is whole', async () => {
+  it('keeps the complete characters of truncated UTF-8', async () => {
     expect(await body('utf-8', hex('c3a4 c3b6 c3'))).toMatchObject({
       bodyText: 'äö\ufffd',
       defects: ['text_undecodable'],
@@ -64,7 +64,7 @@ describe('a declared charset', () => {
 });
 
 describe('no charset', () => {
-  it('is plain ASCII without a defect', async () => {
+  it('reads ASCII without a charset and records no defect', async () => {
     expect(await body(null, Buffer.from('Order'))).toMatchObject({ bodyText: 'Order', defects: [] });
   });
 
@@ -78,7 +78,7 @@ describe('no charset', () => {
     }
   });
 
-  it('is taken from the meta element of HTML', async () => {
+  it('takes the charset from the meta element of HTML', async () => {
     const email = await parse(
       'Content-Type: text/html',
       '',
@@ -88,7 +88,7 @@ describe('no charset', () => {
     expect(email.defects).toEqual([]);
   });
 
-  it('gives way to a byte order mark, which is left out', async () => {
+  it('takes the charset from a byte order mark and removes the mark', async () => {
     expect((await body('iso-8859-1', hex('efbbbf c3a4'))).bodyText).toBe('ä');
     expect((await body(null, hex('fffe e400'))).bodyText).toBe('ä');
   });

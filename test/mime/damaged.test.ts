@@ -9,26 +9,26 @@ const contents = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
 describe('a damaged multipart', () => {
-  it('without its closing boundary keeps all parts', async () => {
+  it('keeps all parts of a multipart without closing boundary', async () => {
     const lines = multipart('mixed', 'b', TEXT, FILE).slice(0, -2);
     expect(await parse(...lines)).toMatchObject({ bodyText: 'Order', defects: ['closing_boundary_missing'] });
     expect(contents(await parse(...lines))).toEqual(['FILE']);
   });
 
-  it('whose inner boundary never closes ends at the outer one', async () => {
+  it('ends an inner multipart that never closes at the outer boundary', async () => {
     const inner = multipart('alternative', 'i', TEXT).slice(0, -2);
     const email = await parse(...multipart('mixed', 'o', inner, FILE));
     expect(email).toMatchObject({ bodyText: 'Order', defects: ['closing_boundary_missing'] });
     expect(contents(email)).toEqual(['FILE']);
   });
 
-  it('with a part behind its closing boundary keeps that part', async () => {
+  it('keeps a part after the closing boundary', async () => {
     const email = await parse(...multipart('mixed', 'b', TEXT), '--b', ...FILE, '--b--');
     expect(contents(email)).toEqual(['FILE']);
     expect(email.defects).toEqual(['part_after_end']);
   });
 
-  it('may use one boundary twice, within itself', async () => {
+  it('accepts a nested multipart with the same boundary', async () => {
     const email = await parse(...multipart('mixed', 'b', multipart('mixed', 'b', TEXT, FILE), FILE));
     expect(email.bodyText).toBe('Order');
     expect(contents(email)).toEqual(['FILE', 'FILE']);
@@ -39,7 +39,7 @@ describe('a damaged multipart', () => {
     expect(email).toMatchObject({ bodyText: 'Order', defects: ['text_after_end'] });
   });
 
-  it('without a boundary parameter, or with a wrong one, is read by the boundary its lines show', async () => {
+  it('detects the boundary from the lines when the parameter is missing or wrong', async () => {
     const [, ...lines] = multipart('mixed', '----=_x', TEXT, FILE);
     for (const type of [
       'multipart/mixed',
@@ -52,12 +52,12 @@ describe('a damaged multipart', () => {
     }
   });
 
-  it('in which no boundary shows is read as text', async () => {
+  it('reads a multipart without any boundary line as text', async () => {
     const email = await parse('Content-Type: multipart/mixed; boundary=b', '', 'Order');
     expect(email).toMatchObject({ bodyText: 'Order', attachments: [], defects: ['boundary_missing'] });
   });
 
-  it('that was itself sent as base64 is opened', async () => {
+  it('opens a multipart that is encoded as base64', async () => {
     const encoded = mail(...multipart('mixed', 'b', TEXT, FILE).slice(2)).toString('base64');
     const email = await parse(
       'Content-Type: multipart/mixed; boundary=b',
@@ -69,7 +69,7 @@ describe('a damaged multipart', () => {
     expect(contents(email)).toEqual(['FILE']);
   });
 
-  it('takes a boundary in the middle of headers for the end of the part', async () => {
+  it('ends a part at a boundary in the middle of its headers', async () => {
     const email = await parse(
       'Content-Type: multipart/mixed; boundary=b',
       '',
@@ -82,13 +82,13 @@ describe('a damaged multipart', () => {
     expect(contents(email)).toEqual(['FILE']);
   });
 
-  it('does not take longer lines and quoted ones for boundaries', async () => {
+  it('does not accept longer lines or quoted lines as boundaries', async () => {
     const lines = ['--bb', '--b-', '> --b', ' --b', '--B'].join('\r\n');
     const email = await parse(...multipart('mixed', 'b', part([], lines)));
     expect(email).toMatchObject({ bodyText: lines.replaceAll('\r', ''), defects: [] });
   });
 
-  it('takes a boundary with spaces behind it, and one in quotes with spaces in it', async () => {
+  it('accepts a boundary followed by spaces, and a quoted one that contains spaces', async () => {
     const email = await parse(
       'Content-Type: multipart/mixed; boundary="a b"',
       '',
@@ -110,20 +110,20 @@ describe('whatever the bytes', () => {
     ['a lone boundary', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b'],
     ['a closing boundary alone', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--'],
     ['headers of colons', ':::\r\n:::\r\n\r\n'],
-  ])('%s is answered with defects', async (_, text) => {
+  ])('parses %s with defects', async (_, text) => {
     const email = await parseEmail(Buffer.from(text));
     expect(email.defects).toContain('date_missing');
     expect(email.defects).not.toContain('reader_failed');
   });
 
-  it('an empty mail is called so', async () => {
+  it('records a defect for an empty email', async () => {
     expect(await parseEmail(new Uint8Array())).toEqual({
       ...EMPTY_EMAIL,
       defects: ['body_missing', 'date_missing', 'empty_message', 'from_missing'],
     });
   });
 
-  it('a view into a larger buffer is read within its bounds', async () => {
+  it('reads a view into a larger buffer only within its bounds', async () => {
     const bytes = Buffer.from('XXXXSubject: Order\n\nBodyYYYY');
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset + 4, bytes.length - 8);
     expect(await parseEmail(view)).toMatchObject({ subject: 'Order', bodyText: 'Body' });

@@ -27,7 +27,7 @@ describe('the detected type', () => {
     ['MZ is a car plate', null],
     ['sku,qty\r\nA-1,3', null],
     ['', null],
-  ])('of %j is %s', async (text, type) => {
+  ])('detects the type of %j as %s', async (text, type) => {
     expect(await detectType(Buffer.from(text, 'latin1'))).toBe(type);
   });
 

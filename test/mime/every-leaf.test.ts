@@ -60,7 +60,7 @@ function tree(random: (below: number) => number, depth: number): Tree {
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('every leaf of a mail', () => {
-  it('comes out exactly once, as body or attachment, byte for byte', async () => {
+  it('stores every leaf exactly once, as body or attachment, byte for byte', async () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const { lines, leaves } = tree(seeded(seed), 4);
       const email = await parseEmail(mail(...HEAD, ...lines));
@@ -84,7 +84,7 @@ describe('every leaf of a mail', () => {
     }
   });
 
-  it('survives any cut and any flipped byte without a rejection', async () => {
+  it('parses an email with any cut or flipped byte without an exception', async () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const random = seeded(seed);
       const whole = mail(...HEAD, ...tree(random, 3).lines);

@@ -28,7 +28,7 @@ describe('an encoded word', () => {
     ['=?gb2312?B?trk=?= =?gb2312?B?tbE=?=', Buffer.from('豆当').toString()],
     ['=?utf-8?B?w6Q', '=?utf-8?B?w6Q'],
     ['=?cp850?Q?K=94ln?=', 'Köln'],
-  ])('%s is read as %s', async (value, expected) => {
+  ])('decodes the encoded word %s as %s', async (value, expected) => {
     expect(await subjectOf(value)).toBe(expected);
   });
 
@@ -36,7 +36,7 @@ describe('an encoded word', () => {
     ['iso-8859-1', '=?iso-8859-1?Q?f\xfcr K=F6ln?=', 'für Köln'],
     ['windows-1251', '=?windows-1251?Q?\xe7\xe0=EA=E0\xe7?=', 'заказ'],
     ['gb2312', '=?gb2312?Q?=B6\xa9\xb5=A5?=', '订单'],
-  ])('with raw bytes inside is read in its own charset %s', async (_, value, expected) => {
+  ])('decodes an encoded word with raw bytes in its own charset %s', async (_, value, expected) => {
     expect(await subjectOf(Buffer.from(value, 'latin1'))).toBe(expected);
   });
 });
@@ -52,18 +52,21 @@ describe('a header folded without indentation', () => {
       ['Content-Disposition: attachment; filename=a.pdf', 'Content-Description: Order', 'for the new plant'],
       'a.pdf',
     ],
-  ])('as the last of a part costs no byte of the file and keeps its name: %j', async (headers, name) => {
-    const file = pdf('Content-Type: application/pdf', ...headers);
-    expect(files(await parse(...multipart('mixed', 'b', text('Order'), file)))).toEqual([[name, true]]);
-  });
+  ])(
+    'keeps every byte and the name of a file whose last header is folded without indentation: %j',
+    async (headers, name) => {
+      const file = pdf('Content-Type: application/pdf', ...headers);
+      expect(files(await parse(...multipart('mixed', 'b', text('Order'), file)))).toEqual([[name, true]]);
+    },
+  );
 
-  test('as the last of the email keeps the boundary', async () => {
+  test('keeps the boundary when the last header of the email is folded without indentation', async () => {
     const parts = between('b', text('Order'), pdf('Content-Type: application/pdf; name=a.pdf'));
     const email = await parse('Content-Type: multipart/mixed;', 'boundary="b"', '', ...parts);
     expect(files(email)).toEqual([['a.pdf', true]]);
   });
 
-  test('never takes a line of a text whose empty line is missing', async () => {
+  test('does not take a line of the text as a fold when the empty line is missing', async () => {
     const email = await parseEmail(mail('Subject: Order', 'Three pieces of A-1,', 'please', '', 'Ann'));
     expect(email.bodyText).toBe('Three pieces of A-1,\nplease\n\nAnn');
   });
@@ -79,14 +82,14 @@ describe('a Content-Type', () => {
     '*/*; boundary=b',
     'mixed; boundary=b',
     'text/plain; boundary="b"',
-  ])('%s is read as a multipart when its boundary is there', async (type) => {
+  ])('reads Content-Type %s as a multipart when its boundary is present', async (type) => {
     const parts = between('b', text('Four pallets.'), pdf('Content-Type: application/pdf; name=a.pdf'));
     const email = await parse(`Content-Type: ${type}`, '', ...parts);
     expect(email.bodyText).toBe('Four pallets.');
     expect(files(email)).toEqual([['a.pdf', true]]);
   });
 
-  test('that is missing altogether is read as a multipart when the body begins with a boundary', async () => {
+  test('reads an email without Content-Type as a multipart when the body begins with a boundary', async () => {
     const email = await parse(
       '',
       ...between('b', text('Four pallets.'), pdf('Content-Type: application/pdf; name=a.pdf')),
@@ -95,7 +98,7 @@ describe('a Content-Type', () => {
     expect(files(email)).toEqual([['a.pdf', true]]);
   });
 
-  test('of text that quotes a boundary stays text', async () => {
+  test('keeps text that quotes a boundary as text', async () => {
     const quoted = ['You wrote:', ...between('b', text('Four pallets.'))].join('\r\n');
     expect(await parse('', quoted)).toMatchObject({ attachments: [], defects: [] });
   });
@@ -136,12 +139,12 @@ describe('the name of a file', () => {
     [["Content-Disposition: attachment; filename*=utf-8''a%0D%0A%20b.pdf"], 'a b.pdf'],
     [['Content-Disposition: attachment; filename="=??B?QXVmdHJhZyA4OC5wZGY=?="'], 'Auftrag 88.pdf'],
     [['Content-Disposition: attachment; filename="=?cp850?Q?K=94ln.pdf?="'], 'Köln.pdf'],
-  ])('is read from %j', async (headers, name) => {
+  ])('reads the file name from %j', async (headers, name) => {
     const file = pdf('Content-Type: application/pdf', ...headers);
     expect(files(await parse(...multipart('mixed', 'b', text('Order'), file)))).toEqual([[name, true]]);
   });
 
-  test('of a PDF that the HTML refers to does not make it inline, but a picture is', async () => {
+  test('does not mark a PDF as inline when the HTML refers to it, but marks a picture', async () => {
     const page = html('<object data="cid:a@example.com"></object><img src="cid:b@example.com">');
     const shown = pdf('Content-Type: application/pdf; name=a.pdf', 'Content-ID: <a@example.com>');
     const hidden = pdf('Content-Type: image/png; name=c.png', 'Content-ID: <a@example.com>');
@@ -179,7 +182,7 @@ describe('a code page', () => {
     ['x-mac-ce', '8a', 'ä'],
     ['utf-32le', 'e4000000', 'ä'],
     ['koi8-r', 'c1', 'а'],
-  ])('named %s is known', async (charset, hex, expected) => {
+  ])('decodes the code page named %s', async (charset, hex, expected) => {
     const email = await parse(`Content-Type: text/plain; charset=${charset}`, '', Buffer.from(hex, 'hex'));
     expect(email).toMatchObject({ bodyText: expected, defects: [] });
   });
@@ -190,19 +193,19 @@ describe('flowed text', () => {
     (await parse(`Content-Type: text/plain; charset=utf-8; format=flowed${parameters}`, '', ...lines))
       .bodyText;
 
-  test('is joined without the space where delsp says so', async () => {
+  test('joins flowed text without the space when delsp is yes', async () => {
     expect(await flowed('; delsp=yes', '部品番号は ', 'B-7-XY ', '-09です。', '', '終わり')).toBe(
       '部品番号はB-7-XY-09です。\n\n終わり',
     );
   });
 
-  test('is joined with the space otherwise, and stuffed spaces go', async () => {
+  test('joins flowed text with the space otherwise, and removes stuffed spaces', async () => {
     expect(await flowed('', 'Four pallets ', 'of B-7', ' From hall 2', ' > no quote')).toBe(
       'Four pallets of B-7\nFrom hall 2\n> no quote',
     );
   });
 
-  test('keeps signatures and quotes apart', async () => {
+  test('keeps signatures and quotes of flowed text separate', async () => {
     expect(await flowed('', '> quoted ', '> more', 'own ', '-- ', 'Ann')).toBe(
       '> quoted more\nown \n-- \nAnn',
     );
@@ -212,7 +215,7 @@ describe('flowed text', () => {
 describe('a body', () => {
   const UU = ['begin 644 order.pdf', '.)5!$1BTQ+C<@;W)D97(', '`', 'end'];
 
-  test('gives its uuencoded files as attachments and keeps the words around them', async () => {
+  test('extracts uuencoded files from a body and keeps the words around them', async () => {
     const email = await parse('', 'Before', ...UU, 'between', ...UU, 'after');
     expect(email.bodyText).toBe('Before\nbetween\nafter');
     expect(
@@ -228,13 +231,13 @@ describe('a body', () => {
     expect(email.defects).toEqual([]);
   });
 
-  test('with a uuencoded file that is cut keeps what there is and says so', async () => {
+  test('keeps a truncated uuencoded file and records a defect', async () => {
     const email = await parse('', 'Before', ...UU.slice(0, 2));
     expect(email.attachments).toHaveLength(1);
     expect(email.defects).toEqual(['uuencode_damaged']);
   });
 
-  test('that only speaks of a begin line stays text', async () => {
+  test('keeps a body that only mentions a begin line as text', async () => {
     const words = ['They write', 'begin 644 order.pdf', 'in the first line, I think.'];
     expect(await parse('', ...words)).toMatchObject({ bodyText: words.join('\n'), attachments: [] });
   });
@@ -243,7 +246,7 @@ describe('a body', () => {
     ['Content-Type: text/plain; name="body.txt"', 'Content-Disposition: inline'],
     ['Content-Type: text/plain; name="body.txt"', 'X-None: 1'],
     ['Content-Type: text/plain', 'Content-Disposition: inline; filename="body.txt"'],
-  ])('with a file name is still the body when it is the only one: %s', async (...headers) => {
+  ])('uses a named text part as the body when it is the only one: %s', async (...headers) => {
     expect(await parse(...headers, '', 'Four pallets.')).toMatchObject({
       bodyText: 'Four pallets.',
       attachments: [],
@@ -259,7 +262,7 @@ describe('a body', () => {
     expect(files(email)).toEqual([['a.pdf', true]]);
   });
 
-  test('that is declared as attachment is none', async () => {
+  test('does not use a part declared as attachment as the body', async () => {
     const email = await parse(
       'Content-Type: text/plain',
       'Content-Disposition: attachment; filename=order.txt',
@@ -273,7 +276,7 @@ describe('a body', () => {
   test.each([
     [text('Four pallets.'), pdf('Content-Type: application/pdf; name=a.pdf'), text('To gate 2.')],
     [text('Four pallets.'), text('To gate 2.'), pdf('Content-Type: application/pdf; name=a.pdf')],
-  ])('split around files is joined in order', async (...parts) => {
+  ])('joins a body that is split around files, in order', async (...parts) => {
     const email = await parse(...multipart('mixed', 'b', ...parts));
     expect(email).toMatchObject({
       bodyText: 'Four pallets.\nTo gate 2.',
@@ -281,7 +284,7 @@ describe('a body', () => {
     });
   });
 
-  test('in HTML split around files within an alternative is joined in order', async () => {
+  test('joins HTML that is split around files within an alternative, in order', async () => {
     const pages = multipart(
       'mixed',
       'm',
@@ -295,7 +298,7 @@ describe('a body', () => {
     expect(files(email)).toEqual([['a.pdf', true]]);
   });
 
-  test('behind a banner is joined to it, and in HTML alone leaves body_text empty', async () => {
+  test('joins a text body to the banner before it, and leaves body_text empty when the message is HTML', async () => {
     const banner = text('CAUTION: from outside.');
     const alternative = multipart('alternative', 'a', text('Four pallets.'), html('<p>Four pallets.</p>'));
     const joined = await parse(...multipart('mixed', 'b', banner, alternative));
@@ -310,7 +313,7 @@ describe('a body', () => {
     expect(alone.plainText).toBe('CAUTION: from outside.\n\nFour pallets of B-7 to gate 2.');
   });
 
-  test('of base64 that is not declared is decoded when it is text, HTML or a file', async () => {
+  test('decodes an undeclared base64 body when it is text, HTML or a file', async () => {
     const words = '<p>Please send sixty pieces of H-8 to the hall in Example Town.</p>\n';
     const page = await parse('', base64Lines(Buffer.from(words)));
     expect(page).toMatchObject({ bodyHtml: words, defects: ['transfer_encoding_missing'] });
@@ -332,7 +335,7 @@ describe('the head of an email', () => {
     expect((await parseEmail(mail(...HEAD, ...headers, '', 'Body'))).autoSubmitted).toBe(expected);
   });
 
-  test('names the mailboxes on the way, the list and the message it answers', async () => {
+  test('extracts delivered_to, list_id and in_reply_to', async () => {
     const email = await parseEmail(
       mail(
         'Delivered-To: orders@example.net',

@@ -30,25 +30,25 @@ describe('a file name', () => {
     ['filename="unclosed.pdf', 'unclosed.pdf'],
     ['FILENAME=upper.pdf', 'upper.pdf'],
     ['size=3; filename=later.pdf', 'later.pdf'],
-  ])('%s is %s', async (parameters, name) => {
+  ])('reads the name of %s as %s', async (parameters, name) => {
     expect(await nameOf(disposition(parameters))).toBe(name);
   });
 
-  it('comes from Content-Type when the disposition has none, and from the disposition when both have', async () => {
+  it('takes the name from Content-Type when the disposition has none, and otherwise from the disposition', async () => {
     expect(await nameOf('Content-Type: application/pdf; name="=?utf-8?Q?=C3=A4.pdf?="')).toBe('ä.pdf');
     expect(
       await nameOf('Content-Type: application/pdf; name=type.pdf', disposition('filename=own.pdf')),
     ).toBe('own.pdf');
   });
 
-  it('may hold raw bytes of another charset', async () => {
+  it('decodes raw bytes of another charset in a file name', async () => {
     expect(await nameOf(Buffer.from('Content-Disposition: attachment; filename="\xe4.pdf"', 'latin1'))).toBe(
       'ä.pdf',
     );
   });
 
   it.each(['filename=""', 'filename="/"', 'filename=".."', 'filename="\u0001"', 'x=y'])(
-    'is made from the type that the bytes show when %j leaves nothing',
+    'makes a file name from the detected type when %j leaves none',
     async (parameters) => {
       expect(await nameOf('Content-Type: application/octet-stream', disposition(parameters))).toBe(
         'attachment-1.pdf',
@@ -56,7 +56,7 @@ describe('a file name', () => {
     },
   );
 
-  it('is made from the declared type when the bytes show none', async () => {
+  it('makes a name from the declared type when the bytes have no known signature', async () => {
     const email = await parse(
       ...multipart('mixed', 'b', part(['Content-Type: text/csv'], 'a;b'), part(['Content-Type: x/y'], 'z')),
     );
@@ -66,7 +66,7 @@ describe('a file name', () => {
     ]);
   });
 
-  it('is cut to 255 characters before its extension', async () => {
+  it('cuts a file name to 255 characters before its extension', async () => {
     const name = await nameOf(disposition(`filename="${'a'.repeat(400)}.pdf"`));
     expect(name).toBe(`${'a'.repeat(251)}.pdf`);
   });

@@ -15,7 +15,7 @@ function nested(depth: number): Buffer {
 }
 
 describe('beyond its limits the reader', () => {
-  it('keeps what is nested too deep as one file with its bytes, and the headers', async () => {
+  it('keeps parts that are nested too deeply as one file with its bytes and headers', async () => {
     for (const depth of [1000, 100_000]) {
       const email = await parseEmail(nested(depth));
       expect(email).toMatchObject({ subject: 'Order 4711', from: { address: 'ann@example.com' } });
@@ -29,13 +29,13 @@ describe('beyond its limits the reader', () => {
     }
   });
 
-  it('opens the file that was kept when it is given that one', async () => {
+  it('opens such a file when it is parsed as an email', async () => {
     const outer = await parseEmail(nested(60));
     const inner = await parseEmail(outer.attachments[0]?.content ?? new Uint8Array());
     expect(Buffer.from(inner.attachments[0]?.content ?? []).toString()).toBe('FILE');
   });
 
-  it('keeps the rest of a mail of too many parts as one file', async () => {
+  it('keeps the rest of an email with too many parts as one file', async () => {
     const parts = Array.from({ length: 3000 }, (_, index) => part(['Content-Type: a/b'], `part ${index}`));
     const email = await parseEmail(mail(...HEAD, ...multipart('mixed', 'b', ...parts)));
     expect(email.attachments).toHaveLength(2000);
@@ -43,7 +43,7 @@ describe('beyond its limits the reader', () => {
     expect(email.defects).toContain('parts_too_many');
   });
 
-  it('reads ten thousand headers and finds the ones that count', async () => {
+  it('reads ten thousand headers and finds the relevant ones', async () => {
     const headers = Array.from({ length: 10_000 }, (_, index) => `X-${index}: y`);
     const email = await parseEmail(mail(...headers, ...HEAD, '', 'Body'));
     expect(email).toMatchObject({ subject: 'Order 4711', bodyText: 'Body', defects: [] });
@@ -61,7 +61,7 @@ describe('beyond its limits the reader', () => {
     expect(email.defects).toEqual(['header_too_long']);
   });
 
-  it('cuts a header of a megabyte', async () => {
+  it('truncates a header of one megabyte', async () => {
     const email = await parseEmail(mail(`Subject: ${'=?utf-8?B?w6Q=?= '.repeat(60_000)}`, '', 'Body'));
     expect(email.subject).toMatch(/^ä+/);
     expect(email.defects).toContain('header_too_long');

@@ -19,7 +19,7 @@ const MESSAGE = mail(
   ),
 );
 
-test('gives for a large email in a thread what it gives in the caller, byte for byte, and leaves the bytes', async () => {
+test('parses a large email in a thread with the same result as in the caller, and leaves the bytes unchanged', async () => {
   const before = Buffer.from(MESSAGE);
   const email = await parseOffThread(MESSAGE);
   expect(email).toEqual(await parseEmail(MESSAGE));
@@ -27,7 +27,7 @@ test('gives for a large email in a thread what it gives in the caller, byte for 
   expect(email.attachments.map(({ content }) => content.length)).toEqual([FILE.length, FILE.length, 5]);
 });
 
-test('lets the event loop answer while a large email is read', async () => {
+test('keeps the event loop responsive while a large email is parsed', async () => {
   let turns = 0;
   const counting = setInterval(() => {
     turns += 1;
@@ -37,13 +37,13 @@ test('lets the event loop answer while a large email is read', async () => {
   expect(turns).toBeGreaterThan(0);
 });
 
-test('gives the head and the whole email as a file when its thread does not answer in time', async () => {
+test('returns the headers and the whole email as a file when the thread exceeds its time', async () => {
   const email = await parseInWorker(MESSAGE, 0);
   expect(email).toMatchObject({ subject: 'Order 4711', defects: ['parse_budget_exceeded'] });
   expect(email.attachments.map(({ content }) => Buffer.from(content).equals(MESSAGE))).toEqual([true]);
 });
 
-test('ends a reading that takes more processor time than an email may take, and keeps head and bytes', async () => {
+test('stops parsing when the CPU budget is used up, and keeps headers and bytes', async () => {
   let cpuMs = 0;
   const email = await parseEmail(MESSAGE, () => {
     cpuMs += 1_000;

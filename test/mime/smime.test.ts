@@ -56,13 +56,13 @@ test('opens signed data that names no smime-type, within a multipart and within 
   ]);
 });
 
-test('keeps encrypted S/MIME as a file and says that it is encrypted', async () => {
+test('keeps encrypted S/MIME as a file and records the defect encrypted', async () => {
   const email = await parse(...opaque(envelopedData(), 'smime-type=enveloped-data; '));
   expect(email.attachments.map(({ filename }) => filename)).toEqual(['smime.p7m']);
   expect(email.defects).toEqual(['body_missing', 'encrypted']);
 });
 
-test('says that a PGP message is encrypted, in a multipart and in the text', async () => {
+test('records the defect encrypted for a PGP message, in a multipart and in the text', async () => {
   const version = part(['Content-Type: application/pgp-encrypted'], 'Version: 1');
   const data = part(
     ['Content-Type: application/octet-stream; name=encrypted.asc'],
@@ -72,7 +72,7 @@ test('says that a PGP message is encrypted, in a multipart and in the text', asy
   expect((await parse('', '-----BEGIN PGP MESSAGE-----', '', 'hQEM')).defects).toContain('encrypted');
 });
 
-test('keeps signed data that is damaged or detached, and names only the damaged one', async () => {
+test('keeps damaged and detached signed data, and records a defect only for the damaged one', async () => {
   const damaged = await parse(...opaque(signedData(ENTITY).subarray(0, 200)));
   expect(damaged.attachments).toHaveLength(1);
   expect(damaged.defects).toContain('cms_unreadable');

@@ -21,7 +21,7 @@ const text = async (encoding: string, ...lines: string[]): Promise<[string, stri
 };
 
 describe('base64', () => {
-  it('gives the exact bytes, on lines, on one line, and with any ending', async () => {
+  it('decodes base64 to the exact bytes, on many lines, on one line, and with any ending', async () => {
     for (const length of [0, 1, 2, 3, 4, 4098, 4099]) {
       const bytes = BYTES.subarray(0, length);
       for (const lines of [base64Lines(bytes), bytes.toString('base64'), `${base64Lines(bytes)}\r\n\r\n`]) {
@@ -30,16 +30,22 @@ describe('base64', () => {
     }
   });
 
-  it.each([72, 73, 74, 75, 3, 1])('gives the exact bytes on lines of %i digits', async (digits) => {
-    const lines = BYTES.toString('base64').replace(new RegExp(`.{${digits}}`, 'g'), '$&\r\n');
-    expect(await decode('base64', lines)).toEqual({ content: BYTES, defects: [] });
-  });
+  it.each([72, 73, 74, 75, 3, 1])(
+    'decodes base64 to the exact bytes on lines of %i digits',
+    async (digits) => {
+      const lines = BYTES.toString('base64').replace(new RegExp(`.{${digits}}`, 'g'), '$&\r\n');
+      expect(await decode('base64', lines)).toEqual({ content: BYTES, defects: [] });
+    },
+  );
 
-  it.each([4000, 4001, 4002, 4003])('gives the exact bytes around junk behind %i digits', async (at) => {
-    const digits = BYTES.toString('base64');
-    const line = `${digits.slice(0, at)}*${digits.slice(at)}`;
-    expect(await decode('base64', line)).toEqual({ content: BYTES, defects: ['base64_junk'] });
-  });
+  it.each([4000, 4001, 4002, 4003])(
+    'decodes base64 to the exact bytes around junk after %i digits',
+    async (at) => {
+      const digits = BYTES.toString('base64');
+      const line = `${digits.slice(0, at)}*${digits.slice(at)}`;
+      expect(await decode('base64', line)).toEqual({ content: BYTES, defects: ['base64_junk'] });
+    },
+  );
 
   it.each([
     ['junk between its characters is skipped', ['SGVs*bG8g!d29y', 'bGQ='], 'Hello world', ['base64_junk']],
@@ -53,11 +59,11 @@ describe('base64', () => {
       'Hello',
       ['base64_trailing_text'],
     ],
-  ])('%s', async (_, lines, expected, defects) => {
+  ])('decodes damaged base64: %s', async (_, lines, expected, defects) => {
     expect(await text('base64', ...lines)).toEqual([expected, defects]);
   });
 
-  it('is not believed of plain text', async () => {
+  it('keeps plain text that is wrongly declared as base64', async () => {
     const prose =
       'Please send us three pieces of the part that we talked about on the phone this morning. '.repeat(3);
     expect(await text('base64', prose)).toEqual([prose, ['transfer_encoding_wrong']]);
@@ -70,11 +76,11 @@ describe('quoted-printable', () => {
     ['soft=\r\n break=  \r\nhere=', 'soft breakhere', []],
     ['line\r\nends \r\nstay', 'line\r\nends \r\nstay', []],
     ['1 = 2 =ZZ =4', '1 = 2 =ZZ =4', ['quoted_printable_malformed']],
-  ])('%j is decoded', async (encoded, expected, defects) => {
+  ])('decodes the quoted-printable text %j', async (encoded, expected, defects) => {
     expect(await text('quoted-printable', encoded)).toEqual([expected, defects]);
   });
 
-  it('gives the exact bytes', async () => {
+  it('decodes quoted-printable to the exact bytes', async () => {
     const encoded = [...BYTES].map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
     const lines = encoded.match(/.{1,75}/g)?.join('=\r\n') ?? '';
     expect((await decode('Quoted-Printable', lines)).content).toEqual(BYTES);
@@ -82,7 +88,7 @@ describe('quoted-printable', () => {
 });
 
 describe('other encodings', () => {
-  it('leave bytes as they are', async () => {
+  it('leaves bytes of identity encodings unchanged', async () => {
     const bytes = Buffer.concat([BYTES, Buffer.from('\r\n\n\r\0')]);
     for (const encoding of ['7bit', '8bit', 'binary', '8BIT (comment)']) {
       expect(await decode(encoding, bytes)).toEqual({ content: bytes, defects: [] });
@@ -90,7 +96,7 @@ describe('other encodings', () => {
     expect((await decode('x-rot13', bytes)).defects).toEqual(['transfer_encoding_unknown']);
   });
 
-  it('may be uuencode', async () => {
+  it('decodes the uuencode transfer encoding', async () => {
     expect(await text('x-uuencode', 'begin 644 a.txt', '+:&5L;&\\@=V]R;&0', '`', 'end')).toEqual([
       'hello world',
       [],
@@ -98,7 +104,7 @@ describe('other encodings', () => {
     expect((await text('uuencode', 'no block'))[1]).toEqual(['uuencode_damaged']);
   });
 
-  it('never change the bytes they were given', async () => {
+  it('never changes the input bytes', async () => {
     const raw = mail('Content-Transfer-Encoding: quoted-printable', '', 'a=3D\0\r\n');
     const before = Buffer.from(raw);
     await parseEmail(raw);
