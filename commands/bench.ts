@@ -39,10 +39,10 @@ const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage'];
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name, it writes all
 of these sections, which takes about 40 minutes; with a name, only that one:
-  ${Object.keys(SECTIONS).join(', ')}
+  ${Object.keys(SECTIONS).join(', ').replace(', cold-start', ',\n  cold-start')}
 These only print:
   ${Object.keys(PRINTING).join(', ')}
-Arguments after the name: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS].`;
+These take arguments: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS].`;
 
 await runCommand(USAGE, async () => {
   const [name, extra] = process.argv.slice(2);

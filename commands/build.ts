@@ -12,6 +12,7 @@ import { TARGETS } from '../functions/runtime/targets.ts';
 import {
   bundleFunction,
   bundleGooglePackages,
+  bundleMimeLibraries,
   bundleParseWorker,
   FRAMEWORK,
   fileOf,
@@ -41,6 +42,7 @@ await runCommand(USAGE, async () => {
   const sizes = await Promise.all([
     ...TARGETS.map(async (target) => await bundleFunction(target, out)),
     bundleGooglePackages(out),
+    bundleMimeLibraries(out),
     bundleParseWorker(out),
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);

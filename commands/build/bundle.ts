@@ -1,5 +1,6 @@
 /** The bundles of `npm run build`: one per function, and one of Google's packages. */
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packages.ts';
@@ -9,6 +10,8 @@ const ROOT = join(import.meta.dirname, '../..');
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /** Large, and loaded only when needed. They are bundled together, so that they share their common code. */
 const GOOGLE_FILES = ['cloud-scheduler', 'gmail-api', 'google-auth'];
+/** Libraries of the MIME parser, loaded only when an email needs them. All functions and the parser's thread share one copy. */
+const MIME_LIBRARIES = ['mime/encoding/iconv', 'mime/text/html-library', 'mime/smime/ber'];
 
 const OPTIONS = {
   bundle: true,
@@ -52,12 +55,13 @@ export async function bundleFunction(target: Target, out: string): Promise<numbe
     outdir: out,
     // esbuild bundles the console's page at run time only when the sources run; the build contains the bundled page.
     external: [FRAMEWORK, 'pg-native', 'esbuild'],
-    plugins: [separateGooglePackages],
+    plugins: [separatePackages],
   });
 }
 
 /**
- * The thread that reads large emails, where `shared/mime/parse-off-thread.ts` looks for it.
+ * The thread that reads large emails, where `shared/mime/parse-off-thread.ts` looks for it. Without a source map: its errors
+ * become defects, not stack traces.
  *
  * @returns the number of bytes written
  */
@@ -66,24 +70,45 @@ export async function bundleParseWorker(out: string): Promise<number> {
     entryPoints: [join(ROOT, 'shared/mime/parse-worker.ts')],
     entryNames: 'chunks/[name]',
     outdir: out,
+    sourcemap: false,
+    plugins: [separatePackages],
+  });
+}
+
+/**
+ * The files that only re-export libraries, without source maps.
+ *
+ * @returns the number of bytes written
+ */
+export async function bundleMimeLibraries(out: string): Promise<number> {
+  return await bundle({
+    entryPoints: MIME_LIBRARIES.map((file) => join(ROOT, `shared/${file}.ts`)),
+    entryNames: 'chunks/[name]',
+    outdir: out,
+    minify: true,
+    sourcemap: false,
   });
 }
 
 /** @returns the number of bytes written */
 export async function bundleGooglePackages(out: string): Promise<number> {
-  return await bundle({
+  const bytes = await bundle({
     entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/${file}.ts`)),
     entryNames: 'chunks/[name]',
     outdir: out,
     inject: INJECTED_GLOBALS,
+    minifyWhitespace: true,
     plugins: [lighterGooglePackages],
   });
+  // It maps Google's code only, and is the largest file of the build.
+  rmSync(join(out, 'chunks/cloud-scheduler.mjs.map'));
+  return bytes;
 }
 
-const separateGooglePackages: Plugin = {
-  name: 'separate-google-packages',
+const separatePackages: Plugin = {
+  name: 'separate-packages',
   setup: ({ onResolve }) => {
-    for (const file of GOOGLE_FILES) {
+    for (const file of [...GOOGLE_FILES, ...MIME_LIBRARIES].map((path) => basename(path))) {
       const filter = new RegExp(`/${file}\\.ts$`);
       onResolve({ filter }, () => ({ path: `./${file}.mjs`, external: true }));
     }

@@ -7,7 +7,8 @@
  */
 
 import { CharsetLibraryNeeded, loadCharsetLibrary } from './encoding/charset-library.ts';
-import { endOfLine, isBlank, readHeaderBlock } from './headers/header-block.ts';
+import { readHeaderBlock } from './headers/header-block.ts';
+import { messageStart } from './headers/message-start.ts';
 import { readHead } from './headers/read-head.ts';
 import { ParseBudget, ParseBudgetExceeded, threadCpuMs } from './parse-budget.ts';
 import { type Defects, EMPTY_EMAIL, type ParsedAttachment, type ParsedEmail } from './parsed-email.ts';
@@ -46,8 +47,8 @@ export async function parseEmail(raw: Uint8Array, cpuMs: () => number = threadCp
 
 async function readEmail(bytes: Buffer, budget: ParseBudget): Promise<ParsedEmail> {
   const defects: Defects = new Set();
-  const message = withoutLeadingLines(withLineFeeds(bytes, defects), defects);
-  const root = readPartTree(message, { defects, budget, holder: null });
+  if (bytes.length === 0) defects.add('empty_message');
+  const root = readPartTree(messageStart(bytes, defects), { defects, budget, holder: null });
   const head = readHead(root.fields, root.type, defects);
   const content = await readMessage(root, { defects, budget, html: htmlBudget(), tnef: tnefBudget() });
   const attachments: ParsedAttachment[] = [];
@@ -77,31 +78,12 @@ export async function unreadEmail(bytes: Buffer, error: unknown): Promise<Parsed
   const attachments = [await toAttachment(wholeAsFile(bytes), 1, defects)];
   let head = {};
   try {
-    const { fields } = readHeaderBlock(withoutLeadingLines(bytes, new Set()), 0, () => false, new Set());
+    const { fields } = readHeaderBlock(messageStart(bytes, new Set()), 0, () => false, new Set());
     head = readHead(fields, '', new Set());
   } catch {
     // The head cannot be read; the file contains it.
   }
   return { ...EMPTY_EMAIL, ...head, attachments, defects: [...defects].sort() };
-}
-
-/** Converts CR line ends, used by old Macintosh clients, to LF. Any other email is returned unchanged. */
-function withLineFeeds(bytes: Buffer, defects: Defects): Buffer {
-  if (bytes.length === 0) defects.add('empty_message');
-  if (bytes.includes(0x0a) || !bytes.includes(0x0d)) return bytes;
-  defects.add('bare_cr_lines');
-  return Buffer.from(bytes.map((byte) => (byte === 0x0d ? 0x0a : byte)));
-}
-
-/** Skips empty lines and an mbox separator (`From sender date`) before the first header. */
-function withoutLeadingLines(bytes: Buffer, defects: Defects): Buffer {
-  let at = 0;
-  for (let end = endOfLine(bytes, at); at < bytes.length; end = endOfLine(bytes, at)) {
-    if (!isBlank(bytes, at, end) && !/^>?From [^:]/.test(bytes.toString('latin1', at, at + 16))) break;
-    at = end;
-  }
-  if (at > 0) defects.add('leading_lines');
-  return bytes.subarray(at);
 }
 
 function wholeAsFile(bytes: Buffer): FoundFile {

@@ -6,6 +6,7 @@
 import { decodeTransfer } from './encoding/transfer-encoding.ts';
 import { decodeUndeclaredBase64 } from './encoding/undeclared-base64.ts';
 import type { UuencodedFile } from './encoding/uuencode.ts';
+import { messageStart } from './headers/message-start.ts';
 import { readHead } from './headers/read-head.ts';
 import type { ParseBudget } from './parse-budget.ts';
 import type { Defects, EmailAddress } from './parsed-email.ts';
@@ -192,7 +193,8 @@ class MessageReader {
   async #openMessage(file: FoundFile): Promise<void> {
     const { budget, defects } = this.#reading;
     // Defects of the inner message's head are not recorded for the email.
-    const root = readPartTree(file.content, { defects, budget, holder: file.path });
+    const start = messageStart(file.content, new Set());
+    const root = readPartTree(start, { defects, budget, holder: file.path });
     const content = await readMessage(root, this.#reading, this.#depth + 1);
     this.#files.push(...content.files);
     const head = readHead(root.fields, root.type, new Set());
@@ -231,7 +233,9 @@ function isMessage({ content, name, type }: FoundFile): boolean {
     /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type);
   return (
     (isDeclared || isNamed) &&
-    /^\s{0,99}(?:>?From [^\n]{0,200}\n)?[!-9;-~]{1,76}[ \t]?:/.test(content.toString('latin1', 0, 500))
+    /^(?:\xef\xbb\xbf)?\s{0,99}(?:>?From [^\r\n]{0,200}\r?[\r\n])?[!-9;-~]{1,76}[ \t]?:/.test(
+      content.toString('latin1', 0, 500),
+    )
   );
 }
 

@@ -440,7 +440,7 @@ async function startProxyWithClock(rootUrl: string, ms: number, host = '127.0.0.
   const server = createServer((from, to) => {
     const target = new URL(from.url ?? '/', rootUrl);
     from.pipe(
-      request(target, { method: from.method, headers: from.headers }, (answer) => {
+      request(target, { method: from.method, headers: { ...from.headers, host: target.host } }, (answer) => {
         const date = new Date(Date.now() - ms).toUTCString();
         to.writeHead(answer.statusCode ?? 500, { ...answer.headers, date });
         answer.pipe(to);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { base64Lines, HEAD, mail, multipart, parse, part } from './mail-builder.ts';
 import { attachment, attribute, binary, ID, properties, tnef, unicode } from './tnef-builder.ts';
 
@@ -66,6 +67,31 @@ describe('an attached message', () => {
       ['notes.txt', '2.2.3', '2.2'],
     ]);
     expect(email.plainText).toContain('Seven crates, please.');
+  });
+
+  test.each([
+    ['a byte order mark', Buffer.from([0xef, 0xbb, 0xbf])],
+    ['an empty line', Buffer.from('\r\n')],
+    ['an mbox separator', Buffer.from('From client@example.org Tue Nov  3 10:15:30 2026\r\n')],
+  ])('opens an attached message that begins with %s', async (_, start) => {
+    const attached = Buffer.concat([start, Buffer.from(INNER)]);
+    const header = ['Content-Type: message/rfc822; name=order.eml', 'Content-Transfer-Encoding: base64'];
+    const email = await parse(...multipart('mixed', 'b', COVER, part(header, base64Lines(attached))));
+    expect(email.attachments.map(({ filename }) => filename)).toEqual([
+      'order.eml',
+      'crates.pdf',
+      'notes.txt',
+    ]);
+    expect(email.attachments[0]?.content).toEqual(attached);
+    expect(email.plainText).toContain('Seven crates, please.');
+    expect(email.plainText).not.toContain('Content-Type');
+  });
+
+  test('reads the first header after a byte order mark', async () => {
+    const email = await parseEmail(
+      mail('\ufeffFrom: Client <client@example.org>', 'Subject: Crates', '', 'Seven crates.'),
+    );
+    expect(email).toMatchObject({ from: { address: 'client@example.org' }, subject: 'Crates' });
   });
 
   test('takes the text of an attached message that is the whole email', async () => {
