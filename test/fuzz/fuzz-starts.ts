@@ -7,8 +7,8 @@ import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { samplePurchaseOrders } from '../../emulators/samples/samples.ts';
-import { signedDataInChunks } from '../mime/cms-builder.ts';
 import { base64Lines, between, HEAD, mail, multipart, part } from '../mime/mail-builder.ts';
+import { signedDataInChunks } from '../mime/smime/cms-builder.ts';
 import {
   attachment,
   attribute,
@@ -18,7 +18,7 @@ import {
   properties,
   tnef,
   unicode,
-} from '../mime/tnef-builder.ts';
+} from '../mime/tnef/tnef-builder.ts';
 
 /** Larger ones take most of the time, and break nothing that smaller ones do not. */
 const MAX_FILE_BYTES = 1_000_000;

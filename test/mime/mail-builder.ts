@@ -38,6 +38,26 @@ export function multipart(
   return part([`Content-Type: multipart/${subtype}; boundary="${boundary}"`], ...between(boundary, ...parts));
 }
 
+export function textPart(words: string, ...headers: string[]): (string | Buffer)[] {
+  return part(['Content-Type: text/plain; charset=utf-8', ...headers], words);
+}
+
+export function htmlPart(words: string, ...headers: string[]): (string | Buffer)[] {
+  return part(['Content-Type: text/html; charset=utf-8', ...headers], words);
+}
+
+export const PDF = Buffer.from('%PDF-1.7\n% pallets\n%%EOF\n');
+
+/** `PDF` in base64. The caller gives the Content-Type and the name. */
+export function pdfPart(...headers: string[]): (string | Buffer)[] {
+  return part(['Content-Transfer-Encoding: base64', ...headers], base64Lines(PDF));
+}
+
+/** Name of each attachment, and whether its bytes are those of `PDF`. */
+export function filesOf(email: ParsedEmail): [string, boolean][] {
+  return email.attachments.map(({ content, filename }) => [filename, Buffer.from(content).equals(PDF)]);
+}
+
 /** The mail of these lines below a usual head, parsed. */
 export function parse(...lines: (string | Buffer)[]): Promise<ParsedEmail> {
   return parseEmail(mail(...HEAD, ...lines));

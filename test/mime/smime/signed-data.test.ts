@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { base64Lines, mail, multipart, parse, part } from '../mail-builder.ts';
 import { envelopedData, signedData, signedDataInChunks } from './cms-builder.ts';
-import { base64Lines, mail, multipart, parse, part } from './mail-builder.ts';
 
 const PDF = Buffer.from('%PDF-1.7 pallet order 88');
 const ENTITY = mail(

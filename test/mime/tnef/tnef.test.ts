@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';
-import { base64Lines, multipart, parse, part } from './mail-builder.ts';
+import { describe, expect, test } from 'vitest';
+import type { ParsedEmail } from '../../../shared/mime/parsed-email.ts';
+import { base64Lines, multipart, parse, part } from '../mail-builder.ts';
 import {
   attachment,
   attribute,
@@ -34,7 +34,7 @@ const RTF = Buffer.from(
 );
 
 describe('winmail.dat', () => {
-  it('keeps winmail.dat and extracts its files with long names, types and bytes', async () => {
+  test('keeps winmail.dat and extracts its files with long names, types and bytes', async () => {
     const file = tnef(
       attribute(1, ID.messageProperties, properties(named('x-custom', 7), long(0x3fde, 1252))),
       attachment(
@@ -59,7 +59,7 @@ describe('winmail.dat', () => {
     expect(email).toMatchObject({ bodyText: 'Order', defects: [] });
   });
 
-  it('takes the body from winmail.dat when the email has none', async () => {
+  test('takes the body from winmail.dat when the email has none', async () => {
     const html = binary(0x1013, Buffer.from('<p>Gr\xf6\xdfe</p>', 'latin1'));
     const list = attribute(
       1,
@@ -71,7 +71,7 @@ describe('winmail.dat', () => {
     expect(names(email)).toEqual(['winmail.dat']);
   });
 
-  it('keeps the bodies of winmail.dat as files when the email has one, and RTF always', async () => {
+  test('keeps the bodies of winmail.dat as files when the email has one, and RTF always', async () => {
     const list = properties(unicode(0x1000, 'Outlook text'), binary(0x1009, RTF));
     const email = await withText(tnef(attribute(1, ID.messageProperties, list)));
     expect(email.bodyText).toBe('Order');
@@ -79,13 +79,13 @@ describe('winmail.dat', () => {
     expect(texts(email)[1]).toBe('{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n');
   });
 
-  it('reads eight-bit strings of winmail.dat in its code page', async () => {
+  test('reads eight-bit strings of winmail.dat in its code page', async () => {
     const codepage = attribute(1, ID.codepage, Buffer.from('e304000000000000', 'hex'));
     const email = await withText(tnef(codepage, attachment('\xe7\xe0\xea\xe0\xe7.txt', PDF)));
     expect(names(email)[1]).toBe('заказ.txt');
   });
 
-  it('opens a message within winmail.dat with its body and files', async () => {
+  test('opens a message within winmail.dat with its body and files', async () => {
     const inner = tnef(
       attribute(1, ID.messageProperties, properties(unicode(0x37, 'Inner/1'), unicode(0x1000, 'Inner text'))),
       attachment('A.PDF', PDF),
@@ -95,7 +95,7 @@ describe('winmail.dat', () => {
     expect(texts(email)).toEqual([PDF.toString(), 'Inner text']);
   });
 
-  it('keeps messages nested too deeply in winmail.dat as files', async () => {
+  test('keeps messages nested too deeply in winmail.dat as files', async () => {
     let file = tnef(attachment('A.PDF', PDF));
     for (let depth = 0; depth < 50; depth += 1)
       file = tnef(attachment(`m${depth}`, null, object(0x3701, file)));
@@ -105,7 +105,7 @@ describe('winmail.dat', () => {
     expect(Buffer.from(email.attachments[1]?.content ?? []).includes(PDF)).toBe(true);
   });
 
-  it('recognizes winmail.dat by its first bytes under any type', async () => {
+  test('recognizes winmail.dat by its first bytes under any type', async () => {
     const email = await parse(
       ...multipart(
         'mixed',
@@ -120,7 +120,7 @@ describe('winmail.dat', () => {
     expect(names(email)).toEqual(['attachment-1.dat', 'A.PDF']);
   });
 
-  it('extracts what precedes a cut in winmail.dat, wherever the cut is', async () => {
+  test('extracts what precedes a cut in winmail.dat, wherever the cut is', async () => {
     const file = tnef(attachment('A.PDF', PDF), attachment('B.PDF', null, binary(0x3701, PDF)));
     for (let length = 0; length < file.length; length += 1) {
       const email = await withText(file.subarray(0, length));
@@ -130,7 +130,7 @@ describe('winmail.dat', () => {
     }
   });
 
-  it('keeps a winmail.dat that is not TNEF as a file', async () => {
+  test('keeps a winmail.dat that is not TNEF as a file', async () => {
     const email = await withText(Buffer.from('no TNEF at all'));
     expect(names(email)).toEqual(['winmail.dat']);
     expect(email.defects).toEqual(['tnef_damaged']);

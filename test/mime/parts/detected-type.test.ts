@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import writeXlsxFile from 'write-excel-file/node';
-import { detectType } from '../../shared/mime/parts/detected-type.ts';
+import { detectType } from '../../../shared/mime/parts/detected-type.ts';
 
 /** The start of a compound file whose directory names one stream. */
 function compoundFile(stream: string): Buffer {
@@ -14,7 +14,7 @@ function compoundFile(stream: string): Buffer {
 }
 
 describe('the detected type', () => {
-  it.each([
+  test.each([
     ['%PDF-1.7', 'application/pdf'],
     ['\r\n \r\n%PDF-1.4', 'application/pdf'],
     ['<?xml version="1.0"?><Order/>', 'application/xml'],
@@ -31,12 +31,12 @@ describe('the detected type', () => {
     expect(await detectType(Buffer.from(text, 'latin1'))).toBe(type);
   });
 
-  it('distinguishes an Excel sheet from any other archive', async () => {
+  test('distinguishes an Excel sheet from any other archive', async () => {
     const sheet = await writeXlsxFile([[{ value: 'A-1' }, { value: 3 }]]).toBuffer();
     expect(await detectType(sheet)).toBe('application/vnd.openxmlformats-officedocument.spreadsheetml.sheet');
   });
 
-  it.each([
+  test.each([
     ['WordDocument', 'application/msword'],
     ['Workbook', 'application/vnd.ms-excel'],
     ['PowerPoint Document', 'application/vnd.ms-powerpoint'],

@@ -1,6 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { parseEmail } from '../../shared/mime/parse-email.ts';
-import { base64Lines, mail, parse } from './mail-builder.ts';
+import { describe, expect, test } from 'vitest';
+import { base64Lines, parse } from '../mail-builder.ts';
 
 /** Bytes that any text stage would garble. */
 const BYTES = Buffer.from(Array.from({ length: 4099 }, (_, index) => (index * 7 + (index >> 8)) & 0xff));
@@ -21,7 +20,7 @@ const text = async (encoding: string, ...lines: string[]): Promise<[string, stri
 };
 
 describe('base64', () => {
-  it('decodes base64 to the exact bytes, on many lines, on one line, and with any ending', async () => {
+  test('decodes base64 to the exact bytes, on many lines, on one line, and with any ending', async () => {
     for (const length of [0, 1, 2, 3, 4, 4098, 4099]) {
       const bytes = BYTES.subarray(0, length);
       for (const lines of [base64Lines(bytes), bytes.toString('base64'), `${base64Lines(bytes)}\r\n\r\n`]) {
@@ -30,7 +29,7 @@ describe('base64', () => {
     }
   });
 
-  it.each([72, 73, 74, 75, 3, 1])(
+  test.each([72, 73, 74, 75, 3, 1])(
     'decodes base64 to the exact bytes on lines of %i digits',
     async (digits) => {
       const lines = BYTES.toString('base64').replace(new RegExp(`.{${digits}}`, 'g'), '$&\r\n');
@@ -38,7 +37,7 @@ describe('base64', () => {
     },
   );
 
-  it.each([4000, 4001, 4002, 4003])(
+  test.each([4000, 4001, 4002, 4003])(
     'decodes base64 to the exact bytes around junk after %i digits',
     async (at) => {
       const digits = BYTES.toString('base64');
@@ -47,7 +46,7 @@ describe('base64', () => {
     },
   );
 
-  it.each([
+  test.each([
     ['junk between its characters is skipped', ['SGVs*bG8g!d29y', 'bGQ='], 'Hello world', ['base64_junk']],
     ['a hyphen and an underscore are junk too', ['SGVs-bG8_='], 'Hello', ['base64_junk']],
     ['missing padding costs nothing', ['SGVsbG8'], 'Hello', ['base64_truncated']],
@@ -63,7 +62,7 @@ describe('base64', () => {
     expect(await text('base64', ...lines)).toEqual([expected, defects]);
   });
 
-  it('keeps plain text that is wrongly declared as base64', async () => {
+  test('keeps plain text that is wrongly declared as base64', async () => {
     const prose =
       'Please send us three pieces of the part that we talked about on the phone this morning. '.repeat(3);
     expect(await text('base64', prose)).toEqual([prose, ['transfer_encoding_wrong']]);
@@ -71,7 +70,7 @@ describe('base64', () => {
 });
 
 describe('quoted-printable', () => {
-  it.each([
+  test.each([
     ['a=3Db=E4=e4', 'a=b\xe4\xe4', []],
     ['soft=\r\n break=  \r\nhere=', 'soft breakhere', []],
     ['line\r\nends \r\nstay', 'line\r\nends \r\nstay', []],
@@ -80,7 +79,7 @@ describe('quoted-printable', () => {
     expect(await text('quoted-printable', encoded)).toEqual([expected, defects]);
   });
 
-  it('decodes quoted-printable to the exact bytes', async () => {
+  test('decodes quoted-printable to the exact bytes', async () => {
     const encoded = [...BYTES].map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
     const lines = encoded.match(/.{1,75}/g)?.join('=\r\n') ?? '';
     expect((await decode('Quoted-Printable', lines)).content).toEqual(BYTES);
@@ -88,7 +87,7 @@ describe('quoted-printable', () => {
 });
 
 describe('other encodings', () => {
-  it('leaves bytes of identity encodings unchanged', async () => {
+  test('leaves bytes of identity encodings unchanged', async () => {
     const bytes = Buffer.concat([BYTES, Buffer.from('\r\n\n\r\0')]);
     for (const encoding of ['7bit', '8bit', 'binary', '8BIT (comment)']) {
       expect(await decode(encoding, bytes)).toEqual({ content: bytes, defects: [] });
@@ -96,18 +95,11 @@ describe('other encodings', () => {
     expect((await decode('x-rot13', bytes)).defects).toEqual(['transfer_encoding_unknown']);
   });
 
-  it('decodes the uuencode transfer encoding', async () => {
+  test('decodes the uuencode transfer encoding', async () => {
     expect(await text('x-uuencode', 'begin 644 a.txt', '+:&5L;&\\@=V]R;&0', '`', 'end')).toEqual([
       'hello world',
       [],
     ]);
     expect((await text('uuencode', 'no block'))[1]).toEqual(['uuencode_damaged']);
-  });
-
-  it('never changes the input bytes', async () => {
-    const raw = mail('Content-Transfer-Encoding: quoted-printable', '', 'a=3D\0\r\n');
-    const before = Buffer.from(raw);
-    await parseEmail(raw);
-    expect(raw).toEqual(before);
   });
 });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { parse } from './mail-builder.ts';
+import { describe, expect, test } from 'vitest';
+import { parse } from '../mail-builder.ts';
 
 const body = (charset: string | null, bytes: Buffer) =>
   parse(
@@ -11,7 +11,7 @@ const body = (charset: string | null, bytes: Buffer) =>
 const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
 describe('a declared charset', () => {
-  it.each([
+  test.each([
     ['utf-8', 'c3a4 e282ac', 'ä€'],
     ['iso-8859-1', '93e494', '“ä”'],
     ['"ISO-8859-15"', 'a4', '€'],
@@ -40,7 +40,7 @@ describe('a declared charset', () => {
     expect(email.defects).toEqual([]);
   });
 
-  it('detects an unknown charset from the bytes', async () => {
+  test('detects an unknown charset from the bytes', async () => {
     expect(await body('x-unknown', Buffer.from('Größe'))).toMatchObject({
       bodyText: 'Größe',
       defects: ['charset_guessed', 'charset_unknown'],
@@ -48,14 +48,14 @@ describe('a declared charset', () => {
     expect((await body('x-unknown', hex('47f6df65'))).bodyText).toBe('Göße');
   });
 
-  it('detects the charset from the bytes when the declared one is wrong', async () => {
+  test('detects the charset from the bytes when the declared one is wrong', async () => {
     expect((await body('utf-8', hex('47f6df65'))).bodyText).toBe('Göße');
     expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
     expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
     expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
   });
 
-  it('keeps the complete characters of truncated UTF-8', async () => {
+  test('keeps the complete characters of truncated UTF-8', async () => {
     expect(await body('utf-8', hex('c3a4 c3b6 c3'))).toMatchObject({
       bodyText: 'äö\ufffd',
       defects: ['text_undecodable'],
@@ -64,11 +64,11 @@ describe('a declared charset', () => {
 });
 
 describe('no charset', () => {
-  it('reads ASCII without a charset and records no defect', async () => {
+  test('reads ASCII without a charset and records no defect', async () => {
     expect(await body(null, Buffer.from('Order'))).toMatchObject({ bodyText: 'Order', defects: [] });
   });
 
-  it('detects a missing charset from the bytes: ISO-2022-JP, UTF-8, windows-1252', async () => {
+  test('detects a missing charset from the bytes: ISO-2022-JP, UTF-8, windows-1252', async () => {
     for (const [bytes, text] of [
       ['1b2442 436d 4a38 1b2842', '注文'],
       ['c3a4', 'ä'],
@@ -78,7 +78,7 @@ describe('no charset', () => {
     }
   });
 
-  it('takes the charset from the meta element of HTML', async () => {
+  test('takes the charset from the meta element of HTML', async () => {
     const email = await parse(
       'Content-Type: text/html',
       '',
@@ -88,8 +88,38 @@ describe('no charset', () => {
     expect(email.defects).toEqual([]);
   });
 
-  it('takes the charset from a byte order mark and removes the mark', async () => {
+  test('takes the charset from a byte order mark and removes the mark', async () => {
     expect((await body('iso-8859-1', hex('efbbbf c3a4'))).bodyText).toBe('ä');
     expect((await body(null, hex('fffe e400'))).bodyText).toBe('ä');
+  });
+});
+
+describe('a code page', () => {
+  test.each([
+    ['cp850', '8194e1', 'üöß'],
+    ['cp-850', '8194e1', 'üöß'],
+    ['IBM850', '8194e1', 'üöß'],
+    ['ibm-850', '8194e1', 'üöß'],
+    ['dos-850', '8194e1', 'üöß'],
+    ['cp852', 'a5', 'ą'],
+    ['cp437', '8194e1', 'üöß'],
+    ['IBM437', '9b', '¢'],
+    ['cp857', '8d', 'ı'],
+    ['cp860', '84', 'ã'],
+    ['cp861', '8d', 'Þ'],
+    ['cp863', '82', 'é'],
+    ['cp865', '9b', 'ø'],
+    ['cp866', '8f', 'П'],
+    ['cp737', '80', 'Α'],
+    ['cp775', '80', 'Ć'],
+    ['macroman', '8a9a', 'äö'],
+    ['x-mac-roman', '8a9a', 'äö'],
+    ['macintosh', '8a9a', 'äö'],
+    ['x-mac-ce', '8a', 'ä'],
+    ['utf-32le', 'e4000000', 'ä'],
+    ['koi8-r', 'c1', 'а'],
+  ])('decodes the code page named %s', async (charset, hex, expected) => {
+    const email = await parse(`Content-Type: text/plain; charset=${charset}`, '', Buffer.from(hex, 'hex'));
+    expect(email).toMatchObject({ bodyText: expected, defects: [] });
   });
 });

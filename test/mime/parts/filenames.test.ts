@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { multipart, parse, part } from './mail-builder.ts';
+import { describe, expect, test } from 'vitest';
+import { filesOf, multipart, parse, part, pdfPart, textPart } from '../mail-builder.ts';
 
 const nameOf = async (...headers: (string | Buffer)[]): Promise<string | undefined> => {
   const type = headers.some((header) => /^content-type/i.test(header.toString()))
@@ -11,7 +11,7 @@ const nameOf = async (...headers: (string | Buffer)[]): Promise<string | undefin
 const disposition = (parameters: string): string => `Content-Disposition: attachment; ${parameters}`;
 
 describe('a file name', () => {
-  it.each([
+  test.each([
     ['filename=order.pdf', 'order.pdf'],
     ['filename="order 7.pdf"', 'order 7.pdf'],
     ['filename=order (7).pdf', 'order (7).pdf'],
@@ -34,20 +34,20 @@ describe('a file name', () => {
     expect(await nameOf(disposition(parameters))).toBe(name);
   });
 
-  it('takes the name from Content-Type when the disposition has none, and otherwise from the disposition', async () => {
+  test('takes the name from Content-Type when the disposition has none, and otherwise from the disposition', async () => {
     expect(await nameOf('Content-Type: application/pdf; name="=?utf-8?Q?=C3=A4.pdf?="')).toBe('ä.pdf');
     expect(
       await nameOf('Content-Type: application/pdf; name=type.pdf', disposition('filename=own.pdf')),
     ).toBe('own.pdf');
   });
 
-  it('decodes raw bytes of another charset in a file name', async () => {
+  test('decodes raw bytes of another charset in a file name', async () => {
     expect(await nameOf(Buffer.from('Content-Disposition: attachment; filename="\xe4.pdf"', 'latin1'))).toBe(
       'ä.pdf',
     );
   });
 
-  it.each(['filename=""', 'filename="/"', 'filename=".."', 'filename="\u0001"', 'x=y'])(
+  test.each(['filename=""', 'filename="/"', 'filename=".."', 'filename="\u0001"', 'x=y'])(
     'makes a file name from the detected type when %j leaves none',
     async (parameters) => {
       expect(await nameOf('Content-Type: application/octet-stream', disposition(parameters))).toBe(
@@ -56,7 +56,7 @@ describe('a file name', () => {
     },
   );
 
-  it('makes a name from the declared type when the bytes have no known signature', async () => {
+  test('makes a name from the declared type when the bytes have no known signature', async () => {
     const email = await parse(
       ...multipart('mixed', 'b', part(['Content-Type: text/csv'], 'a;b'), part(['Content-Type: x/y'], 'z')),
     );
@@ -66,8 +66,32 @@ describe('a file name', () => {
     ]);
   });
 
-  it('cuts a file name to 255 characters before its extension', async () => {
+  test('cuts a file name to 255 characters before its extension', async () => {
     const name = await nameOf(disposition(`filename="${'a'.repeat(400)}.pdf"`));
     expect(name).toBe(`${'a'.repeat(251)}.pdf`);
+  });
+
+  test.each([
+    [['Content-Disposition: filename="a.pdf"'], 'a.pdf'],
+    [['Content-Disposition: ; filename="a.pdf"'], 'a.pdf'],
+    [['Content-Disposition: attachment filename="a.pdf"'], 'a.pdf'],
+    [['Content-Disposition: attachment; name="a.pdf"'], 'a.pdf'],
+    [['Content-Description: a.pdf', 'Content-Disposition: attachment'], 'a.pdf'],
+    [['Content-Description: =?utf-8?Q?Auftrag_=C3=A4.pdf?='], 'Auftrag ä.pdf'],
+    [['Content-Description: Order of May'], 'Order of May.pdf'],
+    [['Content-Disposition: attachment; filename="Offer 88/2027.pdf"'], 'Offer 88-2027.pdf'],
+    [['Content-Disposition: attachment; filename="Offer 1/2 \\\\ 3.pdf"'], 'Offer 1-2-3.pdf'],
+    [['Content-Disposition: attachment; filename="/home/ann/a.pdf"'], 'a.pdf'],
+    [['Content-Disposition: attachment; filename="\\\\\\\\server\\\\share\\\\a.pdf"'], 'a.pdf'],
+    [
+      ['Content-Disposition: attachment; filename="=?UTF-8?B?T2ZmZXIgMTIgZm9yCkhhbGwgMy5wZGY=?="'],
+      'Offer 12 for Hall 3.pdf',
+    ],
+    [["Content-Disposition: attachment; filename*=utf-8''a%0D%0A%20b.pdf"], 'a b.pdf'],
+    [['Content-Disposition: attachment; filename="=??B?QXVmdHJhZyA4OC5wZGY=?="'], 'Auftrag 88.pdf'],
+    [['Content-Disposition: attachment; filename="=?cp850?Q?K=94ln.pdf?="'], 'Köln.pdf'],
+  ])('reads the file name from %j', async (headers, name) => {
+    const file = pdfPart('Content-Type: application/pdf', ...headers);
+    expect(filesOf(await parse(...multipart('mixed', 'b', textPart('Order'), file)))).toEqual([[name, true]]);
   });
 });

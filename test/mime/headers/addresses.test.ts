@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { parseEmail } from '../../shared/mime/parse-email.ts';
-import { mail } from './mail-builder.ts';
+import { parseEmail } from '../../../shared/mime/parse-email.ts';
+import { mail } from '../mail-builder.ts';
 
+const read = (...lines: (string | Buffer)[]) => parseEmail(mail(...lines, '', 'Body'));
 const fromOf = async (value: string | Buffer) => {
   const header = typeof value === 'string' ? `From: ${value}` : Buffer.concat([Buffer.from('From: '), value]);
   return (await parseEmail(mail(header, '', 'Body'))).from;
@@ -113,5 +114,47 @@ describe('recipients', () => {
       { name: 'Bob', address: null },
       { name: null, address: 'a@example.com' },
     ]);
+  });
+});
+
+describe('addresses', () => {
+  test('keeps names and local parts of addresses as written, and domains in lower case', async () => {
+    const email = await read(
+      'From: "Buyer, Ann" <Ann.B@Example.COM>',
+      'To: =?utf-8?Q?J=C3=B6rg?= <j@example.com>, plain@example.com',
+      'Cc: team: a@example.com, "B" <b@example.com>;, c@example.com',
+      'Bcc: undisclosed-recipients:;',
+      'Reply-To: orders@example.com',
+    );
+    expect(email.from).toEqual({ name: 'Buyer, Ann', address: 'Ann.B@example.com' });
+    expect(email.to).toEqual([
+      { name: 'Jörg', address: 'j@example.com' },
+      { name: null, address: 'plain@example.com' },
+    ]);
+    expect(email.cc.map(({ address }) => address)).toEqual([
+      'a@example.com',
+      'b@example.com',
+      'c@example.com',
+    ]);
+    expect(email.bcc).toEqual([]);
+    expect(email.replyTo).toEqual([{ name: null, address: 'orders@example.com' }]);
+  });
+
+  test('collects addresses from repeated headers', async () => {
+    const email = await read('To: a@example.com', 'To: b@example.com');
+    expect(email.to.map(({ address }) => address)).toEqual(['a@example.com', 'b@example.com']);
+  });
+
+  test('keeps an unreadable address as a name', async () => {
+    const email = await read('From: Ann Buyer', 'To: <>', 'Cc: Bob <bob>');
+    expect(email.from).toEqual({ name: 'Ann Buyer', address: null });
+    expect(email.to).toEqual([{ name: '<>', address: null }]);
+    expect(email.cc).toEqual([{ name: 'Bob <bob>', address: null }]);
+    expect(email.defects).toContain('address_unreadable');
+  });
+
+  test('keeps addresses that are written like a group without members', async () => {
+    const email = await read('From: Ann <ann@example.com>:');
+    expect(email.from).toEqual({ name: 'Ann', address: 'ann@example.com' });
   });
 });

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { parseEmail } from '../../../shared/mime/parse-email.ts';
+import { between, filesOf, mail, multipart, parse, pdfPart, textPart } from '../mail-builder.ts';
+
+const read = (...lines: (string | Buffer)[]) => parseEmail(mail(...lines, '', 'Body'));
+
+describe('header block', () => {
+  test('accepts an mbox separator or empty lines before the headers', async () => {
+    for (const line of ['From ann@example.com Tue Nov  3 10:15:30 2026', '', '>From ann@example.com']) {
+      const email = await read(line, 'Subject: Order');
+      expect(email).toMatchObject({ subject: 'Order', bodyText: 'Body' });
+      expect(email.defects).toContain('leading_lines');
+    }
+  });
+
+  test('continues the headers after a line that is not a header', async () => {
+    for (const lines of [['junk'], ['Order No: 7'], ['Order No: 7', ' folded', 'Other No: 8']]) {
+      const email = await read(...lines, 'Subject: Order');
+      expect(email).toMatchObject({ subject: 'Order', bodyText: 'Body' });
+      expect(email.defects).toContain('header_malformed');
+    }
+  });
+
+  test('ends the headers at text whose empty line is missing, and keeps the text', async () => {
+    const email = await parseEmail(mail('Subject: Order', 'Please send 3 pieces', 'of A-1', '', 'Ann'));
+    expect(email).toMatchObject({ subject: 'Order', bodyText: 'Please send 3 pieces\nof A-1\n\nAnn' });
+    expect(email.defects).toContain('header_separator_missing');
+  });
+
+  test('treats a line of white space as a fold when headers follow, and as the end otherwise', async () => {
+    expect(await read('Subject: Order', ' ', 'From: ann@example.com')).toMatchObject({
+      subject: 'Order',
+      from: { address: 'ann@example.com' },
+    });
+    expect(await parseEmail(mail('Subject: Order', ' ', 'Body text'))).toMatchObject({
+      bodyText: 'Body text',
+    });
+  });
+
+  test('accepts LF, and CR alone, as line ends of headers', async () => {
+    for (const end of ['\n', '\r']) {
+      const email = await parseEmail(Buffer.from(['Subject: Order', '', 'Body', ''].join(end)));
+      expect(email).toMatchObject({ subject: 'Order', bodyText: 'Body\n' });
+    }
+  });
+});
+
+describe('a header folded without indentation', () => {
+  test.each([
+    [['Content-Disposition: attachment;', 'filename="Offer 88 for hall 7.pdf"'], 'Offer 88 for hall 7.pdf'],
+    [['Content-Disposition: attachment; filename="Offer 88', 'for hall 7.pdf"'], 'Offer 88 for hall 7.pdf'],
+    [['Content-Disposition: attachment', '; filename="a.pdf"'], 'a.pdf'],
+    [['Content-Disposition: attachment;', 'filename="Order: 7.pdf"'], 'Order: 7.pdf'],
+    [['Content-Disposition: attachment;', "filename*0*=utf-8''a;", 'filename*1*=b.pdf'], 'ab.pdf'],
+    [
+      ['Content-Disposition: attachment; filename=a.pdf', 'Content-Description: Order', 'for the new plant'],
+      'a.pdf',
+    ],
+  ])(
+    'keeps every byte and the name of a file whose last header is folded without indentation: %j',
+    async (headers, name) => {
+      const file = pdfPart('Content-Type: application/pdf', ...headers);
+      expect(filesOf(await parse(...multipart('mixed', 'b', textPart('Order'), file)))).toEqual([
+        [name, true],
+      ]);
+    },
+  );
+
+  test('keeps the boundary when the last header of the email is folded without indentation', async () => {
+    const parts = between('b', textPart('Order'), pdfPart('Content-Type: application/pdf; name=a.pdf'));
+    const email = await parse('Content-Type: multipart/mixed;', 'boundary="b"', '', ...parts);
+    expect(filesOf(email)).toEqual([['a.pdf', true]]);
+  });
+
+  test('does not take a line of the text as a fold when the empty line is missing', async () => {
+    const email = await parseEmail(mail('Subject: Order', 'Three pieces of A-1,', 'please', '', 'Ann'));
+    expect(email.bodyText).toBe('Three pieces of A-1,\nplease\n\nAnn');
+  });
+});

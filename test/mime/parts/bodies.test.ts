@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest';
+import { filesOf, htmlPart, multipart, parse, part, pdfPart, textPart } from '../mail-builder.ts';
+
+describe('bodies', () => {
+  test('stores both forms of a multipart/alternative as bodies', async () => {
+    const email = await parse(...multipart('alternative', 'b', textPart('Order'), htmlPart('<p>Order</p>')));
+    expect(email).toMatchObject({
+      bodyText: 'Order',
+      bodyHtml: '<p>Order</p>',
+      attachments: [],
+      defects: [],
+    });
+  });
+
+  test('finds the bodies in nested multiparts, with a picture as inline attachment', async () => {
+    const image = part(['Content-Type: image/png', 'Content-ID: <logo@example.com>'], 'PNG');
+    const related = multipart('related', 'r', htmlPart('<img src="cid:logo@example.com">'), image);
+    const email = await parse(
+      ...multipart('mixed', 'm', multipart('alternative', 'a', textPart('Order'), related)),
+    );
+    expect(email.bodyText).toBe('Order');
+    expect(email.attachments).toHaveLength(1);
+    expect(email.attachments[0]).toMatchObject({
+      partPath: '1.2.2',
+      contentId: 'logo@example.com',
+      isInline: true,
+    });
+  });
+
+  test('does not fill body_text from HTML', async () => {
+    const email = await parse(...htmlPart('<p>Order</p>'));
+    expect(email).toMatchObject({ bodyText: null, bodyHtml: '<p>Order</p>', defects: [] });
+  });
+
+  test('joins the text parts of a multipart/mixed in order and leaves out blank ones', async () => {
+    const email = await parse(
+      ...multipart('mixed', 'b', textPart('\r\n'), textPart('Order'), textPart('Footer')),
+    );
+    expect(email).toMatchObject({ bodyText: 'Order\nFooter', attachments: [] });
+  });
+
+  test('joins an alternative and the HTML after it', async () => {
+    const alternative = multipart('alternative', 'a', textPart('Order'), htmlPart('<p>Order</p>'));
+    const email = await parse(...multipart('mixed', 'm', alternative, htmlPart('<p>Footer</p>')));
+    expect(email).toMatchObject({
+      bodyText: 'Order',
+      bodyHtml: '<p>Order</p>\n<p>Footer</p>',
+      attachments: [],
+    });
+  });
+
+  test('gives bodies LF line ends and no NUL', async () => {
+    const email = await parse(...textPart('one\r\ntwo\0\r\n\r\n'));
+    expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });
+  });
+
+  test('records a defect when an email is only a file and has no body', async () => {
+    const email = await parse(
+      'Content-Type: application/pkcs7-mime; name=smime.p7m',
+      'Content-Transfer-Encoding: base64',
+      '',
+      'MIIB',
+    );
+    expect(email).toMatchObject({
+      bodyText: null,
+      bodyHtml: null,
+      plainText: null,
+      defects: ['body_missing', 'cms_unreadable'],
+    });
+    expect(email.attachments[0]).toMatchObject({ partPath: '1', filename: 'smime.p7m', sizeBytes: 3 });
+  });
+
+  test('stores a binary file that is declared as text as an attachment', async () => {
+    const pdf = part(['Content-Type: text/plain'], '%PDF-1.7 and so on');
+    const email = await parse(...multipart('mixed', 'b', pdf, textPart('Order')));
+    expect(email.bodyText).toBe('Order');
+    expect(email.attachments[0]?.filename).toBe('attachment-1.pdf');
+    expect(email.defects).toEqual(['text_is_binary']);
+  });
+
+  test('stores text beyond ten MiB as an attachment', async () => {
+    const email = await parse('', 'x'.repeat(10 * 1024 * 1024 + 1));
+    expect(email.bodyText).toBeNull();
+    expect(email.attachments[0]?.sizeBytes).toBe(10 * 1024 * 1024 + 1);
+    expect(email.plainText?.length).toBe(1024 * 1024);
+    expect(email.defects).toEqual(['text_too_long']);
+  });
+
+  test.each([
+    ['Content-Type: text/plain; name="body.txt"', 'Content-Disposition: inline'],
+    ['Content-Type: text/plain; name="body.txt"', 'X-None: 1'],
+    ['Content-Type: text/plain', 'Content-Disposition: inline; filename="body.txt"'],
+  ])('uses a named text part as the body when it is the only one: %s', async (...headers) => {
+    expect(await parse(...headers, '', 'Four pallets.')).toMatchObject({
+      bodyText: 'Four pallets.',
+      attachments: [],
+    });
+  });
+
+  test('a named HTML part next to a PDF is the body', async () => {
+    const page = htmlPart('<p>Four pallets.</p>', 'Content-Disposition: inline; filename="body.html"');
+    const email = await parse(
+      ...multipart('mixed', 'b', page, pdfPart('Content-Type: application/pdf; name=a.pdf')),
+    );
+    expect(email).toMatchObject({ bodyHtml: '<p>Four pallets.</p>', plainText: 'Four pallets.' });
+    expect(filesOf(email)).toEqual([['a.pdf', true]]);
+  });
+
+  test('does not use a part declared as attachment as the body', async () => {
+    const email = await parse(
+      'Content-Type: text/plain',
+      'Content-Disposition: attachment; filename=order.txt',
+      '',
+      'A-1;4',
+    );
+    expect(email).toMatchObject({ bodyText: null, defects: ['body_missing'] });
+    expect(email.attachments).toHaveLength(1);
+  });
+
+  test.each([
+    [textPart('Four pallets.'), pdfPart('Content-Type: application/pdf; name=a.pdf'), textPart('To gate 2.')],
+    [textPart('Four pallets.'), textPart('To gate 2.'), pdfPart('Content-Type: application/pdf; name=a.pdf')],
+  ])('joins a body that is split around files, in order', async (...parts) => {
+    const email = await parse(...multipart('mixed', 'b', ...parts));
+    expect(email).toMatchObject({
+      bodyText: 'Four pallets.\nTo gate 2.',
+      plainText: 'Four pallets.\nTo gate 2.'.replace('\n', '\n\n'),
+    });
+  });
+
+  test('joins HTML that is split around files within an alternative, in order', async () => {
+    const pages = multipart(
+      'mixed',
+      'm',
+      htmlPart('<p>Four pallets.</p>'),
+      pdfPart('Content-Type: application/pdf; name=a.pdf'),
+      htmlPart('<p>To gate 2.</p>'),
+    );
+    const email = await parse(...multipart('alternative', 'a', textPart('Four pallets. To gate 2.'), pages));
+    expect(email.bodyHtml).toBe('<p>Four pallets.</p>\n<p>To gate 2.</p>');
+    expect(email.plainText).toBe('Four pallets. To gate 2.');
+    expect(filesOf(email)).toEqual([['a.pdf', true]]);
+  });
+
+  test('joins a text body to the banner before it, and leaves body_text empty when the message is HTML', async () => {
+    const banner = textPart('CAUTION: from outside.');
+    const alternative = multipart(
+      'alternative',
+      'a',
+      textPart('Four pallets.'),
+      htmlPart('<p>Four pallets.</p>'),
+    );
+    const joined = await parse(...multipart('mixed', 'b', banner, alternative));
+    expect(joined).toMatchObject({
+      bodyText: 'CAUTION: from outside.\nFour pallets.',
+      bodyHtml: '<p>Four pallets.</p>',
+    });
+    const alone = await parse(
+      ...multipart('mixed', 'b', banner, htmlPart('<p>Four pallets of B-7 to gate 2.</p>')),
+    );
+    expect(alone).toMatchObject({ bodyText: null, bodyHtml: '<p>Four pallets of B-7 to gate 2.</p>' });
+    expect(alone.plainText).toBe('CAUTION: from outside.\n\nFour pallets of B-7 to gate 2.');
+  });
+});

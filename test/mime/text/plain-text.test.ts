@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { base64Lines, multipart, parse, part } from '../mail-builder.ts';
+import { attachment, attribute, binary, ID, properties, tnef, unicode } from '../tnef/tnef-builder.ts';
+
+const PDF = Buffer.from('%PDF-1.7 seven crates');
+const COVER = part(['Content-Type: text/plain'], 'See below.');
+
+describe('the plain text', () => {
+  test('converts HTML to plain text, with separate cells and without invisible content', async () => {
+    const page =
+      '<html><head><title>t</title><style>p{}</style></head><body><h1>Order</h1><table><tr><td>A-100</td><td>40</td></tr>' +
+      '<tr><td>B-200</td><td>5&nbsp;pcs</td></tr></table><p>To <a href="https://example.com/x">gate&nbsp;2</a></p></body></html>';
+    const email = await parse('Content-Type: text/html; charset=utf-8', '', page);
+    expect(email.bodyText).toBeNull();
+    expect(email.plainText?.replace(/\n+/g, '\n')).toBe('Order\nA-100\t40\nB-200\t5 pcs\nTo gate 2');
+  });
+
+  test('takes the plain text from the HTML when the text alternative is only a stub', async () => {
+    const stub = part(['Content-Type: text/plain'], 'Your mail program cannot show this message.');
+    const page = part(['Content-Type: text/html'], '<p>Forty pieces of A-100 to gate 2, by Friday.</p>');
+    const email = await parse(...multipart('alternative', 'a', stub, page));
+    expect(email.plainText).toContain('Forty pieces of A-100 to gate 2, by Friday.');
+    expect(email.bodyText).toBe('Your mail program cannot show this message.');
+  });
+
+  test('strips the tags of very large HTML and records a defect', async () => {
+    const rows = Array.from({ length: 9_000 }, (_, n) => `<tr><td>A-${n}</td><td>${n} &euro;</td></tr>`).join(
+      '\n',
+    );
+    const email = await parse(
+      'Content-Type: text/html; charset=utf-8',
+      '',
+      `<style>x</style><table>${rows}</table>`,
+    );
+    expect(email.defects).toEqual(['html_simplified']);
+    expect(email.plainText).toContain('A-7\t7 €\nA-8\t8 €\n');
+  });
+
+  test('keeps the words of deeply nested HTML', async () => {
+    const email = await parse('Content-Type: text/html', '', `${'<div><b>'.repeat(2_000)}Forty pieces`);
+    expect(email.plainText).toBe('Forty pieces');
+  });
+
+  test('includes the body of a winmail.dat in the plain text, from text, HTML or RTF', async () => {
+    const rtf =
+      "{\\rtf1\\ansi\\ansicpg1252\\fromhtml1{\\fonttbl{\\f0 Arial;}}{\\*\\htmltag64 <p>}Nine drums of solvent f\\'fcr K\\u246?ln\\par to gate\\tab 2{\\pict 00ff}}";
+    const header = Buffer.alloc(16);
+    header.writeUInt32LE(rtf.length + 12, 0);
+    header.writeUInt32LE(rtf.length, 4);
+    header.writeUInt32LE(0x414c454d, 8);
+    const compressed = Buffer.concat([header, Buffer.from(rtf, 'latin1')]);
+    const winmail = (list: Buffer) =>
+      part(
+        ['Content-Type: application/ms-tnef; name=winmail.dat', 'Content-Transfer-Encoding: base64'],
+        base64Lines(tnef(attribute(1, ID.messageProperties, list), attachment('A.PDF', PDF))),
+      );
+    const byRtf = await parse(...multipart('mixed', 'b', winmail(properties(binary(0x1009, compressed)))));
+    expect(byRtf).toMatchObject({
+      plainText: 'Nine drums of solvent für Köln\nto gate\t2',
+      bodyText: null,
+      defects: [],
+    });
+    expect(byRtf.attachments.map(({ filename, parentPath }) => [filename, parentPath])).toEqual([
+      ['winmail.dat', null],
+      ['A.PDF', '1'],
+      ['message-body.rtf', '1'],
+    ]);
+    const byHtml = await parse(...winmail(properties(binary(0x1013, Buffer.from('<p>Nine drums</p>')))));
+    expect(byHtml.plainText).toBe('Nine drums');
+    const byText = await parse(
+      ...multipart('mixed', 'b', COVER, winmail(properties(unicode(0x1000, 'Nine drums')))),
+    );
+    expect(byText.plainText).toBe('See below.\n\nNine drums');
+  });
+});
