@@ -4,7 +4,7 @@ import { seededRandom } from '../../emulators/seeded-random.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { base64Lines, between, HEAD, mail } from './mail-builder.ts';
 
-/** Whole numbers below a bound, the same sequence for the same seed. */
+/** @returns a generator of integers below a bound; the same seed gives the same sequence */
 function seeded(seed: number): (below: number) => number {
   const random = seededRandom(seed);
   return (below) => Math.floor(random() * 2 ** 32) % below;
@@ -24,7 +24,7 @@ function leaf(random: (below: number) => number): Tree {
     `Content-Type: ${type}${random(3) === 0 ? `; name=f${random(99)}.bin` : '; charset=utf-8'}`,
   ];
   if (random(3) === 0) headers.push(`Content-Disposition: ${['attachment', 'inline'][random(2)]}`);
-  // Text stays readable, so that it can be a body; anything else may hold any byte.
+  // Text has only letters, because binary text does not become a body.
   const isText = type === 'text/plain' || type === 'text/html';
   const length = random(300) + 1;
   const bytes = Buffer.from(Array.from({ length }, () => (isText ? 97 + random(26) : random(256))));
@@ -59,8 +59,8 @@ function tree(random: (below: number) => number, depth: number): Tree {
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-describe('every leaf of a mail', () => {
-  it('stores every leaf exactly once, as body or attachment, byte for byte', async () => {
+describe('leaf parts', () => {
+  it('stores every leaf part exactly once, as body or attachment, byte for byte', async () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const { lines, leaves } = tree(seeded(seed), 4);
       const email = await parseEmail(mail(...HEAD, ...lines));
@@ -68,7 +68,7 @@ describe('every leaf of a mail', () => {
         .filter(({ parentPath }) => parentPath === null)
         .map((attachment) => attachment.sha256);
       const bodies = `${email.bodyText ?? ''}\n${email.bodyHtml ?? ''}`;
-      // The longest first, so that a short text is not found within another one.
+      // The longest text is removed first: a shorter one may occur within it.
       const texts = leaves.filter((bytes) => !files.includes(sha256(bytes)));
       const rest = texts
         .toSorted((left, right) => right.length - left.length)
@@ -84,7 +84,7 @@ describe('every leaf of a mail', () => {
     }
   });
 
-  it('parses an email with any cut or flipped byte without an exception', async () => {
+  it('parses a truncated email with changed bytes without an exception', async () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const random = seeded(seed);
       const whole = mail(...HEAD, ...tree(random, 3).lines);

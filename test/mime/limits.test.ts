@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { HEAD, mail, multipart, part } from './mail-builder.ts';
 
-/** A mail of `depth` multiparts, one within the other, around a file. */
+/** An email of `depth` nested multiparts around one file. */
 function nested(depth: number): Buffer {
   const opening = Array.from({ length: depth }, (_, level) => [
     `Content-Type: multipart/mixed; boundary=b${level}`,
@@ -14,7 +14,7 @@ function nested(depth: number): Buffer {
   return Buffer.from([...HEAD, ...opening, ...file, ...closing].join('\r\n'));
 }
 
-describe('beyond its limits the reader', () => {
+describe('parser limits', () => {
   it('keeps parts that are nested too deeply as one file with its bytes and headers', async () => {
     for (const depth of [1000, 100_000]) {
       const email = await parseEmail(nested(depth));
@@ -29,7 +29,7 @@ describe('beyond its limits the reader', () => {
     }
   });
 
-  it('opens such a file when it is parsed as an email', async () => {
+  it('opens the file of deeply nested parts when it is parsed as an email', async () => {
     const outer = await parseEmail(nested(60));
     const inner = await parseEmail(outer.attachments[0]?.content ?? new Uint8Array());
     expect(Buffer.from(inner.attachments[0]?.content ?? []).toString()).toBe('FILE');
@@ -43,13 +43,13 @@ describe('beyond its limits the reader', () => {
     expect(email.defects).toContain('parts_too_many');
   });
 
-  it('reads ten thousand headers and finds the relevant ones', async () => {
+  it('finds the relevant headers among ten thousand others', async () => {
     const headers = Array.from({ length: 10_000 }, (_, index) => `X-${index}: y`);
     const email = await parseEmail(mail(...headers, ...HEAD, '', 'Body'));
     expect(email).toMatchObject({ subject: 'Order 4711', bodyText: 'Body', defects: [] });
   });
 
-  it('finds the subject below endless addresses', async () => {
+  it('finds the subject below eighty thousand addresses', async () => {
     const to = `To: ${'a@example.com, '.repeat(40_000)}`;
     const email = await parseEmail(mail(to, to.replace('To', 'Cc'), ...HEAD, '', 'Body'));
     expect(email).toMatchObject({
@@ -67,21 +67,21 @@ describe('beyond its limits the reader', () => {
     expect(email.defects).toContain('header_too_long');
   });
 
-  // Each of these took time with the square of its length in some reader.
+  // Each of these inputs took quadratic time in some parser.
   it.each([
     ['open comments', `Content-Type: text/plain; x=${'('.repeat(200_000)}`],
     ['spaces', `Content-Type: text/plain; x=${' '.repeat(200_000)}y`],
     ['semicolons', `Content-Disposition: ${';'.repeat(200_000)}`],
     ['escaped quotes', `Content-Disposition: attachment; filename="${'\\"'.repeat(100_000)}`],
-    ['opening words', `Subject: ${'=?a?Q?'.repeat(50_000)}`],
+    ['opened encoded words', `Subject: ${'=?a?Q?'.repeat(50_000)}`],
     ['angle brackets', `To: ${'<'.repeat(200_000)}`],
     ['groups', `To: ${'a:'.repeat(100_000)}`],
     ['encoded names', `From: ${'=?utf-8?B?w6TDtsO8?= '.repeat(10_000)}`],
     [
-      'sections',
+      'file name sections',
       `Content-Disposition: attachment; ${Array.from({ length: 9999 }, (_, n) => `filename*${n}*=%41`).join(';')}`,
     ],
-  ])('reads a header of many %s in a moment', { timeout: 5000 }, async (_, header) => {
+  ])('parses a header of many %s within five seconds', { timeout: 5000 }, async (_, header) => {
     const email = await parseEmail(mail(header, '', 'Body'));
     expect(email.defects).not.toContain('reader_failed');
   });
@@ -98,9 +98,9 @@ describe('beyond its limits the reader', () => {
       'padded groups',
       `Content-Type: a/b\nContent-Transfer-Encoding: base64\n\n${'YQ==YQ==\n'.repeat(100_000)}`,
     ],
-    ['references', `Content-Type: text/html\n\n${'src=cid:'.repeat(200_000)}`],
+    ['inline references', `Content-Type: text/html\n\n${'src=cid:'.repeat(200_000)}`],
     ['equals signs', `Content-Transfer-Encoding: quoted-printable\n\n${'= '.repeat(200_000)}`],
-  ])('reads a body of many %s in a moment', { timeout: 5000 }, async (_, text) => {
+  ])('parses a body of many %s within five seconds', { timeout: 5000 }, async (_, text) => {
     const email = await parseEmail(Buffer.from(text));
     expect(email.defects).not.toContain('reader_failed');
   });

@@ -1,9 +1,8 @@
-/** Builds emails for the tests of the MIME parser, line by line: the parser gets exactly these bytes. */
-
+/** Builds emails for the tests of the MIME parser line by line, so that a test controls every byte. */
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import type { ParsedEmail } from '../../shared/mime/parsed-email.ts';
 
-/** Lines joined by CRLF; a Buffer among them goes in as it is, for bytes that no string holds. */
+/** Joins lines with CRLF. A Buffer is copied unchanged, for bytes that are not UTF-8. */
 export function mail(...lines: (string | Buffer)[]): Buffer {
   const pieces = lines.map((line) => (typeof line === 'string' ? Buffer.from(line, 'utf8') : line));
   return Buffer.concat(
@@ -20,12 +19,12 @@ export const HEAD = [
   'MIME-Version: 1.0',
 ];
 
-/** One part: its header lines, then its body. */
+/** The lines of one part: headers, an empty line, the body. */
 export function part(headers: string[], ...body: (string | Buffer)[]): (string | Buffer)[] {
   return [...headers, '', ...body];
 }
 
-/** Parts between boundary lines, closed. */
+/** Parts between boundary lines, with a closing boundary. */
 export function between(boundary: string, ...parts: (string | Buffer)[][]): (string | Buffer)[] {
   return [...parts.flatMap((lines) => [`--${boundary}`, ...lines]), `--${boundary}--`, ''];
 }
@@ -58,12 +57,12 @@ export function filesOf(email: ParsedEmail): [string, boolean][] {
   return email.attachments.map(({ content, filename }) => [filename, Buffer.from(content).equals(PDF)]);
 }
 
-/** The mail of these lines below a usual head, parsed. */
+/** Parses an email of these lines below the headers of `HEAD`. */
 export function parse(...lines: (string | Buffer)[]): Promise<ParsedEmail> {
   return parseEmail(mail(...HEAD, ...lines));
 }
 
-/** A base64 body as mail programs write it, 76 characters a line. */
+/** Base64 in lines of 76 characters. */
 export function base64Lines(bytes: Uint8Array): string {
   return (
     Buffer.from(bytes)

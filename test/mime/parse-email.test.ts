@@ -3,17 +3,17 @@ import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { EMPTY_EMAIL } from '../../shared/mime/parsed-email.ts';
 import { mail } from './mail-builder.ts';
 
-describe('whatever the bytes', () => {
+describe('parseEmail', () => {
   test.each([
-    ['nothing', ''],
-    ['a line end', '\r\n'],
-    ['NULs', '\0\0\0'],
+    ['no bytes', ''],
+    ['one line end', '\r\n'],
+    ['NUL bytes', '\0\0\0'],
     ['one colon', ':'],
     ['a header without an end', 'Subject'],
     ['a lone boundary', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b'],
-    ['a closing boundary alone', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--'],
+    ['only a closing boundary', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--'],
     ['headers of colons', ':::\r\n:::\r\n\r\n'],
-  ])('parses %s with defects', async (_, text) => {
+  ])('parses an email that consists of %s, and records defects', async (_, text) => {
     const email = await parseEmail(Buffer.from(text));
     expect(email.defects).toContain('date_missing');
     expect(email.defects).not.toContain('reader_failed');
@@ -32,7 +32,7 @@ describe('whatever the bytes', () => {
     expect(await parseEmail(view)).toMatchObject({ subject: 'Order', bodyText: 'Body' });
   });
 
-  test('never changes the input bytes', async () => {
+  test('parses an email without changing its input bytes', async () => {
     const raw = mail('Content-Transfer-Encoding: quoted-printable', '', 'a=3D\0\r\n');
     const before = Buffer.from(raw);
     await parseEmail(raw);

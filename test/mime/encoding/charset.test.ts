@@ -10,7 +10,7 @@ const body = (charset: string | null, bytes: Buffer) =>
   );
 const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
-describe('a declared charset', () => {
+describe('declared charset', () => {
   test.each([
     ['utf-8', 'c3a4 e282ac', 'ä€'],
     ['iso-8859-1', '93e494', '“ä”'],
@@ -34,7 +34,7 @@ describe('a declared charset', () => {
     ['utf-16le', 'e400 0a00', 'ä\n'],
     ['windows-874', 'cae8a7', 'ส่ง'],
     ['x-mac-roman', '8a', 'ä'],
-  ])('decodes the declared charset %s', async (charset, bytes, text) => {
+  ])('decodes text in the declared charset %s', async (charset, bytes, text) => {
     const email = await body(charset, hex(bytes));
     expect(email.bodyText).toBe(text);
     expect(email.defects).toEqual([]);
@@ -63,7 +63,7 @@ describe('a declared charset', () => {
   });
 });
 
-describe('no charset', () => {
+describe('missing charset', () => {
   test('reads ASCII without a charset and records no defect', async () => {
     expect(await body(null, Buffer.from('Order'))).toMatchObject({ bodyText: 'Order', defects: [] });
   });
@@ -94,7 +94,7 @@ describe('no charset', () => {
   });
 });
 
-describe('a code page', () => {
+describe('code pages', () => {
   test.each([
     ['cp850', '8194e1', 'üöß'],
     ['cp-850', '8194e1', 'üöß'],
@@ -118,7 +118,7 @@ describe('a code page', () => {
     ['x-mac-ce', '8a', 'ä'],
     ['utf-32le', 'e4000000', 'ä'],
     ['koi8-r', 'c1', 'а'],
-  ])('decodes the code page named %s', async (charset, hex, expected) => {
+  ])('decodes text in the code page named %s', async (charset, hex, expected) => {
     const email = await parse(`Content-Type: text/plain; charset=${charset}`, '', Buffer.from(hex, 'hex'));
     expect(email).toMatchObject({ bodyText: expected, defects: [] });
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { base64Lines, parse } from '../mail-builder.ts';
 
-/** Bytes that any text stage would garble. */
+/** Every byte value: a conversion to text anywhere in the parser would change them. */
 const BYTES = Buffer.from(Array.from({ length: 4099 }, (_, index) => (index * 7 + (index >> 8)) & 0xff));
 
 const decode = async (encoding: string, ...lines: (string | Buffer)[]) => {
@@ -30,7 +30,7 @@ describe('base64', () => {
   });
 
   test.each([72, 73, 74, 75, 3, 1])(
-    'decodes base64 to the exact bytes on lines of %i digits',
+    'decodes base64 to the exact bytes when its lines have %i digits',
     async (digits) => {
       const lines = BYTES.toString('base64').replace(new RegExp(`.{${digits}}`, 'g'), '$&\r\n');
       expect(await decode('base64', lines)).toEqual({ content: BYTES, defects: [] });
@@ -38,7 +38,7 @@ describe('base64', () => {
   );
 
   test.each([4000, 4001, 4002, 4003])(
-    'decodes base64 to the exact bytes around junk after %i digits',
+    'decodes base64 to the exact bytes when junk follows %i digits',
     async (at) => {
       const digits = BYTES.toString('base64');
       const line = `${digits.slice(0, at)}*${digits.slice(at)}`;
@@ -47,18 +47,28 @@ describe('base64', () => {
   );
 
   test.each([
-    ['junk between its characters is skipped', ['SGVs*bG8g!d29y', 'bGQ='], 'Hello world', ['base64_junk']],
-    ['a hyphen and an underscore are junk too', ['SGVs-bG8_='], 'Hello', ['base64_junk']],
-    ['missing padding costs nothing', ['SGVsbG8'], 'Hello', ['base64_truncated']],
-    ['half a character is dropped', ['SGVsbG8gd29ybGQhA'], 'Hello world!', ['base64_truncated']],
-    ['pieces with their own padding are joined', ['SGVsbG8=', 'IHdvcmxk'], 'Hello world', []],
     [
-      'a footer below the padding is left out',
+      'skips junk between the characters of base64',
+      ['SGVs*bG8g!d29y', 'bGQ='],
+      'Hello world',
+      ['base64_junk'],
+    ],
+    ['skips a hyphen and an underscore in base64 as junk', ['SGVs-bG8_='], 'Hello', ['base64_junk']],
+    ['decodes base64 without its padding completely', ['SGVsbG8'], 'Hello', ['base64_truncated']],
+    [
+      'drops an incomplete byte at the end of base64',
+      ['SGVsbG8gd29ybGQhA'],
+      'Hello world!',
+      ['base64_truncated'],
+    ],
+    ['joins pieces of base64 that have their own padding', ['SGVsbG8=', 'IHdvcmxk'], 'Hello world', []],
+    [
+      'leaves out a footer below the padding of base64',
       ['SGVsbG8=', '____', 'list@example.com'],
       'Hello',
       ['base64_trailing_text'],
     ],
-  ])('decodes damaged base64: %s', async (_, lines, expected, defects) => {
+  ])('%s', async (_, lines, expected, defects) => {
     expect(await text('base64', ...lines)).toEqual([expected, defects]);
   });
 

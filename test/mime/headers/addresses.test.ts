@@ -10,7 +10,7 @@ const fromOf = async (value: string | Buffer) => {
 const toOf = async (value: string) => (await parseEmail(mail(`To: ${value}`, '', 'Body'))).to;
 const P = 'po@example.com';
 
-describe('a sender', () => {
+describe('sender', () => {
   test.each([
     ['Beispiel, Petra <petra.beispiel@example.com>', 'Beispiel, Petra', 'petra.beispiel@example.com'],
     ['Nowak, Jan, Zakupy <po@example.com>', 'Nowak, Jan, Zakupy', P],
@@ -49,18 +49,18 @@ describe('a sender', () => {
     ['"two words"@example.com', null, '"two words"@example.com'],
     ['root@server1', null, 'root@server1'],
     ['Ann <po@[192.0.2.1]>', 'Ann', 'po@[192.0.2.1]'],
-  ])('%s keeps its whole name and its address', async (header, name, address) => {
+  ])('parses the sender %s as the name %s and the address %s', async (header, name, address) => {
     expect(await fromOf(header)).toEqual({ name, address });
   });
 
   test.each(['Ann Buyer', '2 pcs@4.50', 'Ann <12@5>', 'Ann <ann at example.com>', 'Ann <@>', 'a@b@c'])(
-    '%s has no address, and all of it is the name',
+    'keeps the whole sender %s as the name when it contains no address',
     async (header) => {
       expect(await fromOf(header)).toEqual({ name: header, address: null });
     },
   );
 
-  test('decodes a raw byte of another charset inside an encoded word', async () => {
+  test('decodes a raw byte in the charset of the encoded word of a sender name', async () => {
     const header = Buffer.from('=?iso-8859-1?Q?B=FCro_K\xf6ln?= <po@example.com>', 'latin1');
     expect(await fromOf(header)).toEqual({ name: 'Büro Köln', address: P });
   });
@@ -71,7 +71,7 @@ describe('a sender', () => {
     [['From: Ann Buyer', 'Reply-To: Desk <po@example.com>'], 'Ann Buyer', P],
     [['From: ', 'Sender: po@example.com'], null, P],
   ])(
-    'takes the sender from Sender or Reply-To when From has no address: %j',
+    'takes the sender address from Sender or Reply-To when the headers are %j',
     async (headers, name, address) => {
       const email = await parseEmail(mail(...headers, '', 'Body'));
       expect(email.from).toEqual({ name, address });
@@ -100,7 +100,7 @@ describe('recipients', () => {
     ]);
   });
 
-  test('addresses inside and outside a group are all found, and an empty group has none', async () => {
+  test('finds recipients inside and outside a group, and none in an empty group', async () => {
     expect(await toOf('team: a@example.com, B <b@example.com>;, c@example.com')).toMatchObject([
       { address: 'a@example.com' },
       { address: 'b@example.com' },
@@ -109,7 +109,7 @@ describe('recipients', () => {
     expect(await toOf('Undisclosed recipients:;')).toEqual([]);
   });
 
-  test('names without an address are kept next to those with one', async () => {
+  test('keeps a recipient without an address next to one with an address', async () => {
     expect(await toOf('Bob, a@example.com')).toEqual([
       { name: 'Bob', address: null },
       { name: null, address: 'a@example.com' },

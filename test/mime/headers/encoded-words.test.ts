@@ -5,7 +5,7 @@ import { mail } from '../mail-builder.ts';
 const subjectOf = async (value: string | Buffer) =>
   (await parseEmail(mail(Buffer.concat([Buffer.from('Subject: '), Buffer.from(value)]), '', 'Body'))).subject;
 
-describe('an encoded word', () => {
+describe('encoded words', () => {
   test.each([
     ['=?UTF-8?Q?Is pallet 88 ready for pickup? [today]?=', 'Is pallet 88 ready for pickup? [today]'],
     ['=?utf-8?Q?When=3F_Today?_Yes?=', 'When? Today? Yes'],
@@ -19,7 +19,7 @@ describe('an encoded word', () => {
     ['=?gb2312?B?trk=?= =?gb2312?B?tbE=?=', Buffer.from('豆当').toString()],
     ['=?utf-8?B?w6Q', '=?utf-8?B?w6Q'],
     ['=?cp850?Q?K=94ln?=', 'Köln'],
-  ])('decodes the encoded word %s as %s', async (value, expected) => {
+  ])('decodes the subject %s as %s', async (value, expected) => {
     expect(await subjectOf(value)).toBe(expected);
   });
 
@@ -27,7 +27,7 @@ describe('an encoded word', () => {
     ['iso-8859-1', '=?iso-8859-1?Q?f\xfcr K=F6ln?=', 'für Köln'],
     ['windows-1251', '=?windows-1251?Q?\xe7\xe0=EA=E0\xe7?=', 'заказ'],
     ['gb2312', '=?gb2312?Q?=B6\xa9\xb5=A5?=', '订单'],
-  ])('decodes an encoded word with raw bytes in its own charset %s', async (_, value, expected) => {
+  ])('decodes raw bytes within an encoded word in its declared charset %s', async (_, value, expected) => {
     expect(await subjectOf(Buffer.from(value, 'latin1'))).toBe(expected);
   });
 });

@@ -45,7 +45,7 @@ describe('header block', () => {
   });
 });
 
-describe('a header folded without indentation', () => {
+describe('unindented folds', () => {
   test.each([
     [['Content-Disposition: attachment;', 'filename="Offer 88 for hall 7.pdf"'], 'Offer 88 for hall 7.pdf'],
     [['Content-Disposition: attachment; filename="Offer 88', 'for hall 7.pdf"'], 'Offer 88 for hall 7.pdf'],
@@ -57,7 +57,7 @@ describe('a header folded without indentation', () => {
       'a.pdf',
     ],
   ])(
-    'keeps every byte and the name of a file whose last header is folded without indentation: %j',
+    'keeps the name and every byte of a file when a fold of its headers %j is not indented',
     async (headers, name) => {
       const file = pdfPart('Content-Type: application/pdf', ...headers);
       expect(filesOf(await parse(...multipart('mixed', 'b', textPart('Order'), file)))).toEqual([

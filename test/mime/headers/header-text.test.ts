@@ -6,7 +6,7 @@ const read = (...lines: (string | Buffer)[]) => parseEmail(mail(...lines, '', 'B
 const subject = async (...lines: (string | Buffer)[]): Promise<string | null> =>
   (await read(...lines)).subject;
 
-describe('a subject', () => {
+describe('subject', () => {
   test('unfolds a subject, decodes its encoded words and joins split characters', async () => {
     expect(await subject('Subject: =?utf-8?Q?Bestellung_=C3?= =?utf-8?Q?=A4?= 7')).toBe('Bestellung ä 7');
     expect(await subject('Subject: one', '  two', '\tthree')).toBe('one  two\tthree');

@@ -16,11 +16,11 @@ describe('email headers', () => {
     [['Return-Path: <>'], 'empty-return-path'],
     [['Return-Path: <ann@example.com>'], null],
     [['Content-Type: multipart/report; boundary=b'], 'report'],
-  ])('detects from %j whether a program sent the email', async (headers, expected) => {
+  ])('detects from the headers %j whether a program sent the email', async (headers, expected) => {
     expect((await parseEmail(mail(...HEAD, ...headers, '', 'Body'))).autoSubmitted).toBe(expected);
   });
 
-  test('extracts delivered_to, list_id and in_reply_to', async () => {
+  test('extracts delivered_to, list_id and in_reply_to from the headers of an email', async () => {
     const email = await parseEmail(
       mail(
         'Delivered-To: orders@example.net',

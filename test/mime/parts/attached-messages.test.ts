@@ -24,33 +24,30 @@ const COVER = part(['Content-Type: text/plain'], 'See below.');
 const textsOf = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
-describe('an attached message', () => {
+describe('attached messages', () => {
   test.each([
-    ['as it is', part(['Content-Type: message/rfc822'], INNER)],
+    ['without a transfer encoding', part(['Content-Type: message/rfc822'], INNER)],
     [
       'in base64',
       part(['Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64'], base64Lines(INNER)),
     ],
-    ['as a file named .eml', part(['Content-Type: application/octet-stream; name=Crates.eml'], INNER)],
-  ])(
-    'keeps an attached message (%s), and its files are attachments that name it as their parent',
-    async (_, message) => {
-      const email = await parse(...multipart('mixed', 'b', COVER, message));
-      expect(
-        email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
-      ).toEqual([
-        ['Crates.eml', '2', null],
-        ['crates.pdf', '2.2', '2'],
-        ['notes.txt', '2.3', '2'],
-      ]);
-      expect(Buffer.from(email.attachments[0]?.content ?? [])).toEqual(INNER);
-      expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
-      expect(email).toMatchObject({ bodyText: 'See below.', subject: 'Order 4711', defects: [] });
-      expect(email.plainText).toBe(
-        'See below.\n\nFrom: Client <client@example.org>\nTo: orders@example.net\nSubject: Crates\n\nSeven crates, please.',
-      );
-    },
-  );
+    ['in a file named .eml', part(['Content-Type: application/octet-stream; name=Crates.eml'], INNER)],
+  ])('keeps an attached message %s, and stores its files as attachments below it', async (_, message) => {
+    const email = await parse(...multipart('mixed', 'b', COVER, message));
+    expect(
+      email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
+    ).toEqual([
+      ['Crates.eml', '2', null],
+      ['crates.pdf', '2.2', '2'],
+      ['notes.txt', '2.3', '2'],
+    ]);
+    expect(Buffer.from(email.attachments[0]?.content ?? [])).toEqual(INNER);
+    expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
+    expect(email).toMatchObject({ bodyText: 'See below.', subject: 'Order 4711', defects: [] });
+    expect(email.plainText).toBe(
+      'See below.\n\nFrom: Client <client@example.org>\nTo: orders@example.net\nSubject: Crates\n\nSeven crates, please.',
+    );
+  });
 
   test('opens a message within an attached message', async () => {
     const outer = mail(
@@ -90,7 +87,7 @@ describe('an attached message', () => {
     expect(email.plainText).not.toContain('Content-Type');
   });
 
-  test('reads the first header after a byte order mark', async () => {
+  test('parses the first header of an email after a byte order mark', async () => {
     const email = await parseEmail(
       mail('\ufeffFrom: Client <client@example.org>', 'Subject: Crates', '', 'Seven crates.'),
     );
@@ -111,7 +108,7 @@ describe('an attached message', () => {
     expect((await parse(...multipart('mixed', 'b', COVER, body))).defects).toContain('content_elsewhere');
   });
 });
-describe('an attached mail', () => {
+describe('bytes of attached messages', () => {
   const INNER = [
     'From: Bob <bob@example.com>',
     'Subject: Inner / order',
@@ -121,7 +118,7 @@ describe('an attached mail', () => {
     '',
   ].join('\r\n');
 
-  test('keeps an attached message as a file with its exact bytes, and it never overwrites the outer one', async () => {
+  test('keeps the exact bytes of an attached message as a file, and the headers and body of the outer one', async () => {
     const email = await parse(
       ...multipart('mixed', 'b', part(['Content-Type: message/rfc822'], INNER), textPart('Outer')),
     );

@@ -11,8 +11,8 @@ const pdfPart = (...headers: string[]): (string | Buffer)[] =>
 const textsOf = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
-describe('what counts as an attachment', () => {
-  test('keeps a PDF whatever its disposition says', async () => {
+describe('attachments', () => {
+  test('keeps a PDF as an attachment for every Content-Disposition', async () => {
     for (const disposition of ['attachment; filename=order.pdf', 'inline; filename=order.pdf', 'order.pdf']) {
       const email = await parse(
         ...multipart('mixed', 'b', TEXT, pdfPart(`Content-Disposition: ${disposition}`)),
@@ -30,7 +30,7 @@ describe('what counts as an attachment', () => {
     }
   });
 
-  test('keeps a PDF without any disposition, under a name of its type', async () => {
+  test('keeps a PDF without Content-Disposition and names it by its type', async () => {
     const email = await parse(...multipart('mixed', 'b', TEXT, pdfPart()));
     expect(email.attachments[0]?.filename).toBe('attachment-1.pdf');
   });
@@ -88,7 +88,7 @@ describe('what counts as an attachment', () => {
     expect(email.attachments[0]?.filename).toBe('attachment-1.ics');
   });
 
-  test('records a defect for a declared file without bytes', async () => {
+  test('records a defect for a declared attachment without bytes', async () => {
     const file = part(['Content-Type: application/pdf; name=order.pdf'], '');
     expect((await parse(...multipart('mixed', 'b', part([], 'Order'), file))).defects).toEqual([
       'file_empty',

@@ -39,7 +39,7 @@ describe('bodies', () => {
     expect(email).toMatchObject({ bodyText: 'Order\nFooter', attachments: [] });
   });
 
-  test('joins an alternative and the HTML after it', async () => {
+  test('joins the HTML of an alternative and the HTML part after it', async () => {
     const alternative = multipart('alternative', 'a', textPart('Order'), htmlPart('<p>Order</p>'));
     const email = await parse(...multipart('mixed', 'm', alternative, htmlPart('<p>Footer</p>')));
     expect(email).toMatchObject({
@@ -49,7 +49,7 @@ describe('bodies', () => {
     });
   });
 
-  test('gives bodies LF line ends and no NUL', async () => {
+  test('converts the line ends of a body to LF and removes NUL', async () => {
     const email = await parse(...textPart('one\r\ntwo\0\r\n\r\n'));
     expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });
   });
@@ -90,14 +90,14 @@ describe('bodies', () => {
     ['Content-Type: text/plain; name="body.txt"', 'Content-Disposition: inline'],
     ['Content-Type: text/plain; name="body.txt"', 'X-None: 1'],
     ['Content-Type: text/plain', 'Content-Disposition: inline; filename="body.txt"'],
-  ])('uses a named text part as the body when it is the only one: %s', async (...headers) => {
+  ])('uses the only part as the body when its headers are %s and %s', async (...headers) => {
     expect(await parse(...headers, '', 'Four pallets.')).toMatchObject({
       bodyText: 'Four pallets.',
       attachments: [],
     });
   });
 
-  test('a named HTML part next to a PDF is the body', async () => {
+  test('uses a named HTML part next to a PDF as the body', async () => {
     const page = htmlPart('<p>Four pallets.</p>', 'Content-Disposition: inline; filename="body.html"');
     const email = await parse(
       ...multipart('mixed', 'b', page, pdfPart('Content-Type: application/pdf; name=a.pdf')),
@@ -118,9 +118,19 @@ describe('bodies', () => {
   });
 
   test.each([
-    [textPart('Four pallets.'), pdfPart('Content-Type: application/pdf; name=a.pdf'), textPart('To gate 2.')],
-    [textPart('Four pallets.'), textPart('To gate 2.'), pdfPart('Content-Type: application/pdf; name=a.pdf')],
-  ])('joins a body that is split around files, in order', async (...parts) => {
+    [
+      'around',
+      textPart('Four pallets.'),
+      pdfPart('Content-Type: application/pdf; name=a.pdf'),
+      textPart('To gate 2.'),
+    ],
+    [
+      'before',
+      textPart('Four pallets.'),
+      textPart('To gate 2.'),
+      pdfPart('Content-Type: application/pdf; name=a.pdf'),
+    ],
+  ])('joins the text parts %s a file into one body, in order', async (_, ...parts) => {
     const email = await parse(...multipart('mixed', 'b', ...parts));
     expect(email).toMatchObject({
       bodyText: 'Four pallets.\nTo gate 2.',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import writeXlsxFile from 'write-excel-file/node';
 import { detectType } from '../../../shared/mime/parts/detected-type.ts';
 
-/** The start of a compound file whose directory names one stream. */
+/** The first bytes of a compound file whose directory lists one stream. */
 function compoundFile(stream: string): Buffer {
   const file = Buffer.alloc(2048);
   file.write('d0cf11e0a1b11ae1', 'hex');
@@ -13,7 +13,7 @@ function compoundFile(stream: string): Buffer {
   return file;
 }
 
-describe('the detected type', () => {
+describe('detected type', () => {
   test.each([
     ['%PDF-1.7', 'application/pdf'],
     ['\r\n \r\n%PDF-1.4', 'application/pdf'],
@@ -27,7 +27,7 @@ describe('the detected type', () => {
     ['MZ is a car plate', null],
     ['sku,qty\r\nA-1,3', null],
     ['', null],
-  ])('detects the type of %j as %s', async (text, type) => {
+  ])('detects the type of a file that begins with %j as %s', async (text, type) => {
     expect(await detectType(Buffer.from(text, 'latin1'))).toBe(type);
   });
 

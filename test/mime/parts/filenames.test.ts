@@ -10,7 +10,7 @@ const nameOf = async (...headers: (string | Buffer)[]): Promise<string | undefin
 };
 const disposition = (parameters: string): string => `Content-Disposition: attachment; ${parameters}`;
 
-describe('a file name', () => {
+describe('file names', () => {
   test.each([
     ['filename=order.pdf', 'order.pdf'],
     ['filename="order 7.pdf"', 'order 7.pdf'],
@@ -30,11 +30,11 @@ describe('a file name', () => {
     ['filename="unclosed.pdf', 'unclosed.pdf'],
     ['FILENAME=upper.pdf', 'upper.pdf'],
     ['size=3; filename=later.pdf', 'later.pdf'],
-  ])('reads the name of %s as %s', async (parameters, name) => {
+  ])('decodes the file name in the parameters %s as %s', async (parameters, name) => {
     expect(await nameOf(disposition(parameters))).toBe(name);
   });
 
-  test('takes the name from Content-Type when the disposition has none, and otherwise from the disposition', async () => {
+  test('takes the file name from Content-Disposition, or from Content-Type when the disposition has none', async () => {
     expect(await nameOf('Content-Type: application/pdf; name="=?utf-8?Q?=C3=A4.pdf?="')).toBe('ä.pdf');
     expect(
       await nameOf('Content-Type: application/pdf; name=type.pdf', disposition('filename=own.pdf')),
@@ -48,7 +48,7 @@ describe('a file name', () => {
   });
 
   test.each(['filename=""', 'filename="/"', 'filename=".."', 'filename="\u0001"', 'x=y'])(
-    'makes a file name from the detected type when %j leaves none',
+    'makes a file name from the detected type when the parameter %j contains no usable name',
     async (parameters) => {
       expect(await nameOf('Content-Type: application/octet-stream', disposition(parameters))).toBe(
         'attachment-1.pdf',
@@ -56,7 +56,7 @@ describe('a file name', () => {
     },
   );
 
-  test('makes a name from the declared type when the bytes have no known signature', async () => {
+  test('makes a file name from the declared type when the bytes have no known signature', async () => {
     const email = await parse(
       ...multipart('mixed', 'b', part(['Content-Type: text/csv'], 'a;b'), part(['Content-Type: x/y'], 'z')),
     );
@@ -90,7 +90,7 @@ describe('a file name', () => {
     [["Content-Disposition: attachment; filename*=utf-8''a%0D%0A%20b.pdf"], 'a b.pdf'],
     [['Content-Disposition: attachment; filename="=??B?QXVmdHJhZyA4OC5wZGY=?="'], 'Auftrag 88.pdf'],
     [['Content-Disposition: attachment; filename="=?cp850?Q?K=94ln.pdf?="'], 'Köln.pdf'],
-  ])('reads the file name from %j', async (headers, name) => {
+  ])('reads the file name from the part headers %j', async (headers, name) => {
     const file = pdfPart('Content-Type: application/pdf', ...headers);
     expect(filesOf(await parse(...multipart('mixed', 'b', textPart('Order'), file)))).toEqual([[name, true]]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { between, filesOf, parse, pdfPart, textPart } from '../mail-builder.ts';
 
-describe('a Content-Type', () => {
+describe('Content-Type', () => {
   test.each([
     '; boundary="b"',
     'boundary="b"',
@@ -11,7 +11,7 @@ describe('a Content-Type', () => {
     '*/*; boundary=b',
     'mixed; boundary=b',
     'text/plain; boundary="b"',
-  ])('reads Content-Type %s as a multipart when its boundary is present', async (type) => {
+  ])('reads the Content-Type %s as a multipart when the body contains its boundary', async (type) => {
     const parts = between(
       'b',
       textPart('Four pallets.'),
@@ -40,7 +40,7 @@ describe('a Content-Type', () => {
     [['Content-Type: text/plain; charset=us-ascii', 'Content-Type: multipart/mixed; boundary=b']],
     [['Content-Type: multipart/mixed; boundary=b', 'Content-Type: text/plain']],
     [['Content-Type: nonsense', 'Content-Type: multipart/mixed; boundary=b']],
-  ])('uses the multipart one of two Content-Type headers: %j', async (types) => {
+  ])('uses the multipart header when an email has the Content-Type headers %j', async (types) => {
     const email = await parse(
       ...types,
       '',

@@ -7,7 +7,7 @@ const FILE = part(['Content-Type: application/x; name=a.x'], 'FILE');
 const contents = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
-describe('a damaged multipart', () => {
+describe('damaged multipart', () => {
   test('keeps all parts of a multipart without closing boundary', async () => {
     const lines = multipart('mixed', 'b', TEXT, FILE).slice(0, -2);
     expect(await parse(...lines)).toMatchObject({ bodyText: 'Order', defects: ['closing_boundary_missing'] });

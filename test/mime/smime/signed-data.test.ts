@@ -27,24 +27,21 @@ const opaque = (bytes: Buffer, type = 'smime-type=signed-data; '): (string | Buf
 test.each([
   ['DER', signedData(ENTITY)],
   ['BER in chunks of 100 bytes', signedDataInChunks(ENTITY, 100)],
-])(
-  'opens signed data in %s: its text is the body, its files are attachments, and the p7m stays',
-  async (_, cms) => {
-    const email = await parse(...opaque(cms));
-    expect(email.bodyText).toContain('Six drums of solvent for hall 3, signed.');
-    expect(email.plainText).toBe('Six drums of solvent for hall 3, signed.');
-    expect(
-      email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
-    ).toEqual([
-      ['smime.p7m', '1', null],
-      ['drums.pdf', '1.2', '1'],
-    ]);
-    expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
-    expect(email.defects).toEqual(['signature_not_verified']);
-  },
-);
+])('opens signed data in %s as body and attachments, and keeps the p7m file', async (_, cms) => {
+  const email = await parse(...opaque(cms));
+  expect(email.bodyText).toContain('Six drums of solvent for hall 3, signed.');
+  expect(email.plainText).toBe('Six drums of solvent for hall 3, signed.');
+  expect(
+    email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
+  ).toEqual([
+    ['smime.p7m', '1', null],
+    ['drums.pdf', '1.2', '1'],
+  ]);
+  expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(PDF);
+  expect(email.defects).toEqual(['signature_not_verified']);
+});
 
-test('opens signed data that names no smime-type, within a multipart and within signed data', async () => {
+test('opens signed data without an smime-type, within a multipart and within other signed data', async () => {
   const twice = mail(...opaque(signedData(ENTITY), ''));
   const footer = part(['Content-Type: text/plain'], 'Footer of the list');
   const email = await parse(...multipart('mixed', 'list', opaque(signedData(twice), ''), footer));

@@ -5,7 +5,7 @@ import { attachment, attribute, binary, ID, properties, tnef, unicode } from '..
 const PDF = Buffer.from('%PDF-1.7 seven crates');
 const COVER = part(['Content-Type: text/plain'], 'See below.');
 
-describe('the plain text', () => {
+describe('plain text', () => {
   test('converts HTML to plain text, with separate cells and without invisible content', async () => {
     const page =
       '<html><head><title>t</title><style>p{}</style></head><body><h1>Order</h1><table><tr><td>A-100</td><td>40</td></tr>' +

@@ -1,4 +1,4 @@
-/** Writes winmail.dat files for tests, [MS-OXTNEF]: attributes with checksums, MAPI property lists. */
+/** Writes winmail.dat files for tests ([MS-OXTNEF]): attributes with checksums, and MAPI property lists. */
 
 const u16 = (value: number): Buffer => Buffer.from(Uint16Array.of(value).buffer);
 const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
@@ -36,7 +36,7 @@ export function binary(id: number, bytes: Buffer): Buffer {
   return variable(0x102, id, bytes);
 }
 
-/** An object: an interface's GUID, then its bytes. */
+/** An object property: the GUID of an interface, then the bytes of the object. */
 export function object(id: number, bytes: Buffer): Buffer {
   return variable(0x0d, id, Buffer.concat([Buffer.alloc(16, 7), bytes]));
 }
@@ -45,7 +45,7 @@ export function long(id: number, value: number): Buffer {
   return Buffer.concat([u16(3), u16(id), u32(value)]);
 }
 
-/** A property known by a name, which a reader must step over. */
+/** A named property. The parser skips it. */
 export function named(name: string, value: number): Buffer {
   const text = Buffer.from(`${name}\0`, 'utf16le');
   return Buffer.concat([
@@ -63,7 +63,7 @@ function variable(type: number, id: number, bytes: Buffer): Buffer {
   return Buffer.concat([u16(type), u16(id), u32(1), u32(bytes.length), padded(bytes)]);
 }
 
-/** An attachment as Outlook writes it: short title and data as attributes, the rest as properties. */
+/** An attachment in the layout of Outlook: short title and data are attributes, the rest are MAPI properties. */
 export function attachment(title: string, data: Buffer | null, ...list: Buffer[]): Buffer {
   return Buffer.concat([
     attribute(2, ID.attachmentStart, Buffer.alloc(14)),

@@ -71,7 +71,7 @@ describe('winmail.dat', () => {
     expect(names(email)).toEqual(['winmail.dat']);
   });
 
-  test('keeps the bodies of winmail.dat as files when the email has one, and RTF always', async () => {
+  test('keeps the text and RTF bodies of winmail.dat as files when the email has its own body', async () => {
     const list = properties(unicode(0x1000, 'Outlook text'), binary(0x1009, RTF));
     const email = await withText(tnef(attribute(1, ID.messageProperties, list)));
     expect(email.bodyText).toBe('Order');
@@ -105,7 +105,7 @@ describe('winmail.dat', () => {
     expect(Buffer.from(email.attachments[1]?.content ?? []).includes(PDF)).toBe(true);
   });
 
-  test('recognizes winmail.dat by its first bytes under any type', async () => {
+  test('recognizes winmail.dat by its first bytes when the declared type is different', async () => {
     const email = await parse(
       ...multipart(
         'mixed',
@@ -120,7 +120,7 @@ describe('winmail.dat', () => {
     expect(names(email)).toEqual(['attachment-1.dat', 'A.PDF']);
   });
 
-  test('extracts what precedes a cut in winmail.dat, wherever the cut is', async () => {
+  test('extracts the files before the end of a winmail.dat that is truncated at any byte', async () => {
     const file = tnef(attachment('A.PDF', PDF), attachment('B.PDF', null, binary(0x3701, PDF)));
     for (let length = 0; length < file.length; length += 1) {
       const email = await withText(file.subarray(0, length));
