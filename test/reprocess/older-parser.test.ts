@@ -39,8 +39,8 @@ const RAW = mail(
 );
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** As version 1 of the parser read it: half of the name, no address, and the attached message as one file. */
-function readByVersion1(): EmailToStore {
+/** The result of parser version 1: half of the name, no address, and the attached message as one file. */
+function parsedByVersion1(): EmailToStore {
   return {
     gmailMessageId: 'a',
     gmailThreadId: null,
@@ -72,9 +72,9 @@ function readByVersion1(): EmailToStore {
   };
 }
 
-test('reprocessing an email that an older parser read gives its new columns and files and keeps the row of the old file', async () => {
+test('updates the columns and files of an email that an older parser parsed, and keeps the row of its first file', async () => {
   const mailbox = await mailboxWithPending(db);
-  await storeEmail(db, mailbox, readByVersion1());
+  await storeEmail(db, mailbox, parsedByVersion1());
   const before = await db.query<{ id: number }>('select id from email_attachments');
   for (const applies of [false, true, true]) {
     const mode = applies ? ({ applies, resetsProcessed: false } as const) : ({ applies } as const);

@@ -18,8 +18,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-describe('replacing the parsed columns', () => {
-  test('updates columns, attachments and search words, and keeps the id of an unchanged attachment', async () => {
+describe('replaceParsed', () => {
+  test('updates columns, attachments and search words of an email, and keeps the id of an unchanged attachment', async () => {
     const mailbox = await mailboxWithPending(db);
     await storeEmail(db, mailbox, await storable('a'));
     const { rows } = await db.query<{ id: number; attachment_id: number }>(
@@ -51,7 +51,7 @@ describe('replacing the parsed columns', () => {
     expect(kept.rows).toEqual([{ filename: 'order.pdf' }]);
   });
 
-  test('adds missing search words also when no column differs, and changes nothing else', async () => {
+  test('adds the missing search words of an email when no column differs, and changes nothing else', async () => {
     const mailbox = await mailboxWithPending(db);
     await storeEmail(db, mailbox, await storable('a'));
     const { rows } = await db.query<{ id: number; updated_at: Date }>(
@@ -70,7 +70,7 @@ describe('replacing the parsed columns', () => {
     expect(after.rows).toEqual([{ processed: true, updated_at: updatedAt }]);
   });
 
-  test('leaves an email that a newer parser wrote', async () => {
+  test('does not replace the columns of an email that a newer parser stored', async () => {
     const mailbox = await mailboxWithPending(db);
     await storeEmail(db, mailbox, { ...(await storable('a')), parserVersion: 3 });
     const { rows } = await db.query<{ id: number }>('select id from incoming_emails where mailbox_id = $1', [
