@@ -1,21 +1,23 @@
 /**
- * `npm run fuzz -- --seed 1 --mails 100000`: damages sample emails, and the .eml files of a folder, and parses them. Exit
- * code 1 when the MIME parser fails on one; it is then saved and its path printed.
+ * `npm run fuzz -- --seed 1 --mails 100000`: mutates sample emails and the .eml files of a folder, and parses them. When the
+ * MIME parser fails on an email, the command saves it, prints its path and exits with code 1.
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Finding } from '../test/fuzz/mime-fuzz.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { counted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run fuzz [-- OPTIONS]
-Damages sample emails and parses them. Exit code 1 when the MIME parser fails on one; it is saved and its path printed.
-  --seed S      seed of the damage (default 1)
+Mutates sample emails and parses them. When the MIME parser fails on an email, the command saves it, prints its path and
+exits with code 1.
+  --seed S      seed of the mutations (default 1)
   --mails N     number of emails (default 20000)
-  --from N      begin with this email
-  --corpus DIR  damage the .eml files of this folder as well`;
+  --from N      number of the first email (default 0)
+  --corpus DIR  also mutate the .eml files of this folder`;
 const ROOT = join(import.meta.dirname, '..');
-/** Real emails next to the checkout, if there are any; they are not part of the project. */
+/** Optional real emails next to the checkout. They are not part of the project. */
 const DEFAULT_CORPUS = join(ROOT, '../shared/corpus');
 const REPORT_EVERY_MS = 10_000;
 
@@ -42,21 +44,22 @@ await runCommand(USAGE, async () => {
     from,
     corpus: existsSync(corpus) ? corpus : null,
     folder: join(ROOT, '.local/fuzz'),
-    onProgress: (tried) => {
+    onProgress: (testedCount) => {
       if (performance.now() - reportedMs < REPORT_EVERY_MS) return;
       reportedMs = performance.now();
-      say(`${counted(tried, 'email')} parsed`);
+      say(`Parsed ${counted(testedCount, 'email')}`);
     },
   });
 
   for (const { kind, number, what, path } of report.findings)
     say(`${kind}, email ${number}: ${what}\n  ${path}`);
-  const countOf = (kind: string): number => report.findings.filter((finding) => finding.kind === kind).length;
+  const countOf = (kind: Finding['kind']): number =>
+    report.findings.filter((finding) => finding.kind === kind).length;
   const { slowest } = report;
-  say(`seed ${seed}, ${counted(report.startCount, 'seed email')} (${report.startDigest})`);
+  say(`seed ${seed}, ${counted(report.seedEmailCount, 'seed email')} (${report.corpusDigest})`);
   say(
-    `${counted(report.tried, 'email')} in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s: ` +
-      `${countOf('crash')} crashes, ${countOf('hang')} hangs, ${countOf('fault')} broken invariants`,
+    `${counted(report.testedCount, 'email')} in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s: ` +
+      `${countOf('crash')} crashes, ${countOf('hang')} hangs, ${countOf('violation')} broken invariants`,
   );
   say(
     `slowest: email ${slowest.number}, ${slowest.cpuMs.toFixed(0)} ms for ${slowest.bytes.toLocaleString('en')} bytes`,

@@ -1,64 +1,65 @@
 /**
- * Mutation fuzz of the MIME reader: no crash, no hang, no blow-up of memory, and results that keep their promises,
- * whatever the bytes. Two processes read, this one watches: who hangs or dies is named and replaced.
- * A seed, a number and the same start emails give the same email again.
+ * Mutation fuzzing of the MIME parser, for `npm run fuzz` and its test. It finds crashes, hangs, excessive memory and violated
+ * invariants. Worker processes parse; this process watches them, and replaces one that hangs or crashes.
+ * Invariant: a seed, a number and the same seed corpus give the same email.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ReaderMessage, ReaderOrder, Slowest } from './fuzz-reader.ts';
-import { loadStarts, type Starts } from './fuzz-starts.ts';
-import { HangWatch } from './hang-watch.ts';
-import { mutatedMail } from './mutators.ts';
-import { type Place, readPlace } from './place.ts';
+import type { Slowest, WorkerMessage, WorkerTask } from './fuzz-worker.ts';
+import { PARSER_THREW, REJECTED } from './invariants.ts';
+import { mutatedEmail } from './mutators.ts';
+import { type Progress, readProgress } from './progress-file.ts';
+import { loadSeedCorpus, type SeedCorpus } from './seed-corpus.ts';
+import { Watchdog } from './watchdog.ts';
 
-/** Wall clock. A reading takes milliseconds; a machine under load stretches that, but not so far. */
+/** Wall time. It leaves a wide margin for a machine under load, because a parse takes milliseconds. */
 const HANG_MS = 15_000;
-const LOOK_EVERY_MS = 250;
-/** Of the JavaScript heap; a mail of 1.5 MB leaves a few MB there. */
+const CHECK_EVERY_MS = 250;
+/** Heap limit of each worker. An email of 1.5 MB leaves a few MB in the heap. */
 const HEAP_MB = 256;
 
 export interface FuzzOptions {
   readonly seed: number;
   readonly mails: number;
-  /** Number of the first mail, 0 unless given. */
+  /** Number of the first email; 0 by default. */
   readonly from?: number;
   readonly corpus: string | null;
-  /** The folder for emails that fail. */
+  /** Emails with a finding are saved in this folder. */
   readonly folder: string;
-  /** 2 unless given. */
+  /** 2 by default. */
   readonly processes?: number;
-  readonly onProgress?: (tried: number) => void;
+  readonly onProgress?: (testedCount: number) => void;
 }
 
 export interface Finding {
-  readonly kind: 'crash' | 'hang' | 'fault';
+  readonly kind: 'crash' | 'hang' | 'violation';
   readonly number: number;
   readonly what: string;
-  /** Holds the mail. */
+  /** Path of the saved email. */
   readonly path: string;
 }
 
 export interface FuzzReport {
-  readonly tried: number;
-  readonly startCount: number;
-  readonly startDigest: string;
+  readonly testedCount: number;
+  readonly seedEmailCount: number;
+  readonly corpusDigest: string;
   readonly findings: readonly Finding[];
   readonly slowest: Slowest;
-  /** Of the process that took most. */
+  /** Maximum over all worker processes. */
   readonly peakMemoryBytes: number;
 }
 
 export async function fuzzMime(options: FuzzOptions): Promise<FuzzReport> {
-  const fuzz = new Fuzz(options, await loadStarts(options.corpus));
+  const fuzz = new Fuzz(options, await loadSeedCorpus(options.corpus));
   const { processes = 2, from = 0 } = options;
   try {
     await Promise.all(
       Array.from({ length: processes }, async (_, process) => {
         let first: number | null = from + process;
-        while (first !== null) first = await fuzz.readShare(first, from + options.mails, processes);
+        while (first !== null) first = await fuzz.runShare(first, from + options.mails, processes);
       }),
     );
     return fuzz.report();
@@ -69,27 +70,30 @@ export async function fuzzMime(options: FuzzOptions): Promise<FuzzReport> {
 
 class Fuzz {
   readonly #options: FuzzOptions;
-  readonly #starts: Starts;
-  readonly #places = mkdtempSync(join(tmpdir(), 'email-monitor-fuzz-'));
+  readonly #corpus: SeedCorpus;
+  readonly #progressFolder = mkdtempSync(join(tmpdir(), 'email-monitor-fuzz-'));
   readonly #findings: Finding[] = [];
-  /** By process. */
-  readonly #tried: number[] = [];
+  /** One count per worker process. */
+  readonly #testedCounts: number[] = [];
   #slowest: Slowest = { number: -1, cpuMs: 0, bytes: 0 };
   #peakMemoryBytes = 0;
 
-  constructor(options: FuzzOptions, starts: Starts) {
+  constructor(options: FuzzOptions, corpus: SeedCorpus) {
     this.#options = options;
-    this.#starts = starts;
+    this.#corpus = corpus;
   }
 
-  /** Every `step`-th mail from `first`. @returns where to continue when its process did not reach the end */
-  async readShare(first: number, end: number, step: number): Promise<number | null> {
+  /**
+   * Tests every `step`-th email from `first` in one worker process.
+   * @returns the number to continue with after a hang or crash; null when the worker reached the end
+   */
+  async runShare(first: number, end: number, step: number): Promise<number | null> {
     if (first >= end) return null;
     const { seed, corpus, onProgress } = this.#options;
-    const share = this.#tried.push(0) - 1;
-    const placePath = join(this.#places, `${share}`);
-    const order: ReaderOrder = { seed, corpus, first, end, step, placePath };
-    const child = fork(join(import.meta.dirname, 'fuzz-reader.ts'), [JSON.stringify(order)], {
+    const share = this.#testedCounts.push(0) - 1;
+    const progressPath = join(this.#progressFolder, `${share}`);
+    const task: WorkerTask = { seed, corpus, first, end, step, progressPath };
+    const child = fork(join(import.meta.dirname, 'fuzz-worker.ts'), [JSON.stringify(task)], {
       execArgv: [`--max-old-space-size=${HEAP_MB}`],
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
@@ -97,48 +101,49 @@ class Fuzz {
     child.stderr?.on('data', (chunk) => {
       stderr = `${stderr}${chunk}`.slice(-2_000);
     });
-    child.on('message', (message: ReaderMessage) => this.#hear(message));
-    const watch = new HangWatch(HANG_MS);
-    let place: Place | null = null;
-    const look = (): void => {
-      place = readPlace(placePath);
-      this.#tried[share] = place?.begun ?? 0;
-      onProgress?.(this.#tried.reduce((sum, count) => sum + count, 0));
-      if (watch.hangsAt(place?.number ?? null)) child.kill('SIGKILL');
+    child.on('message', (message: WorkerMessage) => this.#receive(message));
+    const watchdog = new Watchdog(HANG_MS);
+    let progress: Progress | null = null;
+    const checkProgress = (): void => {
+      progress = readProgress(progressPath);
+      this.#testedCounts[share] = progress?.startedCount ?? 0;
+      onProgress?.(this.#testedCounts.reduce((sum, count) => sum + count, 0));
+      if (watchdog.check(progress?.number ?? null)) child.kill('SIGKILL');
     };
-    const looking = setInterval(look, LOOK_EVERY_MS);
+    const timer = setInterval(checkProgress, CHECK_EVERY_MS);
     const [code] = (await once(child, 'close')) as [number | null];
-    clearInterval(looking);
-    look();
+    clearInterval(timer);
+    checkProgress();
     if (code === 0) return null;
-    const { number, isMade } = (place as Place | null) ?? { number: -1, isMade: false };
-    if (!isMade) throw new Error(`The fuzz itself failed at mail ${number}, with ${code}:\n${stderr}`);
-    if (watch.hasHung) this.#find('hang', number, `hangs for more than ${HANG_MS} ms`);
-    else this.#find('crash', number, `its process ended with ${code}:\n${stderr}`);
+    const { number, isMutated } = (progress as Progress | null) ?? { number: -1, isMutated: false };
+    if (!isMutated)
+      throw new Error(`The fuzzer itself failed at email ${number}, with exit code ${code}:\n${stderr}`);
+    if (watchdog.hasHung) this.#addFinding('hang', number, `hung for more than ${HANG_MS} ms`);
+    else this.#addFinding('crash', number, `the worker process ended with exit code ${code}:\n${stderr}`);
     return number + step;
   }
 
-  #hear({ fault, slowest, peakMemoryBytes }: ReaderMessage): void {
+  #receive({ violation, slowest, peakMemoryBytes }: WorkerMessage): void {
     if (slowest !== undefined && slowest.cpuMs > this.#slowest.cpuMs) this.#slowest = slowest;
     this.#peakMemoryBytes = Math.max(this.#peakMemoryBytes, peakMemoryBytes ?? 0);
-    if (fault === undefined) return;
-    const isCrash = fault.what.startsWith('rejected') || fault.what === 'the reader threw';
-    this.#find(isCrash ? 'crash' : 'fault', fault.number, fault.what);
+    if (violation === undefined) return;
+    const isCrash = violation.what.startsWith(REJECTED) || violation.what === PARSER_THREW;
+    this.#addFinding(isCrash ? 'crash' : 'violation', violation.number, violation.what);
   }
 
-  #find(kind: Finding['kind'], number: number, what: string): void {
+  #addFinding(kind: Finding['kind'], number: number, what: string): void {
     const { folder, seed } = this.#options;
     mkdirSync(folder, { recursive: true });
     const path = join(folder, `seed-${seed}-mail-${number}.eml`);
-    writeFileSync(path, mutatedMail(this.#starts.mails, seed, number).bytes);
+    writeFileSync(path, mutatedEmail(this.#corpus.emails, seed, number).bytes);
     this.#findings.push({ kind, number, what, path });
   }
 
   report(): FuzzReport {
     return {
-      tried: this.#tried.reduce((sum, count) => sum + count, 0),
-      startCount: this.#starts.mails.length,
-      startDigest: this.#starts.digest,
+      testedCount: this.#testedCounts.reduce((sum, count) => sum + count, 0),
+      seedEmailCount: this.#corpus.emails.length,
+      corpusDigest: this.#corpus.digest,
       findings: this.#findings,
       slowest: this.#slowest,
       peakMemoryBytes: this.#peakMemoryBytes,
@@ -146,6 +151,6 @@ class Fuzz {
   }
 
   close(): void {
-    rmSync(this.#places, { recursive: true, force: true });
+    rmSync(this.#progressFolder, { recursive: true, force: true });
   }
 }

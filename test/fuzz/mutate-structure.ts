@@ -1,18 +1,18 @@
 /** Damages the structure of an email: boundaries, headers and their parameters, charsets, emails within emails. */
 import { between, pick, type Random } from '../../emulators/seeded-random.ts';
-import { type Chance, lineStart, replaced, skewed, timesOver } from './pieces.ts';
+import { lineStart, type MutationContext, repeatedText, replaced, skewed } from './mutation.ts';
 import { CHARSETS, TOKENS } from './tokens.ts';
 
-/** Beyond it a mail is not nested further. */
+/** An email of this size is not nested further. */
 const MAX_NESTED_BYTES = 300_000;
 
-/** One of the places where `pattern` (global, sticky on latin1 text) is found; null when there is none. */
+/** @returns a random match of the global `pattern` in the latin1 text of `mail`; null when there is none */
 export function oneMatch(mail: Buffer, pattern: RegExp, random: Random): RegExpExecArray | null {
   const found = [...mail.toString('latin1').matchAll(pattern)];
   return found.length === 0 ? null : pick(random, found);
 }
 
-/** `change` applied to one match of `pattern`; without a match the mail as it is. */
+/** @returns `mail` with `change` applied to a random match of `pattern`, or `mail` unchanged when there is none */
 export function changeOne(
   mail: Buffer,
   pattern: RegExp,
@@ -27,7 +27,7 @@ export function changeOne(
 const BOUNDARY_LINE = /^--[^\r\n]{1,200}\r?\n/gm;
 const HEADER_LINE = /^[A-Za-z][A-Za-z-]{0,60}:[^\n]*\n(?:[ \t][^\n]*\n)*/gm;
 
-export function duplicateBoundary(mail: Buffer, { random }: Chance): Buffer {
+export function duplicateBoundary(mail: Buffer, { random }: MutationContext): Buffer {
   const match = oneMatch(mail, BOUNDARY_LINE, random);
   if (match === null) return mail;
   const line = match[0].trimEnd();
@@ -41,10 +41,10 @@ export function duplicateBoundary(mail: Buffer, { random }: Chance): Buffer {
   ]);
   const times = random() < 0.9 ? 1 : skewed(random, 3_000);
   const at = lineStart(mail, random);
-  return replaced(mail, at, at, Buffer.from(timesOver(`${written}\r\n`, times), 'latin1'));
+  return replaced(mail, at, at, Buffer.from(repeatedText(`${written}\r\n`, times), 'latin1'));
 }
 
-export function damageBoundary(mail: Buffer, { random }: Chance): Buffer {
+export function damageBoundary(mail: Buffer, { random }: MutationContext): Buffer {
   if (random() < 0.5) {
     return changeOne(mail, BOUNDARY_LINE, random, ([line]) => {
       const at = between(random, 0, line.length);
@@ -72,14 +72,14 @@ export function damageBoundary(mail: Buffer, { random }: Chance): Buffer {
   );
 }
 
-export function damageHeader(mail: Buffer, { random }: Chance): Buffer {
+export function damageHeader(mail: Buffer, { random }: MutationContext): Buffer {
   return changeOne(mail, HEADER_LINE, random, ([field]) => {
     const at = between(random, 0, field.length);
     const [head, tail] = [field.slice(0, at), field.slice(at)];
     return pick(random, [
       () => '',
       () => field + field,
-      () => timesOver(field, skewed(random, 300)),
+      () => repeatedText(field, skewed(random, 300)),
       () => field.replace(':', ''),
       () => field.replace(':', ' \t:'),
       () => field.replace(/:[^\r\n]*/, ':'),
@@ -87,7 +87,7 @@ export function damageHeader(mail: Buffer, { random }: Chance): Buffer {
       () => `${head}\r\n${tail}`,
       () => `${head}\r\n\r\n${tail}`,
       () => head + pick(random, TOKENS) + tail,
-      () => head + timesOver(pick(random, TOKENS), skewed(random, 2_000)) + tail,
+      () => head + repeatedText(pick(random, TOKENS), skewed(random, 2_000)) + tail,
       () => head + '\x80\xff\xc3'.repeat(skewed(random, 40)) + tail,
       () => field.replace(/;\s*/g, pick(random, ['', ';;', ' ', ';\0'])),
       () => field.replace(/"/g, pick(random, ['', "'", '\\"', '""'])),
@@ -95,7 +95,7 @@ export function damageHeader(mail: Buffer, { random }: Chance): Buffer {
   });
 }
 
-export function swapCharset(mail: Buffer, { random }: Chance): Buffer {
+export function swapCharset(mail: Buffer, { random }: MutationContext): Buffer {
   const charset = pick(random, CHARSETS);
   if (random() < 0.5)
     return changeOne(mail, /charset[ \t]*=[ \t]*"?[\w:.-]*"?/gi, random, () => `charset=${charset}`);
@@ -103,8 +103,8 @@ export function swapCharset(mail: Buffer, { random }: Chance): Buffer {
   return changeOne(mail, /\*?=[\w-]{1,40}'/g, random, () => `*=${charset}'`);
 }
 
-/** Numbers of headers and parameters become ones that no program expects. */
-export function overflowNumber(mail: Buffer, { random }: Chance): Buffer {
+/** Replaces a number in the email with one that is out of range or invalid. */
+export function overflowNumber(mail: Buffer, { random }: MutationContext): Buffer {
   const number = pick(random, [
     '-1',
     '0',
@@ -124,15 +124,15 @@ export function overflowNumber(mail: Buffer, { random }: Chance): Buffer {
   return changeOne(mail, /(?<=filename|name)\*?=/gi, random, () => `*${number}*=`);
 }
 
-/** The mail within another, and that again, up to many times. */
-export function nest(mail: Buffer, { random, other }: Chance): Buffer {
+/** Wraps the email in other emails, up to 80 levels deep. */
+export function nest(mail: Buffer, { random, other }: MutationContext): Buffer {
   const shape = between(random, 0, 3);
   let nested = mail;
   for (let depth = skewed(random, 80); depth > 0 && nested.length < MAX_NESTED_BYTES; depth -= 1) {
     nested = wrapped(nested, shape, random() < 0.2 ? 'b' : `b${depth}`);
   }
   if (random() < 0.8) return nested;
-  // In the middle of another mail, where no header announces it.
+  // Inserts the nested email into another one at a random line, where no header declares it.
   const around = other();
   const at = lineStart(around, random);
   return replaced(around, at, at, nested);

@@ -1,4 +1,4 @@
-/** Pieces that readers of mail look for, to be put where they do not belong; and names of charsets and encodings. */
+/** Syntax that email parsers react to, for insertion at wrong places, and names of charsets and transfer encodings. */
 
 export const TOKENS: readonly string[] = [
   '\r\n\r\n',

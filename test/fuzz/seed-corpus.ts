@@ -1,7 +1,7 @@
 /**
- * The emails that the fuzzer starts from: the orders of the local stack, small ones written here for what those do not
- * hold (winmail.dat, digests, shifted charsets, uuencode), and the files of a folder when one is given.
- * The same folder gives the same emails in the same order: a seed and a number name one mutated mail.
+ * The emails that the fuzzer mutates: the sample orders of the local stack, small emails for formats that the samples lack
+ * (winmail.dat, digests, shifted charsets, uuencode), and the files of an optional folder.
+ * Invariant: the same folder gives the same emails in the same order, so that a seed and a number identify one mutated email.
  */
 import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,25 +20,25 @@ import {
   unicode,
 } from '../mime/tnef/tnef-builder.ts';
 
-/** Larger ones take most of the time, and break nothing that smaller ones do not. */
+/** Larger files would take most of the time and find no additional failures. */
 const MAX_FILE_BYTES = 1_000_000;
 
-export interface Starts {
-  readonly mails: readonly Buffer[];
-  /** Names the set: the same digest means that a seed and a number give the same mail. */
+export interface SeedCorpus {
+  readonly emails: readonly Buffer[];
+  /** Identifies the corpus: with the same digest, a seed and a number give the same mutated email. */
   readonly digest: string;
 }
 
-export async function loadStarts(corpus: string | null): Promise<Starts> {
-  // A fixed time: the samples carry it, and it must not change what a seed means.
+export async function loadSeedCorpus(corpus: string | null): Promise<SeedCorpus> {
+  // The samples contain this time. It is fixed, because a seed must always give the same emails.
   const orders = await samplePurchaseOrders(new Date(Date.UTC(2026, 10, 2, 9)));
-  const mails = [
+  const emails = [
     ...orders.map((order) => order.raw),
     ...handwritten(),
     ...(corpus === null ? [] : filesBelow(corpus)),
   ].filter((raw) => raw.length > 0 && raw.length <= MAX_FILE_BYTES);
-  const all = hash('sha256', mails.map((raw) => hash('sha256', raw, 'hex')).join(' '), 'hex');
-  return { mails, digest: all.slice(0, 12) };
+  const all = hash('sha256', emails.map((raw) => hash('sha256', raw, 'hex')).join(' '), 'hex');
+  return { emails, digest: all.slice(0, 12) };
 }
 
 function filesBelow(folder: string): Buffer[] {
@@ -48,12 +48,12 @@ function filesBelow(folder: string): Buffer[] {
     .sort();
   return files.flatMap((path) => {
     const bytes = readFileSync(path);
-    return path.endsWith('.mbox') ? mailsOf(bytes) : [bytes];
+    return path.endsWith('.mbox') ? mboxEmails(bytes) : [bytes];
   });
 }
 
-/** The emails of an mbox; they keep their separator line, which the reader must step over. */
-function mailsOf(mbox: Buffer): Buffer[] {
+/** The emails of an mbox. Each keeps its separator line, which the parser must skip. */
+function mboxEmails(mbox: Buffer): Buffer[] {
   return mbox
     .toString('latin1')
     .split(/^(?=From )/m)

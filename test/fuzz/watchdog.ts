@@ -1,17 +1,20 @@
-/** Detects a process that has parsed the same email for longer than the limit. The caller checks it from time to time. */
-export class HangWatch {
+/** Detects a process that has parsed the same email for longer than the limit. The caller checks it periodically. */
+export class Watchdog {
   readonly #limitMs: number;
   #number: number | null = null;
   #since = performance.now();
-  /** Once true, it stays. */
+  /** Never returns to false. */
   hasHung = false;
 
   constructor(limitMs: number) {
     this.#limitMs = limitMs;
   }
 
-  /** @param number of the mail being read; null before the first */
-  hangsAt(number: number | null): boolean {
+  /**
+   * @param number of the email that the process parses; null before the first
+   * @returns whether the process hangs
+   */
+  check(number: number | null): boolean {
     const now = performance.now();
     if (number !== this.#number) {
       this.#number = number;
