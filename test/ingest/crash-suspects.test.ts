@@ -3,17 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders } from './scenario.ts';
+import { deliverOrders, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
+const { createTestSystem, startedSystem } = useIngestSystems();
 
 /** Allows new claims and the sweep of an earlier run's claims. Every statement that ends a claim fails as on a full disk. */
 async function fillDisk(system: TestSystem): Promise<void> {

@@ -2,23 +2,29 @@ import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
 import { incompleteEmails, storedIds } from '../helpers/stored.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders } from './scenario.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { deliverOrders, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
+const { startedSystem } = useIngestSystems();
 const LEASE = { mailboxId: 1, token: '' };
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
 
 async function row(system: TestSystem, id: string): Promise<Record<string, unknown>> {
   const rows = await system.rows('select * from email_ledger where gmail_message_id = $1', [id]);
   return rows[0] ?? {};
+}
+
+/** The database rejects the first two changes of a run row, as PostgreSQL does while it starts. */
+async function rejectTwice({ db }: TestSystem, change: 'insert' | 'update'): Promise<void> {
+  await db.query('create sequence rejections');
+  await db.query(`
+    create function reject_twice() returns trigger language plpgsql as
+    $$ begin
+      if nextval('rejections') <= 2 then raise exception 'starting up' using errcode = '57P03'; end if;
+      return new;
+    end $$`);
+  await db.query(
+    `create trigger reject before ${change} on ingest_runs for each row execute function reject_twice()`,
+  );
 }
 
 describe('database error', () => {
@@ -132,16 +138,7 @@ describe('unavailable database', () => {
   test('releases the lease when the database fails briefly at the end of a run', async () => {
     const system = await startedSystem();
     const ids = deliverOrders(system, 2);
-    await system.db.query('create sequence refusals');
-    await system.db.query(`
-      create function refuse_twice() returns trigger language plpgsql as
-      $$ begin
-        if nextval('refusals') <= 2 then raise exception 'starting up' using errcode = '57P03'; end if;
-        return new;
-      end $$`);
-    await system.db.query(
-      'create trigger refuse before update on ingest_runs for each row execute function refuse_twice()',
-    );
+    await rejectTwice(system, 'update');
     expect(await system.ingest()).toMatchObject({ outcome: 'completed' });
     expect(await mailboxRow(system.db, LEASE)).toMatchObject({ lease_token: null, failure_count: 0 });
     expect(await storedIds(system)).toEqual(ids);
@@ -153,16 +150,7 @@ describe('unavailable database', () => {
   test('releases the lease when the database fails briefly at the start of a run', async () => {
     const system = await startedSystem();
     const ids = deliverOrders(system, 2);
-    await system.db.query('create sequence refusals');
-    await system.db.query(`
-      create function refuse_twice() returns trigger language plpgsql as
-      $$ begin
-        if nextval('refusals') <= 2 then raise exception 'starting up' using errcode = '57P03'; end if;
-        return new;
-      end $$`);
-    await system.db.query(
-      'create trigger refuse before insert on ingest_runs for each row execute function refuse_twice()',
-    );
+    await rejectTwice(system, 'insert');
     await expect(system.ingest()).rejects.toMatchObject({ code: 'database_unavailable' });
     expect(await mailboxRow(system.db, LEASE)).toMatchObject({ lease_token: null });
     expect(await system.ingest()).toMatchObject({ outcome: 'completed' });

@@ -7,26 +7,10 @@ import { AimdLimit } from '../../shared/limits/aimd-limit.ts';
 import { CallGate } from '../helpers/call-gate.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail, order } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, runCycles } from './scenario.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { deliverOrders, runCycles, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
-
-/** A system whose monitor is on and whose mailbox has had its first run. */
-async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.turnOn();
-  await system.ingest();
-  return system;
-}
+const { createTestSystem, startedSystem, runningSystem } = useIngestSystems();
 
 async function row(system: TestSystem, id: string): Promise<Record<string, unknown>> {
   const rows = await system.rows('select * from email_ledger where gmail_message_id = $1', [id]);

@@ -3,27 +3,10 @@ import { CallGate } from '../helpers/call-gate.ts';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
 import { storedBytes, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, notificationOf, startHeldRun } from './scenario.ts';
+import { deliverOrders, notificationOf, startHeldRun, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
+const { createTestSystem, startedSystem, runningSystem } = useIngestSystems();
 const LEASE = { mailboxId: 1, token: '' };
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
-
-/** A system whose monitor is on and whose mailbox has had its first run. */
-async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.turnOn();
-  await system.ingest();
-  return system;
-}
 
 describe('is_running flag', () => {
   test('a stopped monitor skips polls and pushes but not manual runs, and loses no message', async () => {

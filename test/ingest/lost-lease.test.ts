@@ -2,19 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { expireLease, mailboxRow } from '../helpers/leased-mailbox.ts';
 import { incompleteEmails, storedIds } from '../helpers/stored.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, startHeldRun } from './scenario.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { deliverOrders, startHeldRun, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
+const { startedSystem } = useIngestSystems();
 const LEASE = { mailboxId: 1, token: '' };
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
 
 describe('lost lease', () => {
   test.each(['expired', 'replaced'])(

@@ -3,18 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders } from './scenario.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { deliverOrders, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
+const { startedSystem } = useIngestSystems();
 
 describe('outage', () => {
   const nothingCharged = async (system: TestSystem) =>

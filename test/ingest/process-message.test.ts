@@ -2,18 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { FaultRule } from '../../emulators/gmail/fault-rules.ts';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
 import { mail } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, runCycles } from './scenario.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { deliverOrders, runCycles, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
+const { createTestSystem, startedSystem } = useIngestSystems();
 
 async function attempts(system: TestSystem, id: string): Promise<number | undefined> {
   const rows = await system.rows<{ n: number }>(

@@ -2,17 +2,10 @@ import { describe, expect, test, vi } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { mail } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
+const { createTestSystem, startedSystem } = useIngestSystems();
 
 describe('quota', () => {
   /** Two instances take turns until 400 messages are stored. */

@@ -1,19 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { insertMailbox } from '../helpers/leased-mailbox.ts';
 import { mail, order } from '../helpers/test-emails.ts';
-import type { IngestOptions, TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
+import type { IngestOptions, TestSystem } from '../helpers/test-system.ts';
+import { useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
+const { createTestSystem, runningSystem } = useIngestSystems();
 const TOPIC = 'projects/orders-project/topics/gmail';
 const MINUTE_MS = 60_000;
-
-async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.turnOn();
-  await system.ingest();
-  return system;
-}
 
 /** Makes a run. @returns its `run_finished` line */
 async function nextLine(system: TestSystem, options?: IngestOptions): Promise<Record<string, unknown>> {

@@ -3,25 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail, order } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
+import { useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
-
-/** A system whose monitor is on and whose mailbox has had its first run. */
-async function runningSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.turnOn();
-  await system.ingest();
-  return system;
-}
+const { createTestSystem, startedSystem, runningSystem } = useIngestSystems();
 
 describe('run without an answer from Gmail', () => {
   test('a run fails when Gmail does not answer in its time, and the number of waiting messages is unknown', async () => {

@@ -1,7 +1,28 @@
 /** Steps that several tests of ingest share. */
 import type { CallGate } from '../helpers/call-gate.ts';
 import { order } from '../helpers/test-emails.ts';
-import type { TestSystem } from '../helpers/test-system.ts';
+import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
+
+/**
+ * Call once per test file. The systems close after each test. `startedSystem` has had its first run; `runningSystem` also has
+ * its monitor on.
+ */
+export function useIngestSystems() {
+  const createTestSystem = useTestSystems();
+  const startedSystem = async (options?: TestSystemOptions): Promise<TestSystem> => {
+    const system = await createTestSystem(options);
+    await system.ingest();
+    return system;
+  };
+  const runningSystem = async (options?: TestSystemOptions): Promise<TestSystem> => {
+    const system = await createTestSystem(options);
+    await system.turnOn();
+    await system.ingest();
+    return system;
+  };
+  return { createTestSystem, startedSystem, runningSystem };
+}
 
 /** Delivers orders to the inbox. @returns their ids, sorted */
 export function deliverOrders(system: TestSystem, count: number): string[] {

@@ -1,18 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { incompleteEmails, storedBytes } from '../helpers/stored.ts';
 import { mail, order } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders } from './scenario.ts';
+import { deliverOrders, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
+const { startedSystem } = useIngestSystems();
 
 describe('storeMessage', () => {
   test('stores the exact bytes of every message, however malformed', async () => {

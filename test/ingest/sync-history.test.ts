@@ -2,19 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { mailboxRow } from '../helpers/leased-mailbox.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail } from '../helpers/test-emails.ts';
-import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
-import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, notificationOf } from './scenario.ts';
+import { deliverOrders, notificationOf, useIngestSystems } from './scenario.ts';
 
-const createTestSystem = useTestSystems();
+const { createTestSystem, startedSystem } = useIngestSystems();
 const LEASE = { mailboxId: 1, token: '' };
-
-/** A system whose mailbox has had its first run. */
-async function startedSystem(options?: TestSystemOptions): Promise<TestSystem> {
-  const system = await createTestSystem(options);
-  await system.ingest();
-  return system;
-}
 
 describe('late history', () => {
   test('a push run reads the history again until it shows the announced message', async () => {
