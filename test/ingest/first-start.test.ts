@@ -2,21 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { CallGate } from '../helpers/call-gate.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail, order } from '../helpers/test-emails.ts';
-import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
-import { deliverOrders, startHeldRun } from './scenario.ts';
+import { deliverOrders, listJobs, startHeldRun } from './scenario.ts';
 
 const createTestSystem = useTestSystems();
-
-async function jobs(system: TestSystem, purpose: string) {
-  return await system.rows(
-    `select purpose, finished_at is not null as is_finished, error_code, restart_count
-     from list_jobs
-     where purpose = $1
-     order by id`,
-    [purpose],
-  );
-}
 
 describe('first start', () => {
   test('the first start pins the history id before it lists, so that messages arriving in the meantime are live', async () => {
@@ -117,7 +106,7 @@ describe('first listing', () => {
     await system.pass(91);
     await system.ingest();
     expect(await storedIds(system)).toEqual([id]);
-    expect(await jobs(system, 'initial')).toEqual([expect.objectContaining({ is_finished: true })]);
+    expect(await listJobs(system, 'initial')).toEqual([expect.objectContaining({ is_finished: true })]);
     expect(await system.rows("select 1 from incidents where kind = 'missing_found'")).toEqual([]);
   });
 });

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { ageListings, insertListJob } from '../helpers/listing-rows.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
-import type { TestSystem } from '../helpers/test-system.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
+import { listJobs } from './scenario.ts';
 
 const createTestSystem = useTestSystems();
 const REJECTION = {
@@ -13,16 +13,6 @@ const REJECTION = {
   method: 'messages.list',
   times: 1,
 } as const;
-
-async function jobs(system: TestSystem, purpose: string) {
-  return await system.rows(
-    `select purpose, finished_at is not null as is_finished, error_code, restart_count
-     from list_jobs
-     where purpose = $1
-     order by id`,
-    [purpose],
-  );
-}
 
 describe('rejected listing', () => {
   test('a backfill that Gmail rejects fails one run and ends with the reason, and the next one is listed', async () => {
@@ -41,7 +31,7 @@ describe('rejected listing', () => {
     });
     expect(await system.ingest()).toMatchObject({ outcome: 'completed' });
     expect(await storedIds(system)).toEqual([old.id]);
-    expect(await jobs(system, 'backfill')).toEqual([
+    expect(await listJobs(system, 'backfill')).toEqual([
       expect.objectContaining({ is_finished: true, error_code: 'gmail_refused' }),
       expect.objectContaining({ is_finished: true, error_code: null }),
     ]);
@@ -52,13 +42,13 @@ describe('rejected listing', () => {
     const { id } = system.gmail.deliver(order(1));
     system.gmail.faults.add(REJECTION);
     expect(await system.ingest()).toMatchObject({ outcome: 'failed' });
-    expect(await jobs(system, 'initial')).toEqual([
+    expect(await listJobs(system, 'initial')).toEqual([
       expect.objectContaining({ is_finished: false, error_code: 'gmail_refused' }),
     ]);
     await ageListings(system.db, { mailboxId: 1, token: '' }, 3_600);
     await system.ingest();
     expect(await storedIds(system)).toEqual([id]);
-    expect(await jobs(system, 'initial')).toEqual([
+    expect(await listJobs(system, 'initial')).toEqual([
       expect.objectContaining({ is_finished: true, error_code: null }),
     ]);
   });
@@ -74,7 +64,7 @@ describe('rejected listing', () => {
     system.gmail.faults.add(REJECTION);
     expect(await system.ingest()).toMatchObject({ outcome: 'completed' });
     expect(await storedIds(system)).toEqual([id]);
-    expect(await jobs(system, 'backfill')).toEqual([
+    expect(await listJobs(system, 'backfill')).toEqual([
       expect.objectContaining({ is_finished: true, error_code: null, restart_count: 1 }),
     ]);
   });

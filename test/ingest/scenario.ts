@@ -51,3 +51,14 @@ export function notificationOf(system: TestSystem): unknown {
   const data = { emailAddress: system.gmail.emailAddress, historyId: system.gmail.historyId };
   return { message: { data: Buffer.from(JSON.stringify(data)).toString('base64'), messageId: '1' } };
 }
+
+/** The list jobs of a purpose, in the order in which they were planned. */
+export async function listJobs(system: TestSystem, purpose: string) {
+  return await system.rows(
+    `select purpose, finished_at is not null as is_finished, error_code, restart_count
+     from list_jobs
+     where purpose = $1
+     order by id`,
+    [purpose],
+  );
+}
