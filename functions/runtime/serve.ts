@@ -9,7 +9,6 @@ import { type AppContext, createAppContext } from '../../shared/control/app-cont
 import { toAppError } from '../../shared/errors.ts';
 import type { HttpResponse } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
-import { refuseCompressedBodies } from './compressed-bodies.ts';
 import { installErrorHandler } from './error-handler.ts';
 import { createLazyFunction, type Load } from './lazy-function.ts';
 import type { Target } from './targets.ts';
@@ -18,7 +17,6 @@ import type { Target } from './targets.ts';
 export async function serve(functions: Readonly<Partial<Record<Target, Load>>>): Promise<AppContext> {
   const context = contextOrExit();
   installErrorHandler(context.log);
-  refuseCompressedBodies();
   for (const [target, load] of Object.entries(functions)) {
     const lazy = createLazyFunction(load, context);
     http(target, async (request: Request, response: Response) => {

@@ -4,12 +4,10 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { http } from '@google-cloud/functions-framework';
 import { getTestServer } from '@google-cloud/functions-framework/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { refuseCompressedBodies } from '../../../functions/runtime/compressed-bodies.ts';
 import { installErrorHandler } from '../../../functions/runtime/error-handler.ts';
 import { createLog } from '../../../shared/log.ts';
 
 installErrorHandler(createLog({ level: 'debug', format: 'json', sink: () => undefined }));
-refuseCompressedBodies();
 /** Sizes of the bodies that reached the function. */
 const received: number[] = [];
 http('measure', (request, response) => {

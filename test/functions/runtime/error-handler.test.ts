@@ -36,7 +36,7 @@ async function post(body: string, headers: Record<string, string>) {
   return { status: response.status, type: response.headers.get('content-type'), text };
 }
 
-it.each<[string, Record<string, string>, string]>([
+it.each<[string, Record<string, string>, string, string?]>([
   ['malformed JSON', { 'content-type': 'application/json' }, 'The body is not valid JSON.'],
   [
     'a malformed CloudEvent',
@@ -53,8 +53,14 @@ it.each<[string, Record<string, string>, string]>([
     { 'content-type': 'text/plain', 'content-encoding': 'hush' },
     'The body is compressed. Send it without Content-Encoding.',
   ],
-])('answers %s with a problem, and neither returns nor logs the body', async (_, headers, detail) => {
-  const response = await post('{"q": "verysecretword', headers);
+  [
+    'a body that is too large to parse',
+    { 'content-type': 'application/x-www-form-urlencoded' },
+    'The body has too many parameters.',
+    'verysecretword=1&'.repeat(1_001),
+  ],
+])('answers %s with a problem, and neither returns nor logs the body', async (_, headers, detail, body) => {
+  const response = await post(body ?? '{"q": "verysecretword', headers);
   expect([response.status, response.type]).toEqual([400, 'application/problem+json; charset=utf-8']);
   expect(JSON.parse(response.text)).toMatchObject({ code: 'bad_request', status: 400, detail });
   expect(lines).toMatchObject([{ event: 'request_failed', error_code: 'bad_request', status: 400 }]);
