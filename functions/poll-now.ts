@@ -24,7 +24,8 @@ export function createRoute(context: AppContext): Route {
   return {
     methods: ['POST'],
     handle: async (request, log) => {
-      assertParameters(request, 'poll-now', ['retry', 'reconcile', 'prove']);
+      const { prove: _alias, ...query } = request.query;
+      assertParameters({ ...request, query }, 'poll-now', ['retry', 'reconcile']);
       assertConfigured(context.config);
       const reconcilesAll =
         hasParameter(request, 'reconcile', 'all') || hasParameter(request, 'prove', 'all');

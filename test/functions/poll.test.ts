@@ -226,7 +226,7 @@ describe('poll-now', () => {
     const refused = await system.call('pollNow', { query: { reconciles: 'all' } });
     expect(refused.status).toBe(400);
     expect(refused.json.detail).toBe(
-      '"reconciles" is not a parameter of poll-now. Valid parameters: retry, reconcile, prove.',
+      '"reconciles" is not a parameter of poll-now. Valid parameters: retry, reconcile.',
     );
     expect(gmailCalls()).toBe(0);
   });
