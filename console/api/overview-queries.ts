@@ -13,15 +13,22 @@ export interface OverviewMetrics {
   readonly incidents_open_count: number;
 }
 
-// A reconciliation covers the emails that Gmail had received when it began. Only the latest evaluated reconciliation of a
-// mailbox counts, and only if no message was missing.
+// The current mailbox is the one of the credentials, or the only one without credentials.
+// A reconciliation covers the emails that Gmail had received when it began. Only the latest evaluated reconciliation counts, and
+// only if no message was missing.
 // $1 fingerprint text or null, $2 units per minute int
 // Always one row.
 const METRICS = statement(
   `
+with current_mailbox as (
+  select id
+  from mailboxes
+  where credential_fingerprint = $1::text
+     or ($1::text is null and (select count(*) from mailboxes) = 1)
+)
 select now() as now,
-       (select max(newest.received_at)
-        from mailboxes m
+       (select newest.received_at
+        from current_mailbox m
         cross join lateral (
           select started_at, missing_count
           from reconciliations
@@ -40,8 +47,8 @@ select now() as now,
           limit 1
         ) newest
         where r.missing_count = 0) as newest_reconciled_at,
-       (select max(newest.received_at)
-        from mailboxes m
+       (select newest.received_at
+        from current_mailbox m
         cross join lateral (
           select e.received_at
           from incoming_emails e
@@ -50,9 +57,8 @@ select now() as now,
           limit 1
         ) newest) as newest_stored_at,
        (select units_in_use(q, $2::integer)
-        from mailbox_quota q
-        join mailboxes m on m.id = q.mailbox_id
-        where m.credential_fingerprint = $1::text) as minute_used,
+        from current_mailbox m
+        join mailbox_quota q on q.mailbox_id = m.id) as minute_used,
        (select coalesce(sum(quota_units), 0)
         from ingest_runs
         where started_at >= date_trunc('day', now(), 'UTC')) as today_used,
@@ -69,7 +75,7 @@ select now() as now,
   },
 );
 
-/** @param fingerprint of the configured credentials, which selects the mailbox whose quota is read; null without credentials */
+/** @param fingerprint of the configured credentials, which selects the mailbox; null without credentials */
 export async function readOverviewMetrics(
   db: Queryable,
   fingerprint: string | null,

@@ -28,12 +28,14 @@ export function showMetrics(overview: OverviewJson): void {
   showQuota(overview);
 }
 
-function showFreshness({ freshness }: OverviewJson): void {
-  const { newest_reconciled_at: reconciledAt, newest_stored_at: storedAt } = freshness;
+function showFreshness(overview: OverviewJson): void {
+  const { newest_reconciled_at: reconciledAt, newest_stored_at: storedAt } = overview.freshness;
+  const none =
+    currentMailbox(overview) === null
+      ? 'since the newest verified email: unknown until the first run reaches the mailbox.'
+      : 'No email is verified against Gmail yet.';
   show('reconciled-age', reconciledAt === null ? '–' : elapsedElement(reconciledAt), [
-    reconciledAt === null
-      ? 'No email is verified against Gmail yet.'
-      : 'since the newest verified email. No email up to it is missing.',
+    reconciledAt === null ? none : 'since the newest verified email. No email up to it is missing.',
     ...(storedAt === null ? [] : [' Newest stored email: ', ageElement(storedAt), '.']),
   ]);
 }

@@ -62,6 +62,25 @@ describe('GET overview', () => {
     expect((await freshness()).newest_reconciled_at).toBeNull();
   });
 
+  it('shows nothing of a former mailbox while the mailbox of new credentials is not known yet', async () => {
+    const instance = system.instance({ GMAIL_REFRESH_TOKEN: 'another-account' });
+    const { json } = await instance.call('console', { path: `${BASE}/overview`, method: 'GET' });
+    expect(json).toMatchObject({
+      status: { mailboxes: [{ is_current: false }] },
+      freshness: { newest_reconciled_at: null, newest_stored_at: null },
+      quota: { minute_used: null },
+    });
+  });
+
+  it('shows the only mailbox while credentials are missing', async () => {
+    const instance = system.instance({ GMAIL_CLIENT_ID: '' });
+    const { json } = await instance.call('console', { path: `${BASE}/overview`, method: 'GET' });
+    expect(json).toMatchObject({
+      status: { state: 'not_configured' },
+      freshness: { newest_stored_at: '2026-11-02T14:00:00.000Z' },
+    });
+  });
+
   it('shows how much quota is in use, and how much was used today', async () => {
     await system.rows('delete from ingest_runs');
     await system.rows(
