@@ -129,7 +129,7 @@ where sum_bytes <= $3::integer`,
 );
 
 /**
- * A page of emails, the newest first.
+ * A page of emails of all mailboxes, the last stored first.
  *
  * @param text words that an email must have, see `email-search.ts`; null lists every email
  * @returns a page. One call of a search reads a limited number of emails, so its page may be short or empty although there

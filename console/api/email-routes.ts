@@ -31,7 +31,7 @@ const EMAIL_HTML_POLICY =
 /** Cloud Run limits a response with Content-Length to 32 MiB. A longer file is sent with chunked encoding instead. */
 const MAX_CONTENT_LENGTH_BYTES = 30 * 1_048_576;
 
-/** Lists emails, the newest first. `?q=` is for programs; the page searches by POST. */
+/** Lists emails, the last stored first. `?q=` is for programs; the page searches by POST. */
 export function showEmails(context: AppContext): Handler {
   return async ({ query }) => await emailPage(context, query);
 }

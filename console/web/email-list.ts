@@ -1,5 +1,5 @@
 /**
- * The list of the latest emails, or of the emails that a search finds. New emails are inserted at the top without moving the
+ * The list of the emails that were stored last, or of the emails that a search finds. New emails are inserted at the top without moving the
  * focus or an open email. A button loads older emails page by page.
  */
 

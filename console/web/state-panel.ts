@@ -40,6 +40,7 @@ export function showState(overview: OverviewJson): void {
   setText(byId('mailbox'), mailbox?.email_address ?? '');
   showAdvice(status.advice_items);
   showPolls(overview);
+  setText(byId('all-mailboxes'), allMailboxesText(overview));
   // Start is highlighted while it would change something.
   byId('start').classList.toggle('is-main', !status.is_running);
 }
@@ -80,4 +81,11 @@ function showPolls(overview: OverviewJson): void {
     ...(lastAt === null ? ['No run yet'] : ['Last run ', ageElement(lastAt)]),
     ...(isAhead ? [', next attempt ', ageElement(nextAt)] : []),
   );
+}
+
+/** Empty for a single mailbox. */
+function allMailboxesText({ status: { mailboxes } }: OverviewJson): string {
+  if (mailboxes.length < 2) return '';
+  const names = mailboxes.map((mailbox) => mailbox.email_address).join(', ');
+  return `The charts and the lists below include all mailboxes: ${names}.`;
 }

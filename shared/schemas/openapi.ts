@@ -133,7 +133,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: `${CONSOLE}/emails`,
-    summary: 'Stored emails, newest first',
+    summary: 'Stored emails of all mailboxes, last stored first',
     answer: 'EmailPage',
     parameters: PAGE,
   },

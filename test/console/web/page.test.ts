@@ -177,6 +177,27 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     expect(await page.locator('#reconciliation').textContent()).toContain('Gmail listed');
   });
 
+  it('shows nothing of a former mailbox as current, and names all mailboxes of the lists', async () => {
+    const { page } = await fixture.open({ clock: true });
+    expect(await page.locator('#all-mailboxes').textContent()).toBe('');
+    await page.route('**/api/console/overview', async (route) => {
+      const { status, ...rest } = await (await route.fetch({ headers: ownPageHeaders(route) })).json();
+      const former = { ...status.mailboxes[0], is_current: false };
+      const mailboxes = [former, { ...former, email_address: 'sales@example.com' }];
+      const freshness = { newest_reconciled_at: null, newest_stored_at: null };
+      await route.fulfill({
+        json: { ...rest, freshness, status: { ...status, mailboxes, state: 'starting' } },
+      });
+    });
+    await page.clock.fastForward(5_000);
+    await state(page, 'starting');
+    expect(await page.locator('#all-mailboxes').textContent()).toMatch(
+      /all mailboxes: orders@example\.com, sales@example\.com\.$/,
+    );
+    expect(await page.locator('#reconciled-age').textContent()).toMatch(/^–.*unknown/);
+    expect(await page.locator('#waiting').textContent()).toMatch(/^–.*Unknown/);
+  });
+
   it('shows the parts of the last reconciliation', async () => {
     const { page } = await fixture.open();
     expect(await page.locator('#reconciliation').innerText()).toMatch(
