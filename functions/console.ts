@@ -5,6 +5,7 @@
  */
 
 import { assertNotForeign, assertOwnPage } from '../console/api/csrf.ts';
+import { toProblemPage } from '../console/api/problem-page.ts';
 import { DATA_PATH, findDataRoute } from '../console/api/routes.ts';
 import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
@@ -56,7 +57,7 @@ export function createRoute(context: AppContext): Route {
   return {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     handle: async (request, log) => {
-      const response = await respond(request, log);
+      const response = toProblemPage(request, await respond(request, log));
       return { ...response, headers: { ...response.headers, ...SECURITY_HEADERS } };
     },
   };

@@ -24,7 +24,10 @@ export function assertOwnPage(request: HttpRequest): void {
   assertNotForeign(request);
   const { headers } = request;
   if (firstValue(headers['sec-fetch-site']) !== null || firstValue(headers['origin']) !== null) return;
-  throw new AppError('cross_site', 'The request has neither a Sec-Fetch-Site nor an Origin header.');
+  throw new AppError(
+    'cross_site',
+    'The request has neither a Sec-Fetch-Site nor an Origin header. Over plain HTTP, browsers send neither with a download or a frame: open the console over HTTPS or at localhost.',
+  );
 }
 
 /**

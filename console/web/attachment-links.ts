@@ -19,7 +19,6 @@ export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLULi
           'a',
           {
             href: `${CONSOLE_API}/attachments/${attachment.id}`,
-            download: true,
             title: `${attachment.filename}, declared as ${attachment.content_type}`,
           },
           element('bdi', {}, attachment.filename),

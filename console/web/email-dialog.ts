@@ -83,11 +83,7 @@ function renderEmail(email: OpenedEmailJson): Child[] {
     element(
       'p',
       {},
-      element(
-        'a',
-        { href: `${CONSOLE_API}/emails/${email.id}/raw`, download: true },
-        'Download the original',
-      ),
+      element('a', { href: `${CONSOLE_API}/emails/${email.id}/raw` }, 'Download the original'),
       element('span', { class: 'muted' }, ` ${formatBytes(email.size_bytes)}, exactly as Gmail returned it`),
     ),
   ];

@@ -220,6 +220,31 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     expect(violations).toEqual([]);
   });
 
+  it('says what happened and what to do when a download or the HTML of an email fails', async () => {
+    const { page } = await fixture.open();
+    const parts = ['text/html', 'application/pdf; name=gone.pdf'].map(
+      (type) => `Content-Type: ${type}\r\n\r\nx`,
+    );
+    const body = parts.map((part) => `--b\r\n${part}`);
+    fixture.gmail.deliver(mail('Gone', ['Content-Type: multipart/mixed; boundary=b', '', ...body, '--b--']));
+    await page.locator('#poll-now').click();
+    await page.locator('#email-list .open', { hasText: 'Gone' }).click();
+    await page.locator('#email[open] .facts').waitFor();
+    await fixture.db.query('alter table email_accesses rename to hidden_accesses');
+    try {
+      await page.getByRole('button', { name: 'Show HTML' }).click();
+      const frame = page.locator('#email iframe').contentFrame();
+      await frame.getByRole('heading', { name: 'The database schema is older' }).waitFor({ timeout: 5_000 });
+      await frame.getByText('npm run migrate').waitFor();
+      await page.locator('#email').getByRole('link', { name: 'gone.pdf' }).click();
+      await page.getByRole('heading', { name: 'The database schema is older' }).waitFor({ timeout: 5_000 });
+    } finally {
+      await fixture.db.query('alter table hidden_accesses rename to email_accesses');
+    }
+    await page.goBack();
+    await page.locator('html[data-ready]').waitFor();
+  });
+
   it('shows a dead message with its error and remediation, and stores it after Retry', async () => {
     const { id } = fixture.gmail.deliver(mail('Rejected at first'));
     fixture.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
