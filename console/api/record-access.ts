@@ -32,7 +32,9 @@ export async function recordAccess(
 ): Promise<void> {
   const account = callerOf(request, config.cloudRunService !== null);
   await db.query(INSERT, [account, emailId, action, attachmentId ?? null]);
-  log.info('email_accessed', 'Served an email', {
+  const isKnown = account !== 'unknown';
+  const message = isKnown ? 'Served an email' : 'Served an email to a caller without an identity token';
+  log.write(isKnown ? 'INFO' : 'WARNING', 'email_accessed', message, {
     account,
     action,
     email_id: emailId,

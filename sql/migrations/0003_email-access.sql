@@ -2,7 +2,7 @@
 create table email_accesses (
   id bigint generated always as identity primary key,
   accessed_at timestamptz not null default now(),
-  -- The email address of the caller's identity token; `local` on a developer's machine.
+  -- The email address of the caller's identity token; `unknown` without one; `local` on a developer's machine.
   account text not null,
   email_id integer not null,
   action text not null check (action in ('open', 'html', 'raw', 'attachment')),

@@ -86,6 +86,18 @@ it('records the account "local" on a local stack', async () => {
   expect(await recorded()).toMatchObject([{ account: 'local', action: 'open' }]);
 });
 
+it('records the account "unknown" and warns when the caller has no identity token', async () => {
+  await cloud.call('console', {
+    path: `/api/console/emails/${emailId}`,
+    method: 'GET',
+    headers: { 'sec-fetch-site': 'same-origin' },
+  });
+  expect(await recorded()).toMatchObject([{ account: 'unknown', action: 'open' }]);
+  expect(cloud.log.filter(({ event }) => event === 'email_accessed')).toMatchObject([
+    { severity: 'WARNING', account: 'unknown', message: expect.stringContaining('identity token') },
+  ]);
+});
+
 it('records nothing for an email that does not exist, for a list, and for a refused request', async () => {
   await get(cloud, 'emails/999999');
   await get(cloud, 'emails');
