@@ -1,6 +1,6 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
 import type { IncomingHttpHeaders, RequestListener, Server, ServerResponse } from 'node:http';
-import { hasLoopbackHost, isJson, refusalOf } from '../emulators/loopback-requests.ts';
+import { hasLoopbackHost, refusalOf } from '../emulators/loopback-requests.ts';
 import type { Target } from '../functions/runtime/targets.ts';
 import { type Environment, readConfig } from '../shared/config.ts';
 import { AppError } from '../shared/errors.ts';
@@ -66,8 +66,6 @@ function guard(server: Server, target: Target): void {
 function refusalOfFunction(target: Target, headers: IncomingHttpHeaders): string | null {
   if (target === 'console')
     return hasLoopbackHost(headers) ? null : 'The local console is served at 127.0.0.1 and localhost only.';
-  const hasBody = Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined;
-  if (hasBody && !isJson(headers)) return 'Send application/json.';
   return refusalOf(headers);
 }
 
