@@ -11,9 +11,14 @@ const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
 /** What a browser sends when the operator typed the address, or the server's own page sent the request. */
 const OWN_SITE = ['none', 'same-origin'];
 
+/** @param name as `hostname` of a URL has it */
+export function isLoopbackName(name: string): boolean {
+  return LOOPBACK_HOST.test(name);
+}
+
 /** The Host header names loopback, with or without a port. */
 export function hasLoopbackHost({ host }: IncomingHttpHeaders): boolean {
-  return host !== undefined && LOOPBACK_HOST.test(host.replace(/:\d*$/, ''));
+  return host !== undefined && isLoopbackName(host.replace(/:\d*$/, ''));
 }
 
 /**

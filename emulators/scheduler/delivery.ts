@@ -6,6 +6,7 @@
  * Source of the headers: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
  */
 import { request } from 'node:http';
+import { isLoopbackName } from '../loopback-requests.ts';
 import { toTimestamp } from './duration.ts';
 import type { HttpTarget, RpcStatus } from './job.ts';
 
@@ -46,10 +47,6 @@ const UNAVAILABLE = 14;
 
 /** Headers that Google ignores or replaces if a job sets them. */
 const RESERVED_HEADER = /^(host|content-length|user-agent|x-cloudscheduler.*|x-google-.*|x-appengine-.*)$/i;
-
-function isLoopback({ protocol, hostname }: URL): boolean {
-  return protocol === 'http:' && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
-}
 
 function headersOf(
   { target, jobName, scheduleTime }: Attempt,
@@ -94,7 +91,7 @@ export function deliverWithToken(mint: MintToken): Deliver {
 /** Uses node:http, because the five-minute header timeout of `fetch` would end a 30-minute deadline early. */
 function send(attempt: Attempt, mint: MintToken | null): Promise<RpcStatus> {
   const url = new URL(attempt.target.uri);
-  if (!isLoopback(url)) {
+  if (url.protocol !== 'http:' || !isLoopbackName(url.hostname)) {
     return Promise.resolve({
       code: PERMISSION_DENIED,
       message: 'The emulator calls http loopback targets only.',
