@@ -3,7 +3,7 @@
  * the whole file in memory nor a database connection.
  * Invariant: a stream ends only after the last byte; otherwise it fails.
  */
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Queryable } from '../../shared/db/database.ts';
 import { type Statement, statement } from '../../shared/db/statement.ts';
@@ -70,10 +70,8 @@ export async function openRaw(db: Queryable, emailId: number): Promise<StoredFil
   const row = rows[0];
   if (row === undefined) return null;
   const stored = Readable.from(slices(db, RAW_SLICE, emailId, row.stored_bytes), { objectMode: false });
-  const bytes = stored.pipe(createGunzip());
-  // A pipe forwards neither an error of its source nor the destruction of its destination.
-  stored.on('error', (error) => bytes.destroy(error));
-  bytes.on('close', () => stored.destroy());
+  // An error of the source destroys the result, which reports it to the reader.
+  const bytes = pipeline(stored, createGunzip(), () => undefined);
   return { emailId, filename: `email-${emailId}.eml`, sizeBytes: row.size_bytes, bytes };
 }
 

@@ -1,6 +1,8 @@
-/** Downloads of attachments: the bytes and the file name. */
+/** Downloads of attachments and original emails: the bytes and the file name. */
+import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { order } from '../../helpers/test-emails.ts';
 import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
@@ -95,4 +97,16 @@ describe('GET attachments/ID', () => {
     expect(name).toMatch(/^ü+\.pdf$/);
     expect(Buffer.byteLength(name)).toBe(200);
   });
+});
+
+it('GET emails/ID/raw fails when the email is deleted during the download', async () => {
+  await attachmentNamed('raw.bin');
+  const [row] = await system.rows<{ email_id: number }>('select max(email_id) as email_id from email_raw');
+  const emailId = row?.email_id ?? 0;
+  const data = gzipSync(randomBytes(5 * 1_048_576));
+  await system.rows('update email_raw set data = $2::bytea where email_id = $1::integer', [emailId, data]);
+  const path = `/api/console/emails/${emailId}/raw`;
+  const { body } = await system.call('console', { path, method: 'GET' });
+  await system.rows('delete from email_raw where email_id = $1::integer', [emailId]);
+  await expect(buffer(body as Readable)).rejects.toMatchObject({ code: 'not_found' });
 });
