@@ -251,6 +251,41 @@ describe('GET emails/ID', () => {
     });
   });
 
+  it('shows the images of an email in its HTML, and leaves out those beyond 8 MiB', async () => {
+    const image = (id: string) => [
+      '--b',
+      'Content-Type: image/png',
+      `Content-ID: <${id}>`,
+      'Content-Transfer-Encoding: base64',
+      '',
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+    ];
+    const [gmailId = ''] = await store(
+      mail('Images', [
+        'MIME-Version: 1.0',
+        'Content-Type: multipart/related; boundary=b',
+        '',
+        '--b',
+        'Content-Type: text/html',
+        '',
+        '<img src="cid:one"><img src="cid:two">',
+        ...image('one'),
+        ...image('two'),
+        '--b--',
+      ]),
+    );
+    const path = `emails/${await idOf(gmailId)}/html`;
+    const shown = async () => String((await get(path)).body).match(/<img( src="data:image\/png;base64,)?/g);
+    expect(await shown()).toEqual(Array(2).fill('<img src="data:image/png;base64,'));
+    await system.rows(
+      `update email_attachments
+       set file_data = convert_to(repeat('x', 8 * 1048576), 'UTF8'), file_size_bytes = 8 * 1048576
+       where content_id like '%two%' and email_id = $1::integer`,
+      [await idOf(gmailId)],
+    );
+    expect(await shown()).toEqual(['<img src="data:image/png;base64,', '<img']);
+  });
+
   it('downloads an email with the exact bytes that Gmail returned', async () => {
     const sent = Buffer.concat([order('raw'), Buffer.from([0x80, 0xff, 0x0d, 0x0a])]);
     const [gmailId = ''] = await store(sent);
