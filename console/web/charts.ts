@@ -43,7 +43,7 @@ export function wireCharts(): (overview: OverviewJson) => Promise<void> {
 function emailSummary(charts: ChartsJson | null): string {
   const hours = charts?.hours ?? [];
   const count = hours.reduce((sum, hour) => sum + hour.email_count, 0);
-  if (count === 0) return `No emails in ${HOURS} hours`;
+  if (count === 0) return `No emails stored in ${HOURS} hours`;
   const peak = hours.reduce((best, hour) => (hour.email_count > best.email_count ? hour : best));
   return `${pluralize(count, 'email')} in ${HOURS} hours, at most ${peak.email_count} (${nameOf(peak)})`;
 }
@@ -54,7 +54,7 @@ function emailsInHour(hour: ChartHourJson): string {
 
 function latencySummary(charts: ChartsJson | null): string {
   const measured = (charts?.hours ?? []).filter((hour) => hour.latency_max_ms !== null);
-  if (measured.length === 0) return `No new email in ${HOURS} hours`;
+  if (measured.length === 0) return `No new email stored in ${HOURS} hours`;
   const worst = measured.reduce((a, b) => ((b.latency_max_ms ?? 0) > (a.latency_max_ms ?? 0) ? b : a));
   const medians = measured.map((hour) => hour.latency_median_ms ?? 0).sort((a, b) => a - b);
   const typical = medians[Math.floor(medians.length / 2)] ?? 0;
