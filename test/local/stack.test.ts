@@ -1,11 +1,12 @@
 /** What is left of the local stack when its start or its stop is cut short: never a running PostgreSQL. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { folderNote } from '../../local/mailbox.ts';
-import { freePort } from '../../local/ports.ts';
+import { freePort, portProblem } from '../../local/ports.ts';
 import { stopOrphan } from '../../local/postgres/server.ts';
 import { type CommandProcess, startCommand } from '../helpers/command-process.ts';
 
@@ -104,6 +105,26 @@ describe('npm start', () => {
     );
     expect(() => execFileSync(process.execPath, [script])).toThrow();
     await expectNoPostgres();
+  });
+});
+
+describe('portProblem', () => {
+  it('says why a port cannot be opened, and how to choose another one', () => {
+    expect(portProblem(80, 'EACCES')).toBe(
+      'Port 80 of 127.0.0.1 needs administrator rights, as all low port numbers do. Choose another one: `PORT=9000 npm start`.',
+    );
+    expect(portProblem(8080, 'EADDRINUSE')).toMatch(/^Port 8080 of 127\.0\.0\.1 is taken\. /);
+    expect(portProblem(8080, undefined)).toContain('cannot be opened (unknown error)');
+  });
+
+  it('is what npm start prints for a port that another process uses', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const command = await start({ PORT: String(port) });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain(portProblem(port, 'EADDRINUSE'));
+    server.close();
   });
 });
 
