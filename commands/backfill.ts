@@ -39,7 +39,7 @@ await runCommand(USAGE, async () => {
     since: { type: 'string' },
     until: { type: 'string' },
   });
-  const query = backfillQuery(flags);
+  const query = backfillQuery(flags, new Date());
 
   const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
   const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
