@@ -9,6 +9,7 @@ import { folderNote } from '../../local/mailbox.ts';
 import { freePort, portProblem } from '../../local/ports.ts';
 import { stopOrphan } from '../../local/postgres/server.ts';
 import { type CommandProcess, startCommand } from '../helpers/command-process.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 // A start makes a database cluster, which takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
@@ -105,6 +106,20 @@ describe('npm start', () => {
     );
     expect(() => execFileSync(process.execPath, [script])).toThrow();
     await expectNoPostgres();
+  });
+});
+
+describe('npm start with DATABASE_URL', () => {
+  let db: TestDatabase;
+  beforeEach(async () => {
+    db = await createTestDatabase();
+  });
+  afterEach(async () => await db.close());
+
+  it('rejects another database system by its name', async () => {
+    const command = await start({ DATABASE_URL: 'mysql://root@127.0.0.1/orders' });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain('DATABASE_URL must begin with postgresql://');
   });
 });
 
