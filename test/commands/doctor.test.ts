@@ -126,6 +126,27 @@ describe('database checks of the doctor', () => {
     }
   });
 
+  it('names an unknown database or user as PostgreSQL does, and does not advise to migrate', async () => {
+    await startSystem();
+    const url = new URL(system.db.url);
+    url.pathname = '/no-such-database';
+    expectProblems(await check({ DATABASE_URL: url.href }), {
+      database: [
+        'fail',
+        /database "no-such-database" does not exist/,
+        /^Check user, password, host and database/,
+      ],
+    });
+    url.username = 'stranger';
+    url.password = 'hidden-word';
+    const output = await check({ DATABASE_URL: url.href });
+    expectProblems(output, { database: ['fail', /user "stranger"/, /^Check user, password/] });
+    expect(JSON.stringify(output)).not.toContain('hidden-word');
+    const migration = await runToEnd('migrate', [], { DATABASE_URL: url.href });
+    expect(migration.output).toMatch(/^PostgreSQL rejected the login: .*user "stranger"/);
+    expect(migration.output).not.toMatch(/migrate|hidden-word/);
+  });
+
   it('names the migrations that are missing', async () => {
     await startSystem();
     const [last] = await system.rows<{ name: string }>(

@@ -121,6 +121,17 @@ describe('npm start with DATABASE_URL', () => {
     expect(await command.ended()).toBe(1);
     expect(command.output).toContain('DATABASE_URL must begin with postgresql://');
   });
+
+  it('names an unknown database and what to check', async () => {
+    const url = new URL(db.url);
+    url.pathname = '/no-such-database';
+    const command = await start({ DATABASE_URL: url.href });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toMatch(
+      /PostgreSQL rejected the login: database "no-such-database" does not exist/,
+    );
+    expect(command.output).toContain('Check user, password, host and database name in DATABASE_URL');
+  });
 });
 
 describe('portProblem', () => {
