@@ -3,6 +3,7 @@
  * as a sentence with a remediation instead of a stack.
  * Invariant: `--help` prints the usage and does nothing else.
  */
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { LOCAL_STACK_DOWN, loadLocalEnv } from '../../local/local-env.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -30,6 +31,7 @@ export async function runCommand(
   work: (context: CommandContext) => Promise<void>,
   { localStack = true, failureCode = 1 }: CommandOptions = {},
 ): Promise<void> {
+  endAtClosedPipe();
   const fail = (message: string) => {
     process.stderr.write(`${message}\n`);
     process.exitCode = failureCode;
@@ -53,6 +55,16 @@ export async function runCommand(
   } catch (error) {
     fail(errorText(error, { usage, usesLocalStack }));
     if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  }
+}
+
+/** `npm run doctor | head -1` closes the pipe early. The exit code is that of a program that SIGPIPE ends. */
+function endAtClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(128 + constants.signals.SIGPIPE);
+    });
   }
 }
 
