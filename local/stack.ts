@@ -46,7 +46,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    closers.push(lockFolder(join(options.dataFolder, 'stack.pid')));
+    closers.push(lockFolder(options.dataFolder));
     const givenUrl = readDatabaseUrl(options.env);
     const postgresFolder = join(options.dataFolder, 'postgres');
     // Stop it first, to free its port for the next start.

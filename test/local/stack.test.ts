@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { folderNote } from '../../local/mailbox.ts';
 import { freePort, portProblem } from '../../local/ports.ts';
 import { stopOrphan } from '../../local/postgres/server.ts';
-import { type CommandProcess, startCommand } from '../helpers/command-process.ts';
+import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 // A start makes a database cluster, which takes seconds on a busy machine.
@@ -116,6 +116,36 @@ describe('npm start with DATABASE_URL', () => {
   });
   afterEach(async () => await db.close());
 
+  const run = async (name: string, args: string[], env: Record<string, string> = {}) =>
+    await runToEnd(name, args, { LOCAL_DATA_DIR: dataFolder, METADATA_SERVER_DETECTION: 'none', ...env });
+
+  it('lets doctor and backfill find the emulated Gmail, with and without DATABASE_URL', async () => {
+    const command = await start({ DATABASE_URL: db.url });
+    await command.printed(/Email Monitor is running on this machine/);
+    for (const env of [{ DATABASE_URL: db.url }, {}]) {
+      await vi.waitFor(async () => expect(await run('doctor', [], env)).toMatchObject(gmailAnswers), {
+        timeout: 30_000,
+        interval: 500,
+      });
+      const { output } = await run('backfill', ['--query', 'in:inbox', '--plan-only'], env);
+      expect(output).toContain('Backfill of orders@example.com: in:inbox');
+    }
+    const other = { DATABASE_URL: db.url.replace('127.0.0.1', 'localhost') };
+    expect((await run('doctor', [], other)).output).toMatch(/FAIL {2}credentials +not set/);
+
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(0);
+    const { code, output } = await run('doctor', []);
+    expect(code).toBe(2);
+    expect(output).toMatch(/FAIL {2}local stack .*is `npm start` running\?/);
+    expect(output).not.toContain('Nothing to do');
+    expect((await run('backfill', ['--query', 'in:inbox'])).output).toContain('is `npm start` running?');
+    // The server is the operator's own: what it says counts when no stack uses it.
+    expect((await run('doctor', [], { DATABASE_URL: db.url })).output).toMatch(
+      /FAIL {2}credentials +not set/,
+    );
+  });
+
   it('rejects another database system by its name', async () => {
     const command = await start({ DATABASE_URL: 'mysql://root@127.0.0.1/orders' });
     expect(await command.ended()).toBe(1);
@@ -133,6 +163,10 @@ describe('npm start with DATABASE_URL', () => {
     expect(command.output).toContain('Check user, password, host and database name in DATABASE_URL');
   });
 });
+
+const gmailAnswers = {
+  output: expect.stringMatching(/^ok {4}gmail api +answers for the mailbox orders@example.com$/m),
+};
 
 describe('portProblem', () => {
   it('says why a port cannot be opened, and how to choose another one', () => {
