@@ -106,7 +106,7 @@ function* checkReportedStatus(status: Status, topic: string): Generator<CheckRes
   yield* checkAdvice(status);
 }
 
-/** From the deployment's own calls to Google, in each cycle. */
+/** From the deployment's own calls to Google, in each run. */
 function checkCredentials({ state, advice, last_poll_at: lastAt }: Status): CheckResult {
   const name = 'credentials';
   if (state === 'not_configured') return fail(name, advice[0] ?? 'not set', AUTHORIZE);
@@ -115,7 +115,7 @@ function checkCredentials({ state, advice, last_poll_at: lastAt }: Status): Chec
     return fail(name, advice[0] ?? 'Google rejects the client or the mailbox', AUTHORIZE);
   if (lastAt === null)
     return info(name, 'set, but not used yet', 'Call POST start or POST poll-now, then check again.');
-  return ok(name, 'Google accepted them in the last cycle');
+  return ok(name, 'Google accepted them in the last run');
 }
 
 /** Advice for a running monitor reports a problem. For a stopped one, it is the next step. */

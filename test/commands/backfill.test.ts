@@ -89,7 +89,7 @@ describe('npm run backfill', () => {
     expect(await storedIds(system)).toEqual(ids);
   });
 
-  it('only plans with --plan-only, and the next cycle of the deployment fetches the messages', async () => {
+  it('only plans with --plan-only, and the next run of the deployment fetches the messages', async () => {
     const first = await run([...ALL, '--plan-only']);
     expect(first.code).toBe(0);
     expect(first.output).toContain('The monitor is stopped; after POST start');

@@ -304,7 +304,7 @@ describe('scheduler checks of the doctor', () => {
     expectProblems(await check(nowhere), { scheduler_job: ['fail', /Reading/, /Call again/] });
   });
 
-  it('reports that no cycle has run', async () => {
+  it('reports that nothing has run', async () => {
     await startSystem();
     await system.db.query(
       "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
@@ -328,11 +328,11 @@ describe('mailbox checks of the doctor', () => {
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
     expectProblems(await check(), {
-      mailbox: ['fail', /reauth_required after 3 failed cycles/, /npm run authorize/],
+      mailbox: ['fail', /reauth_required after 3 failed runs/, /npm run authorize/],
     });
   });
 
-  it('warns about failing cycles that may recover', async () => {
+  it('warns about failing runs that may recover', async () => {
     await startSystem();
     await system.db.query(
       "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",
