@@ -2,21 +2,19 @@
  * `npm run backfill -- --since 2026-01-01`: fetches older email by date or by any Gmail query. The plan is in the
  * database, so the poll continues it when this command ends.
  */
-import { createAppContext } from '../shared/control/app-context.ts';
-import { assertConfigured } from '../shared/control/running-flag.ts';
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../shared/db/backfills.ts';
 import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
+import type { IngestContext } from '../shared/ingest/ingest-context.ts';
 import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/run-backfill.ts';
 import { backfillQuery } from './backfill/backfill-query.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags } from './support/flags.ts';
+import { withIngest } from './support/ingest-command.ts';
 import { Progress } from './support/progress.ts';
-import { abortableClock, shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run backfill -- [--since DATE] [--until DATE] [--query QUERY] [--plan-only]
@@ -39,15 +37,9 @@ await runCommand(USAGE, async () => {
     since: { type: 'string' },
     until: { type: 'string' },
   });
-  const query = backfillQuery(flags);
+  const query = backfillQuery(flags, new Date());
 
-  const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
-  const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
-  try {
-    assertConfigured(context.config);
-    const budgetMs = context.config.runBudgetSeconds * 1_000;
-    const { signal } = shutdownSignal();
-    const app = createIngestContext({ ...context, overrides: abortableClock(signal, budgetMs) });
+  await withIngest({ needsGmail: true }, async ({ app, budgetMs, signal }) => {
     const mailbox = await requireMailbox(app);
     const jobId = await plan(app, mailbox, query).catch((error: unknown) => {
       if (!signal.aborted) throw error;
@@ -60,9 +52,7 @@ await runCommand(USAGE, async () => {
     }
     if (flags['plan-only']) return say(`Planned. ${await continuationText(app)}`);
     await work(app, { jobId, budgetMs, signal });
-  } finally {
-    await context.db.close();
-  }
+  });
 });
 
 async function requireMailbox({ db, credentialFingerprint }: IngestContext): Promise<Mailbox> {

@@ -19,6 +19,7 @@ import {
 } from './build/bundle.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
+import { say } from './support/terminal.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -52,8 +53,8 @@ await runCommand(USAGE, async () => {
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
-  process.stdout.write(
-    `${relative(process.cwd(), out)}/ written: ${(bytes / 1_048_576).toFixed(1)} MB with source maps, ${seconds} s\n`,
+  say(
+    `${relative(process.cwd(), out)}/ written: ${(bytes / 1_048_576).toFixed(1)} MB with source maps, ${seconds} s`,
   );
 });
 

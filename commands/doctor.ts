@@ -23,7 +23,7 @@ const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red', info: 'dim', skip: '
 
 await runCommand(
   USAGE,
-  async ({ usesLocalStack }) => {
+  async ({ localStack }) => {
     const flags = readFlags({
       deployment: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -32,7 +32,7 @@ await runCommand(
     const checks = flags.deployment
       ? // `npm run` starts the command in the project's folder.
         checkDeployment(process.cwd(), process.env)
-      : runChecks(process.env, { usesLocalStack });
+      : runChecks(process.env, { localStack });
     try {
       for await (const result of checks) {
         results.push(result);

@@ -75,7 +75,7 @@ async function fillMailbox({ databaseUrl, mailbox }: Stack, page: string): Promi
   }
   await call('poll-now?reconcile=all');
   // A reconciliation is listed by one run and evaluated by a later one.
-  for (let cycles = 0; cycles < 20 && (await reconciledCount(page)) < LIVE_EMAILS; cycles += 1)
+  for (let runs = 0; runs < 20 && (await reconciledCount(page)) < LIVE_EMAILS; runs += 1)
     await call('poll-now');
 }
 

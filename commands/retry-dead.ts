@@ -2,8 +2,6 @@
  * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: lists dead messages, and
  * requeues them or gives them up. It changes only messages that it has listed. Only `--now` calls Gmail.
  */
-import { createAppContext } from '../shared/control/app-context.ts';
-import { assertConfigured } from '../shared/control/running-flag.ts';
 import {
   type DeadLetterSelection,
   giveUpDeadLetters,
@@ -16,12 +14,12 @@ import type { Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { remediationFor } from '../shared/errors.ts';
-import { createIngestContext, type IngestContext } from '../shared/ingest/ingest-context.ts';
+import type { IngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { chooseMailbox } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError } from './support/flags.ts';
-import { abortableClock, shutdownSignal } from './support/shutdown-signal.ts';
+import { withIngest } from './support/ingest-command.ts';
 import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
@@ -55,13 +53,7 @@ await runCommand(USAGE, async () => {
     ...(flags.id && { gmailMessageIds: flags.id.map(gmailId) }),
     ...(flags.code && { errorCodes: flags.code.map(errorCode) }),
   };
-  const env = { LOG_FORMAT: 'text', ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'error' };
-  const context = createAppContext(env, (line) => process.stderr.write(`${line}\n`));
-  try {
-    if (flags.now) assertConfigured(context.config);
-    const { signal } = shutdownSignal();
-    const budgetMs = context.config.runBudgetSeconds * 1_000;
-    const app = createIngestContext({ ...context, overrides: abortableClock(signal, budgetMs) });
+  await withIngest({ needsGmail: flags.now }, async ({ app, budgetMs }) => {
     const mailbox = await chooseMailbox(app, flags.mailbox);
     const dead = await listDeadLetters(app.db, mailbox.id, selection);
     if (dead.length === 0) return await explainNone(app, mailbox, selection);
@@ -77,9 +69,7 @@ await runCommand(USAGE, async () => {
       `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
     );
     if (flags.now) await fetchNow(app, { mailbox, gmailMessageIds, budgetMs });
-  } finally {
-    await context.db.close();
-  }
+  });
 });
 
 function gmailId(text: string): string {

@@ -6,21 +6,29 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { dataFolderOf, LOCAL_STACK_DOWN } from '../local/local-env.ts';
+import { readDatabaseUrl } from '../shared/config.ts';
 import { formatSqlError } from './sql/format-sql-error.ts';
 import { formatTable } from './sql/format-table.ts';
 import { runCommand } from './support/command.ts';
 import { UsageError } from './support/flags.ts';
-import { counted, say } from './support/terminal.ts';
+import { counted, escapeUnsafe, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run sql -- "select ..."
 Runs the statement on the database of the local stack, or of DATABASE_URL, and prints the result as a table. Long cells
-are cut. The statement may change data.`;
+are cut. A null is an empty cell, and an empty text is ''. The statement may change data.`;
+/** By the first word of PostgreSQL's command tag. */
+const CHANGES: Readonly<Record<string, string>> = {
+  INSERT: 'Inserted',
+  UPDATE: 'Updated',
+  DELETE: 'Deleted',
+  MERGE: 'Merged',
+};
 
 await runCommand(
   USAGE,
   async () => {
     const statement = readStatement(process.argv.slice(2));
-    const client = await connect(process.env['DATABASE_URL'] || null);
+    const client = await connect(readDatabaseUrl(process.env));
     try {
       print(await client.query({ text: statement, rowMode: 'array' }));
     } catch (error) {
@@ -45,7 +53,8 @@ function readStatement(args: readonly string[]): string {
 async function connect(givenUrl: string | null): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: givenUrl ?? localUrl() });
   await client.connect().catch((error: unknown) => {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const reason = error instanceof pg.DatabaseError ? `${escapeUnsafe(error.message)}, ${code}` : code;
     const remediation =
       givenUrl === null
         ? LOCAL_STACK_DOWN
@@ -67,7 +76,7 @@ function localUrl(): string {
 function print(result: pg.QueryArrayResult | pg.QueryArrayResult[]): void {
   const last = Array.isArray(result) ? result.at(-1) : result;
   if (last === undefined) return;
-  const { fields, rowCount, rows } = last;
+  const { command, fields, rowCount, rows } = last;
   let cutCount = 0;
   if (fields.length > 0) {
     const table = formatTable(
@@ -77,9 +86,17 @@ function print(result: pg.QueryArrayResult | pg.QueryArrayResult[]): void {
     cutCount = table.cutCount;
     say(table.text);
   }
-  say(counted(rowCount ?? 0, 'row'));
+  say(resultText(command, rowCount));
   if (cutCount > 0)
     say(
       `${counted(cutCount, 'cell')} cut, marked with an ellipsis (…). Select fewer columns, or use substring().`,
     );
+}
+
+/** @param command the first word of the command tag; with two words such as CREATE TABLE, the rest is unknown */
+function resultText(command: string, rowCount: number | null): string {
+  if (rowCount === null) return `Done: ${command}`;
+  const rows = counted(rowCount, 'row');
+  const change = CHANGES[command];
+  return change === undefined ? rows : `${change} ${rows}`;
 }

@@ -1,15 +1,14 @@
 /**
  * The configuration of the local stack, saved in its data folder. `npm run doctor`, `backfill` and the other commands use
- * it when nothing else is configured. It contains the password of the local database, so only its owner may read it.
+ * it when nothing else is configured, or when DATABASE_URL names the database of the running stack. It contains the password of the local database, so only its owner may read it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Environment } from '../shared/config.ts';
+import { isStackRunning } from './stack-lock.ts';
 
 const FILE = 'env';
-/** If one of these is set, the operator means another system than the local stack. */
-const CONFIGURED = ['DATABASE_URL', 'CLOUD_SQL_INSTANCE'];
 
 export const LOCAL_STACK_DOWN = 'The local stack does not answer: is `npm start` running?';
 
@@ -29,13 +28,29 @@ export function writeLocalEnv(dataFolder: string, settings: Environment): void {
   writeFileSync(join(dataFolder, FILE), lines.join(''), { mode: 0o600 });
 }
 
-/** Loads the local stack's configuration into `process.env`. @returns false when there is none, or something else is configured */
-export function loadLocalEnv(): boolean {
-  const file = join(dataFolderOf(process.env), FILE);
-  if (CONFIGURED.some((name) => process.env[name]?.trim()) || !existsSync(file)) return false;
+/**
+ * `none`: nothing was saved, or another system is configured. `stopped`: only the database of the stack may answer, because
+ * the emulated Gmail and the emulated Cloud Scheduler end with `npm start`.
+ */
+export type LocalStackState = 'none' | 'running' | 'stopped';
+
+/** Loads the local stack's configuration into `process.env`, unless the result is `none`. */
+export function loadLocalEnv(): LocalStackState {
+  const dataFolder = dataFolderOf(process.env);
+  const file = join(dataFolder, FILE);
+  if (!existsSync(file)) return 'none';
+  const saved: Environment = parseEnv(readFileSync(file, 'utf8'));
+  const state = isStackRunning(dataFolder) ? 'running' : 'stopped';
+  if (isOtherDatabase(process.env, saved, state)) return 'none';
   // A stack that reads the real Gmail saves no credentials. Then its database is used with the caller's credentials.
-  if (hasGmailCredentials(process.env) && hasGmailCredentials(parseEnv(readFileSync(file, 'utf8'))))
-    return false;
+  if (hasGmailCredentials(process.env) && hasGmailCredentials(saved)) return 'none';
   process.loadEnvFile(file);
-  return true;
+  return state;
+}
+
+/** DATABASE_URL may name the operator's own server, which a stack uses only while it runs. */
+function isOtherDatabase(env: Environment, saved: Environment, state: LocalStackState): boolean {
+  const url = env['DATABASE_URL']?.trim();
+  if (url) return url !== saved['DATABASE_URL'] || state !== 'running';
+  return Boolean(env['CLOUD_SQL_INSTANCE']?.trim());
 }

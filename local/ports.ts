@@ -1,25 +1,32 @@
 /** Free ports of the loopback interface. */
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 
 /** @returns `wanted` if that port is free now, else a free port that the system chooses */
 export async function freePort(wanted = 0): Promise<number> {
-  return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted;
+  return await tryPort(wanted).catch(async () => await tryPort(0));
 }
 
-/** True when a process already listens on the port. */
-export async function isTaken(port: number): Promise<boolean> {
-  return (await tryPort(port)) === null;
-}
-
-async function tryPort(port: number): Promise<number | null> {
-  return await new Promise((resolve) => {
+/** @throws {Error} of the system, with its `code`, when the port cannot be opened */
+async function tryPort(port: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', () => resolve(null));
+    server.once('error', reject);
     server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : null));
+      const { port: opened } = server.address() as AddressInfo;
+      server.close(() => resolve(opened));
     });
   });
+}
+
+/** @param code of the system's error */
+export function portProblem(port: number, code: string | undefined): string {
+  const reason =
+    code === 'EADDRINUSE'
+      ? 'is taken'
+      : code === 'EACCES'
+        ? 'needs administrator rights, as all low port numbers do'
+        : `cannot be opened (${code ?? 'unknown error'})`;
+  return `Port ${port} of 127.0.0.1 ${reason}. Choose another one: \`PORT=9000 npm start\`.`;
 }
 
 export interface LocalPorts {
@@ -35,16 +42,16 @@ export interface LocalPorts {
  * The console gets the wanted port (PORT, default 8080), the others the ports after it if they are free. So the addresses
  * stay the same from start to start.
  *
- * @throws {Error} when the wanted port is taken or invalid
+ * @throws {Error} when the wanted port is invalid or cannot be opened
  */
 export async function choosePorts(wanted: string | undefined): Promise<LocalPorts> {
   const first = Number(wanted?.trim() || 8080);
   if (!Number.isInteger(first) || first < 1 || first > 65_530) {
     throw new Error(`PORT must be a number from 1 to 65530.`);
   }
-  if (await isTaken(first)) {
-    throw new Error(`Port ${first} of 127.0.0.1 is taken. Choose another one: \`PORT=9000 npm start\`.`);
-  }
+  await tryPort(first).catch(({ code }: NodeJS.ErrnoException) => {
+    throw new Error(portProblem(first, code));
+  });
   return {
     console: first,
     gmail: await freePort(first + 1),

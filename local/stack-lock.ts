@@ -1,6 +1,8 @@
 /** Allows one local stack per data folder: a second one would stop the first one's database. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { join } from 'node:path';
+
+const FILE = 'stack.pid';
 
 /**
  * Takes over a lock that a killed process left behind.
@@ -8,8 +10,9 @@ import { dirname } from 'node:path';
  * @returns releases the lock
  * @throws {Error} with the id of the process that uses the folder
  */
-export function lockFolder(path: string): () => void {
-  mkdirSync(dirname(path), { recursive: true });
+export function lockFolder(dataFolder: string): () => void {
+  mkdirSync(dataFolder, { recursive: true });
+  const path = join(dataFolder, FILE);
   const holder = readHolder(path);
   if (holder !== null && holder !== process.pid && isAlive(holder)) {
     throw new Error(
@@ -21,6 +24,12 @@ export function lockFolder(path: string): () => void {
   return () => {
     if (readHolder(path) === process.pid) rmSync(path, { force: true });
   };
+}
+
+/** True while a local stack uses the folder. */
+export function isStackRunning(dataFolder: string): boolean {
+  const holder = readHolder(join(dataFolder, FILE));
+  return holder !== null && isAlive(holder);
 }
 
 function readHolder(path: string): number | null {

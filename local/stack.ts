@@ -4,7 +4,7 @@
  * Invariant: it runs the same functions as the cloud, in the same framework; only the environment differs.
  */
 import { join } from 'node:path';
-import type { Environment } from '../shared/config.ts';
+import { type Environment, readDatabaseUrl } from '../shared/config.ts';
 import { credentialFingerprint, readCredentials } from '../shared/credentials.ts';
 import { openDatabase } from '../shared/db/database.ts';
 import { confirmNewMailbox } from '../shared/db/mailbox-confirmations.ts';
@@ -46,8 +46,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    closers.push(lockFolder(join(options.dataFolder, 'stack.pid')));
-    const givenUrl = options.env['DATABASE_URL']?.trim() || null;
+    closers.push(lockFolder(options.dataFolder));
+    const givenUrl = readDatabaseUrl(options.env);
     const postgresFolder = join(options.dataFolder, 'postgres');
     // Stop it first, to free its port for the next start.
     if (givenUrl === null) await stopOrphan(postgresFolder);

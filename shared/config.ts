@@ -104,6 +104,17 @@ const httpUrl = optional.check(
 
 const POSTGRES_SCHEME = /^postgres(ql)?:\/\//;
 
+const databaseUrl = optional.check(
+  z.refine((value) => value === null || POSTGRES_SCHEME.test(value), {
+    error: 'must begin with postgresql:// or postgres://, because the database is PostgreSQL',
+    abort: true,
+  }),
+  z.refine(
+    (value) => value === null || URL.canParse(value),
+    'must have the form postgresql://user@host:port/database',
+  ),
+);
+
 const schema = z.object({
   GMAIL_POLL_INTERVAL_SECONDS: integer(60, 1, 86_400),
   GMAIL_INITIAL_QUERY: withDefault('in:inbox is:unread'),
@@ -118,16 +129,7 @@ const schema = z.object({
     'projects/P/locations/L/jobs/J',
   ),
   CLOUD_SCHEDULER_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
-  DATABASE_URL: optional.check(
-    z.refine((value) => value === null || POSTGRES_SCHEME.test(value), {
-      error: 'must begin with postgresql:// or postgres://, because the database is PostgreSQL',
-      abort: true,
-    }),
-    z.refine(
-      (value) => value === null || URL.canParse(value),
-      'must have the form postgresql://user@host:port/database',
-    ),
-  ),
+  DATABASE_URL: databaseUrl,
   CLOUD_SQL_INSTANCE: matching(/^[^:\s]+(:[^:\s]+)?:[^:\s]+:[^:\s]+$/, 'project:region:instance'),
   DB_NAME: optional,
   DB_USER: optional,
@@ -201,6 +203,18 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     projectId: e.GOOGLE_CLOUD_PROJECT,
     cloudRunService: e.K_SERVICE,
   };
+}
+
+/**
+ * For a command that needs DATABASE_URL before the rest of the configuration is known.
+ *
+ * @returns null when it is not set
+ * @throws {ConfigError}
+ */
+export function readDatabaseUrl(env: Environment): string | null {
+  const parsed = databaseUrl.safeParse(env['DATABASE_URL'], { jitless: true });
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(parsed.error.issues.map((issue) => `DATABASE_URL ${issue.message}`));
 }
 
 function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {

@@ -237,6 +237,14 @@ export const ERRORS = {
     'Call the function migrate (or run `npm run deploy`), which grants each account its tables. DB_USER must be one of ' +
       'the accounts in DB_ACCOUNTS, and migrate must run as the owner of the tables. No email is lost.',
   ),
+  database_login_failed: entry(
+    'PostgreSQL rejected the login',
+    'later',
+    503,
+    'ERROR',
+    'Check user, password, host and database name in DATABASE_URL (or CLOUD_SQL_INSTANCE, DB_NAME and DB_USER): the user and ' +
+      'the database must exist on that server. In a deployment, `npm run deploy` creates them. No email is lost.',
+  ),
   migration_running: entry(
     'Another migration is running',
     'later',

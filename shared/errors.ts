@@ -72,6 +72,7 @@ export function remediationFor(code: string | null): string | null {
 const DATABASE_CODES: readonly string[] = [
   'database_unavailable',
   'database_denied',
+  'database_login_failed',
   'schema_outdated',
   'schema_incompatible',
 ] satisfies ErrorCode[];

@@ -15,9 +15,9 @@ export interface BackfillFlags {
  * Returns the query for all messages that match `--query` and arrived from the start of the day `--since` to the end of
  * the day `--until`, in this machine's time zone.
  *
- * @throws {UsageError} without any option, for an impossible date, or for an empty range
+ * @throws {UsageError} without any option, for an impossible date, or for a range that no email can be in
  */
-export function backfillQuery(flags: BackfillFlags): string {
+export function backfillQuery(flags: BackfillFlags, now: Date): string {
   const query = flags.query?.trim() ?? '';
   const since = flags.since === undefined ? null : localDate('--since', flags.since);
   const until = flags.until === undefined ? null : localDate('--until', flags.until);
@@ -26,6 +26,8 @@ export function backfillQuery(flags: BackfillFlags): string {
     throw new UsageError('No emails are selected: set --query, --since or --until.');
   if (since !== null && until !== null && since > until)
     throw new UsageError(`--since ${flags.since} is later than --until ${flags.until}.`);
+  if (since !== null && since > now)
+    throw new UsageError(`--since ${flags.since} is in the future: no email has arrived since then.`);
   const terms: string[] = [];
   if (since !== null) terms.push(`after:${epochSeconds(since)}`);
   if (until !== null) terms.push(`before:${epochSeconds(nextDay(until))}`);

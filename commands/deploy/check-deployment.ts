@@ -4,7 +4,6 @@
  * says how to check it. Changes nothing.
  */
 import type { Environment } from '../../shared/config.ts';
-import { UNHEALTHY_STATES } from '../../shared/schemas/state.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import {
   attempt,
@@ -26,12 +25,11 @@ import { Interrupted, shutdownSignal } from '../support/shutdown-signal.ts';
 import { callStatus } from './call-deployed.ts';
 import { checkGoogleResources } from './check-google-resources.ts';
 import { CommandRunner } from './command-runner.ts';
-import { checkJob } from './deployed-status.ts';
+import { AUTHORIZE_COMMAND, checkAdvice, checkJob } from './deployed-status.ts';
 import { type GcloudIdentity, readAccessToken, requireIdentity } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
 import { type Deployment, findDeployment } from './terraform.ts';
 
-const AUTHORIZE = 'npm run authorize -- --client-secret client_secret.json --secret-manager';
 const HOW_TO_CHECK_INSIDE =
   'Start cloud-sql-proxy as in `npm run backfill -- --help`, set the three GMAIL_ variables, and run: npm run doctor';
 const VIEW_PERMISSIONS =
@@ -103,27 +101,20 @@ function* checkReportedStatus(status: Status, topic: string): Generator<CheckRes
     const mailbox = currentMailbox(status);
     if (mailbox !== null) yield checkLastPush(mailbox, watch, undefined);
   }
-  yield* checkAdvice(status);
+  // Without credentials, the only advice is that of the check above.
+  if (status.state !== 'not_configured') yield* checkAdvice(status, warn);
 }
 
-/** From the deployment's own calls to Google, in each cycle. */
+/** From the deployment's own calls to Google, in each run. */
 function checkCredentials({ state, advice, last_poll_at: lastAt }: Status): CheckResult {
   const name = 'credentials';
-  if (state === 'not_configured') return fail(name, advice[0] ?? 'not set', AUTHORIZE);
-  if (state === 'reauth_required') return fail(name, 'Google rejects the refresh token', AUTHORIZE);
+  if (state === 'not_configured') return fail(name, advice[0] ?? 'not set', AUTHORIZE_COMMAND);
+  if (state === 'reauth_required') return fail(name, 'Google rejects the refresh token', AUTHORIZE_COMMAND);
   if (state === 'access_denied')
-    return fail(name, advice[0] ?? 'Google rejects the client or the mailbox', AUTHORIZE);
+    return fail(name, advice[0] ?? 'Google rejects the client or the mailbox', AUTHORIZE_COMMAND);
   if (lastAt === null)
     return info(name, 'set, but not used yet', 'Call POST start or POST poll-now, then check again.');
-  return ok(name, 'Google accepted them in the last cycle');
-}
-
-/** Advice for a running monitor reports a problem. For a stopped one, it is the next step. */
-function checkAdvice({ advice, is_running: isRunning, state }: Status): CheckResult[] {
-  if (state === 'not_configured') return [];
-  if (advice.length === 0) return [ok('advice', 'nothing to do')];
-  const isProblem = isRunning || UNHEALTHY_STATES.has(state);
-  return advice.map((one) => (isProblem ? warn('advice', one, null) : ok('advice', one)));
+  return ok(name, 'Google accepted them in the last run');
 }
 
 async function* checkThroughGoogle(

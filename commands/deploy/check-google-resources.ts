@@ -3,11 +3,11 @@ import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
 import { type CheckResult, fail, ok, unknown, warn } from '../doctor/check-result.ts';
 import { checkPubSub } from '../doctor/pubsub-checks.ts';
+import { AUTHORIZE_COMMAND } from './deployed-status.ts';
 import { emulatorOf, type GoogleApi } from './google-api.ts';
 import type { Deployment } from './terraform.ts';
 
 const REDEPLOY = 'Run `npm run deploy`, which restores it.';
-const AUTHORIZE = 'npm run authorize -- --client-secret client_secret.json --secret-manager';
 const SECRETS = ['client-id', 'client-secret', 'refresh-token'];
 /** The default. Terraform derives the deadlines from it. */
 const RUN_BUDGET_SECONDS = 50;
@@ -47,7 +47,7 @@ async function checkSecrets(api: GoogleApi, { name, projectId }: Deployment): Pr
       const version = VERSION.parse(answer);
       const number = version.name.split('/').at(-1) ?? '';
       if (version.state !== 'ENABLED') {
-        const remediation = `gcloud secrets versions enable ${number} --secret ${secret} --project ${projectId}; or ${AUTHORIZE}`;
+        const remediation = `gcloud secrets versions enable ${number} --secret ${secret} --project ${projectId}; or ${AUTHORIZE_COMMAND}`;
         return fail(
           'secrets',
           `version ${number} of ${secret}, the latest, is ${version.state}`,
@@ -56,7 +56,7 @@ async function checkSecrets(api: GoogleApi, { name, projectId }: Deployment): Pr
       }
       // Terraform creates the first version, which contains a line break only.
       if (number === '1')
-        return warn('secrets', `${secret} has only its first version, which is empty`, AUTHORIZE);
+        return warn('secrets', `${secret} has only its first version, which is empty`, AUTHORIZE_COMMAND);
       versions.push(`${part} ${number}`);
     }
     return ok('secrets', `latest versions: ${versions.join(', ')}`);

@@ -5,8 +5,11 @@
 import * as z from 'zod/mini';
 import { UNHEALTHY_STATES } from '../../shared/schemas/state.ts';
 import { type Status, statusSchema } from '../../shared/schemas/status.ts';
-import { type CheckResult, fail, ok } from '../doctor/check-result.ts';
+import { type CheckResult, fail, ok, type warn } from '../doctor/check-result.ts';
 import { checkScheduler } from '../doctor/monitor-checks.ts';
+
+/** Passes the values from Google to Secret Manager, so that no file, shell history or process list contains them. */
+export const AUTHORIZE_COMMAND = 'npm run authorize -- --client-secret client_secret.json --secret-manager';
 
 /** @throws {Error} when the answer has the format of another version */
 export function readDeployedStatus(json: unknown): Status {
@@ -17,7 +20,7 @@ export function readDeployedStatus(json: unknown): Status {
 }
 
 export function checkStatus(status: Status): CheckResult[] {
-  return [checkState(status), checkJob(status), ...checkAdvice(status)];
+  return [checkState(status), checkJob(status), ...checkAdvice(status, fail)];
 }
 
 function checkState({ state, last_poll_at: lastPollAt, emails_processed_total: total }: Status) {
@@ -36,9 +39,16 @@ export function checkJob(status: Status): CheckResult {
   );
 }
 
-/** Advice for a running monitor reports a problem. For one that is stopped or not set up, it is the next step. */
-function checkAdvice({ advice, is_running: isRunning, state }: Status): CheckResult[] {
+/**
+ * Advice for a running monitor reports a problem. For one that is stopped or not set up, it is the next step.
+ *
+ * @param problem `warn` where separate checks report the failures
+ */
+export function checkAdvice(
+  { advice, is_running: isRunning, state }: Status,
+  problem: typeof fail | typeof warn,
+): CheckResult[] {
   if (advice.length === 0) return [ok('advice', 'nothing to do')];
   const isProblem = isRunning || UNHEALTHY_STATES.has(state);
-  return advice.map((one) => (isProblem ? fail('advice', one, null) : ok('advice', one)));
+  return advice.map((one) => (isProblem ? problem('advice', one, null) : ok('advice', one)));
 }

@@ -10,7 +10,7 @@ import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
 import { DeploySteps } from './deploy-steps.ts';
-import { checkStatus } from './deployed-status.ts';
+import { AUTHORIZE_COMMAND, checkStatus } from './deployed-status.ts';
 import { type GcloudIdentity, readAccessToken } from './gcloud.ts';
 import { GoogleApi } from './google-api.ts';
 import { buildImages } from './images.ts';
@@ -33,8 +33,6 @@ export interface DeployTools {
 }
 
 const SEE_ABOVE = 'Its output is above.';
-/** Passes the values from Google to Secret Manager, so that no file, shell history or process list contains them. */
-const AUTHORIZE = '  npm run authorize -- --client-secret client_secret.json --secret-manager';
 
 /** @throws {Error} with the step, the reason and how to continue. @throws {Interrupted} likewise */
 export async function deploy(options: DeployOptions, tools: DeployTools): Promise<void> {
@@ -146,8 +144,8 @@ function assertHealthy(status: Status, deployment: Deployment, say: (text: strin
 /** What the operator does after the deployment, by the state of the system. */
 function nextSteps({ state, is_running: isRunning }: Status, { startUrl }: Deployment): string {
   const start = `  curl -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${startUrl}`;
-  if (state === 'not_configured') return `Next, authorize and start:\n\n${AUTHORIZE}\n${start}`;
-  if (state === 'reauth_required') return `Next, authorize again:\n\n${AUTHORIZE}`;
+  if (state === 'not_configured') return `Next, authorize and start:\n\n  ${AUTHORIZE_COMMAND}\n${start}`;
+  if (state === 'reauth_required') return `Next, authorize again:\n\n  ${AUTHORIZE_COMMAND}`;
   if (!isRunning) return `Next, start it:\n\n${start}`;
   return 'The monitor is running. To check it: npm run doctor -- --deployment';
 }

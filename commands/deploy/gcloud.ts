@@ -22,7 +22,7 @@ export interface GcloudIdentity {
 }
 
 /** @returns null without a login */
-export async function readIdentity(runner: CommandRunner): Promise<GcloudIdentity | null> {
+async function readIdentity(runner: CommandRunner): Promise<GcloudIdentity | null> {
   const [active, impersonation] = await Promise.all([
     runner.capture('gcloud', ['auth', 'list', '--filter=status:ACTIVE', '--format=value(account)']),
     runner.capture('gcloud', ['config', 'get', 'auth/impersonate_service_account']),
@@ -35,7 +35,10 @@ export async function readIdentity(runner: CommandRunner): Promise<GcloudIdentit
 /** @throws {DeployError} when gcloud is not installed or has no login */
 export async function requireIdentity(runner: CommandRunner): Promise<GcloudIdentity> {
   if (!runner.isInstalled('gcloud')) {
-    throw new DeployError('gcloud is not on PATH.', 'Install it: https://cloud.google.com/sdk/docs/install');
+    throw new DeployError(
+      'gcloud is not on PATH.',
+      'Install the Google Cloud CLI: https://cloud.google.com/sdk/docs/install',
+    );
   }
   const identity = await readIdentity(runner);
   if (identity === null) throw new DeployError('gcloud has no login.', 'Run `gcloud auth login`.');

@@ -3,13 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
 import type { CommandRunner } from './command-runner.ts';
+import { DeployError } from './deploy-error.ts';
 import type { DeployOptions } from './deploy-options.ts';
-import { type GcloudIdentity, hasDefaultCredentials, readIdentity } from './gcloud.ts';
+import { type GcloudIdentity, hasDefaultCredentials, requireIdentity } from './gcloud.ts';
 import { readTerraformVersion, TERRAFORM_FOLDER } from './terraform.ts';
 
 /** Major and minor version, as `terraform/versions.tf` requires. */
 const MIN_TERRAFORM = [1, 9] as const;
-const SDK = 'https://cloud.google.com/sdk/docs/install';
 
 export interface Problem {
   readonly what: string;
@@ -114,11 +114,10 @@ function checkSettings({ root, variableFiles, variables }: DeployOptions, env: E
 async function checkLogin(
   runner: CommandRunner,
 ): Promise<{ readonly problem: Problem | null; readonly identity: GcloudIdentity | null }> {
-  if (!runner.isInstalled('gcloud')) {
-    const problem = { what: 'gcloud is not on PATH.', remediation: `Install the Google Cloud CLI: ${SDK}` };
-    return { problem, identity: null };
+  try {
+    return { problem: null, identity: await requireIdentity(runner) };
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error;
+    return { problem: { what: error.message, remediation: error.remediation }, identity: null };
   }
-  const identity = await readIdentity(runner);
-  const problem = { what: 'gcloud has no login.', remediation: 'Run `gcloud auth login`.' };
-  return { problem: identity === null ? problem : null, identity };
 }

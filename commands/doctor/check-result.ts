@@ -1,7 +1,9 @@
 /** The result of one check of `npm run doctor`: a line for the terminal, or an object for programs. Contains no secret. */
+import type { LocalStackState } from '../../local/local-env.ts';
 import { ConfigError } from '../../shared/config.ts';
 import { toAppError } from '../../shared/errors.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
+import { remediationForCommand } from '../support/command-remediation.ts';
 
 /**
  * `fail`: does not work; an operator has to act. `warn`: works but should not stay so, or should be checkable but is not.
@@ -48,11 +50,11 @@ export function skip(name: string, reason: string): CheckResult {
 }
 
 /** The result for any thrown value, with the text and the remediation of the error catalogue. */
-export function failure(name: string, thrown: unknown): CheckResult {
+export function failure(name: string, thrown: unknown, localStack: LocalStackState = 'none'): CheckResult {
   if (thrown instanceof ConfigError) return fail(name, thrown.message, null);
   if (thrown instanceof DeployError) return fail(name, thrown.message, thrown.remediation);
   const error = toAppError(thrown);
-  return fail(name, `${error.title}: ${error.message}`, error.remediation);
+  return fail(name, `${error.title}: ${error.message}`, remediationForCommand(error, localStack));
 }
 
 /** For a check that could not run: never reported as ok. */

@@ -1,5 +1,5 @@
 /** All checks of the configured system. They run in an order in which an earlier failure explains the later ones. */
-import { LOCAL_STACK_DOWN } from '../../local/local-env.ts';
+import { LOCAL_STACK_DOWN, type LocalStackState } from '../../local/local-env.ts';
 import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
@@ -23,11 +23,11 @@ import { checkQuota } from './quota-check.ts';
 /**
  * Changes nothing, in the database or anywhere else.
  *
- * @param usesLocalStack the environment is that of the local stack
+ * @param localStack of the environment; `none`: the environment is not that of the local stack
  */
 export async function* runChecks(
   env: Environment,
-  { usesLocalStack = false }: { readonly usesLocalStack?: boolean } = {},
+  { localStack }: { readonly localStack: LocalStackState },
 ): AsyncGenerator<CheckResult> {
   yield ok('node', process.version);
   const context = contextOf(env);
@@ -38,12 +38,13 @@ export async function* runChecks(
   }
   yield ok('environment', 'valid');
   try {
-    const database = await checkDatabase(context.db, context.config, { usesLocalStack });
+    const database = await checkDatabase(context.db, context.config, localStack);
     yield* database;
-    // The emulated Gmail and the scheduler job are down as well.
-    if (database[0]?.remediation === LOCAL_STACK_DOWN)
-      yield skip('the_rest', 'not checked: the local stack does not answer');
-    else yield* checkSystem(context, env, database);
+    if (localStack !== 'stopped') return yield* checkSystem(context, env, database);
+    // The database may still answer. The emulated Gmail and the emulated Cloud Scheduler do not.
+    if (database.every((result) => result.state !== 'fail'))
+      yield fail('local_stack', 'is not running; only its database answers', LOCAL_STACK_DOWN);
+    yield skip('the_rest', 'not checked: the local stack does not answer');
   } finally {
     await context.db.close();
   }

@@ -11,7 +11,7 @@ const CALL_MS = 20_000;
 /** @param cursor of the mailbox of the credentials; null: none yet */
 export async function checkCursor({ gmail, ...config }: Config, cursor: string | null): Promise<CheckResult> {
   if (gmail === null) return skip(NAME, 'not checked: it needs the credentials');
-  if (cursor === null) return skip(NAME, 'none yet: the first cycle sets it');
+  if (cursor === null) return skip(NAME, 'none yet: the first run sets it');
   const client = createGmailClient({
     credentials: gmail,
     rootUrl: config.gmailApiRootUrl,
@@ -28,8 +28,8 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
     if (!(error instanceof AppError && error.code === 'history_expired')) return failure(NAME, error);
     return warn(
       NAME,
-      `Gmail no longer has the history after ${cursor}; the next cycle lists the gap by date and fetches it`,
-      'Call POST start or POST poll-now, then POST poll-now?reconcile=all. Find out why no cycle ran for days.',
+      `Gmail no longer has the history after ${cursor}; the next run lists the gap by date and fetches it`,
+      'Call POST start or POST poll-now, then POST poll-now?reconcile=all. Find out why nothing ran for days.',
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Checks that the database answers and has the schema, the grants and the status row that this code needs. */
-import { LOCAL_STACK_DOWN } from '../../local/local-env.ts';
+import type { LocalStackState } from '../../local/local-env.ts';
 import type { Config, DatabaseTarget } from '../../shared/config.ts';
 import type { Database } from '../../shared/db/database.ts';
 import { readMonitorStatus } from '../../shared/db/monitor-status.ts';
@@ -12,7 +12,7 @@ import { checkGrants } from './grant-checks.ts';
 export async function checkDatabase(
   db: Database,
   config: Config,
-  { usesLocalStack }: { readonly usesLocalStack: boolean },
+  localStack: LocalStackState,
 ): Promise<CheckResult[]> {
   const steps: [string, () => Promise<CheckResult>][] = [
     ['database', async () => await checkConnection(db, config.database)],
@@ -23,16 +23,23 @@ export async function checkDatabase(
   const results: CheckResult[] = [];
   for (const [name, step] of steps) {
     const hasFailed = results.some((result) => result.state === 'fail');
-    results.push(hasFailed ? skip(name, 'not checked') : await step().catch(asFailure(name, usesLocalStack)));
+    results.push(
+      hasFailed
+        ? skip(name, 'not checked')
+        : await step().catch(asFailure(name, config.database, localStack)),
+    );
   }
   return results;
 }
 
-function asFailure(name: string, usesLocalStack: boolean): (error: unknown) => CheckResult {
+function asFailure(
+  name: string,
+  target: DatabaseTarget,
+  localStack: LocalStackState,
+): (error: unknown) => CheckResult {
   return (error) => {
-    const result = failure(name, error);
-    const isDown = error instanceof AppError && error.code === 'database_unavailable';
-    return usesLocalStack && isDown ? { ...result, remediation: LOCAL_STACK_DOWN } : result;
+    const { text, remediation } = failure(name, error, localStack);
+    return fail(name, `${addressOf(target)}: ${text}`, remediation);
   };
 }
 

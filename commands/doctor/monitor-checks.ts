@@ -5,6 +5,7 @@ import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
+import { counted } from '../support/terminal.ts';
 import { type CheckResult, fail, ok, skip, unknown, warn } from './check-result.ts';
 
 /** Longer than the attempts of a failing message, and than a backlog of a year of orders takes. */
@@ -44,7 +45,7 @@ export function checkScheduler(
   );
 }
 
-/** The mailbox of the configured credentials; null before the first cycle. */
+/** The mailbox of the configured credentials; null before the first run. */
 export function currentMailbox({ mailboxes }: Pick<Status, 'mailboxes'>): MailboxStatus | null {
   return mailboxes.find((one) => one.is_current) ?? null;
 }
@@ -106,7 +107,7 @@ function checkState({
   // Separate checks report failures of the watch, the runs and the messages.
   if (state === 'watch_failing' || state === 'fetch_failing' || state === 'not_polling')
     return ok(name, `${address} is polled, ${stored}`);
-  const since = count > 0 ? ` after ${count} failed cycles` : '';
+  const since = count > 0 ? ` after ${counted(count, 'failed run')}` : '';
   const reason = error === null ? '' : `: ${error.code}, ${error.detail ?? ''}`;
   const remediation = error?.remediation ?? 'Follow the advice of `status`.';
   if (error !== null && requiresOperator(error.code))
@@ -174,7 +175,7 @@ function checkCompleteness({ reconciliation, incidents }: MailboxStatus, isRunni
     return warn(
       name,
       `${text}, hours ago`,
-      'Check that cycles end as completed, then call POST poll-now?reconcile=all.',
+      'Check that runs end as completed, then call POST poll-now?reconcile=all.',
     );
   return ok(name, text);
 }

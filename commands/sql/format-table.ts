@@ -39,8 +39,10 @@ export function formatTable(names: readonly string[], rows: readonly (readonly u
   return { text: lines.join('\n'), cutCount };
 }
 
+/** A null is empty, so that an empty text needs another form. */
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';
+  if (value === '') return "''";
   if (Buffer.isBuffer(value)) return `${value.length} bytes`;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? String(value) : value.toISOString();
   return typeof value === 'object' ? JSON.stringify(value) : String(value);

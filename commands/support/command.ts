@@ -3,10 +3,12 @@
  * as a sentence with a remediation instead of a stack.
  * Invariant: `--help` prints the usage and does nothing else.
  */
+import { constants } from 'node:os';
 import { join } from 'node:path';
-import { LOCAL_STACK_DOWN, loadLocalEnv } from '../../local/local-env.ts';
+import { type LocalStackState, loadLocalEnv } from '../../local/local-env.ts';
 import { AppError } from '../../shared/errors.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
+import { remediationForCommand } from './command-remediation.ts';
 import { UsageError } from './flags.ts';
 import { loadEnvFile } from './load-env-file.ts';
 
@@ -20,8 +22,8 @@ export interface CommandOptions {
 }
 
 export interface CommandContext {
-  /** The configuration is that of the local stack, because nothing else is configured. */
-  readonly usesLocalStack: boolean;
+  /** `none` unless the configuration is that of the local stack. */
+  readonly localStack: LocalStackState;
 }
 
 /** @param usage `Usage: npm run NAME ...`, what the command does, its options: the text that `--help` prints */
@@ -30,6 +32,7 @@ export async function runCommand(
   work: (context: CommandContext) => Promise<void>,
   { localStack = true, failureCode = 1 }: CommandOptions = {},
 ): Promise<void> {
+  endAtClosedPipe();
   const fail = (message: string) => {
     process.stderr.write(`${message}\n`);
     process.exitCode = failureCode;
@@ -43,28 +46,33 @@ export async function runCommand(
     process.stdout.write(`${usage}\n`);
     return;
   }
-  let usesLocalStack = false;
+  let stackState: LocalStackState = 'none';
   try {
     const root = join(import.meta.dirname, '../..');
     const warnings = loadEnvFile(join(root, '.env'), join(root, '.env.example'));
     for (const warning of warnings) process.stderr.write(`${warning}\n`);
-    if (localStack) usesLocalStack = loadLocalEnv();
-    await work({ usesLocalStack });
+    if (localStack) stackState = loadLocalEnv();
+    await work({ localStack: stackState });
   } catch (error) {
-    fail(errorText(error, { usage, usesLocalStack }));
+    fail(errorText(error, usage, stackState));
     if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   }
 }
 
-function errorText(
-  error: unknown,
-  { usage, usesLocalStack }: CommandContext & { readonly usage: string },
-): string {
-  if (error instanceof UsageError) return `${error.message}\n\n${usage}`;
-  if (error instanceof AppError) {
-    const isStackDown = usesLocalStack && error.code === 'database_unavailable';
-    return `${error.title}: ${error.message}\n${isStackDown ? LOCAL_STACK_DOWN : error.remediation}`;
+/** `npm run doctor | head -1` closes the pipe early. The exit code is that of a program that SIGPIPE ends. */
+function endAtClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(128 + constants.signals.SIGPIPE);
+    });
   }
+}
+
+function errorText(error: unknown, usage: string, localStack: LocalStackState): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${usage}`;
+  if (error instanceof AppError)
+    return `${error.title}: ${error.message}\n${remediationForCommand(error, localStack)}`;
   if (error instanceof DeployError) return `${error.message}\n${error.remediation}`;
   return error instanceof Error ? error.message : String(error);
 }

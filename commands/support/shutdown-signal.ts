@@ -2,9 +2,6 @@
  * Ctrl-C, for every command that has something to finish first: the first one asks it to stop, and a later one ends the
  * process at once. A command that runs other programs passes each one on to them instead.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { TestOverrides } from '../../shared/ingest/ingest-context.ts';
-
 /**
  * `npm run` forwards the Ctrl-C that the terminal sends to the whole process group, so one press arrives twice. Signals
  * within this time are one press.
@@ -47,23 +44,6 @@ export function shutdownSignal(): Shutdown {
     onPress: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
-    },
-  };
-}
-
-/**
- * Clock and sleep of a run that ends in order when the signal aborts: its budget is then used up, and no sleep lasts.
- *
- * @param budgetMs of one run: the clock jumps ahead by this much
- */
-export function abortableClock(
-  signal: AbortSignal,
-  budgetMs: number,
-): Required<Pick<TestOverrides, 'clock' | 'sleep'>> {
-  return {
-    clock: () => performance.now() + (signal.aborted ? budgetMs : 0),
-    sleep: async (ms) => {
-      await delay(ms, undefined, { signal }).catch(() => undefined);
     },
   };
 }

@@ -10,8 +10,11 @@ import { AppError } from '../errors.ts';
 /** Undefined table, column, function or schema: the code expects a newer schema. */
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 
-/** Insufficient privilege, or a rejected login: the account is wrong, not the statement. */
-const DENIED = new Set(['42501', '28000', '28P01']);
+/** Insufficient privilege: the account is wrong, not the statement. */
+const DENIED = '42501';
+
+/** Unknown user, wrong password, no rule for the host, or unknown database. The message names these settings only. */
+const LOGIN_FAILED = new Set(['28000', '28P01', '3D000']);
 
 /**
  * Data exception, constraint violation, program limit exceeded: the same values fail again. Codes without a rule here do not
@@ -33,7 +36,7 @@ const CONNECTION_CODES = new Set([
   'EAI_AGAIN',
 ]);
 
-/** @returns `unstorable`, `schema_outdated`, `database_denied`, and `database_unavailable` for everything else */
+/** @returns `unstorable`, `schema_outdated`, `database_denied`, `database_login_failed`, else `database_unavailable` */
 export function fromPgError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
@@ -45,8 +48,11 @@ export function fromPgError(error: unknown): AppError {
       options,
     );
   }
-  if (DENIED.has(code)) {
+  if (code === DENIED) {
     return new AppError('database_denied', `PostgreSQL denied access (SQLSTATE ${code}).`, options);
+  }
+  if (LOGIN_FAILED.has(code)) {
+    return new AppError('database_login_failed', `${shortMessage(error)} (SQLSTATE ${code}).`, options);
   }
   if (UNSTORABLE_CLASSES.has(code.slice(0, 2))) {
     return new AppError('unstorable', `PostgreSQL rejected a value (SQLSTATE ${code}).`, options);

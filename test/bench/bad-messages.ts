@@ -8,9 +8,9 @@ import { FUNCTIONS } from '../../functions/runtime/targets.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
-import { databaseTime, nextCycle, nthStoredMs, storedCount } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
 import type { Result, Section } from './results.ts';
+import { databaseTime, nthStoredMs, runAfterMinute, storedCount } from './simulated-minutes.ts';
 
 const EMAILS = 200;
 const BAD = 20;
@@ -20,8 +20,8 @@ const BUDGET_MS = 50_000;
 const GOAL_MS = 10_000;
 /** A hanging call occupies a slot for ten seconds. */
 const HANGING_GOAL_MS = 35_000;
-/** Further one-minute cycles during the fault, after the first. */
-const EXTRA_CYCLES = 1;
+/** Further one-minute runs during the fault, after the first. */
+const EXTRA_RUNS = 1;
 
 const KINDS: Readonly<Record<string, object>> = {
   '500': { kind: 'status', status: 500 },
@@ -49,7 +49,7 @@ export async function badMessages(): Promise<Section> {
     title: 'Messages that fail on every attempt',
     how:
       `${EMAILS} emails, of which ${BAD} fail in every \`messages.get\`; ${LATENCY_MS} ms per call, no quota, a warm instance, one ` +
-      `run per minute, simulated by back-dating. The fault lasts ${EXTRA_CYCLES + 1} runs.`,
+      `run per minute, simulated by back-dating. The fault lasts ${EXTRA_RUNS + 1} runs.`,
     results,
   };
 }
@@ -69,17 +69,17 @@ async function measure(system: BenchSystem, name: string, fault: object): Promis
   const since = await databaseTime(system);
   const first = await ingest.run();
   process.stdout.write(`${name}: first run ${JSON.stringify(first)}\n`);
-  for (let cycle = 0; cycle < EXTRA_CYCLES; cycle += 1) await nextCycle(system, ingest);
+  for (let run = 0; run < EXTRA_RUNS; run += 1) await runAfterMinute(system, ingest);
   const goodMs = await nthStoredMs(system, EMAILS - BAD, since);
   const { count, state } = await failing(system);
   await system.gmail.control('faults/clear', {});
   const clearedAt = performance.now();
-  let cycles = 0;
-  while ((await storedCount(system)) < EMAILS && cycles < 10) {
-    await nextCycle(system, ingest);
-    cycles += 1;
+  let runs = 0;
+  while ((await storedCount(system)) < EMAILS && runs < 10) {
+    await runAfterMinute(system, ingest);
+    runs += 1;
   }
-  const seconds = cycles * 60 + (performance.now() - clearedAt) / 1_000;
+  const seconds = runs * 60 + (performance.now() - clearedAt) / 1_000;
   await ingest.close();
   const goalMs = name === 'hanging' ? HANGING_GOAL_MS : GOAL_MS;
   return [
@@ -98,7 +98,7 @@ async function measure(system: BenchSystem, name: string, fault: object): Promis
     {
       what: `${name}: time until all are stored after the fault ends, with a full minute before each run`,
       goal: 'at most 120 s',
-      reached: cycles >= 10 ? 'not stored' : `${seconds.toFixed(0)} s`,
+      reached: runs >= 10 ? 'not stored' : `${seconds.toFixed(0)} s`,
       isMet: seconds <= 120 + 5,
     },
   ];

@@ -33,7 +33,7 @@ interface ProbeRequest {
   /** The JSON body of a POST. Without it the request is a GET. */
   readonly post?: object;
 }
-/** A push with an old history id: a whole cycle that finds nothing new, like those of poll and pollNow. */
+/** A push with an old history id: a whole run that finds nothing new, like those of poll and pollNow. */
 const PUSH = {
   message: { data: Buffer.from('{"emailAddress":"orders@example.com","historyId":1}').toString('base64') },
 };

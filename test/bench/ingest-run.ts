@@ -25,7 +25,7 @@ export interface RunMeasurement {
 
 export interface IngestProcess {
   readonly pid: number;
-  /** Runs an idle scheduled cycle, so that the instance is warm. */
+  /** Makes an idle scheduled run, so that the instance is warm. */
   warmUp(): Promise<void>;
   run(): Promise<RunMeasurement>;
   /** Ends the process normally, so that Node writes a profile. */

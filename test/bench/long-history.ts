@@ -4,9 +4,9 @@
  */
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';
-import { backdateSeconds } from './cycles.ts';
 import { startIngest } from './ingest-run.ts';
 import { type Section, tableOf } from './results.ts';
+import { backdateSeconds } from './simulated-minutes.ts';
 
 const RECORDS = 100_000;
 const LABELED_EMAILS = 20;

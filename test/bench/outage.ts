@@ -11,7 +11,7 @@ import type { Result, Section } from './results.ts';
 const HOURS = 12;
 const MAILS_PER_MINUTE = 3;
 const FAILING_SHARE = 0.95;
-const MAX_CYCLES_AFTER = 15;
+const MAX_RUNS_AFTER = 15;
 
 const KINDS: Readonly<Record<string, { readonly method?: string }>> = {
   'messages.get': { method: 'messages.get' },
@@ -54,11 +54,11 @@ async function simulate(name: string, where: { readonly method?: string }, hours
              count(*) filter (where state = 'stored')::int as stored
       from email_ledger`);
     system.gmail.faults.clear();
-    let cycles = 0;
-    while (cycles < MAX_CYCLES_AFTER && (await stored(system)) < delivered) {
+    let runs = 0;
+    while (runs < MAX_RUNS_AFTER && (await stored(system)) < delivered) {
       await system.ingest({ trigger: 'schedule', budgetMs: 50_000 });
       await system.pass(60);
-      cycles += 1;
+      runs += 1;
     }
     const missing = delivered - (await stored(system));
     return [
@@ -71,8 +71,8 @@ async function simulate(name: string, where: { readonly method?: string }, hours
       { what: `${name}: stored during the outage`, goal: null, reached: `${state?.stored} of ${delivered}` },
       {
         what: `${name}: runs after the outage until all are stored`,
-        goal: `at most ${MAX_CYCLES_AFTER}`,
-        reached: missing === 0 ? String(cycles) : `${missing} missing`,
+        goal: `at most ${MAX_RUNS_AFTER}`,
+        reached: missing === 0 ? String(runs) : `${missing} missing`,
         isMet: missing === 0,
       },
     ];

@@ -89,7 +89,7 @@ describe('npm run backfill', () => {
     expect(await storedIds(system)).toEqual(ids);
   });
 
-  it('only plans with --plan-only, and the next cycle of the deployment fetches the messages', async () => {
+  it('only plans with --plan-only, and the next run of the deployment fetches the messages', async () => {
     const first = await run([...ALL, '--plan-only']);
     expect(first.code).toBe(0);
     expect(first.output).toContain('The monitor is stopped; after POST start');
@@ -166,6 +166,7 @@ describe('npm run backfill', () => {
 });
 
 describe('backfill --since and --until', () => {
+  const NOW = new Date('2026-07-01T12:00:00Z');
   const zone = process.env['TZ'];
   afterEach(() => {
     if (zone === undefined) delete process.env['TZ'];
@@ -173,7 +174,7 @@ describe('backfill --since and --until', () => {
   });
   const queryIn = (timeZone: string, flags: BackfillFlags) => {
     process.env['TZ'] = timeZone;
-    return backfillQuery(flags);
+    return backfillQuery(flags, NOW);
   };
   const seconds = (iso: string) => Date.parse(iso) / 1_000;
 
@@ -202,10 +203,11 @@ describe('backfill --since and --until', () => {
       [{ since: '2026/01/01' }, '--since "2026/01/01" is invalid: expected a date such as 2026-01-31.'],
       [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date such as 2026-01-31.'],
       [{ since: '2026-01-02', until: '2026-01-01' }, '--since 2026-01-02 is later than --until 2026-01-01.'],
+      [{ since: '2026-07-02' }, '--since 2026-07-02 is in the future: no email has arrived since then.'],
       [{ query: ' ' }, '--query is empty.'],
       [{}, 'set --query, --since or --until'],
     ] as const)
-      expect(() => backfillQuery(flags)).toThrow(text);
+      expect(() => backfillQuery(flags, NOW)).toThrow(text);
   });
 
   it('fetches the emails of the given days only', async () => {

@@ -126,6 +126,27 @@ describe('database checks of the doctor', () => {
     }
   });
 
+  it('names an unknown database or user as PostgreSQL does, and does not advise to migrate', async () => {
+    await startSystem();
+    const url = new URL(system.db.url);
+    url.pathname = '/no-such-database';
+    expectProblems(await check({ DATABASE_URL: url.href }), {
+      database: [
+        'fail',
+        /database "no-such-database" does not exist/,
+        /^Check user, password, host and database/,
+      ],
+    });
+    url.username = 'stranger';
+    url.password = 'hidden-word';
+    const output = await check({ DATABASE_URL: url.href });
+    expectProblems(output, { database: ['fail', /user "stranger"/, /^Check user, password/] });
+    expect(JSON.stringify(output)).not.toContain('hidden-word');
+    const migration = await runToEnd('migrate', [], { DATABASE_URL: url.href });
+    expect(migration.output).toMatch(/^PostgreSQL rejected the login: .*user "stranger"/);
+    expect(migration.output).not.toMatch(/migrate|hidden-word/);
+  });
+
   it('names the migrations that are missing', async () => {
     await startSystem();
     const [last] = await system.rows<{ name: string }>(
@@ -283,7 +304,7 @@ describe('scheduler checks of the doctor', () => {
     expectProblems(await check(nowhere), { scheduler_job: ['fail', /Reading/, /Call again/] });
   });
 
-  it('reports that no cycle has run', async () => {
+  it('reports that nothing has run', async () => {
     await startSystem();
     await system.db.query(
       "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
@@ -307,11 +328,11 @@ describe('mailbox checks of the doctor', () => {
        set failure_count = 3, last_error_code = 'reauth_required', last_error = 'OAuth token: 400 invalid_grant.'`,
     );
     expectProblems(await check(), {
-      mailbox: ['fail', /reauth_required after 3 failed cycles/, /npm run authorize/],
+      mailbox: ['fail', /reauth_required after 3 failed runs/, /npm run authorize/],
     });
   });
 
-  it('warns about failing cycles that may recover', async () => {
+  it('warns about failing runs that may recover', async () => {
     await startSystem();
     await system.db.query(
       "update mailboxes set failure_count = 2, last_error_code = 'gmail_unavailable', last_error = '503.', next_poll_at = now() + interval '9 seconds'",

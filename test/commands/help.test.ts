@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -34,6 +35,19 @@ describe('--help', () => {
     expect(await help('migrate', '-h')).toEqual(await help('migrate'));
     const { code, output } = await runToEnd('reprocess', ['--all', '--nonsense', '--help'], {});
     expect([code, output]).toEqual([0, expect.stringMatching(/^Usage: npm run reprocess/)]);
+  });
+});
+
+describe('a closed pipe', () => {
+  it('ends the command without an error message', () => {
+    const doctor = join(import.meta.dirname, '../../commands/doctor.ts');
+    // `true` reads nothing, and has ended before the command prints its first line.
+    const { status, stderr, stdout } = spawnSync(
+      'sh',
+      ['-c', `{ "${process.execPath}" "${doctor}"; echo "code $?" >&2; } | true`],
+      { encoding: 'utf8', env: { PATH: process.env['PATH'], LOCAL_DATA_DIR: '/nonexistent' } },
+    );
+    expect([status, stdout, stderr]).toEqual([0, '', 'code 141\n']);
   });
 });
 

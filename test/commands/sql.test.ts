@@ -29,6 +29,44 @@ describe('npm run sql', () => {
     expect((await sql('select 1; select 2 as second')).output).toBe('second\n------\n2\n1 row\n');
   });
 
+  it('shows an empty text in quotes, so that it differs from a null', async () => {
+    expect((await sql("select '' as empty, null as none, 1 as n")).output).toBe(
+      "empty  none  n\n-----  ----  -\n''           1\n1 row\n",
+    );
+  });
+
+  it('says what a statement has changed', async () => {
+    expect((await sql('create table orders (id integer)')).output).toBe('Done: CREATE\n');
+    expect((await sql('insert into orders values (1), (2)')).output).toBe('Inserted 2 rows\n');
+    expect((await sql('update orders set id = 3 where id = 1')).output).toBe('Updated 1 row\n');
+    expect((await sql('delete from orders where id = 3 returning id')).output).toBe(
+      'id\n--\n3\nDeleted 1 row\n',
+    );
+    expect((await sql('delete from orders where id = 3')).output).toBe('Deleted 0 rows\n');
+  });
+
+  it('rejects a DATABASE_URL of another database system', async () => {
+    const { code, output } = await runToEnd('sql', ['select 1'], {
+      DATABASE_URL: 'mysql://root@localhost/x',
+    });
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining('DATABASE_URL must begin with postgresql://'),
+    ]);
+  });
+
+  it('names the database or the user that PostgreSQL rejects, without the password', async () => {
+    const url = new URL(db.url);
+    url.pathname = '/no-such-database';
+    const unknownDatabase = await runToEnd('sql', ['select 1'], { DATABASE_URL: url.href });
+    expect(unknownDatabase.output).toContain('database "no-such-database" does not exist, 3D000');
+    url.username = 'stranger';
+    url.password = 'hidden-word';
+    const unknownUser = await runToEnd('sql', ['select 1'], { DATABASE_URL: url.href });
+    expect(unknownUser.output).toMatch(/user "stranger", 28P01\)\. Check DATABASE_URL/);
+    expect(unknownUser.output).not.toContain('hidden-word');
+  });
+
   it('marks cut cells with an ellipsis, and prints how many were cut', async () => {
     const { output } = await sql("select repeat('x', 80) as a, repeat('y', 81) as b, repeat('z', 500) as c");
     expect(output).toContain(` ${'y'.repeat(79)}… `);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDatabase } from '../../shared/db/database.ts';
 import {
   fromPgError,
   isConnectionError,
@@ -37,7 +38,6 @@ test.each([
   ['08006', 'database_unavailable', 'a broken connection'],
   ['ECONNREFUSED', 'database_unavailable', 'a server that does not listen'],
   ['42501', 'database_denied', 'a missing privilege'],
-  ['28P01', 'database_denied', 'a wrong password'],
   ['42P01', 'schema_outdated', 'a missing table'],
   ['42883', 'schema_outdated', 'a missing function'],
 ])('maps %s to %s: %s', (sqlState, code) => {
@@ -66,6 +66,22 @@ test.each([
 });
 
 describe('server errors', () => {
+  test.each([
+    ['3D000', { pathname: '/no-such-database' }, /^database "no-such-database" does not exist/],
+    ['28P01', { username: 'stranger' }, /user "stranger"/],
+  ])(
+    'a rejected login (%s) names the wrong setting, and never the password',
+    async (sqlState, part, text) => {
+      const url = Object.assign(new URL(db.url), part).href;
+      const stranger = openDatabase({ target: { kind: 'url', url }, poolSize: 1 });
+      const error = (await stranger.query('select 1').catch((thrown: unknown) => thrown)) as Error;
+      await stranger.close();
+      expect(error).toMatchObject({ code: 'database_login_failed', message: expect.stringMatching(text) });
+      expect(error.message).toContain(`(SQLSTATE ${sqlState})`);
+      expect(error.message).not.toContain(new URL(db.url).password);
+    },
+  );
+
   test('a statement timeout is recognized, and the connection stays usable', async () => {
     const error = await db
       .query("set local statement_timeout = '20ms'; select pg_sleep(30)")

@@ -41,7 +41,7 @@ export async function waitUntilIdle(
     const startedAt = performance.now();
     // Runs in flight at the end of the faults may still make messages dead.
     calls.violations.push(...(await retryDead(fixture, summary)));
-    last = await oneCycle(fixture, calls);
+    last = await runOnce(fixture, calls);
     const isAllVisible = startedAt > lastChangeAt + LONGEST_LAG_MS;
     if (last === 'idle' && isAllVisible && fixture.pushProxy.inFlight === 0) {
       // Wait for requests of the round that are still in flight, then check again.
@@ -53,7 +53,7 @@ export async function waitUntilIdle(
   return last;
 }
 
-async function oneCycle(fixture: Fixture, calls: Calls): Promise<string> {
+async function runOnce(fixture: Fixture, calls: Calls): Promise<string> {
   if (!(await isOn(fixture)) || (await knownAddress(fixture)) !== fixture.address) {
     const started = await calls.call('start');
     if (started?.status !== 200) return `start: ${started?.status} ${started?.json?.code}`;

@@ -54,7 +54,7 @@ export interface Instance {
   /** Log lines since the start, parsed. */
   readonly log: Record<string, unknown>[];
   call(target: Target, options?: CallOptions): Promise<Answered>;
-  /** Runs one cycle without a function. The trigger defaults to `manual`. */
+  /** Runs once without a function. The trigger defaults to `manual`. */
   ingest(options?: IngestOptions): Promise<IngestReport>;
 }
 
@@ -69,7 +69,7 @@ export interface TestSystem extends Instance {
   instance(env?: Environment): Instance;
   /** Lets time pass: advances the clocks and back-dates all timestamps that the system compares with now. */
   pass(seconds: number): Promise<void>;
-  /** Sets `is_running` without running a cycle. */
+  /** Sets `is_running` without a run. */
   turnOn(): Promise<void>;
   rows<Row extends object = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;

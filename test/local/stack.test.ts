@@ -1,13 +1,15 @@
 /** What is left of the local stack when its start or its stop is cut short: never a running PostgreSQL. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { folderNote } from '../../local/mailbox.ts';
-import { freePort } from '../../local/ports.ts';
+import { freePort, portProblem } from '../../local/ports.ts';
 import { stopOrphan } from '../../local/postgres/server.ts';
-import { type CommandProcess, startCommand } from '../helpers/command-process.ts';
+import { type CommandProcess, runToEnd, startCommand } from '../helpers/command-process.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 // A start makes a database cluster, which takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
@@ -104,6 +106,85 @@ describe('npm start', () => {
     );
     expect(() => execFileSync(process.execPath, [script])).toThrow();
     await expectNoPostgres();
+  });
+});
+
+describe('npm start with DATABASE_URL', () => {
+  let db: TestDatabase;
+  beforeEach(async () => {
+    db = await createTestDatabase();
+  });
+  afterEach(async () => await db.close());
+
+  const run = async (name: string, args: string[], env: Record<string, string> = {}) =>
+    await runToEnd(name, args, { LOCAL_DATA_DIR: dataFolder, METADATA_SERVER_DETECTION: 'none', ...env });
+
+  it('lets doctor and backfill find the emulated Gmail, with and without DATABASE_URL', async () => {
+    const command = await start({ DATABASE_URL: db.url });
+    await command.printed(/Email Monitor is running on this machine/);
+    for (const env of [{ DATABASE_URL: db.url }, {}]) {
+      await vi.waitFor(async () => expect(await run('doctor', [], env)).toMatchObject(gmailAnswers), {
+        timeout: 30_000,
+        interval: 500,
+      });
+      const { output } = await run('backfill', ['--query', 'in:inbox', '--plan-only'], env);
+      expect(output).toContain('Backfill of orders@example.com: in:inbox');
+    }
+    const other = { DATABASE_URL: db.url.replace('127.0.0.1', 'localhost') };
+    expect((await run('doctor', [], other)).output).toMatch(/FAIL {2}credentials +not set/);
+
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(0);
+    const { code, output } = await run('doctor', []);
+    expect(code).toBe(2);
+    expect(output).toMatch(/FAIL {2}local stack .*is `npm start` running\?/);
+    expect(output).not.toContain('Nothing to do');
+    expect((await run('backfill', ['--query', 'in:inbox'])).output).toContain('is `npm start` running?');
+    // The server is the operator's own: what it says counts when no stack uses it.
+    expect((await run('doctor', [], { DATABASE_URL: db.url })).output).toMatch(
+      /FAIL {2}credentials +not set/,
+    );
+  });
+
+  it('rejects another database system by its name', async () => {
+    const command = await start({ DATABASE_URL: 'mysql://root@127.0.0.1/orders' });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain('DATABASE_URL must begin with postgresql://');
+  });
+
+  it('names an unknown database and what to check', async () => {
+    const url = new URL(db.url);
+    url.pathname = '/no-such-database';
+    const command = await start({ DATABASE_URL: url.href });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toMatch(
+      /PostgreSQL rejected the login: database "no-such-database" does not exist/,
+    );
+    expect(command.output).toContain('Check user, password, host and database name in DATABASE_URL');
+  });
+});
+
+const gmailAnswers = {
+  output: expect.stringMatching(/^ok {4}gmail api +answers for the mailbox orders@example.com$/m),
+};
+
+describe('portProblem', () => {
+  it('says why a port cannot be opened, and how to choose another one', () => {
+    expect(portProblem(80, 'EACCES')).toBe(
+      'Port 80 of 127.0.0.1 needs administrator rights, as all low port numbers do. Choose another one: `PORT=9000 npm start`.',
+    );
+    expect(portProblem(8080, 'EADDRINUSE')).toMatch(/^Port 8080 of 127\.0\.0\.1 is taken\. /);
+    expect(portProblem(8080, undefined)).toContain('cannot be opened (unknown error)');
+  });
+
+  it('is what npm start prints for a port that another process uses', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const command = await start({ PORT: String(port) });
+    expect(await command.ended()).toBe(1);
+    expect(command.output).toContain(portProblem(port, 'EADDRINUSE'));
+    server.close();
   });
 });
 

@@ -2,7 +2,7 @@
 import type { BenchSystem } from './bench-system.ts';
 import type { IngestProcess, RunMeasurement } from './ingest-run.ts';
 
-const CYCLE_SECONDS = 60;
+const RUN_EVERY_SECONDS = 60;
 
 /** Back-dates the timestamps that the next run compares with now. */
 export async function backdateSeconds({ db }: BenchSystem, seconds: number): Promise<void> {
@@ -16,9 +16,9 @@ export async function backdateSeconds({ db }: BenchSystem, seconds: number): Pro
     where state = 'pending' and last_attempt_at is not null`);
 }
 
-/** Lets a minute pass, then runs a cycle. */
-export async function nextCycle(system: BenchSystem, ingest: IngestProcess): Promise<RunMeasurement> {
-  await backdateSeconds(system, CYCLE_SECONDS);
+/** Lets a minute pass, then runs once. */
+export async function runAfterMinute(system: BenchSystem, ingest: IngestProcess): Promise<RunMeasurement> {
+  await backdateSeconds(system, RUN_EVERY_SECONDS);
   return await ingest.run();
 }
 
