@@ -56,6 +56,7 @@ export const DEFECT_SENTENCES: Readonly<Record<string, string>> = {
   leading_lines: 'There are lines before the first header.',
   linked_files:
     'A file is only linked (Drive, OneDrive or Dropbox) and is not stored: open the link to get it.',
+  message_unreadable: 'An attached email cannot be read; it is kept as a file.',
   multipart_encoded: 'All parts were encoded together; they were decoded.',
   nesting_too_deep: 'Attached emails are nested too deeply; the inner ones are kept as one file.',
   not_storable_as_read: 'The parsed content could not be stored; only the original is kept.',

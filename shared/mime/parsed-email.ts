@@ -95,6 +95,8 @@ export const DEFECT_CODES = [
   'leading_lines',
   /** The text links to a file on Google Drive, OneDrive or Dropbox that is not part of the email. */
   'linked_files',
+  /** A part that is declared as a message but does not begin with a header; kept as a file. */
+  'message_unreadable',
   /** A multipart that was itself sent as base64 or quoted-printable. */
   'multipart_encoded',
   /** Multiparts within multiparts beyond the limit; the inner ones are kept as one file. */
@@ -126,7 +128,7 @@ export const DEFECT_CODES = [
   /** A body of base64 that is not declared as such; decoded. */
   'transfer_encoding_missing',
   'transfer_encoding_unknown',
-  /** Plain text that was declared as base64; kept unchanged. */
+  /** A part that is declared as base64 or quoted-printable but is not encoded; kept unchanged. */
   'transfer_encoding_wrong',
   'uuencode_damaged',
 ] as const;

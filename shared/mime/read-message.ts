@@ -6,7 +6,7 @@
 import { decodeTransfer } from './encoding/transfer-encoding.ts';
 import { decodeUndeclaredBase64 } from './encoding/undeclared-base64.ts';
 import type { UuencodedFile } from './encoding/uuencode.ts';
-import { messageStart } from './headers/message-start.ts';
+import { beginsWithHeader, messageStart } from './headers/message-start.ts';
 import { readHead } from './headers/read-head.ts';
 import type { ParseBudget } from './parse-budget.ts';
 import type { Defects, EmailAddress } from './parsed-email.ts';
@@ -126,8 +126,7 @@ class MessageReader {
   #contentOf(part: Part): Buffer {
     let content = this.#contents.get(part);
     if (content === undefined) {
-      const { defects } = this.#reading;
-      content = part.isWhole ? part.body : decodeTransfer(part.body, part.header.transferEncoding, defects);
+      content = part.isWhole ? part.body : decodeBody(part, this.#reading.defects);
       this.#contents.set(part, content);
     }
     return content;
@@ -158,7 +157,7 @@ class MessageReader {
   }
 
   async #addFile(part: Part, bodies: Bodies): Promise<void> {
-    const { budget, defects, tnef } = this.#reading;
+    const { defects, tnef } = this.#reading;
     const file = fileOfPart(part, this.#contentOf(part), this.#references, defects);
     this.#files.push(file);
     await this.#addTextFile(part, file, bodies);
@@ -172,10 +171,8 @@ class MessageReader {
       const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
       if (!containsWordsOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
     } else if (isMessage(file) && !part.isWhole) {
-      budget.messages -= 1;
-      if (budget.messages < 0) defects.add('parts_too_many');
-      else if (this.#depth < MAX_DEPTH && budget.mayOpen(file.content.length)) await this.#openMessage(file);
-      else defects.add('nesting_too_deep');
+      if (beginsWithHeader(file.content)) await this.#openMessage(file);
+      else defects.add('message_unreadable');
     }
   }
 
@@ -192,6 +189,15 @@ class MessageReader {
 
   async #openMessage(file: FoundFile): Promise<void> {
     const { budget, defects } = this.#reading;
+    budget.messages -= 1;
+    if (budget.messages < 0) {
+      defects.add('parts_too_many');
+      return;
+    }
+    if (this.#depth >= MAX_DEPTH || !budget.mayOpen(file.content.length)) {
+      defects.add('nesting_too_deep');
+      return;
+    }
     // Defects of the inner message's head are not recorded for the email.
     const start = messageStart(file.content, new Set());
     const root = readPartTree(start, { defects, budget, holder: file.path });
@@ -226,16 +232,25 @@ function firstPart({ htmls, texts }: Segment): Part | undefined {
   return (texts[0] ?? htmls[0])?.part;
 }
 
-/** Detects an attached message by its type or file extension. Its content must begin with a header. */
-function isMessage({ content, name, type }: FoundFile): boolean {
-  const isDeclared = type === 'message/rfc822' || type === 'message/global';
-  const isNamed =
-    /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type);
+function decodeBody({ body, header, type }: Part, defects: Defects): Buffer {
+  const found: Defects = new Set();
+  const decoded = decodeTransfer(body, header.transferEncoding, found);
+  // The standard forbids quoted-printable for an attached message. Some senders declare it, but do not encode the message.
+  const isMalformedMessage =
+    found.has('quoted_printable_malformed') && isMessage({ name: header.filename, type });
+  if (isMalformedMessage && beginsWithHeader(body)) {
+    defects.add('transfer_encoding_wrong');
+    return body;
+  }
+  for (const defect of found) defects.add(defect);
+  return decoded;
+}
+
+/** Whether a file is declared as a message, by its type or its extension. */
+function isMessage({ name, type }: Pick<FoundFile, 'name' | 'type'>): boolean {
+  if (type === 'message/rfc822' || type === 'message/global') return true;
   return (
-    (isDeclared || isNamed) &&
-    /^(?:\xef\xbb\xbf)?\s{0,99}(?:>?From [^\r\n]{0,200}\r?[\r\n])?[!-9;-~]{1,76}[ \t]?:/.test(
-      content.toString('latin1', 0, 500),
-    )
+    /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type)
   );
 }
 

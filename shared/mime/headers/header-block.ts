@@ -251,7 +251,7 @@ class LookAhead {
    */
   headersGoOn(start: number, lineEnd: number): boolean {
     const bytes = this.#bytes;
-    if (fieldNameEnd(bytes, lineEnd, endOfLine(bytes, lineEnd)) >= 0) return true;
+    if (isHeader(bytes, lineEnd)) return true;
     const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
     // Each line is examined once, although this runs for every malformed line.
     let at = Math.max(start, this.#passedTo);
@@ -280,6 +280,11 @@ class LookAhead {
 
 function isHeaderOrFold(bytes: Buffer, start: number): boolean {
   if (bytes[start] === SPACE || bytes[start] === TAB) return true;
+  return isHeader(bytes, start);
+}
+
+/** Whether the line at this offset is the first line of a header. */
+export function isHeader(bytes: Buffer, start: number): boolean {
   return fieldNameEnd(bytes, start, endOfLine(bytes, start)) >= 0;
 }
 

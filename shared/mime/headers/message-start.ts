@@ -1,6 +1,6 @@
 /** Finds the first header of a message, for the email itself and for attached messages. */
 import type { Defects } from '../parsed-email.ts';
-import { endOfLine, isBlank } from './header-block.ts';
+import { endOfLine, isBlank, isHeader } from './header-block.ts';
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const MBOX_SEPARATOR = /^>?From [^:]/;
@@ -19,6 +19,13 @@ export function messageStart(bytes: Buffer, defects: Defects): Buffer {
   }
   if (at > 0) defects.add('leading_lines');
   return message.subarray(at);
+}
+
+/** Whether the bytes are a message: they begin with a header, which may be indented. */
+export function beginsWithHeader(bytes: Buffer): boolean {
+  const message = messageStart(bytes, new Set());
+  const indentation = /^[ \t]*/.exec(message.toString('latin1', 0, 100))?.[0].length ?? 0;
+  return isHeader(message, indentation);
 }
 
 function withLineFeeds(bytes: Buffer, defects: Defects): Buffer {

@@ -1,6 +1,7 @@
 /**
  * Structured header values, `type/subtype; name=value; ...`, including common errors: RFC 2231
- * continuations and charsets, RFC 2047 words inside quotes, missing quotes, backslashes of Windows paths.
+ * continuations and charsets, RFC 2047 words inside quotes, missing quotes, quotes and semicolons within file names,
+ * backslashes of Windows paths.
  * One pass over the text, linear in its length.
  */
 
@@ -69,14 +70,27 @@ function* rawParameters(text: string): Generator<[string, string]> {
       token.lastIndex = end;
       yield [name, value];
     } else {
-      const semicolon = text.indexOf(';', token.lastIndex);
-      const end = semicolon < 0 ? text.length : semicolon;
+      // `Invoice (1).pdf` is a name; anywhere else a parenthesis opens a comment.
+      const isFilename = /^(?:file)?name/.test(name);
+      const end = isFilename ? filenameEnd(text, token.lastIndex) : semicolonAfter(text, token.lastIndex);
       const value = text.slice(token.lastIndex, end).trim();
       token.lastIndex = end;
-      // `Invoice (1).pdf` is a name; anywhere else a parenthesis opens a comment.
-      yield [name, /^(?:file)?name/.test(name) ? value : withoutComment(value)];
+      yield [name, isFilename ? value : withoutComment(value)];
     }
   }
+}
+
+function semicolonAfter(text: string, start: number): number {
+  const semicolon = text.indexOf(';', start);
+  return semicolon < 0 ? text.length : semicolon;
+}
+
+/** Where an unquoted name ends: at the next parameter if it then ends in an extension (`PO; 4711.pdf`), else at a semicolon. */
+function filenameEnd(text: string, start: number): number {
+  const parameter = /;\s*(?:[\w*-]+\s*=|$)/g;
+  parameter.lastIndex = start;
+  const end = parameter.exec(text)?.index ?? text.length;
+  return /\.[a-z0-9]{1,5}\s*$/i.test(text.slice(start, end).slice(-20)) ? end : semicolonAfter(text, start);
 }
 
 function withoutComment(value: string): string {
@@ -84,13 +98,23 @@ function withoutComment(value: string): string {
   return open < 0 ? value : value.slice(0, open).trimEnd();
 }
 
-/** The value after the opening quote, and the offset after the closing quote. */
+/**
+ * The value after the opening quote, and the offset after the closing quote: the first one before a semicolon, another
+ * parameter or the end, because some senders do not escape the quotes in `PO "A" 4711.pdf`. Without such a quote, the first.
+ */
 function quotedValue(text: string, start: number): [string, number] {
   let value = '';
   let from = start;
+  let firstQuote: [string, number] | null = null;
   for (let at = start; at < text.length; at += 1) {
     const character = text[at];
-    if (character === '"') return [value + text.slice(from, at), at + 1];
+    if (character === '"') {
+      // The quote after `=` opens the value of another parameter.
+      if (firstQuote !== null && text[at - 1] === '=') break;
+      AFTER_CLOSING_QUOTE.lastIndex = at + 1;
+      if (AFTER_CLOSING_QUOTE.test(text)) return [value + text.slice(from, at), at + 1];
+      firstQuote ??= [value + text.slice(from, at), at + 1];
+    }
     // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that was not escaped.
     if (character === '\\' && (text[at + 1] === '"' || text[at + 1] === '\\')) {
       value += text.slice(from, at);
@@ -98,8 +122,10 @@ function quotedValue(text: string, start: number): [string, number] {
       at += 1;
     }
   }
-  return [value + text.slice(from), text.length];
+  return firstQuote ?? [value + text.slice(from), text.length];
 }
+
+const AFTER_CLOSING_QUOTE = /[\s;]*$|[\s;]+[\w*-]+\s*=/y;
 
 function joinSections(list: Section[], defects: Defects): string {
   list.sort((left, right) => left.number - right.number);

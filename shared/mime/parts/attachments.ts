@@ -5,6 +5,7 @@ import { cleanText } from '../encoding/clean-text.ts';
 import { decodeWords } from '../headers/encoded-words.ts';
 import { readHeaderBlock } from '../headers/header-block.ts';
 import { headerText } from '../headers/header-text.ts';
+import { messageStart } from '../headers/message-start.ts';
 import type { Defects, ParsedAttachment } from '../parsed-email.ts';
 import { detectType } from './detected-type.ts';
 import { cleanFilename, describedFilename, inventFilename } from './filenames.ts';
@@ -85,7 +86,7 @@ function isShowable(type: string): boolean {
 /** `<subject>.eml`, from the headers of the attached message; null when it has no subject. */
 function nameOfMessage(content: Buffer, defects: Defects): string | null {
   const inner: Defects = new Set();
-  const { fields } = readHeaderBlock(content, 0, () => false, inner);
+  const { fields } = readHeaderBlock(messageStart(content, inner), 0, () => false, inner);
   const subject = decodeWords(headerText(fields, 'subject', inner) ?? '', inner);
   // A slash in a subject is not a path separator.
   const name = cleanFilename(subject.replaceAll(/[/\\]/g, '-').slice(0, 200), defects);

@@ -9,6 +9,7 @@ import { cleanText } from '../encoding/clean-text.ts';
 import { countControls } from '../encoding/control-characters.ts';
 import { extractUuencoded, type UuencodedFile } from '../encoding/uuencode.ts';
 import type { Defects } from '../parsed-email.ts';
+import { stripEnriched } from '../text/enriched.ts';
 import { unflow } from '../text/flowed.ts';
 import { containsWordsOf } from '../text/same-words.ts';
 import { stripTags } from '../text/strip-tags.ts';
@@ -56,7 +57,7 @@ export function chooseBodies(root: Part, contentOf: (part: Part) => Buffer, defe
   let segments = reader.read(root, false);
   let used = reader.partsOf(segments);
   if (!segments.some(isReadable)) {
-    // A part with a filename is the body when there is no other.
+    // A part with a filename, or text of an unknown type, is the body when there is no other.
     const named = reader.read(root, true).filter(isReadable);
     const texts = named.flatMap((segment) => segment.texts).slice(0, 1);
     const htmls = named.flatMap((segment) => segment.htmls).slice(0, 1);
@@ -119,11 +120,11 @@ class TextReader {
     this.#defects = defects;
   }
 
-  /** @param takesNamed whether a part with a filename counts as text */
-  read(part: Part, takesNamed: boolean): Segment[] {
-    if (part.opened !== null) return this.read(part.opened, takesNamed);
-    if (part.children.length === 0) return this.#readLeaf(part, takesNamed);
-    const children = part.children.map((child) => this.read(child, takesNamed));
+  /** @param includesFiles see `bodyKind` */
+  read(part: Part, includesFiles: boolean): Segment[] {
+    if (part.opened !== null) return this.read(part.opened, includesFiles);
+    if (part.children.length === 0) return this.#readLeaf(part, includesFiles);
+    const children = part.children.map((child) => this.read(child, includesFiles));
     if (part.type === 'multipart/alternative') return chooseAlternatives(children);
     // The first child that has text is the body; the others are files.
     if (part.type === 'multipart/related')
@@ -147,8 +148,8 @@ class TextReader {
     return kind === null || isBinary(content, part) ? null : this.#textOf(part, content, kind, new Set());
   }
 
-  #readLeaf(part: Part, takesNamed: boolean): Segment[] {
-    const kind = bodyKind(part, takesNamed);
+  #readLeaf(part: Part, includesFiles: boolean): Segment[] {
+    const kind = bodyKind(part, includesFiles);
     if (kind === null) return [];
     let read = this.#read.get(part);
     if (read === undefined) {
@@ -175,7 +176,8 @@ class TextReader {
       bytes = extracted.text;
       if (part.header.flowed !== 'no') bytes = unflow(bytes, part.header.flowed === 'delsp');
     }
-    return cleanText(decodeText(bytes, charset, defects), defects);
+    const text = cleanText(decodeText(bytes, charset, defects), defects);
+    return /^text\/(?:enriched|richtext)$/.test(part.type) ? stripEnriched(text) : text;
   }
 }
 
@@ -193,15 +195,22 @@ function chooseAlternatives(children: readonly Segment[][]): Segment[] {
   return [{ texts: withText.flatMap(({ texts }) => texts), htmls: withHtml.flatMap(({ htmls }) => htmls) }];
 }
 
-/** @param takesNamed whether a part with a filename counts as text */
-export function bodyKind(part: Part, takesNamed: boolean): Kind | null {
-  if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !takesNamed)) return null;
+/** Types of files that do not become a body. By RFC 2046, 4.1.4, text of any other type is read as text/plain. */
+const FILE_TYPES =
+  /^text\/(?:calendar|css|csv|directory|javascript|rfc822-headers|rtf|tab-separated-values|vcard|x-vcard|xml)$/;
+
+/** @param includesFiles whether a part counts as text that is usually a file: it has a filename, or an unknown text type */
+export function bodyKind(part: Part, includesFiles: boolean): Kind | null {
+  if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !includesFiles))
+    return null;
   // A part with a name and an unreadable type is a file, not text.
   if (part.header.filename !== null && part.header.type === null && part.fields.has('content-type'))
     return null;
   if (part.type === 'text/html') return 'html';
   // A multipart in which no part was found is read as text.
-  return part.type === 'text/plain' || isMultipart(part) ? 'text' : null;
+  if (part.type === 'text/plain' || isMultipart(part)) return 'text';
+  const isUnknownText = part.type.startsWith('text/') && !FILE_TYPES.test(part.type);
+  return isUnknownText && includesFiles && part.header.filename === null ? 'text' : null;
 }
 
 /** True for a file that is declared as text. A few control characters, including NUL, do not make text binary. */

@@ -5,7 +5,7 @@
  */
 
 import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
-import { type HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
+import { type HeaderBlock, type HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
 import type { ParseBudget } from '../parse-budget.ts';
 import type { Defects } from '../parsed-email.ts';
 import { DelimiterScan, type Level } from './delimiter-scan.ts';
@@ -161,7 +161,7 @@ class TreeReader {
       if (level.isClosed) this.#defects.add('part_after_end');
       level.isClosed = false;
 
-      const block = readHeaderBlock(bytes, delimiter.end, (at) => scan.match(at) !== null, this.#defects);
+      const block = this.#readHeaders(bytes, delimiter.end, scan);
       current = this.#newPart(level.part, block.fields);
       from = block.bodyStart;
       this.#budget.checkTime();
@@ -191,6 +191,19 @@ class TreeReader {
       if (isMultipart(part)) this.#recover(part);
       else this.#openText(part);
     }
+  }
+
+  /** Only Content headers have a meaning in a part (RFC 2046, 5.1). Without any, lines such as `Order: 5 pcs` are its text. */
+  #readHeaders(bytes: Buffer, start: number, scan: DelimiterScan): HeaderBlock {
+    const defects: Defects = new Set();
+    const block = readHeaderBlock(bytes, start, (at) => scan.match(at) !== null, defects);
+    const head = bytes.toString('latin1', start, block.bodyStart);
+    if (head.trim() !== '' && !/^content-[a-z-]+[ \t]*:/im.test(head)) {
+      this.#defects.add('header_separator_missing');
+      return { fields: new Map(), bodyStart: start };
+    }
+    for (const defect of defects) this.#defects.add(defect);
+    return block;
   }
 
   #newPart(parent: Part | null, fields: HeaderFields): Part {

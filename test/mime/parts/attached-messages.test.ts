@@ -87,6 +87,13 @@ describe('attached messages', () => {
     expect(email.plainText).not.toContain('Content-Type');
   });
 
+  test('names an attached message after its subject when an empty line precedes its headers', async () => {
+    const email = await parse(
+      ...multipart('mixed', 'b', COVER, part(['Content-Type: message/rfc822', ''], INNER)),
+    );
+    expect(email.attachments[0]?.filename).toBe('Crates.eml');
+  });
+
   test('parses the first header of an email after a byte order mark', async () => {
     const email = await parseEmail(
       mail('\ufeffFrom: Client <client@example.org>', 'Subject: Crates', '', 'Seven crates.'),
@@ -98,6 +105,42 @@ describe('attached messages', () => {
     const email = await parse('Content-Type: message/rfc822', '', INNER);
     expect(email.plainText).toContain('Seven crates, please.');
     expect(email.attachments.map(({ partPath }) => partPath)).toEqual(['1', '1.2', '1.3']);
+  });
+
+  test.each([
+    ['text', 'Seven crates, please.'],
+    ['nothing', ''],
+  ])(
+    'keeps a part that is declared as a message but contains %s as a file, with a defect',
+    async (_, content) => {
+      const email = await parse(
+        ...multipart('mixed', 'b', COVER, part(['Content-Type: message/rfc822'], content)),
+      );
+      expect(textsOf(email)).toEqual([content]);
+      expect(email.defects).toEqual(['message_unreadable']);
+    },
+  );
+
+  test('keeps the exact bytes of an attached message that is wrongly declared as quoted-printable', async () => {
+    const inner = mail(
+      'From: Client <client@example.org>',
+      'Content-Type: text/plain; charset="utf-8"',
+      '',
+      'PO=4711, 12 pcs',
+    );
+    const headers = ['Content-Type: message/rfc822', 'Content-Transfer-Encoding: quoted-printable'];
+    const email = await parse(...multipart('mixed', 'b', COVER, part(headers, inner)));
+    expect(email.attachments[0]?.content).toEqual(inner);
+    expect(email.plainText).toContain('PO=4711, 12 pcs');
+    expect(email.defects).toEqual(['transfer_encoding_wrong']);
+  });
+
+  test('decodes an attached message in quoted-printable', async () => {
+    const headers = ['Content-Type: message/rfc822', 'Content-Transfer-Encoding: quoted-printable'];
+    const encoded = INNER.toString().replaceAll('=', '=3D').replace('Seven crates', 'Seven =\r\ncrates');
+    const email = await parse(...multipart('mixed', 'b', COVER, part(headers, encoded)));
+    expect(email.attachments[0]?.content).toEqual(INNER);
+    expect(email.defects).toEqual([]);
   });
 
   test('records a defect for a message part that only refers to its content', async () => {

@@ -78,6 +78,30 @@ describe('bodies', () => {
     expect(email.defects).toEqual(['text_is_binary']);
   });
 
+  test.each([
+    [
+      'text/enriched',
+      'Send <bold>12</bold> pcs <<urgent>, <param>red</param>please.',
+      'Send 12 pcs <urgent>, please.',
+    ],
+    ['text/richtext', 'Send <bold>12</bold> pcs<nl>of <lt>X-200>', 'Send 12 pcs\nof <X-200>'],
+    ['text/x-order', 'Send <12> pcs', 'Send <12> pcs'],
+  ])(
+    'uses an unnamed part of type %s as the body when there is no other text',
+    async (type, content, text) => {
+      const file = pdfPart('Content-Type: application/pdf; name=a.pdf');
+      const email = await parse(...multipart('mixed', 'b', part([`Content-Type: ${type}`], content), file));
+      expect(email).toMatchObject({ bodyText: text, plainText: text, defects: [] });
+      expect(filesOf(email)).toEqual([['a.pdf', true]]);
+    },
+  );
+
+  test.each(['text/csv', 'text/calendar'])('keeps an unnamed part of type %s as a file', async (type) => {
+    const email = await parse(`Content-Type: ${type}`, '', 'X-200;12');
+    expect(email).toMatchObject({ bodyText: null, defects: ['body_missing'] });
+    expect(email.attachments).toHaveLength(1);
+  });
+
   test('stores text beyond ten MiB as an attachment', async () => {
     const email = await parse('', 'x'.repeat(10 * 1024 * 1024 + 1));
     expect(email.bodyText).toBeNull();

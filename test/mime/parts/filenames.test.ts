@@ -28,6 +28,13 @@ describe('file names', () => {
     ['filename="../../etc/passwd"', 'passwd'],
     ['filename="a\tb\u0001\u202ec.pdf"', 'a bc.pdf'],
     ['filename="unclosed.pdf', 'unclosed.pdf'],
+    ['filename=PO; 4711.pdf', 'PO; 4711.pdf'],
+    ['filename=PO; 4711; A.pdf; size=3', 'PO; 4711; A.pdf'],
+    ['filename=order.pdf; attachment', 'order.pdf'],
+    ['filename="PO "A" 4711.pdf"', 'PO "A" 4711.pdf'],
+    ['filename="PO "A" 4711.pdf"; size=3', 'PO "A" 4711.pdf'],
+    ['filename="order.pdf" size=3', 'order.pdf'],
+    ['filename="order.pdf" (copy); x="y"', 'order.pdf'],
     ['FILENAME=upper.pdf', 'upper.pdf'],
     ['size=3; filename=later.pdf', 'later.pdf'],
   ])('decodes the file name in the parameters %s as %s', async (parameters, name) => {

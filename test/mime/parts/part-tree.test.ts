@@ -81,6 +81,22 @@ describe('damaged multipart', () => {
     expect(contents(email)).toEqual(['FILE']);
   });
 
+  test.each([
+    ['without an empty line after them', ['Order: 5 pcs', 'Item: X-200']],
+    ['with an empty line and nothing else after them', ['Order: 5 pcs', 'Item: X-200', '', '']],
+  ])('reads the lines of a part as text, %s, when none is a Content header', async (_, lines) => {
+    const email = await parse(...multipart('mixed', 'b', lines, FILE));
+    expect(email.bodyText?.trimEnd()).toBe('Order: 5 pcs\nItem: X-200');
+    expect(email).toMatchObject({ defects: ['header_separator_missing'] });
+    expect(contents(email)).toEqual(['FILE']);
+  });
+
+  test('accepts a part of headers without a body when one is a Content header', async () => {
+    const lines = ['Content-Language: en', 'X-Order: 7'];
+    const email = await parse(...multipart('mixed', 'b', TEXT, lines));
+    expect(email).toMatchObject({ bodyText: 'Order', defects: [] });
+  });
+
   test('does not accept longer lines or quoted lines as boundaries', async () => {
     const lines = ['--bb', '--b-', '> --b', ' --b', '--B'].join('\r\n');
     const email = await parse(...multipart('mixed', 'b', part([], lines)));
