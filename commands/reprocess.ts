@@ -5,8 +5,8 @@
 import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
-import { countToReread, listDefects, type RereadChoice } from '../shared/reprocess/raw-emails.ts';
-import { type RereadMode, reprocess } from '../shared/reprocess/reprocess-emails.ts';
+import { countSelected, type EmailSelection, listDefects } from '../shared/reprocess/raw-emails.ts';
+import { type ReprocessMode, reprocess } from '../shared/reprocess/reprocess-emails.ts';
 import { differenceLines, ReprocessSummary } from './reprocess/format-reprocess.ts';
 import { resumeOptions, selectEmails } from './reprocess/select-emails.ts';
 import { runCommand } from './support/command.ts';
@@ -50,7 +50,7 @@ await runCommand(USAGE, async () => {
   const mode = { applies: flags.apply, resetsProcessed: flags['reset-processed'] };
   const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });
   try {
-    const total = await countToReread(db, selection);
+    const total = await countSelected(db, selection);
     say(
       `${counted(total, 'email')} to parse again (parser version ${PARSER_VERSION})${mode.applies ? '.' : ', without changing any.'}`,
     );
@@ -75,8 +75,8 @@ await runCommand(USAGE, async () => {
 async function rebuild(
   db: Database,
   on: {
-    readonly selection: RereadChoice;
-    readonly mode: RereadMode;
+    readonly selection: EmailSelection;
+    readonly mode: ReprocessMode;
     readonly total: number;
     readonly summary: ReprocessSummary;
   },
@@ -100,7 +100,7 @@ async function rebuild(
 }
 
 /** @throws {Error} when the operator named ids that do not exist */
-async function explainEmptySelection(db: Database, { defect, ids }: RereadChoice): Promise<void> {
+async function explainEmptySelection(db: Database, { defect, ids }: EmailSelection): Promise<void> {
   if (ids !== null)
     throw new Error(`There is no email ${ids.join(', ')}, or it does not match the other options.`);
   if (defect === null) return;

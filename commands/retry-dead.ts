@@ -13,7 +13,7 @@ import {
 import type { Mailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
-import { remediationFor } from '../shared/errors.ts';
+import { remediationForMessage } from '../shared/errors.ts';
 import type { IngestContext } from '../shared/ingest/ingest-context.ts';
 import { ingestMailbox } from '../shared/ingest/ingest-mailbox.ts';
 import { chooseMailbox } from './support/choose-mailbox.ts';
@@ -95,8 +95,7 @@ function list(mailbox: Mailbox, dead: readonly ListedDeadLetter[]): void {
   let listedCount = 0;
   for (const [code, messages] of Map.groupBy(dead, (one) => one.errorCode)) {
     say(`\n${painted('bold', code ?? 'no error recorded')}: ${counted(messages.length, 'message')}`);
-    const remediation = remediationFor(code);
-    if (remediation !== null) say(`  ${painted('dim', remediation)}`);
+    say(`  ${painted('dim', remediationForMessage(code, true))}`);
     const shown = messages.slice(0, MAX_LISTED - listedCount);
     listedCount += shown.length;
     for (const one of shown) say(`  ${formatMessage(one)}`);
@@ -158,7 +157,8 @@ async function fetchNow(
   say(`After one run: ${counts.join(', ')}.`);
   const isWaiting = [...states].filter(([, one]) => one.state === 'pending' || one.state === 'dead');
   for (const [id, one] of isWaiting.slice(0, MAX_LISTED)) {
-    if (one.errorCode !== null) say(`  ${id}  ${one.errorCode}: ${remediationFor(one.errorCode) ?? ''}`);
+    if (one.errorCode !== null)
+      say(`  ${id}  ${one.errorCode}: ${remediationForMessage(one.errorCode, one.state === 'dead')}`);
   }
   if (report.error !== null) throw report.error;
   if (isWaiting.length === 0) return;

@@ -2,11 +2,11 @@
  * The output of `npm run reprocess`: per email, the names of the columns that change and its files by name, size and
  * SHA-256; at the end, the counts. It contains no email content except file names, and those are quoted.
  */
-import type { Difference, FileChange, FileMark } from '../../shared/reprocess/parsed-difference.ts';
-import type { Reread, RereadFailure } from '../../shared/reprocess/reprocess-emails.ts';
+import type { Difference, FileChange, FileSummary } from '../../shared/reprocess/parsed-difference.ts';
+import type { ReprocessedEmail, ReprocessFailure } from '../../shared/reprocess/reprocess-emails.ts';
 import { counted, painted, quoted } from '../support/terminal.ts';
 
-const FAILURES: Record<RereadFailure, string> = {
+const FAILURES: Record<ReprocessFailure, string> = {
   raw_missing: 'its raw bytes are missing in email_raw. It is unchanged.',
   checksum_wrong:
     'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
@@ -29,13 +29,13 @@ function fileLine(change: FileChange): string {
   return `${painted('yellow', '~')} ${was}${mark(now)}: ${columns.join(', ')}`;
 }
 
-function mark({ partPath, filename, sizeBytes, sha256 }: FileMark): string {
+function mark({ partPath, filename, sizeBytes, sha256 }: FileSummary): string {
   return `part ${quoted(partPath).slice(1, -1)} ${quoted(filename)} ${counted(sizeBytes, 'byte')} ${sha256.slice(0, 12)}`;
 }
 
 /** Counts what a command has done. */
 export class ReprocessSummary {
-  readonly failures: { readonly emailId: number; readonly reason: RereadFailure }[] = [];
+  readonly failures: { readonly emailId: number; readonly reason: ReprocessFailure }[] = [];
   readonly #columns = new Map<string, number>();
   readonly #files = { added: 0, removed: 0, changed: 0 };
   readonly #counts = { same: 0, changed: 0, skipped: 0 };
@@ -47,7 +47,7 @@ export class ReprocessSummary {
     return same + changed + skipped + this.failures.length;
   }
 
-  add({ emailId, result }: Reread): void {
+  add({ emailId, result }: ReprocessedEmail): void {
     if (result.kind === 'failed') {
       this.failures.push({ emailId, reason: result.reason });
       return;

@@ -1,6 +1,6 @@
 /** Which emails `npm run reprocess` selects, from its options. */
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
-import { EVERY_EMAIL, type RereadChoice } from '../../shared/reprocess/raw-emails.ts';
+import { ALL_EMAILS, type EmailSelection } from '../../shared/reprocess/raw-emails.ts';
 import { invalidArgument, UsageError, wholeNumber } from '../support/flags.ts';
 
 export interface ReprocessFlags {
@@ -22,7 +22,7 @@ const MAX_ID = 2_147_483_647;
  *
  * @throws {UsageError} for an invalid value, or for options that contradict each other
  */
-export function selectEmails(flags: ReprocessFlags): RereadChoice {
+export function selectEmails(flags: ReprocessFlags): EmailSelection {
   const version = flags['parser-version'];
   const narrows = [flags.id, flags.since, flags.until, flags.defect, version].some(
     (one) => one !== undefined,
@@ -37,7 +37,7 @@ export function selectEmails(flags: ReprocessFlags): RereadChoice {
   if (receivedFrom !== null && receivedBefore !== null && receivedFrom >= receivedBefore)
     throw new UsageError('--since is later than --until.');
   return {
-    ...EVERY_EMAIL,
+    ...ALL_EMAILS,
     ids:
       flags.id === undefined
         ? null

@@ -48,7 +48,7 @@ export async function parseEmail(raw: Uint8Array, cpuMs: () => number = threadCp
 async function readEmail(bytes: Buffer, budget: ParseBudget): Promise<ParsedEmail> {
   const defects: Defects = new Set();
   if (bytes.length === 0) defects.add('empty_message');
-  const root = readPartTree(messageStart(bytes, defects), { defects, budget, holder: null });
+  const root = readPartTree(messageStart(bytes, defects), { defects, budget, parentPath: null });
   const head = readHead(root.fields, root.type, defects);
   const content = await readMessage(root, { defects, budget, html: htmlBudget(), tnef: tnefBudget() });
   const attachments: ParsedAttachment[] = [];
@@ -89,7 +89,7 @@ export async function unreadEmail(bytes: Buffer, error: unknown): Promise<Parsed
 function wholeAsFile(bytes: Buffer): FoundFile {
   return {
     path: '1',
-    holder: null,
+    parentPath: null,
     content: bytes,
     name: 'message.eml',
     type: 'message/rfc822',

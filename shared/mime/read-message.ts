@@ -29,7 +29,7 @@ const LONG_TEXT_BYTES = 1024 * 1024;
 const COMPARED_HTML = 256 * 1024;
 
 /** State that all messages of one email share. */
-export interface Reading {
+export interface MessageContext {
   readonly defects: Defects;
   readonly budget: ParseBudget;
   readonly html: HtmlBudget;
@@ -45,13 +45,13 @@ export interface MessageContent {
 }
 
 /** @throws {ParseBudgetExceeded | CharsetLibraryNeeded} */
-export async function readMessage(root: Part, reading: Reading, depth = 0): Promise<MessageContent> {
-  return await new MessageReader(root, reading, depth).read();
+export async function readMessage(root: Part, context: MessageContext, depth = 0): Promise<MessageContent> {
+  return await new MessageReader(root, context, depth).read();
 }
 
 class MessageReader {
   readonly #root: Part;
-  readonly #reading: Reading;
+  readonly #context: MessageContext;
   readonly #depth: number;
   readonly #contents = new Map<Part, Buffer>();
   readonly #plain: string[] = [];
@@ -60,21 +60,21 @@ class MessageReader {
   #html: string | null = null;
   #references = new InlineReferences(null);
 
-  constructor(root: Part, reading: Reading, depth: number) {
+  constructor(root: Part, context: MessageContext, depth: number) {
     this.#root = root;
-    this.#reading = reading;
+    this.#context = context;
     this.#depth = depth;
   }
 
   async read(): Promise<MessageContent> {
     for (const part of leaves(this.#root)) await this.#prepare(part, this.#depth);
-    const bodies = chooseBodies(this.#root, (part) => this.#contentOf(part), this.#reading.defects);
+    const bodies = chooseBodies(this.#root, (part) => this.#contentOf(part), this.#context.defects);
     this.#text = bodies.text;
     this.#html = bodies.html;
     this.#references = new InlineReferences(bodies.html);
     const segments = new Map(bodies.segments.map((segment) => [firstPart(segment), segment]));
     for (const part of leaves(this.#root)) {
-      this.#reading.budget.checkTime();
+      this.#context.budget.checkTime();
       const segment = segments.get(part);
       if (segment !== undefined) this.#addPlain(await this.#plainOf(segment));
       for (const [index, file] of (bodies.uuencoded.get(part) ?? []).entries())
@@ -88,7 +88,7 @@ class MessageReader {
 
   /** Opens signed data, which may contain the body, and decodes undeclared base64. */
   async #prepare(part: Part, depth: number): Promise<void> {
-    const { budget, defects } = this.#reading;
+    const { budget, defects } = this.#context;
     budget.checkTime();
     if (/^message\/(?:external-body|partial)$/.test(part.type)) defects.add('content_elsewhere');
     if (part.parent?.type === 'multipart/encrypted') defects.add('encrypted');
@@ -118,7 +118,7 @@ class MessageReader {
     part.opened = readPartTree(content.entity, {
       defects,
       budget,
-      holder: part.path === '' ? '1' : part.path,
+      parentPath: part.path === '' ? '1' : part.path,
     });
     for (const inner of leaves(part.opened)) await this.#prepare(inner, depth + 1);
   }
@@ -126,7 +126,7 @@ class MessageReader {
   #contentOf(part: Part): Buffer {
     let content = this.#contents.get(part);
     if (content === undefined) {
-      content = part.isWhole ? part.body : decodeBody(part, this.#reading.defects);
+      content = part.isWhole ? part.body : decodeBody(part, this.#context.defects);
       this.#contents.set(part, content);
     }
     return content;
@@ -135,7 +135,7 @@ class MessageReader {
   /** The text, unless the HTML contains more. */
   async #plainOf({ htmls, texts }: Segment): Promise<string> {
     const text = texts.map((one) => one.text.trim()).join('\n');
-    if (/^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096))) this.#reading.defects.add('encrypted');
+    if (/^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096))) this.#context.defects.add('encrypted');
     if (htmls.length === 0) return text;
     const html = htmls.map((one) => one.text).join('\n');
     if (text.trim() !== '') {
@@ -148,7 +148,7 @@ class MessageReader {
   }
 
   async #convert(html: string): Promise<string> {
-    return await htmlToText(html, this.#reading.html, this.#reading.defects);
+    return await htmlToText(html, this.#context.html, this.#context.defects);
   }
 
   #addPlain(text: string): void {
@@ -157,13 +157,13 @@ class MessageReader {
   }
 
   async #addFile(part: Part, bodies: Bodies): Promise<void> {
-    const { defects, tnef } = this.#reading;
+    const { defects, tnef } = this.#context;
     const file = fileOfPart(part, this.#contentOf(part), this.#references, defects);
     this.#files.push(file);
     await this.#addTextFile(part, file, bodies);
     if (isTnef(file)) {
-      const takesBody = this.#depth === 0 && isBlank(this.#text) && isBlank(this.#html);
-      const opened = readTnef(file, takesBody, tnef, defects);
+      const becomesBody = this.#depth === 0 && isBlank(this.#text) && isBlank(this.#html);
+      const opened = readTnef(file, becomesBody, tnef, defects);
       this.#text = opened.text ?? this.#text;
       this.#html = opened.html ?? this.#html;
       if (opened.html !== null) this.#references = new InlineReferences(opened.html);
@@ -188,7 +188,7 @@ class MessageReader {
   }
 
   async #openMessage(file: FoundFile): Promise<void> {
-    const { budget, defects } = this.#reading;
+    const { budget, defects } = this.#context;
     budget.messages -= 1;
     if (budget.messages < 0) {
       defects.add('parts_too_many');
@@ -200,8 +200,8 @@ class MessageReader {
     }
     // Defects of the inner message's head are not recorded for the email.
     const start = messageStart(file.content, new Set());
-    const root = readPartTree(start, { defects, budget, holder: file.path });
-    const content = await readMessage(root, this.#reading, this.#depth + 1);
+    const root = readPartTree(start, { defects, budget, parentPath: file.path });
+    const content = await readMessage(root, this.#context, this.#depth + 1);
     this.#files.push(...content.files);
     const head = readHead(root.fields, root.type, new Set());
     const lines = [
@@ -216,7 +216,7 @@ class MessageReader {
   #uuencodedFile(part: Part, index: number, { content, name }: UuencodedFile): FoundFile {
     return {
       path: `${part.parent === null && part.path === '' ? '1' : part.path}.uu.${index + 1}`,
-      holder: part.holder,
+      parentPath: part.parentPath,
       content,
       name,
       type: 'application/octet-stream',

@@ -9,7 +9,7 @@ import { parsedValues, type StorableEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 
-export interface FileMark {
+export interface FileSummary {
   readonly partPath: string;
   readonly filename: string;
   readonly sizeBytes: number;
@@ -18,12 +18,12 @@ export interface FileMark {
 
 /** The change of one part of the email. */
 export type FileChange =
-  | { readonly kind: 'added'; readonly now: FileMark }
-  | { readonly kind: 'removed'; readonly before: FileMark }
+  | { readonly kind: 'added'; readonly now: FileSummary }
+  | { readonly kind: 'removed'; readonly before: FileSummary }
   | {
       readonly kind: 'changed';
-      readonly before: FileMark;
-      readonly now: FileMark;
+      readonly before: FileSummary;
+      readonly now: FileSummary;
       /** `file_data` means the bytes. */
       readonly columns: readonly string[];
     };
@@ -34,7 +34,7 @@ export interface Difference {
   readonly files: readonly FileChange[];
 }
 
-export interface StoredFile extends FileMark {
+export interface StoredFile extends FileSummary {
   readonly id: number;
   readonly parentPath: string | null;
   readonly contentType: string;
@@ -155,14 +155,14 @@ function fileChanges(stored: readonly StoredFile[], read: readonly ParsedAttachm
   const readParts = new Set(read.map((one) => one.partPath));
   const changes: FileChange[] = stored
     .filter((one) => !readParts.has(one.partPath))
-    .map((one) => ({ kind: 'removed', before: markOf(one) }));
+    .map((one) => ({ kind: 'removed', before: summaryOf(one) }));
   for (const now of read) {
     const before = storedByPart.get(now.partPath);
-    if (before === undefined) changes.push({ kind: 'added', now: markOf(now) });
+    if (before === undefined) changes.push({ kind: 'added', now: summaryOf(now) });
     else {
       const columns = changedColumns(before, now);
       if (columns.length > 0)
-        changes.push({ kind: 'changed', before: markOf(before), now: markOf(now), columns });
+        changes.push({ kind: 'changed', before: summaryOf(before), now: summaryOf(now), columns });
     }
   }
   return changes;
@@ -181,6 +181,6 @@ function changedColumns(before: StoredFile, now: ParsedAttachment): string[] {
   return Object.keys(isOther).filter((name) => isOther[name]);
 }
 
-function markOf({ partPath, filename, sizeBytes, sha256 }: FileMark): FileMark {
+function summaryOf({ partPath, filename, sizeBytes, sha256 }: FileSummary): FileSummary {
   return { partPath, filename, sizeBytes, sha256 };
 }

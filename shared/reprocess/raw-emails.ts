@@ -4,7 +4,7 @@ import type { RawEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
 
 /** Selects emails: every condition that is not null must hold. */
-export interface RereadChoice {
+export interface EmailSelection {
   readonly ids: readonly number[] | null;
   /** Only ids above this one, in order; 0 for the first. */
   readonly afterId: number;
@@ -17,7 +17,7 @@ export interface RereadChoice {
   readonly defect: string | null;
 }
 
-export const EVERY_EMAIL: RereadChoice = {
+export const ALL_EMAILS: EmailSelection = {
   ids: null,
   afterId: 0,
   belowVersion: null,
@@ -37,7 +37,7 @@ const CHOSEN = `id > $1::integer
   and ($6::timestamptz is null or received_at < $6::timestamptz)
   and ($7::text is null or $7::text = any (defects))`;
 
-function chosen(choice: RereadChoice): unknown[] {
+function chosen(choice: EmailSelection): unknown[] {
   const { afterId, ids, belowVersion, version, receivedFrom, receivedBefore, defect } = choice;
   return [afterId, ids, belowVersion, version, receivedFrom, receivedBefore, defect];
 }
@@ -80,12 +80,16 @@ where email_id = $1::integer`,
 );
 
 /** @returns ids of the next emails to parse again, lowest first */
-export async function findToReread(db: Queryable, choice: RereadChoice, limit: number): Promise<number[]> {
+export async function findSelectedIds(
+  db: Queryable,
+  choice: EmailSelection,
+  limit: number,
+): Promise<number[]> {
   const { rows } = await db.query(FIND, [...chosen(choice), limit]);
   return rows.map((row) => row.id);
 }
 
-export async function countToReread(db: Queryable, choice: RereadChoice): Promise<number> {
+export async function countSelected(db: Queryable, choice: EmailSelection): Promise<number> {
   const { rows } = await db.query(COUNT, chosen(choice));
   return rows[0]?.count ?? 0;
 }

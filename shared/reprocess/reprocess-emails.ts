@@ -12,7 +12,7 @@ import { AppError } from '../errors.ts';
 import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
 import { compareParsed, type Difference, isSame } from './parsed-difference.ts';
-import { findToReread, type RereadChoice, readRawEmail } from './raw-emails.ts';
+import { type EmailSelection, findSelectedIds, readRawEmail } from './raw-emails.ts';
 import { replaceParsed } from './replace-parsed.ts';
 
 const decompress = promisify(gunzip);
@@ -21,20 +21,20 @@ const decompress = promisify(gunzip);
 const BATCH = 200;
 
 /** Why an email could not be parsed again. Its columns are unchanged. */
-export type RereadFailure = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
+export type ReprocessFailure = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
 
-export interface Reread {
+export interface ReprocessedEmail {
   readonly emailId: number;
   readonly result:
     | { readonly kind: 'same' }
     | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
     /** The email is gone, or a newer parser wrote it: nothing was changed. */
     | { readonly kind: 'skipped' }
-    | { readonly kind: 'failed'; readonly reason: RereadFailure };
+    | { readonly kind: 'failed'; readonly reason: ReprocessFailure };
 }
 
 /** Whether the new result is only compared, or replaces the stored columns. */
-export type RereadMode =
+export type ReprocessMode =
   | { readonly applies: false }
   | { readonly applies: true; readonly resetsProcessed: boolean };
 
@@ -45,18 +45,22 @@ export type RereadMode =
  */
 export async function* reprocess(
   db: Database,
-  choice: RereadChoice,
-  mode: RereadMode,
-): AsyncGenerator<Reread> {
+  choice: EmailSelection,
+  mode: ReprocessMode,
+): AsyncGenerator<ReprocessedEmail> {
   for (let { afterId } = choice; ; ) {
-    const ids = await findToReread(db, { ...choice, afterId }, BATCH);
+    const ids = await findSelectedIds(db, { ...choice, afterId }, BATCH);
     if (ids.length === 0) return;
-    for (const emailId of ids) yield { emailId, result: await rereadEmail(db, emailId, mode) };
+    for (const emailId of ids) yield { emailId, result: await reprocessEmail(db, emailId, mode) };
     afterId = ids.at(-1) ?? afterId;
   }
 }
 
-async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Promise<Reread['result']> {
+async function reprocessEmail(
+  db: Database,
+  emailId: number,
+  mode: ReprocessMode,
+): Promise<ReprocessedEmail['result']> {
   const stored = await readRawEmail(db, emailId);
   if (stored === null) return { kind: 'failed', reason: 'raw_missing' };
   const raw = await unpack(stored);
@@ -77,7 +81,7 @@ async function rereadEmail(db: Database, emailId: number, mode: RereadMode): Pro
   }
 }
 
-async function unpack(stored: RawEmail): Promise<Buffer | RereadFailure> {
+async function unpack(stored: RawEmail): Promise<Buffer | ReprocessFailure> {
   let raw: Buffer;
   try {
     // Damaged bytes must not expand beyond the original size.

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ReprocessFlags, selectEmails } from '../../commands/reprocess/select-emails.ts';
 import { PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
-import { countToReread, EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
+import { ALL_EMAILS, countSelected } from '../../shared/reprocess/raw-emails.ts';
 import { reprocess } from '../../shared/reprocess/reprocess-emails.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { mail, order } from '../helpers/test-emails.ts';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => await system.close());
 /** Restores every email to what the current parser reads. */
 beforeEach(async () => {
-  for await (const _ of reprocess(system.db, EVERY_EMAIL, REPLACE));
+  for await (const _ of reprocess(system.db, ALL_EMAILS, REPLACE));
 });
 
 async function snapshot() {
@@ -193,7 +193,7 @@ describe('npm run reprocess', () => {
   });
 
   it('selects emails by time, defect or parser version', async () => {
-    const taken = async (flags: ReprocessFlags) => await countToReread(system.db, selectEmails(flags));
+    const taken = async (flags: ReprocessFlags) => await countSelected(system.db, selectEmails(flags));
     await system.db.query(
       `update incoming_emails
        set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 1 else 2 end,
@@ -272,7 +272,7 @@ describe('npm run reprocess', () => {
     await system.db.query("update email_attachments set filename = 'wrong.pdf'");
     const all = async () => {
       const results: string[] = [];
-      for await (const { result } of reprocess(system.db, EVERY_EMAIL, REPLACE)) results.push(result.kind);
+      for await (const { result } of reprocess(system.db, ALL_EMAILS, REPLACE)) results.push(result.kind);
       return results;
     };
     const [report, ...results] = await Promise.all([system.ingest(), all(), all()]);

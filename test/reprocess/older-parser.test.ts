@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmailToStore, storeEmail } from '../../shared/db/emails.ts';
 import { EMPTY_EMAIL, PARSER_VERSION } from '../../shared/mime/parsed-email.ts';
-import { EVERY_EMAIL } from '../../shared/reprocess/raw-emails.ts';
+import { ALL_EMAILS } from '../../shared/reprocess/raw-emails.ts';
 import { reprocess } from '../../shared/reprocess/reprocess-emails.ts';
 import { isFoundBy, mailboxWithPending } from '../helpers/storable-email.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
@@ -78,7 +78,7 @@ test('updates the columns and files of an email that an older parser parsed, and
   const before = await db.query<{ id: number }>('select id from email_attachments');
   for (const applies of [false, true, true]) {
     const mode = applies ? ({ applies, resetsProcessed: false } as const) : ({ applies } as const);
-    for await (const { result } of reprocess(db, { ...EVERY_EMAIL, belowVersion: PARSER_VERSION }, mode))
+    for await (const { result } of reprocess(db, { ...ALL_EMAILS, belowVersion: PARSER_VERSION }, mode))
       expect(result.kind).toBe('changed');
   }
   const emails = await db.query(

@@ -42,7 +42,7 @@ class MailboxSplitter {
   #nameStart = 0;
   #pieceStart = 0;
   /** True after the bracket of an address, up to the next separator. */
-  #isBehindAddress = false;
+  #isAfterAddress = false;
   /** True when the next mailbox's name already has words before a separator. */
   #hasPending = false;
   readonly #semicolon: NextIndex;
@@ -51,7 +51,7 @@ class MailboxSplitter {
 
   constructor(text: string) {
     this.#text = text;
-    this.#shape = coverComments(coverQuotes(coverWords(text)));
+    this.#shape = maskComments(maskQuotes(maskEncodedWords(text)));
     this.#takesHosts = !this.#shape.includes('<');
     this.#semicolon = new NextIndex(this.#shape, ';');
     this.#memberAt = new NextIndex(text, '@');
@@ -74,7 +74,7 @@ class MailboxSplitter {
   /** `team: a@example.com;`: the label is dropped. A colon without a following member or semicolon is part of a name. */
   #openGroup(colon: number): void {
     const end = this.#semicolon.from(colon);
-    if (end === this.#shape.length || this.#isBehindAddress) return;
+    if (end === this.#shape.length || this.#isAfterAddress) return;
     const blank = /\s*/y;
     blank.lastIndex = colon + 1;
     const isEmpty = colon + 1 + (blank.exec(this.#shape)?.[0].length ?? 0) === end;
@@ -98,7 +98,7 @@ class MailboxSplitter {
     this.#hasPending = false;
     this.#nameStart = close.end;
     this.#pieceStart = close.end;
-    this.#isBehindAddress = true;
+    this.#isAfterAddress = true;
   }
 
   /** Ends at a separator, or at the end of the text. */
@@ -106,7 +106,7 @@ class MailboxSplitter {
     const piece = this.#text.slice(this.#pieceStart, end);
     const isBlank = piece.trim() === '';
     const bare = isBlank ? [] : bareMailboxes(piece, this.#takesHosts);
-    if (this.#isBehindAddress) {
+    if (this.#isAfterAddress) {
       if (bare.length > 0) this.#found.push(...bare);
       else this.#addTrailing(piece);
       this.#nameStart = next;
@@ -119,7 +119,7 @@ class MailboxSplitter {
     } else if (!this.#hasPending) {
       this.#nameStart = next;
     }
-    this.#isBehindAddress = false;
+    this.#isAfterAddress = false;
     this.#pieceStart = next;
   }
 
@@ -251,7 +251,7 @@ function covered(text: string, start: number, end: number): string {
   return text.slice(start, end).replace(/[^\s]/g, 'x');
 }
 
-function coverWords(text: string): string {
+function maskEncodedWords(text: string): string {
   let result = '';
   let position = 0;
   for (const { start, end } of findWords(text)) {
@@ -265,7 +265,7 @@ function coverWords(text: string): string {
  * A quote opens at the beginning of a word and closes at the end of one; any other, and one that never closes, is a character
  * of the name.
  */
-function coverQuotes(text: string): string {
+function maskQuotes(text: string): string {
   let result = '';
   let position = 0;
   let open = -1;
@@ -291,7 +291,7 @@ function isWordEnd(text: string, at: number): boolean {
 }
 
 /** Parentheses that pair up and have no address in brackets between them. */
-function coverComments(text: string): string {
+function maskComments(text: string): string {
   const open: number[] = [];
   const pairs: [number, number][] = [];
   for (const { 0: mark, index } of text.matchAll(/[()<]/g)) {

@@ -41,7 +41,7 @@ const MAX_REPEATS = 100;
 /** Maximum distance from a line that is not a header to the empty line for the header to continue. */
 const LOOK_AHEAD_BYTES = 8192;
 /** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
-const MAX_CONTINUES = 500;
+const MAX_CONTINUATION_CHECKS = 500;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -82,7 +82,7 @@ export function readHeaderBlock(
   const fields = new Map<string, Uint8Array[]>();
   const ahead = new LookAhead(bytes);
   let field: Field | null = null;
-  let continuesAsked = 0;
+  let continuationChecks = 0;
   let at = start;
   let bodyStart = bytes.length;
   while (at < bytes.length) {
@@ -99,9 +99,14 @@ export function readHeaderBlock(
     const colon = fieldNameEnd(bytes, at, lineEnd);
     // A name with an equals sign is a parameter whose value has a colon.
     const mayContinue = colon < 0 || bytes.subarray(at, Math.min(colon, at + 64)).includes(EQUALS);
-    if (field !== null && mayContinue && continuesAsked < MAX_CONTINUES && mayGoOn(bytes, field, at)) {
-      continuesAsked += 1;
-      if (continues(bytes, field, at, lineEnd)) {
+    if (
+      field !== null &&
+      mayContinue &&
+      continuationChecks < MAX_CONTINUATION_CHECKS &&
+      mayBeContinued(bytes, field, at)
+    ) {
+      continuationChecks += 1;
+      if (isContinuation(bytes, field, at, lineEnd)) {
         defects.add('header_malformed');
         field.end = end;
         at = end;
@@ -111,7 +116,7 @@ export function readHeaderBlock(
     if (colon >= 0) {
       if (field !== null) keep(fields, bytes, field, defects);
       field = { start: at, colon, end };
-    } else if (ahead.headersGoOn(at, lineEnd) || isLastFold(bytes, at, lineEnd, fields, field)) {
+    } else if (ahead.isAmongHeaders(at, lineEnd) || isLastFold(bytes, at, lineEnd, fields, field)) {
       defects.add('header_malformed');
       if (field !== null) keep(fields, bytes, field, defects);
       field = null;
@@ -169,8 +174,8 @@ function isLastFold(
   return isBase64 && !/^[A-Za-z0-9+/=]+\s*$/.test(bytes.toString('latin1', at, Math.min(lineEnd, at + 200)));
 }
 
-/** A quick look before `continues`: how the value ends, or that it may have a quoted string. */
-function mayGoOn(bytes: Buffer, field: Field, start: number): boolean {
+/** A quick look before `isContinuation`: how the value ends, or that it may have a quoted string. */
+function mayBeContinued(bytes: Buffer, field: Field, start: number): boolean {
   let last = field.end - 1;
   while (last > field.colon && last > field.end - 16 && (bytes[last] ?? 0) <= SPACE) last -= 1;
   const byte = bytes[last];
@@ -183,7 +188,7 @@ function mayGoOn(bytes: Buffer, field: Field, start: number): boolean {
  * Whether a line without indentation continues the field above it: a parameter after a semicolon, the rest of a quoted
  * value, an encoded word, or an address after a comma. Some senders fold this way. Read as a body, it would corrupt base64.
  */
-function continues(bytes: Buffer, field: Field, start: number, end: number): boolean {
+function isContinuation(bytes: Buffer, field: Field, start: number, end: number): boolean {
   // Bounded: only the end of the value counts, and the line's beginning.
   const value = bytes.toString('latin1', Math.max(field.colon + 1, field.end - 2048), field.end).trimEnd();
   const line = bytes.toString('latin1', start, Math.min(end, start + 2048)).trimEnd();
@@ -249,7 +254,7 @@ class LookAhead {
    * folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty line. Anything else is
    * taken for a body whose empty line is missing.
    */
-  headersGoOn(start: number, lineEnd: number): boolean {
+  isAmongHeaders(start: number, lineEnd: number): boolean {
     const bytes = this.#bytes;
     if (isHeader(bytes, lineEnd)) return true;
     const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);

@@ -17,7 +17,7 @@ import { isMultipart, joinPath } from './part-tree.ts';
 export interface FoundFile {
   readonly path: string;
   /** The path of the file that contains it; null when there is none. */
-  readonly holder: string | null;
+  readonly parentPath: string | null;
   readonly content: Buffer;
   /** As declared; null when it has no name. */
   readonly name: string | null;
@@ -40,7 +40,7 @@ export function fileOfPart(
   if (content.length === 0 && isNamed) defects.add('file_empty');
   return {
     path: part.parent === null && isMultipart(part) ? joinPath(part.path, 1) : part.path,
-    holder: part.holder,
+    parentPath: part.parentPath,
     content,
     name: header.filename ?? (part.type === 'message/rfc822' ? nameOfMessage(content, defects) : null),
     // By the standards, a part without a type is text. A named part without a type may be any file.
@@ -64,7 +64,7 @@ export async function toAttachment(
   const named = declared === null ? null : cleanFilename(declared, defects);
   return {
     partPath: file.path,
-    parentPath: file.holder,
+    parentPath: file.parentPath,
     filename: cleanText(named ?? inventFilename(ordinal, types), defects),
     contentType: cleanText(file.type, defects),
     detectedType,

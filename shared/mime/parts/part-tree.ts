@@ -19,7 +19,7 @@ export interface TreeOptions {
   readonly defects: Defects;
   readonly budget: ParseBudget;
   /** Path of the part that contains the message; null for the email itself. */
-  readonly holder: string | null;
+  readonly parentPath: string | null;
 }
 
 /** @throws {ParseBudgetExceeded} */
@@ -51,12 +51,12 @@ export function isMultipart(part: Part): boolean {
 class TreeReader {
   readonly #defects: Defects;
   readonly #budget: ParseBudget;
-  readonly #holder: string | null;
+  readonly #parentPath: string | null;
 
-  constructor({ defects, budget, holder }: TreeOptions) {
+  constructor({ defects, budget, parentPath }: TreeOptions) {
     this.#defects = defects;
     this.#budget = budget;
-    this.#holder = holder;
+    this.#parentPath = parentPath;
   }
 
   read(message: Buffer): Part {
@@ -209,12 +209,12 @@ class TreeReader {
   #newPart(parent: Part | null, fields: HeaderFields): Part {
     const header = readPartHeader(fields, this.#defects);
     const number = (parent?.children.length ?? 0) + 1;
-    const around = parent === null ? (this.#holder ?? '') : parent.path;
+    const around = parent === null ? (this.#parentPath ?? '') : parent.path;
     const assumed = parent?.type === 'multipart/digest' ? 'message/rfc822' : 'text/plain';
     const type = header.isBrokenMultipart ? 'multipart/mixed' : (header.type ?? assumed);
     const part: Part = {
       path: parent === null && type.startsWith('multipart/') ? around : joinPath(around, number),
-      holder: this.#holder,
+      parentPath: this.#parentPath,
       parent,
       depth: (parent?.depth ?? 0) + 1,
       header,

@@ -9,7 +9,7 @@ export interface Part {
    */
   readonly path: string;
   /** The path of the file that contains the part: an attached message or signed data; null for a part of the email itself. */
-  readonly holder: string | null;
+  readonly parentPath: string | null;
   readonly parent: Part | null;
   readonly depth: number;
   readonly header: PartHeader;

@@ -24,12 +24,12 @@ export function unflow(text: Buffer, deletesSpace: boolean): Buffer {
     const isSignature = end - content === 3 && text.toString('latin1', content, end) === '-- ';
     const isFlowed = !isSignature && end > content && text[end - 1] === SPACE;
 
-    const goesOn = openDepth === depth && !isSignature;
-    if (openDepth >= 0 && !goesOn) length = put(result, length, LF);
+    const isContinued = openDepth === depth && !isSignature;
+    if (openDepth >= 0 && !isContinued) length = put(result, length, LF);
     length += text.copy(
       result,
       length,
-      goesOn || depth === 0 ? content : start,
+      isContinued || depth === 0 ? content : start,
       isFlowed && deletesSpace ? end - 1 : end,
     );
     openDepth = isFlowed && newline >= 0 ? depth : -1;

@@ -52,16 +52,16 @@ export function isTnef(file: FoundFile): boolean {
 }
 
 /**
- * @param takesBody whether its body becomes the email's body; otherwise it is one of the files
+ * @param becomesBody whether its body becomes the email's body; otherwise it is one of the files
  */
 export function readTnef(
   file: FoundFile,
-  takesBody: boolean,
+  becomesBody: boolean,
   budget: TnefBudget,
   defects: Defects,
 ): OpenedTnef {
   const reader = new TnefReader(file.path, budget, defects);
-  return reader.read(file.content, takesBody);
+  return reader.read(file.content, becomesBody);
 }
 
 class TnefReader {
@@ -76,9 +76,9 @@ class TnefReader {
     this.#defects = defects;
   }
 
-  read(content: Buffer, takesBody: boolean): OpenedTnef {
+  read(content: Buffer, becomesBody: boolean): OpenedTnef {
     const body = this.#readMessage(content, 1);
-    const fits = (text: string | null): boolean => takesBody && (text?.length ?? 0) <= MAX_BODY_LENGTH;
+    const fits = (text: string | null): boolean => becomesBody && (text?.length ?? 0) <= MAX_BODY_LENGTH;
     const text = fits(body.text) ? body.text : null;
     const html = fits(body.html) ? body.html : null;
     if (text === null) this.#addText('message-body.txt', 'text/plain', body.text);
@@ -180,7 +180,7 @@ class TnefReader {
     this.#budget.files -= 1;
     this.#files.push({
       path: `${this.#path}.tnef.${this.#files.length + 1}`,
-      holder: this.#path,
+      parentPath: this.#path,
       content,
       name,
       type: type !== null && /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : 'application/octet-stream',
