@@ -95,7 +95,7 @@ export function noContent(): HttpResponse {
   return { status: 204, headers: {}, body: null };
 }
 
-/** @param more members to add to those of RFC 9457 */
+/** A problem with Retry-After when the error knows it. @param more members to add to those of RFC 9457 */
 export function problem(
   error: AppError,
   headers: Readonly<Record<string, string>> = {},
@@ -111,7 +111,12 @@ export function problem(
   };
   return {
     status: error.status,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      ...(error.retryAfterMs !== null && { 'retry-after': String(Math.ceil(error.retryAfterMs / 1_000)) }),
+      ...headers,
+    },
     body: `${JSON.stringify({ ...body, ...more })}\n`,
   };
 }

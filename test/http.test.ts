@@ -58,6 +58,13 @@ describe('an unsupported method', () => {
 });
 
 describe('an error of the handler', () => {
+  it('returns Retry-After in whole seconds when the error has a time', async () => {
+    const response = await send(async () => {
+      throw new AppError('migration_running', 'Another process is migrating.', { retryAfterMs: 4_100 });
+    });
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '5']);
+  });
+
   it('turns an AppError into problem details with its code and its remediation', async () => {
     const response = await send(async () => {
       throw new AppError('database_unavailable', 'PostgreSQL: ECONNREFUSED.');

@@ -1,28 +1,30 @@
 /**
- * Migrates a database to the schema of this code: the files of `sql/migrations`, forward only, each once, under a lock. Then it
- * grants privileges to the accounts of the deployment. Called by the `migrate` function and command, and by `npm start`.
+ * Migrates a database to the schema of this code: the files of `sql/migrations`, forward only, each once and in its own
+ * transaction. Then it grants privileges to the accounts of the deployment. Called by the `migrate` function and command, and by
+ * `npm start`.
+ * Invariant: one session migrates and grants at a time. Its advisory lock ends with its connection.
  */
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import type { DatabaseTarget } from '../../config.ts';
 import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
-import { connectionTo, openDatabase, type Queryable } from '../database.ts';
+import { connectionTo, type Queryable } from '../database.ts';
 import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
-
-/** In a build: next to the folder of chunks that holds this module. */
-const BUILT = join(import.meta.dirname, '../migrations');
-const SOURCES = join(import.meta.dirname, '../../../sql/migrations');
-const FOLDER = existsSync(BUILT) ? BUILT : SOURCES;
+import { knownMigrations, MIGRATIONS_FOLDER } from './known-migrations.ts';
 
 /** Enough for an index over a million rows, less than the timeout of a request. */
 const STATEMENT_MS = 240_000;
+/** An instance without CPU sends no statement. PostgreSQL then ends its session, and the next call can migrate. */
+const IDLE_MS = 60_000;
+/** That of node-pg-migrate, which earlier versions take. */
+const LOCK_ID = '7241865325823964';
+const RUNNING_RETRY_AFTER_MS = 5_000;
 
 /**
- * May run any number of times, even while functions are running.
+ * May run any number of times, even while functions are running. After an interruption, the next call continues with the
+ * migration that was interrupted.
  *
  * @param target its account must be allowed to create tables
  * @param accounts the account of each part; without any, nothing is granted
@@ -32,7 +34,7 @@ const STATEMENT_MS = 240_000;
 export async function migrate(
   target: DatabaseTarget,
   accounts: readonly DatabaseAccount[] = [],
-  folder = FOLDER,
+  folder = MIGRATIONS_FOLDER,
 ): Promise<string[]> {
   const client = new pg.Client({
     ...connectionTo(target),
@@ -40,49 +42,68 @@ export async function migrate(
     connectionTimeoutMillis: 10_000,
     statement_timeout: STATEMENT_MS,
     lock_timeout: 30_000,
+    idle_in_transaction_session_timeout: IDLE_MS,
+    options: `-c idle_session_timeout=${IDLE_MS}`,
   });
   // The failing call reports the error; without a listener the event would end the process.
   client.on('error', () => undefined);
-  const applied = await apply(client, folder).catch((error: unknown) =>
-    Promise.reject(toMigrationError(error)),
-  );
-  await grantTogether(target, accounts);
-  return applied;
-}
-
-async function apply(client: pg.Client, folder: string): Promise<string[]> {
   try {
     await client.connect();
-    assertSameOrigin(await readApplied(client), folder);
-    const applied = await runner({
-      dbClient: client,
-      dir: folder,
-      direction: 'up',
-      migrationsTable: 'schema_migrations',
-      count: Number.POSITIVE_INFINITY,
-      log: () => undefined,
-    });
-    return applied.map((migration) => migration.name);
+    await lock(client);
+    const applied = await apply(client, folder);
+    await grantTogether(client, accounts);
+    return applied;
+  } catch (error) {
+    throw fromPgError(error);
   } finally {
+    // Also rolls back and releases the lock.
     await client.end().catch(() => undefined);
   }
 }
 
-async function grantTogether(target: DatabaseTarget, accounts: readonly DatabaseAccount[]): Promise<void> {
-  if (accounts.length === 0) return;
-  const db = openDatabase({ target, poolSize: 1 });
-  try {
-    await db.transaction(async (tx) => await grantAll(tx, accounts));
-  } finally {
-    await db.close();
-  }
+/** @throws {AppError} migration_running */
+async function lock(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ is_locked: boolean }>(
+    'select pg_try_advisory_lock($1::bigint) as is_locked',
+    [LOCK_ID],
+  );
+  if (rows[0]?.is_locked === true) return;
+  throw new AppError('migration_running', 'Another process is migrating this database.', {
+    retryAfterMs: RUNNING_RETRY_AFTER_MS,
+  });
 }
 
-/** The runner reports a held lock only in its message. */
-function toMigrationError(error: unknown): AppError {
-  if (error instanceof Error && /another migration is already running/i.test(error.message))
-    return new AppError('migration_running', 'Another process is migrating this database.', { cause: error });
-  return fromPgError(error);
+async function apply(client: pg.Client, folder: string): Promise<string[]> {
+  assertSameOrigin(await readApplied(client), folder);
+  const applied = await runner({
+    dbClient: client,
+    dir: folder,
+    direction: 'up',
+    migrationsTable: 'schema_migrations',
+    count: Number.POSITIVE_INFINITY,
+    // One transaction per migration, so that an interrupted call keeps those that are complete.
+    singleTransaction: false,
+    noLock: true,
+    log: () => undefined,
+  });
+  return applied.map((migration) => migration.name);
+}
+
+async function grantTogether(client: pg.Client, accounts: readonly DatabaseAccount[]): Promise<void> {
+  if (accounts.length === 0) return;
+  await client.query('begin');
+  await grantAll(
+    {
+      query: async (sql, parameters = []) => {
+        const { rowCount, rows } = await client.query(typeof sql === 'string' ? sql : sql.text, [
+          ...parameters,
+        ]);
+        return { rows, rowCount: rowCount ?? 0 };
+      },
+    },
+    accounts,
+  );
+  await client.query('commit');
 }
 
 /** @returns the names of the applied migrations, oldest first; none in an empty database */
@@ -111,14 +132,6 @@ function assertSameOrigin(applied: readonly string[], folder: string): void {
   );
 }
 
-/** Names without `.sql`, oldest first. */
-function knownMigrations(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.sql'))
-    .map((name) => name.slice(0, -'.sql'.length))
-    .sort();
-}
-
 /** The difference between the database and this code; both lists are empty when there is none. */
 export interface SchemaDifference {
   /** Not applied yet, oldest first. */
@@ -128,7 +141,10 @@ export interface SchemaDifference {
 }
 
 /** Reads only. @throws {AppError} schema_incompatible, database_unavailable */
-export async function readSchemaDifference(db: Queryable, folder = FOLDER): Promise<SchemaDifference> {
+export async function readSchemaDifference(
+  db: Queryable,
+  folder = MIGRATIONS_FOLDER,
+): Promise<SchemaDifference> {
   const known = knownMigrations(folder);
   const { rows } = await db
     .query<{ name: string }>('select name from schema_migrations order by id')

@@ -42,6 +42,87 @@ test('readSchemaDifference returns pending migrations and those that newer code 
   }
 });
 
+describe('interrupted migration', () => {
+  const TWO = {
+    '0001_one.sql': 'create table one (id integer);',
+    '0002_two.sql': 'create table two (id integer);',
+  };
+  let folder: string;
+  beforeEach(async () => {
+    await db.query('drop schema public cascade; create schema public');
+    folder = mkdtempSync(join(tmpdir(), 'email-monitor-migrations-'));
+    for (const [name, sql] of Object.entries(TWO)) writeFileSync(join(folder, name), sql);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test.each([
+    ['fails', 'select 1 / 0', 'unstorable'],
+    ['loses its connection', 'select pg_terminate_backend(pg_backend_pid())', 'database_unavailable'],
+  ])(
+    'a call whose third migration %s keeps the first two, and the next call continues',
+    async (_name, sql, code) => {
+      const third = join(folder, '0003_three.sql');
+      writeFileSync(third, `create table three (id integer); ${sql}; create table four (id integer);`);
+      await expect(migrate(target, [], folder)).rejects.toMatchObject({ code });
+      expect(await appliedNames()).toEqual(['0001_one', '0002_two']);
+      const { rows } = await db.query("select to_regclass('two') as two, to_regclass('three') as three");
+      expect(rows).toEqual([{ two: 'two', three: null }]);
+
+      writeFileSync(third, 'create table three (id integer);');
+      expect(await migrate(target, [], folder)).toEqual(['0003_three']);
+      expect(await appliedNames()).toEqual(['0001_one', '0002_two', '0003_three']);
+    },
+  );
+
+  test('a second call is rejected while the first one migrates, and changes nothing', async () => {
+    // The first call waits for this lock in its third migration.
+    writeFileSync(join(folder, '0003_three.sql'), 'select pg_advisory_xact_lock(3);');
+    const released = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const holder = db.transaction(async (tx) => {
+      await tx.query('select pg_advisory_xact_lock(3)');
+      held.resolve();
+      await released.promise;
+    });
+    await held.promise;
+    const first = migrate(target, [], folder);
+    await expect
+      .poll(
+        async () =>
+          (
+            await db.query(
+              `select 1
+               from pg_locks
+               join pg_database d on d.oid = database
+               where locktype = 'advisory'
+                 and not granted
+                 and datname = current_database()`,
+            )
+          ).rows,
+      )
+      .toHaveLength(1);
+    await expect(migrate(target, [], folder)).rejects.toMatchObject({
+      code: 'migration_running',
+      status: 503,
+      retryAfterMs: 5_000,
+    });
+    released.resolve();
+    await holder;
+    expect(await first).toEqual(['0001_one', '0002_two', '0003_three']);
+    expect(await migrate(target, [], folder)).toEqual([]);
+  });
+
+  test('the migrations of a session that sends no statement for a minute are rolled back and its lock is released', async () => {
+    writeFileSync(
+      join(folder, '0003_three.sql'),
+      `create table settings as
+       select name, setting from pg_settings where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout');`,
+    );
+    await migrate(target, [], folder);
+    expect((await db.query('select distinct setting from settings')).rows).toEqual([{ setting: '60000' }]);
+  });
+});
+
 describe('a database with the earlier first migration', () => {
   const EARLIER = [
     '0001_email-monitor',
