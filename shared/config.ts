@@ -38,6 +38,8 @@ export interface Config {
   readonly database: DatabaseTarget;
   /** Maximum number of connections per instance. */
   readonly databasePoolSize: number;
+  /** The deployed `migrate`, which the other functions call when the schema is older than their code; null: none. */
+  readonly migrateUrl: string | null;
   /** The accounts that `migrate` grants their tables; empty in every other function. */
   readonly databaseAccounts: readonly DatabaseAccount[];
   /** Time after which one invocation stops and leaves the rest to the next one. */
@@ -102,6 +104,16 @@ const httpUrl = optional.check(
   ),
 );
 
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
+/** An identity token is sent there. */
+const privateUrl = optional.check(
+  z.refine(
+    (value) => value === null || isPrivateUrl(value),
+    'must be an https:// URL, or an http:// URL of a loopback address',
+  ),
+);
+
 const POSTGRES_SCHEME = /^postgres(ql)?:\/\//;
 
 const databaseUrl = optional.check(
@@ -134,6 +146,7 @@ const schema = z.object({
   DB_NAME: optional,
   DB_USER: optional,
   DB_POOL_SIZE: integer(4, 1, 100),
+  MIGRATE_URL: privateUrl,
   DB_ACCOUNTS: z.pipe(
     optional,
     z.transform((value, context) => {
@@ -197,6 +210,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     schedulerEmulatorHost: e.CLOUD_SCHEDULER_EMULATOR_HOST,
     database: databaseTarget(e),
     databasePoolSize: e.DB_POOL_SIZE,
+    migrateUrl: e.MIGRATE_URL,
     databaseAccounts: e.DB_ACCOUNTS,
     runBudgetSeconds: e.RUN_BUDGET_SECONDS,
     logLevel: e.LOG_LEVEL,
@@ -215,6 +229,12 @@ export function readDatabaseUrl(env: Environment): string | null {
   const parsed = databaseUrl.safeParse(env['DATABASE_URL'], { jitless: true });
   if (parsed.success) return parsed.data;
   throw new ConfigError(parsed.error.issues.map((issue) => `DATABASE_URL ${issue.message}`));
+}
+
+function isPrivateUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { hostname, protocol } = new URL(value);
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
 }
 
 function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {

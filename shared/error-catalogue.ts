@@ -234,8 +234,8 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Call the function migrate (or run `npm run deploy`), which grants each account its tables. DB_USER must be one of ' +
-      'the accounts in DB_ACCOUNTS, and migrate must run as the owner of the tables. No email is lost.',
+    'In a deployment, call again after a minute: the function calls migrate, which grants each account its tables. DB_USER ' +
+      'must be one of the accounts in DB_ACCOUNTS, and migrate must run as the owner of the tables. No email is lost.',
   ),
   database_login_failed: entry(
     'PostgreSQL rejected the login',
@@ -257,8 +257,18 @@ export const ERRORS = {
     'never',
     503,
     'ERROR',
-    'Run `npm run migrate` with the same DATABASE_URL, or call the function migrate of the deployment (`npm run deploy` ' +
-      'does).',
+    'In a deployment, call again after the time in Retry-After: the function that finds an older schema calls migrate. If ' +
+      'the error stays, read the logs of this function and of migrate. Elsewhere, run `npm run migrate` with the same ' +
+      'DATABASE_URL. No email is lost.',
+  ),
+  migrate_unavailable: entry(
+    'The function migrate did not update the schema',
+    'later',
+    503,
+    'ERROR',
+    'Read the log of migrate. If migrate answers 401 or 403, the service account of this function lacks roles/run.invoker ' +
+      'on migrate: run `terraform apply`. If it answers 404, compare MIGRATE_URL with the URL of migrate. This function ' +
+      'calls it again after a minute. No email is lost.',
   ),
   schema_incompatible: entry(
     'The database has the schema of another version',

@@ -1,2 +1,2 @@
 /** Google's auth library, re-exported from its own file so that the build writes it once for all functions. */
-export { GoogleAuth, OAuth2Client } from 'google-auth-library';
+export { Compute, GoogleAuth, OAuth2Client } from 'google-auth-library';

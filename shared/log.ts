@@ -21,6 +21,7 @@ export type LogEvent =
   | 'push_ignored'
   | 'control_changed'
   | 'credentials_read'
+  | 'migrate_called'
   | 'migrated'
   | 'quota_narrowed'
   | 'watch_renewed'

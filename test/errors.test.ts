@@ -43,6 +43,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   database_login_failed: [503, 'later', 'ERROR'],
   migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],
+  migrate_unavailable: [503, 'later', 'ERROR'],
   schema_incompatible: [503, 'never', 'ERROR'],
   unstorable: [500, 'never', 'ERROR'],
   killed_process: [500, 'never', 'ERROR'],

@@ -26,10 +26,12 @@ export function createLazyFunction(load: Load, context: AppContext): LazyFunctio
     load: async () => {
       await routeFor(context.config);
     },
-    handle: async (request) =>
-      await handleRequest(await routeFor(await context.currentConfig()), request, {
+    handle: async (request) => {
+      const response = await handleRequest(await routeFor(await context.currentConfig()), request, {
         log: context.log,
         projectId: context.config.projectId,
-      }),
+      });
+      return (await context.selfMigration?.complete(response)) ?? response;
+    },
   };
 }

@@ -4,14 +4,18 @@
  */
 import { type Config, type Environment, readConfig } from '../config.ts';
 import { type Database, openDatabase } from '../db/database.ts';
+import { SchemaCheck } from '../db/schema/schema-check.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import { createLog, type Log } from '../log.ts';
 import { LiveConfig } from './live-config.ts';
+import { SelfMigration } from './self-migration.ts';
 
 export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
+  /** Null without MIGRATE_URL. */
+  readonly selfMigration: SelfMigration | null;
   /** The current configuration; `config` itself while no credential file has changed. */
   readonly currentConfig: () => Promise<Config>;
   /** Call when Google refuses the credentials of `config`. */
@@ -36,11 +40,14 @@ export function createAppContext(
     onIdleError: (error) =>
       log.write('WARNING', 'database_error', 'An idle connection ended', { detail: error.message }),
   });
+  const { migrateUrl: url } = config;
+  const check = url === null ? null : new SchemaCheck();
   const live = new LiveConfig(config, env, log, clock);
   return {
     config,
     log,
-    db,
+    db: check?.guard(db) ?? db,
+    selfMigration: url === null || check === null ? null : new SelfMigration({ url, check, log, clock }),
     currentConfig: async () => await live.current(),
     onCredentialsRefused: () => live.onRefused(),
   };

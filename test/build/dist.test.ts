@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
+import { startMetadataServer } from '../helpers/metadata-server.ts';
 import { JOB, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { buildDist, type Dist, type Served, serve, serveUntilExit } from './dist.ts';
@@ -150,6 +152,33 @@ describe('an instance of dist/', () => {
     expect((await fetch(`${served.url}api/system/email-monitor/status`)).status).toBe(200);
     expect(await served.stop()).toEqual({ code: 0, signal: null });
   });
+});
+
+it('migrates an empty database through the first request to status, whose account has no grants', async () => {
+  const account = `email-monitor-status@${randomUUID().slice(0, 8)}.iam`;
+  const [empty, metadata] = await Promise.all([createTestDatabase(), startMetadataServer()]);
+  await empty.query('drop schema public cascade; create schema public');
+  await empty.query(`create role "${account}" login password '${new URL(empty.url).password}'`);
+  const url = new URL(empty.url);
+  url.username = encodeURIComponent(account);
+  const DB_ACCOUNTS = `status=${account}`;
+  const migrate = await serve(dist.folder, 'migrate', { DATABASE_URL: empty.url, DB_ACCOUNTS });
+  const env = { DATABASE_URL: url.href, MIGRATE_URL: migrate.url, GCE_METADATA_HOST: metadata.host };
+  const status = await serve(dist.folder, 'status', env);
+  try {
+    const first = await fetch(status.url);
+    expect([first.status, first.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await first.json()).toMatchObject({ code: 'schema_outdated' });
+    expect((await fetch(status.url)).status).toBe(200);
+    expect(metadata.audiences).toEqual([migrate.url]);
+    expect(migrate.output()).toContain('Applied 0001_initial-schema');
+    expect(status.output()).toContain('"event":"migrate_called"');
+  } finally {
+    await Promise.all([status.stop(), migrate.stop()]);
+    metadata.close();
+    await empty.query(`drop owned by "${account}"; drop role "${account}"`);
+    await empty.close();
+  }
 });
 
 it('serves without a reachable database, and answers 503 with the error code', async () => {

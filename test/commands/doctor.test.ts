@@ -183,8 +183,12 @@ describe('database checks of the doctor', () => {
       const own = new URL(system.db.url);
       own.username = encodeURIComponent(account);
       expectProblems(await check({ DATABASE_URL: own.href }), {
-        migrations: ['warn', /could not be checked/, /owns the tables/],
         grants: ['fail', missing, /npm run migrate/],
+      });
+      await system.db.query(`revoke select on schema_migrations from "${account}"`);
+      expectProblems(await check({ DATABASE_URL: own.href }), {
+        migrations: ['warn', /could not be checked/, /owns the tables/],
+        grants: ['fail', /select on schema_migrations/, /npm run migrate/],
       });
     } finally {
       await system.db.query(`drop owned by "${account}"`);

@@ -10,7 +10,7 @@ import type { Queryable } from '../database.ts';
 /** By table. A privilege may name columns: `update (processed)`. */
 type Privileges = Readonly<Record<string, string>>;
 
-/** The tables that `status` reads; none holds mail. */
+/** The tables that `status` reads; none holds mail. Every function checks `schema_migrations` first. */
 const STATE: Privileges = {
   email_ledger: 'select',
   email_monitor_status: 'select',
@@ -23,6 +23,7 @@ const STATE: Privileges = {
   mailbox_watches: 'select',
   mailboxes: 'select',
   reconciliations: 'select',
+  schema_migrations: 'select',
 };
 
 /** `start` and `stop`: the `is_running` flag, the watch, and a mailbox that the database does not know yet. */
