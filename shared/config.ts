@@ -40,7 +40,7 @@ export interface Config {
   readonly databasePoolSize: number;
   /** The deployed `migrate`, which the other functions call when the schema is older than their code; null: none. */
   readonly migrateUrl: string | null;
-  /** The accounts that `migrate` grants their tables; empty in every other function. */
+  /** The accounts that `migrate` grants their tables. The other functions only compare them; empty: they do not. */
   readonly databaseAccounts: readonly DatabaseAccount[];
   /** Time after which one invocation stops and leaves the rest to the next one. */
   readonly runBudgetSeconds: number;

@@ -41,7 +41,7 @@ export function createAppContext(
       log.write('WARNING', 'database_error', 'An idle connection ended', { detail: error.message }),
   });
   const { migrateUrl: url } = config;
-  const check = url === null ? null : new SchemaCheck();
+  const check = url === null ? null : new SchemaCheck(config.databaseAccounts);
   const live = new LiveConfig(config, env, log, clock);
   return {
     config,

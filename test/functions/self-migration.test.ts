@@ -211,6 +211,30 @@ describe('missing grants', () => {
     expect((await call('status')).status).toBe(200);
   });
 
+  it('removes the grants of a consumer that left the configuration, while the request succeeds', async () => {
+    const isGranted = async () =>
+      (
+        await system.rows("select has_table_privilege($1::text, 'incoming_emails', 'select') as yes", [
+          accountOf('consumer'),
+        ])
+      )[0]?.['yes'];
+    expect(await isGranted()).toBe(true);
+    const others = DB_ACCOUNTS.replace(/,consumer=.*/, '');
+    const migrator = system.instance({ DB_ACCOUNTS: others });
+    service.answer = async () => await migrator.call('migrate');
+    const url = new URL(system.db.url);
+    url.username = encodeURIComponent(accountOf('status'));
+    const { call } = system.instance({
+      DATABASE_URL: url.href,
+      MIGRATE_URL: service.url,
+      DB_ACCOUNTS: others,
+    });
+    expect((await call('status')).status).toBe(200);
+    expect([await isGranted(), service.callCount]).toEqual([false, 1]);
+    expect((await call('status')).status).toBe(200);
+    expect(service.callCount).toBe(1);
+  });
+
   it('calls migrate when an instance with a current schema loses its tables to a restored backup', async () => {
     const { call } = instanceOf('status');
     expect((await call('status')).status).toBe(200);

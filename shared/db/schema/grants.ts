@@ -3,6 +3,7 @@
  * needs. Called by `migrate`, after the tables exist.
  * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
  */
+import { hash } from 'node:crypto';
 import type { AccountPart, DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
 import type { Queryable } from '../database.ts';
@@ -77,8 +78,13 @@ export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
   consumer: CONSUMER,
 };
 
+/** Identifies what `grantAll` grants to these accounts. It changes with the accounts and with the privileges of this code. */
+export function grantsVersion(accounts: readonly DatabaseAccount[]): string {
+  return `grants ${hash('sha256', JSON.stringify([accounts, GRANTS]), 'hex').slice(0, 16)}`;
+}
+
 /**
- * Grants each account the privileges of its part and no others. It runs in the caller's transaction, so that no account loses
+ * Grants each account the privileges of its part and no others, and records their version as the comment of `schema_migrations`. It runs in the caller's transaction, so that no account loses
  * its privileges in between. May run any number of times.
  *
  * @param tx of the account that owns the tables
@@ -98,6 +104,7 @@ export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount
     for (const [table, privileges] of Object.entries(GRANTS[part]))
       await tx.query(`grant ${privileges} on ${table} to ${quoted(account)}`);
   }
+  await tx.query(`comment on table schema_migrations is '${grantsVersion(accounts)}'`);
 }
 
 /**

@@ -1,26 +1,36 @@
 /**
  * Checks that the database has the newest migration of this code. The check precedes the first statement of an instance, because
  * new code always starts in new instances and migrations only go forward. It finds every pending migration, also one that
- * causes no SQL error, such as a new function body or a wider check constraint.
+ * causes no SQL error, such as a new function body or a wider check constraint. It also finds accounts or privileges that changed
+ * without a migration, such as a removed consumer; these need `migrate`, but do not block a statement.
  * Invariant: no statement of newer code runs on an older schema, so that no run fails and no message is charged for it.
  */
+
+import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
 import type { Database } from '../database.ts';
 import { statement } from '../statement.ts';
+import { grantsVersion } from './grants.ts';
 import { knownMigrations } from './known-migrations.ts';
 
-const APPLIED = statement(
-  `select m.name::text as name
-   from schema_migrations m
-   where m.name = $1::text`,
-  { name: 'text' },
+const STATE = statement(
+  `select exists (select from schema_migrations m where m.name = $1::text) as is_applied,
+          obj_description('schema_migrations'::regclass, 'pg_class') as grants`,
+  { is_applied: 'boolean?', grants: 'text?' },
 );
 
 export class SchemaCheck {
   readonly #newest = knownMigrations().at(-1) ?? '';
+  /** Null: unknown, so not compared. */
+  readonly #grants: string | null;
   #isCurrent = false;
   #needsMigrate = false;
   #running: Promise<void> | null = null;
+
+  /** @param accounts those that `migrate` grants their tables; none: grants are not compared */
+  constructor(accounts: readonly DatabaseAccount[] = []) {
+    this.#grants = accounts.length === 0 ? null : grantsVersion(accounts);
+  }
 
   /** True since a statement met an older schema or missing grants, until `migrate` succeeds or a check finds the schema current. */
   get needsMigrate(): boolean {
@@ -61,19 +71,20 @@ export class SchemaCheck {
   }
 
   async #check(db: Database): Promise<void> {
-    this.#isCurrent = await isApplied(db, this.#newest);
-    this.#needsMigrate = !this.#isCurrent;
+    const row = await readState(db, this.#newest);
+    this.#isCurrent = row?.is_applied === true;
+    this.#needsMigrate = !this.#isCurrent || (this.#grants !== null && this.#grants !== row?.grants);
     if (!this.#isCurrent)
       throw new AppError('schema_outdated', `The database does not have the migration ${this.#newest}.`);
   }
 }
 
-/** False also in an empty database, and before the first grant of the account. */
-async function isApplied(db: Database, name: string): Promise<boolean> {
+/** Undefined in an empty database, and before the first grant of the account. */
+async function readState(db: Database, newest: string) {
   try {
-    return (await db.query(APPLIED, [name])).rows.length > 0;
+    return (await db.query(STATE, [newest])).rows[0];
   } catch (error) {
-    if (isSchemaError(error)) return false;
+    if (isSchemaError(error)) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Database } from '../../../shared/db/database.ts';
+import { migrate } from '../../../shared/db/schema/migrations.ts';
 import { SchemaCheck } from '../../../shared/db/schema/schema-check.ts';
 import { AppError } from '../../../shared/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
@@ -30,7 +31,7 @@ test('an instance checks a current schema once, before its first statement', asy
   await guarded.transaction(async (tx) => await tx.query('select 3'));
   await guarded.query('select 4');
   expect(sent.map((sql) => sql.split('\n', 1)[0])).toEqual([
-    'select m.name::text as name',
+    'select exists (select from schema_migrations m where m.name = $1::text) as is_applied,',
     'select 1',
     'select 2',
     'select 4',
@@ -60,6 +61,21 @@ test('the check finds that another instance has migrated', async () => {
   await db.query("insert into schema_migrations (name, run_on) values ('0003_email-access', now())");
   expect((await guarded.query('select 1')).rows).toHaveLength(1);
   expect(check.needsMigrate).toBe(false);
+});
+
+test('changed accounts need migrate and block no statement', async () => {
+  const accounts = [{ part: 'consumer', account: 'postgres' }] as const;
+  const target = { kind: 'url', url: db.url } as const;
+  const needsMigrate = async () => {
+    const check = new SchemaCheck(accounts);
+    expect((await check.guard(db).query('select 1')).rows).toHaveLength(1);
+    return check.needsMigrate;
+  };
+  expect(await needsMigrate()).toBe(true);
+  await migrate(target, accounts);
+  expect(await needsMigrate()).toBe(false);
+  await migrate(target, [{ part: 'status', account: 'postgres' }]);
+  expect(await needsMigrate()).toBe(true);
 });
 
 test('a schema that newer code has migrated is current', async () => {
