@@ -36,8 +36,8 @@ export async function serve(functions: Readonly<Partial<Record<Target, Load>>>):
  * Connects to the database while the function is loaded, because a request waits for every new instance. An error is
  * ignored: the first request hits the same error and reports it.
  */
-function connectEarly({ db }: AppContext): void {
-  db.query('select 1').catch(() => undefined);
+function connectEarly({ connect }: AppContext): void {
+  connect().catch(() => undefined);
 }
 
 async function send(

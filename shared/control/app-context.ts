@@ -14,6 +14,8 @@ export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
+  /** Opens the first connection, and checks the schema if `db` would do so before its first statement. */
+  readonly connect: () => Promise<void>;
   /** Null without MIGRATE_URL. */
   readonly selfMigration: SelfMigration | null;
   /** The current configuration; `config` itself while no credential file has changed. */
@@ -47,6 +49,9 @@ export function createAppContext(
     config,
     log,
     db: check?.guard(db) ?? db,
+    connect: async () => {
+      await (check === null ? db.query('select 1') : check.assertCurrent(db));
+    },
     selfMigration: url === null || check === null ? null : new SelfMigration({ url, check, log, clock }),
     currentConfig: async () => await live.current(),
     onCredentialsRefused: () => live.onRefused(),

@@ -45,7 +45,7 @@ export class SchemaCheck {
   /** @returns the same database; while its schema is older than the code, every call throws schema_outdated */
   guard(db: Database): Database {
     const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-      if (!this.#isCurrent) await this.#assertCurrent(db);
+      if (!this.#isCurrent) await this.assertCurrent(db);
       try {
         return await work();
       } catch (error) {
@@ -62,8 +62,8 @@ export class SchemaCheck {
     };
   }
 
-  /** Concurrent callers share one check. */
-  async #assertCurrent(db: Database): Promise<void> {
+  /** Concurrent callers share one check. @throws {AppError} schema_outdated, or any other error of the database */
+  async assertCurrent(db: Database): Promise<void> {
     this.#running ??= this.#check(db).finally(() => {
       this.#running = null;
     });
