@@ -1,9 +1,10 @@
 /**
  * `migrate`: migrates the database to the schema of the deployed code, and grants each function's account its tables.
- * `npm run deploy` calls it, so that the deploying machine needs no database access.
+ * A function that finds an older schema calls it, and so does `npm run deploy`: the deploying machine needs no database access.
  *
  * POST, body ignored. 200 `{applied, granted}`: the migrations that this call applied, and the parts whose accounts were
- * granted their tables. May be called again, even while the other functions run.
+ * granted their tables. 503 `migration_running` with Retry-After while another call migrates. May be called again, even while
+ * the other functions run, and continues after an interruption.
  */
 
 import type { AppContext } from '../shared/control/app-context.ts';
