@@ -96,6 +96,14 @@ class TreeReader {
       return;
     }
     const { boundary, transferEncoding } = part.header;
+    if (
+      boundary !== null &&
+      part.body.toString('latin1', 0, boundary.length + 100).trim() === `--${boundary}--`
+    ) {
+      this.#defects.add('boundary_missing');
+      part.body = part.body.subarray(0, 0);
+      return;
+    }
     const encoding = encodingName(transferEncoding);
     if (boundary !== null && (encoding === 'base64' || encoding === 'quoted-printable')) {
       // The standard forbids it, but some senders encode the whole multipart.
