@@ -6,11 +6,11 @@ import { base64Lines, HEAD, mail, multipart, PDF, parse, part } from './mail-bui
 const COVER = part(['Content-Type: text/plain'], 'See below.');
 const MESSAGE = mail('From: Client <client@example.org>', 'Subject: Crates', '', 'Seven crates.');
 const BASE64 = 'Content-Transfer-Encoding: base64';
-const beside = (...parts: (string | Buffer)[][]): Buffer =>
+const withCover = (...parts: (string | Buffer)[][]): Buffer =>
   mail(...HEAD, ...multipart('mixed', 'b', COVER, ...parts));
 const root = (...lines: (string | Buffer)[]): Buffer => mail(...HEAD, ...lines);
 const file = (type: string, content: string | Buffer, ...headers: string[]): Buffer =>
-  beside(part([`Content-Type: ${type}`, ...headers], content));
+  withCover(part([`Content-Type: ${type}`, ...headers], content));
 /** A message that attaches a message, and so on. */
 const nested = (depth: number): Buffer =>
   Array.from({ length: depth }).reduce<Buffer>(
@@ -29,12 +29,12 @@ const CASES: readonly (readonly [what: string, defect: DefectCode, email: Buffer
   [
     'a message attached at too great a depth',
     'nesting_too_deep',
-    beside(part(['Content-Type: message/rfc822'], nested(12))),
+    withCover(part(['Content-Type: message/rfc822'], nested(12))),
   ],
   [
     'more attached messages than are opened',
     'parts_too_many',
-    beside(...Array.from({ length: 151 }, () => part(['Content-Type: message/rfc822'], MESSAGE))),
+    withCover(...Array.from({ length: 151 }, () => part(['Content-Type: message/rfc822'], MESSAGE))),
   ],
   ['an empty attached message', 'message_unreadable', file('message/rfc822', '')],
   [
@@ -61,7 +61,7 @@ const CASES: readonly (readonly [what: string, defect: DefectCode, email: Buffer
   [
     'base64 that stops below its declared size',
     'file_truncated',
-    beside(
+    withCover(
       part(
         ['Content-Type: application/pdf; name=a.pdf', 'Content-Disposition: attachment; size=4000', BASE64],
         base64Lines(PDF),
@@ -71,7 +71,7 @@ const CASES: readonly (readonly [what: string, defect: DefectCode, email: Buffer
   [
     'a named file without bytes',
     'file_empty',
-    beside(
+    withCover(
       part(
         [
           'Content-Type: application/pdf',

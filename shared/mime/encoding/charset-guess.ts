@@ -75,8 +75,10 @@ const NAMED =
 const SEARCHED_BYTES = 64 * 1024;
 const SAMPLE_BYTES = 8 * 1024;
 const MAX_NAMED = 100;
-/** Texts of one message that are examined one by one. */
-const MAX_DETECTIONS = 20;
+/** Charsets that a message names; those beyond are ignored. */
+const MAX_CHARSETS = 6;
+/** Texts of one message that are examined; the others get the last guess. */
+const MAX_DETECTIONS = 60;
 /** Share of frequent characters. True text has more than half, text in another charset hardly a tenth. */
 const MIN_SHARE = 0.3;
 /** A line of one repeated character is an ornament. */
@@ -91,26 +93,31 @@ export class CharsetGuess {
   #named: readonly string[] | null = null;
   #raw: string | null | undefined;
   #detections = MAX_DETECTIONS;
+  #last: string | null = null;
 
   /** @param message the bytes of the message that the texts are part of */
   constructor(message: Buffer) {
     this.#message = message;
   }
 
-  /** The guessed decoder for a text that is not UTF-8; null when it is Western or cannot be told. */
+  /** The guessed decoder for a text that is not UTF-8; null when it is Western or not recognized. */
   decoderOf(bytes: Uint8Array): Decoder | null {
+    if (this.#detections > 0) {
+      this.#detections -= 1;
+      this.#last = this.#charsetOf(bytes);
+    }
+    return this.#last === null ? null : decoder(this.#last);
+  }
+
+  #charsetOf(bytes: Uint8Array): string | null {
     this.#named ??= namedCharsets(this.#message);
     const named = bestOf(this.#named, bytes, 0);
-    if (named !== null) return decoder(named);
+    if (named !== null) return named;
     if (!hasRun(bytes)) return null;
-    // Most such messages are 8bit as a whole: together, their lines tell more than one short header.
+    // Most such messages are 8bit as a whole: together, their lines give more evidence than one short header.
     if (this.#raw === undefined) this.#raw = bestOf(ALL, linesBeyondAscii(this.#message), MIN_SHARE);
     const raw = this.#raw === null ? null : bestOf([this.#raw], bytes, 0);
-    if (raw !== null) return decoder(raw);
-    if (this.#detections <= 0) return null;
-    this.#detections -= 1;
-    const detected = bestOf(ALL, bytes, MIN_SHARE);
-    return detected === null ? null : decoder(detected);
+    return raw ?? bestOf(ALL, bytes, MIN_SHARE);
   }
 }
 
@@ -147,7 +154,7 @@ function namedCharsets(message: Buffer): string[] {
   let count = 0;
   for (const [, word, parameter, language] of message.toString('latin1', 0, SEARCHED_BYTES).matchAll(NAMED)) {
     count += 1;
-    if (count > MAX_NAMED) break;
+    if (count > MAX_NAMED || found.size >= MAX_CHARSETS) break;
     const charsets =
       language === undefined
         ? relatedCharsets(word ?? parameter ?? '')

@@ -84,7 +84,7 @@ describe('text of another script without a charset', () => {
   });
 });
 
-describe('text that is too short to tell its charset', () => {
+describe('text that is too short for a guess', () => {
   const fileOf = (charset: string): Buffer =>
     Buffer.concat([
       Buffer.from('Content-Type: application/pdf; name="'),
