@@ -46,6 +46,7 @@ export const DEFECT_SENTENCES: Readonly<Record<string, string>> = {
   empty_message: 'The email is empty.',
   encrypted: 'The email is encrypted: only the recipient\u2019s key can decrypt its text and files.',
   file_empty: 'A file in it is empty: ask the sender to send it again.',
+  file_truncated: 'A file in it is shorter than declared: ask the sender to send it again.',
   filename_shortened: 'A file name was too long and was shortened.',
   from_missing: 'The From header has no sender; Sender or Reply-To is shown instead, if present.',
   header_8bit: 'A header does not declare its character set; it was guessed.',

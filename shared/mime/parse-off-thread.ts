@@ -12,11 +12,19 @@ import type { ParsedEmail } from './parsed-email.ts';
 const LARGE_BYTES = 1024 * 1024;
 /** Wall-clock time. The CPU budget of the parser ends earlier, unless a single step hangs. */
 const MAX_WAIT_MS = 30_000;
-/** Limit of the worker's JavaScript heap. Files are outside it. */
+/** Limit of the worker's JavaScript heap; files are outside it. Growth ends the worker; one huge allocation ends the process. */
 const MAX_HEAP_MB = 256;
 
 // The build writes the worker file next to the functions.
 const WORKER_FILE = import.meta.url.endsWith('.ts') ? './parse-worker.ts' : './parse-worker.mjs';
+const WORKER_URL = new URL(WORKER_FILE, import.meta.url);
+
+/** Defaults, which tests replace. */
+export interface WorkerLimits {
+  readonly maxHeapMb: number;
+  readonly maxWaitMs: number;
+  readonly workerUrl: URL;
+}
 
 /** Same as `parseEmail`. `raw` is not modified. */
 export async function parseOffThread(raw: Uint8Array): Promise<ParsedEmail> {
@@ -27,13 +35,16 @@ export async function parseOffThread(raw: Uint8Array): Promise<ParsedEmail> {
  * Parses an email of any size in a worker thread. A worker that fails, hangs or exceeds its memory limit gives the
  * defect `parse_budget_exceeded`.
  */
-export async function parseInWorker(raw: Uint8Array, maxWaitMs = MAX_WAIT_MS): Promise<ParsedEmail> {
+export async function parseInWorker(
+  raw: Uint8Array,
+  { maxHeapMb = MAX_HEAP_MB, maxWaitMs = MAX_WAIT_MS, workerUrl = WORKER_URL }: Partial<WorkerLimits> = {},
+): Promise<ParsedEmail> {
   // The worker takes ownership of a copy, because the caller still has to store its bytes.
   const copy = new Uint8Array(raw);
-  const worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
+  const worker = new Worker(workerUrl, {
     workerData: copy,
     transferList: [copy.buffer],
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
   });
   const { promise, resolve } = Promise.withResolvers<ParsedEmail | null>();
   const timer = setTimeout(() => resolve(null), maxWaitMs);

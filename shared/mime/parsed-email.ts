@@ -4,7 +4,7 @@
  */
 
 /** Incremented when the parser returns other columns for the same bytes; `reprocess` rebuilds rows of a lower version. */
-export const PARSER_VERSION = 2;
+export const PARSER_VERSION = 3;
 
 /** An address of a header. Only the domain of `address` is lower-cased; null when unreadable. */
 export interface EmailAddress {
@@ -79,6 +79,8 @@ export const DEFECT_CODES = [
   'encrypted',
   /** A declared file has no bytes. */
   'file_empty',
+  /** A file has far fewer bytes than its Content-Disposition declares. */
+  'file_truncated',
   'filename_shortened',
   'from_missing',
   /** Bytes above 127 in a header that are not UTF-8; their charset was guessed. */

@@ -108,7 +108,8 @@ class MessageReader {
     }
     const content = await readCms(this.#contentOf(part));
     if (content.kind === 'encrypted') defects.add('encrypted');
-    if (content.kind === 'unreadable') defects.add('cms_unreadable');
+    const isContentMissing = content.kind === 'empty' && part.header.smimeType === 'signed-data';
+    if (content.kind === 'unreadable' || isContentMissing) defects.add('cms_unreadable');
     if (content.kind !== 'signed') return;
     if (depth >= MAX_DEPTH || !budget.mayOpen(content.entity.length)) {
       defects.add('nesting_too_deep');
@@ -135,7 +136,6 @@ class MessageReader {
   /** The text, unless the HTML contains more. */
   async #plainOf({ htmls, texts }: Segment): Promise<string> {
     const text = texts.map((one) => one.text.trim()).join('\n');
-    if (/^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096))) this.#context.defects.add('encrypted');
     if (htmls.length === 0) return text;
     const html = htmls.map((one) => one.text).join('\n');
     if (text.trim() !== '') {
@@ -153,6 +153,7 @@ class MessageReader {
 
   #addPlain(text: string): void {
     const trimmed = text.trim();
+    if (isPgpMessage(trimmed)) this.#context.defects.add('encrypted');
     if (trimmed !== '') this.#plain.push(trimmed);
   }
 
@@ -160,6 +161,7 @@ class MessageReader {
     const { defects, tnef } = this.#context;
     const file = fileOfPart(part, this.#contentOf(part), this.#references, defects);
     this.#files.push(file);
+    if (isPgpMessage(file.content.toString('latin1', 0, 100))) defects.add('encrypted');
     await this.#addTextFile(part, file, bodies);
     if (isTnef(file)) {
       const becomesBody = this.#depth === 0 && isBlank(this.#text) && isBlank(this.#html);
@@ -252,6 +254,10 @@ function isMessage({ name, type }: Pick<FoundFile, 'name' | 'type'>): boolean {
   return (
     /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type)
   );
+}
+
+function isPgpMessage(text: string): boolean {
+  return /^-----BEGIN PGP MESSAGE-----/m.test(text.slice(0, 4_096));
 }
 
 function isHtml(content: Buffer): boolean {

@@ -196,7 +196,7 @@ describe('npm run reprocess', () => {
     const taken = async (flags: ReprocessFlags) => await countSelected(system.db, selectEmails(flags));
     await system.db.query(
       `update incoming_emails
-       set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 1 else 2 end,
+       set received_at = ('2026-11-0' || id || 'T23:59:59.5Z')::timestamptz, parser_version = case id when 3 then 1 else ${PARSER_VERSION} end,
            defects = case id when 2 then '{date_missing}'::text[] else '{}' end`,
     );
     expect(await taken({ since: '2026-11-02' })).toBe(2);
@@ -205,7 +205,7 @@ describe('npm run reprocess', () => {
     expect(await taken({ since: '2026-11-02T23:59:59.6Z' })).toBe(1);
     expect(await taken({ defect: 'date_missing' })).toBe(1);
     expect(await taken({ defect: 'date_missing', since: '2026-11-03' })).toBe(0);
-    expect(await taken({ 'parser-version': '2' })).toBe(2);
+    expect(await taken({ 'parser-version': String(PARSER_VERSION) })).toBe(2);
     expect(await taken({ 'older-parser': true })).toBe(1);
     expect(await taken({})).toBe(1);
     expect(await taken({ id: ['1', '3'] })).toBe(2);

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { storeEmail } from '../../shared/db/emails.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
 import { parseInWorker, parseOffThread } from '../../shared/mime/parse-off-thread.ts';
+import { mailboxWithPending, storable } from '../helpers/storable-email.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { base64Lines, HEAD, mail, multipart, part } from './mail-builder.ts';
 
 const FILE = Buffer.alloc(1_500_000, 'pallets of B-7 ');
@@ -38,7 +41,7 @@ test('keeps the event loop responsive while a large email is parsed', async () =
 });
 
 test('returns the headers and the whole email as a file when the thread exceeds its time', async () => {
-  const email = await parseInWorker(MESSAGE, 0);
+  const email = await parseInWorker(MESSAGE, { maxWaitMs: 0 });
   expect(email).toMatchObject({ subject: 'Order 4711', defects: ['parse_budget_exceeded'] });
   expect(email.attachments.map(({ content }) => Buffer.from(content).equals(MESSAGE))).toEqual([true]);
 });
@@ -55,4 +58,49 @@ test('stops parsing when the CPU budget is used up, and keeps headers and bytes'
     defects: ['parse_budget_exceeded'],
   });
   expect(email.attachments.map(({ content }) => Buffer.from(content).equals(MESSAGE))).toEqual([true]);
+});
+
+const ORDER = mail(...HEAD, '', 'Four pallets.');
+
+/** A worker thread that runs this code instead of the parser. */
+const workerOf = (code: string): URL => new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+
+describe('a worker thread that fails', () => {
+  let db: TestDatabase;
+  beforeAll(async () => {
+    db = await createTestDatabase();
+  });
+  afterAll(async () => await db.close());
+
+  test.each([
+    ['throws', 'throw new Error("parser")', {}],
+    ['rejects a promise', 'Promise.reject(new Error("parser")); setInterval(() => {}, 1_000)', {}],
+    ['exits without a result', 'process.exit(0)', {}],
+    ['cannot be loaded', 'import "./missing.mjs"', {}],
+    [
+      'exceeds its heap limit',
+      'const kept = []; for (;;) kept.push(Array(1_000).fill(kept.length))',
+      { maxHeapMb: 32 },
+    ],
+    ['never ends', 'for (;;) {}', { maxWaitMs: 500 }],
+  ])('that %s leaves an email to store and a process that parses the next email', async (_, code, limits) => {
+    const email = await parseInWorker(ORDER, { workerUrl: workerOf(code), ...limits });
+    expect(email).toMatchObject({
+      subject: 'Order 4711',
+      from: { address: 'ann@example.com' },
+      defects: ['parse_budget_exceeded'],
+    });
+    expect(email.attachments.map(({ content }) => Buffer.from(content).equals(ORDER))).toEqual([true]);
+
+    const mailbox = await mailboxWithPending(db);
+    await storeEmail(db, mailbox, { ...(await storable('a')), email });
+    const { rows } = await db.query(
+      'select subject, defects, attachment_count from incoming_emails where mailbox_id = $1',
+      [mailbox.mailboxId],
+    );
+    expect(rows).toEqual([
+      { subject: 'Order 4711', defects: ['parse_budget_exceeded'], attachment_count: 1 },
+    ]);
+    expect(await parseInWorker(ORDER)).toEqual(await parseEmail(ORDER));
+  });
 });

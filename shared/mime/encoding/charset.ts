@@ -5,23 +5,31 @@
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Defects } from '../parsed-email.ts';
+import type { CharsetGuess } from './charset-guess.ts';
 import { decodeByLibrary } from './charset-library.ts';
 import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
 import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
 
 /**
  * The text of these bytes. An unknown or missing charset is detected from the bytes: ISO-2022-JP by its
- * escapes, then UTF-8 where it is valid or nearly so, then windows-1252, which has a character for every byte.
+ * escapes, then UTF-8 where it is valid or nearly so, then by `guess`, then windows-1252, which has a character for every
+ * byte.
  *
  * @param declared the charset that the email declares; null when it declares none
+ * @param guess for the message that the bytes are part of; null for none
  * @throws {CharsetLibraryNeeded}
  */
-export function decodeText(bytes: Uint8Array, declared: string | null, defects: Defects): string {
+export function decodeText(
+  bytes: Uint8Array,
+  declared: string | null,
+  defects: Defects,
+  guess: CharsetGuess | null = null,
+): string {
   const byMark = decodeByMark(bytes);
   if (byMark !== null) return byMark;
 
   const name = charsetName(declared);
-  if (isAsciiName(name)) return decodeUndeclared(bytes, defects);
+  if (isAsciiName(name)) return decodeUndeclared(bytes, defects, guess);
   const shifted = shiftedDecoder(name);
   if (shifted !== undefined) return shifted(bytes);
   const decoder = decoderFor(declared ?? '', name);
@@ -32,9 +40,9 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
       return byLibrary;
     }
     defects.add('charset_unknown');
-    return decodeUndeclared(bytes, defects);
+    return decodeUndeclared(bytes, defects, guess);
   }
-  if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects);
+  if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects, guess);
   if (decoder.encoding.startsWith('utf-16') && isAscii(bytes) && !bytes.includes(0)) {
     // Declared as UTF-16, but the bytes are ASCII: decoded as UTF-16 they would become Chinese characters.
     defects.add('charset_guessed');
@@ -46,11 +54,13 @@ export function decodeText(bytes: Uint8Array, declared: string | null, defects: 
     defects.add('charset_guessed');
     return new TextDecoder().decode(bytes);
   }
+  const guessed = isMostlyValid(text) ? null : decodeByGuess(bytes, guess, defects);
+  if (guessed !== null) return guessed;
   defects.add('text_undecodable');
   return text;
 }
 
-function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
+function decodeUndeclared(bytes: Uint8Array, defects: Defects, guess: CharsetGuess | null): string {
   if (isAscii(bytes)) {
     if (!hasJapaneseEscape(bytes)) return decodeLatin1(bytes);
     defects.add('charset_guessed');
@@ -64,12 +74,14 @@ function decodeUndeclared(bytes: Uint8Array, defects: Defects): string {
     defects.add('text_undecodable');
     return text;
   }
-  return new TextDecoder('windows-1252').decode(bytes);
+  return decodeByGuess(bytes, guess, defects) ?? new TextDecoder('windows-1252').decode(bytes);
 }
 
-function decodeUtf8(bytes: Uint8Array, defects: Defects): string {
+function decodeUtf8(bytes: Uint8Array, defects: Defects, guess: CharsetGuess | null): string {
   const text = new TextDecoder().decode(bytes);
   if (isUtf8(bytes)) return text;
+  const guessed = isMostlyValid(text, 1) ? null : decodeByGuess(bytes, guess, defects);
+  if (guessed !== null) return guessed;
   // Some valid multi-byte characters mean damaged UTF-8. None means another charset under a wrong name.
   if (/[\u0080-\uFFFC]/.test(text)) {
     defects.add('text_undecodable');
@@ -79,12 +91,20 @@ function decodeUtf8(bytes: Uint8Array, defects: Defects): string {
   return new TextDecoder('windows-1252').decode(bytes);
 }
 
-/** Of the characters beyond ASCII, at most every fourth is a replacement. */
-function isMostlyValid(text: string): boolean {
+function decodeByGuess(bytes: Uint8Array, guess: CharsetGuess | null, defects: Defects): string | null {
+  const text = guess?.decoderOf(bytes)?.decode(bytes) ?? null;
+  if (text === null) return null;
+  defects.add('charset_guessed');
+  if (text.includes('\uFFFD')) defects.add('text_undecodable');
+  return text;
+}
+
+/** Whether at most one replacement occurs for this many other characters beyond ASCII. */
+function isMostlyValid(text: string, perReplacement = 3): boolean {
   let balance = 0;
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    if (unit > 0x7f) balance += unit === 0xfffd ? -3 : 1;
+    if (unit > 0x7f) balance += unit === 0xfffd ? -perReplacement : 1;
   }
   return balance > 0;
 }

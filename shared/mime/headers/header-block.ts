@@ -4,6 +4,7 @@
  * Invariant: each byte is examined a bounded number of times for any input.
  */
 
+import { CharsetGuess } from '../encoding/charset-guess.ts';
 import type { Defects } from '../parsed-email.ts';
 
 const KEPT = new Set([
@@ -52,7 +53,15 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const COMMA = 0x2c;
 
-export type HeaderFields = ReadonlyMap<string, readonly Uint8Array[]>;
+/** Values by lower-case name, and the charset guess of the message that the block is part of. */
+export class HeaderFields extends Map<string, Uint8Array[]> {
+  readonly guess: CharsetGuess;
+
+  constructor(guess: CharsetGuess) {
+    super();
+    this.guess = guess;
+  }
+}
 
 export interface HeaderBlock {
   readonly fields: HeaderFields;
@@ -72,14 +81,16 @@ interface Field {
  *
  * @param isDelimiter says that the line at this offset is a boundary of an enclosing multipart, which ends
  *   a part in the middle of its headers too
+ * @param guess of the message that the block is part of; by default, `bytes` are the message
  */
 export function readHeaderBlock(
   bytes: Buffer,
   start: number,
   isDelimiter: (lineStart: number) => boolean,
   defects: Defects,
+  guess: CharsetGuess = new CharsetGuess(bytes),
 ): HeaderBlock {
-  const fields = new Map<string, Uint8Array[]>();
+  const fields = new HeaderFields(guess);
   const ahead = new LookAhead(bytes);
   let field: Field | null = null;
   let continuationChecks = 0;

@@ -20,19 +20,19 @@ export function headerText(fields: HeaderFields, name: string, defects: Defects)
 
 /** Every field of that name, as `headerText` returns the first. */
 export function headerTexts(fields: HeaderFields, name: string, defects: Defects): string[] {
-  return (fields.get(name) ?? []).map((value) =>
-    unfold(decodeHeaderBytes(value, () => charsetHint(fields), defects)),
-  );
+  return (fields.get(name) ?? []).map((value) => unfold(decodeHeaderBytes(value, fields, defects)));
 }
 
-function decodeHeaderBytes(value: Uint8Array, hint: () => string | null, defects: Defects): string {
+function decodeHeaderBytes(value: Uint8Array, fields: HeaderFields, defects: Defects): string {
   if (isAscii(value)) {
     return value.includes(0x1b) ? decodeText(value, null, defects) : Buffer.from(value).toString('latin1');
   }
   if (isUtf8(value)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(value);
   defects.add('header_8bit');
   const bytes = withRawWordsEscaped(Buffer.from(value));
-  return isAscii(bytes) ? bytes.toString('latin1') : decodeText(bytes, hint(), defects);
+  return isAscii(bytes)
+    ? bytes.toString('latin1')
+    : decodeText(bytes, charsetHint(fields), defects, fields.guess);
 }
 
 /**

@@ -13,6 +13,9 @@ import type { InlineReferences } from './inline-references.ts';
 import type { Part } from './part.ts';
 import { isMultipart, joinPath } from './part-tree.ts';
 
+/** The encoded size, which some senders declare, is 1.37 times that of the file. */
+const MIN_SHARE_OF_SIZE = 0.6;
+
 /** A file found in an email, before its type is detected. */
 export interface FoundFile {
   readonly path: string;
@@ -37,7 +40,10 @@ export function fileOfPart(
 ): FoundFile {
   const { header } = part;
   const isNamed = header.filename !== null || header.isAttachment;
-  if (content.length === 0 && isNamed) defects.add('file_empty');
+  const isFile = isNamed || !/^(?:text|message|multipart)\//.test(part.type);
+  if (content.length === 0 && isFile) defects.add('file_empty');
+  else if (content.length < (header.declaredSizeBytes ?? 0) * MIN_SHARE_OF_SIZE)
+    defects.add('file_truncated');
   return {
     path: part.parent === null && isMultipart(part) ? joinPath(part.path, 1) : part.path,
     parentPath: part.parentPath,

@@ -168,7 +168,10 @@ class TextReader {
   #textOf(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
     const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
     if (isUtf16(part, content))
-      return cleanText(decodeText(content, charset, defects), defects).replaceAll('\r\n', '\n');
+      return cleanText(decodeText(content, charset, defects, part.fields.guess), defects).replaceAll(
+        '\r\n',
+        '\n',
+      );
     let bytes = withoutNulAndCr(content, defects);
     if (kind === 'text') {
       const extracted = extractUuencoded(bytes, defects);
@@ -176,7 +179,7 @@ class TextReader {
       bytes = extracted.text;
       if (part.header.flowed !== 'no') bytes = unflow(bytes, part.header.flowed === 'delsp');
     }
-    const text = cleanText(decodeText(bytes, charset, defects), defects);
+    const text = cleanText(decodeText(bytes, charset, defects, part.fields.guess), defects);
     return /^text\/(?:enriched|richtext)$/.test(part.type) ? stripEnriched(text) : text;
   }
 }

@@ -23,6 +23,8 @@ export interface PartHeader {
   /** Content-Description, decoded: some senders write the file's name there alone. */
   readonly description: string | null;
   readonly isAttachment: boolean;
+  /** Bytes of the file, by Content-Disposition; null when not declared. Some senders give the encoded size. */
+  readonly declaredSizeBytes: number | null;
   /** Declared as inline: an email client shows it between the texts. */
   readonly isInline: boolean;
   /** Null when absent. */
@@ -60,6 +62,7 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
       first([contentType, ...types], 'name'),
     ),
     description: description === null ? null : firstFilled(decodeWords(description, defects)),
+    declaredSizeBytes: sizeOf(first(dispositions, 'size')),
     isAttachment: dispositions.some(({ value }) => value === 'attachment'),
     isInline: dispositions.some(({ value }) => value === 'inline'),
     transferEncoding: headerText(fields, 'content-transfer-encoding', defects),
@@ -88,6 +91,10 @@ function isMultipartType({ parameters, value }: StructuredValue): boolean {
 function flowedOf({ parameters }: StructuredValue): PartHeader['flowed'] {
   if (parameters.get('format')?.toLowerCase() !== 'flowed') return 'no';
   return parameters.get('delsp')?.toLowerCase() === 'yes' ? 'delsp' : 'flowed';
+}
+
+function sizeOf(declared: string | undefined): number | null {
+  return declared !== undefined && /^\d{1,12}$/.test(declared) ? Number(declared) : null;
 }
 
 function filled(value: string | undefined): value is string {

@@ -4,8 +4,9 @@
  * are bounded; the content beyond a bound is kept as one part.
  */
 
+import { CharsetGuess } from '../encoding/charset-guess.ts';
 import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
-import { type HeaderBlock, type HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
+import { type HeaderBlock, HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
 import type { ParseBudget } from '../parse-budget.ts';
 import type { Defects } from '../parsed-email.ts';
 import { DelimiterScan, type Level } from './delimiter-scan.ts';
@@ -24,7 +25,7 @@ export interface TreeOptions {
 
 /** @throws {ParseBudgetExceeded} */
 export function readPartTree(message: Buffer, options: TreeOptions): Part {
-  return new TreeReader(options).read(message);
+  return new TreeReader(message, options).read();
 }
 
 /** The leaf parts in message order. The parts inside signed data follow the signed part. */
@@ -52,17 +53,21 @@ class TreeReader {
   readonly #defects: Defects;
   readonly #budget: ParseBudget;
   readonly #parentPath: string | null;
+  readonly #message: Buffer;
+  readonly #guess: CharsetGuess;
 
-  constructor({ defects, budget, parentPath }: TreeOptions) {
+  constructor(message: Buffer, { defects, budget, parentPath }: TreeOptions) {
+    this.#message = message;
+    this.#guess = new CharsetGuess(message);
     this.#defects = defects;
     this.#budget = budget;
     this.#parentPath = parentPath;
   }
 
-  read(message: Buffer): Part {
-    const block = readHeaderBlock(message, 0, () => false, this.#defects);
+  read(): Part {
+    const block = readHeaderBlock(this.#message, 0, () => false, this.#defects, this.#guess);
     const root = this.#newPart(null, block.fields);
-    root.body = message.subarray(block.bodyStart);
+    root.body = this.#message.subarray(block.bodyStart);
     if (isMultipart(root)) this.#open(root);
     else this.#openText(root);
     return root;
@@ -91,6 +96,14 @@ class TreeReader {
       return;
     }
     const { boundary, transferEncoding } = part.header;
+    if (
+      boundary !== null &&
+      part.body.toString('latin1', 0, boundary.length + 100).trim() === `--${boundary}--`
+    ) {
+      this.#defects.add('boundary_missing');
+      part.body = part.body.subarray(0, 0);
+      return;
+    }
     const encoding = encodingName(transferEncoding);
     if (boundary !== null && (encoding === 'base64' || encoding === 'quoted-printable')) {
       // The standard forbids it, but some senders encode the whole multipart.
@@ -196,11 +209,11 @@ class TreeReader {
   /** Only Content headers have a meaning in a part (RFC 2046, 5.1). Without any, lines such as `Order: 5 pcs` are its text. */
   #readHeaders(bytes: Buffer, start: number, scan: DelimiterScan): HeaderBlock {
     const defects: Defects = new Set();
-    const block = readHeaderBlock(bytes, start, (at) => scan.match(at) !== null, defects);
+    const block = readHeaderBlock(bytes, start, (at) => scan.match(at) !== null, defects, this.#guess);
     const head = bytes.toString('latin1', start, block.bodyStart);
     if (head.trim() !== '' && !/^content-[a-z-]+[ \t]*:/im.test(head)) {
       this.#defects.add('header_separator_missing');
-      return { fields: new Map(), bodyStart: start };
+      return { fields: new HeaderFields(this.#guess), bodyStart: start };
     }
     for (const defect of defects) this.#defects.add(defect);
     return block;

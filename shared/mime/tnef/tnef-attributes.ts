@@ -29,7 +29,7 @@ export function* readAttributes(stream: Buffer): Generator<Attribute> {
   const signature = reader.u32();
   // The key that follows has no meaning for a reader.
   const key = reader.u16();
-  let isSound = signature === TNEF_SIGNATURE && key !== null;
+  let isSound = signature === TNEF_SIGNATURE && key !== null && !reader.isAtEnd;
   while (isSound && !reader.isAtEnd) {
     const level = reader.u8();
     const id = reader.u32();

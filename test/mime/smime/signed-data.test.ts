@@ -69,9 +69,11 @@ test('records the defect encrypted for a PGP message, in a multipart and in the 
   expect((await parse('', '-----BEGIN PGP MESSAGE-----', '', 'hQEM')).defects).toContain('encrypted');
 });
 
-test('keeps damaged and detached signed data, and records a defect only for the damaged one', async () => {
+test('keeps signed data that is damaged or has no content, with a defect, unless only certificates are declared', async () => {
   const damaged = await parse(...opaque(signedData(ENTITY).subarray(0, 200)));
   expect(damaged.attachments).toHaveLength(1);
   expect(damaged.defects).toContain('cms_unreadable');
-  expect((await parse(...opaque(signedData(null)))).defects).toEqual(['body_missing']);
+  expect((await parse(...opaque(signedData(null)))).defects).toEqual(['body_missing', 'cms_unreadable']);
+  const certificates = await parse(...opaque(signedData(null), 'smime-type=certs-only; '));
+  expect(certificates.defects).toEqual(['body_missing']);
 });
