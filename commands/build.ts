@@ -10,6 +10,7 @@ import { join, relative, resolve } from 'node:path';
 import { bundlePage } from '../console/api/bundle-page.ts';
 import { TARGETS } from '../functions/runtime/targets.ts';
 import {
+  bundledFiles,
   bundleFunction,
   bundleGooglePackages,
   bundleMimeLibraries,
@@ -17,6 +18,7 @@ import {
   FRAMEWORK,
   fileOf,
 } from './build/bundle.ts';
+import { writeLicenses } from './build/licenses.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -47,7 +49,8 @@ await runCommand(USAGE, async () => {
     bundleParseWorker(out),
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
-  await writePage(join(out, 'console-page'));
+  const pageInputs = await writePage(join(out, 'console-page'));
+  writeLicenses(out, [...bundledFiles, ...pageInputs]);
   // `shared/db/schema/migrations.ts` reads them from here.
   cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
@@ -69,11 +72,12 @@ function outputFolder(): string {
   return folder;
 }
 
-/** `console/api/page-assets.ts` reads the page from here. */
-async function writePage(folder: string): Promise<void> {
+/** `console/api/page-assets.ts` reads the page from here. @returns absolute paths of the page's source files */
+async function writePage(folder: string): Promise<string[]> {
   mkdirSync(folder);
-  const files = await bundlePage(join(ROOT, 'console/web'));
+  const { files, inputs } = await bundlePage(join(ROOT, 'console/web'));
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+  return inputs;
 }
 
 /** Without a lockfile: the only dependency has an exact version. */
