@@ -1,8 +1,9 @@
 /**
  * `npm run build`: writes `dist/`, the source that the functions buildpack deploys and that
  * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER`, into that new or empty folder.
- * The code is bundled for a short cold start: one file per function, code that it may not need in separate files, and one
- * shared copy of Google's packages. The framework is not bundled, because the functions must register in the server's copy.
+ * The code is bundled for a short cold start. Each function has one file, code that it may not need is in separate files,
+ * and Google's packages have one shared copy. The framework is not bundled, because the functions must register in the
+ * server's copy.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

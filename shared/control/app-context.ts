@@ -14,8 +14,8 @@ export interface AppContext {
   readonly db: Database;
   /** The current configuration; `config` itself while no credential file has changed. */
   readonly currentConfig: () => Promise<Config>;
-  /** Call when Google refuses the credentials of `config`. */
-  readonly onCredentialsRefused: () => void;
+  /** Call when Google rejects the credentials of `config`. */
+  readonly onCredentialsRejected: () => void;
 }
 
 /** @throws {ConfigError} with every error of the environment */
@@ -42,6 +42,6 @@ export function createAppContext(
     log,
     db,
     currentConfig: async () => await live.current(),
-    onCredentialsRefused: () => live.onRefused(),
+    onCredentialsRejected: () => live.onRejected(),
   };
 }

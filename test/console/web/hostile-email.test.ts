@@ -11,7 +11,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
   let canary: Server;
   /** URLs that the canary server received; there must be none. */
   let requestedUrls: string[];
-  /** A browser may connect to a host before its policy refuses the request. */
+  /** A browser may connect to a host before its policy rejects the request. */
   let connectionCount = 0;
   let emailId: number;
   let framesetId: number;
