@@ -1,8 +1,9 @@
 /**
  * `npm run build`: writes `dist/`, the source that the functions buildpack deploys and that
  * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER`, into that new or empty folder.
- * The code is bundled for a short cold start: one file per function, code that it may not need in separate files, and one
- * shared copy of Google's packages. The framework is not bundled, because the functions must register in the server's copy.
+ * The code is bundled for a short cold start. Each function has one file, code that it may not need is in separate files,
+ * and Google's packages have one shared copy. The framework is not bundled, because the functions must register in the
+ * server's copy.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join, relative, resolve } from 'node:path';
 import { bundlePage } from '../console/api/bundle-page.ts';
 import { TARGETS } from '../functions/runtime/targets.ts';
 import {
+  bundledFiles,
   bundleFunction,
   bundleGooglePackages,
   bundleMimeLibraries,
@@ -17,6 +19,7 @@ import {
   FRAMEWORK,
   fileOf,
 } from './build/bundle.ts';
+import { writeLicenses } from './build/licenses.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -47,7 +50,8 @@ await runCommand(USAGE, async () => {
     bundleParseWorker(out),
   ]);
   writeFileSync(join(out, 'index.mjs'), ENTRY);
-  await writePage(join(out, 'console-page'));
+  const pageInputs = await writePage(join(out, 'console-page'));
+  writeLicenses(out, [...bundledFiles, ...pageInputs]);
   // `shared/db/schema/migrations.ts` reads them from here.
   cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
   writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
@@ -69,11 +73,12 @@ function outputFolder(): string {
   return folder;
 }
 
-/** `console/api/page-assets.ts` reads the page from here. */
-async function writePage(folder: string): Promise<void> {
+/** `console/api/page-assets.ts` reads the page from here. @returns absolute paths of the page's source files */
+async function writePage(folder: string): Promise<string[]> {
   mkdirSync(folder);
-  const files = await bundlePage(join(ROOT, 'console/web'));
+  const { files, inputs } = await bundlePage(join(ROOT, 'console/web'));
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+  return inputs;
 }
 
 /** Without a lockfile: the only dependency has an exact version. */

@@ -1,5 +1,5 @@
 /**
- * Refuses requests that a web page sends to a server on loopback. Binding to loopback is not enough: every page in a browser on
+ * Rejects requests that a web page sends to a server on loopback. Binding to loopback is not enough: every page in a browser on
  * this machine can send requests to the port. After DNS rebinding, when the page's own name resolves to 127.0.0.1, it even
  * reads the responses.
  */
@@ -24,13 +24,14 @@ export function hasLoopbackHost({ host }: IncomingHttpHeaders): boolean {
 /**
  * For servers without a page of their own: programs send neither Origin nor Sec-Fetch-Site.
  *
- * @returns why the request is refused; null when it is allowed
+ * @returns why the request is rejected; null when it is allowed
  */
-export function refusalOf(headers: IncomingHttpHeaders): string | null {
+export function rejectionOf(headers: IncomingHttpHeaders): string | null {
   if (!hasLoopbackHost(headers)) return 'The Host header must name loopback, as in 127.0.0.1 or localhost.';
-  if (headers.origin !== undefined) return 'Requests from web pages are refused: they have an Origin header.';
+  if (headers.origin !== undefined)
+    return 'Requests from web pages are rejected: they have an Origin header.';
   const site = headers['sec-fetch-site'];
-  if (site !== undefined && !OWN_SITE.includes(String(site))) return 'Requests from web pages are refused.';
+  if (site !== undefined && !OWN_SITE.includes(String(site))) return 'Requests from web pages are rejected.';
   return null;
 }
 

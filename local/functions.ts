@@ -1,6 +1,6 @@
 /** Serves the functions through the functions framework, in this process, on loopback only. */
 import type { IncomingHttpHeaders, RequestListener, Server, ServerResponse } from 'node:http';
-import { hasLoopbackHost, refusalOf } from '../emulators/loopback-requests.ts';
+import { hasLoopbackHost, rejectionOf } from '../emulators/loopback-requests.ts';
 import type { Target } from '../functions/runtime/targets.ts';
 import { type Environment, readConfig } from '../shared/config.ts';
 import { AppError } from '../shared/errors.ts';
@@ -48,9 +48,9 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
 function guard(server: Server, target: Target): void {
   const [app] = server.listeners('request') as [RequestListener & { use(handler: unknown): void }];
   const guarded: RequestListener = (request, response) => {
-    const refusal = refusalOfFunction(target, request.headers);
-    if (refusal === null) app(request, response);
-    else refuse(response, refusal);
+    const rejection = rejectionOfFunction(target, request.headers);
+    if (rejection === null) app(request, response);
+    else reject(response, rejection);
   };
   server.removeAllListeners('request');
   // `installErrorHandler` adds its handler to the listener that has `use`.
@@ -61,15 +61,15 @@ function guard(server: Server, target: Target): void {
  * The cloud authenticates callers, this machine does not. Programs alone call poll and gmailPush. The console has a page, and
  * checks where a request comes from; here it is served at loopback names only, against DNS rebinding.
  *
- * @returns why the request is refused; null when it is allowed
+ * @returns why the request is rejected; null when it is allowed
  */
-function refusalOfFunction(target: Target, headers: IncomingHttpHeaders): string | null {
+function rejectionOfFunction(target: Target, headers: IncomingHttpHeaders): string | null {
   if (target === 'console')
     return hasLoopbackHost(headers) ? null : 'The local console is served at 127.0.0.1 and localhost only.';
-  return refusalOf(headers);
+  return rejectionOf(headers);
 }
 
-function refuse(response: ServerResponse, detail: string): void {
+function reject(response: ServerResponse, detail: string): void {
   const { body, headers, status } = problem(new AppError('cross_site', detail));
   response.writeHead(status, headers).end(body);
 }

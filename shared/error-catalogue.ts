@@ -48,7 +48,7 @@ export const ERRORS = {
       'If a variable that ends in _FILE names a file, make the file readable.',
   ),
   reauth_required: entry(
-    'Gmail refused the refresh token',
+    'Gmail rejected the refresh token',
     'never',
     409,
     'ERROR',
@@ -56,7 +56,7 @@ export const ERRORS = {
       'No mail is fetched until then. Fetching then resumes at the cursor.',
   ),
   bad_client: entry(
-    'Google refused the OAuth client',
+    'Google rejected the OAuth client',
     'never',
     409,
     'ERROR',

@@ -19,7 +19,7 @@ export interface RetryPolicy {
 }
 
 /**
- * The wait before the next attempt. Jitter between half a step and a whole step would make calls bunch; jitter from zero
+ * The wait before the next attempt. Jitter between half a step and a whole step would make calls bunch. Jitter from zero
  * would allow an immediate retry, but Gmail asks for at least one second. So the jitter is added to the base.
  *
  * @param attempt 1 after the first failure

@@ -1,6 +1,6 @@
 /**
- * The OAuth flow of `npm run authorize`: the consent URL, the browser's redirect, the exchange of its code for a refresh
- * token, and one call that shows which mailbox the token belongs to.
+ * The OAuth flow of `npm run authorize`: the consent URL, the browser's redirect, and the exchange of its code for a
+ * refresh token. One call then shows which mailbox the token belongs to.
  *
  * https://developers.google.com/identity/protocols/oauth2/native-app
  */

@@ -12,8 +12,8 @@ export interface BackfillFlags {
 }
 
 /**
- * Returns the query for all messages that match `--query` and arrived from the start of the day `--since` to the end of
- * the day `--until`, in this machine's time zone.
+ * Returns the query for messages that match `--query` and arrived from the start of the day `--since` to the end of the
+ * day `--until`. Days are those of this machine's time zone.
  *
  * @throws {UsageError} without any option, for an impossible date, or for a range that no email can be in
  */

@@ -1,6 +1,6 @@
 /** The bundles of `npm run build`: one per function, and one of Google's packages. */
 import { rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packages.ts';
@@ -33,6 +33,9 @@ const OPTIONS = {
       'const __dirname = import.meta.dirname;',
   },
 } satisfies BuildOptions;
+
+/** Absolute paths of the source files of all bundles made so far, for their licences. */
+export const bundledFiles = new Set<string>();
 
 /** `gmail-push` for `gmailPush`. */
 export function fileOf(target: Target): string {
@@ -117,5 +120,6 @@ const separatePackages: Plugin = {
 
 async function bundle(options: BuildOptions): Promise<number> {
   const { metafile } = await build({ ...OPTIONS, ...options, metafile: true });
+  for (const input of Object.keys(metafile.inputs)) bundledFiles.add(resolve(input));
   return Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
 }

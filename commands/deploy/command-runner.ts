@@ -1,6 +1,6 @@
 /**
- * Runs npm, Terraform and gcloud from PATH. Each runs in its own process group, which the terminal's Ctrl-C does not reach,
- * and gets each Ctrl-C from here exactly once: at the first one Terraform stops in order and releases its lock, at the
+ * Runs npm, Terraform and gcloud from PATH. Each runs in its own process group, which the terminal's Ctrl-C does not reach.
+ * It gets each Ctrl-C from here exactly once. At the first one Terraform stops in order and releases its lock; at the
  * second one it exits at once and leaves the lock.
  * Invariant: no argument contains a secret, because every user of the machine can read it.
  */

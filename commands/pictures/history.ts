@@ -1,6 +1,6 @@
 /**
- * Two days of history for `npm run pictures`, which a new stack does not have: back-dated synthetic orders in the emulated
- * mailbox, and rows for the runs that would have stored them. Everything newer in the screenshots is real.
+ * Two days of history for `npm run pictures`, which a new stack does not have. It adds back-dated synthetic orders in the
+ * emulated mailbox, and rows for the runs that would have stored them. Everything newer in the screenshots is real.
  */
 import pg from 'pg';
 import type { EmulatedGmail } from '../../emulators/gmail/emulated-gmail.ts';

@@ -1,5 +1,5 @@
 /**
- * The frame of every command: it checks the Node version, answers `--help`, loads the configuration, and prints errors
+ * The frame of every command. It checks the Node version, answers `--help`, and loads the configuration. It prints errors
  * as a sentence with a remediation instead of a stack.
  * Invariant: `--help` prints the usage and does nothing else.
  */

@@ -1,6 +1,6 @@
 /**
- * Loads a `.env` file into the environment, and reports the lines that have no effect: malformed lines, and names that
- * look like a misspelt variable of this program. Names that belong to other programs are not reported.
+ * Loads a `.env` file into the environment, and reports the lines that have no effect. These are malformed lines, and names
+ * that look like a misspelt variable of this program. Names that belong to other programs are not reported.
  * Invariant: a warning never shows a value.
  */
 import { existsSync, readFileSync } from 'node:fs';

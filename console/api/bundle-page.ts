@@ -4,16 +4,22 @@
  * and at first use when the sources run. It loads esbuild, which deployed functions do not include.
  */
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const COPIED = ['.ico', '.png', '.svg', '.webmanifest'] as const;
 
+export interface BundledPage {
+  /** The contents by file name. */
+  readonly files: ReadonlyMap<string, Buffer>;
+  /** Absolute paths of the bundled source files. */
+  readonly inputs: string[];
+}
+
 /**
  * @param folder contains index.html, main.ts and main.css
- * @returns the contents by file name
  */
-export async function bundlePage(folder: string): Promise<Map<string, Buffer>> {
+export async function bundlePage(folder: string): Promise<BundledPage> {
   const copied = (await readdir(folder)).filter((name) => COPIED.some((kind) => kind === extname(name)));
   const { metafile, outputFiles } = await build({
     entryPoints: ['main.ts', 'main.css', ...copied].map((name) => join(folder, name)),
@@ -43,5 +49,6 @@ export async function bundlePage(folder: string): Promise<Map<string, Buffer>> {
       `/assets/${basename(path)}`,
     );
   }
-  return files.set('index.html', Buffer.from(html));
+  files.set('index.html', Buffer.from(html));
+  return { files, inputs: Object.keys(metafile.inputs).map((input) => resolve(folder, input)) };
 }

@@ -1,8 +1,8 @@
 /**
- * Refuses requests of foreign web pages. The operator's browser or proxy authenticates every request as the operator, also one
+ * Rejects requests of foreign web pages. The operator's browser or proxy authenticates every request as the operator, also one
  * that a foreign page sends.
- * Invariant: no response under /api reaches a page of another site, not even after DNS rebinding, when the name of the attacker's
- * page resolves to this server. Chromium then sends no Sec-Fetch-Site, and no Origin with a GET.
+ * Invariant: no response under /api reaches a page of another site. This includes DNS rebinding, when the name of the
+ * attacker's page resolves to this server. Chromium then sends no Sec-Fetch-Site, and no Origin with a GET.
  * https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
  */
 import { AppError } from '../../shared/errors.ts';

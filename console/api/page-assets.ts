@@ -58,14 +58,14 @@ async function load(): Promise<PageFiles> {
   };
 }
 
-async function readBuilt(): Promise<Map<string, Buffer>> {
+async function readBuilt(): Promise<ReadonlyMap<string, Buffer>> {
   const files = new Map<string, Buffer>();
   for (const name of await readdir(BUILT)) files.set(name, await readFile(join(BUILT, name)));
   return files;
 }
 
 /** Never called in a build, which does not contain the bundler. */
-async function bundleSources(): Promise<Map<string, Buffer>> {
+async function bundleSources(): Promise<ReadonlyMap<string, Buffer>> {
   const { bundlePage } = await import('./bundle-page.ts');
-  return await bundlePage(SOURCES);
+  return (await bundlePage(SOURCES)).files;
 }

@@ -1,6 +1,6 @@
 /**
- * Shows a problem as a page where the browser itself displays the response: in the frame with the HTML of an email, and after a
- * failed download. Programs and the page's own requests, which do not accept HTML, receive JSON.
+ * Shows a problem as a page where the browser itself displays the response. That is in the frame with the HTML of an email,
+ * and after a failed download. Programs and the page's own requests, which do not accept HTML, receive JSON.
  */
 import type { HttpRequest, HttpResponse } from '../../shared/http.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';

@@ -1,7 +1,7 @@
 /**
- * Rewrites the HTML of an email before the browser sees it. The content security policy and the sandbox of the response forbid
- * scripts and loading, but Chromium connects to the host of an `<iframe>` before it applies the policy, which notifies the sender
- * that the email was opened.
+ * Rewrites the HTML of an email before the browser sees it. The content security policy and the sandbox of the response
+ * forbid scripts and loading. But Chromium connects to the host of an `<iframe>` before it applies the policy, which
+ * notifies the sender that the email was opened.
  *
  * Invariant: the output has only the elements and attributes listed here. It is written from tokens: text without `<`, tags
  * with quoted attributes. Thus it does not matter when a browser would split malformed input into other tokens.

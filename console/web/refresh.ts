@@ -1,6 +1,6 @@
 /**
- * Keeps the overview current while the page is visible: every five seconds, less often while the server fails, and at once
- * when the page becomes visible or the network returns.
+ * Keeps the overview current while the page is visible. It refreshes every five seconds, and less often while the server
+ * fails. It refreshes at once when the page becomes visible or the network returns.
  * Invariant: at most one request is in progress.
  */
 

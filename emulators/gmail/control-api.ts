@@ -1,5 +1,5 @@
 // The control API: drives the emulator from another process. Loopback only, no authentication; requests of web pages are
-// refused. Requests and responses are JSON with the field names of the TypeScript interfaces; an invalid request returns
+// rejected. Requests and responses are JSON with the field names of the TypeScript interfaces; an invalid request returns
 // 400 with `{error}`.
 //
 //   GET  /control/stats                     counters, quota, watch, switches, fault rules

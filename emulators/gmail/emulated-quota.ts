@@ -23,7 +23,7 @@ export type GmailMethod = keyof typeof unitsPerCall;
 const windowMs = 60_000;
 
 /**
- * How the budget per minute is counted, which Gmail does not document: over the last sixty seconds (`window`), per
+ * How the budget per minute is counted. Gmail does not document it. It is counted over the last sixty seconds (`window`), per
  * calendar minute (`calendar`), or as a token bucket that refills continuously (`refill`).
  */
 export type BudgetKind = 'window' | 'calendar' | 'refill';

@@ -3,7 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { refusalOf } from '../loopback-requests.ts';
+import { rejectionOf } from '../loopback-requests.ts';
 import { applyFault } from './apply-fault.ts';
 import { handleControlCall } from './control-api.ts';
 import { handleGmailCall } from './gmail-call.ts';
@@ -80,8 +80,8 @@ async function handleRequest(
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://127.0.0.1');
   const exchange = { request, response, url, compresses: gmail.compresses };
-  const refusal = refusalOf(request.headers);
-  if (refusal !== null) return writeResponse(exchange, jsonResponse(403, { error: refusal }));
+  const rejection = rejectionOf(request.headers);
+  if (rejection !== null) return writeResponse(exchange, jsonResponse(403, { error: rejection }));
   if (url.pathname.startsWith('/gmail/v1/users/')) return handleGmailCall(gmail, exchange);
   if (url.pathname.startsWith('/control/')) {
     return writeResponse(exchange, await handleControlCall(gmail, request, url));

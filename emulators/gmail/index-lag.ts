@@ -1,6 +1,6 @@
-// Gmail's indexes lag behind the mailbox. For one to three seconds, a notification and getProfile report the new
-// historyId while history.list omits the change and still returns the new id as current (openclaw/gogcli#379). A
-// client that advances its cursor to that id loses the message.
+// Gmail's indexes lag behind the mailbox. For one to three seconds, a notification and getProfile report the new historyId,
+// but history.list omits the change. It still returns the new id as current (openclaw/gogcli#379). A client that advances
+// its cursor to that id loses the message.
 
 import type { Random } from '../seeded-random.ts';
 import type { HistoryRecord } from './history-log.ts';

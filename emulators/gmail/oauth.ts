@@ -1,4 +1,4 @@
-// Google's OAuth 2.0 for the account of the mailbox: the token endpoint (refresh_token, and authorization_code with
+// Google's OAuth 2.0 for the account of the mailbox. It has the token endpoint (refresh_token, and authorization_code with
 // PKCE) and a consent screen that always grants access unless `denyConsent` is set.
 // https://developers.google.com/identity/protocols/oauth2/native-app
 

@@ -2,11 +2,11 @@
  * HTTP server of the emulated scheduler on a loopback port, with a timer that fires due jobs.
  *
  * Google's Node client (`fallback: true`) and gcloud (`CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER`) work with it
- * unchanged. Credentials are not checked, but requests of web pages are refused.
+ * unchanged. Credentials are not checked, but requests of web pages are rejected.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isJson, refusalOf } from '../loopback-requests.ts';
+import { isJson, rejectionOf } from '../loopback-requests.ts';
 import { ApiError } from './api-error.ts';
 import type { EmulatedScheduler } from './emulated-scheduler.ts';
 import { handleRequest } from './rest-routes.ts';
@@ -61,8 +61,8 @@ async function serve(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    const refusal = refusalOf(request.headers);
-    if (refusal !== null) throw new ApiError('PERMISSION_DENIED', refusal);
+    const rejection = rejectionOf(request.headers);
+    if (rejection !== null) throw new ApiError('PERMISSION_DENIED', rejection);
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const body = await readBody(request);
     sendJson(response, 200, handleRequest(scheduler, { method: request.method ?? 'GET', url, body }));

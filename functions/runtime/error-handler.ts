@@ -1,5 +1,5 @@
 /**
- * Turns errors of the functions framework into RFC 9457 problems, and makes it refuse compressed bodies. The framework parses
+ * Turns errors of the functions framework into RFC 9457 problems, and makes it reject compressed bodies. The framework parses
  * the body before it calls the function, and rejects malformed JSON, for example. Without this handler, Express returns an HTML
  * page and prints the error with the whole body. A compressed body of 0.5 MB may inflate to 500 MB; Gmail, Pub/Sub, Cloud
  * Scheduler and the console send none.
@@ -32,7 +32,7 @@ export function installErrorHandler(log: Log): void {
   const known = new WeakSet<Server>();
   subscribe('http.server.request.start', (message) => {
     const { request, server } = message as { readonly request: IncomingMessage; readonly server: Server };
-    refuseCompression(request.headers);
+    rejectCompression(request.headers);
     if (known.has(server)) return;
     known.add(server);
     for (const listener of server.listeners('request')) {
@@ -42,10 +42,10 @@ export function installErrorHandler(log: Log): void {
 }
 
 /** The body parser rejects an encoding that it does not know before it reads the body. */
-function refuseCompression(headers: IncomingHttpHeaders): void {
+function rejectCompression(headers: IncomingHttpHeaders): void {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
-    headers['content-encoding'] = 'refused';
+    headers['content-encoding'] = 'rejected';
 }
 
 function isExpressApp(listener: object): listener is ExpressApp {

@@ -42,8 +42,8 @@ export function serverUser(): ServerUser | null {
 }
 
 /**
- * Returns a folder that the server's user can enter: the wanted one, or one in the temp directory. The path of the latter is in a
- * file next to the wanted folder, where only the current user can write, so that deleting that file starts from an empty
+ * Returns a folder that the server's user can enter: the wanted one, or one in the temp directory. The path of the latter
+ * is in a file next to the wanted folder, where only the current user can write. Deleting that file starts from an empty
  * database.
  */
 export function reachableFolder(wanted: string, user: ServerUser | null): string {

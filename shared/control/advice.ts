@@ -84,7 +84,7 @@ function errorAdvice(code: string | null): AdviceItem | null {
   if (code === 'reauth_required')
     return advise(
       code,
-      'Gmail refused the refresh token. No mail is fetched until you replace it. Fetching then resumes at the cursor.',
+      'Gmail rejected the refresh token. No mail is fetched until you replace it. Fetching then resumes at the cursor.',
       'authorize',
     );
   const remediation = remediationFor(code);

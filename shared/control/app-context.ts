@@ -20,8 +20,8 @@ export interface AppContext {
   readonly selfMigration: SelfMigration | null;
   /** The current configuration; `config` itself while no credential file has changed. */
   readonly currentConfig: () => Promise<Config>;
-  /** Call when Google refuses the credentials of `config`. */
-  readonly onCredentialsRefused: () => void;
+  /** Call when Google rejects the credentials of `config`. */
+  readonly onCredentialsRejected: () => void;
 }
 
 /** @throws {ConfigError} with every error of the environment */
@@ -54,6 +54,6 @@ export function createAppContext(
     },
     selfMigration: url === null || check === null ? null : new SelfMigration({ url, check, log, clock }),
     currentConfig: async () => await live.current(),
-    onCredentialsRefused: () => live.onRefused(),
+    onCredentialsRejected: () => live.onRejected(),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The configuration of a running instance. Environment variables are read once. Credential files are reread, so that new
- * credentials need no deployment: every five minutes, and at each invocation while there are none or Google refuses them.
+ * credentials need no deployment: every five minutes, and at each invocation while there are none or Google rejects them.
  * Invariant: `current` returns the same object until the credentials change, so that access tokens built on it stay valid.
  */
 import { readFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ export class LiveConfig {
   readonly #clock: Clock;
   #config: Config;
   #readAtMs: number;
-  #isRefused = false;
+  #isRejected = false;
   #reading: Promise<void> | null = null;
 
   /** @param config as just read from the same environment */
@@ -44,14 +44,14 @@ export class LiveConfig {
     return this.#config;
   }
 
-  /** Google refused the credentials: the next invocation rereads them. */
-  onRefused(): void {
-    this.#isRefused = true;
+  /** Google rejected the credentials: the next invocation rereads them. */
+  onRejected(): void {
+    this.#isRejected = true;
   }
 
   #isDue(): boolean {
     if (credentialFiles(this.#env).length === 0) return false;
-    if (this.#isRefused || this.#config.gmail === null) return true;
+    if (this.#isRejected || this.#config.gmail === null) return true;
     return this.#clock() - this.#readAtMs >= REREAD_MS;
   }
 
@@ -71,7 +71,7 @@ export class LiveConfig {
       );
       return;
     }
-    this.#isRefused = false;
+    this.#isRejected = false;
     const isSame =
       areSameCredentials(config.gmail, this.#config.gmail) &&
       problems.join() === this.#config.credentialProblems.join() &&

@@ -59,8 +59,8 @@ export interface PollingGap {
 }
 
 /**
- * Finds a gap: no run began for three intervals (at least five minutes), or no run that began has ended for that time plus
- * one run budget. Time during which the monitor was off or the mailbox backed off is not counted.
+ * Finds a gap. Either no run began for three intervals (at least five minutes), or none that began has ended for that time
+ * plus one run budget. Time during which the monitor was off or the mailbox backed off is not counted.
  *
  * @returns null while runs begin and end
  */

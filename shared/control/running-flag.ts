@@ -3,7 +3,7 @@
  * Poll and push obey the flag alone.
  *
  * Invariant: when every call has ended without an error, the job agrees with the flag. A call sets the flag, changes the
- * job and reads the flag again; if another call has changed the flag in between, it changes the job again. The call that
+ * job and reads the flag again. If another call has changed the flag in between, it changes the job again. The call that
  * changes the job last therefore sees the final flag. `status` shows a failed change; the next start or stop repairs it.
  */
 import type { Config } from '../config.ts';

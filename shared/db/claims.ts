@@ -41,7 +41,7 @@ const CLAIM_COLUMNS = {
   is_retry: 'boolean',
 } as const;
 
-// Half newest first, half in random order: neither an import of old mail, which arrives as live history, nor a series of
+// Half newest first, half in random order. Neither an import of old mail, which arrives as live history, nor a series of
 // failing messages may delay a new order. Each random id below the newest half selects the next older message, so an old
 // message is claimed soon when few others are left.
 // $1 mailbox id, $2 token, $3 priority, $4 number of newest, $5 number in random order

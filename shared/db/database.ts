@@ -81,8 +81,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   // Transactions wait here, because the pool's own queue fails after five seconds and a store of many megabytes takes longer
   // on a small database. One connection stays free for lease heartbeats and pushes.
   const transactions = new Semaphore(Math.max(1, options.poolSize - 1));
-  // The pool removes its own listener when it hands out a connection, and an error that arrives in the same packet is
-  // emitted before the receiver can add another.
+  // The pool removes its own listener when it hands out a connection. An error that arrives in the same packet is emitted
+  // before the receiver can add another.
   pool.on('connect', (client) => client.on('error', ignore));
   pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 

@@ -33,9 +33,9 @@ export interface EmailToStore {
 // nothing; if the email exists, it only resolves the ledger row. The counter is updated last, after the raw bytes and the
 // attachments, because every store of every instance waits for its row.
 //
-// However long the statement takes, it does not block heartbeats, hints or the quota: it reads the lease without a lock, and
-// the foreign keys lock the mailbox row only `for key share`. If the holder loses its lease during the statement, it stores
-// at most one valid message: the locked ledger row and the unique index keep it from being stored twice.
+// However long the statement takes, it does not block heartbeats, hints or the quota. It reads the lease without a lock,
+// and the foreign keys lock the mailbox row only `for key share`. If the holder loses its lease during the statement, it
+// stores at most one valid message. The locked ledger row and the unique index prevent a second copy.
 //
 // $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $23 as
 // `parsedValues`, $24 attachment names text, $25 to $27 encoding text, raw bytea, sha256 text, from $28 on ten per

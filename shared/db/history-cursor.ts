@@ -56,8 +56,8 @@ export interface HistoryPageEntered {
   readonly hasNewerHint: boolean;
 }
 
-// If Gmail does not reach a hint within ten seconds, a complete listing lowers the hint to its own answer, so that later runs
-// do not wait for it. Only a hint from before the run is lowered: a hint that arrived during the run may be newer than an
+// If Gmail does not reach a hint within ten seconds, a complete listing lowers the hint to its own answer. Later runs then
+// do not wait for it. Only a hint from before the run is lowered. A hint that arrived during the run may be newer than an
 // answer that took long to enter.
 // $1 mailbox id, $2 token, $3 confirms to, $4 answer history id, $5 last record, $6 is last page, $7 start history id
 // No row: the lease is lost.

@@ -36,7 +36,8 @@ export interface Upserted {
 // - A gone id becomes pending when a listing shows it.
 // - A pending id becomes live mail, with known labels, when the history knows more than a listing did.
 // - An id gets the history record that shows it first.
-// Known ids do not consume a value of the identity column. New ids are inserted in the given order, so that a higher ledger id is newer mail.
+// Known ids do not consume a value of the identity column. New ids are inserted in the given order, so that a higher ledger
+// id is newer mail.
 // $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown, each id once; $8 label id of
 // the listing or null
 const UPSERT = statement(

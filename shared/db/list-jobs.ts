@@ -66,9 +66,9 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
   };
 }
 
-// The first listing and a gap listing run twice: mail that arrived just before the cursor was pinned is in no later history,
-// and Gmail's search may have omitted it the first time. A listing that begins the settle time after the job was planned is
-// the last one.
+// The first listing and a gap listing run twice. Mail that arrived just before the cursor was pinned is in no later
+// history, and Gmail's search may omit it the first time. A listing that begins the settle time after the job was planned
+// is the last one.
 // $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds
 // No row: the lease was lost.
 const MOVE = statement(

@@ -124,8 +124,8 @@ export async function bindAccount(
   });
 }
 
-// Serializes instances that find a new account. An advisory lock, because locking the status row could deadlock: the end of a
-// run locks the mailbox row before the status row, and this transaction locks mailbox rows later.
+// Serializes instances that find a new account. An advisory lock, because locking the status row could deadlock. The end of
+// a run locks the mailbox row before the status row, and this transaction locks mailbox rows later.
 const LOCK = statement(
   `
 select true as is_locked

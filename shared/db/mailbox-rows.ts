@@ -50,8 +50,8 @@ where id = $1::integer`,
   {},
 );
 
-// Pins a new mailbox to its current history id and plans its first listing in one statement: even after a crash, mail that
-// arrives during that listing is in the history after the pin. The bucket is full.
+// Pins a new mailbox to its current history id and plans its first listing, in one statement. So even after a crash, mail
+// that arrives during that listing is in the history after the pin. The bucket is full.
 // $1 email address, $2 fingerprint, $3 history id, $4 query of the first listing, $5 quota units per minute
 const CREATE = statement(
   `

@@ -1,7 +1,7 @@
 /**
- * Keeps growing tables small: deletes runs, reconciliations and list jobs after 90 days, closed incidents and email accesses
- * after a year, and compacts the changes of the ledger counts. Scheduled runs call it when the SQL functions `has_old_runs`,
- * `has_old_records`, `has_old_email_accesses` and `has_many_ledger_changes` are true.
+ * Keeps growing tables small. It deletes runs, reconciliations and list jobs after 90 days, and closed incidents and email
+ * accesses after a year. It compacts the changes of the ledger counts. Scheduled runs call it when the SQL functions
+ * `has_old_runs`, `has_old_records`, `has_old_email_accesses` and `has_many_ledger_changes` are true.
  */
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';

@@ -80,9 +80,10 @@ returning gmail_message_id, was_known`,
   { gmail_message_id: 'text', was_known: 'boolean' },
 );
 
-// The listing excludes spam and drafts and asks for the configured label, so a listed message that was ignored for one of these
-// has other labels now. A listed message is not gone either. Both are fetched and checked by their current labels. A message
-// that an earlier reconciliation fetched, with the same result, is fetched again once per day, not at every reconciliation.
+// The listing excludes spam and drafts and asks for the configured label. So a listed message that was ignored for one of
+// these has other labels now. A listed message is not gone either. Both are fetched and checked by their current labels. A
+// message that an earlier reconciliation fetched, with the same result, is fetched again once per day, not at every
+// reconciliation.
 // $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is fetched again
 const REFETCH = statement(
   `

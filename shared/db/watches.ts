@@ -11,14 +11,14 @@ export interface WatchState {
 }
 
 /**
- * A watch lasts seven days, and no API call reports whether Gmail still serves it. Gmail recommends registering it daily. That
- * costs 100 units, leaves six days of failures before the watch expires, and makes Gmail publish at once, which tests push
- * delivery end to end every day.
+ * A watch lasts seven days, and no API call reports whether Gmail still serves it. Gmail recommends registering it daily.
+ * That costs 100 units and leaves six days of failures before the watch expires. It makes Gmail publish at once, which
+ * tests push delivery end to end every day.
  */
 const RENEW_EVERY_SECONDS = 86_400;
 
-// Due: never registered, registered by other credentials or for another topic, older than the renewal interval, within its last
-// day, or older than an hour while scheduled runs keep storing late mail. The wait after a failure always applies.
+// Due: never registered, registered by other credentials or for another topic, older than the renewal interval, or within its
+// last day. While scheduled runs keep storing late mail, a watch older than an hour is due too. The wait after a failure always applies.
 // $1 mailbox id, $2 configured topic or null, $3 fingerprint, $4 seconds between renewals
 // One row, even if the mailbox has no watch row.
 const READ = statement(

@@ -114,7 +114,7 @@ export interface GmailClientOptions {
   readonly random?: Random;
   readonly sleep?: Sleep;
   /** Called whenever Google rejects the credentials: an operator may have stored new ones. */
-  readonly onCredentialsRefused?: () => void;
+  readonly onCredentialsRejected?: () => void;
 }
 
 export function createGmailClient(options: GmailClientOptions): GmailClient {
@@ -153,7 +153,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
       if (error instanceof AppError && SERVED_ERRORS.has(error.code))
         context.onSuccess?.(QUOTA_COSTS[call.method]);
       if (error instanceof AppError && error.code === 'gmail_rate_limited') context.onRateLimited?.(error);
-      if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRefused?.();
+      if (error instanceof AppError && requiresOperator(error.code)) options.onCredentialsRejected?.();
       throw error;
     }
   };

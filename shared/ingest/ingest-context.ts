@@ -105,7 +105,7 @@ export interface IngestContextOptions {
   readonly log: Log;
   readonly overrides?: TestOverrides;
   /** Called when Google rejects the credentials. */
-  readonly onCredentialsRefused?: () => void;
+  readonly onCredentialsRejected?: () => void;
 }
 
 export function createIngestContext(options: IngestContextOptions): IngestContext {
@@ -125,7 +125,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
             tokenUrl,
             random,
             sleep,
-            ...(options.onCredentialsRefused && { onCredentialsRefused: options.onCredentialsRefused }),
+            ...(options.onCredentialsRejected && { onCredentialsRejected: options.onCredentialsRejected }),
           }),
     credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),
     holder: `${hostname()}:${process.pid}`,

@@ -29,8 +29,8 @@ const EXCLUDED: readonly (readonly [string, Rule])[] = [
 type Classification = Rule | 'wanted' | 'undecided';
 
 /**
- * The wanted label overrides only SENT: an order form that sends as the mailbox itself produces messages that are only sent,
- * and a filter files them under the label.
+ * The wanted label overrides only SENT. An order form that sends as the mailbox itself produces messages that are only
+ * sent, and a filter adds the label to them.
  */
 function classify(labels: ReadonlySet<string>, label: LabelState): Classification {
   const wantedId = label.kind === 'resolved' ? label.id : null;
@@ -41,7 +41,7 @@ function classify(labels: ReadonlySet<string>, label: LabelState): Classificatio
 }
 
 /**
- * Applies the rules to a fetched message. Its labels are the current ones, not those of its arrival, so TRASH and SPAM do
+ * Applies the rules to a fetched message. Its labels are the current ones, not those of its arrival. So TRASH and SPAM do
  * not exclude it: a person may have deleted or reported it since.
  *
  * @param labels including the label of the listing that found the message

@@ -19,12 +19,6 @@ const MAX_RESTARTS = 3;
 /** No page is started with less time left. Requesting and entering one takes a fraction of it. */
 export const PAGE_MS = 1_000;
 
-/** The part of a run that a listing needs. */
-export type ListContext = Pick<
-  RunContext,
-  'call' | 'config' | 'counts' | 'db' | 'deadline' | 'gmail' | 'label' | 'lease' | 'log'
->;
-
 export interface ListedPage {
   /** Without duplicates. */
   readonly ids: readonly string[];
@@ -65,7 +59,7 @@ export type SeenPages = Set<string>;
  * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; other Gmail errors;
  *   database errors
  */
-export async function listPage(run: ListContext, listing: Listing, seen: SeenPages): Promise<void> {
+export async function listPage(run: RunContext, listing: Listing, seen: SeenPages): Promise<void> {
   const labelId = run.label.kind === 'resolved' ? run.label.id : null;
   try {
     const { query, pageToken, includeSpamTrash } = listing;
@@ -105,7 +99,7 @@ export const PAGES_PER_STEP = 4;
  *
  * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about other jobs
  */
-export async function continueListJobs(run: ListContext): Promise<ListProgress> {
+export async function continueListJobs(run: RunContext): Promise<ListProgress> {
   if (run.label.kind === 'missing') return NOTHING_LISTED;
   const { mailboxId } = run.lease;
   const seen: SeenPages = new Set();
@@ -118,7 +112,7 @@ export async function continueListJobs(run: ListContext): Promise<ListProgress> 
   return { hasMore: (await findNextListJob(run.db, mailboxId)) !== null, hasListed: true };
 }
 
-function listingOf({ db, lease, config: { settleSeconds } }: ListContext, job: ListJob): Listing {
+function listingOf({ db, lease, config: { settleSeconds } }: RunContext, job: ListJob): Listing {
   return {
     ...job,
     name: `List job ${job.id} (${job.purpose})`,

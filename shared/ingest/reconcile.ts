@@ -21,8 +21,8 @@ import {
 } from '../db/reconciliation-pages.ts';
 import type { Trigger } from '../db/runs.ts';
 import type { Log } from '../log.ts';
+import type { RunContext } from './ingest-context.ts';
 import {
-  type ListContext,
   type Listing,
   type ListProgress,
   listPage,
@@ -41,11 +41,6 @@ const SLICE_MS = 2_000;
 /** A backlog or a large evaluation is interrupted after this time to discover live mail. */
 export const DISCOVERY_INTERVAL_MS = 10_000;
 
-interface ReconcileContext extends ListContext {
-  readonly trigger: Trigger;
-  readonly startedAt: Date;
-}
-
 /** Plans a reconciliation when it is due. @returns true when one was planned */
 export async function planDueReconciliation(run: {
   readonly db: Database;
@@ -62,7 +57,7 @@ export async function planDueReconciliation(run: {
  *
  * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about the history
  */
-export async function continueReconciliation(run: ReconcileContext): Promise<ListProgress> {
+export async function continueReconciliation(run: RunContext): Promise<ListProgress> {
   if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
   const seen: SeenPages = new Set();
   for (let pages = 0; ; pages += 1) {
@@ -74,7 +69,7 @@ export async function continueReconciliation(run: ReconcileContext): Promise<Lis
   }
 }
 
-function listingOf({ db, lease, config: { settleSeconds } }: ListContext, open: OpenReconciliation): Listing {
+function listingOf({ db, lease, config: { settleSeconds } }: RunContext, open: OpenReconciliation): Listing {
   return {
     ...open,
     name: `Reconciliation ${open.id}`,
@@ -86,14 +81,14 @@ function listingOf({ db, lease, config: { settleSeconds } }: ListContext, open: 
 }
 
 /**
- * Evaluates the open reconciliation and closes the incidents that have ended. Call it after fetching, and only in a run that
- * has read the history to its end: a message that the history has not shown yet is not missing.
+ * Evaluates the open reconciliation and closes the incidents that have ended. Call it after fetching, and only in a run
+ * that has read the history to its end. A message that the history has not shown yet is not missing.
  *
  * @returns `more`: interrupted to discover live mail; `out_of_time`: the next run continues
  * @throws {AppError} database errors
  */
 export async function evaluateReconciliation(
-  run: Pick<ReconcileContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
+  run: Pick<RunContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
 ): Promise<'done' | 'more' | 'out_of_time'> {
   if (run.trigger === 'push') return 'done';
   const { mailboxId } = run.lease;

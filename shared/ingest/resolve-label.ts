@@ -1,6 +1,6 @@
 /**
- * Resolves GMAIL_LABEL_ID, a label id or name. Asks Gmail (1 unit) at `start`, with each reconciliation, when the setting
- * has changed, and in every run while Gmail has no such label, so that the system recovers without an operator.
+ * Resolves GMAIL_LABEL_ID, a label id or name. Asks Gmail (1 unit) at `start`, with each reconciliation, and when the
+ * setting has changed. While Gmail has no such label, every run asks, so that the system recovers without an operator.
  * Invariant: while the label is missing, no message is ignored for it and none is fetched.
  */
 import {

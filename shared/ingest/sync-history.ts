@@ -1,6 +1,6 @@
 /**
  * Reads the history from the cursor and enters its messages into the ledger, page by page. When the history is too long for
- * the run, the pages read so far count, and the newest messages are listed in addition, so that live mail does not wait.
+ * the run, the pages read so far count. The newest messages are listed in addition, so that live mail does not wait.
  */
 import { enterHistoryPage, readHistoryStart } from '../db/history-cursor.ts';
 import { planHistoryGap } from '../db/history-gap.ts';

@@ -2,7 +2,7 @@
 export const STATES = [
   /** No usable credentials: none are set, their file cannot be read, or the mailbox belongs to other credentials. */
   'not_configured',
-  /** Google refuses the refresh token. */
+  /** Google rejects the refresh token. */
   'reauth_required',
   /** Google or Gmail denies access, or an operator has to confirm the mailbox. */
   'access_denied',

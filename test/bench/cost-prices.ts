@@ -28,6 +28,14 @@ export const PRICES = {
     copy: 'published infracost output ($25.55 for 730 h), region not stated, date unknown',
     basis: 'region unknown',
   },
+  sqlDedicatedInstance: {
+    usd: 0.0676,
+    per: 'hour of db-custom-1-3840',
+    free: 0,
+    page: SQL,
+    copy: 'not read',
+    basis: 'from memory',
+  },
   sqlStorage: { usd: 0.17, per: 'GB of SSD', free: 0, page: SQL, copy: INFRACOST, basis: 'other region' },
   sqlBackup: { usd: 0.08, per: 'GB', free: 0, page: SQL, copy: INFRACOST, basis: 'other region' },
   sqlAddress: {

@@ -2,9 +2,10 @@
  * `npm run bench -- cost`: prints the tables of docs/cost.md with their names. Nothing is measured. A test compares the
  * document with this output. `npm run bench -- cost-inputs` measures the inputs.
  */
-import { ASSUMED, DAYS, DEPLOYED, MEASURED } from './cost-inputs.ts';
+import { ASSUMED, DAYS, DEPLOYED, HOURS, MEASURED } from './cost-inputs.ts';
 import { type Case, chargeOf, databaseGb, diskGb, isFutureCharge, itemsOf } from './cost-model.ts';
-import { PRICES, type Price } from './cost-prices.ts';
+import { PRICES, type Price, type PriceName } from './cost-prices.ts';
+import { CONNECTIONS } from './scale-model.ts';
 
 const IDLE: Case = { emailsPerDay: 0, month: 1 };
 const BUSY: Case = { emailsPerDay: ASSUMED.emailsPerDay, month: 1 };
@@ -21,6 +22,7 @@ export function costTables(): Record<string, string> {
     total: total(),
     idle: itemised(IDLE),
     busy: itemised(BUSY),
+    database: databases(),
     growth: growth(),
     'disk-alert': diskAlert(),
     measured: measured(),
@@ -62,6 +64,42 @@ function itemised(which: Case): string {
       const note = isFutureCharge(one) ? `0.00 (then ${due.toFixed(2)})` : due.toFixed(2);
       return [one.part, one.what, count(one.quantity), free === 0 ? '–' : count(free), list.toFixed(2), note];
     }),
+  );
+}
+
+/** What each deployment pays for Cloud SQL when as many as fit share one instance and one is updated at a time. */
+function databases(): string {
+  const choices = [
+    ['db-f1-micro', null],
+    ['db-g1-small', PRICES.sqlInstance.usd],
+    ['db-custom-1-3840', PRICES.sqlDedicatedInstance.usd],
+  ] as const;
+  const sum = (price: PriceName): number =>
+    itemsOf(IDLE).reduce((all, one) => all + (one.price === price ? chargeOf(one).due : 0), 0);
+  const disk = sum('sqlStorage') + sum('sqlBackup');
+  const rows = choices.map(([tier, usdPerHour]) => {
+    const allowed = Math.floor(CONNECTIONS.share * CONNECTIONS[tier]);
+    const fit = Math.max(0, Math.floor(allowed / CONNECTIONS.deployment) - (CONNECTIONS.whileDeploying - 1));
+    const usd = usdPerHour === null || fit === 0 ? null : usdPerHour * HOURS + disk;
+    return [
+      tier,
+      count(CONNECTIONS[tier]),
+      count(allowed),
+      count(fit),
+      usd?.toFixed(2) ?? '–',
+      usd === null ? '–' : (usd / fit).toFixed(2),
+    ];
+  });
+  return table(
+    [
+      'tier',
+      'connections',
+      'for functions',
+      'deployments that fit',
+      'USD per instance',
+      'USD per deployment',
+    ],
+    rows,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- parse-shapes`: processor time and memory of the MIME reader over hostile and ordinary emails at three sizes,
- * each in a process of its own that has read a few emails before.
+ * `npm run bench -- parse-shapes`: processor time and memory of the MIME reader over hostile and ordinary emails at three
+ * sizes. Each has a process of its own that has read a few emails before.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- push`: the time from a push until another session sees the row, for 200 emails of 40 KB one after
- * another, 50 ms per Gmail call, with a warm function. Also measures the floor, and the round trips of further runs.
+ * another. A Gmail call takes 50 ms, and the function is warm. Also measures the floor, and the round trips of further
+ * runs.
  */
 import {
   buildFunctions,

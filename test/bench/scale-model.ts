@@ -23,8 +23,15 @@ export const GMAIL = {
 /** The intervals in shared/: a reconciliation every 15 minutes, a watch renewal every day. */
 export const INTERVALS = { reconcileSeconds: 900, watchDays: 1 } as const;
 
-/** From terraform/locals.tf: the connections of all functions, and the maximum of the database. */
-export const CONNECTIONS = { deployment: 17, whileDeploying: 2, share: 0.7, 'db-g1-small': 50 } as const;
+/** From terraform/locals.tf: the connections of all functions, and the maximum per tier of the database. */
+export const CONNECTIONS = {
+  deployment: 17,
+  whileDeploying: 2,
+  share: 0.7,
+  'db-f1-micro': 25,
+  'db-g1-small': 50,
+  'db-custom-1-3840': 100,
+} as const;
 
 /** From `npm run bench` on 28 November 2026, rounded up. */
 export const BENCH = {

@@ -36,11 +36,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the zip of the build', () => {
-  it('is smaller than 3 MB and contains only code, source maps, migrations, the page and one package.json', () => {
+  it('is smaller than 3 MB and contains only code, source maps, migrations, the page, the licences of its packages and one package.json', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
     const unexpected = Object.keys(unzipSync(zip)).filter(
       (name) =>
-        !/^(package\.json|(chunks\/)?[\w.-]+\.mjs(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
+        !/^(package\.json|THIRD_PARTY_LICENSES\.txt|(chunks\/)?[\w.-]+\.mjs(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
           name,
         ),
     );

@@ -160,7 +160,7 @@ describe('npm run backfill', () => {
     system.gmail.revokeRefreshToken();
     expect(await run(ALL)).toMatchObject({
       code: 1,
-      output: expect.stringContaining('Gmail refused the refresh token'),
+      output: expect.stringContaining('Gmail rejected the refresh token'),
     });
   });
 });

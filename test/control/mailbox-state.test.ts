@@ -80,7 +80,7 @@ describe('the state', () => {
     ['bad_client', 'access_denied'],
     ['gmail_denied', 'access_denied'],
   ])('the state after the error %s is %s, also while stopped', async (code, state) => {
-    await fixture.mailbox({ last_error_code: code, last_error: 'Refused.', failure_count: 1 });
+    await fixture.mailbox({ last_error_code: code, last_error: 'Rejected.', failure_count: 1 });
     expect(summarize(await fixture.status()).state).toBe(state);
     await fixture.turnOn();
     expect(summarize(await fixture.status()).state).toBe(state);

@@ -127,7 +127,7 @@ describe('the state', () => {
     expect(repaired.mailboxes).toHaveLength(1);
   });
 
-  it('the state is reauth_required for refused credentials that never reached a mailbox', async () => {
+  it('the state is reauth_required for rejected credentials that never reached a mailbox', async () => {
     await system.turnOn();
     system.gmail.revokeRefreshToken();
     await system.call('poll');

@@ -25,7 +25,7 @@ async function mailboxWithDead(): Promise<Lease> {
     db,
     lease,
     `state = 'dead', attempt_count = 8, last_attempt_at = now(), next_attempt_at = now() + interval '1 day',
-     resolved_at = now() - interval '1 hour', error_code = 'gmail_rejected', error_detail = '400'`,
+     resolved_at = now() - interval '1 hour', error_code = 'gmail_refused', error_detail = '400'`,
     ['second', 'first', 'killer'],
   );
   await changeMessages(db, lease, "resolved_at = now() - interval '2 hours'", ['first']);
@@ -49,7 +49,7 @@ test('dead letters are listed by error code, then oldest first', async () => {
   expect((await listDeadLetters(db, lease.mailboxId))[0]).toEqual({
     gmailMessageId: 'first',
     attemptCount: 8,
-    errorCode: 'gmail_rejected',
+    errorCode: 'gmail_refused',
     errorDetail: '400',
     diedAt: row.resolved_at,
     nextAttemptAt: row.next_attempt_at,
@@ -59,8 +59,8 @@ test('dead letters are listed by error code, then oldest first', async () => {
 
 test.each([
   [{ gmailMessageIds: ['killer', 'pending', 'unknown'] }, ['killer']],
-  [{ errorCodes: ['gmail_rejected'] }, ['first', 'second']],
-  [{ gmailMessageIds: ['first', 'killer'], errorCodes: ['gmail_rejected'] }, ['first']],
+  [{ errorCodes: ['gmail_refused'] }, ['first', 'second']],
+  [{ gmailMessageIds: ['first', 'killer'], errorCodes: ['gmail_refused'] }, ['first']],
   [{ gmailMessageIds: [] }, []],
 ])('the selection %j matches exactly the dead letters %j', async (selection, expected) => {
   const lease = await mailboxWithDead();

@@ -1,5 +1,5 @@
 /**
- * Random schedules against a model of Gmail's history, on the real SQL: records become visible late, listings are cut,
+ * Random schedules against a model of Gmail's history, on the real SQL. Records become visible late, listings are cut,
  * processes crash between pages, leases are taken over.
  */
 import { randomUUID } from 'node:crypto';

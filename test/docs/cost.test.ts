@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { costTables } from '../bench/cost.ts';
 import { ASSUMED, DEPLOYED } from '../bench/cost-inputs.ts';
 import { chargeOf, diskGb, type Item, itemsOf } from '../bench/cost-model.ts';
+import { CONNECTIONS } from '../bench/scale-model.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -66,6 +67,21 @@ test('the cost model counts the functions, metrics, alert conditions and images 
     alertConditions: DEPLOYED.alertConditions,
     keptImages: DEPLOYED.keptImages,
   });
+});
+
+test('the cost model uses the connections per tier of Terraform', () => {
+  const tiers =
+    /max_connections_of_tier = \{\n([\s\S]*?)\n {2}\}/.exec(read('terraform/locals.tf'))?.[1] ?? '';
+  const {
+    deployment: _deployment,
+    share: _share,
+    whileDeploying: _whileDeploying,
+    ...modelled
+  } = CONNECTIONS;
+
+  expect(
+    Object.fromEntries([...tiers.matchAll(/(\S+)\s*= (\d+)/g)].map(([, tier, max]) => [tier, Number(max)])),
+  ).toMatchObject(modelled);
 });
 
 test('the cost model charges secret accesses at the interval at which the functions read them', () => {

@@ -1,7 +1,7 @@
 /**
- * Triggers that check every write of the functions and record violations: a cursor that moves back, an email or a cursor
- * written by a process without the lease, a ledger row that leaves `stored`, a crash suspect that is not claimed alone.
- * The session setting `faults.instance` identifies the writing process; each process sets it in its DATABASE_URL.
+ * Triggers that check every write of the functions and record violations. These are: a cursor that moves back, an email or
+ * a cursor written by a process without the lease, a ledger row that leaves `stored`, a crash suspect that is not claimed
+ * alone. The session setting `faults.instance` identifies the writing process; each process sets it in its DATABASE_URL.
  */
 export const AUDIT = `
 create table fault_audit (at timestamptz not null default clock_timestamp(), note text not null);

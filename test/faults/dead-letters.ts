@@ -1,4 +1,4 @@
-/** Checks dead messages after the faults have ended. Only messages that Gmail kept refusing may be dead; a retry stores them. */
+/** Checks dead messages after the faults have ended. Only messages that Gmail kept rejecting may be dead; a retry stores them. */
 import type { Fixture, SentMail } from './fixture.ts';
 import type { Summary } from './summary.ts';
 

@@ -10,7 +10,7 @@ export interface PlannedMail extends GeneratedMail {
   readonly arrival: Arrival;
   readonly atMs: number;
   readonly changes: MessageChange[];
-  /** Gmail refuses this message until the faults end, so it may be dead by then. */
+  /** Gmail rejects this message until the faults end, so it may be dead by then. */
   hasLastingFault: boolean;
   /** One more counted failure makes it dead. */
   isNearlyDead: boolean;

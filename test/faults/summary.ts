@@ -5,7 +5,7 @@ export class Summary {
   stored = 0;
   gone = 0;
   ignored = 0;
-  /** Messages that were dead because Gmail kept refusing them. Each is stored after the fault has ended. */
+  /** Messages that were dead because Gmail kept rejecting them. Each is stored after the fault has ended. */
   dead = 0;
   lost = 0;
   duplicated = 0;

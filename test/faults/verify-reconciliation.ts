@@ -6,7 +6,7 @@ import type { Fixture } from './fixture.ts';
 const TIMEOUT_MS = 20_000;
 const POLL_MS = 100;
 /**
- * Emails of the moment of the first start may or may not count: Gmail's search has a resolution of seconds, and the start
+ * Emails of the moment of the first start may or may not count. Gmail's search has a resolution of seconds, and the start
  * time comes from the database's clock.
  */
 const TOLERANCE_MS = 2_000;

@@ -100,9 +100,9 @@ describe('a confirmation', () => {
   ])('a start with %j is rejected with what to do, and leaves the monitor off', async (query, detail) => {
     const system = await started();
     await system.call('stop');
-    const refused = await system.call('start', { query: query as unknown as Record<string, string> });
-    expect([refused.status, refused.json.code]).toEqual([400, 'bad_request']);
-    expect(refused.json.detail).toMatch(detail);
+    const rejected = await system.call('start', { query: query as unknown as Record<string, string> });
+    expect([rejected.status, rejected.json.code]).toEqual([400, 'bad_request']);
+    expect(rejected.json.detail).toMatch(detail);
     expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: false }]);
   });
 

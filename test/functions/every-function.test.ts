@@ -52,9 +52,9 @@ describe.each(TARGETS)('%s', (target) => {
   });
 
   it(`${target} rejects an unsupported method with 405`, async () => {
-    const refused = await system.call(target, { path: STATUS_PATH, method: 'TRACE' });
-    expect(refused.status).toBe(405);
-    expect(refused.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
+    const rejected = await system.call(target, { path: STATUS_PATH, method: 'TRACE' });
+    expect(rejected.status).toBe(405);
+    expect(rejected.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
   });
 });
 

@@ -157,8 +157,8 @@ describe('acknowledgement', () => {
 describe('redelivery', () => {
   it('answers 503 when the hint of a push could not be stored', async () => {
     await system.db.query('alter table mailboxes drop column hint_at cascade');
-    const refused = await system.call('gmailPush', { body: push('7') });
-    expect(refused).toMatchObject({ status: 503, json: { code: 'schema_outdated' } });
+    const rejected = await system.call('gmailPush', { body: push('7') });
+    expect(rejected).toMatchObject({ status: 503, json: { code: 'schema_outdated' } });
   });
 
   it('answers 503 when the run failed temporarily and the hint is the newest', async () => {

@@ -88,7 +88,7 @@ describe('credentials from files', () => {
     expect(await outcomeOf(started)).toBe('completed');
   });
 
-  it('the next call rereads credentials that Google refuses, so that a new authorization needs no restart', async () => {
+  it('the next call rereads credentials that Google rejects, so that a new authorization needs no restart', async () => {
     const { system, instance } = await deployed(THE_RIGHT);
     await outcomeOf(instance);
     system.gmail.revokeRefreshToken();

@@ -157,9 +157,9 @@ describe('poll-now', () => {
   });
 
   it('poll-now without credentials is rejected with the missing variables', async () => {
-    const refused = await system.instance(NO_CREDENTIALS).call('pollNow');
-    expect(refused.status).toBe(409);
-    expect(refused.json).toMatchObject({
+    const rejected = await system.instance(NO_CREDENTIALS).call('pollNow');
+    expect(rejected.status).toBe(409);
+    expect(rejected.json).toMatchObject({
       code: 'not_configured',
       detail: 'Not set: GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
     });
@@ -181,9 +181,9 @@ describe('poll-now', () => {
   it.each([{ retry: 'bad' }, { retry: '' }, { retry: ['dead', 'dead'] }])(
     'poll-now with %o is a bad request',
     async (query) => {
-      const refused = await system.call('pollNow', { query: query as never });
-      expect(refused.status).toBe(400);
-      expect(refused.json).toMatchObject({
+      const rejected = await system.call('pollNow', { query: query as never });
+      expect(rejected.status).toBe(400);
+      expect(rejected.json).toMatchObject({
         code: 'bad_request',
         detail: 'The only value of "retry" is "dead".',
       });
@@ -223,9 +223,9 @@ describe('poll-now', () => {
   );
 
   it('poll-now with a misspelt parameter is a bad request, and does not call Gmail', async () => {
-    const refused = await system.call('pollNow', { query: { reconciles: 'all' } });
-    expect(refused.status).toBe(400);
-    expect(refused.json.detail).toBe(
+    const rejected = await system.call('pollNow', { query: { reconciles: 'all' } });
+    expect(rejected.status).toBe(400);
+    expect(rejected.json.detail).toBe(
       '"reconciles" is not a parameter of poll-now. Valid parameters: retry, reconcile.',
     );
     expect(gmailCalls()).toBe(0);
@@ -234,8 +234,8 @@ describe('poll-now', () => {
   it.each(['reconcile', 'prove'])(
     'poll-now with a value of %s other than all is a bad request',
     async (name) => {
-      const refused = await system.call('pollNow', { query: { [name]: 'some' } });
-      expect(refused).toMatchObject({
+      const rejected = await system.call('pollNow', { query: { [name]: 'some' } });
+      expect(rejected).toMatchObject({
         status: 400,
         json: { code: 'bad_request', detail: `The only value of "${name}" is "all".` },
       });

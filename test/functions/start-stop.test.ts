@@ -50,10 +50,10 @@ describe('start', () => {
   it('start without credentials is rejected with the missing variables and how to obtain them, and changes nothing', async () => {
     const { call } = system.instance({ ...NO_CREDENTIALS, GMAIL_CLIENT_ID: 'id' });
     fixture.scheduler.pause(JOB);
-    const refused = await call('start');
-    expect(refused.status).toBe(409);
-    expect(refused.headers['content-type']).toBe('application/problem+json');
-    expect(refused.json).toMatchObject({
+    const rejected = await call('start');
+    expect(rejected.status).toBe(409);
+    expect(rejected.headers['content-type']).toBe('application/problem+json');
+    expect(rejected.json).toMatchObject({
       code: 'not_configured',
       detail: 'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN.',
       remediation: expect.stringContaining('npm run authorize'),

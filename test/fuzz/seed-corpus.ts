@@ -1,7 +1,8 @@
 /**
- * The emails that the fuzzer mutates: the sample orders of the local stack, small emails for formats that the samples lack
- * (winmail.dat, digests, shifted charsets, uuencode), and the files of an optional folder.
- * Invariant: the same folder gives the same emails in the same order, so that a seed and a number identify one mutated email.
+ * The emails that the fuzzer mutates. They are the sample orders of the local stack, small emails for formats that the
+ * samples lack (winmail.dat, digests, shifted charsets, uuencode), and the files of an optional folder.
+ * Invariant: the same folder gives the same emails in the same order, so that a seed and a number identify one mutated
+ * email.
  */
 import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';

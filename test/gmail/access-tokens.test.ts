@@ -200,21 +200,21 @@ describe('token endpoint error', () => {
       const scripted = await startScriptedGmail([], (response) => {
         response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
-      let refusedCount = 0;
+      let rejectedCount = 0;
       const { rootUrl, tokenUrl } = scripted;
-      const refused = createGmailClient({
+      const rejected = createGmailClient({
         credentials: emulatedCredentials,
         rootUrl,
         tokenUrl,
-        onCredentialsRefused: () => {
-          refusedCount += 1;
+        onCredentialsRejected: () => {
+          rejectedCount += 1;
         },
       });
-      const error = await errorOf(refused.getProfile(context));
+      const error = await errorOf(rejected.getProfile(context));
       expect(error).toMatchObject({ code, retry: 'never' });
       expect(error.remediation).toMatch(step);
       expect(requiresOperator(error.code) && operatorState(error.code)).toBe(state);
-      expect([scripted.tokenCount, scripted.callCount, refusedCount]).toEqual([1, 0, 1]);
+      expect([scripted.tokenCount, scripted.callCount, rejectedCount]).toEqual([1, 0, 1]);
       scripted.close();
     },
   );

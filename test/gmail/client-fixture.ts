@@ -22,7 +22,7 @@ export interface ClientFixture {
   readonly units: number[];
   rateLimitedCount: number;
   successCount: number;
-  credentialsRefusedCount: number;
+  credentialsRejectedCount: number;
 }
 
 export interface ClientFixtureOptions {
@@ -43,8 +43,8 @@ export function createClientFixture(options: ClientFixtureOptions = {}): ClientF
       sleep: async (ms) => {
         fixture.waits.push(ms);
       },
-      onCredentialsRefused: () => {
-        fixture.credentialsRefusedCount += 1;
+      onCredentialsRejected: () => {
+        fixture.credentialsRejectedCount += 1;
       },
     }),
     context: {
@@ -64,7 +64,7 @@ export function createClientFixture(options: ClientFixtureOptions = {}): ClientF
     units: [],
     rateLimitedCount: 0,
     successCount: 0,
-    credentialsRefusedCount: 0,
+    credentialsRejectedCount: 0,
   };
   return fixture;
 }

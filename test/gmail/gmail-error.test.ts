@@ -228,7 +228,7 @@ describe('Gmail outage', () => {
         answerWith(verb, status, body);
         expect((await errorOf(call(verb))).code).toBe('gmail_unavailable');
       }
-      expect(fixture.credentialsRefusedCount).toBe(0);
+      expect(fixture.credentialsRejectedCount).toBe(0);
     },
   );
 
@@ -280,7 +280,7 @@ describe('permanent error', () => {
     // Gmail has served such a call, so it does not limit the rate.
     const isServed = ['message_gone', 'gmail_refused', 'history_expired'].includes(code);
     expect([fixture.rateLimitedCount, fixture.successCount]).toEqual([0, isServed ? 1 : 0]);
-    expect(fixture.credentialsRefusedCount).toBe(code === 'gmail_denied' ? 1 : 0);
+    expect(fixture.credentialsRejectedCount).toBe(code === 'gmail_denied' ? 1 : 0);
   });
 
   it.each(ALL)(
@@ -290,7 +290,7 @@ describe('permanent error', () => {
       const error = await errorOf(call(verb));
       expect(error.code).toBe('mail_service_disabled');
       expect(error.remediation).toMatch(/licence.*suspended/);
-      expect([requestCount, fixture.credentialsRefusedCount]).toEqual([1, 1]);
+      expect([requestCount, fixture.credentialsRejectedCount]).toEqual([1, 1]);
     },
   );
 

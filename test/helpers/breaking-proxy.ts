@@ -1,6 +1,6 @@
 /**
- * A proxy in front of PostgreSQL that can drop the response to a statement: the server runs and commits it, and the
- * connection breaks before the client gets the response.
+ * A proxy in front of PostgreSQL that can drop the response to a statement. The server runs and commits the statement, and
+ * the connection breaks before the client gets the response.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { once } from 'node:events';

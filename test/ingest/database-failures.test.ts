@@ -31,13 +31,13 @@ describe('database error', () => {
   /** As if every store met this error. */
   async function failStores(system: TestSystem, sqlState: string): Promise<void> {
     await system.db.query(
-      `create or replace function refuse_store() returns trigger language plpgsql as $$
+      `create or replace function reject_store() returns trigger language plpgsql as $$
        begin
          raise exception 'no' using errcode = '${sqlState}';
        end $$`,
     );
     await system.db.query(
-      'create trigger refuse_store before insert on incoming_emails for each row execute function refuse_store()',
+      'create trigger reject_store before insert on incoming_emails for each row execute function reject_store()',
     );
   }
 
@@ -62,7 +62,7 @@ describe('database error', () => {
       expect(json).toMatchObject({ state: 'backing_off' });
       expect(json.last_error).toContain('database');
       expect(json.advice).not.toEqual([]);
-      await system.db.query('drop trigger refuse_store on incoming_emails');
+      await system.db.query('drop trigger reject_store on incoming_emails');
       await system.pass(300);
       await system.ingest({ trigger: 'schedule' });
       expect(await storedIds(system)).toEqual(ids);
@@ -118,10 +118,10 @@ describe('unavailable database', () => {
     const system = await startedSystem();
     const ids = deliverOrders(system, 12);
     await system.db.query(`
-      create function refuse() returns trigger language plpgsql as
+      create function reject() returns trigger language plpgsql as
       $$ begin raise exception 'disk full' using errcode = '53100'; end $$`);
     await system.db.query(
-      'create trigger refuse before insert on incoming_emails for each row execute function refuse()',
+      'create trigger reject before insert on incoming_emails for each row execute function reject()',
     );
     expect(await system.ingest()).toMatchObject({
       outcome: 'failed',
@@ -130,7 +130,7 @@ describe('unavailable database', () => {
     expect(
       await system.rows('select 1 from email_ledger where attempt_count > 0 or claim_token is not null'),
     ).toEqual([]);
-    await system.db.query('drop trigger refuse on incoming_emails');
+    await system.db.query('drop trigger reject on incoming_emails');
     await system.ingest();
     expect(await storedIds(system)).toEqual(ids);
   });

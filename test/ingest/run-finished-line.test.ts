@@ -128,7 +128,7 @@ describe('watch_remaining_s', () => {
     expect(seconds).toBeLessThanOrEqual(3 * 86_400);
   });
 
-  test('run_finished reports no remaining watch time when Gmail refuses the watch', async () => {
+  test('run_finished reports no remaining watch time when Gmail rejects the watch', async () => {
     const system = await runningSystem({ env });
     system.gmail.faults.add({ kind: 'status', status: 403, method: 'watch' });
     expect(await nextLine(system, scheduled)).toMatchObject({ outcome: 'completed', watch_remaining_s: 0 });

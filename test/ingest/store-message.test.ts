@@ -40,7 +40,7 @@ describe('storeMessage', () => {
   test('stores the raw bytes when the database rejects the parsed values', async () => {
     const system = await startedSystem();
     await system.db.query("alter table email_attachments add constraint broken check (filename = '')");
-    const raw = order('refused');
+    const raw = order('rejected');
     const { id } = system.gmail.deliver(raw);
     expect(await system.ingest()).toMatchObject({ counts: { stored: 1 } });
     expect((await storedBytes(system)).get(id)).toEqual(raw);

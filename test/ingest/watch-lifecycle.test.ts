@@ -92,13 +92,13 @@ test('registers the watch during a backlog that spends the whole quota, and reco
   expect(await system.rows('select error_code from mailbox_watches')).toEqual([{ error_code: null }]);
 });
 
-describe('refused watch', () => {
+describe('rejected watch', () => {
   test.each([
     [403, 'forbidden', 'watch_denied', /roles\/pubsub\.publisher/],
     [400, 'invalidArgument', 'watch_topic_wrong', /project of the OAuth client/],
     [404, 'notFound', 'watch_topic_wrong', /project of the OAuth client/],
   ])(
-    'a watch that Gmail refuses with %i %s is a state with its remediation, and messages are still fetched',
+    'a watch that Gmail rejects with %i %s is a state with its remediation, and messages are still fetched',
     async (status, reason, code, remediation) => {
       const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
       system.gmail.faults.add({ kind: 'status', status, reason, method: 'watch' });
@@ -111,7 +111,7 @@ describe('refused watch', () => {
     },
   );
 
-  test('retries a refused watch after a while, not in every run, and reports watching on success', async () => {
+  test('retries a rejected watch after a while, not in every run, and reports watching on success', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch', times: 1 });
     await system.call('start');
@@ -143,7 +143,7 @@ describe('refused watch', () => {
     expect(system.gmail.mailbox.watch).toBeNull();
   });
 
-  test('forgets a refused watch when no topic is configured any more', async () => {
+  test('forgets a rejected watch when no topic is configured any more', async () => {
     const system = await createTestSystem({ env: { GMAIL_PUBSUB_TOPIC: TOPIC } });
     system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
     await system.call('start');

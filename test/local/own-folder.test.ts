@@ -57,7 +57,7 @@ describe.skipIf(!isRoot)(isRoot ? 'as root' : 'as root (skipped: not root)', () 
     expect(ownerOf(victim)).toBe(0);
   });
 
-  it('refuses a folder that every user can change', () => {
+  it('rejects a folder that every user can change', () => {
     const path = join(tmpdir(), 'open');
     mkdirSync(path);
     chmodSync(path, 0o777);

@@ -1,6 +1,15 @@
 /** What is left of the local stack when its start or its stop is cut short: never a running PostgreSQL. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +22,10 @@ import { createTestDatabase, type TestDatabase } from '../helpers/test-database.
 
 // A start makes a database cluster, which takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
+
+const isRoot = process.getuid?.() === 0;
+/** Belongs to no account. */
+const OTHER_USER = { uid: 60_002, gid: 60_002 };
 
 let dataFolder: string;
 beforeEach(() => {
@@ -82,6 +95,43 @@ describe('npm start', () => {
     command.signal('SIGINT');
     expect(await command.ended()).toBe(0);
   });
+
+  it.skipIf(!isRoot)(
+    'lets no other user of the machine read emails, tokens or the data of PostgreSQL',
+    async () => {
+      // The others can enter the folder, as in a shared temp directory.
+      chmodSync(dataFolder, 0o755);
+      const command = await start();
+      await command.printed(/Email Monitor is running on this machine/);
+      const readAs = ({ uid, gid }: typeof OTHER_USER, path: string) =>
+        execFileSync('cat', [path], {
+          uid,
+          gid,
+          encoding: 'latin1',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        });
+      const files = readdirSync(dataFolder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
+      expect(files.length).toBeGreaterThan(3);
+      const readable = files.filter((path) => {
+        try {
+          return readAs(OTHER_USER, path) !== undefined;
+        } catch {
+          return false;
+        }
+      });
+      expect(readable).toEqual([]);
+      // PostgreSQL's own user can read the environment of its processes.
+      const [server] = postgresProcessIds();
+      const environment = readAs(statSync(`/proc/${server}`), `/proc/${server}/environ`);
+      expect(environment).toMatch(/PATH|LANG|LC_|TZ/);
+      expect(environment).not.toMatch(/GMAIL|LOCAL_DATA_DIR/);
+      expect(() => readAs(OTHER_USER, `/proc/${server}/environ`)).toThrow();
+      command.signal('SIGINT');
+      expect(await command.ended()).toBe(0);
+    },
+  );
 
   it('stops PostgreSQL at a Ctrl-C during the start', async () => {
     const command = await start();

@@ -73,7 +73,7 @@ async function evaluate(system: TestSystem, missingCount: number): Promise<void>
   );
 }
 
-/** Adds dead, failing and missing messages, and a watch that Gmail refuses to renew. */
+/** Adds dead, failing and missing messages, and a watch that Gmail rejects to renew. */
 async function makeUnhealthy(system: TestSystem): Promise<void> {
   const tomorrow = "now() + interval '1 day'";
   await system.rows(

@@ -1,4 +1,4 @@
-/** Which requests the console refuses because a foreign web page may have sent them. */
+/** Which requests the console rejects because a foreign web page may have sent them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
@@ -53,8 +53,8 @@ const CURL: readonly (readonly [string, Record<string, string>])[] = [['curl', O
 const READS = ['overview', 'emails', 'emails/1', 'emails/1/html', 'emails/1/raw', 'attachments/1', 'runs'];
 const WRITES = ['dead/retry', 'emails/search'];
 
-/** @returns the paths that were refused */
-async function refused(
+/** @returns the paths that were rejected */
+async function rejected(
   paths: readonly (readonly [method: string, path: string])[],
   headers: Record<string, string>,
 ): Promise<string[]> {
@@ -82,17 +82,17 @@ const pathsOf = (calls: readonly (readonly [string, string])[]) => calls.map(([,
 
 describe('protection against foreign pages', () => {
   it.each(OWN_PAGE)('allows every request from %s', async (_name, headers) => {
-    expect(await refused([...DATA, ...SYSTEM], headers)).toEqual([]);
+    expect(await rejected([...DATA, ...SYSTEM], headers)).toEqual([]);
   });
 
-  it.each(FOREIGN)('refuses every read, download and change from %s', async (_name, headers) => {
-    expect(await refused([...DATA, ...SYSTEM], headers)).toEqual(pathsOf([...DATA, ...SYSTEM]));
+  it.each(FOREIGN)('rejects every read, download and change from %s', async (_name, headers) => {
+    expect(await rejected([...DATA, ...SYSTEM], headers)).toEqual(pathsOf([...DATA, ...SYSTEM]));
   });
 
   it.each(CURL)(
-    'allows %s to control the monitor, and refuses it the data of emails',
+    'allows %s to control the monitor, and rejects it the data of emails',
     async (_name, headers) => {
-      expect(await refused([...DATA, ...SYSTEM], headers)).toEqual(pathsOf(DATA));
+      expect(await rejected([...DATA, ...SYSTEM], headers)).toEqual(pathsOf(DATA));
     },
   );
 
@@ -104,7 +104,7 @@ describe('protection against foreign pages', () => {
     expect(change.status).toBe(405);
   });
 
-  it('leaves the monitor running when it refuses a cross-site stop', async () => {
+  it('leaves the monitor running when it rejects a cross-site stop', async () => {
     await system.turnOn();
     await system.call('console', { path: `${VERBS}/stop`, headers: { 'sec-fetch-site': 'cross-site' } });
     expect(await system.rows('select is_running from email_monitor_status')).toEqual([{ is_running: true }]);

@@ -98,7 +98,7 @@ it('records the account "unknown" and warns when the caller has no identity toke
   ]);
 });
 
-it('records nothing for an email that does not exist, for a list, and for a refused request', async () => {
+it('records nothing for an email that does not exist, for a list, and for a rejected request', async () => {
   await get(cloud, 'emails/999999');
   await get(cloud, 'emails');
   await cloud.call('console', { path: `/api/console/emails/${emailId}`, method: 'GET', headers: {} });

@@ -121,6 +121,28 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a foreign web page'), 
     ]);
   });
 
+  it('can neither search emails nor stop the monitor from another page on this machine', async () => {
+    const reads = `${fixture.url}api/console/emails?q=order`;
+    const page = await fixture.browser.newPage();
+    await page.goto(otherPage);
+    expect(await fetchFrom(page, reads)).toBeNull();
+    // The browser hides the response of a fetch, but the operator's browser also follows links and submits forms.
+    for (const [method, url] of [
+      ['get', reads],
+      ['post', `${fixture.url}api/system/email-monitor/stop`],
+    ] as const) {
+      await page.goto(otherPage);
+      const [response] = await Promise.all([
+        page.waitForResponse(url),
+        page.setContent(
+          `<form method=${method} action="${url}"><input name=q value=order></form><script>document.forms[0].submit()</script>`,
+        ),
+      ]);
+      expect([url, response.status()]).toEqual([url, 403]);
+    }
+    expect(await isRunning()).toEqual([{ is_running: true }]);
+  });
+
   it('receives a problem without a stack trace for malformed JSON', async () => {
     const response = await fetch(`${fixture.url}api/console/emails/search`, {
       method: 'POST',

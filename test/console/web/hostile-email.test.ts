@@ -4,16 +4,17 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
-import { hostileEmail } from './hostile-email.ts';
+import { framesetEmail, hostileEmail } from './hostile-email.ts';
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () => {
   let fixture: Fixture;
   let canary: Server;
   /** URLs that the canary server received; there must be none. */
   let requestedUrls: string[];
-  /** A browser may connect to a host before its policy refuses the request. */
+  /** A browser may connect to a host before its policy rejects the request. */
   let connectionCount = 0;
   let emailId: number;
+  let framesetId: number;
 
   beforeAll(async () => {
     canary = createServer((request, response) => {
@@ -25,13 +26,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     });
     await once(canary, 'listening');
     fixture = await createFixture();
-    fixture.gmail.deliver(hostileEmail(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`));
+    const canaryUrl = `http://127.0.0.1:${(canary.address() as AddressInfo).port}/`;
+    fixture.gmail.deliver(hostileEmail(canaryUrl));
+    fixture.gmail.deliver(framesetEmail(canaryUrl));
     await fixture.call('start');
     await fixture.call('poll-now');
     const { rows } = await fixture.db.query<{ id: number }>(
-      "select id from incoming_emails where sender_address = 'evil@example.com'",
+      "select id from incoming_emails where sender_address = 'evil@example.com' order by subject = 'Frameset'",
     );
-    emailId = rows[0]?.id ?? 0;
+    [emailId = 0, framesetId = 0] = rows.map((row) => row.id);
     requestedUrls = [];
     connectionCount = 0;
   });
@@ -84,6 +87,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     expect(violations.filter((violation) => !violation.startsWith('policy '))).toEqual([]);
     expect(connectionCount).toBe(0);
     expect([requestedUrls, page.url()]).toEqual([[], `${fixture.url}api/console/emails/${emailId}/html`]);
+  });
+
+  it('connects to no host through the frames of a frameset', async () => {
+    const { page, violations } = await fixture.open();
+    const response = await page.goto(`${fixture.url}api/console/emails/${framesetId}/html`);
+    await page.waitForLoadState('networkidle');
+    expect(response?.status()).toBe(200);
+    expect(await page.locator('frame, frameset, iframe').count()).toBe(0);
+    expect([connectionCount, requestedUrls, violations]).toEqual([0, [], []]);
   });
 
   it('offers an SVG attachment with a script as a download only', async () => {

@@ -66,3 +66,19 @@ export function hostileEmail(canary: string): Buffer {
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
+
+/** @param canary URL of a server that must receive no connection */
+export function framesetEmail(canary: string): Buffer {
+  return Buffer.from(
+    [
+      'From: evil@example.com',
+      'Subject: Frameset',
+      'MIME-Version: 1.0',
+      'Content-Type: text/html; charset=utf-8',
+      '',
+      `<html><frameset cols="*,*"><frame src="${canary}left"><frame src="${canary}right">`,
+      '<noframes>The text of the frameset email</noframes></frameset></html>',
+      '',
+    ].join('\r\n'),
+  );
+}

@@ -275,7 +275,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await page.locator('#poll-now').click();
     const box = page.locator('#errors .error');
     await box.waitFor();
-    expect(await box.textContent()).toMatch(/Poll now: Gmail refused the refresh token.*npm run authorize/);
+    expect(await box.textContent()).toMatch(/Poll now: Gmail rejected the refresh token.*npm run authorize/);
     await state(page, 'reauth_required');
     expect(await page.locator('h1').textContent()).toBe('Token rejected');
     await box.getByRole('button', { name: 'Dismiss' }).click();
@@ -417,7 +417,7 @@ async function seriousViolations(page: Page): Promise<unknown> {
     .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
 }
 
-/** `route.fetch` drops the Sec-Fetch headers of the browser, without which the console refuses a read. */
+/** `route.fetch` drops the Sec-Fetch headers of the browser, without which the console rejects a read. */
 function ownPageHeaders(route: Route): Record<string, string> {
   return { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
 }

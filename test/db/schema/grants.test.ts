@@ -13,7 +13,7 @@ const accountOf = (part: string) => `email-monitor-${part}@${RUN}.iam`;
 const MOVED = accountOf('moved');
 
 let db: TestDatabase;
-const opened = new Map<AccountPart, Database>();
+const opened = new Map<string, Database>();
 beforeAll(async () => {
   db = await createTestDatabase();
   for (const part of [...ACCOUNT_PARTS, 'moved'])
@@ -30,7 +30,7 @@ afterAll(async () => {
   await db.close();
 });
 
-function as(part: AccountPart): Database {
+function as(part: AccountPart | 'moved'): Database {
   const url = new URL(db.url);
   url.username = encodeURIComponent(accountOf(part));
   const one = opened.get(part) ?? openDatabase({ target: { kind: 'url', url: url.href }, poolSize: 1 });
@@ -39,7 +39,7 @@ function as(part: AccountPart): Database {
 }
 
 /** Runs one statement as the account of a part. @returns the code of its error, null when it succeeded */
-async function errorOf(part: AccountPart, sql: string): Promise<string | null> {
+async function errorOf(part: AccountPart | 'moved', sql: string): Promise<string | null> {
   try {
     await as(part).query(sql);
     return null;
@@ -184,9 +184,12 @@ describe('repeated migration', () => {
       (account) => ({ part: 'consumer', account }) as const,
     );
     await migrate(target, consumers);
+    expect(await errorOf('moved', 'select * from email_raw')).toBeNull();
     await db.query(`grant select on incoming_emails to "${accountOf('status')}"`);
     await migrate(target, consumers.slice(0, 1));
     expect(await tablesOf(MOVED)).toEqual([]);
+    for (const table of ['incoming_emails', 'email_attachments', 'email_raw'])
+      expect(await errorOf('moved', `select * from ${table}`)).toBe('database_denied');
     expect(await tablesOf(accountOf('consumer'))).toContain('incoming_emails');
     expect(await tablesOf(accountOf('status'))).toContain('incoming_emails');
   });

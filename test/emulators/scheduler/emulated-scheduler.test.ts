@@ -158,7 +158,7 @@ describe('pause and resume', () => {
   });
 });
 
-it('refuses and never calls another target than the given one', async () => {
+it('rejects and never calls another target than the given one', async () => {
   const targetUri = 'http://127.0.0.1:9/poll';
   const foreign = { httpTarget: { uri: 'http://127.0.0.1:9/stop' } };
   const stored = schedulerFixture();

@@ -89,7 +89,7 @@ it.each<[string, Record<string, string>, number]>([
   ['for another host', { 'content-type': 'application/json', host: 'evil.test' }, 403],
   ['with a text body', { 'content-type': 'text/plain' }, 400],
   ['with a body without a type', {}, 400],
-])('refuses a request %s, which a web page may have sent', async (_name, headers, status) => {
+])('rejects a request %s, which a web page may have sent', async (_name, headers, status) => {
   fixture.scheduler.create(PARENT, EVERY_MINUTE);
   expect(await statusFor(headers)).toBe(status);
   expect(fixture.scheduler.get(JOB).state).toBe('ENABLED');

@@ -31,7 +31,7 @@ it.each([
   ['GZIP', gzipSync(BODY)],
   ['deflate', deflateSync(BODY)],
   ['br', brotliCompressSync(BODY)],
-])('refuses a body with the encoding %s without inflating it', async (encoding, body) => {
+])('rejects a body with the encoding %s without inflating it', async (encoding, body) => {
   const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
   const response = await fetch(url, { method: 'POST', headers, body: new Uint8Array(body) });
   expect([response.status, await response.json()]).toEqual([
