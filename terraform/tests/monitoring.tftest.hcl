@@ -184,6 +184,12 @@ run "default_plan" {
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert :
+      length(regexall("([a-z_]+:[a-z0-9_]+)\\{monitored_resource=", alert.conditions[0].condition_prometheus_query_language[0].query)) >= 1
+    ])
+    error_message = "A query must name a metric, as the assertion above reads it."
+  }
+  assert {
+    condition = alltrue([for alert in google_monitoring_alert_policy.alert :
       !strcontains(alert.conditions[0].condition_prometheus_query_language[0].query, "_bucket{") || can(regex("histogram_quantile\\(0.95, sum by \\(le\\) ", alert.conditions[0].condition_prometheus_query_language[0].query))
     ])
     error_message = "The buckets of a distribution must be reduced to a percentile."
