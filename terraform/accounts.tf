@@ -9,7 +9,7 @@ resource "google_service_account" "function" {
   display_name = "${var.name} ${each.key}"
   description  = "The function ${each.key} runs as this account."
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_service_account" "scheduler_invoker" {
@@ -18,16 +18,18 @@ resource "google_service_account" "scheduler_invoker" {
   display_name = "${var.name} scheduler-invoker"
   description  = "Cloud Scheduler calls poll as this account."
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_service_account" "pubsub_invoker" {
+  count = var.push ? 1 : 0
+
   project      = var.project_id
   account_id   = "${var.name}-pubsub"
   display_name = "${var.name} pubsub-invoker"
   description  = "Pub/Sub pushes to gmail-push as this account."
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_service_account" "build" {
@@ -36,7 +38,7 @@ resource "google_service_account" "build" {
   display_name = "${var.name} build"
   description  = "Cloud Build builds the images of the functions as this account."
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 # Email addresses, composed from values that are known before apply, so that a plan shows complete environments and grants.
@@ -45,6 +47,6 @@ locals {
     for key, account in google_service_account.function : key => "${account.account_id}@${account.project}.iam.gserviceaccount.com"
   }
   scheduler_invoker_email = "${google_service_account.scheduler_invoker.account_id}@${google_service_account.scheduler_invoker.project}.iam.gserviceaccount.com"
-  pubsub_invoker_email    = "${google_service_account.pubsub_invoker.account_id}@${google_service_account.pubsub_invoker.project}.iam.gserviceaccount.com"
+  pubsub_invoker_email    = one([for account in google_service_account.pubsub_invoker : "${account.account_id}@${account.project}.iam.gserviceaccount.com"])
   build_email             = "${google_service_account.build.account_id}@${google_service_account.build.project}.iam.gserviceaccount.com"
 }

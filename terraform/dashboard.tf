@@ -7,12 +7,9 @@ locals {
   # Width and height of a tile in the grid of twelve columns. Each row has three tiles.
   tile_size = 4
 
-  # Sums of extracted values need PromQL: a filter can only chart means and percentiles of a distribution.
-  value_sum = {
-    for key, metric in google_logging_metric.value :
-    key => "logging_googleapis_com:user_${replace(metric.name, "-", "_")}_sum{monitored_resource=\"cloud_run_revision\"}"
-  }
-
+  # Parts of filters.
+  logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
+  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
   services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
   pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"${var.name}-\") AND metric.type="
 
@@ -44,7 +41,7 @@ locals {
     },
     {
       title     = "Arrival to stored, ms: median and 95th percentile"
-      threshold = var.alert_stored_within_seconds * 1000
+      threshold = local.stored_within_seconds * 1000
       lines = [for percentile in ["50", "95"] : {
         filter  = "${local.logged}\"${local.log_metric_types["arrival-to-stored-ms"]}\""
         aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_${percentile}", by = [], window = 300
@@ -53,21 +50,14 @@ locals {
     {
       title     = "Emails stored per hour"
       threshold = null
-      lines     = [{ query = "sum(increase(${local.value_sum["stored-count"]}[1h]))" }]
+      # Sums of extracted values need PromQL: a filter can only chart means and percentiles of a distribution.
+      lines = [{ query = "sum(increase(${local.log_series["stored-count"]}_sum{${local.of_runs}}[1h]))" }]
     },
     {
       title     = "Pending messages"
       threshold = null
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["pending-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
-    },
-    {
-      title     = "Oldest waiting live email, s"
-      threshold = var.alert_live_waiting_seconds
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["live-waiting-s"]}\""
         aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
       }]
     },
@@ -93,32 +83,6 @@ locals {
       lines = [{
         filter  = "${local.logged}\"${local.log_metric_types["missing-total"]}\""
         aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
-    },
-    {
-      title     = "Gmail quota, units per minute"
-      threshold = var.gmail_quota_units_per_minute
-      lines     = [{ query = "sum(rate(${local.value_sum["quota-units"]}[5m])) * 60" }]
-    },
-    {
-      title     = "Rate-limited Gmail calls per hour"
-      threshold = null
-      lines     = [{ query = "sum(increase(${local.value_sum["rate-limited-count"]}[1h]))" }]
-    },
-    {
-      title     = "Time until the Gmail watch expires, s"
-      threshold = var.alert_watch_remaining_seconds
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["watch-remaining-s"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
-    },
-    {
-      title     = "Run duration, ms: 95th percentile"
-      threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["duration-ms"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = [], window = 300
       }]
     },
     {
@@ -217,5 +181,5 @@ resource "google_monitoring_dashboard" "this" {
     }
   })
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }

@@ -86,7 +86,7 @@ resource "google_sql_database_instance" "main" {
     }
   }
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_sql_database" "main" {
@@ -107,7 +107,7 @@ locals {
   # names are composed here instead of taken from database_users, which would be a cycle: local.functions, from which
   # the service accounts are created, contains this value.
   database_accounts = join(",", concat(
-    [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${var.name}-${key}@${var.project_id}.iam"],
+    [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${var.name}-${key}@${var.project_id}.iam" if key != "gmail-push" || var.push],
     [for email in sort(var.consumers) : "consumer=${trimsuffix(email, ".gserviceaccount.com")}"],
   ))
 }

@@ -8,7 +8,7 @@ locals {
     GMAIL_INITIAL_QUERY          = var.gmail_initial_query
     GMAIL_LABEL_ID               = var.gmail_label_id
     GMAIL_POLL_INTERVAL_SECONDS  = var.poll_interval_seconds
-    GMAIL_PUBSUB_TOPIC           = google_pubsub_topic.gmail.id
+    GMAIL_PUBSUB_TOPIC           = var.push ? google_pubsub_topic.gmail[0].id : ""
     GMAIL_QUOTA_UNITS_PER_MINUTE = var.gmail_quota_units_per_minute
     GMAIL_SETTLE_SECONDS         = var.gmail_settle_seconds
     GOOGLE_CLOUD_PROJECT         = var.project_id
@@ -148,12 +148,10 @@ resource "google_cloud_run_v2_service" "function" {
   # Everything that a revision needs to start: its image, the credentials and the permission to read them, the database
   # and the user to log in with.
   depends_on = [
-    google_project_iam_member.cloudsql,
-    google_project_service.required,
-    google_secret_manager_secret_iam_member.function_reads,
     google_secret_manager_secret_version.empty,
     google_sql_database.main,
     google_sql_user.function,
     terraform_data.build,
+    time_sleep.grants,
   ]
 }

@@ -4,7 +4,7 @@ locals {
   # Service accounts are keyed by name, not by email address, so that the keys are known at plan time.
   invoker_sets = {
     poll       = { scheduler-invoker = "serviceAccount:${local.scheduler_invoker_email}" }
-    gmail-push = { pubsub-invoker = "serviceAccount:${local.pubsub_invoker_email}" }
+    gmail-push = var.push ? { pubsub-invoker = "serviceAccount:${local.pubsub_invoker_email}" } : {}
     poll-now   = { for member in var.operators : member => member }
     status     = { for member in concat(var.operators, var.viewers) : member => member... }
     start      = { for member in var.operators : member => member }

@@ -17,14 +17,17 @@ locals {
   timeout_seconds  = var.run_budget_seconds + 40
   deadline_seconds = local.timeout_seconds + 20
 
-  # One entry per deployed function:
+  # Without push, gmail-push has no caller.
+  functions = { for key, function in local.all_functions : key => function if key != "gmail-push" || var.push }
+
+  # One entry per function:
   #   fetches            fetches messages, and so needs the memory for the largest ones
   #   credentials        reads the mailbox credentials
   #   controls_scheduler pauses and resumes the scheduler job
   #   pool               connections per instance
   #   instances          maximum number of instances
   #   concurrency        maximum number of concurrent requests per instance
-  functions = {
+  all_functions = {
     # The lease allows one run at a time. With a concurrency above 1 the same instance immediately answers "busy" to a poll
     # that arrives during a run.
     poll = {

@@ -1,9 +1,6 @@
-# Log-based metrics. Each run writes one `run_finished` line (shared/ingest/record-run-end.ts), and nearly every metric
-# reads a field of that line. A test compares the two.
-#
-# Invariant: no metric refers to a service resource, so Terraform creates all metrics in the first minute of an apply.
-# Cloud Monitoring needs up to ten minutes to see a new metric, and rejects an alert on an unknown one. The alerts depend on
-# the services and the database, whose creation takes longer than that, so no extra wait is needed.
+# Log-based metrics: what the alerts need, and the backlog. Each run writes one `run_finished` line
+# (shared/ingest/record-run-end.ts), and nearly every metric reads a field of that line. A test compares the two. Quota,
+# durations and all other fields are in the log, in `ingest_runs` and in the console.
 
 locals {
   # The functions that write `run_finished`. The console is one of them because it serves poll-now too.
@@ -14,9 +11,8 @@ locals {
     "resource.labels.service_name=(${join(" OR ", [for key in local.run_services : "\"${var.name}-${key}\""])})",
   ]
 
-  # Counters of log lines. Conditions are evaluated in the log filter, where numbers are exact. A percentile of a
-  # distribution is only an estimate, which is above zero even if all values are zero. A field that is null or absent
-  # matches no comparison.
+  # Counters of log lines. Conditions are evaluated in the log filter, where numbers are exact; the mean of a distribution
+  # over several runs would hide a threshold that one run exceeds. A field that is null or absent matches no comparison.
   log_counters = {
     runs = {
       description = "Finished runs by trigger, outcome and error code."
@@ -28,28 +24,10 @@ locals {
         trigger    = "schedule, push or manual."
       }
     }
-    runs-with-dead = {
-      description = "Runs after which the mailbox has dead messages."
-      event       = "run_finished"
-      where       = ["jsonPayload.dead_total>0"]
-      labels      = {}
-    }
-    runs-with-failing = {
-      description = "Runs after which the mailbox has failed messages that will be retried."
-      event       = "run_finished"
-      where       = ["jsonPayload.failing_total>0"]
-      labels      = {}
-    }
     runs-with-live-waiting = {
       description = "Runs after which a live email has been waiting for more than ${var.alert_live_waiting_seconds} s."
       event       = "run_finished"
       where       = ["jsonPayload.live_waiting_s>${var.alert_live_waiting_seconds}"]
-      labels      = {}
-    }
-    runs-with-missing = {
-      description = "Runs of a mailbox whose last reconciliation found missing messages."
-      event       = "run_finished"
-      where       = ["jsonPayload.missing_total>0"]
       labels      = {}
     }
     runs-with-watch-ending = {
@@ -67,34 +45,34 @@ locals {
     }
   }
 
-  # Distributions of fields of `run_finished`, for the dashboard and for the one alert on a percentile.
+  # Distributions of fields of `run_finished`. Their sums are exact: an alert on a count is met when its sum is above zero.
   log_values = {
     arrival-to-stored-ms = { field = "arrival_to_stored_max_ms", unit = "ms", description = "Longest time of a live email in a run, from Gmail's acceptance to the commit." }
     dead-total           = { field = "dead_total", unit = "1", description = "Dead messages that no operator has given up, capped at 1,000." }
-    duration-ms          = { field = "duration_ms", unit = "ms", description = "Duration of a run." }
     failing-total        = { field = "failing_total", unit = "1", description = "Failed messages that will be retried, capped at 1,000." }
-    live-waiting-s       = { field = "live_waiting_s", unit = "s", description = "Time since the oldest waiting live email was discovered." }
     missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation found missing." }
     pending-total        = { field = "pending_total", unit = "1", description = "Messages waiting to be fetched, capped at 1,000." }
-    quota-units          = { field = "quota_units", unit = "1", description = "Gmail quota units that a run used." }
-    rate-limited-count   = { field = "rate_limited_count", unit = "1", description = "Calls of a run that Gmail rate-limited." }
     stored-count         = { field = "stored_count", unit = "1", description = "Emails that a run stored." }
-    watch-remaining-s    = { field = "watch_remaining_s", unit = "s", description = "Time until Gmail's watch expires." }
   }
 
   # Bucket bounds grow by a factor of 1.3 in both directions from the alert's threshold. The threshold is a bound itself, so
   # whether the 95th percentile is above it is exact, not interpolated. For 60 s, 24 steps each way cover 0.1 s to 9 hours.
-  latency_bounds_ms = [for step in range(-24, 25) : floor(var.alert_stored_within_seconds * 1000 * pow(1.3, step))]
+  latency_bounds_ms = [for step in range(-24, 25) : floor(local.stored_within_seconds * 1000 * pow(1.3, step))]
 
-  # The metric types as Cloud Monitoring filters name them.
+  # The metrics as Cloud Monitoring filters name them, and as PromQL does.
   log_metric_types = {
     for key, metric in merge(google_logging_metric.counter, google_logging_metric.value) :
     key => "logging.googleapis.com/user/${metric.name}"
   }
+  # From the names, not from the resources: without push one counter does not exist.
+  log_series = {
+    for key in keys(merge(local.log_counters, local.log_values)) :
+    key => "logging_googleapis_com:user_${replace("${var.name}-${key}", "-", "_")}"
+  }
 }
 
 resource "google_logging_metric" "counter" {
-  for_each = local.log_counters
+  for_each = { for key, counter in local.log_counters : key => counter if var.push || key != "runs-with-watch-ending" }
 
   project     = var.project_id
   name        = "${var.name}-${each.key}"
@@ -122,7 +100,7 @@ resource "google_logging_metric" "counter" {
     }
   }
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_logging_metric" "value" {
@@ -164,5 +142,5 @@ resource "google_logging_metric" "value" {
     }
   }
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }

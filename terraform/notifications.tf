@@ -8,8 +8,8 @@ locals {
     region            = var.region
     name              = var.name
     instance          = google_sql_database_instance.main.name
-    dead_letters      = google_pubsub_subscription.dead_letter.name
-    topic             = google_pubsub_topic.gmail.id
+    dead_letters      = "${var.name}-gmail-dead-letter"
+    topic             = local.environment.GMAIL_PUBSUB_TOPIC
     status            = "curl -s ${local.identity} ${google_cloud_run_v2_service.function["status"].uri}"
     start             = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["start"].uri}"
     poll_now          = "curl -s -X POST ${local.identity} ${google_cloud_run_v2_service.function["poll-now"].uri}"
@@ -17,7 +17,8 @@ locals {
     reconcile_all     = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?reconcile=all\""
     silence_minutes   = local.silence_seconds / 60
     live_waiting_s    = var.alert_live_waiting_seconds
-    stored_within_s   = var.alert_stored_within_seconds
+    stored_within_s   = local.stored_within_seconds
+    push              = var.push
     watch_remaining_s = var.alert_watch_remaining_seconds
     max_connections   = local.database_max_connections
     connections       = var.alert_connections_percent
@@ -26,6 +27,9 @@ locals {
     disk_stuck        = local.disk_stuck_percent
   }
   identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
+
+  # Twice the default: the metrics arrive once per minute, and evaluations are charged.
+  alert_evaluation_seconds = 60
 
   # The configured addresses, or by default the users and groups among the operators.
   alert_emails = var.alert_emails == null ? toset([
@@ -53,7 +57,7 @@ resource "google_monitoring_notification_channel" "email" {
     create_before_destroy = true
   }
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_monitoring_alert_policy" "alert" {
@@ -67,44 +71,20 @@ resource "google_monitoring_alert_policy" "alert" {
 
   notification_channels = local.notification_channels
 
-  dynamic "conditions" {
-    for_each = each.value.absences
-    content {
-      display_name = conditions.value.display_name
-      condition_absent {
-        filter   = conditions.value.filter
-        duration = "${conditions.value.duration_seconds}s"
-        aggregations {
-          alignment_period     = "60s"
-          per_series_aligner   = "ALIGN_COUNT"
-          cross_series_reducer = "REDUCE_SUM"
-        }
-      }
+  conditions {
+    display_name = each.value.display_name
+    condition_prometheus_query_language {
+      query               = each.value.query
+      duration            = "${each.value.duration_seconds}s"
+      evaluation_interval = "${local.alert_evaluation_seconds}s"
+      # See alerts.tf: on the first apply the metrics are not known yet.
+      disable_metric_validation = true
     }
   }
 
-  dynamic "conditions" {
-    for_each = each.value.thresholds
-    content {
-      display_name = conditions.value.display_name
-      condition_threshold {
-        filter          = conditions.value.filter
-        comparison      = "COMPARISON_${conditions.value.comparison}"
-        threshold_value = conditions.value.value
-        # Cloud Monitoring evaluates missing data only if the duration is at least one minute.
-        duration                = "${conditions.value.duration_seconds}s"
-        evaluation_missing_data = "EVALUATION_MISSING_DATA_${conditions.value.missing_data}"
-        aggregations {
-          alignment_period     = "${conditions.value.window_seconds}s"
-          per_series_aligner   = conditions.value.aligner
-          cross_series_reducer = conditions.value.reducer
-        }
-      }
-    }
-  }
-
+  # Only for an incident whose query fails to run. The longest value, so that none closes while its cause lasts.
   alert_strategy {
-    auto_close = "${each.value.auto_close_seconds}s"
+    auto_close = "604800s"
   }
 
   documentation {
@@ -113,12 +93,18 @@ resource "google_monitoring_alert_policy" "alert" {
     content   = chomp(templatefile("${path.module}/runbooks/${each.key}.md.tftpl", local.runbook))
   }
 
-  # See metrics.tf: while the services and the database are created, Cloud Monitoring learns of the metrics.
-  depends_on = [google_cloud_run_v2_service.function]
+  depends_on = [time_sleep.apis]
 }
 
-# Printed by every apply, because an alert without recipients is useless. It is not an error, because a trial deployment
-# needs no recipients.
+# A warning instead of an error, because a trial deployment needs no recipients.
+check "alerts_have_recipients" {
+  assert {
+    condition     = length(local.alert_emails) + length(var.notification_channels) > 0
+    error_message = "No one is alerted when email stops arriving. Set alert_emails or notification_channels in terraform.tfvars."
+  }
+}
+
+# Printed by every apply, because an alert without recipients is useless.
 output "alerts_reach" {
   description = "Recipients of the alerts."
   value = (

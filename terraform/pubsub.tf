@@ -1,27 +1,34 @@
 # Push notifications: Gmail publishes to the topic, Pub/Sub calls gmail-push, and undeliverable notifications go to a
-# dead-letter topic. Push only reduces latency: if it fails, polling finds the same mail.
+# dead-letter topic. Push only reduces latency: if it fails, polling finds the same mail. With `push = false` none of this
+# exists.
 
 resource "google_pubsub_topic" "gmail" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
   name    = "${var.name}-gmail"
   labels  = local.labels
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 # Google's service account for Gmail push, the same for all projects.
 # https://developers.google.com/workspace/gmail/api/guides/push
 resource "google_pubsub_topic_iam_member" "gmail_publishes" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
-  topic   = google_pubsub_topic.gmail.name
+  topic   = google_pubsub_topic.gmail[0].name
   role    = "roles/pubsub.publisher"
   member  = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 }
 
 resource "google_pubsub_subscription" "gmail_push" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
   name    = "${var.name}-gmail-push"
-  topic   = google_pubsub_topic.gmail.id
+  topic   = google_pubsub_topic.gmail[0].id
   labels  = local.labels
 
   # Also the time that Pub/Sub waits for a response. Longer than the timeout of the service, so that a push is not
@@ -42,7 +49,7 @@ resource "google_pubsub_subscription" "gmail_push" {
   }
 
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter.id
+    dead_letter_topic     = google_pubsub_topic.dead_letter[0].id
     max_delivery_attempts = 20
   }
 
@@ -59,6 +66,8 @@ resource "google_pubsub_subscription" "gmail_push" {
 
 # Pub/Sub must create the identity tokens for its calls. Projects created before April 2021 do not allow this by default.
 resource "google_service_account_iam_member" "pubsub_signs" {
+  count = var.push ? 1 : 0
+
   service_account_id = "projects/${var.project_id}/serviceAccounts/${local.pubsub_invoker_email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = local.pubsub_agent
@@ -68,18 +77,22 @@ resource "google_service_account_iam_member" "pubsub_signs" {
 }
 
 resource "google_pubsub_topic" "dead_letter" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
   name    = "${var.name}-gmail-dead-letter"
   labels  = local.labels
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 # Keeps dead letters for inspection. A topic without a subscription keeps no messages.
 resource "google_pubsub_subscription" "dead_letter" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
   name    = "${var.name}-gmail-dead-letter"
-  topic   = google_pubsub_topic.dead_letter.id
+  topic   = google_pubsub_topic.dead_letter[0].id
   labels  = local.labels
 
   message_retention_duration = "2678400s" # 31 days, the longest
@@ -91,15 +104,19 @@ resource "google_pubsub_subscription" "dead_letter" {
 # To dead-letter a notification, Pub/Sub publishes it to the dead-letter topic and acknowledges it here. Both need a grant.
 
 resource "google_pubsub_topic_iam_member" "pubsub_sets_aside" {
+  count = var.push ? 1 : 0
+
   project = var.project_id
-  topic   = google_pubsub_topic.dead_letter.name
+  topic   = google_pubsub_topic.dead_letter[0].name
   role    = "roles/pubsub.publisher"
   member  = local.pubsub_agent
 }
 
 resource "google_pubsub_subscription_iam_member" "pubsub_acknowledges" {
+  count = var.push ? 1 : 0
+
   project      = var.project_id
-  subscription = google_pubsub_subscription.gmail_push.name
+  subscription = google_pubsub_subscription.gmail_push[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }

@@ -42,28 +42,19 @@ resource "google_cloud_scheduler_job" "poll" {
   depends_on = [google_cloud_run_v2_service_iam_member.invoker]
 }
 
-# Cloud Scheduler supports neither grants on a single job nor IAM conditions on its name, so these roles apply to the
-# whole project. They contain only the permissions that the code uses.
-# https://cloud.google.com/iam/docs/conditions-attribute-reference
+# Cloud Scheduler supports neither grants on a single job nor IAM conditions on its name, so these grants apply to the
+# whole project. The only predefined role that can pause a job can also create and delete jobs, so this role contains
+# just the permissions that the code uses.
+# https://cloud.google.com/iam/docs/roles-permissions/cloudscheduler
 
 resource "google_project_iam_custom_role" "scheduler_switch" {
-  project     = var.project_id
-  role_id     = "${replace(var.name, "-", "_")}_scheduler_switch"
+  project = var.project_id
+  # Google blocks the id of a deleted role for up to 37 days. The number of an account is never used again, so a
+  # deployment that is destroyed and created again gets another id.
+  role_id     = "${replace(var.name, "-", "_")}_scheduler_${google_service_account.function["start"].unique_id}"
   title       = "${var.name} scheduler control"
   description = "View, pause and resume Cloud Scheduler jobs. Does not include creating, changing or running jobs."
   permissions = ["cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause"]
-
-  depends_on = [google_project_service.required]
-}
-
-resource "google_project_iam_custom_role" "scheduler_reader" {
-  project     = var.project_id
-  role_id     = "${replace(var.name, "-", "_")}_scheduler_reader"
-  title       = "${var.name} scheduler reader"
-  description = "View Cloud Scheduler jobs."
-  permissions = ["cloudscheduler.jobs.get"]
-
-  depends_on = [google_project_service.required]
 }
 
 resource "google_project_iam_member" "scheduler_switch" {
@@ -77,6 +68,6 @@ resource "google_project_iam_member" "scheduler_switch" {
 # status reports whether the state of the job matches the is_running flag.
 resource "google_project_iam_member" "scheduler_reader" {
   project = var.project_id
-  role    = google_project_iam_custom_role.scheduler_reader.name
+  role    = "roles/cloudscheduler.viewer"
   member  = "serviceAccount:${local.function_emails["status"]}"
 }

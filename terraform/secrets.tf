@@ -17,7 +17,7 @@ resource "google_secret_manager_secret" "credential" {
   # A destroyed version can be restored for one day.
   version_destroy_ttl = "86400s"
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 # A mount requires at least one version. The functions treat a line break as "no credential", so the first deployment starts

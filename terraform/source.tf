@@ -19,7 +19,7 @@ resource "google_storage_bucket" "source" {
   # Every object can be built again from its commit.
   force_destroy = true
 
-  depends_on = [google_project_service.required]
+  depends_on = [time_sleep.apis]
 }
 
 # The name contains the hash, so a changed source is a new object and triggers new builds. Terraform deletes the old

@@ -23,7 +23,7 @@ variable "alert_disk_percent" {
 }
 
 variable "alert_emails" {
-  description = "Email addresses that receive the alerts. Null: the users and groups among operators."
+  description = "Email addresses that receive the alerts. Null: the users and groups among operators. Each plan warns while there is no recipient."
   type        = set(string)
   default     = null
 
@@ -275,14 +275,20 @@ variable "project_id" {
   }
 }
 
+variable "push" {
+  description = "Whether Gmail announces new email through Pub/Sub. Set to false where the organization forbids gmail-api-push@system.gserviceaccount.com: polling then finds new email, up to one poll interval later."
+  type        = bool
+  default     = true
+}
+
 variable "region" {
-  description = "Region of all resources, such as europe-west1. Cloud Scheduler must be available there."
+  description = "Region of all resources, such as europe-west1. Cloud Run, Cloud SQL and Cloud Scheduler must be available there."
   type        = string
   default     = "europe-west1"
 
   validation {
-    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region must be a region such as europe-west1, not a zone."
+    condition     = can(regex("^(africa|asia|australia|europe|me|northamerica|southamerica|us)-(central|(north|south)?(east|west)|north|south)[1-9][0-9]?$", var.region))
+    error_message = "region must be a Google Cloud region such as europe-west1 or us-central1: not a zone (europe-west1-b), not a multi-region (eu) and not \"global\"."
   }
 }
 

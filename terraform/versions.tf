@@ -13,6 +13,10 @@ terraform {
       source  = "hashicorp/google"
       version = ">= 7.40, < 9"
     }
+    time = {
+      source  = "hashicorp/time"
+      version = ">= 0.12, < 1"
+    }
   }
 }
 

@@ -23,7 +23,7 @@ import { defaultToken } from '../doctor/pubsub-access.ts';
 import { checkLastPush, checkWatch } from '../doctor/push-checks.ts';
 import { Interrupted, shutdownSignal } from '../support/shutdown-signal.ts';
 import { callStatus } from './call-deployed.ts';
-import { checkGoogleResources } from './check-google-resources.ts';
+import { checkGoogleResources, topicOf } from './check-google-resources.ts';
 import { CommandRunner } from './command-runner.ts';
 import { AUTHORIZE_COMMAND, checkAdvice, checkJob } from './deployed-status.ts';
 import { type GcloudIdentity, readAccessToken, requireIdentity } from './gcloud.ts';
@@ -76,13 +76,10 @@ async function* checkThroughStatus(
     return;
   }
   yield ok('status', `answers at ${deployment.statusUrl}`);
-  yield* checkReportedStatus(
-    status.value,
-    `projects/${deployment.projectId}/topics/${deployment.name}-gmail`,
-  );
+  yield* checkReportedStatus(status.value, topicOf(deployment));
 }
 
-function* checkReportedStatus(status: Status, topic: string): Generator<CheckResult> {
+function* checkReportedStatus(status: Status, topic: string | null): Generator<CheckResult> {
   yield ok('database', 'reachable: status reads from it');
   for (const name of INSIDE_CHECKS)
     yield info(name, 'can be checked only with database access', HOW_TO_CHECK_INSIDE);

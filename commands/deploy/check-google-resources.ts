@@ -1,7 +1,7 @@
 /** Checks the resources around the deployed functions with Google's REST APIs, by the names that `terraform/` gives them. */
 import { z } from 'zod';
 import type { Environment } from '../../shared/config.ts';
-import { type CheckResult, fail, ok, unknown, warn } from '../doctor/check-result.ts';
+import { type CheckResult, fail, ok, skip, unknown, warn } from '../doctor/check-result.ts';
 import { checkPubSub } from '../doctor/pubsub-checks.ts';
 import { AUTHORIZE_COMMAND } from './deployed-status.ts';
 import { emulatorOf, type GoogleApi } from './google-api.ts';
@@ -20,8 +20,13 @@ export async function* checkGoogleResources(
   const { name, projectId } = deployment;
   yield await checkSecrets(api, deployment);
   yield await checkSchedulerTarget(api, deployment);
+  const topic = topicOf(deployment);
+  if (topic === null) {
+    for (const check of ['topic', 'publisher', 'subscription']) yield skip(check, 'polling only');
+    return;
+  }
   yield* await checkPubSub({
-    topic: `projects/${projectId}/topics/${name}-gmail`,
+    topic,
     subscription: `projects/${projectId}/subscriptions/${name}-gmail-push`,
     endpoint: deployment.urls['gmail-push'] ?? null,
     runBudgetSeconds: RUN_BUDGET_SECONDS,
@@ -29,6 +34,11 @@ export async function* checkGoogleResources(
     missingRemediation: REDEPLOY,
     get: async (path) => await api.get('pubsub', path),
   });
+}
+
+/** @returns `projects/P/topics/T`; null: deployed with `push = false`, so without gmail-push */
+export function topicOf({ name, projectId, urls }: Deployment): string | null {
+  return urls['gmail-push'] === undefined ? null : `projects/${projectId}/topics/${name}-gmail`;
 }
 
 const VERSION = z.object({ name: z.string(), state: z.string() });

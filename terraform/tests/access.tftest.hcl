@@ -8,8 +8,11 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
-  project_id = "orders-example"
+  alert_emails = ["ops@example.com"]
+  project_id   = "orders-example"
 }
 
 # One run for all assertions on the default plan, because each run loads the whole provider schema.
@@ -40,7 +43,7 @@ run "default_plan" {
     error_message = "status must have the role that can only read the job."
   }
   assert {
-    condition     = google_project_iam_custom_role.scheduler_reader.permissions == toset(["cloudscheduler.jobs.get"])
+    condition     = google_project_iam_member.scheduler_reader.role == "roles/cloudscheduler.viewer"
     error_message = "status may only read the job."
   }
 
@@ -96,10 +99,19 @@ run "grants_database_access_only_to_this_instance" {
   }
 }
 
-run "grants_the_custom_roles" {
+run "grants_the_custom_role_whose_id_a_later_deployment_does_not_need" {
+  override_resource {
+    target = google_service_account.function["start"]
+    values = { unique_id = "104857600000000000001" }
+  }
+
   assert {
-    condition     = alltrue([for grant in google_project_iam_member.scheduler_switch : grant.role == google_project_iam_custom_role.scheduler_switch.name]) && google_project_iam_member.scheduler_reader.role == google_project_iam_custom_role.scheduler_reader.name
-    error_message = "The grants must use the custom roles."
+    condition     = alltrue([for grant in google_project_iam_member.scheduler_switch : grant.role == google_project_iam_custom_role.scheduler_switch.name])
+    error_message = "The grants must use the custom role."
+  }
+  assert {
+    condition     = google_project_iam_custom_role.scheduler_switch.role_id == "email_monitor_scheduler_104857600000000000001"
+    error_message = "Google blocks the id of a destroyed role for weeks, so the id must contain a number that is never used again."
   }
 }
 

@@ -8,8 +8,11 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
-  project_id = "orders-example"
+  alert_emails = ["ops@example.com"]
+  project_id   = "orders-example"
 }
 
 # One run for all assertions on the default plan, because each run loads the whole provider schema.
@@ -28,7 +31,7 @@ run "default_plan" {
     error_message = "Cloud Scheduler must wait longer than poll may take."
   }
   assert {
-    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) < google_pubsub_subscription.gmail_push.ack_deadline_seconds
+    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) < google_pubsub_subscription.gmail_push[0].ack_deadline_seconds
     error_message = "Pub/Sub must wait longer than gmail-push may take."
   }
 
@@ -108,7 +111,7 @@ run "longest_budget_fits_the_push_deadline" {
   }
 
   assert {
-    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) == 580 && google_pubsub_subscription.gmail_push.ack_deadline_seconds == 600
+    condition     = tonumber(trimsuffix(google_cloud_run_v2_service.function["gmail-push"].template[0].timeout, "s")) == 580 && google_pubsub_subscription.gmail_push[0].ack_deadline_seconds == 600
     error_message = "The timeout for the longest budget must be below 600 s, the longest time that Pub/Sub waits."
   }
 }

@@ -8,8 +8,11 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
-  project_id = "orders-example"
+  alert_emails = ["ops@example.com"]
+  project_id   = "orders-example"
 }
 
 run "labels_all_resources_that_support_labels" {
@@ -24,8 +27,8 @@ run "labels_all_resources_that_support_labels" {
       [for service in google_cloud_run_v2_service.function : service.template[0].labels],
       [for secret in google_secret_manager_secret.credential : secret.labels],
       [google_artifact_registry_repository.functions.labels],
-      [google_pubsub_subscription.dead_letter.labels, google_pubsub_subscription.gmail_push.labels],
-      [google_pubsub_topic.dead_letter.labels, google_pubsub_topic.gmail.labels],
+      [google_pubsub_subscription.dead_letter[0].labels, google_pubsub_subscription.gmail_push[0].labels],
+      [google_pubsub_topic.dead_letter[0].labels, google_pubsub_topic.gmail[0].labels],
       [google_sql_database_instance.main.settings[0].user_labels],
       [google_storage_bucket.source.labels],
     ) : labels["app"] == "email-monitor" && labels["team"] == "orders"])

@@ -14,6 +14,8 @@ mock_provider "google" {
 
 mock_provider "archive" {}
 
+mock_provider "time" {}
+
 variables {
   project_id   = "orders-project"
   alert_emails = ["ops@example.com"]
@@ -90,8 +92,8 @@ run "no_successful_cycle_waits_at_least_the_delay_of_log_metrics" {
     poll_interval_seconds = 60
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "600s"
-    error_message = "Log-based metrics can be ten minutes late, so the absence must last at least ten minutes."
+    condition     = strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_prometheus_query_language[0].query, "[600s]")
+    error_message = "Log-based metrics can be ten minutes late, so the window must cover at least ten minutes."
   }
 }
 
@@ -101,11 +103,7 @@ run "no_successful_cycle_waits_three_intervals_of_five_minutes" {
     poll_interval_seconds = 300
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "900s"
-    error_message = "The absence must last three intervals."
-  }
-  assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].aggregations[0].alignment_period == "900s"
+    condition     = strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_prometheus_query_language[0].query, "[900s]")
     error_message = "The window must cover three intervals."
   }
   assert {
@@ -120,34 +118,30 @@ run "no_successful_cycle_waits_three_intervals_of_fifteen_minutes" {
     poll_interval_seconds = 900
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_absent[0].duration == "2700s"
-    error_message = "The absence must last three intervals."
+    condition     = strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_prometheus_query_language[0].query, "[2700s]")
+    error_message = "The window must cover three intervals."
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["messages-are-dead"].conditions[0].condition_threshold[0].aggregations[0].alignment_period == "1800s"
+    condition     = strcontains(google_monitoring_alert_policy.alert["messages-are-dead"].conditions[0].condition_prometheus_query_language[0].query, "[1800s]")
     error_message = "The window of a state must contain at least two runs."
   }
 }
 
-run "a_daily_poll_has_no_absence_condition" {
+run "no_query_looks_back_further_than_cloud_monitoring" {
   command = plan
   variables {
     poll_interval_seconds = 86400
   }
   assert {
-    condition     = length(flatten(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[*].condition_absent)) == 0
-    error_message = "An absence condition of 23.5 hours would be met every day."
-  }
-  assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_threshold[0].aggregations[0].alignment_period == "88200s"
+    condition     = strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_prometheus_query_language[0].query, "[88200s]")
     error_message = "The window must be longer than the interval."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for threshold in flatten(alert.conditions[*].condition_threshold) :
-      tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) + tonumber(trimsuffix(threshold.duration, "s")) <= 90000
+      for window in flatten(regexall("\\[([0-9]+)s\\]", alert.conditions[0].condition_prometheus_query_language[0].query)) :
+      tonumber(window) + tonumber(trimsuffix(alert.conditions[0].condition_prometheus_query_language[0].duration, "s")) <= 90000
     ]]))
-    error_message = "Cloud Monitoring looks back at most 25 hours."
+    error_message = "Beyond 25 hours Cloud Monitoring evaluates a query more rarely."
   }
 }
 
@@ -157,69 +151,62 @@ run "default_plan" {
 
   # "No successful cycle" counts successful scheduled runs, and missing data counts as none.
   assert {
-    condition = alltrue([for part in ["metric.labels.trigger=\"schedule\"", "metric.labels.outcome=one_of(\"completed\",\"out_of_time\")", "logging.googleapis.com/user/email-monitor-runs\""] :
-      strcontains(google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].filter, part)
-    ])
-    error_message = "Scheduled runs that completed or ran out of time must count as successful."
+    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[0].condition_prometheus_query_language[0].query == "(sum(increase(logging_googleapis_com:user_email_monitor_runs{monitored_resource=\"cloud_run_revision\",trigger=\"schedule\",outcome=~\"completed|out_of_time\"}[600s])) or vector(0)) == 0"
+    error_message = "Scheduled runs that completed or ran out of time must count as successful, and missing data as no run."
   }
   assert {
-    condition = (
-      google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].comparison == "COMPARISON_LT" &&
-      google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].threshold_value == 1 &&
-      google_monitoring_alert_policy.alert["no-successful-cycle"].conditions[1].condition_threshold[0].evaluation_missing_data == "EVALUATION_MISSING_DATA_ACTIVE"
-    )
-    error_message = "The condition must be met by fewer than one run and by missing data."
+    condition     = alltrue([for alert in google_monitoring_alert_policy.alert : alert.alert_strategy[0].auto_close == "604800s"])
+    error_message = "An incident must stay open while its cause lasts."
   }
+
+  # A first apply creates alerts before Cloud Monitoring knows their metrics.
   assert {
-    condition     = google_monitoring_alert_policy.alert["no-successful-cycle"].alert_strategy[0].auto_close == "604800s"
-    error_message = "The incident must stay open while no run takes place."
+    condition     = alltrue([for alert in google_monitoring_alert_policy.alert : alert.conditions[0].condition_prometheus_query_language[0].disable_metric_validation])
+    error_message = "Cloud Monitoring would reject the alert with 404 until it knows the metric."
   }
 
   # Every metric of an alert is defined here or is a known metric of Google Cloud.
   assert {
     condition = length(setsubtract(
-      flatten([for alert in google_monitoring_alert_policy.alert : [
-        for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) :
-        regex("metric.type=\"([^\"]+)\"", condition.filter)[0]
-      ]]),
+      flatten([for alert in google_monitoring_alert_policy.alert : regexall("([a-z_]+:[a-z0-9_]+)\\{", alert.conditions[0].condition_prometheus_query_language[0].query)]),
       concat(
-        [for metric in merge(google_logging_metric.counter, google_logging_metric.value) : "logging.googleapis.com/user/${metric.name}"],
+        [for metric in google_logging_metric.counter : "logging_googleapis_com:user_${replace(metric.name, "-", "_")}"],
+        flatten([for metric in google_logging_metric.value : [for part in ["bucket", "sum"] : "logging_googleapis_com:user_${replace(metric.name, "-", "_")}_${part}"]]),
         [
-          "cloudsql.googleapis.com/database/disk/bytes_used",
-          "cloudsql.googleapis.com/database/disk/utilization",
-          "cloudsql.googleapis.com/database/postgresql/num_backends",
-          "pubsub.googleapis.com/subscription/num_undelivered_messages",
-          "run.googleapis.com/request_count",
+          "cloudsql_googleapis_com:database_disk_bytes_used",
+          "cloudsql_googleapis_com:database_disk_utilization",
+          "cloudsql_googleapis_com:database_postgresql_num_backends",
+          "pubsub_googleapis_com:subscription_num_undelivered_messages",
         ],
       ),
     )) == 0
     error_message = "An alert uses an unknown metric, so it would never fire."
   }
   assert {
-    condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) : [
-        for key, metric in google_logging_metric.value :
-        condition.aggregations[0].per_series_aligner == "ALIGN_DELTA" && startswith(condition.aggregations[0].cross_series_reducer, "REDUCE_PERCENTILE_")
-        if strcontains(condition.filter, "user/${metric.name}\"")
-      ]
-    ]]))
-    error_message = "A distribution must be reduced to a percentile."
+    condition = alltrue([for alert in google_monitoring_alert_policy.alert :
+      length(regexall("([a-z_]+:[a-z0-9_]+)\\{monitored_resource=", alert.conditions[0].condition_prometheus_query_language[0].query)) >= 1
+    ])
+    error_message = "A query must name a metric, as the assertion above reads it."
+  }
+  assert {
+    condition = alltrue([for alert in google_monitoring_alert_policy.alert :
+      !strcontains(alert.conditions[0].condition_prometheus_query_language[0].query, "_bucket{") || can(regex("histogram_quantile\\(0.95, sum by \\(le\\) ", alert.conditions[0].condition_prometheus_query_language[0].query))
+    ])
+    error_message = "The buckets of a distribution must be reduced to a percentile."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for label in flatten([for condition in flatten(alert.conditions[*].condition_threshold) : regexall("metric.labels.([a-z_]+)", condition.filter)]) :
-      contains(concat(keys(local.log_counters.runs.labels), keys(local.log_counters.incidents.labels), ["response_code_class"]), label)
+      for label in flatten(regexall("[{,]([a-z_]+)=", alert.conditions[0].condition_prometheus_query_language[0].query)) :
+      contains(concat(keys(local.log_counters.runs.labels), keys(local.log_counters.incidents.labels), ["monitored_resource", "database_id", "subscription_id"]), label)
     ]]))
     error_message = "An alert uses a label that its metric does not have."
   }
 
   # Every counter has an alert.
   assert {
-    condition = alltrue([for key in keys(local.log_counters) : anytrue(flatten([
-      for alert in google_monitoring_alert_policy.alert : [
-        for threshold in flatten(alert.conditions[*].condition_threshold) : strcontains(threshold.filter, "/email-monitor-${key}\"")
-      ]
-    ]))])
+    condition = alltrue([for key in keys(local.log_counters) : anytrue([
+      for alert in google_monitoring_alert_policy.alert : strcontains(alert.conditions[0].condition_prometheus_query_language[0].query, "${local.log_series[key]}{")
+    ])])
     error_message = "No alert uses a counter."
   }
 
@@ -242,12 +229,12 @@ run "default_plan" {
   # The alerts watch the database and the dead letters of this deployment.
   assert {
     condition = alltrue([for key in ["connections-run-short", "database-disk-fills-up"] :
-      strcontains(google_monitoring_alert_policy.alert[key].conditions[0].condition_threshold[0].filter, "resource.labels.database_id=\"orders-project:${google_sql_database_instance.main.name}\"")
+      strcontains(google_monitoring_alert_policy.alert[key].conditions[0].condition_prometheus_query_language[0].query, "database_id=\"orders-project:${google_sql_database_instance.main.name}\"")
     ])
     error_message = "database_id must be project:instance."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.alert["pushes-are-given-up"].conditions[0].condition_threshold[0].filter, "subscription_id=\"${google_pubsub_subscription.dead_letter.name}\"")
+    condition     = strcontains(google_monitoring_alert_policy.alert["pushes-are-given-up"].conditions[0].condition_prometheus_query_language[0].query, "subscription_id=\"${google_pubsub_subscription.dead_letter[0].name}\"")
     error_message = "The alert must watch the dead-letter subscription."
   }
 
@@ -317,26 +304,10 @@ run "conditions_follow_the_limits_of_cloud_monitoring" {
     poll_interval_seconds = 3600
   }
   assert {
-    condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for threshold in flatten(alert.conditions[*].condition_threshold) :
-      tonumber(trimsuffix(threshold.duration, "s")) >= 60 && tonumber(trimsuffix(threshold.duration, "s")) % 60 == 0
-    ]]))
-    error_message = "A condition that evaluates missing data must last whole minutes, at least one."
-  }
-  assert {
-    condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for threshold in flatten(alert.conditions[*].condition_threshold) :
-      tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) % 60 == 0 &&
-      tonumber(trimsuffix(threshold.aggregations[0].alignment_period, "s")) + tonumber(trimsuffix(threshold.duration, "s")) <= 90000
-    ]]))
-    error_message = "A window must be whole minutes, and window plus duration at most 25 hours."
-  }
-  assert {
-    condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for absence in flatten(alert.conditions[*].condition_absent) :
-      tonumber(trimsuffix(absence.duration, "s")) >= 120 && tonumber(trimsuffix(absence.duration, "s")) <= 84600
-    ]]))
-    error_message = "An absence condition must last between two minutes and 23.5 hours."
+    condition = alltrue([for alert in google_monitoring_alert_policy.alert :
+      tonumber(trimsuffix(alert.conditions[0].condition_prometheus_query_language[0].duration, "s")) >= 60 && tonumber(trimsuffix(alert.conditions[0].condition_prometheus_query_language[0].evaluation_interval, "s")) % 30 == 0
+    ])
+    error_message = "A condition must last at least one minute, and its evaluation interval must be a multiple of 30 s."
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert :
@@ -345,18 +316,17 @@ run "conditions_follow_the_limits_of_cloud_monitoring" {
     error_message = "auto_close must be between 30 minutes and seven days."
   }
   assert {
-    condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) :
-      condition.aggregations[0].cross_series_reducer != "REDUCE_NONE" && condition.aggregations[0].group_by_fields == null
-    ]]))
+    condition = alltrue([for alert in google_monitoring_alert_policy.alert :
+      can(regex("^\\(?(sum|max|histogram_quantile)\\(", alert.conditions[0].condition_prometheus_query_language[0].query)) &&
+      length(regexall(" by \\(", replace(alert.conditions[0].condition_prometheus_query_language[0].query, "sum by (le)", ""))) == 0
+    ])
     error_message = "All series must be reduced to one, so that the end of an old revision's series triggers no alert."
   }
   assert {
     condition = alltrue(flatten([for alert in google_monitoring_alert_policy.alert : [
-      for condition in concat(flatten(alert.conditions[*].condition_threshold), flatten(alert.conditions[*].condition_absent)) :
-      length(regexall("resource.type=\"[a-z_]+\"", condition.filter)) == 1 && length(regexall("metric.type=\"", condition.filter)) == 1
+      for selector in flatten(regexall("\\{([^}]*)\\}", alert.conditions[0].condition_prometheus_query_language[0].query)) : startswith(selector, "monitored_resource=\"")
     ]]))
-    error_message = "A filter must name one resource type and one metric."
+    error_message = "A selector must name the resource type, because a log-based metric exists for several."
   }
 }
 
@@ -388,15 +358,15 @@ run "thresholds_follow_the_variables" {
     alert_watch_remaining_seconds = 43200
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["connections-run-short"].conditions[0].condition_threshold[0].threshold_value == floor(local.database_max_connections * 0.6)
+    condition     = endswith(google_monitoring_alert_policy.alert["connections-run-short"].conditions[0].condition_prometheus_query_language[0].query, " > ${floor(local.database_max_connections * 0.6)}")
     error_message = "The threshold must be 60 % of the maximum number of connections."
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 140 * 1073741824
+    condition     = strcontains(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_prometheus_query_language[0].query, " > ${140 * 1073741824} or ")
     error_message = "The threshold must be 70 % of the maximum size. A share of the current size would be exceeded before each growth."
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[1].condition_threshold[0].threshold_value == 0.98
+    condition     = endswith(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_prometheus_query_language[0].query, " > 0.98")
     error_message = "A disk that does not grow must trigger the alert below its limit too."
   }
   assert {
@@ -404,7 +374,7 @@ run "thresholds_follow_the_variables" {
     error_message = "The filter must use the threshold for live mail."
   }
   assert {
-    condition     = google_monitoring_alert_policy.alert["mail-is-stored-late"].conditions[0].condition_threshold[0].threshold_value == 30000
+    condition     = endswith(google_monitoring_alert_policy.alert["mail-is-stored-late"].conditions[0].condition_prometheus_query_language[0].query, " > 30000")
     error_message = "The threshold must be in milliseconds."
   }
   assert {
@@ -423,12 +393,12 @@ run "a_disk_without_limit_has_only_the_growth_condition" {
     database_disk_limit_gb = 0
   }
   assert {
-    condition     = length(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions) == 1 && google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_threshold[0].threshold_value == 0.98
+    condition     = startswith(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_prometheus_query_language[0].query, "max(avg_over_time(cloudsql_googleapis_com:database_disk_utilization{") && endswith(google_monitoring_alert_policy.alert["database-disk-fills-up"].conditions[0].condition_prometheus_query_language[0].query, " > 0.98")
     error_message = "Without a limit only the condition for a full disk must remain."
   }
   assert {
-    condition     = strcontains(local.alerts["database-disk-fills-up"].thresholds[0].filter, "disk/utilization\"") && !strcontains(google_monitoring_dashboard.this.dashboard_json, ":null")
-    error_message = "The remaining condition must use the utilization, and the dashboard must have no null threshold."
+    condition     = !strcontains(google_monitoring_dashboard.this.dashboard_json, ":null")
+    error_message = "The dashboard must have no null threshold."
   }
 }
 
@@ -476,15 +446,36 @@ run "alert_emails_replace_operators_and_channels_are_added" {
   }
 }
 
-run "output_reports_alerts_without_recipients" {
+run "a_plan_warns_about_alerts_without_recipients" {
   command = plan
   variables {
     alert_emails = null
     operators    = ["serviceAccount:robot@orders-project.iam.gserviceaccount.com"]
   }
+  expect_failures = [check.alerts_have_recipients]
+}
+
+run "without_push_only_the_alerts_on_push_are_missing" {
+  command = plan
+  variables {
+    push                  = false
+    poll_interval_seconds = 300
+  }
   assert {
-    condition     = startswith(output.alerts_reach, "none")
-    error_message = "The output must report that the alerts have no recipients."
+    condition     = setsubtract(keys(local.all_alerts), keys(google_monitoring_alert_policy.alert)) == toset(["pushes-are-given-up", "watch-is-ending"])
+    error_message = "Without push no watch ends and no push is given up."
+  }
+  assert {
+    condition     = !contains(keys(google_logging_metric.counter), "runs-with-watch-ending")
+    error_message = "A counter without an alert has no use."
+  }
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.alert["mail-is-stored-late"].conditions[0].condition_prometheus_query_language[0].query, " > 360000") && contains(google_logging_metric.value["arrival-to-stored-ms"].bucket_options[0].explicit_buckets[0].bounds, 360000)
+    error_message = "Without push an email may wait for one poll interval in addition."
+  }
+  assert {
+    condition     = !strcontains(local.alerts["mail-is-stored-late"].display_name, "push") && local.runbook.push == false
+    error_message = "The runbook must not suggest to repair push."
   }
 }
 

@@ -8,8 +8,11 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
-  project_id = "orders-example"
+  alert_emails = ["ops@example.com"]
+  project_id   = "orders-example"
 }
 
 run "runs_every_minute" {
@@ -90,4 +93,31 @@ run "calls_poll_with_its_token" {
     condition     = google_cloud_scheduler_job.poll.paused
     error_message = "The job must be paused until the first start, like the is_running flag."
   }
+}
+
+run "accepts_a_region_with_a_direction_of_two_words" {
+  command = plan
+  variables {
+    region = "northamerica-northeast2"
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.poll.region == "northamerica-northeast2"
+    error_message = "The job must be in the region of the services."
+  }
+}
+
+run "rejects_a_zone" {
+  command = plan
+  variables {
+    region = "europe-west1-b"
+  }
+  expect_failures = [var.region]
+}
+
+run "rejects_a_region_that_does_not_exist" {
+  command = plan
+  variables {
+    region = "europe-middle1"
+  }
+  expect_failures = [var.region]
 }

@@ -8,8 +8,11 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
-  project_id = "orders-example"
+  alert_emails = ["ops@example.com"]
+  project_id   = "orders-example"
 }
 
 # One run for all assertions on the default plan, because each run loads the whole provider schema.

@@ -38,7 +38,7 @@ export function itemsOf({ emailsPerDay, month }: Case): readonly Item[] {
   const calls = polls * ASSUMED.callsPerPoll + emails * ASSUMED.callsPerEmail;
   const stored = databaseGb(emailsPerDay, month);
   const day = (emailsPerDay * MEASURED.storedBytes) / GB;
-  const { alertConditions } = DEPLOYED;
+  const { alertMetrics } = DEPLOYED;
   return [
     item('Cloud SQL', `${DEPLOYED.tier}, one zone`, 'sqlInstance', HOURS),
     item('Cloud SQL', 'SSD, GB', 'sqlStorage', diskGb(stored)),
@@ -65,13 +65,13 @@ export function itemsOf({ emailsPerDay, month }: Case): readonly Item[] {
       'Cloud Monitoring',
       'metrics in alert conditions (from September 2027)',
       'alertMetric',
-      alertConditions,
+      alertMetrics,
     ),
     item(
       'Cloud Monitoring',
       'points read by alert conditions (from September 2027)',
       'alertPoints',
-      (alertConditions * HOURS * 3_600) / ASSUMED.alertCheckSeconds,
+      (alertMetrics * HOURS * 3_600) / ASSUMED.alertCheckSeconds,
     ),
     item('Network', 'Gmail calls, at most, GiB', 'egress', (calls * ASSUMED.callBytes) / GIB),
   ];

@@ -285,6 +285,27 @@ describe('npm run doctor -- --deployment', () => {
     });
   });
 
+  it('does not check push where it was deployed without', async () => {
+    const value = (one: unknown) => ({ sensitive: false, value: one });
+    const outputs = {
+      name: value('email-monitor'),
+      project_id: value('orders-example'),
+      region: value('europe-west1'),
+      migrate_url: value(`${frontEnd.url}/migrate`),
+      status_url: value(`${frontEnd.url}/status`),
+      urls: value({ start: `${frontEnd.url}/start`, poll: `${frontEnd.url}/poll` }),
+    };
+    fixture.stub({ when: /^terraform \S+ output -json/, prints: JSON.stringify(outputs) });
+    for (const resource of [TOPIC, `${TOPIC}:getIamPolicy`, SUBSCRIPTION]) delete answers[resource];
+    status.mailboxes[0].watch = null;
+    const output = await check();
+    expectProblems(output, {});
+    const skipped = output.findings.filter(({ state }) => state === 'skip').map(({ name }) => name);
+    expect(skipped).toEqual(
+      expect.arrayContaining(['topic', 'publisher', 'subscription', 'watch', 'last_push']),
+    );
+  });
+
   it('still checks Google when status rejects the caller', async () => {
     frontEnd.reject(9);
     expectProblems(await check(), { status: ['fail', /may not call it/, /`viewers`/] });

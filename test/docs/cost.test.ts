@@ -53,18 +53,22 @@ test('the cost model uses the defaults of Terraform', () => {
   });
 });
 
-test('the cost model counts the functions, metrics, alert conditions and images that Terraform creates', () => {
+test('the cost model counts the functions, metrics, metrics in alerts and images that Terraform creates', () => {
   expect({
     functions: read('terraform/locals.tf').match(/^\s*target\s*=\s*"/gm)?.length,
     logCounters: entriesOf('log_counters'),
     logValues: entriesOf('log_values'),
-    alertConditions: read('terraform/alerts.tf').match(/^\s*display_name\s*= /gm)?.length,
+    alertMetrics: read('terraform/alerts.tf').match(/\{\$\{local\.of_/g)?.length,
+    alertCheckSeconds: Number(
+      /alert_evaluation_seconds = (\d+)/.exec(read('terraform/notifications.tf'))?.[1],
+    ),
     keptImages: Number(/keep_count = (\d+)/.exec(read('terraform/build.tf'))?.[1]),
   }).toEqual({
     functions: DEPLOYED.functions,
     logCounters: DEPLOYED.logCounters,
     logValues: DEPLOYED.logValues,
-    alertConditions: DEPLOYED.alertConditions,
+    alertMetrics: DEPLOYED.alertMetrics,
+    alertCheckSeconds: ASSUMED.alertCheckSeconds,
     keptImages: DEPLOYED.keptImages,
   });
 });

@@ -26,17 +26,26 @@ function blocks(kind: string): Block[] {
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('only four grants and two roles apply to the whole project', () => {
+test('only four grants and one role apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
-    'google_project_iam_custom_role.scheduler_reader',
     'google_project_iam_custom_role.scheduler_switch',
     'google_project_iam_member.build_writes_log',
     'google_project_iam_member.cloudsql',
     'google_project_iam_member.scheduler_reader',
     'google_project_iam_member.scheduler_switch',
   ]);
+});
+
+test('every resource waits for the pause after the APIs are enabled, not just for the APIs', () => {
+  const waiting = resources.filter(({ body }) => body.includes('google_project_service.'));
+  expect(addresses(waiting)).toEqual(['time_sleep.apis']);
+});
+
+test('the services wait for the pause after the grants', () => {
+  const services = resources.find(({ type }) => type === 'google_cloud_run_v2_service');
+  expect(services?.body).toMatch(/depends_on = \[[^\]]*time_sleep\.grants/);
 });
 
 test('no IAM resource removes grants of other deployments', () => {
