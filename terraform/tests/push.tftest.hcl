@@ -10,6 +10,8 @@ mock_provider "google" {
 
 variables {
   project_id = "orders-example"
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 run "gmail_may_publish_and_the_subscription_calls_gmail_push_with_its_token" {
