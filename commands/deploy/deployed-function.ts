@@ -69,7 +69,7 @@ function noAnswerError(call: FunctionCall, error: unknown): DeployError {
   const where = `${call.name} at ${call.url}`;
   const readLog = `read its log: ${call.logCommand}`;
   if (error instanceof Error && error.name === 'TimeoutError') {
-    const message = `${where} has not answered in ${(call.timeoutMs ?? TIMEOUT_MS) / 1_000} s `;
+    const message = `${where} has not answered in ${(call.timeoutMs ?? TIMEOUT_MS) / 1_000} s`;
     return new DeployError(message, `Run the command again, or ${readLog}`);
   }
   const message = `${where} does not answer (${reasonOf(error)})`;
