@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { bundlePage } from '../console/api/bundle-page.ts';
-import { TARGETS } from '../functions/runtime/targets.ts';
+import { MAIN, TARGETS } from '../functions/runtime/targets.ts';
 import {
   bundledFiles,
   bundleFunction,
@@ -20,6 +20,7 @@ import {
   fileOf,
 } from './build/bundle.ts';
 import { writeLicenses } from './build/licenses.ts';
+import { distLockfile, type Lockfile, type Manifest } from './build/dist-lockfile.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -28,12 +29,18 @@ const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
 /**
- * Without FUNCTION_TARGET, as on a developer's machine, only the framework knows the target. All functions are then
- * loaded, each with its own context and connection pool.
+ * The image is built for the target `main`, and APP_FUNCTION names the function that an instance serves. Without
+ * FUNCTION_TARGET, as on a developer's machine, only the framework knows the target. All functions are then loaded, each with
+ * its own context and connection pool.
  */
 const ENTRY = `const files = ${JSON.stringify(Object.fromEntries(TARGETS.map((target) => [target, fileOf(target)])))};
-const { FUNCTION_TARGET: target } = process.env;
-for (const name of Object.hasOwn(files, target) ? [target] : Object.keys(files)) await import(\`./chunks/\${files[name]}.mjs\`);
+const { APP_FUNCTION: app, FUNCTION_TARGET: target } = process.env;
+if (!Object.hasOwn(files, app) && (target === '${MAIN}' || app)) {
+  console.error(\`APP_FUNCTION must name the function to serve: \${Object.keys(files).join(', ')}. It is \${app ? JSON.stringify(app) : 'not set'}.\`);
+  process.exit(1);
+}
+const served = target === '${MAIN}' ? app : target;
+for (const name of Object.hasOwn(files, served) ? [served] : Object.keys(files)) await import(\`./chunks/\${files[name]}.mjs\`);
 `;
 
 const USAGE = `Usage: npm run build [-- --out FOLDER]
@@ -54,7 +61,9 @@ await runCommand(USAGE, async () => {
   writeLicenses(out, [...bundledFiles, ...pageInputs]);
   // `shared/db/schema/migrations.ts` reads them from here.
   cpSync(join(ROOT, 'sql/migrations'), join(out, 'migrations'), { recursive: true });
-  writeFileSync(join(out, 'package.json'), `${JSON.stringify(deployedPackage(), null, 2)}\n`);
+  const manifest = deployedPackage();
+  writeJson(join(out, 'package.json'), manifest);
+  writeJson(join(out, 'package-lock.json'), distLockfile(manifest, readJson<Lockfile>('package-lock.json')));
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const seconds = ((performance.now() - started) / 1_000).toFixed(1);
   say(
@@ -81,11 +90,8 @@ async function writePage(folder: string): Promise<string[]> {
   return inputs;
 }
 
-/** Without a lockfile: the only dependency has an exact version. */
-function deployedPackage(): object {
-  const { name, version, engines, dependencies } = JSON.parse(
-    readFileSync(join(ROOT, 'package.json'), 'utf8'),
-  );
+function deployedPackage(): Manifest & Readonly<Record<string, unknown>> {
+  const { name, version, engines, dependencies } = readJson<Manifest>('package.json');
   return {
     name,
     version: `${version}${commit()}`,
@@ -93,7 +99,7 @@ function deployedPackage(): object {
     type: 'module',
     main: 'index.mjs',
     engines,
-    dependencies: { [FRAMEWORK]: dependencies[FRAMEWORK] },
+    dependencies: { [FRAMEWORK]: dependencies[FRAMEWORK] ?? '' },
   };
 }
 
@@ -109,4 +115,13 @@ function commit(): string {
   } catch {
     return '';
   }
+}
+
+/** @param file in the project's folder */
+function readJson<Content>(file: string): Content {
+  return JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
+}
+
+function writeJson(file: string, content: object): void {
+  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`);
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run deploy [-- --plan | --yes]`: builds, applies `terraform/`, migrates the database, and checks the deployment.
+ * `npm run deploy [-- --plan | --yes]`: builds, applies `terraform/`, and checks the deployment.
  * May run any number of times.
  */
 import { CommandRunner } from './deploy/command-runner.ts';

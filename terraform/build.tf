@@ -1,13 +1,12 @@
-# Builds the images from the source. Cloud Run stores build_config with a service, but does not start a build when
-# Terraform creates or updates the service. `npm run deploy` submits the builds that terraform_data.build describes
-# before it applies the services.
+# The image of the functions, built from the source unless var.image names one. No resource of the provider builds an image:
+# Cloud Run stores build_config with a service and builds nothing when Terraform creates or updates the service.
 # https://github.com/hashicorp/terraform-provider-google/issues/22263
 
 resource "google_artifact_registry_repository" "functions" {
   project       = var.project_id
   location      = var.region
   repository_id = var.name
-  description   = "Images of the functions, one image per function."
+  description   = "Images of the functions: one image for all of them."
   format        = "DOCKER"
   labels        = local.labels
 
@@ -57,36 +56,47 @@ locals {
   # the operating system without a deployment.
   base_image = "${var.region}-docker.pkg.dev/serverless-runtimes/google-24-full/runtimes/nodejs24"
 
-  # A hash of the source and the base image. If neither changes, the tag is the same and no build is needed.
-  image_tag = substr(sha256("${data.archive_file.source.output_sha256} ${local.base_image}"), 0, 16)
-  images = {
-    for key in keys(local.functions) :
-    key => "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.functions.repository_id}/${key}:${local.image_tag}"
-  }
-  source_location = "gs://${google_storage_bucket_object.source.bucket}/${google_storage_bucket_object.source.name}"
-  build_account   = "projects/${var.project_id}/serviceAccounts/${local.build_email}"
+  # The target of the image. The variable APP_FUNCTION of a service names the function that it serves.
+  build_target = "main"
+
+  # The tag is a hash of everything that determines the image, so an image of unchanged source is not built again.
+  image_repository = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.functions.repository_id}"
+  built_images = [
+    for source in data.archive_file.source :
+    "${local.image_repository}/functions:${substr(sha256("${source.output_sha256} ${local.base_image} ${local.build_target}"), 0, 16)}"
+  ]
+  image = coalesce(var.image, local.built_images...)
 }
 
-# The build requests: the bodies for projects.locations.builds.submit of the Cloud Run API. Depends on everything that a
-# build needs, so `terraform apply -target=terraform_data.build` creates exactly what the builds need.
-resource "terraform_data" "build" {
+# Builds the image while Terraform applies. The command looks for the image first, so a repeated run builds nothing. It takes
+# its credentials as the provider does; Terraform passes no token to it.
+resource "terraform_data" "image" {
+  count = var.image == null ? 1 : 0
+
+  triggers_replace = [local.image]
+
+  # The region of the build, and the body for projects.locations.builds.submit of the Cloud Run API.
   input = {
-    parent = "projects/${var.project_id}/locations/${var.region}"
-    requests = {
-      for key, function in local.functions : key => {
-        storageSource = {
-          bucket = google_storage_bucket_object.source.bucket
-          object = google_storage_bucket_object.source.name
-        }
-        imageUri       = local.images[key]
-        serviceAccount = local.build_account
-        buildpackBuild = {
-          functionTarget         = function.target
-          baseImage              = local.base_image
-          enableAutomaticUpdates = true
-        }
+    parent = "projects/${var.project_id}/locations/${coalesce(var.build_region, var.region)}"
+    request = {
+      storageSource = {
+        bucket = google_storage_bucket_object.source[0].bucket
+        object = google_storage_bucket_object.source[0].name
+      }
+      imageUri       = local.image
+      serviceAccount = "projects/${var.project_id}/serviceAccounts/${local.build_email}"
+      buildpackBuild = {
+        functionTarget         = local.build_target
+        baseImage              = local.base_image
+        enableAutomaticUpdates = true
       }
     }
+  }
+
+  provisioner "local-exec" {
+    command     = "npm run -s image"
+    working_dir = "${path.module}/.."
+    environment = { IMAGE_BUILD = jsonencode(self.input) }
   }
 
   depends_on = [

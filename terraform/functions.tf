@@ -1,9 +1,10 @@
-# The eight deployed functions, each a Cloud Run service. local.functions holds the differences between them.
+# The deployed functions, each a Cloud Run service. They run one image. local.functions holds the differences between them.
 
 locals {
   # The environment of every function. .env.example explains each name.
   environment = {
     CLOUD_SQL_INSTANCE           = local.instance_connection_name
+    DB_ACCOUNTS                  = local.database_accounts
     DB_NAME                      = local.database_name
     GMAIL_INITIAL_QUERY          = var.gmail_initial_query
     GMAIL_LABEL_ID               = var.gmail_label_id
@@ -33,15 +34,19 @@ locals {
       function.credentials ? local.credential_environment : {},
       function.environment,
       {
+        APP_FUNCTION = function.target
         DB_POOL_SIZE = function.pool
         DB_USER      = local.database_users[key]
       },
     )
   }
+
+  all_services = merge(google_cloud_run_v2_service.function, { migrate = google_cloud_run_v2_service.migrate })
 }
 
+# migrate is in migrate.tf.
 resource "google_cloud_run_v2_service" "function" {
-  for_each = local.functions
+  for_each = { for key, function in local.functions : key => function if key != "migrate" }
 
   project     = var.project_id
   location    = var.region
@@ -55,22 +60,12 @@ resource "google_cloud_run_v2_service" "function" {
   invoker_iam_disabled = false
   deletion_protection  = var.deletion_protection
 
-  build_config {
-    source_location          = local.source_location
-    function_target          = each.value.target
-    image_uri                = local.images[each.key]
-    base_image               = local.base_image
-    enable_automatic_updates = true
-    service_account          = local.build_account
-  }
-
   template {
     labels          = local.labels
     service_account = local.function_emails[each.key]
 
-    # Longer than the run budget, so that a run ends before the timeout. A migration has no budget and may rewrite a table,
-    # so it continues after the caller has timed out.
-    timeout = each.key == "migrate" ? "900s" : "${local.timeout_seconds}s"
+    # Longer than the run budget, so that a run ends before the timeout.
+    timeout = "${local.timeout_seconds}s"
 
     # Below Cloud Run's default of 80: concurrent requests share the memory and the few connections of an instance.
     max_instance_request_concurrency = each.value.concurrency
@@ -83,7 +78,7 @@ resource "google_cloud_run_v2_service" "function" {
     }
 
     containers {
-      image          = local.images[each.key]
+      image          = local.image
       base_image_uri = local.base_image
 
       resources {
@@ -100,7 +95,8 @@ resource "google_cloud_run_v2_service" "function" {
       }
 
       dynamic "env" {
-        for_each = local.function_environments[each.key]
+        # A function that meets an outdated schema calls migrate.
+        for_each = merge(local.function_environments[each.key], { MIGRATE_URL = google_cloud_run_v2_service.migrate.uri })
         content {
           name  = env.key
           value = tostring(env.value)
@@ -151,7 +147,7 @@ resource "google_cloud_run_v2_service" "function" {
     google_secret_manager_secret_version.empty,
     google_sql_database.main,
     google_sql_user.function,
-    terraform_data.build,
+    terraform_data.image,
     time_sleep.grants,
   ]
 }

@@ -1,4 +1,5 @@
 # Who may call which function. No function is public: Cloud Run rejects all other callers before the function's code runs.
+# In addition, the other functions may call migrate: see migrate.tf.
 
 locals {
   # Service accounts are keyed by name, not by email address, so that the keys are known at plan time.
@@ -23,8 +24,8 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = local.invokers
 
   project  = var.project_id
-  location = google_cloud_run_v2_service.function[each.value.function].location
-  name     = google_cloud_run_v2_service.function[each.value.function].name
+  location = local.all_services[each.value.function].location
+  name     = local.all_services[each.value.function].name
   role     = "roles/run.invoker"
   member   = each.value.member
 }

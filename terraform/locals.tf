@@ -63,7 +63,7 @@ locals {
     # One migration at a time.
     migrate = {
       target      = "migrate", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 1
-      environment = { DB_ACCOUNTS = local.database_accounts }
+      environment = {}
     }
   }
 

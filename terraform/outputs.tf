@@ -1,18 +1,13 @@
 # Outputs for `npm run deploy` and for operators. They contain no secrets.
 
-output "builds" {
-  description = "Builds to submit before the services are applied: the parent, and per function the body for projects.locations.builds.submit."
-  value       = terraform_data.build.output
-}
-
 output "database_instance" {
   description = "Connection name of the database instance, as Cloud SQL connectors expect it."
   value       = local.instance_connection_name
 }
 
-output "migrate_url" {
-  description = "URL of migrate. POST migrates the schema and updates the grants."
-  value       = google_cloud_run_v2_service.function["migrate"].uri
+output "image" {
+  description = "The image that the functions run. To return to it later, set the variable image to this value."
+  value       = local.image
 }
 
 output "name" {
@@ -51,5 +46,5 @@ output "status_url" {
 
 output "urls" {
   description = "URLs of the functions, by function name."
-  value       = { for key, service in google_cloud_run_v2_service.function : key => service.uri }
+  value       = { for key, service in local.all_services : key => service.uri }
 }

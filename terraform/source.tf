@@ -1,6 +1,10 @@
-# The deployed source: dist/, the output of `npm run build`, as a zip file in its own bucket.
+# The source of the image: dist/, the output of `npm run build`, as a zip file in its own bucket. With var.image nothing is
+# built, so no dist/ is needed. The bucket and the image repository stay: var.image may name an older image of this
+# deployment.
 
 data "archive_file" "source" {
+  count = var.image == null ? 1 : 0
+
   type       = "zip"
   source_dir = "${path.module}/../dist"
   # A fixed mode, because file modes differ between machines and the zip must be reproducible.
@@ -22,15 +26,12 @@ resource "google_storage_bucket" "source" {
   depends_on = [time_sleep.apis]
 }
 
-# The name contains the hash, so a changed source is a new object and triggers new builds. Terraform deletes the old
-# object last, because the services still refer to it.
+# The name contains the hash, so a changed source is a new object.
 resource "google_storage_bucket_object" "source" {
-  bucket       = google_storage_bucket.source.name
-  name         = "source-${data.archive_file.source.output_sha256}.zip"
-  source       = data.archive_file.source.output_path
-  content_type = "application/zip"
+  count = var.image == null ? 1 : 0
 
-  lifecycle {
-    create_before_destroy = true
-  }
+  bucket       = google_storage_bucket.source.name
+  name         = "source-${data.archive_file.source[0].output_sha256}.zip"
+  source       = data.archive_file.source[0].output_path
+  content_type = "application/zip"
 }

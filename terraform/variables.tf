@@ -66,6 +66,17 @@ variable "alert_watch_remaining_seconds" {
   }
 }
 
+variable "build_region" {
+  description = "Region in which Cloud Build builds the image. Null: var.region. Some regions are closed to the builds of new projects."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.build_region == null ? true : can(regex("^[a-z]+-[a-z]+[0-9]+$", var.build_region))
+    error_message = "build_region must be a region such as europe-west1, not a zone."
+  }
+}
+
 variable "consumers" {
   description = "Email addresses of the service accounts that read stored emails and mark them as processed. Each becomes a database user."
   type        = list(string)
@@ -179,6 +190,17 @@ variable "gmail_settle_seconds" {
   validation {
     condition     = var.gmail_settle_seconds >= 0 && var.gmail_settle_seconds <= 3600 && floor(var.gmail_settle_seconds) == var.gmail_settle_seconds
     error_message = "gmail_settle_seconds must be a whole number from 0 to 3600."
+  }
+}
+
+variable "image" {
+  description = "Image of the functions, built by another deployment or by an earlier apply. Null: it is built from dist/."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image == null ? true : can(regex("^[a-z0-9-]+-docker[.]pkg[.]dev/[^/ ]+/[^/ ]+/[^: ]+(:[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$", var.image))
+    error_message = "image must be an image of Artifact Registry with a tag or a digest, such as europe-west1-docker.pkg.dev/my-project/email-monitor/functions:0123456789abcdef."
   }
 }
 

@@ -22,7 +22,7 @@ import { checkCycles, checkMailboxes, currentMailbox } from '../doctor/monitor-c
 import { defaultToken } from '../doctor/pubsub-access.ts';
 import { checkLastPush, checkWatch } from '../doctor/push-checks.ts';
 import { Interrupted, shutdownSignal } from '../support/shutdown-signal.ts';
-import { callStatus } from './call-deployed.ts';
+import { callStatus } from './call-status.ts';
 import { checkGoogleResources, topicOf } from './check-google-resources.ts';
 import { CommandRunner } from './command-runner.ts';
 import { AUTHORIZE_COMMAND, checkAdvice, checkJob } from './deployed-status.ts';

@@ -3,17 +3,19 @@ import { resolve } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from '../support/flags.ts';
 
-/** A grant takes up to two minutes to take effect everywhere, rarely longer. https://docs.cloud.google.com/iam/docs/access-change-propagation */
+/**
+ * A grant takes up to two minutes to take effect everywhere, rarely longer, and the first call of a new version migrates the
+ * schema. https://docs.cloud.google.com/iam/docs/access-change-propagation
+ */
 const RETRY_FOR_SECONDS = 120;
 
 export const USAGE = `Usage: npm run deploy [-- OPTIONS]
-Builds, applies terraform/, migrates the database, and checks the deployment. Stops at the first failure. It is safe to
-run again.
+Builds, applies terraform/, and checks the deployment. Stops at the first failure. It is safe to run again.
   --plan           changes nothing: builds, and shows what Terraform would change
   --yes            applies without Terraform's question; needed without a terminal
   --var-file FILE  passed to Terraform; may be repeated
   --var NAME=VALUE passed to Terraform; may be repeated
-  --wait SECONDS   how long to retry while a new function rejects calls or does not answer (default ${RETRY_FOR_SECONDS})`;
+  --wait SECONDS   how long to retry while status rejects calls or does not answer (default ${RETRY_FOR_SECONDS})`;
 
 export interface DeployOptions {
   /** The folder of the project. */

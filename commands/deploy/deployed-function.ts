@@ -1,6 +1,6 @@
 /**
- * Calls a deployed function with an identity token. It retries on a new deployment: a grant takes a few minutes to
- * take effect everywhere, and a new instance some seconds to start.
+ * Reads from a deployed function with an identity token. It retries on a new deployment: a grant takes a few minutes to
+ * take effect everywhere, a new instance some seconds to start, and a migration of the schema some seconds to end.
  */
 import * as z from 'zod/mini';
 import { problemSchema } from '../../shared/schemas/problem.ts';
@@ -8,16 +8,15 @@ import { DeployError } from './deploy-error.ts';
 import { assertSafeForToken } from './gcloud.ts';
 import { retryForSeconds } from './retry-for-seconds.ts';
 
-/** Below the limit of fetch, 300 s. A migration may take longer: see the timeout in terraform/functions.tf. */
+/** Below the limit of fetch, 300 s. */
 const TIMEOUT_MS = 290_000;
 const MAX_WAIT_MS = 8_000;
 const MAX_SHOWN_CHARACTERS = 200;
 
 export interface FunctionCall {
-  /** `migrate` */
+  /** `status` */
   readonly name: string;
   readonly url: string;
-  readonly method: 'GET' | 'POST';
   readonly token: string;
   /** How long a transient failure is retried; 0: never. */
   readonly retryForSeconds: number;
@@ -52,7 +51,6 @@ async function callOnce(call: FunctionCall): Promise<Attempt> {
   let text: string;
   try {
     const response = await fetch(call.url, {
-      method: call.method,
       headers: { authorization: `Bearer ${call.token}`, accept: 'application/json' },
       // The token must not go to another host.
       redirect: 'manual',
@@ -71,8 +69,8 @@ function noAnswerError(call: FunctionCall, error: unknown): DeployError {
   const where = `${call.name} at ${call.url}`;
   const readLog = `read its log: ${call.logCommand}`;
   if (error instanceof Error && error.name === 'TimeoutError') {
-    const message = `${where} has not answered in ${(call.timeoutMs ?? TIMEOUT_MS) / 1_000} s and may still be running`;
-    return new DeployError(message, `Wait a quarter of an hour, or ${readLog}`);
+    const message = `${where} has not answered in ${(call.timeoutMs ?? TIMEOUT_MS) / 1_000} s`;
+    return new DeployError(message, `Run the command again, or ${readLog}`);
   }
   const message = `${where} does not answer (${reasonOf(error)})`;
   return new DeployError(message, `Check that this machine can reach it, and ${readLog}`);

@@ -1,29 +1,19 @@
 /**
- * A deployment from source to a running system: build, images, Terraform, migrations, status. Stops at the first failure.
+ * A deployment from source to a running system: build, Terraform, status. Stops at the first failure.
  * Invariant: every step may run again.
  */
 import type { Environment } from '../../shared/config.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { formatLine } from '../doctor/check-result.ts';
-import { callMigrate, callStatus } from './call-deployed.ts';
+import { callStatus } from './call-status.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
 import { type DeployOptions, terraformVariables } from './deploy-options.ts';
 import { DeploySteps } from './deploy-steps.ts';
 import { AUTHORIZE_COMMAND, checkStatus } from './deployed-status.ts';
-import { type GcloudIdentity, readAccessToken } from './gcloud.ts';
-import { GoogleApi } from './google-api.ts';
-import { buildImages } from './images.ts';
+import type { GcloudIdentity } from './gcloud.ts';
 import { checkPreconditions } from './preconditions.ts';
-import {
-  apply,
-  type Deployment,
-  init,
-  plan,
-  readBuilds,
-  readDeployment,
-  withLockFileRestored,
-} from './terraform.ts';
+import { apply, type Deployment, init, plan, readDeployment, withLockFileRestored } from './terraform.ts';
 
 export interface DeployTools {
   readonly runner: CommandRunner;
@@ -74,8 +64,8 @@ async function showPlan(
   });
   say(
     isChange
-      ? '\nNothing was changed. `npm run deploy` would build missing images, apply the plan, call migrate and check status.'
-      : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would call migrate and check status.',
+      ? '\nNothing was changed. `npm run deploy` would apply the plan and check status.'
+      : '\nNothing was changed, and Terraform has nothing to change. `npm run deploy` would check status.',
   );
 }
 
@@ -90,29 +80,16 @@ async function initialize(runner: CommandRunner, steps: DeploySteps): Promise<vo
 
 async function applyAll(
   options: DeployOptions,
-  { runner, env, say, signal }: DeployTools,
+  { runner, say, signal }: DeployTools,
   { steps, identity }: { readonly steps: DeploySteps; readonly identity: GcloudIdentity },
 ): Promise<void> {
   await initialize(runner, steps);
-  const agreed = { variables: terraformVariables(options), isApproved: options.isApproved };
-  await steps.run('terraform apply (for the image builds)', 'the image builds are prepared', async () => {
-    assertApplied(await apply(runner, { ...agreed, onlyForBuilds: true }));
-  });
-  await steps.run('images', 'the images are built', async () => {
-    const { retryForSeconds } = options;
-    const api = new GoogleApi({ token: await readAccessToken(runner), env, signal, retryForSeconds });
-    const built = await buildImages(api, await readBuilds(runner), { signal, say });
-    say(built.length === 0 ? 'All images of this source exist.' : `Built: ${built.join(', ')}`);
-  });
   const deployment = await steps.run('terraform apply', 'Terraform has applied the plan', async () => {
-    assertApplied(await apply(runner, agreed));
+    const { isApproved } = options;
+    assertApplied(await apply(runner, { variables: terraformVariables(options), isApproved }));
     return await readDeployment(runner);
   });
   const caller = { runner, identity, say, signal, retryForSeconds: options.retryForSeconds };
-  await steps.run('migrate', 'the database is migrated', async () => {
-    const applied = await callMigrate(caller, deployment);
-    say(applied.length === 0 ? 'The schema is current.' : `Applied: ${applied.join(', ')}`);
-  });
   const status = await steps.run('status', 'status reports no problem', async () => {
     const read = await callStatus(caller, deployment);
     assertHealthy(read, deployment, say);

@@ -1,5 +1,5 @@
 /**
- * Google's REST APIs with the operator's token. The variables that gcloud reads, and those of the emulators, override the
+ * Google's REST APIs with an operator's token. The variables that gcloud reads, and those of the emulators, override the
  * endpoints; emulators get no token.
  * Invariant: the token goes into one header, over https or to this machine.
  */
@@ -8,15 +8,12 @@ import type { Environment } from '../../shared/config.ts';
 import { type ClockReading, dateOf, readClock } from '../doctor/clock-check.ts';
 import { DeployError } from './deploy-error.ts';
 import { assertSafeForToken } from './gcloud.ts';
-import { retryForSeconds } from './retry-for-seconds.ts';
+import { REAL_TIME, retryForSeconds, type Time } from './retry-for-seconds.ts';
 
 const TIMEOUT_MS = 60_000;
 const MAX_WAIT_MS = 5_000;
 /** In place of an HTTP status. */
 const NO_ANSWER = 0;
-const DEPLOY_PERMISSIONS =
-  'The deployer needs roles/run.developer, roles/cloudbuild.builds.editor, and roles/iam.serviceAccountUser on the ' +
-  'account of the builds; an owner has them. A new grant or a newly enabled API takes minutes to take effect everywhere.';
 const ERROR = z.object({ error: z.object({ message: z.string() }) });
 
 /** The variables that Google's own clients read: `host:port`, plain HTTP. */
@@ -26,14 +23,17 @@ const EMULATORS: Readonly<Record<string, string>> = {
 };
 
 export interface ApiOptions {
-  /** Null when only emulators are called. */
-  readonly token: string | null;
+  /** Read before each request. Null when only emulators are called. */
+  readonly token: string | (() => Promise<string>) | null;
   readonly env: Environment;
   readonly signal: AbortSignal;
   /** How long a transient failure is retried: a new API or grant, a lost connection. */
   readonly retryForSeconds: number;
-  /** The remediation of a 403; the permissions of a deployer unless given. */
-  readonly permissionRemediation?: string;
+  /** The remediation of a 401, 403 or 404. */
+  readonly permissionRemediation: string;
+  /** Called before each retry. */
+  readonly onRetry?: (error: DeployError) => void;
+  readonly time?: Time;
 }
 
 export interface ApiAnswer {
@@ -56,47 +56,71 @@ export class GoogleApi {
 
   /** @param api `run`, `cloudbuild`, `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
   async get(api: string, path: string): Promise<unknown> {
-    const answer = await this.#request(api, path, { method: 'GET' });
+    const answer = await this.#request(api, path, { init: { method: 'GET' }, mayBeMissing: true });
     return answer.status === 404 ? null : answer.json;
+  }
+
+  /** For what exists: a 404 means that a permission is missing. @throws {DeployError} */
+  async getExisting(api: string, path: string): Promise<unknown> {
+    return (await this.#request(api, path, { init: { method: 'GET' } })).json;
   }
 
   /** @throws {DeployError} */
   async post(api: string, path: string, body: unknown): Promise<unknown> {
-    const answer = await this.#request(api, path, { method: 'POST', body: JSON.stringify(body) });
-    if (answer.status === 404) throw apiError(api, path, answer, this.#options.permissionRemediation);
-    return answer.json;
+    return (await this.#request(api, path, { init: { method: 'POST', body: JSON.stringify(body) } })).json;
   }
 
-  async #request(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const { permissionRemediation, retryForSeconds: seconds, signal } = this.#options;
+  /** One attempt; a failure is ignored. */
+  async tryPost(api: string, path: string, body: unknown): Promise<void> {
+    await this.#requestOnce(api, path, { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  /** A 404 is transient unless the resource may be missing, because a caller without permission gets one too. */
+  async #request(
+    api: string,
+    path: string,
+    { init, mayBeMissing = false }: { readonly init: RequestInit; readonly mayBeMissing?: boolean },
+  ): Promise<ApiAnswer> {
+    const {
+      onRetry,
+      permissionRemediation,
+      retryForSeconds: seconds,
+      signal,
+      time = REAL_TIME,
+    } = this.#options;
+    const errorOf = (answer: ApiAnswer) => apiError(api, path, answer, permissionRemediation);
     const answer = await retryForSeconds(async () => await this.#requestOnce(api, path, init), {
       seconds,
       maxWaitMs: MAX_WAIT_MS,
       signal,
-      isTransient: ({ status }) => status === NO_ANSWER || status === 403 || status === 429 || status >= 500,
+      time,
+      isTransient: ({ status }) =>
+        [NO_ANSWER, 403, 429].includes(status) || status >= 500 || (status === 404 && !mayBeMissing),
+      onRetry: (transient) => onRetry?.(errorOf(transient)),
     });
-    if (answer.status === 200 || answer.status === 404) return answer;
-    throw apiError(api, path, answer, permissionRemediation);
+    if (answer.status === 200 || (answer.status === 404 && mayBeMissing)) return answer;
+    throw errorOf(answer);
   }
 
   async #requestOnce(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const { env, signal, token } = this.#options;
+    const { env, signal } = this.#options;
     const emulator = emulatorOf(api, env);
     const override = env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`]?.trim();
     const root = emulator === null ? override || `https://${api}.googleapis.com/` : `http://${emulator}/`;
     const url = new URL(path, root);
-    const sendsToken = emulator === null && token !== null;
-    if (sendsToken) {
+    const token = emulator === null ? this.#options.token : null;
+    if (token !== null) {
       const remediation = `Correct CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}.`;
       assertSafeForToken(url, url.origin, remediation);
     }
+    const bearer = typeof token === 'function' ? await token() : token;
     try {
       let response: Response | undefined;
       this.#clock = await readClock('Google', 1_000, async () => {
         response = await fetch(url, {
           ...init,
           headers: {
-            ...(sendsToken && { authorization: `Bearer ${token}` }),
+            ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
             'content-type': 'application/json',
           },
           redirect: 'manual',
@@ -123,12 +147,12 @@ function apiError(
   api: string,
   path: string,
   { status, json }: ApiAnswer,
-  permissionRemediation = DEPLOY_PERMISSIONS,
+  permissionRemediation: string,
 ): DeployError {
   if (status === NO_ANSWER)
     return new DeployError(`${api}.googleapis.com does not answer`, 'Check that this machine can reach it.');
   const parsed = ERROR.safeParse(json);
   const reason = parsed.success ? parsed.data.error.message : 'no reason given';
-  const remediation = status === 401 || status === 403 ? permissionRemediation : 'Follow the message.';
+  const remediation = [401, 403, 404].includes(status) ? permissionRemediation : 'Follow the message.';
   return new DeployError(`${api}.googleapis.com answers ${status} to /${path}: ${reason}`, remediation);
 }

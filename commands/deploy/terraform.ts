@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { CommandRunner } from './command-runner.ts';
 import { DeployError } from './deploy-error.ts';
-import { BUILDS, type Builds } from './images.ts';
 
 export const TERRAFORM_FOLDER = 'terraform';
 const CHDIR = `-chdir=${TERRAFORM_FOLDER}`;
@@ -16,7 +15,6 @@ export interface Deployment {
   readonly name: string;
   readonly projectId: string;
   readonly region: string;
-  readonly migrateUrl: string;
   readonly statusUrl: string;
   readonly startUrl: string;
   /** By function: `gmail-push`. */
@@ -28,7 +26,6 @@ const OUTPUTS = z.object({
   name: output(z.string()),
   project_id: output(z.string()),
   region: output(z.string()),
-  migrate_url: output(z.url()),
   status_url: output(z.url()),
   /** By function. */
   urls: output(z.object({ start: z.url() }).catchall(z.url())),
@@ -39,8 +36,6 @@ export interface ApplyOptions {
   readonly variables: readonly string[];
   /** Apply without Terraform's question. */
   readonly isApproved: boolean;
-  /** Apply only what image builds need. */
-  readonly onlyForBuilds?: boolean;
 }
 
 /** `1.11.4`; null when the output has no version. */
@@ -61,22 +56,7 @@ export async function init(runner: CommandRunner): Promise<number> {
 /** @returns the exit code */
 export async function apply(runner: CommandRunner, options: ApplyOptions): Promise<number> {
   const approval = options.isApproved ? ['-input=false', '-auto-approve'] : [];
-  const target = options.onlyForBuilds ? ['-target=terraform_data.build'] : [];
-  return await runner.runInTerminal('terraform', [
-    CHDIR,
-    'apply',
-    ...approval,
-    ...target,
-    ...options.variables,
-  ]);
-}
-
-/** The image builds of the applied configuration. @throws {Error} when the output is missing */
-export async function readBuilds(runner: CommandRunner): Promise<Builds> {
-  const { stdout, stderr } = await runner.capture('terraform', [CHDIR, 'output', '-json', 'builds']);
-  const builds = BUILDS.safeParse(parseJson(stdout));
-  if (builds.success) return builds.data;
-  throw new Error(`Terraform's output \`builds\` is missing or invalid. ${lastLines(stderr)}`.trim());
+  return await runner.runInTerminal('terraform', [CHDIR, 'apply', ...approval, ...options.variables]);
 }
 
 /** @returns true: Terraform would change something; null: it failed */
@@ -120,7 +100,6 @@ export async function readDeployment(runner: CommandRunner): Promise<Deployment>
     name: data.name.value,
     projectId: data.project_id.value,
     region: data.region.value,
-    migrateUrl: data.migrate_url.value,
     statusUrl: data.status_url.value,
     startUrl: data.urls.value.start,
     urls: data.urls.value,

@@ -11,21 +11,29 @@ import type { HttpResponse } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
 import { installErrorHandler } from './error-handler.ts';
 import { createLazyFunction, type Load } from './lazy-function.ts';
-import type { Target } from './targets.ts';
+import { MAIN, type Target } from './targets.ts';
 
-/** @returns the context that the functions share */
+/**
+ * Registers each function under its target, and the one that APP_FUNCTION names also as `main`.
+ *
+ * @returns the context that the functions share
+ */
 export async function serve(functions: Readonly<Partial<Record<Target, Load>>>): Promise<AppContext> {
   const context = contextOrExit();
   installErrorHandler(context.log);
-  for (const [target, load] of Object.entries(functions)) {
+  const { APP_FUNCTION: app, FUNCTION_TARGET: target } = process.env;
+  const served = target === MAIN ? app : target;
+  for (const [name, load] of Object.entries(functions)) {
     const lazy = createLazyFunction(load, context);
-    http(target, async (request: Request, response: Response) => {
+    const handle = async (request: Request, response: Response) => {
       await send(await lazy.handle(request), { request, response, log: context.log });
-    });
-    // In the cloud, an instance serves one target: load it before the first request arrives.
-    if (process.env['FUNCTION_TARGET'] === target) {
+    };
+    http(name, handle);
+    if (name === app) http(MAIN, handle);
+    // In the cloud, an instance serves one function: load it before the first request arrives.
+    if (name === served) {
       // `migrate` opens its own connection.
-      if (target !== 'migrate') connectEarly(context);
+      if (name !== 'migrate') connectEarly(context);
       await lazy.load();
     }
   }

@@ -12,3 +12,6 @@ export const FUNCTIONS = {
 
 export type Target = keyof typeof FUNCTIONS;
 export const TARGETS = Object.keys(FUNCTIONS) as readonly Target[];
+
+/** The target of the deployed image, which contains all functions. APP_FUNCTION selects the one that it serves. */
+export const MAIN = 'main';

@@ -13,6 +13,8 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 # One run for all assertions on the default plan, because each run loads the whole provider schema.
@@ -21,7 +23,7 @@ run "default_plan" {
 
   # Each function has its own service account.
   assert {
-    condition     = { for key, service in google_cloud_run_v2_service.function : key => service.template[0].service_account } == { for key in keys(local.functions) : key => "email-monitor-${key}@orders-example.iam.gserviceaccount.com" }
+    condition     = { for key, service in local.all_services : key => service.template[0].service_account } == { for key in keys(local.functions) : key => "email-monitor-${key}@orders-example.iam.gserviceaccount.com" }
     error_message = "Functions must not share a service account."
   }
   assert {
@@ -61,6 +63,15 @@ run "default_plan" {
   assert {
     condition     = google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.uniform_bucket_level_access
     error_message = "The source must not be public."
+  }
+
+  # Every other function may call migrate.
+  assert {
+    condition = { for key, grant in google_cloud_run_v2_service_iam_member.function_calls_migrate : key => "${grant.name} ${grant.role} ${grant.member}" } == {
+      for key in ["console", "gmail-push", "poll", "poll-now", "start", "status", "stop"] :
+      key => "email-monitor-migrate roles/run.invoker serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com"
+    }
+    error_message = "A function that meets an outdated schema must be able to call migrate, and only migrate."
   }
 
   # Without operators, viewers and deployers only the scheduler job and Pub/Sub may call functions.
@@ -149,7 +160,7 @@ run "no_function_is_public" {
   }
 
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.invoker_iam_disabled == false])
+    condition     = alltrue([for service in local.all_services : service.invoker_iam_disabled == false])
     error_message = "Without the IAM check a function is public."
   }
   assert {
@@ -157,7 +168,7 @@ run "no_function_is_public" {
     error_message = "Public principals must not be invokers."
   }
   assert {
-    condition     = toset([for key, service in google_cloud_run_v2_service.function : key if service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"]) == toset(["gmail-push", "poll"])
+    condition     = toset([for key, service in local.all_services : key if service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"]) == toset(["gmail-push", "poll"])
     error_message = "Functions that only Google's services call must not be reachable from outside. Operators must reach the others."
   }
 }

@@ -21,7 +21,7 @@ run "default_plan" {
 
   # The functions stay within the connection budget.
   assert {
-    condition     = 2 * sum([for key, service in google_cloud_run_v2_service.function : service.template[0].scaling[0].max_instance_count * local.functions[key].pool]) == 34
+    condition     = 2 * sum([for key, service in local.all_services : service.template[0].scaling[0].max_instance_count * local.functions[key].pool]) == 34
     error_message = "The functions must need 17 connections, doubled during a rollout."
   }
   assert {
@@ -75,7 +75,7 @@ run "default_plan" {
     error_message = "The database must be protected in Terraform and in Cloud SQL."
   }
   assert {
-    condition     = alltrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && alltrue([for service in google_cloud_run_v2_service.function : service.deletion_protection])
+    condition     = alltrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && alltrue([for service in local.all_services : service.deletion_protection])
     error_message = "The credentials and the services must be protected."
   }
 }
@@ -152,7 +152,7 @@ run "deletion_protection_can_be_turned_off" {
     error_message = "An operator must be able to destroy the database."
   }
   assert {
-    condition     = !anytrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && !anytrue([for service in google_cloud_run_v2_service.function : service.deletion_protection])
+    condition     = !anytrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && !anytrue([for service in local.all_services : service.deletion_protection])
     error_message = "An operator must be able to destroy the credentials and the services."
   }
 }

@@ -21,7 +21,7 @@ run "default_plan" {
 
   # The run budget ends before the timeout of the service, which ends before the deadlines of its callers.
   assert {
-    condition = alltrue([for key, service in google_cloud_run_v2_service.function :
+    condition = alltrue([for key, service in local.all_services :
       local.environment.RUN_BUDGET_SECONDS + 30 < tonumber(trimsuffix(service.template[0].timeout, "s"))
     ])
     error_message = "A statement that starts at the end of the budget may take 30 s, so the timeout must be longer."
@@ -37,65 +37,82 @@ run "default_plan" {
 
   # Functions that fetch mail have 1 GiB of memory, the others 512 MiB.
   assert {
-    condition = { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].resources[0].limits["memory"] } == {
+    condition = { for key, service in local.all_services : key => service.template[0].containers[0].resources[0].limits["memory"] } == {
       console = "1Gi", gmail-push = "1Gi", poll = "1Gi", poll-now = "1Gi"
       migrate = "512Mi", start = "512Mi", status = "512Mi", stop = "512Mi"
     }
     error_message = "A function that fetches messages of 50 MB needs more than 512 MiB."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.template[0].containers[0].resources[0].cpu_idle && service.template[0].containers[0].resources[0].startup_cpu_boost])
+    condition     = alltrue([for service in local.all_services : service.template[0].containers[0].resources[0].cpu_idle && service.template[0].containers[0].resources[0].startup_cpu_boost])
     error_message = "Every function must be billed per request and start with CPU boost."
   }
 
-  # Each service runs the image that is built for its entry point.
+  # All services run one image. Each serves its own function.
   assert {
-    condition = { for key, service in google_cloud_run_v2_service.function : key => service.build_config[0].function_target } == {
+    condition = { for key, service in local.all_services : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "APP_FUNCTION"]) } == {
       console = "console", gmail-push = "gmailPush", migrate = "migrate", poll = "poll", poll-now = "pollNow"
       start   = "start", status = "status", stop = "stop"
     }
-    error_message = "Each service must have its own entry point."
+    error_message = "Each service must serve its own function."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.template[0].containers[0].image == service.build_config[0].image_uri])
-    error_message = "A service must run the image that its build_config names."
+    condition     = alltrue([for service in local.all_services : !contains(service.template[0].containers[0].env[*].name, "FUNCTION_TARGET")])
+    error_message = "FUNCTION_TARGET is reserved: the image sets it."
   }
   assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : startswith(service.build_config[0].image_uri, "europe-west1-docker.pkg.dev/orders-example/email-monitor/${key}:")])
-    error_message = "Images must be in the repository of this deployment, under the names of their functions."
+    condition     = toset([for service in local.all_services : service.template[0].containers[0].image]) == toset([terraform_data.image[0].input.request.imageUri])
+    error_message = "Every service must run the image that is built."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.build_config[0].enable_automatic_updates && endswith(service.build_config[0].base_image, "/nodejs24") && service.template[0].containers[0].base_image_uri == service.build_config[0].base_image])
+    condition     = can(regex("^europe-west1-docker[.]pkg[.]dev/orders-example/email-monitor/functions:[0-9a-f]{16}$", local.image)) && terraform_data.image[0].triggers_replace == [local.image]
+    error_message = "The image must be in the repository of this deployment, and a new name must start a build."
+  }
+  assert {
+    condition     = toset([for service in local.all_services : service.template[0].containers[0].base_image_uri]) == toset([terraform_data.image[0].input.request.buildpackBuild.baseImage]) && endswith(local.base_image, "/nodejs24")
     error_message = "An image without an operating system must run on the base image that it was built for."
   }
+
+  # The build request.
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.build_config[0].service_account == "projects/orders-example/serviceAccounts/email-monitor-build@orders-example.iam.gserviceaccount.com"])
-    error_message = "Builds must run as the build account, given by its full name."
+    condition = terraform_data.image[0].input == {
+      parent = "projects/orders-example/locations/europe-west1"
+      request = {
+        storageSource = {
+          bucket = google_storage_bucket.source.name
+          object = "source-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.zip"
+        }
+        imageUri       = local.image
+        serviceAccount = "projects/orders-example/serviceAccounts/email-monitor-build@orders-example.iam.gserviceaccount.com"
+        buildpackBuild = { functionTarget = "main", baseImage = local.base_image, enableAutomaticUpdates = true }
+      }
+    }
+    error_message = "The build must use the uploaded source, the target main, the base image of the services and the build account."
   }
 
   # Each function gets its own database user and pool size.
   assert {
-    condition     = { for key, service in google_cloud_run_v2_service.function : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_USER"]) } == { for key, user in google_sql_user.function : key => user.name }
+    condition     = { for key, service in local.all_services : key => one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_USER"]) } == { for key, user in google_sql_user.function : key => user.name }
     error_message = "Each function must log in as its own user."
   }
   assert {
-    condition     = { for key, service in google_cloud_run_v2_service.function : key => tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_POOL_SIZE"])) } == { for key, function in local.functions : key => function.pool }
+    condition     = { for key, service in local.all_services : key => tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "DB_POOL_SIZE"])) } == { for key, function in local.functions : key => function.pool }
     error_message = "The connection budget requires that each function gets its pool size."
   }
   assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].scaling[0].max_instance_count == local.instances[key]])
+    condition     = alltrue([for key, service in local.all_services : service.template[0].scaling[0].max_instance_count == local.instances[key]])
     error_message = "The connection budget requires that no function has more instances."
   }
 
   # The functions connect to the database through the Cloud SQL socket.
   assert {
-    condition = alltrue([for service in google_cloud_run_v2_service.function : one([
+    condition = alltrue([for service in local.all_services : one([
       for volume in service.template[0].volumes : one(volume.cloud_sql_instance[0].instances) if length(volume.cloud_sql_instance) > 0
     ]) == "${google_sql_database_instance.main.project}:${google_sql_database_instance.main.region}:${google_sql_database_instance.main.name}"])
     error_message = "Every function must mount the socket of the created instance."
   }
   assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : contains(service.template[0].containers[0].volume_mounts[*].mount_path, "/cloudsql")])
+    condition     = alltrue([for service in local.all_services : contains(service.template[0].containers[0].volume_mounts[*].mount_path, "/cloudsql")])
     error_message = "The code expects the socket in /cloudsql."
   }
   assert {
@@ -123,11 +140,15 @@ run "rejects_invalid_variables" {
     run_budget_seconds = 541
     # A name that is too long for a database user.
     name = "email-monitor-test"
+    # A zone instead of a region.
+    build_region = "europe-west1-b"
+    # An image without tag or digest.
+    image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions"
     # A log level that would suppress run_finished, and with it the alerts.
     log_level = "warning"
   }
 
-  expect_failures = [var.run_budget_seconds, var.name, var.log_level]
+  expect_failures = [var.run_budget_seconds, var.name, var.build_region, var.image, var.log_level]
 }
 
 run "rejects_the_example_project" {
@@ -137,25 +158,6 @@ run "rejects_the_example_project" {
   }
 
   expect_failures = [var.project_id]
-}
-
-run "build_requests_match_the_services" {
-  assert {
-    condition     = { for key, request in terraform_data.build.output.requests : key => request.imageUri } == { for key, service in google_cloud_run_v2_service.function : key => service.template[0].containers[0].image }
-    error_message = "The builds must produce the images that the services run."
-  }
-  assert {
-    condition     = alltrue([for key, request in terraform_data.build.output.requests : "gs://${request.storageSource.bucket}/${request.storageSource.object}" == google_cloud_run_v2_service.function[key].build_config[0].source_location])
-    error_message = "A build must use the source of its service."
-  }
-  assert {
-    condition     = alltrue([for key, request in terraform_data.build.output.requests : request.buildpackBuild.functionTarget == google_cloud_run_v2_service.function[key].build_config[0].function_target])
-    error_message = "A build must use the entry point of its service."
-  }
-  assert {
-    condition     = google_storage_bucket_object.source.name == "source-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.zip"
-    error_message = "The object name of the source must contain its hash."
-  }
 }
 
 run "changed_source_changes_the_image" {
@@ -169,12 +171,48 @@ run "changed_source_changes_the_image" {
   }
 
   assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : service.template[0].containers[0].image != run.build_requests_match_the_services.builds.requests[key].imageUri])
+    condition     = alltrue([for service in local.all_services : service.template[0].containers[0].image == local.image]) && local.image != run.default_plan.image
     error_message = "With an unchanged image name a new source would never be deployed."
   }
   assert {
-    condition     = google_storage_bucket_object.source.name == "source-60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752.zip"
+    condition     = terraform_data.image[0].input.request.storageSource.object == "source-60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752.zip"
     error_message = "A new source must be a new object."
+  }
+}
+
+run "builds_in_another_region" {
+  command = plan
+  variables {
+    build_region = "us-central1"
+  }
+
+  assert {
+    condition     = terraform_data.image[0].input.parent == "projects/orders-example/locations/us-central1" && local.image == run.default_plan.image
+    error_message = "build_region must change where the image is built, and nothing else."
+  }
+}
+
+# An image that was built elsewhere, or before.
+run "builds_nothing_when_an_image_is_given" {
+  variables {
+    image = "us-central1-docker.pkg.dev/other-project/email-monitor/functions@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+  }
+
+  assert {
+    condition     = toset([for service in local.all_services : service.template[0].containers[0].image]) == toset([var.image])
+    error_message = "Every service must run the given image."
+  }
+  assert {
+    condition     = length(terraform_data.image) + length(google_storage_bucket_object.source) + length(data.archive_file.source) == 0
+    error_message = "A given image needs no source and no build."
+  }
+  assert {
+    condition     = alltrue([for service in google_cloud_run_v2_service.function : one([for env in service.template[0].containers[0].env : env.value if env.name == "MIGRATE_URL"]) == google_cloud_run_v2_service.migrate.uri])
+    error_message = "Each function must find migrate."
+  }
+  assert {
+    condition     = !contains(google_cloud_run_v2_service.migrate.template[0].containers[0].env[*].name, "MIGRATE_URL")
+    error_message = "migrate must not call itself."
   }
 }
 
@@ -185,15 +223,15 @@ run "only_migrate_gets_the_list_of_database_users" {
   }
 
   assert {
-    condition = one([for env in google_cloud_run_v2_service.function["migrate"].template[0].containers[0].env : env.value if env.name == "DB_ACCOUNTS"]) == join(",", concat(
+    condition = one([for env in google_cloud_run_v2_service.migrate.template[0].containers[0].env : env.value if env.name == "DB_ACCOUNTS"]) == join(",", concat(
       [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${google_sql_user.function[key].name}"],
       ["consumer=audit@orders-example.iam", "consumer=phase3@orders-example.iam"],
     ))
     error_message = "DB_ACCOUNTS must list all database users by their PostgreSQL names."
   }
   assert {
-    condition     = [for key, service in google_cloud_run_v2_service.function : key if contains(service.template[0].containers[0].env[*].name, "DB_ACCOUNTS")] == ["migrate"]
-    error_message = "Only migrate must get DB_ACCOUNTS."
+    condition     = alltrue([for service in local.all_services : contains(service.template[0].containers[0].env[*].name, "DB_ACCOUNTS")])
+    error_message = "Every function must get DB_ACCOUNTS, so that it can tell when the grants differ."
   }
   assert {
     condition     = toset([for user in google_sql_user.consumer : user.name]) == toset(["audit@orders-example.iam", "phase3@orders-example.iam"])

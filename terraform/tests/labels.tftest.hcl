@@ -23,8 +23,8 @@ run "labels_all_resources_that_support_labels" {
 
   assert {
     condition = alltrue([for labels in concat(
-      [for service in google_cloud_run_v2_service.function : service.labels],
-      [for service in google_cloud_run_v2_service.function : service.template[0].labels],
+      [for service in local.all_services : service.labels],
+      [for service in local.all_services : service.template[0].labels],
       [for secret in google_secret_manager_secret.credential : secret.labels],
       [google_artifact_registry_repository.functions.labels],
       [google_pubsub_subscription.dead_letter[0].labels, google_pubsub_subscription.gmail_push[0].labels],

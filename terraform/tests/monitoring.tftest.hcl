@@ -19,6 +19,8 @@ mock_provider "time" {}
 variables {
   project_id   = "orders-project"
   alert_emails = ["ops@example.com"]
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 run "every_alert_has_a_runbook_and_recipients" {

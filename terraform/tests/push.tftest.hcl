@@ -13,6 +13,8 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 run "gmail_may_publish_and_the_subscription_calls_gmail_push_with_its_token" {
@@ -104,7 +106,7 @@ run "without_push_email_is_found_by_polling_alone" {
     error_message = "Without a topic the functions must not register a watch."
   }
   assert {
-    condition     = !strcontains(local.functions.migrate.environment.DB_ACCOUNTS, "gmail-push") && !contains(keys(google_sql_user.function), "gmail-push")
+    condition     = !strcontains(local.environment.DB_ACCOUNTS, "gmail-push") && !contains(keys(google_sql_user.function), "gmail-push")
     error_message = "migrate must not grant anything to a database user that does not exist."
   }
   assert {

@@ -13,6 +13,8 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 run "runs_every_minute" {

@@ -13,6 +13,8 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
+  # Some runs apply, and must not build an image.
+  image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
 # One run for all assertions on the default plan, because each run loads the whole provider schema.
@@ -21,7 +23,7 @@ run "default_plan" {
 
   # Each credential is mounted at the path in the environment.
   assert {
-    condition = alltrue([for key, service in google_cloud_run_v2_service.function : !local.functions[key].credentials || toset([
+    condition = alltrue([for key, service in local.all_services : !local.functions[key].credentials || toset([
       for env in service.template[0].containers[0].env : env.value if startswith(env.name, "GMAIL_") && endswith(env.name, "_FILE")
       ]) == toset(flatten([
         for mount in service.template[0].containers[0].volume_mounts : [
@@ -39,7 +41,7 @@ run "default_plan" {
 
   # Only functions that need the credentials can read them.
   assert {
-    condition     = [for key, service in google_cloud_run_v2_service.function : key if length([for volume in service.template[0].volumes : volume if length(volume.secret) > 0]) == 0] == ["migrate"]
+    condition     = [for key, service in local.all_services : key if length([for volume in service.template[0].volumes : volume if length(volume.secret) > 0]) == 0] == ["migrate"]
     error_message = "All functions except migrate must mount the credentials."
   }
   assert {
@@ -49,7 +51,7 @@ run "default_plan" {
 
   # No environment contains a credential.
   assert {
-    condition     = alltrue(flatten([for service in google_cloud_run_v2_service.function : [for env in service.template[0].containers[0].env : !contains(["GMAIL_CLIENT_ID", "GMAIL_CLIENT_SECRET", "GMAIL_REFRESH_TOKEN", "DATABASE_URL"], env.name) && length(env.value_source) == 0]]))
+    condition     = alltrue(flatten([for service in local.all_services : [for env in service.template[0].containers[0].env : !contains(["GMAIL_CLIENT_ID", "GMAIL_CLIENT_SECRET", "GMAIL_REFRESH_TOKEN", "DATABASE_URL"], env.name) && length(env.value_source) == 0]]))
     error_message = "An environment variable with a secret is visible in the Cloud console and does not change while an instance runs."
   }
 
@@ -66,7 +68,7 @@ run "default_plan" {
 
 run "outputs_contain_no_secret" {
   assert {
-    condition     = !can(regex("(?i)secret_data|password", jsonencode([output.builds, output.next_commands, output.urls])))
+    condition     = !can(regex("(?i)secret_data|password", jsonencode([output.image, output.next_commands, output.urls])))
     error_message = "Outputs are printed and stored, so they must not contain secrets."
   }
   assert {
@@ -74,7 +76,7 @@ run "outputs_contain_no_secret" {
     error_message = "The commands must read the credentials from standard input, which process lists do not show."
   }
   assert {
-    condition     = output.urls == { for key, service in google_cloud_run_v2_service.function : key => service.uri } && output.migrate_url == google_cloud_run_v2_service.function["migrate"].uri && output.status_url == google_cloud_run_v2_service.function["status"].uri
+    condition     = output.urls == { for key, service in local.all_services : key => service.uri } && output.status_url == google_cloud_run_v2_service.function["status"].uri
     error_message = "The deploy command must find the URL of each function under its name."
   }
   assert {

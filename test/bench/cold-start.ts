@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TARGETS, type Target } from '../../functions/runtime/targets.ts';
+import { MAIN, TARGETS, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 import { buildFunctions } from '../helpers/child-processes.ts';
 import { median } from './bench-database.ts';
@@ -125,11 +125,11 @@ async function firstResponseMs(
 ): Promise<number> {
   const port = await freePort();
   const startedMs = performance.now();
-  const child = spawn(
-    process.execPath,
-    [FRAMEWORK, `--source=${source}`, `--target=${target}`, `--port=${port}`],
-    { env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: target, ...env }, stdio: 'ignore' },
-  );
+  const served = target === 'empty' ? target : MAIN;
+  const child = spawn(process.execPath, [FRAMEWORK, `--source=${source}`, `--port=${port}`], {
+    env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: served, APP_FUNCTION: target, ...env },
+    stdio: 'ignore',
+  });
   try {
     for (;;) {
       const response = await send(`http://127.0.0.1:${port}/${path}`, post).catch(() => null);

@@ -1,6 +1,6 @@
 /**
- * Treats `dist/` as the buildpack does: unpacks its zip in an empty folder, installs its one dependency, and serves every
- * target. Needs the npm registry or a filled npm cache; skipped, with the reason, when neither is available.
+ * Treats `dist/` as the buildpack does: unpacks its zip in an empty folder, installs its one dependency with `npm ci`, and serves
+ * every function through the target `main`. Needs the npm registry or a filled npm cache; skipped, with the reason, when neither is available.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { serve, writeDist } from './dist.ts';
 
+const ROOT = join(import.meta.dirname, '../..');
 const MAX_ZIP_BYTES = 3_000_000;
 const MAX_INSTALLED_BYTES = 20_000_000;
 /** Errors of an unreachable registry. Any other error is one of the package. */
@@ -36,11 +37,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('the zip of the build', () => {
-  it('is smaller than 3 MB and contains only code, source maps, migrations, the page, the licences of its packages and one package.json', () => {
+  it('is smaller than 3 MB and contains only code, source maps, migrations, the page, the licences of its packages, package.json and its lockfile', () => {
     expect(zip.length).toBeLessThan(MAX_ZIP_BYTES);
     const unexpected = Object.keys(unzipSync(zip)).filter(
       (name) =>
-        !/^(package\.json|THIRD_PARTY_LICENSES\.txt|(chunks\/)?[\w.-]+\.mjs(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
+        !/^(package\.json|package-lock\.json|THIRD_PARTY_LICENSES\.txt|(chunks\/)?[\w.-]+\.mjs(\.map)?|migrations\/[\w-]+\.sql|console-page\/[\w.-]+)$/.test(
           name,
         ),
     );
@@ -52,6 +53,24 @@ describe('the zip of the build', () => {
     const { dependencies } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['@google-cloud/functions-framework']);
     expect(bytesIn(join(source, 'node_modules'))).toBeLessThan(MAX_INSTALLED_BYTES);
+  });
+
+  it('has a lockfile with the versions of the project, which names no registry', () => {
+    const lockfile = JSON.parse(readFileSync(join(source, 'package-lock.json'), 'utf8'));
+    const own = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+    const { '': _root, ...packages } = lockfile.packages;
+    const expected = Object.keys(packages).map((path) => [
+      path,
+      own.packages[path].version,
+      own.packages[path].integrity,
+    ]);
+    expect(
+      Object.entries<{ version: string; integrity: string }>(packages).map(
+        ([path, { version, integrity }]) => [path, version, integrity],
+      ),
+    ).toEqual(expected);
+    expect(expected.length).toBeGreaterThan(50);
+    expect(JSON.stringify(lockfile)).not.toContain('"resolved"');
   });
 });
 
@@ -75,9 +94,10 @@ describe('the unpacked and installed build', () => {
     migrate: { method: 'POST', status: 200 },
   };
 
-  it.each(TARGETS)('serves the target %s, which answers a call', async (target) => {
+  it.each(TARGETS)('serves %s as main, and it answers a call', async (target) => {
     const { method = 'GET', path = '', body, status } = CALLS[target];
-    const served = await serve(source, target, { ...system.env, NODE_ENV: 'production' });
+    const env = { ...system.env, APP_FUNCTION: target, NODE_ENV: 'production' };
+    const served = await serve(source, 'main', env);
     try {
       const answer = await fetch(served.url + path, {
         method,
@@ -122,7 +142,7 @@ async function install(folder: string): Promise<string | null> {
   const [file, first] = runningNpm?.endsWith('.js') ? [process.execPath, [runningNpm]] : ['npm', []];
   const flags = ['--omit=dev', '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=0'];
   try {
-    await promisify(execFile)(file, [...first, 'install', ...flags], { cwd: folder });
+    await promisify(execFile)(file, [...first, 'ci', ...flags], { cwd: folder });
     return null;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

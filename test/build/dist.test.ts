@@ -154,6 +154,71 @@ describe('an instance of dist/', () => {
   });
 });
 
+describe('the target main', () => {
+  it('serves the function that APP_FUNCTION names', async () => {
+    const served = await serve(dist.folder, 'main', { DATABASE_URL: db.url, APP_FUNCTION: 'status' });
+    const answer = await fetch(served.url);
+    await served.stop();
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ state: 'not_configured' }),
+    ]);
+  });
+
+  it('loads only the code of its function, before the first request, and connects to the database', async () => {
+    const connections = async () =>
+      (await db.query('select 1 from pg_stat_activity where datname = current_database()')).rows.length;
+    const before = await connections();
+    // Prints the name of each chunk when it is loaded.
+    const preload = `
+      import { registerHooks } from 'node:module';
+      registerHooks({ load: (url, context, next) => {
+        if (url.includes('/chunks/')) console.log('loaded ' + url.split('/').at(-1));
+        return next(url, context);
+      } });`;
+    const served = await serve(dist.folder, 'main', {
+      DATABASE_URL: db.url,
+      APP_FUNCTION: 'status',
+      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(preload)}`,
+    });
+    try {
+      const loaded = [...served.output().matchAll(/^loaded ([\w-]+)\.mjs$/gm)].map(([, name]) => name);
+      expect(loaded).toContain('status');
+      expect(loaded.filter((name) => /^(poll|start|stop|console|gmail|migrate)/.test(name ?? ''))).toEqual(
+        [],
+      );
+      await expect.poll(connections).toBe(before + 1);
+    } finally {
+      await served.stop();
+    }
+  });
+
+  it.each([
+    ['--target=main', { APP_FUNCTION: 'status' }],
+    ['--target=status', {}],
+  ])('works without FUNCTION_TARGET, as with functions-framework %s', async (flag, env) => {
+    const served = await serve(dist.folder, null, { DATABASE_URL: db.url, ...env }, ['--source=.', flag]);
+    const answer = await fetch(served.url);
+    await served.stop();
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ state: 'not_configured' }),
+    ]);
+  });
+
+  it.each([
+    ['is not set', {}],
+    ['names no function', { APP_FUNCTION: 'toString' }],
+  ])('exits with the valid names when APP_FUNCTION %s', async (_case, env) => {
+    const { code, output } = await serveUntilExit(dist.folder, 'main', { DATABASE_URL: db.url, ...env });
+    expect(code).toBe(1);
+    expect(output).toMatch(
+      /^APP_FUNCTION must name the function to serve: poll, gmailPush, status, start, stop, pollNow, console, migrate\./m,
+    );
+    expect(output).not.toContain('Serving function');
+  });
+});
+
 it('migrates an empty database through the first request to status, whose account has no grants', async () => {
   const account = `email-monitor-status@${randomUUID().slice(0, 8)}.iam`;
   const [empty, metadata] = await Promise.all([createTestDatabase(), startMetadataServer()]);

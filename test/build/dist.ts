@@ -62,10 +62,19 @@ export interface Served {
   stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** Starts a function as the platform does: with the installed framework, FUNCTION_TARGET and PORT. */
-export async function serve(folder: string, target: string, env: Environment): Promise<Served> {
+/**
+ * Starts a function as the platform does: with the installed framework, FUNCTION_TARGET and PORT.
+ *
+ * @param args of the framework, for a start without FUNCTION_TARGET
+ */
+export async function serve(
+  folder: string,
+  target: string | null,
+  env: Environment,
+  args: readonly string[] = [],
+): Promise<Served> {
   const port = await freePort();
-  const child = start(folder, target, { ...env, PORT: String(port) });
+  const child = start(folder, target, { ...env, PORT: String(port) }, args);
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (piece: Buffer) => output.push(piece.toString()));
@@ -114,11 +123,12 @@ export async function serveUntilExit(
   return { code, output: output.join('') };
 }
 
-function start(folder: string, target: string, env: Environment) {
-  return spawn(process.execPath, ['node_modules/@google-cloud/functions-framework/build/src/main.js'], {
+function start(folder: string, target: string | null, env: Environment, args: readonly string[] = []) {
+  const framework = 'node_modules/@google-cloud/functions-framework/build/src/main.js';
+  return spawn(process.execPath, [framework, ...args], {
     cwd: folder,
     // Without the environment of the test runner.
-    env: { PATH: process.env['PATH'], FUNCTION_TARGET: target, ...env },
+    env: { PATH: process.env['PATH'], ...(target !== null && { FUNCTION_TARGET: target }), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

@@ -19,7 +19,6 @@ const OUTPUTS = JSON.stringify({
   name: { value: 'orders' },
   project_id: { value: 'orders-example' },
   region: { value: 'europe-west1' },
-  migrate_url: { value: 'https://migrate.example.com' },
   status_url: { value: 'https://status.example.com' },
   urls: { value: { start: 'https://start.example.com' } },
 });

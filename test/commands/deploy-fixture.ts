@@ -82,7 +82,7 @@ export interface Fixture {
 }
 
 /** @param url of the deployed functions. @param googleUrl of Google's APIs */
-export function createFixture(url: string, googleUrl: string): Fixture {
+export function createFixture(url: string, googleUrl = url): Fixture {
   const root = mkdtempSync(join(tmpdir(), 'email-monitor-deploy-'));
   const bin = join(root, 'bin');
   mkdirSync(bin);
@@ -130,25 +130,11 @@ export function createFixture(url: string, googleUrl: string): Fixture {
 function environment(googleUrl: string): Record<string, string> {
   return {
     TF_VAR_project_id: 'orders-example',
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: googleUrl,
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD: googleUrl,
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY: googleUrl,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDSCHEDULER: googleUrl,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB: googleUrl,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: googleUrl,
   };
 }
-
-const request = (key: string, functionTarget: string) => ({
-  storageSource: { bucket: 'orders-example-source', object: 'source-1.zip' },
-  imageUri: `europe-west1-docker.pkg.dev/orders-example/email-monitor/${key}:abc`,
-  buildpackBuild: { functionTarget },
-});
-/** Terraform's output `builds`. */
-export const BUILDS = {
-  parent: 'projects/orders-example/locations/europe-west1',
-  requests: { poll: request('poll', 'poll'), 'poll-now': request('poll-now', 'pollNow') },
-};
 
 /** Everything is installed, gcloud is logged in, Terraform succeeds. */
 function defaultStubs(url: string): Stub[] {
@@ -157,7 +143,6 @@ function defaultStubs(url: string): Stub[] {
     name: value('email-monitor'),
     project_id: value('orders-example'),
     region: value('europe-west1'),
-    migrate_url: value(`${url}/migrate`),
     status_url: value(`${url}/status`),
     urls: value({
       start: `${url}/start`,
@@ -172,7 +157,6 @@ function defaultStubs(url: string): Stub[] {
     { when: /^terraform \S+ init/, prints: 'Terraform has been initialized', writes: LOCK_FILE },
     { when: /^terraform \S+ plan/, prints: 'Plan: 3 to add, 0 to change', code: 2 },
     { when: /^terraform \S+ apply/, prints: 'Apply complete! Resources: 3 added' },
-    { when: /^terraform \S+ output -json builds/, prints: JSON.stringify(BUILDS) },
     { when: /^terraform \S+ output -json/, prints: JSON.stringify(outputs) },
     { when: /^gcloud auth list/, prints: ACCOUNT, printsError: 'WARNING: harmless' },
     { when: /^gcloud config get/, printsError: '(unset)' },

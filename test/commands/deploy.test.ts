@@ -9,17 +9,8 @@ import { freePort } from '../../local/ports.ts';
 import { buildDist, type Dist, type Served, serve } from '../build/dist.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
-import {
-  ACCESS_TOKEN,
-  ACCOUNT,
-  API_TOKEN,
-  BUILDS,
-  createFixture,
-  type Fixture,
-  ID_TOKEN,
-} from './deploy-fixture.ts';
+import { ACCESS_TOKEN, ACCOUNT, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
 import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
-import { type GoogleBuilds, startGoogleBuilds } from './google-builds.ts';
 
 // Each command is a separate process that starts others.
 vi.setConfig({ testTimeout: 60_000 });
@@ -29,17 +20,15 @@ let db: TestDatabase;
 let scheduler: SchedulerFixture;
 let served: Served[];
 let frontEnd: FakeIamFrontEnd;
-let google: GoogleBuilds;
 let fixture: Fixture;
 
 beforeAll(async () => {
   [dist, db, scheduler] = await Promise.all([buildDist(), createTestDatabase(), schedulerFixture()]);
   const env = { DATABASE_URL: db.url, ...scheduler.env };
-  const unreachable = `postgres://migrate:hidden-word@127.0.0.1:${await freePort()}/orders`;
+  const unreachable = `postgres://status:hidden-word@127.0.0.1:${await freePort()}/orders`;
   served = await Promise.all([
-    serve(dist.folder, 'migrate', env),
-    serve(dist.folder, 'status', env),
-    serve(dist.folder, 'migrate', { DATABASE_URL: unreachable }),
+    serve(dist.folder, 'main', { ...env, APP_FUNCTION: 'status' }),
+    serve(dist.folder, 'main', { DATABASE_URL: unreachable, APP_FUNCTION: 'status' }),
   ]);
 }, 60_000);
 afterAll(async () => {
@@ -50,22 +39,18 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  const [migrate, status, failingMigrate] = served.map((one) => one.url);
+  const [status, failingStatus] = served.map((one) => one.url);
   frontEnd = await startFakeIamFrontEnd(ID_TOKEN, {
-    migrate: migrate ?? '',
     status: status ?? '',
-    'failing-migrate': failingMigrate ?? '',
+    'failing-status': failingStatus ?? '',
   });
-  google = await startGoogleBuilds(API_TOKEN);
-  // In most tests, the images of the source already exist.
-  for (const key of Object.keys(BUILDS.requests)) google.images.add(`${key}:abc`);
-  fixture = createFixture(frontEnd.url, google.url);
+  fixture = createFixture(frontEnd.url);
   if (scheduler.scheduler.get(JOB).state === 'ENABLED') scheduler.scheduler.pause(JOB);
   await db.query('update email_monitor_status set is_running = false');
 });
 afterEach(async () => {
   fixture.remove();
-  await Promise.all([frontEnd.close(), google.close()]);
+  await frontEnd.close();
 });
 
 /** The Terraform commands that were called, without folder and options. */
@@ -73,22 +58,13 @@ const terraformSteps = () =>
   fixture.calls('terraform').flatMap((line) => /^terraform -chdir=terraform (\w+)/.exec(line)?.[1] ?? []);
 
 describe('npm run deploy', () => {
-  it('builds, applies, migrates and checks status in this order, and prints the next steps', async () => {
-    const { rows } = await db.query<{ name: string }>('select name from schema_migrations order by id');
-    await db.query('drop schema public cascade');
-    await db.query('create schema public');
-    google.images.clear();
+  it('builds, applies once and checks status in this order, and prints the next steps', async () => {
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([0, expect.stringContaining('Deployed: email-monitor in orders-example')]);
-    expect(terraformSteps()).toEqual(['init', 'apply', 'output', 'apply', 'output']);
+    expect(terraformSteps()).toEqual(['init', 'apply', 'output']);
     expect(fixture.calls()).toContain('terraform -chdir=terraform apply -input=false -auto-approve');
     expect(fixture.calls('npm')).toEqual(['npm run build']);
-    expect(google.submitted).toEqual(Object.values(BUILDS.requests));
-    expect([...google.images]).toEqual(['poll:abc', 'poll-now:abc']);
-    expect(frontEnd.passedCalls).toEqual(['POST /migrate', 'GET /status']);
-    // The real migrations, applied to an empty database.
-    expect(output).toContain(`Applied: ${rows.map((row) => row.name).join(', ')}`);
-    expect((await db.query('select name from schema_migrations order by id')).rows).toEqual(rows);
+    expect(frontEnd.passedCalls).toEqual(['GET /status']);
     expect(output).toContain('not_configured, never polled');
     expect(output).toMatch(
       /Next, authorize and start:[\s\S]*npm run authorize -- --client-secret client_secret.json --secret-manager[\s\S]*\/start/,
@@ -98,24 +74,22 @@ describe('npm run deploy', () => {
       expect(output).toContain(text);
   });
 
-  it('retries when the connection breaks while it reads a build', async () => {
-    google.images.clear();
-    google.drop(2);
-    const { code, output } = await fixture.run(['--yes']);
-    expect([code, output]).toEqual([0, expect.stringContaining('Built: poll, poll-now')]);
-    expect(google.submitted).toHaveLength(2);
-  });
-
-  it('repeats nothing when it runs again, and prints no token', async () => {
+  it('may run again, and prints no token', async () => {
+    await fixture.run(['--yes']);
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(0);
-    expect(output).toContain('The schema is current.');
-    expect(output).toContain('All images of this source exist.');
-    expect(google.submitted).toEqual([]);
-    for (const secret of [ID_TOKEN, ACCESS_TOKEN, API_TOKEN]) {
+    for (const secret of [ID_TOKEN, ACCESS_TOKEN]) {
       expect(output).not.toContain(secret);
       expect(fixture.calls().join('\n')).not.toContain(secret);
     }
+  });
+
+  it('waits while the functions migrate the schema', async () => {
+    frontEnd.migrateDuring(2);
+    const { code, output } = await fixture.run(['--yes']);
+    expect([code, frontEnd.passedCalls]).toEqual([0, ['GET /status', 'GET /status', 'GET /status']]);
+    expect(output).toContain('status answers 503, The database schema is outdated');
+    expect(output).toContain('Retrying.');
   });
 
   it('passes variables and variable files to Terraform, with paths relative to the caller', async () => {
@@ -134,7 +108,7 @@ describe('npm run deploy', () => {
     frontEnd.reject(1);
     const { code, output } = await fixture.run(['--yes']);
     expect([code, frontEnd.rejectedCount]).toEqual([0, 1]);
-    expect(output).toContain('migrate answers 403: this account may not call it, or not yet. Retrying.');
+    expect(output).toContain('status answers 403: this account may not call it, or not yet. Retrying.');
   });
 
   it('requests an audience for the token of a service account only', async () => {
@@ -170,10 +144,10 @@ describe('npm run deploy -- --plan', () => {
     expect(terraformSteps()).toEqual(['init', 'plan']);
     expect(fixture.calls('npm')).toEqual(['npm run build']);
     expect(fixture.calls('gcloud')).toEqual(['gcloud auth application-default print-access-token']);
-    expect([frontEnd.passedCalls, frontEnd.rejectedCount, google.submitted]).toEqual([[], 0, []]);
+    expect([frontEnd.passedCalls, frontEnd.rejectedCount]).toEqual([[], 0]);
     expect(fixture.lockFile()).toBeNull();
     expect(output).toMatch(
-      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would build missing images, apply the plan, call migrate and check status/,
+      /Plan: 3 to add[\s\S]*Nothing was changed\. `npm run deploy` would apply the plan and check status/,
     );
   });
 
@@ -304,38 +278,16 @@ describe('failures of npm run deploy', () => {
 
   it('stops when terraform apply fails or the operator rejects the plan', async () => {
     fixture.stub({
-      when: /^terraform \S+ apply(?!.*-target)/,
+      when: /^terraform \S+ apply/,
       printsError: 'Error: Error 403: denied',
       code: 1,
     });
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(/Error 403: denied[\s\S]*Stopped at: terraform apply/);
-    expect(output).toContain(
-      'Done: dist/ is built; Terraform is initialized; the image builds are prepared; the images are built.',
-    );
+    expect(output).toContain('Done: dist/ is built; Terraform is initialized.');
     expect(output).toMatch(howToContinue);
-    expect([terraformSteps(), frontEnd.passedCalls]).toEqual([['init', 'apply', 'output', 'apply'], []]);
-  });
-
-  it('stops when an image build fails, after all builds have ended', async () => {
-    google.images.clear();
-    google.endWith('FAILURE');
-    const { code, output } = await fixture.run(['--yes']);
-    expect(code).toBe(1);
-    expect(output).toMatch(/Stopped at: images\nWhy: the build of poll ended with FAILURE: npm ERR/);
-    expect(output).toMatch(/Remediation: Its log: https:\/\/console\.example\/log/);
-    expect([google.submitted.length, terraformSteps()]).toEqual([2, ['init', 'apply', 'output']]);
-  });
-
-  it("stops when Google's API rejects the token", async () => {
-    fixture.stub({ when: /^gcloud auth print-access-token/, prints: 'another-token' });
-    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
-    expect(code).toBe(1);
-    expect(output).toMatch(
-      /Stopped at: images\nWhy: artifactregistry\.googleapis\.com answers 401 .*invalid authen/,
-    );
-    expect(output).not.toContain('another-token');
+    expect([terraformSteps(), frontEnd.passedCalls]).toEqual([['init', 'apply'], []]);
   });
 
   it('stops when gcloud returns no identity token', async () => {
@@ -347,62 +299,49 @@ describe('failures of npm run deploy', () => {
     const { code, output } = await fixture.run(['--yes']);
     expect(code).toBe(1);
     expect(output).toMatch(
-      /Stopped at: migrate\nWhy: [^\n]*Reauthentication failed[\s\S]*Remediation: Run `gcloud auth login`/,
+      /Stopped at: status\nWhy: [^\n]*Reauthentication failed[\s\S]*Remediation: Run `gcloud auth login`/,
     );
   });
 
-  it('stops when migrate rejects the account, and names the missing role', async () => {
+  it('stops when status rejects the account, and names the missing role', async () => {
     frontEnd.reject(9);
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect([code, frontEnd.rejectedCount]).toEqual([1, 1]);
-    expect(output).toMatch(/Stopped at: migrate\nWhy: migrate answers 403/);
+    expect(output).toMatch(/Stopped at: status\nWhy: status answers 403/);
     expect(output).toMatch(
       new RegExp(
-        `Remediation: .*roles/run\\.invoker on email-monitor-migrate: add "user:${ACCOUNT}" to \`deployers\``,
+        `Remediation: .*roles/run\\.invoker on email-monitor-status: add "user:${ACCOUNT}" to \`viewers\``,
       ),
     );
-    expect(output).toContain('the images are built; Terraform has applied the plan.');
+    expect(output).toContain('Terraform is initialized; Terraform has applied the plan.');
     expect(output).toMatch(howToContinue);
   });
 
-  it('prints the remediation of a migrate that cannot reach its database, and no password', async () => {
+  it('prints the remediation of a status that cannot reach its database, and no password', async () => {
     const outputs = JSON.stringify({
       name: { value: 'email-monitor' },
       project_id: { value: 'orders-example' },
       region: { value: 'europe-west1' },
-      migrate_url: { value: `${frontEnd.url}/failing-migrate` },
-      status_url: { value: `${frontEnd.url}/status` },
+      status_url: { value: `${frontEnd.url}/failing-status` },
       urls: { value: { start: `${frontEnd.url}/start` } },
     });
     fixture.stub({ when: /^terraform \S+ output -json$/, prints: outputs });
     const { code, output } = await fixture.run(['--yes', '--wait', '0']);
     expect(code).toBe(1);
-    expect(output).toMatch(/Why: migrate answers 503, The database/);
+    expect(output).toMatch(/Why: status answers 503, The database/);
     expect(output).toMatch(/Remediation: Check that PostgreSQL runs/);
     expect(output).not.toContain('hidden-word');
-    expect(frontEnd.passedCalls).toEqual(['POST /failing-migrate']);
-  });
-
-  it('prints the remediation of a migrate that fails in the database', async () => {
-    await db.query('create table dead_end (id integer)');
-    await db.query('alter table schema_migrations rename to schema_migrations_away');
-    const { code, output } = await fixture.run(['--yes', '--wait', '0']);
-    await db.query('drop table schema_migrations');
-    await db.query('alter table schema_migrations_away rename to schema_migrations');
-    expect(code).toBe(1);
-    expect(output).toMatch(
-      /Stopped at: migrate\nWhy: migrate answers 5\d\d, [A-Z][^\n]*\nRemediation: [A-Z]/,
-    );
+    expect(frontEnd.passedCalls).toEqual(['GET /failing-status']);
   });
 
   it('prints the command for the log of a function that does not answer', async () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
-    const away = createFixture(nowhere, google.url);
+    const away = createFixture(nowhere);
     const { code, output } = await away.run(['--yes', '--wait', '0']);
     away.remove();
     expect(code).toBe(1);
-    expect(output).toMatch(/Why: migrate at \S+ does not answer \(ECONNREFUSED\)/);
-    expect(output).toContain('gcloud run services logs read email-monitor-migrate --region europe-west1');
+    expect(output).toMatch(/Why: status at \S+ does not answer \(ECONNREFUSED\)/);
+    expect(output).toContain('gcloud run services logs read email-monitor-status --region europe-west1');
   });
 
   it('stops when status reports that the is_running flag and the scheduler job disagree', async () => {
@@ -411,7 +350,7 @@ describe('failures of npm run deploy', () => {
     expect(code).toBe(1);
     expect(output).toMatch(/FAIL {2}scheduler job +paused, and the monitor is on/);
     expect(output).toMatch(/Stopped at: status[\s\S]*Remediation: [^\n]*POST start, which makes them agree/);
-    expect(output).toContain('the database is migrated');
+    expect(output).toContain('Terraform has applied the plan');
   });
 
   it('reports outputs of Terraform that are incomplete', async () => {
@@ -419,14 +358,14 @@ describe('failures of npm run deploy', () => {
     const { code, output } = await fixture.run(['--yes']);
     expect([code, output]).toEqual([
       1,
-      expect.stringMatching(/outputs are incomplete: project_id, region, migrate_url/),
+      expect.stringMatching(/outputs are incomplete: project_id, region, status_url/),
     ]);
   });
 });
 
 describe('Ctrl-C in npm run deploy', () => {
   it('interrupts terraform apply exactly once, waits for it, and prints how to continue', async () => {
-    fixture.stub({ when: /^terraform \S+ apply(?!.*-target)/, exitCodeAfterInterrupt: 1 });
+    fixture.stub({ when: /^terraform \S+ apply/, exitCodeAfterInterrupt: 1 });
     const command = fixture.start(['--yes']);
     await command.printed(/Working\./);
     // The terminal sends the signal, and npm forwards it a second time.
@@ -448,7 +387,7 @@ describe('Ctrl-C in npm run deploy', () => {
     await command.printed(/Retrying/);
     command.signal('SIGTERM');
     expect(await command.ended()).toBe(130);
-    expect(command.output).toMatch(/Interrupted at: migrate\nDone: [^\n]*Terraform has applied the plan\./);
+    expect(command.output).toMatch(/Interrupted at: status\nDone: [^\n]*Terraform has applied the plan\./);
   });
 });
 

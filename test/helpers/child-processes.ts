@@ -8,7 +8,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { emulatedCredentials } from '../../emulators/gmail/emulated-gmail.ts';
-import type { Target } from '../../functions/runtime/targets.ts';
+import { MAIN, type Target } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -93,14 +93,10 @@ export async function startFunction(
 ): Promise<FunctionProcess> {
   const port = await freePort();
   const program = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
-  const child = spawn(
-    process.execPath,
-    [program, `--source=${dist}`, `--target=${target}`, `--port=${port}`],
-    {
-      env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: target, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, [program, `--source=${dist}`, `--port=${port}`], {
+    env: { PATH: process.env['PATH'] ?? '', FUNCTION_TARGET: MAIN, APP_FUNCTION: target, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const logLines: string[] = [];
   const served = new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {

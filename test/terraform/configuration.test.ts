@@ -56,6 +56,7 @@ test('the only services, scheduler jobs, subscriptions and database users are th
   const tested = /^google_(cloud_run_v2_service|cloud_scheduler_job|pubsub_subscription|sql_user)$/;
   expect(addresses(resources.filter(({ type }) => tested.test(type)))).toEqual([
     'google_cloud_run_v2_service.function',
+    'google_cloud_run_v2_service.migrate',
     'google_cloud_scheduler_job.poll',
     'google_pubsub_subscription.dead_letter',
     'google_pubsub_subscription.gmail_push',
@@ -86,12 +87,25 @@ test('Terraform does not rewrite the first version of a secret', () => {
   expect(version?.body).toMatch(/ignore_changes = \[enabled, secret_data\]/);
 });
 
+test('Terraform handles no access token', () => {
+  expect(code).not.toMatch(/google_client_config|google_service_account_access_token|access_token/);
+});
+
 test('no grant is public', () => {
   expect(code).not.toMatch(/allUsers|allAuthenticatedUsers/);
 });
 
-test('a plan needs only Terraform and its providers', () => {
-  expect(code).not.toMatch(/\bprovisioner\b|data "(external|http)"/);
+test('a plan needs only Terraform and its providers, and an apply also the commands of the project', () => {
+  expect(code).not.toMatch(/data "(external|http)"/);
+  const provisioners = [...code.matchAll(/^ {2}provisioner "([^"]+)" \{\n(.*?)^ {2}\}/gms)];
+  expect(provisioners.map(([, type]) => type)).toContain('local-exec');
+  for (const [, type, body] of provisioners) {
+    expect(type).toBe('local-exec');
+    expect(body).toMatch(
+      /^ {4}command +=\s"npm run -s [a-z-]+"\n {4}working_dir += "\$\{path\.module\}\/\.\."$/m,
+    );
+  }
+  expect(code.match(/\bprovisioner\b/g)).toHaveLength(provisioners.length);
   expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
 });
 

@@ -11,6 +11,8 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
 /** Not read by `readConfig`, but by the log, commands, the local stack or Google's clients. */
 const READ_ELSEWHERE = [
+  // By the entry of the build.
+  'APP_FUNCTION',
   'LOG_FORMAT',
   'GOOGLE_OAUTH_AUTH_URL',
   'PUBSUB_EMULATOR_HOST',

@@ -5,25 +5,24 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { callFunction } from '../../../commands/deploy/deployed-function.ts';
 
-test('reports a function that exceeds the timeout as possibly still running', async () => {
+test('reports a function that exceeds the timeout, with the command that reads its log', async () => {
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const call = callFunction({
-    name: 'migrate',
+    name: 'status',
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    method: 'POST',
     token: 'token',
     retryForSeconds: 0,
     signal: new AbortController().signal,
     onRetry: () => undefined,
     permissionRemediation: '',
-    logCommand: 'gcloud run services logs read email-monitor-migrate',
+    logCommand: 'gcloud run services logs read email-monitor-status',
     timeoutMs: 20,
   });
 
   await expect(call).rejects.toMatchObject({
-    message: expect.stringMatching(/^migrate at \S+ has not answered in 0\.02 s and may still be running$/),
-    remediation: expect.stringContaining('gcloud run services logs read email-monitor-migrate'),
+    message: expect.stringMatching(/^status at \S+ has not answered in 0\.02 s$/),
+    remediation: expect.stringContaining('gcloud run services logs read email-monitor-status'),
   });
   server.closeAllConnections();
   server.close();

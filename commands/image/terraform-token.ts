@@ -1,0 +1,52 @@
+/**
+ * The access token of Terraform's Google provider, from the same variables, so that a command that Terraform runs acts as
+ * the same account. Terraform itself passes no token on.
+ * https://registry.terraform.io/providers/hashicorp/google/latest/docs/guides/provider_reference
+ */
+import { type AuthClient, GoogleAuth, Impersonated, OAuth2Client } from 'google-auth-library';
+import type { Environment } from '../../shared/config.ts';
+import { DeployError } from '../deploy/deploy-error.ts';
+
+const SCOPES = ['https://www.googleapis.com/auth/cloud-platform'];
+/** Content or path of a key file. */
+const CREDENTIALS = ['GOOGLE_CREDENTIALS', 'GOOGLE_CLOUD_KEYFILE_JSON', 'GCLOUD_KEYFILE_JSON'];
+
+/** @returns reads a token that is valid at the time of the call. @throws {DeployError} */
+export function terraformToken(env: Environment): () => Promise<string> {
+  let client: Promise<AuthClient> | null = null;
+  return async () => {
+    try {
+      client ??= createClient(env);
+      const { token } = await (await client).getAccessToken();
+      if (token) return token;
+      throw new Error('the answer has no token');
+    } catch (error) {
+      throw new DeployError(
+        `Google gives no access token: ${error instanceof Error ? error.message : String(error)}`,
+        'Run `gcloud auth application-default login`, or set GOOGLE_OAUTH_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS.',
+      );
+    }
+  };
+}
+
+async function createClient(env: Environment): Promise<AuthClient> {
+  const source = await sourceClient(env);
+  const account = env['GOOGLE_IMPERSONATE_SERVICE_ACCOUNT']?.trim();
+  if (!account) return source;
+  return new Impersonated({ sourceClient: source, targetPrincipal: account, targetScopes: SCOPES });
+}
+
+async function sourceClient(env: Environment): Promise<AuthClient> {
+  const accessToken = env['GOOGLE_OAUTH_ACCESS_TOKEN']?.trim();
+  if (accessToken) {
+    const client = new OAuth2Client();
+    client.setCredentials({ access_token: accessToken });
+    return client;
+  }
+  const credentials = CREDENTIALS.map((name) => env[name]?.trim()).find(Boolean);
+  if (credentials === undefined) return await new GoogleAuth({ scopes: SCOPES }).getClient();
+  const key = credentials.startsWith('{')
+    ? { credentials: JSON.parse(credentials) }
+    : { keyFile: credentials };
+  return await new GoogleAuth({ scopes: SCOPES, ...key }).getClient();
+}
