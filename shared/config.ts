@@ -24,6 +24,8 @@ export interface Config {
   readonly missingCredentials: readonly string[];
   /** Credential files that cannot be read, each with path and reason. Not an error at start: they may be readable later. */
   readonly credentialProblems: readonly string[];
+  /** True: `gmail` is null by intent, and the database knows which credentials the other functions hold. */
+  readonly areCredentialsHeldElsewhere: boolean;
   readonly pollIntervalSeconds: number;
   readonly initialQuery: string;
   readonly labelId: string | null;
@@ -185,6 +187,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     gmail: credentials.gmail,
     missingCredentials: credentials.missing,
     credentialProblems: credentials.problems,
+    areCredentialsHeldElsewhere: credentials.areHeldElsewhere,
     pollIntervalSeconds: e.GMAIL_POLL_INTERVAL_SECONDS,
     initialQuery: e.GMAIL_INITIAL_QUERY,
     labelId: e.GMAIL_LABEL_ID,
