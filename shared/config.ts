@@ -15,6 +15,10 @@ export type DatabaseTarget =
       readonly instance: string;
       readonly database: string;
       readonly user: string;
+      /** CLOUD_SQL_IP_TYPE=PRIVATE: connect to the private address instead of the socket. */
+      readonly isPrivate: boolean;
+      /** Null means the Cloud SQL Admin API of Google. */
+      readonly apiRootUrl: string | null;
     };
 
 export interface Config {
@@ -133,6 +137,10 @@ const schema = z.object({
   CLOUD_SCHEDULER_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
   DATABASE_URL: databaseUrl,
   CLOUD_SQL_INSTANCE: matching(/^[^:\s]+(:[^:\s]+)?:[^:\s]+:[^:\s]+$/, 'project:region:instance'),
+  CLOUD_SQL_IP_TYPE: optional.check(
+    z.refine((value) => value === null || value === 'PRIVATE', 'must be empty or PRIVATE'),
+  ),
+  CLOUD_SQL_API_ROOT_URL: httpUrl,
   DB_NAME: optional,
   DB_USER: optional,
   DB_POOL_SIZE: integer(4, 1, 100),
@@ -227,6 +235,8 @@ function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {
     instance: e.CLOUD_SQL_INSTANCE ?? '',
     database: e.DB_NAME ?? '',
     user: e.DB_USER ?? '',
+    isPrivate: e.CLOUD_SQL_IP_TYPE === 'PRIVATE',
+    apiRootUrl: e.CLOUD_SQL_API_ROOT_URL,
   };
 }
 

@@ -204,7 +204,18 @@ describe('the database target', () => {
       instance: 'project:region:instance',
       database: 'mail',
       user: 'app@project.iam',
+      isPrivate: false,
+      apiRootUrl: null,
     });
+  });
+
+  it('uses the private address of a Cloud SQL instance only with CLOUD_SQL_IP_TYPE=PRIVATE', () => {
+    expect(readConfig({ ...GROUP, CLOUD_SQL_IP_TYPE: 'PRIVATE' }).database).toMatchObject({
+      isPrivate: true,
+    });
+    expect(errorsOf({ ...GROUP, CLOUD_SQL_IP_TYPE: 'private' })).toEqual([
+      'CLOUD_SQL_IP_TYPE must be empty or PRIVATE',
+    ]);
   });
 
   it('prefers DATABASE_URL to Cloud SQL', () => {
