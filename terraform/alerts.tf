@@ -17,7 +17,7 @@ locals {
   absence_seconds = [for seconds in [local.silence_seconds] : seconds if seconds <= 84600]
 
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
-  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
+  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${local.instance_project}:${local.instance_name}\" AND metric.type="
 
   # The codes of `requiresOperator` in shared/errors.ts.
   person_codes = [
@@ -36,7 +36,7 @@ locals {
   ]
 
   # A share of the maximum size of the disk, not of its current size. Empty when the disk has no limit.
-  disk_alert_bytes = [for gb in [var.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]
+  disk_alert_bytes = [for gb in [local.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]
   # A disk below 1 TB that can grow has grown before it is this full.
   # https://cloud.google.com/sql/docs/postgres/instance-settings
   disk_stuck_percent = 98
@@ -278,7 +278,7 @@ locals {
       absences           = []
       thresholds = concat(
         [for bytes in local.disk_alert_bytes : {
-          display_name     = "More than ${var.alert_disk_percent} % of the disk's maximum size of ${var.database_disk_limit_gb} GB is in use"
+          display_name     = "More than ${var.alert_disk_percent} % of the disk's maximum size of ${local.database_disk_limit_gb} GB is in use"
           filter           = "${local.database}\"cloudsql.googleapis.com/database/disk/bytes_used\""
           aligner          = "ALIGN_MEAN"
           reducer          = "REDUCE_MAX"

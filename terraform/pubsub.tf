@@ -2,9 +2,10 @@
 # dead-letter topic. Push only reduces latency: if it fails, polling finds the same mail.
 
 resource "google_pubsub_topic" "gmail" {
-  project = var.project_id
-  name    = "${var.name}-gmail"
-  labels  = local.labels
+  project      = var.project_id
+  name         = "${var.name}-gmail"
+  labels       = local.labels
+  kms_key_name = var.kms_key
 
   depends_on = [google_project_service.required]
 }
@@ -68,9 +69,10 @@ resource "google_service_account_iam_member" "pubsub_signs" {
 }
 
 resource "google_pubsub_topic" "dead_letter" {
-  project = var.project_id
-  name    = "${var.name}-gmail-dead-letter"
-  labels  = local.labels
+  project      = var.project_id
+  name         = "${var.name}-gmail-dead-letter"
+  labels       = local.labels
+  kms_key_name = var.kms_key
 
   depends_on = [google_project_service.required]
 }

@@ -26,10 +26,11 @@ function blocks(kind: string): Block[] {
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('only four grants and two roles apply to the whole project', () => {
+test('only four grants, two roles and the audit logs apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
+    'google_project_iam_audit_config.data_access',
     'google_project_iam_custom_role.scheduler_reader',
     'google_project_iam_custom_role.scheduler_switch',
     'google_project_iam_member.build_writes_log',
@@ -83,7 +84,11 @@ test('no grant is public', () => {
 
 test('a plan needs only Terraform and its providers', () => {
   expect(code).not.toMatch(/\bprovisioner\b|data "(external|http)"/);
-  expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
+  expect(addresses(blocks('data'))).toEqual([
+    'archive_file.source',
+    'google_project.this',
+    'google_sql_database_instance.reused',
+  ]);
 });
 
 test('variables are in alphabetical order and have a description and a type', () => {
@@ -97,7 +102,8 @@ test('variables are in alphabetical order and have a description and a type', ()
 
 test('no variable takes a secret', () => {
   const names = blocks('variable').map(({ type }) => type);
-  expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual([]);
+  const places = ['secret_locations'];
+  expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual(places);
 });
 
 test('terraform.tfvars.example lists every variable once', () => {
