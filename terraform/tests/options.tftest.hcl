@@ -58,7 +58,7 @@ run "reuses_an_instance_of_another_project" {
     error_message = "The alerts must use the limits of the existing instance."
   }
   assert {
-    condition     = google_sql_database.main.deletion_policy == "PREVENT" && alltrue([for user in merge(google_sql_user.function, google_sql_user.consumer) : user.deletion_policy != "ABANDON"])
+    condition     = google_sql_database.main.deletion_policy == "PREVENT" && local.user_deletion_policy == null
     error_message = "On an instance that stays, nothing may be abandoned, and the database needs protection."
   }
 }
@@ -277,11 +277,21 @@ run "rejects_invalid_variables" {
     # A key of another region.
     kms_key = "projects/orders-example/locations/europe-west4/keyRings/main/cryptoKeys/mail"
     # A network name without its project.
-    private_network    = "main"
-    private_subnetwork = "run"
-    # A multi-region.
-    secret_locations = ["europe"]
+    private_network = "main"
   }
 
-  expect_failures = [var.database_deployments, var.database_instance, var.database_name, var.kms_key, var.private_network, var.private_subnetwork, var.secret_locations]
+  expect_failures = [var.database_deployments, var.database_instance, var.database_name, var.kms_key, var.private_network]
+}
+
+run "rejects_options_that_exclude_each_other" {
+  command = plan
+  variables {
+    kms_key = "projects/orders-example/locations/europe-west1/keyRings/main/cryptoKeys/mail"
+    # The key does not work there.
+    secret_locations = ["europe-west4"]
+    # Without private_network.
+    private_subnetwork = "projects/network-example/regions/europe-west1/subnetworks/run"
+  }
+
+  expect_failures = [var.private_subnetwork, var.secret_locations]
 }
