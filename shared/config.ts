@@ -15,6 +15,10 @@ export type DatabaseTarget =
       readonly instance: string;
       readonly database: string;
       readonly user: string;
+      /** CLOUD_SQL_IP_TYPE=PRIVATE: connect to the private address instead of the socket. */
+      readonly isPrivate: boolean;
+      /** Null means the Cloud SQL Admin API of Google. */
+      readonly apiRootUrl: string | null;
     };
 
 export interface Config {
@@ -24,6 +28,8 @@ export interface Config {
   readonly missingCredentials: readonly string[];
   /** Credential files that cannot be read, each with path and reason. Not an error at start: they may be readable later. */
   readonly credentialProblems: readonly string[];
+  /** True: `gmail` is null by intent, and the database knows which credentials the other functions hold. */
+  readonly areCredentialsHeldElsewhere: boolean;
   readonly pollIntervalSeconds: number;
   readonly initialQuery: string;
   readonly labelId: string | null;
@@ -143,6 +149,10 @@ const schema = z.object({
   CLOUD_SCHEDULER_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
   DATABASE_URL: databaseUrl,
   CLOUD_SQL_INSTANCE: matching(/^[^:\s]+(:[^:\s]+)?:[^:\s]+:[^:\s]+$/, 'project:region:instance'),
+  CLOUD_SQL_IP_TYPE: optional.check(
+    z.refine((value) => value === null || value === 'PRIVATE', 'must be empty or PRIVATE'),
+  ),
+  CLOUD_SQL_API_ROOT_URL: httpUrl,
   DB_NAME: optional,
   DB_USER: optional,
   DB_POOL_SIZE: integer(4, 1, 100),
@@ -198,6 +208,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     gmail: credentials.gmail,
     missingCredentials: credentials.missing,
     credentialProblems: credentials.problems,
+    areCredentialsHeldElsewhere: credentials.areHeldElsewhere,
     pollIntervalSeconds: e.GMAIL_POLL_INTERVAL_SECONDS,
     initialQuery: e.GMAIL_INITIAL_QUERY,
     labelId: e.GMAIL_LABEL_ID,
@@ -244,6 +255,8 @@ function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {
     instance: e.CLOUD_SQL_INSTANCE ?? '',
     database: e.DB_NAME ?? '',
     user: e.DB_USER ?? '',
+    isPrivate: e.CLOUD_SQL_IP_TYPE === 'PRIVATE',
+    apiRootUrl: e.CLOUD_SQL_API_ROOT_URL,
   };
 }
 

@@ -21,12 +21,16 @@ export interface CredentialReading {
   readonly problems: readonly string[];
   /** Errors of the environment itself, one line each, which reading again cannot correct. */
   readonly errors: readonly string[];
+  /** GMAIL_CREDENTIALS=held_elsewhere: this function must hold none, and the others record theirs in the database. */
+  readonly areHeldElsewhere: boolean;
 }
 
 /** @returns the content as text. @throws the error of the file system */
 export type ReadFile = (path: string) => string;
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+const HELD_ELSEWHERE = 'held_elsewhere';
 
 const NAMES = ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'] as const;
 
@@ -55,7 +59,20 @@ export function readCredentials(env: Environment, readFile: ReadFile = readTextF
     value === '' ? (NAMES[at] ?? []) : [],
   );
   const gmail = missing.length > 0 ? null : { clientId, clientSecret, refreshToken };
-  return { gmail, missing, problems, errors };
+  const setting = env['GMAIL_CREDENTIALS']?.trim() ?? '';
+  const areHeldElsewhere = setting === HELD_ELSEWHERE;
+  if (setting !== '' && !areHeldElsewhere)
+    errors.push(`GMAIL_CREDENTIALS must be empty or ${HELD_ELSEWHERE}`);
+  if (areHeldElsewhere) errors.push(...credentialsThatAreSet(env).map(excludedBySetting));
+  return { gmail, missing, problems, errors, areHeldElsewhere };
+}
+
+function credentialsThatAreSet(env: Environment): string[] {
+  return NAMES.flatMap((name) => [name, `${name}_FILE`]).filter((name) => env[name]?.trim());
+}
+
+function excludedBySetting(name: string): string {
+  return `${name} must be empty, because GMAIL_CREDENTIALS is ${HELD_ELSEWHERE}`;
 }
 
 /** The paths of the credential files; empty when the variables hold the values. */

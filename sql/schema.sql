@@ -79,6 +79,7 @@ create table email_monitor_status (
   last_error_code text,
   emails_processed_total integer not null default 0,
   updated_at timestamp with time zone not null default now(),
+  credential_fingerprint text,
   constraint email_monitor_status_pkey PRIMARY KEY (id),
   constraint email_monitor_status_id_check CHECK ((id = 1))
 );

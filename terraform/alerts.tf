@@ -21,7 +21,7 @@ locals {
 
   # Label matchers. A log-based metric exists for several resource types, so its queries must name one.
   of_runs         = "monitored_resource=\"cloud_run_revision\""
-  of_database     = "monitored_resource=\"cloudsql_database\",database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\""
+  of_database     = "monitored_resource=\"cloudsql_database\",database_id=\"${local.instance_project}:${local.instance_name}\""
   of_dead_letters = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${var.name}-gmail-dead-letter\""
 
   # The codes of `requiresOperator` in shared/errors.ts.
@@ -41,7 +41,7 @@ locals {
   ]
 
   # A share of the maximum size of the disk, not of its current size. Empty when the disk has no limit.
-  disk_alert_bytes = [for gb in [var.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]
+  disk_alert_bytes = [for gb in [local.database_disk_limit_gb] : floor(gb * pow(1024, 3) * var.alert_disk_percent / 100) if gb > 0]
   # A disk below 1 TB that can grow has grown before it is this full. Just before each growth it is 91 to 95 % full.
   # https://cloud.google.com/sql/docs/postgres/instance-settings
   disk_stuck_percent = 98

@@ -8,6 +8,7 @@ resource "google_artifact_registry_repository" "functions" {
   repository_id = var.name
   description   = "Images of the functions: one image for all of them."
   format        = "DOCKER"
+  kms_key_name  = var.kms_key
   labels        = local.labels
 
   # A keep rule takes precedence over a delete rule, so the running image and a few to roll back to are kept at any age.

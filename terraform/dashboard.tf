@@ -9,7 +9,7 @@ locals {
 
   # Parts of filters.
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
-  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${var.project_id}:${google_sql_database_instance.main.name}\" AND metric.type="
+  database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${local.instance_project}:${local.instance_name}\" AND metric.type="
   services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
   pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"${var.name}-\") AND metric.type="
 

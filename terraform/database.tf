@@ -1,12 +1,72 @@
 # The database, its users, and the grants to connect to it. No user has a password: service accounts log in with IAM
-# tokens.
+# tokens. The instance is created here, or is an existing one that several deployments share.
+
+locals {
+  reuses_instance = var.database_instance != null
+
+  # A name, or project:region:name. The id of a project may itself contain a colon (example.com:project).
+  instance_parts   = split(":", coalesce(var.database_instance, var.name))
+  instance_name    = reverse(local.instance_parts)[0]
+  instance_project = length(local.instance_parts) == 1 ? var.project_id : join(":", slice(local.instance_parts, 0, length(local.instance_parts) - 2))
+  # Composed instead of read from a new instance, so that grants and environments do not wait ten minutes for its creation.
+  instance_region          = local.reuses_instance ? data.google_sql_database_instance.reused[0].region : var.region
+  instance_connection_name = "${local.instance_project}:${local.instance_region}:${local.instance_name}"
+
+  # On a shared instance the default differs between deployments, as their names do.
+  database_name = coalesce(var.database_name, local.reuses_instance ? replace(var.name, "-", "_") : "email_monitor")
+
+  reused_settings = one(data.google_sql_database_instance.reused[*].settings[0])
+  # 0: unknown. A reused instance may set the flag, or have a tier whose default is listed in locals.tf.
+  database_max_connections = local.reuses_instance ? tonumber(lookup(
+    { for flag in local.reused_settings.database_flags : flag.name => flag.value },
+    "max_connections",
+    lookup(local.max_connections_of_tier, local.reused_settings.tier, 0)
+  )) : local.max_connections_of_tier[var.database_tier]
+  # 0: no limit.
+  database_disk_limit_gb = local.reuses_instance ? (local.reused_settings.disk_autoresize ? local.reused_settings.disk_autoresize_limit : local.reused_settings.disk_size) : var.database_disk_limit_gb
+}
+
+# Nothing of it is changed.
+data "google_sql_database_instance" "reused" {
+  count = var.database_instance == null ? 0 : 1
+
+  project = local.instance_project
+  name    = local.instance_name
+
+  lifecycle {
+    postcondition {
+      condition     = length(local.instance_parts) == 1 ? true : self.region == reverse(local.instance_parts)[1]
+      error_message = "The instance ${local.instance_name} is in the region ${self.region}, not in the one that database_instance names."
+    }
+    postcondition {
+      condition     = startswith(self.database_version, "POSTGRES_") && tonumber(split("_", self.database_version)[1]) >= 18
+      error_message = "The instance ${local.instance_name} is ${self.database_version}. The schema needs PostgreSQL 18, the version that the tests use."
+    }
+    postcondition {
+      condition     = anytrue([for flag in self.settings[0].database_flags : flag.name == "cloudsql.iam_authentication" && flag.value == "on"])
+      error_message = "The functions log in with IAM tokens, which the instance ${local.instance_name} does not accept. Set its flag cloudsql.iam_authentication to on; this restarts it."
+    }
+    postcondition {
+      condition     = local.is_private || (self.settings[0].ip_configuration[0].ipv4_enabled && contains(["", "GOOGLE_MANAGED_INTERNAL_CA"], self.settings[0].ip_configuration[0].server_ca_mode))
+      error_message = "The socket of Cloud Run needs a public address and the server_ca_mode GOOGLE_MANAGED_INTERNAL_CA. The instance ${local.instance_name} has ipv4_enabled = ${self.settings[0].ip_configuration[0].ipv4_enabled} and ${self.settings[0].ip_configuration[0].server_ca_mode}. Use private_network, or another instance."
+    }
+    postcondition {
+      condition     = !local.is_private || endswith(self.settings[0].ip_configuration[0].private_network, coalesce(var.private_network, "none"))
+      error_message = "The instance ${local.instance_name} has no address in private_network. Its network is: ${coalesce(self.settings[0].ip_configuration[0].private_network, "none")}."
+    }
+  }
+}
 
 resource "google_sql_database_instance" "main" {
+  count = local.reuses_instance ? 0 : 1
+
   project = var.project_id
   region  = var.region
   name    = local.instance_name
   # The version that the tests use.
   database_version = "POSTGRES_18"
+  # Only a new instance can get a key.
+  encryption_key_name = var.kms_key
 
   deletion_protection = var.deletion_protection
 
@@ -29,8 +89,11 @@ resource "google_sql_database_instance" "main" {
     # address Cloud Run's socket needs no VPC network. No network is authorized to reach that address directly.
     connector_enforcement = "REQUIRED"
     ip_configuration {
-      ipv4_enabled = true
-      ssl_mode     = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+      ipv4_enabled    = !local.is_private
+      private_network = var.private_network
+      ssl_mode        = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+      # The only mode that Cloud Run's socket supports.
+      server_ca_mode = "GOOGLE_MANAGED_INTERNAL_CA"
     }
 
     # Restore to any point in time of the last week, or to an older daily backup. Gmail keeps the messages, so the
@@ -79,23 +142,38 @@ resource "google_sql_database_instance" "main" {
     }
   }
 
-  lifecycle {
-    precondition {
-      condition     = local.connections_needed <= local.connections_allowed
-      error_message = "The functions may open ${local.connections_needed} connections during a rollout, but may use at most ${local.connections_allowed} of the ${local.database_max_connections} that ${var.database_tier} has. Choose a larger database_tier or lower max_instances."
-    }
-  }
-
   depends_on = [time_sleep.apis]
 }
 
-resource "google_sql_database" "main" {
-  project  = var.project_id
-  instance = google_sql_database_instance.main.name
-  name     = local.database_name
+locals {
+  database_host = one(concat(google_sql_database_instance.main[*].name, data.google_sql_database_instance.reused[*].name))
 
-  # It is deleted with its instance. Dropping it before fails while a client is connected.
-  deletion_policy = "ABANDON"
+  # On a new instance, database and users are deleted with it. Before, PostgreSQL refuses: clients are connected to the
+  # database, and roles own tables or hold grants. A reused instance stays, and what stays on it would collide with the next
+  # apply. There the database is dropped first (see depends_on), then the users, which then own nothing.
+  database_deletion_policy = local.reuses_instance ? (var.deletion_protection ? "PREVENT" : "DELETE") : "ABANDON"
+  user_deletion_policy     = local.reuses_instance ? null : "ABANDON"
+}
+
+resource "google_sql_database" "main" {
+  project         = local.instance_project
+  instance        = local.database_host
+  name            = local.database_name
+  deletion_policy = local.database_deletion_policy
+
+  lifecycle {
+    precondition {
+      condition     = local.database_max_connections > 0
+      error_message = "The number of connections of the instance ${local.instance_name} is unknown. Set its flag max_connections."
+    }
+    precondition {
+      condition     = local.connections_needed * var.database_deployments <= local.connections_allowed
+      error_message = "The functions of ${var.database_deployments} deployment(s) may open ${local.connections_needed * var.database_deployments} connections during a rollout, but may use at most ${local.connections_allowed} of the ${local.database_max_connections} of the instance. Choose a larger database_tier, raise max_connections of a reused instance, or lower max_instances."
+    }
+  }
+
+  # Destroyed in reverse order.
+  depends_on = [google_sql_user.consumer, google_sql_user.function]
 }
 
 locals {
@@ -115,17 +193,14 @@ locals {
 resource "google_sql_user" "function" {
   for_each = local.functions
 
-  project  = var.project_id
-  instance = google_sql_database_instance.main.name
+  project  = local.instance_project
+  instance = local.database_host
   name     = local.database_users[each.key]
   type     = "CLOUD_IAM_SERVICE_ACCOUNT"
   # migrate creates tables in schema public, which Cloud SQL's superuser owns. The other users have only what migrate
   # grants them.
-  database_roles = each.key == "migrate" ? ["cloudsqlsuperuser"] : null
-
-  # A role that owns tables or holds grants cannot be dropped. It is deleted with its instance, and no one can log in with
-  # it once its service account is deleted.
-  deletion_policy = "ABANDON"
+  database_roles  = each.key == "migrate" ? ["cloudsqlsuperuser"] : null
+  deletion_policy = local.user_deletion_policy
 
   lifecycle {
     # Applied only when the user is created. Cloud SQL adds its own role to each service account user. Whatever roles it
@@ -137,11 +212,11 @@ resource "google_sql_user" "function" {
 resource "google_sql_user" "consumer" {
   for_each = local.consumer_users
 
-  project         = var.project_id
-  instance        = google_sql_database_instance.main.name
+  project         = local.instance_project
+  instance        = local.database_host
   name            = each.value
   type            = "CLOUD_IAM_SERVICE_ACCOUNT"
-  deletion_policy = "ABANDON"
+  deletion_policy = local.user_deletion_policy
 
   lifecycle {
     ignore_changes = [database_roles]
@@ -165,13 +240,13 @@ locals {
 resource "google_project_iam_member" "cloudsql" {
   for_each = local.cloudsql_grants
 
-  project = var.project_id
+  project = local.instance_project
   role    = each.value.role
   member  = each.value.member
 
   condition {
     title       = "only ${local.instance_name}"
     description = "Only the database instance of Email Monitor."
-    expression  = "resource.name == \"projects/${var.project_id}/instances/${local.instance_name}\" && resource.service == \"sqladmin.googleapis.com\""
+    expression  = "resource.name == \"projects/${local.instance_project}/instances/${local.instance_name}\" && resource.service == \"sqladmin.googleapis.com\""
   }
 }

@@ -4,6 +4,7 @@ locals {
   # The environment of every function. .env.example explains each name.
   environment = {
     CLOUD_SQL_INSTANCE           = local.instance_connection_name
+    CLOUD_SQL_IP_TYPE            = local.is_private ? "PRIVATE" : ""
     DB_ACCOUNTS                  = local.database_accounts
     DB_NAME                      = local.database_name
     GMAIL_INITIAL_QUERY          = var.gmail_initial_query
@@ -104,9 +105,12 @@ resource "google_cloud_run_v2_service" "function" {
       }
 
       # The Cloud SQL socket: encrypted and authenticated up to the instance. The client library expects this path.
-      volume_mounts {
-        name       = "cloudsql"
-        mount_path = "/cloudsql"
+      dynamic "volume_mounts" {
+        for_each = local.cloudsql_sockets
+        content {
+          name       = volume_mounts.value
+          mount_path = "/cloudsql"
+        }
       }
 
       dynamic "volume_mounts" {
@@ -118,10 +122,24 @@ resource "google_cloud_run_v2_service" "function" {
       }
     }
 
-    volumes {
-      name = "cloudsql"
-      cloud_sql_instance {
-        instances = [local.instance_connection_name]
+    dynamic "volumes" {
+      for_each = local.cloudsql_sockets
+      content {
+        name = volumes.value
+        cloud_sql_instance {
+          instances = [local.instance_connection_name]
+        }
+      }
+    }
+
+    dynamic "vpc_access" {
+      for_each = local.vpc_accesses
+      content {
+        egress = vpc_access.value.egress
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.subnetwork
+        }
       }
     }
 

@@ -3,11 +3,6 @@
 locals {
   labels = merge(var.labels, { app = var.name })
 
-  instance_name = var.name
-  # Composed instead of read from the instance, so that grants and environments do not wait ten minutes for its creation.
-  instance_connection_name = "${var.project_id}:${var.region}:${local.instance_name}"
-  database_name            = "email_monitor"
-
   # Composed instead of read from the job, which would be a cycle: the job needs the URL of poll, and poll needs this id.
   scheduler_job_name = "${var.name}-poll"
   scheduler_job_id   = "projects/${var.project_id}/locations/${var.region}/jobs/${local.scheduler_job_name}"
@@ -22,7 +17,8 @@ locals {
 
   # One entry per function:
   #   fetches            fetches messages, and so needs the memory for the largest ones
-  #   credentials        reads the mailbox credentials
+  #   credentials        calls Gmail, and so reads the mailbox credentials. status calls nothing: the others record in the
+  #                      database which credentials they hold.
   #   controls_scheduler pauses and resumes the scheduler job
   #   pool               connections per instance
   #   instances          maximum number of instances
@@ -44,8 +40,8 @@ locals {
       environment = {}
     }
     status = {
-      target      = "status", fetches = false, credentials = true, controls_scheduler = false, pool = 1, instances = 1, concurrency = 10
-      environment = {}
+      target      = "status", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 10
+      environment = { GMAIL_CREDENTIALS = "held_elsewhere" }
     }
     start = {
       target      = "start", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
@@ -78,8 +74,6 @@ locals {
     db-custom-2-7680  = 400
     db-custom-4-15360 = 500
   }
-  database_max_connections = local.max_connections_of_tier[var.database_tier]
-
   # Doubled, because the old and the new revision run at the same time during a rollout. The other 30 % are for consumers,
   # operators, and the connections that Cloud SQL reserves.
   connections_needed  = 2 * sum([for key, function in local.functions : local.instances[key] * function.pool])

@@ -47,16 +47,33 @@ resource "google_cloud_run_v2_service" "migrate" {
         }
       }
 
-      volume_mounts {
-        name       = "cloudsql"
-        mount_path = "/cloudsql"
+      dynamic "volume_mounts" {
+        for_each = local.cloudsql_sockets
+        content {
+          name       = volume_mounts.value
+          mount_path = "/cloudsql"
+        }
       }
     }
 
-    volumes {
-      name = "cloudsql"
-      cloud_sql_instance {
-        instances = [local.instance_connection_name]
+    dynamic "volumes" {
+      for_each = local.cloudsql_sockets
+      content {
+        name = volumes.value
+        cloud_sql_instance {
+          instances = [local.instance_connection_name]
+        }
+      }
+    }
+
+    dynamic "vpc_access" {
+      for_each = local.vpc_accesses
+      content {
+        egress = vpc_access.value.egress
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.subnetwork
+        }
       }
     }
   }

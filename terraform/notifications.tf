@@ -7,7 +7,7 @@ locals {
     project           = var.project_id
     region            = var.region
     name              = var.name
-    instance          = google_sql_database_instance.main.name
+    instance          = local.instance_name
     dead_letters      = "${var.name}-gmail-dead-letter"
     topic             = local.environment.GMAIL_PUBSUB_TOPIC
     status            = "curl -s ${local.identity} ${google_cloud_run_v2_service.function["status"].uri}"
@@ -23,7 +23,7 @@ locals {
     max_connections   = local.database_max_connections
     connections       = var.alert_connections_percent
     disk              = var.alert_disk_percent
-    disk_limit        = var.database_disk_limit_gb
+    disk_limit        = local.database_disk_limit_gb
     disk_stuck        = local.disk_stuck_percent
   }
   identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""

@@ -5,9 +5,10 @@
 resource "google_pubsub_topic" "gmail" {
   count = var.push ? 1 : 0
 
-  project = var.project_id
-  name    = "${var.name}-gmail"
-  labels  = local.labels
+  project      = var.project_id
+  name         = "${var.name}-gmail"
+  labels       = local.labels
+  kms_key_name = var.kms_key
 
   depends_on = [time_sleep.apis]
 }
@@ -79,9 +80,10 @@ resource "google_service_account_iam_member" "pubsub_signs" {
 resource "google_pubsub_topic" "dead_letter" {
   count = var.push ? 1 : 0
 
-  project = var.project_id
-  name    = "${var.name}-gmail-dead-letter"
-  labels  = local.labels
+  project      = var.project_id
+  name         = "${var.name}-gmail-dead-letter"
+  labels       = local.labels
+  kms_key_name = var.kms_key
 
   depends_on = [time_sleep.apis]
 }

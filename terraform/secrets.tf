@@ -1,6 +1,11 @@
 # Secrets for the mailbox credentials. Terraform creates the secrets but never handles their values: no variable, state or
 # output contains a credential.
 
+locals {
+  # A key encrypts only replicas in its own location, so with kms_key the secrets cannot be replicated automatically.
+  secret_locations = length(var.secret_locations) == 0 && var.kms_key != null ? toset([var.region]) : var.secret_locations
+}
+
 resource "google_secret_manager_secret" "credential" {
   for_each = toset(["client-id", "client-secret", "refresh-token"])
 
@@ -8,8 +13,29 @@ resource "google_secret_manager_secret" "credential" {
   secret_id = "${var.name}-gmail-${each.key}"
   labels    = local.labels
 
+  # Cannot be changed later: Terraform would replace the secrets, which deletion_protection prevents.
   replication {
-    auto {}
+    dynamic "auto" {
+      for_each = length(local.secret_locations) == 0 ? [1] : []
+      content {}
+    }
+    dynamic "user_managed" {
+      for_each = length(local.secret_locations) == 0 ? [] : [1]
+      content {
+        dynamic "replicas" {
+          for_each = local.secret_locations
+          content {
+            location = replicas.value
+            dynamic "customer_managed_encryption" {
+              for_each = var.kms_key == null ? [] : [1]
+              content {
+                kms_key_name = var.kms_key
+              }
+            }
+          }
+        }
+      }
+    }
   }
 
   # If the secrets are lost, the mailbox must be authorized again.

@@ -20,6 +20,13 @@ resource "google_storage_bucket" "source" {
 
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [1]
+    content {
+      default_kms_key_name = var.kms_key
+    }
+  }
+
   # Every object can be built again from its commit.
   force_destroy = true
 

@@ -66,6 +66,12 @@ variable "alert_watch_remaining_seconds" {
   }
 }
 
+variable "audit_logs" {
+  description = "Whether Secret Manager and Cloud SQL log who reads and writes data. Sets the whole audit configuration of these two services in the project. False: leaves it as it is."
+  type        = bool
+  default     = true
+}
+
 variable "build_region" {
   description = "Region in which Cloud Build builds the image. Null: var.region. Some regions are closed to the builds of new projects."
   type        = string
@@ -99,6 +105,17 @@ variable "database_availability" {
   }
 }
 
+variable "database_deployments" {
+  description = "Number of deployments that share the database instance. Each may use an equal part of the connections."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.database_deployments >= 1 && var.database_deployments <= 100 && floor(var.database_deployments) == var.database_deployments
+    error_message = "database_deployments must be a whole number from 1 to 100."
+  }
+}
+
 variable "database_disk_limit_gb" {
   description = "Maximum size to which the database disk grows automatically, in GB. 0 means no limit."
   type        = number
@@ -107,6 +124,28 @@ variable "database_disk_limit_gb" {
   validation {
     condition     = var.database_disk_limit_gb == 0 || (var.database_disk_limit_gb >= 10 && floor(var.database_disk_limit_gb) == var.database_disk_limit_gb)
     error_message = "database_disk_limit_gb must be 0 or a whole number of at least 10, the initial size of the disk."
+  }
+}
+
+variable "database_instance" {
+  description = "Existing Cloud SQL instance to use: its name in this project, or project:region:name. Null: create one. The other variables of the instance then have no effect."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.database_instance == null ? true : can(regex("^(([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*:[a-z0-9-]+:)?[a-z][a-z0-9-]*$", var.database_instance))
+    error_message = "database_instance must be the name of an instance, or its connection name project:region:name."
+  }
+}
+
+variable "database_name" {
+  description = "Name of the database. Null: email_monitor, or on an existing instance the name of the deployment, with _ instead of -. A change creates an empty database."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.database_name == null ? true : can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))
+    error_message = "database_name must have at most 63 lowercase letters, digits and underscores, and start with a letter."
   }
 }
 
@@ -204,6 +243,21 @@ variable "image" {
   }
 }
 
+variable "kms_key" {
+  description = "Cloud KMS key that encrypts the database, the credentials, the notifications, the source and the images. Null: keys that Google manages. README.md lists who needs to use the key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key must have the form projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version."
+  }
+  validation {
+    condition     = var.kms_key == null ? true : try(split("/", var.kms_key)[3] == var.region, true)
+    error_message = "kms_key must be in the region of the deployment: Cloud SQL, the bucket and the image repository accept only such a key."
+  }
+}
+
 variable "labels" {
   description = "Labels for all resources, in addition to app, which is var.name."
   type        = map(string)
@@ -282,6 +336,32 @@ variable "poll_interval_seconds" {
   }
 }
 
+variable "private_network" {
+  description = "VPC network, projects/P/global/networks/N, in which the database gets its only address. It needs private services access. Null: a public address that only Google's connectors can use."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.private_network == null ? true : can(regex("^projects/[^/]+/global/networks/[^/]+$", var.private_network))
+    error_message = "private_network must have the form projects/P/global/networks/N."
+  }
+}
+
+variable "private_subnetwork" {
+  description = "Subnetwork of private_network from which the functions get addresses, projects/P/regions/R/subnetworks/S. Null: the one that is named like the network."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.private_subnetwork == null ? true : can(regex("^projects/[^/]+/regions/[^/]+/subnetworks/[^/]+$", var.private_subnetwork))
+    error_message = "private_subnetwork must have the form projects/P/regions/R/subnetworks/S."
+  }
+  validation {
+    condition     = var.private_subnetwork == null || var.private_network != null
+    error_message = "private_subnetwork has no effect without private_network."
+  }
+}
+
 variable "project_id" {
   description = "Google Cloud project for all resources. Push requires it to be the project of the OAuth client."
   type        = string
@@ -323,6 +403,21 @@ variable "run_budget_seconds" {
   validation {
     condition     = var.run_budget_seconds >= 10 && var.run_budget_seconds <= 540 && floor(var.run_budget_seconds) == var.run_budget_seconds
     error_message = "run_budget_seconds must be a whole number from 10 to 540."
+  }
+}
+
+variable "secret_locations" {
+  description = "Regions in which Secret Manager keeps the credentials, for organizations that restrict locations. Empty: Google chooses, or with kms_key the region. Cannot be changed later."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for location in var.secret_locations : can(regex("^[a-z]+-[a-z]+[0-9]+$", location))])
+    error_message = "Each entry of secret_locations must be a region such as europe-west1."
+  }
+  validation {
+    condition     = var.kms_key == null || length(setsubtract(var.secret_locations, [var.region])) == 0
+    error_message = "With kms_key, secret_locations can only contain the region of the deployment: a key encrypts only in its own location."
   }
 }
 

@@ -21,6 +21,7 @@ describe('defaults', () => {
       gmail: null,
       missingCredentials: ['GMAIL_CLIENT_ID', 'GMAIL_CLIENT_SECRET', 'GMAIL_REFRESH_TOKEN'],
       credentialProblems: [],
+      areCredentialsHeldElsewhere: false,
       pollIntervalSeconds: 60,
       initialQuery: 'in:inbox is:unread',
       labelId: null,
@@ -95,6 +96,7 @@ describe('readConfig', () => {
       gmail: { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' },
       missingCredentials: [],
       credentialProblems: [],
+      areCredentialsHeldElsewhere: false,
       pollIntervalSeconds: 300,
       initialQuery: 'from:buyer@example.com',
       labelId: 'Label_7',
@@ -166,6 +168,23 @@ describe('credentials', () => {
     });
   });
 
+  it('holds no credentials with held_elsewhere, and then rejects every one that is set, without its value', () => {
+    const env = { ...DATABASE, GMAIL_CREDENTIALS: ' held_elsewhere ' };
+    expect(readConfig(env)).toMatchObject({ gmail: null, areCredentialsHeldElsewhere: true });
+    expect(
+      errorsOf({ ...env, GMAIL_CLIENT_ID: 'hush', GMAIL_REFRESH_TOKEN_FILE: '/hush' }, () => ''),
+    ).toEqual([
+      'GMAIL_CLIENT_ID must be empty, because GMAIL_CREDENTIALS is held_elsewhere',
+      'GMAIL_REFRESH_TOKEN_FILE must be empty, because GMAIL_CREDENTIALS is held_elsewhere',
+    ]);
+  });
+
+  it('rejects another value of GMAIL_CREDENTIALS', () => {
+    expect(errorsOf({ ...DATABASE, GMAIL_CREDENTIALS: 'elsewhere' })).toEqual([
+      'GMAIL_CREDENTIALS must be empty or held_elsewhere',
+    ]);
+  });
+
   it('computes a fingerprint that changes with the client id and the token but not with the client secret', () => {
     const base = { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' };
     const print = credentialFingerprint(base);
@@ -189,7 +208,18 @@ describe('the database target', () => {
       instance: 'project:region:instance',
       database: 'mail',
       user: 'app@project.iam',
+      isPrivate: false,
+      apiRootUrl: null,
     });
+  });
+
+  it('uses the private address of a Cloud SQL instance only with CLOUD_SQL_IP_TYPE=PRIVATE', () => {
+    expect(readConfig({ ...GROUP, CLOUD_SQL_IP_TYPE: 'PRIVATE' }).database).toMatchObject({
+      isPrivate: true,
+    });
+    expect(errorsOf({ ...GROUP, CLOUD_SQL_IP_TYPE: 'private' })).toEqual([
+      'CLOUD_SQL_IP_TYPE must be empty or PRIVATE',
+    ]);
   });
 
   it('prefers DATABASE_URL to Cloud SQL', () => {

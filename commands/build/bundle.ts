@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Not bundled: the functions must register in the server's copy. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /** Large, and loaded only when needed. They are bundled together, so that they share their common code. */
-const GOOGLE_FILES = ['cloud-scheduler', 'gmail-api', 'google-auth'];
+const GOOGLE_FILES = ['cloud-scheduler', 'cloud-sql-connector', 'gmail-api', 'google-auth'];
 /** Libraries of the MIME parser, loaded only when an email needs them. All functions and the parser's thread share one copy. */
 const MIME_LIBRARIES = ['mime/encoding/iconv', 'mime/text/html-library', 'mime/smime/ber'];
 
@@ -24,6 +24,7 @@ const OPTIONS = {
   outExtension: { '.js': '.mjs' },
   sourcemap: 'linked',
   sourcesContent: false,
+  charset: 'utf8',
   logLevel: 'warning',
   // CommonJS packages in an ES module bundle still call require, and Google's Cloud Scheduler client reads __dirname
   // while it loads.
@@ -103,8 +104,8 @@ export async function bundleGooglePackages(out: string): Promise<number> {
     minifyWhitespace: true,
     plugins: [lighterGooglePackages],
   });
-  // It maps Google's code only, and is the largest file of the build.
-  rmSync(join(out, 'chunks/cloud-scheduler.mjs.map'));
+  // They map Google's code only, and are a large part of the zip.
+  for (const file of ['cloud-scheduler', 'cloud-sql-connector']) rmSync(join(out, `chunks/${file}.mjs.map`));
   return bytes;
 }
 

@@ -11,6 +11,8 @@ const require = createRequire(import.meta.url);
 const NAMESPACE = 'lighter-google-packages';
 const GLOBALS = `${NAMESPACE}/globals`;
 
+const SQL_DATA = `${NAMESPACE}/sql-data`;
+
 /** For esbuild's `inject`. */
 export const INJECTED_GLOBALS = [GLOBALS];
 
@@ -20,6 +22,17 @@ export const lighterGooglePackages: Plugin = {
     // The Gmail module uses one function of googleapis-common, but its index loads every authentication method.
     onResolve({ filter: /^googleapis-common$/ }, () => ({
       path: require.resolve('googleapis-common/build/src/apirequest.js'),
+    }));
+
+    // The connector uses one version of the Admin API.
+    onResolve({ filter: /^@googleapis\/sqladmin$/ }, () => ({
+      path: require.resolve('@googleapis/sqladmin/build/v1beta4.js'),
+    }));
+
+    // It loads gRPC for a kind of connection that this system does not use.
+    onResolve({ filter: /\/sql-data-client\.js$/ }, () => ({ path: SQL_DATA, namespace: NAMESPACE }));
+    onLoad({ filter: new RegExp(`^${SQL_DATA}$`), namespace: NAMESPACE }, () => ({
+      contents: 'export class SqlDataClient {}',
     }));
 
     // Node's global Headers and FormData load all of its fetch. Google's packages use node-fetch, which has its own.

@@ -34,6 +34,8 @@ export type StatusWithoutAdvice = Omit<Status, 'advice' | 'advice_items'>;
 
 export interface AdviceFacts {
   readonly config: Config;
+  /** Here, or as another function recorded them. */
+  readonly hasCredentials: boolean;
   /** The database's time, like every other time here. */
   readonly now: Date;
   /** The error of the last run of any mailbox. */
@@ -44,7 +46,7 @@ export interface AdviceFacts {
 }
 
 export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): AdviceItem[] {
-  if (facts.config.gmail === null) return credentialAdvice(facts.config);
+  if (!facts.hasCredentials) return credentialAdvice(facts.config);
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
   const items = [
     errorAdvice(current === undefined ? facts.lastErrorCode : (current.last_error?.code ?? null)),
@@ -62,7 +64,17 @@ function advise(code: string, text: string, action: AdviceAction | null = null):
   return { code, text, action };
 }
 
-function credentialAdvice({ credentialProblems, missingCredentials }: Config): AdviceItem[] {
+function credentialAdvice(config: Config): AdviceItem[] {
+  const { areCredentialsHeldElsewhere, credentialProblems, missingCredentials } = config;
+  if (areCredentialsHeldElsewhere)
+    return [
+      advise(
+        'not_configured',
+        'The functions that call Gmail have recorded no credentials. POST start makes one of them read its credentials; ' +
+          'its response says what is missing. Without credentials, authorize first.',
+        'authorize',
+      ),
+    ];
   const unreadable = missingCredentials.filter((name) =>
     credentialProblems.some((one) => one.startsWith(name)),
   );

@@ -7,8 +7,9 @@
  * changes the job last therefore sees the final flag. `status` shows a failed change; the next start or stop repairs it.
  */
 import type { Config } from '../config.ts';
+import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
-import { readMonitorStatus, setRunning } from '../db/monitor-status.ts';
+import { readMonitorStatus, recordCredentials, setRunning } from '../db/monitor-status.ts';
 import { AppError } from '../errors.ts';
 import type { Monitor } from './monitor.ts';
 
@@ -22,6 +23,7 @@ const MAX_CHANGES = 10;
  * @throws {AppError} not_configured, scheduler_*, database_unavailable
  */
 export async function startMonitor(monitor: Monitor): Promise<boolean> {
+  await recordOwnCredentials(monitor);
   assertConfigured(monitor.config);
   await setRunning(monitor.db, true);
   monitor.log.info('control_changed', 'Started');
@@ -35,9 +37,16 @@ export async function startMonitor(monitor: Monitor): Promise<boolean> {
  * @throws {AppError} scheduler_*, database_unavailable
  */
 export async function stopMonitor(monitor: Monitor): Promise<boolean> {
+  await recordOwnCredentials(monitor);
   await setRunning(monitor.db, false);
   monitor.log.info('control_changed', 'Stopped');
   return await applyRunningFlag(monitor);
+}
+
+/** Before the first run, no other function has recorded them. */
+async function recordOwnCredentials({ config, db }: Monitor): Promise<void> {
+  if (config.areCredentialsHeldElsewhere) return;
+  await recordCredentials(db, config.gmail === null ? null : credentialFingerprint(config.gmail));
 }
 
 /** @throws {AppError} not_configured, with the variables that are missing or the files that cannot be read */

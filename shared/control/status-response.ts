@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import { readIncidents } from '../db/incidents.ts';
 import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
-import { readMonitorStatus } from '../db/monitor-status.ts';
+import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
 import { toAppError } from '../errors.ts';
@@ -28,7 +28,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     readReconciliationResults(db),
     findRejectedListings(db),
   ]);
-  const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
+  const fingerprint = currentFingerprint(config, monitor);
   const facts = mailboxes.map((mailbox) => ({
     mailbox,
     isCurrent: fingerprint !== null && mailbox.credential_fingerprint === fingerprint,
@@ -55,7 +55,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
       config.credentialProblems.length > 0 ? config.credentialProblems.join('; ') : monitor.lastError,
     emails_processed_total: monitor.emailsProcessedTotal,
     state:
-      config.gmail === null
+      fingerprint === null
         ? ('not_configured' as const)
         : (currentMailbox?.state ?? stateWithoutMailbox(monitor, config.pollIntervalSeconds)),
     scheduler,
@@ -64,6 +64,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
   const currentFacts = facts.find((one) => one.isCurrent);
   const items = adviceFor(body, {
     config,
+    hasCredentials: fingerprint !== null,
     now: monitor.readAt,
     lastErrorCode: monitor.lastErrorCode,
     pollingGap:
@@ -73,6 +74,12 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     rejectedListings: rejected,
   });
   return { ...body, advice: items.map(adviceText), advice_items: items };
+}
+
+/** Of the configured credentials, or of those that the functions which hold them have recorded. */
+function currentFingerprint(config: Config, monitor: MonitorStatus): string | null {
+  if (config.areCredentialsHeldElsewhere) return monitor.credentialFingerprint;
+  return config.gmail === null ? null : credentialFingerprint(config.gmail);
 }
 
 async function readScheduler(

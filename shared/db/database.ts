@@ -2,11 +2,11 @@
  * Access to PostgreSQL: one small pool per instance, every call bounded in time, every error mapped once.
  * Invariant: no transaction stays open across a call to anything but the database.
  */
-import pg, { type ClientConfig } from 'pg';
+import pg from 'pg';
 import type { DatabaseTarget } from '../config.ts';
-import { AppError } from '../errors.ts';
-import type { GoogleAuth } from '../google-auth.ts';
+import type { AppError } from '../errors.ts';
 import { Semaphore } from '../limits/semaphore.ts';
+import { connectionTo } from './connection.ts';
 import { fromPgError, isConnectionError } from './pg-error.ts';
 import type { Statement } from './statement.ts';
 
@@ -67,29 +67,23 @@ export interface DatabaseOptions {
 
 /** Returns a pool that connects at its first query. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const pool = new pg.Pool({
-    ...connectionTo(options.target),
-    ...TIMEOUTS,
-    types,
-    max: options.poolSize,
-    idleTimeoutMillis: 30_000,
-    keepAlive: true,
-    application_name: 'email-monitor',
-    // Parameters hold words of emails; they must not be logged with the error of a statement.
-    options: '-c log_parameter_max_length_on_error=0',
-  });
+  let opening: Promise<pg.Pool> | null = null;
+  const open = async (): Promise<pg.Pool> => {
+    opening ??= openPool(options).catch((error: unknown) => {
+      opening = null;
+      throw error;
+    });
+    return await opening;
+  };
   // Transactions wait here, because the pool's own queue fails after five seconds and a store of many megabytes takes longer
   // on a small database. One connection stays free for lease heartbeats and pushes.
   const transactions = new Semaphore(Math.max(1, options.poolSize - 1));
-  // The pool removes its own listener when it hands out a connection. An error that arrives in the same packet is emitted
-  // before the receiver can add another.
-  pool.on('connect', (client) => client.on('error', ignore));
-  pool.on('error', (error) => options.onIdleError?.(fromPgError(error)));
 
   const query = async <Row extends object>(
     sql: string | Statement<Row>,
     parameters: readonly unknown[] = [],
   ): Promise<QueryResult<Row>> => {
+    const pool = await open();
     try {
       return await run<Row>(pool, sql, parameters);
     } catch (error) {
@@ -102,9 +96,29 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     query,
     commit: async (sql, parameters) => await transactions.run(async () => await query(sql, parameters)),
-    transaction: async (work) => await transactions.run(async () => await inTransaction(pool, work)),
-    close: async () => await pool.end(),
+    transaction: async (work) => await transactions.run(async () => await inTransaction(await open(), work)),
+    close: async () => await (await opening)?.end(),
   };
+}
+
+/** @throws {AppError} database_unavailable */
+async function openPool({ onIdleError, poolSize, target }: DatabaseOptions): Promise<pg.Pool> {
+  const pool = new pg.Pool({
+    ...(await connectionTo(target)),
+    ...TIMEOUTS,
+    types,
+    max: poolSize,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    application_name: 'email-monitor',
+    // Parameters hold words of emails; they must not be logged with the error of a statement.
+    options: '-c log_parameter_max_length_on_error=0',
+  });
+  // The pool removes its own listener when it hands out a connection, and an error that arrives in the same packet is
+  // emitted before the receiver can add another.
+  pool.on('connect', (client) => client.on('error', ignore));
+  pool.on('error', (error) => onIdleError?.(fromPgError(error)));
+  return pool;
 }
 
 async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
@@ -160,29 +174,4 @@ async function run<Row extends object>(
     : on.query<Row>({ name: sql.name, text: sql.text, values }));
   const { rowCount, rows } = [results].flat().at(-1) ?? { rowCount: 0, rows: [] };
   return { rows, rowCount: rowCount ?? 0 };
-}
-
-/** Returns how to reach the target: for the pool, and for the single connection that migrates. */
-export function connectionTo(target: DatabaseTarget): ClientConfig {
-  if (target.kind === 'url') return { connectionString: target.url };
-  return {
-    // Cloud Run mounts the socket of an attached instance here; the socket encrypts and authenticates the connection.
-    host: `/cloudsql/${target.instance}`,
-    database: target.database,
-    user: target.user,
-    password: iamLoginToken,
-  };
-}
-
-/** One per process: it caches the token until shortly before expiry, and concurrent connections share a request. */
-let auth: GoogleAuth | undefined;
-
-/** The password of an IAM database user: an access token. https://cloud.google.com/sql/docs/postgres/iam-logins */
-async function iamLoginToken(): Promise<string> {
-  // Loaded late, because only Cloud SQL needs it.
-  const google = await import('../google-auth.ts');
-  auth ??= new google.GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
-  const token = await auth.getAccessToken();
-  if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
-  return token;
 }

@@ -48,12 +48,15 @@ export interface RunningFlagAndMailbox {
   readonly isRunning: boolean;
   /** Null when these credentials were never used. */
   readonly mailbox: Mailbox | null;
+  /** The status row names these credentials. */
+  readonly areCredentialsRecorded: boolean;
 }
 
 // $1 credential fingerprint
 const FIND_WITH_FLAG = statement(
   `
-select s.is_running, m.id, m.email_address, m.failure_count, m.next_poll_at,
+select s.is_running, coalesce(s.credential_fingerprint = $1::text, false) as are_credentials_recorded,
+       m.id, m.email_address, m.failure_count, m.next_poll_at,
        coalesce(m.id is not null and is_poll_due(m), false) as is_due,
        is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
 from email_monitor_status s
@@ -62,6 +65,7 @@ where s.id = 1`,
   {
     ...MAILBOX_COLUMNS,
     is_running: 'boolean',
+    are_credentials_recorded: 'boolean',
     id: 'integer?',
     email_address: 'text?',
     failure_count: 'integer?',
@@ -80,14 +84,15 @@ export async function readRunningFlagAndMailbox(
   const { rows } = await db.query(FIND_WITH_FLAG, [fingerprint]);
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  if (row.id === null) return { isRunning: row.is_running, mailbox: null };
+  const { is_running: isRunning, are_credentials_recorded: areCredentialsRecorded } = row;
+  if (row.id === null) return { isRunning, areCredentialsRecorded, mailbox: null };
   const mailbox = toMailbox({
     ...row,
     id: row.id,
     email_address: row.email_address ?? '',
     failure_count: row.failure_count ?? 0,
   });
-  return { isRunning: row.is_running, mailbox };
+  return { isRunning, areCredentialsRecorded, mailbox };
 }
 
 const LIST = statement(

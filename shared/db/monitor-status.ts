@@ -13,6 +13,8 @@ export interface MonitorStatus {
   readonly lastErrorCode: string | null;
   /** Emails stored since the first start. */
   readonly emailsProcessedTotal: number;
+  /** The credentials that the functions hold, as the last one recorded them; null when it held none. */
+  readonly credentialFingerprint: string | null;
 }
 
 /** @throws {AppError} schema_outdated when the row is missing */
@@ -25,8 +27,10 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
     last_error: string | null;
     last_error_code: string | null;
     emails_processed_total: number;
+    credential_fingerprint: string | null;
   }>(
-    `select now() as read_at, is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total
+    `select now() as read_at, is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total,
+            credential_fingerprint
      from email_monitor_status
      where id = 1`,
   );
@@ -40,6 +44,7 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
     lastError: row.last_error,
     lastErrorCode: row.last_error_code,
     emailsProcessedTotal: row.emails_processed_total,
+    credentialFingerprint: row.credential_fingerprint,
   };
 }
 
@@ -51,6 +56,21 @@ export async function setRunning(db: Queryable, isRunning: boolean): Promise<voi
          updated_at = now()
      where id = 1`,
     [isRunning],
+  );
+}
+
+/**
+ * Records which credentials the calling function holds, for functions that hold none. Writes only a change. May run twice.
+ *
+ * @param fingerprint null: it should hold credentials, but has none
+ */
+export async function recordCredentials(db: Queryable, fingerprint: string | null): Promise<void> {
+  await db.query(
+    `update email_monitor_status
+     set credential_fingerprint = $1::text
+     where id = 1
+       and credential_fingerprint is distinct from $1::text`,
+    [fingerprint],
   );
 }
 

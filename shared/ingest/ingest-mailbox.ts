@@ -6,6 +6,7 @@ import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
 import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { recordCredentials } from '../db/monitor-status.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, toAppError } from '../errors.ts';
@@ -50,9 +51,13 @@ export interface IngestReport {
 /** Safe to call at any time, from any number of instances. @throws {AppError} database errors */
 export async function ingestMailbox(app: IngestContext, request: IngestRequest): Promise<IngestReport> {
   const { gmail, credentialFingerprint } = app;
-  if (gmail === null || credentialFingerprint === null) return skipped(app, request, 'not_configured');
+  if (gmail === null || credentialFingerprint === null) {
+    if (!app.config.areCredentialsHeldElsewhere) await recordCredentials(app.db, null);
+    return skipped(app, request, 'not_configured');
+  }
   const isManual = request.trigger === 'manual';
   const known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  if (!known.areCredentialsRecorded) await recordCredentials(app.db, credentialFingerprint);
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
 
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);

@@ -104,7 +104,7 @@ run "grants_database_access_only_to_this_instance" {
   }
   assert {
     condition = alltrue([for grant in google_project_iam_member.cloudsql :
-      grant.condition[0].expression == "resource.name == \"projects/orders-example/instances/${google_sql_database_instance.main.name}\" && resource.service == \"sqladmin.googleapis.com\""
+      grant.condition[0].expression == "resource.name == \"projects/orders-example/instances/${google_sql_database_instance.main[0].name}\" && resource.service == \"sqladmin.googleapis.com\""
     ])
     error_message = "Without the condition the grant applies to every database of the project."
   }

@@ -25,7 +25,7 @@ run "default_plan" {
     error_message = "The functions must need 17 connections, doubled during a rollout."
   }
   assert {
-    condition     = one([for flag in google_sql_database_instance.main.settings[0].database_flags : tonumber(flag.value) if flag.name == "max_connections"]) * 0.7 >= 34
+    condition     = one([for flag in google_sql_database_instance.main[0].settings[0].database_flags : tonumber(flag.value) if flag.name == "max_connections"]) * 0.7 >= 34
     error_message = "The functions must use at most 70 % of the instance's connections."
   }
   assert {
@@ -35,15 +35,15 @@ run "default_plan" {
 
   # Only service accounts log in, and only through connectors.
   assert {
-    condition     = contains([for flag in google_sql_database_instance.main.settings[0].database_flags : "${flag.name}=${flag.value}"], "cloudsql.iam_authentication=on")
+    condition     = contains([for flag in google_sql_database_instance.main[0].settings[0].database_flags : "${flag.name}=${flag.value}"], "cloudsql.iam_authentication=on")
     error_message = "Without this flag service accounts cannot log in."
   }
   assert {
-    condition     = google_sql_database_instance.main.settings[0].connector_enforcement == "REQUIRED" && length(google_sql_database_instance.main.settings[0].ip_configuration[0].authorized_networks) == 0
+    condition     = google_sql_database_instance.main[0].settings[0].connector_enforcement == "REQUIRED" && length(google_sql_database_instance.main[0].settings[0].ip_configuration[0].authorized_networks) == 0
     error_message = "Only Google's connectors may reach the public address."
   }
   assert {
-    condition     = google_sql_database_instance.main.settings[0].ip_configuration[0].ssl_mode == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+    condition     = google_sql_database_instance.main[0].settings[0].ip_configuration[0].ssl_mode == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
     error_message = "Every connection must present a client certificate."
   }
   assert {
@@ -53,25 +53,25 @@ run "default_plan" {
 
   # Backups and point-in-time recovery are enabled.
   assert {
-    condition     = google_sql_database_instance.main.settings[0].backup_configuration[0].enabled && google_sql_database_instance.main.settings[0].backup_configuration[0].point_in_time_recovery_enabled
+    condition     = google_sql_database_instance.main[0].settings[0].backup_configuration[0].enabled && google_sql_database_instance.main[0].settings[0].backup_configuration[0].point_in_time_recovery_enabled
     error_message = "Backups and point-in-time recovery must be enabled."
   }
   assert {
-    condition     = google_sql_database_instance.main.settings[0].backup_configuration[0].transaction_log_retention_days == 7 && google_sql_database_instance.main.settings[0].backup_configuration[0].backup_retention_settings[0].retained_backups == 14
+    condition     = google_sql_database_instance.main[0].settings[0].backup_configuration[0].transaction_log_retention_days == 7 && google_sql_database_instance.main[0].settings[0].backup_configuration[0].backup_retention_settings[0].retained_backups == 14
     error_message = "Point-in-time recovery must cover 7 days, and 14 daily backups must be kept."
   }
   assert {
-    condition     = google_sql_database_instance.main.settings[0].disk_autoresize && google_sql_database_instance.main.settings[0].disk_autoresize_limit == 100
+    condition     = google_sql_database_instance.main[0].settings[0].disk_autoresize && google_sql_database_instance.main[0].settings[0].disk_autoresize_limit == 100
     error_message = "The disk must grow automatically, up to a limit that bounds the cost."
   }
   assert {
-    condition     = google_sql_database_instance.main.settings[0].edition == "ENTERPRISE" && google_sql_database_instance.main.database_version == "POSTGRES_18"
+    condition     = google_sql_database_instance.main[0].settings[0].edition == "ENTERPRISE" && google_sql_database_instance.main[0].database_version == "POSTGRES_18"
     error_message = "The edition must be explicit, because the default has no small tiers. The version must be the one that the tests use."
   }
 
   # Deletion protection is on by default.
   assert {
-    condition     = google_sql_database_instance.main.deletion_protection && google_sql_database_instance.main.settings[0].deletion_protection_enabled
+    condition     = google_sql_database_instance.main[0].deletion_protection && google_sql_database_instance.main[0].settings[0].deletion_protection_enabled
     error_message = "The database must be protected in Terraform and in Cloud SQL."
   }
   assert {
@@ -85,7 +85,7 @@ run "rejects_a_tier_with_too_few_connections" {
   variables {
     database_tier = "db-f1-micro"
   }
-  expect_failures = [google_sql_database_instance.main]
+  expect_failures = [google_sql_database.main]
 }
 
 run "rejects_more_instances_than_the_tier_has_connections_for" {
@@ -93,7 +93,7 @@ run "rejects_more_instances_than_the_tier_has_connections_for" {
   variables {
     max_instances = { poll-now = 2 }
   }
-  expect_failures = [google_sql_database_instance.main]
+  expect_failures = [google_sql_database.main]
 }
 
 run "accepts_more_instances_on_a_larger_tier" {
@@ -108,7 +108,7 @@ run "accepts_more_instances_on_a_larger_tier" {
     error_message = "The services must use max_instances."
   }
   assert {
-    condition     = contains([for flag in google_sql_database_instance.main.settings[0].database_flags : "${flag.name}=${flag.value}"], "max_connections=100")
+    condition     = contains([for flag in google_sql_database_instance.main[0].settings[0].database_flags : "${flag.name}=${flag.value}"], "max_connections=100")
     error_message = "The larger tier must allow its 100 connections."
   }
 }
@@ -148,7 +148,7 @@ run "deletion_protection_can_be_turned_off" {
   }
 
   assert {
-    condition     = !google_sql_database_instance.main.deletion_protection && !google_sql_database_instance.main.settings[0].deletion_protection_enabled
+    condition     = !google_sql_database_instance.main[0].deletion_protection && !google_sql_database_instance.main[0].settings[0].deletion_protection_enabled
     error_message = "An operator must be able to destroy the database."
   }
   assert {

@@ -108,7 +108,7 @@ run "default_plan" {
   assert {
     condition = alltrue([for service in local.all_services : one([
       for volume in service.template[0].volumes : one(volume.cloud_sql_instance[0].instances) if length(volume.cloud_sql_instance) > 0
-    ]) == "${google_sql_database_instance.main.project}:${google_sql_database_instance.main.region}:${google_sql_database_instance.main.name}"])
+    ]) == "${google_sql_database_instance.main[0].project}:${google_sql_database_instance.main[0].region}:${google_sql_database_instance.main[0].name}"])
     error_message = "Every function must mount the socket of the created instance."
   }
   assert {

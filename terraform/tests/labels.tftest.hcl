@@ -29,7 +29,7 @@ run "labels_all_resources_that_support_labels" {
       [google_artifact_registry_repository.functions.labels],
       [google_pubsub_subscription.dead_letter[0].labels, google_pubsub_subscription.gmail_push[0].labels],
       [google_pubsub_topic.dead_letter[0].labels, google_pubsub_topic.gmail[0].labels],
-      [google_sql_database_instance.main.settings[0].user_labels],
+      [google_sql_database_instance.main[0].settings[0].user_labels],
       [google_storage_bucket.source.labels],
     ) : labels["app"] == "email-monitor" && labels["team"] == "orders"])
     error_message = "Resources without labels are missing from cost reports by label."

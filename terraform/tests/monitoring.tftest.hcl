@@ -231,7 +231,7 @@ run "default_plan" {
   # The alerts watch the database and the dead letters of this deployment.
   assert {
     condition = alltrue([for key in ["connections-run-short", "database-disk-fills-up"] :
-      strcontains(google_monitoring_alert_policy.alert[key].conditions[0].condition_prometheus_query_language[0].query, "database_id=\"orders-project:${google_sql_database_instance.main.name}\"")
+      strcontains(google_monitoring_alert_policy.alert[key].conditions[0].condition_prometheus_query_language[0].query, "database_id=\"orders-project:${google_sql_database_instance.main[0].name}\"")
     ])
     error_message = "database_id must be project:instance."
   }

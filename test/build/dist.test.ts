@@ -39,7 +39,7 @@ describe('dist/', () => {
       expect(sources).toContain(`functions/${entry}.ts`);
       expect(sources).toContain('shared/errors.ts');
       const heavy =
-        /googleapis|gaxios|google-auth-library|@google-cloud\/scheduler|postal-mime|shared\/(gmail|mime|ingest)\//;
+        /googleapis|gaxios|google-auth-library|@google-cloud\/(scheduler|cloud-sql)|postal-mime|shared\/(gmail|mime|ingest)\//;
       expect(sources.filter((source) => heavy.test(source))).toEqual([]);
     },
   );
@@ -62,6 +62,12 @@ it('bundles only the Gmail module of googleapis and one authentication method', 
   expect(sources.filter((source) => /googleauth\.[jt]s|gcp-metadata|discovery\.[jt]s/.test(source))).toEqual(
     [],
   );
+});
+
+it('bundles the Cloud SQL connector without gRPC and with one version of the Admin API', () => {
+  const code = readFileSync(join(dist.folder, 'chunks/cloud-sql-connector.mjs'), 'utf8');
+  expect(code).toContain('v1beta4/projects/{project}/instances/{instance}:generateEphemeralCert');
+  expect(code).not.toMatch(/grpc|sql\/v1\/projects/);
 });
 
 it('imports no package dynamically in deployed sources, because bundling would lose its exports', () => {

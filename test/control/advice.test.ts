@@ -97,6 +97,7 @@ function items(
   const config = readConfig(ENV);
   return adviceFor(status, {
     config,
+    hasCredentials: true,
     now: NOW,
     lastErrorCode,
     pollingGap,

@@ -26,10 +26,11 @@ function blocks(kind: string): Block[] {
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('only four grants and one role apply to the whole project', () => {
+test('only four grants, one role and the audit logs apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
+    'google_project_iam_audit_config.data_access',
     'google_project_iam_custom_role.scheduler_switch',
     'google_project_iam_member.build_writes_log',
     'google_project_iam_member.cloudsql',
@@ -44,8 +45,9 @@ test('every resource waits for the pause after the APIs are enabled, not just fo
 });
 
 test('the services wait for the pause after the grants', () => {
-  const services = resources.find(({ type }) => type === 'google_cloud_run_v2_service');
-  expect(services?.body).toMatch(/depends_on = \[[^\]]*time_sleep\.grants/);
+  const services = resources.filter(({ type }) => type === 'google_cloud_run_v2_service');
+  expect(services).toHaveLength(2);
+  for (const { body } of services) expect(body).toMatch(/depends_on = \[[^\]]*time_sleep\.grants/);
 });
 
 test('no IAM resource removes grants of other deployments', () => {
@@ -106,7 +108,11 @@ test('a plan needs only Terraform and its providers, and an apply also the comma
     );
   }
   expect(code.match(/\bprovisioner\b/g)).toHaveLength(provisioners.length);
-  expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
+  expect(addresses(blocks('data'))).toEqual([
+    'archive_file.source',
+    'google_project.this',
+    'google_sql_database_instance.reused',
+  ]);
 });
 
 test('variables are in alphabetical order and have a description and a type', () => {
@@ -120,7 +126,8 @@ test('variables are in alphabetical order and have a description and a type', ()
 
 test('no variable takes a secret', () => {
   const names = blocks('variable').map(({ type }) => type);
-  expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual([]);
+  const places = ['secret_locations'];
+  expect(names.filter((name) => /secret|token|password|credential/.test(name))).toEqual(places);
 });
 
 test('terraform.tfvars.example lists every variable once', () => {

@@ -9,7 +9,8 @@ import pg from 'pg';
 import type { DatabaseTarget } from '../../config.ts';
 import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
-import { connectionTo, type Queryable } from '../database.ts';
+import { connectionTo } from '../connection.ts';
+import type { Queryable } from '../database.ts';
 import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
 import { knownMigrations, MIGRATIONS_FOLDER } from './known-migrations.ts';
@@ -37,7 +38,7 @@ export async function migrate(
   folder = MIGRATIONS_FOLDER,
 ): Promise<string[]> {
   const client = new pg.Client({
-    ...connectionTo(target),
+    ...(await connectionTo(target)),
     application_name: 'email-monitor-migrate',
     connectionTimeoutMillis: 10_000,
     statement_timeout: STATEMENT_MS,

@@ -1,7 +1,8 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readMonitorStatus } from '../../../shared/db/monitor-status.ts';
 import { migrate, readSchemaDifference } from '../../../shared/db/schema/migrations.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
@@ -158,4 +159,24 @@ describe('a database with the earlier first migration', () => {
   test('readSchemaDifference rejects a database of the earlier schema', async () => {
     await expect(readSchemaDifference(db)).rejects.toMatchObject(INCOMPATIBLE);
   });
+});
+
+test('the migration of held credentials takes those of the newest run, so that status stays correct until the next one', async () => {
+  await db.query('drop schema public cascade; create schema public');
+  const folder = mkdtempSync(join(tmpdir(), 'email-monitor-migrations-'));
+  try {
+    for (const name of readdirSync(MIGRATIONS).filter((one) => one < '0004'))
+      cpSync(join(MIGRATIONS, name), join(folder, name));
+    await migrate(target, [], folder);
+    await db.query(
+      `insert into mailboxes (email_address, credential_fingerprint, cursor_history_id, last_run_at)
+       values ('former@example.com', 'former', 1, now() - interval '1 day'),
+              ('orders@example.com', 'current', 1, now()),
+              ('lost@example.com', null, 1, now())`,
+    );
+    expect(await migrate(target)).toContain('0004_held-credentials');
+    expect((await readMonitorStatus(db)).credentialFingerprint).toBe('current');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
