@@ -53,6 +53,7 @@ resource "google_cloud_run_v2_service" "function" {
   # reachable from outside. Both services count as internal when they call from the same project.
   ingress              = contains(["poll", "gmail-push"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
+  iap_enabled          = each.key == "console" && var.iap
   deletion_protection  = var.deletion_protection
 
   build_config {
@@ -149,6 +150,7 @@ resource "google_cloud_run_v2_service" "function" {
   # and the user to log in with.
   depends_on = [
     google_project_iam_member.cloudsql,
+    google_project_service.iap,
     google_project_service.required,
     google_secret_manager_secret_iam_member.function_reads,
     google_secret_manager_secret_version.empty,

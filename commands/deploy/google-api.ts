@@ -34,6 +34,8 @@ export interface ApiOptions {
   readonly retryForSeconds: number;
   /** The remediation of a 403; the permissions of a deployer unless given. */
   readonly permissionRemediation?: string;
+  /** The project that quota is charged to. Application Default Credentials of a person name none of their own. */
+  readonly quotaProject?: string;
 }
 
 export interface ApiAnswer {
@@ -54,15 +56,18 @@ export class GoogleApi {
     this.#options = options;
   }
 
-  /** @param api `run`, `cloudbuild`, `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
+  /** @param api `run`, `cloudbuild`, `artifactregistry`, `serviceusage`. @returns null for what does not exist. @throws {DeployError} */
   async get(api: string, path: string): Promise<unknown> {
     const answer = await this.#request(api, path, { method: 'GET' });
     return answer.status === 404 ? null : answer.json;
   }
 
-  /** @throws {DeployError} */
-  async post(api: string, path: string, body: unknown): Promise<unknown> {
-    const answer = await this.#request(api, path, { method: 'POST', body: JSON.stringify(body) });
+  /** @param body none: an empty body. @throws {DeployError} */
+  async post(api: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.#request(api, path, {
+      method: 'POST',
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
     if (answer.status === 404) throw apiError(api, path, answer, this.#options.permissionRemediation);
     return answer.json;
   }
@@ -80,7 +85,7 @@ export class GoogleApi {
   }
 
   async #requestOnce(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const { env, signal, token } = this.#options;
+    const { env, quotaProject, signal, token } = this.#options;
     const emulator = emulatorOf(api, env);
     const override = env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`]?.trim();
     const root = emulator === null ? override || `https://${api}.googleapis.com/` : `http://${emulator}/`;
@@ -97,7 +102,8 @@ export class GoogleApi {
           ...init,
           headers: {
             ...(sendsToken && { authorization: `Bearer ${token}` }),
-            'content-type': 'application/json',
+            ...(quotaProject !== undefined && { 'x-goog-user-project': quotaProject }),
+            ...(init.body && { 'content-type': 'application/json' }),
           },
           redirect: 'manual',
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),

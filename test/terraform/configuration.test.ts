@@ -82,8 +82,17 @@ test('no grant is public', () => {
 });
 
 test('a plan needs only Terraform and its providers', () => {
-  expect(code).not.toMatch(/\bprovisioner\b|data "(external|http)"/);
+  expect(code).not.toMatch(/data "(external|http)"/);
   expect(addresses(blocks('data'))).toEqual(['archive_file.source', 'google_project.this']);
+});
+
+test('an apply runs only commands of this project, and passes no secret to them', () => {
+  const provisioners = [...code.matchAll(/provisioner "(.+?)" \{\s*command += "(\S+ \S+ \S+ \S+)(.*)"$/gm)];
+  expect(provisioners).toHaveLength(code.match(/\bprovisioner\b/g)?.length ?? 0);
+  expect(provisioners.map(([, kind, command]) => [kind, command])).toEqual([
+    ['local-exec', 'npm run -s service-agent'],
+  ]);
+  for (const [, , , rest] of provisioners) expect(rest).not.toMatch(/secret|token|password/);
 });
 
 test('variables are in alphabetical order and have a description and a type', () => {
