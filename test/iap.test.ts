@@ -1,17 +1,17 @@
 /** The keys of Identity-Aware Proxy: when they are read, kept and refused. `test/console/api/iap.test.ts` has the assertions. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createAssertionVerifier } from '../shared/iap.ts';
-import { AUDIENCE, type IapStandIn, startIapStandIn } from './auth/iap-stand-in.ts';
+import { AUDIENCE, type FakeIap, startFakeIap } from './auth/fake-iap.ts';
 
 const ACCOUNT = 'ann@example.com';
 const MINUTE_MS = 60_000;
 
-let iap: IapStandIn;
-/** Time that passes for the verifier. The assertions of the stand-in are of the present. */
+let iap: FakeIap;
+/** Time that passes for the verifier. The fake issues its assertions at the present time. */
 let passedMs: number;
 let verify: (assertion: string) => Promise<string>;
 beforeEach(async () => {
-  iap = await startIapStandIn();
+  iap = await startFakeIap();
   passedMs = 0;
   verify = createAssertionVerifier({
     audience: AUDIENCE,
@@ -76,7 +76,7 @@ it('throws iap_keys_unavailable while nothing answers, also for a key that was k
     code: 'iap_keys_unavailable',
     message: expect.stringMatching(/^127\.0\.0\.1:\d+ did not return the keys\.$/),
   });
-  iap = await startIapStandIn();
+  iap = await startFakeIap();
 });
 
 it('reads no keys for what is not an assertion', async () => {

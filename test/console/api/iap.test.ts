@@ -1,15 +1,15 @@
 /** The console behind Identity-Aware Proxy: only a request with a valid assertion is answered and recorded. */
 import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, sign } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { AUDIENCE, encoded, type IapStandIn, startIapStandIn } from '../../auth/iap-stand-in.ts';
+import { AUDIENCE, encoded, type FakeIap, startFakeIap } from '../../auth/fake-iap.ts';
 import { createTestSystem, type Instance, type TestSystem } from '../../helpers/test-system.ts';
 
-let iap: IapStandIn;
+let iap: FakeIap;
 let system: TestSystem;
 let iapConsole: Instance;
 let emailPath: string;
 beforeAll(async () => {
-  [iap, system] = await Promise.all([startIapStandIn(), createTestSystem()]);
+  [iap, system] = await Promise.all([startFakeIap(), createTestSystem()]);
   system.gmail.deliver(Buffer.from('From: buyer@example.com\r\nSubject: Secretword\r\n\r\nSecretword'));
   await system.call('start');
   await system.call('pollNow');

@@ -1,5 +1,5 @@
 /**
- * Stands in for Identity-Aware Proxy: signs assertions, and publishes its keys over HTTP as Google does.
+ * A fake of Identity-Aware Proxy: signs assertions, and publishes its keys over HTTP as Google does.
  * https://docs.cloud.google.com/iap/docs/signed-headers-howto
  */
 import { generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
@@ -18,7 +18,7 @@ export interface AssertionOptions {
   readonly ageSeconds?: number;
 }
 
-export interface IapStandIn {
+export interface FakeIap {
   readonly keysUrl: string;
   /** How often the keys were read. */
   readonly readCount: () => number;
@@ -33,7 +33,7 @@ export interface IapStandIn {
   close(): Promise<void>;
 }
 
-export async function startIapStandIn(): Promise<IapStandIn> {
+export async function startFakeIap(): Promise<FakeIap> {
   let keyNumber = 1;
   let pair = ecKeys();
   let count = 0;
