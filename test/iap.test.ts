@@ -67,6 +67,19 @@ it.each([
   expect(await verify(freshAssertion())).toBe(ACCOUNT);
 });
 
+it('takes no keys from an error, and follows no redirect to other keys', async () => {
+  const body = await (await fetch(iap.keysUrl)).text();
+  const other = `${iap.keysUrl}?other`;
+  for (const answer of [
+    { status: 500, body },
+    { status: 302, body, headers: { location: other } },
+  ]) {
+    // Once: where the redirect leads to, the keys are served.
+    iap.answerWith(answer, 1);
+    await expect(verify(freshAssertion())).rejects.toMatchObject({ code: 'iap_keys_unavailable' });
+  }
+});
+
 it('throws iap_keys_unavailable while nothing answers, also for a key that was known an hour ago', async () => {
   await verify(freshAssertion());
   await iap.close();

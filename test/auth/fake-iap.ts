@@ -18,6 +18,12 @@ export interface AssertionOptions {
   readonly ageSeconds?: number;
 }
 
+export interface KeysAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 export interface FakeIap {
   readonly keysUrl: string;
   /** How often the keys were read. */
@@ -28,8 +34,8 @@ export interface FakeIap {
   forged(): string;
   /** Signs with a new key from now on, and withdraws the old one. */
   rotate(): void;
-  /** The answer to the next reads of the keys; null: the keys. */
-  answerWith(answer: { readonly status: number; readonly body: string } | null): void;
+  /** The answer to the next reads of the keys, at most `times`; null: the keys. */
+  answerWith(answer: KeysAnswer | null, times?: number): void;
   close(): Promise<void>;
 }
 
@@ -37,12 +43,17 @@ export async function startFakeIap(): Promise<FakeIap> {
   let keyNumber = 1;
   let pair = ecKeys();
   let count = 0;
-  let answer: { readonly status: number; readonly body: string } | null = null;
+  let answer: KeysAnswer | null = null;
+  let answerCount = Number.POSITIVE_INFINITY;
   const server = createServer((_request, response) => {
     count += 1;
+    if (answerCount === 0) answer = null;
+    answerCount -= 1;
     const keys = [{ ...pair.jwk, kid: `key-${keyNumber}`, alg: 'ES256', use: 'sig' }];
-    const { status, body } = answer ?? { status: 200, body: JSON.stringify({ keys }) };
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(body);
+    const { status, body, headers }: KeysAnswer = answer ?? { status: 200, body: JSON.stringify({ keys }) };
+    response
+      .writeHead(status, { 'content-type': 'application/json', connection: 'close', ...headers })
+      .end(body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -68,8 +79,9 @@ export async function startFakeIap(): Promise<FakeIap> {
       keyNumber += 1;
       pair = ecKeys();
     },
-    answerWith: (next) => {
+    answerWith: (next, times = Number.POSITIVE_INFINITY) => {
       answer = next;
+      answerCount = times;
     },
     close: async () => {
       server.close();
