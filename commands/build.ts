@@ -19,8 +19,8 @@ import {
   FRAMEWORK,
   fileOf,
 } from './build/bundle.ts';
-import { writeLicenses } from './build/licenses.ts';
 import { distLockfile, type Lockfile, type Manifest } from './build/dist-lockfile.ts';
+import { writeLicenses } from './build/licenses.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { say } from './support/terminal.ts';

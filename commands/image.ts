@@ -5,8 +5,8 @@
 import type { Environment } from '../shared/config.ts';
 import { GoogleApi } from './deploy/google-api.ts';
 import { REAL_TIME } from './deploy/retry-for-seconds.ts';
+import { terraformToken } from './deploy/terraform-token.ts';
 import { IMAGE_BUILD, type ImageBuild, provideImage, RETRY_FOR_SECONDS } from './image/provide-image.ts';
-import { terraformToken } from './image/terraform-token.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { shutdownSignal } from './support/shutdown-signal.ts';
@@ -28,7 +28,7 @@ await runCommand(
     const { signal } = shutdownSignal();
     let lastRetry = '';
     const api = new GoogleApi({
-      token: terraformToken(process.env),
+      token: terraformToken(process.env, projectOf(build)),
       env: process.env,
       signal,
       retryForSeconds: RETRY_FOR_SECONDS,
@@ -58,4 +58,8 @@ function readBuild(env: Environment): ImageBuild {
   } catch {
     throw new UsageError('IMAGE_BUILD does not describe a build. Run `terraform apply`, which sets it.');
   }
+}
+
+function projectOf({ parent }: ImageBuild): string {
+  return parent.split('/')[1] ?? '';
 }

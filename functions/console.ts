@@ -1,23 +1,18 @@
 /**
  * `console`: serves the operator's page, its data and the monitor API under one origin:
  * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
- * Invariant: a page of another site can neither read nor change anything.
+ * Invariant: a page of another site can neither read nor change anything. Behind Identity-Aware Proxy, a request without its
+ * assertion gets nothing, whatever its path.
  */
 
 import { assertNotForeign, assertOwnPage } from '../console/api/csrf.ts';
 import { toProblemPage } from '../console/api/problem-page.ts';
 import { DATA_PATH, findDataRoute } from '../console/api/routes.ts';
+import { callerOf } from '../shared/caller.ts';
 import type { AppContext } from '../shared/control/app-context.ts';
 import { AppError } from '../shared/errors.ts';
-import {
-  type HttpRequest,
-  type HttpResponse,
-  handleRequest,
-  json,
-  problem,
-  type Route,
-} from '../shared/http.ts';
-import type { Log } from '../shared/log.ts';
+import { type HttpRequest, handleRequest, json, problem, type Route } from '../shared/http.ts';
+import { createAssertionVerifier, IAP_HEADER } from '../shared/iap.ts';
 
 /** The first pattern that matches the path selects the route, which checks its own methods. */
 const ROUTES: readonly (readonly [RegExp, (context: AppContext) => Promise<Route>])[] = [
@@ -48,16 +43,26 @@ export function createRoute(context: AppContext): Route {
     routes.set(pattern, route);
     return await route;
   };
-  const respond = async (received: HttpRequest, log: Log): Promise<HttpResponse> => {
-    const request = withOverriddenMethod(received);
-    const route = await find(request.path);
-    if (route === null) return problem(new AppError('not_found', 'No resource exists at this path.'));
-    return await handleRequest(withCsrfCheck(route), request, { log, projectId: context.config.projectId });
+  const { iapAudience, iapKeysUrl, cloudRunService, projectId } = context.config;
+  const verifyAssertion =
+    iapAudience === null ? null : createAssertionVerifier({ audience: iapAudience, keysUrl: iapKeysUrl });
+  const identified: Route = {
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    handle: async (received, log) => {
+      const account =
+        verifyAssertion === null
+          ? callerOf(received, cloudRunService !== null)
+          : await verifyAssertion(received.headers[IAP_HEADER]);
+      const request = { ...withOverriddenMethod(received), account };
+      const route = await find(request.path);
+      if (route === null) return problem(new AppError('not_found', 'No resource exists at this path.'));
+      return await handleRequest(withCsrfCheck(route), request, { log, projectId });
+    },
   };
   return {
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    methods: identified.methods,
     handle: async (request, log) => {
-      const response = toProblemPage(request, await respond(request, log));
+      const response = toProblemPage(request, await handleRequest(identified, request, { log, projectId }));
       return { ...response, headers: { ...response.headers, ...SECURITY_HEADERS } };
     },
   };
@@ -78,9 +83,11 @@ function withCsrfCheck({ methods, handle }: Route): Route {
  * Over plain HTTP at a name that is not loopback, a browser sends neither Sec-Fetch-Site nor Origin with a GET, but sends Origin
  * with a POST. The page therefore reads by POST there and asks for GET in this header.
  */
-function withOverriddenMethod(request: HttpRequest): HttpRequest {
-  const isRead = request.method === 'POST' && request.headers['x-http-method-override'] === 'GET';
-  return isRead && request.path.startsWith(DATA_PATH) ? { ...request, method: 'GET' } : request;
+function withOverriddenMethod({ method, path, query, headers, body }: HttpRequest): HttpRequest {
+  const isRead =
+    method === 'POST' && headers['x-http-method-override'] === 'GET' && path.startsWith(DATA_PATH);
+  // Member by member: those of an Express request are getters of its prototype, which a spread leaves out.
+  return { method: isRead ? 'GET' : method, path, query, headers, body };
 }
 
 /** The OpenAPI 3.1 document. It is loaded at its first request, because it loads zod. */

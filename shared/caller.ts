@@ -1,12 +1,10 @@
 /**
  * The account of the caller of a function, for the record of who read which email. Cloud Run verifies the identity token before
- * the request reaches the function, and replaces its signature, so it is only decoded here.
+ * the request reaches the function, and replaces its signature, so it is only decoded here. The headers of Identity-Aware
+ * Proxy are ignored here, because any caller may send them; `iap.ts` verifies the signed one.
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  */
 import type { HttpRequest } from './http.ts';
-
-/** Identity-Aware Proxy calls the service with its own account, and passes on the user in a signed header. */
-const IAP_AGENT = /@gcp-sa-iap\.iam\.gserviceaccount\.com$/;
 
 /**
  * @param isInCloud false: no one has verified a token
@@ -16,11 +14,7 @@ export function callerOf({ headers }: Pick<HttpRequest, 'headers'>, isInCloud: b
   if (!isInCloud) return 'local';
   // Cloud Run verifies this header alone when both are present.
   const token = bearerOf(headers['x-serverless-authorization']) ?? bearerOf(headers['authorization']);
-  const account = token === null ? null : emailOf(token);
-  // Any other caller could send the header of the proxy too.
-  if (account === null || !IAP_AGENT.test(account)) return account ?? 'unknown';
-  const assertion = headers['x-goog-iap-jwt-assertion'];
-  return (typeof assertion === 'string' ? emailOf(assertion) : null) ?? account;
+  return (token === null ? null : emailOf(token)) ?? 'unknown';
 }
 
 function bearerOf(header: string | string[] | undefined): string | null {

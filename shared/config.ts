@@ -54,6 +54,10 @@ export interface Config {
   readonly projectId: string | null;
   /** Set by Cloud Run, which authenticates every caller; null elsewhere. */
   readonly cloudRunService: string | null;
+  /** The audience of Identity-Aware Proxy's assertions; null: the service is not behind it. */
+  readonly iapAudience: string | null;
+  /** Where the keys of Identity-Aware Proxy are published; null: Google's own address. */
+  readonly iapKeysUrl: string | null;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -176,6 +180,11 @@ const schema = z.object({
   ),
   GOOGLE_CLOUD_PROJECT: optional,
   K_SERVICE: optional,
+  IAP_AUDIENCE: matching(
+    /^\/projects\/\d+\/locations\/[^/]+\/services\/[^/]+$/,
+    '/projects/NUMBER/locations/REGION/services/NAME',
+  ),
+  IAP_KEYS_URL: httpUrl,
 });
 
 /**
@@ -227,6 +236,8 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     logLevel: e.LOG_LEVEL,
     projectId: e.GOOGLE_CLOUD_PROJECT,
     cloudRunService: e.K_SERVICE,
+    iapAudience: e.IAP_AUDIENCE,
+    iapKeysUrl: e.IAP_KEYS_URL,
   };
 }
 

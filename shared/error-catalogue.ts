@@ -32,6 +32,22 @@ export const ERRORS = {
     'Send the request from the page of this console. A proxy must pass on the Host header as the browser sent it. With curl, ' +
       "add `-H 'Sec-Fetch-Site: none'` to read from /api/console.",
   ),
+  iap_assertion_rejected: entry(
+    'The request did not come through Identity-Aware Proxy',
+    'never',
+    401,
+    'WARNING',
+    'Open the console at its URL in a browser and log in. If that fails too, compare IAP_AUDIENCE of the console with ' +
+      '/projects/NUMBER/locations/REGION/services/NAME of its service: `terraform apply` sets it. The gcloud proxy works ' +
+      'only while `iap` is off.',
+  ),
+  iap_keys_unavailable: entry(
+    'The keys of Identity-Aware Proxy cannot be read',
+    'later',
+    503,
+    'ERROR',
+    'Try again. If it lasts, check that the console reaches www.gstatic.com. Without the keys no request can be verified.',
+  ),
   method_not_allowed: entry(
     'Method not allowed',
     'never',

@@ -14,6 +14,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Parsed JSON when the content type is JSON, otherwise text or bytes; undefined without a body. */
   readonly body: unknown;
+  /** The account of the caller, for the record of who read which email. The console sets it. */
+  readonly account?: string;
 }
 
 export interface HttpResponse {

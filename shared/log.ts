@@ -31,6 +31,7 @@ export type LogEvent =
   | 'download_broken'
   | 'database_error'
   | 'email_accessed'
+  | 'emails_listed'
   | 'incident_opened'
   | 'incident_closed'
   | 'reconciled'

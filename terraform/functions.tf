@@ -59,6 +59,7 @@ resource "google_cloud_run_v2_service" "function" {
   # reachable from outside. Both services count as internal when they call from the same project.
   ingress              = contains(["poll", "gmail-push"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
+  iap_enabled          = each.key == "console" && var.iap
   deletion_protection  = var.deletion_protection
 
   template {

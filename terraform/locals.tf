@@ -54,7 +54,7 @@ locals {
     # The console also serves start, stop and poll-now, so it fetches messages. Its page sends requests in parallel.
     console = {
       target      = "console", fetches = true, credentials = true, controls_scheduler = true, pool = 2, instances = 1, concurrency = 20
-      environment = {}
+      environment = { IAP_AUDIENCE = var.iap ? local.iap_audience : "" }
     }
     # One migration at a time.
     migrate = {

@@ -19,6 +19,7 @@ locals {
       "storage.googleapis.com",
     ],
     var.push ? ["pubsub.googleapis.com"] : [],
+    var.iap ? ["iap.googleapis.com"] : [],
   )
 }
 

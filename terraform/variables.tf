@@ -232,6 +232,17 @@ variable "gmail_settle_seconds" {
   }
 }
 
+variable "iap" {
+  description = "Puts Identity-Aware Proxy in front of the console, so that operators open it in a browser. The gcloud proxy then no longer reaches it."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.iap || length(var.operators) > 0
+    error_message = "iap needs operators: the proxy lets no one else through, not even project owners."
+  }
+}
+
 variable "image" {
   description = "Image of the functions, built by another deployment or by an earlier apply. Null: it is built from dist/."
   type        = string

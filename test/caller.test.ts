@@ -14,17 +14,29 @@ it.each<[string, Record<string, string>, string]>([
     'ann@example.com',
   ],
   [
-    'the user of Identity-Aware Proxy',
-    { authorization: bearer(IAP), 'x-goog-iap-jwt-assertion': jwt({ email: 'ben@example.com' }) },
-    'ben@example.com',
-  ],
-  [
-    'the account of the token when the caller only claims to be the proxy',
+    'the account of the token, whatever the headers of Identity-Aware Proxy claim',
     {
       authorization: bearer('ann@example.com'),
       'x-goog-iap-jwt-assertion': jwt({ email: 'ben@example.com' }),
+      'x-goog-authenticated-user-email': 'accounts.google.com:ben@example.com',
     },
     'ann@example.com',
+  ],
+  [
+    'the account of the proxy itself when the assertion is not verified',
+    {
+      'x-serverless-authorization': bearer(IAP),
+      'x-goog-iap-jwt-assertion': jwt({ email: 'ben@example.com' }),
+    },
+    IAP,
+  ],
+  [
+    '"unknown" when only headers of Identity-Aware Proxy name an account',
+    {
+      'x-goog-iap-jwt-assertion': jwt({ email: 'ben@example.com' }),
+      'x-goog-authenticated-user-email': 'accounts.google.com:ben@example.com',
+    },
+    'unknown',
   ],
   ['"unknown" without a token', {}, 'unknown'],
   ['"unknown" for an access token', { authorization: 'Bearer ya29.a.b' }, 'unknown'],

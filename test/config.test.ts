@@ -40,6 +40,8 @@ describe('defaults', () => {
       logLevel: 'info',
       projectId: null,
       cloudRunService: null,
+      iapAudience: null,
+      iapKeysUrl: null,
     });
   });
 
@@ -65,6 +67,8 @@ describe('defaults', () => {
       'LOG_LEVEL',
       'GOOGLE_CLOUD_PROJECT',
       'K_SERVICE',
+      'IAP_AUDIENCE',
+      'IAP_KEYS_URL',
     ];
     const blank = Object.fromEntries(names.map((name, index) => [name, index % 2 === 0 ? '' : '  ']));
     expect(readConfig({ ...blank, ...DATABASE })).toEqual(readConfig(DATABASE));
@@ -91,6 +95,8 @@ describe('readConfig', () => {
       LOG_LEVEL: 'WARNING',
       GOOGLE_CLOUD_PROJECT: 'p',
       K_SERVICE: 'console',
+      IAP_AUDIENCE: '/projects/123456789012/locations/europe-west1/services/email-monitor-console',
+      IAP_KEYS_URL: 'http://127.0.0.1:9001/keys',
     });
     expect(config).toMatchObject({
       gmail: { clientId: 'id', clientSecret: 'secret', refreshToken: 'token' },
@@ -111,6 +117,8 @@ describe('readConfig', () => {
       logLevel: 'warning',
       projectId: 'p',
       cloudRunService: 'console',
+      iapAudience: '/projects/123456789012/locations/europe-west1/services/email-monitor-console',
+      iapKeysUrl: 'http://127.0.0.1:9001/keys',
     });
   });
 
@@ -315,6 +323,11 @@ describe('ConfigError', () => {
   it.each([
     ['GMAIL_PUBSUB_TOPIC', 'projects/p/topics/t/x', 'projects/P/topics/T'],
     ['SCHEDULER_JOB', 'projects/p/jobs/j', 'projects/P/locations/L/jobs/J'],
+    [
+      'IAP_AUDIENCE',
+      '/projects/my-project/locations/l/services/s',
+      '/projects/NUMBER/locations/REGION/services/NAME',
+    ],
     ['CLOUD_SCHEDULER_EMULATOR_HOST', '127.0.0.1', 'host:port'],
     ['GMAIL_API_ROOT_URL', 'gmail.example.com', 'http:// or https:// URL'],
     ['MIGRATE_URL', 'http://migrate.example.com', 'https:// URL, or an http:// URL of a loopback address'],

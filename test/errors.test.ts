@@ -13,6 +13,8 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
   cross_site: [403, 'never', 'WARNING'],
+  iap_assertion_rejected: [401, 'never', 'WARNING'],
+  iap_keys_unavailable: [503, 'later', 'ERROR'],
   method_not_allowed: [405, 'never', 'INFO'],
   not_configured: [409, 'never', 'WARNING'],
   reauth_required: [409, 'never', 'ERROR'],

@@ -31,6 +31,8 @@ export interface ApiOptions {
   readonly retryForSeconds: number;
   /** The remediation of a 401, 403 or 404. */
   readonly permissionRemediation: string;
+  /** The project that quota is charged to. Application Default Credentials of a person name none of their own. */
+  readonly quotaProject?: string;
   /** Called before each retry. */
   readonly onRetry?: (error: DeployError) => void;
   readonly time?: Time;
@@ -54,7 +56,7 @@ export class GoogleApi {
     this.#options = options;
   }
 
-  /** @param api `run`, `cloudbuild`, `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
+  /** @param api `run`, `cloudbuild`, `artifactregistry`, `serviceusage`. @returns null for what does not exist. @throws {DeployError} */
   async get(api: string, path: string): Promise<unknown> {
     const answer = await this.#request(api, path, { init: { method: 'GET' }, mayBeMissing: true });
     return answer.status === 404 ? null : answer.json;
@@ -65,9 +67,10 @@ export class GoogleApi {
     return (await this.#request(api, path, { init: { method: 'GET' } })).json;
   }
 
-  /** @throws {DeployError} */
-  async post(api: string, path: string, body: unknown): Promise<unknown> {
-    return (await this.#request(api, path, { init: { method: 'POST', body: JSON.stringify(body) } })).json;
+  /** @param body none: an empty body. @throws {DeployError} */
+  async post(api: string, path: string, body?: unknown): Promise<unknown> {
+    const init = { method: 'POST', ...(body !== undefined && { body: JSON.stringify(body) }) };
+    return (await this.#request(api, path, { init })).json;
   }
 
   /** One attempt; a failure is ignored. */
@@ -103,7 +106,7 @@ export class GoogleApi {
   }
 
   async #requestOnce(api: string, path: string, init: RequestInit): Promise<ApiAnswer> {
-    const { env, signal } = this.#options;
+    const { env, quotaProject, signal } = this.#options;
     const emulator = emulatorOf(api, env);
     const override = env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`]?.trim();
     const root = emulator === null ? override || `https://${api}.googleapis.com/` : `http://${emulator}/`;
@@ -121,7 +124,8 @@ export class GoogleApi {
           ...init,
           headers: {
             ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
-            'content-type': 'application/json',
+            ...(quotaProject !== undefined && { 'x-goog-user-project': quotaProject }),
+            ...(init.body && { 'content-type': 'application/json' }),
           },
           redirect: 'manual',
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),

@@ -1,17 +1,18 @@
 /**
  * Routes that list, search, show and download emails.
  * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document, and every
- * attachment as a download, whatever type it declares. A response with the content of one email is recorded before it is sent.
+ * attachment as a download, whatever type it declares. A response with content of emails is recorded before it is sent.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { AppError } from '../../shared/errors.ts';
-import { type HttpResponse, json } from '../../shared/http.ts';
+import { type HttpRequest, type HttpResponse, json } from '../../shared/http.ts';
+import type { Log } from '../../shared/log.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
-import { recordAccess } from './record-access.ts';
+import { recordAccess, recordList } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
 import {
   idParameter,
@@ -33,15 +34,22 @@ const MAX_CONTENT_LENGTH_BYTES = 30 * 1_048_576;
 
 /** Lists emails, the last stored first. `?q=` is for programs; the page searches by POST. */
 export function showEmails(context: AppContext): Handler {
-  return async ({ query }) => await emailPage(context, query);
+  return async (request, _params, log) => await emailPage(context, request, log, request.query);
 }
 
 export function searchEmails(context: AppContext): Handler {
-  return async ({ body }) => await emailPage(context, jsonBody(body));
+  return async (request, _params, log) => await emailPage(context, request, log, jsonBody(request.body));
 }
 
-async function emailPage({ db }: AppContext, parameters: RequestParameters): Promise<HttpResponse> {
-  const { nextBeforeId, rows } = await listEmails(db, pageRequest(parameters), searchText(parameters['q']));
+async function emailPage(
+  { db }: AppContext,
+  request: HttpRequest,
+  log: Log,
+  parameters: RequestParameters,
+): Promise<HttpResponse> {
+  const text = searchText(parameters['q']);
+  const { nextBeforeId, rows } = await listEmails(db, pageRequest(parameters), text);
+  recordList(request, log, { emailIds: rows.map(({ id }) => id), isSearch: text !== null });
   return json<EmailPage>(200, { emails: rows, next_before: nextBeforeId });
 }
 

@@ -1,12 +1,12 @@
 /**
- * Records who read which email, in the table `email_accesses` and in the log.
+ * Records who read which email, in the table `email_accesses` and in the log. A list shows sender, subject and file names of
+ * its emails; the log alone records it, because the page lists emails at each change and each pause in typing.
  * Invariant: no content of an email is sent before its row is committed. When the row cannot be written, the request fails.
  */
-import { callerOf } from '../../shared/caller.ts';
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { HttpRequest } from '../../shared/http.ts';
-import type { Log } from '../../shared/log.ts';
+import type { Log, LogFields } from '../../shared/log.ts';
 
 export interface EmailAccess {
   readonly action: 'open' | 'html' | 'raw' | 'attachment';
@@ -25,19 +25,45 @@ values ($1::text, $2::integer, $3::text, $4::integer)`,
 
 /** @throws {AppError} database_unavailable, database_denied */
 export async function recordAccess(
-  { config, db }: AppContext,
+  { db }: AppContext,
   request: HttpRequest,
   log: Log,
   { action, attachmentId, emailId }: EmailAccess,
 ): Promise<void> {
-  const account = callerOf(request, config.cloudRunService !== null);
+  const account = accountOf(request);
   await db.query(INSERT, [account, emailId, action, attachmentId ?? null]);
-  const isKnown = account !== 'unknown';
-  const message = isKnown ? 'Served an email' : 'Served an email to a caller without an identity token';
-  log.write(isKnown ? 'INFO' : 'WARNING', 'email_accessed', message, {
-    account,
+  writeLine(log, account, 'email_accessed', 'Served an email', {
     action,
     email_id: emailId,
     attachment_id: attachmentId ?? null,
   });
+}
+
+/** Call before the list is sent. @param emailIds of the listed emails. The words of a search are email content, and not logged */
+export function recordList(
+  request: HttpRequest,
+  log: Log,
+  { emailIds, isSearch }: { readonly emailIds: readonly number[]; readonly isSearch: boolean },
+): void {
+  writeLine(log, accountOf(request), 'emails_listed', 'Served a list of emails', {
+    is_search: isSearch,
+    email_count: emailIds.length,
+    email_ids: emailIds.join(),
+  });
+}
+
+function accountOf({ account }: HttpRequest): string {
+  return account ?? 'unknown';
+}
+
+function writeLine(
+  log: Log,
+  account: string,
+  event: 'email_accessed' | 'emails_listed',
+  message: string,
+  fields: LogFields,
+): void {
+  if (account !== 'unknown') log.info(event, message, { account, ...fields });
+  else
+    log.write('WARNING', event, `${message} to a caller without an identity token`, { account, ...fields });
 }

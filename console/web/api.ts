@@ -5,6 +5,9 @@
 export const CONSOLE_API = '/api/console';
 export const MONITOR_API = '/api/system/email-monitor';
 
+/** With this header, Identity-Aware Proxy answers an ended login with 401 instead of a redirect to the login page. */
+const FROM_SCRIPT = { 'x-requested-with': 'XMLHttpRequest' };
+
 /** For reads only: a poll may take as long as its run budget. */
 const READ_TIMEOUT_MS = 15_000;
 
@@ -22,6 +25,13 @@ export class Problem extends Error {
   }
 }
 
+interface CallOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** @param path below CONSOLE_API @throws {Problem} */
 export async function get<Body>(path: string): Promise<Body> {
   return await call<Body>(path, { ...readMethod(), signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
@@ -31,7 +41,7 @@ export async function get<Body>(path: string): Promise<Body> {
  * The server wants Sec-Fetch-Site or Origin. Outside of a secure context a browser sends neither with a GET, and sends Origin
  * with a POST.
  */
-function readMethod(): RequestInit {
+function readMethod(): CallOptions {
   return window.isSecureContext ? {} : { method: 'POST', headers: { 'x-http-method-override': 'GET' } };
 }
 
@@ -58,10 +68,11 @@ export async function post<Body>(path: string): Promise<Body> {
   return await call<Body>(path, { method: 'POST' });
 }
 
-async function call<Body>(path: string, options: RequestInit): Promise<Body> {
+async function call<Body>(path: string, options: CallOptions): Promise<Body> {
   let response: Response;
   try {
-    response = await fetch(path, { ...options, cache: 'no-store', redirect: 'error' });
+    const headers = { ...FROM_SCRIPT, ...options.headers };
+    response = await fetch(path, { ...options, headers, cache: 'no-store', redirect: 'error' });
   } catch (error) {
     throw noResponse(error);
   }
@@ -89,6 +100,13 @@ function noResponse(error: unknown): Problem {
 }
 
 function problemFrom(status: number, body: unknown): Problem {
+  // The console itself answers 401 with a problem.
+  if (status === 401 && body === undefined)
+    return new Problem(
+      'Your login has ended',
+      'The proxy in front of the console asks for a new login.',
+      'Reload the page to log in.',
+    );
   const members = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const member = (name: string, fallback: string) =>
     typeof members[name] === 'string' && members[name] !== '' ? members[name] : fallback;

@@ -8,7 +8,12 @@ mock_provider "google" {
   source = "./tests/mocks"
 }
 
+mock_provider "time" {}
+
 variables {
+  alert_emails = ["ops@example.com"]
+  # Some runs apply, and must not build an image.
+  image      = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
   project_id = "orders-example"
 }
 

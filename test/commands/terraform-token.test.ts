@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import nock from 'nock';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { terraformToken } from '../../commands/image/terraform-token.ts';
+import { terraformToken } from '../../commands/deploy/terraform-token.ts';
 
 const ROBOT = 'deployer@orders-example.iam.gserviceaccount.com';
 const USER = {
@@ -50,21 +50,24 @@ function allowImpersonation(token: string): void {
 
 describe('the token of Terraform', () => {
   it('is GOOGLE_OAUTH_ACCESS_TOKEN', async () => {
-    expect(await terraformToken({ GOOGLE_OAUTH_ACCESS_TOKEN: 'given', GOOGLE_CREDENTIALS: '{}' })()).toBe(
-      'given',
-    );
+    expect(
+      await terraformToken(
+        { GOOGLE_OAUTH_ACCESS_TOKEN: 'given', GOOGLE_CREDENTIALS: '{}' },
+        'orders-example',
+      )(),
+    ).toBe('given');
   });
 
   it.each(['content', 'path'])('comes from GOOGLE_CREDENTIALS, the %s of a key file', async (form) => {
     acceptRefreshToken();
     const value = form === 'path' ? keyFile(USER) : JSON.stringify(USER);
-    expect(await terraformToken({ GOOGLE_CREDENTIALS: value })()).toBe('token-of-alice');
+    expect(await terraformToken({ GOOGLE_CREDENTIALS: value }, 'orders-example')()).toBe('token-of-alice');
   });
 
   it('comes from the application default credentials', async () => {
     acceptRefreshToken();
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', keyFile(USER));
-    expect(await terraformToken({})()).toBe('token-of-alice');
+    expect(await terraformToken({}, 'orders-example')()).toBe('token-of-alice');
   });
 
   it('is that of the service account which the application default credentials impersonate', async () => {
@@ -76,20 +79,22 @@ describe('the token of Terraform', () => {
       service_account_impersonation_url: `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${ROBOT}:generateAccessToken`,
     };
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', keyFile(impersonation));
-    expect(await terraformToken({})()).toBe('token-of-robot');
+    expect(await terraformToken({}, 'orders-example')()).toBe('token-of-robot');
   });
 
   it('is that of GOOGLE_IMPERSONATE_SERVICE_ACCOUNT', async () => {
     allowImpersonation('given');
     const env = { GOOGLE_OAUTH_ACCESS_TOKEN: 'given', GOOGLE_IMPERSONATE_SERVICE_ACCOUNT: ROBOT };
-    expect(await terraformToken(env)()).toBe('token-of-robot');
+    expect(await terraformToken(env, 'orders-example')()).toBe('token-of-robot');
   });
 
   it('is missing with a remediation when Google refuses it', async () => {
     nock('https://oauth2.googleapis.com')
       .post(/token$/)
       .reply(400, { error: 'invalid_grant' });
-    await expect(terraformToken({ GOOGLE_CREDENTIALS: JSON.stringify(USER) })()).rejects.toMatchObject({
+    await expect(
+      terraformToken({ GOOGLE_CREDENTIALS: JSON.stringify(USER) }, 'orders-example')(),
+    ).rejects.toMatchObject({
       message: expect.stringMatching(/^Google gives no access token: .*invalid_grant/),
       remediation: expect.stringContaining('gcloud auth application-default login'),
     });

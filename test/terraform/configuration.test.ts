@@ -104,8 +104,9 @@ test('a plan needs only Terraform and its providers, and an apply also the comma
   for (const [, type, body] of provisioners) {
     expect(type).toBe('local-exec');
     expect(body).toMatch(
-      /^ {4}command +=\s"npm run -s [a-z-]+"\n {4}working_dir += "\$\{path\.module\}\/\.\."$/m,
+      /^ {4}command +=\s"npm run -s [a-z-]+( -- [^"]*)?"\n {4}working_dir += "\$\{path\.module\}\/\.\."$/m,
     );
+    expect(body).not.toMatch(/secret|token|password/);
   }
   expect(code.match(/\bprovisioner\b/g)).toHaveLength(provisioners.length);
   expect(addresses(blocks('data'))).toEqual([

@@ -1,4 +1,4 @@
-/** The record of who read which email. */
+/** The record of who read which email, and whose emails were listed. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createTestSystem, type Instance, type TestSystem } from '../../helpers/test-system.ts';
 
@@ -81,6 +81,35 @@ it('records each way to read an email with the account of the caller', async () 
   expect(JSON.stringify(cloud.log)).not.toMatch(/secretword|buyer@/i);
 });
 
+const listed = () => cloud.log.filter(({ event }) => event === 'emails_listed');
+
+it('logs the account and the emails of each list and search before it is sent, without the words', async () => {
+  await get(cloud, 'emails');
+  const search = (q: string) =>
+    cloud.call('console', { path: '/api/console/emails/search', headers, body: { q } });
+  expect((await search('Secretword')).json.emails).toHaveLength(1);
+  expect((await search('Rareword')).json.emails).toEqual([]);
+  const line = { severity: 'INFO', account: 'ann@example.com' };
+  expect(listed()).toMatchObject([
+    { ...line, is_search: false, email_count: 1, email_ids: String(emailId) },
+    { ...line, is_search: true, email_count: 1, email_ids: String(emailId) },
+    { ...line, is_search: true, email_count: 0, email_ids: '' },
+  ]);
+  expect(JSON.stringify(cloud.log)).not.toMatch(/secretword|rareword|buyer@/i);
+  expect(await recorded()).toEqual([]);
+});
+
+it('warns when a caller without an identity token lists emails', async () => {
+  const own = { 'sec-fetch-site': 'same-origin' };
+  await cloud.call('console', { path: '/api/console/emails', method: 'GET', headers: own });
+  expect(listed()).toMatchObject([{ severity: 'WARNING', account: 'unknown' }]);
+});
+
+it('logs no list for a rejected request', async () => {
+  await cloud.call('console', { path: '/api/console/emails', method: 'GET', headers: {} });
+  expect(listed()).toEqual([]);
+});
+
 it('records the account "local" on a local stack', async () => {
   await get(system, `emails/${emailId}`);
   expect(await recorded()).toMatchObject([{ account: 'local', action: 'open' }]);
@@ -98,7 +127,7 @@ it('records the account "unknown" and warns when the caller has no identity toke
   ]);
 });
 
-it('records nothing for an email that does not exist, for a list, and for a rejected request', async () => {
+it('writes no row for an email that does not exist, for a list, and for a refused request', async () => {
   await get(cloud, 'emails/999999');
   await get(cloud, 'emails');
   await cloud.call('console', { path: `/api/console/emails/${emailId}`, method: 'GET', headers: {} });

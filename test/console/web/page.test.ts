@@ -300,6 +300,18 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await state(page, 'watching');
   });
 
+  it('asks the operator to reload when the proxy in front of it answers that the login has ended', async () => {
+    const { page } = await fixture.open({ clock: true });
+    await page.route('**/api/console/overview', async (route) => {
+      // Without the header, Identity-Aware Proxy redirects to its login page.
+      const isFromScript = route.request().headers()['x-requested-with'] === 'XMLHttpRequest';
+      await route.fulfill({ status: isFromScript ? 401 : 302, body: '<html>Log in</html>' });
+    });
+    await page.clock.fastForward(5_000);
+    await page.locator('#stale:not([hidden])').waitFor();
+    expect(await page.locator('#stale').textContent()).toMatch(/^Your login has ended.*Reload the page/);
+  });
+
   it('can be used with the keyboard alone', async () => {
     const { page } = await fixture.open();
     await page.locator('#email-list .open').first().waitFor();

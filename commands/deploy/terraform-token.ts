@@ -5,18 +5,21 @@
  */
 import { type AuthClient, GoogleAuth, Impersonated, OAuth2Client } from 'google-auth-library';
 import type { Environment } from '../../shared/config.ts';
-import { DeployError } from '../deploy/deploy-error.ts';
+import { DeployError } from './deploy-error.ts';
 
 const SCOPES = ['https://www.googleapis.com/auth/cloud-platform'];
 /** Content or path of a key file. */
 const CREDENTIALS = ['GOOGLE_CREDENTIALS', 'GOOGLE_CLOUD_KEYFILE_JSON', 'GCLOUD_KEYFILE_JSON'];
 
-/** @returns reads a token that is valid at the time of the call. @throws {DeployError} */
-export function terraformToken(env: Environment): () => Promise<string> {
+/**
+ * @param project of the deployment. Google's library would otherwise ask Google for that of the credentials
+ * @returns reads a token that is valid at the time of the call. @throws {DeployError}
+ */
+export function terraformToken(env: Environment, project: string): () => Promise<string> {
   let client: Promise<AuthClient> | null = null;
   return async () => {
     try {
-      client ??= createClient(env);
+      client ??= createClient(env, project);
       const { token } = await (await client).getAccessToken();
       if (token) return token;
       throw new Error('the answer has no token');
@@ -29,14 +32,14 @@ export function terraformToken(env: Environment): () => Promise<string> {
   };
 }
 
-async function createClient(env: Environment): Promise<AuthClient> {
-  const source = await sourceClient(env);
+async function createClient(env: Environment, project: string): Promise<AuthClient> {
+  const source = await sourceClient(env, project);
   const account = env['GOOGLE_IMPERSONATE_SERVICE_ACCOUNT']?.trim();
   if (!account) return source;
   return new Impersonated({ sourceClient: source, targetPrincipal: account, targetScopes: SCOPES });
 }
 
-async function sourceClient(env: Environment): Promise<AuthClient> {
+async function sourceClient(env: Environment, projectId: string): Promise<AuthClient> {
   const accessToken = env['GOOGLE_OAUTH_ACCESS_TOKEN']?.trim();
   if (accessToken) {
     const client = new OAuth2Client();
@@ -44,9 +47,9 @@ async function sourceClient(env: Environment): Promise<AuthClient> {
     return client;
   }
   const credentials = CREDENTIALS.map((name) => env[name]?.trim()).find(Boolean);
-  if (credentials === undefined) return await new GoogleAuth({ scopes: SCOPES }).getClient();
+  if (credentials === undefined) return await new GoogleAuth({ scopes: SCOPES, projectId }).getClient();
   const key = credentials.startsWith('{')
     ? { credentials: JSON.parse(credentials) }
     : { keyFile: credentials };
-  return await new GoogleAuth({ scopes: SCOPES, ...key }).getClient();
+  return await new GoogleAuth({ scopes: SCOPES, projectId, ...key }).getClient();
 }
