@@ -231,7 +231,7 @@ run "only_migrate_gets_the_list_of_database_users" {
   }
   assert {
     condition     = alltrue([for service in local.all_services : contains(service.template[0].containers[0].env[*].name, "DB_ACCOUNTS")])
-    error_message = "Every function must get DB_ACCOUNTS, so that it can tell when the grants differ."
+    error_message = "Every function must get DB_ACCOUNTS, so that it notices when the grants differ."
   }
   assert {
     condition     = toset([for user in google_sql_user.consumer : user.name]) == toset(["audit@orders-example.iam", "phase3@orders-example.iam"])

@@ -245,8 +245,8 @@ run "kms_key_encrypts_everything_that_holds_data" {
       google_sql_database_instance.main[0].encryption_key_name,
       google_storage_bucket.source.encryption[0].default_kms_key_name,
       google_artifact_registry_repository.functions.kms_key_name,
-      google_pubsub_topic.gmail.kms_key_name,
-      google_pubsub_topic.dead_letter.kms_key_name,
+      google_pubsub_topic.gmail[0].kms_key_name,
+      google_pubsub_topic.dead_letter[0].kms_key_name,
     ]) == toset([var.kms_key])
     error_message = "The key must apply to the database, the bucket, the images and the topics."
   }

@@ -98,7 +98,7 @@ run "without_push_email_is_found_by_polling_alone" {
     error_message = "The API of Pub/Sub must not be enabled."
   }
   assert {
-    condition     = toset(keys(google_cloud_run_v2_service.function)) == toset(["console", "migrate", "poll", "poll-now", "start", "status", "stop"])
+    condition     = toset(keys(local.all_services)) == toset(["console", "migrate", "poll", "poll-now", "start", "status", "stop"])
     error_message = "Only gmail-push must be missing."
   }
   assert {

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Database } from '../../../shared/db/database.ts';
+import { knownMigrations } from '../../../shared/db/schema/known-migrations.ts';
 import { migrate } from '../../../shared/db/schema/migrations.ts';
 import { SchemaCheck } from '../../../shared/db/schema/schema-check.ts';
 import { AppError } from '../../../shared/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
+
+const NEWEST = knownMigrations().at(-1);
 
 let db: TestDatabase;
 beforeEach(async () => {
@@ -40,7 +43,7 @@ test('an instance checks a current schema once, before its first statement', asy
 });
 
 test('no statement and no transaction reaches an older schema', async () => {
-  await db.query("delete from schema_migrations where name like '0003%'");
+  await db.query('delete from schema_migrations where name = $1', [NEWEST]);
   const { db: inner, sent } = observed();
   const check = new SchemaCheck();
   const guarded = check.guard(inner);
@@ -54,11 +57,11 @@ test('no statement and no transaction reaches an older schema', async () => {
 });
 
 test('the check finds that another instance has migrated', async () => {
-  await db.query("delete from schema_migrations where name like '0003%'");
+  await db.query('delete from schema_migrations where name = $1', [NEWEST]);
   const check = new SchemaCheck();
   const guarded = check.guard(db);
   await expect(guarded.query('select 1')).rejects.toMatchObject({ code: 'schema_outdated' });
-  await db.query("insert into schema_migrations (name, run_on) values ('0003_email-access', now())");
+  await db.query('insert into schema_migrations (name, run_on) values ($1, now())', [NEWEST]);
   expect((await guarded.query('select 1')).rows).toHaveLength(1);
   expect(check.needsMigrate).toBe(false);
 });
