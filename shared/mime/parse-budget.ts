@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 const BASE_CPU_MS = 1_500;
 const CPU_MS_PER_MIB = 400;
 /** Parts of one email, including those of attached messages. Digests and photo albums reach some hundreds. */
-const MAX_PARTS = 2_000;
+const MAX_PARTS = 1_000;
 /** Attached messages that are opened; the others are kept as files. */
 const MAX_MESSAGES = 150;
 /** S/MIME objects that are opened. */
