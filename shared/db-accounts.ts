@@ -1,19 +1,13 @@
 /**
- * DB_ACCOUNTS: the database account of each part of the system, `poll=account,gmail-push=account,...`. The deployment
+ * DB_ACCOUNTS: the database account of each part of the system, `ingest=account,control=account,...`. The deployment
  * writes it. Only `migrate` reads it, and grants each account the privileges that `db/schema/grants.ts` lists for its part.
  */
 
-/** The deployed functions that use tables, and `consumer`, the next phase, which may have several accounts. */
-export const ACCOUNT_PARTS = [
-  'poll',
-  'gmail-push',
-  'poll-now',
-  'status',
-  'start',
-  'stop',
-  'console',
-  'consumer',
-] as const;
+/**
+ * `ingest` runs `poll`, `gmail-push` and `poll-now`; `control` runs `start` and `stop`; `console` and `status` run the
+ * functions of these names. `consumer` is the next phase, which may have several accounts.
+ */
+export const ACCOUNT_PARTS = ['ingest', 'control', 'console', 'status', 'consumer'] as const;
 export type AccountPart = (typeof ACCOUNT_PARTS)[number];
 
 export interface DatabaseAccount {

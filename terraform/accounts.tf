@@ -1,13 +1,18 @@
-# Service accounts: one per function, so that each function has only the permissions it needs, and three that call or
-# build the functions. The IAM grants are in the file of the resource that they apply to.
+# Service accounts: five for the functions, so that each has only the permissions it needs, and three that call or build
+# the functions. The IAM grants are in the file of the resource that they apply to.
+
+locals {
+  # The functions by account: ingest runs poll, gmail-push and poll-now; control runs start and stop.
+  functions_of = { for key, function in local.functions : function.account => key... }
+}
 
 resource "google_service_account" "function" {
-  for_each = local.functions
+  for_each = local.functions_of
 
   project      = var.project_id
   account_id   = "${var.name}-${each.key}"
   display_name = "${var.name} ${each.key}"
-  description  = "The function ${each.key} runs as this account."
+  description  = "Runs as this account: ${join(", ", each.value)}."
 
   depends_on = [time_sleep.apis]
 }
@@ -36,14 +41,14 @@ resource "google_service_account" "build" {
   project      = var.project_id
   account_id   = "${var.name}-build"
   display_name = "${var.name} build"
-  description  = "Cloud Build builds the images of the functions as this account."
+  description  = "Cloud Build builds the image of the functions as this account."
 
   depends_on = [time_sleep.apis]
 }
 
 # Email addresses, composed from values that are known before apply, so that a plan shows complete environments and grants.
 locals {
-  function_emails = {
+  account_emails = {
     for key, account in google_service_account.function : key => "${account.account_id}@${account.project}.iam.gserviceaccount.com"
   }
   scheduler_invoker_email = "${google_service_account.scheduler_invoker.account_id}@${google_service_account.scheduler_invoker.project}.iam.gserviceaccount.com"

@@ -178,20 +178,18 @@ resource "google_sql_database" "main" {
 
 locals {
   # PostgreSQL user names: the email address without the suffix, with which most names would be too long.
-  database_users = { for key, email in local.function_emails : key => trimsuffix(email, ".gserviceaccount.com") }
+  database_users = { for key, email in local.account_emails : key => trimsuffix(email, ".gserviceaccount.com") }
   consumer_users = { for email in var.consumers : email => trimsuffix(email, ".gserviceaccount.com") }
 
-  # The users for migrate, which grants each its permissions. migrate itself is not included: it owns the tables. The
-  # names are composed here instead of taken from database_users, which would be a cycle: local.functions, from which
-  # the service accounts are created, contains this value.
+  # The users for migrate, which grants each its permissions. migrate itself is not included: it owns the tables.
   database_accounts = join(",", concat(
-    [for key in ["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"] : "${key}=${var.name}-${key}@${var.project_id}.iam" if key != "gmail-push" || var.push],
+    [for key in ["ingest", "control", "console", "status"] : "${key}=${local.database_users[key]}"],
     [for email in sort(var.consumers) : "consumer=${trimsuffix(email, ".gserviceaccount.com")}"],
   ))
 }
 
 resource "google_sql_user" "function" {
-  for_each = local.functions
+  for_each = local.functions_of
 
   project  = local.instance_project
   instance = local.database_host
@@ -228,7 +226,7 @@ resource "google_sql_user" "consumer" {
 locals {
   cloudsql_roles = ["roles/cloudsql.client", "roles/cloudsql.instanceUser"]
   cloudsql_members = merge(
-    { for key, email in local.function_emails : key => "serviceAccount:${email}" },
+    { for key, email in local.account_emails : key => "serviceAccount:${email}" },
     { for email in var.consumers : email => "serviceAccount:${email}" },
   )
   cloudsql_grants = {

@@ -37,7 +37,7 @@ locals {
       {
         APP_FUNCTION = function.target
         DB_POOL_SIZE = function.pool
-        DB_USER      = local.database_users[key]
+        DB_USER      = local.database_users[function.account]
       },
     )
   }
@@ -64,7 +64,7 @@ resource "google_cloud_run_v2_service" "function" {
 
   template {
     labels          = local.labels
-    service_account = local.function_emails[each.key]
+    service_account = local.account_emails[each.value.account]
 
     # Longer than the run budget, so that a run ends before the timeout.
     timeout = "${local.timeout_seconds}s"

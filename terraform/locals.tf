@@ -16,6 +16,7 @@ locals {
   functions = { for key, function in local.all_functions : key => function if key != "gmail-push" || var.push }
 
   # One entry per function:
+  #   account            the service account, shared by functions that need the same permissions
   #   fetches            fetches messages, and so needs the memory for the largest ones
   #   credentials        calls Gmail, and so reads the mailbox credentials. status calls nothing: the others record in the
   #                      database which credentials they hold.
@@ -27,38 +28,38 @@ locals {
     # The lease allows one run at a time. With a concurrency above 1 the same instance immediately answers "busy" to a poll
     # that arrives during a run.
     poll = {
-      target      = "poll", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 4
+      target      = "poll", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 4
       environment = {}
     }
     # While another run holds the lease, a push only stores its hint, so one instance can handle a burst of pushes.
     gmail-push = {
-      target      = "gmailPush", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 20
+      target      = "gmailPush", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 20
       environment = {}
     }
     poll-now = {
-      target      = "pollNow", fetches = true, credentials = true, controls_scheduler = false, pool = 3, instances = 1, concurrency = 4
+      target      = "pollNow", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 3, instances = 1, concurrency = 4
       environment = {}
     }
     status = {
-      target      = "status", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 10
+      target      = "status", account = "status", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 10
       environment = { GMAIL_CREDENTIALS = "held_elsewhere" }
     }
     start = {
-      target      = "start", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
+      target      = "start", account = "control", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
       environment = {}
     }
     stop = {
-      target      = "stop", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
+      target      = "stop", account = "control", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
       environment = {}
     }
     # The console also serves start, stop and poll-now, so it fetches messages. Its page sends requests in parallel.
     console = {
-      target      = "console", fetches = true, credentials = true, controls_scheduler = true, pool = 2, instances = 1, concurrency = 20
+      target      = "console", account = "console", fetches = true, credentials = true, controls_scheduler = true, pool = 2, instances = 1, concurrency = 20
       environment = { IAP_AUDIENCE = var.iap ? local.iap_audience : "" }
     }
     # One migration at a time.
     migrate = {
-      target      = "migrate", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 1
+      target      = "migrate", account = "migrate", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 1
       environment = {}
     }
   }

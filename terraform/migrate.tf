@@ -15,7 +15,7 @@ resource "google_cloud_run_v2_service" "migrate" {
 
   template {
     labels          = local.labels
-    service_account = local.function_emails["migrate"]
+    service_account = local.account_emails["migrate"]
 
     # A migration has no budget and may rewrite a table, so it continues after the caller has timed out.
     timeout                          = "900s"
@@ -87,7 +87,7 @@ resource "google_cloud_run_v2_service" "migrate" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "function_calls_migrate" {
-  for_each = { for key, email in local.function_emails : key => email if key != "migrate" }
+  for_each = { for key, email in local.account_emails : key => email if key != "migrate" }
 
   project  = var.project_id
   location = google_cloud_run_v2_service.migrate.location

@@ -51,23 +51,23 @@ resource "google_project_iam_custom_role" "scheduler_switch" {
   project = var.project_id
   # Google blocks the id of a deleted role for up to 37 days. The number of an account is never used again, so a
   # deployment that is destroyed and created again gets another id.
-  role_id     = "${replace(var.name, "-", "_")}_scheduler_${google_service_account.function["start"].unique_id}"
+  role_id     = "${replace(var.name, "-", "_")}_scheduler_${google_service_account.function["control"].unique_id}"
   title       = "${var.name} scheduler control"
   description = "View, pause and resume Cloud Scheduler jobs. Does not include creating, changing or running jobs."
   permissions = ["cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause"]
 }
 
 resource "google_project_iam_member" "scheduler_switch" {
-  for_each = { for key, function in local.functions : key => function if function.controls_scheduler }
+  for_each = toset([for function in local.functions : function.account if function.controls_scheduler])
 
   project = var.project_id
   role    = google_project_iam_custom_role.scheduler_switch.name
-  member  = "serviceAccount:${local.function_emails[each.key]}"
+  member  = "serviceAccount:${local.account_emails[each.key]}"
 }
 
 # status reports whether the state of the job matches the is_running flag.
 resource "google_project_iam_member" "scheduler_reader" {
   project = var.project_id
   role    = "roles/cloudscheduler.viewer"
-  member  = "serviceAccount:${local.function_emails["status"]}"
+  member  = "serviceAccount:${local.account_emails["status"]}"
 }

@@ -63,8 +63,8 @@ resource "google_secret_manager_secret_version" "empty" {
 
 locals {
   credential_readers = {
-    for pair in setproduct([for key, function in local.functions : key if function.credentials], keys(google_secret_manager_secret.credential)) :
-    "${pair[0]} ${pair[1]}" => { function = pair[0], credential = pair[1] }
+    for pair in setproduct(distinct([for function in local.functions : function.account if function.credentials]), keys(google_secret_manager_secret.credential)) :
+    "${pair[0]} ${pair[1]}" => { account = pair[0], credential = pair[1] }
   }
 }
 
@@ -74,5 +74,5 @@ resource "google_secret_manager_secret_iam_member" "function_reads" {
   project   = var.project_id
   secret_id = google_secret_manager_secret.credential[each.value.credential].secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = "serviceAccount:${local.function_emails[each.value.function]}"
+  member    = "serviceAccount:${local.account_emails[each.value.account]}"
 }

@@ -266,9 +266,9 @@ describe('the database target', () => {
 });
 
 it('reads the database accounts, of which only consumer may have several', () => {
-  const env = { ...DATABASE, DB_ACCOUNTS: ' poll=a@p.iam , consumer=b@p.iam,consumer=c=d, ' };
+  const env = { ...DATABASE, DB_ACCOUNTS: ' ingest=a@p.iam , consumer=b@p.iam,consumer=c=d, ' };
   expect(readConfig(env).databaseAccounts).toEqual([
-    { part: 'poll', account: 'a@p.iam' },
+    { part: 'ingest', account: 'a@p.iam' },
     { part: 'consumer', account: 'b@p.iam' },
     { part: 'consumer', account: 'c=d' },
   ]);
@@ -335,9 +335,9 @@ describe('ConfigError', () => {
     ['DATABASE_URL', 'postgres://:x@[', 'postgresql://user@host:port/database'],
     ['LOG_LEVEL', 'verbose', 'debug, info, warning, error'],
     ['DB_ACCOUNTS', 'poll', 'part=account'],
-    ['DB_ACCOUNTS', 'poll=', 'part=account'],
-    ['DB_ACCOUNTS', 'root=a', 'gmail-push'],
-    ['DB_ACCOUNTS', 'poll=a,poll=b', 'poll twice'],
+    ['DB_ACCOUNTS', 'ingest=', 'part=account'],
+    ['DB_ACCOUNTS', 'root=a', 'control'],
+    ['DB_ACCOUNTS', 'ingest=a,ingest=b', 'ingest twice'],
   ])('shows the expected format of %s for the value %s', (name, value, format) => {
     const errors = errorsOf({ ...DATABASE, [name]: value });
     expect(errors).toHaveLength(1);

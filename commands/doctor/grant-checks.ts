@@ -33,25 +33,23 @@ export async function checkGrants(db: Queryable, accounts: readonly DatabaseAcco
   const missing: string[] = [];
   for (const account of all) missing.push(...(await missingPrivileges(db, account)));
   const remediation =
-    'Run `npm run migrate` with the DB_ACCOUNTS of the deployment, as an account that owns the tables; or run `npm run deploy`.';
+    'Run `npm run migrate` with the DB_ACCOUNTS of the deployment, as an account that owns the tables. Deployed functions call `migrate` by themselves.';
   if (missing.length > 0) return fail('grants', `not granted: ${missing.join('; ')}`, remediation);
   const needs = parts === ACCOUNT_PARTS ? 'every function' : parts.join(', ');
   const others = all.length === 1 ? '' : `; ${all.length - 1} accounts of DB_ACCOUNTS have theirs`;
   return ok('grants', `${current} has the privileges that ${needs} needs${others}`);
 }
 
-/** The account of a deployed function has the function's name: `email-monitor-poll-now@project.iam`. */
+/** The account of deployed functions has the name of their part: `email-monitor-ingest@project.iam`. */
 function partsOf(account: string, accounts: readonly DatabaseAccount[]): readonly AccountPart[] {
   const configured = accounts.filter((one) => one.account === account).map((one) => one.part);
   if (configured.length > 0) return configured;
   const name = /^(.+)@[^@]+\.iam$/.exec(account)?.[1] ?? '';
-  const longest = ACCOUNT_PARTS.filter((part) => name.endsWith(`-${part}`)).sort(
-    (a, b) => b.length - a.length,
-  )[0];
-  return longest === undefined ? ACCOUNT_PARTS : [longest];
+  const part = ACCOUNT_PARTS.find((one) => name.endsWith(`-${one}`));
+  return part === undefined ? ACCOUNT_PARTS : [part];
 }
 
-/** `poll: insert on email_raw`, or that the account does not exist. */
+/** `ingest: insert on email_raw`, or that the account does not exist. */
 async function missingPrivileges(db: Queryable, { account, parts }: Account): Promise<string[]> {
   const known = await db.query<object>('select 1 from pg_roles where rolname = $1::text', [account]);
   if (known.rowCount === 0) return [`${account} is not a user of the database`];

@@ -51,7 +51,7 @@ run "reuses_an_instance_of_another_project" {
     error_message = "The database must be on that instance, with a name that differs between deployments."
   }
   assert {
-    condition     = alltrue([for user in merge(google_sql_user.function, google_sql_user.consumer) : user.project == "shared-example" && user.instance == "company"]) && google_sql_user.function["poll"].name == "sales-mail-poll@orders-example.iam"
+    condition     = alltrue([for user in merge(google_sql_user.function, google_sql_user.consumer) : user.project == "shared-example" && user.instance == "company"]) && google_sql_user.function["ingest"].name == "sales-mail-ingest@orders-example.iam"
     error_message = "The users must be on that instance, and named after the deployment."
   }
   assert {

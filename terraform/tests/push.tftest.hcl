@@ -106,10 +106,6 @@ run "without_push_email_is_found_by_polling_alone" {
     error_message = "Without a topic the functions must not register a watch."
   }
   assert {
-    condition     = !strcontains(local.environment.DB_ACCOUNTS, "gmail-push") && !contains(keys(google_sql_user.function), "gmail-push")
-    error_message = "migrate must not grant anything to a database user that does not exist."
-  }
-  assert {
     condition     = alltrue([for grant in google_cloud_run_v2_service_iam_member.invoker : grant.name != "email-monitor-gmail-push"])
     error_message = "There must be no grant on the missing service."
   }

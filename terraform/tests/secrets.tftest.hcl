@@ -45,7 +45,7 @@ run "default_plan" {
     error_message = "Exactly the functions that call Gmail must mount the credentials."
   }
   assert {
-    condition     = toset([for grant in google_secret_manager_secret_iam_member.function_reads : "${grant.secret_id} ${grant.member} ${grant.role}"]) == toset([for pair in setproduct(["client-id", "client-secret", "refresh-token"], ["poll", "gmail-push", "poll-now", "start", "stop", "console"]) : "email-monitor-gmail-${pair[0]} serviceAccount:email-monitor-${pair[1]}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
+    condition     = toset([for grant in google_secret_manager_secret_iam_member.function_reads : "${grant.secret_id} ${grant.member} ${grant.role}"]) == toset([for pair in setproduct(["client-id", "client-secret", "refresh-token"], ["ingest", "control", "console"]) : "email-monitor-gmail-${pair[0]} serviceAccount:email-monitor-${pair[1]}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
     error_message = "Exactly the functions that mount a secret may read it."
   }
 

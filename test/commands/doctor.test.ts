@@ -167,17 +167,17 @@ describe('database checks of the doctor', () => {
 
   it('names the missing account or privilege of a deployment', async () => {
     await startSystem();
-    const account = `email-monitor-poll-now@${randomUUID().slice(0, 8)}.iam`;
-    const env = { DB_ACCOUNTS: `poll-now=${account}` };
+    const account = `email-monitor-ingest@${randomUUID().slice(0, 8)}.iam`;
+    const env = { DB_ACCOUNTS: `ingest=${account}` };
     expectProblems(await check(env), {
       grants: ['fail', /is not a user of the database/, /npm run migrate/],
     });
     await system.db.query(`create role "${account}" login password '${new URL(system.db.url).password}'`);
     try {
-      await migrate({ kind: 'url', url: system.db.url }, [{ part: 'poll-now', account }]);
+      await migrate({ kind: 'url', url: system.db.url }, [{ part: 'ingest', account }]);
       expectProblems(await check(env), {});
       await system.db.query(`revoke insert on email_raw from "${account}"`);
-      const missing = /poll-now@\w+\.iam: insert on email_raw$/;
+      const missing = /ingest@\w+\.iam: insert on email_raw$/;
       expectProblems(await check(env), { grants: ['fail', missing, /npm run migrate/] });
       // The same when connected as that account, which the doctor recognizes by its name.
       const own = new URL(system.db.url);

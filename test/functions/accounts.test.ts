@@ -50,20 +50,20 @@ describe('database accounts', () => {
     const statusOf = async (part: AccountPart, target: Target, request = {}) =>
       (await as(part).call(target, request)).status;
 
-    expect(await statusOf('start', 'start')).toBe(200);
+    expect(await statusOf('control', 'start')).toBe(200);
     const first = system.gmail.deliver(order(1));
-    expect(await statusOf('poll', 'poll')).toBe(200);
+    expect(await statusOf('ingest', 'poll')).toBe(200);
     expect(await storedIds(system)).toContain(first.id);
 
     const second = system.gmail.deliver(order(2));
     const data = Buffer.from(
       JSON.stringify({ emailAddress: system.gmail.emailAddress, historyId: second.historyId }),
     ).toString('base64');
-    expect(await statusOf('gmail-push', 'gmailPush', { body: { message: { data } } })).toBe(204);
+    expect(await statusOf('ingest', 'gmailPush', { body: { message: { data } } })).toBe(204);
     expect(await storedIds(system)).toContain(second.id);
 
     const third = system.gmail.deliver(order(3));
-    expect(await statusOf('poll-now', 'pollNow', { query: { retry: 'dead', prove: 'all' } })).toBe(200);
+    expect(await statusOf('ingest', 'pollNow', { query: { retry: 'dead', prove: 'all' } })).toBe(200);
     expect(await storedIds(system)).toContain(third.id);
 
     const fourth = system.gmail.deliver(order(4));
@@ -73,7 +73,7 @@ describe('database accounts', () => {
       expect(await statusOf('console', 'console', { path: `${CONSOLE}/${verb}` })).toBe(200);
     expect(await statusOf('console', 'console', { path: `${CONSOLE}/status`, method: 'GET' })).toBe(200);
 
-    expect(await statusOf('stop', 'stop')).toBe(200);
+    expect(await statusOf('control', 'stop')).toBe(200);
     expect(await statusOf('status', 'status')).toBe(200);
   });
 });

@@ -87,7 +87,7 @@ describe('run budget', () => {
 
 describe('shortest run budget', () => {
   test('a run with the shortest budget evaluates a reconciliation', async () => {
-    const system = await runningSystem();
+    const system = await runningSystem({ clockRate: 0.1 });
     system.gmail.deliver(mail('Order'));
     for (let n = 0; n < 3; n += 1) {
       await system.pass(1_000);

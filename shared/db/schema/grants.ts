@@ -27,9 +27,11 @@ const STATE: Privileges = {
   schema_migrations: 'select',
 };
 
-/** `start` and `stop`: the `is_running` flag, the watch, and a mailbox that the database does not know yet. */
+/** `start` and `stop`: the `is_running` flag, the watch, the label, and a mailbox that the database does not know yet. */
 const CONTROL: Privileges = {
   ...STATE,
+  // When the label changed, `start` makes messages pending that the former label excluded.
+  email_ledger: 'select, update',
   email_monitor_status: 'select, update',
   list_jobs: 'select, insert, update',
   mailbox_confirmations: 'select, insert, update, delete',
@@ -38,14 +40,9 @@ const CONTROL: Privileges = {
   mailboxes: 'select, insert, update',
 };
 
-/** `start` also resolves the label. When the label changed, it makes messages pending that the former label excluded. */
-const START: Privileges = { ...CONTROL, email_ledger: 'select, update' };
-
 /** A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. */
 const INGEST: Privileges = {
   ...CONTROL,
-  // Read to decide whether old rows are due for deletion.
-  email_accesses: 'select',
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
   email_raw: 'select, insert',
@@ -67,13 +64,11 @@ const CONSUMER: Privileges = {
 };
 
 export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
-  poll: { ...INGEST, email_accesses: 'select, delete' },
-  'gmail-push': INGEST,
-  'poll-now': INGEST,
+  // Deletes old records of who read which email.
+  ingest: { ...INGEST, email_accesses: 'select, delete' },
+  control: CONTROL,
   // Adds records of who read which email, and can neither change nor delete them.
   console: { ...INGEST, email_accesses: 'select, insert' },
-  start: START,
-  stop: CONTROL,
   status: STATE,
   consumer: CONSUMER,
 };
