@@ -12,7 +12,6 @@ export const DEPLOYED = {
   region: 'europe-west1',
   tier: 'db-g1-small',
   pollIntervalSeconds: 60,
-  functions: 8,
   schedulerJobs: 1,
   secrets: 3,
   /** Metrics in the conditions of all alert policies. The condition on the disk refers to two, the others to one. */

@@ -53,12 +53,7 @@ export function itemsOf({ emailsPerDay, month }: Case): readonly Item[] {
     item('Secret Manager', 'accesses', 'secretAccess', accesses),
     item('Cloud Storage', 'source, GB', 'bucket', MEASURED.sourceBytes / GB),
     item('Artifact Registry', 'images, GB', 'images', imagesGb()),
-    item(
-      'Cloud Build',
-      'minutes',
-      'build',
-      ASSUMED.deployments * DEPLOYED.functions * ASSUMED.minutesPerBuild,
-    ),
+    item('Cloud Build', 'minutes', 'build', ASSUMED.deployments * ASSUMED.minutesPerBuild),
     item('Cloud Logging', 'GiB', 'logging', logBytes(polls, emails) / GIB),
     item('Cloud Monitoring', 'log-based metrics, MiB', 'metrics', metricBytes(polls, emails) / MIB),
     item(
@@ -108,7 +103,7 @@ export function diskGb(stored: number): number {
 
 /** An upper bound: identical layers of the images are stored only once. */
 export function imagesGb(): number {
-  return (DEPLOYED.keptImages * DEPLOYED.functions * MEASURED.imageBytes) / GB;
+  return (DEPLOYED.keptImages * MEASURED.imageBytes) / GB;
 }
 
 function walGb(polls: number, emails: number): number {

@@ -53,9 +53,8 @@ test('the cost model uses the defaults of Terraform', () => {
   });
 });
 
-test('the cost model counts the functions, metrics, metrics in alerts and images that Terraform creates', () => {
+test('the cost model counts the metrics, metrics in alerts and images that Terraform creates', () => {
   expect({
-    functions: read('terraform/locals.tf').match(/^\s*target\s*=\s*"/gm)?.length,
     logCounters: entriesOf('log_counters'),
     logValues: entriesOf('log_values'),
     alertMetrics: read('terraform/alerts.tf').match(/\{\$\{local\.of_/g)?.length,
@@ -64,7 +63,6 @@ test('the cost model counts the functions, metrics, metrics in alerts and images
     ),
     keptImages: Number(/keep_count = (\d+)/.exec(read('terraform/build.tf'))?.[1]),
   }).toEqual({
-    functions: DEPLOYED.functions,
     logCounters: DEPLOYED.logCounters,
     logValues: DEPLOYED.logValues,
     alertMetrics: DEPLOYED.alertMetrics,
