@@ -56,7 +56,7 @@ async function expectNoPostgres(): Promise<void> {
   await vi.waitFor(() => expect(postgresProcesses()).toEqual([]), { timeout: 20_000, interval: 100 });
 }
 
-/** False for a file that was replaced meanwhile. */
+/** False for a file that no longer exists. */
 function isReadableByOthers(path: string): boolean {
   return ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0;
 }
