@@ -44,6 +44,8 @@ export function loadLocalEnv(): LocalStackState {
   if (isOtherDatabase(process.env, saved, state)) return 'none';
   // A stack that reads the real Gmail saves no credentials. Then its database is used with the caller's credentials.
   if (hasGmailCredentials(process.env) && hasGmailCredentials(saved)) return 'none';
+  // An empty value means the default, and loadEnvFile replaces no variable that is set.
+  for (const name of Object.keys(saved)) if (process.env[name]?.trim() === '') delete process.env[name];
   process.loadEnvFile(file);
   return state;
 }

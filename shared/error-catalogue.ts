@@ -22,7 +22,7 @@ export const ERRORS = {
     'never',
     404,
     'INFO',
-    'A row with this id was deleted or never existed. /api/openapi.json lists the API; the page is at /.',
+    'Check the address: /api/openapi.json lists the API, and the page is at /. A row with this id may have been deleted.',
   ),
   cross_site: entry(
     'Cross-site request rejected',

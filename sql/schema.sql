@@ -514,6 +514,16 @@ CREATE OR REPLACE FUNCTION public.refilled_units(q mailbox_quota, units_per_minu
  IMMUTABLE PARALLEL SAFE
 RETURN LEAST(quota_capacity(units_per_minute), ((q).available_units + ((GREATEST((0)::double precision, (EXTRACT(epoch FROM (at - (q).refilled_at)))::double precision) * (units_per_minute)::double precision) / (60.0)::double precision)));
 
+CREATE OR REPLACE FUNCTION public.set_updated_at()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.updated_at := now();
+  return new;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute integer)
  RETURNS integer
  LANGUAGE sql
@@ -527,3 +537,5 @@ CREATE TRIGGER count_emptied AFTER TRUNCATE ON public.email_ledger FOR EACH STAT
 CREATE TRIGGER count_moved AFTER UPDATE ON public.email_ledger FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) OR (old.mailbox_id IS DISTINCT FROM new.mailbox_id))) EXECUTE FUNCTION count_ledger();
 
 CREATE TRIGGER count_removed AFTER DELETE ON public.email_ledger REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
+
+CREATE TRIGGER incoming_emails_processed BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION set_updated_at();

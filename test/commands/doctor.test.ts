@@ -119,8 +119,11 @@ describe('database checks of the doctor', () => {
       const output = await runDoctor([], { LOCAL_DATA_DIR: dataFolder });
       expectProblems(output, { database: ['fail', /ECONNREFUSED/, /is `npm start` running\?$/] });
       expect(output.findings.at(-1)).toMatchObject({ name: 'the_rest', state: 'skip' });
-      const { output: text } = await runToEnd('reprocess', [], { LOCAL_DATA_DIR: dataFolder });
-      expect(text).toContain('is `npm start` running?');
+      // An empty value means the default, as in a copy of .env.example.
+      for (const env of [{}, { DATABASE_URL: '', GMAIL_CLIENT_ID: '' }]) {
+        const { output: text } = await runToEnd('reprocess', [], { LOCAL_DATA_DIR: dataFolder, ...env });
+        expect(text).toContain('is `npm start` running?');
+      }
     } finally {
       rmSync(dataFolder, { recursive: true });
     }

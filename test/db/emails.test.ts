@@ -21,6 +21,23 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
+test('a change of processed sets updated_at, and the same value does not', async () => {
+  const mailbox = await mailboxWithPending(db);
+  await storeEmail(db, mailbox, await storable('a'));
+  await db.query("update incoming_emails set updated_at = 'epoch' where mailbox_id = $1", [
+    mailbox.mailboxId,
+  ]);
+  const updatedAfter = async (processed: boolean) => {
+    const { rows } = await db.query<{ is_new: boolean }>(
+      `update incoming_emails set processed = $2 where mailbox_id = $1
+       returning updated_at > now() - interval '1 hour' as is_new`,
+      [mailbox.mailboxId, processed],
+    );
+    return rows[0]?.is_new;
+  };
+  expect([await updatedAfter(false), await updatedAfter(true)]).toEqual([false, true]);
+});
+
 describe('storeEmail', () => {
   test('storeEmail writes email, attachments, raw bytes, search words, ledger state and counter', async () => {
     const mailbox = await mailboxWithPending(db);
