@@ -15,8 +15,9 @@ const WAIT_SECONDS = 300;
 
 const USAGE = `Usage: npm run service-agent -- --project PROJECT --service SERVICE [--wait SECONDS]
 Creates the account with which a Google service acts in a project (its service agent), and prints its address. Changes
-nothing when the account exists. Uses the credentials of Terraform: GOOGLE_OAUTH_ACCESS_TOKEN, or Application Default
-Credentials. \`terraform apply\` runs this command for Identity-Aware Proxy.
+nothing when the account exists. \`terraform apply\` runs this command for Identity-Aware Proxy. Credentials are those of
+Terraform: GOOGLE_OAUTH_ACCESS_TOKEN, GOOGLE_CREDENTIALS, or Application Default Credentials. With
+GOOGLE_IMPERSONATE_SERVICE_ACCOUNT they act as that account.
   --project PROJECT  id or number
   --service SERVICE  for example iap.googleapis.com, an API that is enabled in the project
   --wait SECONDS     how long to retry while Google refuses the call, as after enabling the API (default ${WAIT_SECONDS})`;

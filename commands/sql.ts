@@ -11,11 +11,13 @@ import { formatSqlError } from './sql/format-sql-error.ts';
 import { formatTable } from './sql/format-table.ts';
 import { runCommand } from './support/command.ts';
 import { UsageError } from './support/flags.ts';
-import { counted, escapeUnsafe, say } from './support/terminal.ts';
+import { counted, escapeUnsafe, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run sql -- "select ..."
 Runs the statement on the database of the local stack, or of DATABASE_URL, and prints the result as a table. Long cells
-are cut. A null is an empty cell, and an empty text is ''. The statement may change data.`;
+are cut. A null is an empty cell, and an empty text is ''. The statement may change data.
+
+${ON_A_DEPLOYMENT}`;
 /** By the first word of PostgreSQL's command tag. */
 const CHANGES: Readonly<Record<string, string>> = {
   INSERT: 'Inserted',
