@@ -17,7 +17,7 @@ export async function callMigrate(url: string): Promise<number> {
   const token = await fetchIdToken(url);
   const { status, text } = await post(url, token);
   const { applied, code, detail } = members(text);
-  if (status === 200) return Array.isArray(applied) ? applied.length : 0;
+  if (status === 200 && Array.isArray(applied)) return applied.length;
   // 429: the only instance is busy.
   if (status === 429 || code === 'migration_running')
     throw new AppError('migration_running', 'migrate is busy with another call.');

@@ -100,6 +100,13 @@ test.each([429, 503])('an answer %i that migrate is busy is not an error', async
   expect(lines).toMatchObject([{ severity: 'WARNING', error_code: 'migration_running' }]);
 });
 
+test('a success of another service does not count as a migration', async () => {
+  service.answer = async () => ({ status: 200, headers: {}, body: '<html>Welcome</html>' });
+  await meetMissingTable();
+  expect((await selfMigration().complete(OUTDATED)).headers['retry-after']).toBe('60');
+  expect(lines).toMatchObject([{ severity: 'ERROR', error_code: 'migrate_unavailable' }]);
+});
+
 test('the log never contains the token', async () => {
   service.answer = async () => ({ status: 500, headers: {}, body: 'broken' });
   await meetMissingTable();
