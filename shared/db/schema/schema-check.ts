@@ -32,7 +32,7 @@ export class SchemaCheck {
     this.#grants = accounts.length === 0 ? null : grantsVersion(accounts);
   }
 
-  /** True since a statement met an older schema or missing grants, until `migrate` succeeds or a check finds the schema current. */
+  /** True after a statement met an older schema or missing grants, until `migrate` succeeds or a check finds neither. */
   get needsMigrate(): boolean {
     return this.#needsMigrate;
   }
