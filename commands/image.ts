@@ -13,8 +13,8 @@ import { shutdownSignal } from './support/shutdown-signal.ts';
 import { say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run image
-Builds the image of the functions in Cloud Build, unless it exists. Terraform runs this command, and IMAGE_BUILD describes
-the build. Credentials are those of Terraform: GOOGLE_OAUTH_ACCESS_TOKEN, or application default credentials.`;
+Builds the image of the functions in Cloud Build, unless it exists. Terraform runs this command, and IMAGE_BUILD
+describes the build. Credentials are those of Terraform: GOOGLE_OAUTH_ACCESS_TOKEN, or application default credentials.`;
 const PERMISSIONS =
   'The account of Terraform needs roles/run.sourceDeveloper, roles/serviceusage.serviceUsageConsumer, ' +
   'roles/cloudbuild.builds.viewer and roles/artifactregistry.reader on the project, and roles/iam.serviceAccountUser on ' +
