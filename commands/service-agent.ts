@@ -10,7 +10,7 @@ import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/f
 import { shutdownSignal } from './support/shutdown-signal.ts';
 import { say } from './support/terminal.ts';
 
-/** A newly enabled API is refused for some minutes. */
+/** Google rejects calls of a newly enabled API for some minutes. */
 const WAIT_SECONDS = 300;
 
 const USAGE = `Usage: npm run service-agent -- --project PROJECT --service SERVICE [--wait SECONDS]
@@ -20,7 +20,7 @@ Terraform: GOOGLE_OAUTH_ACCESS_TOKEN, GOOGLE_CREDENTIALS, or Application Default
 GOOGLE_IMPERSONATE_SERVICE_ACCOUNT they act as that account.
   --project PROJECT  id or number
   --service SERVICE  for example iap.googleapis.com, an API that is enabled in the project
-  --wait SECONDS     how long to retry while Google refuses the call, as after enabling the API (default ${WAIT_SECONDS})`;
+  --wait SECONDS     how long to retry while Google rejects the call, as after enabling the API (default ${WAIT_SECONDS})`;
 
 await runCommand(
   USAGE,

@@ -56,7 +56,7 @@ export class GoogleApi {
     this.#options = options;
   }
 
-  /** @param api `run`, `cloudbuild`, `artifactregistry`, `serviceusage`. @returns null for what does not exist. @throws {DeployError} */
+  /** @param api the first label of its host: `artifactregistry`. @returns null for what does not exist. @throws {DeployError} */
   async get(api: string, path: string): Promise<unknown> {
     const answer = await this.#request(api, path, { init: { method: 'GET' }, mayBeMissing: true });
     return answer.status === 404 ? null : answer.json;

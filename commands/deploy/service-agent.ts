@@ -42,7 +42,7 @@ export async function createServiceAgent(
         'Run the command again.',
       );
     await delay(waitMs, undefined, { signal });
-    operation = OPERATION.parse(await api.get('serviceusage', `v1beta1/${operation.name}`));
+    operation = OPERATION.parse(await api.getExisting('serviceusage', `v1beta1/${operation.name}`));
   }
   if (operation.error !== undefined)
     throw new DeployError(

@@ -25,7 +25,7 @@ export function terraformToken(env: Environment, project: string): () => Promise
       throw new Error('the answer has no token');
     } catch (error) {
       throw new DeployError(
-        `Google gives no access token: ${error instanceof Error ? error.message : String(error)}`,
+        `Google gives no access token: ${reasonOf(error)}`,
         'Run `gcloud auth application-default login`, or set GOOGLE_OAUTH_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS.',
       );
     }
@@ -52,4 +52,10 @@ async function sourceClient(env: Environment, projectId: string): Promise<AuthCl
     ? { credentials: JSON.parse(credentials) }
     : { keyFile: credentials };
   return await new GoogleAuth({ scopes: SCOPES, projectId, ...key }).getClient();
+}
+
+/** The message of a JSON error quotes the text that it cannot parse, which may be part of a key. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return /\bJSON\b/.test(message) ? 'the credentials are not valid JSON' : message;
 }

@@ -8,7 +8,7 @@ import { DeployError } from '../deploy/deploy-error.ts';
 import type { GoogleApi } from '../deploy/google-api.ts';
 import type { Time } from '../deploy/retry-for-seconds.ts';
 
-/** How long a refusal may mean that a grant is new. https://docs.cloud.google.com/iam/docs/access-change-propagation */
+/** How long a denied call may mean that a grant is new. https://docs.cloud.google.com/iam/docs/access-change-propagation */
 export const RETRY_FOR_SECONDS = 600;
 const RESUBMIT_AFTER_MS = 20_000;
 const FIRST_POLL_MS = 500;
@@ -42,8 +42,8 @@ const BUILD = z.object({
 type Build = z.infer<typeof BUILD>;
 const RUNNING = ['STATUS_UNKNOWN', 'PENDING', 'QUEUED', 'WORKING'];
 /** The build account could not read the source, write the log or push the image. */
-const REFUSED_TYPES = ['FETCH_SOURCE_FAILED', 'LOGGING_FAILURE', 'PUSH_NOT_AUTHORIZED'];
-const REFUSED_TEXT = /\b40[34]\b|PERMISSION_DENIED|\bpermission\b|\bdenied\b|does not have .*access/i;
+const DENIED_TYPES = ['FETCH_SOURCE_FAILED', 'LOGGING_FAILURE', 'PUSH_NOT_AUTHORIZED'];
+const DENIED_TEXT = /\b40[34]\b|PERMISSION_DENIED|\bpermission\b|\bdenied\b|does not have .*access/i;
 
 export interface ImageTools {
   readonly api: GoogleApi;
@@ -63,9 +63,9 @@ export async function provideImage(build: ImageBuild, tools: ImageTools): Promis
     const ended = await waitForEnd(name, logUrl, tools);
     if (ended.status === 'SUCCESS') return tools.say(`Built ${imageUri}`);
     const isLast = tools.time.nowMs() + RESUBMIT_AFTER_MS > retryUntilMs;
-    if (isLast || !isRefused(ended)) throw buildError(ended, ended.logUrl ?? logUrl);
+    if (isLast || !isPermissionDenied(ended)) throw buildError(ended, ended.logUrl ?? logUrl);
     tools.say(
-      `The build was refused (${reasonOf(ended)}). A new grant takes minutes to take effect. Retrying.`,
+      `The build was denied access (${reasonOf(ended)}). A new grant takes minutes to take effect. Retrying.`,
     );
     await tools.time.wait(RESUBMIT_AFTER_MS, tools.signal);
   }
@@ -126,9 +126,9 @@ async function waitForEnd(name: string, logUrl: string, { api, signal, time }: I
   }
 }
 
-function isRefused({ failureInfo, statusDetail }: Build): boolean {
-  if (REFUSED_TYPES.includes(failureInfo?.type ?? '')) return true;
-  return REFUSED_TEXT.test(`${failureInfo?.detail ?? ''} ${statusDetail ?? ''}`);
+function isPermissionDenied({ failureInfo, statusDetail }: Build): boolean {
+  if (DENIED_TYPES.includes(failureInfo?.type ?? '')) return true;
+  return DENIED_TEXT.test(`${failureInfo?.detail ?? ''} ${statusDetail ?? ''}`);
 }
 
 function reasonOf({ failureInfo, statusDetail }: Build): string {

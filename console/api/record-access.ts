@@ -39,7 +39,7 @@ export async function recordAccess(
   });
 }
 
-/** Call before the list is sent. @param emailIds of the listed emails. The words of a search are email content, and not logged */
+/** Call before the list is sent. The words of a search are email content, and are not logged. */
 export function recordList(
   request: HttpRequest,
   log: Log,

@@ -3,9 +3,11 @@
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  */
 import { AppError } from '../errors.ts';
+import { withTimeout } from '../timeout.ts';
 
 /** Above the longest statement of a migration. The request stays open, because `migrate` has CPU only while it does. */
 const TIMEOUT_MS = 300_000;
+const TOKEN_TIMEOUT_MS = 20_000;
 const DETAIL_LENGTH = 300;
 
 /**
@@ -17,7 +19,7 @@ export async function callMigrate(url: string): Promise<number> {
   const token = await fetchIdToken(url);
   const { status, text } = await post(url, token);
   const { applied, code, detail } = members(text);
-  if (status === 200) return Array.isArray(applied) ? applied.length : 0;
+  if (status === 200 && Array.isArray(applied)) return applied.length;
   // 429: the only instance is busy.
   if (status === 429 || code === 'migration_running')
     throw new AppError('migration_running', 'migrate is busy with another call.');
@@ -27,10 +29,12 @@ export async function callMigrate(url: string): Promise<number> {
 }
 
 async function fetchIdToken(audience: string): Promise<string> {
+  // Loaded late, because only an outdated schema needs it. Google's library sets no timeout on Cloud Run.
+  const token = import('../google-auth.ts').then(
+    async ({ Compute }) => await new Compute().fetchIdToken(audience),
+  );
   try {
-    // Loaded late, because only an outdated schema needs it.
-    const { Compute } = await import('../google-auth.ts');
-    return await new Compute().fetchIdToken(audience);
+    return await withTimeout(TOKEN_TIMEOUT_MS, token, () => new Error('no answer'));
   } catch (cause) {
     throw new AppError('migrate_unavailable', `The metadata server gave no token: ${reasonOf(cause)}.`, {
       cause,

@@ -63,3 +63,12 @@ async function privateStreams({ apiRootUrl, instance }: CloudSqlTarget): Promise
     });
   }
 }
+
+/**
+ * Stops the renewal of the client certificate, which would keep the process running. Call it after the last connection has
+ * ended. The next `connectionTo` makes a new connector.
+ */
+export function closeConnector(): void {
+  connector?.close();
+  connector = undefined;
+}

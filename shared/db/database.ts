@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { DatabaseTarget } from '../config.ts';
 import type { AppError } from '../errors.ts';
 import { Semaphore } from '../limits/semaphore.ts';
-import { connectionTo } from './connection.ts';
+import { closeConnector, connectionTo } from './connection.ts';
 import { fromPgError, isConnectionError } from './pg-error.ts';
 import type { Statement } from './statement.ts';
 
@@ -97,7 +97,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     query,
     commit: async (sql, parameters) => await transactions.run(async () => await query(sql, parameters)),
     transaction: async (work) => await transactions.run(async () => await inTransaction(await open(), work)),
-    close: async () => await (await opening)?.end(),
+    close: async () => {
+      if (opening === null) return;
+      await (await opening).end();
+      closeConnector();
+    },
   };
 }
 

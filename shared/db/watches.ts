@@ -18,7 +18,8 @@ export interface WatchState {
 const RENEW_EVERY_SECONDS = 86_400;
 
 // Due: never registered, registered by other credentials or for another topic, older than the renewal interval, or within its
-// last day. While scheduled runs keep storing late mail, a watch older than an hour is due too. The wait after a failure always applies.
+// last day. While scheduled runs keep storing late mail, a watch older than an hour is due too. The wait after a failure
+// always applies.
 // $1 mailbox id, $2 configured topic or null, $3 fingerprint, $4 seconds between renewals
 // One row, even if the mailbox has no watch row.
 const READ = statement(

@@ -14,6 +14,7 @@ import { text } from 'node:stream/consumers';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildDist, type Dist, serve } from '../build/dist.ts';
+import { runToEnd } from '../helpers/command-process.ts';
 import { type CertificateAuthority, createCertificateAuthority } from '../helpers/test-certificates.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -120,9 +121,9 @@ function answer(path: string, body: string, authority: CertificateAuthority): ob
   return { ephemeralCert: { cert: authority.sign(publicKey, 'the caller') } };
 }
 
-async function serveStatus() {
+function environment() {
   const { username, password, pathname } = new URL(db.url);
-  return await serve(dist.folder, 'status', {
+  return {
     NODE_ENV: 'production',
     CLOUD_SQL_INSTANCE: 'orders-example:europe-west1:email-monitor',
     CLOUD_SQL_IP_TYPE: 'PRIVATE',
@@ -132,8 +133,10 @@ async function serveStatus() {
     PGPASSWORD: password,
     GCE_METADATA_HOST: urlOf(metadata),
     METADATA_SERVER_DETECTION: 'assume-present',
-  });
+  };
 }
+
+const serveStatus = async () => await serve(dist.folder, 'status', environment());
 
 it('connects to the private address over TLS, with a client certificate that carries the IAM login', async (test) => {
   if (missing !== null) test.skip(missing);
@@ -174,3 +177,13 @@ it('answers 503 with the reason while the Admin API refuses, and connects once i
     await served.stop();
   }
 });
+
+for (const [name, args, said] of [
+  ['migrate', [], 'The schema is current.'],
+  ['reprocess', ['--older-parser'], '0 emails to parse again'],
+] as const)
+  it(`the command ${name} ends, although the connector renews its certificate`, async (test) => {
+    if (missing !== null) test.skip(missing);
+    const { code, output } = await runToEnd(name, args, environment());
+    expect([code, output]).toEqual([0, expect.stringContaining(said)]);
+  }, 30_000);

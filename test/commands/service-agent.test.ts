@@ -89,6 +89,12 @@ it('waits for a long-running operation', async () => {
   expect(lines()).toEqual([CREATE, READ, READ]);
 });
 
+it('retries while Google does not find the operation that it has begun', async () => {
+  const notFound: Answer = [404, { error: { message: 'Operation not found.' } }];
+  expect(await run([RUNNING, notFound, DONE])).toEqual({ code: 0, output: `${AGENT}\n` });
+  expect(lines()).toEqual([CREATE, READ, READ]);
+});
+
 it('retries while the API is freshly enabled', async () => {
   expect(await run([DISABLED, DONE])).toEqual({ code: 0, output: `${AGENT}\n` });
   expect(lines()).toEqual([CREATE, CREATE]);

@@ -64,6 +64,16 @@ describe('the token of Terraform', () => {
     expect(await terraformToken({ GOOGLE_CREDENTIALS: value }, 'orders-example')()).toBe('token-of-alice');
   });
 
+  it.each(['content', 'path'])('shows nothing of a key file that is not JSON, given as %s', async (form) => {
+    const content = '{"private_key": c2VjcmV0}';
+    const file = join(folder, 'broken.json');
+    writeFileSync(file, content);
+    const env = { GOOGLE_CREDENTIALS: form === 'path' ? file : content };
+    await expect(terraformToken(env, 'orders-example')()).rejects.toMatchObject({
+      message: 'Google gives no access token: the credentials are not valid JSON',
+    });
+  });
+
   it('comes from the application default credentials', async () => {
     acceptRefreshToken();
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', keyFile(USER));

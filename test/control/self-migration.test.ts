@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { SelfMigration } from '../../shared/control/self-migration.ts';
 import { SchemaCheck } from '../../shared/db/schema/schema-check.ts';
@@ -98,6 +101,32 @@ test.each([429, 503])('an answer %i that migrate is busy is not an error', async
   await meetMissingTable();
   expect((await selfMigration().complete(OUTDATED)).headers['retry-after']).toBe('5');
   expect(lines).toMatchObject([{ severity: 'WARNING', error_code: 'migration_running' }]);
+});
+
+test('a success of another service does not count as a migration', async () => {
+  service.answer = async () => ({ status: 200, headers: {}, body: '<html>Welcome</html>' });
+  await meetMissingTable();
+  expect((await selfMigration().complete(OUTDATED)).headers['retry-after']).toBe('60');
+  expect(lines).toMatchObject([{ severity: 'ERROR', error_code: 'migrate_unavailable' }]);
+});
+
+test('a metadata server that does not answer ends the call, so that later requests do not wait for it', async () => {
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  await meetMissingTable();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const completed = selfMigration().complete(OUTDATED);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect((await completed).headers['retry-after']).toBe('60');
+    expect(lines).toMatchObject([{ message: expect.stringContaining('gave no token: no answer.') }]);
+  } finally {
+    vi.useRealTimers();
+    silent.closeAllConnections();
+    silent.close();
+  }
 });
 
 test('the log never contains the token', async () => {

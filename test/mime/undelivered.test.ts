@@ -208,6 +208,15 @@ describe('a body or a file that the email declares but does not contain', () => 
     expect((await parseEmail(email)).defects).toContain(defect);
   });
 
+  test.each([0, 200])('does not hide text after a closing boundary and %i empty lines', async (count) => {
+    const lines = ['--b--', ...Array<string>(count).fill(''), 'Seven crates.'];
+    const { bodyText, defects } = await parseEmail(
+      root('Content-Type: multipart/mixed; boundary=b', '', ...lines),
+    );
+    expect(bodyText).toContain('Seven crates.');
+    expect(defects).toContain('boundary_missing');
+  });
+
   test('leaves no defect for content that is complete', async () => {
     const complete = [
       part(

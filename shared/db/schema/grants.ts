@@ -79,8 +79,9 @@ export function grantsVersion(accounts: readonly DatabaseAccount[]): string {
 }
 
 /**
- * Grants each account the privileges of its part and no others, and records their version as the comment of `schema_migrations`. It runs in the caller's transaction, so that no account loses
- * its privileges in between. May run any number of times.
+ * Grants each account the privileges of its part and no others, and records their version as the comment of
+ * `schema_migrations`. It runs in the caller's transaction, so that no account loses its privileges in between. May run any
+ * number of times.
  *
  * @param tx of the account that owns the tables
  * @throws {AppError} database_denied when an account does not exist, or another account owns the tables;

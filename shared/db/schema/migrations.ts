@@ -9,7 +9,7 @@ import pg from 'pg';
 import type { DatabaseTarget } from '../../config.ts';
 import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
-import { connectionTo } from '../connection.ts';
+import { closeConnector, connectionTo } from '../connection.ts';
 import type { Queryable } from '../database.ts';
 import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
@@ -59,6 +59,7 @@ export async function migrate(
   } finally {
     // Also rolls back and releases the lock.
     await client.end().catch(() => undefined);
+    closeConnector();
   }
 }
 

@@ -32,7 +32,7 @@ export class SchemaCheck {
     this.#grants = accounts.length === 0 ? null : grantsVersion(accounts);
   }
 
-  /** True since a statement met an older schema or missing grants, until `migrate` succeeds or a check finds the schema current. */
+  /** True after a statement met an older schema or missing grants, until `migrate` succeeds or a check finds neither. */
   get needsMigrate(): boolean {
     return this.#needsMigrate;
   }
@@ -42,14 +42,17 @@ export class SchemaCheck {
     this.#needsMigrate = false;
   }
 
-  /** @returns the same database; while its schema is older than the code, every call throws schema_outdated */
+  /**
+   * @returns the same database. While its schema is older than the code, every call throws schema_outdated. While the account
+   *   may not read the migrations, every call throws database_denied
+   */
   guard(db: Database): Database {
     const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-      if (!this.#isCurrent) await this.assertCurrent(db);
       try {
+        if (!this.#isCurrent) await this.assertCurrent(db);
         return await work();
       } catch (error) {
-        // Migrations were applied but not the grants, or an older backup was restored.
+        // Also when migrations were applied but not the grants, or an older backup was restored.
         if (isSchemaError(error)) this.#needsMigrate = true;
         throw error;
       }
@@ -79,12 +82,12 @@ export class SchemaCheck {
   }
 }
 
-/** Undefined in an empty database, and before the first grant of the account. */
+/** Undefined in an empty database. */
 async function readState(db: Database, newest: string) {
   try {
     return (await db.query(STATE, [newest])).rows[0];
   } catch (error) {
-    if (isSchemaError(error)) return undefined;
+    if (error instanceof AppError && error.code === 'schema_outdated') return undefined;
     throw error;
   }
 }

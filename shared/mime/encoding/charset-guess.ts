@@ -111,21 +111,22 @@ export class CharsetGuess {
 
   #charsetOf(bytes: Uint8Array): string | null {
     this.#named ??= namedCharsets(this.#message);
-    const named = bestOf(this.#named, bytes, 0);
+    const sample = sampleOf(bytes);
+    const named = bestOf(this.#named, sample, 0);
     if (named !== null) return named;
-    if (!hasRun(bytes)) return null;
+    if (!hasRun(sample)) return null;
     // Most such messages are 8bit as a whole: together, their lines give more evidence than one short header.
-    if (this.#raw === undefined) this.#raw = bestOf(ALL, linesBeyondAscii(this.#message), MIN_SHARE);
-    const raw = this.#raw === null ? null : bestOf([this.#raw], bytes, 0);
-    return raw ?? bestOf(ALL, bytes, MIN_SHARE);
+    if (this.#raw === undefined)
+      this.#raw = bestOf(ALL, sampleOf(linesBeyondAscii(this.#message)), MIN_SHARE);
+    const raw = this.#raw === null ? null : bestOf([this.#raw], sample, 0);
+    return raw ?? bestOf(ALL, sample, MIN_SHARE);
   }
 }
 
 const ALL: readonly string[] = CANDIDATES.map(({ charset }) => charset);
 
-/** The charset in which the bytes are valid and have the largest share of frequent characters; null for none. */
-function bestOf(charsets: readonly string[], bytes: Uint8Array, minShare: number): string | null {
-  const sample = sampleOf(bytes);
+/** The charset in which the sample is valid and has the largest share of frequent characters; null for none. */
+function bestOf(charsets: readonly string[], sample: Uint8Array, minShare: number): string | null {
   let best: string | null = null;
   let bestShare = Number.NEGATIVE_INFINITY;
   for (const charset of charsets) {
@@ -188,11 +189,14 @@ function decoder(charset: string): Decoder {
   return found;
 }
 
-/** The beginning of the text, cut at a line end. */
+/** The text from its first byte beyond ASCII, cut at a line end. */
 function sampleOf(bytes: Uint8Array): Uint8Array {
   if (bytes.length <= SAMPLE_BYTES) return bytes;
-  const end = bytes.lastIndexOf(0x0a, SAMPLE_BYTES);
-  return bytes.subarray(0, end > 0 ? end : SAMPLE_BYTES);
+  let start = 0;
+  while (start < bytes.length && (bytes[start] ?? 0) <= 0x7f) start += 1;
+  const sample = bytes.subarray(start, start + SAMPLE_BYTES);
+  const end = sample.lastIndexOf(0x0a);
+  return start + SAMPLE_BYTES < bytes.length && end > 0 ? sample.subarray(0, end) : sample;
 }
 
 /** The lines of the message that have bytes above 127 and are not UTF-8. */
@@ -213,9 +217,9 @@ function linesBeyondAscii(message: Buffer): Buffer {
   return Buffer.concat(lines);
 }
 
-function hasRun(bytes: Uint8Array): boolean {
+function hasRun(sample: Uint8Array): boolean {
   let run = 0;
-  for (const byte of sampleOf(bytes)) {
+  for (const byte of sample) {
     run = byte > 0x7f ? run + 1 : 0;
     if (run === MIN_RUN) return true;
   }

@@ -96,10 +96,7 @@ class TreeReader {
       return;
     }
     const { boundary, transferEncoding } = part.header;
-    if (
-      boundary !== null &&
-      part.body.toString('latin1', 0, boundary.length + 100).trim() === `--${boundary}--`
-    ) {
+    if (boundary !== null && isOnly(part.body, `--${boundary}--`)) {
       this.#defects.add('boundary_missing');
       part.body = part.body.subarray(0, 0);
       return;
@@ -262,4 +259,10 @@ function guessBoundary(body: Buffer): string | null {
   return (
     /^--([^\s-][^\r\n]{0,200}?|-[^\r\n]{1,200}?)[ \t]*\r?\nContent-[a-z-]+[ \t]*:/im.exec(head)?.[1] ?? null
   );
+}
+
+/** True when the bytes are this text with white space around it. */
+function isOnly(bytes: Buffer, text: string): boolean {
+  const end = text.length + 100;
+  return bytes.toString('latin1', 0, end).trim() === text && isBlank(bytes, end, bytes.length);
 }

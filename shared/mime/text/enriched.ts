@@ -19,5 +19,7 @@ function stripPiece(text: string): string {
   return text
     .replace(/<param>[^<]*<\/param>|(?<!<)<(?!lt>|nl>)\/?[a-z][\w-]{0,59}>/gi, '')
     .replace(/<nl>/gi, '\n')
-    .replace(/<<|<lt>/gi, '<');
+    .split('<<')
+    .map((between) => between.replace(/<lt>/gi, '<'))
+    .join('<');
 }

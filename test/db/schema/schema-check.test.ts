@@ -96,6 +96,13 @@ test('an unreachable database is reported as such, does not need migrate, and is
   expect((await guarded.query('select 1')).rows).toHaveLength(1);
 });
 
+test('an account that may not read the migrations is reported as denied, and needs migrate', async () => {
+  const denied = new AppError('database_denied', 'PostgreSQL denied access (SQLSTATE 42501).');
+  const check = new SchemaCheck();
+  await expect(check.guard(observed(() => denied).db).query('select 1')).rejects.toBe(denied);
+  expect(check.needsMigrate).toBe(true);
+});
+
 test.each([
   ['a missing column', 'needs', 'select nothing from mailboxes'],
   ['a missing table', 'needs', 'select 1 from nowhere'],

@@ -70,6 +70,13 @@ describe('text of another script without a charset', () => {
     expect(email).toMatchObject({ bodyText: sentence, defects: ['charset_guessed'] });
   });
 
+  test.each(SAMPLES)('reads a %s body after 20 KB of ASCII: %s', async (charset, _, sentence) => {
+    const headers = ['Content-Type: text/plain', 'Content-Transfer-Encoding: base64'];
+    const text = `${'Bolt M8x40, galvanized, 200 pcs\n'.repeat(640)}${sentence}`;
+    const email = await parse(...part(headers, base64Lines(encode(text, charset))));
+    expect(email).toMatchObject({ bodyText: text, defects: ['charset_guessed'] });
+  });
+
   test.each([
     ['us-ascii', 'gb18030', '您好，附件是我们公司的采购订单，请确认价格。'],
     ['utf-8', 'gb18030', '您好，附件是我们公司的采购订单，请确认价格。'],
