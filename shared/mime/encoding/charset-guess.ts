@@ -143,11 +143,11 @@ function bestOf(charsets: readonly string[], bytes: Uint8Array, minShare: number
     const { frequent = null, rare = null } =
       CANDIDATES.find((candidate) => candidate.charset === charset) ?? {};
     if (minShare > 0 && countOf(text, BOX_DRAWING) > beyondAscii / 10) continue;
-    const mayBeWestern = minShare > 0 && frequent !== null && ALPHABETS.has(frequent);
-    const words = mayBeWestern ? text.replace(ONE_LETTER_WORD, '') : text;
+    const isAlphabet = frequent !== null && ALPHABETS.has(frequent);
+    const words = isAlphabet && minShare > 0 ? text.replace(ONE_LETTER_WORD, '') : text;
     const found = frequent === null ? [] : (words.match(frequent) ?? []);
     const rareCount =
-      (rare === null ? 0 : countOf(text, rare)) + (mayBeWestern ? countOf(text, MIXED_WORD) : 0);
+      (rare === null ? 0 : countOf(text, rare)) + (isAlphabet ? countOf(text, MIXED_WORD) : 0);
     // Capitals count less: KOI8-R and windows-1251 differ in the case of a letter.
     const capitals = found.filter((letter) => letter !== letter.toLowerCase()).length;
     const share = (found.length - capitals * 0.4 - rareCount) / beyondAscii;

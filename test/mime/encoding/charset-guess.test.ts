@@ -181,4 +181,18 @@ describe('Western text without a charset', () => {
       defects: ['charset_guessed'],
     });
   });
+
+  test.each(['windows-1251', 'koi8-r'])(
+    'is read as windows-1252 although the name of a recipient is in %s',
+    async (charset) => {
+      const name = encode('Иван', charset).toString('base64');
+      const sentence = 'Grüße aus Köln: die Stühle für das Büro kommen übermorgen, Größe 12.';
+      const email = await parse(
+        `To: =?${charset}?B?${name}?= <i@example.com>`,
+        '',
+        encode(sentence, 'latin1'),
+      );
+      expect(email.bodyText).toBe(sentence);
+    },
+  );
 });
