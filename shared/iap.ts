@@ -125,7 +125,7 @@ class PublishedKeys {
   }
 }
 
-/** Empty for a key of another kind: RFC 7517 tells readers to ignore it. */
+/** Empty for a key of another kind: RFC 7517 asks readers to ignore it. */
 function toEntry(key: unknown): [string, KeyObject][] {
   const { kid, kty } = Object(key) as { kid?: unknown; kty?: unknown };
   if (typeof kid !== 'string' || kty !== 'EC') return [];

@@ -18,7 +18,7 @@ interface Candidate {
 const CYRILLIC = /(?<![a-z])[оеаинтсрвлкмд](?![a-z])/gi;
 const RARE_CYRILLIC = /[жфхцшщъэю]/gi;
 const GREEK = /(?<![a-z])[αοιετσνηυρπκμλς](?![a-z])/gi;
-// Western words of one letter, and no-break spaces beside quotation marks, are Cyrillic or Greek words of one letter.
+// Western words of one letter, and no-break spaces next to quotation marks, would be Cyrillic or Greek words of one letter.
 const ONE_LETTER_WORD = /(?<!\p{L})\p{L}(?!\p{L})/gu;
 const MIXED_WORD = /(?<=[a-z])[^\0-\x7f]|[^\0-\x7f](?=[a-z])/gi;
 const ALPHABETS: ReadonlySet<RegExp> = new Set([CYRILLIC, GREEK]);
