@@ -12,7 +12,7 @@ import type { ParsedEmail } from './parsed-email.ts';
 const LARGE_BYTES = 1024 * 1024;
 /** Wall-clock time. The CPU budget of the parser ends earlier, unless a single step hangs. */
 const MAX_WAIT_MS = 30_000;
-/** Limit of the worker's JavaScript heap; files are outside it. A full heap ends the worker; an allocation far beyond the limit, the process. */
+/** Limit of the worker's JavaScript heap; files are outside it. Small objects that fill it end the worker; large ones may end the process. */
 const MAX_HEAP_MB = 256;
 
 // The build writes the worker file next to the functions.
