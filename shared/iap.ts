@@ -113,12 +113,25 @@ class PublishedKeys {
       const signal = AbortSignal.timeout(KEYS_TIMEOUT_MS);
       const response = await fetch(this.#url, { redirect: 'error', signal });
       if (!response.ok) throw new Error(`status ${response.status}`);
-      const { keys } = (await response.json()) as { keys: (JsonWebKey & { kid: string })[] };
-      this.#keys = new Map(keys.map((key) => [key.kid, createPublicKey({ key, format: 'jwk' })]));
+      const { keys } = (await response.json()) as { keys: readonly unknown[] };
+      const usable = new Map(keys.flatMap(toEntry));
+      if (usable.size === 0) throw new Error('no usable key');
+      this.#keys = usable;
       this.#readAtMs = this.#now();
     } catch (error) {
       const { host } = new URL(this.#url);
       throw new AppError('iap_keys_unavailable', `${host} did not return the keys.`, { cause: error });
     }
+  }
+}
+
+/** Empty for a key of another kind: RFC 7517 asks readers to ignore it. */
+function toEntry(key: unknown): [string, KeyObject][] {
+  const { kid, kty } = Object(key) as { kid?: unknown; kty?: unknown };
+  if (typeof kid !== 'string' || kty !== 'EC') return [];
+  try {
+    return [[kid, createPublicKey({ key: key as JsonWebKey, format: 'jwk' })]];
+  } catch {
+    return [];
   }
 }

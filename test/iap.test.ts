@@ -67,6 +67,13 @@ it.each([
   expect(await verify(freshAssertion())).toBe(ACCOUNT);
 });
 
+it('ignores published keys of a kind that it does not know', async () => {
+  const { keys } = (await (await fetch(iap.keysUrl)).json()) as { keys: object[] };
+  const newer = { kid: 'newer', kty: 'AKP', alg: 'ML-DSA-44', pub: 'AAAA' };
+  iap.answerWith({ status: 200, body: JSON.stringify({ keys: [newer, null, ...keys] }) });
+  expect(await verify(freshAssertion())).toBe(ACCOUNT);
+});
+
 it('takes no keys from an error, and follows no redirect to other keys', async () => {
   const body = await (await fetch(iap.keysUrl)).text();
   const other = `${iap.keysUrl}?other`;

@@ -13,8 +13,8 @@ const LARGE_BYTES = 1024 * 1024;
 /** Wall-clock time. The CPU budget of the parser ends earlier, unless a single step hangs. */
 const MAX_WAIT_MS = 30_000;
 /**
- * Limit of the worker's JavaScript heap; files are outside it. A full heap ends the worker. An allocation far beyond the
- * limit ends the process.
+ * Limit of the worker's JavaScript heap; files are outside it. Small objects that fill it end the worker. Large ones may end
+ * the whole process, so the limit is far above what the parser's own limits allow.
  */
 const MAX_HEAP_MB = 256;
 

@@ -17,6 +17,11 @@ import { knownMigrations, MIGRATIONS_FOLDER } from './known-migrations.ts';
 
 /** Enough for an index over a million rows, less than the timeout of a request. */
 const STATEMENT_MS = 240_000;
+/**
+ * Statements of the functions wait behind a migration that waits for a lock, for example of a backup. Theirs fail after 10 s, so the
+ * migration gives up earlier, and a later call tries again.
+ */
+const LOCK_MS = 4_000;
 /** An instance without CPU sends no statement. PostgreSQL then ends its session, and the next call can migrate. */
 const IDLE_MS = 60_000;
 /** That of node-pg-migrate, which earlier versions take. */
@@ -42,7 +47,7 @@ export async function migrate(
     application_name: 'email-monitor-migrate',
     connectionTimeoutMillis: 10_000,
     statement_timeout: STATEMENT_MS,
-    lock_timeout: 30_000,
+    lock_timeout: LOCK_MS,
     idle_in_transaction_session_timeout: IDLE_MS,
     options: `-c idle_session_timeout=${IDLE_MS}`,
   });

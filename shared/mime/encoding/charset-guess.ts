@@ -18,6 +18,14 @@ interface Candidate {
 const CYRILLIC = /(?<![a-z])[оеаинтсрвлкмд](?![a-z])/gi;
 const RARE_CYRILLIC = /[жфхцшщъэю]/gi;
 const GREEK = /(?<![a-z])[αοιετσνηυρπκμλς](?![a-z])/gi;
+// Western words of one letter, and no-break spaces next to quotation marks, would be Cyrillic or Greek words of one letter.
+const ONE_LETTER_WORD = /(?<!\p{L})\p{L}(?!\p{L})/gu;
+const MIXED_WORD = /(?<=[a-z])[^\0-\x7f]|[^\0-\x7f](?=[a-z])/gi;
+const ALPHABETS: ReadonlySet<RegExp> = new Set([CYRILLIC, GREEK]);
+/** An ornament, or an indentation by no-break spaces, which are letters in IBM866. */
+const REPEATED = /([^\0-\x7f])\1{2,}/g;
+/** What KOI8-R and IBM866 have in place of Western letters and quotation marks. */
+const BOX_DRAWING = /[\u2500-\u259f]/g;
 const JAPANESE =
   /[\u3041-\u3096\u30a1-\u30fc、。注文書発納品数量価格見積日本年月合計金額送付確認願致件名様御中株式会社請求部番号円個前後今回連絡変更追加至急宜東京大阪]/g;
 
@@ -130,13 +138,17 @@ function bestOf(charsets: readonly string[], sample: Uint8Array, minShare: numbe
   let best: string | null = null;
   let bestShare = Number.NEGATIVE_INFINITY;
   for (const charset of charsets) {
-    const text = decoder(charset).decode(sample);
+    const text = decoder(charset).decode(sample).replace(REPEATED, '$1');
     const beyondAscii = text.match(/[^\0-\x7f]/g)?.length ?? 0;
     if (beyondAscii === 0 || countOf(text, /[\ufffd\ue000-\uf8ff]/g) > beyondAscii / 100) continue;
     const { frequent = null, rare = null } =
       CANDIDATES.find((candidate) => candidate.charset === charset) ?? {};
-    const found = frequent === null ? [] : (text.match(frequent) ?? []);
-    const rareCount = rare === null ? 0 : countOf(text, rare);
+    if (minShare > 0 && countOf(text, BOX_DRAWING) > beyondAscii / 10) continue;
+    const isAlphabet = frequent !== null && ALPHABETS.has(frequent);
+    const words = isAlphabet && minShare > 0 ? text.replace(ONE_LETTER_WORD, '') : text;
+    const found = frequent === null ? [] : (words.match(frequent) ?? []);
+    const rareCount =
+      (rare === null ? 0 : countOf(text, rare)) + (isAlphabet ? countOf(text, MIXED_WORD) : 0);
     // Capitals count less: KOI8-R and windows-1251 differ in the case of a letter.
     const capitals = found.filter((letter) => letter !== letter.toLowerCase()).length;
     const share = (found.length - capitals * 0.4 - rareCount) / beyondAscii;

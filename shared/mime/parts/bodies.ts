@@ -71,6 +71,7 @@ export function chooseBodies(root: Part, contentOf: (part: Part) => Buffer, defe
   const htmls = readable.flatMap((segment) => segment.htmls);
   const isTextDropped = !isMessageText(readable, texts, htmls);
   if (isTextDropped) for (const { part } of texts) used.delete(part);
+  for (const part of reader.blankParts()) used.add(part);
   reader.noteDefects(used);
   return {
     segments: readable,
@@ -134,6 +135,14 @@ class TextReader {
 
   partsOf(segments: readonly Segment[]): Set<Part> {
     return new Set(segments.flatMap(({ htmls, texts }) => [...texts, ...htmls]).map(({ part }) => part));
+  }
+
+  /** Unnamed parts that were read as text and have none, such as the text form of an email that was written as HTML. */
+  blankParts(): Part[] {
+    const blank = [...this.#read].filter(
+      ([part, { text }]) => text.text.trim() === '' && bodyKind(part, false) !== null,
+    );
+    return blank.map(([part]) => part);
   }
 
   /** Defects of a part that is not a body are not recorded for the email. */

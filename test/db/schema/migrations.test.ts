@@ -113,6 +113,33 @@ describe('interrupted migration', () => {
     expect(await migrate(target, [], folder)).toEqual([]);
   });
 
+  test('a migration that waits for a long transaction gives up before a statement of the functions does', async () => {
+    await migrate(target, [], folder);
+    writeFileSync(join(folder, '0003_three.sql'), 'alter table one add column name text;');
+    const released = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const holder = db.transaction(async (tx) => {
+      await tx.query('select id from one');
+      held.resolve();
+      await released.promise;
+    });
+    await held.promise;
+    const migrating = migrate(target, [], folder).catch((error: unknown) => error);
+    await expect
+      .poll(
+        async () =>
+          (await db.query("select 1 from pg_locks where relation = 'one'::regclass and not granted")).rows
+            .length,
+      )
+      .toBeGreaterThan(0);
+    // Waits behind the migration.
+    expect((await db.query('select id from one')).rows).toEqual([]);
+    expect(await migrating).toMatchObject({ code: 'database_unavailable' });
+    released.resolve();
+    await holder;
+    expect(await migrate(target, [], folder)).toEqual(['0003_three']);
+  });
+
   test('the migrations of a session that sends no statement for a minute are rolled back and its lock is released', async () => {
     writeFileSync(
       join(folder, '0003_three.sql'),

@@ -172,6 +172,15 @@ describe('Western text without a charset', () => {
     'ÅÄÖÅÄÖ är bokstäver',
     '————————————————\r\nÖffnungszeiten: 8–17 Uhr\r\n•••• Grüße ••••',
     '§§§§ 1–3 BGB, 20 °C ±2 µm',
+    'Désignation\u00a0\u00a0\u00a0\u00a0Quantité\r\nBureau à tiroirs\u00a0\u00a0\u00a0\u00a03',
+    'Größe\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a012 Stück zu 20 €',
+    '— «\u00a0À bientôt\u00a0»\u00a0–\u00a0«\u00a0À demain\u00a0»',
+    'Tórshavn, Føroyar\r\n»\u00a0–\u00a0«\u00a0Ø\u00a0»',
+    'España: año, niño, señor\r\n»\u00a0–\u00a0«\u00a0',
+    'La merce è pronta. È in magazzino: è disponibile.\r\n————————————',
+    'De 8 h à 10 h, à Lyon. À bientôt !\r\n»\u00a0–\u00a0«',
+    'Husk å signere, å svare og å ringe. Å vente går ikke.\r\n••••••',
+    'O pedido é urgente. É hoje. O valor é este.\r\n“”‘’',
   ])('is read as windows-1252: %s', async (sentence) => {
     const email = await parse('Content-Type: text/plain', '', encode(sentence, 'windows-1252'));
     expect(email).toMatchObject({
@@ -179,4 +188,18 @@ describe('Western text without a charset', () => {
       defects: ['charset_guessed'],
     });
   });
+
+  test.each(['windows-1251', 'koi8-r'])(
+    'is read as windows-1252 although the name of a recipient is in %s',
+    async (charset) => {
+      const name = encode('Иван', charset).toString('base64');
+      const sentence = 'Grüße aus Köln: die Stühle für das Büro kommen übermorgen, Größe 12.';
+      const email = await parse(
+        `To: =?${charset}?B?${name}?= <i@example.com>`,
+        '',
+        encode(sentence, 'latin1'),
+      );
+      expect(email.bodyText).toBe(sentence);
+    },
+  );
 });

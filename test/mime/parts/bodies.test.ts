@@ -39,6 +39,26 @@ describe('bodies', () => {
     expect(email).toMatchObject({ bodyText: 'Order\nFooter', attachments: [] });
   });
 
+  test.each(['', '\r\n', ' \u00a0\r\n'])(
+    'leaves out a blank form of a multipart/alternative (%j) instead of keeping it as a file',
+    async (blank) => {
+      const html = htmlPart('<p>Order</p>');
+      const email = await parse(
+        ...multipart(
+          'mixed',
+          'm',
+          multipart('alternative', 'a', textPart(blank), html),
+          pdfPart('Content-Type: application/pdf; name=a.pdf'),
+        ),
+      );
+      expect(email).toMatchObject({ bodyText: null, bodyHtml: '<p>Order</p>', defects: [] });
+      expect(email.attachments.map((file) => file.filename)).toEqual(['a.pdf']);
+      const text = textPart('Order');
+      const other = await parse(...multipart('alternative', 'a', text, htmlPart(blank)));
+      expect(other).toMatchObject({ bodyText: 'Order', bodyHtml: null, attachments: [], defects: [] });
+    },
+  );
+
   test('joins the HTML of an alternative and the HTML part after it', async () => {
     const alternative = multipart('alternative', 'a', textPart('Order'), htmlPart('<p>Order</p>'));
     const email = await parse(...multipart('mixed', 'm', alternative, htmlPart('<p>Footer</p>')));
