@@ -10,7 +10,8 @@ import { say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run migrate
 Migrates the database of DATABASE_URL (or of CLOUD_SQL_INSTANCE, DB_NAME, DB_USER) to the schema of this code, and
-grants the accounts of DB_ACCOUNTS their privileges. May run again at any time. For a deployment, use \`npm run deploy\`.`;
+grants the accounts of DB_ACCOUNTS their privileges. May run again at any time. In a deployment, the
+functions call the function migrate by themselves.`;
 
 await runCommand(USAGE, async () => {
   readFlags({});

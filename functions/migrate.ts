@@ -1,6 +1,6 @@
 /**
  * `migrate`: migrates the database to the schema of the deployed code, and grants each function's account its tables.
- * A function that finds an older schema calls it, and so does `npm run deploy`: the deploying machine needs no database access.
+ * A function that finds an older schema or other grants calls it, so a deployment needs no further step.
  *
  * POST, body ignored. 200 `{applied, granted}`: the migrations that this call applied, and the parts whose accounts were
  * granted their tables. 503 `migration_running` with Retry-After while another call migrates. May be called again, even while

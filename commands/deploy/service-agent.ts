@@ -3,12 +3,11 @@
  * the first use of the service, but IAM rejects grants to it before that.
  * https://docs.cloud.google.com/service-usage/docs/reference/rest/v1beta1/services/generateServiceIdentity
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { DeployError } from './deploy-error.ts';
 import type { GoogleApi } from './google-api.ts';
+import { retryForSeconds } from './retry-for-seconds.ts';
 
-const FIRST_POLL_MS = 250;
 const MAX_POLL_MS = 5_000;
 
 const OPERATION = z.object({
@@ -32,18 +31,22 @@ export async function createServiceAgent(
   api: GoogleApi,
   { project, service, signal, waitSeconds }: ServiceAgentOptions,
 ): Promise<string | null> {
-  const giveUpAt = performance.now() + waitSeconds * 1_000;
   const path = `v1beta1/projects/${project}/services/${service}:generateServiceIdentity`;
-  let operation = OPERATION.parse(await api.post('serviceusage', path));
-  for (let waitMs = FIRST_POLL_MS; !operation.done; waitMs = Math.min(MAX_POLL_MS, waitMs * 2)) {
-    if (performance.now() + waitMs > giveUpAt)
-      throw new DeployError(
-        `the service agent of ${service} is not created after ${waitSeconds} s`,
-        'Run the command again.',
-      );
-    await delay(waitMs, undefined, { signal });
-    operation = OPERATION.parse(await api.getExisting('serviceusage', `v1beta1/${operation.name}`));
-  }
+  const started = OPERATION.parse(await api.post('serviceusage', path));
+  const read = async () => OPERATION.parse(await api.getExisting('serviceusage', `v1beta1/${started.name}`));
+  const operation = started.done
+    ? started
+    : await retryForSeconds(read, {
+        seconds: waitSeconds,
+        maxWaitMs: MAX_POLL_MS,
+        signal,
+        isTransient: ({ done }) => !done,
+      });
+  if (!operation.done)
+    throw new DeployError(
+      `the service agent of ${service} is not created after ${waitSeconds} s`,
+      'Run the command again.',
+    );
   if (operation.error !== undefined)
     throw new DeployError(
       `the service agent of ${service} is not created: ${operation.error.message}`,

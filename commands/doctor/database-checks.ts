@@ -74,7 +74,8 @@ async function checkSchema(db: Database): Promise<CheckResult> {
   }
   const { pending, unknown } = difference;
   if (pending.length > 0) {
-    const remediation = 'Run `npm run migrate`; for a deployment, `npm run deploy`.';
+    const remediation =
+      'Run `npm run migrate`. In a deployment, the functions call migrate by themselves: if it lasts, read the log of migrate.';
     return fail('migrations', `not applied yet: ${pending.join(', ')}`, remediation);
   }
   if (unknown.length > 0) {

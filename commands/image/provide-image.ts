@@ -6,14 +6,13 @@
 import { z } from 'zod';
 import { DeployError } from '../deploy/deploy-error.ts';
 import type { GoogleApi } from '../deploy/google-api.ts';
-import type { Time } from '../deploy/retry-for-seconds.ts';
+import { retryForSeconds, type Time } from '../deploy/retry-for-seconds.ts';
 
 /** How long a denied call may mean that a grant is new. https://docs.cloud.google.com/iam/docs/access-change-propagation */
 export const RETRY_FOR_SECONDS = 600;
 const RESUBMIT_AFTER_MS = 20_000;
-const FIRST_POLL_MS = 500;
 const MAX_POLL_MS = 5_000;
-const GIVE_UP_AFTER_MS = 30 * 60_000;
+const GIVE_UP_AFTER_SECONDS = 1_800;
 
 export const IMAGE_BUILD = z.object({
   /** The project and the region of the build. */
@@ -111,19 +110,19 @@ function withoutRegion(baseImage: string): string {
 }
 
 async function waitForEnd(name: string, logUrl: string, { api, signal, time }: ImageTools): Promise<Build> {
-  const giveUpAtMs = time.nowMs() + GIVE_UP_AFTER_MS;
-  for (let waitMs = FIRST_POLL_MS; ; waitMs = Math.min(MAX_POLL_MS, waitMs * 2)) {
-    await time.wait(waitMs, signal);
-    const build = readAnswer(BUILD, await api.getExisting('cloudbuild', `v1/${name}`));
-    if (!RUNNING.includes(build.status)) return build;
-    if (time.nowMs() > giveUpAtMs) {
-      const minutes = GIVE_UP_AFTER_MS / 60_000;
-      throw new DeployError(
-        `The build has not ended within ${minutes} minutes. Its status is ${build.status}.`,
-        `When it has ended, run the command again. Log: ${build.logUrl ?? logUrl}`,
-      );
-    }
-  }
+  const read = async () => readAnswer(BUILD, await api.getExisting('cloudbuild', `v1/${name}`));
+  const build = await retryForSeconds(read, {
+    seconds: GIVE_UP_AFTER_SECONDS,
+    maxWaitMs: MAX_POLL_MS,
+    signal,
+    time,
+    isTransient: ({ status }) => RUNNING.includes(status),
+  });
+  if (!RUNNING.includes(build.status)) return build;
+  throw new DeployError(
+    `The build has not ended within ${GIVE_UP_AFTER_SECONDS / 60} minutes. Its status is ${build.status}.`,
+    `When it has ended, run the command again. Log: ${build.logUrl ?? logUrl}`,
+  );
 }
 
 function isPermissionDenied({ failureInfo, statusDetail }: Build): boolean {

@@ -167,8 +167,9 @@ async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-async function run<Row extends object>(
-  on: pg.Pool | pg.PoolClient,
+/** Runs a statement on a pool or a single connection. Errors are those of pg. */
+export async function run<Row extends object>(
+  on: pg.Pool | pg.ClientBase,
   sql: string | Statement<Row>,
   parameters: readonly unknown[],
 ): Promise<QueryResult<Row>> {
