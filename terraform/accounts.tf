@@ -3,11 +3,11 @@
 
 locals {
   # The functions by account: ingest runs poll, gmail-push and poll-now; control runs start and stop.
-  functions_of = { for key, function in local.functions : function.account => key... }
+  functions_by_account = { for key, function in local.functions : function.account => key... }
 }
 
 resource "google_service_account" "function" {
-  for_each = local.functions_of
+  for_each = local.functions_by_account
 
   project      = var.project_id
   account_id   = "${var.name}-${each.key}"

@@ -189,7 +189,7 @@ locals {
 }
 
 resource "google_sql_user" "function" {
-  for_each = local.functions_of
+  for_each = local.functions_by_account
 
   project  = local.instance_project
   instance = local.database_host

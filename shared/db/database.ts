@@ -85,12 +85,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   ): Promise<QueryResult<Row>> => {
     const pool = await open();
     try {
-      return await run<Row>(pool, sql, parameters);
+      return await runStatement<Row>(pool, sql, parameters);
     } catch (error) {
       // The connection may have died while the instance was frozen.
       const isRepeatable = typeof sql === 'string' || sql.isRepeatable;
       if (!isConnectionError(error) || !isRepeatable) throw fromPgError(error);
-      return await run<Row>(pool, sql, parameters).catch(throwMapped);
+      return await runStatement<Row>(pool, sql, parameters).catch(throwMapped);
     }
   };
   return {
@@ -131,7 +131,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<
   const query = async <Row extends object>(
     sql: string | Statement<Row>,
     parameters: readonly unknown[] = [],
-  ) => await run<Row>(client, sql, parameters).catch(throwMapped);
+  ) => await runStatement<Row>(client, sql, parameters).catch(throwMapped);
   try {
     const result = await work({ query });
     await query('commit');
@@ -168,7 +168,7 @@ async function begin(pool: pg.Pool): Promise<pg.PoolClient> {
 }
 
 /** Runs a statement on a pool or a single connection. Errors are those of pg. */
-export async function run<Row extends object>(
+export async function runStatement<Row extends object>(
   on: pg.Pool | pg.ClientBase,
   sql: string | Statement<Row>,
   parameters: readonly unknown[],

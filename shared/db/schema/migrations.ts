@@ -10,7 +10,7 @@ import type { DatabaseTarget } from '../../config.ts';
 import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
 import { closeConnector, connectionTo } from '../connection.ts';
-import { type Queryable, run } from '../database.ts';
+import { type Queryable, runStatement } from '../database.ts';
 import { fromPgError } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
 import { knownMigrations, MIGRATIONS_FOLDER } from './known-migrations.ts';
@@ -99,7 +99,10 @@ async function apply(client: pg.Client, folder: string): Promise<string[]> {
 async function grantTogether(client: pg.Client, accounts: readonly DatabaseAccount[]): Promise<void> {
   if (accounts.length === 0) return;
   await client.query('begin');
-  await grantAll({ query: async (sql, parameters = []) => await run(client, sql, parameters) }, accounts);
+  await grantAll(
+    { query: async (sql, parameters = []) => await runStatement(client, sql, parameters) },
+    accounts,
+  );
   await client.query('commit');
 }
 
