@@ -1,5 +1,20 @@
 -- Written by `npm run schema` from the migrations; do not edit.
 
+create table consumer_accounts (
+  account text not null,
+  consumer text not null,
+  constraint consumer_accounts_pkey PRIMARY KEY (account, consumer)
+);
+
+create table consumers (
+  name text not null,
+  created_at timestamp with time zone not null default now(),
+  added_to_id integer not null default 0,
+  add_to_id integer,
+  constraint consumers_pkey PRIMARY KEY (name),
+  constraint consumers_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,62}$'::text))
+);
+
 create table email_accesses (
   id bigint not null generated always as identity,
   accessed_at timestamp with time zone not null default now(),
@@ -84,6 +99,24 @@ create table email_monitor_status (
   constraint email_monitor_status_id_check CHECK ((id = 1))
 );
 
+create table email_queue (
+  consumer text not null,
+  email_id integer not null,
+  state text not null default 'waiting'::text,
+  queued_at timestamp with time zone not null default now(),
+  due_at timestamp with time zone not null default now(),
+  worker text,
+  failure_count integer not null default 0,
+  error text,
+  constraint email_queue_pkey PRIMARY KEY (consumer, email_id),
+  constraint email_queue_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_queue_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'claimed'::text, 'dead'::text])))
+);
+CREATE INDEX idx_email_queue_age ON public.email_queue USING btree (consumer, queued_at) WHERE (state <> 'dead'::text);
+CREATE INDEX idx_email_queue_claimed ON public.email_queue USING btree (consumer, due_at) WHERE (state = 'claimed'::text);
+CREATE INDEX idx_email_queue_dead ON public.email_queue USING btree (consumer, email_id) WHERE (state = 'dead'::text);
+CREATE INDEX idx_email_queue_email_id ON public.email_queue USING hash (email_id);
+
 create table email_raw (
   email_id integer not null,
   encoding text not null,
@@ -94,6 +127,16 @@ create table email_raw (
   constraint email_raw_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
   constraint email_raw_encoding_check CHECK ((encoding = 'gzip'::text)),
   constraint email_raw_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+create table email_results (
+  email_id integer not null,
+  consumer text not null,
+  worker text not null,
+  result jsonb,
+  completed_at timestamp with time zone not null default clock_timestamp(),
+  constraint email_results_pkey PRIMARY KEY (email_id, consumer),
+  constraint email_results_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE
 );
 
 create table email_search (
@@ -147,6 +190,7 @@ create table incoming_emails (
   constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
 CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING btree (gmail_message_id, mailbox_id);
+CREATE INDEX idx_incoming_emails_message_id ON public.incoming_emails USING btree (hashtextextended(rfc822_message_id, (0)::bigint), id) WHERE (rfc822_message_id IS NOT NULL);
 CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
 CREATE INDEX idx_incoming_emails_received_at ON public.incoming_emails USING btree (mailbox_id, received_at);
 
@@ -308,6 +352,252 @@ CREATE INDEX idx_reconciliations_evaluated_at ON public.reconciliations USING bt
 CREATE UNIQUE INDEX idx_reconciliations_open ON public.reconciliations USING btree (mailbox_id) WHERE (evaluated_at IS NULL);
 CREATE INDEX idx_reconciliations_started_at ON public.reconciliations USING btree (mailbox_id, started_at);
 
+CREATE OR REPLACE FUNCTION public.assert_is_lease(lease interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  if lease is null or lease <= interval '0' or lease > interval '1 day' then
+    raise exception using
+      errcode = 'QE005',
+      message = 'The lease is invalid.',
+      hint = 'Use more than zero and at most one day.';
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.assert_is_worker(worker text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  if worker is null or btrim(worker) = '' or length(worker) > 200 then
+    raise exception using
+      errcode = 'QE005',
+      message = 'The worker name is invalid.',
+      hint = 'Use a name of at most 200 characters that is new for each start of the process.';
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.assert_may_act_for(consumer text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if consumer is null or consumer !~ '^[a-z][a-z0-9_-]{0,62}$' then
+    raise exception using
+      errcode = 'QE005',
+      message = 'The consumer name is invalid.',
+      hint = 'Use a lower-case letter, then at most 62 lower-case letters, digits, hyphens or underscores.';
+  end if;
+  if exists (select from consumer_accounts a where a.account = session_user)
+    and not exists (
+      select
+      from consumer_accounts a
+      where a.account = session_user
+        and a.consumer = assert_may_act_for.consumer
+    )
+  then
+    raise exception using
+      errcode = '42501',
+      message = format('The account %s may not act for the consumer %s.', session_user, consumer),
+      hint = 'Use the consumer name that the deployment gives to this account.';
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.attachment_data(attachment_id integer)
+ RETURNS bytea
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  bytes bytea;
+begin
+  select a.file_data into bytes
+  from email_attachments a
+  where a.id = attachment_data.attachment_id;
+  if not found then
+    raise exception using
+      errcode = 'QE004',
+      message = format('No attachment has the id %s.', coalesce(attachment_id::text, 'null')),
+      hint = 'Its email was erased, or it was never stored.';
+  end if;
+  return bytes;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.claim_emails(consumer text, worker text, max_count integer DEFAULT 1, lease interval DEFAULT '00:05:00'::interval)
+ RETURNS SETOF emails_for_processing
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  expired record;
+  claimed_ids integer[];
+begin
+  perform assert_may_act_for(claim_emails.consumer);
+  perform assert_is_worker(claim_emails.worker);
+  perform assert_is_lease(claim_emails.lease);
+  if max_count is null or max_count not between 1 and 1000 then
+    raise exception using
+      errcode = 'QE005',
+      message = 'max_count is invalid.',
+      hint = 'Use a number from 1 to 1000.';
+  end if;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'QE005',
+      message = format('claim_emails cannot run with the isolation level %s.', current_setting('transaction_isolation')),
+      hint = 'Use the isolation level read committed, best without an explicit transaction.';
+  end if;
+  -- A worker that forgets to commit must not keep the rows locked.
+  if current_setting('idle_in_transaction_session_timeout') = '0' then
+    perform set_config('idle_in_transaction_session_timeout', '60s', false);
+  end if;
+  perform prepare_consumer(claim_emails.consumer);
+
+  loop
+    select q.email_id, q.failure_count + 1 as failure_count,
+           format('The claim of the worker %s expired.', q.worker) as error
+    into expired
+    from email_queue q
+    where q.consumer = claim_emails.consumer
+      and q.state = 'claimed'
+      and q.due_at <= clock_timestamp()
+    order by q.due_at
+    limit 1
+    for update skip locked;
+    exit when not found;
+    -- A dead email keeps the name of its worker, which may still complete it.
+    update email_queue q
+    set state = 'dead',
+        failure_count = expired.failure_count,
+        error = expired.error
+    where q.consumer = claim_emails.consumer
+      and q.email_id = expired.email_id
+      and state_after(expired.failure_count) = 'dead';
+    continue when found;
+    update email_queue q
+    set worker = claim_emails.worker,
+        due_at = clock_timestamp() + claim_emails.lease,
+        failure_count = expired.failure_count,
+        error = expired.error
+    where q.consumer = claim_emails.consumer
+      and q.email_id = expired.email_id;
+    return query
+      select v.*
+      from emails_for_processing v
+      where v.id = expired.email_id;
+    return;
+  end loop;
+
+  with chosen as materialized (
+    select q.email_id
+    from email_queue q
+    where q.consumer = claim_emails.consumer
+      and q.state = 'waiting'
+      and q.due_at <= clock_timestamp()
+    order by q.email_id
+    limit max_count
+    for update skip locked
+  ),
+  claimed as (
+    update email_queue q
+    set state = 'claimed',
+        worker = claim_emails.worker,
+        due_at = clock_timestamp() + claim_emails.lease
+    from chosen c
+    where q.consumer = claim_emails.consumer
+      and q.email_id = c.email_id
+    returning q.email_id
+  )
+  select array_agg(email_id) into claimed_ids
+  from claimed;
+  return query
+    select v.*
+    from emails_for_processing v
+    where v.id = any (claimed_ids)
+    order by v.id;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.complete_email(consumer text, worker text, email_id integer, result jsonb DEFAULT NULL::jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  perform assert_may_act_for(complete_email.consumer);
+  perform assert_is_worker(complete_email.worker);
+  if octet_length(result::text) > 1048576 then
+    raise exception using
+      errcode = 'QE006',
+      message = format('The result has %s bytes.', octet_length(result::text)),
+      hint = 'At most 1 MiB is stored. Keep larger results in the schema of the consumer.';
+  end if;
+  -- First the email, then its row in the queue: an erasure and an update of `processed` lock them in this order too.
+  if complete_email.consumer = 'extraction' then
+    perform from incoming_emails e where e.id = complete_email.email_id for no key update;
+  else
+    perform from incoming_emails e where e.id = complete_email.email_id for key share;
+  end if;
+  delete from email_queue q
+  where q.consumer = complete_email.consumer
+    and q.email_id = complete_email.email_id
+    and q.state <> 'waiting'
+    and q.worker = complete_email.worker;
+  if not found then
+    perform raise_no_claim(complete_email.consumer, complete_email.worker, complete_email.email_id);
+  end if;
+  insert into email_results (email_id, consumer, worker, result)
+  values (complete_email.email_id, complete_email.consumer, complete_email.worker, complete_email.result)
+  on conflict (email_id, consumer) do update
+  set worker = excluded.worker,
+      result = excluded.result,
+      completed_at = excluded.completed_at;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.consumer_backlogs()
+ RETURNS TABLE(consumer text, is_adding_older boolean, waiting_count integer, claimed_count integer, dead_count integer, oldest_queued_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT c.name,
+     (c.add_to_id IS NOT NULL),
+     ( SELECT (count(*))::integer AS count
+            FROM ( SELECT
+                    FROM email_queue q
+                   WHERE ((q.consumer = c.name) AND (q.state = 'waiting'::text))
+                  LIMIT 10000) counted) AS count,
+     ( SELECT (count(*))::integer AS count
+            FROM ( SELECT
+                    FROM email_queue q
+                   WHERE ((q.consumer = c.name) AND (q.state = 'claimed'::text))
+                  LIMIT 10000) counted) AS count,
+     ( SELECT (count(*))::integer AS count
+            FROM ( SELECT
+                    FROM email_queue q
+                   WHERE ((q.consumer = c.name) AND (q.state = 'dead'::text))
+                  LIMIT 10000) counted) AS count,
+     ( SELECT q.queued_at
+            FROM email_queue q
+           WHERE ((q.consumer = c.name) AND (q.state <> 'dead'::text))
+           ORDER BY q.queued_at
+          LIMIT 1) AS queued_at
+    FROM consumers c
+   ORDER BY c.name;
+END;
+
 CREATE OR REPLACE FUNCTION public.count_ledger()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -354,6 +644,69 @@ CREATE OR REPLACE FUNCTION public.email_words(text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN strip(to_tsvector('simple'::regconfig, translate(lower(("left"(NORMALIZE($1, NFKC), 64000) COLLATE pg_c_utf8)), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
+
+CREATE OR REPLACE FUNCTION public.extend_claim(consumer text, worker text, email_id integer, lease interval DEFAULT '00:05:00'::interval)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  expires_at timestamptz;
+begin
+  perform assert_may_act_for(extend_claim.consumer);
+  perform assert_is_worker(extend_claim.worker);
+  perform assert_is_lease(extend_claim.lease);
+  update email_queue q
+  set due_at = clock_timestamp() + extend_claim.lease
+  where q.consumer = extend_claim.consumer
+    and q.email_id = extend_claim.email_id
+    and q.state = 'claimed'
+    and q.worker = extend_claim.worker
+  returning q.due_at into expires_at;
+  if not found then
+    perform raise_no_claim(extend_claim.consumer, extend_claim.worker, extend_claim.email_id);
+  end if;
+  return expires_at;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.fail_email(consumer text, worker text, email_id integer, error text, retry_in interval DEFAULT NULL::interval)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  failed email_queue;
+begin
+  perform assert_may_act_for(fail_email.consumer);
+  perform assert_is_worker(fail_email.worker);
+  if retry_in < interval '0' or retry_in > interval '30 days' then
+    raise exception using
+      errcode = 'QE005',
+      message = 'retry_in is invalid.',
+      hint = 'Use zero to 30 days, or null.';
+  end if;
+  update email_queue q
+  set state = state_after(q.failure_count + 1),
+      failure_count = q.failure_count + 1,
+      due_at = clock_timestamp() + coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3))),
+      worker = null,
+      error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
+  where q.consumer = fail_email.consumer
+    and q.email_id = fail_email.email_id
+    and q.state = 'claimed'
+    and q.worker = fail_email.worker
+  returning q.* into failed;
+  if not found then
+    perform raise_no_claim(fail_email.consumer, fail_email.worker, fail_email.email_id);
+  end if;
+  return case failed.state when 'dead' then null else failed.due_at end;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.has_due_list_job(mailbox_id integer)
  RETURNS boolean
@@ -496,11 +849,136 @@ BEGIN ATOMIC
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
 
+CREATE OR REPLACE FUNCTION public.lock_consumers(is_exclusive boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if is_exclusive then
+    perform pg_advisory_xact_lock(7241865325823965);
+  else
+    perform pg_advisory_xact_lock_shared(7241865325823965);
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.lock_consumers_shared()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform lock_consumers(false);
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
  STABLE
 RETURN (has_newer_hint(m) AND COALESCE(((m).last_run_at <= (now() - '00:00:10'::interval)), true));
+
+CREATE OR REPLACE FUNCTION public.prepare_consumer(consumer text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  added_to integer;
+  add_to integer;
+  next_ids integer[];
+begin
+  if not exists (select from consumers c where c.name = prepare_consumer.consumer) then
+    perform lock_consumers(true);
+    insert into consumers (name, add_to_id)
+    select prepare_consumer.consumer, max(e.id)
+    from incoming_emails e
+    on conflict do nothing;
+  end if;
+  select c.added_to_id, c.add_to_id into added_to, add_to
+  from consumers c
+  where c.name = prepare_consumer.consumer
+    and c.add_to_id is not null
+  for no key update skip locked;
+  if not found then return; end if;
+
+  if consumer = 'extraction' then
+    -- The lock waits for a change of `processed` that has not committed.
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where not e.processed
+        and e.id > added_to
+        and e.id <= add_to
+      order by e.id
+      limit 5000
+      for share
+    );
+  else
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where e.id > added_to
+        and e.id <= add_to
+        and not exists (
+          select
+          from email_results r
+          where r.email_id = e.id
+            and r.consumer = prepare_consumer.consumer
+        )
+      order by e.id
+      limit 5000
+      for key share
+    );
+  end if;
+  insert into email_queue (consumer, email_id)
+  select prepare_consumer.consumer, id
+  from unnest(next_ids) id
+  on conflict do nothing;
+  update consumers c
+  set added_to_id = coalesce(next_ids[array_upper(next_ids, 1)], add_to),
+      add_to_id = case when cardinality(next_ids) = 5000 then add_to end
+  where c.name = prepare_consumer.consumer;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.queue_stored_email()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform lock_consumers(false);
+  insert into email_queue (consumer, email_id)
+  select c.name, new.id
+  from consumers c;
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.queue_unprocessed_email()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if new.processed then
+    delete from email_queue q
+    where q.consumer = 'extraction'
+      and q.email_id = new.id;
+  else
+    insert into email_queue (consumer, email_id)
+    select c.name, new.id
+    from consumers c
+    where c.name = 'extraction'
+    on conflict do nothing;
+  end if;
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
  RETURNS double precision
@@ -508,11 +986,153 @@ CREATE OR REPLACE FUNCTION public.quota_capacity(units_per_minute integer)
  IMMUTABLE PARALLEL SAFE
 RETURN (((units_per_minute * 59))::double precision / (60.0)::double precision);
 
+CREATE OR REPLACE FUNCTION public.raise_no_claim(consumer text, worker text, email_id integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+declare
+  queued email_queue;
+begin
+  if not exists (select from incoming_emails e where e.id = raise_no_claim.email_id) then
+    raise exception using
+      errcode = 'QE004',
+      message = format('No email has the id %s.', coalesce(raise_no_claim.email_id::text, 'null')),
+      hint = 'It was erased, or it was never stored. Discard the work.';
+  end if;
+  select q.* into queued
+  from email_queue q
+  where q.consumer = raise_no_claim.consumer
+    and q.email_id = raise_no_claim.email_id;
+  if queued.worker <> raise_no_claim.worker then
+    raise exception using
+      errcode = 'QE001',
+      message = format('The worker %s has claimed the email %s.', queued.worker, raise_no_claim.email_id),
+      hint = 'The claim expired before this call. Discard the work, and use a longer lease or extend_claim.';
+  end if;
+  if queued.email_id is null and (
+    exists (
+      select
+      from email_results r
+      where r.email_id = raise_no_claim.email_id
+        and r.consumer = raise_no_claim.consumer
+    )
+    or raise_no_claim.consumer = 'extraction'
+    and exists (select from incoming_emails e where e.id = raise_no_claim.email_id and e.processed)
+  ) then
+    raise exception using
+      errcode = 'QE003',
+      message = format('The email %s is completed already.', raise_no_claim.email_id),
+      hint = 'Discard the work.';
+  end if;
+  raise exception using
+    errcode = 'QE002',
+    message = format('The worker %s has no claim on the email %s.', raise_no_claim.worker, raise_no_claim.email_id),
+    hint = 'Claim it with claim_emails first.';
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.refilled_units(q mailbox_quota, units_per_minute integer, at timestamp with time zone)
  RETURNS double precision
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN LEAST(quota_capacity(units_per_minute), ((q).available_units + ((GREATEST((0)::double precision, (EXTRACT(epoch FROM (at - (q).refilled_at)))::double precision) * (units_per_minute)::double precision) / (60.0)::double precision)));
+
+CREATE OR REPLACE FUNCTION public.release_email(consumer text, worker text, email_id integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  perform assert_may_act_for(release_email.consumer);
+  perform assert_is_worker(release_email.worker);
+  update email_queue q
+  set state = 'waiting',
+      due_at = clock_timestamp(),
+      worker = null
+  where q.consumer = release_email.consumer
+    and q.email_id = release_email.email_id
+    and q.state = 'claimed'
+    and q.worker = release_email.worker;
+  if not found then
+    perform raise_no_claim(release_email.consumer, release_email.worker, release_email.email_id);
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.requeue_email(consumer text, email_id integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  holder text;
+begin
+  perform assert_may_act_for(requeue_email.consumer);
+  perform lock_consumers(false);
+  if not exists (select from consumers c where c.name = requeue_email.consumer) then
+    raise exception using
+      errcode = 'QE005',
+      message = format('No consumer has the name %s.', requeue_email.consumer),
+      hint = 'A consumer exists from its first claim.';
+  end if;
+  perform from incoming_emails e where e.id = requeue_email.email_id for no key update;
+  if not found then
+    perform raise_no_claim(requeue_email.consumer, '', requeue_email.email_id);
+  end if;
+  select q.worker into holder
+  from email_queue q
+  where q.consumer = requeue_email.consumer
+    and q.email_id = requeue_email.email_id
+    and q.state = 'claimed'
+    and q.due_at > clock_timestamp()
+  for update;
+  if found then
+    raise exception using
+      errcode = 'QE001',
+      message = format('The worker %s has claimed the email %s.', holder, requeue_email.email_id),
+      hint = 'Wait until the worker ends or its claim expires.';
+  end if;
+  insert into email_queue (consumer, email_id)
+  values (requeue_email.consumer, requeue_email.email_id)
+  on conflict (consumer, email_id) do update
+  set state = 'waiting',
+      queued_at = now(),
+      due_at = clock_timestamp(),
+      worker = null,
+      failure_count = 0,
+      error = null
+  -- A worker may have claimed it since the check.
+  where email_queue.state <> 'claimed' or email_queue.due_at <= clock_timestamp();
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.set_processed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if tg_op = 'INSERT' then
+    update incoming_emails e
+    set processed = false
+    where e.id = new.email_id
+      and e.processed;
+  else
+    update incoming_emails e
+    set processed = true
+    where e.id = old.email_id
+      and not e.processed
+      and exists (select from consumers c where c.name = 'extraction');
+  end if;
+  return null;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.set_updated_at()
  RETURNS trigger
@@ -523,6 +1143,12 @@ begin
   return new;
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION public.state_after(failure_count integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (failure_count >= 5) THEN 'dead'::text ELSE 'waiting'::text END;
 
 CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute integer)
  RETURNS integer
@@ -538,4 +1164,14 @@ CREATE TRIGGER count_moved AFTER UPDATE ON public.email_ledger FOR EACH ROW WHEN
 
 CREATE TRIGGER count_removed AFTER DELETE ON public.email_ledger REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 
+CREATE TRIGGER email_queue_added AFTER INSERT ON public.email_queue FOR EACH ROW WHEN ((new.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
+
+CREATE TRIGGER email_queue_removed AFTER DELETE ON public.email_queue FOR EACH ROW WHEN ((old.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
+
 CREATE TRIGGER incoming_emails_processed BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION set_updated_at();
+
+CREATE TRIGGER incoming_emails_processed_lock BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH STATEMENT EXECUTE FUNCTION lock_consumers_shared();
+
+CREATE TRIGGER incoming_emails_processed_queue AFTER UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION queue_unprocessed_email();
+
+CREATE TRIGGER incoming_emails_queue AFTER INSERT ON public.incoming_emails FOR EACH ROW EXECUTE FUNCTION queue_stored_email();
