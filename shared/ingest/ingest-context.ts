@@ -15,6 +15,7 @@ import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
 import type { LabelState } from './label-rules.ts';
 import type { OutageDetector } from './outage-detector.ts';
+import type { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =
@@ -75,6 +76,7 @@ export interface RunContext {
   /** Messages that wait for their next attempt are tried too, because an operator asked for a run. */
   readonly includesWaiting: boolean;
   readonly outage: OutageDetector;
+  readonly wakeUp: WorkerWakeUp;
   /** The label that messages must carry; a reconciliation may resolve it to another one. */
   label: RunLabel;
   readonly progress: RunProgress;

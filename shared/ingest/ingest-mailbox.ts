@@ -25,6 +25,7 @@ import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
 import { runSyncLoop } from './sync-loop.ts';
+import { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
@@ -107,7 +108,7 @@ async function ingestUnderLease(
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start);
-      await run.budget.releaseAll();
+      await Promise.all([run.budget.releaseAll(), run.wakeUp.finish()]);
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
       const ended = {
@@ -181,6 +182,7 @@ function createRun(
     budget,
     includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
     outage: new OutageDetector(),
+    wakeUp: new WorkerWakeUp(db, app.clock),
     label: { kind: 'none' },
     progress,
     call: {

@@ -71,6 +71,7 @@ async function store(run: RunContext, claim: Claim, message: RawMessage): Promis
   // Another instance has stored it.
   if (storedAt === null) return;
   run.counts.stored += 1;
+  run.wakeUp.onStored();
   recordLatency(run, claim, message, storedAt);
 }
 
