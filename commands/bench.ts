@@ -13,6 +13,7 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
   throughput: async () => await (await import('../test/bench/throughput.ts')).throughput(),
   quota: async () => await (await import('../test/bench/quota.ts')).quota(),
   push: async () => await (await import('../test/bench/push.ts')).push(),
+  queue: async () => await (await import('../test/bench/queue.ts')).queue(),
   cpu: async () => await (await import('../test/bench/cpu.ts')).cpu(),
   memory: async () => await (await import('../test/bench/memory.ts')).memory(),
   'cold-start': async () => await (await import('../test/bench/cold-start.ts')).coldStart(),
@@ -34,7 +35,7 @@ const PRINTING: Record<string, () => Promise<void>> = {
 };
 
 /** These read the arguments after their name: numbers of emails, kinds of fault, hours. */
-const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage'];
+const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage', 'queue'];
 
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name, it writes all
@@ -42,7 +43,8 @@ of these sections, which takes about 40 minutes; with a name, only that one:
   ${Object.keys(SECTIONS).join(', ').replace(', cold-start', ',\n  cold-start')}
 These only print:
   ${Object.keys(PRINTING).join(', ')}
-These take arguments: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS].`;
+These take arguments: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS],
+queue [workers|claims|stores...].`;
 
 await runCommand(USAGE, async () => {
   const [name, extra] = process.argv.slice(2);
