@@ -57,6 +57,7 @@ export class FaultPostgres {
     await cluster.up();
     await migrate({ kind: 'url', url: cluster.#url('template') });
     await cluster.#query('template', AUDIT);
+    await cluster.#query('template', "select from claim_emails('faults', 'fixture')");
     return cluster;
   }
 

@@ -115,6 +115,7 @@ async function verifyTotals({ address, db, pushProxy, gmail, sent }: Fixture): P
   const [row] = await db.rows(
     `select (select count(*)::integer from incoming_emails) as emails,
             (select count(*)::integer from email_raw) as raws,
+            (select count(*)::integer from email_queue where consumer = 'faults' and state = 'waiting') as queued,
             (select emails_processed_total from email_monitor_status) as total,
             (select count(*)::integer from email_ledger where state = 'stored') as stored,
             (select count(*)::integer from email_ledger where state = 'dead') as dead,
@@ -141,6 +142,7 @@ async function verifyTotals({ address, db, pushProxy, gmail, sent }: Fixture): P
     `emails_processed_total is ${row.total}, but ${row.emails} emails are stored`,
   );
   expect(row.raws === row.emails, `${row.emails} emails have ${row.raws} raw messages`);
+  expect(row.queued === row.emails, `${row.queued} of ${row.emails} emails are queued for the consumer`);
   expect(
     row.stored === row.emails,
     `the ledger has ${row.stored} stored messages, but there are ${row.emails} emails`,
