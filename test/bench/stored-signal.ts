@@ -44,7 +44,9 @@ export async function claimOnWakeUp(url: string): Promise<StoredSignal> {
   await client.connect();
   const awaited = new Map<string, (atMs: number) => void>();
   const claim = async (): Promise<void> => {
-    const { rows } = await client.query("select id, gmail_message_id from claim_emails('bench', 'worker', 10)");
+    const { rows } = await client.query(
+      "select id, gmail_message_id from claim_emails('bench', 'worker', 10)",
+    );
     const claimedMs = performance.now();
     for (const row of rows) {
       awaited.get(row.gmail_message_id)?.(claimedMs);
