@@ -101,9 +101,9 @@ async function inTheMiddle<T>(act: () => Promise<T>): Promise<{ during: T; resul
     `create function pause() returns trigger language plpgsql as $$
      begin
        perform pg_advisory_xact_lock(4711);
-       return new;
+       return null;
      end $$;
-     create trigger pause before update of subject on incoming_emails for each row execute function pause()`,
+     create trigger pause before delete on email_attachments for each statement execute function pause()`,
   );
   const { during, running } = await db.transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock(4711)');
