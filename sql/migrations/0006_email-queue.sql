@@ -28,7 +28,7 @@ create table email_queue (
   email_id integer not null references incoming_emails (id) on delete cascade,
   state text not null default 'waiting' check (state in ('waiting', 'claimed', 'dead')),
   queued_at timestamptz not null default now(),
-  -- State waiting: when it can be claimed. State claimed: when the claim expires.
+  -- State waiting: when it can be claimed. State claimed: when the claim expires. State dead: when it failed or the claim expired.
   due_at timestamptz not null default now(),
   -- Who claimed it last, until that worker fails it or gives it back.
   worker text,
@@ -585,7 +585,10 @@ begin
   update email_queue q
   set state = state_after(q.failure_count + 1),
       failure_count = q.failure_count + 1,
-      due_at = clock_timestamp() + coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3))),
+      due_at = clock_timestamp() + case
+        when state_after(q.failure_count + 1) = 'dead' then interval '0'
+        else coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3)))
+      end,
       worker = null,
       error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
   where q.consumer = fail_email.consumer
