@@ -578,16 +578,19 @@ BEGIN ATOMIC
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'waiting'::text))
+                   ORDER BY q.queued_at
                   LIMIT 10000) counted) AS count,
      ( SELECT (count(*))::integer AS count
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'claimed'::text))
+                   ORDER BY q.due_at
                   LIMIT 10000) counted) AS count,
      ( SELECT (count(*))::integer AS count
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'dead'::text))
+                   ORDER BY q.email_id
                   LIMIT 10000) counted) AS count,
      ( SELECT q.queued_at
             FROM email_queue q

@@ -674,7 +674,7 @@ begin
 end
 $$;
 
--- Each consumer with its work. The counts stop at 10,000.
+-- Each consumer with its work. The counts stop at 10,000. In the order of indexes, so that the time does not grow with the queue.
 create function consumer_backlogs()
 returns table (
   consumer text, is_adding_older boolean, waiting_count integer, claimed_count integer, dead_count integer,
@@ -684,15 +684,36 @@ begin atomic
   select c.name, c.add_to_id is not null,
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'waiting' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'waiting'
+             order by q.queued_at
+             limit 10000
+           ) counted
          ),
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'claimed' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'claimed'
+             order by q.due_at
+             limit 10000
+           ) counted
          ),
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'dead' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'dead'
+             order by q.email_id
+             limit 10000
+           ) counted
          ),
          (
            select q.queued_at
