@@ -48,6 +48,8 @@ export interface Config {
   readonly migrateUrl: string | null;
   /** The accounts that `migrate` grants their tables. The other functions only compare them; empty: they do not. */
   readonly databaseAccounts: readonly DatabaseAccount[];
+  /** Time that an email may wait for a consumer before `status` gives advice. */
+  readonly consumerMaxWaitSeconds: number;
   /** Time after which one invocation stops and leaves the rest to the next one. */
   readonly runBudgetSeconds: number;
   readonly logLevel: LogLevel;
@@ -170,6 +172,7 @@ const schema = z.object({
       return z.NEVER;
     }),
   ),
+  CONSUMER_MAX_WAIT_SECONDS: integer(3600, 60, 2_592_000),
   RUN_BUDGET_SECONDS: integer(50, 5, 1700),
   LOG_LEVEL: z.pipe(
     z.pipe(
@@ -232,6 +235,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     databasePoolSize: e.DB_POOL_SIZE,
     migrateUrl: e.MIGRATE_URL,
     databaseAccounts: e.DB_ACCOUNTS,
+    consumerMaxWaitSeconds: e.CONSUMER_MAX_WAIT_SECONDS,
     runBudgetSeconds: e.RUN_BUDGET_SECONDS,
     logLevel: e.LOG_LEVEL,
     projectId: e.GOOGLE_CLOUD_PROJECT,

@@ -24,6 +24,13 @@ export const ERRORS = {
     'INFO',
     'Check the address: /api/openapi.json lists the API, and the page is at /. A row with this id may have been deleted.',
   ),
+  email_claimed: entry(
+    'A worker has claimed the email',
+    'later',
+    409,
+    'INFO',
+    'Wait until the worker ends or its claim expires, then try again.',
+  ),
   cross_site: entry(
     'Cross-site request rejected',
     'never',

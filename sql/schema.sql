@@ -578,16 +578,19 @@ BEGIN ATOMIC
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'waiting'::text))
+                   ORDER BY q.queued_at
                   LIMIT 10000) counted) AS count,
      ( SELECT (count(*))::integer AS count
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'claimed'::text))
+                   ORDER BY q.due_at
                   LIMIT 10000) counted) AS count,
      ( SELECT (count(*))::integer AS count
             FROM ( SELECT
                     FROM email_queue q
                    WHERE ((q.consumer = c.name) AND (q.state = 'dead'::text))
+                   ORDER BY q.email_id
                   LIMIT 10000) counted) AS count,
      ( SELECT q.queued_at
             FROM email_queue q
@@ -693,7 +696,10 @@ begin
   update email_queue q
   set state = state_after(q.failure_count + 1),
       failure_count = q.failure_count + 1,
-      due_at = clock_timestamp() + coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3))),
+      due_at = clock_timestamp() + case
+        when state_after(q.failure_count + 1) = 'dead' then interval '0'
+        else coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3)))
+      end,
       worker = null,
       error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
   where q.consumer = fail_email.consumer

@@ -106,6 +106,30 @@ locals {
       duration_seconds = 60
     }
 
+    emails-wait-for-a-consumer = {
+      title            = "Emails wait for a consumer"
+      severity         = "ERROR"
+      display_name     = "A consumer has not completed an email for more than ${var.consumer_max_wait_seconds} s"
+      query            = "sum(increase(${local.log_series["runs-with-queue-waiting"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
+      duration_seconds = 60
+    }
+
+    emails-of-a-consumer-are-dead = {
+      title            = "Emails of a consumer are dead"
+      severity         = "ERROR"
+      display_name     = "Emails failed five times in the queue of a consumer"
+      query            = "sum(increase(${local.log_series["queue-dead-total"]}_sum{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
+      duration_seconds = 60
+    }
+
+    notification-queue-fills-up = {
+      title            = "The notification queue fills up"
+      severity         = "ERROR"
+      display_name     = "More than 10 % of PostgreSQL's queue of notifications is in use"
+      query            = "sum(increase(${local.log_series["runs-with-full-notifications"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
+      duration_seconds = 60
+    }
+
     watch-is-ending = {
       title        = "The watch is ending"
       severity     = "WARNING"

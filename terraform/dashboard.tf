@@ -86,6 +86,14 @@ locals {
       }]
     },
     {
+      title     = "Dead emails of consumers"
+      threshold = null
+      lines = [{
+        filter  = "${local.logged}\"${local.log_metric_types["queue-dead-total"]}\""
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
+      }]
+    },
+    {
       title     = "Database connections (maximum ${local.database_max_connections})"
       threshold = floor(local.database_max_connections * var.alert_connections_percent / 100)
       lines = [{

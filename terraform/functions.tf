@@ -5,6 +5,7 @@ locals {
   environment = {
     CLOUD_SQL_INSTANCE           = local.instance_connection_name
     CLOUD_SQL_IP_TYPE            = local.is_private ? "PRIVATE" : ""
+    CONSUMER_MAX_WAIT_SECONDS    = var.consumer_max_wait_seconds
     DB_ACCOUNTS                  = local.database_accounts
     DB_NAME                      = local.database_name
     GMAIL_INITIAL_QUERY          = var.gmail_initial_query

@@ -36,6 +36,18 @@ locals {
       where       = ["jsonPayload.watch_remaining_s<${var.alert_watch_remaining_seconds}"]
       labels      = {}
     }
+    runs-with-queue-waiting = {
+      description = "Runs after which an email has been waiting for a consumer for more than ${var.consumer_max_wait_seconds} s."
+      event       = "run_finished"
+      where       = ["jsonPayload.queue_oldest_s>${var.consumer_max_wait_seconds}"]
+      labels      = {}
+    }
+    runs-with-full-notifications = {
+      description = "Runs after which more than 10 % of PostgreSQL's queue of notifications was in use."
+      event       = "run_finished"
+      where       = ["jsonPayload.notification_queue_usage>0.1"]
+      labels      = {}
+    }
     incidents = {
       description = "Opened incidents by kind."
       event       = "incident_opened"
@@ -52,6 +64,7 @@ locals {
     failing-total        = { field = "failing_total", unit = "1", description = "Failed messages that will be retried, capped at 1,000." }
     missing-total        = { field = "missing_total", unit = "1", description = "Messages that the last reconciliation found missing." }
     pending-total        = { field = "pending_total", unit = "1", description = "Messages waiting to be fetched, capped at 1,000." }
+    queue-dead-total     = { field = "queue_dead_total", unit = "1", description = "Dead emails of all consumers, capped at 1,000 per consumer." }
     stored-count         = { field = "stored_count", unit = "1", description = "Emails that a run stored." }
   }
 

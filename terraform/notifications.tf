@@ -16,6 +16,7 @@ locals {
     retry_dead        = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?retry=dead\""
     reconcile_all     = "curl -s -X POST ${local.identity} \"${google_cloud_run_v2_service.function["poll-now"].uri}?reconcile=all\""
     silence_minutes   = local.silence_seconds / 60
+    consumer_wait_s   = var.consumer_max_wait_seconds
     live_waiting_s    = var.alert_live_waiting_seconds
     stored_within_s   = local.stored_within_seconds
     push              = var.push

@@ -83,6 +83,17 @@ variable "build_region" {
   }
 }
 
+variable "consumer_max_wait_seconds" {
+  description = "Seconds that an email may wait for a consumer of the queue before an alert is sent and status gives advice. Counts from when it was queued until it is completed."
+  type        = number
+  default     = 3600
+
+  validation {
+    condition     = var.consumer_max_wait_seconds >= 60 && var.consumer_max_wait_seconds <= 2592000 && floor(var.consumer_max_wait_seconds) == var.consumer_max_wait_seconds
+    error_message = "consumer_max_wait_seconds must be a whole number from 60 to 2592000."
+  }
+}
+
 variable "consumers" {
   description = "Email addresses of the service accounts that read stored emails and mark them as processed. Each becomes a database user."
   type        = list(string)

@@ -36,6 +36,7 @@ describe('defaults', () => {
       databasePoolSize: 4,
       migrateUrl: null,
       databaseAccounts: [],
+      consumerMaxWaitSeconds: 3600,
       runBudgetSeconds: 50,
       logLevel: 'info',
       projectId: null,

@@ -12,6 +12,7 @@ import {
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
+  email_claimed: [409, 'later', 'INFO'],
   cross_site: [403, 'never', 'WARNING'],
   iap_assertion_rejected: [401, 'never', 'WARNING'],
   iap_keys_unavailable: [503, 'later', 'ERROR'],

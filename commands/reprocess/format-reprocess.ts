@@ -38,13 +38,13 @@ export class ReprocessSummary {
   readonly failures: { readonly emailId: number; readonly reason: ReprocessFailure }[] = [];
   readonly #columns = new Map<string, number>();
   readonly #files = { added: 0, removed: 0, changed: 0 };
-  readonly #counts = { same: 0, changed: 0, skipped: 0 };
+  readonly #counts = { same: 0, changed: 0, skipped: 0, in_use: 0 };
   #processedCount = 0;
 
   /** All emails so far. */
   get count(): number {
-    const { same, changed, skipped } = this.#counts;
-    return same + changed + skipped + this.failures.length;
+    const { same, changed, skipped, in_use: inUse } = this.#counts;
+    return same + changed + skipped + inUse + this.failures.length;
   }
 
   add({ emailId, result }: ReprocessedEmail): void {
@@ -60,7 +60,7 @@ export class ReprocessSummary {
   }
 
   format(mode: { readonly applies: boolean; readonly resetsProcessed: boolean }): string {
-    const { same, changed, skipped } = this.#counts;
+    const { same, changed, skipped, in_use: inUse } = this.#counts;
     const done = mode.applies ? 'rebuilt' : 'would be rebuilt';
     const lines = [
       `${counted(same + changed, 'email')} ${done}, ${changed} of them differ from ${mode.applies ? 'before' : 'what is stored'}`,
@@ -71,6 +71,8 @@ export class ReprocessSummary {
     if (added + removed + changedFiles > 0)
       lines.push(`  attachments: ${added} added, ${removed} removed, ${changedFiles} changed`);
     if (skipped > 0) lines.push(`${skipped} skipped (removed, or parsed by a newer parser)`);
+    if (inUse > 0)
+      lines.push(`${inUse} skipped (in use by a worker); run the command again when the worker is done`);
     if (this.#processedCount > 0) lines.push(this.#processedLine(mode));
     if (this.failures.length > 0) {
       lines.push(`${painted('red', `${this.failures.length} not rebuilt`)}:`);

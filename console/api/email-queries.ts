@@ -159,9 +159,9 @@ export async function listEmails(
 }
 
 /** @returns null when the email does not exist */
-export async function readEmail(db: Queryable, id: number): Promise<OpenedEmail | null> {
+export async function readEmail(db: Queryable, id: number): Promise<Omit<OpenedEmail, 'processing'> | null> {
   const { rows } = await db.query(ONE, [id, MAX_BODY_CHARACTERS]);
-  return (rows[0] as OpenedEmail | undefined) ?? null;
+  return (rows[0] as Omit<OpenedEmail, 'processing'> | undefined) ?? null;
 }
 
 /**

@@ -12,6 +12,7 @@ import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition } from './content-disposition.ts';
 import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
+import { readProcessing } from './processing-queries.ts';
 import { recordAccess, recordList } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
 import {
@@ -55,10 +56,14 @@ async function emailPage(
 
 export function showEmail(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
-    const email = await readEmail(context.db, idParameter(id));
+    const emailId = idParameter(id);
+    const [email, processing] = await Promise.all([
+      readEmail(context.db, emailId),
+      readProcessing(context.db, emailId),
+    ]);
     if (email === null) throw new AppError('not_found', 'There is no email with this id.');
     await recordAccess(context, request, log, { action: 'open', emailId: email.id });
-    return json<OpenedEmail>(200, email);
+    return json<OpenedEmail>(200, { ...email, processing });
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * The routes below /api/console/, which serve the data of the operator's page.
- * GET: overview, charts, dead, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID.
- * POST: emails/search, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up. The search uses POST because words from
- * emails must not appear in a URL.
+ * GET: overview, charts, dead, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID.
+ * POST: emails/search, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up, consumers/NAME/requeue-dead,
+ * consumers/NAME/emails/ID/requeue. The search uses POST because words from emails must not appear in a URL.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
@@ -17,6 +17,7 @@ const WRITE = ['POST'] as const;
 
 const overview = async () => await import('./overview-routes.ts');
 const emails = async () => await import('./email-routes.ts');
+const processing = async () => await import('./processing-routes.ts');
 const records = async () => await import('./record-routes.ts');
 
 const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], load: LoadHandler])[] = [
@@ -32,6 +33,17 @@ const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], l
   [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],
   [/^dead\/([^/]+)\/retry$/, WRITE, async (context) => (await records()).retryOne(context)],
   [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUp(context)],
+  [/^dead-emails$/, READ, async (context) => (await processing()).showDeadEmails(context)],
+  [
+    /^consumers\/([^/]+)\/emails\/([^/]+)\/requeue$/,
+    WRITE,
+    async (context) => (await processing()).requeueOne(context),
+  ],
+  [
+    /^consumers\/([^/]+)\/requeue-dead$/,
+    WRITE,
+    async (context) => (await processing()).requeueAllDead(context),
+  ],
   [/^runs$/, READ, async (context) => (await records()).showRuns(context)],
   [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
 ];

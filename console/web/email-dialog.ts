@@ -3,12 +3,13 @@
  * scripts nor load anything. The native dialog closes on Escape and restores the focus.
  */
 
-import type { EmailJson, OpenedEmailJson } from '../../shared/schemas/emails.ts';
+import type { OpenedEmailJson } from '../../shared/schemas/emails.ts';
 import { CONSOLE_API, get } from './api.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { defectSentences } from './defects.ts';
 import { button, byId, type Child, element, fill } from './element.ts';
-import { subjectText } from './email-row.ts';
+import { emailProcessing } from './email-processing.ts';
+import { type EmailHead, subjectText } from './email-row.ts';
 import { formatBytes } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
 import { toProblem } from './notices.ts';
@@ -25,7 +26,7 @@ export function wireEmailDialog(): void {
   dialog.addEventListener('close', () => fill(byId('email-body')));
 }
 
-export async function openEmail(email: EmailJson): Promise<void> {
+export async function openEmail(email: Pick<EmailHead, 'id' | 'subject'>): Promise<void> {
   const dialog = byId<HTMLDialogElement>('email');
   const body = byId('email-body');
   dialog.dataset['emailId'] = String(email.id);
@@ -49,7 +50,7 @@ export async function openEmail(email: EmailJson): Promise<void> {
   }
 }
 
-function isStillOpen(dialog: HTMLDialogElement, email: EmailJson): boolean {
+function isStillOpen(dialog: HTMLDialogElement, email: Pick<EmailHead, 'id'>): boolean {
   return dialog.open && dialog.dataset['emailId'] === String(email.id);
 }
 
@@ -72,6 +73,7 @@ function renderEmail(email: OpenedEmailJson): Child[] {
       ...(email.list_id === null ? [] : fact('List', element('bdi', {}, email.list_id))),
       ...(email.defects.length === 0 ? [] : fact('Notes', defectSentences(email.defects).join(' '))),
     ),
+    email.processing.length === 0 ? null : emailProcessing(email.processing),
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
     text === null
       ? element('p', { class: 'muted' }, noText)

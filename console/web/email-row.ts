@@ -1,4 +1,4 @@
-/** Renders one email of the list: a button that opens the email, and its attachments. */
+/** Renders one email of a list: a button that opens the email, and its attachments. */
 
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
@@ -7,7 +7,13 @@ import { element } from './element.ts';
 import { pluralize } from './format-number.ts';
 import { timeElement } from './times.ts';
 
-export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
+/** What the button that opens an email shows. */
+export type EmailHead = Pick<EmailJson, 'id' | 'sender' | 'sender_address' | 'subject' | 'received_at'>;
+
+export function emailOpener<Email extends EmailHead>(
+  email: Email,
+  open: (email: Email) => void,
+): HTMLButtonElement {
   const opener = element(
     'button',
     { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
@@ -16,11 +22,15 @@ export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HT
     timeElement(email.received_at),
   );
   opener.addEventListener('click', () => open(email));
+  return opener;
+}
+
+export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
   const warnings = defectWarnings(email.defects);
   return element(
     'li',
     {},
-    opener,
+    emailOpener(email, open),
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
     email.attachments.length === email.attachment_count
       ? null
@@ -38,7 +48,7 @@ export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {
 }
 
 /** Without the address, which the tooltip shows. */
-function senderName({ sender, sender_address: address }: EmailJson): string {
+function senderName({ sender, sender_address: address }: EmailHead): string {
   const name = (sender ?? '')
     .replace(/<[^<>]*>\s*$/, '')
     .replaceAll('"', '')

@@ -8,6 +8,7 @@ import { wireEmailDialog } from './email-dialog.ts';
 import { wireEmailList } from './email-list.ts';
 import { wireIncidentList } from './incident-list.ts';
 import { showMetrics } from './metrics.ts';
+import { wireProcessing } from './processing-section.ts';
 import { Refresh } from './refresh.ts';
 import { wireRunList } from './run-list.ts';
 import { hideStaleBanner, showStaleBanner } from './stale-banner.ts';
@@ -21,6 +22,7 @@ wireAdvice(onChange);
 wireEmailDialog();
 const sections = [
   wireDeadMessageList(onChange),
+  wireProcessing(onChange),
   wireEmailList(),
   wireCharts(),
   wireRunList(),

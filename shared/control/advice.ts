@@ -5,6 +5,7 @@
 import type { Config } from '../config.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { remediationFor } from '../errors.ts';
+import type { ConsumerStatus } from '../schemas/consumer-status.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceAction, AdviceItem, Status } from '../schemas/status.ts';
 import type { PollingGap } from './mailbox-state.ts';
@@ -22,6 +23,8 @@ const COMMANDS: Readonly<Record<AdviceAction, string>> = {
   poll_now: 'POST poll-now.',
   reconcile_all: 'POST poll-now?reconcile=all.',
   retry_dead: 'POST poll-now?retry=dead.',
+  requeue_emails:
+    'Queue them again in the console, or with the SQL function `requeue_email(consumer, email_id)`.',
   authorize: 'Run `npm run authorize`; for a deployment, add --secret-manager.',
 };
 
@@ -46,7 +49,8 @@ export interface AdviceFacts {
 }
 
 export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): AdviceItem[] {
-  if (!facts.hasCredentials) return credentialAdvice(facts.config);
+  const ofConsumers = status.consumers.flatMap((consumer) => consumerAdvice(consumer, facts));
+  if (!facts.hasCredentials) return [...credentialAdvice(facts.config), ...ofConsumers];
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
   const items = [
     errorAdvice(current === undefined ? facts.lastErrorCode : (current.last_error?.code ?? null)),
@@ -56,6 +60,7 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
     ...status.mailboxes.flatMap(failingAdvice),
     ...(current === undefined ? [] : reconciliationAdvice(current, status.is_running, facts.now)),
     ...facts.rejectedListings.map(listingAdvice),
+    ...ofConsumers,
   ].filter((item) => item !== null);
   return items.filter((item, at) => items.findIndex((other) => other.text === item.text) === at);
 }
@@ -230,6 +235,31 @@ function listingAdvice({ detail, isFinished, purpose, query }: RejectedListing):
     ? 'Start it again with another query: `npm run backfill`.'
     : 'It is retried within the hour. Check GMAIL_INITIAL_QUERY and GMAIL_LABEL_ID.';
   return advise('listing_rejected', `Gmail rejected the ${purpose} listing "${query}" (${detail}). ${next}`);
+}
+
+function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts): AdviceItem[] {
+  const { dead_count: dead, name, oldest_queued_at: oldestAt } = consumer;
+  const items: AdviceItem[] = [];
+  if (dead > 0) {
+    const number = `${consumer.capped_counts.includes('dead_count') ? 'At least ' : ''}${dead}`;
+    items.push(
+      advise(
+        'consumer_emails_dead',
+        `${number} ${dead === 1 ? 'email' : 'emails'} of the consumer ${name} failed five times, and no worker gets them. ` +
+          'Read their errors and remove the cause.',
+        'requeue_emails',
+      ),
+    );
+  }
+  if (oldestAt !== null && now.getTime() - oldestAt.getTime() > config.consumerMaxWaitSeconds * 1_000)
+    items.push(
+      advise(
+        'consumer_waiting',
+        `The consumer ${name} has not completed its oldest email since ${oldestAt.toISOString()}. ` +
+          'Check that its workers run and do not fail.',
+      ),
+    );
+  return items;
 }
 
 function messages(count: number): string {

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
+import { readConsumers } from '../db/consumer-backlogs.ts';
 import { readIncidents } from '../db/incidents.ts';
 import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
@@ -21,12 +22,13 @@ const SHOWN_INCIDENTS = 5;
 
 /** @throws {AppError} an error of the database; an error of Cloud Scheduler becomes part of the response */
 export async function readStatus({ config, db, scheduler: job }: Monitor): Promise<Status> {
-  const [monitor, mailboxes, failing, reconciliations, rejected] = await Promise.all([
+  const [monitor, mailboxes, failing, reconciliations, rejected, consumers] = await Promise.all([
     readMonitorStatus(db),
     readMailboxes(db),
     readFailingMessages(db),
     readReconciliationResults(db),
     findRejectedListings(db),
+    readConsumers(db),
   ]);
   const fingerprint = currentFingerprint(config, monitor);
   const facts = mailboxes.map((mailbox) => ({
@@ -60,6 +62,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
         : (currentMailbox?.state ?? stateWithoutMailbox(monitor, config.pollIntervalSeconds)),
     scheduler,
     mailboxes: mailboxStatuses,
+    consumers,
   };
   const currentFacts = facts.find((one) => one.isCurrent);
   const items = adviceFor(body, {

@@ -49,6 +49,12 @@ export interface RunEnd {
   readonly missingTotal: number | null;
   /** Time until the watch on the topic expires, 0 when there is none; null without a topic. */
   readonly watchRemainingSeconds: number | null;
+  /** Age of the oldest email that a consumer has not completed, dead ones excluded; 0 when none waits, null without a consumer. */
+  readonly queueOldestSeconds: number | null;
+  /** Dead emails of all consumers; counted up to 1,000 per consumer. */
+  readonly queueDeadTotal: number;
+  /** The used share of PostgreSQL's queue of notifications, 0 to 1. When it is full, no email can be stored. */
+  readonly notificationQueueUsage: number;
 }
 
 // Invariant: a holder that has lost the lease changes only its own run row, and while a newer hint is stored, nothing changes.
@@ -144,7 +150,9 @@ select coalesce((select has_newer_hint from held), false) as has_newer_hint,
          when $14::text is null then null
          when w.topic is distinct from $14::text then 0
          else greatest(0, floor(extract(epoch from w.expires_at - now())))::integer
-       end as watch_remaining_seconds
+       end as watch_remaining_seconds,
+       queues.oldest_seconds as queue_oldest_seconds, queues.dead_total as queue_dead_total,
+       pg_notification_queue_usage() as notification_queue_usage
 from mailboxes m
 left join mailbox_watches w on w.mailbox_id = m.id
 left join run_updated e on true
@@ -183,6 +191,31 @@ cross join lateral (
     limit 1000
   ) counted
 ) failing
+-- In the order of idx_email_queue_age and idx_email_queue_dead, so that the time does not grow with the queue.
+cross join lateral (
+  select max(greatest(0, floor(extract(epoch from now() - oldest.queued_at))))::integer as oldest_seconds,
+         coalesce(sum(dead_emails.total), 0)::integer as dead_total
+  from consumers c
+  left join lateral (
+    select q.queued_at
+    from email_queue q
+    where q.consumer = c.name
+      and q.state <> 'dead'
+    order by q.queued_at
+    limit 1
+  ) oldest on true
+  cross join lateral (
+    select count(*) as total
+    from (
+      select 1
+      from email_queue q
+      where q.consumer = c.name
+        and q.state = 'dead'
+      order by q.email_id
+      limit 1000
+    ) counted
+  ) dead_emails
+) queues
 left join lateral (
   select l.discovered_at as oldest_at
   from email_ledger l
@@ -204,6 +237,9 @@ where m.id = $1::integer`,
     live_waiting_seconds: 'integer?',
     missing_total: 'integer?',
     watch_remaining_seconds: 'integer?',
+    queue_oldest_seconds: 'integer?',
+    queue_dead_total: 'integer',
+    notification_queue_usage: 'double precision',
   },
 );
 
@@ -249,6 +285,9 @@ export async function finishRun(
     liveWaitingSeconds: row.live_waiting_seconds,
     missingTotal: row.missing_total,
     watchRemainingSeconds: row.watch_remaining_seconds,
+    queueOldestSeconds: row.queue_oldest_seconds,
+    queueDeadTotal: row.queue_dead_total,
+    notificationQueueUsage: row.notification_queue_usage,
   };
 }
 

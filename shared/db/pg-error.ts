@@ -95,8 +95,13 @@ export function isStatementTimeout(error: unknown): boolean {
 }
 
 /** For an AppError, the code of its cause: its own code is not PostgreSQL's. */
-function sqlStateOf(error: unknown): string {
+export function sqlStateOf(error: unknown): string {
   return codeOf(error instanceof AppError ? error.cause : error);
+}
+
+/** The message of PostgreSQL. It may quote a value, unless a function of ours raised the error. */
+export function messageOf(error: unknown): string {
+  return shortMessage(error instanceof AppError ? error.cause : error);
 }
 
 function codeOf(error: unknown): string {

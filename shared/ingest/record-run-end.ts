@@ -106,6 +106,9 @@ function logEnd({ log }: IngestContext, run: EndedRun, end: RunEnd | null): void
     live_waiting_s: end?.liveWaitingSeconds ?? null,
     missing_total: end?.missingTotal ?? null,
     watch_remaining_s: end?.watchRemainingSeconds ?? null,
+    queue_oldest_s: end?.queueOldestSeconds ?? null,
+    queue_dead_total: end?.queueDeadTotal ?? null,
+    notification_queue_usage: end?.notificationQueueUsage ?? null,
     ...(run.error === null
       ? {}
       : {

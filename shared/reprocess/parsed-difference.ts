@@ -76,7 +76,8 @@ where id = $1::integer
 
 const COMPARED = { is_processed: 'boolean', changed_columns: 'text[]' } as const;
 const READ = statement(COMPARE, COMPARED);
-const LOCK = statement(`${COMPARE}\nfor no key update`, COMPARED);
+// Stronger than the update needs: a new consumer waits before it queues the email.
+const LOCK = statement(`${COMPARE}\nfor update`, COMPARED);
 
 // $1 email id int
 const FILES = statement(

@@ -4,6 +4,7 @@ import type { Database, Queryable } from '../db/database.ts';
 import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
+import { lockConsumers, lockUnclaimed } from './claimed-emails.ts';
 import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
 
 // $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
@@ -77,8 +78,8 @@ where id = $1::integer
  * and bytes are unchanged keeps its row and id, because later phases refer to it. May run twice.
  *
  * @param options.resetsProcessed true: an email that differs becomes unprocessed, so that it is processed again
- * @returns the comparison with what was stored before; null when the email is gone, or a newer parser wrote it: then
- *   nothing was changed
+ * @returns the comparison with what was stored before. `in_use` when a worker has claimed the email; null when the email is
+ *   gone, or a newer parser wrote it: then nothing was changed
  * @throws {AppError} unstorable, database_unavailable
  */
 export async function replaceParsed(
@@ -86,11 +87,13 @@ export async function replaceParsed(
   emailId: number,
   email: StorableEmail,
   options: { readonly parserVersion: number; readonly resetsProcessed: boolean },
-): Promise<Comparison | null> {
+): Promise<Comparison | 'in_use' | null> {
   const { parserVersion, resetsProcessed } = options;
   return await db.transaction(async (tx) => {
+    await lockConsumers(tx);
     const compared = await compareParsed(tx, emailId, email, { parserVersion, locks: true });
     if (compared === null) return null;
+    if (!(await lockUnclaimed(tx, emailId))) return 'in_use';
     const hasChanged = !isSame(compared.difference);
     if (hasChanged) await replaceAttachments(tx, emailId, compared.storedFiles, email.attachments);
     await tx.query(UPDATE_EMAIL, [

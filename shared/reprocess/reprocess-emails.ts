@@ -7,11 +7,12 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
-import type { RawEmail } from '../db/emails.ts';
+import type { RawEmail, StorableEmail } from '../db/emails.ts';
 import { AppError } from '../errors.ts';
 import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
-import { compareParsed, type Difference, isSame } from './parsed-difference.ts';
+import { isInUse } from './claimed-emails.ts';
+import { type Comparison, compareParsed, type Difference, isSame } from './parsed-difference.ts';
 import { type EmailSelection, findSelectedIds, readRawEmail } from './raw-emails.ts';
 import { replaceParsed } from './replace-parsed.ts';
 
@@ -30,6 +31,8 @@ export interface ReprocessedEmail {
     | { readonly kind: 'changed'; readonly difference: Difference; readonly wasProcessed: boolean }
     /** The email is gone, or a newer parser wrote it: nothing was changed. */
     | { readonly kind: 'skipped' }
+    /** A worker of a consumer has claimed it: nothing was changed. */
+    | { readonly kind: 'in_use' }
     | { readonly kind: 'failed'; readonly reason: ReprocessFailure };
 }
 
@@ -70,8 +73,9 @@ async function reprocessEmail(
   try {
     const compared = mode.applies
       ? await replaceParsed(db, emailId, email, { parserVersion, resetsProcessed: mode.resetsProcessed })
-      : await compareParsed(db, emailId, email, { parserVersion, locks: false });
+      : await compareUnclaimed(db, emailId, email);
     if (compared === null) return { kind: 'skipped' };
+    if (compared === 'in_use') return { kind: 'in_use' };
     const { difference, isProcessed: wasProcessed } = compared;
     return isSame(difference) ? { kind: 'same' } : { kind: 'changed', difference, wasProcessed };
   } catch (error) {
@@ -79,6 +83,15 @@ async function reprocessEmail(
       return { kind: 'failed', reason: 'unstorable' };
     throw error;
   }
+}
+
+async function compareUnclaimed(
+  db: Database,
+  emailId: number,
+  email: StorableEmail,
+): Promise<Comparison | 'in_use' | null> {
+  if (await isInUse(db, emailId)) return 'in_use';
+  return await compareParsed(db, emailId, email, { parserVersion: PARSER_VERSION, locks: false });
 }
 
 async function unpack(stored: RawEmail): Promise<Buffer | ReprocessFailure> {

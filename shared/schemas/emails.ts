@@ -1,6 +1,7 @@
 /** The console's responses about emails: a page of emails, and one email with its text. */
 import * as z from 'zod/mini';
 import { count, id, time } from './fields.ts';
+import { emailProcessingSchema } from './processing.ts';
 
 export const attachmentSchema = z.object({
   id,
@@ -52,6 +53,8 @@ export const openedEmailSchema = z.extend(emailSchema, {
   /** Why the email is taken for a program's: a keyword of Auto-Submitted, `report` or `empty-return-path`. */
   auto_submitted: z.nullable(z.string()),
   has_html: z.boolean(),
+  /** One entry per consumer, by name. */
+  processing: z.array(emailProcessingSchema),
 });
 
 export type Email = z.output<typeof emailSchema>;

@@ -7,6 +7,7 @@ import { emailPageSchema, openedEmailSchema } from './emails.ts';
 import { chartsSchema, overviewSchema } from './overview.ts';
 import { failedPollSchema, pollSchema } from './poll.ts';
 import { problemSchema } from './problem.ts';
+import { deadEmailPageSchema, requeuedSchema } from './processing.ts';
 import {
   deadPageSchema,
   givenUpSchema,
@@ -30,6 +31,8 @@ const COMPONENTS = {
   IncidentPage: incidentPageSchema,
   Retried: retriedSchema,
   GivenUp: givenUpSchema,
+  DeadEmailPage: deadEmailPageSchema,
+  Requeued: requeuedSchema,
 } as const;
 
 type Component = keyof typeof COMPONENTS;
@@ -68,6 +71,12 @@ const ID: Parameter = {
   in: 'path',
   description: 'The id of the row.',
   schema: { type: 'integer' },
+};
+const CONSUMER: Parameter = {
+  name: 'consumer',
+  in: 'path',
+  description: 'The name of the consumer.',
+  schema: { type: 'string' },
 };
 
 /** Every endpoint that returns JSON. The page, downloads and email previews are not included. */
@@ -178,6 +187,27 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'Give up one dead message: it is not retried and no longer counts as failing',
     answer: 'GivenUp',
     parameters: [ID],
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/dead-emails`,
+    summary: 'Emails that failed five times in the queue of a consumer',
+    answer: 'DeadEmailPage',
+    parameters: PAGE,
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/consumers/{consumer}/emails/{id}/requeue`,
+    summary: 'Queue one email again for a consumer, with no failures',
+    answer: 'Requeued',
+    parameters: [CONSUMER, ID],
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/consumers/{consumer}/requeue-dead`,
+    summary: 'Queue the dead emails of a consumer again, at most 10,000',
+    answer: 'Requeued',
+    parameters: [CONSUMER],
   },
   { method: 'get', path: `${CONSOLE}/runs`, summary: 'Runs', answer: 'RunPage', parameters: PAGE },
   {

@@ -1,11 +1,20 @@
 /** The response of `status`, `start` and `stop`: state, progress, errors, and advice for the operator. */
 import * as z from 'zod/mini';
+import { consumerStatusSchema } from './consumer-status.ts';
 import { count, errorSchema, time } from './fields.ts';
 import { mailboxStatusSchema } from './mailbox-status.ts';
 import { STATES } from './state.ts';
 
 /** The action that an advice item asks for; a client shows its own button or command for it. */
-export const ACTIONS = ['start', 'stop', 'poll_now', 'reconcile_all', 'retry_dead', 'authorize'] as const;
+export const ACTIONS = [
+  'start',
+  'stop',
+  'poll_now',
+  'reconcile_all',
+  'retry_dead',
+  'requeue_emails',
+  'authorize',
+] as const;
 export type AdviceAction = (typeof ACTIONS)[number];
 
 export const adviceItemSchema = z.object({
@@ -43,6 +52,8 @@ export const statusSchema = z.object({
   /** Null when no job is configured. */
   scheduler: z.nullable(schedulerSchema),
   mailboxes: z.array(mailboxStatusSchema),
+  /** By name. Empty before the first claim. They do not change the state. */
+  consumers: z.array(consumerStatusSchema),
   /** The texts of `advice_items` with their commands, the most urgent first. Empty when nothing needs attention. */
   advice: z.array(z.string()),
   advice_items: z.array(adviceItemSchema),

@@ -28,7 +28,7 @@ create table email_queue (
   email_id integer not null references incoming_emails (id) on delete cascade,
   state text not null default 'waiting' check (state in ('waiting', 'claimed', 'dead')),
   queued_at timestamptz not null default now(),
-  -- State waiting: when it can be claimed. State claimed: when the claim expires.
+  -- State waiting: when it can be claimed. State claimed: when the claim expires. State dead: when it failed or the claim expired.
   due_at timestamptz not null default now(),
   -- Who claimed it last, until that worker fails it or gives it back.
   worker text,
@@ -585,7 +585,10 @@ begin
   update email_queue q
   set state = state_after(q.failure_count + 1),
       failure_count = q.failure_count + 1,
-      due_at = clock_timestamp() + coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3))),
+      due_at = clock_timestamp() + case
+        when state_after(q.failure_count + 1) = 'dead' then interval '0'
+        else coalesce(retry_in, interval '1 minute' * power(5, least(q.failure_count, 3)))
+      end,
       worker = null,
       error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
   where q.consumer = fail_email.consumer
@@ -671,7 +674,7 @@ begin
 end
 $$;
 
--- Each consumer with its work. The counts stop at 10,000.
+-- Each consumer with its work. The counts stop at 10,000. In the order of indexes, so that the time does not grow with the queue.
 create function consumer_backlogs()
 returns table (
   consumer text, is_adding_older boolean, waiting_count integer, claimed_count integer, dead_count integer,
@@ -681,15 +684,36 @@ begin atomic
   select c.name, c.add_to_id is not null,
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'waiting' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'waiting'
+             order by q.queued_at
+             limit 10000
+           ) counted
          ),
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'claimed' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'claimed'
+             order by q.due_at
+             limit 10000
+           ) counted
          ),
          (
            select count(*)::integer
-           from (select from email_queue q where q.consumer = c.name and q.state = 'dead' limit 10000) counted
+           from (
+             select
+             from email_queue q
+             where q.consumer = c.name
+               and q.state = 'dead'
+             order by q.email_id
+             limit 10000
+           ) counted
          ),
          (
            select q.queued_at

@@ -25,8 +25,8 @@ variables {
 
 run "every_alert_has_a_runbook_and_recipients" {
   assert {
-    condition     = length(google_monitoring_alert_policy.alert) >= 12
-    error_message = "There must be at least twelve alerts."
+    condition     = length(google_monitoring_alert_policy.alert) >= 15
+    error_message = "There must be at least fifteen alerts."
   }
   assert {
     condition = alltrue([for alert in google_monitoring_alert_policy.alert : alltrue([
@@ -358,6 +358,7 @@ run "thresholds_follow_the_variables" {
     alert_live_waiting_seconds    = 1200
     alert_stored_within_seconds   = 30
     alert_watch_remaining_seconds = 43200
+    consumer_max_wait_seconds     = 7200
   }
   assert {
     condition     = endswith(google_monitoring_alert_policy.alert["connections-run-short"].conditions[0].condition_prometheus_query_language[0].query, " > ${floor(local.database_max_connections * 0.6)}")
@@ -382,6 +383,18 @@ run "thresholds_follow_the_variables" {
   assert {
     condition     = contains(google_logging_metric.value["arrival-to-stored-ms"].bucket_options[0].explicit_buckets[0].bounds, 30000)
     error_message = "The threshold must be a bucket bound, so that the comparison with the percentile is exact."
+  }
+  assert {
+    condition     = endswith(google_logging_metric.counter["runs-with-queue-waiting"].filter, "jsonPayload.queue_oldest_s>7200")
+    error_message = "The filter must use the threshold for consumers."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.alert["emails-wait-for-a-consumer"].documentation[0].content, "more than 7200 s")
+    error_message = "The runbook must contain the threshold for consumers."
+  }
+  assert {
+    condition     = local.environment.CONSUMER_MAX_WAIT_SECONDS == 7200
+    error_message = "status must give advice at the same time as the alert."
   }
   assert {
     condition     = endswith(google_logging_metric.counter["runs-with-watch-ending"].filter, "jsonPayload.watch_remaining_s<43200")
@@ -496,4 +509,12 @@ run "rejects_invalid_variables" {
   }
 
   expect_failures = [var.alert_emails, var.alert_disk_percent, var.alert_connections_percent, var.alert_watch_remaining_seconds, var.notification_channels]
+}
+
+run "a_wait_for_consumers_below_one_minute_is_rejected" {
+  command = plan
+  variables {
+    consumer_max_wait_seconds = 59
+  }
+  expect_failures = [var.consumer_max_wait_seconds]
 }

@@ -131,6 +131,19 @@ describe('npm run reprocess', () => {
     await system.db.query('update incoming_emails set parser_version = $1 where id = 1', [PARSER_VERSION]);
   });
 
+  it('reports emails that a worker has claimed, and leaves them unchanged', async () => {
+    await system.db.query("update incoming_emails set parser_version = 0, subject = 'wrong'");
+    const claimed = await ids("select id from claim_emails('extraction', 'worker-1')");
+    const { code, output } = await run('--apply');
+    expect([code, output]).toEqual([0, expect.stringContaining('2 emails rebuilt, 2 of them differ')]);
+    expect(output).toContain('1 skipped (in use by a worker)');
+    expect(await ids("select id from incoming_emails where subject = 'wrong'")).toEqual(claimed);
+    await system.rows("select release_email('extraction', 'worker-1', $1)", claimed);
+    expect((await run('--apply')).output).toContain('1 email rebuilt, 1 of them differ');
+    await system.db.query('delete from consumers');
+    await system.db.query('delete from email_queue');
+  });
+
   it('continues after an id with --after', async () => {
     expect((await run('--all', '--apply', '--after', '2')).output).toContain('1 email to parse again');
   });

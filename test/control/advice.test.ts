@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../shared/config.ts';
+import { type Environment, readConfig } from '../../shared/config.ts';
 import { adviceFor, adviceText, type StatusWithoutAdvice } from '../../shared/control/advice.ts';
 import type { PollingGap } from '../../shared/control/mailbox-state.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
+import type { ConsumerStatus } from '../../shared/schemas/consumer-status.ts';
 import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { SchedulerStatus } from '../../shared/schemas/status.ts';
 
@@ -77,12 +78,27 @@ function reconciliation(at: Date, missing: number): MailboxStatus['reconciliatio
   return { at, since: hoursAgo(48), gmail_count: 5 + missing, ...counts, missing_count: missing, full: null };
 }
 
+function consumer(more: Partial<ConsumerStatus> = {}): ConsumerStatus {
+  return {
+    name: 'extraction',
+    waiting_count: 0,
+    claimed_count: 0,
+    dead_count: 0,
+    capped_counts: [],
+    oldest_queued_at: null,
+    is_adding_older: false,
+    dead_emails: [],
+    ...more,
+  };
+}
+
 const NO_RUN_BEGINS: PollingGap = { kind: 'no_run_begins', since: hoursAgo(2) };
 
 function items(
   more: Partial<StatusWithoutAdvice> = {},
   lastErrorCode: string | null = null,
   pollingGap: PollingGap = NO_RUN_BEGINS,
+  env: Environment = ENV,
 ) {
   const status: StatusWithoutAdvice = {
     is_running: true,
@@ -92,12 +108,13 @@ function items(
     state: 'watching',
     scheduler: scheduler(),
     mailboxes: [mailbox()],
+    consumers: [],
     ...more,
   };
-  const config = readConfig(ENV);
+  const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });
   return adviceFor(status, {
     config,
-    hasCredentials: true,
+    hasCredentials: config.gmail !== null,
     now: NOW,
     lastErrorCode,
     pollingGap,
@@ -238,4 +255,39 @@ it('gives the remediation of the last error while the credentials have no mailbo
 
 it('gives no advice for an error code that another version wrote', () => {
   expect(advise({ mailboxes: [] }, 'renamed_since')).toEqual([]);
+});
+
+describe('consumers', () => {
+  it('advises to queue dead emails of a consumer again, also without credentials', () => {
+    const consumers = [
+      consumer({ dead_count: 1 }),
+      consumer({ name: 'archive', dead_count: 10_000, capped_counts: ['dead_count'] }),
+    ];
+    const expected = [
+      expect.stringMatching(/^1 email of the consumer extraction failed .* cause\. Queue .*requeue_email\(/),
+      expect.stringMatching(/^At least 10000 emails of the consumer archive failed /),
+    ];
+    expect(advise({ consumers })).toEqual(expected);
+    expect(items({ consumers })).toMatchObject([
+      { code: 'consumer_emails_dead', action: 'requeue_emails' },
+      { code: 'consumer_emails_dead', action: 'requeue_emails' },
+    ]);
+    expect(advise({ consumers }, null, NO_RUN_BEGINS, {}).slice(-2)).toEqual(expected);
+  });
+
+  it('advises to check the workers when the oldest email has waited longer than the configured time', () => {
+    const consumers = [consumer({ waiting_count: 3, oldest_queued_at: hoursAgo(1.01) })];
+    expect(items({ consumers })).toEqual([
+      {
+        code: 'consumer_waiting',
+        text: expect.stringMatching(
+          /^The consumer extraction has not .* since 2026-11-23T07:59.*workers run/,
+        ),
+        action: null,
+      },
+    ]);
+    expect(advise({ consumers: [consumer({ oldest_queued_at: hoursAgo(0.99) })] })).toEqual([]);
+    const patient = { ...ENV, CONSUMER_MAX_WAIT_SECONDS: '7200' };
+    expect(advise({ consumers }, null, NO_RUN_BEGINS, patient)).toEqual([]);
+  });
 });

@@ -48,6 +48,7 @@ describe('the state', () => {
       state: 'not_configured',
       scheduler: null,
       mailboxes: [],
+      consumers: [],
       advice: [
         'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment, add --secret-manager.',
       ],

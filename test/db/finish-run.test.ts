@@ -81,6 +81,9 @@ describe('finishRun', () => {
       liveWaitingSeconds: null,
       missingTotal: null,
       watchRemainingSeconds: null,
+      queueOldestSeconds: null,
+      queueDeadTotal: 0,
+      notificationQueueUsage: expect.closeTo(0, 1),
     });
     expect(await runRow(runId)).toMatchObject({
       mailbox_id: lease.mailboxId,

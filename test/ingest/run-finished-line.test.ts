@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { requeue, storeEmails, workerOf } from '../helpers/email-queue.ts';
 import { insertMailbox } from '../helpers/leased-mailbox.ts';
 import { mail, order } from '../helpers/test-emails.ts';
 import type { IngestOptions, TestSystem } from '../helpers/test-system.ts';
@@ -151,6 +152,55 @@ describe('watch_remaining_s', () => {
     expect(await nextLine(without, scheduled)).toMatchObject({ watch_remaining_s: null });
     const stopped = await createTestSystem({ env });
     expect(await nextLine(stopped)).toMatchObject({ outcome: 'completed', watch_remaining_s: null });
+  });
+});
+
+describe('queues of consumers', () => {
+  const push = { trigger: 'push' } as const;
+
+  async function queuedAgo(system: TestSystem, consumer: string, id: number, age: string): Promise<void> {
+    await system.rows(
+      'update email_queue set queued_at = now() - $3::interval where consumer = $1 and email_id = $2',
+      [consumer, id, age],
+    );
+  }
+
+  test('run_finished reports no waiting email without a consumer, and a wait of zero when none waits', async () => {
+    const system = await runningSystem();
+    await storeEmails(system.db, 1);
+    expect(await nextLine(system, push)).toMatchObject({
+      queue_oldest_s: null,
+      queue_dead_total: 0,
+      // Other tests use the same server.
+      notification_queue_usage: expect.closeTo(0, 1),
+    });
+    const [id = 0] = await workerOf(system.db, 'extraction').claim();
+    await workerOf(system.db, 'extraction').complete(id);
+    expect(await nextLine(system, push)).toMatchObject({ queue_oldest_s: 0, queue_dead_total: 0 });
+  });
+
+  test('run_finished reports how long the oldest email of all consumers has waited, claimed or not', async () => {
+    const system = await runningSystem();
+    const [first = 0, second = 0] = await storeEmails(system.db, 2);
+    await workerOf(system.db, 'archive').claim();
+    await workerOf(system.db, 'extraction').claim();
+    await queuedAgo(system, 'archive', second, '1 hour');
+    await queuedAgo(system, 'extraction', first, '2 hours');
+    const { queue_oldest_s: seconds } = await nextLine(system, push);
+    expect(seconds).toBeGreaterThanOrEqual(7_200);
+    expect(seconds).toBeLessThan(7_260);
+  });
+
+  test('run_finished counts dead emails of all consumers, which no longer wait', async () => {
+    const system = await runningSystem();
+    const [first = 0] = await storeEmails(system.db, 2);
+    for (const consumer of ['archive', 'extraction']) await workerOf(system.db, consumer).claim(2);
+    await system.rows("update email_queue set state = 'dead', queued_at = now() - interval '1 day'");
+    expect(await nextLine(system, push)).toMatchObject({ queue_oldest_s: 0, queue_dead_total: 4 });
+    await requeue(system.db, 'archive', first);
+    expect(await nextLine(system, push)).toMatchObject({ queue_dead_total: 3 });
+    await system.rows("delete from consumers where name = 'extraction'");
+    expect(await nextLine(system, push)).toMatchObject({ queue_dead_total: 1 });
   });
 });
 

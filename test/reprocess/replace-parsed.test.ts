@@ -38,9 +38,8 @@ describe('replaceParsed', () => {
       ),
     };
     const replaced = await replaceParsed(db, id, changed, { parserVersion: 2, resetsProcessed: true });
-    expect(replaced?.difference).toMatchObject({
-      columns: ['subject'],
-      files: [{ kind: 'changed', columns: ['filename'] }],
+    expect(replaced).toMatchObject({
+      difference: { columns: ['subject'], files: [{ kind: 'changed', columns: ['filename'] }] },
     });
     for (const words of ['bestellung 2', 'zeilen csv', 'order pdf'])
       expect([words, await isFoundBy(db, mailbox, words)]).toEqual([words, true]);
@@ -64,7 +63,7 @@ describe('replaceParsed', () => {
       parserVersion: 1,
       resetsProcessed: true,
     });
-    expect(replaced?.difference).toEqual({ columns: [], files: [] });
+    expect(replaced).toMatchObject({ difference: { columns: [], files: [] } });
     expect(await isFoundBy(db, mailbox, 'order 1 lines')).toBe(true);
     const after = await db.query('select processed, updated_at from incoming_emails where id = $1', [id]);
     expect(after.rows).toEqual([{ processed: true, updated_at: updatedAt }]);

@@ -51,7 +51,8 @@ function matches(comparison: string, line: Line): boolean {
   const severity = comparison.match(/^severity>=([A-Z]+)$/)?.[1];
   if (severity !== undefined)
     return SEVERITIES.indexOf(String(line['severity'])) >= SEVERITIES.indexOf(severity);
-  const [, field = '', operator, number] = comparison.match(/^jsonPayload\.([a-z_]+)([<>])(\d+)$/) ?? [];
+  const [, field = '', operator, number] =
+    comparison.match(/^jsonPayload\.([a-z_]+)([<>])(\d+(?:\.\d+)?)$/) ?? [];
   if (operator === undefined) throw new Error(`Unsupported comparison: ${comparison}`);
   const value = line[field];
   if (typeof value !== 'number') return false;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { requiresOperator } from '../../shared/errors.ts';
+import { consumerStatusSchema } from '../../shared/schemas/consumer-status.ts';
 import { mail } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
@@ -41,6 +42,7 @@ beforeAll(async () => {
     await makeUnhealthy(system);
     lines.unhealthy = await lineOf(system, async () => await system.call('poll'));
     await system.rows("update email_ledger set state = 'gone' where state in ('pending', 'dead')");
+    await system.rows('delete from email_queue');
     await evaluate(system, 0);
     await system.rows("update mailbox_watches set expires_at = now() + interval '7 days'");
     system.gmail.deliver(mail('Before the gap'));
@@ -73,7 +75,7 @@ async function evaluate(system: TestSystem, missingCount: number): Promise<void>
   );
 }
 
-/** Adds dead, failing and missing messages, and a watch that Gmail rejects to renew. */
+/** Adds dead, failing and missing messages, a watch that Gmail rejects to renew, and a consumer without workers. */
 async function makeUnhealthy(system: TestSystem): Promise<void> {
   const tomorrow = "now() + interval '1 day'";
   await system.rows(
@@ -83,6 +85,10 @@ async function makeUnhealthy(system: TestSystem): Promise<void> {
             (1, 'failing', 'history', 0, 'pending', now() - interval '16 minutes', now(), ${tomorrow})`,
   );
   system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get', messageId: 'failing' });
+  await system.rows("select claim_emails('extraction', 'worker')");
+  await system.rows("update email_queue set queued_at = now() - interval '61 minutes'");
+  await system.rows("select claim_emails('archive', 'worker')");
+  await system.rows("update email_queue set state = 'dead' where consumer = 'archive'");
   await evaluate(system, 2);
   await system.rows("update mailbox_watches set expires_at = now() + interval '23 hours'");
   system.gmail.faults.add({ kind: 'status', status: 403, reason: 'forbidden', method: 'watch' });
@@ -91,6 +97,8 @@ async function makeUnhealthy(system: TestSystem): Promise<void> {
 function counted(line: Line): string[] {
   return [...counters].filter(([, counter]) => counts(counter, line)).map(([name]) => name);
 }
+
+const UNHEALTHY_SUMS = ['dead-total', 'failing-total', 'missing-total', 'queue-dead-total'];
 
 /** The value metrics whose sum an alert compares with zero. */
 const summed = [...alertsFile.matchAll(/log_series\["([a-z-]+)"\]\}_sum\{[^\n]*\) > 0"$/gm)].map(
@@ -107,6 +115,8 @@ describe('log-based metrics', () => {
       'runs',
       'runs-with-live-waiting',
       'runs-with-watch-ending',
+      'runs-with-queue-waiting',
+      'runs-with-full-notifications',
       'incidents',
     ]);
     expect([...extracted.keys()]).toEqual([
@@ -115,9 +125,10 @@ describe('log-based metrics', () => {
       'failing-total',
       'missing-total',
       'pending-total',
+      'queue-dead-total',
       'stored-count',
     ]);
-    expect(summed.toSorted()).toEqual(['dead-total', 'failing-total', 'missing-total']);
+    expect(summed.toSorted()).toEqual(UNHEALTHY_SUMS);
   });
 
   test('every counter counts an event that the code writes', () => {
@@ -151,13 +162,17 @@ describe('log-based metrics', () => {
     expect(counted(lines.failed)).toEqual(['runs']);
   });
 
-  test('metrics of alerts count dead, failing, waiting and missing messages and an expiring watch', () => {
+  test('metrics of alerts count dead, failing, waiting and missing messages, an expiring watch, and the emails of consumers', () => {
     expect(counted(lines.unhealthy).toSorted()).toEqual([
       'runs',
       'runs-with-live-waiting',
+      'runs-with-queue-waiting',
       'runs-with-watch-ending',
     ]);
-    expect(aboveZero(lines.unhealthy).toSorted()).toEqual(['dead-total', 'failing-total', 'missing-total']);
+    expect(counted({ ...lines.unhealthy, notification_queue_usage: 0.11 })).toContain(
+      'runs-with-full-notifications',
+    );
+    expect(aboveZero(lines.unhealthy).toSorted()).toEqual(UNHEALTHY_SUMS);
   });
 
   test('the counter of incidents counts an expired history once', () => {
@@ -193,7 +208,7 @@ describe('alerts', () => {
 
   test('the README has a section per alert, in the same order and under the same title', () => {
     expect(titles).toHaveLength(keys.length);
-    expect(titles.length).toBeGreaterThanOrEqual(12);
+    expect(titles.length).toBeGreaterThanOrEqual(15);
     expect(sections.map((text) => text.split('\n', 1)[0])).toEqual(titles);
   });
 
@@ -207,7 +222,7 @@ describe('alerts', () => {
       for (const [, event] of runbook.matchAll(/jsonPayload\.event="([a-z_]+)"/g))
         expect(events).toContain(event);
       for (const [, code = ''] of runbook.matchAll(/^- .*?`([a-z]+_[a-z_]+)`/gm)) {
-        const fields = Object.keys({ ...lines.healthy, is_running: true });
+        const fields = Object.keys({ ...lines.healthy, ...consumerStatusSchema.shape, is_running: true });
         expect([...Object.keys(ERRORS), ...fields, ...variables]).toContain(code);
       }
       for (const [, name] of runbook.matchAll(/service_name="\$\{name\}-([a-z-]+)"/g))

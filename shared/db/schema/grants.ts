@@ -11,10 +11,12 @@ import type { Queryable } from '../database.ts';
 /** By table. A privilege may name columns: `update (processed)`. */
 type Privileges = Readonly<Record<string, string>>;
 
-/** The tables that `status` reads; none holds mail. Every function checks `schema_migrations` first. */
+/** The tables that `status` reads; none holds mail, and an error of a worker must not. Every function checks `schema_migrations` first. */
 const STATE: Privileges = {
+  consumers: 'select',
   email_ledger: 'select',
   email_monitor_status: 'select',
+  email_queue: 'select',
   incidents: 'select',
   ingest_runs: 'select',
   ledger_changes: 'select',

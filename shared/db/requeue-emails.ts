@@ -1,0 +1,69 @@
+/** Queues emails of a consumer again, for an operator: the SQL function `requeue_email` with its errors as AppError. */
+import { AppError, type ErrorCode } from '../errors.ts';
+import type { Queryable } from './database.ts';
+import { messageOf, sqlStateOf } from './pg-error.ts';
+import { statement } from './statement.ts';
+
+// $1 consumer text, $2 email id int
+const REQUEUE = statement('select from requeue_email($1::text, $2::integer)', {});
+
+/** In one transaction, so that no email stays locked for long. */
+const BATCH = 500;
+/** An operator can call again. */
+const MAX_BATCHES = 20;
+
+// $1 consumer text, $2 emails int
+// Always one row.
+const REQUEUE_DEAD = statement(
+  `
+select count(*)::integer as count
+from (
+  select q.email_id
+  from email_queue q
+  where q.consumer = $1::text
+    and q.state = 'dead'
+  order by q.email_id
+  limit $2::integer
+) dead
+cross join lateral requeue_email($1::text, dead.email_id)`,
+  { count: 'integer' },
+);
+
+/** The SQLSTATEs of the queue, see the migration that creates it. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  QE001: 'email_claimed',
+  QE004: 'not_found',
+  QE005: 'bad_request',
+};
+
+/**
+ * Queues an email again with no failures, whether it is dead, waits, or is completed. May run twice.
+ *
+ * @throws {AppError} email_claimed, not_found when the email was erased, bad_request when the consumer does not exist,
+ *   database_denied, database_unavailable
+ */
+export async function requeueEmail(db: Queryable, consumer: string, emailId: number): Promise<void> {
+  await db.query(REQUEUE, [consumer, emailId]).catch(throwMapped);
+}
+
+/**
+ * Queues the dead emails of a consumer again, at most 10,000.
+ *
+ * @returns how many
+ * @throws {AppError} as requeueEmail; emails of earlier batches are queued then
+ */
+export async function requeueDeadEmails(db: Queryable, consumer: string): Promise<number> {
+  let total = 0;
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    const { rows } = await db.query(REQUEUE_DEAD, [consumer, BATCH]).catch(throwMapped);
+    const count = rows[0]?.count ?? 0;
+    total += count;
+    if (count < BATCH) break;
+  }
+  return total;
+}
+
+function throwMapped(error: unknown): never {
+  const code = CODES[sqlStateOf(error)];
+  throw code === undefined ? error : new AppError(code, messageOf(error), { cause: error });
+}
