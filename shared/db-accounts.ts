@@ -18,7 +18,7 @@ export type DatabaseAccount =
 /** As the table `consumers` checks it. */
 export const CONSUMER_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 /** The consumer gets a schema of its name. */
-const RESERVED_SCHEMA = /^(public|information_schema|pg_.*)$/;
+export const RESERVED_NAME = /^(public|information_schema|pg_.*)$/;
 
 const FORMAT = `must have the form part=account,part=account; the parts are ${FUNCTION_PARTS.join(', ')} and consumer:NAME`;
 const NAME_FORMAT =
@@ -58,7 +58,7 @@ function parseEntry(entry: string): DatabaseAccount | { readonly error: string }
   if (part === 'consumer') {
     const consumer = rest.join(':');
     if (!CONSUMER_NAME.test(consumer)) return { error: NAME_FORMAT };
-    if (RESERVED_SCHEMA.test(consumer)) return { error: NAME_RESERVED };
+    if (RESERVED_NAME.test(consumer)) return { error: NAME_RESERVED };
     return { part, consumer, account };
   }
   const known = FUNCTION_PARTS.find((one) => one === part);

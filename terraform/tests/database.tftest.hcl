@@ -128,7 +128,7 @@ run "rejects_invalid_variables" {
 run "only_migrate_may_create_tables" {
   command = plan
   variables {
-    consumers = ["phase3@orders-example.iam.gserviceaccount.com"]
+    consumers = { extraction = "phase3@orders-example.iam.gserviceaccount.com" }
   }
 
   assert {
