@@ -170,7 +170,7 @@ async function assertSchemasAreFree(tx: Queryable, accounts: readonly DatabaseAc
   const names = [...new Set(rows.map((row) => row.name))].join(', ');
   throw new AppError(
     'database_denied',
-    `DB_ACCOUNTS names consumers like a user of the database, or like a schema of another account: ${names}.`,
+    `DB_ACCOUNTS must give these consumers other names, which no user and no foreign schema of the database has: ${names}.`,
   );
 }
 

@@ -238,6 +238,13 @@ test('the account of status has only select privileges', async () => {
   expect(rows.map((row) => row.privilege_type)).toEqual(['SELECT']);
 });
 
+test.each(['ingest', 'control', 'console', 'status'] as const)(
+  'the account of %s reads the backlogs of consumers, which the status shows',
+  async (part) => {
+    expect(await errorOf(part, 'select * from consumer_backlogs()')).toBeNull();
+  },
+);
+
 describe('accounts of consumers', () => {
   test('reads parsed emails and the addresses of mailboxes, and nothing else', async () => {
     expect(await privilegesFound(accountOf('orders'))).toEqual(OF_A_CONSUMER);
