@@ -4,6 +4,7 @@
  */
 import { readConfig } from '../shared/config.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
+import { labelOf } from '../shared/db-accounts.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -19,5 +20,5 @@ await runCommand(USAGE, async () => {
   const applied = await migrate(database, databaseAccounts);
   say(applied.length === 0 ? 'The schema is current.' : `Applied: ${applied.join(', ')}`);
   if (databaseAccounts.length > 0)
-    say(`Granted: ${databaseAccounts.map((one) => `${one.part} (${one.account})`).join(', ')}`);
+    say(`Granted: ${databaseAccounts.map((one) => `${labelOf(one)} (${one.account})`).join(', ')}`);
 });

@@ -9,6 +9,7 @@
 
 import type { AppContext } from '../shared/control/app-context.ts';
 import { migrate } from '../shared/db/schema/migrations.ts';
+import { labelOf } from '../shared/db-accounts.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { MigrateAnswer } from '../shared/schemas/migrate.ts';
 
@@ -17,7 +18,7 @@ export function createRoute({ config }: AppContext): Route {
     methods: ['POST'],
     handle: async (_request, log) => {
       const applied = await migrate(config.database, config.databaseAccounts);
-      const granted = config.databaseAccounts.map((account) => account.part);
+      const granted = config.databaseAccounts.map(labelOf);
       log.info(
         'migrated',
         applied.length === 0 ? 'The schema is up to date' : `Applied ${applied.join(', ')}`,

@@ -135,6 +135,11 @@ resource "google_sql_database_instance" "main" {
       name  = "cloudsql.iam_authentication"
       value = "on"
     }
+    # Milliseconds. A consumer or an operator who leaves a transaction open must not keep emails locked. The functions set less.
+    database_flags {
+      name  = "idle_in_transaction_session_timeout"
+      value = "60000"
+    }
     # The default of the tier, set explicitly because the connection budget depends on it.
     database_flags {
       name  = "max_connections"
@@ -179,12 +184,13 @@ resource "google_sql_database" "main" {
 locals {
   # PostgreSQL user names: the email address without the suffix, with which most names would be too long.
   database_users = { for key, email in local.account_emails : key => trimsuffix(email, ".gserviceaccount.com") }
-  consumer_users = { for email in var.consumers : email => trimsuffix(email, ".gserviceaccount.com") }
+  # One per account, which may have several consumers.
+  consumer_users = { for email in toset(values(var.consumers)) : email => trimsuffix(email, ".gserviceaccount.com") }
 
   # The users for migrate, which grants each its permissions. migrate itself is not included: it owns the tables.
   database_accounts = join(",", concat(
     [for key in ["ingest", "control", "console", "status"] : "${key}=${local.database_users[key]}"],
-    [for email in sort(var.consumers) : "consumer=${trimsuffix(email, ".gserviceaccount.com")}"],
+    [for consumer, email in var.consumers : "consumer:${consumer}=${local.consumer_users[email]}"],
   ))
 }
 
@@ -227,7 +233,7 @@ locals {
   cloudsql_roles = ["roles/cloudsql.client", "roles/cloudsql.instanceUser"]
   cloudsql_members = merge(
     { for key, email in local.account_emails : key => "serviceAccount:${email}" },
-    { for email in var.consumers : email => "serviceAccount:${email}" },
+    { for email in keys(local.consumer_users) : email => "serviceAccount:${email}" },
   )
   cloudsql_grants = {
     for pair in setproduct(keys(local.cloudsql_members), local.cloudsql_roles) :

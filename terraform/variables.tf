@@ -95,13 +95,25 @@ variable "consumer_max_wait_seconds" {
 }
 
 variable "consumers" {
-  description = "Email addresses of the service accounts that read stored emails and mark them as processed. Each becomes a database user."
-  type        = list(string)
-  default     = []
+  description = "Consumers of the stored emails, such as extraction: the name of each with the email address of the service account of its workers. Each account becomes a database user that may act for its consumers only, and each consumer gets a schema of its name."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = alltrue([for email in var.consumers : can(regex("^[^@ ]+@[^@ ]+\\.gserviceaccount\\.com$", email))])
-    error_message = "Each entry of consumers must be the email address of a service account, such as orders@my-project.iam.gserviceaccount.com."
+    condition     = alltrue([for consumer in keys(var.consumers) : can(regex("^[a-z][a-z0-9_-]{0,62}$", consumer))])
+    error_message = "Each key of consumers must be the name of a consumer: a lowercase letter, then at most 62 lowercase letters, digits, hyphens or underscores."
+  }
+  validation {
+    condition     = alltrue([for consumer in keys(var.consumers) : !can(regex("^(public|information_schema|pg_.*)$", consumer))])
+    error_message = "public, information_schema and names that begin with pg_ cannot be names of consumers, because PostgreSQL has such schemas."
+  }
+  validation {
+    condition     = alltrue([for email in values(var.consumers) : can(regex("^[^@ ,]+@[^@ ,]+\\.gserviceaccount\\.com$", email))])
+    error_message = "Each value of consumers must be the email address of a service account, such as orders@my-project.iam.gserviceaccount.com."
+  }
+  validation {
+    condition     = alltrue([for email in values(var.consumers) : length(trimsuffix(email, ".gserviceaccount.com")) <= 63])
+    error_message = "A database user has at most 63 characters: choose service accounts in consumers whose address is at most 83 characters long."
   }
 }
 

@@ -266,12 +266,14 @@ describe('the database target', () => {
   });
 });
 
-it('reads the database accounts, of which only consumer may have several', () => {
-  const env = { ...DATABASE, DB_ACCOUNTS: ' ingest=a@p.iam , consumer=b@p.iam,consumer=c=d, ' };
+it('reads the database accounts, of which a consumer may have several, and an account several consumers', () => {
+  const entries = 'consumer:orders=b@p.iam,consumer:orders=c=d, consumer:a_2-b = b@p.iam, ';
+  const env = { ...DATABASE, DB_ACCOUNTS: ` ingest=a@p.iam , ${entries}` };
   expect(readConfig(env).databaseAccounts).toEqual([
     { part: 'ingest', account: 'a@p.iam' },
-    { part: 'consumer', account: 'b@p.iam' },
-    { part: 'consumer', account: 'c=d' },
+    { part: 'consumer', consumer: 'orders', account: 'b@p.iam' },
+    { part: 'consumer', consumer: 'orders', account: 'c=d' },
+    { part: 'consumer', consumer: 'a_2-b', account: 'b@p.iam' },
   ]);
 });
 
@@ -338,7 +340,17 @@ describe('ConfigError', () => {
     ['DB_ACCOUNTS', 'poll', 'part=account'],
     ['DB_ACCOUNTS', 'ingest=', 'part=account'],
     ['DB_ACCOUNTS', 'root=a', 'control'],
+    ['DB_ACCOUNTS', 'ingest:x=a', 'part=account'],
     ['DB_ACCOUNTS', 'ingest=a,ingest=b', 'ingest twice'],
+    ['DB_ACCOUNTS', 'consumer=a', 'consumer:NAME=account'],
+    ['DB_ACCOUNTS', 'consumer:=a', 'consumer:NAME=account'],
+    ['DB_ACCOUNTS', 'consumer:Orders=a', 'lower-case letter'],
+    ['DB_ACCOUNTS', 'consumer:a:b=a', 'lower-case letter'],
+    ['DB_ACCOUNTS', `consumer:${'x'.repeat(64)}=a`, 'at most 62'],
+    ['DB_ACCOUNTS', 'consumer:public=a', 'PostgreSQL reserves'],
+    ['DB_ACCOUNTS', 'consumer:information_schema=a', 'PostgreSQL reserves'],
+    ['DB_ACCOUNTS', 'consumer:pg_orders=a', 'PostgreSQL reserves'],
+    ['DB_ACCOUNTS', 'consumer:orders=a,consumer:orders=a', 'twice'],
   ])('shows the expected format of %s for the value %s', (name, value, format) => {
     const errors = errorsOf({ ...DATABASE, [name]: value });
     expect(errors).toHaveLength(1);

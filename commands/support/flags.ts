@@ -25,6 +25,24 @@ export function readFlags<T extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
+/**
+ * For a command with verbs and names.
+ *
+ * @returns the options, and the words that are none
+ * @throws {UsageError} for an unknown option, or an option without its value
+ */
+export function readArguments<T extends NonNullable<ParseArgsConfig['options']>>(
+  options: T,
+  args: readonly string[] = process.argv.slice(2),
+) {
+  try {
+    const { positionals, values } = parseArgs({ args: [...args], options, allowPositionals: true });
+    return { flags: values, words: positionals };
+  } catch (error) {
+    throw new UsageError(parseErrorText(error));
+  }
+}
+
 /** @param expected `a whole number from 1` */
 export function invalidArgument(name: string, value: string, expected: string): UsageError {
   return new UsageError(`${name} ${quoted(value)} is invalid: expected ${expected}.`);

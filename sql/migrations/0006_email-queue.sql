@@ -733,3 +733,9 @@ revoke execute on function
   complete_email(text, text, integer, jsonb), fail_email(text, text, integer, text, interval),
   release_email(text, text, integer), requeue_email(text, integer)
 from public;
+
+-- A trigger fires without this privilege. With it, an account could attach the function to a table of its own, and change the
+-- tables of the owner.
+revoke execute on function
+  count_ledger(), lock_consumers_shared(), queue_stored_email(), queue_unprocessed_email(), set_processed()
+from public;

@@ -95,7 +95,7 @@ run "default_plan" {
 run "grants_database_access_only_to_this_instance" {
   command = plan
   variables {
-    consumers = ["phase3@orders-example.iam.gserviceaccount.com"]
+    consumers = { extraction = "phase3@orders-example.iam.gserviceaccount.com" }
   }
 
   assert {
@@ -187,8 +187,51 @@ run "rejects_invalid_members" {
     # Public deployers.
     deployers = ["allUsers"]
     # A consumer that is not a service account.
-    consumers = ["ana@example.com"]
+    consumers = { extraction = "ana@example.com" }
   }
 
   expect_failures = [var.operators, var.viewers, var.deployers, var.consumers]
+}
+
+run "grants_an_account_with_several_consumers_once" {
+  command = plan
+  variables {
+    consumers = {
+      extraction = "phase3@orders-example.iam.gserviceaccount.com"
+      indexing   = "phase3@orders-example.iam.gserviceaccount.com"
+    }
+  }
+
+  assert {
+    condition     = [for user in google_sql_user.consumer : user.name] == ["phase3@orders-example.iam"] && length(google_project_iam_member.cloudsql) == 2 * (5 + 1)
+    error_message = "An account with two consumers must be one database user with one pair of roles."
+  }
+  assert {
+    condition     = endswith(local.database_accounts, ",consumer:extraction=phase3@orders-example.iam,consumer:indexing=phase3@orders-example.iam")
+    error_message = "DB_ACCOUNTS must list each consumer."
+  }
+}
+
+run "rejects_a_consumer_name_with_capital_letters" {
+  command = plan
+  variables {
+    consumers = { Extraction = "phase3@orders-example.iam.gserviceaccount.com" }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "rejects_a_consumer_with_the_name_of_a_schema_of_postgresql" {
+  command = plan
+  variables {
+    consumers = { pg_orders = "phase3@orders-example.iam.gserviceaccount.com" }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "rejects_a_consumer_account_whose_user_name_postgresql_would_cut" {
+  command = plan
+  variables {
+    consumers = { extraction = "a-consumer-of-thirty-character@a-project-of-thirty-characters.iam.gserviceaccount.com" }
+  }
+  expect_failures = [var.consumers]
 }

@@ -39,6 +39,10 @@ run "default_plan" {
     error_message = "Without this flag service accounts cannot log in."
   }
   assert {
+    condition     = contains([for flag in google_sql_database_instance.main[0].settings[0].database_flags : "${flag.name}=${flag.value}"], "idle_in_transaction_session_timeout=60000")
+    error_message = "A client that leaves a transaction open must not keep emails locked."
+  }
+  assert {
     condition     = google_sql_database_instance.main[0].settings[0].connector_enforcement == "REQUIRED" && length(google_sql_database_instance.main[0].settings[0].ip_configuration[0].authorized_networks) == 0
     error_message = "Only Google's connectors may reach the public address."
   }
@@ -128,7 +132,7 @@ run "rejects_invalid_variables" {
 run "only_migrate_may_create_tables" {
   command = plan
   variables {
-    consumers = ["phase3@orders-example.iam.gserviceaccount.com"]
+    consumers = { extraction = "phase3@orders-example.iam.gserviceaccount.com" }
   }
 
   assert {

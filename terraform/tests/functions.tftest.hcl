@@ -219,13 +219,16 @@ run "builds_nothing_when_an_image_is_given" {
 run "every_function_gets_the_list_of_database_users" {
   command = plan
   variables {
-    consumers = ["phase3@orders-example.iam.gserviceaccount.com", "audit@orders-example.iam.gserviceaccount.com"]
+    consumers = {
+      extraction = "phase3@orders-example.iam.gserviceaccount.com"
+      audit      = "audit@orders-example.iam.gserviceaccount.com"
+    }
   }
 
   assert {
     condition = one([for env in google_cloud_run_v2_service.migrate.template[0].containers[0].env : env.value if env.name == "DB_ACCOUNTS"]) == join(",", concat(
       [for key in ["ingest", "control", "console", "status"] : "${key}=${google_sql_user.function[key].name}"],
-      ["consumer=audit@orders-example.iam", "consumer=phase3@orders-example.iam"],
+      ["consumer:audit=audit@orders-example.iam", "consumer:extraction=phase3@orders-example.iam"],
     ))
     error_message = "DB_ACCOUNTS must list all database users by their PostgreSQL names."
   }

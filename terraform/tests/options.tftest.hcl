@@ -39,7 +39,7 @@ run "reuses_an_instance_of_another_project" {
     name                 = "sales-mail"
     database_instance    = "shared-example:europe-west4:company"
     database_deployments = 3
-    consumers            = ["phase3@orders-example.iam.gserviceaccount.com"]
+    consumers            = { extraction = "phase3@orders-example.iam.gserviceaccount.com" }
   }
 
   assert {

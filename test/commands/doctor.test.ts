@@ -198,6 +198,29 @@ describe('database checks of the doctor', () => {
       await system.db.query(`drop role "${account}"`);
     }
   });
+
+  it('names the missing function or schema of a consumer', async () => {
+    await startSystem();
+    const account = `orders@${randomUUID().slice(0, 8)}.iam`;
+    const env = { DB_ACCOUNTS: `consumer:orders=${account}` };
+    await system.db.query(`create role "${account}" login`);
+    try {
+      await migrate({ kind: 'url', url: system.db.url }, [{ part: 'consumer', consumer: 'orders', account }]);
+      expectProblems(await check(env), {});
+      await system.db.query(`revoke execute on function requeue_email from "${account}"`);
+      await system.db.query(`revoke create on schema orders from "${account}"`);
+      expectProblems(await check(env), {
+        grants: [
+          'fail',
+          /orders@\w+\.iam: create on orders, execute on requeue_email\(text, integer\)$/,
+          /npm run migrate/,
+        ],
+      });
+    } finally {
+      await system.db.query(`drop owned by "${account}"`);
+      await system.db.query(`drop role "${account}"`);
+    }
+  });
 });
 
 describe('Gmail checks of the doctor', () => {

@@ -3,42 +3,30 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
-import { ACCOUNT_PARTS, type AccountPart } from '../../shared/db-accounts.ts';
+import type { AccountPart } from '../../shared/db-accounts.ts';
+import {
+  accountOf,
+  accounts,
+  createRoles,
+  dropRoles,
+  entryOf,
+  textOf,
+  urlOf,
+} from '../helpers/database-accounts.ts';
 import { storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
-/** Makes role names unique, because roles belong to the whole server, which other tests use too. */
-const RUN = randomUUID().slice(0, 8);
-const accountOf = (part: AccountPart) => `email-monitor-${part}@${RUN}.iam`;
-
-/** The password clause of the server's own account, whose password is in the URL. */
-let withPassword: string;
 let system: TestSystem;
 beforeAll(async () => {
   system = await createTestSystem();
-  withPassword = `password '${new URL(system.db.url).password}'`;
-  for (const part of ACCOUNT_PARTS)
-    await system.rows(`create role "${accountOf(part)}" login ${withPassword}`);
-  await migrate(
-    { kind: 'url', url: system.db.url },
-    ACCOUNT_PARTS.map((part) => ({ part, account: accountOf(part) })),
-  );
+  await createRoles(system.db, 'migrate');
+  await migrate({ kind: 'url', url: system.db.url }, accounts);
 });
 afterAll(async () => {
-  for (const part of ACCOUNT_PARTS) {
-    await system.rows(`drop owned by "${accountOf(part)}"`);
-    await system.rows(`drop role "${accountOf(part)}"`);
-  }
+  await dropRoles(system.db, 'migrate');
   await system.close();
 });
-
-function urlOf(account: string, database?: string): string {
-  const url = new URL(system.db.url);
-  url.username = encodeURIComponent(account);
-  if (database !== undefined) url.pathname = `/${database}`;
-  return url.href;
-}
 
 describe('database accounts', () => {
   const TOPIC = 'projects/orders-project/topics/gmail';
@@ -46,7 +34,7 @@ describe('database accounts', () => {
 
   it('each function works with only the privileges of its own account, from the first start on', async () => {
     const as = (part: AccountPart) =>
-      system.instance({ DATABASE_URL: urlOf(accountOf(part)), GMAIL_PUBSUB_TOPIC: TOPIC });
+      system.instance({ DATABASE_URL: urlOf(system.db, part), GMAIL_PUBSUB_TOPIC: TOPIC });
     const statusOf = async (part: AccountPart, target: Target, request = {}) =>
       (await as(part).call(target, request)).status;
 
@@ -79,25 +67,20 @@ describe('database accounts', () => {
 });
 
 test('the function migrate migrates an empty database with an account that may only create tables, and reports it', async () => {
-  const migrator = `email-monitor-migrate@${RUN}.iam`;
-  const name = `empty_${RUN}`;
-  await system.rows(`create role "${migrator}" login ${withPassword}`);
-  await system.rows(`create database ${name} owner "${migrator}"`);
+  const name = `empty_${randomUUID().slice(0, 8)}`;
+  await system.rows(`create database ${name} owner "${accountOf('migrate')}"`);
   try {
-    const DATABASE_URL = urlOf(migrator, name);
-    const DB_ACCOUNTS = `status=${accountOf('status')}`;
+    const DATABASE_URL = urlOf(system.db, 'migrate', name);
+    // The account of the consumer is one that the account of migrate may not alter.
+    const DB_ACCOUNTS = textOf([entryOf('status'), entryOf('consumer')]);
     const { call } = system.instance({ DATABASE_URL, DB_ACCOUNTS });
+    const granted = ['status', 'consumer:extraction'];
     const first = await call('migrate');
-    expect(first.json).toEqual({
-      applied: expect.arrayContaining(['0001_initial-schema']),
-      granted: ['status'],
-    });
-    expect((await call('migrate')).json).toEqual({ applied: [], granted: ['status'] });
-    expect(
-      (await system.instance({ DATABASE_URL: urlOf(accountOf('status'), name) }).call('status')).status,
-    ).toBe(200);
+    expect(first.json).toEqual({ applied: expect.arrayContaining(['0001_initial-schema']), granted });
+    expect((await call('migrate')).json).toEqual({ applied: [], granted });
+    const status = system.instance({ DATABASE_URL: urlOf(system.db, 'status', name) });
+    expect((await status.call('status')).status).toBe(200);
   } finally {
     await system.rows(`drop database ${name} with (force)`);
-    await system.rows(`drop role "${migrator}"`);
   }
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { TARGETS } from '../../functions/runtime/targets.ts';
 import { ConfigError, readConfig } from '../../shared/config.ts';
-import { ACCOUNT_PARTS } from '../../shared/db-accounts.ts';
+import { ACCOUNT_PARTS, CONSUMER_NAME, RESERVED_NAME } from '../../shared/db-accounts.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -84,4 +84,9 @@ test('Terraform deploys every entry point and a database user for each part of t
   const accounts = new Set([...terraform.matchAll(/account\s*=\s*"(\w+)"/g)].map(([, account]) => account));
   accounts.delete('migrate');
   expect([...accounts, 'consumer'].sort()).toEqual([...ACCOUNT_PARTS].sort());
+});
+
+test('Terraform accepts the names of consumers that the code accepts', () => {
+  expect(read('terraform/variables.tf')).toContain(`regex("${CONSUMER_NAME.source}", consumer)`);
+  expect(read('terraform/variables.tf')).toContain(`regex("${RESERVED_NAME.source}", consumer)`);
 });

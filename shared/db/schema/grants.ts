@@ -1,126 +1,139 @@
 /**
- * The database privileges of each deployed function and of the next phase: one account per part, with only the tables that it
- * needs. Called by `migrate`, after the tables exist.
- * Invariant: an account has no privilege that is not listed here, not even one that an earlier version granted.
+ * Grants the accounts of a deployment the privileges that `privileges.ts` lists. Called by `migrate`, after the tables exist.
+ * Invariant: an account has no privilege that is not listed there, not even one that an earlier version granted.
  */
 import { hash } from 'node:crypto';
-import type { AccountPart, DatabaseAccount } from '../../db-accounts.ts';
+import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
 import type { Queryable } from '../database.ts';
+import { privilegesOf, QUEUE_FUNCTIONS } from './privileges.ts';
 
-/** By table. A privilege may name columns: `update (processed)`. */
-type Privileges = Readonly<Record<string, string>>;
-
-/** The tables that `status` reads; none holds mail, and an error of a worker must not. Every function checks `schema_migrations` first. */
-const STATE: Privileges = {
-  consumers: 'select',
-  email_ledger: 'select',
-  email_monitor_status: 'select',
-  email_queue: 'select',
-  incidents: 'select',
-  ingest_runs: 'select',
-  ledger_changes: 'select',
-  list_jobs: 'select',
-  mailbox_confirmations: 'select',
-  mailbox_quota: 'select',
-  mailbox_watches: 'select',
-  mailboxes: 'select',
-  reconciliations: 'select',
-  schema_migrations: 'select',
-};
-
-/** `start` and `stop`: the `is_running` flag, the watch, the label, and a mailbox that the database does not know yet. */
-const CONTROL: Privileges = {
-  ...STATE,
-  // When the label changed, `start` makes messages pending that the former label excluded.
-  email_ledger: 'select, update',
-  email_monitor_status: 'select, update',
-  list_jobs: 'select, insert, update',
-  mailbox_confirmations: 'select, insert, update, delete',
-  mailbox_quota: 'select, insert, update',
-  mailbox_watches: 'select, insert, update',
-  mailboxes: 'select, insert, update',
-};
-
-/** A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. */
-const INGEST: Privileges = {
-  ...CONTROL,
-  email_attachments: 'select, insert',
-  email_ledger: 'select, insert, update',
-  email_raw: 'select, insert',
-  email_search: 'select, insert',
-  incidents: 'select, insert, update, delete',
-  incoming_emails: 'select, insert',
-  ingest_runs: 'select, insert, update, delete',
-  ledger_changes: 'select, insert, update, delete',
-  list_jobs: 'select, insert, update, delete',
-  reconciliation_ids: 'select, insert, update, delete',
-  reconciliations: 'select, insert, update, delete',
-};
-
-/** The next phase reads complete emails and marks them as processed. */
-const CONSUMER: Privileges = {
-  email_attachments: 'select',
-  email_raw: 'select',
-  incoming_emails: 'select, update (processed, updated_at)',
-};
-
-export const GRANTS: Readonly<Record<AccountPart, Privileges>> = {
-  // Deletes old records of who read which email.
-  ingest: { ...INGEST, email_accesses: 'select, delete' },
-  control: CONTROL,
-  // Adds records of who read which email, and can neither change nor delete them.
-  console: { ...INGEST, email_accesses: 'select, insert' },
-  status: STATE,
-  consumer: CONSUMER,
-};
-
-/** Identifies what `grantAll` grants to these accounts. It changes with the accounts and with the privileges of this code. */
+/** Identifies what `grantAll` writes for these accounts. It changes with the accounts and with the privileges of this code. */
 export function grantsVersion(accounts: readonly DatabaseAccount[]): string {
-  return `grants ${hash('sha256', JSON.stringify([accounts, GRANTS]), 'hex').slice(0, 16)}`;
+  return `grants ${hash('sha256', JSON.stringify(statementsFor(accounts)), 'hex').slice(0, 16)}`;
 }
 
 /**
- * Grants each account the privileges of its part and no others, and records their version as the comment of
- * `schema_migrations`. It runs in the caller's transaction, so that no account loses its privileges in between. May run any
- * number of times.
+ * Grants each account the privileges of its part and no others, and each consumer a schema. Former consumers lose everything but
+ * their schema and its tables. Records the version as the comment of `schema_migrations`. It runs in the caller's transaction, so
+ * that no account loses its privileges in between. May run any number of times.
  *
  * @param tx of the account that owns the tables
- * @throws {AppError} database_denied when an account does not exist, or another account owns the tables;
- *   database_unavailable
+ * @throws {AppError} database_denied when an account does not exist, when another account owns the tables,
+ *   and when the name of a consumer is that of a user or of a foreign schema; database_unavailable
  */
 export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
   await assertExist(tx, accounts);
-  for (const account of await removedConsumers(tx, accounts))
-    await tx.query(`revoke all on all tables in schema public from ${quoted(account)}`);
-  for (const account of new Set(accounts.map((one) => one.account))) {
-    const name = quoted(account);
-    await tx.query(`revoke all on all tables in schema public from ${name}`);
-    await tx.query(`grant usage on schema public to ${name}`);
+  await assertSchemasAreFree(tx, accounts);
+  const listed = accounts.map((one) => one.account);
+  for (const account of await formerConsumers(tx, listed)) {
+    await tx.query(`revoke all on all tables in schema public from ${identifier(account)}`);
+    await tx.query(`revoke usage on schema public from ${identifier(account)}`);
   }
-  for (const { part, account } of accounts) {
-    for (const [table, privileges] of Object.entries(GRANTS[part]))
-      await tx.query(`grant ${privileges} on ${table} to ${quoted(account)}`);
-  }
+  for (const account of await formerCallers(tx, listed))
+    await tx.query(`revoke all on all functions in schema public from ${identifier(account)}`);
+  for (const { account, consumer } of await formerSchemaUsers(tx, accounts))
+    await tx.query(`revoke all on schema ${identifier(consumer)} from ${identifier(account)}`);
+  for (const sql of statementsFor(accounts)) await tx.query(sql);
   await tx.query(`comment on table schema_migrations is '${grantsVersion(accounts)}'`);
 }
 
+function statementsFor(accounts: readonly DatabaseAccount[]): string[] {
+  const consumers = accounts.filter((one) => one.part === 'consumer');
+  return [
+    ...[...new Set(accounts.map((one) => identifier(one.account)))].flatMap((account) => [
+      `revoke all on all tables in schema public from ${account}`,
+      `revoke all on all functions in schema public from ${account}`,
+      `grant usage on schema public to ${account}`,
+    ]),
+    ...accounts.flatMap((one) => {
+      const { functions, tables } = privilegesOf(one);
+      const account = identifier(one.account);
+      return [
+        ...Object.entries(tables).map(([table, granted]) => `grant ${granted} on ${table} to ${account}`),
+        ...functions.map((signature) => `grant execute on function ${signature} to ${account}`),
+      ];
+    }),
+    // The functions of the queue let an account that is listed here act for its own consumers only.
+    'delete from consumer_accounts',
+    ...consumers.flatMap(({ account, consumer }) => [
+      `insert into consumer_accounts (account, consumer) values (${literal(account)}, ${literal(consumer)})`,
+      // The account that migrates owns the schema: it may not give it to a role of which it is not a member. The consumer owns the
+      // tables that it creates there.
+      `create schema if not exists ${identifier(consumer)}`,
+      `grant usage, create on schema ${identifier(consumer)} to ${identifier(account)}`,
+    ]),
+    ...[...new Set(consumers.map((one) => one.account))].map(limitIdleTransactions),
+  ];
+}
+
 /**
- * Consumers that an earlier call granted and that are no longer listed. Only a consumer has a privilege on this column alone,
- * so accounts with manual grants are not included.
+ * A consumer that leaves a transaction open must not keep rows locked. Only an administrator of the role may set this, which the
+ * account that migrates on Cloud SQL is not. `claim_emails` sets the same timeout for its session.
  */
-async function removedConsumers(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<string[]> {
+function limitIdleTransactions(account: string): string {
+  const body = `begin
+  execute format(
+    'alter role %I in database %I set idle_in_transaction_session_timeout = ''60s''',
+    ${literal(account)}, current_database());
+exception when insufficient_privilege then null;
+end`;
+  return `do ${literal(body)}`;
+}
+
+/** Accounts that an earlier call granted to a consumer. Before consumers had names, only they had a privilege on this column alone. */
+async function formerConsumers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
   const { rows } = await tx.query<{ account: string }>(
-    `select distinct r.rolname::text as account
-     from pg_attribute c
-     cross join lateral aclexplode(c.attacl) acl
-     join pg_roles r on r.oid = acl.grantee
-     where c.attrelid = 'incoming_emails'::regclass
-       and c.attname = 'processed'
-       and r.rolname <> all ($1::text[])`,
-    [accounts.map((one) => one.account)],
+    `select r.rolname::text as account
+     from pg_roles r
+     where r.rolname <> all ($1::text[])
+       and (
+         exists (select from consumer_accounts c where c.account = r.rolname)
+         or exists (
+           select
+           from pg_attribute c
+           cross join lateral aclexplode(c.attacl) acl
+           where c.attrelid = 'incoming_emails'::regclass
+             and c.attname = 'processed'
+             and acl.grantee = r.oid
+         )
+       )`,
+    [listed],
   );
   return rows.map((row) => row.account);
+}
+
+/** Accounts that may call the queue and are not listed, however they got the privilege: an unknown account may act for every consumer. */
+async function formerCallers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
+  const { rows } = await tx.query<{ account: string }>(
+    `select distinct r.rolname::text as account
+     from unnest($2::text[]) signature
+     join pg_proc p on p.oid = signature::regprocedure
+     cross join lateral aclexplode(p.proacl) acl
+     join pg_roles r on r.oid = acl.grantee
+     where r.oid <> p.proowner
+       and r.rolname <> all ($1::text[])`,
+    [listed, QUEUE_FUNCTIONS],
+  );
+  return rows.map((row) => row.account);
+}
+
+/** The pairs that an earlier call wrote, that are no longer listed, and whose account and schema still exist. */
+async function formerSchemaUsers(
+  tx: Queryable,
+  accounts: readonly DatabaseAccount[],
+): Promise<{ account: string; consumer: string }[]> {
+  const { rows } = await tx.query<{ account: string; consumer: string }>(
+    `select c.account, c.consumer
+     from consumer_accounts c
+     join pg_roles r on r.rolname = c.account
+     join pg_namespace n on n.nspname = c.consumer`,
+  );
+  const isListed = (row: { account: string; consumer: string }) =>
+    accounts.some(
+      (one) => one.part === 'consumer' && one.account === row.account && one.consumer === row.consumer,
+    );
+  return rows.filter((row) => !isListed(row));
 }
 
 async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
@@ -135,6 +148,36 @@ async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]):
   throw new AppError('database_denied', `DB_ACCOUNTS names users that the database does not have: ${names}.`);
 }
 
-function quoted(name: string): string {
+/**
+ * A consumer may create functions in its schema. So the schema must not exist for another purpose, and must not be the one that
+ * PostgreSQL searches first for a user of the same name.
+ */
+async function assertSchemasAreFree(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
+  const { rows } = await tx.query<{ name: string }>(
+    `select c.name
+     from unnest($1::text[]) c (name)
+     where exists (select from pg_roles r where r.rolname = c.name)
+       or exists (
+         select
+         from pg_namespace n
+         join pg_roles r on r.oid = n.nspowner
+         where n.nspname = c.name
+           and r.rolname <> current_user
+       )`,
+    [accounts.flatMap((one) => (one.part === 'consumer' ? [one.consumer] : []))],
+  );
+  if (rows.length === 0) return;
+  const names = [...new Set(rows.map((row) => row.name))].join(', ');
+  throw new AppError(
+    'database_denied',
+    `DB_ACCOUNTS must give these consumers other names, which no user and no foreign schema of the database has: ${names}.`,
+  );
+}
+
+function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,47 +1,51 @@
 /** The privileges that `migrate` grants, on accounts of a real PostgreSQL. */
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../../shared/db/database.ts';
-import { GRANTS } from '../../../shared/db/schema/grants.ts';
+import type { Database } from '../../../shared/db/database.ts';
+import { grantsVersion } from '../../../shared/db/schema/grants.ts';
 import { migrate } from '../../../shared/db/schema/migrations.ts';
-import { ACCOUNT_PARTS, type AccountPart } from '../../../shared/db-accounts.ts';
+import { PRIVILEGES, type Privileges, privilegesOf } from '../../../shared/db/schema/privileges.ts';
+import { ACCOUNT_PARTS, type DatabaseAccount } from '../../../shared/db-accounts.ts';
+import {
+  accountOf,
+  accounts,
+  createRoles,
+  dropRoles,
+  entryOf,
+  openAs,
+} from '../../helpers/database-accounts.ts';
+import { requeue, sqlStateOf, storeEmails, workerOf } from '../../helpers/email-queue.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
-/** Roles belong to the whole server, which other tests use at the same time. */
-const RUN = randomUUID().slice(0, 8);
-const accountOf = (part: string) => `email-monitor-${part}@${RUN}.iam`;
 const MOVED = accountOf('moved');
+/** Next to `extraction`, which is the consumer of the account `consumer`. */
+const ORDERS: DatabaseAccount = { part: 'consumer', consumer: 'orders', account: accountOf('orders') };
+const ALL = [...accounts, ORDERS];
 
 let db: TestDatabase;
+let target: { readonly kind: 'url'; readonly url: string };
 const opened = new Map<string, Database>();
 beforeAll(async () => {
   db = await createTestDatabase();
-  for (const part of [...ACCOUNT_PARTS, 'moved'])
-    await db.query(`create role "${accountOf(part)}" login password '${new URL(db.url).password}'`);
-  await migrate(
-    { kind: 'url', url: db.url },
-    ACCOUNT_PARTS.map((part) => ({ part, account: accountOf(part) })),
-  );
+  target = { kind: 'url', url: db.url };
+  await createRoles(db, 'moved', 'orders');
+  await migrate(target, ALL);
 });
 afterAll(async () => {
   for (const one of opened.values()) await one.close();
-  for (const part of [...ACCOUNT_PARTS, 'moved'])
-    await db.query(`drop owned by "${accountOf(part)}"; drop role "${accountOf(part)}"`);
+  await dropRoles(db, 'moved', 'orders');
   await db.close();
 });
 
-function as(part: AccountPart | 'moved'): Database {
-  const url = new URL(db.url);
-  url.username = encodeURIComponent(accountOf(part));
-  const one = opened.get(part) ?? openDatabase({ target: { kind: 'url', url: url.href }, poolSize: 1 });
-  opened.set(part, one);
+function as(name: string): Database {
+  const one = opened.get(name) ?? openAs(db, name);
+  opened.set(name, one);
   return one;
 }
 
-/** Runs one statement as the account of a part. @returns the code of its error, null when it succeeded */
-async function errorOf(part: AccountPart | 'moved', sql: string): Promise<string | null> {
+/** Runs one statement as an account. @returns the code of its error, null when it succeeded */
+async function errorOf(name: string, sql: string): Promise<string | null> {
   try {
-    await as(part).query(sql);
+    await as(name).query(sql);
     return null;
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
@@ -58,15 +62,96 @@ async function tablesOf(account: string): Promise<string[]> {
   return rows.map((row) => row.table_name);
 }
 
+/** Every privilege of the account on a table, view or column of the schema, as `select on mailboxes.id`. */
+async function privilegesFound(account: string): Promise<string[]> {
+  const { rows } = await db.query<{ found: string }>(
+    `select p.name || ' on ' || c.relname || case when t.is_granted then '' else '.' || a.attname end as found
+     from pg_class c
+     cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain'])
+       p (name)
+     cross join lateral (select has_table_privilege($1::text, c.oid, p.name) as is_granted) t
+     left join pg_attribute a on a.attrelid = c.oid
+       and a.attnum > 0
+       and not a.attisdropped
+       and not t.is_granted
+       and p.name in ('select', 'insert', 'update', 'references')
+     where c.relnamespace = 'public'::regnamespace
+       and c.relkind in ('r', 'v', 'm', 'p', 'f')
+       and (t.is_granted or has_column_privilege($1::text, c.oid, a.attnum, p.name))`,
+    [account],
+  );
+  return rows.map((row) => row.found).sort();
+}
+
+/** The functions that the account may execute with the privileges of their owner. */
+async function ownerFunctionsOf(account: string): Promise<string[]> {
+  const { rows } = await db.query<{ signature: string }>(
+    `select p.oid::regprocedure::text as signature
+     from pg_proc p
+     where p.pronamespace = 'public'::regnamespace
+       and p.prosecdef
+       and has_function_privilege($1::text, p.oid, 'execute')`,
+    [account],
+  );
+  return rows.map((row) => row.signature).sort();
+}
+
+/** As `privilegesFound` returns them. */
+function expectedOf({ tables }: Privileges): string[] {
+  return Object.entries(tables)
+    .flatMap(([table, text]) =>
+      [...text.matchAll(/(\w+)(?: \(([^)]*)\))?/g)].flatMap(([, privilege, columns]) =>
+        columns === undefined
+          ? [`${privilege} on ${table}`]
+          : columns.split(', ').map((column) => `${privilege} on ${table}.${column}`),
+      ),
+    )
+    .sort();
+}
+
 const RUNNING = ['ingest', 'console'] as const;
 
-test('ingest has a privilege on every table of the schema', async () => {
-  const { rows } = await db.query<{ table: string }>(
-    `select tablename::text as table
-     from pg_tables
-     where schemaname = 'public'`,
-  );
-  expect(Object.keys(GRANTS.ingest).sort()).toEqual(rows.map((row) => row.table).sort());
+const OF_A_CONSUMER = [
+  'select on email_attachments',
+  'select on emails_for_processing',
+  'select on incoming_emails',
+  'select on mailboxes.email_address',
+  'select on mailboxes.id',
+];
+const QUEUE = [
+  'claim_emails(text,text,integer,interval)',
+  'complete_email(text,text,integer,jsonb)',
+  'extend_claim(text,text,integer,interval)',
+  'fail_email(text,text,integer,text,interval)',
+  'release_email(text,text,integer)',
+  'requeue_email(text,integer)',
+];
+
+describe('every table, view and function of the schema', () => {
+  test('a part has a privilege on each table and view, except on those of migrate and of the queue functions', async () => {
+    const { rows } = await db.query<{ name: string }>(
+      `select relname::text as name
+       from pg_class
+       where relnamespace = 'public'::regnamespace
+         and relkind in ('r', 'v', 'm', 'p', 'f')`,
+    );
+    const granted = Object.values(PRIVILEGES).flatMap(({ tables }) => Object.keys(tables));
+    expect([...new Set(granted), 'consumer_accounts', 'email_results'].sort()).toEqual(
+      rows.map((row) => row.name).sort(),
+    );
+  });
+
+  test.each(ACCOUNT_PARTS)('the account of %s has exactly the listed privileges', async (part) => {
+    expect(await privilegesFound(accountOf(part))).toEqual(expectedOf(privilegesOf(entryOf(part))));
+  });
+
+  test('only the accounts of consumers may call the queue, and that of console may requeue', async () => {
+    const found = async (name: string) => [name, await ownerFunctionsOf(accountOf(name))];
+    for (const name of ['consumer', 'orders']) expect(await found(name)).toEqual([name, QUEUE]);
+    expect(await found('console')).toEqual(['console', ['requeue_email(text,integer)']]);
+    for (const name of ['ingest', 'control', 'status', 'moved'])
+      expect(await found(name)).toEqual([name, []]);
+  });
 });
 
 describe('ingest accounts', () => {
@@ -153,51 +238,230 @@ test('the account of status has only select privileges', async () => {
   expect(rows.map((row) => row.privilege_type)).toEqual(['SELECT']);
 });
 
-test('the consumer account reads emails, marks them as processed, and changes nothing else', async () => {
-  for (const [sql, code] of [
-    ['select * from incoming_emails join email_attachments on true', null],
-    ['update incoming_emails set processed = true, updated_at = now()', null],
-    ["update incoming_emails set subject = ''", 'database_denied'],
-    ['select * from mailboxes', 'database_denied'],
-  ] as const)
-    expect([sql, await errorOf('consumer', sql)]).toEqual([sql, code]);
+test.each(['ingest', 'control', 'console', 'status'] as const)(
+  'the account of %s reads the backlogs of consumers, which the status shows',
+  async (part) => {
+    expect(await errorOf(part, 'select * from consumer_backlogs()')).toBeNull();
+  },
+);
+
+describe('accounts of consumers', () => {
+  test('reads parsed emails and the addresses of mailboxes, and nothing else', async () => {
+    expect(await privilegesFound(accountOf('orders'))).toEqual(OF_A_CONSUMER);
+    for (const [sql, code] of [
+      ['select * from incoming_emails join email_attachments on true', null],
+      ['select id, email_address from mailboxes', null],
+      ['select * from emails_for_processing', null],
+      ['select attachment_data(id) from email_attachments', null],
+      ['select * from mailboxes', 'database_denied'],
+      ['select * from email_raw', 'database_denied'],
+      ['select * from email_queue', 'database_denied'],
+      ['select * from email_results', 'database_denied'],
+      ['select * from consumer_backlogs()', 'database_denied'],
+      ["insert into consumer_accounts values ('x', 'y')", 'database_denied'],
+      ["update incoming_emails set subject = ''", 'database_denied'],
+      ['delete from incoming_emails', 'database_denied'],
+      ['create table public.own (id integer)', 'database_denied'],
+    ] as const)
+      expect([sql, await errorOf('orders', sql)]).toEqual([sql, code]);
+  });
+
+  test('only the account of extraction may change processed, because the column is its queue', async () => {
+    const sql = 'update incoming_emails set processed = true where false';
+    expect(await errorOf('consumer', sql)).toBeNull();
+    expect(await errorOf('orders', sql)).toBe('database_denied');
+    expect(await privilegesFound(accountOf('consumer'))).toEqual(
+      [...OF_A_CONSUMER, 'update on incoming_emails.processed'].sort(),
+    );
+  });
+
+  test('acts for its own consumer only', async () => {
+    const [id = 0] = await storeEmails(db, 1);
+    const [own, other] = [workerOf(as('orders'), 'orders'), workerOf(as('orders'), 'extraction')];
+    expect(await workerOf(as('consumer'), 'extraction').claim()).toEqual([id]);
+    for (const call of [
+      async () => await other.claim(),
+      async () => await other.extend(id),
+      async () => await other.complete(id),
+      async () => await other.fail(id),
+      async () => await other.release(id),
+      async () => await requeue(as('orders'), 'extraction', id),
+    ])
+      expect(await sqlStateOf(call())).toBe('42501');
+    expect(await own.claim()).toEqual([id]);
+    await own.complete(id, { order: 1 });
+    await workerOf(as('consumer'), 'extraction').complete(id);
+  });
+
+  test('cannot attach a function that runs as the owner of the tables to a table of its own', async () => {
+    const { rows } = await db.query<{ name: string }>(
+      `select proname::text as name
+       from pg_proc
+       where pronamespace = 'public'::regnamespace
+         and prosecdef
+         and prorettype = 'trigger'::regtype`,
+    );
+    expect(rows.length).toBeGreaterThan(3);
+    expect(await errorOf('orders', 'create table orders.bait (id integer, processed boolean)')).toBeNull();
+    for (const { name } of rows) {
+      const trigger = (on: string) =>
+        `create trigger t after insert on ${on} for each row execute function public.${name}()`;
+      expect([name, await errorOf('orders', trigger('orders.bait'))]).toEqual([name, 'database_denied']);
+      const temporary = `create temp table bait (id integer, processed boolean); ${trigger('bait')}`;
+      expect([name, await errorOf('status', temporary)]).toEqual([name, 'database_denied']);
+    }
+  });
+
+  test('has a schema of its own, which other consumers can neither read nor use', async () => {
+    for (const sql of [
+      'create table orders.found (email_id integer primary key, total numeric)',
+      'insert into orders.found values (1, 9.5)',
+      'select * from orders.found',
+    ])
+      expect([sql, await errorOf('orders', sql)]).toEqual([sql, null]);
+    for (const sql of ['select * from orders.found', 'create table orders.mine (id integer)'])
+      expect([sql, await errorOf('consumer', sql)]).toEqual([sql, 'database_denied']);
+    expect(await errorOf('orders', 'create table extraction.mine (id integer)')).toBe('database_denied');
+  });
+
+  test('has sessions whose open transactions end after a minute', async () => {
+    const { rows } = await db.query<{ config: string[] }>(
+      `select s.setconfig as config
+       from pg_db_role_setting s
+       join pg_roles r on r.oid = s.setrole
+       join pg_database d on d.oid = s.setdatabase
+       where r.rolname = $1::text
+         and d.datname = current_database()`,
+      [accountOf('orders')],
+    );
+    expect(rows).toEqual([{ config: ['idle_in_transaction_session_timeout=60s'] }]);
+  });
+
+  test('the account of console requeues for every consumer', async () => {
+    const [id = 0] = await storeEmails(db, 1);
+    for (const consumer of ['orders', 'extraction'])
+      expect(await errorOf('console', `select requeue_email('${consumer}', ${id})`)).toBeNull();
+  });
 });
 
 describe('repeated migration', () => {
+  const isGone = async (name: string, consumer: string, id: number) => {
+    expect(await privilegesFound(accountOf(name))).toEqual([]);
+    expect(await ownerFunctionsOf(accountOf(name))).toEqual([]);
+    expect(await sqlStateOf(workerOf(as(name), consumer).complete(id))).toBe('42501');
+  };
+  const accountsOf = async (account: string) =>
+    (
+      await db.query<{ consumer: string }>(
+        'select consumer from consumer_accounts where account = $1::text order by consumer',
+        [account],
+      )
+    ).rows.map((row) => row.consumer);
+
   test('migrate revokes privileges that the new part of an account does not have', async () => {
-    const target = { kind: 'url', url: db.url } as const;
-    await migrate(target, [{ part: 'ingest', account: MOVED }]);
+    await migrate(target, [...ALL, { part: 'consumer', consumer: 'shipping', account: MOVED }]);
     expect(await tablesOf(MOVED)).toContain('incoming_emails');
     await migrate(target, [{ part: 'status', account: MOVED }]);
-    expect(await tablesOf(MOVED)).not.toContain('incoming_emails');
-    expect(await tablesOf(MOVED)).toContain('mailboxes');
+    expect(await privilegesFound(MOVED)).toEqual(expectedOf(PRIVILEGES.status));
+    expect(await ownerFunctionsOf(MOVED)).toEqual([]);
+    expect(await errorOf('moved', 'create table shipping.mine (id integer)')).toBe('database_denied');
+    await migrate(target, ALL);
   });
 
-  test('migrate revokes everything from a consumer that is no longer listed, and leaves other accounts alone', async () => {
-    const target = { kind: 'url', url: db.url } as const;
-    const consumers = [accountOf('consumer'), MOVED].map(
-      (account) => ({ part: 'consumer', account }) as const,
+  test('migrate takes everything but its data from a consumer that is no longer listed, and leaves other accounts alone', async () => {
+    const [id = 0] = await storeEmails(db, 1);
+    await migrate(target, [...ALL, { part: 'consumer', consumer: 'billing', account: MOVED }]);
+    expect(await workerOf(as('moved'), 'billing').claim(100)).toContain(id);
+    expect(await errorOf('moved', 'create table billing.kept as select 1 as total')).toBeNull();
+    await db.query(`grant select on email_search to "${accountOf('status')}"`);
+    await migrate(target, [ORDERS]);
+    await isGone('moved', 'billing', id);
+    for (const sql of ['select * from incoming_emails', 'select * from billing.kept'])
+      expect([sql, await errorOf('moved', sql)]).toEqual([sql, 'database_denied']);
+    expect([await accountsOf(MOVED), await accountsOf(ORDERS.account)]).toEqual([[], ['orders']]);
+    expect((await db.query('select * from billing.kept')).rows).toEqual([{ total: 1 }]);
+    expect(await tablesOf(ORDERS.account)).toContain('incoming_emails');
+    // An account of another part keeps even what was granted by hand.
+    expect(await tablesOf(accountOf('status'))).toContain('email_search');
+    await db.query(`revoke select on email_search from "${accountOf('status')}"`);
+    await migrate(target, ALL);
+  });
+
+  test('migrate moves an account from one consumer to another, and gives several consumers to one account', async () => {
+    const both = ['packing', 'returns'].map(
+      (consumer): DatabaseAccount => ({ part: 'consumer', consumer, account: MOVED }),
     );
-    await migrate(target, consumers);
-    expect(await errorOf('moved', 'select * from email_raw')).toBeNull();
-    await db.query(`grant select on incoming_emails to "${accountOf('status')}"`);
-    await migrate(target, consumers.slice(0, 1));
-    expect(await tablesOf(MOVED)).toEqual([]);
-    for (const table of ['incoming_emails', 'email_attachments', 'email_raw'])
-      expect(await errorOf('moved', `select * from ${table}`)).toBe('database_denied');
-    expect(await tablesOf(accountOf('consumer'))).toContain('incoming_emails');
-    expect(await tablesOf(accountOf('status'))).toContain('incoming_emails');
+    const mayCreate = async () =>
+      await Promise.all(
+        ['packing', 'returns'].map(
+          async (schema) => await errorOf('moved', `create table if not exists ${schema}.mine (id integer)`),
+        ),
+      );
+    await migrate(target, [...ALL, ...both]);
+    expect([await accountsOf(MOVED), await mayCreate()]).toEqual([
+      ['packing', 'returns'],
+      [null, null],
+    ]);
+    await migrate(target, [...ALL, ...both.slice(1)]);
+    expect([await accountsOf(MOVED), await mayCreate()]).toEqual([['returns'], ['database_denied', null]]);
+    expect(await sqlStateOf(workerOf(as('moved'), 'packing').claim())).toBe('42501');
+    expect(await sqlStateOf(workerOf(as('moved'), 'returns').claim())).toBeNull();
+    await migrate(target, ALL);
+  });
+
+  test('migrate revokes what earlier versions granted to consumers without a name', async () => {
+    await db.query(
+      `grant usage on schema public to "${MOVED}";
+       grant select on email_raw to "${MOVED}";
+       grant select, update (processed, updated_at) on incoming_emails to "${MOVED}"`,
+    );
+    await migrate(target, ALL);
+    expect(await privilegesFound(MOVED)).toEqual([]);
+  });
+
+  test('migrate revokes the queue from an account that is not listed, which could act for every consumer', async () => {
+    await db.query(`grant usage on schema public to "${MOVED}"`);
+    await db.query(`grant execute on function claim_emails to "${MOVED}"`);
+    expect(await ownerFunctionsOf(MOVED)).toEqual([QUEUE[0]]);
+    await migrate(target, ALL);
+    expect(await ownerFunctionsOf(MOVED)).toEqual([]);
   });
 
   test('migrate grants nothing and names the account when one does not exist', async () => {
-    const target = { kind: 'url', url: db.url } as const;
-    await migrate(target, [{ part: 'status', account: MOVED }]);
+    await migrate(target, [...ALL, { part: 'status', account: MOVED }]);
+    const missing = accountOf('missing');
     await expect(
       migrate(target, [
         { part: 'ingest', account: MOVED },
-        { part: 'consumer', account: `missing-${RUN}` },
+        { part: 'consumer', consumer: 'orders', account: missing },
       ]),
-    ).rejects.toMatchObject({ code: 'database_denied', message: expect.stringContaining(`missing-${RUN}`) });
+    ).rejects.toMatchObject({ code: 'database_denied', message: expect.stringContaining(missing) });
+    expect(await tablesOf(MOVED)).not.toContain('incoming_emails');
+    await migrate(target, ALL);
+  });
+
+  test('migrate refuses a consumer with the name of a user or of a schema of another account', async () => {
+    await db.query(`create schema taken authorization "${MOVED}"`);
+    // A user without a schema of its own searches the schema of its name first.
+    for (const consumer of ['postgres', 'taken'])
+      await expect(
+        migrate(target, [...ALL, { part: 'consumer', consumer, account: MOVED }]),
+      ).rejects.toMatchObject({ code: 'database_denied', message: expect.stringContaining(consumer) });
     expect(await tablesOf(MOVED)).not.toContain('incoming_emails');
   });
+});
+
+test('the version of the grants changes with each account, its part and its consumer', () => {
+  const consumer = (name: string, account: string): DatabaseAccount[] => [
+    { part: 'consumer', consumer: name, account },
+  ];
+  const versions = [
+    consumer('orders', 'a'),
+    consumer('orders', 'b'),
+    consumer('billing', 'a'),
+    [...consumer('orders', 'a'), ...consumer('orders', 'b')],
+    [{ part: 'status', account: 'a' } as const],
+  ].map(grantsVersion);
+  expect(new Set(versions).size).toBe(versions.length);
+  expect(grantsVersion(consumer('orders', 'a'))).toBe(versions[0]);
 });

@@ -67,7 +67,7 @@ test('the check finds that another instance has migrated', async () => {
 });
 
 test('changed accounts need migrate and block no statement', async () => {
-  const accounts = [{ part: 'consumer', account: 'postgres' }] as const;
+  const accounts = [{ part: 'consumer', consumer: 'orders', account: 'postgres' }] as const;
   const target = { kind: 'url', url: db.url } as const;
   const needsMigrate = async () => {
     const check = new SchemaCheck(accounts);

@@ -1,0 +1,163 @@
+/**
+ * The consumers of stored emails, for the operator: their backlogs, and the removal of one. The queue itself is in SQL
+ * (`sql/migrations/0006_email-queue.sql`).
+ */
+import type { Database, Queryable } from './database.ts';
+import { statement } from './statement.ts';
+
+export interface ConsumerBacklog {
+  readonly consumer: string;
+  /** True: emails that are older than the consumer are still being queued. */
+  readonly isAddingOlder: boolean;
+  /** The counts stop at 10,000. */
+  readonly waitingCount: number;
+  readonly claimedCount: number;
+  readonly deadCount: number;
+  /** Of the emails that are not dead. Null: there are none. */
+  readonly oldestQueuedAt: Date | null;
+}
+
+export interface ConsumerData {
+  /** False: it was removed, or never claimed an email. */
+  readonly exists: boolean;
+  readonly queuedCount: number;
+  readonly resultCount: number;
+}
+
+const BACKLOGS = statement(
+  `select b.consumer, b.is_adding_older, b.waiting_count, b.claimed_count, b.dead_count, b.oldest_queued_at
+   from consumer_backlogs() b`,
+  {
+    consumer: 'text?',
+    is_adding_older: 'boolean?',
+    waiting_count: 'integer?',
+    claimed_count: 'integer?',
+    dead_count: 'integer?',
+    oldest_queued_at: 'timestamp with time zone?',
+  },
+);
+
+const DATA = statement(
+  `select exists (select from consumers c where c.name = $1::text) as is_known,
+          (select count(*) from email_queue q where q.consumer = $1::text) as queued_count,
+          (select count(*) from email_results r where r.consumer = $1::text) as result_count`,
+  { is_known: 'boolean?', queued_count: 'bigint?', result_count: 'bigint?' },
+);
+
+const DELETE_CONSUMER = statement('delete from consumers c where c.name = $1::text', {});
+
+const IS_KNOWN = statement('select 1 as found from consumers c where c.name = $1::text', {
+  found: 'integer?',
+});
+
+const BATCH_COLUMNS = { deleted_count: 'bigint?', last_id: 'integer?' } as const;
+
+const DELETE_BATCH = {
+  email_queue: statement(
+    `with next as (
+       select q.email_id
+       from email_queue q
+       where q.consumer = $1::text
+         and q.email_id > $2::integer
+       order by q.email_id
+       limit $3::integer
+       for update
+     ),
+     deleted as (
+       delete from email_queue q
+       using next n
+       where q.consumer = $1::text
+         and q.email_id = n.email_id
+       returning q.email_id
+     )
+     select count(*) as deleted_count, max(d.email_id) as last_id
+     from deleted d`,
+    BATCH_COLUMNS,
+  ),
+  email_results: statement(
+    `with next as (
+       select r.email_id
+       from email_results r
+       where r.consumer = $1::text
+         and r.email_id > $2::integer
+       order by r.email_id
+       limit $3::integer
+       for update
+     ),
+     deleted as (
+       delete from email_results r
+       using next n
+       where r.consumer = $1::text
+         and r.email_id = n.email_id
+       returning r.email_id
+     )
+     select count(*) as deleted_count, max(d.email_id) as last_id
+     from deleted d`,
+    BATCH_COLUMNS,
+  ),
+};
+
+/** Few enough that a batch takes well below a second. */
+const BATCH = 1_000;
+
+/** @returns the known consumers by name */
+export async function readBacklogs(db: Queryable): Promise<ConsumerBacklog[]> {
+  const { rows } = await db.query(BACKLOGS);
+  return rows.map((row) => ({
+    consumer: row.consumer ?? '',
+    isAddingOlder: row.is_adding_older === true,
+    waitingCount: row.waiting_count ?? 0,
+    claimedCount: row.claimed_count ?? 0,
+    deadCount: row.dead_count ?? 0,
+    oldestQueuedAt: row.oldest_queued_at,
+  }));
+}
+
+export async function readConsumerData(db: Queryable, consumer: string): Promise<ConsumerData> {
+  const [row] = (await db.query(DATA, [consumer])).rows;
+  return {
+    exists: row?.is_known === true,
+    queuedCount: row?.queued_count ?? 0,
+    resultCount: row?.result_count ?? 0,
+  };
+}
+
+/** From its commit on, no stored email is queued for the consumer. Its claims stay valid. May run any number of times. */
+export async function deleteConsumer(db: Database, consumer: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await lockConsumers(tx, 'exclusive');
+    await tx.query(DELETE_CONSUMER, [consumer]);
+  });
+}
+
+export interface DeletedBatch {
+  readonly count: number;
+  /** Null: nothing was left. */
+  readonly lastEmailId: number | null;
+}
+
+/**
+ * Deletes the next rows of a removed consumer. A worker may have created the consumer again: then nothing is deleted, because an
+ * email counts as processed when it leaves the queue of a consumer that exists.
+ *
+ * @param afterEmailId 0 at first, then `lastEmailId`
+ * @returns null: the consumer exists again
+ */
+export async function deleteBatch(
+  db: Database,
+  from: keyof typeof DELETE_BATCH,
+  consumer: string,
+  afterEmailId: number,
+): Promise<DeletedBatch | null> {
+  return await db.transaction(async (tx) => {
+    await lockConsumers(tx, 'shared');
+    if ((await tx.query(IS_KNOWN, [consumer])).rows.length > 0) return null;
+    const [row] = (await tx.query(DELETE_BATCH[from], [consumer, afterEmailId, BATCH])).rows;
+    return { count: row?.deleted_count ?? 0, lastEmailId: row?.last_id ?? null };
+  });
+}
+
+/** Until the end of the transaction. Shared: no consumer is created or removed. */
+async function lockConsumers(tx: Queryable, mode: 'shared' | 'exclusive'): Promise<void> {
+  await tx.query('select lock_consumers($1::boolean)', [mode === 'exclusive']);
+}
