@@ -5,11 +5,16 @@ import { randomUUID } from 'node:crypto';
 import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
-import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import {
+  findMailbox,
+  type Mailbox,
+  type RunningFlagAndMailbox,
+  readRunningFlagAndMailbox,
+} from '../db/mailboxes.ts';
 import { recordCredentials } from '../db/monitor-status.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
@@ -20,6 +25,7 @@ import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
 import { OutageDetector } from './outage-detector.ts';
+import { createPublisher, publishLeftovers } from './publish-emails.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
@@ -56,11 +62,16 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     return skipped(app, request, 'not_configured');
   }
   const isManual = request.trigger === 'manual';
-  const known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
+  let known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  if (request.trigger === 'schedule' && isOnlyPublishing(known)) {
+    await publishLeftovers(app, known.mailbox.id, deadline);
+    // A push may have stored its hint meanwhile.
+    known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  }
   if (!known.areCredentialsRecorded) await recordCredentials(app.db, credentialFingerprint);
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
 
-  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
   let mailbox: Mailbox | null;
   try {
     mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
@@ -74,7 +85,8 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
-  return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
+  const { hasUnpublished } = known;
+  return await ingestUnderLease(app, request, { gmail, mailbox, hasUnpublished, deadline });
 }
 
 /** Costs one call, for new credentials. @returns null when other credentials have taken the mailbox over since */
@@ -87,6 +99,13 @@ async function identify(
   return await findMailbox(app.db, fingerprint);
 }
 
+/** A scheduled run is not due, but an earlier run left emails unpublished. */
+function isOnlyPublishing(
+  known: RunningFlagAndMailbox,
+): known is RunningFlagAndMailbox & { readonly mailbox: Mailbox } {
+  return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isDue);
+}
+
 function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
   if (trigger === 'schedule') return mailbox.isDue;
   return !mailbox.isBackingOff || mailbox.mayIgnoreBackoff;
@@ -95,7 +114,12 @@ function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
 async function ingestUnderLease(
   app: IngestContext,
   request: IngestRequest,
-  at: { readonly gmail: GmailClient; readonly mailbox: Mailbox; readonly deadline: Deadline },
+  at: {
+    readonly gmail: GmailClient;
+    readonly mailbox: Mailbox;
+    readonly hasUnpublished: boolean;
+    readonly deadline: Deadline;
+  },
 ): Promise<IngestReport> {
   const startedMs = app.clock();
   const lease: Lease = { mailboxId: at.mailbox.id, token: randomUUID() };
@@ -107,6 +131,8 @@ async function ingestUnderLease(
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start);
+      // Without the database or the lease, the rows wait for the next run.
+      if (end.error === null || !isDatabaseError(end.error.code)) await run.publisher?.flush();
       await run.budget.releaseAll();
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
@@ -124,6 +150,7 @@ async function ingestUnderLease(
     }
   } finally {
     stopHeartbeat();
+    await run.publisher?.stop();
   }
 }
 
@@ -147,6 +174,7 @@ function createRun(
   request: IngestRequest,
   at: {
     readonly gmail: GmailClient;
+    readonly hasUnpublished: boolean;
     readonly deadline: Deadline;
     readonly lease: Lease;
     readonly taken: TakenLease;
@@ -163,16 +191,17 @@ function createRun(
     sleep,
     ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
   });
+  const log = app.log.with({
+    run_id: at.taken.runId,
+    mailbox_id: at.lease.mailboxId,
+    trigger: request.trigger,
+  });
   return {
     app,
     db,
     gmail: at.gmail,
     config,
-    log: app.log.with({
-      run_id: at.taken.runId,
-      mailbox_id: at.lease.mailboxId,
-      trigger: request.trigger,
-    }),
+    log,
     trigger: request.trigger,
     lease: at.lease,
     startedAt: at.taken.takenAt,
@@ -199,6 +228,7 @@ function createRun(
       onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
+    publisher: createPublisher({ ...app, log }, at),
   };
 }
 

@@ -64,7 +64,7 @@ async function emptyDatabase(): Promise<void> {
   await system.db.query('drop schema public cascade; create schema public');
 }
 
-/** The grants and the schema of the code before the last three migrations. */
+/** The grants and the schema of the code before the migration 0003. */
 async function olderSchema(): Promise<void> {
   const { url } = system.db;
   await migrate(
@@ -72,6 +72,7 @@ async function olderSchema(): Promise<void> {
     ACCOUNT_PARTS.map((part) => ({ part, account: accountOf(part) })),
   );
   await system.db.query(`
+    drop table email_outbox;
     drop function set_updated_at cascade;
     alter table email_monitor_status drop column credential_fingerprint;
     drop function has_old_email_accesses;

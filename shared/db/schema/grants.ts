@@ -15,6 +15,7 @@ type Privileges = Readonly<Record<string, string>>;
 const STATE: Privileges = {
   email_ledger: 'select',
   email_monitor_status: 'select',
+  email_outbox: 'select',
   incidents: 'select',
   ingest_runs: 'select',
   ledger_changes: 'select',
@@ -40,11 +41,15 @@ const CONTROL: Privileges = {
   mailboxes: 'select, insert, update',
 };
 
-/** A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. */
+/**
+ * A run inserts emails and never changes them. It deletes only old rows, the outbox rows of published emails, and the ids of
+ * evaluated reconciliations.
+ */
 const INGEST: Privileges = {
   ...CONTROL,
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
+  email_outbox: 'select, insert, delete',
   email_raw: 'select, insert',
   email_search: 'select, insert',
   incidents: 'select, insert, update, delete',
