@@ -11,7 +11,7 @@ import { withTimeout } from '../timeout.ts';
 /** Emails per call: the library sends them in one request. */
 export const MAX_BATCH = 100;
 /** Two attempts, because the first may use a connection that died while the instance was frozen. */
-const CALL_OPTIONS = { timeout: 2_000, maxRetries: 2 };
+const CALL_OPTIONS = { timeout: 4_000, maxRetries: 2 };
 
 /** google.rpc.Code of errors that an operator has to fix: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED. */
 const OPERATOR_CODES: readonly (number | null)[] = [3, 5, 7, 16];

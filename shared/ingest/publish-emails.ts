@@ -16,8 +16,8 @@ import { startLeaseHeartbeat, withDatabaseRetries } from './run-lease.ts';
 
 /** While a run works. At its end it publishes the rest at once. */
 const PUBLISH_EVERY_MS = 1_000;
-/** For one batch. New mail waits for it at the end of a run, so it is short; after the deadline of the run it is the minimum. */
-const MAX_TIMEOUT_MS = 5_000;
+/** For one batch; the minimum after the deadline of the run. */
+const MAX_TIMEOUT_MS = 10_000;
 const MIN_TIMEOUT_MS = 2_000;
 
 interface PublisherOptions {

@@ -197,6 +197,26 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     await vi.waitFor(() => expect(received).toHaveLength(3), WAIT_OPTIONS);
   });
 
+  it('stores what a push announces while the end of a run waits for Pub/Sub', async () => {
+    const system = await startSystem();
+    await system.call('poll');
+    proxy.treatment = () => 'hold';
+    system.gmail.deliver(order(1));
+    const run = system.call('poll');
+    await vi.waitFor(() => expect(proxy.requestCount).toBe(1), WAIT_OPTIONS);
+    const { historyId } = system.gmail.deliver(order(2));
+    const notification = JSON.stringify({ emailAddress: system.gmail.emailAddress, historyId });
+    const data = Buffer.from(notification).toString('base64');
+    expect((await system.instance().call('gmailPush', { body: { message: { data } } })).status).toBe(204);
+    await vi.waitFor(async () => expect(await emailIds(system)).toHaveLength(2), WAIT_OPTIONS);
+    expect(await outbox(system)).toHaveLength(2);
+    expect(system.log.filter((line) => line['event'] === 'publish_failed')).toEqual([]);
+    proxy.treatment = () => 'forward';
+    expect((await run).json).toMatchObject({ outcome: 'completed', new_emails: 2 });
+    expect(await outbox(system)).toEqual([]);
+    await vi.waitFor(() => expect(new Set(receivedIds()).size).toBe(2), WAIT_OPTIONS);
+  });
+
   it('a poll publishes what is left while the monitor is stopped, without a run, and releases the lease', async () => {
     const system = await startSystem();
     proxy.treatment = () => 'lose_request';
