@@ -13,10 +13,10 @@ import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
+import type { EmailPublisher } from './email-publisher.ts';
 import { EmailsTopic } from './emails-topic.ts';
 import type { LabelState } from './label-rules.ts';
 import type { OutageDetector } from './outage-detector.ts';
-import type { EmailPublisher } from './publish-emails.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =

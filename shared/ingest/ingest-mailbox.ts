@@ -23,11 +23,12 @@ import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
+import { createPublisher } from './email-publisher.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
 import { OutageDetector } from './outage-detector.ts';
-import { createPublisher, publishLeftovers } from './publish-emails.ts';
+import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
@@ -70,7 +71,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   let known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
   if (request.trigger === 'schedule' && isOnlyPublishing(known)) {
     await publishLeftovers(app, known.mailbox.id, deadline);
-    // A push may have stored its hint meanwhile.
+    // A push may have stored its hint in the meantime.
     known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
   }
   if (!known.areCredentialsRecorded) await recordCredentials(app.db, credentialFingerprint);

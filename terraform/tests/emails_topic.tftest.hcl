@@ -80,6 +80,10 @@ run "each_subscriber_pulls_from_a_subscription_of_its_own" {
     error_message = "Messages of a mailbox must arrive in order, by pull."
   }
   assert {
+    condition     = alltrue([for subscription in google_pubsub_subscription.emails : subscription.labels == local.labels])
+    error_message = "The subscriptions must have the labels of the deployment."
+  }
+  assert {
     condition     = alltrue([for subscription in google_pubsub_subscription.emails : subscription.expiration_policy[0].ttl == "" && subscription.message_retention_duration == "604800s"])
     error_message = "A worker that is off for days must find its subscription and its messages."
   }
@@ -102,7 +106,7 @@ run "the_topic_needs_the_api_also_without_push" {
   }
 }
 
-run "the_topic_uses_the_key_of_the_deployment" {
+run "the_topic_has_the_key_and_the_labels_of_the_deployment" {
   command = plan
   variables {
     publish_emails = true
@@ -112,6 +116,10 @@ run "the_topic_uses_the_key_of_the_deployment" {
   assert {
     condition     = google_pubsub_topic.emails[0].kms_key_name == var.kms_key
     error_message = "Every topic must be encrypted with the key."
+  }
+  assert {
+    condition     = google_pubsub_topic.emails[0].labels == local.labels
+    error_message = "The topic must have the labels of the deployment."
   }
 }
 

@@ -2,8 +2,10 @@
  * Stored emails on a topic of Google's own Pub/Sub emulator: order, crashes and lost connections. Skipped, with the reason,
  * when the emulator is not installed.
  */
+import { randomUUID } from 'node:crypto';
 import { type Message, PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { migrate } from '../../shared/db/schema/migrations.ts';
 import { buildDist, type Dist, serve } from '../build/dist.ts';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mail, order } from '../helpers/test-emails.ts';
@@ -234,7 +236,7 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     expect(received).toHaveLength(1);
   });
 
-  it('a poll that is not due publishes what is left, and fetches what a push announced meanwhile', async () => {
+  it('a poll that is not due publishes what is left, and fetches what a push announces in the meantime', async () => {
     const system = await startSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '600' } });
     proxy.treatment = () => 'lose_request';
     system.gmail.deliver(order(1));
@@ -259,6 +261,27 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     expect((await poll).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     await vi.waitFor(async () => expect(new Set(receivedIds()).size).toBe(2), WAIT_OPTIONS);
   });
+
+  it.each(['ingest', 'console'] as const)(
+    'publishes with only the database privileges of the account %s',
+    async (part) => {
+      const system = await startSystem();
+      const account = `email-monitor-${part}@${randomUUID().slice(0, 8)}.iam`;
+      const url = new URL(system.db.url);
+      await system.rows(`create role "${account}" login password '${url.password}'`);
+      try {
+        await migrate({ kind: 'url', url: system.db.url }, [{ part, account }]);
+        url.username = encodeURIComponent(account);
+        system.gmail.deliver(order(1));
+        const { status } = await system.instance({ DATABASE_URL: url.href }).call('pollNow');
+        expect([status, await outbox(system)]).toEqual([200, []]);
+        await vi.waitFor(async () => expect(receivedIds()).toEqual(await emailIds(system)), WAIT_OPTIONS);
+        expect(received).toHaveLength(1);
+      } finally {
+        await system.rows(`drop owned by "${account}"; drop role "${account}"`);
+      }
+    },
+  );
 
   it('stores the email, completes the run and says what to do when the topic does not exist', async () => {
     const system = await startSystem({ env: { EMAILS_PUBSUB_TOPIC: 'projects/demo/topics/none' } });

@@ -3,16 +3,13 @@
  * Invariant: a row leaves the outbox only after Pub/Sub has acknowledged its message. An error of Pub/Sub is logged and never
  * thrown: the row waits for the next run.
  */
-import { randomUUID } from 'node:crypto';
 import type { Database } from '../db/database.ts';
 import { deleteFromOutbox, readOutbox } from '../db/email-outbox.ts';
-import { type Lease, releaseLease, takeLeaseWithoutRun } from '../db/lease.ts';
+import type { Lease } from '../db/lease.ts';
 import type { Deadline } from '../deadline.ts';
 import { toAppError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type EmailsTopic, MAX_BATCH } from './emails-topic.ts';
-import type { IngestContext } from './ingest-context.ts';
-import { startLeaseHeartbeat, withDatabaseRetries } from './run-lease.ts';
 
 /** While a run works. At its end it publishes the rest at once. */
 const PUBLISH_EVERY_MS = 1_000;
@@ -94,31 +91,17 @@ export class EmailPublisher {
   }
 }
 
+interface PublisherContext {
+  readonly db: Database;
+  readonly log: Log;
+  readonly emailsTopic: EmailsTopic | null;
+}
+
 /** @returns null without a topic */
 export function createPublisher(
-  { db, emailsTopic: topic, log }: IngestContext,
+  { db, emailsTopic: topic, log }: PublisherContext,
   on: { readonly lease: Lease; readonly deadline: Deadline; readonly hasUnpublished: boolean },
 ): EmailPublisher | null {
   const { lease, deadline, hasUnpublished } = on;
   return topic === null ? null : new EmailPublisher({ db, topic, log, lease, deadline }, hasUnpublished);
-}
-
-/** Publishes what an earlier run left, without a run. Does nothing without a topic, or while another instance holds the lease. */
-export async function publishLeftovers(
-  app: IngestContext,
-  mailboxId: number,
-  deadline: Deadline,
-): Promise<void> {
-  const lease: Lease = { mailboxId, token: randomUUID() };
-  if (app.emailsTopic === null || !(await takeLeaseWithoutRun(app.db, lease, app.holder))) return;
-  const stopHeartbeat = startLeaseHeartbeat(app.db, lease);
-  const publisher = createPublisher(app, { lease, deadline, hasUnpublished: true });
-  try {
-    await publisher?.flush();
-  } finally {
-    stopHeartbeat();
-    await publisher?.stop();
-    // If it fails, the lease expires.
-    await withDatabaseRetries(app, async () => await releaseLease(app.db, lease)).catch(() => undefined);
-  }
 }
