@@ -105,7 +105,8 @@ export async function bundleGooglePackages(out: string): Promise<number> {
     plugins: [lighterGooglePackages],
   });
   // They map Google's code only, and are a large part of the zip.
-  for (const file of ['cloud-scheduler', 'cloud-sql-connector']) rmSync(join(out, `chunks/${file}.mjs.map`));
+  for (const file of ['cloud-pubsub', 'cloud-scheduler', 'cloud-sql-connector'])
+    rmSync(join(out, `chunks/${file}.mjs.map`));
   return bytes;
 }
 
