@@ -36,6 +36,9 @@ export interface Config {
   readonly quotaUnitsPerMinute: number;
   readonly settleSeconds: number;
   readonly pubsubTopic: string | null;
+  /** The topic on which stored emails are announced; null: none. */
+  readonly emailsTopic: string | null;
+  readonly pubsubEmulatorHost: string | null;
   /** Ends in a slash; null means the Gmail API of Google. */
   readonly gmailApiRootUrl: string | null;
   readonly oauthTokenUrl: string | null;
@@ -146,6 +149,8 @@ const schema = z.object({
   GMAIL_QUOTA_UNITS_PER_MINUTE: integer(6000, 40, 1_200_000),
   GMAIL_SETTLE_SECONDS: integer(90, 0, 3600),
   GMAIL_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
+  EMAILS_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
+  PUBSUB_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
   GMAIL_API_ROOT_URL: httpUrl,
   GOOGLE_OAUTH_TOKEN_URL: httpUrl,
   SCHEDULER_JOB: matching(
@@ -227,6 +232,8 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     quotaUnitsPerMinute: e.GMAIL_QUOTA_UNITS_PER_MINUTE,
     settleSeconds: e.GMAIL_SETTLE_SECONDS,
     pubsubTopic: e.GMAIL_PUBSUB_TOPIC,
+    emailsTopic: e.EMAILS_PUBSUB_TOPIC,
+    pubsubEmulatorHost: e.PUBSUB_EMULATOR_HOST,
     gmailApiRootUrl: e.GMAIL_API_ROOT_URL === null ? null : `${e.GMAIL_API_ROOT_URL.replace(/\/+$/, '')}/`,
     oauthTokenUrl: e.GOOGLE_OAUTH_TOKEN_URL,
     schedulerJob: e.SCHEDULER_JOB,

@@ -359,6 +359,22 @@ export const ERRORS = {
     'ERROR',
     'Compare SCHEDULER_JOB with `gcloud scheduler jobs list`, or run `terraform apply`.',
   ),
+  emails_topic_denied: entry(
+    'Stored emails cannot be published on EMAILS_PUBSUB_TOPIC',
+    'never',
+    502,
+    'ERROR',
+    'Check that the topic of EMAILS_PUBSUB_TOPIC exists, and grant roles/pubsub.publisher on it to the service account of ' +
+      'the function. The emails are stored. The next run publishes them.',
+  ),
+  emails_topic_unavailable: entry(
+    'Pub/Sub does not accept the messages for stored emails',
+    'later',
+    503,
+    'WARNING',
+    'The emails are stored, and the next run publishes them. If this persists, check the status page of Google Cloud, and ' +
+      'whether the function can reach pubsub.googleapis.com.',
+  ),
   internal: entry(
     'Unexpected error',
     'later',

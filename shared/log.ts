@@ -35,6 +35,8 @@ export type LogEvent =
   | 'incident_opened'
   | 'incident_closed'
   | 'reconciled'
+  | 'emails_published'
+  | 'publish_failed'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -99,6 +99,17 @@ create table email_monitor_status (
   constraint email_monitor_status_id_check CHECK ((id = 1))
 );
 
+create table email_outbox (
+  id bigint not null generated always as identity,
+  mailbox_id integer not null,
+  email_id integer not null,
+  created_at timestamp with time zone not null default now(),
+  constraint email_outbox_email_id_key UNIQUE (email_id),
+  constraint email_outbox_pkey PRIMARY KEY (id),
+  constraint email_outbox_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_outbox_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
+);
+
 create table email_queue (
   consumer text not null,
   email_id integer not null,

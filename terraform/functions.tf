@@ -34,6 +34,7 @@ locals {
     for key, function in local.functions : key => merge(
       local.environment,
       function.credentials ? local.credential_environment : {},
+      function.fetches ? { EMAILS_PUBSUB_TOPIC = var.publish_emails ? google_pubsub_topic.emails[0].id : "" } : {},
       function.environment,
       {
         APP_FUNCTION = function.target

@@ -5,6 +5,16 @@ output "database_instance" {
   value       = local.instance_connection_name
 }
 
+output "email_subscriptions" {
+  description = "Pub/Sub subscriptions for stored emails, by service account."
+  value       = { for key, email in local.email_subscribers : email => google_pubsub_subscription.emails[key].id }
+}
+
+output "emails_topic" {
+  description = "Pub/Sub topic for stored emails; null without publish_emails."
+  value       = one(google_pubsub_topic.emails[*].id)
+}
+
 output "image" {
   description = "The image that the functions run. To return to it later, set the variable image to this value."
   value       = local.image

@@ -18,7 +18,7 @@ locals {
       "sqladmin.googleapis.com",
       "storage.googleapis.com",
     ],
-    var.push ? ["pubsub.googleapis.com"] : [],
+    var.push || var.publish_emails ? ["pubsub.googleapis.com"] : [],
     var.iap ? ["iap.googleapis.com"] : [],
   )
 }

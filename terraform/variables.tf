@@ -211,6 +211,25 @@ variable "deployers" {
   }
 }
 
+variable "email_subscribers" {
+  description = "Email addresses of the service accounts that learn of stored emails through Pub/Sub. Each gets a subscription of its own. Needs publish_emails."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.email_subscribers : can(regex("^[^@ ]+@[^@ ]+\\.gserviceaccount\\.com$", email))])
+    error_message = "Each entry of email_subscribers must be the email address of a service account, such as orders@my-project.iam.gserviceaccount.com."
+  }
+  validation {
+    condition     = length(distinct([for email in var.email_subscribers : split("@", email)[0]])) == length(var.email_subscribers)
+    error_message = "The part before the @ names the subscription, so it must be different for each entry of email_subscribers."
+  }
+  validation {
+    condition     = length(var.email_subscribers) == 0 || var.publish_emails
+    error_message = "email_subscribers needs publish_emails = true: without it there is no topic to subscribe to."
+  }
+}
+
 variable "gmail_initial_query" {
   description = "Gmail search for the existing emails that the first start imports."
   type        = string
@@ -409,6 +428,12 @@ variable "project_id" {
     condition     = var.project_id != "my-project"
     error_message = "project_id still has the value of terraform.tfvars.example. Set it to the id of your project."
   }
+}
+
+variable "publish_emails" {
+  description = "Whether each stored email is announced on a Pub/Sub topic. Emails that were stored before are not announced."
+  type        = bool
+  default     = false
 }
 
 variable "push" {

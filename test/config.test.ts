@@ -28,6 +28,8 @@ describe('defaults', () => {
       quotaUnitsPerMinute: 6000,
       settleSeconds: 90,
       pubsubTopic: null,
+      emailsTopic: null,
+      pubsubEmulatorHost: null,
       gmailApiRootUrl: null,
       oauthTokenUrl: null,
       schedulerJob: null,
@@ -55,6 +57,8 @@ describe('defaults', () => {
       'GMAIL_QUOTA_UNITS_PER_MINUTE',
       'GMAIL_SETTLE_SECONDS',
       'GMAIL_PUBSUB_TOPIC',
+      'EMAILS_PUBSUB_TOPIC',
+      'PUBSUB_EMULATOR_HOST',
       'GMAIL_API_ROOT_URL',
       'GOOGLE_OAUTH_TOKEN_URL',
       'SCHEDULER_JOB',
@@ -88,6 +92,8 @@ describe('readConfig', () => {
       GMAIL_QUOTA_UNITS_PER_MINUTE: '15000',
       GMAIL_SETTLE_SECONDS: '0',
       GMAIL_PUBSUB_TOPIC: 'projects/p/topics/t',
+      EMAILS_PUBSUB_TOPIC: 'projects/p/topics/e',
+      PUBSUB_EMULATOR_HOST: '127.0.0.1:9002',
       SCHEDULER_JOB: 'projects/p/locations/l/jobs/j',
       CLOUD_SCHEDULER_EMULATOR_HOST: '127.0.0.1:9000',
       DB_POOL_SIZE: '9',
@@ -110,6 +116,8 @@ describe('readConfig', () => {
       quotaUnitsPerMinute: 15_000,
       settleSeconds: 0,
       pubsubTopic: 'projects/p/topics/t',
+      emailsTopic: 'projects/p/topics/e',
+      pubsubEmulatorHost: '127.0.0.1:9002',
       schedulerJob: 'projects/p/locations/l/jobs/j',
       schedulerEmulatorHost: '127.0.0.1:9000',
       databasePoolSize: 9,
@@ -283,6 +291,8 @@ describe('ConfigError', () => {
     GMAIL_QUOTA_UNITS_PER_MINUTE: '39',
     GMAIL_SETTLE_SECONDS: '-1',
     GMAIL_PUBSUB_TOPIC: 'hunter2-b',
+    EMAILS_PUBSUB_TOPIC: 'hunter2-f',
+    PUBSUB_EMULATOR_HOST: 'http://hunter2:2',
     GMAIL_API_ROOT_URL: 'ftp://hunter2-c',
     GOOGLE_OAUTH_TOKEN_URL: 'http://',
     SCHEDULER_JOB: 'hunter2-d',
@@ -300,7 +310,7 @@ describe('ConfigError', () => {
   });
 
   it('never shows a value, because it may be a secret', () => {
-    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 13 errors:\n {2}- GMAIL_/);
+    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 15 errors:\n {2}- GMAIL_/);
     expect(errorsOf(BROKEN).join('\n')).not.toMatch(/hunter2|39\b|ftp|mysql/);
   });
 
@@ -325,6 +335,8 @@ describe('ConfigError', () => {
 
   it.each([
     ['GMAIL_PUBSUB_TOPIC', 'projects/p/topics/t/x', 'projects/P/topics/T'],
+    ['EMAILS_PUBSUB_TOPIC', 'topics/t', 'projects/P/topics/T'],
+    ['PUBSUB_EMULATOR_HOST', '127.0.0.1', 'host:port'],
     ['SCHEDULER_JOB', 'projects/p/jobs/j', 'projects/P/locations/L/jobs/J'],
     [
       'IAP_AUDIENCE',

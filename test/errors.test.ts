@@ -55,6 +55,8 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   scheduler_unavailable: [503, 'later', 'ERROR'],
   scheduler_denied: [502, 'never', 'ERROR'],
   scheduler_job_missing: [502, 'never', 'ERROR'],
+  emails_topic_denied: [502, 'never', 'ERROR'],
+  emails_topic_unavailable: [503, 'later', 'WARNING'],
   internal: [500, 'later', 'ERROR'],
 };
 const CODES = Object.keys(EXPECTED) as ErrorCode[];

@@ -12,6 +12,8 @@ import type { PollingGap } from './mailbox-state.ts';
 
 /** Reconciliations run every quarter of an hour; a large backlog may delay them. */
 const STALE_RECONCILIATION_MS = 3 * 3_600_000;
+/** A run publishes within seconds, and each poll publishes what an earlier run left. */
+const UNPUBLISHED_MS = 5 * 60_000;
 
 /** The advice code in the state `not_polling` when runs begin but are killed before they end. */
 export const RUNS_NOT_ENDING = 'runs_not_ending';
@@ -58,6 +60,7 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
     schedulerAdvice(status),
     runningAdvice(status, facts),
     ...status.mailboxes.flatMap(failingAdvice),
+    ...status.mailboxes.map((mailbox) => unpublishedAdvice(mailbox, facts.now)),
     ...(current === undefined ? [] : reconciliationAdvice(current, status.is_running, facts.now)),
     ...facts.rejectedListings.map(listingAdvice),
     ...ofConsumers,
@@ -201,6 +204,22 @@ function failingAdvice({
     );
   }
   return items;
+}
+
+function unpublishedAdvice(
+  { email_address: address, unpublished, is_current: isCurrent }: MailboxStatus,
+  now: Date,
+): AdviceItem | null {
+  if (unpublished === null || now.getTime() - unpublished.oldest_since.getTime() < UNPUBLISHED_MS)
+    return null;
+  const count = unpublished.count === 1 ? '1 email' : `${unpublished.count} emails`;
+  const since = unpublished.oldest_since.toISOString();
+  return advise(
+    'emails_unpublished',
+    `${count} of ${address} stored since ${since} could not be published. Nothing is lost. The log lines with event ` +
+      'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it.',
+    isCurrent ? 'poll_now' : null,
+  );
 }
 
 function reconciliationAdvice(

@@ -51,6 +51,10 @@ export function toMailboxStatus(
     failing: toFailing(facts),
     last_push_at: mailbox.pushed_at,
     watch: toWatch(mailbox),
+    unpublished:
+      mailbox.oldest_unpublished_at === null
+        ? null
+        : { count: mailbox.unpublished_count, oldest_since: mailbox.oldest_unpublished_at },
     reconciliation: toReconciliation(results),
     incidents: incidents.map((incident) => ({
       kind: incident.kind,

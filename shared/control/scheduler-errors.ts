@@ -4,6 +4,7 @@
  * Codes are google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
  */
 import { AppError, type ErrorCode } from '../errors.ts';
+import { rpcCode } from '../rpc-code.ts';
 
 export const NOT_FOUND = 5;
 export const FAILED_PRECONDITION = 9;
@@ -15,12 +16,6 @@ const ERROR_BY_RPC_CODE: Readonly<Record<number, ErrorCode>> = {
   7: 'scheduler_denied',
   16: 'scheduler_denied',
 };
-
-/** The google.rpc.Code of an error; null when it has none. */
-export function rpcCode(error: unknown): number | null {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  return typeof code === 'number' ? code : null;
-}
 
 /**
  * @param action what was being done, for the detail

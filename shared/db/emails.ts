@@ -1,5 +1,6 @@
 /**
- * Stores an email: its row, attachments, raw bytes, search words, ledger state and the counter, in one commit.
+ * Stores an email: its row, attachments, raw bytes, search words, ledger state, the counter and, with a topic for stored emails,
+ * its outbox row, in one commit.
  * The only writer of `email_raw`. `replace-parsed.ts` changes the parsed columns later.
  */
 import type { ParsedAttachment, ParsedEmail } from '../mime/parsed-email.ts';
@@ -41,7 +42,7 @@ export interface EmailToStore {
 // `parsedValues`, $24 attachment names text, $25 to $27 encoding text, raw bytea, sha256 text, from $28 on ten per
 // attachment
 // Always one row. is_held false: nothing was changed.
-function storeStatement(attachmentCount: number) {
+function storeStatement(attachmentCount: number, isPublished: boolean) {
   const rows = Array.from(
     { length: attachmentCount },
     (_, n) => `(${attachmentParameters(28 + n * ATTACHMENT_VALUES)})`,
@@ -114,7 +115,19 @@ counter as (
       rows.length === 0 ? '' : '\n    and (select count(*) from attachments) = $17::integer'
     }
   returning clock_timestamp() as stored_at
-)
+)${
+      isPublished
+        ? `,
+-- After the counter: its row lock lasts until the commit, so that the ids follow the order of the commits.
+outbox as (
+  insert into email_outbox (mailbox_id, email_id)
+  select $1::integer, email.id
+  from email
+  cross join counter
+  returning 1
+)`
+        : ''
+    }
 select (select is_held from lease) as is_held,
        (select stored_at from counter) as stored_at`,
     { is_held: 'boolean', stored_at: 'timestamp with time zone?' },
@@ -124,12 +137,18 @@ select (select is_held from lease) as is_held,
 /**
  * Stores everything or nothing. May run twice: the second time the ledger row is final, and nothing changes.
  *
+ * @param isPublished also inserts the outbox row, from which the email is published
  * @returns the database time of the store; null when the email was stored before, or the ledger does not have it
  * @throws {AppError} lease_lost, unstorable, database_unavailable
  */
-export async function storeEmail(db: Database, lease: Lease, stored: EmailToStore): Promise<Date | null> {
+export async function storeEmail(
+  db: Database,
+  lease: Lease,
+  stored: EmailToStore,
+  isPublished = false,
+): Promise<Date | null> {
   const { email, raw } = stored;
-  const { rows } = await db.commit(storeStatement(email.attachments.length), [
+  const { rows } = await db.commit(storeStatement(email.attachments.length, isPublished), [
     lease.mailboxId,
     lease.token,
     stored.gmailMessageId,

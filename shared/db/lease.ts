@@ -134,6 +134,24 @@ export async function takeLease(
   };
 }
 
+// $1 mailbox id, $2 token, $3 holder, $4 lifetime in ms
+const TAKE_WITHOUT_RUN = statement(
+  `
+update mailboxes
+set lease_token = $2::uuid,
+    lease_holder = $3::text,
+    lease_expires_at = now() + $4::integer * interval '1 millisecond'
+where id = $1::integer
+  and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)`,
+  {},
+);
+
+/** Takes the lease for work that is no run. @returns false when another instance holds it */
+export async function takeLeaseWithoutRun(db: Queryable, lease: Lease, holder: string): Promise<boolean> {
+  const { rowCount } = await db.query(TAKE_WITHOUT_RUN, [lease.mailboxId, lease.token, holder, LEASE_MS]);
+  return rowCount === 1;
+}
+
 // $1 mailbox id, $2 token, $3 lifetime in ms
 const RENEW = statement(
   `
@@ -163,7 +181,7 @@ where id = $1::integer
   {},
 );
 
-/** Releases the lease of a run that did not begin. May run twice. */
+/** Releases the lease without recording a run. May run twice. */
 export async function releaseLease(db: Queryable, lease: Lease): Promise<void> {
   await db.query(RELEASE, [lease.mailboxId, lease.token]);
 }

@@ -32,7 +32,8 @@ select m.id, m.email_address, m.credential_fingerprint, m.created_at, now() as n
        w.error as watch_error,
        coalesce(w.late_run_count, 0) as late_run_count,
        w.late_since,
-       coalesce(is_push_silent(w, m), false) as is_push_silent
+       coalesce(is_push_silent(w, m), false) as is_push_silent,
+       o.unpublished_count, o.oldest_unpublished_at
 from mailboxes m
 left join mailbox_watches w on w.mailbox_id = m.id
 left join lateral (
@@ -76,6 +77,17 @@ left join lateral (
     limit 1
   ) first
 ) p on true
+-- The oldest rows, so that a long outage of Pub/Sub does not slow the response.
+cross join lateral (
+  select count(*)::integer as unpublished_count, min(created_at) as oldest_unpublished_at
+  from (
+    select created_at
+    from email_outbox
+    where mailbox_id = m.id
+    order by id
+    limit 1000
+  ) oldest
+) o
 order by m.id`,
   {
     id: 'integer',
@@ -109,6 +121,8 @@ order by m.id`,
     late_run_count: 'integer',
     late_since: 'timestamp with time zone?',
     is_push_silent: 'boolean',
+    unpublished_count: 'integer',
+    oldest_unpublished_at: 'timestamp with time zone?',
   },
 );
 

@@ -50,6 +50,8 @@ export interface RunningFlagAndMailbox {
   readonly mailbox: Mailbox | null;
   /** The status row names these credentials. */
   readonly areCredentialsRecorded: boolean;
+  /** The outbox of the mailbox has rows. */
+  readonly hasUnpublished: boolean;
 }
 
 // $1 credential fingerprint
@@ -58,7 +60,12 @@ const FIND_WITH_FLAG = statement(
 select s.is_running, coalesce(s.credential_fingerprint = $1::text, false) as are_credentials_recorded,
        m.id, m.email_address, m.failure_count, m.next_poll_at,
        coalesce(m.id is not null and is_poll_due(m), false) as is_due,
-       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff,
+       exists (
+         select 1
+         from email_outbox o
+         where o.mailbox_id = m.id
+       ) as has_unpublished
 from email_monitor_status s
 left join mailboxes m on m.credential_fingerprint = $1::text
 where s.id = 1`,
@@ -66,6 +73,7 @@ where s.id = 1`,
     ...MAILBOX_COLUMNS,
     is_running: 'boolean',
     are_credentials_recorded: 'boolean',
+    has_unpublished: 'boolean',
     id: 'integer?',
     email_address: 'text?',
     failure_count: 'integer?',
@@ -84,15 +92,19 @@ export async function readRunningFlagAndMailbox(
   const { rows } = await db.query(FIND_WITH_FLAG, [fingerprint]);
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  const { is_running: isRunning, are_credentials_recorded: areCredentialsRecorded } = row;
-  if (row.id === null) return { isRunning, areCredentialsRecorded, mailbox: null };
+  const facts = {
+    isRunning: row.is_running,
+    areCredentialsRecorded: row.are_credentials_recorded,
+    hasUnpublished: row.has_unpublished,
+  };
+  if (row.id === null) return { ...facts, mailbox: null };
   const mailbox = toMailbox({
     ...row,
     id: row.id,
     email_address: row.email_address ?? '',
     failure_count: row.failure_count ?? 0,
   });
-  return { isRunning, areCredentialsRecorded, mailbox };
+  return { ...facts, mailbox };
 }
 
 const LIST = statement(

@@ -13,6 +13,8 @@ import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
+import type { EmailPublisher } from './email-publisher.ts';
+import { EmailsTopic } from './emails-topic.ts';
 import type { LabelState } from './label-rules.ts';
 import type { OutageDetector } from './outage-detector.ts';
 import type { WorkerWakeUp } from './worker-wake-up.ts';
@@ -48,6 +50,8 @@ export interface IngestContext {
    * because a message crashed the process.
    */
   readonly unreleasedLeases: Set<Lease>;
+  /** Where stored emails are published; null: nowhere. */
+  readonly emailsTopic: EmailsTopic | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
@@ -83,6 +87,8 @@ export interface RunContext {
   /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;
+  /** Null without a topic for stored emails. */
+  readonly publisher: EmailPublisher | null;
 }
 
 /** What a run knows about Gmail's answers. */
@@ -134,6 +140,8 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     inFlight: options.overrides?.inFlight ?? new AimdLimit(),
     largeBodies: new Semaphore(1),
     unreleasedLeases: new Set(),
+    emailsTopic:
+      config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost),
     clock,
     random,
     sleep,

@@ -2,33 +2,44 @@
  * The entry point of poll, push and poll-now: takes the lease, runs the sync loop, releases the lease and records the run.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
-import { findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import {
+  findMailbox,
+  hasNewerHint,
+  type Mailbox,
+  type RunningFlagAndMailbox,
+  readRunningFlagAndMailbox,
+} from '../db/mailboxes.ts';
 import { recordCredentials } from '../db/monitor-status.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
+import { createPublisher } from './email-publisher.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
 import { OutageDetector } from './outage-detector.ts';
+import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
-import { runSyncLoop } from './sync-loop.ts';
+import { type LoopEnd, runSyncLoop } from './sync-loop.ts';
 import { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
+/** How often a run checks for a push while it waits for Pub/Sub. */
+const HINT_CHECK_MS = 1_000;
 /** A push usually brings one message: one statement reserves the units of the listing and of the message. */
 const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
@@ -57,11 +68,16 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     return skipped(app, request, 'not_configured');
   }
   const isManual = request.trigger === 'manual';
-  const known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
+  let known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  if (request.trigger === 'schedule' && isOnlyPublishing(known)) {
+    await publishLeftovers(app, known.mailbox.id, deadline);
+    // A push may have stored its hint in the meantime.
+    known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  }
   if (!known.areCredentialsRecorded) await recordCredentials(app.db, credentialFingerprint);
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
 
-  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
   let mailbox: Mailbox | null;
   try {
     mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
@@ -75,7 +91,8 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
-  return await ingestUnderLease(app, request, { gmail, mailbox, deadline });
+  const { hasUnpublished } = known;
+  return await ingestUnderLease(app, request, { gmail, mailbox, hasUnpublished, deadline });
 }
 
 /** Costs one call, for new credentials. @returns null when other credentials have taken the mailbox over since */
@@ -88,6 +105,13 @@ async function identify(
   return await findMailbox(app.db, fingerprint);
 }
 
+/** A scheduled run is not due, but an earlier run left emails unpublished. */
+function isOnlyPublishing(
+  known: RunningFlagAndMailbox,
+): known is RunningFlagAndMailbox & { readonly mailbox: Mailbox } {
+  return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isDue);
+}
+
 function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
   if (trigger === 'schedule') return mailbox.isDue;
   return !mailbox.isBackingOff || mailbox.mayIgnoreBackoff;
@@ -96,7 +120,12 @@ function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
 async function ingestUnderLease(
   app: IngestContext,
   request: IngestRequest,
-  at: { readonly gmail: GmailClient; readonly mailbox: Mailbox; readonly deadline: Deadline },
+  at: {
+    readonly gmail: GmailClient;
+    readonly mailbox: Mailbox;
+    readonly hasUnpublished: boolean;
+    readonly deadline: Deadline;
+  },
 ): Promise<IngestReport> {
   const startedMs = app.clock();
   const lease: Lease = { mailboxId: at.mailbox.id, token: randomUUID() };
@@ -108,6 +137,7 @@ async function ingestUnderLease(
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start);
+      await publishRest(run, end);
       await Promise.all([run.budget.releaseAll(), run.wakeUp.finish()]);
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
@@ -125,7 +155,18 @@ async function ingestUnderLease(
     }
   } finally {
     stopHeartbeat();
+    await run.publisher?.stop();
   }
+}
+
+/** Publishes the emails of the run before the lease is released. A newer hint does not wait for it: it starts another round. */
+async function publishRest({ db, lease, publisher }: RunContext, end: LoopEnd): Promise<void> {
+  // Without the database, the outbox waits for the next run.
+  if (publisher === null || (end.error !== null && isDatabaseError(end.error.code))) return;
+  const flushed = publisher.flush().then(() => true);
+  if (end.releasesAnyway) return void (await flushed);
+  while (!(await Promise.race([flushed, delay(HINT_CHECK_MS, false, { ref: false })])))
+    if (await hasNewerHint(db, lease.mailboxId).catch(() => false)) return;
 }
 
 async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLease['start'] | null) {
@@ -148,6 +189,7 @@ function createRun(
   request: IngestRequest,
   at: {
     readonly gmail: GmailClient;
+    readonly hasUnpublished: boolean;
     readonly deadline: Deadline;
     readonly lease: Lease;
     readonly taken: TakenLease;
@@ -164,16 +206,17 @@ function createRun(
     sleep,
     ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
   });
+  const log = app.log.with({
+    run_id: at.taken.runId,
+    mailbox_id: at.lease.mailboxId,
+    trigger: request.trigger,
+  });
   return {
     app,
     db,
     gmail: at.gmail,
     config,
-    log: app.log.with({
-      run_id: at.taken.runId,
-      mailbox_id: at.lease.mailboxId,
-      trigger: request.trigger,
-    }),
+    log,
     trigger: request.trigger,
     lease: at.lease,
     startedAt: at.taken.takenAt,
@@ -201,6 +244,7 @@ function createRun(
       onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
+    publisher: createPublisher({ ...app, log }, at),
   };
 }
 

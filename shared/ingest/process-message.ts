@@ -68,6 +68,7 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
 
 async function store(run: RunContext, claim: Claim, message: RawMessage): Promise<void> {
   const storedAt = await storeMessage(run, claim, message);
+  run.publisher?.noteStored();
   // Another instance has stored it.
   if (storedAt === null) return;
   run.counts.stored += 1;

@@ -38,12 +38,13 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
     },
   };
   logDefects(run, claim, email);
+  const isPublished = run.config.emailsTopic !== null;
   try {
-    return await storeEmail(run.db, run.lease, toStore);
+    return await storeEmail(run.db, run.lease, toStore, isPublished);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'unstorable')) throw error;
     // The raw bytes matter most. Store them without the parsed values; `reprocess` can parse them again.
-    return await storeEmail(run.db, run.lease, { ...toStore, email: unparsed() });
+    return await storeEmail(run.db, run.lease, { ...toStore, email: unparsed() }, isPublished);
   }
 }
 

@@ -44,6 +44,14 @@ export const watchSchema = z.object({
   error: z.nullable(errorSchema),
 });
 
+/** Stored emails whose message is not yet published on EMAILS_PUBSUB_TOPIC. */
+export const unpublishedSchema = z.object({
+  /** Counted up to 1,000. */
+  count,
+  /** When the oldest of these emails was stored. */
+  oldest_since: time,
+});
+
 export const incidentSummarySchema = z.object({
   kind: z.string(),
   opened_at: time,
@@ -82,6 +90,8 @@ export const mailboxStatusSchema = z.object({
   last_push_at: z.nullable(time),
   /** Null when no watch is registered and none has failed. */
   watch: z.nullable(watchSchema),
+  /** Null when every stored email is published, and without a topic for stored emails. */
+  unpublished: z.nullable(unpublishedSchema),
   /** Null before the first reconciliation. */
   reconciliation: z.nullable(reconciliationSchema),
   /** The open incidents and the most recent closed ones. */

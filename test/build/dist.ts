@@ -58,8 +58,8 @@ export interface Served {
   readonly url: string;
   /** Everything that the process has printed. */
   output(): string;
-  /** @returns exit code and signal */
-  stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** Ends the process with SIGTERM unless given. @returns exit code and signal */
+  stop(reason?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
 /**
@@ -84,9 +84,9 @@ export async function serve(
   return {
     url: `http://127.0.0.1:${port}/`,
     output: () => output.join(''),
-    stop: async () => {
+    stop: async (reason = 'SIGTERM') => {
       const gone = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(reason);
       const [code, signal] = await gone;
       return { code, signal };
     },

@@ -40,6 +40,7 @@ function mailbox(more: Partial<MailboxStatus> = {}): MailboxStatus {
     failing: null,
     last_push_at: null,
     watch: null,
+    unpublished: null,
     reconciliation: null,
     incidents: [],
     ...more,

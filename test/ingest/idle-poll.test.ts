@@ -33,8 +33,11 @@ async function poll(system: TestSystem): Promise<{ statements: string[]; units: 
   return { statements, units: counts.quotaUnits };
 }
 
-test('a poll that finds nothing costs one call to Gmail and seven statements', async () => {
-  const system = await createTestSystem();
+test.each([
+  ['', {}],
+  [', also with a topic for stored emails', { EMAILS_PUBSUB_TOPIC: 'projects/demo/topics/emails' }],
+])('a poll that finds nothing costs one call to Gmail and seven statements%s', async (_case, env) => {
+  const system = await createTestSystem({ env: { ...env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' } });
   await system.turnOn();
   system.gmail.deliver(mail('Before'));
   await poll(system);
@@ -42,6 +45,7 @@ test('a poll that finds nothing costs one call to Gmail and seven statements', a
   await system.pass(100);
   await poll(system);
   await poll(system);
+  await system.rows('delete from email_outbox');
 
   const { statements, units } = await poll(system);
   expect(units).toBe(2);

@@ -61,6 +61,7 @@ test('the only services, scheduler jobs, subscriptions and database users are th
     'google_cloud_run_v2_service.migrate',
     'google_cloud_scheduler_job.poll',
     'google_pubsub_subscription.dead_letter',
+    'google_pubsub_subscription.emails',
     'google_pubsub_subscription.gmail_push',
     'google_sql_user.consumer',
     'google_sql_user.function',

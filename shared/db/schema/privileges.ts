@@ -16,6 +16,7 @@ const STATE = {
   consumers: 'select',
   email_ledger: 'select',
   email_monitor_status: 'select',
+  email_outbox: 'select',
   email_queue: 'select',
   incidents: 'select',
   ingest_runs: 'select',
@@ -43,13 +44,14 @@ const CONTROL = {
 };
 
 /**
- * A run inserts emails and never changes them. It deletes only old rows and the ids of evaluated reconciliations. Triggers queue
- * its emails with the privileges of their owner.
+ * A run inserts emails and never changes them. It deletes only old rows, the outbox rows of published emails, and the ids of
+ * evaluated reconciliations. Triggers queue its emails with the privileges of their owner.
  */
 const INGEST = {
   ...CONTROL,
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
+  email_outbox: 'select, insert, delete',
   email_raw: 'select, insert',
   email_search: 'select, insert',
   incidents: 'select, insert, update, delete',

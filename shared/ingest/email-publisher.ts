@@ -1,0 +1,107 @@
+/**
+ * Publishes the outbox of a mailbox on the topic for stored emails: while a run works, and at its end.
+ * Invariant: a row leaves the outbox only after Pub/Sub has acknowledged its message. An error of Pub/Sub is logged and never
+ * thrown: the row waits for the next run.
+ */
+import type { Database } from '../db/database.ts';
+import { deleteFromOutbox, readOutbox } from '../db/email-outbox.ts';
+import type { Lease } from '../db/lease.ts';
+import type { Deadline } from '../deadline.ts';
+import { toAppError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { type EmailsTopic, MAX_BATCH } from './emails-topic.ts';
+
+/** While a run works. At its end it publishes the rest at once. */
+const PUBLISH_EVERY_MS = 1_000;
+/** For one batch; the minimum after the deadline of the run. */
+const MAX_TIMEOUT_MS = 10_000;
+const MIN_TIMEOUT_MS = 2_000;
+
+interface PublisherOptions {
+  readonly db: Database;
+  readonly topic: EmailsTopic;
+  readonly log: Log;
+  readonly lease: Lease;
+  readonly deadline: Deadline;
+}
+
+/** One per lease. After an error it publishes nothing more. */
+export class EmailPublisher {
+  readonly #options: PublisherOptions;
+  readonly #timer: NodeJS.Timeout;
+  #hasRows: boolean;
+  #hasFailed = false;
+  /** The passes, one after another. */
+  #passes: Promise<void> = Promise.resolve();
+
+  constructor(options: PublisherOptions, hasRows: boolean) {
+    this.#options = options;
+    this.#hasRows = hasRows;
+    this.#timer = setInterval(() => void this.flush(), PUBLISH_EVERY_MS).unref();
+  }
+
+  noteStored(): void {
+    this.#hasRows = true;
+  }
+
+  /** Resolves when everything that was stored so far is published, or cannot be. Never rejects. */
+  async flush(): Promise<void> {
+    this.#passes = this.#passes.then(async () => await this.#pass());
+    await this.#passes;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#passes;
+  }
+
+  async #pass(): Promise<void> {
+    const { deadline, log } = this.#options;
+    while (this.#hasRows && !this.#hasFailed) {
+      // Before the read: an email that is stored during it needs another one.
+      this.#hasRows = false;
+      try {
+        if (await this.#publishBatch()) this.#hasRows = true;
+      } catch (thrown) {
+        this.#hasFailed = true;
+        const error = toAppError(thrown);
+        log.write(error.severity, 'publish_failed', error.title, {
+          error_code: error.code,
+          detail: error.message,
+          remediation: error.remediation,
+        });
+      }
+      if (deadline.remainingMs() === 0) return;
+    }
+  }
+
+  /** @returns true when more rows may follow */
+  async #publishBatch(): Promise<boolean> {
+    const { db, deadline, lease, log, topic } = this.#options;
+    const emails = await readOutbox(db, lease, MAX_BATCH);
+    if (emails.length === 0) return false;
+    const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, deadline.remainingMs()));
+    const { ids, error } = await topic.publish(String(lease.mailboxId), emails, timeoutMs);
+    await deleteFromOutbox(db, ids);
+    if (error !== null) throw error;
+    log.debug('emails_published', `Published ${emails.length} stored emails`, {
+      published_count: emails.length,
+    });
+    return emails.length === MAX_BATCH;
+  }
+}
+
+interface PublisherContext {
+  readonly db: Database;
+  readonly log: Log;
+  readonly emailsTopic: EmailsTopic | null;
+}
+
+/** @returns null without a topic */
+export function createPublisher(
+  { db, emailsTopic: topic, log }: PublisherContext,
+  on: { readonly lease: Lease; readonly deadline: Deadline; readonly hasUnpublished: boolean },
+): EmailPublisher | null {
+  const { lease, deadline, hasUnpublished } = on;
+  return topic === null ? null : new EmailPublisher({ db, topic, log, lease, deadline }, hasUnpublished);
+}
