@@ -1,16 +1,15 @@
 """A worker of the email queue (docs/consumer.md). It claims one email at a time, and extends the claim while it works.
-On SIGTERM it gives the email back. Start as many as you like: DATABASE_URL=postgres://... python3 examples/worker.py"""
+On SIGTERM or Ctrl-C it gives the email back. Start as many as you like: DATABASE_URL=postgres://... python3 examples/worker.py"""
 import contextlib, hashlib, os, select, signal, socket, threading, time, uuid
 import psycopg  # 3.1 or newer
 
 CONSUMER = os.getenv("CONSUMER", "extraction")
 LEASE_SECONDS, POLL_SECONDS = float(os.getenv("LEASE_SECONDS", "300")), float(os.getenv("POLL_SECONDS", "30"))
 WORK_SECONDS = float(os.getenv("WORK_SECONDS", "0"))  # Slow work, so that you can kill it.
-# New for each start, so that a worker cannot complete what an earlier process has claimed.
-WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # New for each start of the process.
 
 class WorkError(Exception):
-    """Its message is stored for operators, and must not contain mail. The message of another error may quote the email."""
+    """Its message is stored for operators and must not contain mail. That of another error may quote the email."""
 
 def work(email, is_cancelled):
     """Replace this. It can run twice for an email. It is cancelled when the claim is lost or the worker shuts down."""
@@ -51,8 +50,8 @@ def call(name, *values):
         try:
             with lock:
                 if connection is None or connection.closed:
-                    settings = {"autocommit": True, "application_name": WORKER, "row_factory": psycopg.rows.namedtuple_row}
-                    connection = psycopg.connect(os.environ["DATABASE_URL"], **settings)
+                    connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, application_name=WORKER)
+                    connection.row_factory = psycopg.rows.namedtuple_row
                     connection.add_notify_handler(lambda _: notified.set())
                     connection.execute("listen email_stored")
                 return connection.execute(sql, values).fetchall()
@@ -66,7 +65,8 @@ connection, lock, stopping, notified = None, threading.Lock(), threading.Event()
 wake, wake_fd = socket.socketpair()  # A signal makes `wake` readable, which ends select().
 wake_fd.setblocking(False)
 signal.set_wakeup_fd(wake_fd.fileno())
-signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: stopping.set())
 while not stopping.is_set():
     notified.clear()  # Before the claim: it does not see an email whose notification comes later.
     emails = call("claim_emails", CONSUMER, WORKER, 1, f"{LEASE_SECONDS} s")

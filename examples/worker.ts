@@ -1,6 +1,6 @@
 /**
  * A worker of the email queue (docs/consumer.md). It claims one email at a time, and extends the claim while it works.
- * On SIGTERM it gives the email back. Start as many as you like: DATABASE_URL=postgres://... node examples/worker.ts
+ * On SIGTERM or Ctrl-C it gives the email back. Start as many as you like: DATABASE_URL=postgres://... node examples/worker.ts
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -61,7 +61,7 @@ async function call(name: string, ...values: unknown[]): Promise<any[]> {
 }
 
 const stop = new AbortController();
-process.once('SIGTERM', () => stop.abort());
+for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => stop.abort());
 let wait = new AbortController();
 const endWait = () => wait.abort();
 const listen = (client: pg.ClientBase) => client.on('notification', endWait).query('listen email_stored');

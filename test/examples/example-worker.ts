@@ -6,7 +6,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import type { TestDatabase } from '../helpers/test-database.ts';
 
-const EXAMPLES = join(import.meta.dirname, '../../examples');
+export const EXAMPLES = join(import.meta.dirname, '../../examples');
 
 export type Language = 'TypeScript' | 'Python';
 
@@ -29,15 +29,19 @@ export interface ExampleWorker {
   idsOf(outcome: string): number[];
 }
 
-/** @param db the database, for questions about the worker; the worker itself connects to `env.DATABASE_URL` */
+/**
+ * @param db the database, for questions about the worker; the worker itself connects to `env.DATABASE_URL`
+ * @param path of another program than the example of the language
+ */
 export function startWorker(
   language: Language,
   db: TestDatabase,
   env: Readonly<Record<string, string>> = {},
+  path?: string,
 ): ExampleWorker {
   const [program, file] =
     language === 'Python' ? [PYTHON ?? 'python3', 'worker.py'] : [process.execPath, 'worker.ts'];
-  const child = spawn(program, [join(EXAMPLES, file)], {
+  const child = spawn(program, [path ?? join(EXAMPLES, file)], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
