@@ -137,8 +137,7 @@ async function ingestUnderLease(
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start);
-      await publishRest(run, end);
-      await Promise.all([run.budget.releaseAll(), run.wakeUp.finish()]);
+      await Promise.all([run.budget.releaseAll(), run.wakeUp.finish(), publishRest(run, end)]);
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
       const ended = {

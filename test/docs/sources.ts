@@ -8,6 +8,7 @@ const FOLDERS = [
   'console',
   'docs',
   'emulators',
+  'examples',
   'functions',
   'local',
   'shared',
@@ -15,7 +16,7 @@ const FOLDERS = [
   'terraform',
   'test',
 ];
-const ENDINGS = ['css', 'hcl', 'html', 'md', 'sql', 'tf', 'tftpl', 'ts'];
+const ENDINGS = ['css', 'hcl', 'html', 'md', 'py', 'sql', 'tf', 'tftpl', 'ts'];
 
 /** @returns paths from the root with `/`, each with its text */
 export function projectTexts(): Map<string, string> {

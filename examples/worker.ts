@@ -1,0 +1,78 @@
+/**
+ * A worker of the email queue (docs/consumer.md). It claims one email at a time, and extends the claim while it works.
+ * On SIGTERM or Ctrl-C it gives the email back. Start as many as you like: DATABASE_URL=postgres://... node examples/worker.ts
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+
+const { DATABASE_URL: connectionString, CONSUMER = 'extraction', POLL_SECONDS = '30' } = process.env;
+const { LEASE_SECONDS = '300', WORK_SECONDS = '0' } = process.env; // WORK_SECONDS: slow work can be killed.
+// New for each start, so that a worker cannot complete what an earlier process has claimed.
+const WORKER = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
+
+type Email = { id: number; subject: string | null; attachments: { id: number }[] };
+/** An error whose message is stored for operators. It must not contain mail. */
+class WorkError extends Error {}
+
+/** Replace this. It can run twice for an email. The signal aborts when the claim is lost or the worker shuts down. */
+async function work(email: Email, signal: AbortSignal): Promise<unknown> {
+  if (email.attachments.length === 0) throw new WorkError('The email has no attachment.');
+  await delay(Number(WORK_SECONDS) * 1_000, undefined, { signal });
+  const files = await Promise.all(email.attachments.map(({ id }) => call('attachment_data', id)));
+  const sha256 = files.map(([file]) => createHash('sha256').update(file.attachment_data).digest('hex'));
+  return { subject: email.subject, sha256 };
+}
+
+async function handle(email: Email): Promise<string> {
+  const claim = [CONSUMER, WORKER, email.id];
+  const lost = new AbortController();
+  const extend = () => call('extend_claim', ...claim, `${LEASE_SECONDS} s`).catch(() => lost.abort());
+  const timer = setInterval(extend, (Number(LEASE_SECONDS) * 1_000) / 3);
+  try {
+    const result = await work(email, AbortSignal.any([stop.signal, lost.signal]));
+    return await call('complete_email', ...claim, JSON.stringify(result)).then(() => 'completed');
+  } catch (error) {
+    if (stop.signal.aborted) return await call('release_email', ...claim).then(() => 'released');
+    // The message of another error may quote the email.
+    const reason =
+      error instanceof WorkError ? error.message : `Unexpected ${Object(error).constructor.name}.`;
+    return await call('fail_email', ...claim, reason).then(() => 'failed');
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Calls a function of the queue. While the database cannot be reached, it calls again: each function allows that. */
+async function call(name: string, ...values: unknown[]): Promise<any[]> {
+  const parameters = values.map((_, index) => `$${index + 1}`).join(', ');
+  for (;;) {
+    try {
+      return (await pool.query(`select * from ${name}(${parameters})`, values)).rows;
+    } catch (error) {
+      // Errors of these classes pass: connection, rollback, resources, intervention (a restart).
+      const isFinal = error instanceof pg.DatabaseError && !/^(08|40|53|57)/.test(error.code ?? '');
+      if (isFinal || stop.signal.aborted) throw error;
+      console.log('The database cannot be reached. The next attempt is in a second.');
+      await delay(1_000);
+    }
+  }
+}
+
+const stop = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => stop.abort());
+let wait = new AbortController();
+const endWait = () => wait.abort();
+const listen = (client: pg.ClientBase) => client.on('notification', endWait).query('listen email_stored');
+const options = { application_name: WORKER, max: 1, idleTimeoutMillis: 0 };
+// An idle connection that breaks ends the wait too: the next claim connects and listens again.
+const pool = new pg.Pool({ connectionString, ...options, onConnect: listen }).on('error', endWait);
+while (!stop.signal.aborted) {
+  wait = new AbortController(); // Before the claim: it does not see an email whose notification comes later.
+  const signal = AbortSignal.any([stop.signal, wait.signal]);
+  const [email] = await call('claim_emails', CONSUMER, WORKER, 1, `${LEASE_SECONDS} s`);
+  if (email === undefined) await delay(Number(POLL_SECONDS) * 1_000, null, { signal }).catch(() => null);
+  else console.log(`Email ${email.id}: ${await handle(email).catch(({ code }) => `discarded (${code})`)}`);
+}
+await pool.end();

@@ -1,0 +1,125 @@
+/** Runs the example workers as a developer does: as separate processes, against a test database. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import pg from 'pg';
+import { expect } from 'vitest';
+import type { TestDatabase } from '../helpers/test-database.ts';
+
+export const EXAMPLES = join(import.meta.dirname, '../../examples');
+
+export type Language = 'TypeScript' | 'Python';
+
+/** A Python that has psycopg; null when there is none. Another Python on PATH can hide the one of the system. */
+export const PYTHON: string | null =
+  ['python3', '/usr/bin/python3'].find(
+    (program) => spawnSync(program, ['-c', 'import psycopg'], { stdio: 'ignore' }).status === 0,
+  ) ?? null;
+
+export interface ExampleWorker {
+  /** The output so far, stdout and stderr combined. */
+  readonly output: string;
+  /** Ends the process. @returns its exit code, or the signal that ended it */
+  end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+  /** Its backend in PostgreSQL, once it has found no email and waits. */
+  waiting(): Promise<number>;
+  /** The email that it works on, once there is one. */
+  working(): Promise<number>;
+  /** The ids of emails with this outcome in its output. */
+  idsOf(outcome: string): number[];
+}
+
+/**
+ * @param db the database, for questions about the worker; the worker itself connects to `env.DATABASE_URL`
+ * @param path of another program than the example of the language
+ */
+export function startWorker(
+  language: Language,
+  db: TestDatabase,
+  env: Readonly<Record<string, string>> = {},
+  path?: string,
+): ExampleWorker {
+  const [program, file] =
+    language === 'Python' ? [PYTHON ?? 'python3', 'worker.py'] : [process.execPath, 'worker.ts'];
+  const child = spawn(program, [path ?? join(EXAMPLES, file)], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      DATABASE_URL: db.url,
+      // So that no test depends on it.
+      POLL_SECONDS: '3600',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
+  }
+  const ownName = `%:${child.pid}:%`;
+  const poll = async (sql: string): Promise<number> => {
+    const ask = async () => (await db.query<{ id: number }>(sql, [ownName])).rows[0]?.id ?? null;
+    await expect.poll(ask, { timeout: 20_000, message: `${language}: ${sql}\n${output}` }).not.toBeNull();
+    return (await ask()) ?? 0;
+  };
+  return {
+    get output() {
+      return output;
+    },
+    end: async (signal) => await end(child, signal),
+    waiting: async () =>
+      await poll(
+        `select pid as id
+         from pg_stat_activity
+         where datname = current_database()
+           and application_name like $1::text
+           and state = 'idle'
+           and query like '%claim_emails%'`,
+      ),
+    working: async () =>
+      await poll("select email_id as id from email_queue where state = 'claimed' and worker like $1::text"),
+    idsOf: (outcome) =>
+      [...output.matchAll(/^Email (\d+): (.+)$/gm)]
+        .filter(([, , what]) => what === outcome)
+        .map(([, id]) => Number(id)),
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const closed = once(child, 'close');
+    child.kill(signal);
+    await closed;
+  }
+  return child.exitCode ?? child.signalCode ?? signal;
+}
+
+export interface Gate {
+  open(): Promise<void>;
+}
+
+/** Makes `attachment_data` wait for `closeGate`, so that a test can stop workers in the middle of their work. */
+export async function addGate(db: TestDatabase): Promise<void> {
+  await db.query('create schema ungated');
+  await db.query('alter function attachment_data(integer) set schema ungated');
+  await db.query(
+    `create function attachment_data(attachment_id integer) returns bytea
+     language plpgsql
+     as $$
+     begin
+       perform pg_advisory_xact_lock_shared(4711);
+       return ungated.attachment_data(attachment_id);
+     end
+     $$`,
+  );
+}
+
+/** From now on `attachment_data` waits until the gate is opened. */
+export async function closeGate(db: TestDatabase): Promise<Gate> {
+  const client = new pg.Client({ connectionString: db.url });
+  await client.connect();
+  await client.query('select pg_advisory_lock(4711)');
+  return { open: async () => await client.end() };
+}
