@@ -74,7 +74,7 @@ describe('claim_emails', () => {
     expect(await b.claim(10)).toEqual([second]);
   });
 
-  it('makes an email dead after its fifth expired claim, and goes on with the next one', async () => {
+  it('makes an email dead after its fifth expired claim, and continues with the next one', async () => {
     const consumer = await newConsumer();
     const [poison = 0, next = 0] = await storeEmails(db, 2);
     for (let n = 1; n <= 5; n += 1) {
@@ -201,7 +201,7 @@ describe('complete_email', () => {
     expect(await resultOf(consumer, id)).toMatchObject({ worker: 'b' });
   });
 
-  it('tells apart an email that is not claimed, completed already, and unknown or erased', async () => {
+  it('distinguishes an email that is not claimed, completed already, and unknown or erased', async () => {
     const consumer = await newConsumer();
     const [first = 0, second = 0, erased = 0] = await storeEmails(db, 3);
     const worker = workerOf(db, consumer);
