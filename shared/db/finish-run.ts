@@ -53,7 +53,7 @@ export interface RunEnd {
   readonly queueOldestSeconds: number | null;
   /** Dead emails of all consumers; counted up to 1,000 per consumer. */
   readonly queueDeadTotal: number;
-  /** The used share of PostgreSQL's queue of notifications, 0 to 1. When it is full, no email can be stored. */
+  /** The used share of PostgreSQL's queue of notifications, 0 to 1. When it is full, workers are not woken. */
   readonly notificationQueueUsage: number;
 }
 

@@ -85,10 +85,14 @@ export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
   // Deletes old records of who read which email.
   ingest: { tables: { ...INGEST, email_accesses: 'select, delete' }, functions: [] },
   control: { tables: CONTROL, functions: [] },
-  // Adds records of who read which email, and can neither change nor delete them. It is the account of no consumer, so it may
-  // requeue for each.
+  // Adds records of who read which email, and can neither change nor delete them. Shows who completed an email, but not the
+  // result. It is the account of no consumer, so it may requeue for each.
   console: {
-    tables: { ...INGEST, email_accesses: 'select, insert' },
+    tables: {
+      ...INGEST,
+      email_accesses: 'select, insert',
+      email_results: 'select (completed_at, consumer, email_id, worker)',
+    },
     functions: ['requeue_email(text, integer)'],
   },
   status: { tables: STATE, functions: [] },
