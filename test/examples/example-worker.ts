@@ -23,6 +23,8 @@ export interface ExampleWorker {
   end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
   /** Its backend in PostgreSQL, once it has found no email and waits. */
   waiting(): Promise<number>;
+  /** Its backend in PostgreSQL, once it waits at the gate of `claim_emails`. */
+  claiming(): Promise<number>;
   /** The email that it works on, once there is one. */
   working(): Promise<number>;
   /** The ids of emails with this outcome in its output. */
@@ -59,6 +61,15 @@ export function startWorker(
     });
   }
   const ownName = `%:${child.pid}:%`;
+  const backend = async (condition: string): Promise<number> =>
+    await poll(
+      `select pid as id
+       from pg_stat_activity
+       where datname = current_database()
+         and application_name like $1::text
+         and query like '%claim_emails%'
+         and ${condition}`,
+    );
   const poll = async (sql: string): Promise<number> => {
     const ask = async () => (await db.query<{ id: number }>(sql, [ownName])).rows[0]?.id ?? null;
     await expect.poll(ask, { timeout: 20_000, message: `${language}: ${sql}\n${output}` }).not.toBeNull();
@@ -69,15 +80,8 @@ export function startWorker(
       return output;
     },
     end: async (signal) => await end(child, signal),
-    waiting: async () =>
-      await poll(
-        `select pid as id
-         from pg_stat_activity
-         where datname = current_database()
-           and application_name like $1::text
-           and state = 'idle'
-           and query like '%claim_emails%'`,
-      ),
+    waiting: async () => await backend("state = 'idle'"),
+    claiming: async () => await backend("wait_event = 'advisory'"),
     working: async () =>
       await poll("select email_id as id from email_queue where state = 'claimed' and worker like $1::text"),
     idsOf: (outcome) =>
@@ -100,26 +104,44 @@ export interface Gate {
   open(): Promise<void>;
 }
 
-/** Makes `attachment_data` wait for `closeGate`, so that a test can stop workers in the middle of their work. */
-export async function addGate(db: TestDatabase): Promise<void> {
-  await db.query('create schema ungated');
-  await db.query('alter function attachment_data(integer) set schema ungated');
+/** A function that waits while its gate is closed. */
+export type Gated = 'attachment_data' | 'claim_emails';
+
+/**
+ * Lets `closeGate` stop workers in two places: before a file is read, in the middle of the work, and at the end of a claim, after
+ * which the claim sees no other email. The sequence `claim_count` counts claims.
+ */
+export async function addGates(db: TestDatabase): Promise<void> {
   await db.query(
-    `create function attachment_data(attachment_id integer) returns bytea
+    `create schema ungated;
+     alter function attachment_data(integer) set schema ungated;
+     alter function claim_emails(text, text, integer, interval) set schema ungated;
+     create sequence claim_count;
+     create function attachment_data(attachment_id integer) returns bytea
      language plpgsql
      as $$
      begin
-       perform pg_advisory_xact_lock_shared(4711);
+       perform pg_advisory_xact_lock_shared(hashtext('attachment_data'));
        return ungated.attachment_data(attachment_id);
+     end
+     $$;
+     create function claim_emails(consumer text, worker text, max_count integer, lease interval)
+     returns setof emails_for_processing
+     language plpgsql
+     as $$
+     begin
+       perform nextval('claim_count');
+       return query select * from ungated.claim_emails(consumer, worker, max_count, lease);
+       perform pg_advisory_xact_lock_shared(hashtext('claim_emails'));
      end
      $$`,
   );
 }
 
-/** From now on `attachment_data` waits until the gate is opened. */
-export async function closeGate(db: TestDatabase): Promise<Gate> {
+/** From now on the function waits until the gate is opened. */
+export async function closeGate(db: TestDatabase, of: Gated): Promise<Gate> {
   const client = new pg.Client({ connectionString: db.url });
   await client.connect();
-  await client.query('select pg_advisory_lock(4711)');
+  await client.query('select pg_advisory_lock(hashtext($1::text))', [of]);
   return { open: async () => await client.end() };
 }

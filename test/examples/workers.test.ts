@@ -3,7 +3,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { passTime, storeEmails, workerOf } from '../helpers/email-queue.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { type BreakableProxy, startBreakableProxy } from '../pubsub/breakable-proxy.ts';
-import { addGate, closeGate, type ExampleWorker, type Gate, PYTHON, startWorker } from './example-worker.ts';
+import {
+  addGates,
+  closeGate,
+  type ExampleWorker,
+  type Gate,
+  type Gated,
+  PYTHON,
+  startWorker,
+} from './example-worker.ts';
 
 const POLL = { timeout: 30_000 };
 const ALL_DAY = { WORK_SECONDS: '86400' };
@@ -31,7 +39,7 @@ describe.each([
     if (isSkipped) return;
     db = await createTestDatabase();
     proxy = await startBreakableProxy(db.url);
-    await addGate(db);
+    await addGates(db);
   });
   beforeEach(async ({ skip }) => {
     if (isSkipped) skip();
@@ -53,14 +61,16 @@ describe.each([
     workers.push(worker);
     return worker;
   };
-  const close = async (): Promise<Gate> => {
-    const gate = await closeGate(db);
+  const close = async (of: Gated): Promise<Gate> => {
+    const gate = await closeGate(db, of);
     gates.push(gate);
     return gate;
   };
   const notify = async () => await db.query("select pg_notify('email_stored', '')");
   const completed = async (): Promise<number> =>
     (await db.query<{ n: number }>('select count(*)::integer as n from email_results')).rows[0]?.n ?? 0;
+  const claimCount = async (): Promise<number> =>
+    (await db.query<{ n: number }>('select last_value::integer as n from claim_count')).rows[0]?.n ?? 0;
   const rowOf = async (emailId: number) =>
     (
       await db.query<{ failure_count: number }>(
@@ -78,7 +88,7 @@ describe.each([
   it('two workers complete sixty emails together, each email once', async () => {
     const [a, b] = [start(), start()];
     await Promise.all([a.waiting(), b.waiting()]);
-    const gate = await close();
+    const gate = await close('attachment_data');
     const ids = await storeEmails(db, 60);
     await notify();
     expect(await a.working()).not.toBe(await b.working());
@@ -139,7 +149,7 @@ describe.each([
   it('workers complete what they had claimed, and the rest, after the database was away', async () => {
     const [a, b] = [start({ DATABASE_URL: proxy.url }), start({ DATABASE_URL: proxy.url })];
     await Promise.all([a.waiting(), b.waiting()]);
-    const gate = await close();
+    const gate = await close('attachment_data');
     await storeEmails(db, 20);
     await notify();
     const held = [await a.working(), await b.working()];
@@ -172,10 +182,24 @@ describe.each([
   });
 
   it('a notification starts the work at once, although the worker polls once an hour', async () => {
+    const before = await claimCount();
     const worker = start();
     await worker.waiting();
     const [id] = await storeEmails(db, 1);
     await notify();
+    await expect.poll(() => worker.idsOf('completed'), POLL).toEqual([id]);
+    await worker.waiting();
+    // At most one before the email, one for it, one after it, and one for a late notification: a worker that waits does not claim.
+    expect((await claimCount()) - before).toBeLessThanOrEqual(4);
+  });
+
+  it('a worker misses no notification that arrives while it claims', async () => {
+    const gate = await close('claim_emails');
+    const worker = start();
+    await worker.claiming();
+    const [id] = await storeEmails(db, 1);
+    await notify();
+    await gate.open();
     await expect.poll(() => worker.idsOf('completed'), POLL).toEqual([id]);
   });
 
@@ -229,7 +253,7 @@ describe.each([
   ])('a worker discards its work on an email that is %s in the meantime', async (_name, code, change) => {
     const worker = start();
     await worker.waiting();
-    const gate = await close();
+    const gate = await close('attachment_data');
     const [id = 0, next = 0] = await storeEmails(db, 2);
     await notify();
     expect(await worker.working()).toBe(id);
