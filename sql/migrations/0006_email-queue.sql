@@ -222,7 +222,7 @@ begin
     raise exception using
       errcode = 'QE004',
       message = format('No attachment has the id %s.', coalesce(attachment_id::text, 'null')),
-      hint = 'Its email was erased, or it was never stored.';
+      hint = 'Its email was erased, or `npm run reprocess` removed it.';
   end if;
   return bytes;
 end

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- queue`: the hand-off of emails to workers: four workers of which one is killed every second, the claims per
- * second beside the large queue of another consumer, and what the queue costs the writers that store.
+ * second next to the large queue of another consumer, and what the queue costs the writers that store.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -151,7 +151,7 @@ async function measureClaims(): Promise<Part> {
   );
   await addEmails(db, CLAIMS * (ROUNDS + 1));
   await db.rows('vacuum analyze');
-  const beside = await claimRounds(db);
+  const nextToOther = await claimRounds(db);
   // Emails that wait for their retry have lower ids than the others.
   await db.rows(`
     insert into email_queue (consumer, email_id, due_at)
@@ -171,13 +171,13 @@ async function measureClaims(): Promise<Part> {
     results: [
       { what: 'claims, no other queue', goal: null, reached: reached(alone) },
       {
-        what: `claims beside ${OTHER_EMAILS.toLocaleString('en')} emails of another consumer`,
+        what: `claims next to ${OTHER_EMAILS.toLocaleString('en')} emails of another consumer`,
         goal: null,
-        reached: `${reached(beside)}, ${(beside / alone).toFixed(2)} of those without`,
+        reached: `${reached(nextToOther)}, ${(nextToOther / alone).toFixed(2)} of those without`,
       },
       { what: 'claims behind 10,000 emails that wait for their retry', goal: null, reached: reached(behind) },
     ],
-    more: ['The plan of the statement that claims, beside the large queue:', '```', plan, '```'].join('\n'),
+    more: ['The plan of the statement that claims, next to the large queue:', '```', plan, '```'].join('\n'),
   };
 }
 
