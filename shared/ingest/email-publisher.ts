@@ -84,7 +84,7 @@ export class EmailPublisher {
     const { ids, error } = await topic.publish(String(lease.mailboxId), emails, timeoutMs);
     await deleteFromOutbox(db, ids);
     if (error !== null) throw error;
-    log.debug('emails_published', `Published ${emails.length} stored emails`, {
+    log.debug('emails_published', `Published ${emails.length} ${emails.length === 1 ? 'email' : 'emails'}`, {
       published_count: emails.length,
     });
     return emails.length === MAX_BATCH;

@@ -70,7 +70,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   const isManual = request.trigger === 'manual';
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
   let known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
-  if (request.trigger === 'schedule' && isOnlyPublishing(known)) {
+  if (app.emailsTopic !== null && request.trigger === 'schedule' && isOnlyPublishing(known)) {
     await publishLeftovers(app, known.mailbox.id, deadline);
     // A push may have stored its hint in the meantime.
     known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
