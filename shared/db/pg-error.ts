@@ -99,7 +99,7 @@ export function sqlStateOf(error: unknown): string {
   return codeOf(error instanceof AppError ? error.cause : error);
 }
 
-/** The message of PostgreSQL. It may quote a value, unless one of our functions raised the error. */
+/** The message of PostgreSQL. It may quote a value, unless one of our SQL functions raised the error. */
 export function messageOf(error: unknown): string {
   return shortMessage(error instanceof AppError ? error.cause : error);
 }
