@@ -3,14 +3,8 @@
  * backlogs, and the removal of one. Nothing is deleted without `--apply`.
  */
 import { readConfig } from '../shared/config.ts';
-import {
-  type ConsumerBacklog,
-  type ConsumerData,
-  deleteBatch,
-  deleteConsumer,
-  readBacklogs,
-  readConsumerData,
-} from '../shared/db/consumers.ts';
+import { type ConsumerBacklog, readConsumers } from '../shared/db/consumer-backlogs.ts';
+import { type ConsumerData, deleteBatch, deleteConsumer, readConsumerData } from '../shared/db/consumers.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { CONSUMER_NAME } from '../shared/db-accounts.ts';
 import { runCommand } from './support/command.ts';
@@ -28,9 +22,6 @@ Lists the consumers of stored emails, or removes one. A consumer exists from the
                    emails that it has not completed. Ctrl-C stops it, and it can be continued
 
 ${ON_A_DEPLOYMENT}`;
-
-/** Where the counts of a backlog stop. */
-const MAX_COUNT = 10_000;
 
 type Outcome = 'removed' | 'stopped' | 'created_again';
 
@@ -74,23 +65,21 @@ async function withDatabase(work: (db: Database) => Promise<void>): Promise<void
 }
 
 async function list(db: Database): Promise<void> {
-  const backlogs = await readBacklogs(db);
+  const backlogs = await readConsumers(db);
   if (backlogs.length === 0)
     say('There is no consumer yet. A consumer exists from the first claim of a worker.');
   for (const one of backlogs) say(format(one));
 }
 
 function format(one: ConsumerBacklog): string {
-  const oldest = one.oldestQueuedAt?.toISOString().slice(0, 16);
+  const count = (name: (typeof one.capped_counts)[number]): string =>
+    `${one[name].toLocaleString('en')}${one.capped_counts.includes(name) ? ' or more' : ''}`;
+  const oldest = one.oldest_queued_at?.toISOString().slice(0, 16);
   return [
-    `${painted('bold', one.consumer)}: ${upTo(one.waitingCount)} waiting, ${upTo(one.claimedCount)} claimed, ${upTo(one.deadCount)} dead`,
+    `${painted('bold', one.name)}: ${count('waiting_count')} waiting, ${count('claimed_count')} claimed, ${count('dead_count')} dead`,
     oldest === undefined ? 'no email waits' : `the oldest is queued since ${oldest}Z`,
-    ...(one.isAddingOlder ? ['older emails are still being queued'] : []),
+    ...(one.is_adding_older ? ['older emails are still being queued'] : []),
   ].join('; ');
-}
-
-function upTo(count: number): string {
-  return count >= MAX_COUNT ? `${MAX_COUNT.toLocaleString('en')} or more` : count.toLocaleString('en');
 }
 
 async function remove(

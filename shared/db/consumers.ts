@@ -1,21 +1,9 @@
 /**
- * The consumers of stored emails, for the operator: their backlogs, and the removal of one. The queue itself is in SQL
- * (`sql/migrations/0006_email-queue.sql`).
+ * The removal of a consumer, for the operator. The queue itself is in SQL (`sql/migrations/0006_email-queue.sql`), and
+ * `consumer-backlogs.ts` reads the backlogs.
  */
 import type { Database, Queryable } from './database.ts';
 import { statement } from './statement.ts';
-
-export interface ConsumerBacklog {
-  readonly consumer: string;
-  /** True: emails that are older than the consumer are still being queued. */
-  readonly isAddingOlder: boolean;
-  /** The counts stop at 10,000. */
-  readonly waitingCount: number;
-  readonly claimedCount: number;
-  readonly deadCount: number;
-  /** Of the emails that are not dead. Null: there are none. */
-  readonly oldestQueuedAt: Date | null;
-}
 
 export interface ConsumerData {
   /** False: it was removed, or never claimed an email. */
@@ -23,19 +11,6 @@ export interface ConsumerData {
   readonly queuedCount: number;
   readonly resultCount: number;
 }
-
-const BACKLOGS = statement(
-  `select b.consumer, b.is_adding_older, b.waiting_count, b.claimed_count, b.dead_count, b.oldest_queued_at
-   from consumer_backlogs() b`,
-  {
-    consumer: 'text?',
-    is_adding_older: 'boolean?',
-    waiting_count: 'integer?',
-    claimed_count: 'integer?',
-    dead_count: 'integer?',
-    oldest_queued_at: 'timestamp with time zone?',
-  },
-);
 
 const DATA = statement(
   `select exists (select from consumers c where c.name = $1::text) as is_known,
@@ -99,19 +74,6 @@ const DELETE_BATCH = {
 
 /** Few enough that a batch takes well below a second. */
 const BATCH = 1_000;
-
-/** @returns the known consumers by name */
-export async function readBacklogs(db: Queryable): Promise<ConsumerBacklog[]> {
-  const { rows } = await db.query(BACKLOGS);
-  return rows.map((row) => ({
-    consumer: row.consumer ?? '',
-    isAddingOlder: row.is_adding_older === true,
-    waitingCount: row.waiting_count ?? 0,
-    claimedCount: row.claimed_count ?? 0,
-    deadCount: row.dead_count ?? 0,
-    oldestQueuedAt: row.oldest_queued_at,
-  }));
-}
 
 export async function readConsumerData(db: Queryable, consumer: string): Promise<ConsumerData> {
   const [row] = (await db.query(DATA, [consumer])).rows;

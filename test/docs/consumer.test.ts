@@ -11,6 +11,7 @@ const document = readFileSync(join(import.meta.dirname, '../../docs/consumer.md'
 let db: TestDatabase;
 beforeAll(async () => {
   db = await createTestDatabase();
+  await db.query('create schema extraction');
   await storeEmails(db, 5);
 });
 afterAll(async () => await db.close());
