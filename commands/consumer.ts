@@ -4,7 +4,12 @@
  */
 import { readConfig } from '../shared/config.ts';
 import { type ConsumerBacklog, readConsumers } from '../shared/db/consumer-backlogs.ts';
-import { type ConsumerData, deleteBatch, deleteConsumer, readConsumerData } from '../shared/db/consumers.ts';
+import {
+  type ConsumerData,
+  deleteBatch,
+  deleteConsumer,
+  readConsumerData,
+} from '../shared/db/consumer-removal.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { CONSUMER_NAME } from '../shared/db-accounts.ts';
 import { runCommand } from './support/command.ts';
