@@ -27,50 +27,31 @@ const IS_KNOWN = statement('select 1 as found from consumers c where c.name = $1
 
 const BATCH_COLUMNS = { deleted_count: 'bigint?', last_id: 'integer?' } as const;
 
-const DELETE_BATCH = {
-  email_queue: statement(
+function deleteNext(table: 'email_queue' | 'email_results') {
+  return statement(
     `with next as (
-       select q.email_id
-       from email_queue q
-       where q.consumer = $1::text
-         and q.email_id > $2::integer
-       order by q.email_id
+       select t.email_id
+       from ${table} t
+       where t.consumer = $1::text
+         and t.email_id > $2::integer
+       order by t.email_id
        limit $3::integer
        for update
      ),
      deleted as (
-       delete from email_queue q
+       delete from ${table} t
        using next n
-       where q.consumer = $1::text
-         and q.email_id = n.email_id
-       returning q.email_id
+       where t.consumer = $1::text
+         and t.email_id = n.email_id
+       returning t.email_id
      )
      select count(*) as deleted_count, max(d.email_id) as last_id
      from deleted d`,
     BATCH_COLUMNS,
-  ),
-  email_results: statement(
-    `with next as (
-       select r.email_id
-       from email_results r
-       where r.consumer = $1::text
-         and r.email_id > $2::integer
-       order by r.email_id
-       limit $3::integer
-       for update
-     ),
-     deleted as (
-       delete from email_results r
-       using next n
-       where r.consumer = $1::text
-         and r.email_id = n.email_id
-       returning r.email_id
-     )
-     select count(*) as deleted_count, max(d.email_id) as last_id
-     from deleted d`,
-    BATCH_COLUMNS,
-  ),
-};
+  );
+}
+
+const DELETE_BATCH = { email_queue: deleteNext('email_queue'), email_results: deleteNext('email_results') };
 
 /** Few enough that a batch takes well below a second. */
 const BATCH = 1_000;
