@@ -9,6 +9,8 @@ create table consumer_accounts (
 create table consumers (
   name text not null,
   created_at timestamp with time zone not null default now(),
+  created_in xid8 not null default pg_current_xact_id(),
+  is_adding_older boolean not null default true,
   added_to_id integer not null default 0,
   add_to_id integer,
   constraint consumers_pkey PRIMARY KEY (name),
@@ -127,6 +129,8 @@ CREATE INDEX idx_email_queue_age ON public.email_queue USING btree (consumer, qu
 CREATE INDEX idx_email_queue_claimed ON public.email_queue USING btree (consumer, due_at) WHERE (state = 'claimed'::text);
 CREATE INDEX idx_email_queue_dead ON public.email_queue USING btree (consumer, email_id) WHERE (state = 'dead'::text);
 CREATE INDEX idx_email_queue_email_id ON public.email_queue USING hash (email_id);
+CREATE INDEX idx_email_queue_new ON public.email_queue USING btree (consumer, email_id) WHERE ((state = 'waiting'::text) AND (failure_count = 0));
+CREATE INDEX idx_email_queue_retry ON public.email_queue USING btree (consumer, due_at) WHERE ((state = 'waiting'::text) AND (failure_count > 0));
 
 create table email_raw (
   email_id integer not null,
@@ -442,6 +446,39 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.await_stores()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET lock_timeout TO '1s'
+AS $function$
+begin
+  perform pg_advisory_xact_lock(7241865325823965);
+  raise exception 'The lock is released.';
+exception
+  when raise_exception then return true;
+  when lock_not_available then return false;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.begin_queueing()
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_advisory_xact_lock_shared('7241865325823965'::bigint) AS pg_advisory_xact_lock_shared;
+END;
+
+CREATE OR REPLACE FUNCTION public.begin_queueing_processed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform begin_queueing();
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.claim_emails(consumer text, worker text, max_count integer DEFAULT 1, lease interval DEFAULT '00:05:00'::interval)
  RETURNS SETOF emails_for_processing
  LANGUAGE plpgsql
@@ -450,6 +487,7 @@ CREATE OR REPLACE FUNCTION public.claim_emails(consumer text, worker text, max_c
 AS $function$
 #variable_conflict use_column
 declare
+  moment timestamptz;
   expired record;
   claimed_ids integer[];
 begin
@@ -475,13 +513,14 @@ begin
   perform prepare_consumer(claim_emails.consumer);
 
   loop
+    moment := clock_timestamp();
     select q.email_id, q.failure_count + 1 as failure_count,
            format('The claim of the worker %s expired.', q.worker) as error
     into expired
     from email_queue q
     where q.consumer = claim_emails.consumer
       and q.state = 'claimed'
-      and q.due_at <= clock_timestamp()
+      and q.due_at <= moment
     order by q.due_at
     limit 1
     for update skip locked;
@@ -509,28 +548,33 @@ begin
     return;
   end loop;
 
-  with chosen as materialized (
+  claimed_ids := array(
     select q.email_id
     from email_queue q
     where q.consumer = claim_emails.consumer
       and q.state = 'waiting'
-      and q.due_at <= clock_timestamp()
-    order by q.email_id
+      and q.failure_count > 0
+      and q.due_at <= moment
+    order by q.due_at
     limit max_count
     for update skip locked
-  ),
-  claimed as (
-    update email_queue q
-    set state = 'claimed',
-        worker = claim_emails.worker,
-        due_at = clock_timestamp() + claim_emails.lease
-    from chosen c
+  );
+  claimed_ids := claimed_ids || array(
+    select q.email_id
+    from email_queue q
     where q.consumer = claim_emails.consumer
-      and q.email_id = c.email_id
-    returning q.email_id
-  )
-  select array_agg(email_id) into claimed_ids
-  from claimed;
+      and q.state = 'waiting'
+      and q.failure_count = 0
+    order by q.email_id
+    limit max_count - cardinality(claimed_ids)
+    for update skip locked
+  );
+  update email_queue q
+  set state = 'claimed',
+      worker = claim_emails.worker,
+      due_at = clock_timestamp() + claim_emails.lease
+  where q.consumer = claim_emails.consumer
+    and q.email_id = any (claimed_ids);
   return query
     select v.*
     from emails_for_processing v
@@ -564,7 +608,6 @@ begin
   delete from email_queue q
   where q.consumer = complete_email.consumer
     and q.email_id = complete_email.email_id
-    and q.state <> 'waiting'
     and q.worker = complete_email.worker;
   if not found then
     perform raise_no_claim(complete_email.consumer, complete_email.worker, complete_email.email_id);
@@ -575,6 +618,13 @@ begin
   set worker = excluded.worker,
       result = excluded.result,
       completed_at = excluded.completed_at;
+  -- The trigger of the queue does not set it once the consumer is removed.
+  if complete_email.consumer = 'extraction' then
+    update incoming_emails e
+    set processed = true
+    where e.id = complete_email.email_id
+      and not e.processed;
+  end if;
 end
 $function$;
 
@@ -584,7 +634,7 @@ CREATE OR REPLACE FUNCTION public.consumer_backlogs()
  STABLE
 BEGIN ATOMIC
  SELECT c.name,
-     (c.add_to_id IS NOT NULL),
+     c.is_adding_older,
      ( SELECT (count(*))::integer AS count
             FROM ( SELECT
                     FROM email_queue q
@@ -673,10 +723,10 @@ begin
   perform assert_is_worker(extend_claim.worker);
   perform assert_is_lease(extend_claim.lease);
   update email_queue q
-  set due_at = clock_timestamp() + extend_claim.lease
+  set state = 'claimed',
+      due_at = clock_timestamp() + extend_claim.lease
   where q.consumer = extend_claim.consumer
     and q.email_id = extend_claim.email_id
-    and q.state = 'claimed'
     and q.worker = extend_claim.worker
   returning q.due_at into expires_at;
   if not found then
@@ -715,7 +765,6 @@ begin
       error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
   where q.consumer = fail_email.consumer
     and q.email_id = fail_email.email_id
-    and q.state = 'claimed'
     and q.worker = fail_email.worker
   returning q.* into failed;
   if not found then
@@ -866,30 +915,12 @@ BEGIN ATOMIC
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
 
-CREATE OR REPLACE FUNCTION public.lock_consumers(is_exclusive boolean)
+CREATE OR REPLACE FUNCTION public.lock_consumer(consumer text)
  RETURNS void
- LANGUAGE plpgsql
-AS $function$
-begin
-  if is_exclusive then
-    perform pg_advisory_xact_lock(7241865325823965);
-  else
-    perform pg_advisory_xact_lock_shared(7241865325823965);
-  end if;
-end
-$function$;
-
-CREATE OR REPLACE FUNCTION public.lock_consumers_shared()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  perform lock_consumers(false);
-  return null;
-end
-$function$;
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_advisory_xact_lock(hashtextextended(consumer, '7241865325823966'::bigint)) AS pg_advisory_xact_lock;
+END;
 
 CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
  RETURNS boolean
@@ -901,61 +932,62 @@ CREATE OR REPLACE FUNCTION public.prepare_consumer(consumer text)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
+#variable_conflict use_column
 declare
-  added_to integer;
-  add_to integer;
+  prepared consumers;
   next_ids integer[];
 begin
   if not exists (select from consumers c where c.name = prepare_consumer.consumer) then
-    perform lock_consumers(true);
-    insert into consumers (name, add_to_id)
-    select prepare_consumer.consumer, max(e.id)
-    from incoming_emails e
+    perform lock_consumer(prepare_consumer.consumer);
+    insert into consumers (name)
+    values (prepare_consumer.consumer)
     on conflict do nothing;
   end if;
-  select c.added_to_id, c.add_to_id into added_to, add_to
+  select c.* into prepared
   from consumers c
   where c.name = prepare_consumer.consumer
-    and c.add_to_id is not null
+    and c.is_adding_older
   for no key update skip locked;
   if not found then return; end if;
 
-  if consumer = 'extraction' then
-    -- The lock waits for a change of `processed` that has not committed.
-    next_ids := array(
-      select e.id
-      from incoming_emails e
-      where not e.processed
-        and e.id > added_to
-        and e.id <= add_to
-      order by e.id
-      limit 5000
-      for share
-    );
-  else
-    next_ids := array(
-      select e.id
-      from incoming_emails e
-      where e.id > added_to
-        and e.id <= add_to
-        and not exists (
+  if prepared.add_to_id is null and prepared.created_in <> pg_current_xact_id() then
+    if not await_stores() then return; end if;
+    prepared.add_to_id := (select coalesce(max(e.id), 0) from incoming_emails e);
+  end if;
+  -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
+  next_ids := array(
+    select e.id
+    from incoming_emails e
+    where e.id > prepared.added_to_id
+      and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+      and not exists (
+        select
+        from email_queue q
+        where q.consumer = prepare_consumer.consumer
+          and q.email_id = e.id
+      )
+      and case prepare_consumer.consumer
+        when 'extraction' then not e.processed
+        else not exists (
           select
           from email_results r
           where r.email_id = e.id
             and r.consumer = prepare_consumer.consumer
         )
-      order by e.id
-      limit 5000
-      for key share
-    );
-  end if;
+      end
+    order by e.id
+    limit 5000
+    for share
+  );
   insert into email_queue (consumer, email_id)
   select prepare_consumer.consumer, id
   from unnest(next_ids) id
   on conflict do nothing;
+  if prepared.add_to_id is null then return; end if;
   update consumers c
-  set added_to_id = coalesce(next_ids[array_upper(next_ids, 1)], add_to),
-      add_to_id = case when cardinality(next_ids) = 5000 then add_to end
+  set add_to_id = prepared.add_to_id,
+      added_to_id = coalesce(next_ids[array_upper(next_ids, 1)], c.added_to_id),
+      is_adding_older = cardinality(next_ids) = 5000
   where c.name = prepare_consumer.consumer;
 end
 $function$;
@@ -967,10 +999,11 @@ CREATE OR REPLACE FUNCTION public.queue_stored_email()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  perform lock_consumers(false);
+  perform begin_queueing();
   insert into email_queue (consumer, email_id)
   select c.name, new.id
-  from consumers c;
+  from consumers c
+  where c.name <> 'extraction' or not new.processed;
   return null;
 end
 $function$;
@@ -1021,7 +1054,7 @@ begin
   from email_queue q
   where q.consumer = raise_no_claim.consumer
     and q.email_id = raise_no_claim.email_id;
-  if queued.worker <> raise_no_claim.worker then
+  if queued.state = 'claimed' and queued.worker <> raise_no_claim.worker then
     raise exception using
       errcode = 'QE001',
       message = format('The worker %s has claimed the email %s.', queued.worker, raise_no_claim.email_id),
@@ -1071,7 +1104,6 @@ begin
       worker = null
   where q.consumer = release_email.consumer
     and q.email_id = release_email.email_id
-    and q.state = 'claimed'
     and q.worker = release_email.worker;
   if not found then
     perform raise_no_claim(release_email.consumer, release_email.worker, release_email.email_id);
@@ -1090,7 +1122,7 @@ declare
   holder text;
 begin
   perform assert_may_act_for(requeue_email.consumer);
-  perform lock_consumers(false);
+  perform begin_queueing();
   if not exists (select from consumers c where c.name = requeue_email.consumer) then
     raise exception using
       errcode = 'QE005',
@@ -1135,17 +1167,19 @@ CREATE OR REPLACE FUNCTION public.set_processed()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
+  -- Asks first: an update takes a lock even when it changes no row.
   if tg_op = 'INSERT' then
-    update incoming_emails e
-    set processed = false
-    where e.id = new.email_id
-      and e.processed;
-  else
+    if exists (select from incoming_emails e where e.id = new.email_id and e.processed) then
+      update incoming_emails e
+      set processed = false
+      where e.id = new.email_id;
+    end if;
+  elsif exists (select from consumers c where c.name = 'extraction')
+    and exists (select from incoming_emails e where e.id = old.email_id and not e.processed)
+  then
     update incoming_emails e
     set processed = true
-    where e.id = old.email_id
-      and not e.processed
-      and exists (select from consumers c where c.name = 'extraction');
+    where e.id = old.email_id;
   end if;
   return null;
 end
@@ -1187,7 +1221,7 @@ CREATE TRIGGER email_queue_removed AFTER DELETE ON public.email_queue FOR EACH R
 
 CREATE TRIGGER incoming_emails_processed BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION set_updated_at();
 
-CREATE TRIGGER incoming_emails_processed_lock BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH STATEMENT EXECUTE FUNCTION lock_consumers_shared();
+CREATE TRIGGER incoming_emails_processed_lock BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH STATEMENT EXECUTE FUNCTION begin_queueing_processed();
 
 CREATE TRIGGER incoming_emails_processed_queue AFTER UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION queue_unprocessed_email();
 

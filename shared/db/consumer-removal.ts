@@ -2,6 +2,7 @@
  * The removal of a consumer, for the operator. The queue itself is in SQL (`sql/migrations/0006_email-queue.sql`), and
  * `consumer-backlogs.ts` reads the backlogs.
  */
+import { AppError } from '../errors.ts';
 import type { Database, Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
@@ -20,6 +21,12 @@ const DATA = statement(
 );
 
 const DELETE_CONSUMER = statement('delete from consumers c where c.name = $1::text', {});
+
+/** Each waits a second. */
+const MAX_WAITS = 30;
+const AWAIT_STORES = statement('select await_stores() as have_ended', { have_ended: 'boolean?' });
+
+const LOCK_CONSUMER = statement('select from lock_consumer($1::text)', {});
 
 const IS_KNOWN = statement('select 1 as found from consumers c where c.name = $1::text', {
   found: 'integer?',
@@ -65,12 +72,24 @@ export async function readConsumerData(db: Queryable, consumer: string): Promise
   };
 }
 
-/** From its commit on, no stored email is queued for the consumer. Its claims stay valid. May run any number of times. */
+/**
+ * Afterwards no further email is queued for the consumer. Its claims can still be completed. May run any number of times.
+ *
+ * @throws {AppError} database_unavailable when a worker, or a transaction that queues emails, does not end
+ */
 export async function deleteConsumer(db: Database, consumer: string): Promise<void> {
-  await db.transaction(async (tx) => {
-    await lockConsumers(tx, 'exclusive');
-    await tx.query(DELETE_CONSUMER, [consumer]);
-  });
+  await db.query(DELETE_CONSUMER, [consumer]);
+  for (let attempts = 1; !(await haveStoresEnded(db)); attempts += 1) {
+    if (attempts === MAX_WAITS)
+      throw new AppError(
+        'database_unavailable',
+        'A transaction that queues emails does not end. End it, and run the command again.',
+      );
+  }
+}
+
+async function haveStoresEnded(db: Database): Promise<boolean> {
+  return (await db.query(AWAIT_STORES)).rows[0]?.have_ended === true;
 }
 
 export interface DeletedBatch {
@@ -93,14 +112,9 @@ export async function deleteBatch(
   afterEmailId: number,
 ): Promise<DeletedBatch | null> {
   return await db.transaction(async (tx) => {
-    await lockConsumers(tx, 'shared');
+    await tx.query(LOCK_CONSUMER, [consumer]);
     if ((await tx.query(IS_KNOWN, [consumer])).rows.length > 0) return null;
     const [row] = (await tx.query(DELETE_BATCH[from], [consumer, afterEmailId, BATCH])).rows;
     return { count: row?.deleted_count ?? 0, lastEmailId: row?.last_id ?? null };
   });
-}
-
-/** Until the end of the transaction. Shared: no consumer is created or removed. */
-async function lockConsumers(tx: Queryable, mode: 'shared' | 'exclusive'): Promise<void> {
-  await tx.query('select lock_consumers($1::boolean)', [mode === 'exclusive']);
 }

@@ -38,17 +38,9 @@ select exists (
   { is_in_use: 'boolean' },
 );
 
-// As the triggers of incoming_emails and email_queue do, but before a row is locked: the creation of a consumer locks emails.
-const LOCK_CONSUMERS = statement('select from lock_consumers(false)', {});
-
 /** True when a claim on the email has not expired. */
 export async function isInUse(db: Queryable, emailId: number): Promise<boolean> {
   return (await db.query(READ, [emailId])).rows[0]?.is_in_use ?? false;
-}
-
-/** Keeps the list of consumers until the transaction ends. Call it before the transaction locks an email. */
-export async function lockConsumers(tx: Queryable): Promise<void> {
-  await tx.query(LOCK_CONSUMERS);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Database, Queryable } from '../db/database.ts';
 import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
-import { lockConsumers, lockUnclaimed } from './claimed-emails.ts';
+import { lockUnclaimed } from './claimed-emails.ts';
 import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
 
 // $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
@@ -90,7 +90,6 @@ export async function replaceParsed(
 ): Promise<Comparison | 'in_use' | null> {
   const { parserVersion, resetsProcessed } = options;
   return await db.transaction(async (tx) => {
-    await lockConsumers(tx);
     const compared = await compareParsed(tx, emailId, email, { parserVersion, locks: true });
     if (compared === null) return null;
     if (!(await lockUnclaimed(tx, emailId))) return 'in_use';

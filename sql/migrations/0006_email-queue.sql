@@ -4,12 +4,14 @@
 -- SQLSTATEs: QE001 another worker has claimed the email since, QE002 the worker has no claim on it, QE003 it is completed already,
 -- QE004 the email does not exist or was erased, QE005 an argument is invalid, QE006 the result is too large.
 
--- A consumer exists from its first claim until an operator removes it.
+-- A consumer exists from its first claim, or from the `migrate` that grants its account, until an operator removes it.
 create table consumers (
   name text primary key check (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
   created_at timestamptz not null default now(),
-  -- Emails that were stored before the consumer existed: those up to added_to_id are queued, those up to add_to_id follow. Null
-  -- once all are queued.
+  created_in xid8 not null default pg_current_xact_id(),
+  -- Emails that were stored before the consumer existed are still to be queued: those above added_to_id, up to add_to_id. Null: up
+  -- to which one is not known yet, see `prepare_consumer`.
+  is_adding_older boolean not null default true,
   added_to_id integer not null default 0,
   add_to_id integer
 );
@@ -28,9 +30,9 @@ create table email_queue (
   email_id integer not null references incoming_emails (id) on delete cascade,
   state text not null default 'waiting' check (state in ('waiting', 'claimed', 'dead')),
   queued_at timestamptz not null default now(),
-  -- State waiting: when it can be claimed. State claimed: when the claim expires. State dead: when it failed or the claim expired.
+  -- State waiting, after a failure: when it can be claimed. State claimed: when the claim expires. State dead: when it failed or the claim expired.
   due_at timestamptz not null default now(),
-  -- Who claimed it last, until that worker fails it or gives it back.
+  -- Who claimed it last, until that worker fails it or gives it back. It may end its claim while nothing else has changed the row.
   worker text,
   -- Failures and expired claims.
   failure_count integer not null default 0,
@@ -39,11 +41,14 @@ create table email_queue (
   primary key (consumer, email_id)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
--- For erasure. A hash index, so that the planner cannot use it for the order of a claim.
-create index idx_email_queue_email_id on email_queue using hash (email_id);
+-- For claims: emails without a failure by id, the others by the end of their wait, and claims by their expiry.
+create index idx_email_queue_new on email_queue (consumer, email_id) where state = 'waiting' and failure_count = 0;
+create index idx_email_queue_retry on email_queue (consumer, due_at) where state = 'waiting' and failure_count > 0;
 create index idx_email_queue_claimed on email_queue (consumer, due_at) where state = 'claimed';
+-- For status, and for erasure.
 create index idx_email_queue_dead on email_queue (consumer, email_id) where state = 'dead';
 create index idx_email_queue_age on email_queue (consumer, queued_at) where state <> 'dead';
+create index idx_email_queue_email_id on email_queue using hash (email_id);
 
 -- One row per email that a consumer has completed.
 create table email_results (
@@ -59,30 +64,46 @@ create table email_results (
 create index idx_incoming_emails_message_id on incoming_emails (hashtextextended(rfc822_message_id, 0), id)
   where rfc822_message_id is not null;
 
--- Locks the list of consumers until the end of the transaction. A transaction that queues an email holds the lock shared. One that
--- creates or removes a consumer holds it exclusively. Thus each email is either queued by its own transaction, or visible when
--- the consumer is created. Read the list in a later statement, whose snapshot follows the lock.
-create function lock_consumers(is_exclusive boolean) returns void
-language plpgsql
+-- A transaction that queues emails calls this first: `await_stores` waits for its end. Read the consumers in a later statement, whose
+-- snapshot follows the lock.
+create function begin_queueing() returns void
+language sql
+begin atomic
+  select pg_advisory_xact_lock_shared(7241865325823965);
+end;
+
+-- Waits until the transactions have ended that began to queue emails before this call. Those that begin later see every consumer
+-- that is committed now. False: one still runs after a second. Stores wait meanwhile, so the lock is released at once: that of a
+-- subtransaction ends with its exception.
+create function await_stores() returns boolean
+language plpgsql set lock_timeout = '1s'
 as $$
 begin
-  if is_exclusive then
-    perform pg_advisory_xact_lock(7241865325823965);
-  else
-    perform pg_advisory_xact_lock_shared(7241865325823965);
-  end if;
+  perform pg_advisory_xact_lock(7241865325823965);
+  raise exception 'The lock is released.';
+exception
+  when raise_exception then return true;
+  when lock_not_available then return false;
 end
 $$;
+
+-- Until the end of the transaction, the consumer is neither created nor removed.
+create function lock_consumer(consumer text) returns void
+language sql
+begin atomic
+  select pg_advisory_xact_lock(hashtextextended(consumer, 7241865325823966));
+end;
 
 -- Queues a stored email for each consumer, in the commit that stores it.
 create function queue_stored_email() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
-  perform lock_consumers(false);
+  perform begin_queueing();
   insert into email_queue (consumer, email_id)
   select c.name, new.id
-  from consumers c;
+  from consumers c
+  where c.name <> 'extraction' or not new.processed;
   return null;
 end
 $$;
@@ -111,19 +132,19 @@ begin
 end
 $$;
 
-create function lock_consumers_shared() returns trigger
+create function begin_queueing_processed() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
-  perform lock_consumers(false);
+  perform begin_queueing();
   return null;
 end
 $$;
 
--- Before the first row is locked: the creation of a consumer locks emails too, and two transactions must not wait for each other.
+-- Before the first row is locked: a transaction that waits for this lock must not hold an email.
 create trigger incoming_emails_processed_lock
 before update of processed on incoming_emails
-for each statement execute function lock_consumers_shared();
+for each statement execute function begin_queueing_processed();
 
 create trigger incoming_emails_processed_queue
 after update of processed on incoming_emails
@@ -135,17 +156,19 @@ create function set_processed() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
+  -- Asks first: an update takes a lock even when it changes no row.
   if tg_op = 'INSERT' then
-    update incoming_emails e
-    set processed = false
-    where e.id = new.email_id
-      and e.processed;
-  else
+    if exists (select from incoming_emails e where e.id = new.email_id and e.processed) then
+      update incoming_emails e
+      set processed = false
+      where e.id = new.email_id;
+    end if;
+  elsif exists (select from consumers c where c.name = 'extraction')
+    and exists (select from incoming_emails e where e.id = old.email_id and not e.processed)
+  then
     update incoming_emails e
     set processed = true
-    where e.id = old.email_id
-      and not e.processed
-      and exists (select from consumers c where c.name = 'extraction');
+    where e.id = old.email_id;
   end if;
   return null;
 end
@@ -285,64 +308,68 @@ $$;
 
 -- Creates the consumer on its first claim, and queues at most 5,000 older emails that it has not completed. Other calls do not
 -- wait for the one that queues them.
+--
+-- The first call cannot see the emails of stores that run now, and they do not see the consumer. So a later call begins anew, when
+-- the consumer is committed and those stores have ended: from then on, each email is either visible or queued by its own store.
 create function prepare_consumer(consumer text) returns void
 language plpgsql
 as $$
+#variable_conflict use_column
 declare
-  added_to integer;
-  add_to integer;
+  prepared consumers;
   next_ids integer[];
 begin
   if not exists (select from consumers c where c.name = prepare_consumer.consumer) then
-    perform lock_consumers(true);
-    insert into consumers (name, add_to_id)
-    select prepare_consumer.consumer, max(e.id)
-    from incoming_emails e
+    perform lock_consumer(prepare_consumer.consumer);
+    insert into consumers (name)
+    values (prepare_consumer.consumer)
     on conflict do nothing;
   end if;
-  select c.added_to_id, c.add_to_id into added_to, add_to
+  select c.* into prepared
   from consumers c
   where c.name = prepare_consumer.consumer
-    and c.add_to_id is not null
+    and c.is_adding_older
   for no key update skip locked;
   if not found then return; end if;
 
-  if consumer = 'extraction' then
-    -- The lock waits for a change of `processed` that has not committed.
-    next_ids := array(
-      select e.id
-      from incoming_emails e
-      where not e.processed
-        and e.id > added_to
-        and e.id <= add_to
-      order by e.id
-      limit 5000
-      for share
-    );
-  else
-    next_ids := array(
-      select e.id
-      from incoming_emails e
-      where e.id > added_to
-        and e.id <= add_to
-        and not exists (
+  if prepared.add_to_id is null and prepared.created_in <> pg_current_xact_id() then
+    if not await_stores() then return; end if;
+    prepared.add_to_id := (select coalesce(max(e.id), 0) from incoming_emails e);
+  end if;
+  -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
+  next_ids := array(
+    select e.id
+    from incoming_emails e
+    where e.id > prepared.added_to_id
+      and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+      and not exists (
+        select
+        from email_queue q
+        where q.consumer = prepare_consumer.consumer
+          and q.email_id = e.id
+      )
+      and case prepare_consumer.consumer
+        when 'extraction' then not e.processed
+        else not exists (
           select
           from email_results r
           where r.email_id = e.id
             and r.consumer = prepare_consumer.consumer
         )
-      order by e.id
-      limit 5000
-      for key share
-    );
-  end if;
+      end
+    order by e.id
+    limit 5000
+    for share
+  );
   insert into email_queue (consumer, email_id)
   select prepare_consumer.consumer, id
   from unnest(next_ids) id
   on conflict do nothing;
+  if prepared.add_to_id is null then return; end if;
   update consumers c
-  set added_to_id = coalesce(next_ids[array_upper(next_ids, 1)], add_to),
-      add_to_id = case when cardinality(next_ids) = 5000 then add_to end
+  set add_to_id = prepared.add_to_id,
+      added_to_id = coalesce(next_ids[array_upper(next_ids, 1)], c.added_to_id),
+      is_adding_older = cardinality(next_ids) = 5000
   where c.name = prepare_consumer.consumer;
 end
 $$;
@@ -352,8 +379,9 @@ create function state_after(failure_count integer) returns text
 language sql immutable parallel safe
 return case when failure_count >= 5 then 'dead' else 'waiting' end;
 
--- Claims emails for a worker, lowest id first: up to max_count that wait, or one whose claim has expired. That one is returned
--- alone, because it may have crashed its worker. No rows: nothing can be claimed now.
+-- Claims emails for a worker: one whose claim has expired, or up to max_count that wait. The former is returned alone, because it
+-- may have crashed its worker. The others are those that failed before, longest due first, then the lowest ids. No rows: nothing
+-- can be claimed now.
 -- Errors: QE005, 42501.
 create function claim_emails(
   consumer text, worker text, max_count integer default 1, lease interval default '5 minutes')
@@ -362,6 +390,7 @@ language plpgsql security definer set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  moment timestamptz;
   expired record;
   claimed_ids integer[];
 begin
@@ -387,13 +416,14 @@ begin
   perform prepare_consumer(claim_emails.consumer);
 
   loop
+    moment := clock_timestamp();
     select q.email_id, q.failure_count + 1 as failure_count,
            format('The claim of the worker %s expired.', q.worker) as error
     into expired
     from email_queue q
     where q.consumer = claim_emails.consumer
       and q.state = 'claimed'
-      and q.due_at <= clock_timestamp()
+      and q.due_at <= moment
     order by q.due_at
     limit 1
     for update skip locked;
@@ -421,28 +451,33 @@ begin
     return;
   end loop;
 
-  with chosen as materialized (
+  claimed_ids := array(
     select q.email_id
     from email_queue q
     where q.consumer = claim_emails.consumer
       and q.state = 'waiting'
-      and q.due_at <= clock_timestamp()
-    order by q.email_id
+      and q.failure_count > 0
+      and q.due_at <= moment
+    order by q.due_at
     limit max_count
     for update skip locked
-  ),
-  claimed as (
-    update email_queue q
-    set state = 'claimed',
-        worker = claim_emails.worker,
-        due_at = clock_timestamp() + claim_emails.lease
-    from chosen c
+  );
+  claimed_ids := claimed_ids || array(
+    select q.email_id
+    from email_queue q
     where q.consumer = claim_emails.consumer
-      and q.email_id = c.email_id
-    returning q.email_id
-  )
-  select array_agg(email_id) into claimed_ids
-  from claimed;
+      and q.state = 'waiting'
+      and q.failure_count = 0
+    order by q.email_id
+    limit max_count - cardinality(claimed_ids)
+    for update skip locked
+  );
+  update email_queue q
+  set state = 'claimed',
+      worker = claim_emails.worker,
+      due_at = clock_timestamp() + claim_emails.lease
+  where q.consumer = claim_emails.consumer
+    and q.email_id = any (claimed_ids);
   return query
     select v.*
     from emails_for_processing v
@@ -469,7 +504,7 @@ begin
   from email_queue q
   where q.consumer = raise_no_claim.consumer
     and q.email_id = raise_no_claim.email_id;
-  if queued.worker <> raise_no_claim.worker then
+  if queued.state = 'claimed' and queued.worker <> raise_no_claim.worker then
     raise exception using
       errcode = 'QE001',
       message = format('The worker %s has claimed the email %s.', queued.worker, raise_no_claim.email_id),
@@ -510,10 +545,10 @@ begin
   perform assert_is_worker(extend_claim.worker);
   perform assert_is_lease(extend_claim.lease);
   update email_queue q
-  set due_at = clock_timestamp() + extend_claim.lease
+  set state = 'claimed',
+      due_at = clock_timestamp() + extend_claim.lease
   where q.consumer = extend_claim.consumer
     and q.email_id = extend_claim.email_id
-    and q.state = 'claimed'
     and q.worker = extend_claim.worker
   returning q.due_at into expires_at;
   if not found then
@@ -548,7 +583,6 @@ begin
   delete from email_queue q
   where q.consumer = complete_email.consumer
     and q.email_id = complete_email.email_id
-    and q.state <> 'waiting'
     and q.worker = complete_email.worker;
   if not found then
     perform raise_no_claim(complete_email.consumer, complete_email.worker, complete_email.email_id);
@@ -559,6 +593,13 @@ begin
   set worker = excluded.worker,
       result = excluded.result,
       completed_at = excluded.completed_at;
+  -- The trigger of the queue does not set it once the consumer is removed.
+  if complete_email.consumer = 'extraction' then
+    update incoming_emails e
+    set processed = true
+    where e.id = complete_email.email_id
+      and not e.processed;
+  end if;
 end
 $$;
 
@@ -593,7 +634,6 @@ begin
       error = left(coalesce(nullif(btrim(fail_email.error), ''), 'The worker gave no error.'), 4000)
   where q.consumer = fail_email.consumer
     and q.email_id = fail_email.email_id
-    and q.state = 'claimed'
     and q.worker = fail_email.worker
   returning q.* into failed;
   if not found then
@@ -618,7 +658,6 @@ begin
       worker = null
   where q.consumer = release_email.consumer
     and q.email_id = release_email.email_id
-    and q.state = 'claimed'
     and q.worker = release_email.worker;
   if not found then
     perform raise_no_claim(release_email.consumer, release_email.worker, release_email.email_id);
@@ -636,7 +675,7 @@ declare
   holder text;
 begin
   perform assert_may_act_for(requeue_email.consumer);
-  perform lock_consumers(false);
+  perform begin_queueing();
   if not exists (select from consumers c where c.name = requeue_email.consumer) then
     raise exception using
       errcode = 'QE005',
@@ -681,7 +720,7 @@ returns table (
   oldest_queued_at timestamptz)
 language sql stable
 begin atomic
-  select c.name, c.add_to_id is not null,
+  select c.name, c.is_adding_older,
          (
            select count(*)::integer
            from (
@@ -737,5 +776,5 @@ from public;
 -- A trigger fires without this privilege. With it, an account could attach the function to a table of its own, and change the
 -- tables of the owner.
 revoke execute on function
-  count_ledger(), lock_consumers_shared(), queue_stored_email(), queue_unprocessed_email(), set_processed()
+  count_ledger(), begin_queueing_processed(), queue_stored_email(), queue_unprocessed_email(), set_processed()
 from public;

@@ -45,7 +45,7 @@ describe('npm run consumer -- list', () => {
     await db.query("update email_queue set state = 'dead' where consumer = 'indexing' and email_id = $1", [
       ids[2],
     ]);
-    await db.query("update consumers set add_to_id = 9 where name = 'extraction'");
+    await db.query("update consumers set is_adding_older = (name = 'extraction')");
     const { code, output } = await run('list');
     expect(code).toBe(0);
     const [extraction, indexing] = output.split('\n');

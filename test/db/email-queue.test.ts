@@ -130,26 +130,60 @@ describe('a new consumer', () => {
   });
 
   it('misses no email of sixteen writers that store while it is created', async () => {
-    await db.query('delete from incoming_emails');
     const writers = await createTestDatabase(16);
     try {
-      let created = 0;
+      const names = Array.from({ length: 20 }, (_, n) => `created-${n}`);
       const stored = Promise.all(Array.from({ length: 16 }, async () => await storeEmails(writers, 25)));
       const creation = (async () => {
-        for (; created < 20; created += 1) await workerOf(writers, `created-${created}`).claim();
+        for (const name of names) {
+          await workerOf(writers, name).claim();
+          await workerOf(writers, name).claim();
+        }
       })();
       await Promise.all([stored, creation]);
-      const { rows } = await writers.query<{ name: string; missed: number }>(
-        `select c.name,
+      const { rows } = await writers.query<{ name: string; is_adding_older: boolean; missed: number }>(
+        `select c.name, c.is_adding_older,
                 (select count(*) from incoming_emails e
                  where not exists (select from email_queue q where q.consumer = c.name and q.email_id = e.id)) as missed
          from consumers c`,
       );
       expect(rows).toHaveLength(20);
-      expect(rows.filter((row) => row.missed > 0)).toEqual([]);
+      expect(rows.filter((row) => row.missed > 0 || row.is_adding_older)).toEqual([]);
     } finally {
       await writers.close();
     }
+  });
+
+  it('does not block stores while the transaction of its first claim is open', async () => {
+    await db.transaction(async (tx) => {
+      await workerOf(tx, 'slow-newcomer').claim();
+      await storeEmails(db, 1);
+      await workerOf(tx, 'slow-newcomer').claim();
+      await storeEmails(db, 1);
+    });
+    const worker = workerOf(db, 'slow-newcomer');
+    await worker.claim();
+    const { rows } = await db.query<{ missed: number }>(
+      `select count(*) as missed
+       from incoming_emails e
+       where not exists (select from email_queue q where q.consumer = 'slow-newcomer' and q.email_id = e.id)`,
+    );
+    expect(rows).toEqual([{ missed: 0 }]);
+  });
+
+  it('gets older emails later when a transaction that may queue some does not end', async () => {
+    const worker = workerOf(db, 'patient');
+    await worker.claim();
+    await db.transaction(async (tx) => {
+      await tx.query('update incoming_emails set processed = false where false');
+      await worker.claim();
+      const { rows } = await db.query("select is_adding_older from consumers where name = 'patient'");
+      expect(rows).toEqual([{ is_adding_older: true }]);
+      await storeEmails(db, 1);
+    });
+    await worker.claim();
+    const { rows } = await db.query("select is_adding_older from consumers where name = 'patient'");
+    expect(rows).toEqual([{ is_adding_older: false }]);
   });
 });
 

@@ -121,10 +121,9 @@ async function waitForSessions(sessionCount: number): Promise<void> {
   for (;;) {
     const { rows } = await db.query<{ count: number }>(
       `select count(*) as count
-       from pg_locks
-       where locktype = 'advisory'
-         and not granted
-         and database = (select oid from pg_database where datname = current_database())`,
+       from pg_stat_activity
+       where datname = current_database()
+         and wait_event_type = 'Lock'`,
     );
     if (rows[0]?.count === sessionCount) break;
   }
