@@ -171,19 +171,23 @@ describe('a new consumer', () => {
     expect(rows).toEqual([{ missed: 0 }]);
   });
 
-  it('gets older emails later when a transaction that may queue some does not end', async () => {
+  it('gets the email of a store that began before its first claim and commits after its second', async () => {
     const worker = workerOf(db, 'patient');
-    await worker.claim();
-    await db.transaction(async (tx) => {
-      await tx.query('update incoming_emails set processed = false where false');
-      await worker.claim();
-      const { rows } = await db.query("select is_adding_older from consumers where name = 'patient'");
-      expect(rows).toEqual([{ is_adding_older: true }]);
-      await storeEmails(db, 1);
+    await db.query('delete from incoming_emails');
+    const [known = 0] = await storeEmails(db, 1);
+    const stored = await db.transaction(async (tx) => {
+      const { rows } = await tx.query<{ id: number }>(
+        `insert into incoming_emails (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version)
+         select mailbox_id, 'in-flight', received_at, 1, 0, 1
+         from incoming_emails
+         returning id`,
+      );
+      expect(await worker.claim(10)).toEqual([known]);
+      // Waits a second for the store.
+      expect(await worker.claim(10)).toEqual([]);
+      return rows[0]?.id;
     });
-    await worker.claim();
-    const { rows } = await db.query("select is_adding_older from consumers where name = 'patient'");
-    expect(rows).toEqual([{ is_adding_older: false }]);
+    expect(await worker.claim(10)).toEqual([stored]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** Plans of the statements that each run and each `status` execute: their time must not grow with the queue. */
+/** Plans of claims, and of the statements that each run and each `status` execute: their time must not grow with the queue. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import '../../shared/db/consumer-backlogs.ts';
 import '../../shared/db/finish-run.ts';
@@ -36,3 +36,22 @@ test.each(onQueue.map(({ text }) => [text.trim().replaceAll(/\s+/g, ' ').slice(0
     expect(plan).not.toContain('Seq Scan on email_queue');
   },
 );
+
+test.each([
+  ['waiting for their retry', "failure_count = 1, due_at = now() + interval '1 hour'"],
+  ['claimed', "state = 'claimed', worker = 'a', due_at = now() + interval '1 hour'"],
+  ['dead', "state = 'dead', failure_count = 5"],
+])('a claim reads few pages although 10,000 emails with lower ids are %s', async (_, change) => {
+  await db.query(`update email_queue set ${change} where consumer = 'archive' and email_id < 9990`);
+  await db.query('vacuum analyze email_queue');
+  // The first calls prepare the consumer and the plans.
+  for (let n = 0; n < 2; n += 1) await db.query("select id from claim_emails('archive', 'a')");
+  const { rows } = await db.query<{ 'QUERY PLAN': string }>(
+    "explain (analyze, costs off, timing off, summary off) select id from claim_emails('archive', 'a')",
+  );
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+  const pages = Number(/shared hit=(\d+)/.exec(plan)?.[1]);
+  expect(pages).toBeGreaterThan(0);
+  expect(pages).toBeLessThan(200);
+  await db.query("update email_queue set state = 'waiting', failure_count = 0, worker = null");
+});
