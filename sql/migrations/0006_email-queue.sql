@@ -508,7 +508,7 @@ begin
     raise exception using
       errcode = 'QE001',
       message = format('The worker %s has claimed the email %s.', queued.worker, raise_no_claim.email_id),
-      hint = 'The claim expired before this call. Discard the work, and use a longer lease or extend_claim.';
+      hint = 'The claim of your worker expired before this call, or the name of the worker is wrong. Discard the work. Use a longer lease or extend_claim.';
   end if;
   if queued.email_id is null and (
     exists (
@@ -527,8 +527,10 @@ begin
   end if;
   raise exception using
     errcode = 'QE002',
-    message = format('The worker %s has no claim on the email %s.', raise_no_claim.worker, raise_no_claim.email_id),
-    hint = 'Claim it with claim_emails first.';
+    message = format(
+      'The worker %s has no claim of the consumer %s on the email %s.',
+      raise_no_claim.worker, raise_no_claim.consumer, raise_no_claim.email_id),
+    hint = 'It was not claimed, or it was released, failed or queued again, or the transaction of the claim has not committed.';
 end
 $$;
 

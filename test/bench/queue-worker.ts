@@ -22,6 +22,11 @@ async function value<T>(sql: string, ...parameters: unknown[]): Promise<T | null
   return rows[0]?.[0] ?? null;
 }
 
+/** Before the call that ends the claim: another worker may claim the email right after it. */
+async function unlock(): Promise<void> {
+  await client.query('select pg_advisory_unlock_all()');
+}
+
 for (;;) {
   const id = await value<number>("select id from claim_emails('bench', $1, 1, $2)", worker, LEASE);
   if (id === null) {
@@ -34,16 +39,17 @@ for (;;) {
   if (!(await value('select pg_try_advisory_lock(4711, $1)', id)))
     await client.query('insert into bench_violations (email_id) values ($1)', [id]);
   if (id % 200 === 0) {
+    await unlock();
     await client.query("select fail_email('bench', $1, $2, 'poison', '0')", [worker, id]);
   } else if (id % 100 === 0) {
     process.kill(process.pid, 'SIGKILL');
   } else {
     await delay(Math.random() * 2 * WORK_MS);
+    await unlock();
     await client.query('begin');
     await client.query('insert into bench_completed (email_id) values ($1)', [id]);
     await client.query("select complete_email('bench', $1, $2)", [worker, id]);
     await client.query('commit');
   }
-  await client.query('select pg_advisory_unlock_all()');
 }
 await client.end();
