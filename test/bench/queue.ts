@@ -204,7 +204,7 @@ async function claimRounds(db: BenchDatabase): Promise<number> {
 
 /** The logged plan of the nested statement that claims waiting emails. */
 function planOf(log: string): string {
-  const entry = log.split(/duration: /).findLast((one) => one.includes('with chosen as materialized'));
+  const entry = log.split(/duration: /).findLast((one) => one.includes('q.failure_count = 0'));
   const plan = entry?.slice(entry.search(/\n[^\n]*\(cost=/) + 1) ?? 'not logged';
   return plan.split(/\n\d{4}-/)[0]?.trimEnd() ?? plan;
 }
