@@ -134,7 +134,7 @@ describe('process again', () => {
         where datname = current_database()
           and wait_event_type = 'Lock'
           and query like '%requeue_email%'`;
-      await expect.poll(async () => (await tx.query(waiting)).rows, { timeout: 8_000 }).toEqual([{ n: 1 }]);
+      await expect.poll(async () => await system.rows(waiting), { timeout: 8_000 }).toEqual([{ n: 1 }]);
     });
     expect(await answer).toMatchObject({ status: 200, json: { requeued: 2 } });
     expect(
