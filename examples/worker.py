@@ -3,9 +3,8 @@ On SIGTERM or Ctrl-C it gives the email back. Start as many as you like: DATABAS
 import contextlib, hashlib, os, select, signal, socket, threading, time, uuid
 import psycopg  # 3.1 or newer
 
-CONSUMER = os.getenv("CONSUMER", "extraction")
+CONSUMER, WORK_SECONDS = os.getenv("CONSUMER", "extraction"), float(os.getenv("WORK_SECONDS", "0"))  # Slow work can be killed.
 LEASE_SECONDS, POLL_SECONDS = float(os.getenv("LEASE_SECONDS", "300")), float(os.getenv("POLL_SECONDS", "30"))
-WORK_SECONDS = float(os.getenv("WORK_SECONDS", "0"))  # Slow work, so that you can kill it.
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # New for each start of the process.
 
 class WorkError(Exception):
@@ -19,33 +18,34 @@ def work(email, is_cancelled):
         if is_cancelled():
             raise WorkError("The work was cancelled.")
         time.sleep(0.1)
-    files = [call("attachment_data", file["id"])[0].attachment_data for file in email.attachments]
+    files = [call("select attachment_data(%s)", file["id"])[0].attachment_data for file in email.attachments]
     return {"subject": email.subject, "sha256": [hashlib.sha256(data).hexdigest() for data in files]}
 
-def handle(email):
-    claim, ended = (CONSUMER, WORKER, email.id), threading.Event()
+def handle(id):
+    claim, ended = (CONSUMER, WORKER, id), threading.Event()
     threading.Thread(target=extend, args=(claim, ended), daemon=True).start()
     try:
-        result = work(email, lambda: ended.is_set() or stopping.is_set())
-        return call("complete_email", *claim, psycopg.types.json.Jsonb(result)) and "completed"
+        emails = call("select * from emails_for_processing where id = %s", id)  # After the claim is committed.
+        if not emails: return "discarded (erased)"
+        result = work(emails[0], lambda: ended.is_set() or stopping.is_set())
+        return call("select complete_email(%s, %s, %s, %s)", *claim, psycopg.types.json.Jsonb(result)) and "completed"
     except Exception as error:
         if stopping.is_set():
-            return call("release_email", *claim) and "released"
+            return call("select release_email(%s, %s, %s)", *claim) and "released"
         reason = str(error) if isinstance(error, WorkError) else f"Unexpected {type(error).__name__}."
-        return call("fail_email", *claim, reason) and "failed"
+        return call("select fail_email(%s, %s, %s, %s)", *claim, reason) and "failed"
     finally:
         ended.set()
 
 def extend(claim, ended):
     with contextlib.suppress(psycopg.Error):
         while not ended.wait(LEASE_SECONDS / 3):
-            call("extend_claim", *claim, f"{LEASE_SECONDS} s")
+            call("select extend_claim(%s, %s, %s, %s)", *claim, f"{LEASE_SECONDS} s")
     ended.set()
 
-def call(name, *values):
-    """Calls a function of the queue. While the database cannot be reached, it calls again: each function allows it."""
+def call(sql, *values):
+    """Runs a statement. While the database cannot be reached, it runs it again: each function of the queue allows it."""
     global connection
-    sql = f"select * from {name}({', '.join(['%s'] * len(values))})"
     while True:
         try:
             with lock:
@@ -69,11 +69,11 @@ for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: stopping.set())
 while not stopping.is_set():
     notified.clear()  # Before the claim: it does not see an email whose notification comes later.
-    emails = call("claim_emails", CONSUMER, WORKER, 1, f"{LEASE_SECONDS} s")
-    for email in emails:
+    claimed = call("select id from claim_emails(%s, %s, 1, %s)", CONSUMER, WORKER, f"{LEASE_SECONDS} s")
+    for (id,) in claimed:
         try:
-            print(f"Email {email.id}: {handle(email)}", flush=True)
+            print(f"Email {id}: {handle(id)}", flush=True)
         except psycopg.Error as error:
-            print(f"Email {email.id}: discarded ({error.sqlstate})", flush=True)
-    if not emails and not notified.is_set():
+            print(f"Email {id}: discarded ({error.sqlstate})", flush=True)
+    if not claimed and not notified.is_set():
         select.select([connection, wake], [], [], POLL_SECONDS)

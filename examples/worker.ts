@@ -9,6 +9,7 @@ import pg from 'pg';
 
 const { DATABASE_URL: connectionString, CONSUMER = 'extraction', POLL_SECONDS = '30' } = process.env;
 const { LEASE_SECONDS = '300', WORK_SECONDS = '0' } = process.env; // WORK_SECONDS: slow work can be killed.
+const LEASE = `${LEASE_SECONDS} s`;
 // New for each start, so that a worker cannot complete what an earlier process has claimed.
 const WORKER = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
 
@@ -20,36 +21,36 @@ class WorkError extends Error {}
 async function work(email: Email, signal: AbortSignal): Promise<unknown> {
   if (email.attachments.length === 0) throw new WorkError('The email has no attachment.');
   await delay(Number(WORK_SECONDS) * 1_000, undefined, { signal });
-  const files = await Promise.all(email.attachments.map(({ id }) => call('attachment_data', id)));
+  const files = await Promise.all(email.attachments.map(({ id }) => call('select attachment_data($1)', id)));
   const sha256 = files.map(([file]) => createHash('sha256').update(file.attachment_data).digest('hex'));
   return { subject: email.subject, sha256 };
 }
 
-async function handle(email: Email): Promise<string> {
-  const claim = [CONSUMER, WORKER, email.id];
+async function handle(id: number): Promise<string> {
+  const claim = [CONSUMER, WORKER, id];
   const lost = new AbortController();
-  const extend = () => call('extend_claim', ...claim, `${LEASE_SECONDS} s`).catch(() => lost.abort());
+  const extend = () => call('select extend_claim($1, $2, $3, $4)', ...claim, LEASE).catch(() => lost.abort());
   const timer = setInterval(extend, (Number(LEASE_SECONDS) * 1_000) / 3);
   try {
-    const result = await work(email, AbortSignal.any([stop.signal, lost.signal]));
-    return await call('complete_email', ...claim, JSON.stringify(result)).then(() => 'completed');
+    const [email] = await call('select * from emails_for_processing where id = $1', id); // After the claim is committed.
+    if (email === undefined) return 'discarded (erased)';
+    const result = JSON.stringify(await work(email, AbortSignal.any([stop.signal, lost.signal])));
+    return await call('select complete_email($1, $2, $3, $4)', ...claim, result).then(() => 'completed');
   } catch (error) {
-    if (stop.signal.aborted) return await call('release_email', ...claim).then(() => 'released');
+    if (stop.signal.aborted) return call('select release_email($1, $2, $3)', ...claim).then(() => 'released');
     // The message of another error may quote the email.
-    const reason =
-      error instanceof WorkError ? error.message : `Unexpected ${Object(error).constructor.name}.`;
-    return await call('fail_email', ...claim, reason).then(() => 'failed');
+    const text = error instanceof WorkError ? error.message : `Unexpected ${Object(error).constructor.name}.`;
+    return call('select fail_email($1, $2, $3, $4)', ...claim, text).then(() => 'failed');
   } finally {
     clearInterval(timer);
   }
 }
 
-/** Calls a function of the queue. While the database cannot be reached, it calls again: each function allows that. */
-async function call(name: string, ...values: unknown[]): Promise<any[]> {
-  const parameters = values.map((_, index) => `$${index + 1}`).join(', ');
+/** Runs a statement. While the database cannot be reached, it runs it again: each function of the queue allows that. */
+async function call(sql: string, ...values: unknown[]): Promise<any[]> {
   for (;;) {
     try {
-      return (await pool.query(`select * from ${name}(${parameters})`, values)).rows;
+      return (await pool.query(sql, values)).rows;
     } catch (error) {
       // Errors of these classes pass: connection, rollback, resources, intervention (a restart).
       const isFinal = error instanceof pg.DatabaseError && !/^(08|40|53|57)/.test(error.code ?? '');
@@ -71,8 +72,8 @@ const pool = new pg.Pool({ connectionString, ...options, onConnect: listen }).on
 while (!stop.signal.aborted) {
   wait = new AbortController(); // Before the claim: it does not see an email whose notification comes later.
   const signal = AbortSignal.any([stop.signal, wait.signal]);
-  const [email] = await call('claim_emails', CONSUMER, WORKER, 1, `${LEASE_SECONDS} s`);
-  if (email === undefined) await delay(Number(POLL_SECONDS) * 1_000, null, { signal }).catch(() => null);
-  else console.log(`Email ${email.id}: ${await handle(email).catch(({ code }) => `discarded (${code})`)}`);
+  const id = (await call('select id from claim_emails($1, $2, 1, $3)', CONSUMER, WORKER, LEASE))[0]?.id;
+  if (id === undefined) await delay(Number(POLL_SECONDS) * 1_000, null, { signal }).catch(() => null);
+  else console.log(`Email ${id}: ${await handle(id).catch(({ code }) => `discarded (${code})`)}`);
 }
 await pool.end();

@@ -5,6 +5,7 @@
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { requeueDeadEmails, requeueEmail } from '../../shared/db/requeue-emails.ts';
+import { CONSUMER_NAME } from '../../shared/db-accounts.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
 import type { DeadEmailPage, Requeued } from '../../shared/schemas/processing.ts';
@@ -38,6 +39,6 @@ export function requeueAllDead({ db }: AppContext): Handler {
 
 /** @throws {AppError} bad_request */
 function consumerParameter(segment: string): string {
-  if (/^[a-z][a-z0-9_-]{0,62}$/.test(segment)) return segment;
+  if (CONSUMER_NAME.test(segment)) return segment;
   throw new AppError('bad_request', 'The path has no valid consumer name.');
 }

@@ -11,6 +11,8 @@ const REQUEUE = statement('select from requeue_email($1::text, $2::integer)', {}
 const BATCH = 500;
 /** An operator can call again. */
 const MAX_BATCHES = 20;
+/** An email of the batch was claimed or erased after the batch was selected. The console's account may not lock it. */
+const CHANGED = ['QE001', 'QE004'];
 
 // $1 consumer text, $2 emails int
 // Always one row.
@@ -47,18 +49,26 @@ export async function requeueEmail(db: Queryable, consumer: string, emailId: num
 }
 
 /**
- * Queues the dead emails of a consumer again, at most 10,000.
+ * Queues the dead emails of a consumer again, at most 10,000, lowest id first. Skips those that are erased, or queued again and
+ * claimed, while it runs.
  *
  * @returns how many
- * @throws {AppError} as requeueEmail; emails of earlier batches are queued then
+ * @throws {AppError} bad_request, database_denied, database_unavailable; emails of earlier batches are queued then
  */
 export async function requeueDeadEmails(db: Queryable, consumer: string): Promise<number> {
   let total = 0;
+  let size = BATCH;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const { rows } = await db.query(REQUEUE_DEAD, [consumer, BATCH]).catch(throwMapped);
-    const count = rows[0]?.count ?? 0;
-    total += count;
-    if (count < BATCH) break;
+    try {
+      const { rows } = await db.query(REQUEUE_DEAD, [consumer, size]);
+      const count = rows[0]?.count ?? 0;
+      total += count;
+      if (count < size) break;
+    } catch (error) {
+      if (!CHANGED.includes(sqlStateOf(error))) throwMapped(error);
+      // The batch was rolled back. The next one is selected without that email, and is shorter, so that less can change.
+      size = Math.ceil(size / 2);
+    }
   }
   return total;
 }

@@ -25,6 +25,8 @@ export interface ExampleWorker {
   waiting(): Promise<number>;
   /** Its backend in PostgreSQL, once it waits at the gate of `claim_emails`. */
   claiming(): Promise<number>;
+  /** Its backend in PostgreSQL, once it waits at the gate of `emails_for_processing`. */
+  reading(): Promise<number>;
   /** The email that it works on, once there is one. */
   working(): Promise<number>;
   /** The ids of emails with this outcome in its output. */
@@ -61,13 +63,13 @@ export function startWorker(
     });
   }
   const ownName = `%:${child.pid}:%`;
-  const backend = async (condition: string): Promise<number> =>
+  const backend = async (condition: string, of: Gated = 'claim_emails'): Promise<number> =>
     await poll(
       `select pid as id
        from pg_stat_activity
        where datname = current_database()
          and application_name like $1::text
-         and query like '%claim_emails%'
+         and query like '%${of}%'
          and ${condition}`,
     );
   const poll = async (sql: string): Promise<number> => {
@@ -82,6 +84,7 @@ export function startWorker(
     end: async (signal) => await end(child, signal),
     waiting: async () => await backend("state = 'idle'"),
     claiming: async () => await backend("wait_event = 'advisory'"),
+    reading: async () => await backend("wait_event = 'advisory'", 'emails_for_processing'),
     working: async () =>
       await poll("select email_id as id from email_queue where state = 'claimed' and worker like $1::text"),
     idsOf: (outcome) =>
@@ -104,35 +107,50 @@ export interface Gate {
   open(): Promise<void>;
 }
 
-/** A function that waits while its gate is closed. */
-export type Gated = 'attachment_data' | 'claim_emails';
+/** A function or view that waits while its gate is closed. */
+export type Gated = 'attachment_data' | 'claim_emails' | 'emails_for_processing';
 
 /**
- * Lets `closeGate` stop workers in two places: before a file is read, in the middle of the work, and at the end of a claim, after
- * which the claim sees no other email. The sequence `claim_count` counts claims.
+ * Lets `closeGate` stop workers in three places: before a file is read, in the middle of the work; at the end of a claim, after
+ * which the claim sees no other email; and while the claimed email is read. The sequence `claim_count` counts claims.
  */
 export async function addGates(db: TestDatabase): Promise<void> {
   await db.query(
     `create schema ungated;
      alter function attachment_data(integer) set schema ungated;
      alter function claim_emails(text, text, integer, interval) set schema ungated;
+     alter view emails_for_processing set schema ungated;
+     -- A claim reads the view too, and does not wait at its gate.
+     alter function ungated.claim_emails(text, text, integer, interval) set search_path = ungated, public, pg_temp;
+     create function is_open(gate text) returns boolean
+     language plpgsql
+     as $$
+     begin
+       perform pg_advisory_xact_lock_shared(hashtext(gate));
+       return true;
+     end
+     $$;
+     create view emails_for_processing as
+     select v.*
+     from ungated.emails_for_processing v
+     where is_open('emails_for_processing');
      create sequence claim_count;
      create function attachment_data(attachment_id integer) returns bytea
      language plpgsql
      as $$
      begin
-       perform pg_advisory_xact_lock_shared(hashtext('attachment_data'));
+       perform is_open('attachment_data');
        return ungated.attachment_data(attachment_id);
      end
      $$;
      create function claim_emails(consumer text, worker text, max_count integer, lease interval)
-     returns setof emails_for_processing
+     returns setof ungated.emails_for_processing
      language plpgsql
      as $$
      begin
        perform nextval('claim_count');
        return query select * from ungated.claim_emails(consumer, worker, max_count, lease);
-       perform pg_advisory_xact_lock_shared(hashtext('claim_emails'));
+       perform is_open('claim_emails');
      end
      $$`,
   );

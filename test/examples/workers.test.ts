@@ -130,6 +130,44 @@ describe.each([
     await expect.poll(() => other.idsOf('completed')).toContain(first);
   });
 
+  it('an email whose worker is killed while it reads it is charged after the lease', async () => {
+    const gate = await close('emails_for_processing');
+    const [id = 0] = await storeEmails(db, 1);
+    const killed = start();
+    await killed.reading();
+    expect(await killed.end('SIGKILL')).toBe('SIGKILL');
+    await gate.open();
+
+    await passTime(db, 'extraction', id);
+    expect(await workerOf(db, 'extraction', 'other').claim()).toEqual([id]);
+    expect(await rowOf(id)).toMatchObject({ state: 'claimed', worker: 'other', failure_count: 1 });
+  });
+
+  it('a worker discards an email that is erased between its claim and its reading', async () => {
+    const worker = start();
+    await worker.waiting();
+    const [id = 0, next] = await storeEmails(db, 2);
+    await db.query(
+      `create function erase_email() returns trigger
+       language plpgsql
+       as $$
+       begin
+         delete from incoming_emails where id = new.email_id;
+         return null;
+       end
+       $$;
+       create constraint trigger erase_claimed
+       after update on email_queue
+       deferrable initially deferred
+       for each row when (new.email_id = ${id})
+       execute function erase_email()`,
+    );
+    await notify();
+    await expect.poll(() => worker.idsOf('completed'), POLL).toEqual([next]);
+    await db.query('drop function erase_email() cascade');
+    expect(worker.idsOf('discarded (erased)')).toEqual([id]);
+  });
+
   it('an email that fails five times is dead, and the others are completed', async () => {
     const worker = start();
     await worker.waiting();

@@ -115,6 +115,35 @@ describe('process again', () => {
     expect((await post('consumers/extraction/requeue-dead')).json).toEqual({ requeued: 602 });
   });
 
+  it.each([
+    ['erased', 'delete from incoming_emails where id = $1::integer'],
+    [
+      'queued again and claimed',
+      `with requeued as materialized (select requeue_email('extraction', $1::integer))
+       select claimed.id from requeued, lateral claim_emails('extraction', 'worker-1') claimed`,
+    ],
+  ])('queues the other dead emails again when one is %s at the same time', async (_name, change) => {
+    await dead('extraction', ids);
+    let answer: Promise<Answered> | undefined;
+    await system.db.transaction(async (tx) => {
+      await tx.query(change, [ids[1]]);
+      answer = post('consumers/extraction/requeue-dead');
+      const waiting = `
+        select count(*)::integer as n
+        from pg_stat_activity
+        where datname = current_database()
+          and wait_event_type = 'Lock'
+          and query like '%requeue_email%'`;
+      await expect.poll(async () => await system.rows(waiting), { timeout: 8_000 }).toEqual([{ n: 1 }]);
+    });
+    expect(await answer).toMatchObject({ status: 200, json: { requeued: 2 } });
+    expect(
+      await system.rows(
+        "select email_id from email_queue where consumer = 'extraction' and state = 'waiting' order by 1",
+      ),
+    ).toEqual([{ email_id: ids[0] }, { email_id: ids[2] }]);
+  });
+
   it('answers 409 with the worker while a worker has the email', async () => {
     await workerOf(system.db, 'extraction', 'worker-7').claim();
     const { json, status } = await post(`consumers/extraction/emails/${ids[0]}/requeue`);
