@@ -19,12 +19,13 @@ import { shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run consumer -- list | remove NAME [OPTIONS]
-Lists the consumers of stored emails, or removes one. A consumer exists from the first claim of a worker.
+Lists the consumers of stored emails, or removes one. A consumer exists when the configuration names it, or
+from the first claim of a worker.
   list             each consumer: emails that wait, are claimed or are dead, and since when the oldest one is queued
   remove NAME      what would be deleted: the consumer and its queue. Its results and the schema of its name stay
   --results        with remove: delete its results too
-  --apply          with remove: delete it. Stop its workers first: the next claim creates the consumer again, with all
-                   emails that it has not completed. Ctrl-C stops it, and it can be continued
+  --apply          with remove: delete it. Stop its workers first, and remove it from the configuration: otherwise it is
+                   created again, with all emails that it has not completed. Ctrl-C stops it, and it can be continued
 
 ${ON_A_DEPLOYMENT}`;
 
@@ -35,7 +36,7 @@ const ENDINGS: Readonly<Record<Outcome, string>> = {
     'Removed. The schema of its name stays; its accounts lose their access when the consumer leaves the configuration.',
   stopped: 'Stopped. To continue, run the command again.',
   created_again:
-    'A worker has created the consumer again with its next claim. Stop its workers, and run the command again.',
+    'The consumer was created again, by a claim or by migrate. Stop its workers, and run the command again.',
 };
 
 await runCommand(USAGE, async () => {

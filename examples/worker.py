@@ -32,7 +32,7 @@ def handle(id):
     except Exception as error:
         if stopping.is_set():
             return call("select release_email(%s, %s, %s)", *claim) and "released"
-        reason = str(error) if isinstance(error, WorkError) else f"Unexpected {type(error).__name__}."
+        reason = str(error) if isinstance(error, WorkError) else f"Unexpected {type(error).__name__} ({getattr(error, 'sqlstate', 'no code')})."
         return call("select fail_email(%s, %s, %s, %s)", *claim, reason) and "failed"
     finally:
         ended.set()
@@ -55,10 +55,10 @@ def call(sql, *values):
                     connection.add_notify_handler(lambda _: notified.set())
                     connection.execute("listen email_stored")
                 return connection.execute(sql, values).fetchall()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
             if stopping.is_set():
                 raise
-        print("The database cannot be reached. The next attempt is in a second.", flush=True)
+            print(f"The database cannot be reached: {error}. Next attempt in a second.", flush=True)
         time.sleep(1)
 
 connection, lock, stopping, notified = None, threading.Lock(), threading.Event(), threading.Event()

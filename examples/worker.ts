@@ -38,8 +38,8 @@ async function handle(id: number): Promise<string> {
     return await call('select complete_email($1, $2, $3, $4)', ...claim, result).then(() => 'completed');
   } catch (error) {
     if (stop.signal.aborted) return call('select release_email($1, $2, $3)', ...claim).then(() => 'released');
-    // The message of another error may quote the email.
-    const text = error instanceof WorkError ? error.message : `Unexpected ${Object(error).constructor.name}.`;
+    const { name, code = 'no code' } = Object(error); // The message of another error may quote the email.
+    const text = error instanceof WorkError ? error.message : `Unexpected ${name} (${code}).`;
     return call('select fail_email($1, $2, $3, $4)', ...claim, text).then(() => 'failed');
   } finally {
     clearInterval(timer);
@@ -55,7 +55,7 @@ async function call(sql: string, ...values: unknown[]): Promise<any[]> {
       // Errors of these classes pass: connection, rollback, resources, intervention (a restart).
       const isFinal = error instanceof pg.DatabaseError && !/^(08|40|53|57)/.test(error.code ?? '');
       if (isFinal || stop.signal.aborted) throw error;
-      console.log('The database cannot be reached. The next attempt is in a second.');
+      console.log(`The database cannot be reached: ${Object(error).message}. Next attempt in a second.`);
       await delay(1_000);
     }
   }

@@ -73,7 +73,7 @@ begin atomic
 end;
 
 -- Waits until the transactions have ended that began to queue emails before this call. Those that begin later see every consumer
--- that is committed now. False: one still runs after a second. Stores wait meanwhile, so the lock is released at once: that of a
+-- that is committed now. False: one still runs after a second. Stores wait for the lock, so it is released at once: that of a
 -- subtransaction ends with its exception.
 create function await_stores() returns boolean
 language plpgsql set lock_timeout = '1s'
@@ -309,7 +309,7 @@ $$;
 -- Creates the consumer on its first claim, and queues at most 5,000 older emails that it has not completed. Other calls do not
 -- wait for the one that queues them.
 --
--- The first call cannot see the emails of stores that run now, and they do not see the consumer. So a later call begins anew, when
+-- The first call cannot see the emails of stores that run now, and they do not see the consumer. So a later call begins again, when
 -- the consumer is committed and those stores have ended: from then on, each email is either visible or queued by its own store.
 create function prepare_consumer(consumer text) returns void
 language plpgsql
