@@ -111,6 +111,7 @@ create table email_outbox (
   constraint email_outbox_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
   constraint email_outbox_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
+CREATE INDEX idx_email_outbox_mailbox ON public.email_outbox USING btree (mailbox_id, id);
 
 create table email_queue (
   consumer text not null,

@@ -11,7 +11,7 @@ locals {
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
   database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${local.instance_project}:${local.instance_name}\" AND metric.type="
   services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
-  pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"${var.name}-\") AND metric.type="
+  pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${var.name}-gmail-push\" AND metric.type="
 
   # Each entry of `lines` has filter, aligner, reducer, group-by fields (`by`) and window in seconds, or a PromQL `query`.
   tiles = [

@@ -217,7 +217,8 @@ function unpublishedAdvice(
   return advise(
     'emails_unpublished',
     `${count} of ${address} stored since ${since} could not be published. Nothing is lost. The log lines with event ` +
-      'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it.',
+      'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it. ' +
+      'If the topic was turned off, the rows do no harm: `delete from email_outbox`.',
     isCurrent ? 'poll_now' : null,
   );
 }

@@ -1,11 +1,13 @@
 /**
  * Publishes the outbox of a mailbox on the topic for stored emails: while a run works, and at its end.
  * Invariant: a row leaves the outbox only after Pub/Sub has acknowledged its message. An error of Pub/Sub is logged and never
- * thrown: the row waits for the next run.
+ * thrown: the row waits for the next run. Nothing is published after the deadline.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../db/database.ts';
 import { deleteFromOutbox, readOutbox } from '../db/email-outbox.ts';
 import type { Lease } from '../db/lease.ts';
+import { hasNewerHint } from '../db/mailboxes.ts';
 import type { Deadline } from '../deadline.ts';
 import { toAppError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -13,9 +15,10 @@ import { type EmailsTopic, MAX_BATCH } from './emails-topic.ts';
 
 /** While a run works. At its end it publishes the rest at once. */
 const PUBLISH_EVERY_MS = 1_000;
-/** For one batch; the minimum after the deadline of the run. */
+/** How often the holder of the lease checks for a push while it waits for Pub/Sub. */
+const HINT_CHECK_MS = 1_000;
+/** For one batch. */
 const MAX_TIMEOUT_MS = 10_000;
-const MIN_TIMEOUT_MS = 2_000;
 
 interface PublisherOptions {
   readonly db: Database;
@@ -25,12 +28,12 @@ interface PublisherOptions {
   readonly deadline: Deadline;
 }
 
-/** One per lease. After an error it publishes nothing more. */
+/** One per lease. After an error, or `stop`, it begins no further batch. */
 export class EmailPublisher {
   readonly #options: PublisherOptions;
   readonly #timer: NodeJS.Timeout;
   #hasRows: boolean;
-  #hasFailed = false;
+  #hasEnded = false;
   /** The passes, one after another. */
   #passes: Promise<void> = Promise.resolve();
 
@@ -44,26 +47,36 @@ export class EmailPublisher {
     this.#hasRows = true;
   }
 
-  /** Resolves when everything that was stored so far is published, or cannot be. Never rejects. */
+  /** Resolves when everything that was stored so far is published, or cannot be before the deadline. Never rejects. */
   async flush(): Promise<void> {
     this.#passes = this.#passes.then(async () => await this.#pass());
     await this.#passes;
   }
 
+  /** Like `flush`, but also resolves when a push has stored a newer hint: listing does not wait for Pub/Sub. */
+  async flushUntilHint(): Promise<void> {
+    const { db, lease } = this.#options;
+    const flushed = this.flush().then(() => true);
+    while (!(await Promise.race([flushed, delay(HINT_CHECK_MS, false, { ref: false })])))
+      if (await hasNewerHint(db, lease.mailboxId).catch(() => false)) return;
+  }
+
+  /** Resolves when the batch that is being published is answered or given up. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#hasEnded = true;
     await this.#passes;
   }
 
   async #pass(): Promise<void> {
     const { deadline, log } = this.#options;
-    while (this.#hasRows && !this.#hasFailed) {
+    while (this.#hasRows && !this.#hasEnded && deadline.remainingMs() > 0) {
       // Before the read: an email that is stored during it needs another one.
       this.#hasRows = false;
       try {
         if (await this.#publishBatch()) this.#hasRows = true;
       } catch (thrown) {
-        this.#hasFailed = true;
+        this.#hasEnded = true;
         const error = toAppError(thrown);
         log.write(error.severity, 'publish_failed', error.title, {
           error_code: error.code,
@@ -71,7 +84,6 @@ export class EmailPublisher {
           remediation: error.remediation,
         });
       }
-      if (deadline.remainingMs() === 0) return;
     }
   }
 
@@ -80,7 +92,8 @@ export class EmailPublisher {
     const { db, deadline, lease, log, topic } = this.#options;
     const emails = await readOutbox(db, lease, MAX_BATCH);
     if (emails.length === 0) return false;
-    const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, deadline.remainingMs()));
+    const timeoutMs = Math.min(MAX_TIMEOUT_MS, deadline.remainingMs());
+    if (timeoutMs === 0) return true;
     const { ids, error } = await topic.publish(String(lease.mailboxId), emails, timeoutMs);
     await deleteFromOutbox(db, ids);
     if (error !== null) throw error;

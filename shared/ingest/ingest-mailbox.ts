@@ -2,13 +2,11 @@
  * The entry point of poll, push and poll-now: takes the lease, runs the sync loop, releases the lease and records the run.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
 import {
   findMailbox,
-  hasNewerHint,
   type Mailbox,
   type RunningFlagAndMailbox,
   readRunningFlagAndMailbox,
@@ -38,8 +36,6 @@ import { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
-/** How often a run checks for a push while it waits for Pub/Sub. */
-const HINT_CHECK_MS = 1_000;
 /** A push usually brings one message: one statement reserves the units of the listing and of the message. */
 const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
@@ -159,13 +155,10 @@ async function ingestUnderLease(
 }
 
 /** Publishes the emails of the run before the lease is released. A newer hint does not wait for it: it starts another round. */
-async function publishRest({ db, lease, publisher }: RunContext, end: LoopEnd): Promise<void> {
+async function publishRest({ publisher }: RunContext, end: LoopEnd): Promise<void> {
   // Without the database, the outbox waits for the next run.
   if (publisher === null || (end.error !== null && isDatabaseError(end.error.code))) return;
-  const flushed = publisher.flush().then(() => true);
-  if (end.releasesAnyway) return void (await flushed);
-  while (!(await Promise.race([flushed, delay(HINT_CHECK_MS, false, { ref: false })])))
-    if (await hasNewerHint(db, lease.mailboxId).catch(() => false)) return;
+  await (end.releasesAnyway ? publisher.flush() : publisher.flushUntilHint());
 }
 
 async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLease['start'] | null) {

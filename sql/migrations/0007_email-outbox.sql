@@ -7,3 +7,6 @@ create table email_outbox (
   email_id integer not null unique references incoming_emails (id) on delete cascade,
   created_at timestamptz not null default now()
 );
+
+-- Each poll asks whether the mailbox has rows.
+create index idx_email_outbox_mailbox on email_outbox (mailbox_id, id);

@@ -240,6 +240,14 @@ run "default_plan" {
     error_message = "The alert must watch the dead-letter subscription."
   }
 
+  # Other subscriptions keep messages for longer: dead letters, and the stored emails of a slow worker.
+  assert {
+    condition = toset(flatten(regexall("subscription_id=([^ ]+) ", jsonencode(jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles[*].widget)))) == toset([
+      "\\\"${google_pubsub_subscription.gmail_push[0].name}\\\""
+    ])
+    error_message = "The chart of unacknowledged pushes must show the subscription of Gmail's pushes only."
+  }
+
   # The dashboard shows every value metric, and only existing metrics.
   assert {
     condition = length(setsubtract(

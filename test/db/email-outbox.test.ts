@@ -52,6 +52,19 @@ test('deleteFromOutbox deletes exactly the given rows, and may run twice', async
   expect(await messageIds(mailbox)).toEqual(['c']);
 });
 
+test('the outbox of one mailbox is read by an index, so that rows of others cost nothing', async () => {
+  const plan = await db.transaction(async (tx) => {
+    await tx.query('set local enable_seqscan = off');
+    await tx.query('set local enable_bitmapscan = off');
+    const { rows } = await tx.query<{ 'QUERY PLAN': string }>(
+      'explain select id from email_outbox where mailbox_id = 1 order by id limit 1',
+    );
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  });
+  expect(plan).toContain('Index Cond: (mailbox_id = 1)');
+  expect(plan).not.toContain('Sort');
+});
+
 test('an erased email leaves the outbox', async () => {
   const mailbox = await mailboxWithThree();
   await db.query("delete from incoming_emails where mailbox_id = $1 and gmail_message_id = 'b'", [

@@ -6,6 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { type Message, PubSub } from '@google-cloud/pubsub';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { migrate } from '../../shared/db/schema/migrations.ts';
+import { Deadline } from '../../shared/deadline.ts';
+import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
+import { publishLeftovers } from '../../shared/ingest/publish-leftovers.ts';
 import { buildDist, type Dist, serve } from '../build/dist.ts';
 import { CallGate } from '../helpers/call-gate.ts';
 import { mail, order } from '../helpers/test-emails.ts';
@@ -260,6 +263,24 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     proxy.treatment = () => 'forward';
     expect((await poll).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
     await vi.waitFor(async () => expect(new Set(receivedIds()).size).toBe(2), WAIT_OPTIONS);
+  });
+
+  it('spends at most five seconds on what is left, and continues with the next poll', async () => {
+    const system = await startSystem({ env: { EMAILS_PUBSUB_TOPIC: '' } });
+    for (let n = 1; n <= 201; n += 1) system.gmail.deliver(order(n));
+    await system.call('poll');
+    await system.rows(
+      'insert into email_outbox (mailbox_id, email_id) select mailbox_id, id from incoming_emails',
+    );
+    expect(await outbox(system)).toHaveLength(201);
+    // Each batch of 100 takes three seconds of this clock.
+    const clock = () => proxy.requestCount * 3_000;
+    const { context } = system.instance({ EMAILS_PUBSUB_TOPIC: topic });
+    const app = { ...createIngestContext(context), clock };
+    await publishLeftovers(app, 1, Deadline.after(100_000, clock));
+    expect([proxy.requestCount, (await outbox(system)).length]).toEqual([2, 1]);
+    await publishLeftovers(app, 1, Deadline.after(100_000, clock));
+    expect(await outbox(system)).toEqual([]);
   });
 
   it.each(['ingest', 'console'] as const)(
