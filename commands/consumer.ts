@@ -73,7 +73,9 @@ async function withDatabase(work: (db: Database) => Promise<void>): Promise<void
 async function list(db: Database): Promise<void> {
   const backlogs = await readConsumers(db);
   if (backlogs.length === 0)
-    say('There is no consumer yet. A consumer exists from the first claim of a worker.');
+    say(
+      'There is no consumer yet. It exists when the configuration names it, or from the first claim of a worker.',
+    );
   for (const one of backlogs) say(format(one));
 }
 

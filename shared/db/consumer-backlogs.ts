@@ -54,7 +54,7 @@ export interface ConsumerBacklog extends Omit<ConsumerRow, 'dead_emails'> {
 
 const COUNTS = ['waiting_count', 'claimed_count', 'dead_count'] as const;
 
-/** Returns every consumer by name; none before the first claim. */
+/** Returns every consumer by name; none before the first consumer exists. */
 export async function readConsumers(db: Queryable): Promise<ConsumerBacklog[]> {
   const { rows } = await db.query(READ, [SHOWN_DEAD_EMAILS, MAX_ERROR_CHARACTERS]);
   return rows.map((row) => ({

@@ -52,7 +52,7 @@ export const statusSchema = z.object({
   /** Null when no job is configured. */
   scheduler: z.nullable(schedulerSchema),
   mailboxes: z.array(mailboxStatusSchema),
-  /** By name. Empty before the first claim. They do not change the state. */
+  /** By name. Empty before the first consumer exists. They do not change the state. */
   consumers: z.array(consumerStatusSchema),
   /** The texts of `advice_items` with their commands, the most urgent first. Empty when nothing needs attention. */
   advice: z.array(z.string()),

@@ -682,7 +682,7 @@ begin
     raise exception using
       errcode = 'QE005',
       message = format('No consumer has the name %s.', requeue_email.consumer),
-      hint = 'A consumer exists from its first claim.';
+      hint = 'A consumer exists when the deployment names it, or from its first claim.';
   end if;
   perform from incoming_emails e where e.id = requeue_email.email_id for no key update;
   if not found then

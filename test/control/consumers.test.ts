@@ -35,6 +35,8 @@ describe('the consumers of status', () => {
     await workerOf(fixture.db, 'extraction').claim();
     await workerOf(fixture.db, 'archive').claim(4);
     for (const id of ids) await workerOf(fixture.db, 'archive').complete(id);
+    // The second claim finds that no older email is left.
+    await workerOf(fixture.db, 'archive').claim();
     await fixture.db.query(
       "update email_queue set queued_at = '2026-11-20T08:00:00Z' where consumer = 'extraction' and email_id = $1",
       [claimed],
