@@ -372,6 +372,7 @@ CREATE OR REPLACE FUNCTION public.assert_is_lease(lease interval)
  RETURNS void
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if lease is null or lease <= interval '0' or lease > interval '1 day' then
@@ -387,6 +388,7 @@ CREATE OR REPLACE FUNCTION public.assert_is_worker(worker text)
  RETURNS void
  LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if worker is null or btrim(worker) = '' or length(worker) > 200 then
@@ -402,6 +404,7 @@ CREATE OR REPLACE FUNCTION public.assert_may_act_for(consumer text)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if consumer is null or consumer !~ '^[a-z][a-z0-9_-]{0,62}$' then
@@ -450,10 +453,11 @@ $function$;
 CREATE OR REPLACE FUNCTION public.await_stores()
  RETURNS boolean
  LANGUAGE plpgsql
- SET lock_timeout TO '1s'
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '100ms'
 AS $function$
 begin
-  perform pg_advisory_xact_lock(7241865325823965);
+  lock table queueing_lock in exclusive mode;
   raise exception 'The lock is released.';
 exception
   when raise_exception then return true;
@@ -463,10 +467,19 @@ $function$;
 
 CREATE OR REPLACE FUNCTION public.begin_queueing()
  RETURNS void
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT pg_advisory_xact_lock_shared('7241865325823965'::bigint) AS pg_advisory_xact_lock_shared;
-END;
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'QE005',
+      message = format('The queue cannot be used with the isolation level %s.', current_setting('transaction_isolation')),
+      hint = 'Use the isolation level read committed.';
+  end if;
+  lock table queueing_lock in row share mode;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.begin_queueing_processed()
  RETURNS trigger
@@ -916,13 +929,6 @@ BEGIN ATOMIC
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
 
-CREATE OR REPLACE FUNCTION public.lock_consumer(consumer text)
- RETURNS void
- LANGUAGE sql
-BEGIN ATOMIC
- SELECT pg_advisory_xact_lock(hashtextextended(consumer, '7241865325823966'::bigint)) AS pg_advisory_xact_lock;
-END;
-
 CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
  RETURNS boolean
  LANGUAGE sql
@@ -932,6 +938,7 @@ RETURN (has_newer_hint(m) AND COALESCE(((m).last_run_at <= (now() - '00:00:10'::
 CREATE OR REPLACE FUNCTION public.prepare_consumer(consumer text)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_column
 declare
@@ -939,7 +946,8 @@ declare
   next_ids integer[];
 begin
   if not exists (select from consumers c where c.name = prepare_consumer.consumer) then
-    perform lock_consumer(prepare_consumer.consumer);
+    -- Another worker creates it, or an operator removes it: a later claim creates it.
+    if not try_lock_consumer(prepare_consumer.consumer) then return; end if;
     insert into consumers (name)
     values (prepare_consumer.consumer)
     on conflict do nothing;
@@ -955,31 +963,37 @@ begin
     if not await_stores() then return; end if;
     prepared.add_to_id := (select coalesce(max(e.id), 0) from incoming_emails e);
   end if;
-  -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
-  next_ids := array(
-    select e.id
-    from incoming_emails e
-    where e.id > prepared.added_to_id
-      and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
-      and not exists (
-        select
-        from email_queue q
-        where q.consumer = prepare_consumer.consumer
-          and q.email_id = e.id
-      )
-      and case prepare_consumer.consumer
-        when 'extraction' then not e.processed
-        else not exists (
-          select
-          from email_results r
-          where r.email_id = e.id
-            and r.consumer = prepare_consumer.consumer
+  if prepare_consumer.consumer = 'extraction' then
+    -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where e.id > prepared.added_to_id
+        and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+        and not e.processed
+        and not exists (select from email_queue q where q.consumer = 'extraction' and q.email_id = e.id)
+      order by e.id
+      limit 5000
+      for share
+    );
+  else
+    -- The lock waits for `reprocess`, and for no worker.
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where e.id > prepared.added_to_id
+        and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+        and not exists (
+          select from email_queue q where q.consumer = prepare_consumer.consumer and q.email_id = e.id
         )
-      end
-    order by e.id
-    limit 5000
-    for share
-  );
+        and not exists (
+          select from email_results r where r.consumer = prepare_consumer.consumer and r.email_id = e.id
+        )
+      order by e.id
+      limit 5000
+      for key share
+    );
+  end if;
   insert into email_queue (consumer, email_id)
   select prepare_consumer.consumer, id
   from unnest(next_ids) id
@@ -1040,6 +1054,7 @@ RETURN (((units_per_minute * 59))::double precision / (60.0)::double precision);
 CREATE OR REPLACE FUNCTION public.raise_no_claim(consumer text, worker text, email_id integer)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1203,6 +1218,13 @@ CREATE OR REPLACE FUNCTION public.state_after(failure_count integer)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (failure_count >= 5) THEN 'dead'::text ELSE 'waiting'::text END;
+
+CREATE OR REPLACE FUNCTION public.try_lock_consumer(consumer text)
+ RETURNS boolean
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_try_advisory_xact_lock(hashtextextended(consumer, '7241865325823966'::bigint)) AS pg_try_advisory_xact_lock;
+END;
 
 CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute integer)
  RETURNS integer

@@ -22,11 +22,11 @@ const DATA = statement(
 
 const DELETE_CONSUMER = statement('delete from consumers c where c.name = $1::text', {});
 
-/** Each waits a second. */
-const MAX_WAITS = 30;
+/** Each waits 0.1 s. */
+const MAX_WAITS = 300;
 const AWAIT_STORES = statement('select await_stores() as have_ended', { have_ended: 'boolean?' });
 
-const LOCK_CONSUMER = statement('select from lock_consumer($1::text)', {});
+const LOCK_CONSUMER = statement('select try_lock_consumer($1::text) as is_locked', { is_locked: 'boolean?' });
 
 const IS_KNOWN = statement('select 1 as found from consumers c where c.name = $1::text', {
   found: 'integer?',
@@ -112,7 +112,7 @@ export async function deleteBatch(
   afterEmailId: number,
 ): Promise<DeletedBatch | null> {
   return await db.transaction(async (tx) => {
-    await tx.query(LOCK_CONSUMER, [consumer]);
+    if ((await tx.query(LOCK_CONSUMER, [consumer])).rows[0]?.is_locked !== true) return null;
     if ((await tx.query(IS_KNOWN, [consumer])).rows.length > 0) return null;
     const [row] = (await tx.query(DELETE_BATCH[from], [consumer, afterEmailId, BATCH])).rows;
     return { count: row?.deleted_count ?? 0, lastEmailId: row?.last_id ?? null };

@@ -64,22 +64,33 @@ create table email_results (
 create index idx_incoming_emails_message_id on incoming_emails (hashtextextended(rfc822_message_id, 0), id)
   where rfc822_message_id is not null;
 
--- A transaction that queues emails calls this first: `await_stores` waits for its end. Read the consumers in a later statement, whose
--- snapshot follows the lock.
-create function begin_queueing() returns void
-language sql
-begin atomic
-  select pg_advisory_xact_lock_shared(7241865325823965);
-end;
+-- Only its locks are used. Not advisory locks, which every account may take.
+create table queueing_lock ();
 
--- Waits until the transactions have ended that began to queue emails before this call. Those that begin later see every consumer
--- that is committed now. False: one still runs after a second. Stores wait for the lock, so it is released at once: that of a
--- subtransaction ends with its exception.
-create function await_stores() returns boolean
-language plpgsql set lock_timeout = '1s'
+-- A transaction that queues emails calls this first: `await_stores` waits for its end. Read the consumers in a later statement, whose
+-- snapshot follows the lock. Error QE005: the snapshot of the transaction would not follow it.
+create function begin_queueing() returns void
+language plpgsql set search_path = public, pg_temp
 as $$
 begin
-  perform pg_advisory_xact_lock(7241865325823965);
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'QE005',
+      message = format('The queue cannot be used with the isolation level %s.', current_setting('transaction_isolation')),
+      hint = 'Use the isolation level read committed.';
+  end if;
+  lock table queueing_lock in row share mode;
+end
+$$;
+
+-- Waits until the transactions have ended that began to queue emails before this call. Those that begin later see every consumer
+-- that is committed now. False: one still runs. Stores wait for the lock, so it is requested briefly and released at once: that of
+-- a subtransaction ends with its exception.
+create function await_stores() returns boolean
+language plpgsql set search_path = public, pg_temp set lock_timeout = '100ms'
+as $$
+begin
+  lock table queueing_lock in exclusive mode;
   raise exception 'The lock is released.';
 exception
   when raise_exception then return true;
@@ -87,11 +98,11 @@ exception
 end
 $$;
 
--- Until the end of the transaction, the consumer is neither created nor removed.
-create function lock_consumer(consumer text) returns void
+-- Until the end of the transaction, the consumer is neither created nor removed. False: another transaction has the lock.
+create function try_lock_consumer(consumer text) returns boolean
 language sql
 begin atomic
-  select pg_advisory_xact_lock(hashtextextended(consumer, 7241865325823966));
+  select pg_try_advisory_xact_lock(hashtextextended(consumer, 7241865325823966));
 end;
 
 -- Queues a stored email for each consumer, in the commit that stores it.
@@ -253,7 +264,7 @@ $$;
 
 -- Error 42501: the account is that of another consumer. Error QE005: the name is not that of a consumer.
 create function assert_may_act_for(consumer text) returns void
-language plpgsql stable
+language plpgsql stable set search_path = public, pg_temp
 as $$
 begin
   if consumer is null or consumer !~ '^[a-z][a-z0-9_-]{0,62}$' then
@@ -280,7 +291,7 @@ $$;
 
 -- Error QE005.
 create function assert_is_worker(worker text) returns void
-language plpgsql immutable
+language plpgsql immutable set search_path = public, pg_temp
 as $$
 begin
   if worker is null or btrim(worker) = '' or length(worker) > 200 then
@@ -294,7 +305,7 @@ $$;
 
 -- Error QE005.
 create function assert_is_lease(lease interval) returns void
-language plpgsql immutable
+language plpgsql immutable set search_path = public, pg_temp
 as $$
 begin
   if lease is null or lease <= interval '0' or lease > interval '1 day' then
@@ -312,7 +323,7 @@ $$;
 -- The first call cannot see the emails of stores that run now, and they do not see the consumer. So a later call begins again, when
 -- the consumer is committed and those stores have ended: from then on, each email is either visible or queued by its own store.
 create function prepare_consumer(consumer text) returns void
-language plpgsql
+language plpgsql set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -320,7 +331,8 @@ declare
   next_ids integer[];
 begin
   if not exists (select from consumers c where c.name = prepare_consumer.consumer) then
-    perform lock_consumer(prepare_consumer.consumer);
+    -- Another worker creates it, or an operator removes it: a later claim creates it.
+    if not try_lock_consumer(prepare_consumer.consumer) then return; end if;
     insert into consumers (name)
     values (prepare_consumer.consumer)
     on conflict do nothing;
@@ -336,31 +348,37 @@ begin
     if not await_stores() then return; end if;
     prepared.add_to_id := (select coalesce(max(e.id), 0) from incoming_emails e);
   end if;
-  -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
-  next_ids := array(
-    select e.id
-    from incoming_emails e
-    where e.id > prepared.added_to_id
-      and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
-      and not exists (
-        select
-        from email_queue q
-        where q.consumer = prepare_consumer.consumer
-          and q.email_id = e.id
-      )
-      and case prepare_consumer.consumer
-        when 'extraction' then not e.processed
-        else not exists (
-          select
-          from email_results r
-          where r.email_id = e.id
-            and r.consumer = prepare_consumer.consumer
+  if prepare_consumer.consumer = 'extraction' then
+    -- The lock waits for a change of `processed` that has not committed, and for `reprocess`.
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where e.id > prepared.added_to_id
+        and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+        and not e.processed
+        and not exists (select from email_queue q where q.consumer = 'extraction' and q.email_id = e.id)
+      order by e.id
+      limit 5000
+      for share
+    );
+  else
+    -- The lock waits for `reprocess`, and for no worker.
+    next_ids := array(
+      select e.id
+      from incoming_emails e
+      where e.id > prepared.added_to_id
+        and (prepared.add_to_id is null or e.id <= prepared.add_to_id)
+        and not exists (
+          select from email_queue q where q.consumer = prepare_consumer.consumer and q.email_id = e.id
         )
-      end
-    order by e.id
-    limit 5000
-    for share
-  );
+        and not exists (
+          select from email_results r where r.consumer = prepare_consumer.consumer and r.email_id = e.id
+        )
+      order by e.id
+      limit 5000
+      for key share
+    );
+  end if;
   insert into email_queue (consumer, email_id)
   select prepare_consumer.consumer, id
   from unnest(next_ids) id
@@ -488,7 +506,7 @@ $$;
 
 -- Raises the error that says why the worker has no claim on the email: QE001, QE002, QE003 or QE004.
 create function raise_no_claim(consumer text, worker text, email_id integer) returns void
-language plpgsql
+language plpgsql set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -773,6 +791,13 @@ revoke execute on function
   claim_emails(text, text, integer, interval), extend_claim(text, text, integer, interval),
   complete_email(text, text, integer, jsonb), fail_email(text, text, integer, text, interval),
   release_email(text, text, integer), requeue_email(text, integer)
+from public;
+
+-- The functions above call these as their owner. A session compiles a plpgsql function once: an account that may call it could
+-- compile it with tables and types of its own, and the owner would then run them.
+revoke execute on function
+  begin_queueing(), await_stores(), try_lock_consumer(text), prepare_consumer(text), raise_no_claim(text, text, integer),
+  assert_may_act_for(text), assert_is_worker(text), assert_is_lease(interval), state_after(integer)
 from public;
 
 -- A trigger fires without this privilege. With it, an account could attach the function to a table of its own, and change the

@@ -183,7 +183,7 @@ describe('a new consumer', () => {
          returning id`,
       );
       expect(await worker.claim(10)).toEqual([known]);
-      // Waits a second for the store.
+      // Waits 0.1 s for the store.
       expect(await worker.claim(10)).toEqual([]);
       return rows[0]?.id;
     });
@@ -371,6 +371,28 @@ it('claim_emails refuses an isolation level that cannot see what others committe
     await workerOf(tx, 'isolated').claim();
   });
   expect(await sqlStateOf(claim)).toBe('QE005');
+});
+
+it('an update of processed refuses an isolation level that cannot see a new consumer', async () => {
+  const update = db.transaction(async (tx) => {
+    await tx.query('set transaction isolation level repeatable read');
+    await tx.query('update incoming_emails set processed = true where false');
+  });
+  expect(await sqlStateOf(update)).toBe('QE005');
+});
+
+it('a new consumer waits for no worker, and no worker for it', async () => {
+  await db.query('delete from incoming_emails; delete from consumers');
+  await workerOf(db, 'extraction').claim();
+  const ids = await storeEmails(db, 2);
+  expect(await workerOf(db, 'extraction').claim(2)).toEqual(ids);
+  await db.transaction(async (tx) => {
+    expect(await workerOf(tx, 'newest').claim()).toEqual(ids.slice(0, 1));
+    for (const id of ids) await workerOf(db, 'extraction').complete(id);
+    // Another worker of the new consumer gets nothing until it is committed.
+    expect(await workerOf(db, 'newest', 'b').claim()).toEqual([]);
+  });
+  expect(await workerOf(db, 'newest', 'b').claim()).toEqual(ids.slice(1));
 });
 
 it('a worker that leaves a transaction open ends after a minute, unless its session has a timeout of its own', async () => {

@@ -59,8 +59,7 @@ function statementsFor(accounts: readonly DatabaseAccount[]): string[] {
     ...consumers.flatMap(({ account, consumer }) => [
       `insert into consumer_accounts (account, consumer) values (${literal(account)}, ${literal(consumer)})`,
       // From now on, so that an operator sees its backlog even if no worker ever logs in.
-      `select from lock_consumer(${literal(consumer)})`,
-      `insert into consumers (name) values (${literal(consumer)}) on conflict do nothing`,
+      `insert into consumers (name) select ${literal(consumer)} where try_lock_consumer(${literal(consumer)}) on conflict do nothing`,
       // The account that migrates owns the schema: it may not give it to a role of which it is not a member. The consumer owns the
       // tables that it creates there.
       `create schema if not exists ${identifier(consumer)}`,

@@ -128,7 +128,7 @@ const QUEUE = [
 ];
 
 describe('every table, view and function of the schema', () => {
-  test('a part has a privilege on each table and view, except on the accounts of consumers', async () => {
+  test('a part has a privilege on each table and view, except on two that only the functions of the queue use', async () => {
     const { rows } = await db.query<{ name: string }>(
       `select relname::text as name
        from pg_class
@@ -136,7 +136,9 @@ describe('every table, view and function of the schema', () => {
          and relkind in ('r', 'v', 'm', 'p', 'f')`,
     );
     const granted = Object.values(PRIVILEGES).flatMap(({ tables }) => Object.keys(tables));
-    expect([...new Set(granted), 'consumer_accounts'].sort()).toEqual(rows.map((row) => row.name).sort());
+    expect([...new Set(granted), 'consumer_accounts', 'queueing_lock'].sort()).toEqual(
+      rows.map((row) => row.name).sort(),
+    );
   });
 
   test.each(ACCOUNT_PARTS)('the account of %s has exactly the listed privileges', async (part) => {
@@ -308,6 +310,23 @@ describe('accounts of consumers', () => {
       const temporary = `create temp table bait (id integer, processed boolean); ${trigger('bait')}`;
       expect([name, await errorOf('status', temporary)]).toEqual([name, 'database_denied']);
     }
+  });
+
+  // A session compiles such a function once. Compiled with tables of the account, it would run its code when the owner calls it.
+  test('can call no PL/pgSQL function that the functions of the queue call', async () => {
+    const { rows } = await db.query<{ name: string }>(
+      `select p.proname::text as name
+       from pg_proc p
+       join pg_language l on l.oid = p.prolang
+       where p.pronamespace = 'public'::regnamespace
+         and l.lanname = 'plpgsql'
+         and not p.prosecdef
+         and p.proname <> 'attachment_data'
+         and has_function_privilege($1::text, p.oid, 'execute')`,
+      [accountOf('orders')],
+    );
+    // A trigger, which sets a time only.
+    expect(rows).toEqual([{ name: 'set_updated_at' }]);
   });
 
   test('has a schema of its own, which other consumers can neither read nor use', async () => {
