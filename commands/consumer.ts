@@ -86,7 +86,7 @@ function format(one: ConsumerBacklog): string {
   return [
     `${painted('bold', one.name)}: ${count('waiting_count')} waiting, ${count('claimed_count')} claimed, ${count('dead_count')} dead`,
     oldest === undefined ? 'no email waits' : `the oldest is queued since ${oldest}Z`,
-    ...(one.is_adding_older ? ['older emails are still being queued'] : []),
+    ...(one.is_adding_older ? ['its next claims queue older emails'] : []),
   ].join('; ');
 }
 

@@ -76,7 +76,7 @@ function renderConsumer(consumer: ConsumerStatusJson): HTMLTableRowElement {
       'th',
       { scope: 'row' },
       element('code', {}, name),
-      isAddingOlder ? element('span', {}, ' Older emails are still being queued.') : null,
+      isAddingOlder ? element('span', {}, ' Its next claims queue older emails.') : null,
     ),
     element('td', { class: 'number' }, countText(consumer, 'waiting_count')),
     element('td', { class: 'number' }, countText(consumer, 'claimed_count')),

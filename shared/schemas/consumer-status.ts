@@ -14,7 +14,7 @@ export const consumerStatusSchema = z.object({
   capped_counts: z.array(z.enum(['waiting_count', 'claimed_count', 'dead_count'])),
   /** Since when the oldest email waits that is neither completed nor dead; null when none waits. */
   oldest_queued_at: z.nullable(time),
-  /** True while emails that were stored before the consumer existed are still being queued. */
+  /** True while emails that were stored before the consumer existed are still to be queued, by its next claims. */
   is_adding_older: z.boolean(),
   /** At most five, those that were stored last. */
   dead_emails: z.array(
