@@ -692,7 +692,7 @@ language plpgsql security definer set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  holder text;
+  queued email_queue;
 begin
   perform assert_may_act_for(requeue_email.consumer);
   perform begin_queueing();
@@ -706,17 +706,16 @@ begin
   if not found then
     perform raise_no_claim(requeue_email.consumer, '', requeue_email.email_id);
   end if;
-  select q.worker into holder
+  -- The lock waits for a claim that has not committed.
+  select q.* into queued
   from email_queue q
   where q.consumer = requeue_email.consumer
     and q.email_id = requeue_email.email_id
-    and q.state = 'claimed'
-    and q.due_at > clock_timestamp()
   for update;
-  if found then
+  if queued.state = 'claimed' and queued.due_at > clock_timestamp() then
     raise exception using
       errcode = 'QE001',
-      message = format('The worker %s has claimed the email %s.', holder, requeue_email.email_id),
+      message = format('The worker %s has claimed the email %s.', queued.worker, requeue_email.email_id),
       hint = 'Wait until the worker ends or its claim expires.';
   end if;
   insert into email_queue (consumer, email_id)
@@ -727,9 +726,7 @@ begin
       due_at = clock_timestamp(),
       worker = null,
       failure_count = 0,
-      error = null
-  -- A worker may have claimed it since the check.
-  where email_queue.state <> 'claimed' or email_queue.due_at <= clock_timestamp();
+      error = null;
 end
 $$;
 

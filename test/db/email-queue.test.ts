@@ -337,6 +337,26 @@ describe('requeue_email', () => {
     expect(await resultOf(consumer, completed)).toMatchObject({ result: 'second' });
   });
 
+  it('refuses an email that a worker is claiming, after its claim has committed', async () => {
+    const consumer = await newConsumer();
+    const [id = 0] = await storeEmails(db, 1);
+    let state: Promise<string | null> = Promise.resolve(null);
+    await db.transaction(async (tx) => {
+      await workerOf(tx, consumer).claim();
+      state = sqlStateOf(requeue(db, consumer, id));
+      await expect
+        .poll(async () => {
+          const { rowCount } = await db.query(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          );
+          return rowCount;
+        })
+        .toBe(1);
+    });
+    expect(await state).toBe('QE001');
+    expect(await rowOf(consumer, id)).toMatchObject({ state: 'claimed', worker: 'a' });
+  });
+
   it('refuses an email that a worker has, that is unknown, and a consumer that does not exist', async () => {
     const consumer = await newConsumer();
     const [id = 0] = await storeEmails(db, 1);

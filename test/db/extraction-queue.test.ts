@@ -84,6 +84,31 @@ describe('processed and the queue', () => {
     expect(await states()).toEqual([[id, 'new', 'not queued']]);
   });
 
+  it('an email that is completed after the end of the consumer is processed', async () => {
+    await worker().claim();
+    const [id = 0] = await storeEmails(db, 1);
+    await worker().claim();
+    await db.query("delete from consumers where name = 'extraction'");
+    await worker().complete(id);
+    expect(await states()).toEqual([[id, 'processed', 'not queued']]);
+  });
+
+  it('an email that is inserted as processed is not queued', async () => {
+    await worker().claim();
+    const [id = 0] = await storeEmails(db, 1);
+    await db.query(
+      `insert into incoming_emails
+         (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version, processed)
+       select mailbox_id, 'restored', received_at, 1, 0, 1, true
+       from incoming_emails`,
+    );
+    expect((await states()).map(([, ...state]) => state)).toEqual([
+      ['new', 'queued'],
+      ['processed', 'not queued'],
+    ]);
+    expect(await worker().claim(2)).toEqual([id]);
+  });
+
   it('another consumer neither sets processed nor is completed by it', async () => {
     const other = workerOf(db, 'audit');
     await other.claim();
