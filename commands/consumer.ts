@@ -29,12 +29,14 @@ from the first claim of a worker.
 
 ${ON_A_DEPLOYMENT}`;
 
-type Outcome = 'removed' | 'stopped' | 'created_again';
+type Outcome = 'removed' | 'stopped' | 'created_again' | 'blocked';
 
 const ENDINGS: Readonly<Record<Outcome, string>> = {
   removed:
     'Removed. The schema of its name stays; its accounts lose their access when the consumer leaves the configuration.',
   stopped: 'Stopped. To continue, run the command again.',
+  blocked:
+    'The queue is not deleted yet, because a transaction that may queue emails does not end. Find it in pg_stat_activity by the oldest xact_start, end it, and run the command again.',
   created_again:
     'The consumer was created again, by a claim or by migrate. Stop its workers, and run the command again.',
 };
@@ -85,7 +87,7 @@ function format(one: ConsumerBacklog): string {
   const oldest = one.oldest_queued_at?.toISOString().slice(0, 16);
   return [
     `${painted('bold', one.name)}: ${count('waiting_count')} waiting, ${count('claimed_count')} claimed, ${count('dead_count')} dead`,
-    oldest === undefined ? 'no email waits' : `the oldest is queued since ${oldest}Z`,
+    oldest === undefined ? 'no email is queued' : `the oldest is queued since ${oldest}Z`,
     ...(one.is_adding_older ? ['its next claims queue older emails'] : []),
   ].join('; ');
 }
@@ -120,7 +122,7 @@ async function removeAll(db: Database, name: string, withResults: boolean): Prom
   const { signal } = shutdownSignal();
   const progress = new Progress();
   let done = 0;
-  await deleteConsumer(db, name);
+  if (!(await deleteConsumer(db, name))) return 'blocked';
   try {
     for (const from of withResults
       ? (['email_queue', 'email_results'] as const)

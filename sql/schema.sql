@@ -384,6 +384,21 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.assert_is_read_committed()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'QE005',
+      message = format('The queue cannot be used with the isolation level %s.', current_setting('transaction_isolation')),
+      hint = 'Use the isolation level read committed.';
+  end if;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.assert_is_worker(worker text)
  RETURNS void
  LANGUAGE plpgsql
@@ -471,12 +486,7 @@ CREATE OR REPLACE FUNCTION public.begin_queueing()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception using
-      errcode = 'QE005',
-      message = format('The queue cannot be used with the isolation level %s.', current_setting('transaction_isolation')),
-      hint = 'Use the isolation level read committed.';
-  end if;
+  perform assert_is_read_committed();
   lock table queueing_lock in row share mode;
 end
 $function$;
@@ -514,12 +524,7 @@ begin
       message = 'max_count is invalid.',
       hint = 'Use a number from 1 to 1000.';
   end if;
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception using
-      errcode = 'QE005',
-      message = format('claim_emails cannot run with the isolation level %s.', current_setting('transaction_isolation')),
-      hint = 'Use the isolation level read committed, best without an explicit transaction.';
-  end if;
+  perform assert_is_read_committed();
   -- A worker that forgets to commit must not keep the rows locked.
   if current_setting('idle_in_transaction_session_timeout') = '0' then
     perform set_config('idle_in_transaction_session_timeout', '60s', false);

@@ -67,9 +67,8 @@ create index idx_incoming_emails_message_id on incoming_emails (hashtextextended
 -- Only its locks are used. Not advisory locks, which every account may take.
 create table queueing_lock ();
 
--- A transaction that queues emails calls this first: `await_stores` waits for its end. Read the consumers in a later statement, whose
--- snapshot follows the lock. Error QE005: the snapshot of the transaction would not follow it.
-create function begin_queueing() returns void
+-- Error QE005. The snapshot of another isolation level can be older than a lock that the transaction waits for.
+create function assert_is_read_committed() returns void
 language plpgsql set search_path = public, pg_temp
 as $$
 begin
@@ -79,6 +78,16 @@ begin
       message = format('The queue cannot be used with the isolation level %s.', current_setting('transaction_isolation')),
       hint = 'Use the isolation level read committed.';
   end if;
+end
+$$;
+
+-- A transaction that queues emails calls this first: `await_stores` waits for its end. Read the consumers in a later statement, whose
+-- snapshot follows the lock. Error QE005.
+create function begin_queueing() returns void
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+  perform assert_is_read_committed();
   lock table queueing_lock in row share mode;
 end
 $$;
@@ -421,12 +430,7 @@ begin
       message = 'max_count is invalid.',
       hint = 'Use a number from 1 to 1000.';
   end if;
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception using
-      errcode = 'QE005',
-      message = format('claim_emails cannot run with the isolation level %s.', current_setting('transaction_isolation')),
-      hint = 'Use the isolation level read committed, best without an explicit transaction.';
-  end if;
+  perform assert_is_read_committed();
   -- A worker that forgets to commit must not keep the rows locked.
   if current_setting('idle_in_transaction_session_timeout') = '0' then
     perform set_config('idle_in_transaction_session_timeout', '60s', false);
@@ -794,7 +798,7 @@ from public;
 -- compile it with tables and types of its own, and the owner would then run them.
 revoke execute on function
   begin_queueing(), await_stores(), try_lock_consumer(text), prepare_consumer(text), raise_no_claim(text, text, integer),
-  assert_may_act_for(text), assert_is_worker(text), assert_is_lease(interval), state_after(integer)
+  assert_is_read_committed(), assert_may_act_for(text), assert_is_worker(text), assert_is_lease(interval), state_after(integer)
 from public;
 
 -- A trigger fires without this privilege. With it, an account could attach the function to a table of its own, and change the
