@@ -11,6 +11,7 @@ import { AppError } from '../errors.ts';
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 
 /** Insufficient privilege: the account is wrong, not the statement. */
+const LOCK_TIMEOUT = '55P03';
 const DENIED = '42501';
 
 /** Unknown user, wrong password, no rule for the host, or unknown database. The message names these settings only. */
@@ -56,6 +57,10 @@ export function fromPgError(error: unknown): AppError {
   }
   if (UNSTORABLE_CLASSES.has(code.slice(0, 2))) {
     return new AppError('unstorable', `PostgreSQL rejected a value (SQLSTATE ${code}).`, options);
+  }
+  if (code === LOCK_TIMEOUT) {
+    const detail = `Another transaction holds a lock for too long (SQLSTATE ${code}). The oldest xact_start in pg_stat_activity shows it.`;
+    return new AppError('database_unavailable', detail, options);
   }
   return new AppError(
     'database_unavailable',

@@ -224,6 +224,23 @@ describe('complete_email', () => {
     expect(await rowOf(consumer, id)).toBeNull();
   });
 
+  it.each<['extend' | 'fail' | 'release', object]>([
+    ['extend', { state: 'claimed', worker: 'worker-5' }],
+    ['fail', { state: 'dead', worker: null, failure_count: 6 }],
+    ['release', { state: 'waiting', worker: null, failure_count: 5 }],
+  ])('accepts that holder to %s the email too', async (name, expected) => {
+    const consumer = await newConsumer();
+    const [id = 0] = await storeEmails(db, 1);
+    for (let n = 1; n <= 5; n += 1) {
+      await workerOf(db, consumer, `worker-${n}`).claim();
+      await passTime(db, consumer, id);
+    }
+    await workerOf(db, consumer, 'other').claim();
+    expect(await rowOf(consumer, id)).toMatchObject({ state: 'dead' });
+    await workerOf(db, consumer, 'worker-5')[name](id);
+    expect(await rowOf(consumer, id)).toMatchObject(expected);
+  });
+
   it('refuses a late call after another worker has claimed the email, with SQLSTATE QE001', async () => {
     const consumer = await newConsumer();
     const [id = 0] = await storeEmails(db, 1);

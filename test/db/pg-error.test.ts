@@ -103,3 +103,7 @@ describe('server errors', () => {
     });
   });
 });
+
+test('the error of a lock timeout says where to find the transaction that holds the lock', () => {
+  expect(fromPgError(serverError('55P03')).message).toMatch(/another transaction.*pg_stat_activity/i);
+});
