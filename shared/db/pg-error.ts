@@ -10,8 +10,10 @@ import { AppError } from '../errors.ts';
 /** Undefined table, column, function or schema: the code expects a newer schema. */
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 
-/** Insufficient privilege: the account is wrong, not the statement. */
+/** Another transaction did not release a lock in time. */
 const LOCK_TIMEOUT = '55P03';
+
+/** Insufficient privilege: the account is wrong, not the statement. */
 const DENIED = '42501';
 
 /** Unknown user, wrong password, no rule for the host, or unknown database. The message names these settings only. */
