@@ -40,7 +40,7 @@ function facts(email: OpenedEmailJson): HTMLElement {
   return element(
     'dl',
     { class: 'facts' },
-    ...fact('From', element('bdi', {}, email.sender ?? email.sender_address ?? '–')),
+    ...fact('From', ...sender(email)),
     ...fact('To', ...(addresses.length === 0 ? ['–'] : addresses)),
     ...fact('Received', fullTimeElement(email.received_at)),
     ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
@@ -97,23 +97,36 @@ function htmlView(email: OpenedEmailJson): HTMLElement {
   return element('div', {}, control, panel);
 }
 
+/** The stored sender is `Name <address>`. */
+function sender({ sender: text, sender_address: address }: OpenedEmailJson): Child[] {
+  if (address === null) return [element('bdi', {}, text ?? '–')];
+  const suffix = `<${address}>`;
+  return nameAndAddress(text?.endsWith(suffix) ? text.slice(0, -suffix.length).trim() : '', address);
+}
+
 /** @param value `{to: [...], cc: [...]}`, each entry a string or `{name, address}` */
 function recipients(value: unknown): Child[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value)
     .flatMap(([field, list]) =>
       (Array.isArray(list) ? list : [])
-        .map(recipientText)
-        .filter((text) => text !== '')
-        .map((text) => ({ text, suffix: field === 'to' ? '' : ` (${field.replaceAll('_', ' ')})` })),
+        .map(recipient)
+        .filter((nodes) => nodes.length > 0)
+        .map((nodes) => (field === 'to' ? nodes : [...nodes, ` (${field.replaceAll('_', ' ')})`])),
     )
-    .flatMap(({ suffix, text }, index) => [index === 0 ? '' : ', ', element('bdi', {}, text), suffix]);
+    .flatMap((nodes, index) => (index === 0 ? nodes : [', ', ...nodes]));
 }
 
-function recipientText(recipient: unknown): string {
-  if (typeof recipient === 'string') return recipient;
-  if (typeof recipient !== 'object' || recipient === null) return '';
-  const { address, name } = recipient as { address?: unknown; name?: unknown };
-  const addressText = typeof address === 'string' ? address : '';
-  return typeof name === 'string' && name !== '' ? `${name} <${addressText}>` : addressText;
+function recipient(one: unknown): Child[] {
+  if (typeof one === 'string') return one === '' ? [] : [element('bdi', {}, one)];
+  if (typeof one !== 'object' || one === null) return [];
+  const { address, name } = one as { address?: unknown; name?: unknown };
+  return nameAndAddress(typeof name === 'string' ? name : '', typeof address === 'string' ? address : '');
+}
+
+/** Each isolated, so that a name of another direction moves neither the address nor the next recipient. */
+function nameAndAddress(name: string, address: string): Child[] {
+  if (name === '' && address === '') return [];
+  if (name === '' || address === '') return [element('bdi', {}, name || address)];
+  return [element('bdi', {}, name), ' <', element('bdi', {}, address), '>'];
 }

@@ -24,7 +24,10 @@ export interface RouteListener {
 /** Calls the listener at each change of the URL, and once now. */
 export function wireEmailRoute({ onRoute }: RouteListener): void {
   let current: number | null | undefined;
+  /** The browser goes back some time after the call. A second call would leave the page. */
+  let isGoingBack = false;
   const go = () => {
+    isGoingBack = false;
     const id = emailIdOf(location.pathname);
     if (id === current) return;
     current = id;
@@ -32,14 +35,14 @@ export function wireEmailRoute({ onRoute }: RouteListener): void {
   };
   document.addEventListener('click', (event) => {
     const link = plainLink(event);
-    const id = link === null ? null : emailIdOf(link.pathname);
-    if (link === null || (id === null && link.pathname !== '/')) return;
+    if (link === null) return;
+    const isToEmail = emailIdOf(link.pathname) !== null;
+    const isToList = link.pathname === '/' && current !== null;
+    if (!isToEmail && !isToList) return;
     event.preventDefault();
-    if (id === null) backToList();
-    else {
-      history.pushState({ isFromList: current === null }, '', link.pathname);
-      go();
-    }
+    if (isToList) return backToList();
+    history.pushState({ isFromList: current === null }, '', link.pathname);
+    go();
   });
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !event.isComposing) backToList();
@@ -47,9 +50,11 @@ export function wireEmailRoute({ onRoute }: RouteListener): void {
   window.addEventListener('popstate', go);
   /** By the history, so that the forward button still leads to the email. After a visit by URL there is no list to go back to. */
   const backToList = () => {
-    if (current === null) return;
-    if (history.state?.isFromList === true) history.back();
-    else {
+    if (current === null || isGoingBack) return;
+    if (history.state?.isFromList === true) {
+      isGoingBack = true;
+      history.back();
+    } else {
       history.pushState(null, '', '/');
       go();
     }
