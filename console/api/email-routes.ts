@@ -1,7 +1,8 @@
 /**
  * Routes that list, search, show and download emails.
  * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document. An attachment
- * is a download, whatever type it declares, unless its bytes are a picture or a PDF. A response with content of emails is recorded before it is sent.
+ * is a download, whatever type it declares, unless its bytes are a picture or a PDF. The browser's own viewer may run scripts of
+ * a PDF, apart from the page and without the network. A response with content of emails is recorded before it is sent.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';

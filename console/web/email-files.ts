@@ -78,12 +78,24 @@ function picture(file: OpenedAttachmentJson): HTMLElement {
   return box;
 }
 
-/** Without the attribute `sandbox`, in which Chromium does not load its viewer. The response has its own policy. */
+/**
+ * Without the attribute `sandbox`, in which Chromium does not load its viewer. The response has its own policy, but no policy
+ * stops a link in a PDF: the viewer opens it in place of the whole page.
+ */
 function pdfFrame(file: OpenedAttachmentJson): HTMLElement {
-  return element('iframe', {
-    class: 'pdf',
-    referrerpolicy: 'no-referrer',
-    title: `PDF ${file.filename}`,
-    src: `${fileUrl(file)}/preview#navpanes=0&view=FitH`,
-  });
+  return element(
+    'div',
+    {},
+    element(
+      'p',
+      { class: 'muted' },
+      'A link inside the PDF leads away from this page, to an address that the sender chose.',
+    ),
+    element('iframe', {
+      class: 'pdf',
+      referrerpolicy: 'no-referrer',
+      title: `PDF ${file.filename}`,
+      src: `${fileUrl(file)}/preview#navpanes=0&view=FitH`,
+    }),
+  );
 }
