@@ -64,7 +64,7 @@ function eventsOf(email: OpenedEmailJson): HistoryEvent[] {
     { at: stored_at, text: ['Stored.'] },
     ...processing.flatMap(queueEvents),
     // `processed` and what the parser returned have one time together: that of the last change of either.
-    ...(updated_at === stored_at || updated_at === completedAt
+    ...(isSameMoment(updated_at, stored_at) || isSameMoment(updated_at, completedAt)
       ? []
       : [
           {
@@ -76,6 +76,11 @@ function eventsOf(email: OpenedEmailJson): HistoryEvent[] {
       ? [{ at: null, text: ['Marked as ', element('code', {}, 'processed'), '.'] }]
       : []),
   ];
+}
+
+/** One transaction writes both times, at its begin and at its end. */
+function isSameMoment(iso: string, other: string | null): boolean {
+  return other !== null && Math.abs(Date.parse(iso) - Date.parse(other)) < 1_000;
 }
 
 function discoveryEvents({ discovery }: OpenedEmailJson): HistoryEvent[] {

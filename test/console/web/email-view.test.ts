@@ -21,7 +21,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'), () => {
   let fixture: Fixture;
-  let ids: Readonly<Record<'order' | 'related' | 'rtl' | 'hostile' | 'plain', number>>;
+  let ids: Readonly<Record<'order' | 'related' | 'rtl' | 'hostile' | 'large' | 'plain', number>>;
   beforeAll(async () => {
     fixture = await createFixture();
     await fixture.call('start');
@@ -33,6 +33,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       related: fixture.gmail.deliver(relatedEmail()).id,
       rtl: fixture.gmail.deliver(rightToLeftEmail()).id,
       hostile: fixture.gmail.deliver(hostilePdf()).id,
+      large: fixture.gmail.deliver(order('large')).id,
       plain: fixture.gmail.deliver(mail('Newest')).id,
     };
     await fixture.call('poll-now');
@@ -275,6 +276,26 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       );
       expect(violations).toEqual([]);
     });
+  });
+
+  it('breaks the connection of a zip whose file is erased during the download', async () => {
+    await fixture.db.query(
+      `update email_attachments
+       set file_data = convert_to(repeat('x', 40 * 1048576), 'UTF8'), file_size_bytes = 40 * 1048576
+       where email_id = $1`,
+      [ids.large],
+    );
+    const response = await fetch(`${fixture.url}api/console/emails/${ids.large}/files.zip`, {
+      headers: { 'sec-fetch-site': 'none' },
+    });
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, null]);
+    const reader = response.body?.getReader();
+    expect((await reader?.read())?.done).toBe(false);
+    await fixture.db.query('delete from email_attachments where email_id = $1', [ids.large]);
+    const readAll = async () => {
+      while ((await reader?.read())?.done === false);
+    };
+    await expect(readAll()).rejects.toThrow('terminated');
   });
 
   describe('its history and processing', () => {
