@@ -1,6 +1,6 @@
 /**
  * `console`: serves the operator's page, its data and the monitor API under one origin:
- * GET / and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
+ * GET /, /emails/ID and /assets/, /api/console/, /api/system/email-monitor/{status,start,stop,poll-now}, /api/openapi.json.
  * Invariant: a page of another site can neither read nor change anything. Behind Identity-Aware Proxy, a request without its
  * assertion gets nothing, whatever its path.
  */
@@ -16,7 +16,11 @@ import { createAssertionVerifier, IAP_HEADER } from '../shared/iap.ts';
 
 /** The first pattern that matches the path selects the route, which checks its own methods. */
 const ROUTES: readonly (readonly [RegExp, (context: AppContext) => Promise<Route>])[] = [
-  [/^\/$/, async () => (await import('../console/api/page-routes.ts')).createPageRoute()],
+  // The page itself shows the email of the id, or says that there is none.
+  [
+    /^\/(emails\/[1-9]\d{0,14})?$/,
+    async () => (await import('../console/api/page-routes.ts')).createPageRoute(),
+  ],
   [/^\/assets\/[^/]+$/, async () => (await import('../console/api/page-routes.ts')).createAssetRoute()],
   [/^\/api\/openapi\.json$/, createOpenApiRoute],
   [verb('status'), async (context) => (await import('./status.ts')).createRoute(context)],

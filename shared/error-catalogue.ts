@@ -31,6 +31,13 @@ export const ERRORS = {
     'INFO',
     'Wait until the worker ends or its claim expires, then try again.',
   ),
+  raw_unreadable: entry(
+    'The stored bytes of the email cannot be read',
+    'never',
+    500,
+    'ERROR',
+    'Restore the row of the email in `email_raw` from a backup. What was parsed before is unchanged.',
+  ),
   cross_site: entry(
     'Cross-site request rejected',
     'never',

@@ -25,7 +25,7 @@ create table email_accesses (
   action text not null,
   attachment_id integer,
   constraint email_accesses_pkey PRIMARY KEY (id),
-  constraint email_accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'html'::text, 'raw'::text, 'attachment'::text])))
+  constraint email_accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'html'::text, 'raw'::text, 'attachment'::text, 'preview'::text, 'files'::text, 'reprocess'::text])))
 );
 CREATE INDEX idx_email_accesses_email_id ON public.email_accesses USING btree (email_id);
 
@@ -933,6 +933,34 @@ BEGIN ATOMIC
             FROM list_jobs j
            WHERE ((j.mailbox_id = is_reconciliation_due.mailbox_id) AND (j.finished_at IS NULL) AND ((j.purpose = 'gap'::text) OR ((j.purpose = 'initial'::text) AND (j.error_code IS NULL))))))));
 END;
+
+CREATE OR REPLACE FUNCTION public.lock_unclaimed_email(email_id integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  is_free boolean;
+begin
+  with free as materialized (
+    select q.consumer
+    from email_queue q
+    where q.email_id = lock_unclaimed_email.email_id
+      and (q.state <> 'claimed' or q.due_at <= clock_timestamp())
+    for update skip locked
+  )
+  select not exists (
+    select
+    from email_queue q
+    where q.email_id = lock_unclaimed_email.email_id
+      and not exists (select from free f where f.consumer = q.consumer)
+  )
+  into is_free;
+  return is_free;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
  RETURNS boolean

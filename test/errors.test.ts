@@ -13,6 +13,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
   email_claimed: [409, 'later', 'INFO'],
+  raw_unreadable: [500, 'never', 'ERROR'],
   cross_site: [403, 'never', 'WARNING'],
   iap_assertion_rejected: [401, 'never', 'WARNING'],
   iap_keys_unavailable: [503, 'later', 'ERROR'],

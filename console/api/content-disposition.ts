@@ -13,12 +13,22 @@ const MAX_EXTENSION_BYTES = 20;
  * @param fallback used when no safe character is left of the name
  */
 export function attachmentDisposition(name: string, fallback: string): string {
-  const safe = safeName(name) || fallback;
-  const ascii = safe.replace(/[^ -~]|["\\%]/g, '_');
-  return `attachment; filename="${ascii}"; filename*=UTF-8''${encodeExtended(safe)}`;
+  return `attachment; ${filenameParameters(name, fallback)}`;
 }
 
-function safeName(name: string): string {
+/** For a file that the browser shows. The name is for saving it. Parameters as for `attachmentDisposition`. */
+export function inlineDisposition(name: string, fallback: string): string {
+  return `inline; ${filenameParameters(name, fallback)}`;
+}
+
+function filenameParameters(name: string, fallback: string): string {
+  const safe = safeName(name) || fallback;
+  const ascii = safe.replace(/[^ -~]|["\\%]/g, '_');
+  return `filename="${ascii}"; filename*=UTF-8''${encodeExtended(safe)}`;
+}
+
+/** @returns a name without folders and control characters, of at most 200 bytes; empty when no safe character is left */
+export function safeName(name: string): string {
   const kept = name
     .toWellFormed()
     // Control characters, line separators, and invisible format characters, which can reverse the text direction.

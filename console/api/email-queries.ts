@@ -4,6 +4,7 @@ import { statement } from '../../shared/db/statement.ts';
 import type { Email, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { findEmailIds } from './email-search.ts';
 import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
+import { previewKind } from './preview-types.ts';
 import { referencedContentIds, sanitizeHtml } from './sanitize-html.ts';
 
 /**
@@ -72,18 +73,30 @@ order by e.id desc`,
 // $1 id bigint, $2 characters int
 const ONE = statement(
   `
-select ${LISTED_COLUMNS}, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
+select ${LISTED_COLUMNS}, m.email_address as mailbox, e.updated_at, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
        left(e.body_text, $2::integer) as body_text,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
        left(e.plain_text, $2::integer) as plain_text,
        coalesce(length(e.plain_text) > $2::integer, false) as plain_text_truncated,
        e.delivered_to, e.in_reply_to, e.list_id, e.auto_submitted,
-       e.body_html is not null as has_html
+       e.body_html is not null as has_html,
+       l.source, l.discovered_at, l.attempt_count, l.last_attempt_at
 from incoming_emails e
-${joinAttachments('null')}
+join mailboxes m on m.id = e.mailbox_id
+left join email_ledger l on l.mailbox_id = e.mailbox_id and l.gmail_message_id = e.gmail_message_id
+left join lateral (
+  select jsonb_agg(jsonb_build_object(
+           'id', f.id, 'filename', f.filename, 'content_type', f.content_type,
+           'detected_content_type', f.detected_content_type,
+           'file_size_bytes', f.file_size_bytes, 'is_inline', f.is_inline) order by f.id) as attachments
+  from email_attachments f
+  where f.email_id = e.id
+) a on e.attachment_count > 0
 where e.id = $1::bigint`,
   {
     ...LISTED,
+    mailbox: 'text',
+    updated_at: 'timestamp with time zone',
     recipients: 'jsonb',
     gmail_message_id: 'text',
     rfc822_message_id: 'text?',
@@ -97,6 +110,10 @@ where e.id = $1::bigint`,
     list_id: 'text?',
     auto_submitted: 'text?',
     has_html: 'boolean',
+    source: 'text?',
+    discovered_at: 'timestamp with time zone?',
+    attempt_count: 'integer?',
+    last_attempt_at: 'timestamp with time zone?',
   },
 );
 
@@ -161,7 +178,18 @@ export async function listEmails(
 /** @returns null when the email does not exist */
 export async function readEmail(db: Queryable, id: number): Promise<Omit<OpenedEmail, 'processing'> | null> {
   const { rows } = await db.query(ONE, [id, MAX_BODY_CHARACTERS]);
-  return (rows[0] as Omit<OpenedEmail, 'processing'> | undefined) ?? null;
+  const row = rows[0];
+  if (row === undefined) return null;
+  const { attempt_count, discovered_at, last_attempt_at, source, ...email } = row;
+  const discovery = discovered_at === null ? null : { source, discovered_at, attempt_count, last_attempt_at };
+  const files = email.attachments as (Email['attachments'][number] & {
+    detected_content_type: string | null;
+  })[];
+  const attachments = files.map(({ detected_content_type: type, ...file }) => ({
+    ...file,
+    preview: previewKind(type),
+  }));
+  return { ...email, attachments, discovery } as Omit<OpenedEmail, 'processing'>;
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Routes that list, search, show and download emails.
- * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document, and every
- * attachment as a download, whatever type it declares. A response with content of emails is recorded before it is sent.
+ * Invariant: the browser never runs or loads anything from an email. The HTML is served as a sandboxed document. An attachment
+ * is a download, whatever type it declares, unless its bytes are a picture or a PDF. The browser's own viewer may run scripts of
+ * a PDF, apart from the page and without the network. A response with content of emails is recorded before it is sent.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
@@ -9,9 +10,10 @@ import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, type HttpResponse, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
-import { attachmentDisposition } from './content-disposition.ts';
-import { openAttachment, openRaw, type StoredFile } from './download-queries.ts';
+import { attachmentDisposition, inlineDisposition } from './content-disposition.ts';
+import { openAttachment, openFiles, openRaw, type StoredFile } from './download-queries.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
+import { isPreviewType } from './preview-types.ts';
 import { readProcessing } from './processing-queries.ts';
 import { recordAccess, recordList } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
@@ -29,6 +31,9 @@ import {
  */
 const EMAIL_HTML_POLICY =
   "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'";
+
+/** Chromium and Firefox show a PDF in their own viewer, which this policy does not affect. An image needs nothing. */
+const PREVIEW_POLICY = "sandbox; default-src 'none'; frame-ancestors 'self'";
 
 /** Cloud Run limits a response with Content-Length to 32 MiB. A longer file is sent with chunked encoding instead. */
 const MAX_CONTENT_LENGTH_BYTES = 30 * 1_048_576;
@@ -107,18 +112,61 @@ export function downloadAttachment(context: AppContext): Handler {
   };
 }
 
+/** Shows a picture or a PDF, by the type that was detected from its bytes. */
+export function previewAttachment(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const attachmentId = idParameter(id);
+    const file = await openAttachment(context.db, attachmentId);
+    if (file === null || !isPreviewType(file.detectedType))
+      throw new AppError('not_found', 'There is no attachment with this id that can be shown.');
+    await recordAccess(context, request, log, { action: 'preview', emailId: file.emailId, attachmentId });
+    return {
+      status: 200,
+      headers: {
+        ...fileHeaders(file),
+        'content-disposition': inlineDisposition(file.filename, `attachment-${attachmentId}`),
+        'content-security-policy': PREVIEW_POLICY,
+        'content-type': file.detectedType,
+      },
+      body: file.bytes,
+    };
+  };
+}
+
+export function downloadFiles(context: AppContext): Handler {
+  return async (request, [id = ''], log) => {
+    const emailId = idParameter(id);
+    const body = await openFiles(context.db, emailId);
+    if (body === null)
+      throw new AppError('not_found', 'There is no email with this id, or it has no attachment.');
+    await recordAccess(context, request, log, { action: 'files', emailId });
+    return {
+      status: 200,
+      headers: {
+        'cache-control': 'no-store',
+        'content-disposition': attachmentDisposition(`email-${emailId}.zip`, 'email.zip'),
+        'content-security-policy': 'sandbox',
+        'content-type': 'application/zip',
+      },
+      body,
+    };
+  };
+}
+
 function download(file: StoredFile, type: string, fallbackName: string): HttpResponse {
-  const length =
-    file.sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(file.sizeBytes) } : {};
   return {
     status: 200,
     headers: {
-      'cache-control': 'no-store',
+      ...fileHeaders(file),
       'content-disposition': attachmentDisposition(file.filename, fallbackName),
       'content-security-policy': 'sandbox',
       'content-type': type,
-      ...length,
     },
     body: file.bytes,
   };
+}
+
+function fileHeaders({ sizeBytes }: StoredFile): Record<string, string> {
+  const length = sizeBytes <= MAX_CONTENT_LENGTH_BYTES ? { 'content-length': String(sizeBytes) } : {};
+  return { 'cache-control': 'no-store', ...length };
 }

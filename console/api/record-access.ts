@@ -9,9 +9,9 @@ import type { HttpRequest } from '../../shared/http.ts';
 import type { Log, LogFields } from '../../shared/log.ts';
 
 export interface EmailAccess {
-  readonly action: 'open' | 'html' | 'raw' | 'attachment';
+  readonly action: 'open' | 'html' | 'raw' | 'attachment' | 'preview' | 'files' | 'reprocess';
   readonly emailId: number;
-  /** For the action `attachment` only. */
+  /** For the actions `attachment` and `preview` only. */
   readonly attachmentId?: number;
 }
 

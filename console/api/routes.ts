@@ -1,7 +1,7 @@
 /**
  * The routes below /api/console/, which serve the data of the operator's page.
- * GET: overview, charts, dead, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw}, attachments/ID.
- * POST: emails/search, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up, consumers/NAME/requeue-dead,
+ * GET: overview, charts, dead, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw,/files.zip}, attachments/ID{,/preview}.
+ * POST: emails/search, emails/ID/{reprocess,unprocess}, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up, consumers/NAME/requeue-dead,
  * consumers/NAME/emails/ID/requeue. The search uses POST because words from emails must not appear in a URL.
  */
 
@@ -17,6 +17,7 @@ const WRITE = ['POST'] as const;
 
 const overview = async () => await import('./overview-routes.ts');
 const emails = async () => await import('./email-routes.ts');
+const changes = async () => await import('./email-change-routes.ts');
 const processing = async () => await import('./processing-routes.ts');
 const records = async () => await import('./record-routes.ts');
 
@@ -28,6 +29,10 @@ const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], l
   [/^emails\/([^/]+)$/, READ, async (context) => (await emails()).showEmail(context)],
   [/^emails\/([^/]+)\/html$/, READ, async (context) => (await emails()).showHtml(context)],
   [/^emails\/([^/]+)\/raw$/, READ, async (context) => (await emails()).downloadRaw(context)],
+  [/^emails\/([^/]+)\/files\.zip$/, READ, async (context) => (await emails()).downloadFiles(context)],
+  [/^emails\/([^/]+)\/reprocess$/, WRITE, async (context) => (await changes()).reprocessEmail(context)],
+  [/^emails\/([^/]+)\/unprocess$/, WRITE, async (context) => (await changes()).unprocessEmail(context)],
+  [/^attachments\/([^/]+)\/preview$/, READ, async (context) => (await emails()).previewAttachment(context)],
   [/^attachments\/([^/]+)$/, READ, async (context) => (await emails()).downloadAttachment(context)],
   [/^dead$/, READ, async (context) => (await records()).showDead(context)],
   [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],

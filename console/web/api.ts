@@ -16,9 +16,12 @@ export class Problem extends Error {
   readonly title: string;
   readonly detail: string;
   readonly remediation: string;
+  /** Of the server's problem; null when no usable response arrived. */
+  readonly code: string | null;
 
-  constructor(title: string, detail: string, remediation: string) {
+  constructor(title: string, detail: string, remediation: string, code: string | null = null) {
     super(`${title}: ${detail}`);
+    this.code = code;
     this.title = title;
     this.detail = detail;
     this.remediation = remediation;
@@ -68,6 +71,16 @@ export async function post<Body>(path: string): Promise<Body> {
   return await call<Body>(path, { method: 'POST' });
 }
 
+/**
+ * The same with parameters.
+ *
+ * @throws {Problem}
+ */
+export async function postJson<Body>(path: string, parameters: object): Promise<Body> {
+  const headers = { 'content-type': 'application/json' };
+  return await call<Body>(path, { method: 'POST', headers, body: JSON.stringify(parameters) });
+}
+
 async function call<Body>(path: string, options: CallOptions): Promise<Body> {
   let response: Response;
   try {
@@ -114,5 +127,6 @@ function problemFrom(status: number, body: unknown): Problem {
     member('title', `The server responded with status ${status}`),
     member('detail', 'The response has an unknown format. A proxy may have sent it instead of the console.'),
     member('remediation', 'Try again. If the problem persists, check the log of the console.'),
+    typeof members['code'] === 'string' ? members['code'] : null,
   );
 }

@@ -7,7 +7,6 @@ import type { EmailJson, EmailPageJson } from '../../shared/schemas/emails.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get, postQuery } from './api.ts';
 import { byId, setText } from './element.ts';
-import { openEmail } from './email-dialog.ts';
 import { emailRow } from './email-row.ts';
 import { pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
@@ -23,11 +22,7 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
   const root = byId('emails');
   const search = byId<HTMLInputElement>('search');
   const older = byId<HTMLButtonElement>('older');
-  const list = new KeyedList<EmailJson>(
-    byId('email-list'),
-    (email) => String(email.id),
-    (email) => emailRow(email, (opened) => void openEmail(opened)),
-  );
+  const list = new KeyedList<EmailJson>(byId('email-list'), (email) => String(email.id), emailRow);
   let shown: readonly EmailJson[] = [];
   let nextBeforeId: number | null = null;
   let shownFor = '';
@@ -119,7 +114,7 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
       const wantedCount = shown.length + PAGE_ROWS;
       if (await appendPage(query)) await fillTo(wantedCount, query);
       // The button disappears with the last page: keyboard users continue at the last email.
-      if (older.hidden) byId('email-list').querySelector<HTMLElement>('li:last-child button')?.focus();
+      if (older.hidden) byId('email-list').querySelector<HTMLElement>('li:last-child .open')?.focus();
     } catch (error) {
       showError('Older emails', error);
     } finally {

@@ -1,36 +1,33 @@
-/** Renders one email of a list: a button that opens the email, and its attachments. */
+/** Renders one email of a list: a link that opens the email, and its attachments. */
 
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { defectWarnings } from './defects.ts';
 import { element } from './element.ts';
+import { emailPath } from './email-route.ts';
 import { pluralize } from './format-number.ts';
 import { timeElement } from './times.ts';
 
-/** What the button that opens an email shows. */
+/** What the link that opens an email shows. */
 export type EmailHead = Pick<EmailJson, 'id' | 'sender' | 'sender_address' | 'subject' | 'received_at'>;
 
-export function emailOpener<Email extends EmailHead>(
-  email: Email,
-  open: (email: Email) => void,
-): HTMLButtonElement {
-  const opener = element(
-    'button',
-    { type: 'button', class: 'open', 'aria-haspopup': 'dialog' },
+/** A link to the view of the email. */
+export function emailOpener(email: EmailHead): HTMLAnchorElement {
+  return element(
+    'a',
+    { class: 'open', href: emailPath(email.id) },
     element('bdi', { class: 'sender', title: email.sender_address }, senderName(email)),
     element('bdi', { class: 'subject' }, subjectText(email)),
     timeElement(email.received_at),
   );
-  opener.addEventListener('click', () => open(email));
-  return opener;
 }
 
-export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
+export function emailRow(email: EmailJson): HTMLLIElement {
   const warnings = defectWarnings(email.defects);
   return element(
     'li',
     {},
-    emailOpener(email, open),
+    emailOpener(email),
     email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
     email.attachments.length === email.attachment_count
       ? null

@@ -4,8 +4,8 @@ import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { wireCharts } from './charts.ts';
 import { wireControls } from './controls.ts';
 import { wireDeadMessageList } from './dead-message-list.ts';
-import { wireEmailDialog } from './email-dialog.ts';
 import { wireEmailList } from './email-list.ts';
+import { wireEmailView } from './email-view.ts';
 import { wireIncidentList } from './incident-list.ts';
 import { showMetrics } from './metrics.ts';
 import { wireProcessing } from './processing-section.ts';
@@ -19,7 +19,6 @@ const onChange = async () => await refresh.now();
 
 wireControls(onChange);
 wireAdvice(onChange);
-wireEmailDialog();
 const sections = [
   wireDeadMessageList(onChange),
   wireProcessing(onChange),
@@ -29,6 +28,9 @@ const sections = [
   wireIncidentList(),
 ];
 
+/** Not before the lists are shown: an email that is opened by its URL needs none of them. */
+const hasShownLists = wireEmailView(() => void refresh.now());
+
 const refresh = new Refresh({
   onOverview: (overview: OverviewJson) => {
     setServerTime(overview.now);
@@ -36,7 +38,7 @@ const refresh = new Refresh({
     showState(overview);
     showMetrics(overview);
     document.documentElement.dataset['ready'] = '';
-    for (const update of sections) void update(overview);
+    if (hasShownLists()) for (const update of sections) void update(overview);
   },
   onFailure: (problem, retryMs) => showStaleBanner(problem, retryMs, () => void refresh.now()),
 });

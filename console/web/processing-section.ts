@@ -6,7 +6,6 @@ import type { DeadEmailJson, DeadEmailPageJson, Requeued } from '../../shared/sc
 import { CONSOLE_API, get, post } from './api.ts';
 import { runAction } from './controls.ts';
 import { button, byId, element } from './element.ts';
-import { openEmail } from './email-dialog.ts';
 import { emailOpener, subjectText } from './email-row.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
@@ -98,7 +97,7 @@ function renderDeadEmail(email: DeadEmailJson, onChange: () => Promise<void>): H
   return element(
     'li',
     {},
-    emailOpener(email, (opened) => void openEmail(opened)),
+    emailOpener(email),
     element(
       'p',
       { class: 'row-head' },

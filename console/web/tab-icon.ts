@@ -10,8 +10,25 @@ const COLOURS: Readonly<Record<Tone | 'unknown', string>> = {
   unknown: 'b9b9b2',
 };
 
+let shownLabel = '';
+/** Of the opened email. */
+let shownSubject: string | null = null;
+
+/** @param subject of the opened email; null for the lists */
+export function showSubjectInTab(subject: string | null): void {
+  shownSubject = subject;
+  writeTitle();
+}
+
+function writeTitle(): void {
+  document.title = [shownSubject ?? '', shownLabel, 'Email Monitor']
+    .filter((part) => part !== '')
+    .join(' · ');
+}
+
 export function showInTab(label: string, tone: Tone | 'unknown'): void {
-  document.title = `${label} · Email Monitor`;
+  shownLabel = label;
+  writeTitle();
   const svg =
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>" +
     `<circle cx='8' cy='8' r='7' fill='%23${COLOURS[tone]}'/></svg>`;

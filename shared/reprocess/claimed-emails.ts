@@ -16,27 +16,9 @@ select exists (
   { is_in_use: 'boolean' },
 );
 
-// claim_emails passes over locked rows, so no worker claims the email until the transaction ends. A row that is locked already
-// may be one that a worker is claiming.
 // $1 email id int
 // Always one row.
-const LOCK = statement(
-  `
-with free as materialized (
-  select q.consumer
-  from email_queue q
-  where q.email_id = $1::integer
-    and (q.state <> 'claimed' or q.due_at <= clock_timestamp())
-  for update skip locked
-)
-select exists (
-  select
-  from email_queue q
-  where q.email_id = $1::integer
-    and not exists (select from free f where f.consumer = q.consumer)
-) as is_in_use`,
-  { is_in_use: 'boolean' },
-);
+const LOCK = statement('select lock_unclaimed_email($1::integer) as is_free', { is_free: 'boolean' });
 
 /** True when a claim on the email has not expired. */
 export async function isInUse(db: Queryable, emailId: number): Promise<boolean> {
@@ -49,5 +31,5 @@ export async function isInUse(db: Queryable, emailId: number): Promise<boolean> 
  * @returns false when a worker has claimed it, or is claiming it now
  */
 export async function lockUnclaimed(tx: Queryable, emailId: number): Promise<boolean> {
-  return (await tx.query(LOCK, [emailId])).rows[0]?.is_in_use === false;
+  return (await tx.query(LOCK, [emailId])).rows[0]?.is_free === true;
 }

@@ -37,7 +37,29 @@ export const emailPageSchema = z.object({
   next_before: z.nullable(id),
 });
 
+export const openedAttachmentSchema = z.extend(attachmentSchema, {
+  /** How the page can show the file, by the type detected from its bytes; null: as a download only. */
+  preview: z.nullable(z.enum(['image', 'pdf'])),
+});
+
+/** How Gmail's message became known, from the ledger. */
+export const discoverySchema = z.object({
+  source: z.enum(['history', 'newest', 'initial', 'backfill', 'gap', 'reconciliation']),
+  discovered_at: time,
+  /** Failed attempts that were charged, since the last retry of a dead message. */
+  attempt_count: count,
+  /** Of the last failed attempt; null when none is known. */
+  last_attempt_at: z.nullable(time),
+});
+
 export const openedEmailSchema = z.extend(emailSchema, {
+  attachments: z.array(openedAttachmentSchema),
+  /** The address of the mailbox. */
+  mailbox: z.string(),
+  /** The last change of `processed` or of what the parser returned; `stored_at` when there was none. */
+  updated_at: time,
+  /** Null when the ledger does not have the message. */
+  discovery: z.nullable(discoverySchema),
   recipients: z.record(z.string(), z.unknown()),
   gmail_message_id: z.string(),
   rfc822_message_id: z.nullable(z.string()),
@@ -57,6 +79,29 @@ export const openedEmailSchema = z.extend(emailSchema, {
   processing: z.array(emailProcessingSchema),
 });
 
+const fileSummarySchema = z.object({ filename: z.string(), size_bytes: count, sha256: z.string() });
+
+/** What parsing an email again has changed. */
+export const reprocessedSchema = z.object({
+  /** `newer_parser`: a newer version of the parser has read the email, and nothing was changed. */
+  result: z.enum(['same', 'changed', 'newer_parser']),
+  /** Names of changed columns of `incoming_emails`. */
+  columns: z.array(z.string()),
+  files: z.array(
+    z.object({
+      kind: z.enum(['added', 'removed', 'changed']),
+      /** Null for an added file. */
+      before: z.nullable(fileSummarySchema),
+      /** Null for a removed file. */
+      now: z.nullable(fileSummarySchema),
+      /** Of a changed file; `file_data` means the bytes. */
+      columns: z.array(z.string()),
+    }),
+  ),
+  /** Whether `processed` became false. */
+  processed_reset: z.boolean(),
+});
+
 export type Email = z.output<typeof emailSchema>;
 export type EmailJson = z.input<typeof emailSchema>;
 export type EmailPage = z.output<typeof emailPageSchema>;
@@ -64,3 +109,7 @@ export type EmailPageJson = z.input<typeof emailPageSchema>;
 export type OpenedEmail = z.output<typeof openedEmailSchema>;
 export type OpenedEmailJson = z.input<typeof openedEmailSchema>;
 export type AttachmentJson = z.input<typeof attachmentSchema>;
+export type OpenedAttachment = z.output<typeof openedAttachmentSchema>;
+export type OpenedAttachmentJson = z.input<typeof openedAttachmentSchema>;
+export type Reprocessed = z.output<typeof reprocessedSchema>;
+export type ReprocessedJson = z.input<typeof reprocessedSchema>;

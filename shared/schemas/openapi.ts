@@ -3,7 +3,7 @@
  * `/api/openapi.json` only. https://spec.openapis.org/oas/v3.1.1.html
  */
 import * as z from 'zod/mini';
-import { emailPageSchema, openedEmailSchema } from './emails.ts';
+import { emailPageSchema, openedEmailSchema, reprocessedSchema } from './emails.ts';
 import { chartsSchema, overviewSchema } from './overview.ts';
 import { failedPollSchema, pollSchema } from './poll.ts';
 import { problemSchema } from './problem.ts';
@@ -33,6 +33,7 @@ const COMPONENTS = {
   GivenUp: givenUpSchema,
   DeadEmailPage: deadEmailPageSchema,
   Requeued: requeuedSchema,
+  Reprocessed: reprocessedSchema,
 } as const;
 
 type Component = keyof typeof COMPONENTS;
@@ -165,6 +166,30 @@ export const OPERATIONS: readonly Operation[] = [
     path: `${CONSOLE}/emails/{id}`,
     summary: 'One email with its text',
     answer: 'Email',
+    parameters: [ID],
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/emails/{id}/reprocess`,
+    summary: 'Parse one stored email again from its raw bytes',
+    answer: 'Reprocessed',
+    parameters: [ID],
+    body: {
+      type: 'object',
+      properties: {
+        reset_processed: {
+          type: 'boolean',
+          description: 'Set `processed` to false if anything changes.',
+          default: false,
+        },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/emails/{id}/unprocess`,
+    summary: 'Set `processed` of one email to false, which queues it for the consumer `extraction`',
+    answer: 'Requeued',
     parameters: [ID],
   },
   { method: 'get', path: `${CONSOLE}/dead`, summary: 'Dead messages', answer: 'DeadPage', parameters: PAGE },

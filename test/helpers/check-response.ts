@@ -1,11 +1,12 @@
 /** Compares a JSON response with the schema of its endpoint. Fails for a field that is missing, wrong, or undocumented. */
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
-import { emailPageSchema, openedEmailSchema } from '../../shared/schemas/emails.ts';
+import { emailPageSchema, openedEmailSchema, reprocessedSchema } from '../../shared/schemas/emails.ts';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
+import { requeuedSchema } from '../../shared/schemas/processing.ts';
 import {
   deadPageSchema,
   givenUpSchema,
@@ -31,6 +32,8 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/charts$/, chartsSchema],
   [/\/console\/emails(\/search)?$/, emailPageSchema],
   [/\/console\/emails\/\d+$/, openedEmailSchema],
+  [/\/console\/emails\/\d+\/reprocess$/, reprocessedSchema],
+  [/\/console\/emails\/\d+\/unprocess$/, requeuedSchema],
   [/\/console\/dead$/, deadPageSchema],
   [/\/console\/dead\/(\d+\/)?retry$/, retriedSchema],
   [/\/console\/dead\/\d+\/give-up$/, givenUpSchema],

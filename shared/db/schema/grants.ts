@@ -83,7 +83,10 @@ end`;
   return `do ${literal(body)}`;
 }
 
-/** Accounts that an earlier call granted to a consumer. Before consumers had names, only they had a privilege on this column alone. */
+/**
+ * Accounts that an earlier call granted to a consumer. Before consumers had names, only they had a privilege on this column alone.
+ * The console has one too: an account that was the console's and is no longer listed also loses its privileges.
+ */
 async function formerConsumers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
   const { rows } = await tx.query<{ account: string }>(
     `select r.rolname::text as account

@@ -81,19 +81,52 @@ export const QUEUE_FUNCTIONS = [
   'requeue_email(text, integer)',
 ];
 
+/** The columns that `replace-parsed.ts` updates. A file with other bytes is deleted and inserted. */
+const PARSED_OF_EMAIL = [
+  'attachment_count',
+  'auto_submitted',
+  'body_html',
+  'body_text',
+  'defects',
+  'delivered_to',
+  'in_reply_to',
+  'list_id',
+  'parser_version',
+  'plain_text',
+  'processed',
+  'recipients',
+  'rfc822_message_id',
+  'sender',
+  'sender_address',
+  'sent_at',
+  'subject',
+  'updated_at',
+];
+const PARSED_OF_FILE = [
+  'content_id',
+  'content_type',
+  'detected_content_type',
+  'is_inline',
+  'parent_part_path',
+];
+
 export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
   // Deletes old records of who read which email.
   ingest: { tables: { ...INGEST, email_accesses: 'select, delete' }, functions: [] },
   control: { tables: CONTROL, functions: [] },
   // Adds records of who read which email, and can neither change nor delete them. Shows who completed an email, but not the
-  // result. It is the account of no consumer, so it may requeue for each.
+  // result. It is the account of no consumer, so it may requeue for each. It parses an email again: it may change what the parser
+  // returns, but neither the raw bytes nor which message it is.
   console: {
     tables: {
       ...INGEST,
       email_accesses: 'select, insert',
+      email_attachments: `select, insert, delete, update (${PARSED_OF_FILE.join(', ')})`,
       email_results: 'select (completed_at, consumer, email_id, worker)',
+      email_search: 'select, insert, update (search_words)',
+      incoming_emails: `select, insert, update (${PARSED_OF_EMAIL.join(', ')})`,
     },
-    functions: ['requeue_email(text, integer)'],
+    functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)'],
   },
   status: { tables: STATE, functions: [] },
   consumer: { tables: CONSUMER, functions: [...QUEUE_FUNCTIONS, 'attachment_data(integer)'] },

@@ -16,7 +16,7 @@ const MAIL = [
   'Content-Type: application/pdf; name=secretword.pdf',
   'Content-Disposition: attachment',
   '',
-  'x',
+  '%PDF-1.7',
   '--b--',
   '',
 ].join('\r\n');
@@ -58,25 +58,31 @@ const recorded = async () =>
   await system.rows('select account, email_id, action, attachment_id from email_accesses order by id');
 
 it('records each way to read an email with the account of the caller', async () => {
-  for (const path of ['', '/html', '/raw']) expect(await get(cloud, `emails/${emailId}${path}`)).toBe(200);
-  expect(await get(cloud, `attachments/${attachmentId}`)).toBe(200);
+  for (const path of ['', '/html', '/raw', '/files.zip'])
+    expect(await get(cloud, `emails/${emailId}${path}`)).toBe(200);
+  for (const path of ['', '/preview'])
+    expect(await get(cloud, `attachments/${attachmentId}${path}`)).toBe(200);
   const account = 'ann@example.com';
   expect(await recorded()).toEqual([
     { account, email_id: emailId, action: 'open', attachment_id: null },
     { account, email_id: emailId, action: 'html', attachment_id: null },
     { account, email_id: emailId, action: 'raw', attachment_id: null },
+    { account, email_id: emailId, action: 'files', attachment_id: null },
     { account, email_id: emailId, action: 'attachment', attachment_id: attachmentId },
+    { account, email_id: emailId, action: 'preview', attachment_id: attachmentId },
   ]);
   expect(cloud.log.filter(({ event }) => event === 'email_accessed')).toEqual([
     expect.objectContaining({ account, action: 'open', email_id: emailId }),
     expect.objectContaining({ account, action: 'html', email_id: emailId }),
     expect.objectContaining({ account, action: 'raw', email_id: emailId }),
+    expect.objectContaining({ account, action: 'files', email_id: emailId }),
     expect.objectContaining({
       account,
       action: 'attachment',
       email_id: emailId,
       attachment_id: attachmentId,
     }),
+    expect.objectContaining({ account, action: 'preview', email_id: emailId, attachment_id: attachmentId }),
   ]);
   expect(JSON.stringify(cloud.log)).not.toMatch(/secretword|buyer@/i);
 });
@@ -137,7 +143,8 @@ it('writes no row for an email that does not exist, for a list, and for a refuse
 it('serves no email when the access cannot be recorded', async () => {
   await system.rows('alter table email_accesses rename to hidden_accesses');
   try {
-    for (const path of [`emails/${emailId}`, `emails/${emailId}/html`, `emails/${emailId}/raw`])
+    const own = ['', '/html', '/raw', '/files.zip'].map((path) => `emails/${emailId}${path}`);
+    for (const path of [...own, `attachments/${attachmentId}`, `attachments/${attachmentId}/preview`])
       expect(await get(cloud, path)).toBeGreaterThanOrEqual(500);
   } finally {
     await system.rows('alter table hidden_accesses rename to email_accesses');

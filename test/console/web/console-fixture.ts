@@ -28,6 +28,8 @@ export interface Opened {
 export interface OpenOptions extends BrowserContextOptions {
   /** True installs a fake clock, which `page.clock` moves forward. */
   readonly clock?: boolean;
+  /** Of the page: `emails/7`. */
+  readonly path?: string;
 }
 
 export interface Fixture {
@@ -106,7 +108,11 @@ function gmailOf({ mailbox }: Stack): EmulatedGmail {
   return mailbox.gmail;
 }
 
-async function open(browser: Browser, url: string, { clock, ...options }: OpenOptions = {}): Promise<Opened> {
+async function open(
+  browser: Browser,
+  url: string,
+  { clock, path = '', ...options }: OpenOptions = {},
+): Promise<Opened> {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', ...options });
   if (clock) await context.clock.install();
   const violations: string[] = [];
@@ -128,7 +134,7 @@ async function open(browser: Browser, url: string, { clock, ...options }: OpenOp
     if (/Content Security Policy/i.test(message.text())) violations.push(`policy ${message.text()}`);
   });
   const page = await context.newPage();
-  await page.goto(url);
+  await page.goto(`${url}${path}`);
   await page.locator('html[data-ready]').waitFor();
   return { page, violations };
 }

@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mail } from '../../helpers/test-emails.ts';
 import { createTestSystem } from '../../helpers/test-system.ts';
 import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
 
@@ -141,6 +142,34 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a foreign web page'), 
       expect([url, response.status()]).toEqual([url, 403]);
     }
     expect(await isRunning()).toEqual([{ is_running: true }]);
+  });
+
+  it('can show no file of an email in another page on this machine', async () => {
+    const pixel =
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+    const headers = ['MIME-Version: 1.0', 'Content-Type: image/png', 'Content-Transfer-Encoding: base64'];
+    fixture.gmail.deliver(mail('Picture', [...headers, '', pixel]));
+    await fixture.call('poll-now');
+    const { rows } = await fixture.db.query<{ id: number }>(
+      "select id from email_attachments where detected_content_type = 'image/png' order by id desc limit 1",
+    );
+    const url = `${fixture.url}api/console/attachments/${rows[0]?.id}/preview`;
+    const page = await fixture.browser.newPage();
+    await page.goto(otherPage);
+    const shown = await page.evaluate(
+      `new Promise((resolve) => {
+        const image = new Image();
+        image.onload = () => resolve('shown');
+        image.onerror = () => resolve('blocked');
+        image.src = '${url}';
+      })`,
+    );
+    expect(shown).toBe('blocked');
+    const [response] = await Promise.all([
+      page.waitForResponse(url),
+      page.setContent(`<iframe src="${url}"></iframe>`),
+    ]);
+    expect(response.status()).toBe(403);
   });
 
   it('receives a problem without a stack trace for malformed JSON', async () => {

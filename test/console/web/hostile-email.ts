@@ -67,6 +67,59 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
 
+/**
+ * A PDF that tries to connect while it is opened, by scripts and by actions, and then opens a dialog with the text `done`.
+ *
+ * @param canary URL of a server that must receive no connection
+ */
+export function pdfEmail(canary: string): Buffer {
+  const js = [
+    `try { app.launchURL('${canary}launch', true); } catch (error) {}`,
+    `try { this.getURL('${canary}get'); } catch (error) {}`,
+    `try { this.submitForm('${canary}submit'); } catch (error) {}`,
+    "app.alert('done');",
+  ].join(' ');
+  const next = `[<< /S /URI /URI (${canary}uri) >> << /S /SubmitForm /F << /FS /URL /F (${canary}form) >> >>]`;
+  const pdf = pdfOf([
+    '<< /Type /Catalog /Pages 2 0 R /OpenAction 4 0 R >>',
+    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+    `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /AA << /O << /S /URI /URI (${canary}page) >> >> >>`,
+    `<< /S /JavaScript /JS (${js.replaceAll('(', '\\(').replaceAll(')', '\\)')}) /Next ${next} >>`,
+  ]);
+  return Buffer.from(
+    [
+      'From: evil@example.com',
+      'Subject: A PDF with actions',
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      'Content-Type: application/pdf; name=actions.pdf',
+      'Content-Disposition: attachment',
+      'Content-Transfer-Encoding: base64',
+      '',
+      ...(pdf.toString('base64').match(/.{1,76}/g) ?? []),
+      '--b--',
+      '',
+    ].join('\r\n'),
+  );
+}
+
+/** @param objects the first is the catalog */
+function pdfOf(objects: readonly string[]): Buffer {
+  let text = '%PDF-1.7\n';
+  const offsets = objects.map((object, index) => {
+    const offset = text.length;
+    text += `${index + 1} 0 obj\n${object}\nendobj\n`;
+    return `${String(offset).padStart(10, '0')} 00000 n \n`;
+  });
+  const size = objects.length + 1;
+  const table = `xref\n0 ${size}\n0000000000 65535 f \n${offsets.join('')}`;
+  return Buffer.from(
+    `${text}${table}trailer << /Size ${size} /Root 1 0 R >>\nstartxref\n${text.length}\n%%EOF\n`,
+  );
+}
+
 /** @param canary URL of a server that must receive no connection */
 export function framesetEmail(canary: string): Buffer {
   return Buffer.from(

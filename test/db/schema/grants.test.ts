@@ -145,10 +145,13 @@ describe('every table, view and function of the schema', () => {
     expect(await privilegesFound(accountOf(part))).toEqual(expectedOf(privilegesOf(entryOf(part))));
   });
 
-  test('only the accounts of consumers may call the queue, and that of console may requeue', async () => {
+  test('only the accounts of consumers may call the queue, and that of console may requeue and lock', async () => {
     const found = async (name: string) => [name, await ownerFunctionsOf(accountOf(name))];
     for (const name of ['consumer', 'orders']) expect(await found(name)).toEqual([name, QUEUE]);
-    expect(await found('console')).toEqual(['console', ['requeue_email(text,integer)']]);
+    expect(await found('console')).toEqual([
+      'console',
+      ['lock_unclaimed_email(integer)', 'requeue_email(text,integer)'],
+    ]);
     for (const name of ['ingest', 'control', 'status', 'moved'])
       expect(await found(name)).toEqual([name, []]);
   });
@@ -178,7 +181,34 @@ describe('ingest accounts', () => {
       expect([sql, await errorOf(part, sql)]).toEqual([sql, null]);
   });
 
-  test.each([...RUNNING, 'control', 'status'] as const)(
+  test('the account of console may change what the parser returns, and neither raw bytes nor the identity of an email', async () => {
+    for (const sql of [
+      "update incoming_emails set subject = '', processed = false where false",
+      "update email_attachments set content_type = '' where false",
+      'delete from email_attachments where false',
+      "update email_search set search_words = '' where false",
+      'select lock_unclaimed_email(1)',
+    ])
+      expect([sql, await errorOf('console', sql)]).toEqual([sql, null]);
+    for (const sql of [
+      "update incoming_emails set gmail_message_id = ''",
+      'update incoming_emails set mailbox_id = mailbox_id',
+      'update incoming_emails set received_at = now()',
+      'update email_attachments set file_data = file_data',
+      "update email_attachments set filename = ''",
+      "update email_raw set data = ''",
+      'delete from email_raw',
+      'delete from incoming_emails',
+      'delete from email_search',
+      'delete from email_ledger',
+      "update email_queue set state = 'dead'",
+      'delete from email_queue',
+      'create table own (id integer)',
+    ])
+      expect([sql, await errorOf('console', sql)]).toEqual([sql, 'database_denied']);
+  });
+
+  test.each(['ingest', 'control', 'status'] as const)(
     'the account of %s can neither change nor delete a stored email',
     async (part) => {
       for (const sql of [

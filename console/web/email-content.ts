@@ -1,0 +1,132 @@
+/**
+ * What an email says: its headers, text, files and HTML. HTML is loaded only on request, in a frame that may neither run scripts
+ * nor load anything.
+ */
+
+import type { OpenedEmailJson } from '../../shared/schemas/emails.ts';
+import { CONSOLE_API } from './api.ts';
+import { defectSentences } from './defects.ts';
+import { disclosure } from './disclosure.ts';
+import { type Child, element } from './element.ts';
+import { emailFiles } from './email-files.ts';
+import { formatBytes } from './format-number.ts';
+import { fullTimeElement } from './times.ts';
+
+export function emailContent(email: OpenedEmailJson): Child[] {
+  return [
+    facts(email),
+    element(
+      'p',
+      { class: 'email-links' },
+      element('a', { href: gmailUrl(email), target: '_blank', rel: 'noopener noreferrer' }, 'Open in Gmail'),
+      element(
+        'span',
+        {},
+        element('a', { href: `${CONSOLE_API}/emails/${email.id}/raw` }, 'Download the original'),
+        element(
+          'span',
+          { class: 'muted' },
+          ` ${formatBytes(email.size_bytes)}, exactly as Gmail returned it`,
+        ),
+      ),
+    ),
+    email.attachments.length === 0 ? null : emailFiles(email),
+    textSection(email),
+  ];
+}
+
+function facts(email: OpenedEmailJson): HTMLElement {
+  const addresses = recipients(email.recipients);
+  return element(
+    'dl',
+    { class: 'facts' },
+    ...fact('From', ...sender(email)),
+    ...fact('To', ...(addresses.length === 0 ? ['–'] : addresses)),
+    ...fact('Received', fullTimeElement(email.received_at)),
+    ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
+    ...fact('Mailbox', element('bdi', {}, email.mailbox)),
+    ...fact('Gmail ID', element('code', {}, email.gmail_message_id)),
+    ...(email.auto_submitted === null ? [] : fact('Sent by', `a program (${email.auto_submitted})`)),
+    ...(email.list_id === null ? [] : fact('List', element('bdi', {}, email.list_id))),
+    ...(email.defects.length === 0 ? [] : fact('Notes', defectSentences(email.defects).join(' '))),
+  );
+}
+
+function fact(name: string, ...value: readonly Child[]): Child[] {
+  return [element('dt', {}, name), element('dd', {}, ...value)];
+}
+
+/** Gmail opens the message in the account of the mailbox, if the browser is logged in to it. */
+function gmailUrl({ gmail_message_id: id, mailbox }: OpenedEmailJson): string {
+  return `https://mail.google.com/mail/?authuser=${encodeURIComponent(mailbox)}#all/${encodeURIComponent(id)}`;
+}
+
+/** `pre` with `dir=auto` gives each line the direction of its own text. */
+function textSection(email: OpenedEmailJson): HTMLElement {
+  const text = email.plain_text ?? (email.body_text?.trim() ? email.body_text : null);
+  const isTruncated = email.plain_text === null ? email.body_text_truncated : email.plain_text_truncated;
+  const noText = email.has_html ? 'This email has no plain text, only HTML.' : 'This email has no text.';
+  return element(
+    'section',
+    { 'aria-labelledby': 'email-text-title' },
+    element('h3', { id: 'email-text-title' }, 'Text'),
+    text === null
+      ? element('p', { class: 'muted' }, noText)
+      : element('pre', { class: 'text', dir: 'auto' }, text),
+    isTruncated
+      ? element('p', { class: 'muted' }, 'The text is truncated. Download the original to read all of it.')
+      : null,
+    email.has_html ? htmlView(email) : null,
+  );
+}
+
+/** The HTML is not requested before the operator presses the button. */
+function htmlView(email: OpenedEmailJson): HTMLElement {
+  const { control, panel } = disclosure({
+    id: 'email-html',
+    show: 'Show HTML',
+    hide: 'Hide HTML',
+    content: () =>
+      element('iframe', {
+        sandbox: '',
+        referrerpolicy: 'no-referrer',
+        title: 'HTML of the email, without scripts or remote content',
+        src: `${CONSOLE_API}/emails/${email.id}/html`,
+      }),
+  });
+  return element('div', {}, control, panel);
+}
+
+/** The stored sender is `Name <address>`. */
+function sender({ sender: text, sender_address: address }: OpenedEmailJson): Child[] {
+  if (address === null) return [element('bdi', {}, text ?? '–')];
+  const suffix = `<${address}>`;
+  return nameAndAddress(text?.endsWith(suffix) ? text.slice(0, -suffix.length).trim() : '', address);
+}
+
+/** @param value `{to: [...], cc: [...]}`, each entry a string or `{name, address}` */
+function recipients(value: unknown): Child[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value)
+    .flatMap(([field, list]) =>
+      (Array.isArray(list) ? list : [])
+        .map(recipient)
+        .filter((nodes) => nodes.length > 0)
+        .map((nodes) => (field === 'to' ? nodes : [...nodes, ` (${field.replaceAll('_', ' ')})`])),
+    )
+    .flatMap((nodes, index) => (index === 0 ? nodes : [', ', ...nodes]));
+}
+
+function recipient(one: unknown): Child[] {
+  if (typeof one === 'string') return one === '' ? [] : [element('bdi', {}, one)];
+  if (typeof one !== 'object' || one === null) return [];
+  const { address, name } = one as { address?: unknown; name?: unknown };
+  return nameAndAddress(typeof name === 'string' ? name : '', typeof address === 'string' ? address : '');
+}
+
+/** Each isolated, so that a name of another direction moves neither the address nor the next recipient. */
+function nameAndAddress(name: string, address: string): Child[] {
+  if (name === '' && address === '') return [];
+  if (name === '' || address === '') return [element('bdi', {}, name || address)];
+  return [element('bdi', {}, name), ' <', element('bdi', {}, address), '>'];
+}
