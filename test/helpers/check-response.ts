@@ -2,17 +2,18 @@
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema } from '../../shared/schemas/emails.ts';
+import {
+  foundMessagesSchema,
+  givenUpSchema,
+  messageCountsSchema,
+  messagePageSchema,
+  retriedSchema,
+} from '../../shared/schemas/messages.ts';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
-import {
-  deadPageSchema,
-  givenUpSchema,
-  incidentPageSchema,
-  retriedSchema,
-  runPageSchema,
-} from '../../shared/schemas/records.ts';
+import { incidentPageSchema, runPageSchema } from '../../shared/schemas/records.ts';
 import { statusSchema } from '../../shared/schemas/status.ts';
 
 const BY_TARGET: Readonly<Record<string, z.ZodMiniType>> = {
@@ -31,9 +32,11 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/charts$/, chartsSchema],
   [/\/console\/emails(\/search)?$/, emailPageSchema],
   [/\/console\/emails\/\d+$/, openedEmailSchema],
-  [/\/console\/dead$/, deadPageSchema],
-  [/\/console\/dead\/(\d+\/)?retry$/, retriedSchema],
-  [/\/console\/dead\/\d+\/give-up$/, givenUpSchema],
+  [/\/console\/messages$/, messagePageSchema],
+  [/\/console\/messages\/search$/, foundMessagesSchema],
+  [/\/console\/messages\/counts$/, messageCountsSchema],
+  [/\/console\/messages\/(\d+\/)?retry$/, retriedSchema],
+  [/\/console\/messages\/\d+\/give-up$/, givenUpSchema],
   [/\/console\/runs$/, runPageSchema],
   [/\/console\/incidents$/, incidentPageSchema],
 ];
