@@ -35,11 +35,10 @@ export async function withHeaders(
     gmail === null || deadline === null
       ? null
       : await gmail.lookup.readHeaders(gmail.mailbox.id, own, { deadline, maxCalls: MAX_CALLS });
-  const asked = new Set(own);
   return {
     messages: found.map((one) => {
       const mailbox = gmail?.mailbox ?? null;
-      const missing = reasonFor(one, mailbox, read, asked.has(gmailIdOf(one)));
+      const missing = reasonFor(one, mailbox, read);
       const headers = read?.byId.get(gmailIdOf(one));
       return typeof one === 'string'
         ? unknownMessage(one, mailbox, headers, missing)
@@ -60,18 +59,13 @@ function isOf(one: FoundMessage, mailbox: CurrentMailbox | null): boolean {
 type Missing = Message['headers_missing'];
 type Headers = MessageHeaders | 'gone' | undefined;
 
-function reasonFor(
-  one: FoundMessage,
-  mailbox: CurrentMailbox | null,
-  read: HeadersRead | null,
-  isAsked: boolean,
-): Missing {
+function reasonFor(one: FoundMessage, mailbox: CurrentMailbox | null, read: HeadersRead | null): Missing {
   const headers = read?.byId.get(gmailIdOf(one));
   if (mailbox === null || read === null) return 'not_asked';
   if (!isOf(one, mailbox)) return 'other_mailbox';
   if (headers === 'gone') return 'gone';
   if (headers !== undefined) return null;
-  return isAsked ? 'failed' : 'not_asked';
+  return read.notAsked.has(gmailIdOf(one)) ? 'not_asked' : 'failed';
 }
 
 function toMessageHeaders(headers: Headers): Message['headers'] {

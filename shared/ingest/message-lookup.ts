@@ -30,6 +30,8 @@ export interface MessageHeaders {
 export interface HeadersRead {
   /** `gone`: Gmail has no such message. An id that is missing here is not known. */
   readonly byId: ReadonlyMap<string, MessageHeaders | 'gone'>;
+  /** Left for a later request, because there were too many. */
+  readonly notAsked: ReadonlySet<string>;
   /** Why some are not known; null when all are, or when Gmail rejects only single messages. */
   readonly error: AppError | null;
 }
@@ -83,7 +85,8 @@ export class MessageLookup {
     { deadline, maxCalls }: { readonly deadline: Deadline; readonly maxCalls: number },
   ): Promise<HeadersRead> {
     const call = callOutsideRun(this.#app, mailboxId, deadline);
-    const wanted = ids.filter((id) => !this.#kept.has(id) && this.#mayAsk(id)).slice(0, maxCalls);
+    const unknown = ids.filter((id) => !this.#kept.has(id) && this.#mayAsk(id));
+    const wanted = unknown.slice(0, maxCalls);
     let error: AppError | null = null;
     /** Further calls would fail too. */
     let isFutile = false;
@@ -99,7 +102,7 @@ export class MessageLookup {
       }
     };
     await Promise.all(wanted.map((id) => this.#permits.run(async () => await readOne(id))));
-    return { byId: this.#known(ids), error };
+    return { byId: this.#known(ids), notAsked: new Set(unknown.slice(maxCalls)), error };
   }
 
   async #readOne(call: CallContext, id: string): Promise<MessageHeaders | 'gone'> {
