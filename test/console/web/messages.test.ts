@@ -23,6 +23,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       ),
       { labelIds: ['SPAM'] },
     ).id;
+    fixture.gmail.deliver(mail('=?utf-8?B?5rOo5paHIDQ3MTE=?='), { labelIds: ['SPAM'] });
     fixture.gmail.deliver(mail('Heron sent'), { labelIds: ['SENT'] });
     fixture.gmail.saveDraft(mail('Heron draft'));
     gone = fixture.gmail.deliver(mail('Heron gone')).id;
@@ -138,7 +139,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       ),
     ).toContain('rtl');
     expect(await page.locator('#ignored-counts').innerText()).toMatch(
-      /^Ignored in the last 7 days: 1 draft, 1 sent, 1 spam\.$/,
+      /^Ignored in the last 7 days: 2 spam, 1 draft, 1 sent\.$/,
     );
     expect(await listed(page).filter({ hasText: 'Heron sent' }).innerText()).toMatch(
       /^To orders@example\.com/,
@@ -185,7 +186,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
 
   it.each([
     ['spam by its sender', 'office@furniture.example', 'in spam'],
-    ['spam by two characters of Arabic words', 'طلب', 'in spam'],
+    ['spam by a word from right to left', 'طلب', 'in spam'],
+    ['spam by two Japanese characters', '注文', 'in spam'],
     ['a deleted message by its Gmail id', () => gone, 'Gone 3 h ago'],
     ['a failing message by its Gmail id', () => failing, 'Waiting for its 4th attempt'],
   ])('finds %s', async (_, words, text) => {
