@@ -23,8 +23,13 @@ export function toGmailQuery(text: string): string | null {
   return [...words.map(toTerm), '-in:chats'].join(' ');
 }
 
+/** Without quotes, Gmail finds other forms of a word too, such as its plural. */
+const PLAIN_WORD = /^[\p{L}\p{M}\p{N}]+$/u;
+const KEYWORD = /^(or|and|not|around)$/i;
+
 /** In quotes, minus, colon, brackets, OR and AND are text. Braces mean that one of the terms is enough. */
 function toTerm(word: string): string {
+  if (PLAIN_WORD.test(word) && !KEYWORD.test(word)) return word;
   const address = word.replace(/^<|>$/g, '');
   return ADDRESS.test(address) ? `{"${address}" rfc822msgid:${address}}` : `"${word}"`;
 }
