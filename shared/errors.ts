@@ -69,6 +69,11 @@ export function remediationFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
 }
 
+/** The title for a stored error code; null for an unknown code, which another version wrote. */
+export function titleFor(code: string | null): string | null {
+  return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].title : null;
+}
+
 const DATABASE_CODES: readonly string[] = [
   'database_unavailable',
   'database_denied',

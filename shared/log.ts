@@ -32,6 +32,7 @@ export type LogEvent =
   | 'database_error'
   | 'email_accessed'
   | 'emails_listed'
+  | 'messages_listed'
   | 'incident_opened'
   | 'incident_closed'
   | 'reconciled'

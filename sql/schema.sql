@@ -84,6 +84,8 @@ create table email_ledger (
 CREATE INDEX idx_email_ledger_claimed ON public.email_ledger USING btree (mailbox_id) WHERE ((claim_token IS NOT NULL) OR is_crash_suspect);
 CREATE INDEX idx_email_ledger_dead ON public.email_ledger USING btree (mailbox_id) WHERE (state = 'dead'::text);
 CREATE INDEX idx_email_ledger_failing ON public.email_ledger USING btree (mailbox_id) WHERE ((state = 'pending'::text) AND (error_code IS NOT NULL));
+CREATE INDEX idx_email_ledger_gone ON public.email_ledger USING btree (resolved_at, id) WHERE (state = 'gone'::text);
+CREATE INDEX idx_email_ledger_ignored ON public.email_ledger USING btree (ignored_rule, resolved_at, id) WHERE (state = 'ignored'::text);
 CREATE INDEX idx_email_ledger_pending ON public.email_ledger USING btree (mailbox_id, priority, discovered_at) WHERE (state = 'pending'::text);
 CREATE INDEX idx_email_ledger_retry ON public.email_ledger USING btree (mailbox_id, next_attempt_at) WHERE ((state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (last_attempt_at IS NOT NULL));
 CREATE INDEX idx_email_ledger_untried ON public.email_ledger USING btree (mailbox_id, priority, id) WHERE ((state = 'pending'::text) AND (last_attempt_at IS NULL) AND (claim_token IS NULL) AND (NOT is_crash_suspect));

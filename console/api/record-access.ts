@@ -1,12 +1,14 @@
 /**
  * Records who read which email, in the table `email_accesses` and in the log. A list shows sender, subject and file names of
- * its emails; the log alone records it, because the page lists emails at each change and each pause in typing.
+ * its emails, or sender and subject of messages that are not stored. The log alone records it, because the page lists emails at
+ * each change and each pause in typing.
  * Invariant: no content of an email is sent before its row is committed. When the row cannot be written, the request fails.
  */
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { HttpRequest } from '../../shared/http.ts';
 import type { Log, LogFields } from '../../shared/log.ts';
+import type { Message } from '../../shared/schemas/messages.ts';
 
 export interface EmailAccess {
   readonly action: 'open' | 'html' | 'raw' | 'attachment' | 'preview' | 'files' | 'reprocess';
@@ -52,6 +54,20 @@ export function recordList(
   });
 }
 
+/** Call before the list is sent. The Gmail ids of messages that are not stored; only those whose headers are shown. */
+export function recordMessageList(
+  request: HttpRequest,
+  log: Log,
+  { messages, isSearch }: { readonly messages: readonly Message[]; readonly isSearch: boolean },
+): void {
+  const shown = messages.filter(({ headers }) => headers !== null);
+  writeLine(log, accountOf(request), 'messages_listed', 'Served a list of messages that are not stored', {
+    is_search: isSearch,
+    message_count: shown.length,
+    gmail_message_ids: shown.map((message) => message.gmail_message_id).join(),
+  });
+}
+
 function accountOf({ account }: HttpRequest): string {
   return account ?? 'unknown';
 }
@@ -59,7 +75,7 @@ function accountOf({ account }: HttpRequest): string {
 function writeLine(
   log: Log,
   account: string,
-  event: 'email_accessed' | 'emails_listed',
+  event: 'email_accessed' | 'emails_listed' | 'messages_listed',
   message: string,
   fields: LogFields,
 ): void {

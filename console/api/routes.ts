@@ -1,8 +1,10 @@
 /**
  * The routes below /api/console/, which serve the data of the operator's page.
- * GET: overview, charts, dead, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw,/files.zip}, attachments/ID{,/preview}.
- * POST: emails/search, emails/ID/{reprocess,unprocess}, dead/retry, dead/LEDGER_ID/retry, dead/LEDGER_ID/give-up, consumers/NAME/requeue-dead,
- * consumers/NAME/emails/ID/requeue. The search uses POST because words from emails must not appear in a URL.
+ * GET: overview, charts, messages, messages/counts, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw,/files.zip},
+ * attachments/ID{,/preview}.
+ * POST: emails/search, emails/ID/{reprocess,unprocess}, messages/search, messages/retry, messages/LEDGER_ID/{retry,give-up},
+ * consumers/NAME/requeue-dead, consumers/NAME/emails/ID/requeue. A search uses POST because words from emails must not appear in
+ * a URL.
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
@@ -18,6 +20,7 @@ const WRITE = ['POST'] as const;
 const overview = async () => await import('./overview-routes.ts');
 const emails = async () => await import('./email-routes.ts');
 const changes = async () => await import('./email-change-routes.ts');
+const messages = async () => await import('./message-routes.ts');
 const processing = async () => await import('./processing-routes.ts');
 const records = async () => await import('./record-routes.ts');
 
@@ -34,10 +37,12 @@ const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], l
   [/^emails\/([^/]+)\/unprocess$/, WRITE, async (context) => (await changes()).unprocessEmail(context)],
   [/^attachments\/([^/]+)\/preview$/, READ, async (context) => (await emails()).previewAttachment(context)],
   [/^attachments\/([^/]+)$/, READ, async (context) => (await emails()).downloadAttachment(context)],
-  [/^dead$/, READ, async (context) => (await records()).showDead(context)],
-  [/^dead\/retry$/, WRITE, async (context) => (await records()).retryAll(context)],
-  [/^dead\/([^/]+)\/retry$/, WRITE, async (context) => (await records()).retryOne(context)],
-  [/^dead\/([^/]+)\/give-up$/, WRITE, async (context) => (await records()).giveUp(context)],
+  [/^messages$/, READ, async (context) => (await messages()).showMessages(context)],
+  [/^messages\/counts$/, READ, async (context) => (await messages()).showCounts(context)],
+  [/^messages\/search$/, WRITE, async (context) => (await messages()).searchNotStored(context)],
+  [/^messages\/retry$/, WRITE, async (context) => (await messages()).retryAll(context)],
+  [/^messages\/([^/]+)\/retry$/, WRITE, async (context) => (await messages()).retryOne(context)],
+  [/^messages\/([^/]+)\/give-up$/, WRITE, async (context) => (await messages()).giveUp(context)],
   [/^dead-emails$/, READ, async (context) => (await processing()).showDeadEmails(context)],
   [
     /^consumers\/([^/]+)\/emails\/([^/]+)\/requeue$/,

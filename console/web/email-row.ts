@@ -45,7 +45,10 @@ export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {
 }
 
 /** Without the address, which the tooltip shows. */
-function senderName({ sender, sender_address: address }: EmailHead): string {
+export function senderName({
+  sender,
+  sender_address: address,
+}: Pick<EmailHead, 'sender' | 'sender_address'>): string {
   const name = (sender ?? '')
     .replace(/<[^<>]*>\s*$/, '')
     .replaceAll('"', '')

@@ -3,10 +3,11 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { wireCharts } from './charts.ts';
 import { wireControls } from './controls.ts';
-import { wireDeadMessageList } from './dead-message-list.ts';
 import { wireEmailList } from './email-list.ts';
 import { wireEmailView } from './email-view.ts';
 import { wireIncidentList } from './incident-list.ts';
+import { wireMessageSearch } from './message-search.ts';
+import { wireMessages } from './messages-section.ts';
 import { showMetrics } from './metrics.ts';
 import { wireProcessing } from './processing-section.ts';
 import { Refresh } from './refresh.ts';
@@ -20,8 +21,9 @@ const onChange = async () => await refresh.now();
 wireControls(onChange);
 wireAdvice(onChange);
 const sections = [
-  wireDeadMessageList(onChange),
   wireProcessing(onChange),
+  wireMessages(onChange),
+  wireMessageSearch(onChange),
   wireEmailList(),
   wireCharts(),
   wireRunList(),

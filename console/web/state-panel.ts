@@ -16,7 +16,7 @@ const INSTRUCTIONS: Readonly<Record<AdviceAction, string>> = {
   stop: 'Press “Stop”.',
   poll_now: 'Press “Poll now”.',
   reconcile_all: '',
-  retry_dead: 'Retry them under “Dead messages” below.',
+  retry_dead: 'Retry them under “Not stored” below.',
   requeue_emails: 'Then process them again under “Processing” below.',
   authorize: 'Run `npm run authorize`; for a deployment add --secret-manager.',
 };

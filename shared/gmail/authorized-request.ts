@@ -41,10 +41,10 @@ export interface GmailCall<T> {
   readonly send: (users: gmail_v1.Resource$Users, options: SendOptions) => Promise<StreamAnswer>;
   readonly schema: z.ZodMiniType<T>;
   /**
-   * Requests the answer without gzip. Gzip shrinks lists well, but hardly pays for a raw message, which is base64 of
-   * base64.
+   * The answer is ASCII and is requested without gzip. Gzip shrinks lists well, but hardly pays for a raw message, which is
+   * base64 of base64.
    */
-  readonly isUncompressed?: true;
+  readonly isRaw?: true;
   /** Awaited before more than 1 MiB of the body is held. */
   readonly onLarge?: () => Promise<void>;
 }
@@ -89,7 +89,7 @@ export async function sendRequest<T>(
       headers: { authorization: `Bearer ${token}` },
       responseType: 'stream',
       signal: timeout.signal,
-      ...(call.isUncompressed ? { adapter: sendUncompressed } : {}),
+      ...(call.isRaw ? { adapter: sendUncompressed } : {}),
     });
     const declaredBytes = Number(readHeader(headers, 'content-length') ?? 0);
     const onLarge = call.onLarge ?? null;
@@ -118,23 +118,23 @@ const sendUncompressed: NonNullable<SendOptions['adapter']> = async (request, se
 };
 
 /** @throws {AppError} the error that the status means; gmail_unavailable for a body of another form */
-export function readAnswer<T>({ method, schema }: GmailCall<T>, answer: GmailAnswer): T {
+export function readAnswer<T>({ isRaw, method, schema }: GmailCall<T>, answer: GmailAnswer): T {
   const { status, retryAfter, body } = answer;
   if (status < 200 || status > 299) {
     throw toGmailError(method, { status, retryAfter, body: body.toString('utf8', 0, MAX_ERROR_CHARACTERS) });
   }
-  const checked = schema.safeParse(parseJson(method, body));
+  const checked = schema.safeParse(parseJson(method, body, isRaw ? 'latin1' : 'utf8'));
   if (checked.success) return checked.data;
   const path = checked.error.issues[0]?.path.join('.') || 'answer';
   throw noAnswer(method, `the response has no valid "${path}"`);
 }
 
-function parseJson(method: GmailMethod, body: Buffer): unknown {
+/** @param encoding `latin1` for ASCII: decoding one byte per character halves the memory of a large answer */
+function parseJson(method: GmailMethod, body: Buffer, encoding: 'latin1' | 'utf8'): unknown {
   // `stop` answers with an empty body.
   if (body.length === 0 && method === 'users.stop') return {};
   try {
-    // A raw message is ASCII. Decoding one byte per character halves the memory of a large answer.
-    return JSON.parse(body.toString(method === 'users.messages.get' ? 'latin1' : 'utf8'));
+    return JSON.parse(body.toString(encoding));
   } catch (error) {
     throw noAnswer(method, 'the answer is not JSON', error);
   }

@@ -73,22 +73,39 @@ export const labelListSchema = fieldsOf<gmail_v1.Schema$ListLabelsResponse>()({
   labels: z._default(z.array(fieldsOf<gmail_v1.Schema$Label>()({ id, name: z.string() })), []),
 });
 
+/** Epoch milliseconds, negative for an imported message dated before 1970. An invalid value becomes null. */
+const internalDate = z.catch(
+  z.nullable(
+    z.pipe(
+      z.string().check(z.regex(/^-?\d{1,15}$/)),
+      z.transform((ms) => new Date(Number(ms))),
+    ),
+  ),
+  null,
+);
+
 export const rawMessageSchema = fieldsOf<gmail_v1.Schema$Message>()({
   id,
   threadId: z.optional(z.string()),
   labelIds: z._default(labels, []),
-  /** Epoch milliseconds, negative for an imported message dated before 1970. An invalid value becomes null. */
-  internalDate: z.catch(
-    z.nullable(
-      z.pipe(
-        z.string().check(z.regex(/^-?\d{1,15}$/)),
-        z.transform((ms) => new Date(Number(ms))),
-      ),
-    ),
-    null,
-  ),
+  internalDate,
   /** base64url of the whole message. */
   raw: z.string().check(z.minLength(1)),
+});
+
+/** A message in the format `metadata`. A message without any of the requested headers has no list of headers. */
+export const metadataSchema = fieldsOf<gmail_v1.Schema$Message>()({
+  labelIds: z._default(labels, []),
+  internalDate,
+  payload: z._default(
+    fieldsOf<gmail_v1.Schema$MessagePart>()({
+      headers: z._default(
+        z.array(fieldsOf<gmail_v1.Schema$MessagePartHeader>()({ name: z.string(), value: z.string() })),
+        [],
+      ),
+    }),
+    { headers: [] },
+  ),
 });
 
 /** https://developers.google.com/workspace/gmail/api/reference/rest/v1/users/watch */
@@ -105,6 +122,7 @@ export type Profile = z.output<typeof profileSchema>;
 export type HistoryPage = z.output<typeof historyPageSchema>;
 export type HistoryRecord = HistoryPage['history'][number];
 export type MessageList = z.output<typeof messageListSchema>;
+export type MessageMetadata = z.output<typeof metadataSchema>;
 export type Label = z.output<typeof labelListSchema>['labels'][number];
 
 /** Creates an object schema whose fields must all exist in `Sent`, the googleapis type of the answer. */

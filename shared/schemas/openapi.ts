@@ -4,17 +4,18 @@
  */
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from './emails.ts';
+import {
+  foundMessagesSchema,
+  givenUpSchema,
+  messageCountsSchema,
+  messagePageSchema,
+  retriedSchema,
+} from './messages.ts';
 import { chartsSchema, overviewSchema } from './overview.ts';
 import { failedPollSchema, pollSchema } from './poll.ts';
 import { problemSchema } from './problem.ts';
 import { deadEmailPageSchema, requeuedSchema } from './processing.ts';
-import {
-  deadPageSchema,
-  givenUpSchema,
-  incidentPageSchema,
-  retriedSchema,
-  runPageSchema,
-} from './records.ts';
+import { incidentPageSchema, runPageSchema } from './records.ts';
 import { statusSchema } from './status.ts';
 
 const COMPONENTS = {
@@ -26,7 +27,9 @@ const COMPONENTS = {
   Charts: chartsSchema,
   EmailPage: emailPageSchema,
   Email: openedEmailSchema,
-  DeadPage: deadPageSchema,
+  MessagePage: messagePageSchema,
+  FoundMessages: foundMessagesSchema,
+  MessageCounts: messageCountsSchema,
   RunPage: runPageSchema,
   IncidentPage: incidentPageSchema,
   Retried: retriedSchema,
@@ -192,23 +195,57 @@ export const OPERATIONS: readonly Operation[] = [
     answer: 'Requeued',
     parameters: [ID],
   },
-  { method: 'get', path: `${CONSOLE}/dead`, summary: 'Dead messages', answer: 'DeadPage', parameters: PAGE },
+  {
+    method: 'get',
+    path: `${CONSOLE}/messages`,
+    summary: 'Messages that are not stored, by state, the newest first',
+    answer: 'MessagePage',
+    parameters: [
+      query('state', 'Which messages.', {
+        type: 'string',
+        default: 'failing',
+        enum: ['failing', 'waiting', 'dead', 'given_up', 'ignored', 'gone'],
+      }),
+      query('rule', 'Only messages that this rule ignored.', { type: 'string' }),
+      ...PAGE,
+    ],
+  },
+  {
+    method: 'get',
+    path: `${CONSOLE}/messages/counts`,
+    summary: 'Messages that each rule ignored in the last seven days',
+    answer: 'MessageCounts',
+  },
   {
     method: 'post',
-    path: `${CONSOLE}/dead/retry`,
-    summary: 'Requeue all dead messages',
+    path: `${CONSOLE}/messages/search`,
+    summary: 'Search Gmail for messages that are not stored',
+    answer: 'FoundMessages',
+    body: {
+      type: 'object',
+      properties: {
+        q: { type: 'string', maxLength: 500 },
+        before: { type: 'string', description: 'The `next_before` of the previous page.' },
+        limit: { type: 'integer', minimum: 1, maximum: 25 },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/messages/retry`,
+    summary: 'Retry all failing and dead messages that are not given up with the next run',
     answer: 'Retried',
   },
   {
     method: 'post',
-    path: `${CONSOLE}/dead/{id}/retry`,
-    summary: 'Requeue one dead message',
+    path: `${CONSOLE}/messages/{id}/retry`,
+    summary: 'Retry one failing or dead message with the next run',
     answer: 'Retried',
     parameters: [ID],
   },
   {
     method: 'post',
-    path: `${CONSOLE}/dead/{id}/give-up`,
+    path: `${CONSOLE}/messages/{id}/give-up`,
     summary: 'Give up one dead message: it is not retried and no longer counts as failing',
     answer: 'GivenUp',
     parameters: [ID],

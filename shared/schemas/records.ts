@@ -1,22 +1,9 @@
-/** The console's responses about dead messages, runs and incidents: pages, newest first. */
+/** The console's responses about runs and incidents: pages, newest first. */
 import * as z from 'zod/mini';
 import { count, id, time } from './fields.ts';
 
 /** The value of `before` for the next page; null at the end. */
 const next_before = z.nullable(id);
-
-export const deadMessageSchema = z.object({
-  ledger_id: id,
-  gmail_message_id: z.string(),
-  attempt_count: count,
-  last_attempt_at: z.nullable(time),
-  error_code: z.nullable(z.string()),
-  error_detail: z.nullable(z.string()),
-  remediation: z.nullable(z.string()),
-  discovered_at: time,
-  /** When an operator gave it up; it then no longer counts as failing. Null: it is retried once per day. */
-  given_up_at: z.nullable(time),
-});
 
 export const runSchema = z.object({
   id,
@@ -50,18 +37,9 @@ export const incidentSchema = z.object({
   remediation: z.nullable(z.string()),
 });
 
-export const deadPageSchema = z.object({ messages: z.array(deadMessageSchema), next_before });
 export const runPageSchema = z.object({ runs: z.array(runSchema), next_before });
 export const incidentPageSchema = z.object({ incidents: z.array(incidentSchema), next_before });
-/** 0: no message was dead any more. */
-export const retriedSchema = z.object({ retried: count });
-/** 0: the message is no longer dead, or was given up before. */
-export const givenUpSchema = z.object({ given_up: count });
 
-export type DeadMessage = z.output<typeof deadMessageSchema>;
-export type DeadMessageJson = z.input<typeof deadMessageSchema>;
-export type DeadPage = z.output<typeof deadPageSchema>;
-export type DeadPageJson = z.input<typeof deadPageSchema>;
 export type Run = z.output<typeof runSchema>;
 export type RunJson = z.input<typeof runSchema>;
 export type RunPage = z.output<typeof runPageSchema>;
@@ -70,5 +48,3 @@ export type Incident = z.output<typeof incidentSchema>;
 export type IncidentJson = z.input<typeof incidentSchema>;
 export type IncidentPage = z.output<typeof incidentPageSchema>;
 export type IncidentPageJson = z.input<typeof incidentPageSchema>;
-export type Retried = z.output<typeof retriedSchema>;
-export type GivenUp = z.output<typeof givenUpSchema>;

@@ -71,9 +71,9 @@ describe('console', () => {
 });
 
 test.each([
-  ['GET', 'dead/retry', 'POST'],
-  ['GET', 'dead/1/retry', 'POST'],
-  ['GET', 'dead/1/give-up', 'POST'],
+  ['GET', 'messages/retry', 'POST'],
+  ['GET', 'messages/1/retry', 'POST'],
+  ['GET', 'messages/1/give-up', 'POST'],
   ['GET', 'emails/search', 'POST'],
   ['POST', 'overview', 'GET, HEAD'],
   ['DELETE', 'emails/1', 'GET, HEAD'],

@@ -2,18 +2,19 @@
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from '../../shared/schemas/emails.ts';
+import {
+  foundMessagesSchema,
+  givenUpSchema,
+  messageCountsSchema,
+  messagePageSchema,
+  retriedSchema,
+} from '../../shared/schemas/messages.ts';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
 import { requeuedSchema } from '../../shared/schemas/processing.ts';
-import {
-  deadPageSchema,
-  givenUpSchema,
-  incidentPageSchema,
-  retriedSchema,
-  runPageSchema,
-} from '../../shared/schemas/records.ts';
+import { incidentPageSchema, runPageSchema } from '../../shared/schemas/records.ts';
 import { statusSchema } from '../../shared/schemas/status.ts';
 
 const BY_TARGET: Readonly<Record<string, z.ZodMiniType>> = {
@@ -34,9 +35,11 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/emails\/\d+$/, openedEmailSchema],
   [/\/console\/emails\/\d+\/reprocess$/, reprocessedSchema],
   [/\/console\/emails\/\d+\/unprocess$/, requeuedSchema],
-  [/\/console\/dead$/, deadPageSchema],
-  [/\/console\/dead\/(\d+\/)?retry$/, retriedSchema],
-  [/\/console\/dead\/\d+\/give-up$/, givenUpSchema],
+  [/\/console\/messages$/, messagePageSchema],
+  [/\/console\/messages\/search$/, foundMessagesSchema],
+  [/\/console\/messages\/counts$/, messageCountsSchema],
+  [/\/console\/messages\/(\d+\/)?retry$/, retriedSchema],
+  [/\/console\/messages\/\d+\/give-up$/, givenUpSchema],
   [/\/console\/runs$/, runPageSchema],
   [/\/console\/incidents$/, incidentPageSchema],
 ];

@@ -51,7 +51,7 @@ const FOREIGN: readonly (readonly [string, Record<string, string>])[] = [
 const CURL: readonly (readonly [string, Record<string, string>])[] = [['curl', OWN_HOST]];
 
 const READS = ['overview', 'emails', 'emails/1', 'emails/1/html', 'emails/1/raw', 'attachments/1', 'runs'];
-const WRITES = ['dead/retry', 'emails/search'];
+const WRITES = ['messages/retry', 'messages/search', 'emails/search'];
 
 /** @returns the paths that were rejected */
 async function rejected(
@@ -100,7 +100,7 @@ describe('protection against foreign pages', () => {
     const headers = { ...OWN_HOST, origin: 'http://console.example.com', 'x-http-method-override': 'GET' };
     const read = await system.call('console', { path: `${BASE}/runs`, method: 'POST', headers });
     expect([read.status, read.json]).toEqual([200, { runs: [], next_before: null }]);
-    const change = await system.call('console', { path: `${BASE}/dead/retry`, method: 'POST', headers });
+    const change = await system.call('console', { path: `${BASE}/messages/retry`, method: 'POST', headers });
     expect(change.status).toBe(405);
   });
 

@@ -256,15 +256,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     );
     fixture.gmail.faults.clear();
     const { page, violations } = await fixture.open();
-    const row = page.locator('#dead-list li');
+    const row = page.locator('#message-list li');
     await row.waitFor();
     expect(await row.textContent()).toMatch(
-      new RegExp(`gmail_refused.*${id}.*8 attempts.*Look at the reason`),
+      new RegExp(`Dead since .* after 8 attempts: Gmail rejected the request.*Look at the reason.*${id}`),
     );
     await state(page, 'fetch_failing');
     expect(await page.locator('html').getAttribute('data-tone')).toBe('critical');
     await row.getByRole('button', { name: 'Retry' }).click();
-    await page.locator('#dead-messages[hidden]').waitFor({ state: 'attached' });
+    await page.locator('#messages-body[hidden]').waitFor({ state: 'attached' });
     await page.locator('#email-list .open', { hasText: 'Rejected at first' }).waitFor();
     expect(violations).toEqual([]);
   });
