@@ -135,6 +135,9 @@ begin
 end
 $$;
 
+-- A trigger fires without this privilege.
+revoke execute on function set_received_at() from public;
+
 create trigger email_search_received_at
 before insert on email_search
 for each row
