@@ -3,9 +3,12 @@
 import type { EmailJson } from '../../shared/schemas/emails.ts';
 import { attachmentLinks } from './attachment-links.ts';
 import { defectWarnings } from './defects.ts';
-import { element } from './element.ts';
-import { pluralize } from './format-number.ts';
+import { button, element } from './element.ts';
+import { formatNumber } from './format-number.ts';
 import { timeElement } from './times.ts';
+
+/** A row of a list shows at most this number of files. */
+const MAX_ROW_FILES = 3;
 
 /** What the button that opens an email shows. */
 export type EmailHead = Pick<EmailJson, 'id' | 'sender' | 'sender_address' | 'subject' | 'received_at'>;
@@ -25,22 +28,37 @@ export function emailOpener<Email extends EmailHead>(
   return opener;
 }
 
-export function emailRow(email: EmailJson, open: (email: EmailJson) => void): HTMLLIElement {
+/** @param showsMailbox the page shows emails of several mailboxes */
+export function emailRow(
+  email: EmailJson,
+  open: (email: EmailJson) => void,
+  showsMailbox: boolean,
+): HTMLLIElement {
   const warnings = defectWarnings(email.defects);
   return element(
     'li',
     {},
     emailOpener(email, open),
-    email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
-    email.attachments.length === email.attachment_count
-      ? null
-      : element(
-          'p',
-          { class: 'muted' },
-          `${pluralize(email.attachment_count, 'attachment')} in total. Open the email to see all of them.`,
-        ),
+    email.attachment_count === 0 ? null : attachmentSummary(email, open),
     warnings.length === 0 ? null : element('p', { class: 'defects' }, warnings.join(' ')),
+    showsMailbox
+      ? element('p', { class: 'email-mailbox' }, 'Mailbox ', element('bdi', {}, email.mailbox))
+      : null,
   );
+}
+
+/** The first files, and a button that opens the email when there are more. */
+function attachmentSummary(email: EmailJson, open: (email: EmailJson) => void): HTMLUListElement {
+  const summary = attachmentLinks(email.attachments, MAX_ROW_FILES);
+  const moreCount = email.attachment_count - summary.childElementCount;
+  if (moreCount === 0) return summary;
+  const more = button(`+ ${formatNumber(moreCount)} more`, () => open(email), {
+    class: 'more-files',
+    'aria-haspopup': 'dialog',
+    'aria-label': `+ ${formatNumber(moreCount)} more attachments of ${subjectText(email)}`,
+  });
+  summary.append(element('li', {}, more));
+  return summary;
 }
 
 export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {
