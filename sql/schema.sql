@@ -720,7 +720,7 @@ CREATE OR REPLACE FUNCTION public.email_cursor(received_at timestamp with time z
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ((((EXTRACT(epoch FROM received_at) * (1000000)::numeric))::bigint || '.'::text) || id);
+RETURN (((((EXTRACT(epoch FROM received_at) * (1000000)::numeric))::bigint)::text || '.'::text) || (id)::text);
 
 CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address text, subject text, attachment_names text)
  RETURNS tsvector
@@ -991,12 +991,6 @@ CREATE OR REPLACE FUNCTION public.may_ignore_backoff(m mailboxes)
  LANGUAGE sql
  STABLE
 RETURN (has_newer_hint(m) AND COALESCE(((m).last_run_at <= (now() - '00:00:10'::interval)), true));
-
-CREATE OR REPLACE FUNCTION public.passes_filters(e incoming_emails, mailbox text, processed boolean, with_attachments boolean, with_defects boolean)
- RETURNS boolean
- LANGUAGE sql
- STABLE
-RETURN (((mailbox IS NULL) OR ((e).mailbox_id = (SELECT m.id FROM mailboxes m WHERE (m.email_address = passes_filters.mailbox)))) AND ((processed IS NULL) OR ((e).processed = processed)) AND ((NOT with_attachments) OR ((e).attachment_count > 0)) AND ((NOT with_defects) OR ((e).defects <> '{}'::text[])));
 
 CREATE OR REPLACE FUNCTION public.prepare_consumer(consumer text)
  RETURNS void

@@ -60,13 +60,18 @@ function isInRange(receivedAt: string, id: string): string {
     and ${receivedAt} < coalesce($5::timestamptz, 'infinity')`;
 }
 
+const IS_IN_MAILBOX = 'e.mailbox_id = (select m.id from mailboxes m where m.email_address = $7::text)';
+
 // $6 has filters bool, $7 mailbox text, $8 processed bool, $9 with attachments bool, $10 with defects bool
 function passesFilters(id: string): string {
   return `(not $6::boolean or exists (
     select
     from incoming_emails e
     where e.id = ${id}
-      and passes_filters(e, $7::text, $8::boolean, $9::boolean, $10::boolean)))`;
+      and ($7::text is null or ${IS_IN_MAILBOX})
+      and ($8::boolean is null or e.processed = $8::boolean)
+      and (not $9::boolean or e.attachment_count > 0)
+      and (not $10::boolean or e.defects <> '{}')))`;
 }
 
 /**
@@ -77,7 +82,7 @@ const SOURCES = {
   all: null,
   unprocessed: 'not e.processed',
   defects: "e.defects <> '{}'",
-  mailbox: 'e.mailbox_id = (select m.id from mailboxes m where m.email_address = $7::text)',
+  mailbox: IS_IN_MAILBOX,
 } as const;
 type Source = keyof typeof SOURCES;
 

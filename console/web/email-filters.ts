@@ -87,7 +87,7 @@ export function wireEmailFilters(onChange: () => void): EmailFilters {
     clearTimeout(typing);
     typing = setTimeout(apply, TYPING_PAUSE_MS);
   });
-  // A browser's own event of this name would reach the listeners of ours.
+  // The browser has an event of this name too; it must not reach the listeners of the other one.
   search.addEventListener('search', (event) => event.stopPropagation());
   byId('search-form').addEventListener('submit', (event) => {
     event.preventDefault();

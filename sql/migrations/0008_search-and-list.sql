@@ -147,17 +147,7 @@ execute function set_received_at();
 -- A position in the list of emails, for pagination: microseconds since 1970 and the id.
 create function email_cursor(received_at timestamptz, id integer) returns text
 language sql immutable parallel safe
-return (extract(epoch from received_at) * 1000000)::bigint || '.' || id;
-
--- The email passes the filters of the list. Null, or false for the last two: any email passes.
-create function passes_filters(
-  e incoming_emails, mailbox text, processed boolean, with_attachments boolean, with_defects boolean)
-returns boolean
-language sql stable
-return ($2 is null or e.mailbox_id = (select m.id from mailboxes m where m.email_address = $2))
-  and ($3 is null or e.processed = $3)
-  and (not $4 or e.attachment_count > 0)
-  and (not $5 or e.defects <> '{}');
+return (extract(epoch from received_at) * 1000000)::bigint::text || '.' || id::text;
 
 -- For the filters of the list: few emails are unprocessed, and few have defects.
 create index idx_incoming_emails_unprocessed on incoming_emails (received_at, id) where not processed;
