@@ -764,9 +764,13 @@ AS $function$
       end if;
       words := regexp_replace(normalize(words, nfkd), ignored, '', 'g');
       words := regexp_replace(left(normalize(words, nfc), 64000), separators, ' ', 'g');
+      -- Letters that no normalization decomposes: o, l, d and h with a stroke, eth, dotless i, final sigma; sharp s, ae, oe, thorn.
       words := translate(
-        lower(words collate pg_c_utf8), punctuation || 'øłđðħŧıς', repeat(' ', 32) || 'olddhtiσ');
-      words := replace(replace(replace(replace(words, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th');
+        lower(words collate pg_c_utf8),
+        punctuation || u&'\00f8\0142\0111\00f0\0127\0167\0131\03c2',
+        repeat(' ', 32) || u&'olddhti\03c3');
+      words := replace(replace(words, u&'\00df', 'ss'), u&'\00e6', 'ae');
+      words := replace(replace(words, u&'\0153', 'oe'), u&'\00fe', 'th');
       if words ~ ('[' || unspaced || ']') then
         -- The pairs that begin at the first, third, fifth letter of each run, and those that begin at the second, fourth, sixth.
         -- One of them ends with the last letter alone.

@@ -33,16 +33,14 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/;
 
 /** @throws {AppError} bad_request, whose detail does not repeat a value */
 export function emailListRequest(parameters: RequestParameters): EmailListRequest {
+  const processed = wordParameter(parameters['processed'], 'processed', ['yes', 'no']);
   return {
     text: searchText(parameters['q']),
     filters: {
       from: timeParameter(parameters['from'], 'from'),
       to: timeParameter(parameters['to'], 'to'),
       mailbox: mailboxParameter(parameters['mailbox']),
-      processed:
-        wordParameter(parameters['processed'], 'processed', ['yes', 'no']) === null
-          ? null
-          : parameters['processed'] === 'yes',
+      processed: processed === null ? null : processed === 'yes',
       hasAttachments: wordParameter(parameters['attachments'], 'attachments', ['with']) !== null,
       hasDefects: wordParameter(parameters['defects'], 'defects', ['with']) !== null,
     },

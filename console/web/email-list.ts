@@ -99,6 +99,8 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
       freshness.newest_stored_at,
       status.emails_processed_total,
       status.mailboxes.length,
+      // A consumer that completes emails changes what this filter finds.
+      filters.query.processed === '' ? null : status.consumers,
     ],
     load,
   );

@@ -6,9 +6,8 @@ set local statement_timeout = '14min';
 -- The words of a text, for the index and for the query alike. A search compares them as prefixes. With an encoding other than
 -- UTF-8, the function stays as it was.
 --
--- Letters lose their accents: Müller and muller are one word, and so are Straße and strasse. A run of letters in a script without
--- spaces becomes its overlapping pairs and its last letter: 注文書 becomes 注文, 文書 and 書. So a text that contains 注文書送付
--- has 注文, 文書, and a word that begins with 書.
+-- Letters lose their accents, and a sharp s becomes ss. A run of letters in a script without spaces becomes its overlapping pairs
+-- and its last letter: the run ABC becomes AB, BC and C. So a text with the run XABCD has AB, BC, and a word that begins with C.
 --
 -- The text is truncated, before and after a normalization that may lengthen it: a tsvector holds at most a megabyte, and no subject
 -- may prevent an email from being stored.
@@ -41,9 +40,13 @@ begin
       end if;
       words := regexp_replace(normalize(words, nfkd), ignored, '', 'g');
       words := regexp_replace(left(normalize(words, nfc), 64000), separators, ' ', 'g');
+      -- Letters that no normalization decomposes: o, l, d and h with a stroke, eth, dotless i, final sigma; sharp s, ae, oe, thorn.
       words := translate(
-        lower(words collate %1$I), punctuation || 'øłđðħŧıς', repeat(' ', 32) || 'olddhtiσ');
-      words := replace(replace(replace(replace(words, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th');
+        lower(words collate %1$I),
+        punctuation || u&'\00f8\0142\0111\00f0\0127\0167\0131\03c2',
+        repeat(' ', 32) || u&'olddhti\03c3');
+      words := replace(replace(words, u&'\00df', 'ss'), u&'\00e6', 'ae');
+      words := replace(replace(words, u&'\0153', 'oe'), u&'\00fe', 'th');
       if words ~ ('[' || unspaced || ']') then
         -- The pairs that begin at the first, third, fifth letter of each run, and those that begin at the second, fourth, sixth.
         -- One of them ends with the last letter alone.

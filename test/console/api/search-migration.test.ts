@@ -11,6 +11,15 @@ import { migrate } from '../../../shared/db/schema/migrations.ts';
 const MIGRATIONS = join(import.meta.dirname, '../../../sql/migrations');
 const folder = mkdtempSync(join(tmpdir(), 'email-monitor-before-search-'));
 
+const NO_FILTERS = {
+  from: null,
+  to: null,
+  mailbox: null,
+  processed: null,
+  hasAttachments: false,
+  hasDefects: false,
+};
+
 /** As the code before the migration stores an email. */
 const PREVIOUS_STORE = `
 with email as (
@@ -83,15 +92,7 @@ async function found(text: string, sql: string): Promise<string[]> {
 }
 
 async function list(text: string | null): Promise<(string | null)[]> {
-  const filters = {
-    from: null,
-    to: null,
-    mailbox: null,
-    processed: null,
-    hasAttachments: false,
-    hasDefects: false,
-  };
-  const { rows } = await listEmails(db, { text, filters, before: null, limit: 25 });
+  const { rows } = await listEmails(db, { text, filters: NO_FILTERS, before: null, limit: 25 });
   return rows.map(({ subject }) => subject);
 }
 
@@ -115,6 +116,34 @@ describe('an email that was stored before the migration', () => {
   test('is listed in the order of its receipt', async () => {
     expect(await list(null)).toEqual(['Bestellung', 'Plain order', '注文書送付', 'Without words']);
   });
+});
+
+test('a database with another encoding than UTF-8 keeps its words, and has the list', async () => {
+  const url = new URL(inject('postgresUrl'));
+  const admin = new pg.Client({
+    connectionString: Object.assign(new URL(url), { pathname: '/postgres' }).href,
+  });
+  await admin.connect();
+  await admin.query(`create database latin1 encoding 'LATIN1' locale 'C' template template0`);
+  await admin.end();
+  url.pathname = '/latin1';
+  const target = { kind: 'url', url: url.href } as const;
+  await migrate(target);
+  const latin = openDatabase({ target, poolSize: 1 });
+  try {
+    await latin.query(`insert into mailboxes (email_address, cursor_history_id) values ('a@example.com', 1)`);
+    await latin.query(PREVIOUS_STORE, ['Order', '2026-11-03Z', 'Müller', 'Ten chairs', [], 'order-4711.pdf']);
+    for (const [text, count] of [
+      ['4711 chairs Müller', 1],
+      ['muller', 0],
+      [null, 1],
+    ] as const) {
+      const { rows } = await listEmails(latin, { text, filters: NO_FILTERS, before: null, limit: 25 });
+      expect([text, rows.length]).toEqual([text, count]);
+    }
+  } finally {
+    await latin.close();
+  }
 });
 
 describe('an instance that still runs the code before the migration', () => {
