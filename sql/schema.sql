@@ -160,9 +160,12 @@ create table email_results (
 create table email_search (
   email_id integer not null,
   search_words tsvector not null,
+  received_at timestamp with time zone not null,
+  mailbox_id integer not null,
   constraint email_search_pkey PRIMARY KEY (email_id),
   constraint email_search_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE
 );
+CREATE INDEX idx_email_search_received_at ON public.email_search USING btree (received_at, email_id);
 CREATE INDEX idx_email_search_words ON public.email_search USING gin (search_words) WITH (fastupdate='on', gin_pending_list_limit='512');
 
 create table incidents (
@@ -207,10 +210,13 @@ create table incoming_emails (
   constraint incoming_emails_pkey PRIMARY KEY (id),
   constraint incoming_emails_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );
+CREATE INDEX idx_incoming_emails_defects ON public.incoming_emails USING btree (received_at, id) WHERE (defects <> '{}'::text[]);
 CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING btree (gmail_message_id, mailbox_id);
 CREATE INDEX idx_incoming_emails_message_id ON public.incoming_emails USING btree (hashtextextended(rfc822_message_id, (0)::bigint), id) WHERE (rfc822_message_id IS NOT NULL);
 CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
 CREATE INDEX idx_incoming_emails_received_at ON public.incoming_emails USING btree (mailbox_id, received_at);
+CREATE INDEX idx_incoming_emails_rfc822_message_id ON public.incoming_emails USING hash (rfc822_message_id);
+CREATE INDEX idx_incoming_emails_unprocessed ON public.incoming_emails USING btree (received_at, id) WHERE (NOT processed);
 
 create table ingest_runs (
   id bigint not null generated always as identity,
@@ -712,6 +718,12 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.email_cursor(received_at timestamp with time zone, id integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((((EXTRACT(epoch FROM received_at) * (1000000)::numeric))::bigint)::text || '.'::text) || (id)::text);
+
 CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address text, subject text, attachment_names text)
  RETURNS tsvector
  LANGUAGE sql
@@ -724,11 +736,55 @@ CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address
  IMMUTABLE PARALLEL SAFE
 RETURN email_words((((((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(COALESCE(attachment_names, ''::text), 20000)) || ' '::text) || "left"(COALESCE((jsonb_path_query_array(recipients, '$.*[*].*'::jsonpath))::text, ''::text), 4000)) || ' '::text) || "left"(COALESCE(plain_text, ''::text), 30000)));
 
-CREATE OR REPLACE FUNCTION public.email_words(text)
+CREATE OR REPLACE FUNCTION public.email_search_words(sender text, sender_address text, subject text, attachment_names text, recipients jsonb, plain_text text, delivered_to text)
  RETURNS tsvector
  LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN email_words((((((((((((("left"(COALESCE(sender, ''::text), 1000) || ' '::text) || "left"(COALESCE(sender_address, ''::text), 1000)) || ' '::text) || "left"(COALESCE(subject, ''::text), 4000)) || ' '::text) || "left"(COALESCE(attachment_names, ''::text), 20000)) || ' '::text) || "left"(COALESCE((jsonb_path_query_array(recipients, '$.*[*].*'::jsonpath))::text, ''::text), 4000)) || ' '::text) || "left"(COALESCE(delivered_to, ''::text), 2000)) || ' '::text) || "left"(COALESCE(plain_text, ''::text), 30000)));
+
+CREATE OR REPLACE FUNCTION public.email_words(text)
+ RETURNS tsvector
+ LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN strip(to_tsvector('simple'::regconfig, translate(lower(("left"(NORMALIZE($1, NFKC), 64000) COLLATE pg_c_utf8)), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32))));
+AS $function$
+    declare
+      punctuation constant text := '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~';
+      -- Combining accents, and characters without a width.
+      ignored constant text := '[\u00ad\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]+';
+      separators constant text :=
+        '[\u00a0-\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30a0\u30fb\ufe30-\ufe6f]+';
+      -- Thai, Lao, Myanmar, Khmer, Japanese, Bopomofo, Chinese, Korean.
+      unspaced constant text :=
+        '\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0ecd\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff';
+      words text := left($1, 64000);
+    begin
+      -- Only ASCII, as most emails: the rest would change nothing.
+      if octet_length(words) = length(words) then
+        return strip(to_tsvector(
+          'simple'::regconfig,
+          translate(lower(words collate pg_c_utf8), punctuation, repeat(' ', 32))));
+      end if;
+      words := regexp_replace(normalize(words, nfkd), ignored, '', 'g');
+      words := regexp_replace(left(normalize(words, nfc), 64000), separators, ' ', 'g');
+      -- Letters that no normalization decomposes: o, l, d and h with a stroke, eth, dotless i, final sigma; sharp s, ae, oe, thorn.
+      words := translate(
+        lower(words collate pg_c_utf8),
+        punctuation || u&'\00f8\0142\0111\00f0\0127\0167\0131\03c2',
+        repeat(' ', 32) || u&'olddhti\03c3');
+      words := replace(replace(words, u&'\00df', 'ss'), u&'\00e6', 'ae');
+      words := replace(replace(words, u&'\0153', 'oe'), u&'\00fe', 'th');
+      if words ~ ('[' || unspaced || ']') then
+        -- The pairs that begin at the first, third, fifth letter of each run, and those that begin at the second, fourth, sixth.
+        -- One of them ends with the last letter alone.
+        words :=
+          regexp_replace(words, '[' || unspaced || ']{1,2}', ' \& ', 'g') || ' '
+          || regexp_replace(
+               regexp_replace(' ' || words, '[^' || unspaced || ']+[' || unspaced || ']?', ' ', 'g'),
+               '[' || unspaced || ']{1,2}', '\& ', 'g');
+      end if;
+      return strip(to_tsvector('simple'::regconfig, words));
+    end
+    $function$;
 
 CREATE OR REPLACE FUNCTION public.extend_claim(consumer text, worker text, email_id integer, lease interval DEFAULT '00:05:00'::interval)
  RETURNS timestamp with time zone
@@ -1235,6 +1291,19 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.set_received_at()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  select e.received_at, e.mailbox_id
+  into new.received_at, new.mailbox_id
+  from incoming_emails e
+  where e.id = new.email_id;
+  return new;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.set_updated_at()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1275,6 +1344,8 @@ CREATE TRIGGER count_removed AFTER DELETE ON public.email_ledger REFERENCING OLD
 CREATE TRIGGER email_queue_added AFTER INSERT ON public.email_queue FOR EACH ROW WHEN ((new.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
 
 CREATE TRIGGER email_queue_removed AFTER DELETE ON public.email_queue FOR EACH ROW WHEN ((old.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
+
+CREATE TRIGGER email_search_received_at BEFORE INSERT ON public.email_search FOR EACH ROW WHEN (((new.received_at IS NULL) OR (new.mailbox_id IS NULL))) EXECUTE FUNCTION set_received_at();
 
 CREATE TRIGGER incoming_emails_processed BEFORE UPDATE OF processed ON public.incoming_emails FOR EACH ROW WHEN ((old.processed IS DISTINCT FROM new.processed)) EXECUTE FUNCTION set_updated_at();
 

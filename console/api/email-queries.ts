@@ -2,8 +2,8 @@
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Email, OpenedEmail } from '../../shared/schemas/emails.ts';
-import { findEmailIds } from './email-search.ts';
-import { MAX_ID, type PageRequest, type ResultPage, toPage } from './pagination.ts';
+import type { EmailCursor, EmailListRequest } from './email-list-parameters.ts';
+import { findEmails } from './email-search.ts';
 import { previewKind } from './preview-types.ts';
 import { referencedContentIds, sanitizeHtml } from './sanitize-html.ts';
 
@@ -16,11 +16,13 @@ const MAX_LISTED_ATTACHMENTS = 50;
 const MAX_BODY_CHARACTERS = 200_000;
 
 const LISTED_COLUMNS = `
-  e.id, e.received_at, e.created_at as stored_at, e.sender, e.sender_address, e.subject, e.size_bytes,
+  e.id, (select m.email_address from mailboxes m where m.id = e.mailbox_id) as mailbox,
+  e.received_at, e.created_at as stored_at, e.sender, e.sender_address, e.subject, e.size_bytes,
   e.attachment_count, e.defects, e.processed, coalesce(a.attachments, '[]') as attachments`;
 
 const LISTED = {
   id: 'integer',
+  mailbox: 'text',
   received_at: 'timestamp with time zone',
   stored_at: 'timestamp with time zone',
   sender: 'text?',
@@ -49,16 +51,6 @@ left join lateral (
 ) a on e.attachment_count > 0`;
 }
 
-// $1 ids below bigint, $2 rows int, $3 attachments int
-const NEWEST = statement(
-  `
-select ${LISTED_COLUMNS}
-from (select * from incoming_emails where id < $1::bigint order by id desc limit $2::integer) e
-${joinAttachments('$3::integer')}
-order by e.id desc`,
-  LISTED,
-);
-
 // $1 ids int[], $2 attachments int
 const BY_IDS = statement(
   `
@@ -66,7 +58,7 @@ select ${LISTED_COLUMNS}
 from incoming_emails e
 ${joinAttachments('$2::integer')}
 where e.id = any ($1::integer[])
-order by e.id desc`,
+order by e.received_at desc, e.id desc`,
   LISTED,
 );
 
@@ -145,34 +137,28 @@ where sum_bytes <= $3::integer`,
   { content_id: 'text?', detected_content_type: 'text?', file_data: 'bytea' },
 );
 
+export interface EmailListPage {
+  readonly rows: Email[];
+  /** `before` of the next page; null at the end. */
+  readonly nextBefore: EmailCursor | null;
+}
+
 /**
- * A page of emails of all mailboxes, the last stored first.
+ * A page of emails of all mailboxes, the last received first.
  *
- * @param text words that an email must have, see `email-search.ts`; null lists every email
- * @returns a page. One call of a search reads a limited number of emails, so its page may be short or empty although there
- *   is a next one
+ * @returns a page. One call reads a limited number of emails, so with words or filters its page may be short or empty although
+ *   there is a next one
  */
-export async function listEmails(
-  db: Database,
-  request: PageRequest,
-  text: string | null,
-): Promise<ResultPage<Email>> {
+export async function listEmails(db: Database, request: EmailListRequest): Promise<EmailListPage> {
+  const { limit } = request;
   // One row more than the page shows whether there is a next page.
-  const oneMore = { ...request, limit: request.limit + 1 };
-  const found = text === null ? null : await findEmailIds(db, text, oneMore);
-  if (found === null) {
-    const { rows } = await db.query(NEWEST, [
-      request.beforeId ?? MAX_ID,
-      oneMore.limit,
-      MAX_LISTED_ATTACHMENTS,
-    ]);
-    return toPage(rows as Email[], request.limit);
-  }
-  const ids = found.ids.slice(0, request.limit);
+  const { found, scannedDownTo } = await findEmails(db, { ...request, limit: limit + 1 });
+  const shown = found.slice(0, limit);
+  const ids = shown.map((cursor) => Number(cursor.split('.')[1]));
   const { rows } = ids.length === 0 ? { rows: [] } : await db.query(BY_IDS, [ids, MAX_LISTED_ATTACHMENTS]);
-  // Not the id of the last row: that email may have been deleted since the search found it.
-  const nextBeforeId = found.ids.length > request.limit ? (ids.at(-1) ?? null) : found.scannedDownTo;
-  return { rows: rows as Email[], nextBeforeId };
+  // Not the position of the last row: that email may have been deleted since the search found it.
+  const nextBefore = found.length > limit ? (shown.at(-1) ?? null) : scannedDownTo;
+  return { rows: rows as Email[], nextBefore };
 }
 
 /** @returns null when the email does not exist */

@@ -12,18 +12,13 @@ import type { Log } from '../../shared/log.ts';
 import type { EmailPage, OpenedEmail } from '../../shared/schemas/emails.ts';
 import { attachmentDisposition, inlineDisposition } from './content-disposition.ts';
 import { openAttachment, openFiles, openRaw, type StoredFile } from './download-queries.ts';
+import { emailListRequest } from './email-list-parameters.ts';
 import { listEmails, readEmail, readHtml } from './email-queries.ts';
 import { isPreviewType } from './preview-types.ts';
 import { readProcessing } from './processing-queries.ts';
 import { recordAccess, recordList } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
-import {
-  idParameter,
-  jsonBody,
-  pageRequest,
-  type RequestParameters,
-  searchText,
-} from './request-parameters.ts';
+import { idParameter, jsonBody, type RequestParameters } from './request-parameters.ts';
 
 /**
  * Forbids scripts, forms, and framing by other sites. Styles and images must be inside the email itself. A sandbox without
@@ -38,7 +33,7 @@ const PREVIEW_POLICY = "sandbox; default-src 'none'; frame-ancestors 'self'";
 /** Cloud Run limits a response with Content-Length to 32 MiB. A longer file is sent with chunked encoding instead. */
 const MAX_CONTENT_LENGTH_BYTES = 30 * 1_048_576;
 
-/** Lists emails, the last stored first. `?q=` is for programs; the page searches by POST. */
+/** Lists emails, the last received first. `?q=` is for programs; the page searches by POST. */
 export function showEmails(context: AppContext): Handler {
   return async (request, _params, log) => await emailPage(context, request, log, request.query);
 }
@@ -53,10 +48,10 @@ async function emailPage(
   log: Log,
   parameters: RequestParameters,
 ): Promise<HttpResponse> {
-  const text = searchText(parameters['q']);
-  const { nextBeforeId, rows } = await listEmails(db, pageRequest(parameters), text);
-  recordList(request, log, { emailIds: rows.map(({ id }) => id), isSearch: text !== null });
-  return json<EmailPage>(200, { emails: rows, next_before: nextBeforeId });
+  const listRequest = emailListRequest(parameters);
+  const { nextBefore, rows } = await listEmails(db, listRequest);
+  recordList(request, log, { emailIds: rows.map(({ id }) => id), isSearch: listRequest.text !== null });
+  return json<EmailPage>(200, { emails: rows, next_before: nextBefore });
 }
 
 export function showEmail(context: AppContext): Handler {

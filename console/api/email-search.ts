@@ -1,11 +1,12 @@
 /**
- * Finds emails by words. Each word must be the prefix of a word in the sender, the recipients, the subject, an
- * attachment name or the plain text. A complete Gmail message id finds its email.
- * Invariant: the time of a search depends neither on the number of emails nor on the planner's estimate for a word.
+ * Finds emails, the last received first, by words and filters. Each word must be the prefix of a word in the sender, the
+ * recipients, a delivery address, the subject, an attachment name or the plain text. A complete Gmail message id or Message-ID
+ * finds its emails.
+ * Invariant: the time of one call depends neither on the number of emails nor on the planner's estimate for a word.
  */
-import type { Database, Queryable } from '../../shared/db/database.ts';
+import type { Database } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
-import { MAX_ID, type PageRequest } from './pagination.ts';
+import type { EmailCursor, EmailFilters, EmailListRequest } from './email-list-parameters.ts';
 import { queryWithTimeout } from './time-limited-query.ts';
 
 /**
@@ -34,12 +35,14 @@ const LIMITS: SearchLimits = {
 };
 
 const GMAIL_ID = /^[0-9a-f]{12,20}$/i;
+/** With or without angle brackets. */
+const MESSAGE_ID = /^(<\S+>|[^\s<>]+@[^\s<>]+)$/;
 
-/** Further words are ignored: they hardly change the result. */
-const MAX_WORDS = 16;
+/** Further words are ignored: they hardly change the result. A word of Japanese has one for each of its letters. */
+const MAX_WORDS = 32;
 
 // Splits the text into words as the words of an email are split, each as a prefix. email_words leaves no quote and no
-// backslash, so nothing needs escaping. `pattern` is null when the text has no word.
+// backslash, so nothing needs escaping. `pattern` is null when the text has no word: it matches every email.
 const PARSED_QUERY = `
 parsed_query as materialized (
   select string_agg('''' || word || ''':*', ' & ')::tsquery as pattern
@@ -50,146 +53,226 @@ parsed_query as materialized (
   ) words
 )`;
 
-// Stops at a full page, because `lowest` is computed only when the page is not full.
-// $1 text, $2 ids below bigint, $3 emails to scan int, $4 rows int
-// Always one row; lowest is null when the page is full, or no emails are left.
-const SCAN = statement(
-  `
+// $2 before, microseconds bigint, $3 before, id bigint, $4 from timestamptz, $5 to timestamptz; each may be null
+function isInRange(receivedAt: string, id: string): string {
+  return `(${receivedAt}, ${id}) < (coalesce('epoch'::timestamptz + $2::bigint * interval '1 microsecond', 'infinity'), $3::bigint)
+    and ${receivedAt} >= coalesce($4::timestamptz, '-infinity')
+    and ${receivedAt} < coalesce($5::timestamptz, 'infinity')`;
+}
+
+const IS_IN_MAILBOX = 'e.mailbox_id = (select m.id from mailboxes m where m.email_address = $7::text)';
+
+// $6 has filters bool, $7 mailbox text, $8 processed bool, $9 with attachments bool, $10 with defects bool
+function passesFilters(id: string): string {
+  return `(not $6::boolean or exists (
+    select
+    from incoming_emails e
+    where e.id = ${id}
+      and ($7::text is null or ${IS_IN_MAILBOX})
+      and ($8::boolean is null or e.processed = $8::boolean)
+      and (not $9::boolean or e.attachment_count > 0)
+      and (not $10::boolean or e.defects <> '{}')))`;
+}
+
+/**
+ * What a scan reads in the order of its index: all emails, or those of the filter that is expected to leave the fewest. The
+ * other filters are applied to each email.
+ */
+const SOURCES = {
+  all: null,
+  unprocessed: 'not e.processed',
+  defects: "e.defects <> '{}'",
+  mailbox: IS_IN_MAILBOX,
+} as const;
+type Source = keyof typeof SOURCES;
+
+function sourceOf({ hasDefects, mailbox, processed }: EmailFilters): Source {
+  if (processed === false) return 'unprocessed';
+  if (hasDefects) return 'defects';
+  return mailbox === null ? 'all' : 'mailbox';
+}
+
+// Parameters as above, $11 emails to scan int, $12 rows int
+// Always one row. lowest is null when the page is full, or no emails are left.
+function scanStatement(source: Source) {
+  const condition = SOURCES[source];
+  const read =
+    condition === null
+      ? `select s.received_at, s.email_id as id, s.search_words
+    from email_search s
+    where ${isInRange('s.received_at', 's.email_id')}
+    order by s.received_at desc, s.email_id desc`
+      : `select e.received_at, e.id
+    from incoming_emails e
+    where ${condition}
+      and ${isInRange('e.received_at', 'e.id')}
+    order by e.received_at desc, e.id desc`;
+  const words =
+    condition === null
+      ? 'd.search_words @@ (select pattern from parsed_query)'
+      : `(
+      select s.search_words @@ (select pattern from parsed_query)
+      from email_search s
+      where s.email_id = d.id)`;
+  return statement(
+    `
 with ${PARSED_QUERY},
 scanned as materialized (
-  select email_id as id, search_words @@ (select pattern from parsed_query) as is_match
-  from email_search
-  where email_id < $2::bigint
-  order by email_id desc
-  limit $3::integer
+  select d.received_at, d.id,
+    ((select pattern from parsed_query) is null or ${words})
+    and ${passesFilters('d.id')} as is_match
+  from (
+    ${read}
+    limit $11::integer
+  ) d
 ),
 matches as materialized (
-  select id
+  select received_at, id
   from scanned
   where is_match
-  order by id desc
-  limit $4::integer
+  order by received_at desc, id desc
+  limit $12::integer
 )
 select (select pattern::text from parsed_query) as pattern,
-       array(select id from matches) as ids,
-       case when (select count(*) from matches) < $4::integer
-            then (select min(id) from scanned having count(*) = $3::integer) end as lowest`,
-  { pattern: 'text?', ids: 'integer[]', lowest: 'integer?' },
-);
+       array(select email_cursor(received_at, id) from matches) as found,
+       case when (select count(*) from matches) < $12::integer
+              and (select count(*) from scanned) = $11::integer
+            then (select email_cursor(received_at, id) from scanned order by received_at, id limit 1) end as lowest`,
+    { pattern: 'text?', found: 'text[]', lowest: 'text?' },
+  );
+}
 
-// $1 Gmail message id text, $2 ids below bigint, $3 rows int
-const BY_GMAIL_ID = statement(
+const SCANS = {
+  all: scanStatement('all'),
+  unprocessed: scanStatement('unprocessed'),
+  defects: scanStatement('defects'),
+  mailbox: scanStatement('mailbox'),
+};
+
+// Parameters as above, $1 Gmail message id text, $11 Message-IDs text[], $12 rows int
+const BY_ID = statement(
   `
-select id
-from incoming_emails
-where gmail_message_id = $1::text
-  and id < $2::bigint
-order by id desc
-limit $3::integer`,
-  { id: 'integer' },
+select email_cursor(d.received_at, d.id) as found
+from incoming_emails d
+where (d.gmail_message_id = $1::text or d.rfc822_message_id = any ($11::text[]))
+  and ${isInRange('d.received_at', 'd.id')}
+  and ${passesFilters('d.id')}
+order by d.received_at desc, d.id desc
+limit $12::integer`,
+  { found: 'text' },
 );
 
 // Collects the matches first and sorts them afterwards. Without `materialized` the planner may scan the whole table in order
 // for a word that it expects in many emails and that no email has. For a very frequent word the planner scans the table until
 // there are too many matches, instead of reading the index to its end.
-// $1 pattern text, $2 ids below bigint, $3 rows int, $4 matches int
-// No row: the index has more than $4 matches.
+// Parameters as above, $1 pattern text, $11 matches int, $12 rows int
+// No row: the index has more than $11 matches.
 const INDEX_QUERY = `
 with matches as materialized (
-  select email_id as id
+  select received_at, email_id as id
   from email_search
   where search_words @@ $1::tsquery
 ),
-limited as (
-  select id
+limited as materialized (
+  select received_at, id
   from matches
-  limit $4::integer + 1
+  limit $11::integer + 1
 )
-select array(select id from limited where id < $2::bigint order by id desc limit $3::integer) as ids
-where (select count(*) from limited) <= $4::integer`;
+select array(
+  select email_cursor(d.received_at, d.id)
+  from limited d
+  where ${isInRange('d.received_at', 'd.id')}
+    and ${passesFilters('d.id')}
+  order by d.received_at desc, d.id desc
+  limit $12::integer) as found
+where (select count(*) from limited) <= $11::integer`;
 
 export interface SearchResult {
-  /** The highest first, at most `limit`. */
-  readonly ids: readonly number[];
-  /** The lowest id that was scanned: there may be more matches below. Null: the page is full, or no emails are left. */
-  readonly scannedDownTo: number | null;
-}
-
-interface NewestFirstScan extends SearchResult {
-  /** The parsed query; null when the text has no word. */
-  readonly pattern: string | null;
+  /** The last received first, at most `limit`. */
+  readonly found: readonly EmailCursor[];
+  /** The oldest email that was scanned: there may be more matches after it. Null: the page is full, or no emails are left. */
+  readonly scannedDownTo: EmailCursor | null;
 }
 
 interface InitialScan {
   readonly result: SearchResult;
+  /** The parsed query; null when there is no word: every email matches. */
   readonly pattern: string | null;
   readonly scannedCount: number;
 }
 
 /**
- * One page of matching email ids. When searching all emails would take too long, only a part is searched: the result then
- * has fewer ids than `limit`, perhaps none.
- *
- * @returns null when the text has no word: it matches every email
+ * One page of matching emails. When searching all emails would take too long, only a part is searched: the result then has fewer
+ * emails than `limit`, perhaps none.
  */
-export async function findEmailIds(
+export async function findEmails(
   db: Database,
-  text: string,
-  request: PageRequest,
+  request: EmailListRequest,
   limits: SearchLimits = LIMITS,
-): Promise<SearchResult | null> {
-  const byGmailId = GMAIL_ID.test(text.trim()) ? await findByGmailId(db, text.trim(), request) : [];
-  if (byGmailId.length > 0) return { ids: byGmailId, scannedDownTo: null };
-  const { pattern, result, scannedCount } = await scanNewest(db, text, request, limits.initialScanSteps);
-  if (pattern === null) return null;
+): Promise<SearchResult> {
+  const byId = await findById(db, request);
+  if (byId.length > 0) return { found: byId, scannedDownTo: null };
+  const { pattern, result, scannedCount } = await scanNewest(db, request, limits.initialScanSteps);
   if (result.scannedDownTo === null) return result;
   const rest = restOfPage(result, request);
   const older =
-    (await searchIndex(db, pattern, rest, limits)) ??
-    (await scan(db, text, rest, limits.maxScannedEmails - scannedCount));
+    (pattern === null ? null : await searchIndex(db, pattern, rest, limits)) ??
+    (await scan(db, rest, limits.maxScannedEmails - scannedCount));
   return append(result, older);
 }
 
 async function scanNewest(
   db: Database,
-  text: string,
-  request: PageRequest,
+  request: EmailListRequest,
   steps: readonly number[],
 ): Promise<InitialScan> {
   const lastStep = steps.at(-1) ?? 0;
   let newest: InitialScan = {
-    result: { ids: [], scannedDownTo: request.beforeId },
+    result: { found: [], scannedDownTo: request.before },
     pattern: null,
     scannedCount: 0,
   };
   for (const step of steps) {
-    const next = await scan(db, text, restOfPage(newest.result, request), step - newest.scannedCount);
+    const next = await scan(db, restOfPage(newest.result, request), step - newest.scannedCount);
     newest = { result: append(newest.result, next), pattern: next.pattern, scannedCount: step };
-    const isPromising = newest.result.ids.length * lastStep >= (request.limit / 2) * step;
+    const isPromising = newest.result.found.length * lastStep >= (request.limit / 2) * step;
     if (newest.result.scannedDownTo === null || !isPromising) break;
   }
   return newest;
 }
 
-function restOfPage({ ids, scannedDownTo }: SearchResult, { limit }: PageRequest): PageRequest {
-  return { beforeId: scannedDownTo, limit: limit - ids.length };
+function restOfPage({ found, scannedDownTo }: SearchResult, request: EmailListRequest): EmailListRequest {
+  return { ...request, before: scannedDownTo, limit: request.limit - found.length };
 }
 
-function append(result: SearchResult, { ids, scannedDownTo }: SearchResult): SearchResult {
-  return { ids: [...result.ids, ...ids], scannedDownTo };
+function append(result: SearchResult, { found, scannedDownTo }: SearchResult): SearchResult {
+  return { found: [...result.found, ...found], scannedDownTo };
+}
+
+/** $2 to $10 */
+function conditionParameters({ before, filters }: EmailListRequest): unknown[] {
+  const { from, hasAttachments, hasDefects, mailbox, processed, to } = filters;
+  const [micros = null, id = null] = before?.split('.') ?? [];
+  const hasFilters = mailbox !== null || processed !== null || hasAttachments || hasDefects;
+  return [micros, id, from, to, hasFilters, mailbox, processed, hasAttachments, hasDefects];
 }
 
 async function scan(
   db: Database,
-  text: string,
-  request: PageRequest,
+  request: EmailListRequest,
   emailCount: number,
-): Promise<NewestFirstScan> {
-  const { rows } = await db.query(SCAN, [text, request.beforeId ?? MAX_ID, emailCount, request.limit]);
+): Promise<SearchResult & { readonly pattern: string | null }> {
+  const { rows } = await db.query(SCANS[sourceOf(request.filters)], [
+    request.text,
+    ...conditionParameters(request),
+    emailCount,
+    request.limit,
+  ]);
+  const [row] = rows;
   return {
-    ids: rows[0]?.ids ?? [],
-    scannedDownTo: rows[0]?.lowest ?? null,
-    pattern: rows[0]?.pattern ?? null,
+    found: (row?.found ?? []) as EmailCursor[],
+    scannedDownTo: (row?.lowest ?? null) as EmailCursor | null,
+    pattern: row?.pattern ?? null,
   };
 }
 
@@ -197,16 +280,24 @@ async function scan(
 async function searchIndex(
   db: Database,
   pattern: string,
-  request: PageRequest,
-  limits: SearchLimits,
+  request: EmailListRequest,
+  { indexTimeoutMs, maxIndexMatches }: SearchLimits,
 ): Promise<SearchResult | null> {
-  const parameters = [pattern, request.beforeId ?? MAX_ID, request.limit, limits.maxIndexMatches];
-  const rows = await queryWithTimeout<{ ids: number[] }>(db, limits.indexTimeoutMs, INDEX_QUERY, parameters);
-  const [found] = rows ?? [];
-  return found === undefined ? null : { ids: found.ids, scannedDownTo: null };
+  const parameters = [pattern, ...conditionParameters(request), maxIndexMatches, request.limit];
+  const rows = await queryWithTimeout<{ found: EmailCursor[] }>(db, indexTimeoutMs, INDEX_QUERY, parameters);
+  const [row] = rows ?? [];
+  return row === undefined ? null : { found: row.found, scannedDownTo: null };
 }
 
-async function findByGmailId(db: Queryable, id: string, request: PageRequest): Promise<number[]> {
-  const { rows } = await db.query(BY_GMAIL_ID, [id.toLowerCase(), request.beforeId ?? MAX_ID, request.limit]);
-  return rows.map((row) => row.id);
+async function findById(db: Database, request: EmailListRequest): Promise<EmailCursor[]> {
+  const text = request.text?.trim() ?? '';
+  const bare = MESSAGE_ID.test(text) ? text.replace(/^<|>$/g, '') : null;
+  if (bare === null && !GMAIL_ID.test(text)) return [];
+  const { rows } = await db.query(BY_ID, [
+    text.toLowerCase(),
+    ...conditionParameters(request),
+    bare === null ? [] : [bare, `<${bare}>`],
+    request.limit,
+  ]);
+  return rows.map((row) => row.found as EmailCursor);
 }

@@ -20,7 +20,7 @@ export type Handler = (
 export type RequestParameters = Readonly<Record<string, unknown>>;
 
 const DEFAULT_PAGE_ROWS = 25;
-const MAX_PAGE_ROWS = 100;
+export const MAX_PAGE_ROWS = 100;
 const MAX_SEARCH_CHARACTERS = 500;
 
 /** @throws {AppError} bad_request */

@@ -5,13 +5,20 @@ import { CONSOLE_API } from './api.ts';
 import { element } from './element.ts';
 import { formatBytes } from './format-number.ts';
 
-/** Inline images come last, because they are rarely the attachment that an operator looks for. */
-export function attachmentLinks(attachments: readonly AttachmentJson[]): HTMLUListElement {
+/**
+ * Inline attachments come last, because they are rarely the attachment that an operator looks for.
+ *
+ * @param maxCount further attachments are left out
+ */
+export function attachmentLinks(
+  attachments: readonly AttachmentJson[],
+  maxCount = Number.POSITIVE_INFINITY,
+): HTMLUListElement {
   const sorted = [...attachments].sort((a, b) => Number(a.is_inline) - Number(b.is_inline) || a.id - b.id);
   return element(
     'ul',
     { class: 'attachments' },
-    ...sorted.map((attachment) =>
+    ...sorted.slice(0, maxCount).map((attachment) =>
       element(
         'li',
         {},

@@ -1,12 +1,19 @@
 /**
- * The list of the emails that were stored last, or of the emails that a search finds. New emails are inserted at the top without moving the
- * focus or an open email. A button loads older emails page by page.
+ * The list of stored emails, the last received first, or of those that the search and the filters find. New emails appear at
+ * their place without moving the focus or an open email. A button loads older emails page by page.
  */
 
 import type { EmailJson, EmailPageJson } from '../../shared/schemas/emails.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get, postQuery } from './api.ts';
 import { byId, setText } from './element.ts';
+import {
+  type EmailQuery,
+  filtersText,
+  isFiltered,
+  requestParameters,
+  wireEmailFilters,
+} from './email-filters.ts';
 import { emailRow } from './email-row.ts';
 import { pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
@@ -14,102 +21,94 @@ import { showError } from './notices.ts';
 import { Section } from './section.ts';
 
 const PAGE_ROWS = 25;
-const TYPING_PAUSE_MS = 250;
-/** A search page that is neither full nor the last has scanned more emails than this. */
+/** The largest `limit` that the server accepts. */
+const MAX_PAGE_ROWS = 100;
+/** A page that is neither full nor the last has scanned more emails than this. */
 const MIN_SCANNED_EMAILS = 1_000;
 
-export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
-  const root = byId('emails');
-  const search = byId<HTMLInputElement>('search');
-  const older = byId<HTMLButtonElement>('older');
-  const list = new KeyedList<EmailJson>(byId('email-list'), (email) => String(email.id), emailRow);
-  let shown: readonly EmailJson[] = [];
-  let nextBeforeId: number | null = null;
-  let shownFor = '';
-  /** The first page covers the emails down to this id. */
-  let firstPageFloor = 0;
+interface Row {
+  readonly email: EmailJson;
+  readonly showsMailbox: boolean;
+}
 
-  const read = async (before: number | null): Promise<EmailPageJson> => {
-    const q = search.value.trim();
-    if (q !== '')
-      return await postQuery<EmailPageJson>(`${CONSOLE_API}/emails/search`, {
-        q,
-        limit: PAGE_ROWS,
-        ...(before === null ? {} : { before }),
-      });
-    return await get<EmailPageJson>(
-      `${CONSOLE_API}/emails?limit=${PAGE_ROWS}${before === null ? '' : `&before=${before}`}`,
-    );
-  };
-  const show = (emails: readonly EmailJson[], next: number | null) => {
+export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
+  const older = byId<HTMLButtonElement>('older');
+  const list = new KeyedList<Row>(
+    byId('email-list'),
+    ({ email }) => String(email.id),
+    ({ email, showsMailbox }) => emailRow(email, showsMailbox),
+  );
+  const filters = wireEmailFilters(() => void section.reload());
+  let shown: readonly EmailJson[] = [];
+  let nextBefore: string | null = null;
+  let shownFor: EmailQuery | null = null;
+  let hasSeveralMailboxes = false;
+  let storedCount = 0;
+  let storedCountAtLoad = 0;
+
+  const show = (emails: readonly EmailJson[], next: string | null) => {
     shown = emails;
-    nextBeforeId = next;
-    list.show(shown);
-    older.hidden = nextBeforeId === null;
-    const q = search.value.trim();
-    const count = pluralize(shown.length, 'email');
-    setText(
-      byId('email-count'),
-      q === ''
-        ? shown.length === 0
-          ? 'No emails stored yet.'
-          : ''
-        : `${count} found${nextBeforeId === null ? '' : ' so far'}`,
-    );
+    nextBefore = next;
+    list.show(shown.map((email) => ({ email, showsMailbox: hasSeveralMailboxes })));
+    older.hidden = nextBefore === null;
+    setText(byId('email-count'), countText(shown.length, nextBefore !== null, filters.query));
   };
   /** @returns false when nothing was added, because another list has been shown in the meantime */
-  const appendPage = async (query: string): Promise<boolean> => {
-    const before = nextBeforeId;
-    const page = await read(before);
-    if (query !== search.value || nextBeforeId !== before) return false;
+  const appendPage = async (query: EmailQuery): Promise<boolean> => {
+    const before = nextBefore;
+    const page = await readPage(query, PAGE_ROWS, before);
+    if (query !== filters.query || nextBefore !== before) return false;
     const known = new Set(shown.map((email) => email.id));
     show([...shown, ...page.emails.filter((email) => !known.has(email.id))], page.next_before);
     return true;
   };
-  /** One call of a search scans a limited number of emails, so it is repeated until the list has `count` rows. */
-  const fillTo = async (count: number, query: string) => {
-    while (query.trim() !== '' && shown.length < count && nextBeforeId !== null)
+  /** One call scans a limited number of emails, so it is repeated until the list has `count` rows. */
+  const fillTo = async (count: number, query: EmailQuery) => {
+    while (isFiltered(query) && shown.length < count && nextBefore !== null)
       if (!(await appendPage(query))) return;
   };
   const load = async () => {
-    const query = search.value;
-    const page = await read(null);
+    const { query } = filters;
+    const isSameQuery = query === shownFor;
+    const limit = isSameQuery ? Math.min(Math.max(shown.length, PAGE_ROWS), MAX_PAGE_ROWS) : PAGE_ROWS;
+    const loadedCount = storedCount;
+    const page = await readPage(query, limit, null);
     // The query has changed in the meantime; a newer load shows its result.
-    if (query !== search.value) return;
-    const floor = page.next_before ?? 0;
-    const isFull = page.emails.length === PAGE_ROWS;
+    if (query !== filters.query) return;
+    const { emails, next_before: next } = page;
+    const listed = new Set(emails.map((email) => email.id));
+    const isShort = emails.length < limit && next !== null;
     // Without an overlap, there may be unseen emails between the new page and the rows that are shown.
-    const overlaps =
-      shown.some((email) => email.id >= floor) || (!isFull && floor - firstPageFloor < MIN_SCANNED_EMAILS);
-    const isContinued = shownFor === query && overlaps;
-    const olderRows = isContinued ? shown.filter((email) => email.id < floor) : [];
-    const extendsFurther = isContinued && (nextBeforeId ?? 0) < floor;
+    const isContinued =
+      isSameQuery &&
+      next !== null &&
+      (isShort
+        ? loadedCount - storedCountAtLoad < MIN_SCANNED_EMAILS
+        : shown.some((email) => listed.has(email.id)));
+    const olderRows = isContinued ? shown.filter((email) => isOlder(email, emails.at(-1))) : [];
+    const keepsEnd = isContinued && (isShort || olderRows.length > 0);
     shownFor = query;
-    firstPageFloor = floor;
-    show([...page.emails, ...olderRows], extendsFurther ? nextBeforeId : page.next_before);
+    storedCountAtLoad = loadedCount;
+    show([...emails, ...olderRows], keepsEnd ? nextBefore : next);
     await fillTo(PAGE_ROWS, query);
   };
   const section = new Section(
-    root,
-    ({ freshness, status }) => [freshness.newest_stored_at, status.emails_processed_total],
+    byId('emails'),
+    ({ freshness, status }) => [
+      freshness.newest_stored_at,
+      status.emails_processed_total,
+      status.mailboxes.length,
+      // A consumer that completes emails changes what this filter finds.
+      filters.query.processed === '' ? null : status.consumers,
+    ],
     load,
   );
 
-  let typing: ReturnType<typeof setTimeout> | undefined;
-  search.addEventListener('input', () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => void section.reload(), TYPING_PAUSE_MS);
-  });
-  byId('search-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    clearTimeout(typing);
-    void section.reload();
-  });
   older.addEventListener('click', () => void loadOlder());
   const loadOlder = async () => {
     if (older.getAttribute('aria-disabled') === 'true') return;
     older.setAttribute('aria-disabled', 'true');
-    const query = search.value;
+    const { query } = filters;
     try {
       const wantedCount = shown.length + PAGE_ROWS;
       if (await appendPage(query)) await fillTo(wantedCount, query);
@@ -121,5 +120,38 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
       older.removeAttribute('aria-disabled');
     }
   };
-  return async (overview) => await section.update(overview);
+  return async (overview) => {
+    const { emails_processed_total: total, mailboxes } = overview.status;
+    hasSeveralMailboxes = mailboxes.length > 1;
+    storedCount = total;
+    filters.showMailboxes(mailboxes.map(({ email_address: address }) => address));
+    await section.update(overview);
+  };
+}
+
+async function readPage(query: EmailQuery, limit: number, before: string | null): Promise<EmailPageJson> {
+  if (isFiltered(query))
+    return await postQuery<EmailPageJson>(`${CONSOLE_API}/emails/search`, {
+      ...requestParameters(query),
+      limit,
+      ...(before === null ? {} : { before }),
+    });
+  const position = before === null ? '' : `&before=${before}`;
+  return await get<EmailPageJson>(`${CONSOLE_API}/emails?limit=${limit}${position}`);
+}
+
+/** @param last of the newer rows; without one, every email is older */
+function isOlder(email: EmailJson, last: EmailJson | undefined): boolean {
+  if (last === undefined) return true;
+  const ms = Date.parse(email.received_at) - Date.parse(last.received_at);
+  return ms < 0 || (ms === 0 && email.id < last.id);
+}
+
+function countText(count: number, hasMore: boolean, query: EmailQuery): string {
+  if (!isFiltered(query)) {
+    if (count === 0) return 'No emails stored yet.';
+    return hasMore ? `The newest ${pluralize(count, 'email')}.` : `All ${pluralize(count, 'email')}.`;
+  }
+  const filters = filtersText(query);
+  return `${pluralize(count, 'email')} found${hasMore ? ' so far' : ''}${filters === '' ? '' : `: ${filters}`}.`;
 }

@@ -41,7 +41,8 @@ export function wireEmailRoute({ onRoute }: RouteListener): void {
     if (!isToEmail && !isToList) return;
     event.preventDefault();
     if (isToList) return backToList();
-    history.pushState({ isFromList: current === null }, '', link.pathname);
+    // With the search of the list, for a reload.
+    history.pushState({ ...history.state, isFromList: current === null }, '', link.pathname);
     go();
   });
   document.addEventListener('keydown', (event) => {

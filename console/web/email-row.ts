@@ -5,8 +5,11 @@ import { attachmentLinks } from './attachment-links.ts';
 import { defectWarnings } from './defects.ts';
 import { element } from './element.ts';
 import { emailPath } from './email-route.ts';
-import { pluralize } from './format-number.ts';
+import { formatNumber } from './format-number.ts';
 import { timeElement } from './times.ts';
+
+/** A row of a list shows at most this number of files. */
+const MAX_ROW_FILES = 3;
 
 /** What the link that opens an email shows. */
 export type EmailHead = Pick<EmailJson, 'id' | 'sender' | 'sender_address' | 'subject' | 'received_at'>;
@@ -22,22 +25,37 @@ export function emailOpener(email: EmailHead): HTMLAnchorElement {
   );
 }
 
-export function emailRow(email: EmailJson): HTMLLIElement {
+/** @param showsMailbox the page shows emails of several mailboxes */
+export function emailRow(email: EmailJson, showsMailbox: boolean): HTMLLIElement {
   const warnings = defectWarnings(email.defects);
   return element(
     'li',
     {},
     emailOpener(email),
-    email.attachments.length === 0 ? null : attachmentLinks(email.attachments),
-    email.attachments.length === email.attachment_count
-      ? null
-      : element(
-          'p',
-          { class: 'muted' },
-          `${pluralize(email.attachment_count, 'attachment')} in total. Open the email to see all of them.`,
-        ),
+    email.attachment_count === 0 ? null : attachmentSummary(email),
     warnings.length === 0 ? null : element('p', { class: 'defects' }, warnings.join(' ')),
+    showsMailbox
+      ? element('p', { class: 'email-mailbox' }, 'Mailbox ', element('bdi', {}, email.mailbox))
+      : null,
   );
+}
+
+/** The first files, and a link to the email when there are more. */
+function attachmentSummary(email: EmailJson): HTMLUListElement {
+  const summary = attachmentLinks(email.attachments, MAX_ROW_FILES);
+  const moreCount = email.attachment_count - summary.childElementCount;
+  if (moreCount === 0) return summary;
+  const more = element(
+    'a',
+    {
+      class: 'more-files',
+      href: emailPath(email.id),
+      'aria-label': `+ ${formatNumber(moreCount)} more attachments of ${subjectText(email)}`,
+    },
+    `+ ${formatNumber(moreCount)} more`,
+  );
+  summary.append(element('li', {}, more));
+  return summary;
 }
 
 export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {

@@ -90,8 +90,10 @@ raw as (
   returning 1
 ),
 search as (
-  insert into email_search (email_id, search_words)
-  select id, email_search_words($9::text, $10::text, $12::text, $24::text, $11::jsonb, $19::text)
+  insert into email_search (email_id, received_at, mailbox_id, search_words)
+  select id, $6::timestamptz, $1::integer,
+         email_search_words(
+           $9::text, $10::text, $12::text, $24::text, $11::jsonb, $19::text, array_to_string($20::text[], ' '))
   from email
   returning 1
 )${

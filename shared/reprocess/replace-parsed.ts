@@ -39,8 +39,11 @@ where id = $1::integer`,
 // $1 email id int, $2 attachment names text
 const UPDATE_SEARCH = statement(
   `
-insert into email_search as s (email_id, search_words)
-select e.id, email_search_words(e.sender, e.sender_address, e.subject, $2::text, e.recipients, e.plain_text)
+insert into email_search as s (email_id, received_at, mailbox_id, search_words)
+select e.id, e.received_at, e.mailbox_id,
+       email_search_words(
+         e.sender, e.sender_address, e.subject, $2::text, e.recipients, e.plain_text,
+         array_to_string(e.delivered_to, ' '))
 from incoming_emails e
 where e.id = $1::integer
 on conflict (email_id) do update

@@ -14,6 +14,8 @@ export const attachmentSchema = z.object({
 
 export const emailSchema = z.object({
   id,
+  /** The address of its mailbox. */
+  mailbox: z.string(),
   received_at: time,
   stored_at: time,
   sender: z.nullable(z.string()),
@@ -29,12 +31,13 @@ export const emailSchema = z.object({
 });
 
 export const emailPageSchema = z.object({
+  /** The last received first. */
   emails: z.array(emailSchema),
   /**
-   * The value of `before` for the next page; null at the end. A search may return it with a page that is not full: the
-   * emails down to this id have been searched.
+   * The value of `before` for the next page, an opaque text; null at the end. With words or filters, a page that is not full
+   * may have it too: the emails down to this position have been searched.
    */
-  next_before: z.nullable(id),
+  next_before: z.nullable(z.string()),
 });
 
 export const openedAttachmentSchema = z.extend(attachmentSchema, {

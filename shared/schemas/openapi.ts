@@ -70,6 +70,24 @@ const PAGE: readonly Parameter[] = [
   }),
   query('limit', 'Maximum number of rows.', { type: 'integer', minimum: 1, maximum: 100, default: 25 }),
 ];
+/** The search text and the filters apply together. */
+const EMAIL_LIST = {
+  q: {
+    description:
+      'Words of the sender, recipients, subject, text and file names; or a complete Gmail id or Message-ID.',
+    type: 'string',
+    maxLength: 500,
+  },
+  from: { description: 'Only emails received at this time or later.', type: 'string', format: 'date-time' },
+  to: { description: 'Only emails received before this time.', type: 'string', format: 'date-time' },
+  mailbox: { description: 'Only emails of the mailbox with this address.', type: 'string' },
+  processed: { description: 'Only processed or unprocessed emails.', type: 'string', enum: ['yes', 'no'] },
+  attachments: { description: 'Only emails with attachments.', type: 'string', enum: ['with'] },
+  defects: { description: 'Only emails with defects.', type: 'string', enum: ['with'] },
+  before: { description: 'The `next_before` of the previous page.', type: 'string' },
+  limit: { description: 'Maximum number of rows.', type: 'integer', minimum: 1, maximum: 100, default: 25 },
+} as const;
+
 const ID: Parameter = {
   name: 'id',
   in: 'path',
@@ -146,23 +164,18 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: `${CONSOLE}/emails`,
-    summary: 'Stored emails of all mailboxes, last stored first',
+    summary: 'Stored emails, last received first',
     answer: 'EmailPage',
-    parameters: PAGE,
+    parameters: Object.entries(EMAIL_LIST).map(([name, { description, ...schema }]) =>
+      query(name, description, schema),
+    ),
   },
   {
     method: 'post',
     path: `${CONSOLE}/emails/search`,
-    summary: 'Search stored emails by words of the sender, subject and file names',
+    summary: 'Stored emails, last received first; search words in the body appear in no log of requests',
     answer: 'EmailPage',
-    body: {
-      type: 'object',
-      properties: {
-        q: { type: 'string', maxLength: 500 },
-        before: { type: 'integer', minimum: 1 },
-        limit: { type: 'integer', minimum: 1, maximum: 100 },
-      },
-    },
+    body: { type: 'object', properties: EMAIL_LIST },
   },
   {
     method: 'get',

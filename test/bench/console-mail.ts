@@ -25,11 +25,14 @@ function sampledWord(kind: Kind): string {
   return `translate(left(md5('${kind}' || ${rank}), 8), '${HEX}', '${LETTERS}')`;
 }
 
+// Some subjects have Japanese or accents: one email in 20 and in 50, and one in 10,000.
 // `Altbestand` and `legacy` were frequent in old emails (95 % and a sixth of all) and do not occur in new ones.
 function subject(emailCount: number): string {
   return `
 (array['Order ', 'Bestellung ', 'Purchase order PO-', 'AW: Bestellung ', 'Commande ', 'Re: Order confirmation '])[1 + n % 6]
 || (100000 + n) || ' ' || ${sampledWord('article')} || (array['', ' - urgent', ' / Nachlieferung', ' (revised)', ' for site ' || n % 97])[1 + n % 5]
+|| case when n % 20 = 7 then ' 株式会社山田への注文書送付' when n % 50 = 3 then ' für Müller' else '' end
+|| case when n % 10007 = 0 then ' 見積依頼' when n % 10009 = 0 then ' Ångström' else '' end
 || case when n <= ${Math.round(emailCount * 0.95)} then ' Altbestand' else '' end
 || case when n <= ${Math.round(emailCount / 6)} then ' legacy' else '' end`;
 }
@@ -39,30 +42,37 @@ export async function fillConsole(
   db: BenchDatabase,
   emailCount: number,
 ): Promise<{ readonly insertMs: number }> {
-  await db.rows(`insert into mailboxes (email_address, cursor_history_id) values ('orders@example.com', 1)`);
+  await db.rows(`
+    insert into mailboxes (email_address, cursor_history_id)
+    values ('orders@example.com', 1), ('returns@example.com', 1)`);
   await db.rows(`
     insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
     values (1, now() - interval '2 days', false, '', now() - interval '6 minutes', now() - interval '5 minutes', 0)`);
   const started = performance.now();
   await db.rows(`
     insert into incoming_emails
-      (mailbox_id, gmail_message_id, sender, sender_address, subject, body_text, received_at, size_bytes,
-       attachment_count, parser_version, processed)
-    select 1, to_hex(1000000000000000 + n),
+      (mailbox_id, gmail_message_id, rfc822_message_id, sender, sender_address, subject, body_text, received_at,
+       size_bytes, attachment_count, parser_version, processed, defects)
+    select case when n % 1009 = 0 then 2 else 1 end, to_hex(1000000000000000 + n), '<order-' || n || '@example.com>',
            initcap(customer) || ' <orders@' || customer || '.example.com>', 'orders@' || customer || '.example.com',
            ${subject(emailCount)},
            repeat('Please deliver 12 pieces of article ' || n || ' to our site. ', 15),
-           now() - (${emailCount} - n) * interval '1 minute', 90000, 1, 1, n % 10 > 0
+           now() - (${emailCount} - n) * interval '1 minute', 90000,
+           case when n % 4999 = 0 or n > ${Math.round(emailCount / 4)} then 1 else 0 end, 1, n % 5003 > 0,
+           case when n % 4001 = 0 then array['encrypted'] else '{}' end
     from (select n, ${sampledWord('customer')} as customer from generate_series(1, ${emailCount}) n) emails`);
   await db.rows(`
-    insert into email_search (email_id, search_words)
-    select id, email_search_words(sender, sender_address, subject, 'order-' || (100000 + id) || '.pdf')
+    insert into email_search (email_id, received_at, mailbox_id, search_words)
+    select id, received_at, mailbox_id,
+           email_search_words(sender, sender_address, subject, 'order-' || (100000 + id) || '.pdf')
     from incoming_emails
     order by id`);
   const insertMs = performance.now() - started;
   await db.rows(`
     insert into email_attachments (email_id, part_path, filename, content_type, file_data, file_size_bytes, sha256)
-    select id, '2', 'order-' || (100000 + id) || '.pdf', 'application/pdf', '\\x25504446', 4, repeat('0', 64) from incoming_emails`);
+    select id, '2', 'order-' || (100000 + id) || '.pdf', 'application/pdf', '\\x25504446', 4, repeat('0', 64)
+    from incoming_emails
+    where attachment_count > 0`);
   await db.rows(`
     insert into email_ledger (mailbox_id, gmail_message_id, source, state, ignored_rule)
     select 1, to_hex(1000000000000000 + n), 'history',

@@ -8,11 +8,14 @@ import { FUNCTIONS } from '../../functions/runtime/targets.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { fillConsole, wordOf } from './console-mail.ts';
+import { planSummary } from './plan-summary.ts';
+import { explainAll } from './plans.ts';
 
 const ROUNDS = 20;
 const SMALL_EMAIL_COUNT = 1_000;
 /** A slower median fails the benchmark. */
-const LIMIT_MS = 50;
+const LIMIT_MS = 100;
+const SETTINGS = ['session_preload_libraries=auto_explain', 'max_wal_size=8GB'];
 
 const BASE = '/api/console';
 
@@ -20,17 +23,27 @@ interface ConsoleRequest {
   readonly name: string;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  readonly q?: string;
-  readonly before?: number;
+  readonly body?: Readonly<Record<string, string>>;
 }
 
-function requestsFor(emailCount: number): ConsoleRequest[] {
-  const middle = Math.round(emailCount / 2);
-  const search = (name: string, q: string, before?: number): ConsoleRequest => ({
+interface Middle {
+  readonly id: number;
+  readonly cursor: string;
+  readonly time: string;
+  /** Before it, one email in 5,000 has attachments. */
+  readonly quarter: string;
+}
+
+function requestsFor({ cursor, id, quarter, time }: Middle): ConsoleRequest[] {
+  const search = (name: string, q: string, before?: string): ConsoleRequest => ({
     name: `search: ${name}`,
     path: `${BASE}/emails/search`,
-    q,
-    ...(before === undefined ? {} : { before }),
+    body: { q, ...(before === undefined ? {} : { before }) },
+  });
+  const filter = (name: string, body: Readonly<Record<string, string>>): ConsoleRequest => ({
+    name: `filter: ${name}`,
+    path: `${BASE}/emails/search`,
+    body,
   });
   return [
     { name: 'status', path: '/api/system/email-monitor/status' },
@@ -41,10 +54,42 @@ function requestsFor(emailCount: number): ConsoleRequest[] {
     {
       name: 'emails, from the middle, 100',
       path: `${BASE}/emails`,
-      query: { before: String(middle), limit: '100' },
+      query: { before: cursor, limit: '100' },
     },
+    filter('jump to a date in the middle', { to: time }),
+    filter('not before a date in the middle', { from: time }),
+    filter('mailbox, nearly all', { mailbox: 'orders@example.com' }),
+    filter('mailbox, one in 1,000', { mailbox: 'returns@example.com' }),
+    filter('mailbox, unknown', { mailbox: 'unknown@example.com' }),
+    filter('processed, nearly all', { processed: 'yes' }),
+    filter('not processed, one in 5,000', { processed: 'no' }),
+    filter('attachments, most', { attachments: 'with' }),
+    filter('attachments, one in 5,000, one call', { attachments: 'with', to: quarter }),
+    filter('defects, one in 4,000', { defects: 'with' }),
+    filter('not processed and defects, none', { processed: 'no', defects: 'with' }),
+    filter('mailbox and attachments, jump to the middle', {
+      mailbox: 'returns@example.com',
+      attachments: 'with',
+      to: time,
+    }),
+    filter('a frequent word, jump to the middle', { q: 'bestellung', to: time }),
+    filter('a frequent word, mailbox', { q: 'bestellung', mailbox: 'returns@example.com' }),
+    filter('a frequent word, not processed', { q: 'bestellung', processed: 'no' }),
+    filter('a rare word, attachments and processed', {
+      q: wordOf('customer', 70),
+      attachments: 'with',
+      processed: 'yes',
+    }),
+    filter('a frequent and a rare word, defects', { q: 'order 見積依頼', defects: 'with' }),
+    search('an accent, one email in 50', 'muller'),
+    search('an accent, one email in 10,000', 'angstrom'),
+    search('Japanese, one email in 20', '注文書'),
+    search('Japanese, one email in 10,000', '見積依頼'),
+    search('Japanese, one letter', '見'),
+    search('a Message-ID', `<order-${id}@example.com>`),
+    search('a Message-ID that no email has', 'unknown@example.com'),
     search('a word of every email', 'example'),
-    search('a word of every email, from the middle', 'example', middle),
+    search('a word of every email, from the middle', 'example', cursor),
     search('one letter', 'b'),
     search('a word of a sixth of all emails', 'commande'),
     search('the oldest email', '100001'),
@@ -57,8 +102,8 @@ function requestsFor(emailCount: number): ConsoleRequest[] {
     search('a word of all emails but the newest 5 %', 'altbestand'),
     search('a word of only the oldest sixth', 'legacy'),
     search('a word of the oldest sixth and a word of all emails', 'legacy example'),
-    search('a Gmail message id', (1_000_000_000_000_000 + middle).toString(16)),
-    { name: 'one email', path: `${BASE}/emails/${middle}` },
+    search('a Gmail message id', (1_000_000_000_000_000 + id).toString(16)),
+    { name: 'one email', path: `${BASE}/emails/${id}` },
     { name: 'dead', path: `${BASE}/dead` },
     { name: 'runs', path: `${BASE}/runs` },
     { name: 'incidents', path: `${BASE}/incidents` },
@@ -67,8 +112,8 @@ function requestsFor(emailCount: number): ConsoleRequest[] {
 
 export async function consoleResponses(): Promise<void> {
   const large = Number(process.argv[3] ?? 100_000);
-  const smallTimes = await measure(SMALL_EMAIL_COUNT);
-  const largeTimes = await measure(large);
+  const { times: smallTimes } = await measure(SMALL_EMAIL_COUNT);
+  const { plans, times: largeTimes } = await measure(large);
   process.stdout.write(
     `\n${'response, ms, median (slowest) of 20'.padEnd(56)} ${String(SMALL_EMAIL_COUNT).padStart(15)} ${String(large).padStart(15)}\n`,
   );
@@ -80,6 +125,8 @@ export async function consoleResponses(): Promise<void> {
       `${name.padEnd(56)} ${formatTimes(smallTimes.get(name))} ${formatTimes(times)}${slow ? '  TOO SLOW' : ''}\n`,
     );
   }
+  process.stdout.write(`\nplans with ${large} emails\n`);
+  for (const [name, plan] of plans) process.stdout.write(`${name}\n    ${plan}\n`);
   if (slowCount > 0) process.exitCode = 1;
 }
 
@@ -87,14 +134,24 @@ function formatTimes(times: readonly number[] = []): string {
   return `${median(times).toFixed(1)} (${Math.max(...times).toFixed(1)})`.padStart(15);
 }
 
-async function measure(emailCount: number): Promise<Map<string, number[]>> {
-  const db = await startBenchDatabase();
+interface Measured {
+  readonly times: Map<string, number[]>;
+  /** What PostgreSQL read for each request. */
+  readonly plans: Map<string, string>;
+}
+
+async function measure(emailCount: number): Promise<Measured> {
+  const db = await startBenchDatabase(SETTINGS);
   try {
     const { insertMs } = await fillConsole(db, emailCount);
     await printInsertCost(db, emailCount, insertMs);
+    const requests = requestsFor(await readMiddle(db, emailCount));
     const context = createAppContext({ DATABASE_URL: db.url, DB_POOL_SIZE: '2' }, () => undefined);
     try {
-      return await timeAll(context, emailCount);
+      return {
+        times: await timeAll(context, requests),
+        plans: await explainRequests(db, context, requests),
+      };
     } finally {
       await context.db.close();
     }
@@ -103,42 +160,77 @@ async function measure(emailCount: number): Promise<Map<string, number[]>> {
   }
 }
 
+async function readMiddle(db: BenchDatabase, emailCount: number): Promise<Middle> {
+  const at = (id: number) => `
+    select id, email_cursor(received_at, id) as cursor, received_at
+    from incoming_emails
+    where id = ${id}`;
+  const [middle] = await db.rows(at(Math.round(emailCount / 2)));
+  const [quarter] = await db.rows(at(Math.round(emailCount / 4)));
+  return {
+    id: middle.id,
+    cursor: middle.cursor,
+    time: middle.received_at.toISOString(),
+    quarter: quarter.received_at.toISOString(),
+  };
+}
+
+function httpRequest({ body, path, query = {} }: ConsoleRequest) {
+  return {
+    method: body === undefined ? 'GET' : 'POST',
+    path,
+    query,
+    headers: { 'sec-fetch-site': 'same-origin' },
+    body,
+  };
+}
+
 async function timeAll(
   context: ReturnType<typeof createAppContext>,
-  emailCount: number,
+  requests: readonly ConsoleRequest[],
 ): Promise<Map<string, number[]>> {
   const served = createLazyFunction(FUNCTIONS.console, context);
   const times = new Map<string, number[]>();
-  for (const { before, name, path, q, query = {} } of requestsFor(emailCount)) {
-    const request = {
-      method: q === undefined ? 'GET' : 'POST',
-      path,
-      query,
-      headers: { 'sec-fetch-site': 'same-origin' },
-      body: q === undefined ? undefined : { q, ...(before === undefined ? {} : { before }) },
-    };
+  for (const request of requests) {
     // The first request is not counted: it loads the route and fills the caches.
-    await served.handle(request);
+    await served.handle(httpRequest(request));
     const taken: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       const started = performance.now();
-      const { status } = await served.handle(request);
-      if (status !== 200) throw new Error(`${name} responded with ${status}.`);
+      const { status } = await served.handle(httpRequest(request));
+      if (status !== 200) throw new Error(`${request.name} responded with ${status}.`);
       taken.push(performance.now() - started);
     }
-    times.set(name, taken);
+    times.set(request.name, taken);
   }
   return times;
+}
+
+async function explainRequests(
+  db: BenchDatabase,
+  context: ReturnType<typeof createAppContext>,
+  requests: readonly ConsoleRequest[],
+): Promise<Map<string, string>> {
+  const served = createLazyFunction(FUNCTIONS.console, context);
+  await explainAll(db);
+  const plans = new Map<string, string>();
+  for (const request of requests) {
+    const from = db.log().length;
+    await served.handle(httpRequest(request));
+    plans.set(request.name, planSummary(db.log().slice(from)));
+  }
+  return plans;
 }
 
 /** Prints what the search index costs when emails are inserted. */
 async function printInsertCost(db: BenchDatabase, emailCount: number, insertMs: number): Promise<void> {
   const [size] = await db.rows(
-    `select pg_relation_size('idx_incoming_emails_search') / 1024 as index_kb,
-            pg_relation_size('incoming_emails') / 1024 as table_kb`,
+    `select pg_relation_size('idx_email_search_words') / 1024 as index_kb,
+            pg_relation_size('idx_email_search_received_at') / 1024 as order_kb,
+            pg_relation_size('email_search') / 1024 as table_kb`,
   );
   process.stdout.write(
     `${emailCount} emails: ${((insertMs * 1_000) / emailCount).toFixed(0)} µs each to insert; ` +
-      `search index ${size.index_kb} KB, table ${size.table_kb} KB\n`,
+      `search words: index ${size.index_kb} KB, table ${size.table_kb} KB; index of the order ${size.order_kb} KB\n`,
   );
 }

@@ -80,16 +80,24 @@ describe('GET emails', () => {
 
   it('returns each email once over all pages while new emails arrive', async () => {
     await store(...Array.from({ length: 9 }, (_, n) => order(`paged-${n}`)));
-    const all = (await system.rows<{ id: number }>('select id from incoming_emails order by id desc')).map(
-      (row) => row.id,
+    // Some in the same microsecond, and in another order than their ids.
+    await system.rows(
+      `with moved as (
+         update incoming_emails set received_at = '2026-11-02Z'::timestamptz + (id % 3) * interval '1 microsecond'
+         where subject like 'Order paged-%' returning id, received_at
+       )
+       update email_search s set received_at = m.received_at from moved m where m.id = s.email_id`,
     );
+    const all = (
+      await system.rows<{ id: number }>('select id from incoming_emails order by received_at desc, id desc')
+    ).map((row) => row.id);
     for (const read of [get.bind(null, 'emails'), async (q: object) => await search({ ...q, q: 'order' })]) {
       const seen: number[] = [];
       let before: string | null = null;
       do {
         const { json }: Answered = await read({ limit: '4', ...(before === null ? {} : { before }) });
         seen.push(...json.emails.map((email: { id: number }) => email.id));
-        before = json.next_before === null ? null : String(json.next_before);
+        before = json.next_before;
         await store(order('new'));
       } while (before !== null);
       expect(seen.filter((id) => all.includes(id))).toEqual(all);
@@ -102,9 +110,12 @@ describe('GET emails', () => {
     [{ limit: '0' }, '"limit" must be a whole number from 1 to 100.'],
     [{ limit: '101' }, '"limit" must be a whole number from 1 to 100.'],
     [{ limit: '' }, '"limit" must be a whole number from 1 to 100.'],
-    [{ before: '9007199254740992' }, '"before" must be a whole number from 1 to 9007199254740991.'],
-    [{ before: '-1' }, '"before" must be a whole number from 1 to 9007199254740991.'],
-    [{ before: '1e3' }, '"before" must be a whole number from 1 to 9007199254740991.'],
+    [{ from: '2026-11-28' }, '"from" must be a time with a time zone, as in 2026-11-28T00:00:00Z.'],
+    [{ to: '2026-13-28T00:00:00Z' }, '"to" must be a time with a time zone, as in 2026-11-28T00:00:00Z.'],
+    [{ mailbox: 'x'.repeat(321) }, '"mailbox" must be the address of a mailbox.'],
+    [{ processed: 'true' }, '"processed" must be "yes" or "no". Leave it out for all emails.'],
+    [{ attachments: 'no' }, '"attachments" must be "with". Leave it out for all emails.'],
+    [{ defects: '' }, '"defects" must be "with". Leave it out for all emails.'],
     [{ q: 'x'.repeat(501) }, '"q" must be text of at most 500 characters.'],
   ])('rejects the parameters %o and says what is valid', async (query, detail) => {
     expect(await get('emails', query as Record<string, string>)).toMatchObject({
@@ -113,6 +124,26 @@ describe('GET emails', () => {
     });
   });
 });
+
+test.each(['', '42', '1.', '1e3.1', "1.1'", '1.99999999999', '1234567890123456789.1'])(
+  'rejects the position %j and says what to do',
+  async (before) => {
+    const detail =
+      '"before" must be the "next_before" of the previous page. Leave it out to start at the newest email.';
+    expect(await get('emails', { before })).toMatchObject({
+      status: 400,
+      json: { code: 'bad_request', detail },
+    });
+    expect(await search({ q: 'order', before: 42 })).toMatchObject({ status: 400, json: { detail } });
+  },
+);
+
+test.each(['0.0', '-999999.1', '99999999999999999.9999999999'])(
+  'the position %s may be before or after all emails',
+  async (before) => {
+    expect((await get('emails', { before })).status).toBe(200);
+  },
+);
 
 describe('POST emails/search', () => {
   beforeAll(async () => {
@@ -180,10 +211,10 @@ describe('POST emails/search', () => {
                 case when n <= 40 then 'rarity ' || n else 'bulk ' || n end, now(), 1, 0, 1
          from mailboxes m, generate_series(1, 3500) n
          order by n
-         returning id, sender, subject
+         returning id, sender, subject, received_at, mailbox_id
        )
-       insert into email_search (email_id, search_words)
-       select id, email_search_words(sender, null, subject, null)
+       insert into email_search (email_id, received_at, mailbox_id, search_words)
+       select id, received_at, mailbox_id, email_search_words(sender, null, subject, null)
        from added`,
     );
     const first = await search({ q: 'rarity', limit: 30 });
@@ -195,7 +226,10 @@ describe('POST emails/search', () => {
   });
 
   it('treats null parameters as absent', async () => {
-    expect((await search({ q: null, before: null, limit: null })).json.emails.length).toBeGreaterThan(0);
+    const none = { q: null, before: null, limit: null, from: null, to: null, mailbox: null };
+    expect(
+      (await search({ ...none, processed: null, attachments: null, defects: null })).json.emails.length,
+    ).toBeGreaterThan(0);
   });
 
   it.each([undefined, 'q=order', [], null])('rejects the body %j', async (body) => {
