@@ -1,7 +1,8 @@
 /** The top of the page: the state, its reason, and what to do. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
-import type { AdviceAction, AdviceItem } from '../../shared/schemas/status.ts';
+import type { AdviceAction } from '../../shared/schemas/actions.ts';
+import type { AdviceItem } from '../../shared/schemas/status.ts';
 import { MONITOR_API, post } from './api.ts';
 import { pollResultText, runAction } from './controls.ts';
 import { currentMailbox, describeState } from './describe-state.ts';
