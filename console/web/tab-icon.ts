@@ -1,7 +1,7 @@
 /** Shows the state in the title and the icon of the browser tab, so that it is visible from other tabs. */
 import type { Tone } from './describe-state.ts';
 
-const COLOURS: Readonly<Record<Tone | 'unknown', string>> = {
+const COLOURS: Readonly<Record<Tone, string>> = {
   ok: '2f9e5b',
   active: '3b82d6',
   inactive: '8a8a84',
@@ -10,7 +10,7 @@ const COLOURS: Readonly<Record<Tone | 'unknown', string>> = {
   unknown: 'b9b9b2',
 };
 
-export function showInTab(label: string, tone: Tone | 'unknown'): void {
+export function showInTab(label: string, tone: Tone): void {
   document.title = `${label} · Email Monitor`;
   const svg =
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>" +
