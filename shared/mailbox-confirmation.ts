@@ -51,8 +51,8 @@ export function unconfirmedDetail(emailAddress: string, knownAddresses: string |
     : `The credentials belong to ${emailAddress}; the database knows ${knownAddresses}.`;
 }
 
-/** The address in a stored detail of `account_unconfirmed`; null for a text that another version wrote. */
+/** The address in a stored error `account_unconfirmed`; null for a text that another version wrote. */
 export function accountOfUnconfirmed(detail: string | null): string | null {
-  const address = /^The credentials belong to (\S+?)[,;] /.exec(detail ?? '')?.[1];
+  const address = /The credentials belong to (\S+?)[,;] /.exec(detail ?? '')?.[1];
   return address !== undefined && ADDRESS.test(address) ? address : null;
 }

@@ -11,8 +11,8 @@ import { toProblem } from './notices.ts';
 
 const INTERVAL_MS = 2_000;
 const MAX_RETRY_MS = 10_000;
-/** The page shows it within five seconds, its own work included. */
-const MAX_AGE_MS = 4_800;
+/** Below five seconds, because the answer was on its way for some time, and the page needs time to show that it is old. */
+const MAX_AGE_MS = 4_500;
 /** A timer that is later than this was suspended, with its computer or its tab. */
 const SUSPENDED_MS = 2_000;
 
@@ -30,7 +30,7 @@ export class Refresh {
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | null = null;
   #hide = new AbortController();
-  /** When the request for the shown data was sent; 0 before the first answer. */
+  /** When the shown data arrived; 0 before the first answer. */
   #knownAtMs = 0;
   /** Until then, the page waits for an answer although its data is old. */
   #waitUntilMs = Date.now() + READ_TIMEOUT_MS;
@@ -64,7 +64,7 @@ export class Refresh {
     let nextMs = INTERVAL_MS;
     try {
       const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`, signal);
-      this.#knownAtMs = sentAtMs;
+      this.#knownAtMs = Date.now();
       this.#waitUntilMs = 0;
       this.#failureCount = 0;
       this.#problem = null;
@@ -96,8 +96,8 @@ export class Refresh {
     clearTimeout(this.#watchTimer);
     const dueMs = Math.max(this.#knownAtMs + MAX_AGE_MS, this.#waitUntilMs);
     if (dueMs <= Date.now()) {
-      const problem = this.#problem ?? noResponseWithin(5_000);
-      this.#listener.onNoAnswer(problem, this.#retryMs());
+      const waitedMs = this.#waitUntilMs > 0 ? READ_TIMEOUT_MS : 5_000;
+      this.#listener.onNoAnswer(this.#problem ?? noResponseWithin(waitedMs), this.#retryMs());
       return;
     }
     this.#watchTimer = setTimeout(() => {

@@ -216,8 +216,10 @@ describe('advice for a page with buttons', () => {
     [unconfirmedDetail('sales@example.com', 'orders@example.com, former@example.com')],
     [unconfirmedDetail('sales@example.com', null)],
   ])('names the account that an operator has to confirm: %s', (detail) => {
-    const [item] = items({ mailboxes: [], last_error: detail }, 'account_unconfirmed');
-    expect(item).toMatchObject({ action: 'confirm_mailbox', account: 'sales@example.com' });
+    for (const error of [detail, `${ERRORS.account_unconfirmed.title}: ${detail}`]) {
+      const [item] = items({ mailboxes: [], last_error: error }, 'account_unconfirmed');
+      expect(item).toMatchObject({ action: 'confirm_mailbox', account: 'sales@example.com' });
+    }
   });
 
   it('names no account when another version recorded the error', () => {
