@@ -1,4 +1,6 @@
 /** Every error of the system: its title, whether a retry can help, its HTTP status, its log severity, its remediation. */
+import { withCommand } from './operator-commands.ts';
+import type { AdviceAction } from './schemas/actions.ts';
 
 /** `later`: the same call may succeed without any change. `never`: an operator has to act first. */
 export type Retry = 'later' | 'never';
@@ -11,8 +13,12 @@ interface ErrorEntry {
   /** HTTP status of the response that reports it. */
   readonly status: number;
   readonly severity: Severity;
-  /** What the operator does next. */
+  /** What the operator does next, with the command of `action`. */
   readonly remediation: string;
+  /** The same without the command, for a client that shows a button for `action`. */
+  readonly text: string;
+  /** Null when the remediation needs no command. */
+  readonly action: AdviceAction | null;
 }
 
 export const ERRORS = {
@@ -169,17 +175,18 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'For an additional mailbox: POST start?new_mailbox=ADDRESS, with its address. For a known mailbox that has a new ' +
-      'address: POST start?renamed_from=ADDRESS, with its former address. Otherwise set the credentials of the known ' +
-      'mailbox. No mail is fetched until then. Fetching then resumes at the cursor.',
+    'Confirm that the account is an additional mailbox, or that it is a known mailbox with a new address. Otherwise set ' +
+      'the credentials of the known mailbox. No mail is fetched until then. Fetching then resumes at the cursor.',
+    'confirm_mailbox',
   ),
   label_missing: entry(
     'The Gmail label does not exist',
     'never',
     409,
     'ERROR',
-    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of an existing label. Then POST start. Until ' +
-      'then, new messages are recorded but not fetched.',
+    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of an existing label. Until then, new messages ' +
+      'are recorded but not fetched. Then start the monitor again.',
+    'start',
   ),
   gmail_rate_limited: entry(
     'Gmail limits the call rate',
@@ -224,8 +231,9 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Gmail allows one watch per OAuth client and mailbox. POST stop, then POST start. If the error returns, another ' +
-      'deployment uses the same client and mailbox: give each deployment its own OAuth client. Polling continues.',
+    'Gmail allows one watch per OAuth client and mailbox. Stop the monitor and start it again. If the error returns, ' +
+      'another deployment uses the same client and mailbox: give each deployment its own OAuth client. Polling continues.',
+    'restart',
   ),
   push_silent: entry(
     'No push notification arrives',
@@ -328,7 +336,8 @@ export const ERRORS = {
     'later',
     503,
     'WARNING',
-    'Nothing to do: `status` shows the last error and the time of the next run. POST poll-now runs at once.',
+    'Nothing to do: the status shows the last error and the time of the next run. An operator can poll at once.',
+    'poll_now',
   ),
   lease_lost: entry(
     'Another instance took over the lease',
@@ -396,7 +405,8 @@ function entry(
   retry: Retry,
   status: number,
   severity: Severity,
-  remediation: string,
+  text: string,
+  action: AdviceAction | null = null,
 ): ErrorEntry {
-  return { title, retry, status, severity, remediation };
+  return { title, retry, status, severity, remediation: withCommand(text, action), text, action };
 }

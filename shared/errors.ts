@@ -4,6 +4,7 @@
  * Invariant: the detail of an error never holds mail content or a secret.
  */
 import { ERRORS, type Retry, type Severity } from './error-catalogue.ts';
+import type { AdviceAction } from './schemas/actions.ts';
 
 export type { Retry, Severity };
 
@@ -62,6 +63,17 @@ export function stackOf(error: AppError): string | null {
   if (error.code !== 'internal' || !(error.cause instanceof Error)) return null;
   const frames = error.cause.stack?.split('\n').filter((line) => line.startsWith('    at '));
   return frames?.join('\n') ?? null;
+}
+
+/** A remediation without its command, and the action that it asks for. Null when it needs none. */
+export interface Remedy {
+  readonly text: string;
+  readonly action: AdviceAction | null;
+}
+
+/** The remediation of a stored error code for a client with buttons; null for an unknown code. */
+export function remedyFor(code: string | null): Remedy | null {
+  return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : null;
 }
 
 /** The remediation for a stored error code; null for an unknown code, which another version wrote. */

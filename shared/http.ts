@@ -3,7 +3,7 @@
  * response. It knows nothing of the functions framework; `functions/runtime` adapts requests and responses.
  */
 import type { Readable } from 'node:stream';
-import { AppError, stackOf, toAppError } from './errors.ts';
+import { AppError, remedyFor, stackOf, toAppError } from './errors.ts';
 import { type Log, traceFields } from './log.ts';
 import type { Problem } from './schemas/problem.ts';
 
@@ -103,6 +103,7 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
   more: Readonly<Record<string, unknown>> = {},
 ): HttpResponse {
+  const remedy = remedyFor(error.code);
   const body: Problem = {
     type: 'about:blank',
     title: error.title,
@@ -110,6 +111,7 @@ export function problem(
     detail: error.message,
     code: error.code,
     remediation: error.remediation,
+    ...(remedy?.action && { action: remedy.action, remediation_text: remedy.text }),
   };
   return {
     status: error.status,

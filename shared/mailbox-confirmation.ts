@@ -38,3 +38,21 @@ function parseAddress(name: string, value: unknown): string {
     `${name} must be one email address, such as ${name}=orders@example.com. Write a plus sign in the address as %2B.`,
   );
 }
+
+/**
+ * The detail of the error `account_unconfirmed`.
+ *
+ * @param knownAddresses null: the address is known, but the history shows that it belongs to another account
+ */
+export function unconfirmedDetail(emailAddress: string, knownAddresses: string | null): string {
+  return knownAddresses === null
+    ? `The credentials belong to ${emailAddress}, which is a known mailbox. But the history of the account is older than ` +
+        'what was read from that mailbox: the address may belong to another account now.'
+    : `The credentials belong to ${emailAddress}; the database knows ${knownAddresses}.`;
+}
+
+/** The address in a stored error `account_unconfirmed`; null for a text that another version wrote. */
+export function accountOfUnconfirmed(detail: string | null): string | null {
+  const address = /The credentials belong to (\S+?)[,;] /.exec(detail ?? '')?.[1];
+  return address !== undefined && ADDRESS.test(address) ? address : null;
+}

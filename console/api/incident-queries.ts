@@ -18,7 +18,7 @@ const MEANINGS: Readonly<
     explanation:
       'A reconciliation found messages in Gmail that the history had not reported. They were added to the ledger and are being fetched.',
     remediation:
-      'Wait for the next reconciliation, or POST poll-now?reconcile=all to reconcile everything now. The incident closes when nothing is missing. If messages are dead, retry them.',
+      'Wait for the next reconciliation, or press “Check now” to compare all emails now. The incident closes when nothing is missing. If messages are dead, retry them.',
   },
 };
 

@@ -2,6 +2,8 @@
  * HTTP client of the page.
  * Invariant: every failure reaches the caller as a `Problem` that says what happened and what to do.
  */
+import type { AdviceAction } from '../../shared/schemas/actions.ts';
+
 export const CONSOLE_API = '/api/console';
 export const MONITOR_API = '/api/system/email-monitor';
 
@@ -9,7 +11,7 @@ export const MONITOR_API = '/api/system/email-monitor';
 const FROM_SCRIPT = { 'x-requested-with': 'XMLHttpRequest' };
 
 /** For reads only: a poll may take as long as its run budget. */
-const READ_TIMEOUT_MS = 15_000;
+export const READ_TIMEOUT_MS = 15_000;
 
 /** An RFC 9457 problem from the server, or the page's own when no usable response arrived. */
 export class Problem extends Error {
@@ -18,13 +20,24 @@ export class Problem extends Error {
   readonly remediation: string;
   /** Of the server's problem; null when no usable response arrived. */
   readonly code: string | null;
+  /** What the remediation asks for, which has a button on this page. */
+  readonly action: AdviceAction | null;
 
-  constructor(title: string, detail: string, remediation: string, code: string | null = null) {
+  constructor(
+    title: string,
+    detail: string,
+    remediation: string,
+    {
+      action = null,
+      code = null,
+    }: { readonly action?: AdviceAction | null; readonly code?: string | null } = {},
+  ) {
     super(`${title}: ${detail}`);
-    this.code = code;
     this.title = title;
     this.detail = detail;
     this.remediation = remediation;
+    this.code = code;
+    this.action = action;
   }
 }
 
@@ -35,9 +48,15 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @param path below CONSOLE_API @throws {Problem} */
-export async function get<Body>(path: string): Promise<Body> {
-  return await call<Body>(path, { ...readMethod(), signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+/**
+ * @param path below CONSOLE_API
+ * @param signal ends the request early; it then fails as if the server did not respond
+ * @throws {Problem}
+ */
+export async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
+  const timeout = AbortSignal.timeout(READ_TIMEOUT_MS);
+  const either = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+  return await call<Body>(path, { ...readMethod(), signal: either });
 }
 
 /**
@@ -105,10 +124,18 @@ function parseJson(text: string): unknown {
 
 function noResponse(error: unknown): Problem {
   const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
+  return isTimeout ? noResponseWithin(READ_TIMEOUT_MS) : notResponding('The server could not be reached.');
+}
+
+export function noResponseWithin(ms: number): Problem {
+  return notResponding(`No response arrived within ${ms / 1_000} seconds.`);
+}
+
+function notResponding(detail: string): Problem {
   return new Problem(
     'The server is not responding',
-    isTimeout ? 'No response arrived within 15 seconds.' : 'The server could not be reached.',
-    'Check your network connection, and that the console and any proxy in front of it are running.',
+    detail,
+    'Check your network connection, and that the console, its database and any proxy in front of it are running.',
   );
 }
 
@@ -126,7 +153,13 @@ function problemFrom(status: number, body: unknown): Problem {
   return new Problem(
     member('title', `The server responded with status ${status}`),
     member('detail', 'The response has an unknown format. A proxy may have sent it instead of the console.'),
-    member('remediation', 'Try again. If the problem persists, check the log of the console.'),
-    typeof members['code'] === 'string' ? members['code'] : null,
+    member(
+      'remediation_text',
+      member('remediation', 'Try again. If the problem persists, check the log of the console.'),
+    ),
+    {
+      action: (members['action'] as AdviceAction | undefined) ?? null,
+      code: typeof members['code'] === 'string' ? members['code'] : null,
+    },
   );
 }

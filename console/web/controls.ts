@@ -1,39 +1,72 @@
-/** The Start, Stop and Poll now buttons. A pending button shows its progress, ignores clicks and keeps the focus. */
+/** The Start, Stop and Poll now buttons, and how every button of the page runs its action. */
 
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
+import { spokenCount } from './announcer.ts';
 import { MONITOR_API, post } from './api.ts';
 import { byId } from './element.ts';
 import { pluralize } from './format-number.ts';
-import { announce, clearErrors, showError } from './notices.ts';
+import { announce, clearErrors, showError, showResult } from './notices.ts';
+import { confirmStop } from './stop-dialog.ts';
+
+/** A button that changes the monitor, from an id or created by advice. */
+type Control = HTMLButtonElement;
+type OnChange = () => Promise<void>;
 
 /** @param onChange called after each action, whether it succeeded or failed */
-export function wireControls(onChange: () => Promise<void>): void {
-  wire('start', 'Starting…', onChange, async () => {
+export function wireControls(onChange: OnChange): void {
+  const wire = (id: string, action: (control: Control, onChange: OnChange) => Promise<void>) => {
+    const control = byId<Control>(id);
+    control.addEventListener('click', () => void action(control, onChange));
+  };
+  wire('start', startMonitor);
+  wire('stop', stopMonitor);
+  wire('poll-now', pollNow);
+}
+
+export async function startMonitor(control: Control, onChange: OnChange): Promise<void> {
+  await changeState(control, 'Starting…', onChange, async () => {
     const status = await post<StatusJson>(`${MONITOR_API}/start`);
     return status.is_running
       ? 'Started. Email that arrived in the meantime is being fetched.'
       : 'The monitor is still stopped.';
   });
-  wire('stop', 'Stopping…', onChange, async () => {
+}
+
+/** Asks first, because no email is fetched afterwards. */
+export async function stopMonitor(control: Control, onChange: OnChange): Promise<void> {
+  if (isOff(control) || !(await confirmStop())) return;
+  await changeState(control, 'Stopping…', onChange, async () => {
     const status = await post<StatusJson>(`${MONITOR_API}/stop`);
     return status.is_running
       ? 'The monitor is still running.'
       : 'Stopped. Gmail keeps new email until you start the monitor again.';
   });
-  wire('poll-now', 'Polling…', onChange, async () => {
-    return pollResultText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
+}
+
+export async function restartMonitor(control: Control, onChange: OnChange): Promise<void> {
+  await changeState(control, 'Restarting…', onChange, async () => {
+    await post<StatusJson>(`${MONITOR_API}/stop`);
+    await post<StatusJson>(`${MONITOR_API}/start`);
+    return 'Stopped and started again.';
   });
 }
 
-function wire(
-  id: string,
-  pendingText: string,
-  onChange: () => Promise<void>,
-  action: () => Promise<string>,
-): void {
-  const control = byId<HTMLButtonElement>(id);
-  control.addEventListener('click', () => void runAction(control, pendingText, onChange, action));
+export async function pollNow(control: Control, onChange: OnChange): Promise<void> {
+  await runAction(control, 'Polling…', onChange, async () =>
+    pollResultText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`)),
+  );
+}
+
+/** Turns the buttons that need the server off or on. They keep the focus, and refer to the text that says why. */
+export function setControlsOff(areOff: boolean): void {
+  byId('controls-off').hidden = !areOff;
+  for (const control of document.querySelectorAll<Control>('[data-needs-answer]')) {
+    control.dataset['needsAnswer'] = areOff ? 'off' : '';
+    if (areOff) control.setAttribute('aria-describedby', 'controls-off');
+    else control.removeAttribute('aria-describedby');
+    showWhetherOff(control);
+  }
 }
 
 /**
@@ -43,26 +76,64 @@ function wire(
  * @param action returns the text to announce
  */
 export async function runAction(
-  control: HTMLButtonElement,
+  control: Control,
   pendingText: string,
-  onChange: () => Promise<void>,
+  onChange: OnChange,
   action: () => Promise<string>,
 ): Promise<void> {
-  if (control.getAttribute('aria-disabled') === 'true') return;
+  await run(control, pendingText, onChange, async () => announce(await action()));
+}
+
+/** As `runAction`; the result is spoken only if no new state is, which says the same. */
+async function changeState(
+  control: Control,
+  pendingText: string,
+  onChange: OnChange,
+  action: () => Promise<string>,
+): Promise<void> {
+  const before = spokenCount();
+  let result = '';
+  const show = async () => {
+    result = await action();
+    showResult(result);
+  };
+  await run(control, pendingText, onChange, show);
+  if (result !== '' && spokenCount() === before) announce(result);
+}
+
+async function run(
+  control: Control,
+  pendingText: string,
+  onChange: OnChange,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (isOff(control)) return;
   const name = control.textContent ?? '';
-  control.setAttribute('aria-disabled', 'true');
+  control.dataset['pending'] = '';
+  showWhetherOff(control);
   control.textContent = pendingText;
   clearErrors();
-  announce('');
+  showResult('');
   try {
-    announce(await action());
+    await work();
   } catch (error) {
     showError(name, error);
   } finally {
-    control.removeAttribute('aria-disabled');
+    delete control.dataset['pending'];
+    showWhetherOff(control);
     control.textContent = name;
     await onChange();
   }
+}
+
+function isOff(control: Control): boolean {
+  return control.getAttribute('aria-disabled') === 'true';
+}
+
+function showWhetherOff(control: Control): void {
+  const { needsAnswer, pending } = control.dataset;
+  if (needsAnswer === 'off' || pending !== undefined) control.setAttribute('aria-disabled', 'true');
+  else control.removeAttribute('aria-disabled');
 }
 
 /** Outcomes of a poll that did not run. */

@@ -1,61 +1,69 @@
-/** The label, colour and reason of each state. The reason is the sentence below the label. */
+/**
+ * The heading, colour and reason of each state. The reason is the sentence below the heading. No text here contains an age, so
+ * that it changes only when the state does.
+ */
 import type { MailboxStatusJson } from '../../shared/schemas/mailbox-status.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
+import type { State } from '../../shared/schemas/state.ts';
 import { pluralize } from './format-number.ts';
-import { formatTime } from './times.ts';
+import { formatClock, formatTime } from './format-time.ts';
 
 /**
  * `ok`: nothing to do. `active`: working towards `ok`. `inactive`: stopped by an operator. `warning`: an operator should
- * look. `critical`: an operator must act.
+ * look. `critical`: an operator must act. `unknown`: no answer, or none yet.
  */
-export type Tone = 'ok' | 'active' | 'inactive' | 'warning' | 'critical';
+export type Tone = 'ok' | 'active' | 'inactive' | 'warning' | 'critical' | 'unknown';
 
-interface StateDescription {
+export interface StateDescription {
+  /** Of the status, or `no_answer`, or `loading`. */
+  readonly state: string;
   readonly label: string;
   readonly tone: Tone;
+  readonly reason: string;
+}
+
+interface StateTexts {
+  readonly tone: Tone;
+  readonly label: (overview: OverviewJson, mailbox: MailboxStatusJson | null) => string;
   readonly reason: (overview: OverviewJson, mailbox: MailboxStatusJson | null) => string;
 }
 
-const STATES: Readonly<Record<string, StateDescription>> = {
-  watching: {
-    label: 'Watching',
-    tone: 'ok',
-    reason: (_overview, mailbox) =>
-      mailbox?.watch?.topic
-        ? 'Nothing is waiting. New email arrives by push and is stored within seconds.'
-        : 'Nothing is waiting. The next poll finds new email.',
+const STATES: Readonly<Record<State, StateTexts>> = {
+  not_configured: {
+    tone: 'critical',
+    label: () => 'Not set up',
+    reason: () => 'There are no usable Gmail credentials, so no email can be fetched.',
   },
-  catching_up: {
-    label: 'Catching up',
-    tone: 'active',
-    reason: (_overview, mailbox) => {
-      const pendingCount = mailbox?.ledger.pending ?? 0;
-      const listing = mailbox?.is_listing === true ? 'Older email is still being listed. ' : '';
-      if (pendingCount === 0) return listing;
-      const verb = pendingCount === 1 ? 'is' : 'are';
-      return `${listing}${pluralize(pendingCount, 'message')} ${verb} waiting to be fetched; new email is fetched first.`;
-    },
+  reauth_required: {
+    tone: 'critical',
+    label: () => 'Locked out',
+    reason: ({ status }, mailbox) =>
+      `Google rejects the refresh token, so no email is fetched. ${errorText(mailbox, status.last_error)}`,
   },
-  starting: {
-    label: 'Starting',
-    tone: 'active',
-    reason: () => 'The monitor is on, and no run has succeeded yet.',
+  access_denied: {
+    tone: 'critical',
+    label: () => 'Locked out',
+    reason: ({ status }, mailbox) =>
+      `The mailbox cannot be read, so no email is fetched. ${errorText(mailbox, status.last_error)}`,
   },
   stopped: {
-    label: 'Stopped',
     tone: 'inactive',
+    label: () => 'Stopped',
     reason: () =>
-      'No email is fetched, and the number of waiting messages is unknown. Gmail keeps new email, and Start fetches all of it.',
+      'No email is fetched, and how much waits is not known. Gmail keeps new email, and Start fetches all of it.',
   },
   backing_off: {
-    label: 'Retrying',
     tone: 'critical',
-    reason: (_overview, mailbox) =>
-      `${failuresText(mailbox?.failure_count ?? 1)} ${asSentence(mailbox?.last_error?.detail ?? '')}`,
+    label: ({ now }, mailbox) => {
+      const nextAt = mailbox?.next_poll_at ?? null;
+      return `Failing (next try ${nextAt === null || nextAt <= now ? 'now' : `at ${formatClock(nextAt)}`})`;
+    },
+    reason: ({ status }, mailbox) =>
+      `${failuresText(mailbox?.failure_count ?? 1)} ${errorText(mailbox, status.last_error)}`,
   },
   not_polling: {
-    label: 'Not polling',
     tone: 'critical',
+    label: () => 'Not polling',
     reason: ({ status }, mailbox) => {
       if (status.advice_items.some((item) => item.code === 'runs_not_ending'))
         return 'Runs begin but do not end, so the state of the mailbox is unknown.';
@@ -64,10 +72,10 @@ const STATES: Readonly<Record<string, StateDescription>> = {
     },
   },
   fetch_failing: {
-    label: 'Messages failing',
     tone: 'critical',
-    reason: (_overview, mailbox) => {
-      const failing = mailbox?.failing;
+    label: () => 'Some mail cannot be fetched',
+    reason: ({ status }, mailbox) => {
+      const failing = mailbox?.failing ?? status.mailboxes.find((one) => one.failing !== null)?.failing;
       if (!failing) return '';
       const next =
         failing.next_attempt_at === null ? '' : ` Next attempt: ${formatTime(failing.next_attempt_at)}.`;
@@ -76,47 +84,68 @@ const STATES: Readonly<Record<string, StateDescription>> = {
     },
   },
   watch_failing: {
-    label: 'Polling only',
     tone: 'warning',
+    label: () => 'Push is failing',
     reason: (_overview, mailbox) =>
       `Push does not work, so new email is found by polling. ${asSentence(mailbox?.watch?.error?.detail ?? '')}`,
   },
-  reauth_required: {
-    label: 'Token rejected',
-    tone: 'critical',
-    reason: (_overview, mailbox) =>
-      `Google rejects the refresh token, so no email is fetched. ${asSentence(mailbox?.last_error?.detail ?? '')}`,
+  starting: {
+    tone: 'active',
+    label: () => 'Starting',
+    reason: () => 'The monitor is on, and no run has succeeded yet.',
   },
-  access_denied: {
-    label: 'Access denied',
-    tone: 'critical',
-    reason: (_overview, mailbox) =>
-      `The mailbox cannot be read, so no email is fetched. ${asSentence(mailbox?.last_error?.detail ?? '')}`,
+  catching_up: {
+    tone: 'active',
+    label: () => 'Catching up',
+    reason: (_overview, mailbox) => catchingUpText(mailbox),
   },
-  not_configured: {
-    label: 'Not set up',
-    tone: 'critical',
-    reason: () => 'There are no usable Gmail credentials, so no email can be fetched.',
+  watching: {
+    tone: 'ok',
+    label: () => 'Watching',
+    reason: ({ status }, mailbox) => {
+      if (status.advice.length > 0) return 'All email is stored, but something needs your attention:';
+      return mailbox?.watch?.topic
+        ? 'Nothing is waiting. New email arrives by push and is stored within seconds.'
+        : 'Nothing is waiting. The next poll finds new email.';
+    },
   },
 };
 
-/** The state to show. Advice turns `ok` and `active` into `warning`, because an operator should read it. */
-export function describeState(overview: OverviewJson): {
-  readonly label: string;
-  readonly tone: Tone;
-  readonly reason: string;
-} {
+/** Advice turns `ok` and `active` into `warning`, because an operator should read it. */
+export function describeState(overview: OverviewJson): StateDescription {
   const { status } = overview;
   const mailbox = currentMailbox(overview);
-  const known = STATES[status.state];
+  const state = headingState(overview, mailbox);
+  const texts: StateTexts | undefined = STATES[state as State];
   // The server may be newer than this page and report a state that the page does not know.
-  if (known === undefined) return { label: status.state, tone: 'warning', reason: '' };
-  const needsAttention = (known.tone === 'ok' || known.tone === 'active') && status.advice.length > 0;
+  if (texts === undefined) return { state, label: state, tone: 'warning', reason: '' };
+  const needsAttention = (texts.tone === 'ok' || texts.tone === 'active') && status.advice.length > 0;
   return {
-    label: known.label,
-    tone: needsAttention ? 'warning' : known.tone,
-    reason: known.reason(overview, mailbox),
+    state,
+    label: texts.label(overview, mailbox),
+    tone: needsAttention ? 'warning' : texts.tone,
+    reason: texts.reason(overview, mailbox).trim(),
   };
+}
+
+/**
+ * @param since server time of the last answer; null before the first one
+ * @param detail why there is no answer
+ */
+export function describeNoAnswer(since: string | null, detail: string): StateDescription {
+  const from = since === null ? 'No data has been loaded yet.' : `Since ${formatTime(since)}.`;
+  return {
+    state: 'no_answer',
+    label: 'No answer',
+    tone: 'critical',
+    reason: `${from} ${asSentence(detail)}`,
+  };
+}
+
+/** @param since server time of the last answer; null before the first one */
+export function describeLoading(since: string | null): StateDescription {
+  const reason = since === null ? '' : `The data below is from ${formatTime(since)}.`;
+  return { state: 'loading', label: 'Loading…', tone: 'unknown', reason };
 }
 
 /**
@@ -127,6 +156,41 @@ export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | nu
   const { mailboxes, state } = status;
   const only = state === 'not_configured' && mailboxes.length === 1 ? mailboxes[0] : undefined;
   return mailboxes.find((mailbox) => mailbox.is_current) ?? only ?? null;
+}
+
+/**
+ * `status.state` describes the current mailbox. The heading says more: dead messages of former mailboxes are not stored
+ * either, and before the first reconciliation it is not known whether messages are missing.
+ */
+function headingState({ dead_count: deadCount, status }: OverviewJson, mailbox: MailboxStatusJson | null) {
+  const { state } = status;
+  const isFetching = ['watch_failing', 'starting', 'catching_up', 'watching'].includes(state);
+  if (isFetching && deadCount > 0) return 'fetch_failing';
+  if (state === 'watching' && mailbox?.reconciliation === null) return 'catching_up';
+  return state;
+}
+
+function catchingUpText(mailbox: MailboxStatusJson | null): string {
+  const pendingCount = mailbox?.ledger.pending ?? 0;
+  const missingCount = mailbox?.reconciliation?.missing_count ?? 0;
+  const parts: string[] = [];
+  if (mailbox?.is_listing === true) parts.push('Older email is still being listed.');
+  if (pendingCount > 0)
+    parts.push(
+      `${pluralize(pendingCount, 'message')} ${pendingCount === 1 ? 'is' : 'are'} waiting to be fetched; new email is fetched first.`,
+    );
+  if (missingCount > 0)
+    parts.push(
+      `The last check found ${pluralize(missingCount, 'message')} missing; the next one confirms that all are stored.`,
+    );
+  if (parts.length > 0) return parts.join(' ');
+  return mailbox?.waiting_count === null
+    ? 'The history of the mailbox is not read to its end yet.'
+    : 'All email found so far is stored. Gmail’s own list is not compared with it yet.';
+}
+
+function errorText(mailbox: MailboxStatusJson | null, lastError: string | null): string {
+  return asSentence(mailbox?.last_error?.detail ?? (mailbox === null ? lastError : null) ?? '');
 }
 
 function failuresText(count: number): string {

@@ -1,8 +1,12 @@
 /** Entry point of the page: polls the overview and passes it to each part of the page. */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
+import { wireActionButtons } from './actions.ts';
 import { wireCharts } from './charts.ts';
-import { wireControls } from './controls.ts';
+import { checkNow, showCheckResult } from './check-now.ts';
+import { setControlsOff, wireControls } from './controls.ts';
+import { describeLoading, describeNoAnswer, describeState } from './describe-state.ts';
+import { byId } from './element.ts';
 import { wireEmailList } from './email-list.ts';
 import { wireEmailView } from './email-view.ts';
 import { wireIncidentList } from './incident-list.ts';
@@ -12,14 +16,17 @@ import { showMetrics } from './metrics.ts';
 import { wireProcessing } from './processing-section.ts';
 import { Refresh } from './refresh.ts';
 import { wireRunList } from './run-list.ts';
-import { hideStaleBanner, showStaleBanner } from './stale-banner.ts';
-import { showState, wireAdvice } from './state-panel.ts';
+import { hideStaleBanner, showOutdated, showStaleBanner } from './stale-banner.ts';
+import { showState } from './state-panel.ts';
 import { setServerTime, startTicking } from './times.ts';
 
 const onChange = async () => await refresh.now();
 
 wireControls(onChange);
-wireAdvice(onChange);
+wireActionButtons(onChange);
+byId('check-now').addEventListener('click', (event) => {
+  void checkNow(event.currentTarget as HTMLButtonElement, onChange);
+});
 const sections = [
   wireProcessing(onChange),
   wireMessages(onChange),
@@ -32,17 +39,33 @@ const sections = [
 
 /** Not before the lists are shown: an email that is opened by its URL needs none of them. */
 const hasShownLists = wireEmailView(() => void refresh.now());
+/** The last answer. */
+let known: OverviewJson | null = null;
 
 const refresh = new Refresh({
-  onOverview: (overview: OverviewJson) => {
+  onOverview: (overview) => {
+    known = overview;
     setServerTime(overview.now);
-    hideStaleBanner(overview.now);
-    showState(overview);
-    showMetrics(overview);
+    hideStaleBanner();
+    setControlsOff(false);
+    showState(describeState(overview), overview);
+    showMetrics(overview, null);
+    showCheckResult(overview);
     document.documentElement.dataset['ready'] = '';
     if (hasShownLists()) for (const update of sections) void update(overview);
   },
-  onFailure: (problem, retryMs) => showStaleBanner(problem, retryMs, () => void refresh.now()),
+  onReturn: () => {
+    showOutdated();
+    showState(describeLoading(known?.now ?? null), null);
+    if (known !== null) showMetrics(known, known.now);
+  },
+  onNoAnswer: (problem, retryMs) => {
+    const since = known?.now ?? null;
+    showStaleBanner(problem, since, retryMs, () => void refresh.now());
+    setControlsOff(true);
+    showState(describeNoAnswer(since, problem.detail), null);
+    if (known !== null) showMetrics(known, since);
+  },
 });
 
 startTicking();

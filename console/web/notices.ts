@@ -1,17 +1,28 @@
 /**
- * Reports the result of an action. A success is announced in the polite live region. An error is shown in a box with title,
+ * Reports the result of an action. A success is shown below the buttons and announced politely. An error is shown in a box with title,
  * detail and remediation, which remains until the operator dismisses it.
  */
+import type { AdviceAction } from '../../shared/schemas/actions.ts';
+import { speak } from './announcer.ts';
 import { Problem } from './api.ts';
-import { button, byId, element, fill } from './element.ts';
+import { button, byId, element, fill, setText } from './element.ts';
 import { withInlineCode } from './inline-code.ts';
 
-/** Replaces the previous announcement. */
+/** Buttons for the action of an error; `wireActionButtons` in `actions.ts` sets it. */
+let buttonsFor: (action: AdviceAction) => readonly HTMLButtonElement[] = () => [];
+
+export function setErrorButtons(create: typeof buttonsFor): void {
+  buttonsFor = create;
+}
+
+/** Shows a text below the buttons, without speaking it. Replaces the previous one. */
+export function showResult(text: string): void {
+  setText(byId('result'), text);
+}
+
 export function announce(text: string): void {
-  const region = byId('result');
-  // Emptied first, so that a screen reader also repeats an unchanged text.
-  fill(region);
-  fill(region, text);
+  showResult(text);
+  speak(text);
 }
 
 export function toProblem(error: unknown): Problem {
@@ -25,7 +36,7 @@ export function toProblem(error: unknown): Problem {
 
 /** @param action that failed, as in "Poll now" */
 export function showError(action: string, error: unknown): void {
-  const { remediation, detail, title } = toProblem(error);
+  const { action: fix, remediation, detail, title } = toProblem(error);
   const previousFocus = document.activeElement;
   const box = element(
     'div',
@@ -33,6 +44,7 @@ export function showError(action: string, error: unknown): void {
     element('p', { class: 'error-title' }, `${action}: ${title}`),
     element('p', {}, ...withInlineCode(detail)),
     element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
+    ...(fix === null ? [] : buttonsFor(fix)),
     button('Dismiss', () => {
       const hadFocus = box.contains(document.activeElement);
       box.remove();
@@ -40,7 +52,7 @@ export function showError(action: string, error: unknown): void {
         previousFocus.focus();
     }),
   );
-  fill(byId('result'));
+  showResult('');
   fill(byId('errors'), box);
 }
 

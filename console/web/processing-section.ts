@@ -10,7 +10,7 @@ import { emailOpener, subjectText } from './email-row.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
 import { wirePagedSection } from './paged-section.ts';
-import { ageElement, elapsedElement } from './times.ts';
+import { ageElement, clockElement, elapsedElement } from './times.ts';
 
 const INITIAL_ROW_COUNT = 25;
 
@@ -80,7 +80,13 @@ function renderConsumer(consumer: ConsumerStatusJson): HTMLTableRowElement {
     element('td', { class: 'number' }, countText(consumer, 'waiting_count')),
     element('td', { class: 'number' }, countText(consumer, 'claimed_count')),
     element('td', { class: dead > 0 ? 'number code' : 'number' }, countText(consumer, 'dead_count')),
-    element('td', { class: 'number' }, oldestAt === null ? '–' : elapsedElement(oldestAt)),
+    element(
+      'td',
+      { class: 'number' },
+      ...(oldestAt === null
+        ? ['–']
+        : ['since ', clockElement(oldestAt), ' (', elapsedElement(oldestAt), ')']),
+    ),
   );
 }
 

@@ -1,36 +1,50 @@
 /**
- * Keeps the overview current while the page is visible. It refreshes every five seconds, and less often while the server
- * fails. It refreshes at once when the page becomes visible or the network returns.
- * Invariant: at most one request is in progress.
+ * Keeps the overview current while the page is visible: it asks every two seconds. Data that is older than five seconds is not
+ * known; a timer that is independent of the requests then reports that there is no answer.
+ * The first load, and the return of a hidden page, wait for an answer as long as a request may take, because the server may
+ * have to start. Invariant: at most one request is in progress.
  */
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { CONSOLE_API, get, type Problem } from './api.ts';
+import { CONSOLE_API, get, noResponseWithin, type Problem, READ_TIMEOUT_MS } from './api.ts';
 import { toProblem } from './notices.ts';
 
-const INTERVAL_MS = 5_000;
-const MAX_RETRY_MS = 60_000;
+const INTERVAL_MS = 2_000;
+const MAX_RETRY_MS = 10_000;
+/** Below five seconds, because the answer was on its way for some time, and the page needs time to show that it is old. */
+const MAX_AGE_MS = 4_500;
+/** A timer that is later than this was suspended, with its computer or its tab. */
+const SUSPENDED_MS = 2_000;
 
 export interface RefreshListener {
   readonly onOverview: (overview: OverviewJson) => void;
-  /** @param retryMs time until the next attempt */
-  readonly onFailure: (problem: Problem, retryMs: number) => void;
+  /** The page returns with old data, and asks again. */
+  readonly onReturn: () => void;
+  /** The data is not known any more, or still not. @param retryMs time between the attempts */
+  readonly onNoAnswer: (problem: Problem, retryMs: number) => void;
 }
 
 export class Refresh {
   readonly #listener: RefreshListener;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | null = null;
+  #hide = new AbortController();
+  /** When the shown data arrived; 0 before the first answer. */
+  #knownAtMs = 0;
+  /** Until then, the page waits for an answer although its data is old. */
+  #waitUntilMs = Date.now() + READ_TIMEOUT_MS;
   #failureCount = 0;
+  #problem: Problem | null = null;
 
   constructor(listener: RefreshListener) {
     this.#listener = listener;
-    const refreshNow = () => void this.now();
     document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') refreshNow();
-      else clearTimeout(this.#timer);
+      if (isVisible()) this.#return();
+      else this.#pause();
     });
-    window.addEventListener('online', refreshNow);
+    window.addEventListener('online', () => void this.now());
+    this.#watch();
   }
 
   /**
@@ -44,20 +58,76 @@ export class Refresh {
   }
 
   async #run(): Promise<void> {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#refreshTimer);
+    const sentAtMs = Date.now();
+    const { signal } = this.#hide;
     let nextMs = INTERVAL_MS;
     try {
-      const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`);
+      const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`, signal);
+      this.#knownAtMs = Date.now();
+      this.#waitUntilMs = 0;
       this.#failureCount = 0;
+      this.#problem = null;
       this.#listener.onOverview(overview);
+      nextMs = Math.max(0, sentAtMs + INTERVAL_MS - Date.now());
     } catch (error) {
+      if (signal.aborted) return;
+      this.#waitUntilMs = 0;
       this.#failureCount += 1;
-      nextMs = Math.min(MAX_RETRY_MS, INTERVAL_MS * 2 ** (this.#failureCount - 1));
-      this.#listener.onFailure(toProblem(error), nextMs);
+      this.#problem = toProblem(error);
+      nextMs = this.#retryMs();
     } finally {
       this.#running = null;
       // A hidden page sets no timer: it refreshes when it becomes visible.
-      if (document.visibilityState === 'visible') this.#timer = setTimeout(() => void this.now(), nextMs);
+      if (isVisible()) {
+        this.#schedule(nextMs);
+        this.#watch();
+      }
     }
   }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = setTimeout(() => void this.now(), ms);
+  }
+
+  /** Reports that there is no answer as soon as the shown data is too old. */
+  #watch(): void {
+    clearTimeout(this.#watchTimer);
+    const dueMs = Math.max(this.#knownAtMs + MAX_AGE_MS, this.#waitUntilMs);
+    if (dueMs <= Date.now()) {
+      const waitedMs = this.#waitUntilMs > 0 ? READ_TIMEOUT_MS : 5_000;
+      this.#listener.onNoAnswer(this.#problem ?? noResponseWithin(waitedMs), this.#retryMs());
+      return;
+    }
+    this.#watchTimer = setTimeout(() => {
+      if (Date.now() > dueMs + SUSPENDED_MS) this.#return();
+      else this.#watch();
+    }, dueMs - Date.now());
+  }
+
+  #retryMs(): number {
+    return Math.min(MAX_RETRY_MS, INTERVAL_MS * 2 ** Math.max(0, this.#failureCount - 1));
+  }
+
+  #pause(): void {
+    clearTimeout(this.#refreshTimer);
+    clearTimeout(this.#watchTimer);
+    // A browser may suspend the page, and its request then fails for no reason of the server.
+    this.#hide.abort();
+    this.#hide = new AbortController();
+  }
+
+  #return(): void {
+    if (Date.now() > this.#knownAtMs + MAX_AGE_MS) {
+      this.#waitUntilMs = Date.now() + READ_TIMEOUT_MS;
+      this.#listener.onReturn();
+    }
+    this.#watch();
+    void this.now();
+  }
+}
+
+function isVisible(): boolean {
+  return document.visibilityState === 'visible';
 }

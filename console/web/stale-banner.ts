@@ -1,16 +1,10 @@
-/** Shows since when the data on the page is outdated, while the server is not responding. */
+/** Says why there is no answer, from when the data on the page is, and what to do. The heading says "No answer". */
 import type { Problem } from './api.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { withInlineCode } from './inline-code.ts';
-import { showInTab } from './tab-icon.ts';
 import { ageElement, formatDuration, timeElement } from './times.ts';
 
-/** Server time of the last overview; null before the first one. */
-let updatedAt: string | null = null;
-
-/** @param now server time of the overview that has just arrived */
-export function hideStaleBanner(now: string): void {
-  updatedAt = now;
+export function hideStaleBanner(): void {
   delete document.documentElement.dataset['stale'];
   const banner = byId('stale');
   if (!banner.hidden) {
@@ -20,11 +14,24 @@ export function hideStaleBanner(now: string): void {
   setText(byId('freshness'), 'Live');
 }
 
-/** @param retryMs time until the next attempt */
-export function showStaleBanner(problem: Problem, retryMs: number, tryNow: () => void): void {
+/** The page waits for an answer, and shows its old data in the meantime. */
+export function showOutdated(): void {
   document.documentElement.dataset['stale'] = '';
-  showInTab('No connection', 'unknown');
-  setText(byId('freshness'), updatedAt === null ? 'No data' : 'Outdated');
+  setText(byId('freshness'), 'Loading…');
+}
+
+/**
+ * @param since server time of the last answer; null before the first one
+ * @param retryMs time until the next attempt
+ */
+export function showStaleBanner(
+  problem: Problem,
+  since: string | null,
+  retryMs: number,
+  tryNow: () => void,
+): void {
+  document.documentElement.dataset['stale'] = '';
+  setText(byId('freshness'), since === null ? 'No data' : 'Outdated');
   const banner = byId('stale');
   const hadFocus = banner.contains(document.activeElement);
   const retry = button('Try now', tryNow);
@@ -35,9 +42,9 @@ export function showStaleBanner(problem: Problem, retryMs: number, tryNow: () =>
       'p',
       {},
       ...withInlineCode(problem.detail),
-      ...(updatedAt === null
+      ...(since === null
         ? [' No data has been loaded yet.']
-        : [' The data on this page is from ', timeElement(updatedAt), ' (', ageElement(updatedAt), ').']),
+        : [' The data on this page is from ', timeElement(since), ' (', ageElement(since), ').']),
       ` Retrying every ${formatDuration(retryMs)}.`,
     ),
     element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),

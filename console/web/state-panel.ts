@@ -1,79 +1,82 @@
 /** The top of the page: the state, its reason, and what to do. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
-import type { AdviceAction, AdviceItem } from '../../shared/schemas/status.ts';
-import { MONITOR_API, post } from './api.ts';
-import { pollResultText, runAction } from './controls.ts';
-import { currentMailbox, describeState } from './describe-state.ts';
-import { button, byId, element, fill, setText } from './element.ts';
+import type { AdviceItem } from '../../shared/schemas/status.ts';
+import { actionButtons } from './actions.ts';
+import { speak } from './announcer.ts';
+import { currentMailbox, type StateDescription } from './describe-state.ts';
+import { byId, element, fill, setText } from './element.ts';
 import { withInlineCode } from './inline-code.ts';
+import { KeyedList } from './keyed-list.ts';
 import { showInTab } from './tab-icon.ts';
 import { ageElement } from './times.ts';
 
-/** How to perform the action of an advice item on this page. */
-const INSTRUCTIONS: Readonly<Record<AdviceAction, string>> = {
-  start: 'Press “Start”.',
-  stop: 'Press “Stop”.',
-  poll_now: 'Press “Poll now”.',
-  reconcile_all: '',
-  retry_dead: 'Retry them under “Not stored” below.',
-  requeue_emails: 'Then process them again under “Processing” below.',
-  authorize: 'Run `npm run authorize`; for a deployment add --secret-manager.',
-};
+const AUTHORIZE =
+  'Run `npm run authorize -- --client-secret client_secret.json --write`; for a deployment, `--secret-manager` instead of `--write`.';
 
-let shownAdvice = '';
-let onChange: () => Promise<void> = async () => undefined;
+let announcedState = '';
+let advice: KeyedList<AdviceRow> | null = null;
 
-/** @param callback called after each action of an advice item, whether it succeeded or failed */
-export function wireAdvice(callback: () => Promise<void>): void {
-  onChange = callback;
-}
+/** An advice item with the addresses that its buttons name. */
+type AdviceRow = AdviceItem & { readonly known: readonly string[] };
 
-export function showState(overview: OverviewJson): void {
-  const { label, reason, tone } = describeState(overview);
-  const { status } = overview;
-  const mailbox = currentMailbox(overview);
+/** @param overview null while the data is not known */
+export function showState(description: StateDescription, overview: OverviewJson | null): void {
+  const { label, reason, state, tone } = description;
   document.documentElement.dataset['tone'] = tone;
-  document.documentElement.dataset['state'] = status.state;
+  document.documentElement.dataset['state'] = overview?.status.state ?? state;
   showInTab(label, tone);
   setText(byId('state-label'), label);
   setText(byId('state-reason'), reason);
-  setText(byId('mailbox'), mailbox?.email_address ?? '');
-  showAdvice(status.advice_items);
+  announceState(description);
+  showAdvice(overview);
   showPolls(overview);
+  if (overview === null) return;
+  setText(byId('mailbox'), currentMailbox(overview)?.email_address ?? '');
   setText(byId('all-mailboxes'), allMailboxesText(overview));
   // Start is highlighted while it would change something.
-  byId('start').classList.toggle('is-main', !status.is_running);
+  byId('start').classList.toggle('is-main', !overview.status.is_running);
 }
 
-function showAdvice(advice: readonly AdviceItem[]): void {
-  const json = JSON.stringify(advice);
-  if (json === shownAdvice) return;
-  shownAdvice = json;
+/** Once per state: neither a refresh nor a changed number in the reason is announced. */
+function announceState({ label, reason, state }: StateDescription): void {
+  if (state === announcedState || state === 'loading') return;
+  announcedState = state;
+  speak(`${label}. ${reason}`);
+}
+
+/** Old advice may be wrong, so none is shown while the data is not known. */
+function showAdvice(overview: OverviewJson | null): void {
   const list = byId('advice');
-  list.hidden = advice.length === 0;
-  fill(list, ...advice.map(renderAdvice));
+  const hadFocus = list.contains(document.activeElement);
+  const items = overview?.status.advice_items ?? [];
+  const known = overview?.status.mailboxes.map((mailbox) => mailbox.email_address) ?? [];
+  list.hidden = items.length === 0;
+  advice ??= new KeyedList<AdviceRow>(
+    list,
+    ({ code, consumer, text }) => `${code} ${consumer ?? text.slice(0, 40)}`,
+    renderAdvice,
+  );
+  advice.show(items.map((item) => ({ ...item, known: item.action === 'confirm_mailbox' ? known : [] })));
+  // The focused button is gone with its advice.
+  if (hadFocus && !list.contains(document.activeElement)) byId('state-label').focus();
 }
 
-function renderAdvice({ action, text }: AdviceItem): HTMLLIElement {
-  if (action === 'reconcile_all')
-    return element(
-      'li',
-      {},
-      ...withInlineCode(`${text} `),
-      button('Reconcile all', (self) => void reconcileAll(self)),
-    );
-  return element('li', {}, ...withInlineCode(action === null ? text : `${text} ${INSTRUCTIONS[action]}`));
+function renderAdvice({ action, known, text, ...names }: AdviceRow): HTMLLIElement {
+  const buttons = action === null ? [] : actionButtons({ action, known, ...names });
+  const command = action === 'authorize' ? ` ${AUTHORIZE}` : '';
+  return element(
+    'li',
+    {},
+    element('p', {}, ...withInlineCode(`${text}${command}`)),
+    buttons.length === 0 ? null : element('div', { class: 'buttons' }, ...buttons),
+  );
 }
 
-async function reconcileAll(control: HTMLButtonElement): Promise<void> {
-  await runAction(control, 'Reconciling…', onChange, async () => {
-    const result = await post<PollAnswerJson>(`${MONITOR_API}/poll-now?reconcile=all`);
-    return `${pollResultText(result)} The next runs continue until all messages are reconciled.`;
-  });
-}
-
-function showPolls(overview: OverviewJson): void {
+function showPolls(overview: OverviewJson | null): void {
+  if (overview === null) {
+    fill(byId('polls'));
+    return;
+  }
   const { is_running: isRunning, last_poll_at: lastAt } = overview.status;
   const nextAt = currentMailbox(overview)?.next_poll_at ?? null;
   const isAhead = isRunning && nextAt !== null && nextAt > overview.now;

@@ -1,7 +1,7 @@
 /** Shows the state in the title and the icon of the browser tab, so that it is visible from other tabs. */
 import type { Tone } from './describe-state.ts';
 
-const COLOURS: Readonly<Record<Tone | 'unknown', string>> = {
+const COLOURS: Readonly<Record<Tone, string>> = {
   ok: '2f9e5b',
   active: '3b82d6',
   inactive: '8a8a84',
@@ -26,7 +26,7 @@ function writeTitle(): void {
     .join(' · ');
 }
 
-export function showInTab(label: string, tone: Tone | 'unknown'): void {
+export function showInTab(label: string, tone: Tone): void {
   shownLabel = label;
   writeTitle();
   const svg =

@@ -1,66 +1,39 @@
-/**
- * Formats times in the local time zone, and renders `time` elements that update every second. The tooltip shows the ISO time.
- * Ages use the server's clock, because the clock of the browser may be minutes off.
- */
+/** `time` elements that update every second. The tooltip shows the ISO time. */
 import { element, setText } from './element.ts';
+import { ageText, elapsedText, formatClock, formatFullTime, formatTime } from './format-time.ts';
 
-let serverAheadMs = 0;
+export { formatDuration, formatHour, formatTime, serverNowMs, setServerTime } from './format-time.ts';
 
-export function setServerTime(iso: string): void {
-  serverAheadMs = Date.parse(iso) - Date.now();
-}
-
-export function serverNowMs(): number {
-  return Date.now() + serverAheadMs;
-}
-
-const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-const DAY = new Intl.DateTimeFormat(undefined, {
-  month: 'short',
-  day: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-});
-const LONG_AGO = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
-const HOUR = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
-
-/** A time older than this is shown with its year and without its time of day. */
-const LONG_AGO_MS = 300 * 86_400_000;
+const TEXTS = { ago: ageText, at: formatTime, clock: formatClock, elapsed: elapsedText };
 
 /** The time of day; with the date from the next day on. Updates on its own. */
 export function timeElement(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'at' }, formatTime(iso));
+  return ticking(iso, 'at');
 }
 
-export function formatTime(iso: string): string {
-  const at = new Date(iso);
-  const now = new Date(serverNowMs());
-  const isToday = at.toDateString() === now.toDateString();
-  const format = isToday ? TODAY : now.getTime() - at.getTime() > LONG_AGO_MS ? LONG_AGO : DAY;
-  return format.format(at);
-}
-
-/** With date, seconds and time zone. */
-export function fullTimeElement(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso }, FULL.format(new Date(iso)));
-}
-
-export function formatHour(epochSeconds: number): string {
-  return HOUR.format(new Date(epochSeconds * 1_000));
+/** As `timeElement`, without seconds. */
+export function clockElement(iso: string): HTMLTimeElement {
+  return ticking(iso, 'clock');
 }
 
 /** "4 min ago". Updates on its own. */
 export function ageElement(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'ago' }, ageText(iso));
+  return ticking(iso, 'ago');
 }
 
 /** "4 min", the time since then. Updates on its own. */
 export function elapsedElement(iso: string): HTMLTimeElement {
-  return element('time', { datetime: iso, title: iso, 'data-age': 'elapsed' }, elapsedText(iso));
+  return ticking(iso, 'elapsed');
 }
 
-const TEXTS = { ago: ageText, at: formatTime, elapsed: elapsedText };
+/** With date, seconds and time zone. */
+export function fullTimeElement(iso: string): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso }, formatFullTime(iso));
+}
+
+function ticking(iso: string, kind: keyof typeof TEXTS): HTMLTimeElement {
+  return element('time', { datetime: iso, title: iso, 'data-age': kind }, TEXTS[kind](iso));
+}
 
 export function startTicking(): void {
   setInterval(() => {
@@ -69,33 +42,4 @@ export function startTicking(): void {
       setText(shown, text(shown.dateTime));
     }
   }, 1_000);
-}
-
-function ageText(iso: string): string {
-  const ms = serverNowMs() - Date.parse(iso);
-  if (ms < -1_000) return `in ${wholeSeconds(-ms)}`;
-  return ms < 2_000 ? 'just now' : `${wholeSeconds(ms)} ago`;
-}
-
-function elapsedText(iso: string): string {
-  return wholeSeconds(Math.max(0, serverNowMs() - Date.parse(iso)));
-}
-
-/** Without fractions of a second, which would flicker in a text that updates every second. */
-function wholeSeconds(ms: number): string {
-  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : formatDuration(ms);
-}
-
-/** One unit, the largest that fits: "840 ms", "12 s", "4 min", "3 h", "12 days". */
-export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 10_000) return `${oneDecimal(ms / 1_000)} s`;
-  if (ms < 60_000) return `${Math.floor(ms / 1_000)} s`;
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
-  if (ms < 2 * 86_400_000) return `${Math.floor(ms / 3_600_000)} h`;
-  return `${Math.floor(ms / 86_400_000)} days`;
-}
-
-function oneDecimal(value: number): string {
-  return value.toFixed(1).replace(/\.0$/, '');
 }

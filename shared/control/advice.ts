@@ -4,10 +4,13 @@
  */
 import type { Config } from '../config.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
-import { remediationFor } from '../errors.ts';
+import { remedyFor } from '../errors.ts';
+import { accountOfUnconfirmed } from '../mailbox-confirmation.ts';
+import { withCommand } from '../operator-commands.ts';
+import type { AdviceAction } from '../schemas/actions.ts';
 import type { ConsumerStatus } from '../schemas/consumer-status.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
-import type { AdviceAction, AdviceItem, Status } from '../schemas/status.ts';
+import type { AdviceItem, Status } from '../schemas/status.ts';
 import type { PollingGap } from './mailbox-state.ts';
 
 /** Reconciliations run every quarter of an hour; a large backlog may delay them. */
@@ -18,21 +21,9 @@ const UNPUBLISHED_MS = 5 * 60_000;
 /** The advice code in the state `not_polling` when runs begin but are killed before they end. */
 export const RUNS_NOT_ENDING = 'runs_not_ending';
 
-/** The commands for curl and the log; the page shows buttons instead. */
-const COMMANDS: Readonly<Record<AdviceAction, string>> = {
-  start: 'POST start.',
-  stop: 'POST stop.',
-  poll_now: 'POST poll-now.',
-  reconcile_all: 'POST poll-now?reconcile=all.',
-  retry_dead: 'POST poll-now?retry=dead.',
-  requeue_emails:
-    'Queue them again in the console, or with the SQL function `requeue_email(consumer, email_id)`.',
-  authorize: 'Run `npm run authorize`; for a deployment, add --secret-manager.',
-};
-
 /** The advice as text with its command, for the member `advice`. */
-export function adviceText({ action, text }: AdviceItem): string {
-  return action === null ? text : `${text} ${COMMANDS[action]}`;
+export function adviceText({ action, command, text }: AdviceItem): string {
+  return command === undefined ? withCommand(text, action) : `${text} ${command}`;
 }
 
 export type StatusWithoutAdvice = Omit<Status, 'advice' | 'advice_items'>;
@@ -55,7 +46,9 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
   if (!facts.hasCredentials) return [...credentialAdvice(facts.config), ...ofConsumers];
   const current = status.mailboxes.find((mailbox) => mailbox.is_current);
   const items = [
-    errorAdvice(current === undefined ? facts.lastErrorCode : (current.last_error?.code ?? null)),
+    current === undefined
+      ? errorAdvice(facts.lastErrorCode, status.last_error)
+      : errorAdvice(current.last_error?.code ?? null, current.last_error?.detail ?? null),
     ...(current === undefined ? [] : watchAdvice(current, status.is_running, facts.now)),
     schedulerAdvice(status),
     runningAdvice(status, facts),
@@ -76,12 +69,15 @@ function credentialAdvice(config: Config): AdviceItem[] {
   const { areCredentialsHeldElsewhere, credentialProblems, missingCredentials } = config;
   if (areCredentialsHeldElsewhere)
     return [
-      advise(
-        'not_configured',
-        'The functions that call Gmail have recorded no credentials. POST start makes one of them read its credentials; ' +
-          'its response says what is missing. Without credentials, authorize first.',
-        'authorize',
-      ),
+      {
+        ...advise(
+          'not_configured',
+          'The functions that call Gmail have recorded no credentials. A start makes one of them read its credentials, and ' +
+            'says what is missing. Without credentials, authorize first.',
+          'authorize',
+        ),
+        command: 'POST start. To authorize, run `npm run authorize`; for a deployment, add --secret-manager.',
+      },
     ];
   const unreadable = missingCredentials.filter((name) =>
     credentialProblems.some((one) => one.startsWith(name)),
@@ -100,22 +96,25 @@ function credentialAdvice(config: Config): AdviceItem[] {
 }
 
 /** Null for a code that another version wrote: it has no remediation here. */
-function errorAdvice(code: string | null): AdviceItem | null {
+function errorAdvice(code: string | null, detail: string | null = null): AdviceItem | null {
   if (code === 'reauth_required')
     return advise(
       code,
       'Gmail rejected the refresh token. No mail is fetched until you replace it. Fetching then resumes at the cursor.',
       'authorize',
     );
-  const remediation = remediationFor(code);
-  return code === null || remediation === null ? null : advise(code, remediation);
+  const remedy = remedyFor(code);
+  if (code === null || remedy === null) return null;
+  const account = remedy.action === 'confirm_mailbox' ? accountOfUnconfirmed(detail) : null;
+  return { ...advise(code, remedy.text, remedy.action), ...(account !== null && { account }) };
 }
 
 function watchAdvice({ watch }: MailboxStatus, isRunning: boolean, now: Date): AdviceItem[] {
   const items: AdviceItem[] = [];
   if (watch?.error?.remediation) {
     const detail = watch.error.code === 'push_silent' ? `${watch.error.detail} ` : '';
-    items.push(advise(watch.error.code, `${detail}${watch.error.remediation}`));
+    const { text, action } = remedyFor(watch.error.code) ?? { text: watch.error.remediation, action: null };
+    items.push(advise(watch.error.code, `${detail}${text}`, action));
   }
   if (isRunning && watch?.expires_at && watch.expires_at < now) {
     const at = watch.expires_at.toISOString();
@@ -214,13 +213,16 @@ function unpublishedAdvice(
     return null;
   const count = unpublished.count === 1 ? '1 email' : `${unpublished.count} emails`;
   const since = unpublished.oldest_since.toISOString();
-  return advise(
-    'emails_unpublished',
-    `${count} of ${address} stored since ${since} could not be published. Nothing is lost. The log lines with event ` +
-      'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it. ' +
-      'If the topic was turned off, the rows do no harm: `delete from email_outbox`.',
-    isCurrent ? 'poll_now' : null,
-  );
+  return {
+    ...advise(
+      'emails_unpublished',
+      `${count} of ${address} stored since ${since} could not be published. Nothing is lost. The log lines with event ` +
+        'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it. ' +
+        'If the topic was turned off, the rows do no harm.',
+      isCurrent ? 'poll_now' : null,
+    ),
+    command: `To delete them: \`delete from email_outbox\`.${isCurrent ? ' To publish them: POST poll-now.' : ''}`,
+  };
 }
 
 function reconciliationAdvice(
@@ -262,14 +264,15 @@ function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts):
   const items: AdviceItem[] = [];
   if (dead > 0) {
     const number = `${consumer.capped_counts.includes('dead_count') ? 'At least ' : ''}${dead}`;
-    items.push(
-      advise(
+    items.push({
+      ...advise(
         'consumer_emails_dead',
         `${number} ${dead === 1 ? 'email' : 'emails'} of the consumer ${name} failed five times, and no worker gets them. ` +
           'Read their errors and remove the cause.',
         'requeue_emails',
       ),
-    );
+      consumer: name,
+    });
   }
   if (oldestAt !== null && now.getTime() - oldestAt.getTime() > config.consumerMaxWaitSeconds * 1_000)
     items.push(

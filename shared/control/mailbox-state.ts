@@ -1,6 +1,6 @@
 /**
  * Derives the state of a mailbox, and of the monitor as a whole, by the precedence of `shared/schemas/state.ts`.
- * Invariant: a mailbox is `watching` only if its credentials work and its runs begin and end.
+ * Invariant: a mailbox is `watching` only if its credentials work, its runs begin and end, and nothing is known to be missing.
  */
 import type { FailingRow, MailboxRow } from '../db/mailbox-status.ts';
 import type { MonitorStatus } from '../db/monitor-status.ts';
@@ -20,12 +20,14 @@ export interface MailboxFacts {
   readonly pollIntervalSeconds: number;
   /** The maximum duration of a run. */
   readonly runBudgetSeconds: number;
+  /** Messages that the newest reconciliation found missing; 0 before the first one. */
+  readonly missingCount: number;
   /** True when GMAIL_PUBSUB_TOPIC is set. */
   readonly isPushConfigured: boolean;
 }
 
 export function mailboxState(facts: MailboxFacts): State {
-  const { failing, isCurrent, isPushConfigured, mailbox, monitor } = facts;
+  const { failing, isCurrent, isPushConfigured, mailbox, missingCount, monitor } = facts;
   if (!isCurrent) return 'not_configured';
   if (requiresOperator(mailbox.last_error_code)) return operatorState(mailbox.last_error_code);
   if (!monitor.isRunning) return 'stopped';
@@ -35,7 +37,9 @@ export function mailboxState(facts: MailboxFacts): State {
   if (failing !== null) return 'fetch_failing';
   if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
-  return mailbox.pending_count > 0 || incompleteSince(mailbox) !== null ? 'catching_up' : 'watching';
+  // Until the next reconciliation confirms that the missing messages are stored.
+  const isIncomplete = mailbox.pending_count > 0 || missingCount > 0 || incompleteSince(mailbox) !== null;
+  return isIncomplete ? 'catching_up' : 'watching';
 }
 
 /** Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. */

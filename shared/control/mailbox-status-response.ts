@@ -117,6 +117,7 @@ function toReconciliation(results: ReconciliationResults | null): Reconciliation
 function countsOf(row: ReconciliationRow): Omit<Reconciliation, 'full'> {
   return {
     at: row.evaluated_at,
+    up_to: row.started_at,
     since: row.window_begins_at,
     gmail_count: row.gmail_count,
     stored_count: row.stored_count,

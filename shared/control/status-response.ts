@@ -35,6 +35,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     mailbox,
     isCurrent: fingerprint !== null && mailbox.credential_fingerprint === fingerprint,
     failing: failing.get(mailbox.id) ?? null,
+    missingCount: reconciliations.get(mailbox.id)?.newest.missing_count ?? 0,
     monitor,
     pollIntervalSeconds: config.pollIntervalSeconds,
     runBudgetSeconds: config.runBudgetSeconds,

@@ -4,6 +4,7 @@
  * Invariant: one account has one row, and a row never changes its account without an operator's confirmation.
  */
 import { AppError } from '../errors.ts';
+import { unconfirmedDetail } from '../mailbox-confirmation.ts';
 import type { Database, Queryable } from './database.ts';
 import { confirmRename, deleteConfirmations, endConfirmation } from './mailbox-confirmations.ts';
 import { createMailbox, renameMailbox, retireAddress, takeMailboxOver } from './mailbox-rows.ts';
@@ -143,10 +144,7 @@ async function readFacts(db: Queryable, account: Account): Promise<Facts> {
 function unconfirmed({ emailAddress }: Account, { known_addresses, address_id }: Facts): AppError {
   return new AppError(
     'account_unconfirmed',
-    address_id === null
-      ? `The credentials belong to ${emailAddress}; the database knows ${known_addresses}.`
-      : `The credentials belong to ${emailAddress}, which is a known mailbox. But the history of the account is older than ` +
-          'what was read from that mailbox: the address may belong to another account now.',
+    unconfirmedDetail(emailAddress, address_id === null ? (known_addresses ?? '') : null),
   );
 }
 

@@ -5,7 +5,7 @@ import { statement } from './statement.ts';
 // Up to two rows per mailbox: the newest evaluated reconciliation, and the newest one since the first start.
 const RESULTS = statement(
   `
-select m.id as mailbox_id, r.is_full, r.evaluated_at, r.window_begins_at,
+select m.id as mailbox_id, r.is_full, r.started_at, r.evaluated_at, r.window_begins_at,
        coalesce(r.gmail_count, 0) as gmail_count,
        coalesce(r.stored_count, 0) as stored_count,
        coalesce(r.pending_count, 0) as pending_count,
@@ -40,6 +40,7 @@ order by m.id, r.evaluated_at desc`,
   {
     mailbox_id: 'integer',
     is_full: 'boolean',
+    started_at: 'timestamp with time zone',
     evaluated_at: 'timestamp with time zone',
     window_begins_at: 'timestamp with time zone',
     gmail_count: 'integer',

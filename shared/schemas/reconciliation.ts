@@ -3,8 +3,10 @@ import * as z from 'zod/mini';
 import { count, time } from './fields.ts';
 
 const comparison = {
-  /** When the comparison ended. It does not include messages that arrived later. */
+  /** When the comparison ended. */
   at: time,
+  /** When the listing began. Messages that arrived later may be missing in it. */
+  up_to: time,
   /** Start of the compared period. */
   since: time,
   /** Messages that Gmail lists for the period. */

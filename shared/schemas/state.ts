@@ -18,9 +18,12 @@ export const STATES = [
   'watch_failing',
   /** No run has succeeded yet. */
   'starting',
-  /** Messages wait to be fetched, or a listing or the history is not read to its end. */
+  /**
+   * Messages wait to be fetched, a listing or the history is not read to its end, or the last reconciliation found messages
+   * missing.
+   */
   'catching_up',
-  /** Every message that Gmail has listed is stored. */
+  /** Every message that Gmail has listed is stored, and the last reconciliation found none missing. */
   'watching',
 ] as const;
 

@@ -1,21 +1,10 @@
 /** The response of `status`, `start` and `stop`: state, progress, errors, and advice for the operator. */
 import * as z from 'zod/mini';
+import { ACTIONS } from './actions.ts';
 import { consumerStatusSchema } from './consumer-status.ts';
 import { count, errorSchema, time } from './fields.ts';
 import { mailboxStatusSchema } from './mailbox-status.ts';
 import { STATES } from './state.ts';
-
-/** The action that an advice item asks for; a client shows its own button or command for it. */
-export const ACTIONS = [
-  'start',
-  'stop',
-  'poll_now',
-  'reconcile_all',
-  'retry_dead',
-  'requeue_emails',
-  'authorize',
-] as const;
-export type AdviceAction = (typeof ACTIONS)[number];
 
 export const adviceItemSchema = z.object({
   /** Stable, because programs rely on it. */
@@ -24,6 +13,12 @@ export const adviceItemSchema = z.object({
   text: z.string(),
   /** Null when the text needs no command. */
   action: z.nullable(z.enum(ACTIONS)),
+  /** For curl; absent when it is that of the action. */
+  command: z.optional(z.string()),
+  /** Of `requeue_emails`: the consumer whose dead emails to queue again. */
+  consumer: z.optional(z.string()),
+  /** Of `confirm_mailbox`: the account of the credentials. Absent when another version recorded the error. */
+  account: z.optional(z.string()),
 });
 
 export const schedulerSchema = z.object({

@@ -4,8 +4,10 @@ import { adviceFor, adviceText, type StatusWithoutAdvice } from '../../shared/co
 import type { PollingGap } from '../../shared/control/mailbox-state.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { remediationForMessage } from '../../shared/errors.ts';
+import { unconfirmedDetail } from '../../shared/mailbox-confirmation.ts';
 import type { ConsumerStatus } from '../../shared/schemas/consumer-status.ts';
-import type { Failing, MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
+import type { ErrorInfo } from '../../shared/schemas/fields.ts';
+import type { Failing, MailboxStatus, WatchStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { SchedulerStatus } from '../../shared/schemas/status.ts';
 
 const NOW = new Date('2026-11-23T09:00:00Z');
@@ -76,7 +78,27 @@ function scheduler(more: Partial<SchedulerStatus> = {}): SchedulerStatus {
 
 function reconciliation(at: Date, missing: number): MailboxStatus['reconciliation'] {
   const counts = { stored_count: 5, pending_count: 0, failed_count: 0, ignored_count: 0, gone_count: 0 };
-  return { at, since: hoursAgo(48), gmail_count: 5 + missing, ...counts, missing_count: missing, full: null };
+  return {
+    at,
+    up_to: at,
+    since: hoursAgo(48),
+    gmail_count: 5 + missing,
+    ...counts,
+    missing_count: missing,
+    full: null,
+  };
+}
+
+function watchWith(error: ErrorInfo): WatchStatus {
+  return {
+    topic: 'projects/demo/topics/gmail',
+    registered_at: null,
+    expires_at: null,
+    is_silent: false,
+    late_run_count: 0,
+    late_since: null,
+    error,
+  };
 }
 
 function consumer(more: Partial<ConsumerStatus> = {}): ConsumerStatus {
@@ -163,6 +185,64 @@ describe('the action of an advice', () => {
       expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
     },
   );
+});
+
+describe('advice for a page with buttons', () => {
+  const lastError = (code: 'account_unconfirmed' | 'label_missing' | 'watch_conflict', detail: string) => ({
+    code,
+    detail,
+    remediation: ERRORS[code].remediation,
+  });
+
+  it.each([
+    ['label_missing', 'start', /POST start\.$/],
+    ['watch_conflict', 'restart', /POST stop, then POST start\.$/],
+    ['account_unconfirmed', 'confirm_mailbox', /POST start\?new_mailbox=ADDRESS.*renamed_from=ADDRESS/],
+  ] as const)(
+    'names the action of the error %s instead of a command, which curl gets',
+    (code, action, command) => {
+      const more =
+        code === 'watch_conflict'
+          ? { mailboxes: [mailbox({ watch: watchWith(lastError(code, 'x')) })] }
+          : { mailboxes: [mailbox({ last_error: lastError(code, 'x') })] };
+      expect(items(more)).toMatchObject([{ code, action }]);
+      expect(items(more)[0]?.text).not.toMatch(/POST|ADDRESS/);
+      expect(advise(more)).toEqual([expect.stringMatching(command)]);
+      expect(ERRORS[code].remediation).toMatch(command);
+    },
+  );
+
+  it.each([
+    [unconfirmedDetail('sales@example.com', 'orders@example.com, former@example.com')],
+    [unconfirmedDetail('sales@example.com', null)],
+  ])('names the account that an operator has to confirm: %s', (detail) => {
+    for (const error of [detail, `${ERRORS.account_unconfirmed.title}: ${detail}`]) {
+      const [item] = items({ mailboxes: [], last_error: error }, 'account_unconfirmed');
+      expect(item).toMatchObject({ action: 'confirm_mailbox', account: 'sales@example.com' });
+    }
+  });
+
+  it('names no account when another version recorded the error', () => {
+    const [item] = items({ mailboxes: [], last_error: 'Another account.' }, 'account_unconfirmed');
+    expect(item).toEqual({
+      code: 'account_unconfirmed',
+      text: expect.any(String),
+      action: 'confirm_mailbox',
+    });
+  });
+
+  it('shows the statement that deletes unpublished rows to curl only', () => {
+    const mailboxes = [mailbox({ unpublished: { count: 2, oldest_since: hoursAgo(1) } })];
+    expect(items({ mailboxes })).toMatchObject([{ code: 'emails_unpublished', action: 'poll_now' }]);
+    expect(items({ mailboxes })[0]?.text).not.toContain('delete');
+    expect(advise({ mailboxes })).toEqual([
+      expect.stringMatching(/`delete from email_outbox`\. .*POST poll-now\.$/),
+    ]);
+  });
+
+  it('contains no command in any text of the error catalogue', () => {
+    for (const { text } of Object.values(ERRORS)) expect(text).not.toMatch(/POST |delete from/);
+  });
 });
 
 describe('the scheduler job', () => {
@@ -270,8 +350,8 @@ describe('consumers', () => {
     ];
     expect(advise({ consumers })).toEqual(expected);
     expect(items({ consumers })).toMatchObject([
-      { code: 'consumer_emails_dead', action: 'requeue_emails' },
-      { code: 'consumer_emails_dead', action: 'requeue_emails' },
+      { code: 'consumer_emails_dead', action: 'requeue_emails', consumer: 'extraction' },
+      { code: 'consumer_emails_dead', action: 'requeue_emails', consumer: 'archive' },
     ]);
     expect(advise({ consumers }, null, NO_RUN_BEGINS, {}).slice(-2)).toEqual(expected);
   });

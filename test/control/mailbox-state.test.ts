@@ -258,6 +258,30 @@ describe('the state', () => {
   });
 });
 
+it('the state is catching_up after a reconciliation that found messages missing, until the next one finds none', async () => {
+  await fixture.turnOn();
+  const id = await fixture.mailbox();
+  const reconcile = async (minutesAgo: number, missing: number) =>
+    await fixture.db.query(
+      `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, started_at, evaluated_at, missing_count)
+       values ($1, now() - interval '2 days', false, 'q', $2, $3, $4)`,
+      [id, ago(minutesAgo + 1), ago(minutesAgo), missing],
+    );
+  await reconcile(30, 0);
+  expect(summarize(await fixture.status()).state).toBe('watching');
+  await reconcile(15, 1);
+  expect(summarize(await fixture.status())).toMatchObject({
+    state: 'catching_up',
+    codes: ['messages_missing'],
+    mailbox: { waiting_count: 0, reconciliation: { missing_count: 1 } },
+  });
+  await reconcile(1, 0);
+  const { mailbox, state } = summarize(await fixture.status());
+  expect(state).toBe('watching');
+  const { at, up_to: upTo } = mailbox.reconciliation ?? { at: '', up_to: '' };
+  expect(Date.parse(at) - Date.parse(upTo)).toBe(60_000);
+});
+
 it('the state is catching_up and the waiting count unknown while the history is not listed to its end', async () => {
   await fixture.turnOn();
   const since = ago(3);

@@ -49,17 +49,22 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-/** @param loopbackNames host names that the browser resolves to 127.0.0.1 */
+/**
+ * @param loopbackNames host names that the browser resolves to 127.0.0.1
+ * @param databaseUrl returns the URL at which the functions reach the database
+ */
 export async function createFixture({
   loopbackNames = [],
+  databaseUrl = async (url) => url,
 }: {
   loopbackNames?: readonly string[];
+  databaseUrl?: (url: string) => Promise<string>;
 } = {}): Promise<Fixture> {
   if (chromiumPath === null) throw new Error('There is no Chromium.');
   const db = await createTestDatabase();
   const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-console-'));
   const stack = await startStack({
-    env: { DATABASE_URL: db.url, PORT: String(await unusedPort()), LOG_LEVEL: 'error' },
+    env: { DATABASE_URL: await databaseUrl(db.url), PORT: String(await unusedPort()), LOG_LEVEL: 'error' },
     mailboxFolder: null,
     dataFolder,
     logFormat: 'json',

@@ -21,15 +21,16 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
   it('shows the new state and announces it after Stop and Start', async () => {
     const { page, violations } = await fixture.open();
     await state(page, 'watching');
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('#stop').click();
+    await page.locator('#stop-dialog').getByRole('button', { name: 'Stop' }).click();
     await state(page, 'stopped');
     await result(page, /^Stopped\./);
     expect(await page.locator('h1').textContent()).toBe('Stopped');
     expect(await page.title()).toBe('Stopped · Email Monitor');
-    expect(await page.locator('#advice').textContent()).toMatch(/Press “Start”\.$/);
+    expect(await page.locator('#advice').getByRole('button').allTextContents()).toEqual(['Start']);
     expect(await page.locator('#advice').textContent()).not.toContain('POST');
-    expect(await page.locator('#waiting').textContent()).toContain('–');
-    await page.getByRole('button', { name: 'Start' }).click();
+    expect(await page.locator('#waiting').textContent()).toMatch(/not known since \d\d:\d\d/);
+    await page.locator('#start').click();
     await state(page, 'watching');
     await result(page, /^Started\./);
     expect(violations).toEqual([]);
@@ -173,7 +174,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await page.clock.fastForward(5_000);
     await state(page, 'not_configured');
     expect(await page.locator('#mailbox').textContent()).toBe('orders@example.com');
-    expect(await page.locator('#waiting').textContent()).toMatch(/ [1-9]\d* stored in total\.$/);
+    expect(await page.locator('#stored').textContent()).toMatch(/^Stored in total[1-9]/);
     expect(await page.locator('#reconciliation').textContent()).toContain('Gmail listed');
   });
 
@@ -194,14 +195,19 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     expect(await page.locator('#all-mailboxes').textContent()).toMatch(
       /all mailboxes: orders@example\.com, sales@example\.com\.$/,
     );
-    expect(await page.locator('#reconciled-age').textContent()).toMatch(/^–.*unknown/);
-    expect(await page.locator('#waiting').textContent()).toMatch(/^–.*Unknown/);
+    expect(await page.locator('#completeness').textContent()).toContain(
+      'not known yet, because no run has reached',
+    );
+    expect(await page.locator('#waiting').textContent()).toMatch(/not known yet/);
   });
 
   it('shows the parts of the last reconciliation', async () => {
     const { page } = await fixture.open();
     expect(await page.locator('#reconciliation').innerText()).toMatch(
-      /^0\s+missing\. Gmail listed \d+ messages? since \S.*: \d+ stored.*\. Reconciled .+\.$/,
+      /^Gmail listed \d+ messages? since \S.*: \d+ stored.*, none missing, as of .+\.$/,
+    );
+    expect(await page.locator('#completeness').innerText()).toMatch(
+      /^All mail up to \d\d:\d\d is stored \(checked .+\)\.$/,
     );
   });
 
@@ -277,7 +283,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await box.waitFor();
     expect(await box.textContent()).toMatch(/Poll now: Gmail rejected the refresh token.*npm run authorize/);
     await state(page, 'reauth_required');
-    expect(await page.locator('h1').textContent()).toBe('Token rejected');
+    expect(await page.locator('h1').textContent()).toBe('Locked out');
     await box.getByRole('button', { name: 'Dismiss' }).click();
     expect(await page.locator('#errors .error').count()).toBe(0);
     fixture.gmail.reauthorize(process.env['GMAIL_REFRESH_TOKEN'] ?? '');
@@ -293,7 +299,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     expect(await page.locator('#stale').textContent()).toMatch(
       /is not responding.*data on this page is from.*Try now/,
     );
-    expect(await page.title()).toBe('No connection · Email Monitor');
+    expect(await page.title()).toBe('No answer · Email Monitor');
     await page.unroute('**/api/console/overview');
     await page.clock.fastForward(5_000);
     await page.locator('#stale').waitFor({ state: 'hidden' });
@@ -318,9 +324,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await tabTo(page, '#stop');
     expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
     await page.keyboard.press('Enter');
+    // The dialog begins at "Keep running".
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
     await state(page, 'stopped');
     await result(page, /^Stopped\./);
     expect(await page.locator('#stop:focus').count()).toBe(1);
+    await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('Space');
     await state(page, 'watching');
