@@ -130,15 +130,15 @@ export function describeState(overview: OverviewJson): StateDescription {
 
 /**
  * @param since server time of the last answer; null before the first one
- * @param detail why there is no answer
+ * @param problem why there is no answer, in short
  */
-export function describeNoAnswer(since: string | null, detail: string): StateDescription {
+export function describeNoAnswer(since: string | null, problem: string, detail: string): StateDescription {
   const from = since === null ? 'No data has been loaded yet.' : `Since ${formatTime(since)}.`;
   return {
     state: 'no_answer',
     label: 'No answer',
     tone: 'critical',
-    reason: `${from} ${asSentence(detail)}`,
+    reason: `${from} ${asSentence(problem)} ${asSentence(detail)}`,
   };
 }
 

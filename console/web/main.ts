@@ -63,7 +63,7 @@ const refresh = new Refresh({
     const since = known?.now ?? null;
     showStaleBanner(problem, since, retryMs, () => void refresh.now());
     setControlsOff(true);
-    showState(describeNoAnswer(since, problem.detail), null);
+    showState(describeNoAnswer(since, problem.title, problem.detail), null);
     if (known !== null) showMetrics(known, since);
   },
 });

@@ -100,14 +100,14 @@ describe('the reason', () => {
 });
 
 it('says since when there is no answer and why, or that nothing was loaded yet', () => {
-  expect(describeNoAnswer(NOW, 'PostgreSQL: ECONNREFUSED.')).toMatchObject({
+  expect(describeNoAnswer(NOW, 'The database does not answer', 'PostgreSQL: ECONNREFUSED.')).toMatchObject({
     state: 'no_answer',
     label: 'No answer',
     reason: expect.stringMatching(
       /^Since \S+.*\. The database does not answer\. PostgreSQL: ECONNREFUSED\.$/,
     ),
   });
-  expect(describeNoAnswer(null, 'No response.').reason).toBe(
+  expect(describeNoAnswer(null, 'Down', 'No response.').reason).toBe(
     'No data has been loaded yet. Down. No response.',
   );
 });
