@@ -21,6 +21,8 @@ export interface SearchLimits {
   readonly initialScanSteps: readonly number[];
   /** Total of scanned emails when the index has too many matches to sort. */
   readonly maxScannedEmails: number;
+  /** The same with filters, for which each scanned email is read. */
+  readonly maxFilteredEmails: number;
   /** Matches of the index that are sorted. */
   readonly maxIndexMatches: number;
   /** The index reads all entries of each word, which takes long for two frequent words. */
@@ -30,8 +32,9 @@ export interface SearchLimits {
 const LIMITS: SearchLimits = {
   initialScanSteps: [200, 1_000, 3_000],
   maxScannedEmails: 13_000,
+  maxFilteredEmails: 4_000,
   maxIndexMatches: 2_000,
-  indexTimeoutMs: 100,
+  indexTimeoutMs: 75,
 };
 
 const GMAIL_ID = /^[0-9a-f]{12,20}$/i;
@@ -53,25 +56,24 @@ parsed_query as materialized (
   ) words
 )`;
 
-// $2 before, microseconds bigint, $3 before, id bigint, $4 from timestamptz, $5 to timestamptz; each may be null
+// $2 before, microseconds bigint, $3 before, id bigint, $4 from timestamptz; each may be null
 function isInRange(receivedAt: string, id: string): string {
   return `(${receivedAt}, ${id}) < (coalesce('epoch'::timestamptz + $2::bigint * interval '1 microsecond', 'infinity'), $3::bigint)
-    and ${receivedAt} >= coalesce($4::timestamptz, '-infinity')
-    and ${receivedAt} < coalesce($5::timestamptz, 'infinity')`;
+    and ${receivedAt} >= coalesce($4::timestamptz, '-infinity')`;
 }
 
-const IS_IN_MAILBOX = 'e.mailbox_id = (select m.id from mailboxes m where m.email_address = $7::text)';
+const IS_IN_MAILBOX = 'e.mailbox_id = (select m.id from mailboxes m where m.email_address = $6::text)';
 
-// $6 has filters bool, $7 mailbox text, $8 processed bool, $9 with attachments bool, $10 with defects bool
+// $5 has filters bool, $6 mailbox text, $7 processed bool, $8 with attachments bool, $9 with defects bool
 function passesFilters(id: string): string {
-  return `(not $6::boolean or exists (
+  return `(not $5::boolean or exists (
     select
     from incoming_emails e
     where e.id = ${id}
-      and ($7::text is null or ${IS_IN_MAILBOX})
-      and ($8::boolean is null or e.processed = $8::boolean)
-      and (not $9::boolean or e.attachment_count > 0)
-      and (not $10::boolean or e.defects <> '{}')))`;
+      and ($6::text is null or ${IS_IN_MAILBOX})
+      and ($7::boolean is null or e.processed = $7::boolean)
+      and (not $8::boolean or e.attachment_count > 0)
+      and (not $9::boolean or e.defects <> '{}')))`;
 }
 
 /**
@@ -92,7 +94,7 @@ function sourceOf({ hasDefects, mailbox, processed }: EmailFilters): Source {
   return mailbox === null ? 'all' : 'mailbox';
 }
 
-// Parameters as above, $11 emails to scan int, $12 rows int
+// Parameters as above, $10 emails to scan int, $11 rows int
 // Always one row. lowest is null when the page is full, or no emails are left.
 function scanStatement(source: Source) {
   const condition = SOURCES[source];
@@ -123,7 +125,7 @@ scanned as materialized (
     and ${passesFilters('d.id')} as is_match
   from (
     ${read}
-    limit $11::integer
+    limit $10::integer
   ) d
 ),
 matches as materialized (
@@ -131,12 +133,12 @@ matches as materialized (
   from scanned
   where is_match
   order by received_at desc, id desc
-  limit $12::integer
+  limit $11::integer
 )
 select (select pattern::text from parsed_query) as pattern,
        array(select email_cursor(received_at, id) from matches) as found,
-       case when (select count(*) from matches) < $12::integer
-              and (select count(*) from scanned) = $11::integer
+       case when (select count(*) from matches) < $11::integer
+              and (select count(*) from scanned) = $10::integer
             then (select email_cursor(received_at, id) from scanned order by received_at, id limit 1) end as lowest`,
     { pattern: 'text?', found: 'text[]', lowest: 'text?' },
   );
@@ -149,24 +151,24 @@ const SCANS = {
   mailbox: scanStatement('mailbox'),
 };
 
-// Parameters as above, $1 Gmail message id text, $11 Message-IDs text[], $12 rows int
+// Parameters as above, $1 Gmail message id text, $10 Message-IDs text[], $11 rows int
 const BY_ID = statement(
   `
 select email_cursor(d.received_at, d.id) as found
 from incoming_emails d
-where (d.gmail_message_id = $1::text or d.rfc822_message_id = any ($11::text[]))
+where (d.gmail_message_id = $1::text or d.rfc822_message_id = any ($10::text[]))
   and ${isInRange('d.received_at', 'd.id')}
   and ${passesFilters('d.id')}
 order by d.received_at desc, d.id desc
-limit $12::integer`,
+limit $11::integer`,
   { found: 'text' },
 );
 
 // Collects the matches first and sorts them afterwards. Without `materialized` the planner may scan the whole table in order
 // for a word that it expects in many emails and that no email has. For a very frequent word the planner scans the table until
 // there are too many matches, instead of reading the index to its end.
-// Parameters as above, $1 pattern text, $11 matches int, $12 rows int
-// No row: the index has more than $11 matches.
+// Parameters as above, $1 pattern text, $10 matches int, $11 rows int
+// No row: the index has more than $10 matches.
 const INDEX_QUERY = `
 with matches as materialized (
   select received_at, email_id as id
@@ -176,7 +178,7 @@ with matches as materialized (
 limited as materialized (
   select received_at, id
   from matches
-  limit $11::integer + 1
+  limit $10::integer + 1
 )
 select array(
   select email_cursor(d.received_at, d.id)
@@ -184,8 +186,8 @@ select array(
   where ${isInRange('d.received_at', 'd.id')}
     and ${passesFilters('d.id')}
   order by d.received_at desc, d.id desc
-  limit $12::integer) as found
-where (select count(*) from limited) <= $11::integer`;
+  limit $11::integer) as found
+where (select count(*) from limited) <= $10::integer`;
 
 export interface SearchResult {
   /** The last received first, at most `limit`. */
@@ -215,9 +217,10 @@ export async function findEmails(
   const { pattern, result, scannedCount } = await scanNewest(db, request, limits.initialScanSteps);
   if (result.scannedDownTo === null) return result;
   const rest = restOfPage(result, request);
+  const maxEmails = readsEmails(request.filters) ? limits.maxFilteredEmails : limits.maxScannedEmails;
   const older =
     (pattern === null ? null : await searchIndex(db, pattern, rest, limits)) ??
-    (await scan(db, rest, limits.maxScannedEmails - scannedCount));
+    (await scan(db, rest, maxEmails - scannedCount));
   return append(result, older);
 }
 
@@ -249,12 +252,16 @@ function append(result: SearchResult, { found, scannedDownTo }: SearchResult): S
   return { found: [...result.found, ...found], scannedDownTo };
 }
 
-/** $2 to $10 */
+/** `from` needs only the index. */
+function readsEmails({ hasAttachments, hasDefects, mailbox, processed }: EmailFilters): boolean {
+  return mailbox !== null || processed !== null || hasAttachments || hasDefects;
+}
+
+/** $2 to $9 */
 function conditionParameters({ before, filters }: EmailListRequest): unknown[] {
-  const { from, hasAttachments, hasDefects, mailbox, processed, to } = filters;
+  const { from, hasAttachments, hasDefects, mailbox, processed } = filters;
   const [micros = null, id = null] = before?.split('.') ?? [];
-  const hasFilters = mailbox !== null || processed !== null || hasAttachments || hasDefects;
-  return [micros, id, from, to, hasFilters, mailbox, processed, hasAttachments, hasDefects];
+  return [micros, id, from, readsEmails(filters), mailbox, processed, hasAttachments, hasDefects];
 }
 
 async function scan(

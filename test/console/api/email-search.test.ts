@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from '../../helpers/test-databa
 const LIMITS = {
   initialScanSteps: [8, 20],
   maxScannedEmails: 60,
+  maxFilteredEmails: 40,
   maxIndexMatches: 30,
   indexTimeoutMs: 10_000,
 };
@@ -38,7 +39,6 @@ afterAll(async () => await db.close());
 
 const NO_FILTERS = {
   from: null,
-  to: null,
   mailbox: null,
   processed: null,
   hasAttachments: false,

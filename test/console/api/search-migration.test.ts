@@ -13,7 +13,6 @@ const folder = mkdtempSync(join(tmpdir(), 'email-monitor-before-search-'));
 
 const NO_FILTERS = {
   from: null,
-  to: null,
   mailbox: null,
   processed: null,
   hasAttachments: false,

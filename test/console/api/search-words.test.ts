@@ -6,7 +6,6 @@ import { createTestDatabase, type TestDatabase } from '../../helpers/test-databa
 
 const NO_FILTERS = {
   from: null,
-  to: null,
   mailbox: null,
   processed: null,
   hasAttachments: false,
