@@ -317,6 +317,35 @@ describe('watch', () => {
   });
 });
 
+describe('getMetadata', () => {
+  const metadata = () => fixture.client.getMetadata(fixture.context, 'm1');
+
+  it('requests labels, time and four headers, and reads them in any script', async () => {
+    const payload = { headers: [{ name: 'Subject', value: '注文 für Möbel' }] };
+    const queries = answerWith('messages/m1', { labelIds: ['SPAM'], internalDate: '1000', payload });
+    expect(await metadata()).toEqual({ labelIds: ['SPAM'], internalDate: new Date(1_000), payload });
+    expect(queries).toEqual([
+      {
+        format: 'metadata',
+        metadataHeaders: ['From', 'To', 'Subject', 'Message-ID'],
+        fields: 'id,labelIds,internalDate,payload/headers',
+      },
+    ]);
+  });
+
+  it.each([[{}], [{ payload: {} }]])('accepts the answer %j without headers', async (body) => {
+    answerWith('messages/m1', body);
+    expect(await metadata()).toEqual({ labelIds: [], internalDate: null, payload: { headers: [] } });
+  });
+
+  it('reserves 20 units for each attempt, and is repeated once after a 5xx', async () => {
+    nock(GMAIL).get('/gmail/v1/users/me/messages/m1').query(true).times(2).reply(500, 'x');
+    expect(await errorOf(metadata())).toMatchObject({ code: 'gmail_unavailable' });
+    expect(fixture.units).toEqual([20, 20]);
+    expect(nock.isDone()).toBe(true);
+  });
+});
+
 it('ends with out_of_time and without a request when the units are not available in time', async () => {
   fixture = createClientFixture({
     acquireUnits: async () => {

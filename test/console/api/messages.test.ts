@@ -274,9 +274,15 @@ describe('the search', () => {
   });
 
   it('records the account and the messages of a search before it is sent, without its words', async () => {
+    const claims = Buffer.from('{"email":"ann@example.com"}').toString('base64url');
+    const headers = { 'sec-fetch-site': 'same-origin', authorization: `Bearer e30.${claims}.removed` };
+    await console.call('console', { path: `${BASE}/search`, headers, body: { q: 'zebra spam' } });
     await search('zebra spam');
     const line = { is_search: true, message_count: 1, gmail_message_ids: spam };
-    expect(console.log.filter(({ event }) => event === 'messages_listed')).toMatchObject([line]);
+    expect(console.log.filter(({ event }) => event === 'messages_listed')).toMatchObject([
+      { ...line, severity: 'INFO', account: 'ann@example.com' },
+      { ...line, severity: 'WARNING', account: 'unknown' },
+    ]);
     expect(JSON.stringify(console.log)).not.toMatch(/zebra|gruen/i);
   });
 });
