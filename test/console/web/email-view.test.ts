@@ -185,6 +185,14 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
         all.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth),
       );
       expect(widths).toEqual([2, 2]);
+      const background = page.locator('#email iframe').contentFrame().locator('#background');
+      const image = await background.evaluate(
+        (one) =>
+          (
+            globalThis as unknown as { getComputedStyle(of: unknown): { backgroundImage: string } }
+          ).getComputedStyle(one).backgroundImage,
+      );
+      expect(image).toMatch(/^url\("data:image\/png;base64,/);
       await page.getByRole('button', { name: 'Hide HTML' }).click();
       expect(await page.locator('#email iframe').count()).toBe(0);
       expect(violations).toEqual([]);
@@ -240,6 +248,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       await expect
         .poll(async () => await redShare(page, await frame.screenshot()), { timeout: 20_000 })
         .toBeGreaterThan(0.3);
+      const [tab] = await Promise.all([
+        page.context().waitForEvent('page'),
+        page.getByRole('link', { name: 'Open the PDF in a new tab' }).click(),
+      ]);
+      await expect
+        .poll(async () => await redShare(page, await tab.screenshot()), { timeout: 20_000 })
+        .toBeGreaterThan(0.1);
       // The viewer is a part of Chromium, which has its own origins.
       expect(violations.filter((one) => !/^request chrome(-extension)?:/.test(one))).toEqual([]);
     });
