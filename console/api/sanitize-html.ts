@@ -32,15 +32,18 @@ const EMBEDDED_IMAGE = /^\s*data:image\/(?:png|jpe?g|gif|webp|bmp);base64,[a-z0-
 /** An email may show one image many times, and Cloud Run limits a response to 32 MiB. */
 const MAX_IMAGE_CHARACTERS = 16 * 1_048_576;
 const CONTENT_ID = /^\s*cid:(.+)$/is;
+/** A background in a style, whose quotes may be character references. Every length is limited, so that the time is linear. */
+const CSS_CONTENT_ID =
+  /url\(\s{0,9}(?:["']|&quot;|&#3[49];)?\s{0,9}(cid:[^()"'&\s]{1,500})\s{0,9}(?:["']|&quot;|&#3[49];)?\s{0,9}\)/gi;
 
-/** @returns the Content-IDs that images refer to, in lower case, without duplicates */
+/** @returns the Content-IDs that images and backgrounds refer to, in lower case, without duplicates */
 export function referencedContentIds(html: string): string[] {
   const ids = new Set<string>();
-  for (const token of tokenizeHtml(html)) {
-    if (token.kind !== 'start' || token.name !== 'img') continue;
-    const id = contentIdOf(token.attributes.get('src') ?? '');
-    if (id !== null) ids.add(id);
-  }
+  // The result is not used: the same code that shows an image asks for it.
+  rewrite(html, (id) => {
+    ids.add(id);
+    return null;
+  });
   return [...ids];
 }
 
@@ -49,19 +52,29 @@ export function referencedContentIds(html: string): string[] {
  * @param images by Content-ID in lower case, as `data:` URLs
  */
 export function sanitizeHtml(html: string, images: ReadonlyMap<string, string> = new Map()): string {
-  const output: string[] = ['<!doctype html>\n'];
-  let isInStyle = false;
   let imageCharacters = 0;
-  const findImage = (id: string): string | null => {
+  return rewrite(html, (id) => {
     const image = images.get(id);
     if (image === undefined || imageCharacters + image.length > MAX_IMAGE_CHARACTERS) return null;
     imageCharacters += image.length;
     return image;
-  };
+  });
+}
+
+/** @returns a `data:` URL; null when there is no image with this Content-ID in lower case */
+type FindImage = (contentId: string) => string | null;
+
+function rewrite(html: string, findImage: FindImage): string {
+  const output: string[] = ['<!doctype html>\n'];
+  let isInStyle = false;
   for (const token of tokenizeHtml(html)) {
     if (token.kind === 'text') {
       // In a style element, character references have no meaning and `<` could end the element.
-      output.push(token.text.replaceAll('<', isInStyle ? '' : '&lt;'));
+      output.push(
+        isInStyle
+          ? styleWithImages(token.text.replaceAll('<', ''), findImage)
+          : token.text.replaceAll('<', '&lt;'),
+      );
     } else if (ELEMENTS.has(token.name)) {
       isInStyle = token.name === 'style' && token.kind === 'start';
       output.push(
@@ -72,21 +85,34 @@ export function sanitizeHtml(html: string, images: ReadonlyMap<string, string> =
   return output.join('');
 }
 
-function startTag(
-  name: string,
-  attributes: ReadonlyMap<string, string>,
-  findImage: (contentId: string) => string | null,
-): string {
-  const kept = [...attributes].filter(([attribute]) => ATTRIBUTES.has(attribute));
+function startTag(name: string, attributes: ReadonlyMap<string, string>, findImage: FindImage): string {
+  const kept = [...attributes]
+    .filter(([attribute]) => ATTRIBUTES.has(attribute))
+    .map(([attribute, value]) => [
+      attribute,
+      attribute === 'style' ? styleWithImages(value, findImage) : value,
+    ]);
   if (name === 'img') {
     const source = imageSource(attributes.get('src') ?? '', findImage);
     if (source !== null) kept.push(['src', source]);
   }
-  return `<${name}${kept.map(([attribute, value]) => ` ${attribute}="${quoted(value)}"`).join('')}>`;
+  // Of a table or a cell, as older mail programs write it.
+  const backgroundId = contentIdOf(attributes.get('background') ?? '');
+  const background = backgroundId === null ? null : findImage(backgroundId);
+  if (background !== null) kept.push(['background', background]);
+  return `<${name}${kept.map(([attribute, value = '']) => ` ${attribute}="${quoted(value)}"`).join('')}>`;
+}
+
+/** An image that is not inside the email stays as it is written: the policy of the response blocks it. */
+function styleWithImages(css: string, findImage: FindImage): string {
+  return css.replace(CSS_CONTENT_ID, (written: string, source: string) => {
+    const image = findImage(contentIdOf(source) ?? '');
+    return image === null ? written : `url(${image})`;
+  });
 }
 
 /** @returns null for an image that is not inside the email */
-function imageSource(source: string, findImage: (contentId: string) => string | null): string | null {
+function imageSource(source: string, findImage: FindImage): string | null {
   const id = contentIdOf(source);
   if (id !== null) return findImage(id);
   return EMBEDDED_IMAGE.test(source) ? source : null;

@@ -89,7 +89,12 @@ function pdfFrame(file: OpenedAttachmentJson): HTMLElement {
     element(
       'p',
       { class: 'muted' },
-      'A link inside the PDF leads away from this page, to an address that the sender chose.',
+      'A link inside the PDF leads away from this page, to an address that the sender chose. ',
+      element(
+        'a',
+        { href: `${fileUrl(file)}/preview`, target: '_blank', rel: 'noopener noreferrer' },
+        'Open the PDF in a new tab',
+      ),
     ),
     element('iframe', {
       class: 'pdf',

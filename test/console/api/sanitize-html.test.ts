@@ -86,4 +86,50 @@ describe('sanitizeHtml', () => {
       expect(performance.now() - startedAt).toBeLessThan(3_000);
     },
   );
+
+  it.each([
+    [
+      'a style attribute',
+      '<td style="background: url(cid:A@b)">',
+      '<td style="background: url(data:image/png;base64,AA)">',
+    ],
+    [
+      'a style attribute with quotes',
+      `<td style='background: url("CID:a@b") no-repeat'>`,
+      '<td style="background: url(data:image/png;base64,AA) no-repeat">',
+    ],
+    [
+      'a style attribute with character references',
+      '<td style="background: url(&quot;cid:a%40b&quot;)">',
+      '<td style="background: url(data:image/png;base64,AA)">',
+    ],
+    [
+      'a style element',
+      '<style>p{background:url(cid:a@b)}</style>',
+      '<style>p{background:url(data:image/png;base64,AA)}</style>',
+    ],
+    [
+      'a background attribute',
+      '<table background="cid:a@b">',
+      '<table background="data:image/png;base64,AA">',
+    ],
+  ])('shows an image inside the email that %s refers to', (_name, html, expected) => {
+    expect(referencedContentIds(html)).toEqual(['a@b']);
+    expect(body(html, new Map([['a@b', 'data:image/png;base64,AA']]))).toBe(expected);
+  });
+
+  it.each(['<td style="background: url(cid:other)">', '<td style="background: url(//a.test/cid:a@b)">'])(
+    'leaves %s as it is written, which the policy of the response blocks',
+    (html) => {
+      expect(body(html, new Map([['a@b', 'data:image/png;base64,AA']]))).toBe(html);
+    },
+  );
+
+  it.each(['url(cid:', 'url(          ', 'url('])(
+    'takes a time that grows with the size of a style of %j',
+    (part) => {
+      const html = `<style>${part.repeat(400_000)}</style>`;
+      expect(body(html)).toBe(html);
+    },
+  );
 });

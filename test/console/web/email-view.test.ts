@@ -146,9 +146,14 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       expect(await page.locator('#email .files button').first().getAttribute('aria-expanded')).toBe('true');
       await page.keyboard.press('Enter');
       expect(await page.locator('#email .files button').first().getAttribute('aria-expanded')).toBe('false');
-      await page.keyboard.press('Escape');
+      // Pressed twice before the browser goes back, it does not leave the page.
+      await page.evaluate(
+        `for (const _press of [1, 2]) document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }))`,
+      );
       await page.locator('#email').waitFor({ state: 'hidden' });
       expect(await link(page, 'order').and(page.locator(':focus')).count()).toBe(1);
+      await page.keyboard.press('Escape');
+      expect(page.url()).toBe(fixture.url);
     });
   });
 
@@ -185,6 +190,14 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
         all.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth),
       );
       expect(widths).toEqual([2, 2]);
+      const background = page.locator('#email iframe').contentFrame().locator('#background');
+      const image = await background.evaluate(
+        (one) =>
+          (
+            globalThis as unknown as { getComputedStyle(of: unknown): { backgroundImage: string } }
+          ).getComputedStyle(one).backgroundImage,
+      );
+      expect(image).toMatch(/^url\("data:image\/png;base64,/);
       await page.getByRole('button', { name: 'Hide HTML' }).click();
       expect(await page.locator('#email iframe').count()).toBe(0);
       expect(violations).toEqual([]);
@@ -240,6 +253,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       await expect
         .poll(async () => await redShare(page, await frame.screenshot()), { timeout: 20_000 })
         .toBeGreaterThan(0.3);
+      const [tab] = await Promise.all([
+        page.context().waitForEvent('page'),
+        page.getByRole('link', { name: 'Open the PDF in a new tab' }).click(),
+      ]);
+      await expect
+        .poll(async () => await redShare(page, await tab.screenshot()), { timeout: 20_000 })
+        .toBeGreaterThan(0.1);
       // The viewer is a part of Chromium, which has its own origins.
       expect(violations.filter((one) => !/^request chrome(-extension)?:/.test(one))).toEqual([]);
     });

@@ -61,6 +61,7 @@ export function relatedEmail(): Buffer {
     '',
     '<p><img src="cid:logo.1@example.com" alt="Logo"> Ten chairs, please.</p>',
     '<p><img src="CID:Sign%2B2@Example.com" alt="Signature"></p>',
+    '<p id="background" style="background: url(\'cid:logo.1@example.com\')">Regards</p>',
     '--a--',
     ...image('logo.1@example.com'),
     ...image('sign+2@example.com'),
