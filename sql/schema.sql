@@ -215,7 +215,6 @@ CREATE UNIQUE INDEX idx_incoming_emails_gmail_id ON public.incoming_emails USING
 CREATE INDEX idx_incoming_emails_message_id ON public.incoming_emails USING btree (hashtextextended(rfc822_message_id, (0)::bigint), id) WHERE (rfc822_message_id IS NOT NULL);
 CREATE INDEX idx_incoming_emails_processed ON public.incoming_emails USING btree (id) WHERE (processed = false);
 CREATE INDEX idx_incoming_emails_received_at ON public.incoming_emails USING btree (mailbox_id, received_at);
-CREATE INDEX idx_incoming_emails_rfc822_message_id ON public.incoming_emails USING hash (rfc822_message_id);
 CREATE INDEX idx_incoming_emails_unprocessed ON public.incoming_emails USING btree (received_at, id) WHERE (NOT processed);
 
 create table ingest_runs (

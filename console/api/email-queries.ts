@@ -35,8 +35,11 @@ const LISTED = {
   attachments: 'jsonb',
 } as const;
 
-function joinAttachments(limit: string): string {
-  return `
+// $1 ids int[], $2 attachments int
+const BY_IDS = statement(
+  `
+select ${LISTED_COLUMNS}
+from incoming_emails e
 left join lateral (
   select jsonb_agg(jsonb_build_object(
            'id', f.id, 'filename', f.filename, 'content_type', f.content_type,
@@ -46,17 +49,9 @@ left join lateral (
     from email_attachments
     where email_id = e.id
     order by is_inline, id
-    limit ${limit}
+    limit $2::integer
   ) f
-) a on e.attachment_count > 0`;
-}
-
-// $1 ids int[], $2 attachments int
-const BY_IDS = statement(
-  `
-select ${LISTED_COLUMNS}
-from incoming_emails e
-${joinAttachments('$2::integer')}
+) a on e.attachment_count > 0
 where e.id = any ($1::integer[])
 order by e.received_at desc, e.id desc`,
   LISTED,
@@ -65,7 +60,7 @@ order by e.received_at desc, e.id desc`,
 // $1 id bigint, $2 characters int
 const ONE = statement(
   `
-select ${LISTED_COLUMNS}, m.email_address as mailbox, e.updated_at, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
+select ${LISTED_COLUMNS}, e.updated_at, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
        left(e.body_text, $2::integer) as body_text,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
        left(e.plain_text, $2::integer) as plain_text,
@@ -74,7 +69,6 @@ select ${LISTED_COLUMNS}, m.email_address as mailbox, e.updated_at, e.recipients
        e.body_html is not null as has_html,
        l.source, l.discovered_at, l.attempt_count, l.last_attempt_at
 from incoming_emails e
-join mailboxes m on m.id = e.mailbox_id
 left join email_ledger l on l.mailbox_id = e.mailbox_id and l.gmail_message_id = e.gmail_message_id
 left join lateral (
   select jsonb_agg(jsonb_build_object(
@@ -87,7 +81,6 @@ left join lateral (
 where e.id = $1::bigint`,
   {
     ...LISTED,
-    mailbox: 'text',
     updated_at: 'timestamp with time zone',
     recipients: 'jsonb',
     gmail_message_id: 'text',

@@ -156,7 +156,11 @@ const BY_ID = statement(
   `
 select email_cursor(d.received_at, d.id) as found
 from incoming_emails d
-where (d.gmail_message_id = $1::text or d.rfc822_message_id = any ($10::text[]))
+where (
+    d.gmail_message_id = $1::text
+    or hashtextextended(d.rfc822_message_id, 0) = any (array(select hashtextextended(i, 0) from unnest($10::text[]) i))
+      and d.rfc822_message_id = any ($10::text[])
+  )
   and ${isInRange('d.received_at', 'd.id')}
   and ${passesFilters('d.id')}
 order by d.received_at desc, d.id desc

@@ -57,8 +57,6 @@ export const discoverySchema = z.object({
 
 export const openedEmailSchema = z.extend(emailSchema, {
   attachments: z.array(openedAttachmentSchema),
-  /** The address of the mailbox. */
-  mailbox: z.string(),
   /** The last change of `processed` or of what the parser returned; `stored_at` when there was none. */
   updated_at: time,
   /** Null when the ledger does not have the message. */

@@ -155,5 +155,3 @@ return (extract(epoch from received_at) * 1000000)::bigint::text || '.' || id::t
 -- For the filters of the list: few emails are unprocessed, and few have defects.
 create index idx_incoming_emails_unprocessed on incoming_emails (received_at, id) where not processed;
 create index idx_incoming_emails_defects on incoming_emails (received_at, id) where defects <> '{}';
--- Hash, because a Message-ID may be longer than an entry of a B-tree.
-create index idx_incoming_emails_rfc822_message_id on incoming_emails using hash (rfc822_message_id);
