@@ -140,12 +140,14 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of consume
     expect(await open(page.locator('#dead-email-list .open').first())).toMatch(
       /^Processing archive waiting, queued .* extraction dead, failed 3 min ago; 5 failures, the last worker was worker-4 The total of the order/,
     );
-    const byAge = page.locator('#email-list .open');
-    const count = await byAge.count();
-    expect(await open(byAge.nth(count - 1))).toMatch(
+    const { rows } = await fixture.db.query<{ id: number }>(
+      'select id from incoming_emails order by received_at desc, id desc',
+    );
+    const opener = (id = 0) => page.locator('#email-list .open').nth(rows.findIndex((row) => row.id === id));
+    expect(await open(opener(ids[0]))).toMatch(
       /claimed by a, expires in .* extraction completed .* by worker-7/,
     );
-    expect(await open(byAge.nth(count - 2))).toMatch(
+    expect(await open(opener(ids[1]))).toMatch(
       /extraction claimed by worker-7, expires in \d.*, queued 1 h ago/,
     );
   });
