@@ -138,7 +138,7 @@ export function describeNoAnswer(since: string | null, problem: string, detail: 
     state: 'no_answer',
     label: 'No answer',
     tone: 'critical',
-    reason: `${from} ${asSentence(detail)}`,
+    reason: `${from} ${asSentence(problem)} ${asSentence(detail)}`,
   };
 }
 
