@@ -47,7 +47,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       async (_what, fail, reason) => {
         const { page, violations } = await fixture.open({ clock: true });
         await heading(page, 'Watching');
-        await pause(page);
+        await pauseAfterAnswer(page);
         fail();
         expect(await page.locator('h1').textContent()).toBe('Watching');
         await page.clock.runFor(5_000);
@@ -157,7 +157,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     it('announces a change of state once with its reason, and no refresh', async () => {
       const { page } = await fixture.open({ clock: true });
       await heading(page, 'Watching');
-      await pause(page);
+      await pauseAfterAnswer(page);
       await recordAnnouncements(page);
       for (let n = 0; n < 4; n += 1) await nextRefresh(page);
       expect(await announcements(page)).toEqual([]);
@@ -459,7 +459,10 @@ async function adviseWith(page: Page, action: string): Promise<void> {
 
 /** Requests fail from now on, and the clock passes the age from which data is not known. */
 async function loseAnswers(page: Page): Promise<void> {
+  // No older request is in progress when this one fails.
+  const failed = page.waitForEvent('requestfailed');
   await page.route(OVERVIEW, (route) => route.abort());
+  await failed;
   await pause(page);
   await page.clock.runFor(5_000);
   await heading(page, 'No answer');
@@ -469,10 +472,11 @@ async function loseAnswers(page: Page): Promise<void> {
 async function openHeld(fixture: Fixture): Promise<{ page: Page; release: () => void }> {
   const context = await fixture.browser.newContext({ locale: 'en-GB' });
   await context.clock.install();
+  // Before the page loads, so that no time passes while it does.
+  await context.clock.pauseAt(Date.now() + 1_000);
   const page = await context.newPage();
   const release = await holdOverview(page);
   await page.goto(fixture.url);
-  await pause(page);
   return { page, release };
 }
 
@@ -494,9 +498,22 @@ async function pause(page: Page): Promise<void> {
   await page.clock.pauseAt(Number(await page.evaluate('Date.now()')) + 50);
 }
 
+/** As `pause`, while no request is in progress. */
+async function pauseAfterAnswer(page: Page): Promise<void> {
+  await (await page.waitForResponse(OVERVIEW)).finished();
+  await pause(page);
+  await settle(page);
+}
+
 async function nextRefresh(page: Page): Promise<void> {
   const [response] = await Promise.all([page.waitForResponse(OVERVIEW), page.clock.runFor(2_000)]);
   await response.finished();
+  await settle(page);
+}
+
+/** The page has handled each response that it received before. */
+async function settle(page: Page): Promise<void> {
+  await page.evaluate("fetch('/assets/main.css').then((response) => response.text()).then(() => null)");
 }
 
 async function setVisible(page: Page, isVisible: boolean): Promise<void> {
