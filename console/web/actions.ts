@@ -35,7 +35,7 @@ export function actionButtons({ account, action, consumer, known }: ActionReques
     case 'restart':
       return [button('Stop and start', (self) => void restartMonitor(self, onChange))];
     case 'poll_now':
-      return [button('Poll now', (self) => void pollNow(self, onChange))];
+      return [button('Fetch now', (self) => void pollNow(self, onChange))];
     case 'reconcile_all':
       return [button('Check now', (self) => void checkNow(self, onChange))];
     case 'retry_dead':

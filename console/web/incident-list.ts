@@ -2,6 +2,7 @@
 
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { IncidentJson, IncidentPageJson } from '../../shared/schemas/records.ts';
+import { actionButtons } from './actions.ts';
 import { CONSOLE_API, get } from './api.ts';
 import { byId, type Child, element, setText } from './element.ts';
 import { formatNumber } from './format-number.ts';
@@ -40,7 +41,8 @@ export function wireIncidentList(): (overview: OverviewJson) => Promise<void> {
 }
 
 function renderIncident(incident: IncidentJson): HTMLLIElement {
-  const { closed_at: closedAt, remediation, explanation, kind, opened_at: openedAt } = incident;
+  const { action, closed_at: closedAt, explanation, kind, opened_at: openedAt } = incident;
+  const { remediation_text: remediation } = incident;
   const counts = countsText(incident.detail);
   return element(
     'li',
@@ -57,6 +59,7 @@ function renderIncident(incident: IncidentJson): HTMLLIElement {
     remediation === null || closedAt !== null
       ? null
       : element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
+    ...(action === null || closedAt !== null ? [] : actionButtons({ action, known: [] })),
   );
 }
 

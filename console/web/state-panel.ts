@@ -48,7 +48,8 @@ function announceState({ label, reason, state }: StateDescription): void {
 function showAdvice(overview: OverviewJson | null): void {
   const list = byId('advice');
   const hadFocus = list.contains(document.activeElement);
-  const items = overview?.status.advice_items ?? [];
+  // The reason and the Start button say the same.
+  const items = overview?.status.advice_items.filter(({ code }) => code !== 'stopped') ?? [];
   const known = overview?.status.mailboxes.map((mailbox) => mailbox.email_address) ?? [];
   list.hidden = items.length === 0;
   advice ??= new KeyedList<AdviceRow>(

@@ -1,5 +1,6 @@
 /** The console's responses about runs and incidents: pages, newest first. */
 import * as z from 'zod/mini';
+import { ACTIONS } from './actions.ts';
 import { count, id, time } from './fields.ts';
 
 /** The value of `before` for the next page; null at the end. */
@@ -35,6 +36,10 @@ export const incidentSchema = z.object({
   /** What the incident means; null for a kind that this version does not know. */
   explanation: z.nullable(z.string()),
   remediation: z.nullable(z.string()),
+  /** What the remediation asks for; null when it needs no command. */
+  action: z.nullable(z.enum(ACTIONS)),
+  /** The remediation without the command of `action`. */
+  remediation_text: z.nullable(z.string()),
 });
 
 export const runPageSchema = z.object({ runs: z.array(runSchema), next_before });

@@ -41,6 +41,8 @@ test('lists incidents with the explanation and remediation of their kind', async
       kind: 'missing_found',
       detail: { missing_count: 1 },
       remediation: expect.stringContaining('reconcile=all'),
+      action: 'reconcile_all',
+      remediation_text: expect.not.stringContaining('POST'),
     },
     { kind: 'history_expired', explanation: expect.stringContaining('listed by date'), closed_at: null },
   ]);
