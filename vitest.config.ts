@@ -9,6 +9,7 @@ export default defineConfig({
     // Guards against a hang, not against a slow machine: nothing here is timed.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     restoreMocks: true,
     unstubEnvs: true,
   },

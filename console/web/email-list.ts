@@ -51,7 +51,10 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
     nextBefore = next;
     list.show(shown.map((email) => ({ email, showsMailbox: hasSeveralMailboxes })));
     older.hidden = nextBefore === null;
-    setText(byId('email-count'), countText(shown.length, nextBefore !== null, filters.query));
+    const count = byId('email-count');
+    // The result of a search is announced; a new email in the whole list is not.
+    count.setAttribute('aria-live', isFiltered(filters.query) ? 'polite' : 'off');
+    setText(count, countText(shown.length, nextBefore !== null, filters.query));
   };
   /** @returns false when nothing was added, because another list has been shown in the meantime */
   const appendPage = async (query: EmailQuery): Promise<boolean> => {

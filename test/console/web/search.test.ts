@@ -109,7 +109,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the search of emails')
   it('shows three files of an email and the number of the others, which opens the email', async () => {
     const { page } = await fixture.open();
     const row = page.locator('#email-list > li', { hasText: 'Commande' });
-    expect(await row.locator('.attachments a').count()).toBe(3);
+    await row.waitFor();
+    expect(await row.locator('.attachments a:not(.more-files)').count()).toBe(3);
     expect(await page.locator('#email-list > li', { hasText: '4711' }).locator('.more-files').count()).toBe(
       0,
     );
