@@ -89,6 +89,9 @@ export async function createFixture({
       await response.arrayBuffer();
     },
     closePages: async () => {
+      // The page refreshes often: a route handler may be in the middle of a request.
+      const pages = browser.contexts().flatMap((context) => context.pages());
+      await Promise.all(pages.map(async (page) => await page.unrouteAll({ behavior: 'ignoreErrors' })));
       await Promise.all(browser.contexts().map(async (context) => await context.close()));
     },
     close: async () => {
