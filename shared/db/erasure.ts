@@ -3,7 +3,9 @@
  * Invariant: an erased message stays `stored` in the ledger, so no listing fetches it again and no reconciliation misses it.
  */
 import { createHmac } from 'node:crypto';
+import type { DatabaseError } from 'pg';
 import type { Queryable } from './database.ts';
+import { sqlStateOf } from './pg-error.ts';
 import { statement } from './statement.ts';
 
 /**
@@ -28,6 +30,7 @@ export interface ErasureCounts {
 
 /** Few enough that the rows are locked for well below a second, except with very large attachments. */
 const BATCH = 50;
+const FOREIGN_KEY_VIOLATION = '23503';
 
 // $1 kind text, $2 value text
 const IS_SELECTED = `case $1::text
@@ -181,6 +184,7 @@ export interface ErasedBatch {
  * Erases the next emails in the order of their ids and adds them to the audit row, in one commit.
  *
  * @param afterId 0 at first, then `lastId`
+ * @throws {Error} when a foreign key of a consumer refers to an email without `on delete cascade`; nothing is erased then
  */
 export async function eraseBatch(
   db: Queryable,
@@ -188,8 +192,19 @@ export async function eraseBatch(
   { kind, value }: ErasureSelection,
   afterId: number,
 ): Promise<ErasedBatch> {
-  const { rows } = await db.query(ERASE_NEXT, [kind, value, afterId, BATCH, erasureId]);
+  const { rows } = await db.query(ERASE_NEXT, [kind, value, afterId, BATCH, erasureId]).catch(throwBlocked);
   return { count: rows[0]?.email_count ?? 0, lastId: rows[0]?.last_id ?? null };
+}
+
+/** The names only: the message of PostgreSQL has values. */
+function throwBlocked(error: unknown): never {
+  if (sqlStateOf(error) !== FOREIGN_KEY_VIOLATION) throw error;
+  const { constraint, schema, table } = (error as Error).cause as DatabaseError;
+  throw new Error(
+    `The foreign key ${constraint} of the table ${schema}.${table} blocks the erasure. Delete its rows first, or declare it with ` +
+      '`on delete cascade`. Then run the command again.',
+    { cause: error },
+  );
 }
 
 export async function endErasure(db: Queryable, erasureId: number): Promise<void> {

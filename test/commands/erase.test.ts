@@ -157,7 +157,7 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids);
   });
 
-  it('tells the worker of an erased email that it does not exist', async () => {
+  it('leaves the worker of an erased email with an error that says so', async () => {
     await erase(['--sender', 'bob@example.com', '--apply']);
     await expect(workerOf(db, 'extraction').complete(ids[2] ?? 0)).rejects.toThrow(/QE004|does not exist/);
   });
@@ -165,6 +165,17 @@ describe('npm run erase', () => {
   it('names the schemas of consumers, which it does not reach', async () => {
     await db.query('create schema extraction');
     expect((await erase(['--sender', 'alice@example.com'])).output).toContain('the schemas "extraction".');
+  });
+
+  it('says which foreign key of a consumer blocks it, and erases nothing then', async () => {
+    await db.query('create schema extraction');
+    await db.query(
+      'create table extraction.orders (email_id integer constraint order_of_email references incoming_emails)',
+    );
+    await db.query('insert into extraction.orders values ($1)', [ids[0]]);
+    const { code, output } = await erase(['--email', String(ids[0]), '--apply']);
+    expect([code, output]).toEqual([1, expect.stringContaining('order_of_email')]);
+    expect(await remaining()).toEqual(ids);
   });
 
   it('says that nothing is stored of an unknown sender, and records nothing', async () => {
