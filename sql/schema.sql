@@ -74,10 +74,13 @@ create table email_ledger (
   discovered_at timestamp with time zone not null default now(),
   resolved_at timestamp with time zone,
   given_up_at timestamp with time zone,
+  erased_at timestamp with time zone,
+  erased_sha256 text,
   constraint email_ledger_mailbox_id_gmail_message_id_key UNIQUE (mailbox_id, gmail_message_id),
   constraint email_ledger_pkey PRIMARY KEY (id),
   constraint email_ledger_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint email_ledger_check CHECK (((state = 'ignored'::text) = (ignored_rule IS NOT NULL))),
+  constraint email_ledger_erased_sha256_check CHECK ((erased_sha256 ~ '^[0-9a-f]{64}$'::text)),
   constraint email_ledger_source_check CHECK ((source = ANY (ARRAY['history'::text, 'newest'::text, 'initial'::text, 'backfill'::text, 'gap'::text, 'reconciliation'::text]))),
   constraint email_ledger_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'ignored'::text, 'dead'::text])))
 );
@@ -167,6 +170,22 @@ create table email_search (
 );
 CREATE INDEX idx_email_search_received_at ON public.email_search USING btree (received_at, email_id);
 CREATE INDEX idx_email_search_words ON public.email_search USING gin (search_words) WITH (fastupdate='on', gin_pending_list_limit='512');
+
+create table erasures (
+  id bigint not null generated always as identity,
+  started_at timestamp with time zone not null default now(),
+  ended_at timestamp with time zone,
+  account text not null default SESSION_USER,
+  selected_by text not null,
+  selector_hmac text not null,
+  email_count integer not null default 0,
+  attachment_count integer not null default 0,
+  result_count integer not null default 0,
+  byte_count bigint not null default 0,
+  constraint erasures_pkey PRIMARY KEY (id),
+  constraint erasures_selected_by_check CHECK ((selected_by = ANY (ARRAY['sender'::text, 'email'::text, 'mailbox'::text]))),
+  constraint erasures_selector_hmac_check CHECK ((selector_hmac ~ '^[0-9a-f]{64}$'::text))
+);
 
 create table incidents (
   id bigint not null generated always as identity,

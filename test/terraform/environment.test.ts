@@ -14,6 +14,7 @@ const READ_ELSEWHERE = [
   // By the entry of the build.
   'APP_FUNCTION',
   'LOG_FORMAT',
+  'ERASURE_KEY',
   'GOOGLE_OAUTH_AUTH_URL',
   'PORT',
   'LOCAL_DATA_DIR',
@@ -23,6 +24,7 @@ const NOT_DEPLOYED = [
   // Cloud Run sets it.
   'K_SERVICE',
   'DATABASE_URL',
+  'ERASURE_KEY',
   'GMAIL_API_ROOT_URL',
   'GOOGLE_OAUTH_TOKEN_URL',
   'CLOUD_SQL_API_ROOT_URL',

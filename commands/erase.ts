@@ -1,0 +1,155 @@
+/**
+ * `npm run erase -- --sender ADDRESS | --email ID | --mailbox ADDRESS [--mentions] [--apply]`: deletes everything that is stored of
+ * these emails, and keeps their Gmail ids in the ledger. Without `--apply` it only says what it would delete.
+ */
+import { readConfig } from '../shared/config.ts';
+import { type Database, openDatabase } from '../shared/db/database.ts';
+import {
+  beginErasure,
+  countErasable,
+  type ErasureCounts,
+  type ErasureSelection,
+  endErasure,
+  eraseBatch,
+  readConsumerSchemas,
+} from '../shared/db/erasure.ts';
+import { runCommand } from './support/command.ts';
+import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/flags.ts';
+import { Progress } from './support/progress.ts';
+import { shutdownSignal } from './support/shutdown-signal.ts';
+import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
+
+const USAGE = `Usage: npm run erase -- --sender ADDRESS | --email ID | --mailbox ADDRESS [OPTIONS]
+Deletes everything that is stored of these emails: text, addresses, attachments, raw bytes, search words, queue and
+results. The ledger keeps the Gmail id, the hash and the time, so the emails are not fetched again.
+  --sender ADDRESS   the emails that this address has sent
+  --email ID         the email with this id (the column id of incoming_emails)
+  --mailbox ADDRESS  all emails of this mailbox
+  --mentions         with --sender: also the other emails with this address in their recipients, subject or text
+  --apply            delete them. Needs ERASURE_KEY. Ctrl-C stops it, and it can be continued
+
+${ON_A_DEPLOYMENT}`;
+
+const MIN_KEY_CHARACTERS = 32;
+const MAX_ID = 2_147_483_647;
+const ADDRESS = /^[^\s@]+@[^\s@]+$/;
+
+type Target = ErasureSelection & { readonly kind: 'sender' | 'email' | 'mailbox' };
+
+await runCommand(USAGE, async () => {
+  const flags = readFlags({
+    apply: { type: 'boolean', default: false },
+    email: { type: 'string' },
+    mailbox: { type: 'string' },
+    mentions: { type: 'boolean', default: false },
+    sender: { type: 'string' },
+  });
+  const target = targetOf(flags);
+  if (flags.mentions && target.kind !== 'sender') throw new UsageError('--mentions needs --sender.');
+  const key = flags.apply ? erasureKey(process.env['ERASURE_KEY']) : null;
+  const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });
+  try {
+    await erase(db, target, { key, withMentions: flags.mentions });
+  } finally {
+    await db.close();
+  }
+});
+
+function targetOf({
+  email,
+  mailbox,
+  sender,
+}: Readonly<Partial<Record<Target['kind'], string | undefined>>>): Target {
+  const given = [sender, email, mailbox].filter((one) => one !== undefined).length;
+  if (given !== 1) throw new UsageError('Give one of --sender, --email and --mailbox.');
+  if (email !== undefined)
+    return { kind: 'email', value: String(wholeNumber('--email', email, { min: 1, max: MAX_ID })) };
+  const kind = sender === undefined ? 'mailbox' : 'sender';
+  const address = sender ?? mailbox ?? '';
+  if (!ADDRESS.test(address)) throw invalidArgument(`--${kind}`, address, 'an email address');
+  return { kind, value: address.toLowerCase() };
+}
+
+function erasureKey(key: string | undefined): string {
+  if (key !== undefined && key.length >= MIN_KEY_CHARACTERS) return key;
+  throw new UsageError(
+    `--apply needs ERASURE_KEY, a secret of at least ${MIN_KEY_CHARACTERS} characters. The record of the erasure holds a hash of the ` +
+      'address or id, made with this key. Create one with `openssl rand -hex 32`, and keep it outside of the database.',
+  );
+}
+
+async function erase(
+  db: Database,
+  target: Target,
+  { key, withMentions }: { readonly key: string | null; readonly withMentions: boolean },
+): Promise<void> {
+  const counts = await countErasable(db, target);
+  say(`${describe(target)}: ${countsText(counts)}`);
+  const mention = { kind: 'mention' as const, value: target.value };
+  const mentioned = target.kind === 'sender' ? await countErasable(db, mention) : null;
+  if (mentioned !== null && mentioned.emailCount > 0) say(mentionText(mentioned, withMentions));
+  say(await limitsText(db));
+  const selections = [target, ...(withMentions ? [mention] : [])];
+  if (counts.emailCount + (withMentions ? (mentioned?.emailCount ?? 0) : 0) === 0)
+    return say('Nothing is stored that this erases.');
+  if (key === null) return say('Nothing was changed. Add --apply to delete them.');
+  await apply(db, target, selections, key);
+}
+
+async function apply(
+  db: Database,
+  target: Target,
+  selections: readonly ErasureSelection[],
+  key: string,
+): Promise<void> {
+  const { signal } = shutdownSignal();
+  const progress = new Progress();
+  const erasureId = await beginErasure(db, target, key);
+  let done = 0;
+  try {
+    for (const selection of selections) {
+      for (let afterId: number | null = 0; afterId !== null && !signal.aborted; ) {
+        const batch = await eraseBatch(db, erasureId, selection, afterId);
+        afterId = batch.lastId;
+        done += batch.count;
+        progress.update({ done, total: null, noun: 'emails' });
+      }
+    }
+  } finally {
+    progress.clear();
+  }
+  if (signal.aborted) {
+    process.exitCode = 130;
+    return say(`Stopped after ${counted(done, 'email')}. To continue, run the command again.`);
+  }
+  await endErasure(db, erasureId);
+  say(`Erased ${counted(done, 'email')}. Recorded as row ${erasureId} of erasures.`);
+}
+
+function describe({ kind, value }: Target): string {
+  if (kind === 'email') return `Email ${value}`;
+  return kind === 'sender' ? `Emails from ${quoted(value)}` : `All emails of the mailbox ${quoted(value)}`;
+}
+
+function countsText({ attachmentCount, byteCount, emailCount, resultCount }: ErasureCounts): string {
+  const size = `${(byteCount / 1_048_576).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`;
+  return `${counted(emailCount, 'email')}, ${counted(attachmentCount, 'attachment')}, ${counted(resultCount, 'result')} of consumers, ${size}.`;
+}
+
+function mentionText({ emailCount }: ErasureCounts, withMentions: boolean): string {
+  const emails = `${counted(emailCount, 'other email')} ${emailCount === 1 ? 'has' : 'have'} this address in recipients, subject or text`;
+  return withMentions ? `${emails}, and would be erased too.` : `${emails}; --mentions erases them too.`;
+}
+
+/** What no erasure here reaches. */
+async function limitsText(db: Database): Promise<string> {
+  const schemas = await readConsumerSchemas(db);
+  const ofConsumers =
+    schemas.length === 0
+      ? ''
+      : ` Delete what your consumers have copied: the schemas ${schemas.map(quoted).join(', ')}.`;
+  return (
+    'Not erased: the emails in Gmail, the text inside other attachments, backups of the database until they expire, and what consumers ' +
+    `have copied elsewhere.${ofConsumers}`
+  );
+}

@@ -1,0 +1,209 @@
+import { createHmac } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { storeEmail } from '../../shared/db/emails.ts';
+import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { runToEnd } from '../helpers/command-process.ts';
+import { storeEmails, workerOf } from '../helpers/email-queue.ts';
+import { addLiveMessages, leasedMailbox } from '../helpers/leased-mailbox.ts';
+import { RAW_EMAIL, storable } from '../helpers/storable-email.ts';
+import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
+
+// Each command is a separate process, which starts slowly on a busy machine.
+vi.setConfig({ testTimeout: 30_000 });
+
+const KEY = '0123456789abcdef0123456789abcdef';
+
+let db: TestDatabase;
+let ids: number[];
+
+/** Two emails from alice@example.com, one of which a consumer has completed; one from Bob to Alice; one from Bob alone. */
+beforeEach(async () => {
+  db = await createTestDatabase();
+  ids = await storeEmails(db, 2);
+  ids.push(await storeFrom('Bob <bob@example.com>', 'Alice <ALICE@example.com>'));
+  ids.push(await storeFrom('Bob <bob@example.com>', 'orders@example.net'));
+  const worker = workerOf(db, 'extraction');
+  await worker.claim(4);
+  await worker.complete(ids[0] ?? 0, { buyer: 'alice@example.com' });
+  await worker.fail(ids[1] ?? 0, 'The order of alice@example.com has no total.');
+});
+afterEach(async () => await db.close());
+
+let count = 0;
+
+async function storeFrom(from: string, to: string): Promise<number> {
+  const lease = await leasedMailbox(db);
+  const id = `bob-${++count}`;
+  const raw = RAW_EMAIL.toString()
+    .replace('Alice <alice@example.com>', from)
+    .replace('Orders <orders@example.net>', to);
+  await addLiveMessages(db, lease, id);
+  await storeEmail(db, lease, { ...(await storable(id)), email: await parseEmail(Buffer.from(raw)) });
+  const { rows } = await db.query<{ id: number }>(
+    'select id from incoming_emails where gmail_message_id = $1',
+    [id],
+  );
+  return rows[0]?.id ?? 0;
+}
+
+async function erase(args: readonly string[], key: string | undefined = KEY) {
+  return await runToEnd('erase', args, { DATABASE_URL: db.url, ERASURE_KEY: key });
+}
+
+async function remaining(): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>('select id from incoming_emails order by id');
+  return rows.map((row) => row.id);
+}
+
+/** Tables with a row whose text has the word. */
+async function tablesWith(word: string): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    "select tablename::text as name from pg_tables where schemaname = 'public' order by 1",
+  );
+  const found: string[] = [];
+  for (const { name } of rows) {
+    const { rows: hits } = await db.query(
+      `select 1 from ${name} t where strpos(lower(to_jsonb(t)::text), $1::text) > 0 limit 1`,
+      [word],
+    );
+    if (hits.length > 0) found.push(name);
+  }
+  return found;
+}
+
+describe('npm run erase', () => {
+  it('says what it would delete and what it does not reach, and changes nothing without --apply', async () => {
+    const { code, output } = await erase(['--sender', 'Alice@Example.com'], undefined);
+    expect(code).toBe(0);
+    expect(output).toContain(
+      'Emails from "alice@example.com": 2 emails, 4 attachments, 1 result of consumers,',
+    );
+    expect(output).toContain(
+      '1 other email has this address in recipients, subject or text; --mentions erases',
+    );
+    expect(output).toContain('Not erased: the emails in Gmail');
+    expect(output).toContain('Nothing was changed.');
+    expect(await remaining()).toEqual(ids);
+    expect((await db.query('select from erasures')).rowCount).toBe(0);
+  });
+
+  it('erases the emails of a sender and leaves the others', async () => {
+    const { code, output } = await erase(['--sender', 'alice@example.com', '--apply']);
+    expect([code, output]).toEqual([
+      0,
+      expect.stringContaining('Erased 2 emails. Recorded as row 1 of erasures.'),
+    ]);
+    expect(await remaining()).toEqual(ids.slice(2));
+  });
+
+  it('leaves the address in no table when it erases mentions too', async () => {
+    expect(await tablesWith('alice')).toEqual([
+      'email_queue',
+      'email_results',
+      'email_search',
+      'incoming_emails',
+    ]);
+    await erase(['--sender', 'alice@example.com', '--mentions', '--apply']);
+    expect(await tablesWith('alice')).toEqual([]);
+    expect(await remaining()).toEqual(ids.slice(3));
+  });
+
+  it('keeps id, hash and time in the ledger, where the message stays stored', async () => {
+    const hashes = await db.query<{ sha256: string }>('select sha256 from email_raw where email_id = $1', [
+      ids[0],
+    ]);
+    await erase(['--email', String(ids[0]), '--apply']);
+    const { rows } = await db.query(
+      `select state, erased_sha256, erased_at is not null as has_time
+       from email_ledger
+       where erased_at is not null`,
+    );
+    expect(rows).toEqual([{ state: 'stored', erased_sha256: hashes.rows[0]?.sha256, has_time: true }]);
+    expect(await remaining()).toEqual(ids.slice(1));
+  });
+
+  it('records counts, the account and a keyed hash, and not the address', async () => {
+    await erase(['--sender', 'ALICE@example.com', '--apply']);
+    const { rows } = await db.query(
+      `select selected_by, selector_hmac, email_count, attachment_count, result_count, byte_count > 0 as has_bytes,
+              account = session_user as is_mine, ended_at is not null as has_ended
+       from erasures`,
+    );
+    expect(rows).toEqual([
+      {
+        selected_by: 'sender',
+        selector_hmac: createHmac('sha256', KEY).update('alice@example.com').digest('hex'),
+        email_count: 2,
+        attachment_count: 4,
+        result_count: 1,
+        has_bytes: true,
+        is_mine: true,
+        has_ended: true,
+      },
+    ]);
+  });
+
+  it('erases all emails of a mailbox, in several batches', async () => {
+    const many = await storeEmails(db, 60);
+    const { rows } = await db.query<{ address: string }>(
+      `select m.email_address as address
+       from mailboxes m
+       join incoming_emails e on e.mailbox_id = m.id
+       where e.id = $1`,
+      [many[0]],
+    );
+    const { output } = await erase(['--mailbox', rows[0]?.address ?? '', '--apply']);
+    expect(output).toContain('Erased 60 emails.');
+    expect(await remaining()).toEqual(ids);
+  });
+
+  it('leaves the worker of an erased email with an error that says so', async () => {
+    await erase(['--sender', 'bob@example.com', '--apply']);
+    await expect(workerOf(db, 'extraction').complete(ids[2] ?? 0)).rejects.toThrow(/QE004|does not exist/);
+  });
+
+  it('names the schemas of consumers, which it does not reach', async () => {
+    await db.query('create schema extraction');
+    expect((await erase(['--sender', 'alice@example.com'])).output).toContain('the schemas "extraction".');
+  });
+
+  it('says which foreign key of a consumer blocks it, and erases nothing then', async () => {
+    await db.query('create schema extraction');
+    await db.query(
+      'create table extraction.orders (email_id integer constraint order_of_email references incoming_emails)',
+    );
+    await db.query('insert into extraction.orders values ($1)', [ids[0]]);
+    const { code, output } = await erase(['--email', String(ids[0]), '--apply']);
+    expect([code, output]).toEqual([1, expect.stringContaining('order_of_email')]);
+    expect(await remaining()).toEqual(ids);
+  });
+
+  it('says that nothing is stored of an unknown sender, and records nothing', async () => {
+    const { code, output } = await erase(['--sender', 'carol@example.com', '--apply']);
+    expect([code, output]).toEqual([0, expect.stringContaining('Nothing is stored that this erases.')]);
+    expect((await db.query('select from erasures')).rowCount).toBe(0);
+  });
+
+  it.each([
+    [[], 'Give one of --sender, --email and --mailbox.'],
+    [['--sender', 'a@example.com', '--email', '1'], 'Give one of --sender, --email and --mailbox.'],
+    [['--sender', 'alice'], '--sender "alice" is invalid: expected an email address.'],
+    [['--email', '0'], '--email "0" is invalid: expected a whole number from 1'],
+    [['--email', '1', '--mentions'], '--mentions needs --sender.'],
+  ])('rejects %j with its reason', async (args, reason) => {
+    const { code, output } = await erase(args);
+    expect([code, output]).toEqual([1, expect.stringContaining(reason)]);
+    expect(await remaining()).toEqual(ids);
+  });
+
+  it('needs a key of 32 characters to delete', async () => {
+    for (const key of [undefined, 'short']) {
+      const { code, output } = await runToEnd('erase', ['--email', String(ids[0]), '--apply'], {
+        DATABASE_URL: db.url,
+        ERASURE_KEY: key,
+      });
+      expect([code, output]).toEqual([1, expect.stringContaining('--apply needs ERASURE_KEY')]);
+    }
+    expect(await remaining()).toEqual(ids);
+  });
+});
