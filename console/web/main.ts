@@ -52,7 +52,9 @@ const refresh = new Refresh({
     showMetrics(overview, null);
     showCheckResult(overview);
     document.documentElement.dataset['ready'] = '';
-    if (hasShownLists()) for (const update of sections) void update(overview);
+    // A hidden page shows its state in the title only.
+    if (hasShownLists() && document.visibilityState === 'visible')
+      for (const update of sections) void update(overview);
   },
   onReturn: () => {
     showOutdated();

@@ -1,6 +1,7 @@
 /**
- * Keeps the overview current while the page is visible: it asks every two seconds. Data that is older than five seconds is not
- * known; a timer that is independent of the requests then reports that there is no answer.
+ * Keeps the overview current: a visible page asks every two seconds, and a hidden one every minute, for its title. Data of a
+ * visible page that is older than five seconds is not known; a timer that is independent of the requests then reports that there
+ * is no answer.
  * The first load, and the return of a hidden page, wait for an answer as long as a request may take, because the server may
  * have to start. Invariant: at most one request is in progress.
  */
@@ -11,10 +12,19 @@ import { toProblem } from './notices.ts';
 
 const INTERVAL_MS = 2_000;
 const MAX_RETRY_MS = 10_000;
+
+interface Pace {
+  readonly intervalMs: number;
+  /** Older data is not known. */
+  readonly maxAgeMs: number;
+  /** A timer that is later than this was suspended, with its computer or its tab. */
+  readonly suspendedMs: number;
+}
+
 /** Below five seconds, because the answer was on its way for some time, and the page needs time to show that it is old. */
-const MAX_AGE_MS = 4_500;
-/** A timer that is later than this was suspended, with its computer or its tab. */
-const SUSPENDED_MS = 2_000;
+const VISIBLE: Pace = { intervalMs: INTERVAL_MS, maxAgeMs: 4_500, suspendedMs: 2_000 };
+/** Browsers run the timers of a hidden page once per minute. */
+const HIDDEN: Pace = { intervalMs: 60_000, maxAgeMs: 150_000, suspendedMs: 120_000 };
 
 export interface RefreshListener {
   readonly onOverview: (overview: OverviewJson) => void;
@@ -41,7 +51,7 @@ export class Refresh {
     this.#listener = listener;
     document.addEventListener('visibilitychange', () => {
       if (isVisible()) this.#return();
-      else this.#pause();
+      else this.#hidden();
     });
     window.addEventListener('online', () => void this.now());
     this.#watch();
@@ -78,11 +88,8 @@ export class Refresh {
       nextMs = this.#retryMs();
     } finally {
       this.#running = null;
-      // A hidden page sets no timer: it refreshes when it becomes visible.
-      if (isVisible()) {
-        this.#schedule(nextMs);
-        this.#watch();
-      }
+      this.#schedule(isVisible() ? nextMs : HIDDEN.intervalMs);
+      this.#watch();
     }
   }
 
@@ -94,14 +101,15 @@ export class Refresh {
   /** Reports that there is no answer as soon as the shown data is too old. */
   #watch(): void {
     clearTimeout(this.#watchTimer);
-    const dueMs = Math.max(this.#knownAtMs + MAX_AGE_MS, this.#waitUntilMs);
+    const { maxAgeMs, suspendedMs } = pace();
+    const dueMs = Math.max(this.#knownAtMs + maxAgeMs, this.#waitUntilMs);
     if (dueMs <= Date.now()) {
       const waitedMs = this.#waitUntilMs > 0 ? READ_TIMEOUT_MS : 5_000;
       this.#listener.onNoAnswer(this.#problem ?? noResponseWithin(waitedMs), this.#retryMs());
       return;
     }
     this.#watchTimer = setTimeout(() => {
-      if (Date.now() > dueMs + SUSPENDED_MS) this.#return();
+      if (Date.now() > dueMs + suspendedMs) this.#return();
       else this.#watch();
     }, dueMs - Date.now());
   }
@@ -110,22 +118,26 @@ export class Refresh {
     return Math.min(MAX_RETRY_MS, INTERVAL_MS * 2 ** Math.max(0, this.#failureCount - 1));
   }
 
-  #pause(): void {
-    clearTimeout(this.#refreshTimer);
-    clearTimeout(this.#watchTimer);
+  #hidden(): void {
     // A browser may suspend the page, and its request then fails for no reason of the server.
     this.#hide.abort();
     this.#hide = new AbortController();
+    this.#schedule(HIDDEN.intervalMs);
+    this.#watch();
   }
 
   #return(): void {
-    if (Date.now() > this.#knownAtMs + MAX_AGE_MS) {
+    if (Date.now() > this.#knownAtMs + pace().maxAgeMs) {
       this.#waitUntilMs = Date.now() + READ_TIMEOUT_MS;
       this.#listener.onReturn();
     }
     this.#watch();
     void this.now();
   }
+}
+
+function pace(): Pace {
+  return isVisible() ? VISIBLE : HIDDEN;
 }
 
 function isVisible(): boolean {

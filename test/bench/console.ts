@@ -104,7 +104,10 @@ function requestsFor({ cursor, id, quarter, time }: Middle): ConsoleRequest[] {
     search('a word of the oldest sixth and a word of all emails', 'legacy example'),
     search('a Gmail message id', (1_000_000_000_000_000 + id).toString(16)),
     { name: 'one email', path: `${BASE}/emails/${id}` },
-    { name: 'dead', path: `${BASE}/dead` },
+    { name: 'messages: failing and dead', path: `${BASE}/messages` },
+    { name: 'messages: ignored', path: `${BASE}/messages`, query: { state: 'ignored' } },
+    { name: 'messages: gone', path: `${BASE}/messages`, query: { state: 'gone' } },
+    { name: 'messages: ignored by rule', path: `${BASE}/messages/counts` },
     { name: 'runs', path: `${BASE}/runs` },
     { name: 'incidents', path: `${BASE}/incidents` },
   ];

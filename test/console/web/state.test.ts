@@ -125,8 +125,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       const { page } = await fixture.open({ clock: true });
       await heading(page, 'Watching');
       await setVisible(page, false);
-      await page.clock.fastForward(60_000);
       const release = await holdOverview(page);
+      await page.clock.fastForward(60_000);
       await page.evaluate(`globalThis.seen = [];
         new MutationObserver(() => seen.push(document.querySelector('h1').textContent))
           .observe(document.querySelector('h1'), { childList: true, characterData: true, subtree: true })`);
@@ -139,6 +139,18 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       release();
       await heading(page, 'Watching');
       expect(await page.evaluate('seen')).toEqual(['Loading…', 'Watching']);
+    });
+
+    it('shows the present state in the title of a hidden page, or that there is no answer', async () => {
+      const { page } = await fixture.open({ clock: true });
+      await heading(page, 'Watching');
+      await setVisible(page, false);
+      await fixture.call('stop');
+      await page.clock.runFor(61_000);
+      await expect.poll(async () => await page.title()).toBe('Stopped · Email Monitor');
+      await page.route(OVERVIEW, (route) => route.abort());
+      await page.clock.runFor(300_000);
+      await expect.poll(async () => await page.title()).toBe('No answer · Email Monitor');
     });
 
     it('waits again when the computer was suspended', async () => {
