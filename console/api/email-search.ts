@@ -151,15 +151,16 @@ const SCANS = {
   mailbox: scanStatement('mailbox'),
 };
 
-// Parameters as above, $1 Gmail message id text, $10 Message-IDs text[], $11 rows int
+// Parameters as above, $1 Gmail message id text, $10 Message-ID without brackets text or null, $11 rows int
 const BY_ID = statement(
   `
 select email_cursor(d.received_at, d.id) as found
 from incoming_emails d
 where (
     d.gmail_message_id = $1::text
-    or hashtextextended(d.rfc822_message_id, 0) = any (array(select hashtextextended(i, 0) from unnest($10::text[]) i))
-      and d.rfc822_message_id = any ($10::text[])
+    or hashtextextended(d.rfc822_message_id, 0)
+         in (hashtextextended($10::text, 0), hashtextextended('<' || $10::text || '>', 0))
+      and d.rfc822_message_id in ($10::text, '<' || $10::text || '>')
   )
   and ${isInRange('d.received_at', 'd.id')}
   and ${passesFilters('d.id')}
@@ -307,7 +308,7 @@ async function findById(db: Database, request: EmailListRequest): Promise<EmailC
   const { rows } = await db.query(BY_ID, [
     text.toLowerCase(),
     ...conditionParameters(request),
-    bare === null ? [] : [bare, `<${bare}>`],
+    bare,
     request.limit,
   ]);
   return rows.map((row) => row.found as EmailCursor);
