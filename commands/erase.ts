@@ -10,7 +10,7 @@ import {
   type ErasureCounts,
   type ErasureSelection,
   endErasure,
-  eraseBatch,
+  eraseInBatches,
   readConsumerSchemas,
 } from '../shared/db/erasure.ts';
 import { runCommand } from './support/command.ts';
@@ -108,12 +108,12 @@ async function apply(
   let done = 0;
   try {
     for (const selection of selections) {
-      for (let afterId: number | null = 0; afterId !== null && !signal.aborted; ) {
-        const batch = await eraseBatch(db, erasureId, selection, afterId);
-        afterId = batch.lastId;
-        done += batch.count;
+      for await (const count of eraseInBatches(db, erasureId, selection)) {
+        done += count;
         progress.update({ done, total: null, noun: 'emails' });
+        if (signal.aborted) break;
       }
+      if (signal.aborted) break;
     }
   } finally {
     progress.clear();

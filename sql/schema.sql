@@ -766,11 +766,11 @@ CREATE OR REPLACE FUNCTION public.email_words(text)
  IMMUTABLE PARALLEL SAFE STRICT
 AS $function$
     declare
-      punctuation constant text := '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~';
+      punctuation constant text := '\u0021-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007e';
       -- Combining accents, and characters without a width.
       ignored constant text := '[\u00ad\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]+';
       separators constant text :=
-        '[\u00a0-\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30a0\u30fb\ufe30-\ufe6f]+';
+        '\u00a0-\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30a0\u30fb\ufe30-\ufe6f';
       -- Thai, Lao, Myanmar, Khmer, Japanese, Bopomofo, Chinese, Korean.
       unspaced constant text :=
         '\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0ecd\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff';
@@ -780,15 +780,13 @@ AS $function$
       if octet_length(words) = length(words) then
         return strip(to_tsvector(
           'simple'::regconfig,
-          translate(lower(words collate pg_c_utf8), punctuation, repeat(' ', 32))));
+          regexp_replace(lower(words collate pg_c_utf8), '[' || punctuation || ']+', ' ', 'g')));
       end if;
       words := regexp_replace(normalize(words, nfkd), ignored, '', 'g');
-      words := regexp_replace(left(normalize(words, nfc), 64000), separators, ' ', 'g');
+      words := regexp_replace(left(normalize(words, nfc), 64000), '[' || punctuation || separators || ']+', ' ', 'g');
       -- Letters that no normalization decomposes: o, l, d and h with a stroke, eth, dotless i, final sigma; sharp s, ae, oe, thorn.
       words := translate(
-        lower(words collate pg_c_utf8),
-        punctuation || u&'\00f8\0142\0111\00f0\0127\0167\0131\03c2',
-        repeat(' ', 32) || u&'olddhti\03c3');
+        lower(words collate pg_c_utf8), u&'\00f8\0142\0111\00f0\0127\0167\0131\03c2', u&'olddhti\03c3');
       words := replace(replace(words, u&'\00df', 'ss'), u&'\00e6', 'ae');
       words := replace(replace(words, u&'\0153', 'oe'), u&'\00fe', 'th');
       if words ~ ('[' || unspaced || ']') then

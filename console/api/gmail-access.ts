@@ -5,35 +5,59 @@
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { assertConfigured } from '../../shared/control/running-flag.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
+import { statement } from '../../shared/db/statement.ts';
+import type { Deadline } from '../../shared/deadline.ts';
 import { type AppError, toAppError } from '../../shared/errors.ts';
 import type { MessageLookup } from '../../shared/ingest/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
-import { type CurrentMailbox, findCurrentMailbox } from './message-queries.ts';
+
+// $1 credential fingerprint text
+const MAILBOX = statement(
+  `
+select id, email_address, created_at
+from mailboxes
+where credential_fingerprint = $1::text`,
+  { id: 'integer', email_address: 'text', created_at: 'timestamp with time zone' },
+);
+
+/** `created_at`: when the monitor first reached the mailbox. */
+export type CurrentMailbox = NonNullable<(typeof MAILBOX)['row']>;
 
 export interface GmailAccess {
   readonly lookup: MessageLookup;
+  /** The mailbox of the credentials. */
   readonly mailbox: CurrentMailbox;
+  /** Of all calls for one request. */
+  readonly deadline: Deadline;
 }
+
+/** Either the access, or why there is none. */
+export type OpenedGmail =
+  | { readonly access: GmailAccess; readonly error: null }
+  | { readonly access: null; readonly error: ErrorInfo };
 
 /** A context lives as long as its credentials. */
 const lookups = new WeakMap<AppContext, Promise<MessageLookup | null>>();
 
-/** @returns the access, or why there is none @throws {AppError} an error of the database */
-export async function openGmail(context: AppContext): Promise<GmailAccess | { readonly error: ErrorInfo }> {
+/** @throws {AppError} an error of the database */
+export async function openGmail(context: AppContext, timeoutMs: number): Promise<OpenedGmail> {
   try {
     assertConfigured(context.config);
   } catch (error) {
-    return { error: toErrorInfo(toAppError(error)) };
+    return { access: null, error: toErrorInfo(toAppError(error)) };
   }
   const loading = lookups.get(context) ?? load(context);
   lookups.set(context, loading);
   const { gmail } = context.config;
-  const [lookup, mailbox] = await Promise.all([
+  const [lookup, mailboxes] = await Promise.all([
     loading,
-    gmail === null ? null : findCurrentMailbox(context.db, credentialFingerprint(gmail)),
+    gmail === null ? null : context.db.query(MAILBOX, [credentialFingerprint(gmail)]),
   ]);
-  if (lookup !== null && mailbox !== null) return { lookup, mailbox };
+  const mailbox = mailboxes?.rows[0];
+  if (lookup !== null && mailbox !== undefined)
+    return { access: { lookup, mailbox, deadline: lookup.deadlineAfter(timeoutMs) }, error: null };
   return {
+    access: null,
     error: {
       code: 'account_unconfirmed',
       detail: 'No run has reached a mailbox with these credentials yet.',

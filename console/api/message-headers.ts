@@ -1,11 +1,10 @@
 /** Adds to messages what Gmail says about them. The answer does not wait for more than a few seconds and a few calls. */
-import type { Deadline } from '../../shared/deadline.ts';
 import { remediationForMessage, titleFor } from '../../shared/errors.ts';
 import type { HeadersRead, MessageHeaders } from '../../shared/ingest/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 import type { Message } from '../../shared/schemas/messages.ts';
-import { type GmailAccess, toErrorInfo } from './gmail-access.ts';
-import type { CurrentMailbox, LedgerMessage } from './message-queries.ts';
+import { type CurrentMailbox, type GmailAccess, toErrorInfo } from './gmail-access.ts';
+import type { LedgerMessage } from './message-queries.ts';
 
 /** 500 units: a twelfth of what Gmail allows per minute. */
 const MAX_CALLS = 25;
@@ -23,21 +22,15 @@ export interface MessagesWithHeaders {
  * Never fails: messages without headers have the reason.
  *
  * @param gmail null: Gmail is not asked
- * @param deadline null only without Gmail
  */
 export async function withHeaders(
   gmail: GmailAccess | null,
   found: readonly FoundMessage[],
-  deadline: Deadline | null,
 ): Promise<MessagesWithHeaders> {
-  const own = found.filter((one) => isOf(one, gmail?.mailbox ?? null)).map(gmailIdOf);
-  const read =
-    gmail === null || deadline === null
-      ? null
-      : await gmail.lookup.readHeaders(gmail.mailbox.id, own, { deadline, maxCalls: MAX_CALLS });
+  const mailbox = gmail?.mailbox ?? null;
+  const read = gmail === null ? null : await readHeaders(gmail, found);
   return {
     messages: found.map((one) => {
-      const mailbox = gmail?.mailbox ?? null;
       const missing = reasonFor(one, mailbox, read);
       const headers = read?.byId.get(gmailIdOf(one));
       return typeof one === 'string'
@@ -48,12 +41,20 @@ export async function withHeaders(
   };
 }
 
+async function readHeaders(
+  { deadline, lookup, mailbox }: GmailAccess,
+  found: readonly FoundMessage[],
+): Promise<HeadersRead> {
+  const ids = found.filter((one) => isOf(one, mailbox)).map(gmailIdOf);
+  return await lookup.readHeaders(mailbox.id, ids, { deadline, maxCalls: MAX_CALLS });
+}
+
 function gmailIdOf(one: FoundMessage): string {
   return typeof one === 'string' ? one : one.gmail_message_id;
 }
 
-function isOf(one: FoundMessage, mailbox: CurrentMailbox | null): boolean {
-  return mailbox !== null && (typeof one === 'string' || one.mailbox_id === mailbox.id);
+function isOf(one: FoundMessage, mailbox: CurrentMailbox): boolean {
+  return typeof one === 'string' || one.mailbox_id === mailbox.id;
 }
 
 type Missing = Message['headers_missing'];

@@ -10,9 +10,10 @@ export const LISTED_STATES = ['failing', 'waiting', 'dead', 'given_up', 'ignored
 export type ListedState = (typeof LISTED_STATES)[number];
 
 const SELECTED = `
-l.id, l.mailbox_id, m.email_address, l.gmail_message_id, l.state, l.claim_token is not null as is_claimed, l.ignored_rule,
-       l.attempt_count, l.last_attempt_at, l.next_attempt_at, l.error_code, l.error_detail, l.discovered_at, l.resolved_at,
-       l.given_up_at`.trim();
+l.id, l.mailbox_id, m.email_address, l.gmail_message_id,
+       case when l.erased_at is null then l.state else 'erased' end as state, l.claim_token is not null as is_claimed,
+       l.ignored_rule, l.attempt_count, l.last_attempt_at, l.next_attempt_at, l.error_code, l.error_detail, l.discovered_at,
+       coalesce(l.erased_at, l.resolved_at) as resolved_at, l.given_up_at`.trim();
 
 const COLUMNS = {
   id: 'bigint',
@@ -118,8 +119,8 @@ const GIVEN_UP = listById(`
     and given_up_at is not null
     and id < $1::bigint`);
 
-/** Every rule that the ledger has, by one look into idx_email_ledger_ignored for each. */
-const RULES = `
+/** A CTE of every rule that the ledger has, by one look into idx_email_ledger_ignored for each. */
+export const IGNORED_RULES = `
 rules (rule) as (
   (
     select ignored_rule
@@ -152,7 +153,7 @@ last_shown as materialized (
 // $1 id of the last row before the page bigint, $2 rows int, $3 rule text or null
 const IGNORED = statement(
   `
-with recursive ${RULES},
+with recursive ${IGNORED_RULES},
 ${LAST_SHOWN},
 found as materialized (
   select newest.id
@@ -231,7 +232,7 @@ order by l.id desc`,
   COLUMNS,
 );
 
-/** Messages in any state, stored ones included. @param mailboxId null for all mailboxes */
+/** Messages in any state, stored and erased ones included. @param mailboxId null for all mailboxes */
 export async function findByGmailIds(
   db: Queryable,
   gmailMessageIds: readonly string[],
@@ -239,74 +240,4 @@ export async function findByGmailIds(
 ): Promise<LedgerMessage[]> {
   const { rows } = await db.query(BY_GMAIL_IDS, [gmailMessageIds, mailboxId]);
   return rows;
-}
-
-const MAX_COUNT = 1_000;
-
-// Looks at the newest $1 + 1 entries of each rule, whatever their time, because PostgreSQL collects all entries for a range.
-// $1 highest count int
-// At least one row; `rule` is null when nothing was ignored.
-const IGNORED_COUNTS = statement(
-  `
-with recursive ${RULES},
-week as (
-  select now() - interval '7 days' as since
-),
-counts as (
-  select r.rule, c.count
-  from rules r
-  cross join week w
-  cross join lateral (
-    select count(*)::integer as count
-    from (
-      select l.resolved_at
-      from email_ledger l
-      where l.state = 'ignored'
-        and l.ignored_rule = r.rule
-      order by l.resolved_at desc, l.id desc
-      limit $1::integer + 1
-    ) newest
-    where newest.resolved_at > w.since
-  ) c
-  where c.count > 0
-)
-select w.since, c.rule, least(c.count, $1::integer) as count, c.count > $1::integer as is_capped
-from week w
-left join counts c on true
-order by c.count desc, c.rule`,
-  { since: 'timestamp with time zone', rule: 'text?', count: 'integer?', is_capped: 'boolean?' },
-);
-
-export interface IgnoredCounts {
-  readonly since: Date;
-  /** The most frequent rule first. A capped count is 1,000 and means more. */
-  readonly ignored: { rule: string; count: number; is_capped: boolean }[];
-}
-
-/** Messages ignored in the last seven days, of all mailboxes. */
-export async function countIgnored(db: Queryable): Promise<IgnoredCounts> {
-  const { rows } = await db.query(IGNORED_COUNTS, [MAX_COUNT]);
-  return {
-    since: rows[0]?.since ?? new Date(0),
-    ignored: rows.flatMap(({ count, is_capped, rule }) =>
-      rule === null ? [] : [{ rule, count: count ?? 0, is_capped: is_capped ?? false }],
-    ),
-  };
-}
-
-// $1 credential fingerprint text
-const MAILBOX = statement(
-  `
-select id, email_address, created_at
-from mailboxes
-where credential_fingerprint = $1::text`,
-  { id: 'integer', email_address: 'text', created_at: 'timestamp with time zone' },
-);
-
-export type CurrentMailbox = NonNullable<(typeof MAILBOX)['row']>;
-
-/** The mailbox of the credentials; null when no run has reached it yet. `created_at`: when the monitor first did. */
-export async function findCurrentMailbox(db: Queryable, fingerprint: string): Promise<CurrentMailbox | null> {
-  const { rows } = await db.query(MAILBOX, [fingerprint]);
-  return rows[0] ?? null;
 }

@@ -14,9 +14,10 @@ import type {
   Retried,
 } from '../../shared/schemas/messages.ts';
 import { openGmail } from './gmail-access.ts';
+import { countIgnored } from './ignored-counts.ts';
 import * as actions from './message-actions.ts';
 import { withHeaders } from './message-headers.ts';
-import { countIgnored, LISTED_STATES, type ListedState, listMessages } from './message-queries.ts';
+import { LISTED_STATES, type ListedState, listMessages } from './message-queries.ts';
 import { formatPosition, parsePosition, searchMessages } from './message-search.ts';
 import { recordMessageList } from './record-access.ts';
 import {
@@ -40,20 +41,15 @@ export function showMessages(context: AppContext): Handler {
     const state = stateParameter(request.query['state']);
     const rule = ruleParameter(request.query['rule'], state);
     const page = await listMessages(context.db, state, rule, pageRequest(request.query));
-    const gmail = page.rows.length === 0 ? null : await openGmail(context);
-    const access = gmail === null || 'error' in gmail ? null : gmail;
+    const gmail = page.rows.length === 0 ? null : await openGmail(context, LIST_TIMEOUT_MS);
     // A backlog is fetched in order, and the sender and subject of each message are then known.
     const isBacklog = state === 'waiting' && page.nextBeforeId !== null;
-    const { error, messages } = await withHeaders(
-      isBacklog ? null : access,
-      page.rows,
-      access?.lookup.deadlineAfter(LIST_TIMEOUT_MS) ?? null,
-    );
+    const { error, messages } = await withHeaders(isBacklog ? null : (gmail?.access ?? null), page.rows);
     recordMessageList(request, log, { messages, isSearch: false });
     return json<MessagePage>(200, {
       messages,
       next_before: page.nextBeforeId,
-      gmail: { error: gmail !== null && 'error' in gmail ? gmail.error : error },
+      gmail: { error: gmail?.error ?? error },
     });
   };
 }
@@ -64,12 +60,10 @@ export function searchNotStored(context: AppContext): Handler {
     const text = searchText(q);
     const position = parsePosition(before);
     const rowCount = integerParameter(limit ?? MAX_FOUND, 'limit', 1, MAX_FOUND);
-    const gmail = await openGmail(context);
-    const access = 'error' in gmail ? null : gmail;
-    const deadline = access?.lookup.deadlineAfter(SEARCH_TIMEOUT_MS) ?? null;
+    const gmail = await openGmail(context, SEARCH_TIMEOUT_MS);
     const wanted = { text: text ?? '', position, limit: rowCount };
-    const result = await searchMessages(context.db, gmail, wanted, deadline);
-    const { error, messages } = await withHeaders(access, result.found, deadline);
+    const result = await searchMessages(context.db, gmail, wanted);
+    const { error, messages } = await withHeaders(gmail.access, result.found);
     recordMessageList(request, log, { messages, isSearch: true });
     return json<FoundMessages>(200, {
       messages,

@@ -3,10 +3,9 @@
  * words of the text and file names are found too. A Gmail id is looked up in the ledger first, which also knows deleted messages.
  */
 import type { Queryable } from '../../shared/db/database.ts';
-import type { Deadline } from '../../shared/deadline.ts';
 import { AppError, toAppError } from '../../shared/errors.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
-import { type GmailAccess, toErrorInfo } from './gmail-access.ts';
+import { type GmailAccess, type OpenedGmail, toErrorInfo } from './gmail-access.ts';
 import { asGmailId, toGmailQuery } from './gmail-query.ts';
 import type { FoundMessage } from './message-headers.ts';
 import { findByGmailIds } from './message-queries.ts';
@@ -37,33 +36,28 @@ export interface SearchResult {
   readonly error: ErrorInfo | null;
 }
 
-/** @param gmail the access, or why there is none @throws {AppError} an error of the database */
+/** @throws {AppError} an error of the database */
 export async function searchMessages(
   db: Queryable,
-  gmail: GmailAccess | { readonly error: ErrorInfo },
+  gmail: OpenedGmail,
   request: SearchRequest,
-  deadline: Deadline | null,
 ): Promise<SearchResult> {
   const id = request.position === null ? asGmailId(request.text) : null;
   const known = id === null ? [] : await findByGmailIds(db, [id], null);
   if (known.length > 0) return { found: known.filter(isNotStored), next: null, error: null };
   const query = toGmailQuery(request.text);
   if (query === null) return { found: [], next: null, error: null };
-  if ('error' in gmail || deadline === null)
-    return { found: [], next: null, error: 'error' in gmail ? gmail.error : null };
+  const { access, error } = gmail;
+  if (access === null) return { found: [], next: null, error };
   const [byId, byWords] = await Promise.all([
-    id === null ? [] : findInGmail(gmail, id, deadline),
-    searchGmail(db, gmail, { ...request, query }, deadline),
+    id === null ? [] : findInGmail(access, id),
+    searchGmail(db, access, { ...request, query }),
   ]);
   return { ...byWords, found: [...byId.filter((one) => !byWords.found.includes(one)), ...byWords.found] };
 }
 
 /** @returns the id if Gmail has the message; an error is left to the search by words, which has the same */
-async function findInGmail(
-  { lookup, mailbox }: GmailAccess,
-  id: string,
-  deadline: Deadline,
-): Promise<string[]> {
+async function findInGmail({ deadline, lookup, mailbox }: GmailAccess, id: string): Promise<string[]> {
   const { byId } = await lookup.readHeaders(mailbox.id, [id], { deadline, maxCalls: 1 });
   const headers = byId.get(id);
   return headers === undefined || headers === 'gone' ? [] : [id];
@@ -71,9 +65,8 @@ async function findInGmail(
 
 async function searchGmail(
   db: Queryable,
-  { lookup, mailbox }: GmailAccess,
+  { deadline, lookup, mailbox }: GmailAccess,
   { limit, position, query }: SearchRequest & { readonly query: string },
-  deadline: Deadline,
 ): Promise<SearchResult> {
   const found: FoundMessage[] = [];
   let { offset, pageToken }: SearchPosition = position ?? { pageToken: null, offset: 0 };

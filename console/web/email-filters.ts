@@ -28,7 +28,7 @@ type FilterName = Exclude<keyof EmailQuery, 'q'>;
 const FILTERS: readonly FilterName[] = ['to', 'from', 'mailbox', 'processed', 'attachments', 'defects'];
 const TYPING_PAUSE_MS = 250;
 const STATE_KEY = 'emailQuery';
-const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+export const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 
 /** @param onChange called after each change of the search text, when the operator pauses, and of a filter */
 export function wireEmailFilters(onChange: () => void): EmailFilters {

@@ -8,6 +8,7 @@ import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get, postQuery } from './api.ts';
 import { byId, setText } from './element.ts';
 import {
+  DATE,
   type EmailQuery,
   filtersText,
   isFiltered,
@@ -23,6 +24,11 @@ import { Section } from './section.ts';
 const PAGE_ROWS = 25;
 /** The largest `limit` that the server accepts. */
 const MAX_PAGE_ROWS = 100;
+/**
+ * Further requests that fill one page. Each scans up to 13,000 emails; with a rare filter, a whole mailbox would take hundreds. The
+ * button continues.
+ */
+const MAX_FURTHER_REQUESTS = 7;
 /** A page that is neither full nor the last has scanned more emails than this. */
 const MIN_SCANNED_EMAILS = 1_000;
 
@@ -54,7 +60,7 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
     const count = byId('email-count');
     // The result of a search is announced; a new email in the whole list is not.
     count.setAttribute('aria-live', isFiltered(filters.query) ? 'polite' : 'off');
-    setText(count, countText(shown.length, nextBefore !== null, filters.query));
+    setText(count, countText(shown.length, nextBefore, filters.query));
   };
   /** @returns false when nothing was added, because another list has been shown in the meantime */
   const appendPage = async (query: EmailQuery): Promise<boolean> => {
@@ -65,10 +71,10 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
     show([...shown, ...page.emails.filter((email) => !known.has(email.id))], page.next_before);
     return true;
   };
-  /** One call scans a limited number of emails, so it is repeated until the list has `count` rows. */
+  /** One call scans a limited number of emails, so it is repeated until the list has `count` rows, within a limit. */
   const fillTo = async (count: number, query: EmailQuery) => {
-    while (isFiltered(query) && shown.length < count && nextBefore !== null)
-      if (!(await appendPage(query))) return;
+    for (let n = 0; n < MAX_FURTHER_REQUESTS && isFiltered(query); n += 1)
+      if (shown.length >= count || nextBefore === null || !(await appendPage(query))) return;
   };
   const load = async () => {
     const { query } = filters;
@@ -93,7 +99,8 @@ export function wireEmailList(): (overview: OverviewJson) => Promise<void> {
     shownFor = query;
     storedCountAtLoad = loadedCount;
     show([...emails, ...olderRows], keepsEnd ? nextBefore : next);
-    await fillTo(PAGE_ROWS, query);
+    // The end that is kept was searched before.
+    if (!keepsEnd) await fillTo(PAGE_ROWS, query);
   };
   const section = new Section(
     byId('emails'),
@@ -150,11 +157,18 @@ function isOlder(email: EmailJson, last: EmailJson | undefined): boolean {
   return ms < 0 || (ms === 0 && email.id < last.id);
 }
 
-function countText(count: number, hasMore: boolean, query: EmailQuery): string {
+/** @param next position of the last email that was searched; null: all were */
+function countText(count: number, next: string | null, query: EmailQuery): string {
   if (!isFiltered(query)) {
     if (count === 0) return 'No emails stored yet.';
-    return hasMore ? `The newest ${pluralize(count, 'email')}.` : `All ${pluralize(count, 'email')}.`;
+    return next === null ? `All ${pluralize(count, 'email')}.` : `The newest ${pluralize(count, 'email')}.`;
   }
   const filters = filtersText(query);
-  return `${pluralize(count, 'email')} found${hasMore ? ' so far' : ''}${filters === '' ? '' : `: ${filters}`}.`;
+  const progress = next === null ? '' : ` so far, back to ${DATE.format(timeOf(next))}`;
+  return `${pluralize(count, 'email')} found${progress}${filters === '' ? '' : `: ${filters}`}.`;
+}
+
+/** @param position microseconds since 1970 and an id, with a dot between them */
+function timeOf(position: string): Date {
+  return new Date(Number.parseInt(position, 10) / 1_000);
 }

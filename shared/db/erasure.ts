@@ -30,6 +30,8 @@ export interface ErasureCounts {
 
 /** Few enough that the rows are locked for well below a second, except with very large attachments. */
 const BATCH = 50;
+/** Ids per statement. Searching 500 long texts for an address takes well below the statement timeout. */
+const RANGE_IDS = 500;
 const FOREIGN_KEY_VIOLATION = '23503';
 
 // $1 kind text, $2 value text
@@ -52,13 +54,15 @@ select (select count(*) from chosen)::integer as email_count,
        ((select coalesce(sum(a.file_size_bytes), 0) from email_attachments a join chosen c on c.id = a.email_id)
          + (select coalesce(sum(octet_length(w.data)), 0) from email_raw w join chosen c on c.id = w.email_id))::bigint as byte_count`;
 
-// $1 kind text, $2 value text
+// $1 kind text, $2 value text, $3 ids above int, $4 ids up to int
 const COUNT = statement(
   `
 with chosen as materialized (
   select e.id
   from incoming_emails e
-  where ${IS_SELECTED}
+  where e.id > $3::integer
+    and e.id <= $4::integer
+    and ${IS_SELECTED}
 )
 ${COUNTS}`,
   { email_count: 'integer', attachment_count: 'integer', result_count: 'integer', byte_count: 'bigint' },
@@ -66,7 +70,7 @@ ${COUNTS}`,
 
 // One statement, so that emails, ledger and audit row change together. The cascade deletes attachments, raw bytes, search words,
 // queue, results and outbox.
-// $1 kind text, $2 value text, $3 ids above int, $4 emails int, $5 id of the erasure bigint
+// $1 kind text, $2 value text, $3 ids above int, $4 ids up to int, $5 emails int, $6 id of the erasure bigint
 // Always one row; last_id is null when no emails are left.
 const ERASE_NEXT = statement(
   `
@@ -74,9 +78,10 @@ with chosen as materialized (
   select e.id, e.mailbox_id, e.gmail_message_id
   from incoming_emails e
   where e.id > $3::integer
+    and e.id <= $4::integer
     and ${IS_SELECTED}
   order by e.id
-  limit $4::integer
+  limit $5::integer
   for update
 ),
 counts as materialized (${COUNTS}),
@@ -97,7 +102,8 @@ audited as (
       result_count = r.result_count + n.result_count,
       byte_count = r.byte_count + n.byte_count
   from counts n
-  where r.id = $5::bigint
+  where r.id = $6::bigint
+    and n.email_count > 0
 ),
 erased as (
   delete from incoming_emails e
@@ -108,6 +114,9 @@ select email_count, (select max(id) from chosen) as last_id
 from counts`,
   { email_count: 'integer', last_id: 'integer?' },
 );
+
+// Always one row.
+const NEWEST = statement('select coalesce(max(id), 0) as id from incoming_emails', { id: 'integer' });
 
 // $1 kind text, $2 hash text
 const BEGIN = statement(
@@ -138,18 +147,29 @@ order by 1`,
 );
 
 /** Reads only. */
-export async function countErasable(
-  db: Queryable,
-  { kind, value }: ErasureSelection,
-): Promise<ErasureCounts> {
-  const { rows } = await db.query(COUNT, [kind, value]);
-  const row = rows[0];
-  return {
-    emailCount: row?.email_count ?? 0,
-    attachmentCount: row?.attachment_count ?? 0,
-    resultCount: row?.result_count ?? 0,
-    byteCount: row?.byte_count ?? 0,
-  };
+export async function countErasable(db: Queryable, selection: ErasureSelection): Promise<ErasureCounts> {
+  const { kind, value } = selection;
+  const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0 };
+  for await (const { after, upTo } of idRanges(db, selection)) {
+    const { rows } = await db.query(COUNT, [kind, value, after, upTo]);
+    total.emailCount += rows[0]?.email_count ?? 0;
+    total.attachmentCount += rows[0]?.attachment_count ?? 0;
+    total.resultCount += rows[0]?.result_count ?? 0;
+    total.byteCount += rows[0]?.byte_count ?? 0;
+  }
+  return total;
+}
+
+interface IdRange {
+  readonly after: number;
+  readonly upTo: number;
+}
+
+/** Ranges of ids up to the newest email, also one that is stored in the meantime. */
+async function* idRanges(db: Queryable, { kind, value }: ErasureSelection): AsyncGenerator<IdRange> {
+  if (kind === 'email') return yield { after: Number(value) - 1, upTo: Number(value) };
+  for (let after = 0; after < ((await db.query(NEWEST)).rows[0]?.id ?? 0); after += RANGE_IDS)
+    yield { after, upTo: after + RANGE_IDS };
 }
 
 /** Returns the names of the schemas whose content no erasure reaches. */
@@ -174,26 +194,27 @@ export async function beginErasure(
   return id;
 }
 
-export interface ErasedBatch {
-  readonly count: number;
-  /** Null: no emails are left. */
-  readonly lastId: number | null;
-}
-
 /**
- * Erases the next emails in the order of their ids and adds them to the audit row, in one commit.
+ * Erases the emails in the order of their ids and adds them to the audit row, in one commit per batch.
  *
- * @param afterId 0 at first, then `lastId`
- * @throws {Error} when a foreign key of a consumer refers to an email without `on delete cascade`; nothing is erased then
+ * @returns the number of emails of each commit, which may be 0
+ * @throws {Error} when a foreign key of a consumer refers to an email without `on delete cascade`; nothing is erased of its batch
  */
-export async function eraseBatch(
+export async function* eraseInBatches(
   db: Queryable,
   erasureId: number,
-  { kind, value }: ErasureSelection,
-  afterId: number,
-): Promise<ErasedBatch> {
-  const { rows } = await db.query(ERASE_NEXT, [kind, value, afterId, BATCH, erasureId]).catch(throwBlocked);
-  return { count: rows[0]?.email_count ?? 0, lastId: rows[0]?.last_id ?? null };
+  selection: ErasureSelection,
+): AsyncGenerator<number> {
+  const { kind, value } = selection;
+  for await (const { after, upTo } of idRanges(db, selection)) {
+    for (let afterId: number | null = after; afterId !== null; ) {
+      const parameters: unknown[] = [kind, value, afterId, upTo, BATCH, erasureId];
+      const result = await db.query(ERASE_NEXT, parameters).catch(throwBlocked);
+      const row: (typeof ERASE_NEXT)['row'] = result.rows[0];
+      yield row?.email_count ?? 0;
+      afterId = row?.last_id ?? null;
+    }
+  }
 }
 
 /** The names only: the message of PostgreSQL has values. */

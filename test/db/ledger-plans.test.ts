@@ -1,12 +1,8 @@
 /** Plans of the statements that read the ledger: the cost of a full scan would grow with all mail ever received. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { countIgnored } from '../../console/api/ignored-counts.ts';
 import '../../console/api/message-actions.ts';
-import {
-  countIgnored,
-  findByGmailIds,
-  LISTED_STATES,
-  listMessages,
-} from '../../console/api/message-queries.ts';
+import { findByGmailIds, LISTED_STATES, listMessages } from '../../console/api/message-queries.ts';
 import '../../shared/db/claims.ts';
 import '../../shared/db/dead-letters.ts';
 import '../../shared/db/due-work.ts';

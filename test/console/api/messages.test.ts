@@ -202,6 +202,25 @@ describe('the search', () => {
     expect(second.json.next_before).toBeNull();
   });
 
+  it('says of an erased email that it was erased, and when', async () => {
+    const id = deliver('Tapir order');
+    await system.ingest();
+    await system.rows(`delete from incoming_emails where gmail_message_id = '${id}'`);
+    await system.rows(
+      `update email_ledger set erased_at = '2026-11-20T08:00:00Z' where gmail_message_id = '${id}'`,
+    );
+    for (const q of ['tapir', id])
+      expect((await search(q)).json.messages).toMatchObject([
+        {
+          gmail_message_id: id,
+          state: 'erased',
+          is_failing: false,
+          resolved_at: '2026-11-20T08:00:00.000Z',
+          remediation: null,
+        },
+      ]);
+  });
+
   it('rejects a position that no page returned, without repeating it', async () => {
     const { json, status } = await search('okapi', { before: 'secretword' });
     expect([status, json.code]).toEqual([400, 'bad_request']);

@@ -13,6 +13,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
   let spam: string;
   let gone: string;
   let failing: string;
+  const erased = '0123456789abcdee';
   beforeAll(async () => {
     fixture = await createFixture();
     await fixture.call('start');
@@ -37,6 +38,11 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
        select id, $1::text, 'history', 'gone', now() - interval '3 hours' from mailboxes
        on conflict (mailbox_id, gmail_message_id) do update set state = 'gone', resolved_at = now() - interval '3 hours'`,
       [gone],
+    );
+    await fixture.db.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, state, resolved_at, erased_at)
+       select id, $1::text, 'history', 'stored', now() - interval '9 days', now() - interval '3 hours' from mailboxes`,
+      [erased],
     );
   });
   /** One message fails, and waits for its fourth attempt. Each run tries it, so no run begins that no test starts. */
@@ -189,6 +195,11 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     ['spam by a word from right to left', 'طلب', 'in spam'],
     ['spam by two Japanese characters', '注文', 'in spam'],
     ['a deleted message by its Gmail id', () => gone, 'Gone 3 h ago'],
+    [
+      'an erased message by its Gmail id',
+      erased,
+      'Erased 3 h ago: it was stored, and an operator erased it.',
+    ],
     ['a failing message by its Gmail id', () => failing, 'Waiting for its 4th attempt'],
   ])('finds %s', async (_, words, text) => {
     const { page } = await fixture.open();

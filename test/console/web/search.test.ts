@@ -200,6 +200,24 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the search of emails')
     await fixture.db.query(`delete from incoming_emails where subject like 'Many %'`);
   });
 
+  it('searches a part of a large list at a time, says how far it has searched, and continues on request', async () => {
+    const { page } = await fixture.open();
+    const positions: (string | undefined)[] = [];
+    await page.route('**/api/console/emails/search', async (route) => {
+      positions.push(route.request().postDataJSON().before);
+      const day = 20 - Math.floor(positions.length / 8);
+      await route.fulfill({
+        json: { emails: [], next_before: `${Date.UTC(2026, 9, day, 12, 0, positions.length) * 1_000}.1` },
+      });
+    });
+    await page.getByRole('checkbox', { name: 'With defects' }).check();
+    await page.getByText('0 emails found so far, back to 19 Oct 2026: with defects.').waitFor();
+    expect(positions).toHaveLength(8);
+    await page.locator('#older').click();
+    await page.getByText('0 emails found so far, back to 18 Oct 2026: with defects.').waitFor();
+    expect(new Set(positions).size).toBe(16);
+  });
+
   it('opens the filters on a phone with the keyboard alone', async () => {
     const { page } = await fixture.open({ viewport: { width: 360, height: 740 } });
     const date = page.getByLabel('Jump to date');
