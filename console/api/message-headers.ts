@@ -75,7 +75,7 @@ function toMessageHeaders(headers: Headers): Message['headers'] {
 }
 
 function ledgerMessage(row: LedgerMessage, headers: Headers, missing: Missing): Message {
-  const { id, mailbox_id: _, ...rest } = row;
+  const { erased_at: erasedAt, id, mailbox_id: _, ...rest } = row;
   const isDead = row.state === 'dead';
   const isFailing =
     row.state === 'pending'
@@ -84,8 +84,9 @@ function ledgerMessage(row: LedgerMessage, headers: Headers, missing: Missing): 
   return {
     ...rest,
     ledger_id: id,
-    // Safe: stored messages are not listed, and a check constraint limits the other values.
-    state: row.state as Message['state'],
+    // Safe: a stored message is listed only when it was erased, and a check constraint limits the other values.
+    state: erasedAt === null ? (row.state as Message['state']) : 'erased',
+    resolved_at: erasedAt ?? row.resolved_at,
     is_failing: isFailing,
     error_title: titleFor(row.error_code),
     remediation: isFailing || isDead ? remediationForMessage(row.error_code, isDead) : null,

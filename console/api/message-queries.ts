@@ -12,7 +12,7 @@ export type ListedState = (typeof LISTED_STATES)[number];
 const SELECTED = `
 l.id, l.mailbox_id, m.email_address, l.gmail_message_id, l.state, l.claim_token is not null as is_claimed, l.ignored_rule,
        l.attempt_count, l.last_attempt_at, l.next_attempt_at, l.error_code, l.error_detail, l.discovered_at, l.resolved_at,
-       l.given_up_at`.trim();
+       l.given_up_at, l.erased_at`.trim();
 
 const COLUMNS = {
   id: 'bigint',
@@ -30,6 +30,7 @@ const COLUMNS = {
   discovered_at: 'timestamp with time zone',
   resolved_at: 'timestamp with time zone?',
   given_up_at: 'timestamp with time zone?',
+  erased_at: 'timestamp with time zone?',
 } as const;
 
 export type LedgerMessage = RowOf<typeof COLUMNS>;

@@ -104,8 +104,9 @@ async function searchGmail(
   return { found, next: { pageToken, offset: 0 }, error: null };
 }
 
+/** An erased message is stored in the ledger alone. */
 function isNotStored(message: FoundMessage): boolean {
-  return typeof message === 'string' || message.state !== 'stored';
+  return typeof message === 'string' || message.state !== 'stored' || message.erased_at !== null;
 }
 
 export function formatPosition(position: SearchPosition | null): string | null {

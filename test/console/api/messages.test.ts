@@ -1,5 +1,6 @@
 /** The routes for messages that are not stored. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eraseBatch } from '../../../shared/db/erasure.ts';
 import {
   type Answered,
   createTestSystem,
@@ -146,6 +147,20 @@ describe('the search', () => {
       { gmail_message_id: gone, state: 'gone', headers: null, headers_missing: 'gone' },
     ]);
     expect(json.gmail).toEqual({ error: null });
+  });
+
+  it('finds an erased message by words and by its Gmail id, because it is in no list of stored emails', async () => {
+    const id = deliver('Erased okapi');
+    await system.ingest();
+    const [row] = await system.rows('select id from incoming_emails where gmail_message_id = $1::text', [id]);
+    await eraseBatch(system.db, 0, { kind: 'email', value: String(row?.['id']) }, 0);
+    for (const q of ['erased okapi', id]) {
+      const { json } = await search(q);
+      expect(json.messages).toMatchObject([
+        { gmail_message_id: id, state: 'erased', resolved_at: expect.any(String), is_failing: false },
+      ]);
+    }
+    system.gmail.delete(id);
   });
 
   it('finds a message that the monitor has never seen, by words and by its Gmail id', async () => {
