@@ -124,7 +124,7 @@ describe('POST emails/ID/reprocess, with the database account of the console', (
     expect(await post(`${id}/reprocess`)).toMatchObject({ status: 500, json: { code: 'raw_unreadable' } });
   });
 
-  it('says of an email that is erased meanwhile that it does not exist, not that its bytes are lost', async () => {
+  it('says of an email that is erased while it is read that it does not exist, not that its bytes are lost', async () => {
     const { query } = system.db;
     /** Erases the email after the first statement, which selects it. */
     const erasing = async (...call: Parameters<typeof query>) => {
