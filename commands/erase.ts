@@ -67,7 +67,7 @@ function targetOf({
   const kind = sender === undefined ? 'mailbox' : 'sender';
   const address = sender ?? mailbox ?? '';
   if (!ADDRESS.test(address)) throw invalidArgument(`--${kind}`, address, 'an email address');
-  return { kind, value: address.toLowerCase() };
+  return { kind, value: address };
 }
 
 function erasureKey(key: string | undefined): string {
@@ -128,7 +128,8 @@ async function apply(
 
 function describe({ kind, value }: Target): string {
   if (kind === 'email') return `Email ${value}`;
-  return kind === 'sender' ? `Emails from ${quoted(value)}` : `All emails of the mailbox ${quoted(value)}`;
+  const address = quoted(value.toLowerCase());
+  return kind === 'sender' ? `Emails from ${address}` : `All emails of the mailbox ${address}`;
 }
 
 function countsText({ attachmentCount, byteCount, emailCount, resultCount }: ErasureCounts): string {

@@ -7,6 +7,7 @@ import { statement } from '../../shared/db/statement.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
 import { Semaphore } from '../../shared/limits/semaphore.ts';
+import { emailExists } from '../../shared/reprocess/raw-emails.ts';
 import type { Reprocessed } from '../../shared/schemas/emails.ts';
 import type { Requeued } from '../../shared/schemas/processing.ts';
 import { recordAccess } from './record-access.ts';
@@ -28,9 +29,6 @@ where id = $1::integer
   {},
 );
 
-// $1 email id int
-const EXISTS = statement('select from incoming_emails where id = $1::integer', {});
-
 /** The body may have `reset_processed`. The answer says what changed, and has names of files, so it is recorded as an access. */
 export function reprocessEmail(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
@@ -39,7 +37,7 @@ export function reprocessEmail(context: AppContext): Handler {
       request.body === undefined ? undefined : jsonBody(request.body)['reset_processed'],
       'reset_processed',
     );
-    if ((await context.db.query(EXISTS, [emailId])).rowCount === 0) throw noEmail();
+    if (!(await emailExists(context.db, emailId))) throw noEmail();
     await recordAccess(context, request, log, { action: 'reprocess', emailId });
     const { reprocessOne } = await import('./reprocess-one.ts');
     const reprocessed = await parsing.run(
@@ -55,7 +53,7 @@ export function unprocessEmail({ db }: AppContext): Handler {
   return async (_request, [id = '']) => {
     const emailId = emailIdParameter(id);
     const { rowCount } = await db.query(UNPROCESS, [emailId]);
-    if (rowCount === 0 && (await db.query(EXISTS, [emailId])).rowCount === 0) throw noEmail();
+    if (rowCount === 0 && !(await emailExists(db, emailId))) throw noEmail();
     return json<Requeued>(200, { requeued: rowCount });
   };
 }

@@ -26,7 +26,8 @@ export interface EmailListRequest {
 
 const DEFAULT_PAGE_ROWS = 25;
 const MAX_ADDRESS_CHARACTERS = 320;
-const CURSOR = /^-?\d{1,17}\.\d{1,10}$/;
+/** The year 9999, which a sender may choose as the date of an imported email, has 18 digits. PostgreSQL has no time before 4714 BC. */
+const CURSOR = /^(\d{1,18}|-\d{1,17})\.\d{1,10}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:\d\d)$/;
 
 /** @throws {AppError} bad_request, whose detail does not repeat a value */

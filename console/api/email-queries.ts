@@ -1,6 +1,8 @@
 /** Stored emails for the console: the list, search results, and a single email. Only the single email is read with its body. */
 import type { Database, Queryable } from '../../shared/db/database.ts';
+import { sqlStateOf } from '../../shared/db/pg-error.ts';
 import { statement } from '../../shared/db/statement.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Email, OpenedEmail } from '../../shared/schemas/emails.ts';
 import type { EmailCursor, EmailListRequest } from './email-list-parameters.ts';
 import { findEmails } from './email-search.ts';
@@ -12,12 +14,16 @@ import { referencedContentIds, sanitizeHtml } from './sanitize-html.ts';
  * last, and `attachment_count` is the total.
  */
 const MAX_LISTED_ATTACHMENTS = 50;
+/** SQLSTATE. Only in a database with another encoding than UTF-8. */
+const UNTRANSLATABLE = '22P05';
+/** Of the sender and of the subject in a list. A header may have 262,143, and 100 of them exceed what Cloud Run sends. */
+const MAX_LISTED_CHARACTERS = 1_000;
 /** A browser lays out this much text without a noticeable delay. */
 const MAX_BODY_CHARACTERS = 200_000;
 
 const LISTED_COLUMNS = `
   e.id, (select m.email_address from mailboxes m where m.id = e.mailbox_id) as mailbox,
-  e.received_at, e.created_at as stored_at, e.sender, e.sender_address, e.subject, e.size_bytes,
+  e.received_at, e.created_at as stored_at, e.sender_address, e.size_bytes,
   e.attachment_count, e.defects, e.processed, coalesce(a.attachments, '[]') as attachments`;
 
 const LISTED = {
@@ -35,10 +41,10 @@ const LISTED = {
   attachments: 'jsonb',
 } as const;
 
-// $1 ids int[], $2 attachments int
+// $1 ids int[], $2 attachments int, $3 characters int
 const BY_IDS = statement(
   `
-select ${LISTED_COLUMNS}
+select ${LISTED_COLUMNS}, left(e.sender, $3::integer) as sender, left(e.subject, $3::integer) as subject
 from incoming_emails e
 left join lateral (
   select jsonb_agg(jsonb_build_object(
@@ -60,7 +66,7 @@ order by e.received_at desc, e.id desc`,
 // $1 id bigint, $2 characters int
 const ONE = statement(
   `
-select ${LISTED_COLUMNS}, e.updated_at, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
+select ${LISTED_COLUMNS}, e.sender, e.subject, e.updated_at, e.recipients, e.gmail_message_id, e.rfc822_message_id, e.sent_at,
        left(e.body_text, $2::integer) as body_text,
        coalesce(length(e.body_text) > $2::integer, false) as body_text_truncated,
        left(e.plain_text, $2::integer) as plain_text,
@@ -141,17 +147,31 @@ export interface EmailListPage {
  *
  * @returns a page. One call reads a limited number of emails, so with words or filters its page may be short or empty although
  *   there is a next one
+ * @throws {AppError} bad_request when the encoding of the database lacks a character of the search
  */
 export async function listEmails(db: Database, request: EmailListRequest): Promise<EmailListPage> {
   const { limit } = request;
   // One row more than the page shows whether there is a next page.
-  const { found, scannedDownTo } = await findEmails(db, { ...request, limit: limit + 1 });
+  const { found, scannedDownTo } = await findEmails(db, { ...request, limit: limit + 1 }).catch(
+    throwUnsearchable,
+  );
   const shown = found.slice(0, limit);
   const ids = shown.map((cursor) => Number(cursor.split('.')[1]));
-  const { rows } = ids.length === 0 ? { rows: [] } : await db.query(BY_IDS, [ids, MAX_LISTED_ATTACHMENTS]);
+  const { rows } =
+    ids.length === 0
+      ? { rows: [] }
+      : await db.query(BY_IDS, [ids, MAX_LISTED_ATTACHMENTS, MAX_LISTED_CHARACTERS]);
   // Not the position of the last row: that email may have been deleted since the search found it.
   const nextBefore = found.length > limit ? (shown.at(-1) ?? null) : scannedDownTo;
   return { rows: rows as Email[], nextBefore };
+}
+
+function throwUnsearchable(error: unknown): never {
+  if (sqlStateOf(error) !== UNTRANSLATABLE) throw error;
+  throw new AppError(
+    'bad_request',
+    'The encoding of the database lacks a character of the search, so no stored email has it. Search other words.',
+  );
 }
 
 /** @returns null when the email does not exist */

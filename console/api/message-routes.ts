@@ -34,7 +34,7 @@ const LIST_TIMEOUT_MS = 2_000;
 const SEARCH_TIMEOUT_MS = 8_000;
 /** As many as one request asks Gmail for. */
 const MAX_FOUND = 25;
-const MAX_RULE = 40;
+const RULE = /^[a-z_]{1,40}$/;
 
 export function showMessages(context: AppContext): Handler {
   return async (request, _params, log) => {
@@ -114,6 +114,6 @@ function stateParameter(value: unknown): ListedState {
 /** @throws {AppError} bad_request */
 function ruleParameter(value: unknown, state: ListedState): string | null {
   if (value === undefined) return null;
-  if (typeof value === 'string' && value.length <= MAX_RULE && state === 'ignored') return value;
+  if (typeof value === 'string' && RULE.test(value) && state === 'ignored') return value;
   throw new AppError('bad_request', '"rule" must be the rule of ignored messages.');
 }

@@ -2,7 +2,7 @@
 import type { Database } from '../../shared/db/database.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { FileChange, FileSummary } from '../../shared/reprocess/parsed-difference.ts';
-import { ALL_EMAILS } from '../../shared/reprocess/raw-emails.ts';
+import { ALL_EMAILS, emailExists } from '../../shared/reprocess/raw-emails.ts';
 import { type ReprocessFailure, reprocess } from '../../shared/reprocess/reprocess-emails.ts';
 import type { Reprocessed } from '../../shared/schemas/emails.ts';
 
@@ -30,7 +30,9 @@ export async function reprocessOne(
     { applies: true, resetsProcessed },
   )) {
     if (result.kind === 'same') return { result: 'same', ...unchanged };
-    if (result.kind === 'skipped') return { result: 'newer_parser', ...unchanged };
+    if (result.kind === 'skipped')
+      // It may have been erased since it was selected.
+      return (await emailExists(db, emailId)) ? { result: 'newer_parser', ...unchanged } : null;
     if (result.kind === 'in_use')
       throw new AppError('email_claimed', 'A worker of a consumer works on the email. Nothing was changed.');
     if (result.kind === 'failed')

@@ -122,7 +122,8 @@ function contentIdOf(source: string): string | null {
   const id = CONTENT_ID.exec(source)?.[1]?.trim().replaceAll('&amp;', '&').toLowerCase();
   if (id === undefined) return null;
   try {
-    return decodeURIComponent(id);
+    // No stored Content-ID has a NUL, and PostgreSQL rejects one.
+    return decodeURIComponent(id).replaceAll('\0', '');
   } catch {
     return id;
   }

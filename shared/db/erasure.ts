@@ -16,7 +16,7 @@ export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
 
 export interface ErasureSelection {
   readonly kind: ErasureKind;
-  /** The address in lower case, or the id. */
+  /** The address in any case, or the id. */
   readonly value: string;
 }
 
@@ -34,15 +34,16 @@ const BATCH = 50;
 const RANGE_IDS = 500;
 const FOREIGN_KEY_VIOLATION = '23503';
 
+// PostgreSQL lowers both sides, because JavaScript lowers some letters differently.
 // $1 kind text, $2 value text
 const IS_SELECTED = `case $1::text
-    when 'sender' then lower(e.sender_address) = $2::text
-    when 'mention' then lower(e.sender_address) is distinct from $2::text
+    when 'sender' then lower(e.sender_address) = lower($2::text)
+    when 'mention' then lower(e.sender_address) is distinct from lower($2::text)
       and strpos(
         lower(concat_ws(' ', e.sender, e.recipients, array_to_string(e.delivered_to, ' '), e.subject, e.plain_text, e.body_text,
                         e.body_html)),
-        $2::text) > 0
-    when 'mailbox' then e.mailbox_id = (select m.id from mailboxes m where lower(m.email_address) = $2::text)
+        lower($2::text)) > 0
+    when 'mailbox' then e.mailbox_id = (select m.id from mailboxes m where lower(m.email_address) = lower($2::text))
     when 'email' then e.id = $2::text::integer
   end`;
 
@@ -188,7 +189,7 @@ export async function beginErasure(
   { kind, value }: { readonly kind: Exclude<ErasureKind, 'mention'>; readonly value: string },
   key: string,
 ): Promise<number> {
-  const hmac = createHmac('sha256', key).update(value).digest('hex');
+  const hmac = createHmac('sha256', key).update(value.toLowerCase()).digest('hex');
   const id = (await db.query(BEGIN, [kind, hmac])).rows[0]?.id;
   if (id === undefined) throw new Error('The insert into erasures returned no row.');
   return id;

@@ -73,11 +73,18 @@ export const labelListSchema = fieldsOf<gmail_v1.Schema$ListLabelsResponse>()({
   labels: z._default(z.array(fieldsOf<gmail_v1.Schema$Label>()({ id, name: z.string() })), []),
 });
 
+/** The years 1 to 9999, which ISO 8601 writes with four digits and PostgreSQL can store. */
+const MIN_DATE_MS = Date.parse('0001-01-01T00:00:00Z');
+const MAX_DATE_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
 /** Epoch milliseconds, negative for an imported message dated before 1970. An invalid value becomes null. */
 const internalDate = z.catch(
   z.nullable(
     z.pipe(
-      z.string().check(z.regex(/^-?\d{1,15}$/)),
+      z.string().check(
+        z.regex(/^-?\d{1,15}$/),
+        z.refine((ms) => Number(ms) >= MIN_DATE_MS && Number(ms) <= MAX_DATE_MS),
+      ),
       z.transform((ms) => new Date(Number(ms))),
     ),
   ),

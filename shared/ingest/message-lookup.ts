@@ -14,6 +14,8 @@ import { createIngestContext, type IngestContext, type IngestContextOptions } fr
 /** Fewer than a run begins with, because both share the limit of the mailbox. */
 const MAX_IN_FLIGHT = 4;
 const MAX_KEPT_MESSAGES = 500;
+/** Of each header. A sender may write 400,000, which would fill the memory of an instance with the kept messages. */
+const MAX_HEADER_CHARACTERS = 1_000;
 /** A message whose headers Gmail did not return is not asked for again during this time. */
 const RETRY_FAILED_MS = 300_000;
 
@@ -155,8 +157,11 @@ const FUTILE_CODES: ReadonlySet<string> = new Set([
 ]);
 
 function toHeaders({ internalDate, labelIds, payload }: MessageMetadata): MessageHeaders {
-  const read = (name: string): string | null =>
-    payload.headers.find((header) => header.name.toLowerCase() === name)?.value ?? null;
+  const read = (name: string): string | null => {
+    const value = payload.headers.find((header) => header.name.toLowerCase() === name)?.value;
+    // Copied, because a part of a string keeps the whole string in memory.
+    return value === undefined ? null : Buffer.from(value.slice(0, MAX_HEADER_CHARACTERS)).toString();
+  };
   return {
     from: read('from'),
     to: read('to'),

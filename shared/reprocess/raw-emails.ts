@@ -79,6 +79,9 @@ where email_id = $1::integer`,
   { encoding: 'text', data: 'bytea', size_bytes: 'integer', sha256: 'text' },
 );
 
+// $1 email id int
+const EXISTS = statement('select from incoming_emails where id = $1::integer', {});
+
 /** @returns ids of the next emails to parse again, lowest first */
 export async function findSelectedIds(
   db: Queryable,
@@ -98,6 +101,10 @@ export async function countSelected(db: Queryable, choice: EmailSelection): Prom
 export async function listDefects(db: Queryable): Promise<string[]> {
   const { rows } = await db.query(DEFECTS);
   return rows.map((row) => row.defect);
+}
+
+export async function emailExists(db: Queryable, emailId: number): Promise<boolean> {
+  return (await db.query(EXISTS, [emailId])).rowCount > 0;
 }
 
 /** @returns null when there is no such email */

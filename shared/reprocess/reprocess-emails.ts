@@ -13,7 +13,7 @@ import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { PARSER_VERSION } from '../mime/parsed-email.ts';
 import { isInUse } from './claimed-emails.ts';
 import { type Comparison, compareParsed, type Difference, isSame } from './parsed-difference.ts';
-import { type EmailSelection, findSelectedIds, readRawEmail } from './raw-emails.ts';
+import { type EmailSelection, emailExists, findSelectedIds, readRawEmail } from './raw-emails.ts';
 import { replaceParsed } from './replace-parsed.ts';
 
 const decompress = promisify(gunzip);
@@ -65,7 +65,8 @@ async function reprocessEmail(
   mode: ReprocessMode,
 ): Promise<ReprocessedEmail['result']> {
   const stored = await readRawEmail(db, emailId);
-  if (stored === null) return { kind: 'failed', reason: 'raw_missing' };
+  if (stored === null)
+    return (await emailExists(db, emailId)) ? { kind: 'failed', reason: 'raw_missing' } : { kind: 'skipped' };
   const raw = await unpack(stored);
   if (!(raw instanceof Uint8Array)) return { kind: 'failed', reason: raw };
   const email = await parseOffThread(raw);

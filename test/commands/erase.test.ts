@@ -96,6 +96,16 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids.slice(2));
   });
 
+  it.each(['ΟΔΟΣ@example.com', 'İSTANBUL@example.com'])(
+    'erases the emails of %s, which JavaScript and PostgreSQL lower differently',
+    async (address) => {
+      await storeFrom(`Odos <${address}>`, 'orders@example.net');
+      const { code, output } = await erase(['--sender', address, '--apply']);
+      expect([code, output]).toEqual([0, expect.stringContaining('Erased 1 email.')]);
+      expect(await remaining()).toEqual(ids);
+    },
+  );
+
   it('leaves the address in no table when it erases mentions too', async () => {
     expect(await tablesWith('alice')).toEqual([
       'email_queue',

@@ -1,6 +1,7 @@
 /** Parsing one email again, setting `processed` back, the page's own URL, and where an email comes from. */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { reprocessOne } from '../../../console/api/reprocess-one.ts';
 import { migrate } from '../../../shared/db/schema/migrations.ts';
 import { accounts, createRoles, dropRoles, urlOf } from '../../helpers/database-accounts.ts';
 import { workerOf } from '../../helpers/email-queue.ts';
@@ -121,6 +122,18 @@ describe('POST emails/ID/reprocess, with the database account of the console', (
       gzipSync(other),
     ]);
     expect(await post(`${id}/reprocess`)).toMatchObject({ status: 500, json: { code: 'raw_unreadable' } });
+  });
+
+  it('says of an email that is erased while it is read that it does not exist, not that its bytes are lost', async () => {
+    const { query } = system.db;
+    /** Erases the email after the first statement, which selects it. */
+    const erasing = async (...call: Parameters<typeof query>) => {
+      const selected = await query(...call);
+      await query('delete from incoming_emails where id = $1::integer', [id]);
+      return selected;
+    };
+    const db = { ...system.db, query: erasing as typeof query };
+    expect(await reprocessOne(db, id, false)).toBeNull();
   });
 
   it('changes nothing of an email that a newer parser has read', async () => {

@@ -192,4 +192,33 @@ describe('order and filters', () => {
     const { json } = await search({ q: 'three' });
     expect(json.emails[0].mailbox).toBe('two@example.com');
   });
+
+  it('an email of the year 9999 does not end the pages', async () => {
+    await system.rows(
+      `with changed as (
+         update incoming_emails set received_at = '9999-12-31T12:00:00Z' where subject in ('one', 'two') returning id
+       )
+       update email_search set received_at = '9999-12-31T12:00:00Z' where email_id in (select id from changed)`,
+    );
+    expect(await allSubjects({ q: 'bucher', limit: 1 })).toEqual([
+      'two',
+      'one',
+      'three',
+      'six',
+      'four',
+      'five',
+    ]);
+  });
+
+  it('has at most 1,000 characters of a sender and of a subject in the list', async () => {
+    await system.rows(
+      `update incoming_emails set subject = repeat('s', 200000), sender = repeat('a', 200000) where subject = 'six'`,
+    );
+    const { json } = await search({ from: '2026-11-06T00:00:00Z', to: '2026-11-07T12:00:00.001Z' });
+    const lengths = json.emails.map(({ sender, subject }: { sender: string; subject: string }) => [
+      sender.length,
+      subject.length,
+    ]);
+    expect(lengths).toContainEqual([1_000, 1_000]);
+  });
 });

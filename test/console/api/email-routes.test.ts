@@ -320,6 +320,19 @@ describe('GET emails/ID', () => {
     expect(await shown()).toEqual(['<img src="data:image/png;base64,', '<img']);
   });
 
+  it('shows HTML that refers to an image with an encoded NUL', async () => {
+    const [gmailId = ''] = await store(
+      mail('NUL', [
+        'MIME-Version: 1.0',
+        'Content-Type: text/html',
+        '',
+        '<p>Ten chairs</p><img src="cid:%00">',
+      ]),
+    );
+    const { body, status } = await get(`emails/${await idOf(gmailId)}/html`);
+    expect([status, body]).toEqual([200, expect.stringContaining('Ten chairs')]);
+  });
+
   it('downloads an email with the exact bytes that Gmail returned', async () => {
     const sent = Buffer.concat([order('raw'), Buffer.from([0x80, 0xff, 0x0d, 0x0a])]);
     const [gmailId = ''] = await store(sent);

@@ -221,6 +221,19 @@ describe('the search', () => {
       ]);
   });
 
+  it('returns the first 1,000 characters of a header, so that hostile ones fill no memory', async () => {
+    const to = Array.from({ length: 100 }, (_, i) => `recipient-${i}@example.com`).join(', ');
+    const id = system.gmail.deliver(
+      email([`From: ${'Long '.repeat(300)}<a@example.com>`, `To: ${to}`, `Subject: Yak ${'😀'.repeat(600)}`]),
+      { labelIds: ['SPAM'] },
+    ).id;
+    const { json } = await search('yak');
+    const [{ headers }] = json.messages;
+    const lengths = [headers.from, headers.to, headers.subject].map((value: string) => value.length);
+    expect([lengths, headers.subject.isWellFormed()]).toEqual([[1_000, 1_000, 1_000], true]);
+    system.gmail.delete(id);
+  });
+
   it('rejects a position that no page returned, without repeating it', async () => {
     const { json, status } = await search('okapi', { before: 'secretword' });
     expect([status, json.code]).toEqual([400, 'bad_request']);
@@ -382,6 +395,11 @@ describe('the list by state', () => {
       before = page.json.next_before;
     } while (before !== null);
     expect(pages).toEqual([['e', 'd'], ['c', 'b'], ['a']]);
+  });
+
+  it.each(['spam\0', "spam' or true", 'SPAM', ''])('rejects the rule %j', async (rule) => {
+    const { json, status } = await get('', { state: 'ignored', rule });
+    expect([status, json.code]).toEqual([400, 'bad_request']);
   });
 
   it('shows the newest ignored messages of all rules in one order', async () => {

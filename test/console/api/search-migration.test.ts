@@ -170,6 +170,9 @@ test('a database with another encoding than UTF-8 keeps its words, and has the l
       const { rows } = await listEmails(latin, { text, filters: NO_FILTERS, before: null, limit: 25 });
       expect([text, rows.length]).toEqual([text, count]);
     }
+    await expect(
+      listEmails(latin, { text: '注文書', filters: NO_FILTERS, before: null, limit: 25 }),
+    ).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('encoding') });
   } finally {
     await latin.close();
   }
