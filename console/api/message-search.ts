@@ -30,7 +30,7 @@ export interface SearchPosition {
 
 export interface SearchResult {
   readonly found: readonly FoundMessage[];
-  /** Where the search continues; null at the end. */
+  /** Where the search continues; null at the end, and when the first list failed. */
   readonly next: SearchPosition | null;
   /** Why Gmail was not searched, or not to the end of this page; null when it was. */
   readonly error: ErrorInfo | null;
@@ -78,7 +78,8 @@ async function searchGmail(
       const error = toAppError(thrown);
       // What the database failed at is not a matter of Gmail.
       if (error.code.startsWith('database_')) throw error;
-      return { found, next: null, error: toErrorInfo(error) };
+      const isStart = pageToken === null && offset === 0;
+      return { found, next: isStart ? null : { pageToken, offset }, error: toErrorInfo(error) };
     }
     const ids = [...new Set(page.messages.map((message) => message.id))];
     const inLedger = new Map(

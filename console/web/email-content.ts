@@ -10,6 +10,7 @@ import { disclosure } from './disclosure.ts';
 import { type Child, element } from './element.ts';
 import { emailFiles } from './email-files.ts';
 import { formatBytes } from './format-number.ts';
+import { gmailLink } from './gmail-link.ts';
 import { fullTimeElement } from './times.ts';
 
 export function emailContent(email: OpenedEmailJson): Child[] {
@@ -18,7 +19,7 @@ export function emailContent(email: OpenedEmailJson): Child[] {
     element(
       'p',
       { class: 'email-links' },
-      element('a', { href: gmailUrl(email), target: '_blank', rel: 'noopener noreferrer' }, 'Open in Gmail'),
+      gmailLink(email.mailbox, email.gmail_message_id),
       element(
         'span',
         {},
@@ -54,11 +55,6 @@ function facts(email: OpenedEmailJson): HTMLElement {
 
 function fact(name: string, ...value: readonly Child[]): Child[] {
   return [element('dt', {}, name), element('dd', {}, ...value)];
-}
-
-/** Gmail opens the message in the account of the mailbox, if the browser is logged in to it. */
-function gmailUrl({ gmail_message_id: id, mailbox }: OpenedEmailJson): string {
-  return `https://mail.google.com/mail/?authuser=${encodeURIComponent(mailbox)}#all/${encodeURIComponent(id)}`;
 }
 
 /** `pre` with `dir=auto` gives each line the direction of its own text. */

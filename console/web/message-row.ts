@@ -5,6 +5,7 @@ import { CONSOLE_API, MONITOR_API, post } from './api.ts';
 import { pollResultText, runAction } from './controls.ts';
 import { button, type Child, element } from './element.ts';
 import { senderName, subjectText } from './email-row.ts';
+import { gmailLink } from './gmail-link.ts';
 import { withInlineCode } from './inline-code.ts';
 import { KeyedList } from './keyed-list.ts';
 import { describeMessage, type Polling } from './message-state.ts';
@@ -58,7 +59,7 @@ function renderMessage(message: ShownMessage, onChange: OnChange): HTMLLIElement
       { class: 'muted' },
       'Gmail ID ',
       element('code', {}, gmailId),
-      ...(message.state === 'gone' ? [] : [' · ', gmailLink(message)]),
+      ...(message.state === 'gone' ? [] : [' · ', gmailLink(message.email_address, gmailId)]),
     ),
     actions.length === 0 ? null : element('div', { class: 'buttons' }, ...actions),
   );
@@ -95,19 +96,6 @@ function correspondent({ headers, ignored_rule: rule }: MessageJson): string {
   const from = headers?.from ?? null;
   const address = /<([^<>]*)>\s*$/.exec(from ?? '')?.[1] ?? from;
   return senderName({ sender: from, sender_address: address });
-}
-
-function gmailLink({ email_address: address, gmail_message_id: id }: MessageJson): HTMLElement {
-  return element(
-    'a',
-    {
-      href: `https://mail.google.com/mail/?authuser=${encodeURIComponent(address)}#all/${encodeURIComponent(id)}`,
-      rel: 'noopener noreferrer',
-      target: '_blank',
-    },
-    'Open in Gmail',
-    element('span', { class: 'visually-hidden' }, ` (${id}, new tab)`),
-  );
 }
 
 function actionsOf(message: MessageJson, onChange: OnChange): Child[] {

@@ -99,7 +99,7 @@ select e.id, ''
 from incoming_emails e
 where not exists (select from email_search s where s.email_id = e.id);
 
--- Words made of those that an email has, because splitting its text takes milliseconds.
+-- The words of an email, made of those that it has, because splitting its text takes milliseconds.
 create function fold_words(search_words tsvector, delivered_to text[]) returns tsvector
 language sql immutable
 as $$
@@ -112,8 +112,9 @@ as $$
   ) f
 $$;
 
--- Words of ASCII letters are the same as before. Words of Latin, Greek and Cyrillic letters are folded one by one, unless the text
--- has a character that the function ignores: it may have split a word. Delivery addresses were not searched before.
+-- Words of ASCII letters are the same as before. Words of Latin, Greek and Cyrillic letters are folded one by one. Any other
+-- character in a word, such as a soft hyphen or a letter of Japanese, has the text split again. Delivery addresses were not searched
+-- before.
 update email_search s
 set received_at = e.received_at,
     mailbox_id = e.mailbox_id,
@@ -122,18 +123,13 @@ set received_at = e.received_at,
         then s.search_words || email_words(array_to_string(e.delivered_to, ' '))
       when s.search_words <> ''
         and s.search_words::text !~ '[^\u0001-\u007f\u00c0-\u024f\u0370-\u052f]'
-        and concat(e.sender, e.subject, e.recipients, f.names, e.plain_text)
-          !~ '[\u00ad\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]'
         then fold_words(s.search_words, e.delivered_to)
       else email_search_words(
-        e.sender, e.sender_address, e.subject, f.names, e.recipients, e.plain_text, array_to_string(e.delivered_to, ' '))
+        e.sender, e.sender_address, e.subject,
+        (select string_agg(a.filename, e'\n' order by a.id) from email_attachments a where a.email_id = e.id),
+        e.recipients, e.plain_text, array_to_string(e.delivered_to, ' '))
     end
 from incoming_emails e
-cross join lateral (
-  select string_agg(a.filename, e'\n' order by a.id) as names
-  from email_attachments a
-  where a.email_id = e.id
-) f
 where e.id = s.email_id;
 
 drop function fold_words(tsvector, text[]);

@@ -202,6 +202,20 @@ describe('the search', () => {
     expect(second.json.next_before).toBeNull();
   });
 
+  it('continues at the same place after Gmail has not answered', async () => {
+    for (const n of [1, 2, 3]) deliver(`Gnu ${n}`, ['SPAM']);
+    const first = await search('gnu', { limit: 2 });
+    system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.list' });
+    const failed = await search('gnu', { limit: 2, before: first.json.next_before });
+    expect(failed.json).toMatchObject({
+      messages: [],
+      next_before: first.json.next_before,
+      gmail: { error: { code: 'gmail_unavailable' } },
+    });
+    system.gmail.faults.clear();
+    expect(subjects(await search('gnu', { limit: 2, before: failed.json.next_before }))).toEqual(['Gnu 1']);
+  });
+
   it('says of an erased email that it was erased, and when', async () => {
     const id = deliver('Tapir order');
     await system.ingest();
