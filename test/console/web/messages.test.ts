@@ -38,6 +38,11 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
        on conflict (mailbox_id, gmail_message_id) do update set state = 'gone', resolved_at = now() - interval '3 hours'`,
       [gone],
     );
+    await fixture.db.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, state, resolved_at, erased_at)
+       select id, '1a2b3c4d5e6f7081', 'history', 'stored', now() - interval '4 hours', now() - interval '3 hours'
+       from mailboxes`,
+    );
   });
   /** One message fails, and waits for its fourth attempt. Each run tries it, so no run begins that no test starts. */
   beforeEach(async () => {
@@ -189,6 +194,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     ['spam by a word from right to left', 'طلب', 'in spam'],
     ['spam by two Japanese characters', '注文', 'in spam'],
     ['a deleted message by its Gmail id', () => gone, 'Gone 3 h ago'],
+    ['an erased message by its Gmail id', '1a2b3c4d5e6f7081', 'Erased 3 h ago: it was stored'],
     ['a failing message by its Gmail id', () => failing, 'Waiting for its 4th attempt'],
   ])('finds %s', async (_, words, text) => {
     const { page } = await fixture.open();
