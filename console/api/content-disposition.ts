@@ -36,8 +36,9 @@ export function safeName(name: string): string {
     .replace(/[/\\:*?"<>|]/g, '_')
     .replace(/\s+/g, ' ')
     .trim()
-    .replace(/^\.+|[. ]+$/g, '');
-  return truncateName(kept);
+    .replace(/^\.+/, '');
+  // Windows removes dots and spaces at the end.
+  return truncateName(kept.replace(/[. ]+$/, '')).replace(/[. ]+$/, '');
 }
 
 /** Keeps the extension, because it decides which program opens the file. */

@@ -80,9 +80,12 @@ export function uniqueNames(entries: readonly Pick<ZipEntry, 'name' | 'fallbackN
   });
 }
 
+/** https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+const DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\.|$)/i;
+
 /** Windows opens a device instead of a file with one of these names. */
 function withoutDeviceName(name: string): string {
-  return /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name) ? `_${name}` : name;
+  return DEVICE.test(name) ? `_${name}` : name;
 }
 
 /** A zip has local times without a zone. This one has the time in UTC, wherever the server runs. */

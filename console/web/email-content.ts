@@ -9,9 +9,13 @@ import { defectSentences } from './defects.ts';
 import { disclosure } from './disclosure.ts';
 import { type Child, element } from './element.ts';
 import { emailFiles } from './email-files.ts';
-import { formatBytes } from './format-number.ts';
+import { formatBytes, formatNumber } from './format-number.ts';
 import { gmailLink } from './gmail-link.ts';
+import { shortened } from './shortened.ts';
 import { fullTimeElement } from './times.ts';
+
+/** Of thousands, the others would hide the files and the text. */
+const MAX_RECIPIENTS = 50;
 
 export function emailContent(email: OpenedEmailJson): Child[] {
   return [
@@ -47,8 +51,10 @@ function facts(email: OpenedEmailJson): HTMLElement {
     ...(email.sent_at === null ? [] : fact('Sent', fullTimeElement(email.sent_at))),
     ...fact('Mailbox', element('bdi', {}, email.mailbox)),
     ...fact('Gmail ID', element('code', {}, email.gmail_message_id)),
-    ...(email.auto_submitted === null ? [] : fact('Sent by', `a program (${email.auto_submitted})`)),
-    ...(email.list_id === null ? [] : fact('List', element('bdi', {}, email.list_id))),
+    ...(email.auto_submitted === null
+      ? []
+      : fact('Sent by', `a program (${shortened(email.auto_submitted)})`)),
+    ...(email.list_id === null ? [] : fact('List', element('bdi', {}, shortened(email.list_id)))),
     ...(email.defects.length === 0 ? [] : fact('Notes', defectSentences(email.defects).join(' '))),
   );
 }
@@ -95,7 +101,7 @@ function htmlView(email: OpenedEmailJson): HTMLElement {
 
 /** The stored sender is `Name <address>`. */
 function sender({ sender: text, sender_address: address }: OpenedEmailJson): Child[] {
-  if (address === null) return [element('bdi', {}, text ?? '–')];
+  if (address === null) return [element('bdi', {}, shortened(text ?? '–'))];
   const suffix = `<${address}>`;
   return nameAndAddress(text?.endsWith(suffix) ? text.slice(0, -suffix.length).trim() : '', address);
 }
@@ -103,18 +109,21 @@ function sender({ sender: text, sender_address: address }: OpenedEmailJson): Chi
 /** @param value `{to: [...], cc: [...]}`, each entry a string or `{name, address}` */
 function recipients(value: unknown): Child[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value)
-    .flatMap(([field, list]) =>
-      (Array.isArray(list) ? list : [])
-        .map(recipient)
-        .filter((nodes) => nodes.length > 0)
-        .map((nodes) => (field === 'to' ? nodes : [...nodes, ` (${field.replaceAll('_', ' ')})`])),
-    )
+  const all = Object.entries(value).flatMap(([field, list]) =>
+    (Array.isArray(list) ? list : [])
+      .map(recipient)
+      .filter((nodes) => nodes.length > 0)
+      .map((nodes) => (field === 'to' ? nodes : [...nodes, ` (${field.replaceAll('_', ' ')})`])),
+  );
+  const shown = all
+    .slice(0, MAX_RECIPIENTS)
     .flatMap((nodes, index) => (index === 0 ? nodes : [', ', ...nodes]));
+  const moreCount = all.length - MAX_RECIPIENTS;
+  return moreCount > 0 ? [...shown, ` and ${formatNumber(moreCount)} more`] : shown;
 }
 
 function recipient(one: unknown): Child[] {
-  if (typeof one === 'string') return one === '' ? [] : [element('bdi', {}, one)];
+  if (typeof one === 'string') return one === '' ? [] : [element('bdi', {}, shortened(one))];
   if (typeof one !== 'object' || one === null) return [];
   const { address, name } = one as { address?: unknown; name?: unknown };
   return nameAndAddress(typeof name === 'string' ? name : '', typeof address === 'string' ? address : '');
@@ -123,6 +132,6 @@ function recipient(one: unknown): Child[] {
 /** Each isolated, so that a name of another direction moves neither the address nor the next recipient. */
 function nameAndAddress(name: string, address: string): Child[] {
   if (name === '' && address === '') return [];
-  if (name === '' || address === '') return [element('bdi', {}, name || address)];
-  return [element('bdi', {}, name), ' <', element('bdi', {}, address), '>'];
+  if (name === '' || address === '') return [element('bdi', {}, shortened(name || address))];
+  return [element('bdi', {}, shortened(name)), ' <', element('bdi', {}, shortened(address)), '>'];
 }

@@ -6,6 +6,7 @@ import { defectWarnings } from './defects.ts';
 import { element } from './element.ts';
 import { emailPath } from './email-route.ts';
 import { formatNumber } from './format-number.ts';
+import { shortened } from './shortened.ts';
 import { timeElement } from './times.ts';
 
 /** A row of a list shows at most this number of files. */
@@ -59,7 +60,7 @@ function attachmentSummary(email: EmailJson): HTMLUListElement {
 }
 
 export function subjectText({ subject }: Pick<EmailJson, 'subject'>): string {
-  return subject?.trim() || '(no subject)';
+  return shortened(subject?.trim() || '(no subject)');
 }
 
 /** Without the address, which the tooltip shows. */
@@ -71,5 +72,5 @@ export function senderName({
     .replace(/<[^<>]*>\s*$/, '')
     .replaceAll('"', '')
     .trim();
-  return name || address || '(no sender)';
+  return shortened(name || address || '(no sender)');
 }

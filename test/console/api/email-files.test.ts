@@ -159,6 +159,19 @@ describe('the names in a zip', () => {
     ).toEqual(['_.._etc_passwd', 'C__x_y.exe', '_abs.txt', 'bashrc', '_nul.txt', 'file.bin', 'xy']);
   });
 
+  it.each([
+    ['CON .pdf', '_CON .pdf'],
+    ['com¹.txt', '_com¹.txt'],
+    ['CONIN$', '_CONIN$'],
+    ['conin.txt', 'conin.txt'],
+  ])('the device %j becomes the file %j', (name, expected) => {
+    expect(names(name)).toEqual([expected]);
+  });
+
+  it('do not end with a space after they are shortened, because Windows removes it', () => {
+    expect(names(`${'a'.repeat(199)} b`)).toEqual(['a'.repeat(199)]);
+  });
+
   it('are different where a file system ignores case and normalization', () => {
     expect(
       names('a (2).pdf', 'a.pdf', 'a.pdf', 'A.PDF', 'é', 'e\u0301', 'noext', 'noext', 'a.tar.gz', 'a.tar.gz'),

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
-import { framesetEmail, hostileEmail, pdfEmail } from './hostile-email.ts';
+import { framesetEmail, hostileEmail, longEmail, pdfEmail } from './hostile-email.ts';
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () => {
   let fixture: Fixture;
@@ -31,12 +31,24 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     fixture.gmail.deliver(hostileEmail(canaryUrl));
     fixture.gmail.deliver(framesetEmail(canaryUrl));
     fixture.gmail.deliver(pdfEmail(canaryUrl));
+    fixture.gmail.deliver(longEmail());
     await fixture.call('start');
     await fixture.call('poll-now');
+    // A run that began with a push may still store some of them.
+    await vi.waitFor(
+      async () => {
+        const evil = await fixture.db.query(
+          "select from incoming_emails where sender_address = 'evil@example.com'",
+        );
+        expect(evil.rowCount).toBe(4);
+      },
+      { timeout: 20_000 },
+    );
     const { rows } = await fixture.db.query<{ id: number }>(
       `select id
        from incoming_emails
        where sender_address = 'evil@example.com'
+         and subject not like 'Long %'
        order by subject = 'Frameset', subject = 'A PDF with actions'`,
     );
     [emailId = 0, pdfId = 0, framesetId = 0] = rows.map((row) => row.id);
@@ -111,6 +123,19 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
     expect(await page.evaluate('window.hacked')).toBeUndefined();
     expect([connectionCount, requestedUrls, page.url()]).toEqual([0, [], `${fixture.url}emails/${pdfId}`]);
     expect(violations.filter((one) => !/^(dialog done|request chrome(-extension)?:)/.test(one))).toEqual([]);
+  });
+
+  it('does not hide its text below very long headers', async () => {
+    const { page } = await fixture.open();
+    await page.locator('#email-list .open', { hasText: 'Long' }).click();
+    const text = page.locator('#email .text');
+    await text.waitFor();
+    expect(await text.textContent()).toContain('Ten chairs.');
+    expect((await page.locator('#email-subject').textContent())?.length).toBe(501);
+    expect((await page.title()).length).toBeLessThan(600);
+    const facts = (await page.locator('#email .facts').first().textContent()) ?? '';
+    expect(facts).toContain('buyer-49@example.com and 2,950 more');
+    expect(facts.length).toBeLessThan(4_000);
   });
 
   it('offers an SVG attachment with a script as a download only', async () => {

@@ -135,3 +135,19 @@ export function framesetEmail(canary: string): Buffer {
     ].join('\r\n'),
   );
 }
+
+/** An email whose headers would fill many screens. */
+export function longEmail(): Buffer {
+  const to = Array.from({ length: 3_000 }, (_, index) => `buyer-${index}@example.com`).join(',\r\n ');
+  return Buffer.from(
+    [
+      `From: ${'Long '.repeat(40_000)}<evil@example.com>`,
+      `To: ${to}`,
+      `Subject: Long ${'W'.repeat(150_000)}`,
+      `List-Id: ${'L'.repeat(150_000)}`,
+      '',
+      'Ten chairs.',
+      '',
+    ].join('\r\n'),
+  );
+}
