@@ -184,6 +184,21 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(violations).toEqual([]);
   });
 
+  it('keeps the found messages on the page while one of them changes', async () => {
+    const { page, violations } = await fixture.open();
+    await searchFor(page, 'heron');
+    await foundText(page, /^3 messages found that are not stored\.$/);
+    await fixture.db.query(
+      `update email_ledger
+       set attempt_count = 4, next_attempt_at = now() + interval '3 hours'
+       where gmail_message_id = $1`,
+      [failing],
+    );
+    await found(page).getByText('Waiting for its 5th attempt').waitFor();
+    expect(await page.locator('#found-text').innerText()).toBe('3 messages found that are not stored.');
+    expect(violations).toEqual([]);
+  });
+
   it.each([
     ['spam by its sender', 'office@furniture.example', 'in spam'],
     ['spam by a word from right to left', 'طلب', 'in spam'],
