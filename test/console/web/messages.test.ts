@@ -235,7 +235,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       await searchFor(page, 'heron');
       await foundText(
         page,
-        /^Gmail was not searched for messages that are not stored\. Gmail rejected the refresh token: .* Run `?npm run authorize/,
+        /^Gmail was not searched for messages that are not stored\. Gmail rejected the refresh token: .* Run npm run authorize/,
       );
       expect(await page.locator('#found').innerText()).not.toMatch(/no message/);
       await searchFor(page, gone);
