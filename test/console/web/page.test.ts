@@ -297,7 +297,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await page.clock.fastForward(5_000);
     await page.locator('#stale:not([hidden])').waitFor();
     expect(await page.locator('#stale').textContent()).toMatch(
-      /is not responding.*data on this page is from.*Try now/,
+      /^Check your network connection.*The last answer came .* ago\. Retrying every .*Try now$/,
     );
     expect(await page.title()).toBe('No answer · Email Monitor');
     await page.unroute('**/api/console/overview');
@@ -315,7 +315,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     });
     await page.clock.fastForward(5_000);
     await page.locator('#stale:not([hidden])').waitFor();
-    expect(await page.locator('#stale').textContent()).toMatch(/^Your login has ended.*Reload the page/);
+    expect(await page.locator('#state-reason').textContent()).toMatch(/Your login has ended/);
+    expect(await page.locator('#stale').textContent()).toMatch(/^Reload the page/);
   });
 
   it('can be used with the keyboard alone', async () => {
