@@ -185,7 +185,7 @@ function catchingUpText(mailbox: MailboxStatusJson | null): string {
     );
   if (parts.length > 0) return parts.join(' ');
   return mailbox?.waiting_count === null
-    ? 'The history of the mailbox is not read to its end yet.'
+    ? 'The history of the mailbox is not read to its end yet, so it is not known how much waits.'
     : 'All email found so far is stored. Gmail’s own list is not compared with it yet.';
 }
 

@@ -67,7 +67,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     await row.getByText('Heron failing').waitFor();
     expect((await row.innerText()).replaceAll(/\s+/g, ' ')).toMatch(
       new RegExp(
-        `^Alice Buyer Heron failing \\d\\d:\\d\\d:\\d\\d Waiting for its 4th attempt at \\d.*: Gmail rejected the request\\. users\\.messages\\.get: 400\\. Look at the reason .* Gmail ID ${failing} · Open in Gmail .*Retry$`,
+        `^Alice Buyer Heron failing \\d\\d:\\d\\d:\\d\\d Waiting for its 4th attempt at \\d.*: Gmail rejected the request\\. users\\.messages\\.get: 400\\. It is retried at its next attempt, .* Gmail ID ${failing} · Open in Gmail .*Retry$`,
       ),
     );
     expect(await state(page, 'Failing (1)').getAttribute('aria-pressed')).toBe('true');
