@@ -103,7 +103,7 @@ const STATES: Readonly<Record<State, StateTexts>> = {
     tone: 'ok',
     label: () => 'Watching',
     reason: ({ status }, mailbox) => {
-      if (status.advice.length > 0) return 'All email is stored, but something needs your attention:';
+      if (status.advice.length > 0) return 'All email is stored, but something needs your attention.';
       return mailbox?.watch?.topic
         ? 'Nothing is waiting. New email arrives by push and is stored within seconds.'
         : 'Nothing is waiting. The next poll finds new email.';
