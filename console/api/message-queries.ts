@@ -1,5 +1,6 @@
 /**
- * Messages of the ledger that are not stored, by state or by Gmail id.
+ * Messages of the ledger that are not stored, by state or by Gmail id. The ledger counts an erased email as stored; its state is
+ * `erased` here.
  * Invariant: the time of a query depends on the number of returned rows, and of failing or dead messages, not on the ledger.
  */
 import type { Queryable } from '../../shared/db/database.ts';
@@ -10,9 +11,10 @@ export const LISTED_STATES = ['failing', 'waiting', 'dead', 'given_up', 'ignored
 export type ListedState = (typeof LISTED_STATES)[number];
 
 const SELECTED = `
-l.id, l.mailbox_id, m.email_address, l.gmail_message_id, l.state, l.claim_token is not null as is_claimed, l.ignored_rule,
-       l.attempt_count, l.last_attempt_at, l.next_attempt_at, l.error_code, l.error_detail, l.discovered_at, l.resolved_at,
-       l.given_up_at`.trim();
+l.id, l.mailbox_id, m.email_address, l.gmail_message_id,
+       case when l.erased_at is null then l.state else 'erased' end as state,
+       l.claim_token is not null as is_claimed, l.ignored_rule, l.attempt_count, l.last_attempt_at, l.next_attempt_at, l.error_code,
+       l.error_detail, l.discovered_at, coalesce(l.erased_at, l.resolved_at) as resolved_at, l.given_up_at`.trim();
 
 const COLUMNS = {
   id: 'bigint',

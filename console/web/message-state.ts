@@ -86,6 +86,15 @@ export function describeMessage(message: MessageJson, polling: Polling): StateTe
         text: ['Gone ', ...at(message.resolved_at), ': Gmail no longer had it when it was to be fetched.'],
         hint: null,
       };
+    case 'erased':
+      return {
+        text: [
+          'Erased ',
+          ...at(message.resolved_at),
+          ': it was stored, and an operator has deleted it from the database.',
+        ],
+        hint: null,
+      };
     case 'dead':
       return { text: deadText(message), hint: message.remediation };
     case 'pending':

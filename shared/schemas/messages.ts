@@ -19,7 +19,7 @@ export const messageSchema = z.object({
   /** The address of the mailbox. */
   email_address: z.string(),
   /** `unknown`: Gmail has it, and the ledger does not. */
-  state: z.enum(['pending', 'dead', 'ignored', 'gone', 'unknown']),
+  state: z.enum(['pending', 'dead', 'ignored', 'gone', 'erased', 'unknown']),
   /** Pending after a failed attempt, or dead and not given up. */
   is_failing: z.boolean(),
   /** A run is fetching it now. */
@@ -37,7 +37,7 @@ export const messageSchema = z.object({
   /** What to do about the error; null without an error. */
   remediation: z.nullable(z.string()),
   discovered_at: z.nullable(time),
-  /** When it became ignored, gone or dead. */
+  /** When it became ignored, gone, dead or erased. */
   resolved_at: z.nullable(time),
   /** When an operator gave it up. */
   given_up_at: z.nullable(time),

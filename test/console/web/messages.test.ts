@@ -212,6 +212,24 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(await found(page).innerText()).toContain(text);
   });
 
+  it('says of a message that was erased when that was, by words and by its Gmail id', async () => {
+    const { id } = fixture.gmail.deliver(mail('Kestrel order'));
+    await fixture.call('poll-now');
+    await fixture.db.query('delete from incoming_emails where gmail_message_id = $1', [id]);
+    await fixture.db.query(
+      `update email_ledger
+       set erased_at = now() - interval '3 hours', erased_sha256 = repeat('ab', 32)
+       where gmail_message_id = $1`,
+      [id],
+    );
+    const { page } = await fixture.open();
+    for (const words of ['kestrel', id]) {
+      await searchFor(page, words);
+      await foundText(page, /^1 message found that is not stored\.$/);
+      expect(await found(page).innerText()).toContain('Erased 3 h ago: it was stored');
+    }
+  });
+
   it('shows an unknown message while the monitor is stopped, until a poll stores it', async () => {
     await fixture.call('stop');
     const { id } = fixture.gmail.deliver(mail('Ibis order'));
