@@ -217,7 +217,8 @@ export const ERRORS = {
     409,
     'ERROR',
     'Grant roles/pubsub.publisher on the topic of GMAIL_PUBSUB_TOPIC to gmail-api-push@system.gserviceaccount.com. ' +
-      'Domain restricted sharing needs an exception for this account. Polling continues.',
+      'Domain restricted sharing needs an exception for this account. Then start again, which registers the watch. Polling continues.',
+    'start',
   ),
   watch_topic_wrong: entry(
     'Gmail rejected the topic',

@@ -131,6 +131,7 @@ export function operatorState(code: OperatorErrorCode): 'reauth_required' | 'acc
 const RUN_ONLY_REMEDIATIONS: readonly string[] = [
   'gmail_rate_limited',
   'gmail_unavailable',
+  'gmail_refused',
   'message_gone',
   'history_expired',
   'backing_off',

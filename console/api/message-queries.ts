@@ -1,5 +1,6 @@
 /**
- * Messages of the ledger that are not stored, by state or by Gmail id.
+ * Messages of the ledger that are not stored, by state or by Gmail id. The ledger counts an erased email as stored; its state is
+ * `erased` here.
  * Invariant: the time of a query depends on the number of returned rows, and of failing or dead messages, not on the ledger.
  */
 import type { Queryable } from '../../shared/db/database.ts';

@@ -23,7 +23,7 @@ export interface Figure {
 export interface Completeness {
   /** "All mail up to 08:12 is stored (checked 3 min ago)." */
   readonly sentence: Text;
-  /** "Gmail listed 41 messages since 26 Nov: 40 stored, 1 waiting, none missing." */
+  /** "Gmail listed 41 messages since 26 Nov: 40 stored, 1 waiting, none missing." Empty before the first check. */
   readonly comparison: Text;
   readonly waiting: Figure;
   readonly missing: Figure;
@@ -148,7 +148,7 @@ function exceptions({
 const PARTS = [
   ['stored_count', 'stored'],
   ['pending_count', 'waiting'],
-  ['failed_count', 'dead'],
+  ['failed_count', 'failed'],
   ['ignored_count', 'ignored by a rule'],
   ['gone_count', 'no longer in Gmail'],
   ['missing_count', 'missing'],
@@ -156,7 +156,8 @@ const PARTS = [
 
 function comparisonOf(mailbox: MailboxStatusJson | null): Text {
   const last = mailbox?.reconciliation ?? null;
-  if (last === null) return ['Gmail’s own list has not been compared with the stored email yet.'];
+  // The sentence says so.
+  if (last === null) return [];
   const parts = PARTS.filter(([name]) => name === 'stored_count' || last[name] > 0).map(
     ([name, label]) => `${formatNumber(last[name])} ${label}`,
   );

@@ -61,6 +61,8 @@ export async function pollNow(control: Control, onChange: OnChange): Promise<voi
 /** Turns the buttons that need the server off or on. They keep the focus, and refer to the text that says why. */
 export function setControlsOff(areOff: boolean): void {
   byId('controls-off').hidden = !areOff;
+  // The result of an earlier action may not hold any more.
+  if (areOff) showResult('');
   for (const control of document.querySelectorAll<Control>('[data-needs-answer]')) {
     control.dataset['needsAnswer'] = areOff ? 'off' : '';
     if (areOff) control.setAttribute('aria-describedby', 'controls-off');

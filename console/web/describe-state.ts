@@ -103,7 +103,7 @@ const STATES: Readonly<Record<State, StateTexts>> = {
     tone: 'ok',
     label: () => 'Watching',
     reason: ({ status }, mailbox) => {
-      if (status.advice.length > 0) return 'All email is stored, but something needs your attention:';
+      if (status.advice.length > 0) return 'All email is stored, but something needs your attention.';
       return mailbox?.watch?.topic
         ? 'Nothing is waiting. New email arrives by push and is stored within seconds.'
         : 'Nothing is waiting. The next poll finds new email.';
@@ -185,7 +185,7 @@ function catchingUpText(mailbox: MailboxStatusJson | null): string {
     );
   if (parts.length > 0) return parts.join(' ');
   return mailbox?.waiting_count === null
-    ? 'The history of the mailbox is not read to its end yet.'
+    ? 'The history of the mailbox is not read to its end yet, so it is not known how much waits.'
     : 'All email found so far is stored. Gmail’s own list is not compared with it yet.';
 }
 

@@ -3,6 +3,7 @@
 import type { OpenedEmailJson } from '../../shared/schemas/emails.ts';
 import type { EmailProcessingJson } from '../../shared/schemas/processing.ts';
 import { type Child, element, fill } from './element.ts';
+import { isRetryAhead } from './email-processing.ts';
 import { pluralize } from './format-number.ts';
 import { fullTimeElement, serverNowMs } from './times.ts';
 
@@ -117,7 +118,7 @@ function queueEvents(one: EmailProcessingJson): HistoryEvent[] {
     events.push(
       of(due_at, `the claim of ${worker ?? 'a worker'} ${isAhead(due_at) ? 'expires' : 'expired'}.`),
     );
-  if (state === 'waiting' && isAhead(due_at)) events.push(of(due_at, 'next attempt.'));
+  if (state === 'waiting' && isRetryAhead(one)) events.push(of(due_at, 'next attempt.'));
   if (completed_at !== null)
     events.push(
       of(completed_at, state === 'completed' && worker !== null ? `completed by ${worker}.` : 'completed.'),

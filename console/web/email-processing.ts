@@ -116,8 +116,13 @@ function stateText(one: EmailProcessingJson): Child[] {
       ...since,
       ...before,
     ];
-  const next = dueAt === null || !isAhead(dueAt) ? [] : [', next attempt ', ageElement(dueAt)];
+  const next = isRetryAhead(one) && dueAt !== null ? [', next attempt ', ageElement(dueAt)] : [];
   return ['waiting', ...since, ...next, ...before];
+}
+
+/** A queued email is due at once; after a failure, it waits. */
+export function isRetryAhead({ due_at: dueAt, queued_at: queuedAt }: EmailProcessingJson): boolean {
+  return dueAt !== null && dueAt !== queuedAt && isAhead(dueAt);
 }
 
 function isAhead(iso: string): boolean {

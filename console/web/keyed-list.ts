@@ -21,9 +21,10 @@ export class KeyedList<Row> {
       element.remove();
       this.#shown.delete(key);
     }
+    // A changed row replaces its element, so all elements are made before `next` refers to one of them.
+    const elements = rows.map((row) => this.#elementOf(row));
     let next: Element | null = this.#parent.firstElementChild;
-    for (const row of rows) {
-      const element = this.#elementOf(row);
+    for (const element of elements) {
       if (element === next) next = next.nextElementSibling;
       else this.#parent.insertBefore(element, next);
     }

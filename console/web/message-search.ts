@@ -5,8 +5,9 @@
 import type { FoundMessagesJson, MessageJson } from '../../shared/schemas/messages.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, postQuery } from './api.ts';
-import { byId, setText } from './element.ts';
+import { byId, fill } from './element.ts';
 import { pluralize } from './format-number.ts';
+import { withInlineCode } from './inline-code.ts';
 import { createMessageList } from './message-row.ts';
 import { pollingOf } from './message-state.ts';
 import { toProblem } from './notices.ts';
@@ -27,6 +28,7 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   let words = '';
   let timer: ReturnType<typeof setTimeout> | undefined;
   let shown: readonly MessageJson[] = [];
+  let shownText = '';
   let next: string | null = null;
   let latest: OverviewJson | null = null;
   /** What the result depends on; null while no result is shown. */
@@ -38,7 +40,9 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
     list.show(shown, latest === null ? 'on' : pollingOf(latest));
     older.hidden = next === null;
     byId('found-text').classList.toggle('is-problem', isProblem);
-    setText(byId('found-text'), text);
+    // A screen reader announces every write.
+    if (text !== shownText) fill(byId('found-text'), ...withInlineCode(text));
+    shownText = text;
   };
 
   /** @param before continues the search there; null searches from the start */

@@ -7,6 +7,7 @@ import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get } from './api.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { formatNumber } from './format-number.ts';
+import { withInlineCode } from './inline-code.ts';
 import { createMessageList, retryMessages } from './message-row.ts';
 import { onSearch } from './message-search.ts';
 import { countedText, pollingOf, ruleReason } from './message-state.ts';
@@ -69,7 +70,7 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
       // The operator has chosen another state in the meantime; a newer load shows it.
       if (read.key !== key() || latest === null) return;
       list.show(messages, pollingOf(latest));
-      setText(byId('messages-note'), noteText(state(), messages, read.error));
+      fill(byId('messages-note'), ...withInlineCode(noteText(state(), messages, read.error)));
       needsHeaders = messages.some(isMissingHeaders) && headerRetries < MAX_HEADER_RETRIES;
       headerRetries += 1;
       retryAll.hidden = state() !== 'failing' || messages.length < 2;

@@ -1,8 +1,8 @@
-/** Says why there is no answer, from when the data on the page is, and what to do. The heading says "No answer". */
+/** Says what to do while there is no answer. The heading says "No answer", since when, and why. */
 import type { Problem } from './api.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { withInlineCode } from './inline-code.ts';
-import { ageElement, formatDuration, timeElement } from './times.ts';
+import { ageElement, formatDuration } from './times.ts';
 
 export function hideStaleBanner(): void {
   delete document.documentElement.dataset['stale'];
@@ -37,17 +37,13 @@ export function showStaleBanner(
   const retry = button('Try now', tryNow);
   fill(
     banner,
-    element('p', { class: 'error-title' }, problem.title),
+    element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     element(
       'p',
       {},
-      ...withInlineCode(problem.detail),
-      ...(since === null
-        ? [' No data has been loaded yet.']
-        : [' The data on this page is from ', timeElement(since), ' (', ageElement(since), ').']),
-      ` Retrying every ${formatDuration(retryMs)}.`,
+      ...(since === null ? [] : ['The last answer came ', ageElement(since), '. ']),
+      `Retrying every ${formatDuration(retryMs)}.`,
     ),
-    element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     retry,
   );
   banner.hidden = false;

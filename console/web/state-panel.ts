@@ -13,6 +13,9 @@ import { ageElement } from './times.ts';
 const AUTHORIZE =
   'Run `npm run authorize -- --client-secret client_secret.json --write`; for a deployment, `--secret-manager` instead of `--write`.';
 
+/** The reason says the same, and Start and Poll now are above. */
+const REPEATED_ADVICE: ReadonlySet<string> = new Set(['stopped', 'messages_failing']);
+
 let announcedState = '';
 let advice: KeyedList<AdviceRow> | null = null;
 
@@ -48,8 +51,7 @@ function announceState({ label, reason, state }: StateDescription): void {
 function showAdvice(overview: OverviewJson | null): void {
   const list = byId('advice');
   const hadFocus = list.contains(document.activeElement);
-  // The reason and the Start button say the same.
-  const items = overview?.status.advice_items.filter(({ code }) => code !== 'stopped') ?? [];
+  const items = overview?.status.advice_items.filter(({ code }) => !REPEATED_ADVICE.has(code)) ?? [];
   const known = overview?.status.mailboxes.map((mailbox) => mailbox.email_address) ?? [];
   list.hidden = items.length === 0;
   advice ??= new KeyedList<AdviceRow>(

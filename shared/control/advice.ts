@@ -267,8 +267,8 @@ function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts):
     items.push({
       ...advise(
         'consumer_emails_dead',
-        `${number} ${dead === 1 ? 'email' : 'emails'} of the consumer ${name} failed five times, and no worker gets them. ` +
-          'Read their errors and remove the cause.',
+        `${number} ${dead === 1 ? 'email' : 'emails'} of the consumer ${name} failed five times, and no worker gets ${dead === 1 ? 'it' : 'them'}. ` +
+          `Read the error${dead === 1 ? '' : 's'} and remove the cause.`,
         'requeue_emails',
       ),
       consumer: name,

@@ -38,13 +38,19 @@ export function mailboxState(facts: MailboxFacts): State {
   if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
   // Until the next reconciliation confirms that the missing messages are stored.
-  const isIncomplete = mailbox.pending_count > 0 || missingCount > 0 || incompleteSince(mailbox) !== null;
+  const isIncomplete = mailbox.pending_count > 0 || missingCount > 0 || incompleteSince(facts) !== null;
   return isIncomplete ? 'catching_up' : 'watching';
 }
 
-/** Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. */
-export function incompleteSince({ history_unlisted_since, listing_since }: MailboxRow): Date | null {
-  const times = [history_unlisted_since, listing_since].filter((time) => time !== null);
+/**
+ * Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. After a
+ * start, the history is unread since the last run, until the next run ends.
+ */
+export function incompleteSince({ mailbox, monitor }: MailboxFacts): Date | null {
+  const { created_at, history_unlisted_since, last_success_at, listing_since } = mailbox;
+  const listedAt = last_success_at ?? created_at;
+  const idleSince = hasRunSinceStart(monitor) || listedAt >= monitor.updatedAt ? null : listedAt;
+  const times = [history_unlisted_since, listing_since, idleSince].filter((time) => time !== null);
   return times.length === 0 ? null : new Date(Math.min(...times.map((time) => time.getTime())));
 }
 
@@ -71,8 +77,7 @@ export interface PollingGap {
 export function findPollingGap(facts: MailboxFacts): PollingGap | null {
   const { mailbox, monitor, pollIntervalSeconds, runBudgetSeconds } = facts;
   const resumed: Date[] = [];
-  // The end of a run updates both columns in one statement; a start updates only `updatedAt`.
-  if (monitor.updatedAt.getTime() !== monitor.lastPollAt?.getTime()) resumed.push(monitor.updatedAt);
+  if (!hasRunSinceStart(monitor)) resumed.push(monitor.updatedAt);
   // No run begins before the backoff ends.
   if (mailbox.failure_count > 0 && mailbox.next_poll_at !== null) resumed.push(mailbox.next_poll_at);
   const lastRunAt = mailbox.last_run_at ?? mailbox.created_at;
@@ -83,6 +88,11 @@ export function findPollingGap(facts: MailboxFacts): PollingGap | null {
   return isGap(unendedAt, mailbox.now, pollIntervalSeconds, runBudgetSeconds)
     ? { kind: 'no_run_ends', since: unendedAt }
     : null;
+}
+
+/** The end of a run updates both columns in one statement; a start updates only `updatedAt`. */
+function hasRunSinceStart({ lastPollAt, updatedAt }: MonitorStatus): boolean {
+  return updatedAt.getTime() === lastPollAt?.getTime();
 }
 
 function latest(time: Date, others: readonly Date[]): Date {

@@ -25,7 +25,7 @@ export function toMailboxStatus(
 ): MailboxStatus {
   const { isCurrent, mailbox } = facts;
   const state = mailboxState(facts);
-  const unknownSince = waitingUnknownSince(mailbox, state);
+  const unknownSince = waitingUnknownSince(facts, state);
   return {
     email_address: mailbox.email_address,
     is_current: isCurrent,
@@ -66,10 +66,11 @@ export function toMailboxStatus(
 }
 
 /** Null while the number of waiting messages is known. */
-function waitingUnknownSince(mailbox: MailboxRow, state: State): Date | null {
+function waitingUnknownSince(facts: MailboxFacts, state: State): Date | null {
+  const { mailbox } = facts;
   const knownAt = mailbox.last_success_at ?? mailbox.created_at;
   if (!POLLED_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
-  return incompleteSince(mailbox);
+  return incompleteSince(facts);
 }
 
 function errorOf(code: string | null, detail: string | null): ErrorInfo | null {

@@ -48,13 +48,14 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   };
 }
 
-/** May run twice. */
+/** May run twice: only a change updates `updatedAt`. */
 export async function setRunning(db: Queryable, isRunning: boolean): Promise<void> {
   await db.query(
     `update email_monitor_status
      set is_running = $1::boolean,
          updated_at = now()
-     where id = 1`,
+     where id = 1
+       and is_running <> $1::boolean`,
     [isRunning],
   );
 }

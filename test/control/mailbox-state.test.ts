@@ -139,7 +139,22 @@ describe('the state', () => {
   it('the state is never not_polling just after a start, however long ago the last run was', async () => {
     await fixture.mailbox({ last_run_at: ago(600) });
     await fixture.db.query('update email_monitor_status set is_running = true, updated_at = now()');
-    expect(summarize(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('catching_up');
+  });
+
+  it('the state after a start is catching_up, and the waiting count unknown since the last run, until a run ends', async () => {
+    const lastSuccess = ago(600);
+    await fixture.mailbox({ last_success_at: lastSuccess });
+    await fixture.db.query('update email_monitor_status set is_running = true, updated_at = now()');
+    expect(summarize(await fixture.status())).toMatchObject({
+      state: 'catching_up',
+      mailbox: { waiting_count: null, unknown_since: lastSuccess.toISOString() },
+    });
+    await fixture.db.query('update email_monitor_status set last_poll_at = now(), updated_at = now()');
+    expect(summarize(await fixture.status())).toMatchObject({
+      state: 'watching',
+      mailbox: { waiting_count: 0, unknown_since: null },
+    });
   });
 
   it('the state is not_polling when runs begin but none has ended for the gap limit plus one run budget', async () => {
@@ -185,7 +200,7 @@ describe('the state', () => {
     expect(summarize(await fixture.status()).state).toBe('backing_off');
     await fixture.db.query('update mailboxes set failure_count = 0');
     await fixture.db.query('update email_monitor_status set updated_at = now()');
-    expect(summarize(await fixture.status()).state).toBe('watching');
+    expect(summarize(await fixture.status()).state).toBe('catching_up');
   });
 
   it('the end of a run does not count as a start of the monitor', async () => {

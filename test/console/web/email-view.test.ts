@@ -363,6 +363,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
       const processing = page.locator('#email .processing');
       await processing.getByRole('button', { name: 'Process again (archive)' }).click();
       await processing.getByText('Queued again. The workers of archive get it next.').waitFor();
+      // It is due at once.
+      expect(await page.locator('#email').innerText()).not.toContain('next attempt');
       expect(await processing.innerText()).not.toContain('failure');
       expect(await page.locator('#email-processing-title:focus').count()).toBe(1);
       await claim('archive', ids.plain);

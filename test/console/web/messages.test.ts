@@ -73,7 +73,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     await row.getByText('Heron failing').waitFor();
     expect((await row.innerText()).replaceAll(/\s+/g, ' ')).toMatch(
       new RegExp(
-        `^Alice Buyer Heron failing \\d\\d:\\d\\d:\\d\\d Waiting for its 4th attempt at \\d.*: Gmail rejected the request\\. users\\.messages\\.get: 400\\. Look at the reason .* Gmail ID ${failing} · Open in Gmail .*Retry$`,
+        `^Alice Buyer Heron failing \\d\\d:\\d\\d:\\d\\d Waiting for its 4th attempt at \\d.*: Gmail rejected the request\\. users\\.messages\\.get: 400\\. It is retried at its next attempt, .* Gmail ID ${failing} · Open in Gmail .*Retry$`,
       ),
     );
     expect(await state(page, 'Failing (1)').getAttribute('aria-pressed')).toBe('true');
@@ -190,6 +190,21 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(violations).toEqual([]);
   });
 
+  it('keeps the found messages on the page while one of them changes', async () => {
+    const { page, violations } = await fixture.open();
+    await searchFor(page, 'heron');
+    await foundText(page, /^3 messages found that are not stored\.$/);
+    await fixture.db.query(
+      `update email_ledger
+       set attempt_count = 4, next_attempt_at = now() + interval '3 hours'
+       where gmail_message_id = $1`,
+      [failing],
+    );
+    await found(page).getByText('Waiting for its 5th attempt').waitFor();
+    expect(await page.locator('#found-text').innerText()).toBe('3 messages found that are not stored.');
+    expect(violations).toEqual([]);
+  });
+
   it.each([
     ['spam by its sender', 'office@furniture.example', 'in spam'],
     ['spam by a word from right to left', 'طلب', 'in spam'],
@@ -206,6 +221,24 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     await searchFor(page, typeof words === 'string' ? words : words());
     await foundText(page, /^1 message found that is not stored\.$/);
     expect(await found(page).innerText()).toContain(text);
+  });
+
+  it('says of a message that was erased when that was, by words and by its Gmail id', async () => {
+    const { id } = fixture.gmail.deliver(mail('Kestrel order'));
+    await fixture.call('poll-now');
+    await fixture.db.query('delete from incoming_emails where gmail_message_id = $1', [id]);
+    await fixture.db.query(
+      `update email_ledger
+       set erased_at = now() - interval '3 hours', erased_sha256 = repeat('ab', 32)
+       where gmail_message_id = $1`,
+      [id],
+    );
+    const { page } = await fixture.open();
+    for (const words of ['kestrel', id]) {
+      await searchFor(page, words);
+      await foundText(page, /^1 message found that is not stored\.$/);
+      expect(await found(page).innerText()).toContain('Erased 3 h ago: it was stored');
+    }
   });
 
   it('shows an unknown message while the monitor is stopped, until a poll stores it', async () => {
@@ -231,7 +264,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       await searchFor(page, 'heron');
       await foundText(
         page,
-        /^Gmail was not searched for messages that are not stored\. Gmail rejected the refresh token: .* Run `?npm run authorize/,
+        /^Gmail was not searched for messages that are not stored\. Gmail rejected the refresh token: .* Run npm run authorize/,
       );
       expect(await page.locator('#found').innerText()).not.toMatch(/no message/);
       await searchFor(page, gone);

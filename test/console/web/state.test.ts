@@ -54,7 +54,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
         expect(await page.locator('h1').textContent()).toBe('No answer');
         expect(await page.title()).toBe('No answer · Email Monitor');
         await expect.poll(async () => await page.locator('#state-reason').textContent()).toMatch(reason);
-        await page.locator('#stale', { hasText: 'The data on this page is from' }).waitFor();
+        await page.locator('#stale', { hasText: 'The last answer came' }).waitFor();
         expect(await page.locator('#advice').isHidden()).toBe(true);
         database.recover();
         await page.clock.resume();
