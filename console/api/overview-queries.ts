@@ -14,8 +14,6 @@ export interface OverviewMetrics {
 }
 
 // The current mailbox is the one of the credentials, or the only one without credentials.
-// A reconciliation covers the emails that Gmail had received when it began. Only the latest evaluated reconciliation counts, and
-// only if no message was missing.
 // $1 fingerprint text or null, $2 units per minute int
 // Always one row.
 const METRICS = statement(
@@ -27,26 +25,6 @@ with current_mailbox as (
      or ($1::text is null and (select count(*) from mailboxes) = 1)
 )
 select now() as now,
-       (select newest.received_at
-        from current_mailbox m
-        cross join lateral (
-          select started_at, missing_count
-          from reconciliations
-          where mailbox_id = m.id
-            and evaluated_at is not null
-            and missing_count is not null
-          order by evaluated_at desc
-          limit 1
-        ) r
-        cross join lateral (
-          select e.received_at
-          from incoming_emails e
-          where e.mailbox_id = m.id
-            and e.received_at <= r.started_at
-          order by e.received_at desc
-          limit 1
-        ) newest
-        where r.missing_count = 0) as newest_reconciled_at,
        (select newest.received_at
         from current_mailbox m
         cross join lateral (
@@ -67,7 +45,6 @@ select now() as now,
         where closed_at is null) as incidents_open_count`,
   {
     now: 'timestamp with time zone',
-    newest_reconciled_at: 'timestamp with time zone?',
     newest_stored_at: 'timestamp with time zone?',
     minute_used: 'integer?',
     today_used: 'bigint',
@@ -86,7 +63,6 @@ export async function readOverviewMetrics(
   return {
     now: row?.now ?? new Date(),
     freshness: {
-      newest_reconciled_at: row?.newest_reconciled_at ?? null,
       newest_stored_at: row?.newest_stored_at ?? null,
     },
     minute_used: row?.minute_used ?? null,

@@ -7,10 +7,8 @@ export const overviewSchema = z.object({
   /** The database's time, like every other time here. */
   now: time,
   status: statusSchema,
-  /** Of the current mailbox; both null while it is not known. */
+  /** Of the current mailbox; null while it is not known. */
   freshness: z.object({
-    /** The newest email covered by a reconciliation without missing messages. */
-    newest_reconciled_at: z.nullable(time),
     newest_stored_at: z.nullable(time),
   }),
   quota: z.object({

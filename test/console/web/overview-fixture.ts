@@ -95,7 +95,7 @@ export function overview({
       advice_items: [],
       ...status,
     },
-    freshness: { newest_reconciled_at: null, newest_stored_at: minutesBefore(10) },
+    freshness: { newest_stored_at: minutesBefore(10) },
     quota: { minute_limit: 6_000, minute_used: 0, today_used: 0 },
     dead_count: deadCount,
     incidents_open_count: 0,

@@ -189,7 +189,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
       const { status, ...rest } = await (await route.fetch({ headers: ownPageHeaders(route) })).json();
       const former = { ...status.mailboxes[0], is_current: false };
       const mailboxes = [former, { ...former, email_address: 'sales@example.com' }];
-      const freshness = { newest_reconciled_at: null, newest_stored_at: null };
+      const freshness = { newest_stored_at: null };
       await route.fulfill({
         json: { ...rest, freshness, status: { ...status, mailboxes, state: 'starting' } },
       });
