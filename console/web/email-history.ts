@@ -3,9 +3,9 @@
 import type { OpenedEmailJson } from '../../shared/schemas/emails.ts';
 import type { EmailProcessingJson } from '../../shared/schemas/processing.ts';
 import { type Child, element, fill } from './element.ts';
-import { isRetryAhead } from './email-processing.ts';
+import { isAhead, isRetryAhead } from './email-processing.ts';
 import { pluralize } from './format-number.ts';
-import { fullTimeElement, serverNowMs } from './times.ts';
+import { fullTimeElement } from './times.ts';
 
 interface HistoryEvent {
   /** Null: unknown. */
@@ -124,8 +124,4 @@ function queueEvents(one: EmailProcessingJson): HistoryEvent[] {
       of(completed_at, state === 'completed' && worker !== null ? `completed by ${worker}.` : 'completed.'),
     );
   return events;
-}
-
-function isAhead(iso: string | null): boolean {
-  return iso !== null && Date.parse(iso) > serverNowMs();
 }

@@ -58,7 +58,7 @@ export function emailProcessing(
 function requeueButton(email: OpenedEmailJson, one: EmailProcessingJson, run: Run): Child {
   const { completed_at: completedAt, consumer, due_at: dueAt, state } = one;
   // The database refuses it while a worker has the email.
-  if (state === 'claimed' && dueAt !== null && isAhead(dueAt)) return null;
+  if (state === 'claimed' && isAhead(dueAt)) return null;
   const label = `Process again (${consumer})`;
   const requeue = (control: HTMLButtonElement) =>
     run(
@@ -121,12 +121,12 @@ function stateText(one: EmailProcessingJson): Child[] {
 }
 
 /** A queued email is due at once; after a failure, it waits. */
-export function isRetryAhead({ due_at: dueAt, queued_at: queuedAt }: EmailProcessingJson): boolean {
-  return dueAt !== null && dueAt !== queuedAt && isAhead(dueAt);
+export function isRetryAhead({ due_at: dueAt, failure_count: failureCount }: EmailProcessingJson): boolean {
+  return failureCount > 0 && isAhead(dueAt);
 }
 
-function isAhead(iso: string): boolean {
-  return Date.parse(iso) > serverNowMs();
+export function isAhead(iso: string | null): boolean {
+  return iso !== null && Date.parse(iso) > serverNowMs();
 }
 
 function failuresText({ failure_count: count, state, worker }: EmailProcessingJson): Child[] {
