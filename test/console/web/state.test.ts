@@ -156,8 +156,10 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     it('waits again when the computer was suspended', async () => {
       const { page } = await fixture.open({ clock: true });
       await heading(page, 'Watching');
-      await pause(page);
+      // No request is in progress, and the next one is held.
+      await (await page.waitForResponse(OVERVIEW)).finished();
       const release = await holdOverview(page);
+      await pause(page);
       await page.clock.fastForward('08:00:00');
       await heading(page, 'Loading…');
       release();
