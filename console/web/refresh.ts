@@ -72,6 +72,7 @@ export class Refresh {
     const sentAtMs = Date.now();
     const { signal } = this.#hide;
     let nextMs = INTERVAL_MS;
+    let wasSuspended = false;
     try {
       const overview = await get<OverviewJson>(`${CONSOLE_API}/overview`, signal);
       this.#knownAtMs = Date.now();
@@ -82,14 +83,20 @@ export class Refresh {
       nextMs = Math.max(0, sentAtMs + INTERVAL_MS - Date.now());
     } catch (error) {
       if (signal.aborted) return;
+      // The request ended with its time limit, or was broken, while the computer was suspended.
+      wasSuspended = Date.now() > sentAtMs + READ_TIMEOUT_MS + pace().suspendedMs;
+      if (wasSuspended) return;
       this.#waitUntilMs = 0;
       this.#failureCount += 1;
       this.#problem = toProblem(error);
       nextMs = this.#retryMs();
     } finally {
       this.#running = null;
-      this.#schedule(isVisible() ? nextMs : HIDDEN.intervalMs);
-      this.#watch();
+      if (wasSuspended) this.#return();
+      else {
+        this.#schedule(isVisible() ? nextMs : HIDDEN.intervalMs);
+        this.#watch();
+      }
     }
   }
 

@@ -153,13 +153,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       await expect.poll(async () => await page.title()).toBe('No answer · Email Monitor');
     });
 
-    it('waits again when the computer was suspended', async () => {
+    it('waits again when the computer was suspended during a request', async () => {
       const { page } = await fixture.open({ clock: true });
       await heading(page, 'Watching');
-      // No request is in progress, and the next one is held.
+      // The next request is in progress when the computer is suspended.
       await (await page.waitForResponse(OVERVIEW)).finished();
       const release = await holdOverview(page);
-      await pause(page);
+      await Promise.all([page.waitForRequest(OVERVIEW), pause(page)]);
       await page.clock.fastForward('08:00:00');
       await heading(page, 'Loading…');
       release();
