@@ -36,6 +36,12 @@ export interface SearchResult {
   readonly error: ErrorInfo | null;
 }
 
+const NO_WORD: ErrorInfo = {
+  code: 'bad_request',
+  detail: 'The search has no letter and no digit.',
+  remediation: 'Search for a word, an address or an id.',
+};
+
 /** @throws {AppError} an error of the database */
 export async function searchMessages(
   db: Queryable,
@@ -46,7 +52,7 @@ export async function searchMessages(
   const known = id === null ? [] : await findByGmailIds(db, [id], null);
   if (known.length > 0) return { found: known.filter(isNotStored), next: null, error: null };
   const query = toGmailQuery(request.text);
-  if (query === null) return { found: [], next: null, error: null };
+  if (query === null) return { found: [], next: null, error: NO_WORD };
   const { access, error } = gmail;
   if (access === null) return { found: [], next: null, error };
   const [byId, byWords] = await Promise.all([

@@ -1,14 +1,13 @@
 /** The buttons of advice and errors: one for each action that the server names. */
 import type { AdviceAction } from '../../shared/schemas/actions.ts';
-import type { Retried } from '../../shared/schemas/messages.ts';
-import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import type { Requeued } from '../../shared/schemas/processing.ts';
 import type { AdviceItem, StatusJson } from '../../shared/schemas/status.ts';
 import { CONSOLE_API, MONITOR_API, post } from './api.ts';
 import { checkNow } from './check-now.ts';
-import { pollNow, pollResultText, restartMonitor, runAction, startMonitor, stopMonitor } from './controls.ts';
+import { pollNow, restartMonitor, runAction, startMonitor, stopMonitor } from './controls.ts';
 import { button } from './element.ts';
 import { pluralize } from './format-number.ts';
+import { retryMessages } from './message-row.ts';
 import { setErrorButtons } from './notices.ts';
 
 /** The action with the names that it needs; `known` are the addresses of the mailboxes in the database. */
@@ -39,7 +38,12 @@ export function actionButtons({ account, action, consumer, known }: ActionReques
     case 'reconcile_all':
       return [button('Check now', (self) => void checkNow(self, onChange))];
     case 'retry_dead':
-      return [button('Retry dead messages', (self) => void retryDead(self))];
+      return [
+        button(
+          'Retry dead messages',
+          (self) => void retryMessages(self, `${CONSOLE_API}/messages/retry`, onChange),
+        ),
+      ];
     case 'requeue_emails':
       return consumer === undefined
         ? []
@@ -49,14 +53,6 @@ export function actionButtons({ account, action, consumer, known }: ActionReques
     default:
       return [];
   }
-}
-
-async function retryDead(control: HTMLButtonElement): Promise<void> {
-  await runAction(control, 'Retrying…', onChange, async () => {
-    const { retried } = await post<Retried>(`${CONSOLE_API}/messages/retry`);
-    if (retried === 0) return 'Nothing to retry: no longer dead.';
-    return pollResultText(await post<PollAnswerJson>(`${MONITOR_API}/poll-now`));
-  });
 }
 
 async function requeueDead(control: HTMLButtonElement, consumer: string): Promise<void> {

@@ -183,8 +183,6 @@ describe('the search', () => {
     '{zebra Möbel}',
     'zebra" OR "Möbel',
     '(zebra',
-    '"',
-    '-',
   ])('takes %j as words, not as an operator of Gmail', async (q) => {
     const { json, status } = await search(q);
     expect([status, json.messages, json.gmail]).toEqual([200, [], { error: null }]);
@@ -214,6 +212,13 @@ describe('the search', () => {
     });
     system.gmail.faults.clear();
     expect(subjects(await search('gnu', { limit: 2, before: failed.json.next_before }))).toEqual(['Gnu 1']);
+  });
+
+  it.each(['"', '-', '?!…'])('says that Gmail was not searched for %j, which has no word', async (q) => {
+    expect((await search(q)).json).toMatchObject({
+      messages: [],
+      gmail: { error: { code: 'bad_request', detail: 'The search has no letter and no digit.' } },
+    });
   });
 
   it('says of an erased email that it was erased, and when', async () => {
