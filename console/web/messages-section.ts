@@ -5,6 +5,7 @@
 import type { MessageCountsJson, MessageJson, MessagePageJson } from '../../shared/schemas/messages.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get } from './api.ts';
+import { currentMailbox } from './describe-state.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
@@ -70,7 +71,7 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
       // The operator has chosen another state in the meantime; a newer load shows it.
       if (read.key !== key() || latest === null) return;
       list.show(messages, pollingOf(latest));
-      fill(byId('messages-note'), ...withInlineCode(noteText(state(), messages, read.error)));
+      fill(byId('messages-note'), ...withInlineCode(noteText(state(), messages, read.error, latest)));
       needsHeaders = messages.some(isMissingHeaders) && headerRetries < MAX_HEADER_RETRIES;
       headerRetries += 1;
       retryAll.hidden = state() !== 'failing' || messages.length < 2;
@@ -166,8 +167,12 @@ function noteText(
   state: State,
   messages: readonly MessageJson[],
   error: MessagePageJson['gmail']['error'],
+  overview: OverviewJson,
 ): string {
-  if (messages.length === 0) return STATES[state].none;
+  if (messages.length === 0)
+    return state === 'waiting' && (currentMailbox(overview)?.waiting_count ?? null) === null
+      ? 'The monitor knows of no waiting message, but it has not read all new email. More may wait in Gmail.'
+      : STATES[state].none;
   if (error !== null)
     return `Some senders and subjects are missing. ${error.detail ?? error.code} ${error.remediation ?? ''}`;
   const isBacklog = state === 'waiting' && messages.some((one) => one.headers_missing === 'not_asked');

@@ -223,6 +223,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(await found(page).innerText()).toContain(text);
   });
 
+  it('does not say that nothing waits while the monitor is stopped', async () => {
+    await fixture.call('stop');
+    const { page } = await fixture.open();
+    if (await page.locator('#messages-body').isHidden()) await page.locator('#messages-toggle').click();
+    await page.locator('#messages-waiting').click();
+    await page.locator('#messages-note', { hasText: 'More may wait in Gmail.' }).waitFor();
+    expect(await page.locator('#message-list li').count()).toBe(0);
+  });
+
   it('says of a message that was erased when that was, by words and by its Gmail id', async () => {
     const { id } = fixture.gmail.deliver(mail('Kestrel order'));
     await fixture.call('poll-now');
