@@ -2,7 +2,8 @@
  * Opens the console's page in a real browser on the real local stack. Each test file has one stack and one browser. Each test
  * has its own browser context, with its own storage and cache. The fixture records everything that the page must not do.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page, Request } from 'playwright-core';
@@ -145,4 +146,15 @@ async function open(
   await page.goto(`${url}${path}`);
   await page.locator('html[data-ready]').waitFor();
   return { page, violations };
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The serious and critical findings of axe. @param include selectors of the parts to check; the whole page by default */
+export async function seriousViolations(page: Page, include: readonly string[] = ['html']): Promise<unknown> {
+  await page.evaluate(AXE);
+  return await page.evaluate(`axe.run({ include: ${JSON.stringify(include.map((one) => [one]))} })
+    .then(({ violations }) => violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
 }

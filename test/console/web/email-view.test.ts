@@ -1,7 +1,6 @@
 /** The view of one email under its own URL, in a real browser on the real local stack. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { unzipSync } from 'fflate';
 import PDFDocument from 'pdfkit';
 import type { Page } from 'playwright-core';
@@ -13,11 +12,10 @@ import {
   createFixture,
   type Fixture,
   type OpenOptions,
+  seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
 import { relatedEmail, rightToLeftEmail } from './readable-emails.ts';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'), () => {
   let fixture: Fixture;
@@ -469,11 +467,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
           await page.getByRole('button', { name: 'Show HTML' }).click();
           await page.locator('#email iframe').contentFrame().locator('img').first().waitFor();
         }
-        await page.evaluate(AXE);
         const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-        const serious = await page.evaluate(`axe.run().then(({ violations }) => violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
+        const serious = await seriousViolations(page);
         expect([name, overflow, serious]).toEqual([name, 0, []]);
       }
     },

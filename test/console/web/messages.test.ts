@@ -1,12 +1,13 @@
-/** Messages that are not stored, on the console's page, in a real browser on the real local stack. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { mail } from '../../helpers/test-emails.ts';
-import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not stored'), () => {
   let fixture: Fixture;
@@ -344,7 +345,6 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       });
       try {
         const { page } = await fixture.open({ colorScheme, viewport: { width, height: 900 } });
-        await page.evaluate(AXE);
         await listed(page).getByText('Heron failing').waitFor();
         await check(page, `failing-${width}-${colorScheme}`);
         await searchFor(page, 'heron');
@@ -401,9 +401,7 @@ async function result(page: Page, text: RegExp): Promise<void> {
 
 async function check(page: Page, name: string): Promise<void> {
   const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-  const violations = await page.evaluate(`axe.run().then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
+  const violations = await seriousViolations(page);
   const folder = process.env['SHOTS'];
   if (folder !== undefined) await page.locator('#messages').screenshot({ path: `${folder}/${name}.png` });
   expect([name, overflow, violations]).toEqual([name, 0, []]);

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mail, order } from '../../helpers/test-emails.ts';
-import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), () => {
   let fixture: Fixture;
@@ -369,7 +372,6 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
       const { page } = await fixture.open({ colorScheme });
       await page.locator('#run-list tr').first().waitFor();
       await page.locator('#email-list .open').first().waitFor();
-      await page.evaluate(AXE);
       expect(await seriousViolations(page)).toEqual([]);
       await page.locator('#email-list .open').first().click();
       await page.locator('#email .facts').first().waitFor();
@@ -439,12 +441,6 @@ async function tabTo(page: Page, selector: string): Promise<void> {
 /** Pixels that overflow to the right. */
 async function overflow(page: Page): Promise<unknown> {
   return await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-}
-
-async function seriousViolations(page: Page): Promise<unknown> {
-  return await page.evaluate(`axe.run().then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
 }
 
 /** `route.fetch` drops the Sec-Fetch headers of the browser, without which the console rejects a read. */

@@ -1,13 +1,14 @@
-/** The consumers of the queue on the console's page, in a real browser on the real local stack. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { workerOf } from '../../helpers/email-queue.ts';
 import { order } from '../../helpers/test-emails.ts';
-import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of consumers'), () => {
   let fixture: Fixture;
@@ -176,7 +177,6 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of consume
         ids.at(-1),
       ]);
       const { page } = await opened({ viewport: { width, height: 900 } });
-      await page.evaluate(AXE);
       await check(page, `section-${width}`);
       await page.locator('#dead-email-list .open').first().click();
       await page.locator('#email-body .processing').waitFor();
@@ -191,8 +191,6 @@ async function result(page: Page, text: RegExp): Promise<void> {
 
 async function check(page: Page, name: string): Promise<void> {
   const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-  const violations = await page.evaluate(`axe.run().then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
+  const violations = await seriousViolations(page);
   expect([name, overflow, violations]).toEqual([name, 0, []]);
 }

@@ -1,12 +1,16 @@
 /** The search and the filters of the email list in the browser. */
 import { hash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const SCREENSHOTS = process.env['SCREENSHOTS_DIR'];
 
 /** Subject, day of November 2026 in Berlin, mailbox, attachments, defects, processed. */
@@ -253,13 +257,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the search of emails')
       await page.getByLabel('Not before').fill('2026-10-01');
       await page.getByRole('checkbox', { name: 'With attachments' }).check();
       await page.locator('#active-filters li').nth(1).waitFor();
-      await page.evaluate(AXE);
       expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
-      expect(
-        await page.evaluate(`axe.run({ include: [['#find'], ['#emails']] }).then(({ violations }) => violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`),
-      ).toEqual([]);
+      expect(await seriousViolations(page, ['#find', '#emails'])).toEqual([]);
       expect(violations).toEqual([]);
       if (SCREENSHOTS === undefined) return;
       mkdirSync(SCREENSHOTS, { recursive: true });

@@ -1,15 +1,17 @@
-/** The top of the page: heading, buttons, advice and announcements, in a real browser on the real local stack. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { workerOf } from '../../helpers/email-queue.ts';
 import { type FreezingProxy, startFreezingProxy } from '../../helpers/freezing-proxy.ts';
 import { mail } from '../../helpers/test-emails.ts';
-import { chromiumPath, createFixture, type Fixture, titleOrSkipReason } from './console-fixture.ts';
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Screenshots of the states are written to this folder when it is set. */
 const PICTURES = process.env['STATE_PICTURES'];
 const OVERVIEW = '**/api/console/overview';
@@ -370,7 +372,6 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     await heading(page, label);
     // axe waits for timers.
     await page.clock.resume();
-    await page.evaluate(AXE);
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       for (const width of [360, 390, 1280]) {
@@ -382,7 +383,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
         if (PICTURES !== undefined)
           await page.screenshot({ path: join(PICTURES, `${file}-${width}-${colorScheme}.png`) });
       }
-      expect(await seriousViolations(page)).toEqual([]);
+      expect(await seriousViolations(page, ['header', '.state', '.completeness'])).toEqual([]);
     }
   });
 });
@@ -565,10 +566,4 @@ async function boxOf(page: Page, selector: string) {
 
 async function afterText(page: Page, selector: string): Promise<unknown> {
   return await page.evaluate(`getComputedStyle(document.querySelector('${selector}'), '::after').content`);
-}
-
-async function seriousViolations(page: Page): Promise<unknown> {
-  return await page.evaluate(`axe.run({ include: [['header'], ['.state'], ['.completeness']] }).then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);
 }
