@@ -4,6 +4,15 @@
  */
 // zod/mini loads faster than zod, which shortens a cold start.
 import * as z from 'zod/mini';
+import {
+  databaseUrl,
+  httpUrl,
+  integer,
+  matching,
+  optional,
+  privateUrl,
+  withDefault,
+} from './config-fields.ts';
 import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
 import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
@@ -42,6 +51,24 @@ export interface Config {
   /** Ends in a slash; null means the Gmail API of Google. */
   readonly gmailApiRootUrl: string | null;
   readonly oauthTokenUrl: string | null;
+  /** Where `poll` publishes one message per due mailbox, for `ingestMailbox`; null: it works on all of them itself. */
+  readonly workTopic: string | null;
+  /** Where the credentials of added mailboxes are: `projects/P/secrets/PREFIX`, or an absolute folder; null: nowhere. */
+  readonly mailboxSecrets: string | null;
+  /** Ends in a slash; null means the Secret Manager of Google. */
+  readonly secretManagerApiRootUrl: string | null;
+  /** The service account with domain-wide delegation, which reads the mailboxes of a Workspace domain; null: none. */
+  readonly delegationServiceAccount: string | null;
+  /** Ends in a slash; null means the IAM Credentials API of Google. */
+  readonly iamCredentialsApiRootUrl: string | null;
+  /** The bucket of large attachments and raw emails; null: all bytes are in the database. */
+  readonly attachmentsBucket: string | null;
+  /** Bytes from this size on go to the bucket. */
+  readonly attachmentsMinBytes: number;
+  /** Ends in a slash; null means the Cloud Storage of Google. */
+  readonly storageEmulatorUrl: string | null;
+  /** After how many days the content of completed emails is erased; null: never. */
+  readonly retentionDays: number | null;
   readonly schedulerJob: string | null;
   readonly schedulerEmulatorHost: string | null;
   readonly database: DatabaseTarget;
@@ -80,68 +107,6 @@ export class ConfigError extends Error {
   }
 }
 
-/** Trimmed; null when empty. */
-const optional = z._default(
-  z.pipe(
-    z.string().check(z.trim()),
-    z.transform((value) => (value === '' ? null : value)),
-  ),
-  null,
-);
-
-function matching(pattern: RegExp, format: string) {
-  return optional.check(
-    z.refine((value) => value === null || pattern.test(value), `must have the form ${format}`),
-  );
-}
-
-function withDefault(fallback: string) {
-  return z.pipe(
-    optional,
-    z.transform((value) => value ?? fallback),
-  );
-}
-
-function integer(fallback: number, min: number, max: number) {
-  const rule = `must be a whole number from ${min} to ${max}`;
-  return z
-    .pipe(
-      optional,
-      z.transform((value) => (value === null ? fallback : Number(value))),
-    )
-    .check(z.refine((value) => Number.isInteger(value) && value >= min && value <= max, rule));
-}
-
-const httpUrl = optional.check(
-  z.refine(
-    (value) => value === null || (/^https?:\/\//.test(value) && URL.canParse(value)),
-    'must be an http:// or https:// URL',
-  ),
-);
-
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
-
-/** An identity token is sent there. */
-const privateUrl = optional.check(
-  z.refine(
-    (value) => value === null || isPrivateUrl(value),
-    'must be an https:// URL, or an http:// URL of a loopback address',
-  ),
-);
-
-const POSTGRES_SCHEME = /^postgres(ql)?:\/\//;
-
-const databaseUrl = optional.check(
-  z.refine((value) => value === null || POSTGRES_SCHEME.test(value), {
-    error: 'must begin with postgresql:// or postgres://, because the database is PostgreSQL',
-    abort: true,
-  }),
-  z.refine(
-    (value) => value === null || URL.canParse(value),
-    'must have the form postgresql://user@host:port/database',
-  ),
-);
-
 const schema = z.object({
   GMAIL_POLL_INTERVAL_SECONDS: integer(60, 1, 86_400),
   GMAIL_INITIAL_QUERY: withDefault('in:inbox is:unread'),
@@ -150,6 +115,28 @@ const schema = z.object({
   GMAIL_SETTLE_SECONDS: integer(90, 0, 3600),
   GMAIL_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
   EMAILS_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
+  WORK_PUBSUB_TOPIC: matching(/^projects\/[^/]+\/topics\/[^/]+$/, 'projects/P/topics/T'),
+  GMAIL_MAILBOX_SECRETS: matching(
+    /^(projects\/[^/]+\/secrets\/[A-Za-z0-9_-]{1,200}|\/.*)$/,
+    'projects/P/secrets/PREFIX, or an absolute folder',
+  ),
+  SECRET_MANAGER_API_ROOT_URL: httpUrl,
+  GMAIL_DELEGATION_SERVICE_ACCOUNT: matching(/^[^@\s]+@[^@\s]+$/, 'NAME@PROJECT.iam.gserviceaccount.com'),
+  IAM_CREDENTIALS_API_ROOT_URL: httpUrl,
+  ATTACHMENTS_BUCKET: matching(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'a bucket name'),
+  ATTACHMENTS_MIN_BYTES: integer(262_144, 1_024, 52_428_800),
+  STORAGE_EMULATOR_HOST: matching(/^(https?:\/\/)?[^/:\s]+:\d+\/?$/, 'host:port, or http://host:port'),
+  RETENTION_DAYS: z
+    .pipe(
+      optional,
+      z.transform((value) => (value === null ? null : Number(value))),
+    )
+    .check(
+      z.refine(
+        (value) => value === null || (Number.isInteger(value) && value >= 1 && value <= 36_500),
+        'must be empty or a whole number from 1 to 36500',
+      ),
+    ),
   PUBSUB_EMULATOR_HOST: matching(/^[^/:\s]+:\d+$/, 'host:port'),
   GMAIL_API_ROOT_URL: httpUrl,
   GOOGLE_OAUTH_TOKEN_URL: httpUrl,
@@ -234,8 +221,17 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     pubsubTopic: e.GMAIL_PUBSUB_TOPIC,
     emailsTopic: e.EMAILS_PUBSUB_TOPIC,
     pubsubEmulatorHost: e.PUBSUB_EMULATOR_HOST,
-    gmailApiRootUrl: e.GMAIL_API_ROOT_URL === null ? null : `${e.GMAIL_API_ROOT_URL.replace(/\/+$/, '')}/`,
+    gmailApiRootUrl: rootUrl(e.GMAIL_API_ROOT_URL),
     oauthTokenUrl: e.GOOGLE_OAUTH_TOKEN_URL,
+    workTopic: e.WORK_PUBSUB_TOPIC,
+    mailboxSecrets: e.GMAIL_MAILBOX_SECRETS,
+    secretManagerApiRootUrl: rootUrl(e.SECRET_MANAGER_API_ROOT_URL),
+    delegationServiceAccount: e.GMAIL_DELEGATION_SERVICE_ACCOUNT,
+    iamCredentialsApiRootUrl: rootUrl(e.IAM_CREDENTIALS_API_ROOT_URL),
+    attachmentsBucket: e.ATTACHMENTS_BUCKET,
+    attachmentsMinBytes: e.ATTACHMENTS_MIN_BYTES,
+    storageEmulatorUrl: emulatorUrl(e.STORAGE_EMULATOR_HOST),
+    retentionDays: e.RETENTION_DAYS,
     schedulerJob: e.SCHEDULER_JOB,
     schedulerEmulatorHost: e.CLOUD_SCHEDULER_EMULATOR_HOST,
     database: databaseTarget(e),
@@ -264,10 +260,14 @@ export function readDatabaseUrl(env: Environment): string | null {
   throw new ConfigError(parsed.error.issues.map((issue) => `DATABASE_URL ${issue.message}`));
 }
 
-function isPrivateUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { hostname, protocol } = new URL(value);
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
+/** With exactly one slash at its end. */
+function rootUrl(url: string | null): string | null {
+  return url === null ? null : `${url.replace(/\/+$/, '')}/`;
+}
+
+/** Google's libraries accept the variable with and without a scheme. */
+function emulatorUrl(host: string | null): string | null {
+  return host === null ? null : rootUrl(/^https?:/.test(host) ? host : `http://${host}`);
 }
 
 function databaseTarget(e: z.output<typeof schema>): DatabaseTarget {
