@@ -309,6 +309,30 @@ create table mailbox_quota (
   constraint mailbox_quota_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
 );
 
+create table mailbox_settings (
+  id integer not null generated always as identity,
+  email_address text not null,
+  mailbox_id integer,
+  access text not null,
+  secret_name text,
+  label text,
+  initial_query text,
+  is_paused boolean not null default false,
+  added_at timestamp with time zone not null default now(),
+  failure_count integer not null default 0,
+  next_attempt_at timestamp with time zone,
+  last_error_code text,
+  last_error text,
+  constraint mailbox_settings_email_address_key UNIQUE (email_address),
+  constraint mailbox_settings_mailbox_id_key UNIQUE (mailbox_id),
+  constraint mailbox_settings_pkey PRIMARY KEY (id),
+  constraint mailbox_settings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
+  constraint mailbox_settings_access_check CHECK ((access = ANY (ARRAY['environment'::text, 'refresh_token'::text, 'delegation'::text]))),
+  constraint mailbox_settings_check CHECK (((access = 'refresh_token'::text) = (secret_name IS NOT NULL))),
+  constraint mailbox_settings_check1 CHECK (((access <> 'environment'::text) OR (mailbox_id IS NOT NULL))),
+  constraint mailbox_settings_email_address_check CHECK ((email_address = lower(email_address)))
+);
+
 create table mailbox_watches (
   mailbox_id integer not null,
   topic text,

@@ -24,6 +24,7 @@ const STATE = {
   list_jobs: 'select',
   mailbox_confirmations: 'select',
   mailbox_quota: 'select',
+  mailbox_settings: 'select',
   mailbox_watches: 'select',
   mailboxes: 'select',
   reconciliations: 'select',
@@ -39,6 +40,7 @@ const CONTROL = {
   list_jobs: 'select, insert, update',
   mailbox_confirmations: 'select, insert, update, delete',
   mailbox_quota: 'select, insert, update',
+  mailbox_settings: 'select, insert, update, delete',
   mailbox_watches: 'select, insert, update',
   mailboxes: 'select, insert, update',
 };
