@@ -8,7 +8,7 @@ locals {
 
   # The users for migrate, which grants each its permissions. migrate itself is not included: it owns the tables.
   database_accounts = join(",", concat(
-    [for key in ["ingest", "control", "console", "status"] : "${key}=${local.database_users[key]}"],
+    [for key in ["ingest", "control", "console", "status", "attachment_url"] : "${key}=${local.database_users[key]}" if contains(keys(local.database_users), key)],
     [for consumer, email in var.consumers : "consumer:${consumer}=${local.consumer_users[email]}"],
   ))
 }

@@ -173,7 +173,7 @@ resource "google_sql_database" "main" {
     }
     precondition {
       condition     = local.connections_needed * var.database_deployments <= local.connections_allowed
-      error_message = "The functions of ${var.database_deployments} deployment(s) may open ${local.connections_needed * var.database_deployments} connections during a rollout, but may use at most ${local.connections_allowed} of the ${local.database_max_connections} of the instance. Choose a larger database_tier, raise max_connections of a reused instance, or lower max_instances."
+      error_message = "The functions of ${var.database_deployments} deployment(s) may open ${local.connections_needed * var.database_deployments} connections during a rollout, but may use at most ${local.connections_allowed} of the ${local.database_max_connections} of the instance. Choose a larger database_tier, raise max_connections of a reused instance, or lower max_instances or mailbox_instances."
     }
   }
 

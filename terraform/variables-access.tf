@@ -1,5 +1,20 @@
 # Input variables: who may call which function, and the accounts of consumers and subscribers.
 
+variable "attachment_readers" {
+  description = "IAM members, in addition to the accounts in consumers, who may call attachment-url for a signed URL of any stored attachment (user:..., group:..., serviceAccount:...). Needs attachments_bucket."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.attachment_readers : can(regex("^(user|group|serviceAccount|principal|principalSet):[^ ]+$", member))])
+    error_message = "Each entry of attachment_readers must be user:..., group:..., serviceAccount:..., principal:... or principalSet:.... Public access is not allowed."
+  }
+  validation {
+    condition     = length(var.attachment_readers) == 0 || var.attachments_bucket
+    error_message = "attachment_readers needs attachments_bucket = true: without the bucket there is no attachment-url to call."
+  }
+}
+
 variable "consumers" {
   description = "Consumers of the stored emails, such as extraction: the name of each with the email address of the service account of its workers. Each account becomes a database user that may act for its consumers only, and each consumer gets a schema of its name."
   type        = map(string)

@@ -78,8 +78,8 @@ variable "max_instances" {
   default     = {}
 
   validation {
-    condition     = alltrue([for key, count in var.max_instances : contains(["poll", "gmail-push", "poll-now", "status", "start", "stop", "console"], key) && count >= 1 && count <= 100 && floor(count) == count])
-    error_message = "max_instances takes whole numbers from 1 to 100 for poll, gmail-push, poll-now, status, start, stop and console. migrate always has one: two migrations would wait for each other."
+    condition     = alltrue([for key, count in var.max_instances : contains(["poll", "gmail-push", "poll-now", "status", "start", "stop", "console", "attachment-url"], key) && count >= 1 && count <= 100 && floor(count) == count])
+    error_message = "max_instances takes whole numbers from 1 to 100 for poll, gmail-push, poll-now, status, start, stop, console and attachment-url. mailbox_instances is that of ingest-mailbox. migrate always has one: two migrations would wait for each other."
   }
 }
 
