@@ -9,6 +9,8 @@ locals {
       memory      = "512Mi"
       environment = {}
     }
+    # One connection less, as the console has for the same work, so that the default database still suffices.
+    poll-now = merge(local.all_functions["poll-now"], { pool = 2 })
   } : {}
 
   bucket_environment = {
@@ -80,7 +82,7 @@ resource "google_storage_bucket_iam_member" "function_uses_attachments" {
 resource "google_service_account_iam_member" "attachment_url_signs" {
   count = var.attachments_bucket ? 1 : 0
 
-  service_account_id = google_service_account.function["attachment_url"].name
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${local.account_emails["attachment_url"]}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = "serviceAccount:${local.account_emails["attachment_url"]}"
 }

@@ -44,7 +44,7 @@ locals {
       environment = {}
     }
     poll-now = {
-      target      = "pollNow", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 2, instances = 1, concurrency = 4
+      target      = "pollNow", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 3, instances = 1, concurrency = 4
       memory      = "1Gi"
       environment = {}
     }

@@ -47,7 +47,7 @@ locals {
 resource "google_service_account_iam_member" "function_signs_as_gmail" {
   for_each = var.gmail_delegation ? local.gmail_accounts : toset([])
 
-  service_account_id = google_service_account.gmail[0].name
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${local.gmail_delegation_email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = "serviceAccount:${local.account_emails[each.key]}"
 }

@@ -27,7 +27,7 @@ function blocks(kind: string, source: string = code): Block[] {
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('only four grants, one role and the audit logs apply to the whole project', () => {
+test('only five grants, one role and the audit logs apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
@@ -35,6 +35,7 @@ test('only four grants, one role and the audit logs apply to the whole project',
     'google_project_iam_custom_role.scheduler_switch',
     'google_project_iam_member.build_writes_log',
     'google_project_iam_member.cloudsql',
+    'google_project_iam_member.mailbox_secrets',
     'google_project_iam_member.scheduler_reader',
     'google_project_iam_member.scheduler_switch',
   ]);
@@ -64,6 +65,7 @@ test('the only services, scheduler jobs, subscriptions and database users are th
     'google_pubsub_subscription.dead_letter',
     'google_pubsub_subscription.emails',
     'google_pubsub_subscription.gmail_push',
+    'google_pubsub_subscription.work',
     'google_sql_user.consumer',
     'google_sql_user.function',
   ]);

@@ -49,7 +49,9 @@ const EXTERNAL = ['NODE_ENV'];
 const exampleNames = [...read('.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(
   ([, name]) => name ?? '',
 );
-const terraform = read('terraform/functions.tf') + read('terraform/locals.tf');
+const terraform = ['attachments', 'functions', 'locals', 'mailboxes']
+  .map((name) => read(`terraform/${name}.tf`))
+  .join('\n');
 const terraformNames = [
   ...new Set([...terraform.matchAll(/(?:^|\{)\s*([A-Z][A-Z0-9_]+)\s*=/gm)].map(([, name]) => name ?? '')),
 ];
