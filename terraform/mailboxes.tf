@@ -6,7 +6,7 @@ locals {
 
   # Fields as in locals.tf. An instance runs four mailboxes at once, because a run mostly waits for Gmail. Two connections per
   # run suffice: one stores emails, the other extends the lease. One email above 1 MiB is read at a time per instance; the
-  # memory has room for it beside the smaller emails of four runs.
+  # memory has room for it and for the smaller emails of four runs.
   mailbox_functions = local.fan_out ? {
     ingest-mailbox = {
       target      = "ingestMailbox", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 8, instances = var.mailbox_instances, concurrency = 4

@@ -30,7 +30,7 @@ run "by_default_there_is_no_bucket" {
   }
   assert {
     condition     = alltrue([for environment in local.function_environments : !can(environment.ATTACHMENTS_BUCKET) && environment.RETENTION_DAYS == ""])
-    error_message = "All bytes must stay in the database, for ever."
+    error_message = "All bytes must stay in the database, and nothing must be erased."
   }
 }
 

@@ -119,7 +119,7 @@ run "mailbox_instances_adds_a_topic_that_calls_ingest_mailbox" {
     error_message = "ingest-mailbox must run as poll does, four mailboxes per instance, and be closed to other callers."
   }
   assert {
-    condition     = setsubtract(keys(local.function_environments["poll"]), keys(local.function_environments["ingest-mailbox"])) == toset([]) && local.function_environments["ingest-mailbox"].DB_POOL_SIZE == 8 && local.function_environments["ingest-mailbox"].APP_FUNCTION == "ingestMailbox"
+    condition     = keys(local.function_environments["poll"]) == keys(local.function_environments["ingest-mailbox"]) && local.function_environments["ingest-mailbox"].DB_POOL_SIZE == 8 && local.function_environments["ingest-mailbox"].APP_FUNCTION == "ingestMailbox"
     error_message = "ingest-mailbox needs the environment of poll, and two connections per run."
   }
 
@@ -148,7 +148,7 @@ run "mailbox_instances_adds_a_topic_that_calls_ingest_mailbox" {
   }
   assert {
     condition     = strcontains(google_monitoring_dashboard.this.dashboard_json, "email-monitor-work") && strcontains(google_monitoring_dashboard.this.dashboard_json, "REDUCE_PERCENTILE_99")
-    error_message = "The dashboard must show the oldest dispatch, and the worst mailboxes beside the mean."
+    error_message = "The dashboard must show the oldest dispatch, and the worst mailboxes in addition to the mean."
   }
 }
 
