@@ -912,7 +912,7 @@ begin
     order by e.id
     limit 1000
   )
-  select array_agg(n.id order by n.id), array_agg(n.id) filter (where n.received_at < cutoff)
+  select array_agg(n.id order by n.id), array_agg(n.id) filter (where n.received_at < cutoff or n.received_at > now())
   into stored_ids, expired_ids
   from next_emails n
   where n.created_at < cutoff;

@@ -83,7 +83,8 @@ begin atomic
 end;
 
 -- Erases emails that were received and stored more than `days` days ago, and that `completed_emails` returns. An email that was
--- imported yesterday thus stays, however old it is.
+-- imported yesterday thus stays, however old it is. Where received_at is in the future, which only an import can cause, only the time of
+-- storing counts.
 --
 -- Bounds per call: 1,000 examined emails, max_count deletions, 20 failed ones, and one second, which a large email exceeds. A later call
 -- continues. Returns how many emails it erased; 0 also while another call runs. Error 22023.
@@ -147,7 +148,7 @@ begin
     order by e.id
     limit 1000
   )
-  select array_agg(n.id order by n.id), array_agg(n.id) filter (where n.received_at < cutoff)
+  select array_agg(n.id order by n.id), array_agg(n.id) filter (where n.received_at < cutoff or n.received_at > now())
   into stored_ids, expired_ids
   from next_emails n
   where n.created_at < cutoff;

@@ -1,4 +1,4 @@
-/** Retention beside consumers, operators and foreign keys that use the same emails. */
+/** Retention while consumers, operators and foreign keys use the same emails. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { requeueEmail } from '../../shared/db/requeue-emails.ts';
 import { requeue, sqlStateOf, workerOf } from '../helpers/email-queue.ts';
@@ -92,7 +92,7 @@ describe('an email that is used at the same moment', () => {
     expect(await storedEmailIds(db)).toEqual([used]);
   });
 
-  test('is reported as erased to an operator who queues it again meanwhile', async () => {
+  test('is reported as erased to an operator who queues it again at the same moment', async () => {
     const [id = 0] = await storeCompleted(1);
     let queued: Promise<string> = Promise.resolve('');
     let unprocessed: Promise<number> = Promise.resolve(1);

@@ -40,14 +40,23 @@ async function completedAnd(change: (id: number) => Promise<void>): Promise<{ do
 
 describe('age', () => {
   test('erases an email that was received and stored longer ago than the limit', async () => {
-    const [expired = 0, imported = 0, future = 0, young = 0] = await storeEmails(db, 4);
-    await setProcessed(db, [expired, imported, future, young]);
+    const [expired = 0, imported = 0, late = 0, young = 0] = await storeEmails(db, 4);
+    await setProcessed(db, [expired, imported, late, young]);
     await age(db, [expired]);
     await age(db, [imported], { received: 900, stored: 29 });
-    await age(db, [future], { received: 29, stored: 31 });
+    await age(db, [late], { received: 29, stored: 31 });
     await age(db, [young], { received: 29, stored: 29 });
     expect(await eraseExpired(db)).toBe(1);
-    expect(await storedEmailIds(db)).toEqual([imported, future, young]);
+    expect(await storedEmailIds(db)).toEqual([imported, late, young]);
+  });
+
+  test('erases an imported email with a date in the future by the time of its storing', async () => {
+    const [expired = 0, young = 0] = await storeEmails(db, 2);
+    await setProcessed(db, [expired, young]);
+    await age(db, [expired], { received: -3_650, stored: 31 });
+    await age(db, [young], { received: -3_650, stored: 29 });
+    expect(await eraseExpired(db)).toBe(1);
+    expect(await storedEmailIds(db)).toEqual([young]);
   });
 
   test.each([
@@ -254,6 +263,35 @@ describe('bounds', () => {
     );
     expect([await eraseExpired(db), await hasExpired(db)]).toEqual([0, true]);
     expect([await eraseExpired(db), await hasExpired(db)]).toEqual([1, false]);
+  });
+
+  test('an idle poll and status read few pages, although 5,000 expired emails are kept and 15,000 are stored since', async () => {
+    await storeExpired(db, 1);
+    await db.query(
+      `alter table incoming_emails disable trigger user;
+       insert into incoming_emails (
+         mailbox_id, gmail_message_id, received_at, created_at, size_bytes, attachment_count, parser_version)
+       select mailbox_id, 'copy-' || n, at, at, 1, 0, 1
+       from incoming_emails
+       cross join generate_series(1, 20000) n
+       cross join lateral (select now() - case when n <= 5000 then interval '31 days' else interval '1 day' end) t (at);
+       alter table incoming_emails enable trigger user;
+       insert into consumers (name, is_adding_older) values ('archive', false);
+       insert into email_queue (consumer, email_id) select 'archive', id from incoming_emails`,
+    );
+    await db.query('vacuum analyze incoming_emails, email_queue');
+    let calls = 0;
+    for (; await hasExpired(db); calls += 1) expect(await eraseExpired(db)).toBe(0);
+    expect(calls).toBe(6);
+    for (const sql of ['select has_expired_emails(30)', 'select * from retention_status(30)']) {
+      await db.query(sql);
+      const { rows } = await db.query<{ 'QUERY PLAN': string }>(
+        `explain (analyze, costs off, timing off, summary off) ${sql}`,
+      );
+      const pages = Number(/shared hit=(\d+)/.exec(rows.map((row) => row['QUERY PLAN']).join(''))?.[1]);
+      expect(pages).toBeGreaterThan(0);
+      expect(pages).toBeLessThan(100);
+    }
   });
 
   test('a second concurrent call erases nothing', async () => {
