@@ -349,7 +349,7 @@ revoke execute on function completed_emails(integer[]) from public;
 
 -- Autovacuum frees the space of deleted rows when a fifth of a table is dead by default. TOAST tables hold the bytes of attachments and
 -- raw emails, by far the most of the database: with a limit of a year they would grow by a fifth, and deleted content would stay on the
--- disk for months. Without deletions these settings start no vacuum.
+-- disk for months. Without deletions, only incoming_emails is cleaned more often, after changes of `processed`.
 alter table email_attachments set (
   autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_scale_factor = 0.02);
 alter table email_raw set (

@@ -220,6 +220,21 @@ describe('what remains', () => {
     ]);
   });
 
+  test('autovacuum frees the space of the content early, also that of TOAST tables', async () => {
+    expect(
+      await rowsOf(
+        `select c.relname::text as name
+         from pg_class c
+         join pg_class toast on toast.oid = c.reltoastrelid
+         where 'autovacuum_vacuum_scale_factor=0.02' = any (c.reloptions)
+           and 'autovacuum_vacuum_scale_factor=0.02' = any (toast.reloptions)
+         order by 1`,
+      ),
+    ).toEqual(
+      ['email_attachments', 'email_raw', 'email_search', 'incoming_emails'].map((name) => ({ name })),
+    );
+  });
+
   test('does nothing the second time', async () => {
     await setProcessed(db, await storeExpired(db, 3));
     expect(await eraseExpired(db)).toBe(3);
