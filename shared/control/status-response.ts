@@ -5,12 +5,15 @@
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import { readConsumers } from '../db/consumer-backlogs.ts';
+import type { Queryable } from '../db/database.ts';
 import { readIncidents } from '../db/incidents.ts';
 import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
+import { readRetention } from '../db/retention.ts';
 import { toAppError } from '../errors.ts';
+import type { RetentionStatus } from '../schemas/retention.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
 import { findPollingGap, stateWithoutMailbox } from './mailbox-state.ts';
@@ -22,13 +25,14 @@ const SHOWN_INCIDENTS = 5;
 
 /** @throws {AppError} an error of the database; an error of Cloud Scheduler becomes part of the response */
 export async function readStatus({ config, db, scheduler: job }: Monitor): Promise<Status> {
-  const [monitor, mailboxes, failing, reconciliations, rejected, consumers] = await Promise.all([
+  const [monitor, mailboxes, failing, reconciliations, rejected, consumers, retention] = await Promise.all([
     readMonitorStatus(db),
     readMailboxes(db),
     readFailingMessages(db),
     readReconciliationResults(db),
     findRejectedListings(db),
     readConsumers(db),
+    readRetentionStatus(config, db),
   ]);
   const fingerprint = currentFingerprint(config, monitor);
   const facts = mailboxes.map((mailbox) => ({
@@ -64,6 +68,7 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     scheduler,
     mailboxes: mailboxStatuses,
     consumers,
+    retention,
   };
   const currentFacts = facts.find((one) => one.isCurrent);
   const items = adviceFor(body, {
@@ -78,6 +83,25 @@ export async function readStatus({ config, db, scheduler: job }: Monitor): Promi
     rejectedListings: rejected,
   });
   return { ...body, advice: items.map(adviceText), advice_items: items };
+}
+
+async function readRetentionStatus(
+  { retentionDays: days }: Config,
+  db: Queryable,
+): Promise<RetentionStatus | null> {
+  if (days === null) return null;
+  const {
+    blocked_count: count,
+    blocked_reason: reason,
+    uncompleted,
+    ...progress
+  } = await readRetention(db, days);
+  return {
+    days,
+    ...progress,
+    blocked: reason === null ? null : { count, reason },
+    uncompleted: [...uncompleted],
+  };
 }
 
 /** Of the configured credentials, or of those that the functions which hold them have recorded. */

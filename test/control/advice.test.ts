@@ -132,6 +132,7 @@ function items(
     scheduler: scheduler(),
     mailboxes: [mailbox()],
     consumers: [],
+    retention: null,
     ...more,
   };
   const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });

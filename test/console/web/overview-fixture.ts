@@ -91,6 +91,7 @@ export function overview({
       scheduler: null,
       mailboxes: ofMailbox === null ? [] : [mailbox(ofMailbox)],
       consumers: [],
+      retention: null,
       advice: [],
       advice_items: [],
       ...status,
