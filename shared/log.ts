@@ -38,6 +38,8 @@ export type LogEvent =
   | 'reconciled'
   | 'emails_published'
   | 'publish_failed'
+  | 'mailboxes_dispatched'
+  | 'work_ignored'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

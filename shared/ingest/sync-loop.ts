@@ -15,7 +15,8 @@ import {
   DISCOVERY_INTERVAL_MS,
   evaluateReconciliation,
   planDueReconciliation,
-  RECONCILE_EVERY_SECONDS,
+  reconcileEverySeconds,
+  waitsForFirstPeriod,
 } from './reconcile.ts';
 import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
@@ -160,7 +161,8 @@ async function unlessFatal<T>(
 }
 
 async function readDue(run: RunContext): Promise<DueWork> {
-  return await readDueWork(run.db, run.lease.mailboxId, RECONCILE_EVERY_SECONDS);
+  const due = await readDueWork(run.db, run.lease.mailboxId, reconcileEverySeconds(run));
+  return { ...due, isReconciliationDue: due.isReconciliationDue && !waitsForFirstPeriod(run) };
 }
 
 interface Listing {
