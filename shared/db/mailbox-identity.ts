@@ -52,13 +52,13 @@ select k.id as known_id, k.email_address as known_address,
          and c.email_address is not null as is_confirmed_new,
        r.id as renamed_id, r.email_address as renamed_address,
        (
-         select string_agg(some.email_address, ', ' order by some.id)
+         select string_agg(listed.email_address, ', ' order by listed.id)
          from (
            select m.id, m.email_address
            from mailboxes m
            order by m.id
            limit 20
-         ) some
+         ) listed
        ) as known_addresses,
        (
          select f.id

@@ -158,10 +158,7 @@ export async function readAddedMailbox(
   return { ...toFacts(row), isKnownAccess: row.is_known_access, isAttemptDue: row.is_attempt_due };
 }
 
-type FactsRow = Omit<
-  NonNullable<(typeof FIND_WITH_FLAG)['row']>,
-  'are_credentials_recorded'
->;
+type FactsRow = Omit<NonNullable<(typeof FIND_WITH_FLAG)['row']>, 'are_credentials_recorded'>;
 
 function toFacts(row: FactsRow): RunningFlagAndMailbox {
   const facts = {

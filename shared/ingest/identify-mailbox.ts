@@ -152,7 +152,9 @@ function clientOf({ gmail }: IngestContext): GmailClient {
   return gmail;
 }
 
-function credentialsOf({ credentialFingerprint: fingerprint }: IngestContext): { readonly fingerprint: string } {
+function credentialsOf({ credentialFingerprint: fingerprint }: IngestContext): {
+  readonly fingerprint: string;
+} {
   if (fingerprint === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
   return { fingerprint };
 }

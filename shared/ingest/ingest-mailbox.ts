@@ -199,7 +199,8 @@ async function workUnderLease(
     if (start !== null && !isKnownAccess) {
       const identified = await identifyMailbox({ ...run.app, log: run.log }, run.call);
       // The account has another row. The next run works on that one.
-      if (identified.id !== run.lease.mailboxId) return { outcome: 'completed', error: null, releasesAnyway: true };
+      if (identified.id !== run.lease.mailboxId)
+        return { outcome: 'completed', error: null, releasesAnyway: true };
     }
     if (start !== null && taken.hasOpenClaims) {
       for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);

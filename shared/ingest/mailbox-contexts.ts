@@ -3,9 +3,9 @@
  * own limit of messages in flight. They share the database, the limit of large messages and the topics.
  */
 import type { Database } from '../db/database.ts';
+import { limitTransactions } from '../db/limited-database.ts';
 import { findMailboxSettings, findSettingsOfMailbox, type MailboxSettings } from '../db/mailbox-settings.ts';
 import { findMailbox } from '../db/mailboxes.ts';
-import { limitTransactions } from '../db/limited-database.ts';
 import { toAppError } from '../errors.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
 import { onAccessRejected, resolveAccess } from '../gmail/resolve-access.ts';
