@@ -39,7 +39,8 @@ export interface IdentifiedMailbox {
 
 // What the database knows about an account. A confirmation counts once and refers to mailboxes that existed when it was
 // given. A confirmed rename never applies to a mailbox that got the former address later. If another mailbox has the address,
-// a confirmed new mailbox counts only when that other mailbox is older than the confirmation.
+// a confirmed new mailbox counts only when that other mailbox is older than the confirmation. Added mailboxes are left out of
+// known_addresses, which is read for new credentials only.
 // $1 fingerprint, $2 email address, $3 history id
 // Always one row.
 const FACTS = statement(
@@ -51,15 +52,21 @@ select k.id as known_id, k.email_address as known_address,
        coalesce(c.renamed_from is null and (a.id is null or c.confirmed_at > a.created_at), false)
          and c.email_address is not null as is_confirmed_new,
        r.id as renamed_id, r.email_address as renamed_address,
-       (
+       case when k.id is null then (
          select string_agg(listed.email_address, ', ' order by listed.id)
          from (
            select m.id, m.email_address
            from mailboxes m
+           where not exists (
+             select 1
+             from mailbox_settings o
+             where o.mailbox_id = m.id
+               and o.access <> 'environment'
+           )
            order by m.id
            limit 20
          ) listed
-       ) as known_addresses,
+       ) end as known_addresses,
        (
          select f.id
          from email_monitor_status s
@@ -125,7 +132,8 @@ function decide(facts: Facts, { emailAddress: address, settings }: Account): Dec
     return { kind: 'taken_over', id: facts.renamed_id, from: facts.renamed_address ?? address };
   if (facts.address_id !== null && facts.may_be_same_account)
     return { kind: 'taken_over', id: facts.address_id, from: address };
-  return facts.is_confirmed_new || facts.known_addresses === null ? { kind: 'created' } : null;
+  const isEmpty = facts.known_id === null && facts.known_addresses === null;
+  return facts.is_confirmed_new || isEmpty ? { kind: 'created' } : null;
 }
 
 /**
