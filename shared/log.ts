@@ -40,6 +40,8 @@ export type LogEvent =
   | 'publish_failed'
   | 'emails_erased'
   | 'retention_failed'
+  | 'mailboxes_dispatched'
+  | 'work_ignored'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -16,7 +16,8 @@ import {
   DISCOVERY_INTERVAL_MS,
   evaluateReconciliation,
   planDueReconciliation,
-  RECONCILE_EVERY_SECONDS,
+  reconcileEverySeconds,
+  waitsForFirstPeriod,
 } from './reconcile.ts';
 import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
@@ -164,7 +165,8 @@ async function unlessFatal<T>(
 
 async function readDue(run: RunContext): Promise<DueWork> {
   const { retentionDays } = run.config;
-  return await readDueWork(run.db, run.lease.mailboxId, RECONCILE_EVERY_SECONDS, retentionDays);
+  const due = await readDueWork(run.db, run.lease.mailboxId, reconcileEverySeconds(run), retentionDays);
+  return { ...due, isReconciliationDue: due.isReconciliationDue && !waitsForFirstPeriod(run) };
 }
 
 interface Listing {
