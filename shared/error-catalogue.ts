@@ -88,22 +88,24 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment, add --secret-manager. ' +
-      'No mail is fetched until then. Fetching then resumes at the cursor.',
+    'Run `npm run authorize` and set the new GMAIL_REFRESH_TOKEN; for a deployment, add --secret-manager. For an added ' +
+      'mailbox, add --mailbox ADDRESS. No mail is fetched until then. Fetching then resumes at the cursor.',
   ),
   bad_client: entry(
     'Google rejected the OAuth client',
     'never',
     409,
     'ERROR',
-    'Compare GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET with the OAuth client in the Cloud console.',
+    'Compare GMAIL_CLIENT_ID and GMAIL_CLIENT_SECRET with the OAuth client in the Cloud console. For an added mailbox, run ' +
+      '`npm run authorize -- --mailbox ADDRESS` again, which stores them in its secret.',
   ),
   gmail_denied: entry(
     'Gmail denied access to the mailbox',
     'never',
     409,
     'ERROR',
-    'Enable the Gmail API in the project of the OAuth client. Then authorize again with the scope gmail.readonly.',
+    'Enable the Gmail API in the project of the OAuth client, or of the service account with domain-wide delegation. Then, ' +
+      'unless the mailbox uses delegation, authorize again with the scope gmail.readonly.',
   ),
   workspace_session_expired: entry(
     'The Google Workspace session limit ended the authorization',
@@ -179,6 +181,88 @@ export const ERRORS = {
       'the credentials of the known mailbox. No mail is fetched until then. Fetching then resumes at the cursor.',
     'confirm_mailbox',
   ),
+  wrong_account: entry(
+    'The credentials of an added mailbox belong to another account',
+    'never',
+    409,
+    'ERROR',
+    'Run `npm run authorize -- --mailbox ADDRESS` and log in with that address. If the account has got a new address, remove ' +
+      'the mailbox and add it with the new one. Nothing is stored from the other account.',
+  ),
+  mailbox_secret_missing: entry(
+    'The added mailbox has no credentials',
+    'never',
+    409,
+    'WARNING',
+    'Run `npm run authorize -- --mailbox ADDRESS --secret-manager`, or --write for a folder. If the secret was stored before, ' +
+      'compare its name in the detail with GMAIL_MAILBOX_SECRETS.',
+  ),
+  mailbox_secret_unreadable: entry(
+    'The secret of the added mailbox cannot be read',
+    'never',
+    409,
+    'ERROR',
+    'Enable the Secret Manager API, and grant roles/secretmanager.secretAccessor on the secret to the service account of the ' +
+      'function. Its latest version must be enabled. If its content is not valid, run ' +
+      '`npm run authorize -- --mailbox ADDRESS` again, which stores a new one.',
+  ),
+  delegation_not_configured: entry(
+    'The mailbox uses delegation, but no service account is set',
+    'never',
+    409,
+    'ERROR',
+    'Set GMAIL_DELEGATION_SERVICE_ACCOUNT to the service account that has domain-wide delegation. Or remove the mailbox and ' +
+      'add it without --delegation.',
+  ),
+  delegation_not_allowed: entry(
+    'The Workspace domain does not allow the service account to read this mailbox',
+    'never',
+    409,
+    'ERROR',
+    'Ask a Workspace administrator to open Admin console > Security > Access and data control > API controls > Manage ' +
+      'domain-wide delegation. There, add the numeric client id of the service account in GMAIL_DELEGATION_SERVICE_ACCOUNT ' +
+      'with the scope https://www.googleapis.com/auth/gmail.readonly. Google takes minutes, at most 24 hours, to apply it. ' +
+      'Delegation reads no account outside of the domain.',
+  ),
+  delegation_signing_denied: entry(
+    'The function may not sign as the service account with delegation',
+    'never',
+    409,
+    'ERROR',
+    'Check that the service account in GMAIL_DELEGATION_SERVICE_ACCOUNT exists. Grant roles/iam.serviceAccountTokenCreator on ' +
+      'it to the service account of the function. A grant takes a few minutes to apply.',
+  ),
+  delegation_account_missing: entry(
+    'The service account with delegation does not exist or is disabled',
+    'never',
+    409,
+    'ERROR',
+    'Compare GMAIL_DELEGATION_SERVICE_ACCOUNT with `gcloud iam service-accounts list`. Enable the account, or set the ' +
+      'variable to another one.',
+  ),
+  delegation_api_disabled: entry(
+    'The IAM Credentials API is disabled',
+    'never',
+    409,
+    'ERROR',
+    'Run `gcloud services enable iamcredentials.googleapis.com` in the project of the functions.',
+  ),
+  mailbox_not_found: entry(
+    'The Workspace domain has no such mailbox',
+    'never',
+    409,
+    'ERROR',
+    'Check the address in the Workspace Admin console under Users: the user must exist and must not be suspended. If the ' +
+      'address was misspelt, remove the mailbox and add it with the right one.',
+  ),
+  google_credentials_missing: entry(
+    'This process has no valid Google credentials',
+    'never',
+    409,
+    'ERROR',
+    'On your machine, run `gcloud auth application-default login`. In a deployment, check that the service account of the ' +
+      'function exists and is enabled.',
+  ),
   label_missing: entry(
     'The Gmail label does not exist',
     'never',
@@ -202,7 +286,8 @@ export const ERRORS = {
     503,
     'WARNING',
     'Nothing to do: the call is tried again. If it lasts, check that oauth2.googleapis.com and gmail.googleapis.com are ' +
-      'reachable from here, then check the Google Workspace status page.',
+      'reachable from here, then check the Google Workspace status page. Added mailboxes also need ' +
+      'secretmanager.googleapis.com or iamcredentials.googleapis.com.',
   ),
   gmail_refused: entry(
     'Gmail rejected the request',

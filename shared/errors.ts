@@ -113,6 +113,16 @@ const OPERATOR_STATES = {
   mail_service_disabled: 'access_denied',
   account_unconfirmed: 'access_denied',
   label_missing: 'access_denied',
+  wrong_account: 'access_denied',
+  mailbox_secret_missing: 'reauth_required',
+  mailbox_secret_unreadable: 'access_denied',
+  delegation_not_configured: 'access_denied',
+  delegation_not_allowed: 'access_denied',
+  delegation_signing_denied: 'access_denied',
+  delegation_account_missing: 'access_denied',
+  delegation_api_disabled: 'access_denied',
+  mailbox_not_found: 'access_denied',
+  google_credentials_missing: 'access_denied',
 } as const satisfies Partial<Record<ErrorCode, 'reauth_required' | 'access_denied'>>;
 
 export type OperatorErrorCode = keyof typeof OPERATOR_STATES;

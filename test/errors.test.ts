@@ -30,6 +30,16 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   org_internal: [409, 'never', 'ERROR'],
   mail_service_disabled: [409, 'never', 'ERROR'],
   account_unconfirmed: [409, 'never', 'ERROR'],
+  wrong_account: [409, 'never', 'ERROR'],
+  mailbox_secret_missing: [409, 'never', 'WARNING'],
+  mailbox_secret_unreadable: [409, 'never', 'ERROR'],
+  delegation_not_configured: [409, 'never', 'ERROR'],
+  delegation_not_allowed: [409, 'never', 'ERROR'],
+  delegation_signing_denied: [409, 'never', 'ERROR'],
+  delegation_account_missing: [409, 'never', 'ERROR'],
+  delegation_api_disabled: [409, 'never', 'ERROR'],
+  mailbox_not_found: [409, 'never', 'ERROR'],
+  google_credentials_missing: [409, 'never', 'ERROR'],
   label_missing: [409, 'never', 'ERROR'],
   push_silent: [503, 'later', 'WARNING'],
   backing_off: [503, 'later', 'WARNING'],
@@ -84,12 +94,22 @@ describe('the error catalogue', () => {
     ['mail_service_disabled', 'access_denied'],
     ['account_unconfirmed', 'access_denied'],
     ['label_missing', 'access_denied'],
+    ['wrong_account', 'access_denied'],
+    ['mailbox_secret_missing', 'reauth_required'],
+    ['mailbox_secret_unreadable', 'access_denied'],
+    ['delegation_not_configured', 'access_denied'],
+    ['delegation_not_allowed', 'access_denied'],
+    ['delegation_signing_denied', 'access_denied'],
+    ['delegation_account_missing', 'access_denied'],
+    ['delegation_api_disabled', 'access_denied'],
+    ['mailbox_not_found', 'access_denied'],
+    ['google_credentials_missing', 'access_denied'],
   ])('maps %s, which requires the operator, to the state %s', (code, state) => {
     expect(requiresOperator(code) && operatorState(code)).toBe(state);
   });
 
   it('requires the operator for no other code', () => {
-    expect(CODES.filter(requiresOperator)).toHaveLength(12);
+    expect(CODES.filter(requiresOperator)).toHaveLength(22);
     expect(requiresOperator(null)).toBe(false);
     expect(requiresOperator('toString')).toBe(false);
   });

@@ -175,7 +175,7 @@ async function mailboxOf(
   refreshToken: string,
 ): Promise<string> {
   const gmail = createGmailClient({
-    credentials: { ...client, refreshToken },
+    access: { kind: 'refresh_token', credentials: { ...client, refreshToken } },
     rootUrl: endpoints.gmailApiRootUrl,
     tokenUrl: endpoints.tokenUrl,
   });

@@ -13,7 +13,7 @@ export async function checkCursor({ gmail, ...config }: Config, cursor: string |
   if (gmail === null) return skip(NAME, 'not checked: it needs the credentials');
   if (cursor === null) return skip(NAME, 'none yet: the first run sets it');
   const client = createGmailClient({
-    credentials: gmail,
+    access: { kind: 'refresh_token', credentials: gmail },
     rootUrl: config.gmailApiRootUrl,
     tokenUrl: config.oauthTokenUrl,
   });

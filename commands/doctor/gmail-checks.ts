@@ -2,8 +2,9 @@
 import type { Config } from '../../shared/config.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
-import { createAccessTokens, type Grant } from '../../shared/gmail/access-tokens.ts';
+import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';
 import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
+import type { Grant } from '../../shared/gmail/grant.ts';
 import { type CheckResult, fail, failure, info, ok, skip, warn } from './check-result.ts';
 
 const CALL_MS = 20_000;
@@ -20,7 +21,10 @@ export async function checkGmail(config: Config): Promise<CheckResult[]> {
     const text = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
     return [fail('credentials', text, 'Run `npm run authorize`, which obtains all three.'), ...rest];
   }
-  const tokens = await createAccessTokens(credentials, config.oauthTokenUrl);
+  const tokens = await createAccessTokens(
+    { kind: 'refresh_token', credentials },
+    { tokenUrl: config.oauthTokenUrl },
+  );
   try {
     await tokens.getToken(Deadline.after(CALL_MS));
   } catch (error) {
@@ -79,7 +83,7 @@ export function publishingStatusHelp(clientId: string | null): string {
 
 async function checkApi(config: Config, credentials: GmailCredentials): Promise<CheckResult> {
   const client = createGmailClient({
-    credentials,
+    access: { kind: 'refresh_token', credentials },
     rootUrl: config.gmailApiRootUrl,
     tokenUrl: config.oauthTokenUrl,
   });

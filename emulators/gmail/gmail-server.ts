@@ -4,13 +4,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { rejectionOf } from '../loopback-requests.ts';
-import { applyFault } from './apply-fault.ts';
+import { applyFault, errorResponse } from './apply-fault.ts';
 import { handleControlCall } from './control-api.ts';
 import { handleGmailCall } from './gmail-call.ts';
 import type { EmulatedGmail } from './gmail-service.ts';
 import { GoogleError } from './google-error.ts';
 import { bodyText, type Exchange, writeResponse } from './http-exchange.ts';
 import { emptyResponse, type HttpResponse, htmlResponse, jsonResponse } from './http-response.ts';
+import { type AccountFinder, ManyAccounts, onlyAccount } from './many-accounts.ts';
 import { OAuthError } from './oauth.ts';
 
 export interface RunningGmail {
@@ -27,13 +28,16 @@ export interface RunningGmail {
   close(): Promise<void>;
 }
 
-/** Serves `gmail` on loopback, on `port` or on any free port. */
+/** Serves one account, or many, on loopback, on `port` or on any free port. */
 export async function startEmulatedGmail(
-  gmail: EmulatedGmail,
+  served: EmulatedGmail | ManyAccounts,
   options: { port?: number } = {},
 ): Promise<RunningGmail> {
+  const accounts = served instanceof ManyAccounts ? served : onlyAccount(served);
   const server = createServer((request, response) => {
-    handleRequest(gmail, request, response).catch((error: unknown) => reportEmulatorError(response, error));
+    handleRequest(accounts, request, response).catch((error: unknown) =>
+      reportEmulatorError(response, error),
+    );
   });
   // Long enough that a keep-alive client does not send a call on a connection that is just being closed.
   server.keepAliveTimeout = 60_000;
@@ -47,7 +51,7 @@ export async function startEmulatedGmail(
     controlUrl: `${rootUrl}control/`,
     port,
     close: () => {
-      gmail.notifications.close();
+      for (const gmail of accounts.all) gmail.notifications.close();
       return close(server);
     },
   };
@@ -74,36 +78,54 @@ function close(server: Server): Promise<void> {
 }
 
 async function handleRequest(
-  gmail: EmulatedGmail,
+  accounts: AccountFinder,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-  const exchange = { request, response, url, compresses: gmail.compresses };
+  const exchange = { request, response, url, compresses: true };
   const rejection = rejectionOf(request.headers);
   if (rejection !== null) return writeResponse(exchange, jsonResponse(403, { error: rejection }));
-  if (url.pathname.startsWith('/gmail/v1/users/')) return handleGmailCall(gmail, exchange);
+  if (url.pathname.startsWith('/gmail/v1/users/')) return handleApiCall(accounts, exchange);
   if (url.pathname.startsWith('/control/')) {
-    return writeResponse(exchange, await handleControlCall(gmail, request, url));
+    const gmail = accounts.ofControlCall(url.searchParams);
+    return writeResponse(of(gmail, exchange), await handleControlCall(gmail, request, url));
   }
-  if (url.pathname === '/token' && request.method === 'POST') return handleTokenCall(gmail, exchange);
+  if (url.pathname === '/token' && request.method === 'POST') return handleTokenCall(accounts, exchange);
   if (url.pathname === '/o/oauth2/v2/auth' && request.method === 'GET') {
-    return writeResponse(exchange, consentResponse(gmail, url));
+    return writeResponse(exchange, consentResponse(accounts.ofConsent(url.searchParams), url));
   }
-  gmail.callLog.add({ atMs: gmail.clock(), method: 'unknown', units: 0, status: 404 });
+  const [first] = accounts.all;
+  first?.callLog.add({ atMs: first.clock(), method: 'unknown', units: 0, status: 404 });
   return writeResponse(exchange, htmlResponse(404, notFoundPage));
+}
+
+function of(gmail: EmulatedGmail, exchange: Exchange): Exchange {
+  return { ...exchange, compresses: gmail.compresses };
+}
+
+async function handleApiCall(accounts: AccountFinder, exchange: Exchange): Promise<void> {
+  try {
+    const gmail = accounts.ofApiCall(exchange.request.headers.authorization);
+    return await handleGmailCall(gmail, of(gmail, exchange));
+  } catch (error) {
+    if (!(error instanceof GoogleError)) throw error;
+    return await writeResponse(exchange, errorResponse(error));
+  }
 }
 
 const notFoundPage =
   '<!DOCTYPE html><title>Error 404 (Not Found)!!1</title><p><b>404.</b> That’s an error.\n';
 
-async function handleTokenCall(gmail: EmulatedGmail, exchange: Exchange): Promise<void> {
-  const atMs = gmail.clock();
+async function handleTokenCall(accounts: AccountFinder, exchange: Exchange): Promise<void> {
   const form = new URLSearchParams(await bodyText(exchange.request));
+  const gmail = accountOfTokenCall(accounts, form);
+  if (gmail instanceof OAuthError) return writeResponse(exchange, oauthErrorResponse(gmail));
+  const atMs = gmail.clock();
   const injected = gmail.faults.take('token', undefined);
   await applyFault(
     gmail,
-    exchange,
+    of(gmail, exchange),
     injected,
     () => tokenResponse(gmail, form),
     'oauth',
@@ -124,8 +146,21 @@ function tokenResponse(gmail: EmulatedGmail, form: URLSearchParams): HttpRespons
     return jsonResponse(200, gmail.oauth.token(form), { 'cache-control': 'no-cache, no-store' });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
-    return jsonResponse(error.status, error.body);
+    return oauthErrorResponse(error);
   }
+}
+
+function accountOfTokenCall(accounts: AccountFinder, form: URLSearchParams): EmulatedGmail | OAuthError {
+  try {
+    return accounts.ofTokenCall(form);
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    return error;
+  }
+}
+
+function oauthErrorResponse(error: OAuthError): HttpResponse {
+  return jsonResponse(error.status, error.body);
 }
 
 function consentResponse(gmail: EmulatedGmail, url: URL): HttpResponse {

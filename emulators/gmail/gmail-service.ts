@@ -38,6 +38,8 @@ export interface EmulatedGmailOptions {
   refreshToken?: string;
   /** Space-separated scopes of the refresh token. */
   scope?: string;
+  /** See `OAuthOptions`. Default: empty. */
+  tokenTag?: string;
 }
 
 /** Default credentials of the OAuth client. */
@@ -96,6 +98,7 @@ export class EmulatedGmail {
       refreshToken: options.refreshToken ?? emulatedCredentials.refreshToken,
       accessTokenSeconds: options.accessTokenSeconds ?? 3600,
       scope: options.scope ?? 'https://www.googleapis.com/auth/gmail.modify',
+      tokenTag: options.tokenTag ?? '',
     });
     this.notifications = new Notifications({
       mailbox: this.mailbox,

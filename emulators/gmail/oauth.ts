@@ -17,6 +17,8 @@ export interface OAuthOptions {
   accessTokenSeconds: number;
   /** Space-separated scopes of the initial refresh token. The consent screen grants the requested scopes. */
   scope: string;
+  /** Part of all issued tokens and codes, by which `many-accounts.ts` finds the account; empty for a single one. */
+  tokenTag: string;
 }
 
 /** An error of the token endpoint, whose format is `{error, error_description}`. */
@@ -44,9 +46,22 @@ interface Consent {
 /** An authorization code is valid for ten minutes and one use. */
 const codeMs = 600_000;
 
+export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+/** The claims of a JWT, unverified; empty when it is none. */
+export function claimsOf(jwt: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8')));
+  } catch {
+    return {};
+  }
+}
+
 export class OAuth {
   /** The consent screen returns access_denied. */
   denyConsent = false;
+  /** An administrator of the domain allows the service account to read this account. */
+  allowsDelegation = true;
   accessTokenSeconds: number;
   /** Reported with each token, as for an app whose publishing status is "Testing"; null omits the field. */
   refreshTokenSeconds: number | null = null;
@@ -102,9 +117,10 @@ export class OAuth {
 
   /**
    * The token endpoint's response to a form.
-   * @throws {OAuthError} invalid_client (401), invalid_grant, unsupported_grant_type, invalid_request (400)
+   * @throws {OAuthError} invalid_client, unauthorized_client (401), invalid_grant, unsupported_grant_type, invalid_request (400)
    */
   token(form: URLSearchParams): Record<string, unknown> {
+    if (form.get('grant_type') === JWT_BEARER) return this.#delegate(form.get('assertion') ?? '');
     if (form.get('client_id') !== this.clientId) {
       throw new OAuthError(401, 'invalid_client', 'The OAuth client was not found.');
     }
@@ -139,7 +155,7 @@ export class OAuth {
       target.searchParams.set('error', 'access_denied');
       return target.href;
     }
-    const code = `4/0emulated${randomHex(this.#options.random, 40)}`;
+    const code = `4/0emulated${this.#options.tokenTag}${randomHex(this.#options.random, 40)}`;
     const scope = query.get('scope') ?? '';
     this.#codes.set(code, {
       clientId: this.clientId,
@@ -153,6 +169,20 @@ export class OAuth {
     target.searchParams.set('code', code);
     target.searchParams.set('scope', scope);
     return target.href;
+  }
+
+  /** The signature is not checked: the emulated IAM signs with no key of Google. */
+  #delegate(assertion: string): Record<string, unknown> {
+    const { exp, scope } = claimsOf(assertion);
+    if (typeof exp !== 'number' || exp * 1000 <= this.#options.clock())
+      throw new OAuthError(400, 'invalid_grant', 'Invalid JWT: Token must be a short-lived token.');
+    if (!this.allowsDelegation)
+      throw new OAuthError(
+        401,
+        'unauthorized_client',
+        'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.',
+      );
+    return this.#grant(String(scope));
   }
 
   #refresh(refreshToken: string): Record<string, unknown> {
@@ -174,7 +204,7 @@ export class OAuth {
     checkVerifier(consent, form.get('code_verifier'));
     const granted = this.#grant(consent.scope);
     if (!consent.offline) return granted;
-    const refreshToken = `1//emulated-${randomHex(this.#options.random, 48)}`;
+    const refreshToken = `1//emulated-${this.#options.tokenTag}${randomHex(this.#options.random, 48)}`;
     this.#refreshTokens.set(refreshToken, consent.scope);
     return { ...granted, refresh_token: refreshToken, ...this.#refreshTokenLifetime() };
   }
@@ -184,7 +214,7 @@ export class OAuth {
   }
 
   #grant(scope: string): Record<string, unknown> {
-    const token = `ya29.emulated-${randomHex(this.#options.random, 48)}`;
+    const token = `ya29.emulated-${this.#options.tokenTag}${randomHex(this.#options.random, 48)}`;
     const expiresAtMs = this.#options.clock() + this.accessTokenSeconds * 1000;
     this.#accessTokens.set(token, { expiresAtMs, scope });
     // Google reports one second less than the lifetime of the token.

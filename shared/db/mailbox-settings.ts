@@ -5,7 +5,7 @@
 import { AppError } from '../errors.ts';
 import { secretNameOf } from '../mailbox-access.ts';
 import type { Database, Queryable } from './database.ts';
-import { confirmNewMailbox } from './mailbox-confirmations.ts';
+import { confirmNewMailbox, endConfirmation } from './mailbox-confirmations.ts';
 import { statement } from './statement.ts';
 
 export interface MailboxSettings {
@@ -138,4 +138,106 @@ function toSettings(row: NonNullable<(typeof FIND)['row']>): MailboxSettings {
     initialQuery: row.initial_query,
     isPaused: row.is_paused,
   };
+}
+
+// $1 email address, $2 is paused
+const SET_PAUSED = statement(
+  `
+update mailbox_settings
+set is_paused = $2::boolean
+where email_address = lower($1::text)
+  or mailbox_id = (select m.id from mailboxes m where m.email_address = lower($1::text))
+returning ${COLUMNS}`,
+  TYPES,
+);
+
+// Only for the mailbox of the environment's credentials, which the status row names.
+// $1 email address, $2 is paused
+const SET_FIRST_PAUSED = statement(
+  `
+insert into mailbox_settings (email_address, mailbox_id, access, is_paused)
+select m.email_address, m.id, 'environment', $2::boolean
+from mailboxes m
+join email_monitor_status s on s.credential_fingerprint = m.credential_fingerprint
+where m.email_address = lower($1::text)
+on conflict (email_address) do update
+  set is_paused = excluded.is_paused
+returning ${COLUMNS}`,
+  TYPES,
+);
+
+/**
+ * Pauses or resumes an added mailbox or the first one. May run twice.
+ *
+ * @returns null for an address that is neither
+ */
+export async function setPaused(
+  db: Database,
+  emailAddress: string,
+  isPaused: boolean,
+): Promise<MailboxSettings | null> {
+  for (const set of [SET_PAUSED, SET_FIRST_PAUSED]) {
+    const { rows } = await db.query(set, [emailAddress, isPaused]);
+    if (rows[0] !== undefined) return toSettings(rows[0]);
+  }
+  return null;
+}
+
+// $1 email address
+const REMOVE = statement(
+  `
+delete from mailbox_settings
+where email_address = lower($1::text)
+  and access <> 'environment'
+returning ${COLUMNS}`,
+  TYPES,
+);
+
+// Without credentials a mailbox is not read. Its error belongs to them. A run that has begun ends as usual.
+// $1 mailbox id
+const FORGET_CREDENTIALS = statement(
+  `
+update mailboxes
+set credential_fingerprint = null,
+    failure_count = 0,
+    next_poll_at = null,
+    last_error_code = null,
+    last_error = null
+where id = $1::integer`,
+  {},
+);
+
+/**
+ * Ends the reading of an added mailbox, and withdraws the confirmation that its account is new. Its emails, its ledger and its
+ * secret stay.
+ *
+ * @returns the settings that it had; null for an address that was not added
+ */
+export async function removeMailbox(db: Database, emailAddress: string): Promise<MailboxSettings | null> {
+  return await db.transaction(async (tx) => {
+    const { rows } = await tx.query(REMOVE, [emailAddress]);
+    if (rows[0] === undefined) return null;
+    const removed = toSettings(rows[0]);
+    if (removed.mailboxId !== null) await tx.query(FORGET_CREDENTIALS, [removed.mailboxId]);
+    await endConfirmation(tx, removed.emailAddress);
+    return removed;
+  });
+}
+
+// $1 email address
+const IS_FIRST = statement(
+  `
+select exists (
+         select 1
+         from mailboxes m
+         join email_monitor_status s on s.credential_fingerprint = m.credential_fingerprint
+         where m.email_address = lower($1::text)
+       ) as is_first`,
+  { is_first: 'boolean' },
+);
+
+/** True for the mailbox of the environment's credentials. */
+export async function isFirstMailbox(db: Queryable, emailAddress: string): Promise<boolean> {
+  const { rows } = await db.query(IS_FIRST, [emailAddress]);
+  return rows[0]?.is_first ?? false;
 }

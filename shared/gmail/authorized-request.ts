@@ -7,12 +7,13 @@ import type { Readable } from 'node:stream';
 import type { gaxios } from 'google-auth-library';
 import type { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
 import type * as z from 'zod/mini';
-import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
-import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
+import type { MailboxAccess } from '../mailbox-access.ts';
+import { createAccessTokens, type TokenUrls } from './access-tokens.ts';
 import { noAnswer, toGmailError } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
+import type { AccessTokens } from './grant.ts';
 import type { GmailMethod } from './quota-costs.ts';
 import { CallTimeout, readBody } from './response-body.ts';
 
@@ -60,11 +61,11 @@ export interface GmailAnswer {
 
 /** @param urls null for Google's */
 export async function connect(
-  credentials: GmailCredentials,
-  urls: { readonly rootUrl: string | null; readonly tokenUrl: string | null },
+  access: MailboxAccess,
+  urls: TokenUrls & { readonly rootUrl: string | null },
 ): Promise<Connection> {
   const { gmail_v1 } = await loadGoogleLibrary();
-  const tokens = await createAccessTokens(credentials, urls.tokenUrl);
+  const tokens = await createAccessTokens(access, urls);
   const { users } = new gmail_v1.Gmail(urls.rootUrl === null ? {} : { rootUrl: urls.rootUrl });
   return { tokens, users };
 }

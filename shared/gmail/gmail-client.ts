@@ -2,9 +2,9 @@
  * The Gmail API client of ingest. Every attempt reserves its quota units first and is bounded by the deadline. Every answer
  * is validated. The caller decides how many calls run at once (`shared/limits`).
  */
-import type { GmailCredentials } from '../credentials.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, type ErrorCode, requiresOperator } from '../errors.ts';
+import type { MailboxAccess } from '../mailbox-access.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './authorized-request.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
@@ -119,10 +119,12 @@ export interface GmailClient {
 }
 
 export interface GmailClientOptions {
-  readonly credentials: GmailCredentials;
+  readonly access: MailboxAccess;
   /** Null for Google's. */
   readonly rootUrl: string | null;
   readonly tokenUrl: string | null;
+  /** Of the IAM Credentials API, for a delegation. */
+  readonly iamRootUrl?: string | null;
   readonly random?: Random;
   readonly sleep?: Sleep;
   /** Called whenever Google rejects the credentials: an operator may have stored new ones. */
@@ -130,7 +132,7 @@ export interface GmailClientOptions {
 }
 
 export function createGmailClient(options: GmailClientOptions): GmailClient {
-  const { credentials, random = Math.random, sleep = realSleep } = options;
+  const { access, random = Math.random, sleep = realSleep } = options;
   let connecting: Promise<Connection> | null = null;
 
   /** One attempt, with up to two immediate repeats: with a fresh token after a 401, and after a 5xx of a message. */
@@ -142,7 +144,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
     for (;;) {
       if (!areUnitsReserved) await context.acquireUnits(QUOTA_COSTS[call.method]);
       areUnitsReserved = false;
-      connecting ??= connect(credentials, options);
+      connecting ??= connect(access, options);
       const connection = await connecting;
       const answer = await sendRequest(connection, call, context.deadline);
       if (answer.status === 401 && mayRefresh) {

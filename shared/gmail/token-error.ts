@@ -33,24 +33,43 @@ const TRANSIENT_REASONS: ReadonlySet<string> = new Set([
   'temporarily_unavailable',
 ]);
 
-/** @returns an error whose text is the status and Google's error codes, never the description */
-export function toTokenError(answer: FailedAnswer): AppError {
-  const parsed = oauthError.safeParse(fromJson(answer.body));
+export interface TokenError {
+  /** Google's error code; null when the response is not an OAuth error. */
+  readonly reason: string | null;
+  /** More specific than the reason; usually null. */
+  readonly subtype: string | null;
+  /** Only for comparison with known texts; never logged, stored or shown. */
+  readonly description: string;
+  readonly isTemporary: boolean;
+  /** The status and Google's error codes, never the description. */
+  readonly detail: string;
+  readonly retryAfterMs: number | null;
+}
+
+export function readTokenError({ body, retryAfter, status }: FailedAnswer): TokenError {
+  const parsed = oauthError.safeParse(fromJson(body));
   const reason = parsed.success ? asWord(parsed.data.error) : null;
   const subtype = parsed.success ? subtypeOf(parsed.data) : null;
   const words = [reason, subtype].filter((word) => word !== null).join(' ');
-  return new AppError(
-    codeOf(answer.status, reason, subtype),
-    `OAuth token: ${answer.status}${words === '' ? '' : ` ${words}`}.`,
-    { retryAfterMs: parseRetryAfter(answer.retryAfter) },
-  );
+  return {
+    reason,
+    subtype,
+    description: (parsed.success && parsed.data.error_description) || '',
+    // A response without an OAuth error comes not from the token endpoint but from something on the way to it.
+    isTemporary:
+      reason === null ||
+      TRANSIENT_REASONS.has(reason) ||
+      (status !== 400 && status !== 401 && status !== 403),
+    detail: `OAuth token: ${status}${words === '' ? '' : ` ${words}`}.`,
+    retryAfterMs: parseRetryAfter(retryAfter),
+  };
 }
 
-function codeOf(status: number, reason: string | null, subtype: string | null): ErrorCode {
-  // A response without an OAuth error comes not from the token endpoint but from something on the way to it.
-  if (reason === null || (status !== 400 && status !== 401 && status !== 403)) return 'gmail_unavailable';
-  if (TRANSIENT_REASONS.has(reason)) return 'gmail_unavailable';
-  return CODES[subtype ?? ''] ?? CODES[reason] ?? 'bad_client';
+/** @returns an error whose text is the status and Google's error codes, never the description */
+export function toTokenError(answer: FailedAnswer): AppError {
+  const { detail, isTemporary, reason, retryAfterMs, subtype } = readTokenError(answer);
+  const known = CODES[subtype ?? ''] ?? CODES[reason ?? ''] ?? 'bad_client';
+  return new AppError(isTemporary ? 'gmail_unavailable' : known, detail, { retryAfterMs });
 }
 
 /** Some responses name the missing reauthentication only in the description: "reauth related error (invalid_rapt)". */

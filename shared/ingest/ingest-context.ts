@@ -128,7 +128,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
       credentials === null
         ? null
         : createGmailClient({
-            credentials,
+            access: { kind: 'refresh_token', credentials },
             rootUrl,
             tokenUrl,
             random,

@@ -16,6 +16,7 @@ import { type Script, startScriptedGmail } from './scripted-gmail.ts';
 let gmail: EmulatedGmail;
 let server: RunningGmail;
 let client: GmailClient;
+const emulatedAccess = { kind: 'refresh_token', credentials: emulatedCredentials } as const;
 const context: CallContext = { deadline: Deadline.after(600_000), acquireUnits: async () => undefined };
 
 beforeEach(async () => {
@@ -27,7 +28,7 @@ afterEach(() => server.close());
 
 function clientWith(credentials: Partial<Record<keyof typeof emulatedCredentials, string>>): GmailClient {
   return createGmailClient({
-    credentials: { ...emulatedCredentials, ...credentials },
+    access: { kind: 'refresh_token', credentials: { ...emulatedCredentials, ...credentials } },
     rootUrl: server.rootUrl,
     tokenUrl: server.tokenUrl,
     sleep: async () => undefined,
@@ -90,7 +91,7 @@ describe('access token', () => {
     };
     const scripted = await startScriptedGmail([answer], give);
     const { rootUrl, tokenUrl } = scripted;
-    const two = createGmailClient({ credentials: emulatedCredentials, rootUrl, tokenUrl });
+    const two = createGmailClient({ access: emulatedAccess, rootUrl, tokenUrl });
     const both = [two.getProfile(context), two.getProfile(context)];
     await Promise.race(both);
     renewed.resolve();
@@ -203,7 +204,7 @@ describe('token endpoint error', () => {
       let rejectedCount = 0;
       const { rootUrl, tokenUrl } = scripted;
       const rejected = createGmailClient({
-        credentials: emulatedCredentials,
+        access: emulatedAccess,
         rootUrl,
         tokenUrl,
         onCredentialsRejected: () => {
@@ -224,7 +225,7 @@ describe('token endpoint error', () => {
       response.writeHead(429, { 'retry-after': '900' }).end('{"error":"rate_limit_exceeded"}');
     });
     const { rootUrl, tokenUrl } = scripted;
-    const limited = createGmailClient({ credentials: emulatedCredentials, rootUrl, tokenUrl });
+    const limited = createGmailClient({ access: emulatedAccess, rootUrl, tokenUrl });
     const error = await errorOf(
       limited.getProfile({ deadline: Deadline.after(60_000), acquireUnits: async () => undefined }),
     );
@@ -245,7 +246,7 @@ describe('grant', () => {
       };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(grant));
     });
-    const tokens = await createAccessTokens(emulatedCredentials, scripted.tokenUrl);
+    const tokens = await createAccessTokens(emulatedAccess, scripted);
     expect(tokens.grant).toBeNull();
     expect(await tokens.getToken(Deadline.after(10_000))).toBe('a');
     expect(tokens.grant).toEqual({

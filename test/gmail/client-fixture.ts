@@ -36,7 +36,7 @@ export interface ClientFixtureOptions {
 export function createClientFixture(options: ClientFixtureOptions = {}): ClientFixture {
   const fixture: ClientFixture = {
     client: createGmailClient({
-      credentials,
+      access: { kind: 'refresh_token', credentials },
       rootUrl: options.rootUrl ?? null,
       tokenUrl: options.tokenUrl ?? null,
       random: () => 0.5,
