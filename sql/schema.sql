@@ -268,6 +268,7 @@ create table ingest_runs (
   constraint ingest_runs_trigger_check CHECK ((trigger = ANY (ARRAY['schedule'::text, 'push'::text, 'manual'::text])))
 );
 CREATE INDEX idx_ingest_runs_started_at ON public.ingest_runs USING btree (started_at);
+CREATE INDEX idx_ingest_runs_unended ON public.ingest_runs USING btree (mailbox_id, started_at) WHERE (outcome IS NULL);
 
 create table ledger_changes (
   mailbox_id integer not null,
