@@ -38,6 +38,8 @@ export type LogEvent =
   | 'reconciled'
   | 'emails_published'
   | 'publish_failed'
+  | 'objects_collected'
+  | 'collection_failed'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

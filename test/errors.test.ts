@@ -58,6 +58,11 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   scheduler_job_missing: [502, 'never', 'ERROR'],
   emails_topic_denied: [502, 'never', 'ERROR'],
   emails_topic_unavailable: [503, 'later', 'WARNING'],
+  bucket_unavailable: [503, 'later', 'ERROR'],
+  bucket_denied: [502, 'never', 'ERROR'],
+  bucket_object_missing: [500, 'never', 'ERROR'],
+  bucket_not_set: [500, 'never', 'ERROR'],
+  bytes_in_database: [409, 'never', 'INFO'],
   internal: [500, 'later', 'ERROR'],
 };
 const CODES = Object.keys(EXPECTED) as ErrorCode[];

@@ -44,6 +44,8 @@ export class EmulatedStorage {
   #generation = 1_000;
   /** In the order in which they arrived. */
   readonly calls: StorageCall[] = [];
+  /** Calls that met the fault `hang`, and whose client still waits. */
+  hangingCount = 0;
   /** Awaited before each call takes effect. */
   beforeCall: (call: StorageCall) => Promise<void> | void = () => undefined;
 

@@ -60,7 +60,13 @@ async function serve(
     storage.calls.push({ operation: route.operation, bucket: route.bucket, name: route.name });
     await storage.beforeCall(route);
     const fault = storage.takeFault(route.operation);
-    if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'hang') {
+      storage.hangingCount += 1;
+      response.once('close', () => {
+        storage.hangingCount -= 1;
+      });
+      return;
+    }
     if (fault?.kind === 'status') throw new StorageError(fault.status ?? 503, 'Injected fault.');
     answer(storage, { route, request, body, isTruncated: fault?.kind === 'truncate' }, response);
   } catch (error) {

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
-import { remedyFor } from '../errors.ts';
+import { isBucketError, remedyFor } from '../errors.ts';
 import { accountOfUnconfirmed } from '../mailbox-confirmation.ts';
 import { withCommand } from '../operator-commands.ts';
 import type { AdviceAction } from '../schemas/actions.ts';
@@ -194,13 +194,11 @@ function failingAdvice({
       failing.next_attempt_at === null
         ? ''
         : ` The next attempt is at ${failing.next_attempt_at.toISOString()}.`;
-    items.push(
-      advise(
-        'messages_failing',
-        `${messages(waiting)} of ${address} cannot be fetched${lastError}.${next}`,
-        'poll_now',
-      ),
-    );
+    const isBucket = isBucketError(failing.error_code ?? '');
+    const what = isBucket
+      ? `cannot be stored${lastError}. ${failing.remediation}`
+      : `cannot be fetched${lastError}.`;
+    items.push(advise('messages_failing', `${messages(waiting)} of ${address} ${what}${next}`, 'poll_now'));
   }
   return items;
 }

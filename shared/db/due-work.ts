@@ -21,11 +21,12 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns` and `compactLedgerChanges`. */
+  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns`, `compactLedgerChanges` and `collectObjects`. */
   readonly hasOldRecords: boolean;
   readonly hasOldEmailAccesses: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
+  readonly hasOldBucketObjects: boolean;
 }
 
 // Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
@@ -103,7 +104,8 @@ select (
        has_old_records() as has_old_records,
        has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
-       has_many_ledger_changes() as has_ledger_changes`,
+       has_many_ledger_changes() as has_ledger_changes,
+       has_old_bucket_objects() as has_old_bucket_objects`,
   {
     is_running: 'boolean?',
     has_untried_live: 'boolean',
@@ -119,6 +121,7 @@ select (
     has_old_email_accesses: 'boolean',
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
+    has_old_bucket_objects: 'boolean',
   },
 );
 
@@ -144,6 +147,7 @@ export async function readDueWork(
     hasOldEmailAccesses: row?.has_old_email_accesses ?? false,
     hasOldRuns: row?.has_old_runs ?? false,
     hasLedgerChanges: row?.has_ledger_changes ?? false,
+    hasOldBucketObjects: row?.has_old_bucket_objects ?? false,
   };
 }
 

@@ -28,6 +28,7 @@ const NOTHING: DueWork = {
   hasOldEmailAccesses: false,
   hasOldRuns: false,
   hasLedgerChanges: false,
+  hasOldBucketObjects: false,
 };
 
 /** A mailbox without due work: its last reconciliation has just been evaluated. */
