@@ -226,8 +226,14 @@ function isMissingBucket({ message }: AppError): boolean {
   return /bucket does not exist/i.test(message);
 }
 
+/** One per configuration, so that its parts share the client and its access token. */
+const opened = new WeakMap<Config, Bucket>();
+
 /** @returns null without ATTACHMENTS_BUCKET */
 export function openBucket(config: Config): Bucket | null {
   const { attachmentsBucket: name, iamCredentialsApiRootUrl: iamRootUrl, storageEmulatorUrl } = config;
-  return name === null ? null : new Bucket(name, { emulatorUrl: storageEmulatorUrl, iamRootUrl });
+  if (name === null) return null;
+  const bucket = opened.get(config) ?? new Bucket(name, { emulatorUrl: storageEmulatorUrl, iamRootUrl });
+  opened.set(config, bucket);
+  return bucket;
 }

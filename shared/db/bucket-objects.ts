@@ -160,3 +160,18 @@ export async function adoptObjects(
   ]);
   return rowCount;
 }
+
+// One row.
+const COUNT_RELEASED = statement(
+  `
+select count(distinct name) as count
+from bucket_objects
+where reserved_at = '-infinity'
+  and not is_bucket_object_referenced(name)`,
+  { count: 'bigint' },
+);
+
+/** @returns how many objects lost their last row and are not deleted yet */
+export async function countReleased(db: Queryable): Promise<number> {
+  return (await db.query(COUNT_RELEASED)).rows[0]?.count ?? 0;
+}
