@@ -13,6 +13,7 @@ import { countToMove, type MovedRow, moveBytes, type Target } from '../shared/bu
 import { countObjects, type VerifiedObject, verifyObjects } from '../shared/bucket/verify-objects.ts';
 import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
+import { ProblemList } from './storage/problem-list.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readArguments, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
@@ -21,11 +22,11 @@ import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run storage -- move --to bucket|database | verify | collect
 Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud auth application-default login).
-  move --to bucket    moves the bytes from ATTACHMENTS_MIN_BYTES on, of stored attachments and raw emails, to the bucket
+  move --to bucket    moves attachments and raw emails from ATTACHMENTS_MIN_BYTES on to the bucket
   move --to database  moves all bytes back to the database, and deletes their objects
   verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
   --list N            with verify and move: at most this number of problems is listed (20)
-  collect             deletes the objects to which no row has referred for a day, also those that the database does not know
+  collect             deletes the objects to which no row has referred for a day, also unknown ones
 Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
 
 ${ON_A_DEPLOYMENT}`;
@@ -155,30 +156,6 @@ async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: numbe
       : ` ${counted(reservedCount, 'object')} may belong to a store in progress, and stay until a later collection.`;
   say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.${left}`);
   if (signal.aborted) stopped();
-}
-
-class ProblemList {
-  readonly #max: number;
-  readonly #lines: string[] = [];
-  count = 0;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  add(line: string): void {
-    this.count += 1;
-    if (this.#lines.length < this.#max) this.#lines.push(line);
-  }
-
-  /** Also makes the command exit with 1 when there is a problem. */
-  say(): void {
-    if (this.count === 0) return;
-    process.exitCode = 1;
-    for (const line of this.#lines) say(`  ${line}`);
-    if (this.count > this.#lines.length)
-      say(`  and ${this.count - this.#lines.length} more; --list shows more of them`);
-  }
 }
 
 function stopped(): void {

@@ -423,6 +423,14 @@ export const ERRORS = {
     'ERROR',
     'Set ATTACHMENTS_BUCKET to the bucket of the deployment. To give it up, first run `npm run storage -- move --to database`.',
   ),
+  url_signing_denied: entry(
+    'No URL for the bytes can be signed',
+    'never',
+    502,
+    'ERROR',
+    'Grant roles/iam.serviceAccountTokenCreator on the service account of attachment-url to this account itself, and enable the IAM ' +
+      'Credentials API. `terraform apply` does both.',
+  ),
   bytes_in_database: entry(
     'The bytes are in the database',
     'never',

@@ -62,6 +62,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   bucket_denied: [502, 'never', 'ERROR'],
   bucket_object_missing: [500, 'never', 'ERROR'],
   bucket_not_set: [500, 'never', 'ERROR'],
+  url_signing_denied: [502, 'never', 'ERROR'],
   bytes_in_database: [409, 'never', 'INFO'],
   internal: [500, 'later', 'ERROR'],
 };

@@ -35,6 +35,9 @@ export function toBucketError(error: unknown, bucket: string): AppError {
   const isDenied =
     (status !== null && status < 500 && !PASSING_STATUSES.includes(status)) ||
     /default credentials|invalid_grant/i.test(message);
+  // The client keeps only the message of an error of IAM Credentials.
+  if (error instanceof Error && error.name === 'SigningError' && /permission|denied|disabled/i.test(message))
+    return new AppError('url_signing_denied', message, { cause: error });
   const detail = `Bucket ${bucket}: ${status === null ? '' : `${status} `}${message}`;
   return new AppError(isDenied ? 'bucket_denied' : 'bucket_unavailable', detail, { cause: error });
 }

@@ -1,7 +1,7 @@
 /**
  * The bucket of ATTACHMENTS_BUCKET. Objects are named by the hash of their content and never overwritten. Google's client is
  * loaded at the first call.
- * Invariant: every call ends in time, and its error is one of `bucket_unavailable` and `bucket_denied`.
+ * Invariant: every call ends in time, and its error is one of `bucket_unavailable`, `bucket_denied` and `url_signing_denied`.
  */
 import { createHash } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
@@ -164,7 +164,11 @@ export class Bucket {
     }, {});
   }
 
-  /** A URL with which the object can be downloaded until `expiresAt`, without an account. */
+  /**
+   * A URL with which the object can be downloaded until `expiresAt`, without an account.
+   *
+   * @throws {AppError} url_signing_denied, bucket_unavailable, bucket_denied
+   */
   async signedUrl(
     name: string,
     on: { readonly disposition: string; readonly contentType: string; readonly expiresAt: Date },
