@@ -410,6 +410,19 @@ CREATE INDEX idx_reconciliations_evaluated_at ON public.reconciliations USING bt
 CREATE UNIQUE INDEX idx_reconciliations_open ON public.reconciliations USING btree (mailbox_id) WHERE (evaluated_at IS NULL);
 CREATE INDEX idx_reconciliations_started_at ON public.reconciliations USING btree (mailbox_id, started_at);
 
+CREATE OR REPLACE FUNCTION public.announce_bucket_object()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  insert into bucket_objects (name, reserved_at)
+  values (old.bucket_object, '-infinity');
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.assert_is_lease(lease interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -1259,19 +1272,6 @@ CREATE OR REPLACE FUNCTION public.refilled_units(q mailbox_quota, units_per_minu
  IMMUTABLE PARALLEL SAFE
 RETURN LEAST(quota_capacity(units_per_minute), ((q).available_units + ((GREATEST((0)::double precision, (EXTRACT(epoch FROM (at - (q).refilled_at)))::double precision) * (units_per_minute)::double precision) / (60.0)::double precision)));
 
-CREATE OR REPLACE FUNCTION public.release_bucket_object()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  insert into bucket_objects (name, reserved_at)
-  values (old.bucket_object, '-infinity');
-  return null;
-end
-$function$;
-
 CREATE OR REPLACE FUNCTION public.release_email(consumer text, worker text, email_id integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -1408,9 +1408,9 @@ CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute
  STABLE PARALLEL SAFE
 RETURN (round((quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))))::integer;
 
-CREATE TRIGGER email_attachments_object_released AFTER DELETE ON public.email_attachments FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION release_bucket_object();
+CREATE TRIGGER email_attachments_object_released AFTER DELETE ON public.email_attachments FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION announce_bucket_object();
 
-CREATE TRIGGER email_attachments_object_replaced AFTER UPDATE OF bucket_object ON public.email_attachments FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION release_bucket_object();
+CREATE TRIGGER email_attachments_object_replaced AFTER UPDATE OF bucket_object ON public.email_attachments FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION announce_bucket_object();
 
 CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 
@@ -1424,9 +1424,9 @@ CREATE TRIGGER email_queue_added AFTER INSERT ON public.email_queue FOR EACH ROW
 
 CREATE TRIGGER email_queue_removed AFTER DELETE ON public.email_queue FOR EACH ROW WHEN ((old.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
 
-CREATE TRIGGER email_raw_object_released AFTER DELETE ON public.email_raw FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION release_bucket_object();
+CREATE TRIGGER email_raw_object_released AFTER DELETE ON public.email_raw FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION announce_bucket_object();
 
-CREATE TRIGGER email_raw_object_replaced AFTER UPDATE OF bucket_object ON public.email_raw FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION release_bucket_object();
+CREATE TRIGGER email_raw_object_replaced AFTER UPDATE OF bucket_object ON public.email_raw FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION announce_bucket_object();
 
 CREATE TRIGGER email_search_received_at BEFORE INSERT ON public.email_search FOR EACH ROW WHEN (((new.received_at IS NULL) OR (new.mailbox_id IS NULL))) EXECUTE FUNCTION set_received_at();
 

@@ -52,7 +52,7 @@ begin atomic
 end;
 
 -- It runs as the owner, so that every account that deletes rows announces their objects.
-create function release_bucket_object() returns trigger
+create function announce_bucket_object() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
@@ -62,27 +62,27 @@ begin
 end
 $$;
 
-revoke execute on function release_bucket_object() from public;
+revoke execute on function announce_bucket_object() from public;
 
 create trigger email_attachments_object_released
 after delete on email_attachments
 for each row when (old.bucket_object is not null)
-execute function release_bucket_object();
+execute function announce_bucket_object();
 
 create trigger email_attachments_object_replaced
 after update of bucket_object on email_attachments
 for each row when (old.bucket_object is not null and old.bucket_object is distinct from new.bucket_object)
-execute function release_bucket_object();
+execute function announce_bucket_object();
 
 create trigger email_raw_object_released
 after delete on email_raw
 for each row when (old.bucket_object is not null)
-execute function release_bucket_object();
+execute function announce_bucket_object();
 
 create trigger email_raw_object_replaced
 after update of bucket_object on email_raw
 for each row when (old.bucket_object is not null and old.bucket_object is distinct from new.bucket_object)
-execute function release_bucket_object();
+execute function announce_bucket_object();
 
 -- The bytes of an attachment. Errors: QE004 it does not exist, QE007 its bytes are in the bucket.
 create or replace function attachment_data(attachment_id integer) returns bytea

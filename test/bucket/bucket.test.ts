@@ -16,7 +16,7 @@ it('writes an object once, and says that it exists after that', async () => {
   });
 });
 
-it('reads an object in slices, and tells its end from a missing object', async () => {
+it('reads an object in slices, and distinguishes its end from a missing object', async () => {
   const { bucket, storage } = await createBucketFixture();
   const bytes = Buffer.alloc(SLICE_BYTES + 3, 'x');
   storage.put(BUCKET, 'a', { bytes, contentType: 'text/plain' });

@@ -193,3 +193,38 @@ it('makes no call and no further statement without the setting', async () => {
     { last_value: 1, is_called: false },
   ]);
 });
+
+describe('the collection of a scheduled run', () => {
+  it('deletes old objects without a row, and neither a push nor a manual run does', async () => {
+    const { bucket, system } = await systemWithBucket();
+    await system.turnOn();
+    bucket.storage.put(BUCKET, 'files/old', { bytes: FILE, contentType: 'text/plain' });
+    await system.rows(
+      "insert into bucket_objects (name, reserved_at) values ('files/old', now() - interval '25 hours')",
+    );
+    await system.ingest({ trigger: 'manual' });
+    expect(bucket.names()).toEqual(['files/old']);
+    await system.ingest({ trigger: 'schedule' });
+    expect(bucket.names()).toEqual([]);
+    expect(system.log.find((line) => line['event'] === 'objects_collected')).toMatchObject({
+      deleted_count: 1,
+    });
+  });
+
+  it('does not fail the run when the bucket fails, and says why', async () => {
+    const { bucket, system } = await systemWithBucket();
+    await system.turnOn();
+    bucket.storage.addFault({ kind: 'status', status: 403 });
+    await system.rows("insert into bucket_objects (name, reserved_at) values ('files/old', '-infinity')");
+    system.gmail.deliver(mail('Small'));
+    expect(await system.ingest({ trigger: 'schedule' })).toMatchObject({
+      outcome: 'completed',
+      counts: { stored: 1 },
+    });
+    expect(system.log.find((line) => line['event'] === 'collection_failed')).toMatchObject({
+      severity: 'ERROR',
+      error_code: 'bucket_denied',
+      remediation: expect.stringContaining('roles/storage.objectUser'),
+    });
+  });
+});
