@@ -4,6 +4,7 @@ import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
+import { checkBucket } from './bucket-check.ts';
 import { attempt, type CheckResult, fail, ok, skip } from './check-result.ts';
 import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
@@ -22,7 +23,7 @@ import { checkLastPush, checkWatch, readNewestLiveAt } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';
 
 /**
- * Changes nothing, in the database or anywhere else.
+ * Changes nothing, in the database or anywhere else. A probe is written to the bucket and deleted.
  *
  * @param localStack of the environment; `none`: the environment is not that of the local stack
  * @param mailbox the address of the only mailbox to check; null: everything else, for the first mailbox
@@ -77,6 +78,7 @@ async function* checkSystem(
     const gmailAnswers = gmail.every((result) => result.state !== 'fail');
     yield* checkMonitor(context, gmailAnswers);
   } else yield skip('monitor', 'not checked: it needs the database');
+  yield* await attempt('bucket', async () => await checkBucket(config));
   yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
 }
 
