@@ -146,7 +146,7 @@ describe('an identified mailbox', () => {
     expect(await system.storedOf(BOB)).toEqual(['For the account that was Ann']);
   });
 
-  it('keeps its own error while the others go on, and continues with a new token', async () => {
+  it('keeps its own error while the others work, and continues with a new token', async () => {
     const { system, ann, bob } = await knownSystem();
     ann.gmail.revokeRefreshToken();
     bob.gmail.deliver(mail('Bob'));
