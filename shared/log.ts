@@ -38,6 +38,8 @@ export type LogEvent =
   | 'reconciled'
   | 'emails_published'
   | 'publish_failed'
+  | 'emails_erased'
+  | 'retention_failed'
   | 'mailboxes_dispatched'
   | 'work_ignored'
   | 'local';

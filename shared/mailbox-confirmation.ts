@@ -30,7 +30,13 @@ export function parseConfirmation(query: Readonly<Record<string, unknown>>): Mai
   return null;
 }
 
-function parseAddress(name: string, value: unknown): string {
+/** @returns the address in the parameter `mailbox`, in lower case; null without it @throws {AppError} bad_request */
+export function mailboxParameter({ mailbox }: Readonly<Record<string, unknown>>): string | null {
+  return mailbox === undefined ? null : parseAddress('mailbox', mailbox);
+}
+
+/** @returns in lower case @throws {AppError} bad_request */
+export function parseAddress(name: string, value: unknown): string {
   const address = typeof value === 'string' ? value.trim().toLowerCase() : '';
   if (ADDRESS.test(address) && address.length <= MAX_ADDRESS_LENGTH) return address;
   throw new AppError(

@@ -1,5 +1,5 @@
 /** Checks that the system runs and that nothing in it needs an operator, from the body that `status` answers. */
-import { RUNS_NOT_ENDING } from '../../shared/control/advice.ts';
+import { RUNS_NOT_ENDING } from '../../shared/control/mailbox-advice.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
@@ -45,7 +45,7 @@ export function checkScheduler(
   );
 }
 
-/** The mailbox of the configured credentials; null before the first run. */
+/** The only monitored mailbox, or the one in the worst state; null before the first run. */
 export function currentMailbox({ mailboxes }: Pick<Status, 'mailboxes'>): MailboxStatus | null {
   return mailboxes.find((one) => one.is_current) ?? null;
 }
@@ -77,14 +77,15 @@ export function checkCycles(status: Status): CheckResult {
     : ok(name, `the last at ${lastAt.toISOString()}`);
 }
 
-/** Mailboxes of other credentials are inactive: they are listed, but not checked. */
+/** Mailboxes that are not monitored are listed, but not checked. Of several, each shown one that has a problem is checked. */
 export function checkMailboxes(status: Status): CheckResult[] {
   const current = currentMailbox(status);
   const inactive = status.mailboxes
-    .filter((one) => one !== current)
+    .filter((one) => !one.is_current)
     .map((one) => skip('mailbox', `${one.email_address} belongs to other credentials; skipped`));
   if (current === null)
     return [skip('mailbox', `none yet (${status.state}): the first run creates it`), ...inactive];
+  if (status.mailbox_count > 1) return [...checkSeveral(status), ...inactive];
   return [
     checkState(current),
     checkPending(current),
@@ -93,6 +94,30 @@ export function checkMailboxes(status: Status): CheckResult[] {
     checkCompleteness(current, status.is_running),
     ...inactive,
   ];
+}
+
+/** The advice reports failing, dead and missing messages. */
+function checkSeveral({ mailbox_count: count, mailboxes, totals }: Status): CheckResult[] {
+  const states = Object.entries(totals.states).map(([state, one]) => `${one} ${state}`);
+  const paused = totals.paused_count === 0 ? [] : [`${totals.paused_count} paused`];
+  const waiting =
+    totals.waiting_count === null
+      ? `what waits is unknown for ${mailboxesText(totals.unknown_count)}`
+      : `${totals.waiting_count} waiting`;
+  return [
+    ok(
+      'mailboxes',
+      `${mailboxesText(count)} (${[...states, ...paused].join(', ')}), ${totals.stored} stored, ${waiting}`,
+    ),
+    ...mailboxes
+      .filter((one) => one.is_current && !one.is_paused)
+      .map(checkState)
+      .filter((result) => result.state !== 'ok'),
+  ];
+}
+
+function mailboxesText(count: number): string {
+  return count === 1 ? '1 mailbox' : `${count} mailboxes`;
 }
 
 function checkState({

@@ -1,5 +1,6 @@
 /**
- * Derives the state of a mailbox, and of the monitor as a whole, by the precedence of `shared/schemas/state.ts`.
+ * Derives the state of a mailbox, and of the first one while it is not identified, by the precedence of
+ * `shared/schemas/state.ts`.
  * Invariant: a mailbox is `watching` only if its credentials work, its runs begin and end, and nothing is known to be missing.
  */
 import type { FailingRow, MailboxRow } from '../db/mailbox-status.ts';
@@ -13,24 +14,22 @@ const MIN_GAP_MS = 300_000;
 
 export interface MailboxFacts {
   readonly mailbox: MailboxRow;
-  /** True when the mailbox belongs to the configured credentials. */
+  /** True when the mailbox is monitored: it belongs to the configured credentials, or an operator added it. */
   readonly isCurrent: boolean;
   readonly failing: FailingRow | null;
   readonly monitor: MonitorStatus;
   readonly pollIntervalSeconds: number;
   /** The maximum duration of a run. */
   readonly runBudgetSeconds: number;
-  /** Messages that the newest reconciliation found missing; 0 before the first one. */
-  readonly missingCount: number;
   /** True when GMAIL_PUBSUB_TOPIC is set. */
   readonly isPushConfigured: boolean;
 }
 
 export function mailboxState(facts: MailboxFacts): State {
-  const { failing, isCurrent, isPushConfigured, mailbox, missingCount, monitor } = facts;
+  const { failing, isCurrent, isPushConfigured, mailbox, monitor } = facts;
   if (!isCurrent) return 'not_configured';
   if (requiresOperator(mailbox.last_error_code)) return operatorState(mailbox.last_error_code);
-  if (!monitor.isRunning) return 'stopped';
+  if (!monitor.isRunning || mailbox.is_paused) return 'stopped';
   const isPolling = findPollingGap(facts) === null;
   if (mailbox.failure_count > 0 && isPolling) return 'backing_off';
   if (!isPolling) return 'not_polling';
@@ -38,15 +37,31 @@ export function mailboxState(facts: MailboxFacts): State {
   if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
   // Until the next reconciliation confirms that the missing messages are stored.
-  const isIncomplete = mailbox.pending_count > 0 || missingCount > 0 || incompleteSince(facts) !== null;
+  const isIncomplete =
+    mailbox.pending_count > 0 || (mailbox.missing_count ?? 0) > 0 || incompleteSince(facts) !== null;
   return isIncomplete ? 'catching_up' : 'watching';
+}
+
+/** In these states the mailbox is polled, so the number of waiting messages is known. */
+const POLLED_STATES: ReadonlySet<State> = new Set([
+  'fetch_failing',
+  'watch_failing',
+  'catching_up',
+  'watching',
+]);
+
+/** Null while the number of waiting messages is known. */
+export function waitingUnknownSince(facts: MailboxFacts, state: State): Date | null {
+  const { created_at, last_success_at } = facts.mailbox;
+  if (!POLLED_STATES.has(state) || last_success_at === null) return last_success_at ?? created_at;
+  return incompleteSince(facts);
 }
 
 /**
  * Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. After a
  * start, the history is unread since the last run, until the next run ends.
  */
-export function incompleteSince({ mailbox, monitor }: MailboxFacts): Date | null {
+function incompleteSince({ mailbox, monitor }: MailboxFacts): Date | null {
   const { created_at, history_unlisted_since, last_success_at, listing_since } = mailbox;
   const listedAt = last_success_at ?? created_at;
   const idleSince = hasRunSinceStart(monitor) || listedAt >= monitor.updatedAt ? null : listedAt;

@@ -1,5 +1,6 @@
 /** Builds one mailbox of the response of `status` from its database rows. */
 import type { Incident } from '../db/incidents.ts';
+import type { MailboxDetails } from '../db/mailbox-details.ts';
 import type { MailboxRow } from '../db/mailbox-status.ts';
 import type { ReconciliationResults, ReconciliationRow } from '../db/reconciliation-results.ts';
 import { remediationFor, remediationForMessage } from '../errors.ts';
@@ -7,36 +8,68 @@ import type { ErrorInfo } from '../schemas/fields.ts';
 import type { Failing, MailboxStatus, WatchStatus } from '../schemas/mailbox-status.ts';
 import type { Reconciliation } from '../schemas/reconciliation.ts';
 import type { State } from '../schemas/state.ts';
-import { incompleteSince, type MailboxFacts, mailboxState } from './mailbox-state.ts';
+import type { AdvisedMailbox } from './mailbox-advice.ts';
+import { type MailboxFacts, mailboxState, waitingUnknownSince } from './mailbox-state.ts';
 
-/** In these states the mailbox is polled, so the number of waiting messages is known. */
-const POLLED_STATES: ReadonlySet<State> = new Set([
-  'fetch_failing',
-  'watch_failing',
-  'catching_up',
-  'watching',
-]);
+/** A mailbox with what decides about its place among the others, and what advice needs to know. */
+export interface MailboxSummary {
+  readonly facts: MailboxFacts;
+  readonly state: State;
+  /** Null while the number of waiting messages is known. */
+  readonly unknownSince: Date | null;
+  readonly advised: AdvisedMailbox;
+}
 
-/** @param results null before the first reconciliation */
-export function toMailboxStatus(
-  facts: MailboxFacts,
-  incidents: readonly Incident[],
-  results: ReconciliationResults | null,
-): MailboxStatus {
+export function summarize(facts: MailboxFacts): MailboxSummary {
   const { isCurrent, mailbox } = facts;
   const state = mailboxState(facts);
-  const unknownSince = waitingUnknownSince(facts, state);
   return {
-    email_address: mailbox.email_address,
-    is_current: isCurrent,
+    facts,
     state,
-    cursor_history_id: mailbox.cursor_history_id,
+    unknownSince: waitingUnknownSince(facts, state),
+    advised: {
+      email_address: mailbox.email_address,
+      is_current: isCurrent,
+      is_paused: mailbox.is_paused,
+      access: accessOf(facts),
+      last_error: errorOf(mailbox.last_error_code, mailbox.last_error),
+      failing: toFailing(facts),
+      watch: toWatch(mailbox),
+      unpublished:
+        mailbox.unpublished_since === null
+          ? null
+          : { count: mailbox.unpublished_count, oldest_since: mailbox.unpublished_since },
+      reconciliation:
+        mailbox.reconciled_at === null
+          ? null
+          : { at: mailbox.reconciled_at, missing_count: mailbox.missing_count ?? 0 },
+    },
+  };
+}
+
+/** What is read only for the mailboxes that are shown. */
+export interface ShownDetails {
+  /** Undefined until Gmail has answered for the mailbox. */
+  readonly details: MailboxDetails | undefined;
+  readonly incidents: readonly Incident[];
+  /** Undefined before the first reconciliation. */
+  readonly results: ReconciliationResults | undefined;
+}
+
+export function toMailboxStatus(
+  { advised, facts, state, unknownSince }: MailboxSummary,
+  { details, incidents, results }: ShownDetails,
+): MailboxStatus {
+  const { mailbox } = facts;
+  return {
+    ...advised,
+    state,
+    cursor_history_id: details?.cursor_history_id ?? null,
     last_run_at: mailbox.last_run_at,
     last_success_at: mailbox.last_success_at,
     next_poll_at: mailbox.next_poll_at,
     failure_count: mailbox.failure_count,
-    last_error: errorOf(mailbox.last_error_code, mailbox.last_error),
-    lease_holder: mailbox.lease_holder,
+    lease_holder: details?.lease_holder ?? null,
     is_listing: mailbox.listing_since !== null,
     waiting_count: unknownSince === null ? mailbox.pending_count : null,
     unknown_since: unknownSince,
@@ -47,14 +80,8 @@ export function toMailboxStatus(
       ignored: mailbox.ignored_count,
       dead: mailbox.dead_count,
     },
-    oldest_pending_at: mailbox.oldest_pending_at,
-    failing: toFailing(facts),
+    oldest_pending_at: details?.oldest_pending_at ?? null,
     last_push_at: mailbox.pushed_at,
-    watch: toWatch(mailbox),
-    unpublished:
-      mailbox.oldest_unpublished_at === null
-        ? null
-        : { count: mailbox.unpublished_count, oldest_since: mailbox.oldest_unpublished_at },
     reconciliation: toReconciliation(results),
     incidents: incidents.map((incident) => ({
       kind: incident.kind,
@@ -65,12 +92,10 @@ export function toMailboxStatus(
   };
 }
 
-/** Null while the number of waiting messages is known. */
-function waitingUnknownSince(facts: MailboxFacts, state: State): Date | null {
-  const { mailbox } = facts;
-  const knownAt = mailbox.last_success_at ?? mailbox.created_at;
-  if (!POLLED_STATES.has(state) || mailbox.last_success_at === null) return knownAt;
-  return incompleteSince(facts);
+function accessOf({ isCurrent, mailbox }: MailboxFacts): MailboxStatus['access'] {
+  if (!isCurrent) return null;
+  const { access } = mailbox;
+  return access === 'refresh_token' || access === 'delegation' ? access : 'environment';
 }
 
 function errorOf(code: string | null, detail: string | null): ErrorInfo | null {
@@ -110,8 +135,8 @@ function silentPushError(mailbox: MailboxRow): ErrorInfo | null {
   return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
 }
 
-function toReconciliation(results: ReconciliationResults | null): Reconciliation | null {
-  if (results === null) return null;
+function toReconciliation(results: ReconciliationResults | undefined): Reconciliation | null {
+  if (results === undefined) return null;
   return { ...countsOf(results.newest), full: results.full === null ? null : countsOf(results.full) };
 }
 

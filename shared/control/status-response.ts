@@ -1,83 +1,161 @@
 /**
  * Builds the response of `status`, `start` and `stop`. Reads the database and the scheduler job; changes nothing.
+ * One read covers all mailboxes, so that 10,000 of them need no more statements than one. Details are read for those that are
+ * shown.
  * Invariant: a value that is not known is null, with the time since when.
  */
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import { readConsumers } from '../db/consumer-backlogs.ts';
+import type { Queryable } from '../db/database.ts';
 import { readIncidents } from '../db/incidents.ts';
+import { readMailboxDetails } from '../db/mailbox-details.ts';
 import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
-import { toAppError } from '../errors.ts';
+import { readRetention } from '../db/retention.ts';
+import { AppError, toAppError } from '../errors.ts';
+import type { MailboxStatus } from '../schemas/mailbox-status.ts';
+import type { RetentionStatus } from '../schemas/retention.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
-import { findPollingGap, stateWithoutMailbox } from './mailbox-state.ts';
-import { toMailboxStatus } from './mailbox-status-response.ts';
+import { findPollingGap, type MailboxFacts, type PollingGap, stateWithoutMailbox } from './mailbox-state.ts';
+import { type MailboxSummary, summarize, toMailboxStatus } from './mailbox-status-response.ts';
+import { byUrgency, totalsOf, worstState } from './mailbox-totals.ts';
 import type { Monitor } from './monitor.ts';
 import type { SchedulerJob } from './scheduler-job.ts';
 
 const SHOWN_INCIDENTS = 5;
+const SHOWN_MAILBOXES = 100;
 
-/** @throws {AppError} an error of the database; an error of Cloud Scheduler becomes part of the response */
-export async function readStatus({ config, db, scheduler: job }: Monitor): Promise<Status> {
-  const [monitor, mailboxes, failing, reconciliations, rejected, consumers] = await Promise.all([
+/**
+ * @param address in lower case: the state, the totals, the mailboxes and the advice are of this mailbox only. Null: of all
+ * @throws {AppError} not_found for an unknown address, an error of the database; an error of Cloud Scheduler becomes part of the
+ *   response
+ */
+export async function readStatus(
+  { config, db, scheduler: job }: Monitor,
+  address: string | null = null,
+): Promise<Status> {
+  const [monitor, mailboxes, failing, rejected, consumers, retention] = await Promise.all([
     readMonitorStatus(db),
     readMailboxes(db),
     readFailingMessages(db),
-    readReconciliationResults(db),
     findRejectedListings(db),
     readConsumers(db),
+    readRetentionStatus(config, db),
   ]);
   const fingerprint = currentFingerprint(config, monitor);
-  const facts = mailboxes.map((mailbox) => ({
+  const toFacts = (mailbox: (typeof mailboxes)[number]): MailboxFacts => ({
     mailbox,
-    isCurrent: fingerprint !== null && mailbox.credential_fingerprint === fingerprint,
-    failing: failing.get(mailbox.id) ?? null,
-    missingCount: reconciliations.get(mailbox.id)?.newest.missing_count ?? 0,
+    isCurrent:
+      mailbox.access === 'refresh_token' ||
+      mailbox.access === 'delegation' ||
+      (fingerprint !== null && mailbox.credential_fingerprint === fingerprint),
+    failing: mailbox.id === null ? null : (failing.get(mailbox.id) ?? null),
     monitor,
     pollIntervalSeconds: config.pollIntervalSeconds,
     runBudgetSeconds: config.runBudgetSeconds,
     isPushConfigured: config.pubsubTopic !== null,
-  }));
-  const [scheduler, mailboxStatuses] = await Promise.all([
+  });
+  const all = mailboxes.map((mailbox) => summarize(toFacts(mailbox)));
+  const hasUnknownFirst =
+    fingerprint !== null && !mailboxes.some((mailbox) => mailbox.credential_fingerprint === fingerprint);
+  const selected = selectMailboxes(all, address);
+  // The first mailbox has no address until Gmail has answered.
+  const isFirstUnidentified = hasUnknownFirst && address === null;
+  const firstState = isFirstUnidentified ? stateWithoutMailbox(monitor, config.pollIntervalSeconds) : null;
+  const [scheduler, shown] = await Promise.all([
     readScheduler(job, config, monitor.isRunning),
-    Promise.all(
-      facts.map(async (one) => {
-        const incidents = await readIncidents(db, one.mailbox.id, SHOWN_INCIDENTS);
-        return toMailboxStatus(one, incidents, reconciliations.get(one.mailbox.id) ?? null);
-      }),
-    ),
+    readShown(db, selected.slice(0, SHOWN_MAILBOXES)),
   ]);
-  const currentMailbox = mailboxStatuses.find((mailbox) => mailbox.is_current);
   const body = {
     is_running: monitor.isRunning,
     last_poll_at: monitor.lastPollAt,
     last_error:
       config.credentialProblems.length > 0 ? config.credentialProblems.join('; ') : monitor.lastError,
     emails_processed_total: monitor.emailsProcessedTotal,
-    state:
-      fingerprint === null
-        ? ('not_configured' as const)
-        : (currentMailbox?.state ?? stateWithoutMailbox(monitor, config.pollIntervalSeconds)),
+    state: worstState(selected, firstState),
     scheduler,
-    mailboxes: mailboxStatuses,
+    mailbox_count: all.filter(({ facts }) => facts.isCurrent).length + (hasUnknownFirst ? 1 : 0),
+    totals: totalsOf(selected, firstState),
+    mailboxes: shown,
     consumers,
+    retention,
   };
-  const currentFacts = facts.find((one) => one.isCurrent);
   const items = adviceFor(body, {
     config,
     hasCredentials: fingerprint !== null,
     now: monitor.readAt,
+    mailboxes: selected.map((one) => one.advised),
     lastErrorCode: monitor.lastErrorCode,
-    pollingGap:
-      currentFacts === undefined
-        ? { kind: 'no_run_begins', since: monitor.updatedAt }
-        : findPollingGap(currentFacts),
-    rejectedListings: rejected,
+    isFirstUnidentified,
+    pollingGaps: [...(firstState === 'not_polling' ? [firstGap(monitor)] : []), ...selected.flatMap(gapOf)],
+    rejectedListings: rejected.filter((listing) => address === null || listing.address === address),
   });
   return { ...body, advice: items.map(adviceText), advice_items: items };
+}
+
+async function readRetentionStatus(
+  { retentionDays: days }: Config,
+  db: Queryable,
+): Promise<RetentionStatus | null> {
+  if (days === null) return null;
+  const {
+    blocked_count: count,
+    blocked_reason: reason,
+    uncompleted,
+    ...progress
+  } = await readRetention(db, days);
+  return {
+    days,
+    ...progress,
+    blocked: reason === null ? null : { count, reason },
+    uncompleted: [...uncompleted],
+  };
+}
+
+/** @throws {AppError} not_found */
+function selectMailboxes(all: readonly MailboxSummary[], address: string | null): MailboxSummary[] {
+  if (address === null) return all.toSorted(byUrgency);
+  const selected = all.filter(({ advised }) => advised.email_address === address);
+  if (selected.length > 0) return selected;
+  throw new AppError(
+    'not_found',
+    'No mailbox has this address. Without `mailbox`, status lists the mailboxes.',
+  );
+}
+
+async function readShown(db: Queryable, shown: readonly MailboxSummary[]): Promise<MailboxStatus[]> {
+  const ids = shown.flatMap(({ facts }) => (facts.mailbox.id === null ? [] : [facts.mailbox.id]));
+  const [details, results, incidents] = await Promise.all([
+    readMailboxDetails(db, ids),
+    readReconciliationResults(db, ids),
+    readIncidents(db, ids, SHOWN_INCIDENTS),
+  ]);
+  return shown.map((one) => {
+    const id = one.facts.mailbox.id ?? 0;
+    return toMailboxStatus(one, {
+      details: details.get(id),
+      incidents: incidents.get(id) ?? [],
+      results: results.get(id),
+    });
+  });
+}
+
+interface AddressedGap {
+  readonly address: string;
+  readonly gap: PollingGap;
+}
+
+function gapOf({ advised, facts, state }: MailboxSummary): AddressedGap[] {
+  const gap = state === 'not_polling' ? findPollingGap(facts) : null;
+  return gap === null ? [] : [{ address: advised.email_address, gap }];
+}
+
+function firstGap({ updatedAt }: MonitorStatus): AddressedGap {
+  return { address: 'the first mailbox', gap: { kind: 'no_run_begins', since: updatedAt } };
 }
 
 /** Of the configured credentials, or of those that the functions which hold them have recorded. */

@@ -141,31 +141,34 @@ export async function closeMissing(tx: Queryable, mailboxId: number): Promise<vo
   await tx.query(CLOSE_MISSING, [mailboxId]);
 }
 
-// $1 mailbox id, $2 number of closed incidents
+// $1 mailbox ids, $2 number of closed incidents per mailbox
 const READ = statement(
   `
-select id, kind, opened_at, closed_at, detail
+select mailbox_id, id, kind, opened_at, closed_at, detail
 from (
-  select *, row_number() over (partition by closed_at is null order by id desc) as rank
+  select *, row_number() over (partition by mailbox_id, closed_at is null order by id desc) as rank
   from incidents
-  where mailbox_id = $1::integer
+  where mailbox_id = any ($1::integer[])
 ) ranked
 where closed_at is null or rank <= $2::integer
 order by id desc`,
-  COLUMNS,
+  { mailbox_id: 'integer', ...COLUMNS },
 );
 
-/** Returns the open incidents and the newest closed ones, newest first. */
+/** Returns the open incidents and the newest closed ones, newest first, by mailbox id; no entry for none. */
 export async function readIncidents(
   db: Queryable,
-  mailboxId: number,
+  mailboxIds: readonly number[],
   closedCount: number,
-): Promise<Incident[]> {
-  const { rows } = await db.query(READ, [mailboxId, closedCount]);
-  return rows.map(toIncident);
+): Promise<Map<number, Incident[]>> {
+  const { rows } = await db.query(READ, [mailboxIds, closedCount]);
+  const incidents = new Map<number, Incident[]>();
+  for (const row of rows)
+    incidents.set(row.mailbox_id, [...(incidents.get(row.mailbox_id) ?? []), toIncident(row)]);
+  return incidents;
 }
 
-function toIncident(row: NonNullable<(typeof READ)['row']>): Incident {
+function toIncident(row: NonNullable<(typeof CLOSE_LISTED_GAPS)['row']>): Incident {
   return {
     id: row.id,
     kind: row.kind as IncidentKind,

@@ -2,6 +2,7 @@
 import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
+// $1 mailbox ids
 // Up to two rows per mailbox: the newest evaluated reconciliation, and the newest one since the first start.
 const RESULTS = statement(
   `
@@ -36,6 +37,7 @@ cross join lateral (
     limit 1
   )
 ) r
+where m.id = any ($1::integer[])
 order by m.id, r.evaluated_at desc`,
   {
     mailbox_id: 'integer',
@@ -62,9 +64,12 @@ export interface ReconciliationResults {
 }
 
 /** Returns results by mailbox id; no entry before the first result. */
-export async function readReconciliationResults(db: Queryable): Promise<Map<number, ReconciliationResults>> {
+export async function readReconciliationResults(
+  db: Queryable,
+  mailboxIds: readonly number[],
+): Promise<Map<number, ReconciliationResults>> {
   const results = new Map<number, ReconciliationResults>();
-  for (const row of (await db.query(RESULTS)).rows) {
+  for (const row of (await db.query(RESULTS, [mailboxIds])).rows) {
     const newest = results.get(row.mailbox_id)?.newest ?? row;
     const full = results.get(row.mailbox_id)?.full ?? (row.is_full ? row : null);
     results.set(row.mailbox_id, { newest, full });

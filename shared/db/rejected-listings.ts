@@ -6,6 +6,8 @@ import { statement } from './statement.ts';
 export interface RejectedListing {
   /** Unique among the listings of one purpose. */
   readonly id: number;
+  /** Of the mailbox. */
+  readonly address: string;
   readonly purpose: ListPurpose | 'reconciliation';
   readonly query: string;
   readonly detail: string;
@@ -17,9 +19,9 @@ export interface RejectedListing {
 // One row per listing, list jobs first. Omits a rejected backfill when the same query was planned again and not rejected.
 const REJECTED = statement(
   `
-select *
+select rejected.id, rejected.purpose, rejected.query, rejected.detail, rejected.is_finished, m.email_address
 from (
-  select j.id::bigint as id, j.purpose, j.query, coalesce(j.error_detail, j.error_code) as detail,
+  select j.mailbox_id, j.id::bigint as id, j.purpose, j.query, coalesce(j.error_detail, j.error_code) as detail,
          j.finished_at is not null as is_finished
   from list_jobs j
   where j.error_code is not null
@@ -33,13 +35,21 @@ from (
         and again.error_code is null
     )
   union all
-  select r.id, 'reconciliation', r.query, coalesce(r.error_detail, r.error_code), false
+  select r.mailbox_id, r.id, 'reconciliation', r.query, coalesce(r.error_detail, r.error_code), false
   from reconciliations r
   where r.evaluated_at is null
     and r.error_code is not null
 ) rejected
-order by purpose = 'reconciliation', id`,
-  { id: 'bigint', purpose: 'text', query: 'text', detail: 'text', is_finished: 'boolean' },
+join mailboxes m on m.id = rejected.mailbox_id
+order by rejected.purpose = 'reconciliation', rejected.id`,
+  {
+    id: 'bigint',
+    purpose: 'text',
+    query: 'text',
+    detail: 'text',
+    is_finished: 'boolean',
+    email_address: 'text',
+  },
 );
 
 const SHOWN_DAYS = 7;
@@ -49,6 +59,7 @@ export async function findRejectedListings(db: Queryable): Promise<RejectedListi
   const { rows } = await db.query(REJECTED, [SHOWN_DAYS]);
   return rows.map((row) => ({
     id: row.id,
+    address: row.email_address,
     purpose: row.purpose as RejectedListing['purpose'],
     query: row.query,
     detail: row.detail,

@@ -62,11 +62,21 @@ export const incidentSummarySchema = z.object({
 
 export const mailboxStatusSchema = z.object({
   email_address: z.string(),
-  /** True for the mailbox of the configured credentials; other mailboxes belong to earlier credentials. */
+  /**
+   * True for a monitored mailbox: that of the configured credentials, and those that operators added. Other mailboxes were
+   * removed or belong to earlier credentials.
+   */
   is_current: z.boolean(),
+  /** An operator paused it: nothing is fetched for it, and its state is `stopped` unless access is denied. */
+  is_paused: z.boolean(),
+  /**
+   * `environment`: the credentials are variables. `refresh_token`: they are a secret of the mailbox. `delegation`: a service
+   * account signs. Null for a mailbox that is not monitored.
+   */
+  access: z.nullable(z.enum(['environment', 'refresh_token', 'delegation'])),
   state: z.enum(STATES),
-  /** A Gmail history id: a decimal number below 2^64. */
-  cursor_history_id: z.string().check(z.regex(/^\d{1,20}$/)),
+  /** A Gmail history id: a decimal number below 2^64. Null until Gmail has answered for an added mailbox. */
+  cursor_history_id: z.nullable(z.string().check(z.regex(/^\d{1,20}$/))),
   /** When the last run began. */
   last_run_at: z.nullable(time),
   last_success_at: z.nullable(time),

@@ -26,6 +26,8 @@ function mailbox(more: Partial<MailboxStatus> = {}): MailboxStatus {
   return {
     email_address: 'orders@example.com',
     is_current: true,
+    is_paused: false,
+    access: 'environment',
     state: 'watching',
     cursor_history_id: '1',
     last_run_at: NOW,
@@ -115,6 +117,22 @@ function consumer(more: Partial<ConsumerStatus> = {}): ConsumerStatus {
   };
 }
 
+const NO_TOTALS: StatusWithoutAdvice['totals'] = {
+  pending: 0,
+  stored: 0,
+  gone: 0,
+  ignored: 0,
+  dead: 0,
+  failing: 0,
+  missing: null,
+  unreconciled_count: 0,
+  waiting_count: 0,
+  unknown_count: 0,
+  unknown_since: null,
+  states: {},
+  paused_count: 0,
+};
+
 const NO_RUN_BEGINS: PollingGap = { kind: 'no_run_begins', since: hoursAgo(2) };
 
 function items(
@@ -130,17 +148,26 @@ function items(
     emails_processed_total: 0,
     state: 'watching',
     scheduler: scheduler(),
+    mailbox_count: 1,
+    totals: NO_TOTALS,
     mailboxes: [mailbox()],
     consumers: [],
+    retention: null,
     ...more,
   };
   const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });
-  return adviceFor(status, {
+  const [first] = status.mailboxes;
+  return adviceFor(config.gmail === null ? { ...status, mailbox_count: 0 } : status, {
     config,
     hasCredentials: config.gmail !== null,
     now: NOW,
+    mailboxes: status.mailboxes,
     lastErrorCode,
-    pollingGap,
+    isFirstUnidentified: first === undefined,
+    pollingGaps:
+      status.state === 'not_polling' && first !== undefined
+        ? [{ address: first.email_address, gap: pollingGap }]
+        : [],
     rejectedListings: [],
   });
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readMailboxDetails } from '../../shared/db/mailbox-details.ts';
 import { readFailingMessages, readMailboxes } from '../../shared/db/mailbox-status.ts';
 import { readReconciliationResults } from '../../shared/db/reconciliation-results.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
@@ -47,8 +48,25 @@ describe('the state', () => {
       emails_processed_total: 0,
       state: 'not_configured',
       scheduler: null,
+      mailbox_count: 0,
+      totals: {
+        pending: 0,
+        stored: 0,
+        gone: 0,
+        ignored: 0,
+        dead: 0,
+        failing: 0,
+        missing: null,
+        unreconciled_count: 0,
+        waiting_count: null,
+        unknown_count: 0,
+        unknown_since: null,
+        states: {},
+        paused_count: 0,
+      },
       mailboxes: [],
       consumers: [],
+      retention: null,
       advice: [
         'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment, add --secret-manager.',
       ],
@@ -448,7 +466,8 @@ it('status reads few ledger rows even when there are 100,000, because sums and p
     const [mailbox] = await readMailboxes(tx);
     expect(mailbox).toMatchObject({ stored_count: 100_000, pending_count: 5_000, dead_count: 3 });
     expect((await readFailingMessages(tx)).get(id)).toMatchObject({ failing_count: 3, dead_count: 3 });
-    await readReconciliationResults(tx);
+    await readMailboxDetails(tx, [id]);
+    await readReconciliationResults(tx, [id]);
     const { rows } = await tx.query<{ seq_scan: number; idx_tup_fetch: number }>(
       "select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'email_ledger'",
     );

@@ -42,6 +42,10 @@ async function list(lease: Lease, ids: string[]): Promise<void> {
   await enterListPage(db, lease, job, { ids, nextPageToken: null, labelId: null, settleSeconds: 0 });
 }
 
+async function incidentsOf(mailboxId: number) {
+  return (await readIncidents(db, [mailboxId], 9)).get(mailboxId) ?? [];
+}
+
 describe('planHistoryGap', () => {
   test('planHistoryGap pins the cursor, clears the unconfirmed history id, and plans one listing with trash', async () => {
     const lease = await insertLeasedMailbox(db, DAY);
@@ -108,7 +112,7 @@ describe('planHistoryGap', () => {
     await expect(planHistoryGap(db, lease, '900')).rejects.toMatchObject({ code: 'lease_lost' });
     expect(await mailbox(lease)).toMatchObject({ cursor_history_id: '100' });
     expect(await gapJobs(lease)).toEqual([]);
-    expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([]);
+    expect(await incidentsOf(lease.mailboxId)).toEqual([]);
   });
 
   test('a second gap before the first is listed replaces the listing and continues the incident', async () => {
@@ -118,7 +122,7 @@ describe('planHistoryGap', () => {
     expect(second).toMatchObject({ incidentId: first.incidentId, isNew: false });
     const jobs = await gapJobs(lease);
     expect(jobs).toMatchObject([{ finished_at: expect.any(Date) }, { finished_at: null }]);
-    expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([
+    expect(await incidentsOf(lease.mailboxId)).toMatchObject([
       { detail: { expired_history_id: '900', pinned_history_id: '950', list_job_id: jobs[1].id } },
     ]);
   });

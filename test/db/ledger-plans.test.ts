@@ -11,6 +11,7 @@ import '../../shared/db/finish-run.ts';
 import { closeListedGaps } from '../../shared/db/incidents.ts';
 import '../../shared/db/lease.ts';
 import type { Queryable } from '../../shared/db/database.ts';
+import { readMailboxDetails } from '../../shared/db/mailbox-details.ts';
 import { readFailingMessages, readMailboxes } from '../../shared/db/mailbox-status.ts';
 import '../../shared/db/reconciliation-evaluation.ts';
 import { declaredStatements } from '../../shared/db/statement.ts';
@@ -60,7 +61,7 @@ test('the claim of untried messages uses their partial index three times', async
 });
 
 describe('a large backlog', () => {
-  const OF_RUN_AND_STATUS = ['lease_released', 'listing_since', 'with failing as', 'as outcome'];
+  const OF_RUN_AND_STATUS = ['lease_released', 'oldest_pending_at', 'with failing as', 'as outcome'];
   const checked = onLedger.filter(({ text }) => OF_RUN_AND_STATUS.some((part) => text.includes(part)));
   let grown: TestDatabase;
   let mailboxId: number;
@@ -98,6 +99,7 @@ describe('a large backlog', () => {
     expect(checked).toHaveLength(OF_RUN_AND_STATUS.length);
     const read = await grown.transaction(async (tx) => {
       await readMailboxes(tx);
+      await readMailboxDetails(tx, [mailboxId]);
       expect((await readFailingMessages(tx)).get(mailboxId)).toMatchObject({ failing_count: 2 });
       await closeListedGaps(tx, mailboxId);
       const end = await finishRunOf(tx, leaseOf(mailboxId));

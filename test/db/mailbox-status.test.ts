@@ -1,14 +1,15 @@
 import { afterAll, expect, test } from 'vitest';
-import { readMailboxes } from '../../shared/db/mailbox-status.ts';
+import { readMailboxDetails } from '../../shared/db/mailbox-details.ts';
 import { insertMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
 const db = await createTestDatabase();
 afterAll(async () => await db.close());
 
-test('readMailboxes finds the oldest pending message, whether it was tried or not', async () => {
+test('readMailboxDetails finds the oldest pending message, whether it was tried or not', async () => {
   const mailboxId = await insertMailbox(db);
-  const oldest = async () => (await readMailboxes(db))[0]?.oldest_pending_at?.toISOString() ?? null;
+  const oldest = async () =>
+    (await readMailboxDetails(db, [mailboxId])).get(mailboxId)?.oldest_pending_at?.toISOString() ?? null;
   expect(await oldest()).toBeNull();
   await db.query(
     `insert into email_ledger (mailbox_id, gmail_message_id, source, priority, discovered_at, last_attempt_at)

@@ -82,6 +82,10 @@ async function isDue({ mailboxId }: Lease): Promise<boolean> {
   return found[0]?.due ?? false;
 }
 
+async function incidentsOf(mailboxId: number) {
+  return (await readIncidents(db, [mailboxId], 9)).get(mailboxId) ?? [];
+}
+
 describe('planReconciliation', () => {
   test('the first reconciliation of a new mailbox asks for all mail since its first start, without spam and drafts', async () => {
     const lease = await planned();
@@ -387,7 +391,7 @@ describe('evaluateSlice', () => {
       lease.mailboxId,
     ]);
     expect(await evaluate(lease, 91)).toMatchObject({ gmailCount: 1, storedCount: 1, missingCount: 0 });
-    expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([]);
+    expect(await incidentsOf(lease.mailboxId)).toEqual([]);
   });
 
   test.each(['stored', 'pending', 'gone', 'dead'])(
@@ -413,7 +417,7 @@ describe('evaluateSlice', () => {
     const lease = await planned();
     await list(lease, ['lost']);
     const result = await evaluate(lease, 91);
-    expect(await readIncidents(db, lease.mailboxId, 9)).toEqual([
+    expect(await incidentsOf(lease.mailboxId)).toEqual([
       {
         id: result?.incidentId,
         kind: 'missing_found',
@@ -431,7 +435,7 @@ describe('evaluateSlice', () => {
     await planReconciliation(db, lease, 900);
     await list(lease, ['lost']);
     expect(await evaluate(lease)).toMatchObject({ missingCount: 0, pendingCount: 1, incidentId: null });
-    expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([{ closedAt: expect.any(Date) }]);
+    expect(await incidentsOf(lease.mailboxId)).toMatchObject([{ closedAt: expect.any(Date) }]);
   });
 
   test('an evaluation in slices continues where it stopped, counts every id once and names the missing ids of all slices', async () => {
@@ -447,7 +451,7 @@ describe('evaluateSlice', () => {
     await insertMessage(db, lease, 'a0', { state: 'stored' });
     const result = await evaluate(lease, 91);
     expect(result).toMatchObject({ gmailCount: 6, storedCount: 3, missingCount: 3 });
-    expect(await readIncidents(db, lease.mailboxId, 9)).toMatchObject([
+    expect(await incidentsOf(lease.mailboxId)).toMatchObject([
       { detail: { gmail_count: 6, missing_count: 3, gmail_message_ids: ['a', 'c', 'f'] } },
     ]);
   });

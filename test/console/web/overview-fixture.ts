@@ -45,6 +45,8 @@ export function mailbox(more: Partial<MailboxStatusJson> = {}): MailboxStatusJso
   return {
     email_address: 'orders@example.com',
     is_current: true,
+    is_paused: false,
+    access: 'environment',
     state: 'watching',
     cursor_history_id: '1',
     last_run_at: minutesBefore(1),
@@ -64,6 +66,25 @@ export function mailbox(more: Partial<MailboxStatusJson> = {}): MailboxStatusJso
     unpublished: null,
     reconciliation: reconciliation(),
     incidents: [],
+    ...more,
+  };
+}
+
+export function totals(more: Partial<StatusJson['totals']> = {}): StatusJson['totals'] {
+  return {
+    pending: 0,
+    stored: 41,
+    gone: 0,
+    ignored: 0,
+    dead: 0,
+    failing: 0,
+    missing: 0,
+    unreconciled_count: 0,
+    waiting_count: 0,
+    unknown_count: 0,
+    unknown_since: null,
+    states: { watching: 1 },
+    paused_count: 0,
     ...more,
   };
 }
@@ -89,8 +110,11 @@ export function overview({
       emails_processed_total: 41,
       state: 'watching',
       scheduler: null,
+      mailbox_count: 1,
+      totals: totals(),
       mailboxes: ofMailbox === null ? [] : [mailbox(ofMailbox)],
       consumers: [],
+      retention: null,
       advice: [],
       advice_items: [],
       ...status,
