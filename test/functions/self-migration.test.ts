@@ -51,6 +51,10 @@ function instanceOf(part: AccountPart, MIGRATE_URL = service.url) {
 function requestOf(target: Target) {
   if (target === 'console') return { path: '/api/system/email-monitor/status', method: 'GET' };
   const { emailAddress } = system.gmail;
+  if (target === 'ingestMailbox') {
+    const work = Buffer.from(JSON.stringify({ mailbox: emailAddress })).toString('base64');
+    return { body: { message: { data: work } } };
+  }
   const data = Buffer.from(JSON.stringify({ emailAddress, historyId: '7' })).toString('base64');
   return target === 'gmailPush' ? { body: { message: { data } } } : {};
 }
@@ -130,7 +134,8 @@ describe('first contact', () => {
       });
 
       const second = await call(target, requestOf(target));
-      expect(second.status).toBe(target === 'gmailPush' ? 204 : 200);
+      const isPush = target === 'gmailPush' || target === 'ingestMailbox';
+      expect(second.status).toBe(isPush ? 204 : 200);
       expect(second.headers['retry-after']).toBeUndefined();
       expect(service.callCount).toBe(1);
     },
