@@ -6,6 +6,7 @@ import { refreshTokenOf } from '../../../emulators/gmail/emulated-gmail.ts';
 import { openDatabase } from '../../../shared/db/database.ts';
 import { addMailbox } from '../../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../../shared/mailbox-access.ts';
+import { startJwtSigner } from '../../helpers/jwt-signer.ts';
 import { accountOf, addressOf, type ManyGmail, secretOf, startManyGmail } from '../../helpers/many-gmail.ts';
 import { postTo, WorkTopic } from '../../helpers/work-topic.ts';
 import type { Fixture } from '../fixture.ts';
@@ -87,6 +88,7 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     inFlight: WORK_IN_FLIGHT,
     ackDeadlineMs: WORK_ACK_DEADLINE_MS,
   });
+  const signer = await startJwtSigner();
   const env = {
     ...gmail.env,
     ...scheduler.env,
@@ -94,6 +96,7 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     DATABASE_URL: db.url,
     GMAIL_MAILBOX_SECRETS: secrets,
     GMAIL_DELEGATION_SERVICE_ACCOUNT: SERVICE_ACCOUNT,
+    IAM_CREDENTIALS_API_ROOT_URL: signer.rootUrl,
     GMAIL_SETTLE_SECONDS: String(SETTLE_SECONDS),
     GMAIL_POLL_INTERVAL_SECONDS: '1',
     GMAIL_PUBSUB_TOPIC: 'projects/emulated-project/topics/gmail',
@@ -129,7 +132,7 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     pauses: [],
     close: async () => {
       await processes.endAll();
-      await Promise.all([pushProxy.close(), work.close(), scheduler.close()]);
+      await Promise.all([pushProxy.close(), work.close(), scheduler.close(), signer.close()]);
       await gmail.kill();
       await db.drop();
       rmSync(secrets, { recursive: true, force: true });
