@@ -101,8 +101,8 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     GMAIL_POLL_INTERVAL_SECONDS: '1',
     GMAIL_PUBSUB_TOPIC: 'projects/emulated-project/topics/gmail',
     GMAIL_QUOTA_UNITS_PER_MINUTE: '1200000',
-    // Short, so that some runs reach their deadline.
-    RUN_BUDGET_SECONDS: String(random.pick([5, 6, 8])),
+    // Short, so that some runs reach their deadline, but enough for the watch: a run registers it only with five seconds left.
+    RUN_BUDGET_SECONDS: String(random.pick([9, 10, 12])),
     DB_POOL_SIZE: String(random.pick([3, 4, 6])),
     LOG_LEVEL: 'info',
   };
