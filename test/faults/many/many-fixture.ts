@@ -3,10 +3,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { refreshTokenOf } from '../../../emulators/gmail/emulated-gmail.ts';
+import { startSignJwt } from '../../../emulators/iam/sign-jwt.ts';
 import { openDatabase } from '../../../shared/db/database.ts';
 import { addMailbox } from '../../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../../shared/mailbox-access.ts';
-import { startJwtSigner } from '../../helpers/jwt-signer.ts';
 import { accountOf, addressOf, type ManyGmail, secretOf, startManyGmail } from '../../helpers/many-gmail.ts';
 import { postTo, WorkTopic } from '../../helpers/work-topic.ts';
 import type { Fixture } from '../fixture.ts';
@@ -52,8 +52,6 @@ export interface ManyFixture {
   readonly scheduler: SlowScheduler;
   readonly work: WorkTopic;
   readonly mailboxes: readonly FaultMailbox[];
-  /** When mailboxes were paused, by the database's clock. */
-  readonly pauses: { readonly address: string; readonly from: Date; readonly to: Date }[];
   close(): Promise<void>;
 }
 
@@ -88,7 +86,7 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     inFlight: WORK_IN_FLIGHT,
     ackDeadlineMs: WORK_ACK_DEADLINE_MS,
   });
-  const signer = await startJwtSigner();
+  const signer = await startSignJwt();
   const env = {
     ...gmail.env,
     ...scheduler.env,
@@ -129,7 +127,6 @@ export async function openManyFixture(options: ManyFixtureOptions): Promise<Many
     gmail,
     work,
     mailboxes,
-    pauses: [],
     close: async () => {
       await processes.endAll();
       await Promise.all([pushProxy.close(), work.close(), scheduler.close(), signer.close()]);

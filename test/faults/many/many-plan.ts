@@ -18,6 +18,8 @@ export interface ManyPlan {
   readonly events: readonly ManyEvent[];
   /** Called once after the faults, with no concurrent calls. */
   readonly lastVerb: 'start' | 'stop';
+  /** The mailbox that is paused and resumed at the end, without faults; null: none. */
+  readonly paused: number | null;
   /** The mailbox that is reconciled at the end; null: none. */
   readonly reconciled: number | null;
 }
@@ -108,6 +110,7 @@ export function makeManyPlan(seed: number, round: number, count: number): ManyPl
     })),
     events: events.toSorted((a, b) => a.atMs - b.atMs),
     lastVerb: random.pick(['start', 'stop']),
+    paused: random.chance(0.5) ? random.int(0, count - 1) : null,
     reconciled: random.chance(0.3) ? random.int(0, count - 1) : null,
   };
 }

@@ -78,7 +78,7 @@ export class ManyRunner {
   }
 
   async #pause({ address, number }: FaultMailbox, forMs: number): Promise<void> {
-    const { db, pauses } = this.#fixture;
+    const { db } = this.#fixture;
     if (number === 0) {
       // The first mailbox has a row once it was paused; it must be known for that.
       const rows = await db.rows(
@@ -91,10 +91,9 @@ export class ManyRunner {
       if (rows.length === 0 && !(await this.#hasSettings(address))) return;
     }
     this.#summaries[number]?.fault('mailbox paused');
-    const from = await this.#setPaused(address, true);
+    await this.#setPaused(address, true);
     await delay(forMs);
-    const to = await this.#setPaused(address, false);
-    pauses.push({ address, from, to });
+    await this.#setPaused(address, false);
   }
 
   async #hasSettings(address: string): Promise<boolean> {
@@ -105,15 +104,11 @@ export class ManyRunner {
     return rows.length > 0;
   }
 
-  /** @returns the time of the database after the commit */
-  async #setPaused(address: string, isPaused: boolean): Promise<Date> {
-    const { db } = this.#fixture;
-    await db.rows(
-      'update mailbox_settings set is_paused = $2::boolean where email_address = $1::text returning id',
+  async #setPaused(address: string, isPaused: boolean): Promise<void> {
+    await this.#fixture.db.rows(
+      'update mailbox_settings set is_paused = $2::boolean where email_address = $1::text',
       [address, isPaused],
     );
-    const [{ at }] = await db.rows('select clock_timestamp() as at');
-    return at;
   }
 
   #at(mailbox: number): FaultMailbox {

@@ -12,7 +12,7 @@ import { verifyReconciliation } from '../verify-reconciliation.ts';
 import { type ManyFixture, openManyFixture } from './many-fixture.ts';
 import { type ManyPlan, makeManyPlan } from './many-plan.ts';
 import { ManyRunner } from './many-runner.ts';
-import { verifyCursorsCatchUp, verifyMany, verifyManyControl } from './verify-many.ts';
+import { verifyCursorsCatchUp, verifyMany, verifyManyControl, verifyPause } from './verify-many.ts';
 import { endManyFaults, waitUntilAllIdle } from './wait-until-all-idle.ts';
 
 export interface ManyRoundsOptions {
@@ -58,9 +58,10 @@ export async function runManyRounds(options: ManyRoundsOptions): Promise<ManySum
       }
       const plan = makeManyPlan(seed, round, count);
       const roundStartedAt = performance.now();
+      const isFresh = fixture === null;
       fixture ??= await openManyFixture({ postgres, dist, seed, round, mailboxes: count });
       const log: string[] = [];
-      const violations = await runManyRound(fixture, plan, { total, mailboxes }, log).catch(
+      const violations = await runManyRound(fixture, plan, { total, mailboxes }, { isFresh, log }).catch(
         (error: unknown) => [`The round failed: ${error instanceof Error ? error.stack : String(error)}`],
       );
       log.push(...fixture.processes.takeLog());
@@ -86,15 +87,23 @@ export async function runManyRounds(options: ManyRoundsOptions): Promise<ManySum
   return { total, mailboxes };
 }
 
-/** @param log gets the log lines of the functions @returns the violations */
+/**
+ * @param at `isFresh`: no run has seen the mailboxes yet; `log` gets the log lines of the functions
+ * @returns the violations
+ */
 async function runManyRound(
   fixture: ManyFixture,
   plan: ManyPlan,
   summary: ManySummary,
-  log: string[],
+  at: { readonly isFresh: boolean; readonly log: string[] },
 ): Promise<string[]> {
   const calls = new Calls(fixture.processes);
   await calls.call('start');
+  // The first sync runs either completely before the faults, or, in a round that tests it, during them.
+  if (at.isFresh && plan.mailboxes[0]?.isFirstSync === false) {
+    const busy = await waitUntilAllIdle(fixture, calls, summary.total);
+    if (busy !== null) return [`The first sync did not finish: ${busy}`];
+  }
   await Promise.all([
     new ManyRunner(fixture, summary.mailboxes, summary.total).run(plan.events),
     ...fixture.mailboxes.map(async (mailbox) => {
@@ -111,7 +120,7 @@ async function runManyRound(
     if (counters !== undefined) await countGmailFaults(mailbox, counters);
   }
   const lines = fixture.processes.takeLog();
-  log.push(...lines);
+  at.log.push(...lines);
   countLateRuns(lines, summary.total);
   for (const { mailbox, text } of await verifyMany(fixture, calls, plan.round, summary.mailboxes, lines)) {
     const counters = mailbox === null ? undefined : summary.mailboxes[mailbox];
@@ -119,6 +128,11 @@ async function runManyRound(
     found.push(text);
   }
   if (busy !== null) return [`The system did not become idle: ${busy}`, ...found];
+  const paused = plan.paused === null ? undefined : fixture.mailboxes[plan.paused];
+  if (paused !== undefined) {
+    const texts = await verifyPause(fixture, calls, paused);
+    found.push(...texts.map((text) => `mailbox ${paused.number}: ${text}`));
+  }
   const reconciled = plan.reconciled === null ? undefined : fixture.mailboxes[plan.reconciled];
   if (reconciled !== undefined) {
     const texts = await verifyReconciliation(reconciled, calls, reconciled.address);
