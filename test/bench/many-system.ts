@@ -95,7 +95,7 @@ export async function inManySystem<T>(
       DATABASE_URL: db.url,
       GMAIL_MAILBOX_SECRETS: secrets,
       GMAIL_PUBSUB_TOPIC: 'projects/emulated-project/topics/gmail',
-      LOG_LEVEL: 'warn',
+      LOG_LEVEL: 'warning',
       ...settings,
     };
     const start = async (target: Target, more: Record<string, string> = {}) => {
