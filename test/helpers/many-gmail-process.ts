@@ -8,9 +8,21 @@ import { mailWithAttachment } from '../bench/bench-mail.ts';
 import { addressOf, type ManyGmailOptions } from './many-gmail.ts';
 
 const options: ManyGmailOptions = JSON.parse(process.argv[2] ?? '{}');
-const { accounts: count, delivered = {}, mailBytes = 40_000, pushUrl = null, seed, ...shared } = options;
+const {
+  accounts: count,
+  delivered = {},
+  mailBytes = 40_000,
+  pushUrl = null,
+  seed,
+  historyId,
+  ...shared
+} = options;
 const random = seed === undefined ? Math.random : seededRandom(seed);
-const accounts = new ManyAccounts({ random, ...shared });
+const accounts = new ManyAccounts({
+  random,
+  ...shared,
+  ...(historyId !== undefined && { historyStart: BigInt(historyId) }),
+});
 for (let n = 0; n < count; n += 1) {
   const gmail = accounts.add({ emailAddress: addressOf(n) });
   gmail.notifications.url = pushUrl;

@@ -15,6 +15,8 @@ export interface ManyGmailOptions extends Pick<EmulatedGmailOptions, 'latencyMs'
   /** Where the pushes of all accounts go; null or absent: they are lost. */
   readonly pushUrl?: string | null;
   readonly seed?: number;
+  /** historyId of every empty mailbox. Default: from the time. */
+  readonly historyId?: string;
 }
 
 /** What all accounts used since the start. */
