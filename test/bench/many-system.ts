@@ -47,6 +47,8 @@ export interface ManySystem {
   readonly work: WorkTopic;
   readonly poll: FunctionProcess;
   readonly push: FunctionProcess;
+  /** Runs a statement with parameters. */
+  execute(sql: string, parameters: readonly unknown[]): Promise<void>;
   /** Adds the accounts with these numbers as mailboxes. */
   add(numbers: readonly number[]): Promise<void>;
   /** Calls poll and waits until all runs that it dispatched have ended. */
@@ -105,6 +107,8 @@ export async function inManySystem<T>(
     };
     const [poll, push] = [await start('poll'), await start('gmailPush')];
     for (let n = 0; n < INSTANCES; n += 1) runs.set(await start('ingestMailbox', { DB_POOL_SIZE: POOL }), 0);
+    const execute: ManySystem['execute'] = async (sql, parameters) =>
+      await executeOnce(db.url, sql, parameters);
     const drain = async () => {
       while (work.openCount > 0) await delay(5);
     };
@@ -114,7 +118,8 @@ export async function inManySystem<T>(
       work,
       poll,
       push,
-      add: async (numbers) => await addMailboxes(db.url, secrets, numbers),
+      execute,
+      add: async (numbers) => await addMailboxes(execute, secrets, numbers),
       drain,
       tick: async () => {
         const startedMs = performance.now();
@@ -161,21 +166,27 @@ export async function inManySystem<T>(
 }
 
 /** As `npm run mailbox -- add` does, in two statements for thousands. */
-async function addMailboxes(url: string, secrets: string, numbers: readonly number[]): Promise<void> {
+async function addMailboxes(
+  execute: ManySystem['execute'],
+  secrets: string,
+  numbers: readonly number[],
+): Promise<void> {
   const addresses = numbers.map(addressOf);
   for (const [at, number] of numbers.entries())
     writeFileSync(join(secrets, `${secretNameOf(addresses[at] ?? '')}.json`), secretOf(number));
+  await execute(
+    `insert into mailbox_settings (email_address, access, secret_name)
+     select address, 'refresh_token', secret from unnest($1::text[], $2::text[]) as added (address, secret)`,
+    [addresses, addresses.map(secretNameOf)],
+  );
+  await execute('insert into mailbox_confirmations (email_address) select unnest($1::text[])', [addresses]);
+}
+
+async function executeOnce(url: string, sql: string, parameters: readonly unknown[]): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(
-      `insert into mailbox_settings (email_address, access, secret_name)
-       select address, 'refresh_token', secret from unnest($1::text[], $2::text[]) as added (address, secret)`,
-      [addresses, addresses.map(secretNameOf)],
-    );
-    await client.query('insert into mailbox_confirmations (email_address) select unnest($1::text[])', [
-      addresses,
-    ]);
+    await client.query(sql, [...parameters]);
   } finally {
     await client.end();
   }

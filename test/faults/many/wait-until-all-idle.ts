@@ -112,13 +112,15 @@ async function busyWith(fixture: ManyFixture): Promise<string | null> {
               (m.lease_token is not null) as is_leased,
               m.failure_count as failures,
               m.last_error_code as error,
+              coalesce((select outcome from ingest_runs r where r.mailbox_id = m.id order by r.id desc limit 1), 'none')
+                as outcome,
               not exists (
                 select 1 from mailbox_watches w
                 where w.mailbox_id = m.id and w.topic is not null and w.error_code is null
               ) as has_no_watch
        from mailboxes m
      ) one
-     where pending + list_jobs + reconciliations + incidents + failures > 0 or is_leased or has_no_watch`,
+     where pending + list_jobs + reconciliations + incidents + failures > 0 or is_leased or has_no_watch or outcome <> 'completed'`,
   );
   const known = await fixture.db.rows('select email_address from mailboxes');
   const unknown = fixture.mailboxes.filter(
