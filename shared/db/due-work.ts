@@ -21,13 +21,14 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns` and `compactLedgerChanges`. */
+  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns`, `compactLedgerChanges` and `collectObjects`. */
   readonly hasOldRecords: boolean;
   readonly hasOldEmailAccesses: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
   /** For `eraseExpiredEmails`. False without retention. */
   readonly hasExpiredEmails: boolean;
+  readonly hasOldBucketObjects: boolean;
 }
 
 // Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
@@ -106,7 +107,8 @@ select (
        has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
        has_many_ledger_changes() as has_ledger_changes,
-       $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails`,
+       $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails,
+       has_old_bucket_objects() as has_old_bucket_objects`,
   {
     is_running: 'boolean?',
     has_untried_live: 'boolean',
@@ -123,6 +125,7 @@ select (
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
     has_expired_emails: 'boolean',
+    has_old_bucket_objects: 'boolean',
   },
 );
 
@@ -151,6 +154,7 @@ export async function readDueWork(
     hasOldRuns: row?.has_old_runs ?? false,
     hasLedgerChanges: row?.has_ledger_changes ?? false,
     hasExpiredEmails: row?.has_expired_emails ?? false,
+    hasOldBucketObjects: row?.has_old_bucket_objects ?? false,
   };
 }
 
