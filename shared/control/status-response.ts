@@ -38,18 +38,16 @@ export async function readStatus(
 ): Promise<Status> {
   const [monitor, mailboxes, failing, rejected, consumers] = await Promise.all([
     readMonitorStatus(db),
-    readMailboxes(db),
+    readMailboxes(db, ownFingerprint(config)),
     readFailingMessages(db),
     findRejectedListings(db),
     readConsumers(db),
   ]);
-  const fingerprint = currentFingerprint(config, monitor);
+  const own = ownFingerprint(config);
+  const fingerprint = own === 'recorded' ? monitor.credentialFingerprint : own;
   const toFacts = (mailbox: (typeof mailboxes)[number]): MailboxFacts => ({
     mailbox,
-    isCurrent:
-      mailbox.access === 'refresh_token' ||
-      mailbox.access === 'delegation' ||
-      (fingerprint !== null && mailbox.credential_fingerprint === fingerprint),
+    isCurrent: mailbox.access === 'refresh_token' || mailbox.access === 'delegation' || mailbox.is_first,
     failing: mailbox.id === null ? null : (failing.get(mailbox.id) ?? null),
     monitor,
     pollIntervalSeconds: config.pollIntervalSeconds,
@@ -57,8 +55,7 @@ export async function readStatus(
     isPushConfigured: config.pubsubTopic !== null,
   });
   const all = mailboxes.map((mailbox) => summarize(toFacts(mailbox)));
-  const hasUnknownFirst =
-    fingerprint !== null && !mailboxes.some((mailbox) => mailbox.credential_fingerprint === fingerprint);
+  const hasUnknownFirst = fingerprint !== null && !mailboxes.some((mailbox) => mailbox.is_first);
   const selected = selectMailboxes(all, address);
   // The first mailbox has no address until Gmail has answered.
   const isFirstUnidentified = hasUnknownFirst && address === null;
@@ -135,9 +132,9 @@ function firstGap({ updatedAt }: MonitorStatus): AddressedGap {
   return { address: 'the first mailbox', gap: { kind: 'no_run_begins', since: updatedAt } };
 }
 
-/** Of the configured credentials, or of those that the functions which hold them have recorded. */
-function currentFingerprint(config: Config, monitor: MonitorStatus): string | null {
-  if (config.areCredentialsHeldElsewhere) return monitor.credentialFingerprint;
+/** Of the configured credentials; `recorded`: the functions that hold them have recorded it. */
+function ownFingerprint(config: Config): string | null | 'recorded' {
+  if (config.areCredentialsHeldElsewhere) return 'recorded';
   return config.gmail === null ? null : credentialFingerprint(config.gmail);
 }
 
