@@ -8,10 +8,17 @@ import type { Environment } from '../shared/config.ts';
 import { askForConsent, type Consent, type GoogleEndpoints } from './authorize/consent.ts';
 import { type DesktopClient, readDesktopClient } from './authorize/desktop-client.ts';
 import { envLine, writeEnvFile } from './authorize/env-file.ts';
-import { findSecrets, type SecretLocation, storeSecrets } from './authorize/secret-manager.ts';
+import { findSecretName } from './authorize/mailbox-secret-name.ts';
+import { fileTarget, type MailboxTarget, secretTarget } from './authorize/mailbox-target.ts';
+import {
+  findSecrets,
+  type NamedLocation,
+  type SecretLocation,
+  storeSecrets,
+} from './authorize/secret-manager.ts';
 import { CommandRunner } from './deploy/command-runner.ts';
 import { runCommand } from './support/command.ts';
-import { readFlags, UsageError, wholeNumber } from './support/flags.ts';
+import { emailAddress, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { say } from './support/terminal.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
@@ -24,6 +31,9 @@ Asks the owner of the mailbox once, in a browser, for consent to read it, and pr
   --project PROJECT       with --secret-manager: the project, instead of reading it from Terraform
   --secret-prefix PREFIX  with --secret-manager: the part of the secrets' names before -client-id (default: the
                           deployment's, or email-monitor-gmail)
+  --mailbox ADDRESS       for a mailbox of \`npm run mailbox\`: only this account may consent, and its credentials go to
+                          one secret of its own. With --secret-manager, which creates the secret, or with --write,
+                          which writes a file in the folder GMAIL_MAILBOX_SECRETS
   --port PORT             the port on this machine that the browser returns to, for ssh -L (default: any free port)
   --no-browser            only print the URL
 If this machine has no browser, open the URL elsewhere, agree, and paste the address that the browser ends at.`;
@@ -37,6 +47,7 @@ async function authorize(): Promise<void> {
   const flags = readFlags({
     'client-secret': { type: 'string' },
     file: { type: 'string' },
+    mailbox: { type: 'string' },
     'no-browser': { type: 'boolean', default: false },
     port: { type: 'string', default: '0' },
     project: { type: 'string' },
@@ -51,13 +62,22 @@ async function authorize(): Promise<void> {
     if (named.project !== undefined) throw new UsageError('--project needs --secret-manager.');
     if (named.prefix !== undefined) throw new UsageError('--secret-prefix needs --secret-manager.');
   }
+  const address = flags.mailbox === undefined ? null : emailAddress('--mailbox', flags.mailbox);
+  if (address !== null && flags['secret-manager'] === flags.write)
+    throw new UsageError('--mailbox needs one of --secret-manager and --write.');
+  if (address !== null && flags.file !== undefined)
+    throw new UsageError(
+      '--file does not work with --mailbox: the file is in the folder GMAIL_MAILBOX_SECRETS.',
+    );
   const client = readDesktopClient(flags['client-secret'], process.env);
   // `npm run` starts the command in the project's folder, which contains `terraform/`.
   const runner = new CommandRunner(process.cwd(), process.env);
   // Before the consent, so that the owner is not asked when the result could not be stored.
-  const location = flags['secret-manager'] ? await findSecrets(runner, named) : null;
+  const mailbox = address === null ? null : await findMailbox(runner, address, flags.write ? null : named);
+  const location = flags['secret-manager'] && mailbox === null ? await findSecrets(runner, named) : null;
   const consent = await askForConsent({
     client,
+    expectedAddress: address,
     endpoints: readEndpoints(process.env),
     timeoutMs: TIMEOUT_MS,
     port,
@@ -74,10 +94,34 @@ async function authorize(): Promise<void> {
     },
   });
   say(`\nAuthorized: ${consent.emailAddress}\n${warning(consent)}\n`);
+  const credentials = { ...client, refreshToken: consent.refreshToken };
+  if (mailbox !== null) {
+    say(`Stored in ${await mailbox.target.store(credentials)}\n${mailbox.next}`);
+    return;
+  }
   say(confirmation(consent));
   const file = flags.write ? (flags.file ?? join(import.meta.dirname, '../.env')) : null;
   if (file !== null || location === null) printOrWrite(client, consent, file);
-  if (location !== null) await store(runner, location, { ...client, refreshToken: consent.refreshToken });
+  if (location !== null) await store(runner, location, credentials);
+}
+
+/** @param named null: a file in the folder GMAIL_MAILBOX_SECRETS */
+async function findMailbox(
+  runner: CommandRunner,
+  address: string,
+  named: NamedLocation | null,
+): Promise<{ readonly target: MailboxTarget; readonly next: string }> {
+  const folder = process.env['GMAIL_MAILBOX_SECRETS']?.trim() ?? '';
+  if (named === null && !folder.startsWith('/'))
+    throw new UsageError('--mailbox with --write needs GMAIL_MAILBOX_SECRETS, an absolute folder.');
+  const { isAdded, secretName } = await findSecretName(address, process.env);
+  const target =
+    named === null
+      ? fileTarget(folder, secretName)
+      : await secretTarget(runner, { address, secretName }, named);
+  const added = isAdded === null ? 'If the mailbox was not added yet: ' : 'The mailbox was not added yet: ';
+  const read = 'The functions read it within five minutes, without a deployment.';
+  return { target, next: isAdded === true ? read : `${read}\n${added}npm run mailbox -- add ${address}` };
 }
 
 function instructions(url: string, redirectUri: string): string {

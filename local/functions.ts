@@ -35,6 +35,7 @@ export async function serveFunctions(env: Environment, ports: LocalPorts): Promi
     await listen('console', ports.console),
     await listen('poll', ports.poll),
     await listen('gmailPush', ports.gmailPush),
+    await listen('ingestMailbox', ports.ingestMailbox),
   ];
   return {
     stop: async () => {
@@ -58,7 +59,7 @@ function guard(server: Server, target: Target): void {
 }
 
 /**
- * The cloud authenticates callers, this machine does not. Programs alone call poll and gmailPush. The console has a page, and
+ * The cloud authenticates callers, this machine does not. Programs alone call poll, gmailPush and ingestMailbox. The console has a page, and
  * checks where a request comes from; here it is served at loopback names only, against DNS rebinding.
  *
  * @returns why the request is rejected; null when it is allowed

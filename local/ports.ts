@@ -36,6 +36,7 @@ export interface LocalPorts {
   readonly poll: number;
   readonly gmailPush: number;
   readonly postgres: number;
+  readonly ingestMailbox: number;
 }
 
 /**
@@ -46,8 +47,8 @@ export interface LocalPorts {
  */
 export async function choosePorts(wanted: string | undefined): Promise<LocalPorts> {
   const first = Number(wanted?.trim() || 8080);
-  if (!Number.isInteger(first) || first < 1 || first > 65_530) {
-    throw new Error(`PORT must be a number from 1 to 65530.`);
+  if (!Number.isInteger(first) || first < 1 || first > 65_529) {
+    throw new Error(`PORT must be a number from 1 to 65529.`);
   }
   await tryPort(first).catch(({ code }: NodeJS.ErrnoException) => {
     throw new Error(portProblem(first, code));
@@ -59,5 +60,6 @@ export async function choosePorts(wanted: string | undefined): Promise<LocalPort
     poll: await freePort(first + 3),
     gmailPush: await freePort(first + 4),
     postgres: await freePort(first + 5),
+    ingestMailbox: await freePort(first + 6),
   };
 }

@@ -172,6 +172,14 @@ export const ERRORS = {
     'Raise the quota "per day" of the Gmail API in the Cloud console (APIs & Services > Gmail API > Quotas), or wait: it ' +
       'resets at midnight Pacific time. No email is lost.',
   ),
+  account_added: entry(
+    'The account of the credentials was added as a mailbox',
+    'never',
+    409,
+    'ERROR',
+    'Remove the added mailbox, or set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN of another account. The ' +
+      'added mailbox is fetched meanwhile.',
+  ),
   account_unconfirmed: entry(
     'The credentials belong to another account',
     'never',
@@ -476,6 +484,22 @@ export const ERRORS = {
     'WARNING',
     'The emails are stored, and the next run publishes them. If this persists, check the status page of Google Cloud, and ' +
       'whether the function can reach pubsub.googleapis.com.',
+  ),
+  work_topic_denied: entry(
+    'Due mailboxes cannot be published on WORK_PUBSUB_TOPIC',
+    'never',
+    502,
+    'ERROR',
+    'Check that the topic of WORK_PUBSUB_TOPIC exists, and grant roles/pubsub.publisher on it to the service account of the ' +
+      'function. The next poll publishes the mailboxes again.',
+  ),
+  work_topic_unavailable: entry(
+    'Pub/Sub does not accept the messages for due mailboxes',
+    'later',
+    503,
+    'WARNING',
+    'The next poll publishes the mailboxes again. If this persists, check the status page of Google Cloud, and whether the ' +
+      'function can reach pubsub.googleapis.com.',
   ),
   internal: entry(
     'Unexpected error',

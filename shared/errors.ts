@@ -112,6 +112,7 @@ const OPERATOR_STATES = {
   gmail_denied: 'access_denied',
   mail_service_disabled: 'access_denied',
   account_unconfirmed: 'access_denied',
+  account_added: 'access_denied',
   label_missing: 'access_denied',
   wrong_account: 'access_denied',
   mailbox_secret_missing: 'reauth_required',

@@ -38,6 +38,10 @@ export type LogEvent =
   | 'reconciled'
   | 'emails_published'
   | 'publish_failed'
+  | 'emails_erased'
+  | 'retention_failed'
+  | 'mailboxes_dispatched'
+  | 'work_ignored'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -177,13 +177,20 @@ create table erasures (
   ended_at timestamp with time zone,
   account text not null default SESSION_USER,
   selected_by text not null,
-  selector_hmac text not null,
+  selector_hmac text,
   email_count integer not null default 0,
   attachment_count integer not null default 0,
   result_count integer not null default 0,
   byte_count bigint not null default 0,
+  retention_days integer,
   constraint erasures_pkey PRIMARY KEY (id),
-  constraint erasures_selected_by_check CHECK ((selected_by = ANY (ARRAY['sender'::text, 'email'::text, 'mailbox'::text]))),
+  constraint erasures_retention_days_check CHECK ((retention_days >= 1)),
+  constraint erasures_selected_by_check CHECK ((selected_by = ANY (ARRAY['sender'::text, 'email'::text, 'mailbox'::text, 'retention'::text]))),
+  constraint erasures_selector_check CHECK (
+CASE selected_by
+    WHEN 'retention'::text THEN (retention_days IS NOT NULL)
+    ELSE (selector_hmac IS NOT NULL)
+END),
   constraint erasures_selector_hmac_check CHECK ((selector_hmac ~ '^[0-9a-f]{64}$'::text))
 );
 
@@ -418,6 +425,25 @@ create table reconciliations (
 CREATE INDEX idx_reconciliations_evaluated_at ON public.reconciliations USING btree (mailbox_id, evaluated_at) WHERE (evaluated_at IS NOT NULL);
 CREATE UNIQUE INDEX idx_reconciliations_open ON public.reconciliations USING btree (mailbox_id) WHERE (evaluated_at IS NULL);
 CREATE INDEX idx_reconciliations_started_at ON public.reconciliations USING btree (mailbox_id, started_at);
+
+create table retention_blocks (
+  email_id integer not null,
+  blocked_at timestamp with time zone not null default now(),
+  reason text not null,
+  constraint retention_blocks_pkey PRIMARY KEY (email_id),
+  constraint retention_blocks_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE
+);
+
+create table retention_progress (
+  id integer not null default 1,
+  days integer,
+  checked_to_id integer not null default 0,
+  pass_began_at timestamp with time zone not null default now(),
+  expired_to_id integer not null default 0,
+  checked_at timestamp with time zone,
+  constraint retention_progress_pkey PRIMARY KEY (id),
+  constraint retention_progress_id_check CHECK ((id = 1))
+);
 
 CREATE OR REPLACE FUNCTION public.assert_is_lease(lease interval)
  RETURNS void
@@ -698,6 +724,26 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.completed_emails(ids integer[])
+ RETURNS SETOF integer
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT e.id
+    FROM incoming_emails e
+   WHERE ((e.id = ANY (completed_emails.ids)) AND (e.processed OR (EXISTS ( SELECT
+            FROM consumers))) AND (NOT (EXISTS ( SELECT
+            FROM email_queue q
+           WHERE (q.email_id = e.id)))) AND (NOT (EXISTS ( SELECT
+            FROM email_outbox o
+           WHERE (o.email_id = e.id)))) AND (NOT (EXISTS ( SELECT
+            FROM consumers c
+           WHERE (c.is_adding_older AND (e.id > c.added_to_id) AND ((c.add_to_id IS NULL) OR (e.id <= c.add_to_id)) AND (NOT ((c.name = 'extraction'::text) AND e.processed)) AND (NOT (EXISTS ( SELECT
+                    FROM email_results r
+                   WHERE ((r.email_id = e.id) AND (r.consumer = c.name))))))))))
+   ORDER BY e.id;
+END;
+
 CREATE OR REPLACE FUNCTION public.consumer_backlogs()
  RETURNS TABLE(consumer text, is_adding_older boolean, waiting_count integer, claimed_count integer, dead_count integer, oldest_queued_at timestamp with time zone)
  LANGUAGE sql
@@ -827,6 +873,177 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.erase_expired_emails(days integer, max_count integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+#variable_conflict use_column
+declare
+  ends_at constant timestamptz := clock_timestamp() + interval '1 second';
+  cutoff timestamptz;
+  progress retention_progress;
+  stored_ids integer[];
+  expired_ids integer[];
+  completed_ids integer[];
+  next_id integer;
+  erased record;
+  erased_emails integer := 0;
+  erased_attachments integer := 0;
+  erased_results integer := 0;
+  erased_bytes bigint := 0;
+  failed_count integer := 0;
+  is_cut boolean := false;
+  failed_constraint text;
+  failed_schema text;
+  failed_table text;
+begin
+  if days is null or days not between 1 and 36500 or max_count is null or max_count not between 1 and 1000 then
+    raise exception using
+      errcode = '22023',
+      message = 'days or max_count is invalid.',
+      hint = 'Use 1 to 36500 days and 1 to 1000 emails.';
+  end if;
+  -- The snapshot of another isolation level can be older than a lock.
+  perform assert_is_read_committed();
+  cutoff := now() - make_interval(days => erase_expired_emails.days);
+  select p.* into progress
+  from retention_progress p
+  for update skip locked;
+  if not found then return 0; end if;
+
+  if progress.days is distinct from erase_expired_emails.days then
+    progress.days := erase_expired_emails.days;
+    progress.checked_to_id := 0;
+    progress.expired_to_id := 0;
+    progress.pass_began_at := now();
+  elsif progress.pass_began_at < now() - interval '1 hour' and not coalesce((
+    select e.created_at < cutoff
+    from incoming_emails e
+    where e.id > progress.checked_to_id
+    order by e.id
+    limit 1
+  ), false) then
+    progress.checked_to_id := 0;
+    progress.pass_began_at := now();
+  end if;
+
+  with next_emails as materialized (
+    select e.id, e.created_at, e.received_at
+    from incoming_emails e
+    where e.id > progress.checked_to_id
+    order by e.id
+    limit 1000
+  )
+  select array_agg(n.id order by n.id), array_agg(n.id) filter (where n.received_at < cutoff or n.received_at > now())
+  into stored_ids, expired_ids
+  from next_emails n
+  where n.created_at < cutoff;
+  completed_ids := array(select c from completed_emails(expired_ids) c order by c);
+  delete from retention_blocks b
+  where b.email_id = any (stored_ids)
+    and b.email_id <> all (completed_ids);
+
+  -- A deferred foreign key of a consumer would otherwise fail the commit, and with it all deletions.
+  set constraints all immediate;
+  foreach next_id in array completed_ids loop
+    if erased_emails + failed_count >= max_count or failed_count >= 20 or clock_timestamp() >= ends_at then
+      is_cut := true;
+      exit;
+    end if;
+    progress.checked_to_id := next_id;
+    -- Lock order: first the email, then its queue. Another transaction that has it locked completes it, queues it or parses it again.
+    perform from incoming_emails e where e.id = next_id for update skip locked;
+    continue when not found;
+    -- The snapshot of this statement follows the lock. Who queues an email locks it first, so it stays completed.
+    continue when not exists (select from completed_emails(array[next_id]));
+    begin
+      -- The cascade deletes attachments, raw bytes, search words and results.
+      with counts as materialized (
+        select (select count(*) from email_attachments a where a.email_id = next_id) as attachments,
+               (select count(*) from email_results r where r.email_id = next_id) as results,
+               (select coalesce(sum(a.file_size_bytes), 0) from email_attachments a where a.email_id = next_id)
+                 + (select coalesce(sum(octet_length(w.data)), 0) from email_raw w where w.email_id = next_id) as bytes
+      ),
+      kept as (
+        update email_ledger l
+        set erased_at = now(),
+            erased_sha256 = (select w.sha256 from email_raw w where w.email_id = next_id),
+            error_code = null,
+            error_detail = null
+        from incoming_emails e
+        where e.id = next_id
+          and l.mailbox_id = e.mailbox_id
+          and l.gmail_message_id = e.gmail_message_id
+      ),
+      removed as (
+        delete from incoming_emails e
+        where e.id = next_id
+      )
+      select c.*
+      into erased
+      from counts c;
+      erased_emails := erased_emails + 1;
+      erased_attachments := erased_attachments + erased.attachments;
+      erased_results := erased_results + erased.results;
+      erased_bytes := erased_bytes + erased.bytes;
+    exception
+      -- A consumer has a row locked that refers to the email. The next pass tries again.
+      when lock_not_available or deadlock_detected then
+        failed_count := failed_count + 1;
+      -- A foreign key or a trigger of a consumer. It blocks no other email.
+      when others then
+        failed_count := failed_count + 1;
+        get stacked diagnostics
+          failed_constraint = constraint_name,
+          failed_schema = schema_name,
+          failed_table = table_name;
+        insert into retention_blocks (email_id, reason)
+        values (
+          next_id,
+          case
+            when failed_constraint <> '' then
+              format('the constraint %s of the table %s.%s', failed_constraint, failed_schema, failed_table)
+            else format('an error with the SQLSTATE %s', sqlstate)
+          end)
+        on conflict (email_id) do update
+        set blocked_at = excluded.blocked_at,
+            reason = excluded.reason;
+    end;
+  end loop;
+
+  if not is_cut then
+    progress.checked_to_id := coalesce(stored_ids[array_upper(stored_ids, 1)], progress.checked_to_id);
+  end if;
+  update retention_progress p
+  set days = progress.days,
+      checked_to_id = progress.checked_to_id,
+      pass_began_at = progress.pass_began_at,
+      expired_to_id = greatest(progress.expired_to_id, progress.checked_to_id),
+      checked_at = clock_timestamp();
+  if erased_emails = 0 then return 0; end if;
+
+  update erasures r
+  set ended_at = clock_timestamp(),
+      email_count = r.email_count + erased_emails,
+      attachment_count = r.attachment_count + erased_attachments,
+      result_count = r.result_count + erased_results,
+      byte_count = r.byte_count + erased_bytes
+  where r.selected_by = 'retention'
+    and r.retention_days = erase_expired_emails.days
+    and r.started_at >= date_trunc('day', now(), 'UTC');
+  if not found then
+    insert into erasures (
+      selected_by, retention_days, ended_at, email_count, attachment_count, result_count, byte_count)
+    values (
+      'retention', erase_expired_emails.days, clock_timestamp(), erased_emails, erased_attachments, erased_results, erased_bytes);
+  end if;
+  return erased_emails;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.extend_claim(consumer text, worker text, email_id integer, lease interval DEFAULT '00:05:00'::interval)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -923,6 +1140,25 @@ BEGIN ATOMIC
            WHERE ((l.mailbox_id = has_due_message.mailbox_id) AND (l.state = ANY (ARRAY['pending'::text, 'dead'::text])) AND (l.last_attempt_at IS NOT NULL) AND (l.next_attempt_at <= now()) AND (l.given_up_at IS NULL))
            ORDER BY l.next_attempt_at
           LIMIT 1)) IS NOT NULL);
+END;
+
+CREATE OR REPLACE FUNCTION public.has_expired_emails(days integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (COALESCE(( SELECT (e.created_at < (now() - make_interval(days => has_expired_emails.days)))
+            FROM incoming_emails e
+           WHERE (e.id > COALESCE(( SELECT p.checked_to_id
+                    FROM retention_progress p
+                   WHERE (p.days = has_expired_emails.days)), 0))
+           ORDER BY e.id
+          LIMIT 1), false) OR ((EXISTS ( SELECT
+            FROM retention_progress p
+           WHERE (p.pass_began_at < (now() - '01:00:00'::interval)))) AND COALESCE(( SELECT (e.created_at < (now() - make_interval(days => has_expired_emails.days)))
+            FROM incoming_emails e
+           ORDER BY e.id
+          LIMIT 1), false)));
 END;
 
 CREATE OR REPLACE FUNCTION public.has_many_ledger_changes()
@@ -1306,6 +1542,72 @@ begin
       error = null;
 end
 $function$;
+
+CREATE OR REPLACE FUNCTION public.retention_status(days integer)
+ RETURNS TABLE(erased_count bigint, erased_at timestamp with time zone, checked_at timestamp with time zone, is_stalled boolean, blocked_count integer, blocked_reason text, uncompleted jsonb)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ( SELECT COALESCE(sum(r.email_count), (0)::bigint) AS "coalesce"
+            FROM erasures r
+           WHERE (r.selected_by = 'retention'::text)) AS "coalesce",
+     ( SELECT max(r.ended_at) AS max
+            FROM erasures r
+           WHERE (r.selected_by = 'retention'::text)) AS max,
+     p.checked_at,
+     (COALESCE((p.checked_at < (now() - '1 day'::interval)), true) AND COALESCE(( SELECT (e.created_at < (now() - make_interval(days => (retention_status.days + 1))))
+            FROM incoming_emails e
+           WHERE (e.id >
+                 CASE
+                     WHEN (p.days = retention_status.days) THEN p.checked_to_id
+                     ELSE 0
+                 END)
+           ORDER BY e.id
+          LIMIT 1), false)),
+     ( SELECT (count(*))::integer AS count
+            FROM ( SELECT
+                    FROM retention_blocks
+                  LIMIT 1000) b) AS count,
+     ( SELECT b.reason
+            FROM retention_blocks b
+           ORDER BY b.email_id
+          LIMIT 1) AS reason,
+     ( SELECT COALESCE(jsonb_agg(jsonb_build_object('consumer', u.consumer, 'count', u.count) ORDER BY u.consumer), '[]'::jsonb) AS "coalesce"
+            FROM ( SELECT c.name AS consumer,
+                     (( SELECT count(*) AS count
+                            FROM ( SELECT
+                                    FROM email_queue q_1
+                                   WHERE ((q_1.consumer = c.name) AND (q_1.email_id <= p.expired_to_id))
+                                  LIMIT 1000) q) +
+                         CASE
+                             WHEN c.is_adding_older THEN ( SELECT count(*) AS count
+                                FROM ( SELECT e_1.id,
+                                         e_1.processed
+                                        FROM incoming_emails e_1
+                                       WHERE ((e_1.id > c.added_to_id) AND (e_1.id <= LEAST(p.expired_to_id, c.add_to_id)))
+                                       ORDER BY e_1.id
+                                      LIMIT 1000) e
+                               WHERE ((NOT ((c.name = 'extraction'::text) AND e.processed)) AND (NOT (EXISTS ( SELECT
+                                        FROM email_queue q
+                                       WHERE ((q.consumer = c.name) AND (q.email_id = e.id))))) AND (NOT (EXISTS ( SELECT
+                                        FROM email_results r
+                                       WHERE ((r.consumer = c.name) AND (r.email_id = e.id)))))))
+                             ELSE (0)::bigint
+                         END) AS count
+                    FROM consumers c
+                 UNION ALL
+                  SELECT NULL::text,
+                     ( SELECT count(*) AS count
+                            FROM ( SELECT
+                                    FROM incoming_emails e_1
+                                   WHERE ((e_1.processed = false) AND (e_1.id <= p.expired_to_id))
+                                  LIMIT 1000) e) AS count
+                   WHERE (NOT (EXISTS ( SELECT
+                            FROM consumers)))) u
+           WHERE (u.count > 0)) AS "coalesce"
+    FROM retention_progress p;
+END;
 
 CREATE OR REPLACE FUNCTION public.set_processed()
  RETURNS trigger

@@ -1,16 +1,19 @@
-# Service accounts: five for the functions, so that each has only the permissions it needs, and three that call or build
+# Service accounts: one per group of functions, so that each has only the permissions it needs, and three that call or build
 # the functions. The IAM grants are in the file of the resource that they apply to.
 
 locals {
-  # The functions by account: ingest runs poll, gmail-push and poll-now; control runs start and stop.
+  # The functions by account: ingest runs poll, gmail-push, poll-now and ingest-mailbox; control runs start and stop.
   functions_by_account = { for key, function in local.functions : function.account => key... }
+
+  # An account id has at most 30 characters and no underscores. A longer suffix would also exceed the length of a database user.
+  account_ids = { for key in keys(local.functions_by_account) : key => "${var.name}-${trimsuffix(key, "_url")}" }
 }
 
 resource "google_service_account" "function" {
   for_each = local.functions_by_account
 
   project      = var.project_id
-  account_id   = "${var.name}-${each.key}"
+  account_id   = local.account_ids[each.key]
   display_name = "${var.name} ${each.key}"
   description  = "Runs as this account: ${join(", ", each.value)}."
 

@@ -5,6 +5,9 @@
 # takes up to ten minutes for a new log-based metric, and for a metric of Google until its first value.
 # https://github.com/hashicorp/terraform-provider-google/issues/11102
 #
+# With many mailboxes an alert opens when any of them meets its condition: the metrics have no label for the mailbox, so that
+# 10,000 mailboxes add no time series. status lists the worst mailboxes first.
+#
 # Invariant: every query returns one series, or none while there is nothing to report. The revision is a label, so each
 # deployment starts new series and ends old ones, which must not trigger an alert.
 
@@ -23,6 +26,11 @@ locals {
   of_runs         = "monitored_resource=\"cloud_run_revision\""
   of_database     = "monitored_resource=\"cloudsql_database\",database_id=\"${local.instance_project}:${local.instance_name}\""
   of_dead_letters = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${var.name}-gmail-dead-letter\""
+
+  work_dispatches = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${var.name}-work\""
+
+  # Half of the retention: Pub/Sub drops a dispatch at its end, so the oldest is never much older than that.
+  work_waiting_seconds = local.work_retention_seconds / 2
 
   # The codes of `requiresOperator` in shared/errors.ts.
   person_codes = [
@@ -70,7 +78,7 @@ locals {
     gmail-needs-a-person = {
       title            = "Gmail needs a person"
       severity         = "CRITICAL"
-      display_name     = "Google rejects the refresh token, the OAuth client or access to the mailbox"
+      display_name     = "Google rejects the refresh token, the OAuth client or access to a mailbox"
       query            = "sum(increase(${local.log_series["runs"]}{${local.of_runs},error_code=~\"${join("|", local.person_codes)}\"}[${local.state_window_seconds}s])) > 0"
       duration_seconds = 60
     }
@@ -143,7 +151,7 @@ locals {
     watch-is-ending = {
       title        = "The watch is ending"
       severity     = "WARNING"
-      display_name = "Gmail's watch expires in less than ${var.alert_watch_remaining_seconds} s"
+      display_name = "A watch of Gmail expires in less than ${var.alert_watch_remaining_seconds} s"
       query        = "sum(increase(${local.log_series["runs-with-watch-ending"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
       # poll retries a rejected watch after ten minutes. A single failed attempt must not trigger the alert.
       duration_seconds = 900
@@ -152,7 +160,7 @@ locals {
     history-has-expired = {
       title            = "The history has expired"
       severity         = "WARNING"
-      display_name     = "The cursor was older than the history that Gmail keeps"
+      display_name     = "The cursor of a mailbox was older than the history that Gmail keeps"
       query            = "sum(increase(${local.log_series["incidents"]}{${local.of_runs},incident_kind=\"history_expired\"}[3600s])) > 0"
       duration_seconds = 60
     }
@@ -163,6 +171,15 @@ locals {
       display_name     = "There are messages in the dead-letter subscription"
       query            = "sum(max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.of_dead_letters}}[300s])) > 0"
       duration_seconds = 60
+    }
+
+    mailboxes-wait-for-an-instance = {
+      title        = "Mailboxes wait for an instance"
+      severity     = "WARNING"
+      display_name = "For ten minutes, due mailboxes have waited for more than ${local.work_waiting_seconds / 60} minutes for an instance of ingest-mailbox"
+      query        = "max(max_over_time(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.work_dispatches}}[300s])) > ${local.work_waiting_seconds}"
+      # A burst of due mailboxes, such as after `start`, is worked off by then.
+      duration_seconds = 600
     }
 
     connections-run-short = {
@@ -186,6 +203,10 @@ locals {
     }
   }
 
-  push_alerts = ["pushes-are-given-up", "watch-is-ending"]
-  alerts      = { for key, alert in local.all_alerts : key => alert if var.push || !contains(local.push_alerts, key) }
+  push_alerts    = ["pushes-are-given-up", "watch-is-ending"]
+  fan_out_alerts = ["mailboxes-wait-for-an-instance"]
+  alerts = {
+    for key, alert in local.all_alerts : key => alert
+    if(var.push || !contains(local.push_alerts, key)) && (local.fan_out || !contains(local.fan_out_alerts, key))
+  }
 }

@@ -11,7 +11,18 @@ locals {
   logged   = "resource.type=\"cloud_run_revision\" AND metric.type="
   database = "resource.type=\"cloudsql_database\" AND resource.labels.database_id=\"${local.instance_project}:${local.instance_name}\" AND metric.type="
   services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=starts_with(\"${var.name}-\") AND metric.type="
-  pubsub   = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${var.name}-gmail-push\" AND metric.type="
+  pubsub   = { for key in ["gmail-push", "work"] : key => "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${var.name}-${key}\" AND metric.type=" }
+
+  # The state of a mailbox after a run. With many mailboxes the mean hides the worst ones, which a percentile shows.
+  state_lines = {
+    for key in ["dead-total", "failing-total", "missing-total", "pending-total", "queue-dead-total"] : key => [
+      for reducer in concat(["REDUCE_MEAN"], local.fan_out && key != "queue-dead-total" ? ["REDUCE_PERCENTILE_99"] : []) : {
+        filter  = "${local.logged}\"${local.log_metric_types[key]}\""
+        aligner = "ALIGN_DELTA", reducer = reducer, by = [], window = 60
+      }
+    ]
+  }
+  per_mailbox = local.fan_out ? " per mailbox: mean and 99th percentile" : ""
 
   # Each entry of `lines` has filter, aligner, reducer, group-by fields (`by`) and window in seconds, or a PromQL `query`.
   tiles = [
@@ -54,44 +65,29 @@ locals {
       lines = [{ query = "sum(increase(${local.log_series["stored-count"]}_sum{${local.of_runs}}[1h]))" }]
     },
     {
-      title     = "Pending messages"
+      title     = "Pending messages${local.per_mailbox}"
       threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["pending-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
+      lines     = local.state_lines["pending-total"]
     },
     {
-      title     = "Failing messages (being retried)"
+      title     = "Failing messages (being retried)${local.per_mailbox}"
       threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["failing-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
+      lines     = local.state_lines["failing-total"]
     },
     {
-      title     = "Dead messages"
+      title     = "Dead messages${local.per_mailbox}"
       threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["dead-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
+      lines     = local.state_lines["dead-total"]
     },
     {
-      title     = "Messages missing at the last reconciliation"
+      title     = "Messages missing at the last reconciliation${local.per_mailbox}"
       threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["missing-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
+      lines     = local.state_lines["missing-total"]
     },
     {
       title     = "Dead emails of consumers"
       threshold = null
-      lines = [{
-        filter  = "${local.logged}\"${local.log_metric_types["queue-dead-total"]}\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], window = 60
-      }]
+      lines     = local.state_lines["queue-dead-total"]
     },
     {
       title     = "Database connections (maximum ${local.database_max_connections})"
@@ -134,10 +130,10 @@ locals {
       }]
     },
     {
-      title     = "Oldest unacknowledged push, s"
+      title     = local.fan_out ? "Oldest unacknowledged push and dispatch, s" : "Oldest unacknowledged push, s"
       threshold = null
-      lines = [{
-        filter  = "${local.pubsub}\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      lines = [for subscription in concat(["gmail-push"], local.fan_out ? ["work"] : []) : {
+        filter  = "${local.pubsub[subscription]}\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
         aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = ["resource.label.subscription_id"], window = 60
       }]
     },

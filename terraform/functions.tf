@@ -18,6 +18,7 @@ locals {
     LOG_FORMAT                   = "json"
     LOG_LEVEL                    = var.log_level
     NODE_ENV                     = "production"
+    RETENTION_DAYS               = var.retention_days == null ? "" : var.retention_days
     RUN_BUDGET_SECONDS           = var.run_budget_seconds
     SCHEDULER_JOB                = local.scheduler_job_id
   }
@@ -28,13 +29,23 @@ locals {
     GMAIL_CLIENT_ID_FILE     = "/secrets/client-id/value"
     GMAIL_CLIENT_SECRET_FILE = "/secrets/client-secret/value"
     GMAIL_REFRESH_TOKEN_FILE = "/secrets/refresh-token/value"
+
+    # Of the other mailboxes.
+    GMAIL_DELEGATION_SERVICE_ACCOUNT = local.gmail_delegation_email == null ? "" : local.gmail_delegation_email
+    GMAIL_MAILBOX_SECRETS            = "projects/${var.project_id}/secrets/${local.mailbox_secret_prefix}"
+  }
+
+  fetching_environment = {
+    EMAILS_PUBSUB_TOPIC = var.publish_emails ? google_pubsub_topic.emails[0].id : ""
+    WORK_PUBSUB_TOPIC   = local.fan_out ? google_pubsub_topic.work[0].id : ""
   }
 
   function_environments = {
     for key, function in local.functions : key => merge(
       local.environment,
       function.credentials ? local.credential_environment : {},
-      function.fetches ? { EMAILS_PUBSUB_TOPIC = var.publish_emails ? google_pubsub_topic.emails[0].id : "" } : {},
+      function.fetches ? local.fetching_environment : {},
+      contains(keys(local.bucket_roles), function.account) ? local.bucket_environment : {},
       function.environment,
       {
         APP_FUNCTION = function.target
@@ -59,7 +70,7 @@ resource "google_cloud_run_v2_service" "function" {
 
   # IAM alone decides who may call a function. In addition, the functions that only Cloud Scheduler and Pub/Sub call are not
   # reachable from outside. Both services count as internal when they call from the same project.
-  ingress              = contains(["poll", "gmail-push"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
+  ingress              = contains(["poll", "gmail-push", "ingest-mailbox"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
   iap_enabled          = each.key == "console" && var.iap
   deletion_protection  = var.deletion_protection
@@ -88,9 +99,8 @@ resource "google_cloud_run_v2_service" "function" {
       resources {
         limits = {
           # Cloud Run requires a whole CPU for more than one concurrent request.
-          cpu = "1"
-          # The largest messages (50 MB) need more than 512 MiB while they are fetched.
-          memory = each.value.fetches ? "1Gi" : "512Mi"
+          cpu    = "1"
+          memory = each.value.memory
         }
         # All work happens during requests, so CPU is allocated and billed only then.
         cpu_idle = true

@@ -12,6 +12,9 @@ locals {
     stop       = { for member in var.operators : member => member }
     console    = { for member in var.operators : member => member }
     migrate    = { for member in var.deployers : member => member }
+
+    ingest-mailbox = local.fan_out ? { work-invoker = "serviceAccount:${local.work_invoker_email}" } : {}
+    attachment-url = var.attachments_bucket ? { for member in local.attachment_readers : member => member } : {}
   }
   invokers = merge([
     for key, members in local.invoker_sets : {

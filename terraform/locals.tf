@@ -12,54 +12,67 @@ locals {
   timeout_seconds  = var.run_budget_seconds + 40
   deadline_seconds = local.timeout_seconds + 20
 
-  # Without push, gmail-push has no caller.
-  functions = { for key, function in local.all_functions : key => function if key != "gmail-push" || var.push }
+  # Without push, gmail-push has no caller. ingest-mailbox is in mailboxes.tf, attachment-url in attachments.tf.
+  functions = merge(
+    { for key, function in local.all_functions : key => function if key != "gmail-push" || var.push },
+    local.mailbox_functions,
+    local.attachment_functions,
+  )
 
   # One entry per function:
   #   account            the service account, shared by functions that need the same permissions
-  #   fetches            fetches messages, and so needs the memory for the largest ones
+  #   fetches            fetches messages: it also publishes messages and stores in the bucket
   #   credentials        calls Gmail, and so reads the mailbox credentials. status calls nothing: the others record in the
   #                      database which credentials they hold.
   #   controls_scheduler pauses and resumes the scheduler job
   #   pool               connections per instance
   #   instances          maximum number of instances
   #   concurrency        maximum number of concurrent requests per instance
+  #   memory             of an instance. The largest messages (50 MB) need more than 512 MiB while they are fetched.
   all_functions = {
     # The lease allows one run at a time. With a concurrency above 1 the same instance immediately answers "busy" to a poll
     # that arrives during a run.
     poll = {
       target      = "poll", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 4
+      memory      = "1Gi"
       environment = {}
     }
     # While another run holds the lease, a push only stores its hint, so one instance can handle a burst of pushes.
     gmail-push = {
       target      = "gmailPush", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 20
+      memory      = "1Gi"
       environment = {}
     }
     poll-now = {
       target      = "pollNow", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 3, instances = 1, concurrency = 4
+      memory      = "1Gi"
       environment = {}
     }
     status = {
       target      = "status", account = "status", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 10
+      memory      = "512Mi"
       environment = { GMAIL_CREDENTIALS = "held_elsewhere" }
     }
     start = {
       target      = "start", account = "control", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
+      memory      = "512Mi"
       environment = {}
     }
     stop = {
       target      = "stop", account = "control", fetches = false, credentials = true, controls_scheduler = true, pool = 1, instances = 1, concurrency = 4
+      memory      = "512Mi"
       environment = {}
     }
     # The console also serves start, stop and poll-now, so it fetches messages. Its page sends requests in parallel.
     console = {
       target      = "console", account = "console", fetches = true, credentials = true, controls_scheduler = true, pool = 2, instances = 1, concurrency = 20
+      memory      = "1Gi"
       environment = { IAP_AUDIENCE = var.iap ? local.iap_audience : "" }
     }
     # One migration at a time.
     migrate = {
       target      = "migrate", account = "migrate", fetches = false, credentials = false, controls_scheduler = false, pool = 1, instances = 1, concurrency = 1
+      memory      = "512Mi"
       environment = {}
     }
   }

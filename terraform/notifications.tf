@@ -26,6 +26,8 @@ locals {
     disk              = var.alert_disk_percent
     disk_limit        = local.database_disk_limit_gb
     disk_stuck        = local.disk_stuck_percent
+    mailbox_instances = var.mailbox_instances
+    work_waiting_s    = local.work_waiting_seconds
   }
   identity = "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
 

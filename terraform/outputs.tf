@@ -1,5 +1,10 @@
 # Outputs for `npm run deploy` and for operators. They contain no secrets.
 
+output "attachments_bucket" {
+  description = "Bucket of large attachments and raw emails; null without attachments_bucket."
+  value       = one(google_storage_bucket.attachments[*].name)
+}
+
 output "database_instance" {
   description = "Connection name of the database instance, as Cloud SQL connectors expect it."
   value       = local.instance_connection_name
@@ -15,9 +20,24 @@ output "emails_topic" {
   value       = one(google_pubsub_topic.emails[*].id)
 }
 
+output "gmail_delegation" {
+  description = "What a Workspace administrator enters to allow domain-wide delegation, and where; null without gmail_delegation."
+  value = one([for account in google_service_account.gmail : {
+    client_id       = account.unique_id
+    scope           = "https://www.googleapis.com/auth/gmail.readonly"
+    service_account = local.gmail_delegation_email
+    where           = "admin.google.com: Security > Access and data control > API controls > Manage Domain Wide Delegation > Add new"
+  }])
+}
+
 output "image" {
   description = "The image that the functions run. To return to it later, set the variable image to this value."
   value       = local.image
+}
+
+output "mailbox_secrets" {
+  description = "Prefix of the secrets with the credentials of the other mailboxes, GMAIL_MAILBOX_SECRETS."
+  value       = local.credential_environment.GMAIL_MAILBOX_SECRETS
 }
 
 output "name" {

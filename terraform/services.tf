@@ -9,7 +9,7 @@ locals {
       "cloudscheduler.googleapis.com",
       "gmail.googleapis.com",
       "iam.googleapis.com",
-      # To deploy or operate as a service account, the caller requests tokens from this API.
+      # To deploy or operate as a service account, the caller requests tokens from this API. The functions sign with it.
       "iamcredentials.googleapis.com",
       "logging.googleapis.com",
       "monitoring.googleapis.com",
@@ -18,7 +18,7 @@ locals {
       "sqladmin.googleapis.com",
       "storage.googleapis.com",
     ],
-    var.push || var.publish_emails ? ["pubsub.googleapis.com"] : [],
+    var.push || var.publish_emails || local.fan_out ? ["pubsub.googleapis.com"] : [],
     var.iap ? ["iap.googleapis.com"] : [],
   )
 }

@@ -68,6 +68,9 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   scheduler_job_missing: [502, 'never', 'ERROR'],
   emails_topic_denied: [502, 'never', 'ERROR'],
   emails_topic_unavailable: [503, 'later', 'WARNING'],
+  account_added: [409, 'never', 'ERROR'],
+  work_topic_denied: [502, 'never', 'ERROR'],
+  work_topic_unavailable: [503, 'later', 'WARNING'],
   internal: [500, 'later', 'ERROR'],
 };
 const CODES = Object.keys(EXPECTED) as ErrorCode[];
@@ -109,7 +112,7 @@ describe('the error catalogue', () => {
   });
 
   it('requires the operator for no other code', () => {
-    expect(CODES.filter(requiresOperator)).toHaveLength(22);
+    expect(CODES.filter(requiresOperator)).toHaveLength(23);
     expect(requiresOperator(null)).toBe(false);
     expect(requiresOperator('toString')).toBe(false);
   });

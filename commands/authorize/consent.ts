@@ -41,6 +41,8 @@ export interface ConsentOptions {
   readonly timeoutMs: number;
   /** The local port that the browser returns to; 0: any free port. */
   readonly port?: number;
+  /** The mailbox that the token must belong to, in lower case; null: any. */
+  readonly expectedAddress?: string | null;
   /** Where the operator may paste the address that the browser ended at. */
   readonly pastes?: { readonly input: Readable; readonly onInvalid: () => void };
   /** Shows the URL to the operator. */
@@ -60,7 +62,7 @@ export async function askForConsent(options: ConsentOptions): Promise<Consent> {
   });
   const { codeVerifier, codeChallenge } = await oauth.generateCodeVerifierAsync();
   const state = randomBytes(24).toString('base64url');
-  const { pastes } = options;
+  const { expectedAddress = null, pastes } = options;
   return await awaitRedirect({
     timeoutMs: options.timeoutMs,
     port: options.port ?? 0,
@@ -77,23 +79,31 @@ export async function askForConsent(options: ConsentOptions): Promise<Consent> {
         prompt: 'consent',
         code_challenge_method: CodeChallengeMethod.S256,
         code_challenge: codeChallenge ?? '',
+        ...(expectedAddress === null ? {} : { login_hint: expectedAddress }),
       });
       await options.onUrl(url, redirectUri);
     },
     finish: async (redirect, redirectUri) => {
       const code = codeOf(redirect, state);
       const tokens = await exchange(oauth, { code, codeVerifier, redirect_uri: redirectUri });
-      return {
-        refreshToken: tokens.refreshToken,
-        emailAddress: await mailboxOf(client, endpoints, tokens.refreshToken),
-        expiresInSeconds: tokens.expiresInSeconds,
-      };
+      const emailAddress = await mailboxOf(client, endpoints, tokens.refreshToken);
+      assertExpected(emailAddress, expectedAddress);
+      return { ...tokens, emailAddress };
     },
     page: ({ emailAddress }) => ({
       title: 'Authorized',
       text: `Email Monitor can now read the mailbox ${emailAddress}. You can close this page and return to the terminal.`,
     }),
   });
+}
+
+/** The token is not revoked, because that would also end the access to the other account's own mailbox, if it was added. */
+function assertExpected(consented: string, expected: string | null): void {
+  if (expected === null || consented.toLowerCase() === expected) return;
+  throw new Error(
+    `The account ${consented} consented, not ${expected}. Nothing is stored. ${RUN_AGAIN}, and choose ${expected} on Google's ` +
+      `page; a private window asks for the account. If both are the same account, add the mailbox as ${consented}.`,
+  );
 }
 
 function codeOf(redirect: URLSearchParams, state: string): string {

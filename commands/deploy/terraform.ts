@@ -17,12 +17,15 @@ export interface Deployment {
   readonly region: string;
   readonly statusUrl: string;
   readonly startUrl: string;
+  /** `projects/P/secrets/PREFIX` of the credentials of added mailboxes; null: deployed by an older version. */
+  readonly mailboxSecrets: string | null;
   /** By function: `gmail-push`. */
   readonly urls: Readonly<Record<string, string>>;
 }
 
 const output = <Value extends z.ZodType>(value: Value) => z.object({ value });
 const OUTPUTS = z.object({
+  mailbox_secrets: output(z.string()).optional(),
   name: output(z.string()),
   project_id: output(z.string()),
   region: output(z.string()),
@@ -102,6 +105,7 @@ export async function readDeployment(runner: CommandRunner): Promise<Deployment>
     region: data.region.value,
     statusUrl: data.status_url.value,
     startUrl: data.urls.value.start,
+    mailboxSecrets: data.mailbox_secrets?.value ?? null,
     urls: data.urls.value,
   };
 }

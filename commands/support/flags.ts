@@ -55,6 +55,15 @@ export function wholeNumber(name: string, text: string, { min = 0, max = 999_999
   throw invalidArgument(name, text, `a whole number from ${min} to ${max}`);
 }
 
+/** Without the characters that end an address in a list or a shell's argument. */
+const ADDRESS = /^[^\s@,;"'`$<>()\\]+@[^\s@,;"'`$<>()\\]+$/;
+
+/** @returns the address in lower case. @throws {UsageError} */
+export function emailAddress(name: string, text: string): string {
+  if (ADDRESS.test(text)) return text.toLowerCase();
+  throw invalidArgument(name, text, 'an email address');
+}
+
 function parseErrorText(error: unknown): string {
   const { message, code } = error as Error & { readonly code?: string };
   const [firstLine = ''] = message.split('\n');

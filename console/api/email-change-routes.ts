@@ -70,5 +70,5 @@ function booleanParameter(value: unknown, name: string): boolean {
 }
 
 function noEmail(): AppError {
-  return new AppError('not_found', 'There is no email with this id.');
+  return new AppError('not_found', 'There is no email with this id. It was erased, or it was never stored.');
 }

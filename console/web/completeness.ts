@@ -216,3 +216,22 @@ function clock(at: string): TimePart {
 function ago(at: string): TimePart {
   return { as: 'ago', at };
 }
+
+/** All stored emails. @param old what to add while the data is not current */
+export function storedOf(overview: OverviewJson, old: Text): Figure {
+  const newestAt = overview.freshness.newest_stored_at;
+  const newest: Text = newestAt === null ? [] : ['the newest received ', { as: 'ago', at: newestAt }];
+  const count = currentMailbox(overview)?.ledger.stored ?? null;
+  return {
+    value: [count === null ? 'not known yet' : formatNumber(count)],
+    note: [...newest, ...erasedOf(overview, newest.length > 0), ...old],
+  };
+}
+
+/** Stored emails include erased ones. */
+function erasedOf({ status: { retention } }: OverviewJson, isContinued: boolean): Text {
+  if (!retention) return [];
+  return [
+    `${isContinued ? '; ' : ''}erased after ${pluralize(retention.days, 'day')}: ${formatNumber(retention.erased_count)}`,
+  ];
+}

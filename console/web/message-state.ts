@@ -88,7 +88,11 @@ export function describeMessage(message: MessageJson, polling: Polling): StateTe
       };
     case 'erased':
       return {
-        text: ['Erased ', ...at(message.resolved_at), ': it was stored, and an operator erased it.'],
+        text: [
+          'Erased ',
+          ...at(message.resolved_at),
+          ': it was stored. An operator or the retention limit erased its content.',
+        ],
         hint: null,
       };
     case 'dead':

@@ -1,7 +1,6 @@
 /** Below the state: what is known about the completeness of the stored email, and the quota. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { describeCompleteness, type Figure, type Text } from './completeness.ts';
-import { currentMailbox } from './describe-state.ts';
+import { describeCompleteness, type Figure, storedOf, type Text } from './completeness.ts';
 import { byId, type Child, element, fill } from './element.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 import { ageElement, clockElement, elapsedElement } from './times.ts';
@@ -23,13 +22,6 @@ export function showMetrics(overview: OverviewJson, lostSince: string | null): v
   const old: Text = lostSince === null ? [] : [' (old data, from ', { as: 'clock', at: lostSince }, ')'];
   show('stored', 'Stored in total', storedOf(overview, old));
   showQuota(overview, old);
-}
-
-function storedOf(overview: OverviewJson, old: Text): Figure {
-  const newestAt = overview.freshness.newest_stored_at;
-  const newest: Text = newestAt === null ? [] : ['the newest received ', { as: 'ago', at: newestAt }];
-  const count = currentMailbox(overview)?.ledger.stored ?? null;
-  return { value: [count === null ? 'not known yet' : formatNumber(count)], note: [...newest, ...old] };
 }
 
 function showQuota({ quota }: OverviewJson, old: Text): void {

@@ -1,11 +1,11 @@
 /** The response of `poll` and `poll-now`: what the run did, and why it failed if it did. */
 import { type HttpResponse, json, problem } from '../../shared/http.ts';
-import type { IngestReport } from '../../shared/ingest/ingest-mailbox.ts';
+import type { PollReport } from '../../shared/ingest/poll-mailboxes.ts';
 import type { PollAnswer } from '../../shared/schemas/poll.ts';
 
 /** A failed run returns a problem that also has the members of a successful run. */
 export function ingestResponse(
-  { counts, error, outcome }: IngestReport,
+  { counts, dispatched, error, mailboxes, outcome }: PollReport,
   more: Pick<PollAnswer, 'retried'> = {},
 ): HttpResponse {
   const members: PollAnswer = {
@@ -17,6 +17,8 @@ export function ingestResponse(
     failed: counts.failed,
     dead: counts.dead,
     quota_units: counts.quotaUnits,
+    ...(dispatched !== null && { dispatched }),
+    ...(mailboxes !== null && { mailboxes: mailboxes.count, failed_mailboxes: mailboxes.failedCount }),
     ...more,
   };
   return error === null ? json<PollAnswer>(200, members) : problem(error, {}, members);

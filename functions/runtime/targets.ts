@@ -2,6 +2,7 @@
 export const FUNCTIONS = {
   poll: async () => await import('../poll.ts'),
   gmailPush: async () => await import('../gmail-push.ts'),
+  ingestMailbox: async () => await import('../ingest-mailbox.ts'),
   status: async () => await import('../status.ts'),
   start: async () => await import('../start.ts'),
   stop: async () => await import('../stop.ts'),

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
+import { COUNTED_EMAILS } from '../db/retention.ts';
 import { withCommand } from '../operator-commands.ts';
 import type { ConsumerStatus } from '../schemas/consumer-status.ts';
 import type { AdviceItem, Status } from '../schemas/status.ts';
@@ -73,6 +74,7 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
       ? about(facts.rejectedListings.map(listingAdvice))
       : facts.rejectedListings.map((listing) => listingAdvice(listing).item)),
     ...ofConsumers,
+    ...retentionAdvice(status),
   ].filter((item) => item !== null);
   return items.filter((item, at) => items.findIndex((other) => other.text === item.text) === at);
 }
@@ -171,4 +173,43 @@ function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts):
       ),
     );
   return items;
+}
+
+function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvice): AdviceItem[] {
+  if (retention === null) return [];
+  const { blocked, checked_at: checkedAt, days, is_stalled: isStalled, uncompleted } = retention;
+  const items: AdviceItem[] = [];
+  if (isStalled && isRunning)
+    items.push(
+      advise(
+        'retention_stalled',
+        `${checkedAt === null ? 'No run has erased expired emails yet' : `No run has erased expired emails since ${checkedAt.toISOString()}`}, ` +
+          'although there are some. The log lines with event retention_failed say why. A run that fetches until its time is over ' +
+          'erases none.',
+      ),
+    );
+  if (blocked !== null)
+    items.push(
+      advise(
+        'retention_blocked',
+        `${emails(blocked.count)} cannot be erased after ${days} days, because of ${blocked.reason}. Delete the rows that refer to ` +
+          'them, or declare the foreign key with `on delete cascade`. Runs try again every hour.',
+      ),
+    );
+  for (const { consumer, count } of uncompleted)
+    items.push(
+      advise(
+        'retention_waiting',
+        `${emails(count)} older than the ${days} days of RETENTION_DAYS ${count === 1 ? 'is' : 'are'} kept, because ` +
+          (consumer === null
+            ? 'there is no consumer and `processed` is false.'
+            : `the consumer ${consumer} has not completed ${count === 1 ? 'it' : 'them'}.`),
+      ),
+    );
+  return items;
+}
+
+function emails(count: number): string {
+  if (count === 1) return '1 email';
+  return `${count >= COUNTED_EMAILS ? 'At least ' : ''}${count} emails`;
 }

@@ -14,8 +14,10 @@ import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
+import { readRetention } from '../db/retention.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
+import type { RetentionStatus } from '../schemas/retention.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
 import { findPollingGap, type MailboxFacts, type PollingGap, stateWithoutMailbox } from './mailbox-state.ts';
@@ -36,12 +38,13 @@ export async function readStatus(
   { config, db, scheduler: job }: Monitor,
   address: string | null = null,
 ): Promise<Status> {
-  const [monitor, mailboxes, failing, rejected, consumers] = await Promise.all([
+  const [monitor, mailboxes, failing, rejected, consumers, retention] = await Promise.all([
     readMonitorStatus(db),
     readMailboxes(db, ownFingerprint(config)),
     readFailingMessages(db),
     findRejectedListings(db),
     readConsumers(db),
+    readRetentionStatus(config, db),
   ]);
   const own = ownFingerprint(config);
   const fingerprint = own === 'recorded' ? monitor.credentialFingerprint : own;
@@ -76,6 +79,7 @@ export async function readStatus(
     totals: totalsOf(selected, firstState),
     mailboxes: shown,
     consumers,
+    retention,
   };
   const items = adviceFor(body, {
     config,
@@ -88,6 +92,25 @@ export async function readStatus(
     rejectedListings: rejected.filter((listing) => address === null || listing.address === address),
   });
   return { ...body, advice: items.map(adviceText), advice_items: items };
+}
+
+async function readRetentionStatus(
+  { retentionDays: days }: Config,
+  db: Queryable,
+): Promise<RetentionStatus | null> {
+  if (days === null) return null;
+  const {
+    blocked_count: count,
+    blocked_reason: reason,
+    uncompleted,
+    ...progress
+  } = await readRetention(db, days);
+  return {
+    days,
+    ...progress,
+    blocked: reason === null ? null : { count, reason },
+    uncompleted: [...uncompleted],
+  };
 }
 
 /** @throws {AppError} not_found */

@@ -26,11 +26,13 @@ export interface DueWork {
   readonly hasOldEmailAccesses: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
+  /** For `eraseExpiredEmails`. False without retention. */
+  readonly hasExpiredEmails: boolean;
 }
 
 // Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
 // index; for `exists` it may scan the whole ledger when there is a backlog.
-// $1 mailbox id, $2 seconds between reconciliations
+// $1 mailbox id, $2 seconds between reconciliations, $3 days of retention or null
 const READ = statement(
   `
 select (
@@ -103,7 +105,8 @@ select (
        has_old_records() as has_old_records,
        has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
-       has_many_ledger_changes() as has_ledger_changes`,
+       has_many_ledger_changes() as has_ledger_changes,
+       $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails`,
   {
     is_running: 'boolean?',
     has_untried_live: 'boolean',
@@ -119,15 +122,18 @@ select (
     has_old_email_accesses: 'boolean',
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
+    has_expired_emails: 'boolean',
   },
 );
 
+/** @param retentionDays null: without retention */
 export async function readDueWork(
   db: Queryable,
   mailboxId: number,
   reconcileEverySeconds: number,
+  retentionDays: number | null = null,
 ): Promise<DueWork> {
-  const { rows } = await db.query(READ, [mailboxId, reconcileEverySeconds]);
+  const { rows } = await db.query(READ, [mailboxId, reconcileEverySeconds, retentionDays]);
   const row = rows[0];
   return {
     isRunning: row?.is_running ?? false,
@@ -144,6 +150,7 @@ export async function readDueWork(
     hasOldEmailAccesses: row?.has_old_email_accesses ?? false,
     hasOldRuns: row?.has_old_runs ?? false,
     hasLedgerChanges: row?.has_ledger_changes ?? false,
+    hasExpiredEmails: row?.has_expired_emails ?? false,
   };
 }
 

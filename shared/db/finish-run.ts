@@ -29,6 +29,8 @@ export interface FinishedRun {
   readonly nextPollMs: number | null;
   /** The topic of the push watch; null to skip `watchRemainingSeconds`. */
   readonly watchTopic: string | null;
+  /** The mailbox was added. Its errors do not reach the status row, whose error is that of the first mailbox. */
+  readonly isAdded: boolean;
 }
 
 /** The totals after a run, for its log line. */
@@ -61,7 +63,7 @@ export interface RunEnd {
 // The counts of the ledger read partial indexes that are normally empty.
 // $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
 // $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
-// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null
+// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null, $15 the mailbox was added
 // Always one row. has_newer_hint true: nothing was changed.
 const FINISH = statement(
   `
@@ -104,11 +106,13 @@ lease_released as (
 status_updated as (
   update email_monitor_status
   set last_poll_at = now(),
-      last_error_code = $8::text,
-      last_error = $10::text,
+      last_error_code = case when $15::boolean then last_error_code else $8::text end,
+      last_error = case when $15::boolean then last_error else $10::text end,
       updated_at = now()
   where id = 1
     and $13::boolean
+    -- Thousands of mailboxes would wait for each other at the one row.
+    and (not $15::boolean or coalesce(last_poll_at <= now() - interval '30 seconds', true))
     and exists (select 1 from lease_released)
 ),
 run_updated as (
@@ -271,6 +275,7 @@ export async function finishRun(
     failure?.minBackoffMs ?? 0,
     failure?.code !== 'lease_lost',
     run.watchTopic,
+    run.isAdded,
   ]);
   const row = rows[0];
   if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);

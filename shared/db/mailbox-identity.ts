@@ -8,15 +8,18 @@ import { unconfirmedDetail } from '../mailbox-confirmation.ts';
 import type { Database, Queryable } from './database.ts';
 import { confirmRename, deleteConfirmations, endConfirmation } from './mailbox-confirmations.ts';
 import { createMailbox, renameMailbox, retireAddress, takeMailboxOver } from './mailbox-rows.ts';
+import { bindSettings, type MailboxSettings, renameFirstSettings } from './mailbox-settings.ts';
 import { statement } from './statement.ts';
 
 export interface Account {
-  /** SHA-256 of client id and refresh token. */
+  /** Of the access: `accessFingerprint`. */
   readonly fingerprint: string;
   /** The current address, in lower case. */
   readonly emailAddress: string;
   /** Gmail's current history id of the mailbox. */
   readonly historyId: string;
+  /** As an operator added the mailbox; null: the credentials are those of the environment. */
+  readonly settings: MailboxSettings | null;
 }
 
 export interface NewMailboxSettings {
@@ -36,21 +39,52 @@ export interface IdentifiedMailbox {
 
 // What the database knows about an account. A confirmation counts once and refers to mailboxes that existed when it was
 // given. A confirmed rename never applies to a mailbox that got the former address later. If another mailbox has the address,
-// a confirmed new mailbox counts only when that other mailbox is older than the confirmation.
+// a confirmed new mailbox counts only when that other mailbox is older than the confirmation. Added mailboxes are left out of
+// known_addresses, which is read for new credentials only.
 // $1 fingerprint, $2 email address, $3 history id
 // Always one row.
 const FACTS = statement(
   `
 select k.id as known_id, k.email_address as known_address,
+       coalesce($3::numeric >= k.cursor_history_id, false) as may_be_known_account,
        a.id as address_id,
        coalesce($3::numeric >= a.cursor_history_id, false) as may_be_same_account,
        coalesce(c.renamed_from is null and (a.id is null or c.confirmed_at > a.created_at), false)
          and c.email_address is not null as is_confirmed_new,
        r.id as renamed_id, r.email_address as renamed_address,
+       case when k.id is null then (
+         select string_agg(listed.email_address, ', ' order by listed.id)
+         from (
+           select m.id, m.email_address
+           from mailboxes m
+           where not exists (
+             select 1
+             from mailbox_settings o
+             where o.mailbox_id = m.id
+               and o.access <> 'environment'
+           )
+           order by m.id
+           limit 20
+         ) listed
+       ) end as known_addresses,
        (
-         select string_agg(m.email_address, ', ' order by m.id)
-         from mailboxes m
-       ) as known_addresses
+         select f.id
+         from email_monitor_status s
+         join mailboxes f on f.credential_fingerprint = s.credential_fingerprint
+         where s.id = 1
+       ) as first_id,
+       (
+         select array_agg(o.mailbox_id)
+         from mailbox_settings o
+         where o.mailbox_id in (k.id, a.id, r.id)
+           and o.access <> 'environment'
+       ) as added_ids,
+       exists (
+         select 1
+         from mailbox_settings o
+         where o.email_address = $2::text
+           and o.access <> 'environment'
+       ) as is_added_address
 from (values (1)) one (n)
 left join mailboxes k on k.credential_fingerprint = $1::text
 left join mailboxes a on a.email_address = $2::text
@@ -59,12 +93,16 @@ left join mailboxes r on r.email_address = c.renamed_from and r.created_at < c.c
   {
     known_id: 'integer?',
     known_address: 'text?',
+    may_be_known_account: 'boolean',
     address_id: 'integer?',
     may_be_same_account: 'boolean',
     is_confirmed_new: 'boolean',
     renamed_id: 'integer?',
     renamed_address: 'text?',
     known_addresses: 'text?',
+    first_id: 'integer?',
+    added_ids: 'integer[]?',
+    is_added_address: 'boolean',
   },
 );
 
@@ -77,13 +115,14 @@ type Decision =
 
 /**
  * Known credentials prove the account, because Google binds a refresh token to one account; only the address can change. New
- * credentials prove only an address. Gmail's history ids of a mailbox only increase. So if the history of an account is behind
- * the cursor of the row, it is another account with the same address.
+ * credentials prove only an address, and so does a delegation, which names an address. Gmail's history ids of a mailbox only
+ * increase. So if the history of an account is behind the cursor of the row, it is another account with the same address.
  *
  * @returns null when an operator must confirm the account
  */
-function decide(facts: Facts, address: string): Decision | null {
-  if (facts.known_id !== null) {
+function decide(facts: Facts, { emailAddress: address, settings }: Account): Decision | null {
+  const isProof = settings?.access !== 'delegation' || facts.may_be_known_account;
+  if (facts.known_id !== null && isProof) {
     const from = facts.known_address ?? address;
     return from === address
       ? { kind: 'unchanged', id: facts.known_id }
@@ -93,36 +132,80 @@ function decide(facts: Facts, address: string): Decision | null {
     return { kind: 'taken_over', id: facts.renamed_id, from: facts.renamed_address ?? address };
   if (facts.address_id !== null && facts.may_be_same_account)
     return { kind: 'taken_over', id: facts.address_id, from: address };
-  return facts.is_confirmed_new || facts.known_addresses === null ? { kind: 'created' } : null;
+  const isEmpty = facts.known_id === null && facts.known_addresses === null;
+  return facts.is_confirmed_new || isEmpty ? { kind: 'created' } : null;
+}
+
+/**
+ * One account is never both the first mailbox and an added one: each would take the row over from the other again and again.
+ * Before an added mailbox is bound, its account has the address that the operator added.
+ *
+ * @throws {AppError} wrong_account, account_added
+ */
+function assertOwner(decision: Decision | null, facts: Facts, { emailAddress, settings }: Account): void {
+  const id = decision !== null && 'id' in decision ? decision.id : null;
+  const isAdded = id !== null && (facts.added_ids ?? []).includes(id);
+  if (settings === null) {
+    const isNew = decision === null || decision.kind === 'created' || decision.kind === 'taken_over';
+    if (isAdded || (isNew && facts.is_added_address))
+      throw new AppError('account_added', `Gmail reports ${emailAddress}, which was added as a mailbox.`);
+    return;
+  }
+  const isOwn = id !== null && id === settings.mailboxId;
+  if (!isOwn && emailAddress !== settings.emailAddress)
+    throw new AppError(
+      'wrong_account',
+      `Gmail reports ${emailAddress}, but the mailbox was added as ${settings.emailAddress}.`,
+    );
+  if (id !== null && (id === facts.first_id || (isAdded && !isOwn)))
+    throw new AppError(
+      'wrong_account',
+      `Gmail reports ${emailAddress}, which is ${isAdded ? 'another added mailbox' : 'the first mailbox'}.`,
+    );
 }
 
 /**
  * Binds the account to its row: known, renamed, taken over or created. May run twice, and on many instances at once.
  *
  * @param renamedFrom former address of this account, if the operator confirms that it is a known mailbox; otherwise null
- * @throws {AppError} account_unconfirmed, with both addresses
+ * @throws {AppError} account_unconfirmed, with both addresses; wrong_account, account_added
  */
 export async function bindAccount(
   db: Database,
   account: Account,
-  settings: NewMailboxSettings,
+  newSettings: NewMailboxSettings,
   renamedFrom: string | null = null,
 ): Promise<IdentifiedMailbox> {
-  const { emailAddress } = account;
+  const { emailAddress, settings } = account;
   const known = await readFacts(db, account);
-  if (known.known_id !== null && known.known_address === emailAddress)
+  if (known.known_id !== null && isBound(known, account))
     return { id: known.known_id, emailAddress, change: 'unchanged', previousAddress: null };
   return await db.transaction(async (tx) => {
     await tx.query(LOCK);
     if (renamedFrom !== null) await confirmRename(tx, emailAddress, renamedFrom);
     const facts = await readFacts(tx, account);
-    const decision = decide(facts, emailAddress);
+    const decision = decide(facts, account);
+    assertOwner(decision, facts, account);
     if (decision === null) throw unconfirmed(account, facts);
-    const id = await apply(tx, decision, facts, account, settings);
+    const id = await apply(tx, decision, facts, account, newSettings);
     await endConfirmation(tx, emailAddress);
+    if (settings !== null) await bindSettings(tx, settings.id, { id, emailAddress });
+    else if (decision.kind !== 'unchanged') await renameFirstSettings(tx, id, emailAddress);
     const previousAddress = 'from' in decision && decision.from !== emailAddress ? decision.from : null;
     return { id, emailAddress, change: decision.kind, previousAddress };
   });
+}
+
+/** Nothing is left to bind: the usual case. */
+function isBound(facts: Facts, { emailAddress, settings }: Account): boolean {
+  const { known_id: id } = facts;
+  if (id === null || facts.known_address !== emailAddress) return false;
+  if (settings === null) return !(facts.added_ids ?? []).includes(id);
+  return (
+    settings.mailboxId === id &&
+    settings.emailAddress === emailAddress &&
+    (settings.access !== 'delegation' || facts.may_be_known_account)
+  );
 }
 
 // Serializes instances that find a new account. An advisory lock, because locking the status row could deadlock. The end of

@@ -104,30 +104,94 @@ export async function addMailbox(db: Database, added: AddedMailbox): Promise<Mai
   });
 }
 
+// Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder.
+// $1 mailbox settings id, $2 email address
+const RETIRE_ADDRESS = statement(
+  `
+update mailbox_settings
+set email_address = 'formerly ' || email_address || ' (mailbox ' || mailbox_id || ')'
+where email_address = $2::text
+  and id <> $1::integer
+  and mailbox_id is not null`,
+  {},
+);
+
+// Keeps the former address while an added mailbox that is not identified has the new one: both are the same account.
 // $1 mailbox settings id, $2 mailbox id, $3 email address
 const BIND = statement(
   `
-update mailbox_settings
+update mailbox_settings s
 set mailbox_id = $2::integer,
-    email_address = $3::text,
+    email_address = case
+      when exists (select 1 from mailbox_settings o where o.email_address = $3::text and o.id <> s.id)
+        then s.email_address
+      else $3::text
+    end,
     failure_count = 0,
     next_attempt_at = null,
     last_error_code = null,
     last_error = null
-where id = $1::integer`,
+where s.id = $1::integer`,
   {},
 );
 
-/** Links the settings to the mailbox that Gmail named. May run twice. */
+/** Links the settings to the mailbox that Gmail named, under its present address. May run twice. */
 export async function bindSettings(
   tx: Queryable,
   settingsId: number,
   mailbox: { readonly id: number; readonly emailAddress: string },
 ): Promise<void> {
+  await tx.query(RETIRE_ADDRESS, [settingsId, mailbox.emailAddress]);
   await tx.query(BIND, [settingsId, mailbox.id, mailbox.emailAddress]);
 }
 
-function toSettings(row: NonNullable<(typeof FIND)['row']>): MailboxSettings {
+// $1 mailbox id, $2 email address
+const RENAME_FIRST = statement(
+  `
+update mailbox_settings
+set email_address = $2::text
+where mailbox_id = $1::integer
+  and access = 'environment'`,
+  {},
+);
+
+/** Keeps the address of the first mailbox, which has settings only after it was paused. */
+export async function renameFirstSettings(
+  tx: Queryable,
+  mailboxId: number,
+  emailAddress: string,
+): Promise<void> {
+  await tx.query(RENAME_FIRST, [mailboxId, emailAddress]);
+}
+
+// $1 mailbox settings id, $2 error code, $3 error, $4 shortest wait in ms
+const RECORD_FAILURE = statement(
+  `
+update mailbox_settings
+set failure_count = failure_count + 1,
+    -- 5 s, doubled up to 300 s, as for a mailbox whose runs fail.
+    next_attempt_at = now() + greatest(
+      interval '1 millisecond' * $4::integer,
+      least(interval '300 seconds', interval '5 seconds' * power(2, least(failure_count, 10)))),
+    last_error_code = $2::text,
+    last_error = $3::text
+where id = $1::integer
+  and mailbox_id is null`,
+  {},
+  { isRepeatable: false },
+);
+
+/** Records that an added mailbox could not be identified. Afterwards runs record their errors on the mailbox. */
+export async function recordSettingsFailure(
+  db: Queryable,
+  settingsId: number,
+  failure: { readonly code: string; readonly detail: string; readonly minBackoffMs: number },
+): Promise<void> {
+  await db.query(RECORD_FAILURE, [settingsId, failure.code, failure.detail, failure.minBackoffMs]);
+}
+
+/** @param row a row of mailbox_settings */
+export function toSettings(row: NonNullable<(typeof FIND)['row']>): MailboxSettings {
   return {
     id: row.id,
     emailAddress: row.email_address,

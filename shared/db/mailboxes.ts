@@ -14,6 +14,8 @@ export interface Mailbox {
   readonly isBackingOff: boolean;
   /** A push announced newer history, and the last run began at least ten seconds ago. */
   readonly mayIgnoreBackoff: boolean;
+  /** Database time of the begin; null before the first run. */
+  readonly lastRunAt: Date | null;
 }
 
 const MAILBOX_COLUMNS = {
@@ -24,13 +26,14 @@ const MAILBOX_COLUMNS = {
   is_due: 'boolean',
   is_backing_off: 'boolean',
   may_ignore_backoff: 'boolean',
+  last_run_at: 'timestamp with time zone?',
 } as const;
 
 // $1 credential fingerprint
 const FIND = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
-       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff, m.last_run_at
 from mailboxes m
 where m.credential_fingerprint = $1::text`,
   MAILBOX_COLUMNS,
@@ -46,12 +49,17 @@ export async function findMailbox(db: Queryable, fingerprint: string): Promise<M
 export interface RunningFlagAndMailbox {
   /** `is_running` of the status row. */
   readonly isRunning: boolean;
-  /** Null when these credentials were never used. */
+  /** Null when Gmail has not answered for this mailbox, or not with these credentials. */
   readonly mailbox: Mailbox | null;
-  /** The status row names these credentials. */
-  readonly areCredentialsRecorded: boolean;
+  /** An operator paused this mailbox. */
+  readonly isPaused: boolean;
   /** The outbox of the mailbox has rows. */
   readonly hasUnpublished: boolean;
+}
+
+export interface FirstMailbox extends RunningFlagAndMailbox {
+  /** The status row names these credentials. */
+  readonly areCredentialsRecorded: boolean;
 }
 
 // $1 credential fingerprint
@@ -60,7 +68,8 @@ const FIND_WITH_FLAG = statement(
 select s.is_running, coalesce(s.credential_fingerprint = $1::text, false) as are_credentials_recorded,
        m.id, m.email_address, m.failure_count, m.next_poll_at,
        coalesce(m.id is not null and is_poll_due(m), false) as is_due,
-       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff,
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff, m.last_run_at,
+       coalesce(p.is_paused, false) as is_paused,
        exists (
          select 1
          from email_outbox o
@@ -68,33 +77,93 @@ select s.is_running, coalesce(s.credential_fingerprint = $1::text, false) as are
        ) as has_unpublished
 from email_monitor_status s
 left join mailboxes m on m.credential_fingerprint = $1::text
+left join mailbox_settings p on p.mailbox_id = m.id
 where s.id = 1`,
   {
-    ...MAILBOX_COLUMNS,
     is_running: 'boolean',
     are_credentials_recorded: 'boolean',
-    has_unpublished: 'boolean',
+    ...MAILBOX_COLUMNS,
     id: 'integer?',
     email_address: 'text?',
     failure_count: 'integer?',
+    is_paused: 'boolean',
+    has_unpublished: 'boolean',
   },
 );
 
 /**
- * Returns whether the monitor is running, and the mailbox of the credentials. The first query of every run.
+ * Returns whether the monitor is running, and the mailbox of the credentials. The first query of every run of the first mailbox.
  *
  * @throws {AppError} schema_outdated when the status row is missing
  */
-export async function readRunningFlagAndMailbox(
-  db: Queryable,
-  fingerprint: string,
-): Promise<RunningFlagAndMailbox> {
+export async function readRunningFlagAndMailbox(db: Queryable, fingerprint: string): Promise<FirstMailbox> {
   const { rows } = await db.query(FIND_WITH_FLAG, [fingerprint]);
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
+  return { ...toFacts(row), areCredentialsRecorded: row.are_credentials_recorded };
+}
+
+export interface AddedMailboxState extends RunningFlagAndMailbox {
+  /** The mailbox row names this access. */
+  readonly isKnownAccess: boolean;
+  /** While `mailbox` is null: it may be asked again, because the wait after the last failure is over. */
+  readonly isAttemptDue: boolean;
+}
+
+// $1 mailbox settings id, $2 fingerprint of the access or null
+// No row: the mailbox was removed.
+const FIND_ADDED = statement(
+  `
+select s.is_running, coalesce(m.credential_fingerprint = $2::text, false) as is_known_access,
+       coalesce(a.next_attempt_at <= now(), true) as is_attempt_due,
+       m.id, m.email_address, m.failure_count, m.next_poll_at,
+       coalesce(m.id is not null and is_poll_due(m), false) as is_due,
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff, m.last_run_at, a.is_paused,
+       exists (
+         select 1
+         from email_outbox o
+         where o.mailbox_id = m.id
+       ) as has_unpublished
+from mailbox_settings a
+join email_monitor_status s on s.id = 1
+left join mailboxes m on m.id = a.mailbox_id
+where a.id = $1::integer`,
+  {
+    is_running: 'boolean',
+    is_known_access: 'boolean',
+    is_attempt_due: 'boolean',
+    ...MAILBOX_COLUMNS,
+    id: 'integer?',
+    email_address: 'text?',
+    failure_count: 'integer?',
+    is_paused: 'boolean',
+    has_unpublished: 'boolean',
+  },
+);
+
+/**
+ * The same for an added mailbox.
+ *
+ * @param fingerprint of its access; null while the access cannot be read
+ * @returns null when the mailbox was removed
+ */
+export async function readAddedMailbox(
+  db: Queryable,
+  settingsId: number,
+  fingerprint: string | null,
+): Promise<AddedMailboxState | null> {
+  const { rows } = await db.query(FIND_ADDED, [settingsId, fingerprint]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return { ...toFacts(row), isKnownAccess: row.is_known_access, isAttemptDue: row.is_attempt_due };
+}
+
+type FactsRow = Omit<NonNullable<(typeof FIND_WITH_FLAG)['row']>, 'are_credentials_recorded'>;
+
+function toFacts(row: FactsRow): RunningFlagAndMailbox {
   const facts = {
     isRunning: row.is_running,
-    areCredentialsRecorded: row.are_credentials_recorded,
+    isPaused: row.is_paused,
     hasUnpublished: row.has_unpublished,
   };
   if (row.id === null) return { ...facts, mailbox: null };
@@ -110,7 +179,7 @@ export async function readRunningFlagAndMailbox(
 const LIST = statement(
   `
 select m.id, m.email_address, m.failure_count, m.next_poll_at, is_poll_due(m) as is_due,
-       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff
+       is_backing_off(m) as is_backing_off, may_ignore_backoff(m) as may_ignore_backoff, m.last_run_at
 from mailboxes m
 order by m.id`,
   MAILBOX_COLUMNS,
@@ -128,11 +197,14 @@ export interface RecordedHint {
   readonly isNewest: boolean;
   /** No listing has shown it yet. */
   readonly isUnseen: boolean;
+  /** Whose credentials reach the mailbox; `removed`: neither the environment nor an added mailbox has it. */
+  readonly owner: 'first' | 'added' | 'removed';
 }
 
 // One plain update, because joining a locked read of the same row makes concurrent pushes deadlock (SQLSTATE 40P01). hint_at is
 // the time of this transaction exactly when the hint was raised.
-// $1 email address, $2 history id
+// A mailbox without settings is removed when the credentials of the environment have another mailbox.
+// $1 email address, $2 history id, $3 fingerprint of the first mailbox or null
 const RECORD_HINT = statement(
   `
 update mailboxes m
@@ -140,23 +212,48 @@ set hint_history_id = greatest(m.hint_history_id, $2::numeric),
     hint_at = case when coalesce($2::numeric > m.hint_history_id, true) then now() else m.hint_at end,
     pushed_at = now()
 where m.email_address = $1::text
-returning m.id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen`,
-  { id: 'integer', is_newest: 'boolean', is_unseen: 'boolean' },
+returning m.id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen,
+          exists (
+            select 1
+            from mailbox_settings a
+            where a.mailbox_id = m.id
+              and a.access <> 'environment'
+          ) as is_added,
+          m.credential_fingerprint is distinct from $3::text
+            and exists (
+              select 1
+              from mailboxes f
+              where f.credential_fingerprint = $3::text
+            ) as is_foreign`,
+  {
+    id: 'integer',
+    is_newest: 'boolean',
+    is_unseen: 'boolean',
+    is_added: 'boolean',
+    is_foreign: 'boolean',
+  },
 );
 
 /**
  * Stores the newest history id that a push announced. May run twice; an older hint changes only `pushed_at`.
  *
+ * @param firstFingerprint of the credentials of the environment
  * @returns null when no mailbox has this address
  */
 export async function recordHint(
   db: Queryable,
   hint: { readonly emailAddress: string; readonly historyId: string },
+  firstFingerprint: string | null = null,
 ): Promise<RecordedHint | null> {
-  const { rows } = await db.query(RECORD_HINT, [hint.emailAddress.toLowerCase(), hint.historyId]);
+  const { rows } = await db.query(RECORD_HINT, [
+    hint.emailAddress.toLowerCase(),
+    hint.historyId,
+    firstFingerprint,
+  ]);
   const row = rows[0];
   if (row === undefined) return null;
-  return { mailboxId: row.id, isNewest: row.is_newest, isUnseen: row.is_unseen };
+  const owner = row.is_added ? 'added' : row.is_foreign ? 'removed' : 'first';
+  return { mailboxId: row.id, isNewest: row.is_newest, isUnseen: row.is_unseen, owner };
 }
 
 // $1 mailbox id
@@ -199,5 +296,6 @@ function toMailbox(row: NonNullable<(typeof FIND)['row']>): Mailbox {
     isDue: row.is_due,
     isBackingOff: row.is_backing_off,
     mayIgnoreBackoff: row.may_ignore_backoff,
+    lastRunAt: row.last_run_at,
   };
 }

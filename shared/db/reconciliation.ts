@@ -21,10 +21,10 @@ const WINDOW_SECONDS = 2 * 86_400;
 const OVERLAP_SECONDS = 3_600;
 
 // A window never begins before the first start of the mailbox, and always reaches back to the last reconciliation. It is wide
-// when no wide one began within a day. Gmail's search has a resolution of one second, so the window begins one second earlier;
+// when no wide one began within its interval. Gmail's search has a resolution of one second, so the window begins one second earlier;
 // a rule excludes older messages when they are fetched.
 // $1 mailbox id, $2 lease token, $3 seconds between reconciliations, $4 window seconds, $5 wide window seconds,
-// $6 overlap seconds
+// $6 overlap seconds, $7 seconds between wide ones
 // No row: none is due, or the lease was lost.
 const PLAN = statement(
   `
@@ -37,7 +37,7 @@ cross join lateral (
            select 1
            from reconciliations r
            where r.mailbox_id = m.id
-             and r.started_at > now() - interval '1 day'
+             and r.started_at > now() - $7::integer * interval '1 second'
              and r.window_begins_at <= greatest(m.created_at, r.started_at - $5::integer * interval '1 second')
          ) as had_wide,
          (
@@ -68,6 +68,7 @@ export async function planReconciliation(
   db: Queryable,
   lease: Lease,
   everySeconds: number,
+  wideEverySeconds = 86_400,
 ): Promise<boolean> {
   const { rowCount } = await db.query(PLAN, [
     lease.mailboxId,
@@ -76,6 +77,7 @@ export async function planReconciliation(
     WINDOW_SECONDS,
     WIDE_WINDOW_SECONDS,
     OVERLAP_SECONDS,
+    wideEverySeconds,
   ]);
   return rowCount > 0;
 }

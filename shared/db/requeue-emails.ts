@@ -75,5 +75,7 @@ export async function requeueDeadEmails(db: Queryable, consumer: string): Promis
 
 function throwMapped(error: unknown): never {
   const code = CODES[sqlStateOf(error)];
-  throw code === undefined ? error : new AppError(code, messageOf(error), { cause: error });
+  if (code === undefined) throw error;
+  const why = code === 'not_found' ? ' It was erased, or it was never stored.' : '';
+  throw new AppError(code, `${messageOf(error)}${why}`, { cause: error });
 }

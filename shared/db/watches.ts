@@ -15,7 +15,7 @@ export interface WatchState {
  * That costs 100 units and leaves six days of failures before the watch expires. It makes Gmail publish at once, which
  * tests push delivery end to end every day.
  */
-const RENEW_EVERY_SECONDS = 86_400;
+export const RENEW_EVERY_SECONDS = 86_400;
 
 // Due: never registered, registered by other credentials or for another topic, older than the renewal interval, or within its
 // last day. While scheduled runs keep storing late mail, a watch older than an hour is due too. The wait after a failure
@@ -39,14 +39,18 @@ where m.id = $1::integer`,
   { topic: 'text?', error_code: 'text?', is_due: 'boolean' },
 );
 
-/** @param topic the configured one; null for none */
+/**
+ * @param topic the configured one; null for none
+ * @param renewAfterSeconds a registration of this age is renewed
+ */
 export async function readWatch(
   db: Queryable,
   mailboxId: number,
   topic: string | null,
   fingerprint: string | null,
+  renewAfterSeconds = RENEW_EVERY_SECONDS,
 ): Promise<WatchState> {
-  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint, RENEW_EVERY_SECONDS]);
+  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint, renewAfterSeconds]);
   const row = rows[0];
   return { topic: row?.topic ?? null, errorCode: row?.error_code ?? null, isDue: row?.is_due ?? false };
 }

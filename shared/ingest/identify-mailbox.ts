@@ -20,18 +20,24 @@ import type { IngestContext } from './ingest-context.ts';
  * Asks Gmail for the account and binds it to its row. May run twice.
  *
  * @param renamedFrom address of a known mailbox that the operator declares to be the former address of this account
- * @throws {AppError} account_unconfirmed, not_configured, Gmail errors, database errors
+ * @throws {AppError} account_unconfirmed, account_added, wrong_account, not_configured, Gmail errors, database errors
  */
 export async function identifyMailbox(
   app: IngestContext,
   call: CallContext,
   renamedFrom: string | null = null,
 ): Promise<IdentifiedMailbox> {
-  const { gmail, fingerprint } = credentialsOf(app);
+  const gmail = clientOf(app);
   const profile = await gmail.getProfile(call);
+  const { fingerprint } = credentialsOf(app);
   const mailbox = await bindAccount(
     app.db,
-    { fingerprint, emailAddress: profile.emailAddress.toLowerCase(), historyId: profile.historyId },
+    {
+      fingerprint,
+      emailAddress: profile.emailAddress.toLowerCase(),
+      historyId: profile.historyId,
+      settings: app.settings,
+    },
     app.config,
     renamedFrom,
   );
@@ -141,11 +147,16 @@ async function callFor(app: IngestContext, deadline: Deadline): Promise<CallCont
   return callOutsideRun(app, known?.id ?? null, deadline);
 }
 
-function credentialsOf(app: IngestContext): { readonly gmail: GmailClient; readonly fingerprint: string } {
-  const { gmail, credentialFingerprint: fingerprint } = app;
-  if (gmail === null || fingerprint === null)
-    throw new AppError('not_configured', 'There are no Gmail credentials.');
-  return { gmail, fingerprint };
+function clientOf({ gmail }: IngestContext): GmailClient {
+  if (gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
+  return gmail;
+}
+
+function credentialsOf({ credentialFingerprint: fingerprint }: IngestContext): {
+  readonly fingerprint: string;
+} {
+  if (fingerprint === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
+  return { fingerprint };
 }
 
 const CHANGE_MESSAGES = {

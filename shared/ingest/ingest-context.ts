@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import type { Lease } from '../db/lease.ts';
+import type { MailboxSettings } from '../db/mailbox-settings.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
 import type { AppError } from '../errors.ts';
@@ -29,14 +30,20 @@ export type Outcome =
   | 'busy'
   | 'not_due'
   | 'stopped'
+  /** An operator paused the mailbox. */
+  | 'paused'
   | 'not_configured';
 
-/** State that an instance keeps between invocations. */
+/** State that an instance keeps between invocations, for one mailbox. */
 export interface IngestContext {
+  /** As an operator added the mailbox; null: the first mailbox, whose credentials are environment variables. */
+  readonly settings: MailboxSettings | null;
+  /** With the label and the query of `settings`. */
   readonly config: Config;
   readonly db: Database;
-  /** Null without credentials. */
+  /** Null without credentials. An added mailbox always has one. */
   readonly gmail: GmailClient | null;
+  /** Null without credentials, or while those of an added mailbox cannot be read. */
   readonly credentialFingerprint: string | null;
   readonly log: Log;
   /** Names the instance on the lease. */
@@ -121,6 +128,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
   const { clock = monotonicClock, random = Math.random, sleep = realSleep } = options.overrides ?? {};
   const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
   return {
+    settings: null,
     config,
     db,
     log,

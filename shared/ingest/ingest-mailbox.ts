@@ -6,9 +6,9 @@ import { releaseClaims } from '../db/claims.ts';
 import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
 import {
-  findMailbox,
   type Mailbox,
   type RunningFlagAndMailbox,
+  readAddedMailbox,
   readRunningFlagAndMailbox,
 } from '../db/mailboxes.ts';
 import { recordCredentials } from '../db/monitor-status.ts';
@@ -47,6 +47,8 @@ export interface IngestRequest {
   readonly includesWaiting?: boolean;
   /** Reconcile everything since the first start, not only the latest days. */
   readonly reconcile?: 'all';
+  /** When the run was asked for, if that was before: a run that began since then has done it. */
+  readonly askedAt?: Date | null;
 }
 
 export interface IngestReport {
@@ -58,53 +60,78 @@ export interface IngestReport {
 
 /** Safe to call at any time, from any number of instances. @throws {AppError} database errors */
 export async function ingestMailbox(app: IngestContext, request: IngestRequest): Promise<IngestReport> {
-  const { gmail, credentialFingerprint } = app;
-  if (gmail === null || credentialFingerprint === null) {
+  const { gmail } = app;
+  if (gmail === null) {
     if (!app.config.areCredentialsHeldElsewhere) await recordCredentials(app.db, null);
     return skipped(app, request, 'not_configured');
   }
   const isManual = request.trigger === 'manual';
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
-  let known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+  let known = await readKnown(app);
+  if (known === null) return skipped(app, request, 'not_configured');
   if (app.emailsTopic !== null && request.trigger === 'schedule' && isOnlyPublishing(known)) {
     await publishLeftovers(app, known.mailbox.id, deadline);
     // A push may have stored its hint in the meantime.
-    known = await readRunningFlagAndMailbox(app.db, credentialFingerprint);
+    known = (await readKnown(app)) ?? known;
   }
-  if (!known.areCredentialsRecorded) await recordCredentials(app.db, credentialFingerprint);
+  if (known.mustRecord) await recordCredentials(app.db, app.credentialFingerprint);
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
+  if (!isManual && known.isPaused) return skipped(app, request, 'paused');
 
-  let mailbox: Mailbox | null;
-  try {
-    mailbox = known.mailbox ?? (await identify(app, credentialFingerprint, deadline));
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    await recordUnidentifiedFailure(app, request.trigger, error);
-    return { outcome: 'failed', counts: noCounts(), error };
+  let { mailbox, isKnownAccess } = known;
+  if (mailbox === null) {
+    if (!isManual && !known.isAttemptDue) return skipped(app, request, 'not_due');
+    try {
+      await identifyMailbox(app, callOutsideRun(app, null, deadline));
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      await recordUnidentifiedFailure(app, request.trigger, error);
+      return { outcome: 'failed', counts: noCounts(), error };
+    }
+    mailbox = (await readKnown(app))?.mailbox ?? null;
+    isKnownAccess = true;
   }
   // Other credentials of the account took the mailbox over in the meantime: their instance works on it.
   if (mailbox === null) return skipped(app, request, 'busy');
+  if (hasRunSince(mailbox, request.askedAt ?? null)) return skipped(app, request, 'not_due');
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
   const { hasUnpublished } = known;
-  return await ingestUnderLease(app, request, { gmail, mailbox, hasUnpublished, deadline });
+  return await ingestUnderLease(app, request, { gmail, mailbox, isKnownAccess, hasUnpublished, deadline });
 }
 
-/** Costs one call, for new credentials. @returns null when other credentials have taken the mailbox over since */
-async function identify(
-  app: IngestContext,
-  fingerprint: string,
-  deadline: Deadline,
-): Promise<Mailbox | null> {
-  await identifyMailbox(app, callOutsideRun(app, null, deadline));
-  return await findMailbox(app.db, fingerprint);
+interface Known extends RunningFlagAndMailbox {
+  /** The status row has to name the credentials of the first mailbox. */
+  readonly mustRecord: boolean;
+  /** The mailbox row names the access. */
+  readonly isKnownAccess: boolean;
+  /** A mailbox without a row may be identified now. */
+  readonly isAttemptDue: boolean;
+}
+
+/** @returns null when an added mailbox was removed */
+async function readKnown({ credentialFingerprint, db, settings }: IngestContext): Promise<Known | null> {
+  if (settings === null) {
+    const { areCredentialsRecorded, ...known } = await readRunningFlagAndMailbox(
+      db,
+      credentialFingerprint ?? '',
+    );
+    return { ...known, mustRecord: !areCredentialsRecorded, isKnownAccess: true, isAttemptDue: true };
+  }
+  const known = await readAddedMailbox(db, settings.id, credentialFingerprint);
+  if (known === null) return null;
+  // While the access cannot be read, the run fails with the reason.
+  const isKnownAccess = known.isKnownAccess || credentialFingerprint === null;
+  return { ...known, mustRecord: false, isKnownAccess };
+}
+
+function hasRunSince({ lastRunAt }: Mailbox, askedAt: Date | null): boolean {
+  return askedAt !== null && lastRunAt !== null && lastRunAt >= askedAt;
 }
 
 /** A scheduled run is not due, but an earlier run left emails unpublished. */
-function isOnlyPublishing(
-  known: RunningFlagAndMailbox,
-): known is RunningFlagAndMailbox & { readonly mailbox: Mailbox } {
+function isOnlyPublishing(known: Known): known is Known & { readonly mailbox: Mailbox } {
   return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isDue);
 }
 
@@ -119,6 +146,7 @@ async function ingestUnderLease(
   at: {
     readonly gmail: GmailClient;
     readonly mailbox: Mailbox;
+    readonly isKnownAccess: boolean;
     readonly hasUnpublished: boolean;
     readonly deadline: Deadline;
   },
@@ -132,7 +160,7 @@ async function ingestUnderLease(
   const run = createRun(app, request, { ...at, lease, taken });
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
-      const end = await workUnderLease(run, taken, start);
+      const end = await workUnderLease(run, taken, start, at.isKnownAccess);
       await Promise.all([run.budget.releaseAll(), run.wakeUp.finish(), publishRest(run, end)]);
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
@@ -161,8 +189,19 @@ async function publishRest({ publisher }: RunContext, end: LoopEnd): Promise<voi
   await (end.releasesAnyway ? publisher.flush() : publisher.flushUntilHint());
 }
 
-async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLease['start'] | null) {
+async function workUnderLease(
+  run: RunContext,
+  taken: TakenLease,
+  start: TakenLease['start'] | null,
+  isKnownAccess: boolean,
+): Promise<LoopEnd> {
   try {
+    if (start !== null && !isKnownAccess) {
+      const identified = await identifyMailbox({ ...run.app, log: run.log }, run.call);
+      // The account has another row. The next run works on that one.
+      if (identified.id !== run.lease.mailboxId)
+        return { outcome: 'completed', error: null, releasesAnyway: true };
+    }
     if (start !== null && taken.hasOpenClaims) {
       for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);
       run.app.unreleasedLeases.clear();
@@ -172,7 +211,7 @@ async function workUnderLease(run: RunContext, taken: TakenLease, start: TakenLe
     run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run, start);
   } catch (thrown) {
-    return { outcome: 'failed' as const, error: toAppError(thrown), releasesAnyway: true };
+    return { outcome: 'failed', error: toAppError(thrown), releasesAnyway: true };
   }
 }
 

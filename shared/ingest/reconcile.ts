@@ -3,9 +3,7 @@
  * `shared/db/reconciliation.ts`). The sync loop plans a reconciliation when it is due, lists a few pages, fetches, and
  * evaluates. Push runs skip it, to store their messages soon.
  */
-import type { Database } from '../db/database.ts';
 import { closeListedGaps } from '../db/incidents.ts';
-import type { Lease } from '../db/lease.ts';
 import { planReconciliation } from '../db/reconciliation.ts';
 import {
   evaluateSlice,
@@ -19,7 +17,6 @@ import {
   rejectReconciliation,
   restartReconciliation,
 } from '../db/reconciliation-pages.ts';
-import type { Trigger } from '../db/runs.ts';
 import type { Log } from '../log.ts';
 import type { RunContext } from './ingest-context.ts';
 import {
@@ -31,24 +28,43 @@ import {
   PAGES_PER_STEP,
   type SeenPages,
 } from './list-messages.ts';
+import { secondsIntoPeriod } from './spread.ts';
 
 export { planFullReconciliation } from '../db/reconciliation.ts';
 
-/** Parameter of the SQL function `is_reconciliation_due`. */
-export const RECONCILE_EVERY_SECONDS = 15 * 60;
+const RECONCILE_EVERY_SECONDS = 15 * 60;
+const WIDE_EVERY_SECONDS = 86_400;
 /** Time for one slice of an evaluation, even on a slow database. */
 const SLICE_MS = 2_000;
 /** A backlog or a large evaluation is interrupted after this time to discover live mail. */
 export const DISCOVERY_INTERVAL_MS = 10_000;
 
+/** What a run knows about its mailbox and its begin. */
+type Begun = Pick<RunContext, 'app' | 'lease' | 'mailboxCreatedAt' | 'startedAt'>;
+
+/** Parameter of the SQL function `is_reconciliation_due`: a reconciliation is due when none began within this time. */
+export function reconcileEverySeconds(run: Begun): number {
+  return spread(run, RECONCILE_EVERY_SECONDS);
+}
+
+/** The first reconciliation of an added mailbox waits for the next period, so that those of many do not fall together. */
+export function waitsForFirstPeriod(run: Begun): boolean {
+  if (run.app.settings === null) return false;
+  const ageSeconds = (run.startedAt.getTime() - run.mailboxCreatedAt.getTime()) / 1_000;
+  return ageSeconds < reconcileEverySeconds(run);
+}
+
+function spread({ app, lease, startedAt }: Begun, everySeconds: number): number {
+  return app.settings === null ? everySeconds : secondsIntoPeriod(lease.mailboxId, everySeconds, startedAt);
+}
+
 /** Plans a reconciliation when it is due. @returns true when one was planned */
-export async function planDueReconciliation(run: {
-  readonly db: Database;
-  readonly lease: Lease;
-  readonly trigger: Trigger;
-}): Promise<boolean> {
+export async function planDueReconciliation(
+  run: Begun & Pick<RunContext, 'db' | 'trigger'>,
+): Promise<boolean> {
   if (run.trigger === 'push') return false;
-  return await planReconciliation(run.db, run.lease, RECONCILE_EVERY_SECONDS);
+  const everySeconds = reconcileEverySeconds(run);
+  return await planReconciliation(run.db, run.lease, everySeconds, spread(run, WIDE_EVERY_SECONDS));
 }
 
 /**

@@ -5,12 +5,14 @@
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
+import { recordSettingsFailure } from '../db/mailbox-settings.ts';
 import { recordFailedPoll } from '../db/monitor-status.ts';
 import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import type { IngestContext } from './ingest-context.ts';
 import { withDatabaseRetries } from './run-lease.ts';
+import { secondsIntoPeriod } from './spread.ts';
 import type { LoopEnd } from './sync-loop.ts';
 
 /**
@@ -45,7 +47,8 @@ export async function recordRunEnd(app: IngestContext, run: EndedRun): Promise<'
     const finished = {
       ...run,
       failure: run.error === null ? null : failureOf(run.error),
-      nextPollMs: nextPollMs(app.config.pollIntervalSeconds, run),
+      nextPollMs: nextPollMs(app, run),
+      isAdded: app.settings !== null,
       // Only scheduled runs report the watch, and they run only while the monitor is on.
       watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
     };
@@ -73,11 +76,19 @@ function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: EndedRun) {
 }
 
 /** Null keeps the planned time of the next poll. After out_of_time the next scheduled run continues. */
-function nextPollMs(intervalSeconds: number, run: EndedRun): number | null {
+function nextPollMs({ config, settings }: IngestContext, run: EndedRun): number | null {
+  const { pollIntervalSeconds: intervalSeconds } = config;
   if (run.outcome === 'out_of_time') return 0;
   if (run.trigger !== 'schedule') return null;
   if (intervalSeconds <= SCHEDULER_SECONDS) return 0;
-  return Math.max(0, Math.round(intervalSeconds * 1_000 - SCHEDULER_JITTER_MS - run.durationMs));
+  const untilNextMs = (settings === null ? intervalSeconds : secondsToNext(run, intervalSeconds)) * 1_000;
+  return Math.max(0, Math.round(untilNextMs - SCHEDULER_JITTER_MS - run.durationMs));
+}
+
+/** To the next period of an added mailbox that begins after at least half the interval. */
+function secondsToNext({ lease, startedAt }: EndedRun, intervalSeconds: number): number {
+  const remaining = intervalSeconds - secondsIntoPeriod(lease.mailboxId, intervalSeconds, startedAt);
+  return remaining < intervalSeconds / 2 ? remaining + intervalSeconds : remaining;
 }
 
 function logEnd({ log }: IngestContext, run: EndedRun, end: RunEnd | null): void {
@@ -127,10 +138,21 @@ export async function recordUnidentifiedFailure(
   error: AppError,
 ): Promise<void> {
   const { code, title, message } = error;
-  const runId = await recordUnidentifiedRun(app.db, trigger, code);
-  await recordFailedPoll(app.db, { code, detail: `${title}: ${message}` });
+  const { settings } = app;
+  let runId: number | null = null;
+  if (settings !== null)
+    await recordSettingsFailure(app.db, settings.id, {
+      code,
+      detail: message,
+      minBackoffMs: failureOf(error).minBackoffMs,
+    });
+  else {
+    runId = await recordUnidentifiedRun(app.db, trigger, code);
+    await recordFailedPoll(app.db, { code, detail: `${title}: ${message}` });
+  }
   app.log.write(error.severity, 'run_finished', `Failed: ${title}`, {
     run_id: runId,
+    ...(settings !== null && { email_address: settings.emailAddress }),
     trigger,
     outcome: 'failed',
     error_code: code,

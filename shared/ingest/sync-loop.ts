@@ -5,6 +5,7 @@
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
 import { compactLedgerChanges, pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
+import { eraseExpiredEmails } from '../db/retention.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -15,7 +16,8 @@ import {
   DISCOVERY_INTERVAL_MS,
   evaluateReconciliation,
   planDueReconciliation,
-  RECONCILE_EVERY_SECONDS,
+  reconcileEverySeconds,
+  waitsForFirstPeriod,
 } from './reconcile.ts';
 import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
@@ -25,6 +27,8 @@ import { renewWatch } from './watch.ts';
 const MAX_IDLE_ROUNDS = 5;
 /** Wait before another round for a change that a push has announced: 0.4, 0.8, 1.6, 3.2 s. */
 const IDLE_WAIT_MS = 400;
+/** Erasing takes about a second, and longer when the last email is large. */
+const RETENTION_MS = 5_000;
 
 export interface LoopEnd {
   /** `stopped`: the monitor was turned off during the run. */
@@ -160,7 +164,9 @@ async function unlessFatal<T>(
 }
 
 async function readDue(run: RunContext): Promise<DueWork> {
-  return await readDueWork(run.db, run.lease.mailboxId, RECONCILE_EVERY_SECONDS);
+  const { retentionDays } = run.config;
+  const due = await readDueWork(run.db, run.lease.mailboxId, reconcileEverySeconds(run), retentionDays);
+  return { ...due, isReconciliationDue: due.isReconciliationDue && !waitsForFirstPeriod(run) };
 }
 
 interface Listing {
@@ -198,8 +204,8 @@ async function checkAccountAndLabel(run: RunContext): Promise<void> {
 }
 
 /**
- * Maintenance after fetching: renews the watch, which is kept only while the monitor is on, and prunes old records. A push
- * leaves it to the next poll, unless it works on a backlog, because polls then find the mailbox busy.
+ * Maintenance after fetching: renews the watch, which is kept only while the monitor is on, prunes old records, and erases expired
+ * emails. A push leaves it to the next poll, unless it works on a backlog, because polls then find the mailbox busy.
  */
 async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promise<void> {
   if (run.trigger === 'push' && fetched === 'idle') return;
@@ -209,4 +215,25 @@ async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promi
   if (due.hasOldEmailAccesses && run.trigger === 'schedule') await pruneEmailAccesses(run.db);
   if (due.hasOldRuns) await pruneRuns(run.db);
   if (due.hasLedgerChanges) await compactLedgerChanges(run.db);
+  // Only the account of poll may erase.
+  if (due.hasExpiredEmails && run.trigger === 'schedule') await eraseExpired(run);
+}
+
+/** Retention of emails must not end a run that stores email: a failure is logged, and status shows when none succeeds for a day. */
+async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<void> {
+  if (config.retentionDays === null || !deadline.hasTimeFor(RETENTION_MS)) return;
+  try {
+    const count = await eraseExpiredEmails(db, config.retentionDays);
+    if (count > 0)
+      log.info('emails_erased', `Erased ${count} expired ${count === 1 ? 'email' : 'emails'}`, {
+        erased_count: count,
+      });
+  } catch (thrown) {
+    const { code, message, remediation } = toAppError(thrown);
+    log.write('ERROR', 'retention_failed', 'Expired emails could not be erased', {
+      error_code: code,
+      detail: message,
+      remediation,
+    });
+  }
 }

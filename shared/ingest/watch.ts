@@ -2,12 +2,20 @@
  * The watch, which makes Gmail publish changes to the topic. `start` registers it, `stop` ends it, runs renew it.
  * A Gmail error becomes a state of the mailbox with its remediation. It delays a run by seconds and does not stop polling.
  */
-import { clearWatch, databaseTime, readWatch, recordWatchFailure, saveWatch } from '../db/watches.ts';
+import {
+  clearWatch,
+  databaseTime,
+  RENEW_EVERY_SECONDS,
+  readWatch,
+  recordWatchFailure,
+  saveWatch,
+} from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext, RunContext } from './ingest-context.ts';
+import { secondsIntoPeriod } from './spread.ts';
 
 /** How long a watch call waits for quota units. The default budget refills 100 units, the price of a watch, per second. */
 const UNITS_WAIT_MS = 10_000;
@@ -35,7 +43,15 @@ export async function renewWatch(run: RunContext): Promise<boolean> {
   const app: IngestContext = { ...run.app, log: run.log };
   const target = { app, gmail: run.gmail, mailboxId: run.lease.mailboxId, deadline: run.deadline };
   const topic = run.config.pubsubTopic;
-  const watch = await readWatch(run.db, target.mailboxId, topic, app.credentialFingerprint);
+  const watch = await readWatch(
+    run.db,
+    target.mailboxId,
+    topic,
+    app.credentialFingerprint,
+    app.settings === null
+      ? RENEW_EVERY_SECONDS
+      : secondsIntoPeriod(target.mailboxId, RENEW_EVERY_SECONDS, run.startedAt),
+  );
   if (topic !== null) {
     if (watch.isDue) await register(target, topic);
     return watch.isDue;

@@ -18,7 +18,7 @@ export const messageSchema = z.object({
   gmail_message_id: z.string(),
   /** The address of the mailbox. */
   email_address: z.string(),
-  /** `erased`: it was stored, and an operator erased it. `unknown`: Gmail has it, and the ledger does not. */
+  /** `erased`: it was stored, and an operator or retention erased it. `unknown`: Gmail has it, and the ledger does not. */
   state: z.enum(['pending', 'dead', 'ignored', 'gone', 'erased', 'unknown']),
   /** Pending after a failed attempt, or dead and not given up. */
   is_failing: z.boolean(),

@@ -12,7 +12,11 @@ export const OUTCOMES = [
   'busy',
   'not_due',
   'stopped',
+  /** An operator paused the mailbox. */
+  'paused',
   'not_configured',
+  /** The due mailboxes were published on WORK_PUBSUB_TOPIC; their runs report for themselves. */
+  'dispatched',
 ] as const;
 
 export const pollSchema = z.object({
@@ -30,6 +34,11 @@ export const pollSchema = z.object({
   quota_units: count,
   /** With `?retry=dead`: the dead messages that were requeued. */
   retried: z.optional(count),
+  /** With outcome `dispatched`, and while none is due: the mailboxes that were published. */
+  dispatched: z.optional(count),
+  /** When several mailboxes ran in place: how many, and how many of their runs failed. The other counts are sums. */
+  mailboxes: z.optional(count),
+  failed_mailboxes: z.optional(count),
 });
 
 export const failedPollSchema = z.extend(problemSchema, pollSchema.shape);

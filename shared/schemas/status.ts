@@ -4,6 +4,7 @@ import { ACTIONS } from './actions.ts';
 import { consumerStatusSchema } from './consumer-status.ts';
 import { count, errorSchema, time } from './fields.ts';
 import { ledgerCountsSchema, mailboxStatusSchema } from './mailbox-status.ts';
+import { retentionSchema } from './retention.ts';
 import { STATES } from './state.ts';
 
 export const adviceItemSchema = z.object({
@@ -75,6 +76,8 @@ export const statusSchema = z.object({
   mailboxes: z.array(mailboxStatusSchema),
   /** By name. Empty before the first consumer exists. They do not change the state. */
   consumers: z.array(consumerStatusSchema),
+  /** Null: RETENTION_DAYS is not set, and nothing is erased. */
+  retention: z.nullable(retentionSchema),
   /** The texts of `advice_items` with their commands, the most urgent first. Empty when nothing needs attention. */
   advice: z.array(z.string()),
   advice_items: z.array(adviceItemSchema),

@@ -485,7 +485,7 @@ run "without_push_only_the_alerts_on_push_are_missing" {
     poll_interval_seconds = 300
   }
   assert {
-    condition     = setsubtract(keys(local.all_alerts), keys(google_monitoring_alert_policy.alert)) == toset(["pushes-are-given-up", "watch-is-ending"])
+    condition     = setsubtract(keys(local.all_alerts), keys(google_monitoring_alert_policy.alert)) == toset(["mailboxes-wait-for-an-instance", "pushes-are-given-up", "watch-is-ending"])
     error_message = "Without push no watch ends and no push is given up."
   }
   assert {

@@ -37,11 +37,14 @@ interface ProbeRequest {
 const PUSH = {
   message: { data: Buffer.from('{"emailAddress":"orders@example.com","historyId":1}').toString('base64') },
 };
+/** Work for a mailbox that is not added: the function reads the database, and Gmail is not called. */
+const WORK = { message: { data: Buffer.from('{"mailbox":"none@example.com"}').toString('base64') } };
 /** Each request reads the database; the page of the console would not. `migrate` finds nothing to do. */
 const REQUESTS: Readonly<Record<Target, ProbeRequest>> = {
   migrate: { post: {} },
   poll: { post: {} },
   gmailPush: { post: PUSH },
+  ingestMailbox: { post: WORK },
   status: {},
   start: { post: {} },
   stop: { post: {} },

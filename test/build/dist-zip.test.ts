@@ -86,6 +86,7 @@ describe('the unpacked and installed build', () => {
   const CALLS: Record<Target, { method?: string; path?: string; body?: unknown; status: number }> = {
     poll: { method: 'POST', status: 200 },
     gmailPush: { method: 'POST', body: { message: { data: '' } }, status: 204 },
+    ingestMailbox: { method: 'POST', body: { message: { data: '' } }, status: 204 },
     status: { status: 200 },
     start: { method: 'POST', status: 200 },
     stop: { method: 'POST', status: 200 },

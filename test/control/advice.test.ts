@@ -152,6 +152,7 @@ function items(
     totals: NO_TOTALS,
     mailboxes: [mailbox()],
     consumers: [],
+    retention: null,
     ...more,
   };
   const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DueWork, hasMessages, readDueWork } from '../../shared/db/due-work.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { compactLedgerChanges } from '../../shared/db/pruning.ts';
+import { storeEmails } from '../helpers/email-queue.ts';
+import { age } from '../helpers/expired-emails.ts';
 import { addLiveMessages, changeMessages, leasedMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -28,6 +30,7 @@ const NOTHING: DueWork = {
   hasOldEmailAccesses: false,
   hasOldRuns: false,
   hasLedgerChanges: false,
+  hasExpiredEmails: false,
 };
 
 /** A mailbox without due work: its last reconciliation has just been evaluated. */
@@ -41,8 +44,8 @@ async function quietMailbox(): Promise<Lease> {
   return lease;
 }
 
-async function read({ mailboxId }: Lease): Promise<DueWork> {
-  return await readDueWork(db, mailboxId, RECONCILE_EVERY_SECONDS);
+async function read({ mailboxId }: Lease, retentionDays: number | null = null): Promise<DueWork> {
+  return await readDueWork(db, mailboxId, RECONCILE_EVERY_SECONDS, retentionDays);
 }
 
 test('no work is due when all messages are final and the last reconciliation is recent', async () => {
@@ -181,6 +184,16 @@ test('ledger changes are due when there are enough to compact', async () => {
   expect((await read(lease)).hasLedgerChanges).toBe(true);
   await compactLedgerChanges(db);
   expect((await read(lease)).hasLedgerChanges).toBe(false);
+});
+
+test('expired emails are due with retention, and never without it', async () => {
+  const lease = await quietMailbox();
+  const isDue = async (days: number | null) => (await read(lease, days)).hasExpiredEmails;
+  const [id = 0] = await storeEmails(db, 1);
+  await age(db, [id], { received: 31, stored: 31 });
+  expect([await isDue(30), await isDue(32), await isDue(null)]).toEqual([true, false, false]);
+  await db.query('delete from incoming_emails');
+  expect(await isDue(30)).toBe(false);
 });
 
 test('work of one mailbox is not due in another', async () => {

@@ -12,7 +12,7 @@ afterEach(async () => await db.close());
 const SETTINGS = { initialQuery: 'in:inbox', quotaUnitsPerMinute: 6_000 };
 
 async function bind(name: string, fingerprint: string, historyId: string, renamedFrom: string | null = null) {
-  const account = { fingerprint, emailAddress: `${name}@example.com`, historyId };
+  const account = { fingerprint, emailAddress: `${name}@example.com`, historyId, settings: null };
   return await bindAccount(db, account, SETTINGS, renamedFrom);
 }
 

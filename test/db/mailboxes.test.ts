@@ -66,6 +66,7 @@ describe('mailbox lookup', () => {
       isDue: false,
       isBackingOff: false,
       mayIgnoreBackoff: false,
+      lastRunAt: row.last_run_at,
     });
     for (const isRunning of [true, false]) {
       await db.query('update email_monitor_status set is_running = $1::boolean', [isRunning]);
@@ -229,6 +230,7 @@ describe('recordHint', () => {
       mailboxId: lease.mailboxId,
       isNewest: true,
       isUnseen: true,
+      owner: 'first',
     });
     await changeMailbox(db, lease, "hint_at = now() - interval '1 hour'");
     expect(await hint(db, lease, '9007199254740993')).toMatchObject({ isNewest: true });

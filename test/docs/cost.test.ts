@@ -6,14 +6,14 @@ import { costTables } from '../bench/cost.ts';
 import { ASSUMED, DEPLOYED } from '../bench/cost-inputs.ts';
 import { chargeOf, diskGb, type Item, itemsOf } from '../bench/cost-model.ts';
 import { CONNECTIONS } from '../bench/scale-model.ts';
+import { variablesText } from '../terraform/variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const document = read('docs/cost.md');
-const variables = read('terraform/variables.tf');
 
 function defaultOf(variable: string): string | undefined {
-  const block = new RegExp(`^variable "${variable}" \\{[\\s\\S]*?^\\}`, 'm').exec(variables)?.[0] ?? '';
+  const block = new RegExp(`^variable "${variable}" \\{[\\s\\S]*?^\\}`, 'm').exec(variablesText)?.[0] ?? '';
   return /^\s*default\s*=\s*"?([^"\n]*)"?/m.exec(block)?.[1];
 }
 

@@ -5,6 +5,7 @@ import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
 const STATUS_PATH = '/api/system/email-monitor/status';
 const data = Buffer.from('{"emailAddress":"orders@example.com","historyId":"7"}').toString('base64');
+const work = Buffer.from('{"mailbox":"orders@example.com"}').toString('base64');
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -15,6 +16,7 @@ afterAll(() => system.close());
 /** A valid request for each target. */
 function validRequest(target: Target) {
   if (target === 'console') return { path: STATUS_PATH, method: 'GET' };
+  if (target === 'ingestMailbox') return { body: { message: { data: work } } };
   return target === 'gmailPush' ? { body: { message: { data } } } : {};
 }
 
@@ -22,6 +24,7 @@ it('the targets have the names of the contract', () => {
   expect([...TARGETS].sort()).toEqual([
     'console',
     'gmailPush',
+    'ingestMailbox',
     'migrate',
     'poll',
     'pollNow',

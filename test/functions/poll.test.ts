@@ -226,7 +226,7 @@ describe('poll-now', () => {
     const rejected = await system.call('pollNow', { query: { reconciles: 'all' } });
     expect(rejected.status).toBe(400);
     expect(rejected.json.detail).toBe(
-      '"reconciles" is not a parameter of poll-now. Valid parameters: retry, reconcile.',
+      '"reconciles" is not a parameter of poll-now. Valid parameters: mailbox, retry, reconcile.',
     );
     expect(gmailCalls()).toBe(0);
   });

@@ -53,6 +53,7 @@ export async function finishRunOf(db: Queryable, lease: Lease, more: Partial<Fin
     releasesAnyway: false,
     nextPollMs: 0,
     watchTopic: null,
+    isAdded: false,
     ...more,
   });
 }

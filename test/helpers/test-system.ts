@@ -8,6 +8,7 @@ import {
   EmulatedGmail,
   type EmulatedGmailOptions,
   emulatedCredentials,
+  ManyAccounts,
   type RunningGmail,
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
@@ -60,6 +61,8 @@ export interface Instance {
 
 export interface TestSystem extends Instance {
   readonly gmail: EmulatedGmail;
+  /** All accounts; null without `isMany`. */
+  readonly accounts: ManyAccounts | null;
   readonly server: RunningGmail;
   readonly db: TestDatabase;
   readonly env: Environment;
@@ -78,6 +81,8 @@ export interface TestSystem extends Instance {
 export interface TestSystemOptions {
   readonly gmail?: EmulatedGmailOptions;
   readonly env?: Environment;
+  /** Emulates many accounts; `gmail` is the first. */
+  readonly isMany?: true;
   /** Skips the delays of the emulated Gmail and advances the clock of the system instead. */
   readonly skipsDelays?: true;
   /** A migrated database for use outside vitest, as in benchmarks. Closed with the system. Defaults to a clone of the
@@ -92,12 +97,14 @@ export interface TestSystemOptions {
 export async function createTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const db = options.db ?? (await createTestDatabase());
   const time = new SkippedTime(db, options.clockRate ?? 1);
-  const gmail = new EmulatedGmail({
+  const gmailOptions: EmulatedGmailOptions = {
     quotaUnitsPerMinute: null,
     clock: () => time.epochMs(),
     ...(options.skipsDelays && { timers: time.timers }),
     ...options.gmail,
-  });
+  };
+  const accounts = options.isMany === true ? new ManyAccounts(gmailOptions) : null;
+  const gmail = accounts?.add({ emailAddress: 'orders@example.com' }) ?? new EmulatedGmail(gmailOptions);
   const sleeps: number[] = [];
   const overrides: TestOverrides = {
     clock: () => time.monotonicMs(),
@@ -109,7 +116,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
       await time.sleep(ms);
     },
   };
-  const server = await startEmulatedGmail(gmail);
+  const server = await startEmulatedGmail(accounts ?? gmail);
   const env: Environment = {
     GMAIL_CLIENT_ID: emulatedCredentials.clientId,
     GMAIL_CLIENT_SECRET: emulatedCredentials.clientSecret,
@@ -155,6 +162,7 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
   return {
     ...first,
     gmail,
+    accounts,
     server,
     db,
     env,
@@ -238,6 +246,7 @@ class SkippedTime {
 /** Columns that the system compares with the present time. */
 const AGING = {
   mailboxes: ['unconfirmed_at', 'hint_at', 'pushed_at', 'lease_expires_at', 'next_poll_at', 'last_run_at'],
+  mailbox_settings: ['next_attempt_at'],
   mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
   list_jobs: ['created_at', 'not_before'],

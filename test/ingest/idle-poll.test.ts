@@ -35,6 +35,7 @@ async function poll(system: TestSystem): Promise<{ statements: string[]; units: 
 
 test.each([
   ['', {}],
+  [', also with retention', { RETENTION_DAYS: '30' }],
   [', also with a topic for stored emails', { EMAILS_PUBSUB_TOPIC: 'projects/demo/topics/emails' }],
 ])('a poll that finds nothing costs one call to Gmail and seven statements%s', async (_case, env) => {
   const system = await createTestSystem({ env: { ...env, PUBSUB_EMULATOR_HOST: '127.0.0.1:9' } });

@@ -49,6 +49,7 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
     getProfile: async () => ({ emailAddress: 'orders@example.com', historyId: '900' }),
   };
   const run = {
+    app: { settings: null },
     call: {},
     config: { settleSeconds: 0 },
     counts: { discovered: 0 },

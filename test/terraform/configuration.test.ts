@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { VARIABLE_FILES } from './variables.ts';
 
 const FOLDER = join(import.meta.dirname, '../../terraform');
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.tf'));
@@ -18,15 +19,15 @@ interface Block {
 }
 
 /** Relies on `terraform fmt`, which starts a line only with the closing brace of a top-level block. */
-function blocks(kind: string): Block[] {
+function blocks(kind: string, source: string = code): Block[] {
   const form = new RegExp(`^${kind} "([^"]+)"(?: "([^"]+)")? \\{\\n(.*?)^\\}`, 'gms');
-  return [...code.matchAll(form)].map(([, type = '', name = '', body = '']) => ({ type, name, body }));
+  return [...source.matchAll(form)].map(([, type = '', name = '', body = '']) => ({ type, name, body }));
 }
 
 const resources = blocks('resource');
 const addresses = (found: readonly Block[]) => found.map(({ type, name }) => `${type}.${name}`).sort();
 
-test('only four grants, one role and the audit logs apply to the whole project', () => {
+test('only five grants, one role and the audit logs apply to the whole project', () => {
   expect(
     addresses(resources.filter(({ type }) => /^google_(project|folder|organization)_iam/.test(type))),
   ).toEqual([
@@ -34,6 +35,7 @@ test('only four grants, one role and the audit logs apply to the whole project',
     'google_project_iam_custom_role.scheduler_switch',
     'google_project_iam_member.build_writes_log',
     'google_project_iam_member.cloudsql',
+    'google_project_iam_member.mailbox_secrets',
     'google_project_iam_member.scheduler_reader',
     'google_project_iam_member.scheduler_switch',
   ]);
@@ -63,6 +65,7 @@ test('the only services, scheduler jobs, subscriptions and database users are th
     'google_pubsub_subscription.dead_letter',
     'google_pubsub_subscription.emails',
     'google_pubsub_subscription.gmail_push',
+    'google_pubsub_subscription.work',
     'google_sql_user.consumer',
     'google_sql_user.function',
   ]);
@@ -117,9 +120,13 @@ test('a plan needs only Terraform and its providers, and an apply also the comma
   ]);
 });
 
-test('variables are in alphabetical order and have a description and a type', () => {
+test('variables are in alphabetical order per file and have a description and a type', () => {
+  for (const file of VARIABLE_FILES) {
+    const names = blocks('variable', readFileSync(join(FOLDER, file), 'utf8')).map(({ type }) => type);
+    expect(names, file).toEqual(names.toSorted());
+  }
   const variables = blocks('variable');
-  expect(variables.map(({ type }) => type)).toEqual(variables.map(({ type }) => type).sort());
+  expect(new Set(variables.map(({ type }) => type)).size).toBe(variables.length);
   for (const { type, body } of variables) {
     expect(body, type).toMatch(/^ {2}description = "[^"]{10,}/m);
     expect(body, type).toMatch(/^ {2}type +=/m);
@@ -135,5 +142,9 @@ test('no variable takes a secret', () => {
 test('terraform.tfvars.example lists every variable once', () => {
   const example = readFileSync(join(FOLDER, 'terraform.tfvars.example'), 'utf8');
   const shown = [...example.matchAll(/^(?:# )?([a-z_]+) +=/gm)].map(([, name]) => name ?? '');
-  expect(shown.sort()).toEqual(blocks('variable').map(({ type }) => type));
+  expect(shown.sort()).toEqual(
+    blocks('variable')
+      .map(({ type }) => type)
+      .sort(),
+  );
 });

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { TARGETS } from '../../functions/runtime/targets.ts';
 import { ConfigError, readConfig } from '../../shared/config.ts';
 import { ACCOUNT_PARTS, CONSUMER_NAME, RESERVED_NAME } from '../../shared/db-accounts.ts';
+import { variablesText } from './variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -48,7 +49,9 @@ const EXTERNAL = ['NODE_ENV'];
 const exampleNames = [...read('.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(
   ([, name]) => name ?? '',
 );
-const terraform = read('terraform/functions.tf') + read('terraform/locals.tf');
+const terraform = ['attachments', 'functions', 'locals', 'mailboxes']
+  .map((name) => read(`terraform/${name}.tf`))
+  .join('\n');
 const terraformNames = [
   ...new Set([...terraform.matchAll(/(?:^|\{)\s*([A-Z][A-Z0-9_]+)\s*=/gm)].map(([, name]) => name ?? '')),
 ];
@@ -91,6 +94,6 @@ test('Terraform deploys every entry point and a database user for each part of t
 });
 
 test('Terraform accepts the names of consumers that the code accepts', () => {
-  expect(read('terraform/variables.tf')).toContain(`regex("${CONSUMER_NAME.source}", consumer)`);
-  expect(read('terraform/variables.tf')).toContain(`regex("${RESERVED_NAME.source}", consumer)`);
+  expect(variablesText).toContain(`regex("${CONSUMER_NAME.source}", consumer)`);
+  expect(variablesText).toContain(`regex("${RESERVED_NAME.source}", consumer)`);
 });

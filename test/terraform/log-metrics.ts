@@ -1,10 +1,10 @@
 /** Parses the log-based metrics in `terraform/metrics.tf`, for the tests: names, fields, and which log lines they count. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { variablesText } from './variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const metricsFile = readFileSync(join(ROOT, 'terraform/metrics.tf'), 'utf8');
-const variablesFile = readFileSync(join(ROOT, 'terraform/variables.tf'), 'utf8');
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -72,9 +72,9 @@ function strings(list: string): string[] {
 /** Replaces variables with their defaults. */
 function withDefaults(text: string): string {
   return text.replaceAll(/\$\{var\.([a-z_]+)\}/g, (_all, name: string) => {
-    const block = variablesFile.match(new RegExp(`variable "${name}" \\{[\\s\\S]*?\\n\\}`))?.[0];
+    const block = variablesText.match(new RegExp(`variable "${name}" \\{[\\s\\S]*?\\n\\}`))?.[0];
     const found = block?.match(/default\s+= (\d+)/)?.[1];
-    if (found === undefined) throw new Error(`terraform/variables.tf has no number for ${name}`);
+    if (found === undefined) throw new Error(`The variables of Terraform have no number for ${name}`);
     return found;
   });
 }

@@ -11,13 +11,12 @@ import { consumerStatusSchema } from '../../shared/schemas/consumer-status.ts';
 import { mail } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { counters, counts, extracted, fieldOf } from './log-metrics.ts';
+import { variablesText } from './variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const alertsFile = read('terraform/alerts.tf');
-const variables = [...read('terraform/variables.tf').matchAll(/^variable "([a-z_]+)"/gm)].map(
-  ([, name]) => name,
-);
+const variables = [...variablesText.matchAll(/^variable "([a-z_]+)"/gm)].map(([, name]) => name);
 const events = [
   ...(read('shared/log.ts')
     .match(/type LogEvent =([^;]+);/)?.[1]

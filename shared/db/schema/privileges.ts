@@ -63,7 +63,11 @@ const INGEST = {
   list_jobs: 'select, insert, update, delete',
   reconciliation_ids: 'select, insert, update, delete',
   reconciliations: 'select, insert, update, delete',
+  retention_progress: 'select',
 };
+
+/** For `status`, which `start` and `stop` answer too. It runs with the privileges of its owner. */
+const STATUS_FUNCTIONS = ['retention_status(integer)'];
 
 /** A consumer reads parsed emails. It reaches the queue and the results only through the functions, which check its name. */
 const CONSUMER = {
@@ -113,9 +117,12 @@ const PARSED_OF_FILE = [
 ];
 
 export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
-  // Deletes old records of who read which email.
-  ingest: { tables: { ...INGEST, email_accesses: 'select, delete' }, functions: [] },
-  control: { tables: CONTROL, functions: [] },
+  // Deletes old records of who read which email, and emails only through the function, which checks that they are completed.
+  ingest: {
+    tables: { ...INGEST, email_accesses: 'select, delete' },
+    functions: ['erase_expired_emails(integer, integer)'],
+  },
+  control: { tables: CONTROL, functions: STATUS_FUNCTIONS },
   // Adds records of who read which email, and can neither change nor delete them. Shows who completed an email, but not the
   // result. It is the account of no consumer, so it may requeue for each. It parses an email again: it may change what the parser
   // returns, but neither the raw bytes nor which message it is.
@@ -128,9 +135,9 @@ export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
       email_search: 'select, insert, update (search_words)',
       incoming_emails: `select, insert, update (${PARSED_OF_EMAIL.join(', ')})`,
     },
-    functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)'],
+    functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)', ...STATUS_FUNCTIONS],
   },
-  status: { tables: STATE, functions: [] },
+  status: { tables: STATE, functions: STATUS_FUNCTIONS },
   consumer: { tables: CONSUMER, functions: [...QUEUE_FUNCTIONS, 'attachment_data(integer)'] },
 };
 

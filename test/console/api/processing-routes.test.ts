@@ -167,7 +167,7 @@ describe('process again', () => {
     expect(await codeOf(`consumers/extraction/emails/${ids[0]}/requeue`)).toEqual([
       404,
       'not_found',
-      `No email has the id ${ids[0]}.`,
+      `No email has the id ${ids[0]}. It was erased, or it was never stored.`,
     ]);
     expect(await codeOf('consumers/unknown/emails/1/requeue')).toEqual([
       400,

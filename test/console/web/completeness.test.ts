@@ -1,5 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type Completeness, describeCompleteness, type Text } from '../../../console/web/completeness.ts';
+import {
+  type Completeness,
+  describeCompleteness,
+  storedOf,
+  type Text,
+} from '../../../console/web/completeness.ts';
 import { formatClock, setServerTime } from '../../../console/web/format-time.ts';
 import type { State } from '../../../shared/schemas/state.ts';
 import { failing, minutesBefore, NOW, overview, reconciliation } from './overview-fixture.ts';
@@ -175,4 +180,30 @@ it('compares in one sentence what Gmail listed with what is stored', () => {
   );
   expect(text({})).toContain(': 41 stored, none missing, as of ');
   expect(text({ mailbox: { reconciliation: null } })).toBe('');
+});
+
+const RETENTION = {
+  days: 30,
+  erased_count: 1_234,
+  erased_at: minutesBefore(5),
+  checked_at: minutesBefore(1),
+  is_stalled: false,
+  blocked: null,
+  uncompleted: [],
+};
+const NEWEST = ['the newest received ', { as: 'ago', at: minutesBefore(10) }];
+
+it('the number of stored emails says how many of them retention has erased, and after how many days', () => {
+  expect(storedOf(overview({ status: { retention: RETENTION } }), []).note).toEqual([
+    ...NEWEST,
+    '; erased after 30 days: 1,234',
+  ]);
+  expect(
+    storedOf({ ...overview({ status: { retention: RETENTION } }), freshness: { newest_stored_at: null } }, [])
+      .note,
+  ).toEqual(['erased after 30 days: 1,234']);
+});
+
+it('the number of stored emails says nothing of retention while it is off', () => {
+  expect(storedOf(overview(), []).note).toEqual(NEWEST);
 });

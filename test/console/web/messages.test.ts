@@ -214,7 +214,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     [
       'an erased message by its Gmail id',
       erased,
-      'Erased 3 h ago: it was stored, and an operator erased it.',
+      'Erased 3 h ago: it was stored. An operator or the retention limit erased its content.',
     ],
     ['a failing message by its Gmail id', () => failing, 'Waiting for its 4th attempt'],
   ])('finds %s', async (_, words, text) => {

@@ -114,6 +114,7 @@ export function overview({
       totals: totals(),
       mailboxes: ofMailbox === null ? [] : [mailbox(ofMailbox)],
       consumers: [],
+      retention: null,
       advice: [],
       advice_items: [],
       ...status,

@@ -14,6 +14,7 @@ import {
   openAs,
 } from '../../helpers/database-accounts.ts';
 import { requeue, sqlStateOf, storeEmails, workerOf } from '../../helpers/email-queue.ts';
+import { age, eraseExpired, hasExpired, setProcessed, storedEmailIds } from '../../helpers/expired-emails.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
 const MOVED = accountOf('moved');
@@ -136,24 +137,26 @@ describe('every table, view and function of the schema', () => {
          and relkind in ('r', 'v', 'm', 'p', 'f')`,
     );
     const granted = Object.values(PRIVILEGES).flatMap(({ tables }) => Object.keys(tables));
-    expect([...new Set(granted), 'consumer_accounts', 'erasures', 'queueing_lock'].sort()).toEqual(
-      rows.map((row) => row.name).sort(),
-    );
+    expect(
+      [...new Set(granted), 'consumer_accounts', 'erasures', 'queueing_lock', 'retention_blocks'].sort(),
+    ).toEqual(rows.map((row) => row.name).sort());
   });
 
   test.each(ACCOUNT_PARTS)('the account of %s has exactly the listed privileges', async (part) => {
     expect(await privilegesFound(accountOf(part))).toEqual(expectedOf(privilegesOf(entryOf(part))));
   });
 
-  test('only the accounts of consumers may call the queue, and that of console may requeue and lock', async () => {
+  test('only the accounts of consumers may call the queue, that of ingest may erase, and that of console may requeue and lock', async () => {
     const found = async (name: string) => [name, await ownerFunctionsOf(accountOf(name))];
     for (const name of ['consumer', 'orders']) expect(await found(name)).toEqual([name, QUEUE]);
     expect(await found('console')).toEqual([
       'console',
-      ['lock_unclaimed_email(integer)', 'requeue_email(text,integer)'],
+      ['lock_unclaimed_email(integer)', 'requeue_email(text,integer)', 'retention_status(integer)'],
     ]);
-    for (const name of ['ingest', 'control', 'status', 'moved'])
-      expect(await found(name)).toEqual([name, []]);
+    for (const name of ['control', 'status'])
+      expect(await found(name)).toEqual([name, ['retention_status(integer)']]);
+    expect(await found('ingest')).toEqual(['ingest', ['erase_expired_emails(integer,integer)']]);
+    expect(await found('moved')).toEqual(['moved', []]);
   });
 });
 
@@ -222,6 +225,36 @@ describe('ingest accounts', () => {
         expect([sql, await errorOf(part, sql)]).toEqual([sql, 'database_denied']);
     },
   );
+});
+
+test('the account of ingest erases an expired email that is completed, and no other', async () => {
+  const [expired = 0, open = 0, young = 0] = await storeEmails(db, 3);
+  await setProcessed(db, [expired, young]);
+  // As if the consumer had completed them.
+  await db.query(
+    `with completed as (
+       delete from email_queue
+       where consumer = 'orders'
+         and email_id = any ($1::integer[])
+       returning email_id
+     )
+     insert into email_results (email_id, consumer, worker)
+     select email_id, 'orders', 'a'
+     from completed`,
+    [[expired, young]],
+  );
+  await age(db, [expired, open]);
+  expect(await hasExpired(as('ingest'))).toBe(true);
+  expect(await eraseExpired(as('ingest'))).toBe(1);
+  expect(await storedEmailIds(db)).toEqual(expect.arrayContaining([open, young]));
+  const { rows } = await db.query("select account from erasures where selected_by = 'retention'");
+  expect(rows).toEqual([{ account: accountOf('ingest') }]);
+  for (const part of ['control', 'console', 'status', 'consumer'])
+    expect([part, await errorOf(part, 'select erase_expired_emails(1, 1)')]).toEqual([
+      part,
+      'database_denied',
+    ]);
+  await db.query('delete from incoming_emails');
 });
 
 test('the account of console may add records of email accesses, and only that of ingest may delete them', async () => {
@@ -410,7 +443,7 @@ describe('repeated migration', () => {
     expect(await tablesOf(MOVED)).toContain('incoming_emails');
     await migrate(target, [{ part: 'status', account: MOVED }]);
     expect(await privilegesFound(MOVED)).toEqual(expectedOf(PRIVILEGES.status));
-    expect(await ownerFunctionsOf(MOVED)).toEqual([]);
+    expect(await ownerFunctionsOf(MOVED)).toEqual(['retention_status(integer)']);
     expect(await errorOf('moved', 'create table shipping.mine (id integer)')).toBe('database_denied');
     await migrate(target, ALL);
   });

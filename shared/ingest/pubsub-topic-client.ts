@@ -1,5 +1,5 @@
 /**
- * Creates Google's Pub/Sub client. A separate module, so that `emails-topic.ts` can import it dynamically: in the bundle, a
+ * Creates Google's Pub/Sub client. A separate module, so that `pubsub-topic.ts` can import it dynamically: in the bundle, a
  * CommonJS package that is imported dynamically has only `default`, no named exports.
  */
 import { PubSub } from '../cloud-pubsub.ts';

@@ -1,0 +1,66 @@
+/** What `npm run mailbox` says after a change: what to do next, with the commands. */
+import { dirname } from 'node:path';
+import type { Config } from '../../shared/config.ts';
+import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
+import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+
+export const FIRST_MAILBOX =
+  'it is the first mailbox, whose credentials are GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN.';
+
+export const GMAIL_SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';
+
+type TextConfig = Pick<Config, 'mailboxSecrets' | 'delegationServiceAccount'>;
+
+export function addedText(settings: MailboxSettings, config: TextConfig): string {
+  return settings.access === 'delegation'
+    ? delegationText(settings, config)
+    : consentText(settings, config.mailboxSecrets);
+}
+
+function consentText({ emailAddress }: MailboxSettings, store: string | null): string {
+  const target = store?.startsWith('/') ? '--write' : '--secret-manager';
+  const other =
+    store === null
+      ? '\nWithout a deployment, set GMAIL_MAILBOX_SECRETS to an absolute folder and use --write instead of --secret-manager.'
+      : '';
+  return `Added ${emailAddress}. Next, its owner agrees once:
+  npm run authorize -- --mailbox ${emailAddress} --client-secret client_secret.json ${target}${other}
+The first poll after that fetches its emails. \`npm run doctor -- --mailbox ${emailAddress}\` checks it.`;
+}
+
+function delegationText({ emailAddress }: MailboxSettings, { delegationServiceAccount }: TextConfig): string {
+  const account = delegationServiceAccount ?? 'SERVICE_ACCOUNT';
+  const missing =
+    delegationServiceAccount === null
+      ? `
+GMAIL_DELEGATION_SERVICE_ACCOUNT is not set here. A deployment has it with gmail_delegation = true in terraform.tfvars, and
+terraform -chdir=terraform output gmail_delegation prints SERVICE_ACCOUNT and its client id.`
+      : '';
+  return `Added ${emailAddress}, which ${account} reads by domain-wide delegation.${missing}
+Once per domain, a Workspace administrator allows that at https://admin.google.com, under Security > Access and data control >
+API controls > Manage domain-wide delegation > Add new:
+  Client ID     the number that this prints: gcloud iam service-accounts describe ${account} --format='value(uniqueId)'
+  OAuth scopes  ${GMAIL_SCOPE}
+The next poll fetches its emails. \`npm run doctor -- --mailbox ${emailAddress}\` checks it.`;
+}
+
+export function removedText(settings: MailboxSettings, { mailboxSecrets }: TextConfig): string {
+  const { emailAddress, secretName } = settings;
+  const kept = `Removed ${emailAddress}. It is not read any more. Its stored emails and its ledger stay.
+To erase the emails: npm run erase -- --mailbox ${emailAddress}`;
+  if (secretName === null) return kept;
+  return `${kept}
+Its secret stays. To delete it: ${deleteCommand(mailboxSecrets, secretName)}
+The owner can withdraw the consent at https://myaccount.google.com/connections.`;
+}
+
+/** Without GMAIL_MAILBOX_SECRETS, as in a terminal that only reaches the database, the operator fills in two words. */
+function deleteCommand(store: string | null, secretName: string): string {
+  if (store === null)
+    return `gcloud secrets delete PREFIX-${secretName} --project PROJECT
+(terraform -chdir=terraform output mailbox_secrets prints projects/PROJECT/secrets/PREFIX)`;
+  const path = secretPath(store, secretName);
+  if (path.startsWith('/')) return `rm '${path}'`;
+  const [, project] = path.split('/');
+  return `gcloud secrets delete ${path.slice(dirname(path).length + 1)} --project ${project}`;
+}

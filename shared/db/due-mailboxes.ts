@@ -1,0 +1,134 @@
+/**
+ * The added mailboxes as `poll` sees them: which are due, and all of them for an operator's request. With thousands of idle
+ * mailboxes, the statements read each row once and probe the ledger only for mailboxes with open work.
+ */
+import type { Queryable } from './database.ts';
+import { type MailboxSettings, toSettings } from './mailbox-settings.ts';
+import { statement } from './statement.ts';
+
+const SETTINGS_COLUMNS = {
+  id: 'integer',
+  email_address: 'text',
+  mailbox_id: 'integer?',
+  access: 'text',
+  secret_name: 'text?',
+  label: 'text?',
+  initial_query: 'text?',
+  is_paused: 'boolean',
+} as const;
+
+// Each recursive part lists the mailboxes of a partial index: one probe per mailbox with work, whatever the backlog. Only for
+// these is `is_poll_due` called, because its probes would take most of the time. A mailbox with a live lease is being worked on.
+// $1 emails are published on a topic
+const LIST_DUE = statement(
+  `
+with recursive pending (mailbox_id) as (
+  select min(mailbox_id)
+  from email_ledger
+  where state = 'pending'
+  union all
+  select (select min(l.mailbox_id) from email_ledger l where l.state = 'pending' and l.mailbox_id > p.mailbox_id)
+  from pending p
+  where p.mailbox_id is not null
+),
+dead (mailbox_id) as (
+  select min(mailbox_id)
+  from email_ledger
+  where state = 'dead'
+  union all
+  select (select min(l.mailbox_id) from email_ledger l where l.state = 'dead' and l.mailbox_id > d.mailbox_id)
+  from dead d
+  where d.mailbox_id is not null
+),
+listing (mailbox_id) as (
+  select min(mailbox_id)
+  from list_jobs
+  where finished_at is null
+  union all
+  select (select min(j.mailbox_id) from list_jobs j where j.finished_at is null and j.mailbox_id > l.mailbox_id)
+  from listing l
+  where l.mailbox_id is not null
+),
+unpublished (mailbox_id) as (
+  select min(mailbox_id)
+  from email_outbox
+  where $1::boolean
+  union all
+  select (select min(o.mailbox_id) from email_outbox o where o.mailbox_id > u.mailbox_id)
+  from unpublished u
+  where u.mailbox_id is not null
+),
+busy (mailbox_id) as (
+  select mailbox_id from pending where mailbox_id is not null
+  union
+  select mailbox_id from dead where mailbox_id is not null
+  union
+  select mailbox_id from listing where mailbox_id is not null
+)
+select s.id, s.email_address, s.mailbox_id, s.access, s.secret_name, s.label, s.initial_query, s.is_paused
+from mailbox_settings s
+left join mailboxes m on m.id = s.mailbox_id
+where s.access <> 'environment'
+  and not s.is_paused
+  and coalesce(m.lease_expires_at <= now(), true)
+  and case
+    when m.id is null then coalesce(s.next_attempt_at <= now(), true)
+    when coalesce(m.next_poll_at <= now(), true) then true
+    when m.id in (select mailbox_id from unpublished where mailbox_id is not null) then true
+    when m.failure_count > 0 then false
+    -- Implied by has_newer_hint, and cheaper.
+    when m.hint_history_id > least(coalesce(m.listed_history_id, 0), coalesce(m.shown_history_id, 0))
+      and has_newer_hint(m) then true
+    when m.id in (select mailbox_id from busy) then is_poll_due(m)
+    else false
+  end
+order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
+  SETTINGS_COLUMNS,
+);
+
+/**
+ * The added mailboxes that a poll has to work on, the longest waiting first. Agrees with `is_poll_due`. Paused ones are left
+ * out, and those that an instance works on.
+ *
+ * @param on `publishes`: mailboxes whose stored emails are not published are due too
+ */
+export async function listDueMailboxes(
+  db: Queryable,
+  on: { readonly publishes: boolean },
+): Promise<MailboxSettings[]> {
+  const { rows } = await db.query(LIST_DUE, [on.publishes]);
+  return rows.map(toSettings);
+}
+
+const LIST_ACTIVE = statement(
+  `
+select s.id, s.email_address, s.mailbox_id, s.access, s.secret_name, s.label, s.initial_query, s.is_paused
+from mailbox_settings s
+left join mailboxes m on m.id = s.mailbox_id
+where s.access <> 'environment'
+  and not s.is_paused
+order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
+  SETTINGS_COLUMNS,
+);
+
+/** All added mailboxes that are not paused, the longest waiting first. */
+export async function listActiveMailboxes(db: Queryable): Promise<MailboxSettings[]> {
+  const { rows } = await db.query(LIST_ACTIVE);
+  return rows.map(toSettings);
+}
+
+const HAS_ADDED = statement(
+  `
+select exists (
+         select 1
+         from mailbox_settings
+         where access <> 'environment'
+       ) as has_added`,
+  { has_added: 'boolean' },
+);
+
+/** Whether operators added a mailbox to that of the environment. */
+export async function hasAddedMailboxes(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query(HAS_ADDED);
+  return rows[0]?.has_added ?? false;
+}

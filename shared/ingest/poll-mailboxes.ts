@@ -1,0 +1,219 @@
+/**
+ * Works on all mailboxes that are due: called by `poll`, and by `poll-now` for all mailboxes. With WORK_PUBSUB_TOPIC each is
+ * published, and `ingestMailbox` runs it. Without, they run here, a few at a time. One mailbox always runs here.
+ */
+import { requeueDeadLetters } from '../db/dead-letters.ts';
+import { hasAddedMailboxes, listActiveMailboxes, listDueMailboxes } from '../db/due-mailboxes.ts';
+import type { MailboxSettings } from '../db/mailbox-settings.ts';
+import { type FirstMailbox, findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
+import { Deadline } from '../deadline.ts';
+import { isDatabaseError, toAppError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { IngestContext, Outcome } from './ingest-context.ts';
+import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-mailbox.ts';
+import type { MailboxContexts } from './mailbox-contexts.ts';
+import { planFullReconciliation } from './reconcile.ts';
+import type { WorkTopic } from './work-topic.ts';
+
+/** Runs at the same time. Each waits for Gmail most of its time. */
+const MAX_RUNS = 4;
+/** No run is started with less time, of which it reserves three seconds for its end. */
+const MIN_RUN_MS = 6_000;
+/** Mailboxes of the database that are prepared at the same time. */
+const MAX_PREPARED = 4;
+
+/** What was done for all mailboxes together. */
+export interface PollReport extends Omit<IngestReport, 'outcome'> {
+  readonly outcome: Outcome | 'dispatched';
+  /** Mailboxes that were published; null without a topic, and for one mailbox. */
+  readonly dispatched: number | null;
+  /** Mailboxes that ran here, and those of them that failed; null for one mailbox. */
+  readonly mailboxes: { readonly count: number; readonly failedCount: number } | null;
+}
+
+/** @throws {AppError} database errors, work_topic_denied, work_topic_unavailable */
+export async function pollMailboxes(
+  contexts: MailboxContexts,
+  request: IngestRequest,
+  log: Log,
+): Promise<PollReport> {
+  const first = { ...contexts.first, log };
+  if (!(await hasAddedMailboxes(first.db))) return ofOne(await ingestMailbox(first, request));
+  const isManual = request.trigger === 'manual';
+  const known = await readRunningFlagAndMailbox(first.db, first.credentialFingerprint ?? '');
+  // Stopped: as for one mailbox, the run of the first says so, after it has published what earlier runs stored.
+  if (!isManual && !known.isRunning) return ofOne(await ingestMailbox(first, request));
+  // Records that the environment has no credentials.
+  if (first.gmail === null) await ingestMailbox(first, request);
+  const isFirstDue = isDue(first, known, isManual);
+  const added = isManual
+    ? await listActiveMailboxes(first.db)
+    : await listDueMailboxes(first.db, { publishes: first.emailsTopic !== null });
+  if (contexts.workTopic === null) {
+    const runs: Run[] = added.map((settings) => async () => await contexts.of(settings, log));
+    if (isFirstDue) runs.unshift(async () => contexts.ofFirst(log));
+    return await runInPlace(runs, request);
+  }
+  const published = isFirstDue ? known.mailbox : null;
+  if (request.reconcile === 'all') await planAll(first, published, added);
+  await dispatch(contexts.workTopic, log, request.trigger, [
+    ...(published === null ? [] : [published.emailAddress]),
+    ...added.map(({ emailAddress }) => emailAddress),
+  ]);
+  const dispatched = added.length + (published === null ? 0 : 1);
+  const outcome = dispatched === 0 ? 'not_due' : 'dispatched';
+  // No message can name an account that Gmail has not named yet.
+  if (!isFirstDue || published !== null)
+    return { outcome, counts: noCounts(), error: null, dispatched, mailboxes: null };
+  const report = await ingestMailbox(contexts.ofFirst(log), request);
+  const isDispatched = dispatched > 0 && report.error === null;
+  return { ...report, outcome: isDispatched ? outcome : report.outcome, dispatched, mailboxes: null };
+}
+
+function isDue({ emailsTopic, gmail }: IngestContext, known: FirstMailbox, isManual: boolean): boolean {
+  if (gmail === null || known.isPaused) return false;
+  if (isManual || known.mailbox === null) return true;
+  return known.mailbox.isDue || (emailsTopic !== null && known.hasUnpublished);
+}
+
+async function dispatch(
+  topic: WorkTopic,
+  log: Log,
+  trigger: Trigger,
+  addresses: readonly string[],
+): Promise<void> {
+  await topic.publish(addresses, trigger === 'manual' ? 'manual' : 'schedule');
+  log.info('mailboxes_dispatched', `Published ${addresses.length} due mailboxes`, {
+    mailbox_count: addresses.length,
+  });
+}
+
+/**
+ * Requeues the dead messages of all mailboxes that are not paused.
+ *
+ * @returns how many
+ */
+export async function requeueDeadOfAll({ first }: MailboxContexts): Promise<number> {
+  const { credentialFingerprint, db } = first;
+  const known = credentialFingerprint === null ? null : await findMailbox(db, credentialFingerprint);
+  const added = await listActiveMailboxes(db);
+  let count = 0;
+  await forEachMailbox(known, added, async (mailboxId) => {
+    count += await requeueDeadLetters(db, mailboxId);
+  });
+  return count;
+}
+
+async function planAll({ db }: IngestContext, first: Mailbox | null, added: readonly MailboxSettings[]) {
+  await forEachMailbox(first, added, async (mailboxId) => await planFullReconciliation(db, mailboxId));
+}
+
+async function forEachMailbox(
+  first: Mailbox | null,
+  added: readonly MailboxSettings[],
+  work: (mailboxId: number) => Promise<void>,
+): Promise<void> {
+  const ids = [first?.id ?? null, ...added.map(({ mailboxId }) => mailboxId)].filter((id) => id !== null);
+  await atOnce(MAX_PREPARED, ids, work);
+}
+
+/** Opens the context of a mailbox. */
+type Run = () => Promise<IngestContext>;
+
+/**
+ * Each run gets an equal share of the time that is left, so that a mailbox with a backlog delays the others by no more than that.
+ * One that used its share up runs again after them.
+ */
+async function runInPlace(runs: readonly Run[], request: IngestRequest): Promise<PollReport> {
+  const { deadline } = request;
+  const minMs = Math.min(MIN_RUN_MS, deadline.remainingMs() / 2);
+  const queue = [...runs];
+  const totals = noCounts();
+  const last = new Map<Run, IngestReport>();
+  let active = 0;
+  const work = async (): Promise<void> => {
+    for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
+      if (!deadline.hasTimeFor(minMs)) {
+        queue.unshift(run);
+        return;
+      }
+      active += 1;
+      const share = Math.min(1, MAX_RUNS / (queue.length + active));
+      const report = await runOne(run, request, Math.max(minMs, deadline.remainingMs() * share));
+      active -= 1;
+      addCounts(totals, report.counts);
+      last.set(run, report);
+      // Without progress it would only wait for quota units.
+      if (report.outcome === 'out_of_time' && report.counts.stored > 0) queue.push(run);
+    }
+  };
+  await Promise.all(Array.from({ length: MAX_RUNS }, work));
+  const reports = [...last.values()];
+  const failed = reports.filter(({ outcome }) => outcome === 'failed');
+  const isAllFailed = failed.length > 0 && failed.length === reports.length;
+  const ofDatabase = failed.find(({ error }) => error !== null && isDatabaseError(error.code));
+  const error = ofDatabase?.error ?? (isAllFailed ? (failed[0]?.error ?? null) : null);
+  return {
+    outcome: error !== null ? 'failed' : queue.length > 0 ? 'out_of_time' : outcomeOf(reports),
+    counts: totals,
+    error,
+    dispatched: null,
+    mailboxes: { count: reports.length, failedCount: failed.length },
+  };
+}
+
+async function runOne(run: Run, request: IngestRequest, shareMs: number): Promise<IngestReport> {
+  try {
+    const app = await run();
+    const ms = Math.min(shareMs, request.deadline.remainingMs());
+    return await ingestMailbox(app, { ...request, deadline: Deadline.after(ms, app.clock) });
+  } catch (thrown) {
+    // The other mailboxes run on: only the database throws here.
+    return { outcome: 'failed', counts: noCounts(), error: toAppError(thrown) };
+  }
+}
+
+/** The outcome of all is the first of these that a run had. */
+const OUTCOMES: readonly Outcome[] = [
+  'out_of_time',
+  'completed',
+  'failed',
+  'busy',
+  'not_due',
+  'paused',
+  'stopped',
+  'not_configured',
+];
+
+function outcomeOf(reports: readonly IngestReport[]): Outcome {
+  return OUTCOMES.find((one) => reports.some(({ outcome }) => outcome === one)) ?? 'not_due';
+}
+
+function addCounts(totals: RunCounts, counts: Readonly<RunCounts>): void {
+  totals.discovered += counts.discovered;
+  totals.stored += counts.stored;
+  totals.gone += counts.gone;
+  totals.ignored += counts.ignored;
+  totals.failed += counts.failed;
+  totals.dead += counts.dead;
+  totals.quotaUnits += counts.quotaUnits;
+  totals.rateLimited += counts.rateLimited;
+}
+
+/** The report of the one mailbox that ran. */
+export function ofOne(report: IngestReport): PollReport {
+  return { ...report, dispatched: null, mailboxes: null };
+}
+
+async function atOnce<T>(
+  limit: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  const next = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: limit }, next));
+}

@@ -1,0 +1,63 @@
+/** The topic of WORK_PUBSUB_TOPIC: `poll` publishes one message per due mailbox, and `ingestMailbox` runs each. */
+import * as z from 'zod/mini';
+import { decodePush } from '../pubsub-push.ts';
+import { PubSubTopic } from './pubsub-topic.ts';
+
+/** Pub/Sub accepts 1,000 per request. */
+const MAX_BATCH = 1_000;
+/** For all messages of one poll. */
+const TIMEOUT_MS = 20_000;
+
+/** One run of one mailbox. */
+export interface Work {
+  readonly emailAddress: string;
+  /** `manual`: an operator asked for it, also while the monitor is stopped. */
+  readonly trigger: 'schedule' | 'manual';
+}
+
+export class WorkTopic {
+  readonly #topic: PubSubTopic;
+
+  /** @param name `projects/P/topics/T` @param emulatorHost `host:port`, null for Google */
+  constructor(name: string, emulatorHost: string | null) {
+    const errors = { denied: 'work_topic_denied', unavailable: 'work_topic_unavailable' } as const;
+    this.#topic = new PubSubTopic({ name, emulatorHost, maxBatch: MAX_BATCH, errors });
+  }
+
+  /** @throws {AppError} work_topic_denied, work_topic_unavailable; some messages may have been published */
+  async publish(addresses: readonly string[], trigger: Work['trigger']): Promise<void> {
+    if (addresses.length === 0) return;
+    const { error } = await this.#topic.publish(
+      addresses.map((emailAddress) => messageOf({ emailAddress, trigger })),
+      null,
+      TIMEOUT_MS,
+    );
+    if (error !== null) throw error;
+  }
+}
+
+function messageOf({ emailAddress, trigger }: Work) {
+  return {
+    data: Buffer.from(JSON.stringify({ mailbox: emailAddress })),
+    attributes: { mailbox: emailAddress, ...(trigger === 'manual' && { trigger }) },
+  };
+}
+
+// No control characters: PostgreSQL rejects NUL.
+const workSchema = z.object({
+  mailbox: z.string().check(z.minLength(1), z.maxLength(320), z.regex(/^\P{Cc}+$/u)),
+});
+
+export interface ReceivedWork extends Work {
+  /** When it was published, by Pub/Sub's clock; null when the message does not say. */
+  readonly publishedAt: Date | null;
+}
+
+/** @param body of a push of Pub/Sub, or a CloudEvent around it @returns null for anything else */
+export function decodeWork(body: unknown): ReceivedWork | null {
+  const push = decodePush(body);
+  const work = workSchema.safeParse(push?.data);
+  if (push === null || !work.success) return null;
+  const trigger = push.attributes['trigger'] === 'manual' ? 'manual' : 'schedule';
+  return { emailAddress: work.data.mailbox, trigger, publishedAt: push.publishedAt };
+}

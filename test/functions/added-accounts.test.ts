@@ -1,0 +1,235 @@
+/** Which account an added mailbox belongs to, and what happens while one of several mailboxes cannot be reached. */
+import { describe, expect, it } from 'vitest';
+import { type EmulatedGmail, refreshTokenOf } from '../../emulators/gmail/emulated-gmail.ts';
+import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { mail } from '../helpers/test-emails.ts';
+
+const createSystem = useManyMailboxes();
+const ANN = 'ann@example.com';
+const BOB = 'bob@example.com';
+const FIRST = 'orders@example.com';
+
+interface SettingsRow {
+  readonly email_address: string;
+  readonly mailbox_id: number | null;
+  readonly failure_count: number;
+  readonly last_error_code: string | null;
+}
+
+async function settings(system: ManyMailboxes): Promise<SettingsRow[]> {
+  return await system.rows<SettingsRow>(
+    'select email_address, mailbox_id, failure_count, last_error_code from mailbox_settings order by id',
+  );
+}
+
+async function addresses(system: ManyMailboxes): Promise<string[]> {
+  const rows = await system.rows<{ email_address: string }>(
+    'select email_address from mailboxes order by id',
+  );
+  return rows.map(({ email_address }) => email_address);
+}
+
+async function errorOf(system: ManyMailboxes, address: string): Promise<string | null | undefined> {
+  const [row] = await system.rows<{ last_error_code: string | null }>(
+    'select last_error_code from mailboxes where email_address = $1',
+    [address],
+  );
+  return row?.last_error_code;
+}
+
+/** The address of each account is checked with its next reconciliation. */
+async function reconcile(system: ManyMailboxes): Promise<void> {
+  await system.pass(1_800);
+  await system.rows("update mailboxes set created_at = created_at - interval '1800 seconds'");
+  await system.call('poll');
+}
+
+/** Another refresh token of an account. */
+function newToken(system: ManyMailboxes, gmail: EmulatedGmail): string {
+  const token = `1//new@${system.accounts?.all.indexOf(gmail)}@token`;
+  gmail.reauthorize(token);
+  return token;
+}
+
+/** Both are identified. */
+async function knownSystem() {
+  const system = await createSystem();
+  const ann = await system.add(ANN);
+  const bob = await system.add(BOB);
+  await system.turnOn();
+  await system.call('poll');
+  return { system, ann, bob };
+}
+
+describe('before an added mailbox is identified', () => {
+  it('nothing is stored when its credentials belong to another account', async () => {
+    const system = await createSystem();
+    const ann = await system.add(ANN);
+    system.accounts?.add({ emailAddress: 'eve@example.com' }).deliver(mail('Secret'));
+    system.writeSecret(ANN, refreshTokenOf(2));
+    await system.turnOn();
+    expect((await system.call('poll')).json).toMatchObject({ mailboxes: 2, failed_mailboxes: 1 });
+    expect(await addresses(system)).toEqual([FIRST]);
+    expect(await settings(system)).toEqual([
+      { email_address: ANN, mailbox_id: null, failure_count: 1, last_error_code: 'wrong_account' },
+    ]);
+    expect(await system.rows('select id from incoming_emails')).toEqual([]);
+
+    // The first mailbox shows no error of another one, and works.
+    const status = await system.rows('select last_error_code from email_monitor_status');
+    expect(status).toEqual([{ last_error_code: null }]);
+    expect((await system.call('poll')).json).toMatchObject({ mailboxes: 1, failed_mailboxes: 0 });
+
+    system.writeSecret(ANN, refreshTokenOf(1));
+    ann.gmail.deliver(mail('Order'));
+    await system.pass(300);
+    await system.call('poll');
+    expect(await system.storedOf(ANN)).toEqual(['Order']);
+    expect(await settings(system)).toMatchObject([{ failure_count: 0, last_error_code: null }]);
+  });
+
+  it('it is tried again after 5 seconds, doubled for each failure up to 300', async () => {
+    const system = await createSystem();
+    await system.add(ANN);
+    system.deleteSecret(ANN);
+    await system.turnOn();
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      await system.call('poll');
+      const [row] = await system.rows<{ wait: number }>(
+        'select round(extract(epoch from next_attempt_at - now()))::integer as wait from mailbox_settings',
+      );
+      waits.push(row?.wait ?? 0);
+      await system.pass(300);
+    }
+    expect(waits).toEqual([5, 10, 20, 40, 80, 160, 300, 300]);
+    expect(await settings(system)).toMatchObject([{ last_error_code: 'mailbox_secret_missing' }]);
+  });
+
+  it('it has its own label and query', async () => {
+    const system = await createSystem();
+    const ann = await system.add(ANN, { label: 'Wanted', initialQuery: 'subject:old' });
+    const label = ann.gmail.createLabel('Wanted');
+    ann.gmail.deliver(mail('Old order'), { labelIds: ['INBOX', label] });
+    ann.gmail.deliver(mail('Old without the label'));
+    await system.turnOn();
+    await system.call('poll');
+    ann.gmail.deliver(mail('New order'), { labelIds: ['INBOX', label] });
+    ann.gmail.deliver(mail('Other'));
+    system.gmail.deliver(mail('First'));
+    await system.call('poll');
+    expect(await system.storedOf(ANN)).toEqual(['New order', 'Old order']);
+    expect(await system.storedOf(FIRST)).toEqual(['First']);
+  });
+});
+
+describe('an identified mailbox', () => {
+  it('follows a rename of its account, in its settings too', async () => {
+    const { system, ann } = await knownSystem();
+    ann.gmail.renameAccount('anna@example.com');
+    await reconcile(system);
+    expect(await addresses(system)).toEqual(expect.arrayContaining(['anna@example.com', BOB, FIRST]));
+    expect((await settings(system)).map((row) => row.email_address)).toEqual(['anna@example.com', BOB]);
+    ann.gmail.deliver(mail('Order'));
+    expect((await system.call('poll')).json).toMatchObject({ new_emails: 1, failed_mailboxes: 0 });
+  });
+
+  it('two mailboxes may swap their addresses', async () => {
+    const { system, ann, bob } = await knownSystem();
+    ann.gmail.renameAccount(BOB);
+    bob.gmail.renameAccount(ANN);
+    await reconcile(system);
+    await reconcile(system);
+    expect((await settings(system)).map((row) => row.email_address)).toEqual([BOB, ANN]);
+    ann.gmail.deliver(mail('For the account that was Ann'));
+    await system.call('poll');
+    expect(await system.storedOf(BOB)).toEqual(['For the account that was Ann']);
+  });
+
+  it('keeps its own error while the others go on, and continues with a new token', async () => {
+    const { system, ann, bob } = await knownSystem();
+    ann.gmail.revokeRefreshToken();
+    bob.gmail.deliver(mail('Bob'));
+    system.gmail.deliver(mail('First'));
+    expect((await system.call('poll')).json).toMatchObject({ new_emails: 2, failed_mailboxes: 1 });
+    expect(await errorOf(system, ANN)).toBe('reauth_required');
+    expect(await errorOf(system, BOB)).toBeNull();
+    expect((await system.rows('select last_error_code from email_monitor_status'))[0]).toEqual({
+      last_error_code: null,
+    });
+    // One cheap check per interval: it backs off.
+    ann.gmail.resetCounters();
+    expect((await system.call('poll')).json).toMatchObject({ mailboxes: 2, failed_mailboxes: 0 });
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+
+    system.writeSecret(ANN, newToken(system, ann.gmail));
+    ann.gmail.deliver(mail('Ann'));
+    await system.pass(300);
+    await system.call('poll');
+    expect(await system.storedOf(ANN)).toEqual(['Ann']);
+    expect(await addresses(system)).toHaveLength(3);
+  });
+
+  it('is not read with the credentials of another account', async () => {
+    const { system, ann } = await knownSystem();
+    ann.gmail.deliver(mail('Ann'));
+    const eve = system.accounts?.add({ emailAddress: 'eve@example.com' });
+    eve?.deliver(mail('Secret'));
+    system.writeSecret(ANN, refreshTokenOf(3));
+    // Credentials are kept for five minutes.
+    await system.pass(301);
+    await system.call('poll');
+    expect(await errorOf(system, ANN)).toBe('wrong_account');
+    expect(await system.storedOf(ANN)).toEqual([]);
+    expect(await addresses(system)).toHaveLength(3);
+  });
+
+  it('fails with the reason while its secret is missing', async () => {
+    const { system } = await knownSystem();
+    system.deleteSecret(ANN);
+    await system.pass(301);
+    await system.call('poll');
+    expect(await errorOf(system, ANN)).toBe('mailbox_secret_missing');
+  });
+});
+
+describe('the first mailbox and an added one are never the same account', () => {
+  it('an added mailbox does not take the first one over', async () => {
+    const system = await createSystem();
+    await system.turnOn();
+    await system.call('poll');
+    const [before] = await system.rows('select id, credential_fingerprint from mailboxes');
+    // The operator adds the account of the first mailbox, with a token of its own.
+    await system.add('unused@example.com');
+    await system.rows("update mailbox_settings set email_address = 'orders@example.com'");
+    system.writeSecret('unused@example.com', newToken(system, system.gmail));
+    for (let polls = 0; polls < 3; polls += 1) {
+      await system.call('poll');
+      await system.pass(300);
+    }
+    expect(await system.rows('select id, credential_fingerprint from mailboxes')).toEqual([before]);
+    expect(await settings(system)).toMatchObject([{ mailbox_id: null, last_error_code: 'wrong_account' }]);
+  });
+
+  it('the first mailbox does not take an added one over', async () => {
+    const { system, ann } = await knownSystem();
+    const [before] = await system.rows(
+      'select id, credential_fingerprint from mailboxes where email_address = $1',
+      [ANN],
+    );
+    const first = system.instance({ GMAIL_REFRESH_TOKEN: newToken(system, ann.gmail) });
+    ann.gmail.deliver(mail('Ann'));
+    for (let polls = 0; polls < 3; polls += 1) {
+      expect((await first.call('poll')).json).toMatchObject({ mailboxes: 3, failed_mailboxes: 1 });
+      await system.pass(300);
+    }
+    const status = await system.rows('select last_error_code from email_monitor_status');
+    expect(status).toEqual([{ last_error_code: 'account_added' }]);
+    const after = await system.rows(
+      'select id, credential_fingerprint from mailboxes where email_address = $1',
+      [ANN],
+    );
+    expect(after).toEqual([before]);
+    expect(await system.storedOf(ANN)).toEqual(['Ann']);
+  });
+});

@@ -1,0 +1,182 @@
+/** Several mailboxes in one deployment, in place: without WORK_PUBSUB_TOPIC. */
+import { describe, expect, it } from 'vitest';
+import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { mail } from '../helpers/test-emails.ts';
+import type { TestSystemOptions } from '../helpers/test-system.ts';
+
+const createSystem = useManyMailboxes();
+const ANN = 'ann@example.com';
+const BOB = 'bob@example.com';
+
+describe('poll', () => {
+  it('runs every mailbox that is due, and sums the counts', async () => {
+    const system = await createSystem();
+    const ann = await system.add(ANN);
+    const bob = await system.add(BOB);
+    await system.turnOn();
+    system.gmail.deliver(mail('First'));
+    ann.gmail.deliver(mail('Ann 1'));
+    ann.gmail.deliver(mail('Ann 2'));
+    bob.gmail.deliver(mail('Bob'));
+
+    const polled = await system.call('poll');
+    expect(polled.status).toBe(200);
+    expect(polled.json).toMatchObject({
+      outcome: 'completed',
+      new_emails: 4,
+      mailboxes: 3,
+      failed_mailboxes: 0,
+    });
+    expect(await system.storedOf('orders@example.com')).toEqual(['First']);
+    expect(await system.storedOf(ANN)).toEqual(['Ann 1', 'Ann 2']);
+    expect(await system.storedOf(BOB)).toEqual(['Bob']);
+  });
+
+  it('answers as with one mailbox while none was added', async () => {
+    const system = await createSystem();
+    await system.turnOn();
+    expect((await system.call('poll')).json).not.toHaveProperty('mailboxes');
+  });
+
+  it('two instances that poll at the same time store nothing twice', async () => {
+    const system = await createSystem();
+    const accounts = [await system.add(ANN), await system.add(BOB)];
+    await system.turnOn();
+    for (const { gmail } of accounts) for (let n = 0; n < 10; n += 1) gmail.deliver(mail(`Order ${n}`));
+    const other = system.instance();
+    const polls = await Promise.all([system.call('poll'), other.call('poll')]);
+    expect(polls.map(({ status }) => status)).toEqual([200, 200]);
+    await system.call('poll');
+    expect(await system.storedOf(ANN)).toHaveLength(10);
+    expect(await system.storedOf(BOB)).toHaveLength(10);
+    expect(await system.rows('select email_address from mailboxes order by id')).toHaveLength(3);
+  });
+});
+
+function push(emailAddress: string, historyId: string) {
+  const data = Buffer.from(JSON.stringify({ emailAddress, historyId })).toString('base64');
+  return { body: { message: { data, messageId: '1' } } };
+}
+
+/** A system whose mailboxes are identified and have listed their first mail. */
+async function knownSystem(options: TestSystemOptions = {}) {
+  const system = await createSystem(options);
+  const ann = await system.add(ANN);
+  const bob = await system.add(BOB);
+  await system.turnOn();
+  await system.call('poll');
+  await system.pass(100);
+  await system.call('poll');
+  return { system, ann, bob };
+}
+
+const DAY = { env: { GMAIL_POLL_INTERVAL_SECONDS: '86400' } };
+
+describe('a push for an added mailbox', () => {
+  it('is fetched with the credentials of that mailbox', async () => {
+    const { system, ann } = await knownSystem(DAY);
+    const { historyId } = ann.gmail.deliver(mail('Order'));
+    const other = system.instance();
+    expect((await other.call('gmailPush', push('Ann@Example.com', historyId))).status).toBe(204);
+    expect(await system.storedOf(ANN)).toEqual(['Order']);
+    expect(await system.storedOf('orders@example.com')).toEqual([]);
+  });
+
+  it('keeps its hint and fetches nothing while the mailbox is paused', async () => {
+    const { system, ann } = await knownSystem(DAY);
+    await system.pause(ANN);
+    const { historyId } = ann.gmail.deliver(mail('Order'));
+    ann.gmail.resetCounters();
+    expect((await system.call('gmailPush', push(ANN, historyId))).status).toBe(204);
+    expect((await system.call('poll')).json).toMatchObject({ outcome: 'not_due', mailboxes: 0 });
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+
+    await system.pause(ANN, false);
+    expect((await system.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+  });
+
+  it('is acknowledged without a run after the mailbox was removed', async () => {
+    const { system, ann } = await knownSystem(DAY);
+    await system.rows('delete from mailbox_settings where email_address = $1', [ANN]);
+    const runs = await system.rows('select id from ingest_runs');
+    const { historyId } = ann.gmail.deliver(mail('Order'));
+    expect((await system.call('gmailPush', push(ANN, historyId))).status).toBe(204);
+    expect(await system.rows('select id from ingest_runs')).toEqual(runs);
+  });
+
+  it('is delivered again when its run failed temporarily', async () => {
+    const { system, ann } = await knownSystem(DAY);
+    ann.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    const { historyId } = ann.gmail.deliver(mail('Order'));
+    expect((await system.call('gmailPush', push(ANN, historyId))).status).toBe(503);
+  });
+});
+
+function work(mailbox: string, more: object = {}) {
+  const data = Buffer.from(JSON.stringify({ mailbox })).toString('base64');
+  return { body: { message: { data, ...more } } };
+}
+
+describe('ingestMailbox', () => {
+  it('runs the mailbox that the message names, the first one too', async () => {
+    const { system, ann } = await knownSystem();
+    ann.gmail.deliver(mail('Ann'));
+    system.gmail.deliver(mail('First'));
+    expect((await system.call('ingestMailbox', work(ANN))).status).toBe(204);
+    expect((await system.call('ingestMailbox', work('orders@example.com'))).status).toBe(204);
+    expect(await system.storedOf(ANN)).toEqual(['Ann']);
+    expect(await system.storedOf('orders@example.com')).toEqual(['First']);
+  });
+
+  it('acknowledges a duplicate without a call to Gmail, when a run began after it was published', async () => {
+    const { system, ann } = await knownSystem();
+    const publishTime = new Date(Date.now() - 1_000).toISOString();
+    await system.call('ingestMailbox', work(ANN, { publishTime }));
+    ann.gmail.resetCounters();
+    const duplicate = await system.call('ingestMailbox', work(ANN, { publishTime }));
+    expect([duplicate.status, duplicate.body]).toEqual([204, null]);
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+    const later = new Date(Date.now() + 1_000).toISOString();
+    await system.call('ingestMailbox', work(ANN, { publishTime: later }));
+    expect(ann.gmail.callLog.calls.length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['stopped', 'update email_monitor_status set is_running = false'],
+    ['paused', 'update mailbox_settings set is_paused = true'],
+    ['removed', 'delete from mailbox_settings'],
+    ['not due', "update mailboxes set next_poll_at = now() + interval '1 hour'"],
+    [
+      'worked on',
+      "update mailboxes set lease_token = gen_random_uuid(), lease_expires_at = now() + interval '1 minute'",
+    ],
+  ])('acknowledges work for a mailbox that is %s, without a call to Gmail', async (_case, change) => {
+    const { system, ann } = await knownSystem();
+    await system.rows(change);
+    ann.gmail.resetCounters();
+    expect((await system.call('ingestMailbox', work(ANN))).status).toBe(204);
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+  });
+
+  it.each([
+    ['no mailbox', { message: { data: Buffer.from('{}').toString('base64') } }],
+    ['no data', { message: { attributes: { mailbox: ANN } } }],
+    ['text', 'hello'],
+    ['nothing', undefined],
+    ['a NUL', work('a\u0000b').body],
+  ])('acknowledges a message with %s, with a warning', async (_case, body) => {
+    const { system } = await knownSystem();
+    expect((await system.call('ingestMailbox', { body })).status).toBe(204);
+    expect(system.log.at(-1)).toMatchObject({ severity: 'WARNING', event: 'work_ignored' });
+  });
+
+  it('acknowledges a failed run, because the backoff of the mailbox decides about the next one', async () => {
+    const { system, ann } = await knownSystem();
+    ann.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    expect((await system.call('ingestMailbox', work(ANN))).status).toBe(204);
+    expect((await system.runsOf(ANN)).at(-1)).toBe('failed');
+    ann.gmail.resetCounters();
+    expect((await system.call('ingestMailbox', work(ANN))).status).toBe(204);
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+  });
+});
