@@ -9,6 +9,7 @@ import {
   messagePageSchema,
   retriedSchema,
 } from '../../shared/schemas/messages.ts';
+import { mailboxChangeSchema, mailboxPageSchema } from '../../shared/schemas/mailboxes.ts';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
@@ -40,6 +41,8 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/messages\/counts$/, messageCountsSchema],
   [/\/console\/messages\/(\d+\/)?retry$/, retriedSchema],
   [/\/console\/messages\/\d+\/give-up$/, givenUpSchema],
+  [/\/console\/mailboxes$/, mailboxPageSchema],
+  [/\/console\/mailboxes\/\w+$/, mailboxChangeSchema],
   [/\/console\/runs$/, runPageSchema],
   [/\/console\/incidents$/, incidentPageSchema],
 ];
