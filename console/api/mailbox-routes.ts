@@ -33,7 +33,10 @@ export function addOne({ config, db }: AppContext): Handler {
     if (access !== 'refresh_token' && access !== 'delegation')
       throw new AppError('bad_request', '"access" must be refresh_token or delegation.');
     if (await isFirstMailbox(db, address))
-      throw new AppError('bad_request', 'This is the first mailbox, whose credentials are environment variables.');
+      throw new AppError(
+        'bad_request',
+        'This is the first mailbox, whose credentials are environment variables.',
+      );
     await addMailbox(db, {
       emailAddress: address,
       access,
@@ -41,10 +44,10 @@ export function addOne({ config, db }: AppContext): Handler {
       initialQuery: textParameter(body['initial_query'], 'initial_query'),
     });
     recordChange(request, log, 'Added a mailbox', address);
-    const where = config.cloudRunService === null ? '' : ' --secret-manager';
+    const target = config.mailboxSecrets?.startsWith('/') ? '--write' : '--secret-manager';
     const nextStep =
       access === 'refresh_token'
-        ? `Run \`npm run authorize -- --mailbox ${address}${where}\`, which stores its credentials.`
+        ? `Run \`npm run authorize -- --mailbox ${address} --client-secret client_secret.json ${target}\`: its owner agrees once.`
         : config.delegationServiceAccount === null
           ? 'Set GMAIL_DELEGATION_SERVICE_ACCOUNT: without it no service account can read the mailbox.'
           : `Run \`npm run doctor -- --mailbox ${address}\`, which checks that the service account may read it.`;

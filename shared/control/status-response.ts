@@ -10,15 +10,20 @@ import { readConsumers } from '../db/consumer-backlogs.ts';
 import type { Queryable } from '../db/database.ts';
 import { readIncidents } from '../db/incidents.ts';
 import { readMailboxDetails } from '../db/mailbox-details.ts';
-import { type FailingRow, type MailboxRow, readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
+import {
+  type FailingRow,
+  type MailboxRow,
+  readFailingMessages,
+  readMailboxes,
+} from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
 import { readRetention } from '../db/retention.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
-import type { RetentionStatus } from '../schemas/retention.ts';
 import type { MailboxPage } from '../schemas/mailboxes.ts';
+import type { RetentionStatus } from '../schemas/retention.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
 import { findPollingGap, type PollingGap, stateWithoutMailbox } from './mailbox-state.ts';
@@ -138,8 +143,7 @@ function summarizeAll(
   return mailboxes.map((mailbox) =>
     summarize({
       mailbox,
-      isCurrent:
-        mailbox.access === 'refresh_token' || mailbox.access === 'delegation' || mailbox.is_first,
+      isCurrent: mailbox.access === 'refresh_token' || mailbox.access === 'delegation' || mailbox.is_first,
       failing: mailbox.id === null ? null : (failing.get(mailbox.id) ?? null),
       monitor,
       pollIntervalSeconds: config.pollIntervalSeconds,

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from './emails.ts';
+import { mailboxChangeSchema, mailboxPageSchema } from './mailboxes.ts';
 import {
   foundMessagesSchema,
   givenUpSchema,
@@ -12,7 +13,6 @@ import {
   retriedSchema,
 } from './messages.ts';
 import { chartsSchema, overviewSchema } from './overview.ts';
-import { mailboxChangeSchema, mailboxPageSchema } from './mailboxes.ts';
 import { failedPollSchema, pollSchema } from './poll.ts';
 import { problemSchema } from './problem.ts';
 import { deadEmailPageSchema, requeuedSchema } from './processing.ts';
@@ -307,7 +307,10 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'Mailboxes, the worst first, 100 per page',
     answer: 'MailboxPage',
     parameters: [
-      query('contains', 'Only mailboxes whose address contains this text.', { type: 'string', maxLength: 500 }),
+      query('contains', 'Only mailboxes whose address contains this text.', {
+        type: 'string',
+        maxLength: 500,
+      }),
       query('offset', 'Mailboxes before the page.', { type: 'integer', minimum: 0, default: 0 }),
     ],
   },

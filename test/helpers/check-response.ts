@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from '../../shared/schemas/emails.ts';
+import { mailboxChangeSchema, mailboxPageSchema } from '../../shared/schemas/mailboxes.ts';
 import {
   foundMessagesSchema,
   givenUpSchema,
@@ -9,7 +10,6 @@ import {
   messagePageSchema,
   retriedSchema,
 } from '../../shared/schemas/messages.ts';
-import { mailboxChangeSchema, mailboxPageSchema } from '../../shared/schemas/mailboxes.ts';
 import { migrateSchema } from '../../shared/schemas/migrate.ts';
 import { chartsSchema, overviewSchema } from '../../shared/schemas/overview.ts';
 import { failedPollSchema, pollSchema } from '../../shared/schemas/poll.ts';
