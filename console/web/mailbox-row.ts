@@ -5,7 +5,8 @@ import type { State } from '../../shared/schemas/state.ts';
 import { CONSOLE_API, postJson } from './api.ts';
 import { runAction } from './controls.ts';
 import type { Tone } from './describe-state.ts';
-import { button, type Child, element } from './element.ts';
+import { button, byId, type Child, element, fill } from './element.ts';
+import { SHOW_EMAILS } from './email-filters.ts';
 import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
 import { confirmRemove } from './stop-dialog.ts';
@@ -74,7 +75,12 @@ function buttonsOf(
   { access, email_address: address, is_paused: isPaused }: MailboxStatusJson,
   onChange: OnChange,
 ) {
-  if (access === null) return [];
+  const emails = button(
+    'Emails',
+    () => document.dispatchEvent(new CustomEvent(SHOW_EMAILS, { detail: { address } })),
+    { 'aria-label': `Show the emails of ${address}` },
+  );
+  if (access === null) return [emails];
   const change = async (
     self: HTMLButtonElement,
     verb: 'pause' | 'resume' | 'remove',
@@ -84,7 +90,9 @@ function buttonsOf(
     await runAction(self, pending, onChange, async () => {
       const path = `${CONSOLE_API}/mailboxes/${verb}`;
       const { next_step: next } = await postJson<MailboxChange>(path, { email_address: address });
-      return `${address} ${done}${next === null ? '' : ` ${next}`}`;
+      const text = `${address} ${done}${next === null ? '' : ` ${next}`}`;
+      fill(byId('mailbox-next'), ...withInlineCode(text));
+      return text;
     });
   const pause = isPaused
     ? button('Resume', (self) => void change(self, 'resume', 'Resuming…', 'is resumed.'), {
@@ -93,7 +101,7 @@ function buttonsOf(
     : button('Pause', (self) => void change(self, 'pause', 'Pausing…', 'is paused.'), {
         'aria-label': `Pause ${address}`,
       });
-  if (access === 'environment') return [pause];
+  if (access === 'environment') return [emails, pause];
   const remove = button(
     'Remove',
     async (self) => {
@@ -101,5 +109,5 @@ function buttonsOf(
     },
     { 'aria-label': `Remove ${address}` },
   );
-  return [pause, remove];
+  return [emails, pause, remove];
 }

@@ -70,9 +70,17 @@ function showAdvice(overview: OverviewJson | null): void {
   if (hadFocus && !list.contains(document.activeElement)) byId('state-label').focus();
 }
 
-function renderAdvice({ action, known, text, ...names }: AdviceRow): HTMLLIElement {
+function renderAdvice({
+  action,
+  command: given,
+  known,
+  mailboxes: about,
+  text,
+  ...names
+}: AdviceRow): HTMLLIElement {
   const buttons = action === null ? [] : actionButtons({ action, known, ...names });
-  const command = action === 'authorize' ? ` ${AUTHORIZE}` : '';
+  const authorize = about === undefined ? AUTHORIZE : (given ?? AUTHORIZE);
+  const command = action === 'authorize' ? ` ${authorize}` : '';
   return element(
     'li',
     {},

@@ -64,6 +64,21 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(await page.locator('#mailbox-list .subject').allTextContents()).toEqual(['branch007@example.com']);
   });
 
+  it('the emails of a mailbox are listed by its button, and an address that was added before is an error in view', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#mailbox-filter').fill('orders@');
+    await page.getByRole('button', { name: 'Show the emails of orders@example.com' }).click();
+    await page.locator('#active-filters', { hasText: 'orders@example.com' }).waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('emails-title');
+    await page.locator('#mailbox-add-toggle').click();
+    await page.locator('#mailbox-address').fill('branch007@example.com');
+    await page.locator('#mailbox-add').click();
+    await page.locator('#errors', { hasText: 'was added before' }).waitFor();
+    const top = await page.locator('#errors').evaluate((box) => box.getBoundingClientRect().top);
+    expect(top).toBeGreaterThanOrEqual(0);
+  });
+
   it('a mailbox is paused and resumed at once, and removed after a question, by keyboard', async () => {
     await addMany();
     const { page } = await fixture.open();
@@ -104,13 +119,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
       await addMany();
       const { page, violations } = await fixture.open({ viewport: { width, height: 800 }, colorScheme });
       await page.locator('#mailbox-list li').nth(99).waitFor();
+      const folder = process.env['SCREENSHOTS'];
+      if (folder !== undefined) await page.screenshot({ path: `${folder}/top-${width}-${colorScheme}.png` });
       await page.locator('#mailbox-add-toggle').click();
       expect(await seriousViolations(page, ['#mailboxes', '.state', '.completeness'])).toEqual([]);
       expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
       expect(violations).toEqual([]);
-      const folder = process.env['SCREENSHOTS'];
       if (folder !== undefined) {
-        await page.screenshot({ path: `${folder}/top-${width}-${colorScheme}.png` });
         await page.locator('#mailboxes').scrollIntoViewIfNeeded();
         await page.screenshot({ path: `${folder}/list-${width}-${colorScheme}.png` });
       }
