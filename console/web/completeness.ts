@@ -6,6 +6,7 @@ import type { MailboxStatusJson } from '../../shared/schemas/mailbox-status.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { currentMailbox } from './describe-state.ts';
 import { formatNumber, pluralize } from './format-number.ts';
+import { describeSeveral, hasSeveral } from './several-mailboxes.ts';
 
 /** A time in a text: `clock` "21:14", `ago` "3 min ago", `elapsed` "3 min". */
 export interface TimePart {
@@ -49,6 +50,8 @@ interface Unknown {
 
 /** @param lostSince server time of the last answer while there is no newer one; null while the data is current */
 export function describeCompleteness(overview: OverviewJson, lostSince: string | null): Completeness {
+  if (hasSeveral(overview))
+    return { ...describeSeveral(overview, lostSince), dead: deadOf(overview, lostSince) };
   const mailbox = currentMailbox(overview);
   const unknown = findUnknown(overview, mailbox, lostSince);
   return {
@@ -221,7 +224,9 @@ function ago(at: string): TimePart {
 export function storedOf(overview: OverviewJson, old: Text): Figure {
   const newestAt = overview.freshness.newest_stored_at;
   const newest: Text = newestAt === null ? [] : ['the newest received ', { as: 'ago', at: newestAt }];
-  const count = currentMailbox(overview)?.ledger.stored ?? null;
+  const count = hasSeveral(overview)
+    ? overview.status.totals.stored
+    : (currentMailbox(overview)?.ledger.stored ?? null);
   return {
     value: [count === null ? 'not known yet' : formatNumber(count)],
     note: [...newest, ...erasedOf(overview, newest.length > 0), ...old],

@@ -31,7 +31,7 @@ function showQuota({ quota }: OverviewJson, old: Text): void {
     used === null
       ? [`of ${formatNumber(limit)} units per minute`, ...old]
       : [
-          `${formatNumber(used)} of ${formatNumber(limit)} units per minute; ${pluralize(today, 'unit')} today (UTC)`,
+          `${formatNumber(used)} of ${formatNumber(limit)} units per minute${today === null ? '' : `; ${pluralize(today, 'unit')} today (UTC)`}`,
           ...old,
         ];
   show('quota', 'Gmail quota in use', {

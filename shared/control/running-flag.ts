@@ -25,7 +25,8 @@ const MAX_CHANGES = 10;
  */
 export async function startMonitor(monitor: Monitor): Promise<boolean> {
   await recordOwnCredentials(monitor);
-  if (monitor.config.gmail === null && !(await hasAddedMailboxes(monitor.db))) assertConfigured(monitor.config);
+  if (monitor.config.gmail === null && !(await hasAddedMailboxes(monitor.db)))
+    assertConfigured(monitor.config);
   await setRunning(monitor.db, true);
   monitor.log.info('control_changed', 'Started');
   return await applyRunningFlag(monitor);
