@@ -6,7 +6,7 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { State } from '../../shared/schemas/state.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
-import type { Completeness, Figure } from './completeness.ts';
+import type { Completeness, Figure } from './figure.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 
 export function hasSeveral({ status }: OverviewJson): boolean {
