@@ -104,7 +104,9 @@ function missingOf(all: number, totals: Totals): Figure {
   if (totals.missing === null || unknown > 0)
     return {
       value: ['not known'],
-      note: [`for ${formatNumber(unknown)} of ${mailboxes(all)}; none in the others`],
+      note: [
+        `for ${formatNumber(unknown)} of ${mailboxes(all)}${unknown < all ? '; none in the others' : ''}`,
+      ],
     };
   return { value: ['0'], note: ['at the last check of each mailbox'] };
 }
