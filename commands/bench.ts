@@ -2,7 +2,7 @@
  * `npm run bench [-- NAME]`: measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md or
  * one section of it. Some benchmarks only print; `cost` and `scale` compute estimates from measured figures.
  */
-import { type Section, writeSection } from '../test/bench/results.ts';
+import { printSection, type Section, writeSection } from '../test/bench/results.ts';
 import { runCommand } from './support/command.ts';
 import { UsageError } from './support/flags.ts';
 import { quoted } from './support/terminal.ts';
@@ -22,6 +22,7 @@ const SECTIONS: Record<string, () => Promise<Section>> = {
   'long-history': async () => await (await import('../test/bench/long-history.ts')).longHistory(),
   'bulk-import': async () => await (await import('../test/bench/bulk-import.ts')).bulkImport(),
   outage: async () => await (await import('../test/bench/outage.ts')).outage(),
+  mailboxes: async () => await (await import('../test/bench/mailboxes.ts')).mailboxes(),
   'parse-shapes': async () => await (await import('../test/bench/parse-shapes.ts')).parseShapes(),
 };
 
@@ -35,7 +36,7 @@ const PRINTING: Record<string, () => Promise<void>> = {
 };
 
 /** These read the arguments after their name: numbers of emails, kinds of fault, hours. */
-const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage', 'queue'];
+const TAKES_ARGUMENTS = ['growth', 'console', 'bad-messages', 'outage', 'queue', 'mailboxes'];
 
 const USAGE = `Usage: npm run bench [-- NAME]
 Measures with the emulated Gmail and a real PostgreSQL, and writes test/bench/RESULTS.md. Without a name, it writes all
@@ -44,7 +45,8 @@ of these sections, which takes about 40 minutes; with a name, only that one:
 These only print:
   ${Object.keys(PRINTING).join(', ')}
 These take arguments: growth [EMAILS...], console [EMAILS], bad-messages [KIND], outage [HOURS],
-queue [workers|claims|stores...].`;
+queue [workers|claims|stores...],
+mailboxes [throughput|push|idle], which only prints that part.`;
 
 await runCommand(USAGE, async () => {
   const [name, extra] = process.argv.slice(2);
@@ -54,5 +56,10 @@ await runCommand(USAGE, async () => {
   if (printing !== undefined) return await printing();
   const chosen = Object.entries(SECTIONS).filter(([section]) => name === undefined || section === name);
   if (chosen.length === 0) throw new UsageError(`There is no benchmark ${quoted(name ?? '')}.`);
-  for (const [, measure] of chosen) writeSection(await measure());
+  for (const [, measure] of chosen) {
+    const section = await measure();
+    // A part of a section must not replace all of it.
+    if (name === 'mailboxes' && extra !== undefined) printSection(section);
+    else writeSection(section);
+  }
 });

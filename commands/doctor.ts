@@ -1,19 +1,21 @@
-/** `npm run doctor [-- --deployment]`: checks every part of the system and prints one line each, with the remediation. */
+/** `npm run doctor [-- --deployment | --mailbox ADDRESS]`: checks every part of the system and prints one line each, with the remediation. */
 import { checkDeployment } from './deploy/check-deployment.ts';
 import { type CheckResult, type CheckState, exitCodeOf, formatLine } from './doctor/check-result.ts';
 import { runChecks } from './doctor/checks.ts';
 import { runCommand } from './support/command.ts';
-import { readFlags } from './support/flags.ts';
+import { emailAddress, readFlags, UsageError } from './support/flags.ts';
 import { Interrupted } from './support/shutdown-signal.ts';
 import { counted, painted, say } from './support/terminal.ts';
 
-const USAGE = `Usage: npm run doctor [-- --deployment] [--json]
+const USAGE = `Usage: npm run doctor [-- --deployment | --mailbox ADDRESS] [--json]
 Checks every part of the system, one line each, with the remediation of each failure. Changes nothing; costs three units
 of Gmail's quota.
                 what the environment and .env configure (else the local stack): configuration, database, Gmail,
                 scheduler job, Pub/Sub, push, completeness
   --deployment  what Terraform has deployed, found by its outputs: reads Google's APIs with gcloud's login, and calls
                 the deployed status
+  --mailbox ADDRESS
+                only this mailbox, the first or an added one: secret, token, scope, account, label, cursor, quota, watch
   --json        one object: {"code", "findings": [{"name", "state", "text", "remediation"}]}
 ok: works. warn: should not stay so, or could not be checked. FAIL: needs an operator. info: cannot be checked from
 here; the line says how to check it. skip: does not apply, or depends on a failed check.
@@ -27,12 +29,16 @@ await runCommand(
     const flags = readFlags({
       deployment: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      mailbox: { type: 'string' },
     });
+    const mailbox = flags.mailbox === undefined ? null : emailAddress('--mailbox', flags.mailbox);
+    if (mailbox !== null && flags.deployment)
+      throw new UsageError('--mailbox and --deployment exclude each other.');
     const results: CheckResult[] = [];
     const checks = flags.deployment
       ? // `npm run` starts the command in the project's folder.
         checkDeployment(process.cwd(), process.env)
-      : runChecks(process.env, { localStack });
+      : runChecks(process.env, { localStack, mailbox });
     try {
       for await (const result of checks) {
         results.push(result);

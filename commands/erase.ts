@@ -2,7 +2,10 @@
  * `npm run erase -- --sender ADDRESS | --email ID | --mailbox ADDRESS [--mentions] [--apply]`: deletes everything that is stored of
  * these emails, and keeps their Gmail ids in the ledger. Without `--apply` it only says what it would delete.
  */
+import { type Bucket, openBucket } from '../shared/bucket/bucket.ts';
+import { collectObjects, HOUR_SECONDS } from '../shared/bucket/collect-objects.ts';
 import { readConfig } from '../shared/config.ts';
+import { countReleased } from '../shared/db/bucket-objects.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import {
   beginErasure,
@@ -32,6 +35,8 @@ ${ON_A_DEPLOYMENT}`;
 
 const MIN_KEY_CHARACTERS = 32;
 const MAX_ID = 2_147_483_647;
+/** Of `bucket_objects`, per batch. */
+const OBJECT_ROWS = 500;
 const ADDRESS = /^[^\s@]+@[^\s@]+$/;
 
 type Target = ErasureSelection & { readonly kind: 'sender' | 'email' | 'mailbox' };
@@ -47,9 +52,10 @@ await runCommand(USAGE, async () => {
   const target = targetOf(flags);
   if (flags.mentions && target.kind !== 'sender') throw new UsageError('--mentions needs --sender.');
   const key = flags.apply ? erasureKey(process.env['ERASURE_KEY']) : null;
-  const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });
+  const config = readConfig(process.env);
+  const db = openDatabase({ target: config.database, poolSize: 2 });
   try {
-    await erase(db, target, { key, withMentions: flags.mentions });
+    await erase(db, target, { key, withMentions: flags.mentions, bucket: openBucket(config) });
   } finally {
     await db.close();
   }
@@ -81,7 +87,11 @@ function erasureKey(key: string | undefined): string {
 async function erase(
   db: Database,
   target: Target,
-  { key, withMentions }: { readonly key: string | null; readonly withMentions: boolean },
+  {
+    bucket,
+    key,
+    withMentions,
+  }: { readonly key: string | null; readonly withMentions: boolean; readonly bucket: Bucket | null },
 ): Promise<void> {
   const counts = await countErasable(db, target);
   say(`${describe(target)}: ${countsText(counts)}`);
@@ -94,6 +104,7 @@ async function erase(
     return say('Nothing is stored that this erases.');
   if (key === null) return say('Nothing was changed. Add --apply to delete them.');
   await apply(db, target, selections, key);
+  if (process.exitCode !== 130) await deleteObjects(db, bucket);
 }
 
 async function apply(
@@ -124,6 +135,38 @@ async function apply(
   }
   await endErasure(db, erasureId);
   say(`Erased ${counted(done, 'email')}. Recorded as row ${erasureId} of erasures.`);
+}
+
+/** Of the erased emails, and those of stores that ended without a commit. */
+async function deleteObjects(db: Database, bucket: Bucket | null): Promise<void> {
+  if (bucket === null) {
+    const count = await countReleased(db);
+    if (count === 0) return;
+    process.exitCode = 1;
+    return say(
+      `${counted(count, 'object')} of erased emails ${count === 1 ? 'is' : 'are'} still in the bucket. Set ATTACHMENTS_BUCKET, and run \`npm run storage -- collect\`.`,
+    );
+  }
+  let deletedCount = 0;
+  let reservedCount = 0;
+  try {
+    for (let hasMore = true; hasMore; ) {
+      const collected = await collectObjects(db, bucket, { minAgeSeconds: HOUR_SECONDS, limit: OBJECT_ROWS });
+      deletedCount += collected.deletedCount;
+      reservedCount += collected.reservedCount;
+      hasMore = collected.hasMore;
+    }
+  } catch (error) {
+    say(
+      'Objects of erased emails are still in the bucket. Run `npm run storage -- collect` when it answers.',
+    );
+    throw error;
+  }
+  if (deletedCount > 0) say(`Deleted ${counted(deletedCount, 'object')} of the bucket.`);
+  if (reservedCount > 0)
+    say(
+      `${counted(reservedCount, 'object')} may belong to a store in progress. A run deletes ${reservedCount === 1 ? 'it' : 'them'} after a day if no email refers to ${reservedCount === 1 ? 'it' : 'them'}.`,
+    );
 }
 
 function describe({ kind, value }: Target): string {

@@ -17,6 +17,7 @@ changed, or the system does not become idle again.
   --seed S     the seed of the faults (default: a new one each time)
   --rounds N   number of rounds (default ${DEFAULT_ROUNDS})
   --minutes M  as many rounds as fit into this time
+  --mailboxes N  number of mailboxes in the deployment (default 1)
   --only KIND  only this kind of fault
   --first N    begin with this round
   --bail       stop at the first violation
@@ -25,10 +26,12 @@ changed, or the system does not become idle again.
 await runCommand(USAGE, async () => {
   const { KIND_NAMES } = await import('../test/faults/kinds.ts');
   const { runRounds } = await import('../test/faults/run-rounds.ts');
+  const { runManyRounds } = await import('../test/faults/many/run-many-rounds.ts');
   const flags = readFlags({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     rounds: { type: 'string' },
     minutes: { type: 'string' },
+    mailboxes: { type: 'string', default: '1' },
     only: { type: 'string' },
     first: { type: 'string', default: '0' },
     bail: { type: 'boolean', default: false },
@@ -43,17 +46,23 @@ await runCommand(USAGE, async () => {
   const defaultRounds = minutes === null ? DEFAULT_ROUNDS : UNLIMITED_ROUNDS;
   const rounds = flags.rounds === undefined ? defaultRounds : wholeNumber('--rounds', flags.rounds);
   const { signal } = shutdownSignal();
+  const mailboxes = wholeNumber('--mailboxes', flags.mailboxes);
+  if (mailboxes < 1) throw new UsageError('--mailboxes must be at least 1.');
+  if (mailboxes > 1 && only !== null) throw new UsageError('--only needs --mailboxes 1.');
   say(`seed ${seed}`);
-  const summary = await runRounds({
+  const options = {
     seed,
     first,
     rounds,
     forMs: minutes === null ? null : minutes * 60_000,
-    only,
     bail: flags.bail,
     verbose: flags.verbose,
     say,
     isCancelled: () => signal.aborted,
-  });
-  if (summary.violations > 0) process.exitCode = 1;
+  };
+  const { violations } =
+    mailboxes === 1
+      ? await runRounds({ ...options, only })
+      : (await runManyRounds({ ...options, mailboxes })).total;
+  if (violations > 0) process.exitCode = 1;
 });

@@ -20,7 +20,7 @@ The mailboxes that are read besides the first one, whose credentials are environ
   --query QUERY    with add: which messages the first listing fetches (default: GMAIL_INITIAL_QUERY)
   list             every mailbox: access, state, whether it is paused, last error, stored emails. --json: for programs
   pause ADDRESS    fetch nothing until resume; pushes are still recorded. Also for the first mailbox
-  resume ADDRESS   fetch what has arrived meanwhile
+  resume ADDRESS   fetch what has arrived since the pause
   remove ADDRESS   read it no longer. Its stored emails, its ledger and its secret stay
 
 ${ON_A_DEPLOYMENT}`;
@@ -106,7 +106,7 @@ async function pause(db: Database, address: string, isPaused: boolean): Promise<
   say(
     isPaused
       ? `Paused ${address}. Nothing is fetched for it until \`npm run mailbox -- resume ${address}\`; pushes are still recorded.`
-      : `Resumed ${address}. The next poll fetches what has arrived meanwhile.`,
+      : `Resumed ${address}. The next poll fetches what has arrived since the pause.`,
   );
 }
 

@@ -2,11 +2,16 @@
  * `npm run reprocess [-- OPTIONS] [--apply]`: parses stored emails again from their raw bytes, without Gmail, and rebuilds
  * their parsed columns and attachments. Without --apply it only prints what would change.
  */
+import { openLargeBytes } from '../shared/bucket/large-bytes.ts';
 import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { PARSER_VERSION } from '../shared/mime/parsed-email.ts';
 import { countSelected, type EmailSelection, listDefects } from '../shared/reprocess/raw-emails.ts';
-import { type ReprocessMode, reprocess } from '../shared/reprocess/reprocess-emails.ts';
+import {
+  type ReprocessContext,
+  type ReprocessMode,
+  reprocess,
+} from '../shared/reprocess/reprocess-emails.ts';
 import { differenceLines, ReprocessSummary } from './reprocess/format-reprocess.ts';
 import { resumeOptions, selectEmails } from './reprocess/select-emails.ts';
 import { runCommand } from './support/command.ts';
@@ -48,7 +53,8 @@ await runCommand(USAGE, async () => {
   });
   const selection = selectEmails(flags);
   const mode = { applies: flags.apply, resetsProcessed: flags['reset-processed'] };
-  const db = openDatabase({ target: readConfig(process.env).database, poolSize: 2 });
+  const config = readConfig(process.env);
+  const db = openDatabase({ target: config.database, poolSize: 2 });
   try {
     const total = await countSelected(db, selection);
     say(
@@ -56,7 +62,10 @@ await runCommand(USAGE, async () => {
     );
     if (total === 0) return await explainEmptySelection(db, selection);
     const summary = new ReprocessSummary();
-    const stoppedAt = await rebuild(db, { selection, mode, total, summary });
+    const stoppedAt = await rebuild(
+      { db, largeBytes: openLargeBytes(config) },
+      { selection, mode, total, summary },
+    );
     say(summary.format(mode));
     if (summary.failures.length > 0) process.exitCode = 1;
     if (stoppedAt !== null) {
@@ -73,7 +82,7 @@ await runCommand(USAGE, async () => {
 
 /** @returns the id of the last email before Ctrl-C; null when all are done */
 async function rebuild(
-  db: Database,
+  context: ReprocessContext,
   on: {
     readonly selection: EmailSelection;
     readonly mode: ReprocessMode;
@@ -84,7 +93,7 @@ async function rebuild(
   const { signal } = shutdownSignal();
   const progress = new Progress();
   try {
-    for await (const reread of reprocess(db, on.selection, on.mode)) {
+    for await (const reread of reprocess(context, on.selection, on.mode)) {
       on.summary.add(reread);
       if (reread.result.kind === 'changed') {
         progress.clear();

@@ -177,8 +177,8 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Remove the added mailbox, or set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN of another account. The ' +
-      'added mailbox is fetched meanwhile.',
+    'Remove the added mailbox, or set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN of another account. Until ' +
+      'then the added mailbox is fetched, with its own credentials.',
   ),
   account_unconfirmed: entry(
     'The credentials belong to another account',
@@ -500,6 +500,52 @@ export const ERRORS = {
     'WARNING',
     'The next poll publishes the mailboxes again. If this persists, check the status page of Google Cloud, and whether the ' +
       'function can reach pubsub.googleapis.com.',
+  ),
+  bucket_unavailable: entry(
+    'The bucket of large attachments does not answer',
+    'later',
+    503,
+    'ERROR',
+    'Emails with large attachments wait, and the others are stored. If this persists, check the status page of Google Cloud, and ' +
+      'whether the function can reach storage.googleapis.com. No email is lost.',
+  ),
+  bucket_denied: entry(
+    'The bucket of large attachments denies access',
+    'never',
+    502,
+    'ERROR',
+    'Check that the bucket of ATTACHMENTS_BUCKET exists, and grant roles/storage.objectUser on it to the service account of the ' +
+      'function. Emails with large attachments wait, and the others are stored. No email is lost.',
+  ),
+  bucket_object_missing: entry(
+    'The bytes are not in the bucket',
+    'never',
+    500,
+    'ERROR',
+    'Run `npm run storage -- verify`, which lists all missing and damaged objects. Copy them into the bucket from a backup. An ' +
+      'attachment can also be parsed again from the raw bytes of its email.',
+  ),
+  bucket_not_set: entry(
+    'The bytes are in a bucket, but no bucket is set',
+    'never',
+    500,
+    'ERROR',
+    'Set ATTACHMENTS_BUCKET to the bucket of the deployment. To give it up, first run `npm run storage -- move --to database`.',
+  ),
+  url_signing_denied: entry(
+    'No URL for the bytes can be signed',
+    'never',
+    502,
+    'ERROR',
+    'Grant roles/iam.serviceAccountTokenCreator on the service account of attachment-url to this account itself, and enable the IAM ' +
+      'Credentials API. `terraform apply` does both.',
+  ),
+  bytes_in_database: entry(
+    'The bytes are in the database',
+    'never',
+    409,
+    'INFO',
+    'Read them with `select attachment_data(id)`.',
   ),
   internal: entry(
     'Unexpected error',

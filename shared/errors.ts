@@ -99,6 +99,11 @@ export function isDatabaseError(code: string): boolean {
   return DATABASE_CODES.includes(code);
 }
 
+/** True when the bucket of large attachments fails. Messages without large bytes can still be stored. */
+export function isBucketError(code: string): boolean {
+  return code === 'bucket_unavailable' || code === 'bucket_denied';
+}
+
 /** Errors that block the whole mailbox until the operator acts, with the state that each leads to. */
 const OPERATOR_STATES = {
   reauth_required: 'reauth_required',

@@ -42,6 +42,8 @@ export type LogEvent =
   | 'retention_failed'
   | 'mailboxes_dispatched'
   | 'work_ignored'
+  | 'objects_collected'
+  | 'collection_failed'
   | 'local';
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>;

@@ -1,5 +1,14 @@
 -- Written by `npm run schema` from the migrations; do not edit.
 
+create table bucket_objects (
+  id bigint not null generated always as identity,
+  name text not null,
+  reserved_at timestamp with time zone not null default now(),
+  constraint bucket_objects_pkey PRIMARY KEY (id)
+);
+CREATE INDEX idx_bucket_objects_name ON public.bucket_objects USING btree (name);
+CREATE INDEX idx_bucket_objects_reserved_at ON public.bucket_objects USING btree (reserved_at);
+
 create table consumer_accounts (
   account text not null,
   consumer text not null,
@@ -38,18 +47,21 @@ create table email_attachments (
   detected_content_type text,
   content_id text,
   is_inline boolean not null default false,
-  file_data bytea not null,
+  file_data bytea,
   file_size_bytes integer not null,
   sha256 text not null,
   created_at timestamp with time zone not null default now(),
   parent_part_path text,
+  bucket_object text,
   constraint email_attachments_email_id_part_path_key UNIQUE (email_id, part_path),
   constraint email_attachments_pkey PRIMARY KEY (id),
   constraint email_attachments_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
   constraint email_attachments_parent FOREIGN KEY (email_id, parent_part_path) REFERENCES email_attachments(email_id, part_path) DEFERRABLE INITIALLY DEFERRED,
+  constraint email_attachments_bytes_check CHECK ((num_nonnulls(file_data, bucket_object) = 1)),
   constraint email_attachments_check CHECK ((file_size_bytes = octet_length(file_data))),
   constraint email_attachments_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
+CREATE INDEX idx_email_attachments_bucket_object ON public.email_attachments USING btree (bucket_object) WHERE (bucket_object IS NOT NULL);
 CREATE INDEX idx_email_attachments_email_id ON public.email_attachments USING btree (email_id);
 
 create table email_ledger (
@@ -141,14 +153,18 @@ CREATE INDEX idx_email_queue_retry ON public.email_queue USING btree (consumer, 
 create table email_raw (
   email_id integer not null,
   encoding text not null,
-  data bytea not null,
+  data bytea,
   size_bytes integer not null,
   sha256 text not null,
+  bucket_object text,
+  bucket_bytes integer,
   constraint email_raw_pkey PRIMARY KEY (email_id),
   constraint email_raw_email_id_fkey FOREIGN KEY (email_id) REFERENCES incoming_emails(id) ON DELETE CASCADE,
+  constraint email_raw_bytes_check CHECK (((num_nonnulls(data, bucket_object) = 1) AND (num_nonnulls(data, bucket_bytes) = 1))),
   constraint email_raw_encoding_check CHECK ((encoding = 'gzip'::text)),
   constraint email_raw_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
+CREATE INDEX idx_email_raw_bucket_object ON public.email_raw USING btree (bucket_object) WHERE (bucket_object IS NOT NULL);
 
 create table email_results (
   email_id integer not null,
@@ -445,6 +461,19 @@ create table retention_progress (
   constraint retention_progress_id_check CHECK ((id = 1))
 );
 
+CREATE OR REPLACE FUNCTION public.announce_bucket_object()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  insert into bucket_objects (name, reserved_at)
+  values (old.bucket_object, '-infinity');
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.assert_is_lease(lease interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -528,8 +557,9 @@ CREATE OR REPLACE FUNCTION public.attachment_data(attachment_id integer)
 AS $function$
 declare
   bytes bytea;
+  object_name text;
 begin
-  select a.file_data into bytes
+  select a.file_data, a.bucket_object into bytes, object_name
   from email_attachments a
   where a.id = attachment_data.attachment_id;
   if not found then
@@ -537,6 +567,12 @@ begin
       errcode = 'QE004',
       message = format('No attachment has the id %s.', coalesce(attachment_id::text, 'null')),
       hint = 'Its email was erased, or `npm run reprocess` removed it.';
+  end if;
+  if object_name is not null then
+    raise exception using
+      errcode = 'QE007',
+      message = format('The bytes of attachment %s are in the bucket, in the object %s.', attachment_id, object_name),
+      hint = 'Call the function attachmentUrl with this id: it answers with a URL from which the bytes can be downloaded.';
   end if;
   return bytes;
 end
@@ -1178,6 +1214,17 @@ CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
  STABLE
 RETURN (COALESCE(((m).hint_history_id > COALESCE((m).listed_history_id, (0)::numeric)), false) OR COALESCE((((m).hint_history_id > COALESCE((m).shown_history_id, (0)::numeric)) AND ((m).hint_at > (clock_timestamp() - '00:00:10'::interval))), false));
 
+CREATE OR REPLACE FUNCTION public.has_old_bucket_objects()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT COALESCE(( SELECT (o.reserved_at < (now() - '1 day'::interval))
+            FROM bucket_objects o
+           ORDER BY o.reserved_at
+          LIMIT 1), false) AS "coalesce";
+END;
+
 CREATE OR REPLACE FUNCTION public.has_old_email_accesses()
  RETURNS boolean
  LANGUAGE sql
@@ -1242,6 +1289,18 @@ CREATE OR REPLACE FUNCTION public.is_backing_off(m mailboxes)
  LANGUAGE sql
  STABLE
 RETURN COALESCE((((m).failure_count > 0) AND ((m).next_poll_at > now())), false);
+
+CREATE OR REPLACE FUNCTION public.is_bucket_object_referenced(object_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT ((EXISTS ( SELECT
+            FROM email_attachments a
+           WHERE (a.bucket_object = is_bucket_object_referenced.object_name))) OR (EXISTS ( SELECT
+            FROM email_raw r
+           WHERE (r.bucket_object = is_bucket_object_referenced.object_name))));
+END;
 
 CREATE OR REPLACE FUNCTION public.is_poll_due(m mailboxes)
  RETURNS boolean
@@ -1676,6 +1735,10 @@ CREATE OR REPLACE FUNCTION public.units_in_use(q mailbox_quota, units_per_minute
  STABLE PARALLEL SAFE
 RETURN (round((quota_capacity(units_per_minute) - refilled_units(q, units_per_minute, now()))))::integer;
 
+CREATE TRIGGER email_attachments_object_released AFTER DELETE ON public.email_attachments FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION announce_bucket_object();
+
+CREATE TRIGGER email_attachments_object_replaced AFTER UPDATE OF bucket_object ON public.email_attachments FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION announce_bucket_object();
+
 CREATE TRIGGER count_added AFTER INSERT ON public.email_ledger REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
 
 CREATE TRIGGER count_emptied AFTER TRUNCATE ON public.email_ledger FOR EACH STATEMENT EXECUTE FUNCTION count_ledger();
@@ -1687,6 +1750,10 @@ CREATE TRIGGER count_removed AFTER DELETE ON public.email_ledger REFERENCING OLD
 CREATE TRIGGER email_queue_added AFTER INSERT ON public.email_queue FOR EACH ROW WHEN ((new.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
 
 CREATE TRIGGER email_queue_removed AFTER DELETE ON public.email_queue FOR EACH ROW WHEN ((old.consumer = 'extraction'::text)) EXECUTE FUNCTION set_processed();
+
+CREATE TRIGGER email_raw_object_released AFTER DELETE ON public.email_raw FOR EACH ROW WHEN ((old.bucket_object IS NOT NULL)) EXECUTE FUNCTION announce_bucket_object();
+
+CREATE TRIGGER email_raw_object_replaced AFTER UPDATE OF bucket_object ON public.email_raw FOR EACH ROW WHEN (((old.bucket_object IS NOT NULL) AND (old.bucket_object IS DISTINCT FROM new.bucket_object))) EXECUTE FUNCTION announce_bucket_object();
 
 CREATE TRIGGER email_search_received_at BEFORE INSERT ON public.email_search FOR EACH ROW WHEN (((new.received_at IS NULL) OR (new.mailbox_id IS NULL))) EXECUTE FUNCTION set_received_at();
 

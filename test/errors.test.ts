@@ -71,6 +71,12 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   account_added: [409, 'never', 'ERROR'],
   work_topic_denied: [502, 'never', 'ERROR'],
   work_topic_unavailable: [503, 'later', 'WARNING'],
+  bucket_unavailable: [503, 'later', 'ERROR'],
+  bucket_denied: [502, 'never', 'ERROR'],
+  bucket_object_missing: [500, 'never', 'ERROR'],
+  bucket_not_set: [500, 'never', 'ERROR'],
+  url_signing_denied: [502, 'never', 'ERROR'],
+  bytes_in_database: [409, 'never', 'INFO'],
   internal: [500, 'later', 'ERROR'],
 };
 const CODES = Object.keys(EXPECTED) as ErrorCode[];

@@ -9,7 +9,14 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Not bundled: the functions must register in the server's copy. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /** Large, and loaded only when needed. They are bundled together, so that they share their common code. */
-const GOOGLE_FILES = ['cloud-pubsub', 'cloud-scheduler', 'cloud-sql-connector', 'gmail-api', 'google-auth'];
+const GOOGLE_FILES = [
+  'cloud-pubsub',
+  'cloud-scheduler',
+  'cloud-sql-connector',
+  'cloud-storage',
+  'gmail-api',
+  'google-auth',
+];
 /** Libraries of the MIME parser, loaded only when an email needs them. All functions and the parser's thread share one copy. */
 const MIME_LIBRARIES = ['mime/encoding/iconv', 'mime/text/html-library', 'mime/smime/ber'];
 
@@ -105,7 +112,7 @@ export async function bundleGooglePackages(out: string): Promise<number> {
     plugins: [lighterGooglePackages],
   });
   // They map Google's code only, and are a large part of the zip.
-  for (const file of ['cloud-pubsub', 'cloud-scheduler', 'cloud-sql-connector'])
+  for (const file of ['cloud-pubsub', 'cloud-scheduler', 'cloud-sql-connector', 'cloud-storage'])
     rmSync(join(out, `chunks/${file}.mjs.map`));
   return bytes;
 }

@@ -14,6 +14,13 @@ const NOTICE_FILE = /^(?:licen[sc]e|copying|notice)(?:[.-].*)?$/i;
 const README_SECTION = /^(?:#+ )?licen[sc]e[ \t]*\n(?:[-=]+\n)?(.*?copyright.*?)(?=^#|$(?![\s\S]))/ims;
 /** Licences whose text names no copyright holder, so that the text of one package is that of every other. */
 const SAME_TEXT: ReadonlySet<string> = new Set(['Apache-2.0']);
+/** Copyright holders, by package name, of packages that declare the MIT licence and do not contain its text. */
+const MIT_HOLDERS: ReadonlyMap<string, string> = new Map([
+  ['stream-events', 'Stephen Sawchuk'],
+  ['stubs', 'Stephen Sawchuk'],
+]);
+/** The part of the MIT licence that names no copyright holder. */
+const MIT_TEXT = /Permission is hereby granted[\s\S]+?DEALINGS\s+IN\s+THE\s+SOFTWARE\./;
 
 export interface BundledPackage {
   /** With version, such as `zod@4.6.7`. */
@@ -79,7 +86,12 @@ function readNotice(folder: string): string | null {
   return (readme === undefined ? null : README_SECTION.exec(read(readme))?.[1]?.trim()) ?? null;
 }
 
-function sameText({ license }: BundledPackage, packages: readonly BundledPackage[]): string | null {
+function sameText({ license, name }: BundledPackage, packages: readonly BundledPackage[]): string | null {
+  const holder = MIT_HOLDERS.get(name.replace(/@[^@]+$/, ''));
+  if (license === 'MIT' && holder !== undefined) {
+    const text = packages.map(({ notice }) => MIT_TEXT.exec(notice ?? '')?.[0]).find((found) => found);
+    return text === undefined ? null : `Copyright (c) ${holder}\n\n${text}`;
+  }
   if (license === null || !SAME_TEXT.has(license)) return null;
   return packages.find((other) => other.license === license && other.notice !== null)?.notice ?? null;
 }

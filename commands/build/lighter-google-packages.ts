@@ -12,6 +12,7 @@ const NAMESPACE = 'lighter-google-packages';
 const GLOBALS = `${NAMESPACE}/globals`;
 
 const SQL_DATA = `${NAMESPACE}/sql-data`;
+const TRANSFER_MANAGER = `${NAMESPACE}/transfer-manager`;
 
 /** For esbuild's `inject`. */
 export const INJECTED_GLOBALS = [GLOBALS];
@@ -33,6 +34,15 @@ export const lighterGooglePackages: Plugin = {
     onResolve({ filter: /\/sql-data-client\.js$/ }, () => ({ path: SQL_DATA, namespace: NAMESPACE }));
     onLoad({ filter: new RegExp(`^${SQL_DATA}$`), namespace: NAMESPACE }, () => ({
       contents: 'export class SqlDataClient {}',
+    }));
+
+    // It uploads files in parts, for which it loads an XML parser.
+    onResolve({ filter: /\/transfer-manager\.js$/ }, () => ({
+      path: TRANSFER_MANAGER,
+      namespace: NAMESPACE,
+    }));
+    onLoad({ filter: new RegExp(`^${TRANSFER_MANAGER}$`), namespace: NAMESPACE }, () => ({
+      contents: 'export class TransferManager {}',
     }));
 
     // Node's global Headers and FormData load all of its fetch. Google's packages use node-fetch, which has its own.

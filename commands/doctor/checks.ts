@@ -4,11 +4,13 @@ import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
+import { checkBucket } from './bucket-check.ts';
 import { attempt, type CheckResult, fail, ok, skip } from './check-result.ts';
 import { checkClocks } from './clock-check.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkDatabase } from './database-checks.ts';
 import { checkGmail } from './gmail-checks.ts';
+import { accessOfFirst, checkAddedMailboxes, checkOneMailbox } from './mailbox-checks.ts';
 import {
   checkCycles,
   checkListings,
@@ -21,13 +23,14 @@ import { checkLastPush, checkWatch, readNewestLiveAt } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';
 
 /**
- * Changes nothing, in the database or anywhere else.
+ * Changes nothing, in the database or anywhere else. A probe is written to the bucket and deleted.
  *
  * @param localStack of the environment; `none`: the environment is not that of the local stack
+ * @param mailbox the address of the only mailbox to check; null: everything else, for the first mailbox
  */
 export async function* runChecks(
   env: Environment,
-  { localStack }: { readonly localStack: LocalStackState },
+  { localStack, mailbox = null }: { readonly localStack: LocalStackState; readonly mailbox?: string | null },
 ): AsyncGenerator<CheckResult> {
   yield ok('node', process.version);
   const context = contextOf(env);
@@ -40,7 +43,10 @@ export async function* runChecks(
   try {
     const database = await checkDatabase(context.db, context.config, localStack);
     yield* database;
-    if (localStack !== 'stopped') return yield* checkSystem(context, env, database);
+    if (localStack !== 'stopped')
+      return yield* mailbox === null
+        ? checkSystem(context, env, database)
+        : checkMailbox(context, mailbox, database);
     // The database may still answer. The emulated Gmail and the emulated Cloud Scheduler do not.
     if (database.every((result) => result.state !== 'fail'))
       yield fail('local_stack', 'is not running; only its database answers', LOCAL_STACK_DOWN);
@@ -72,6 +78,7 @@ async function* checkSystem(
     const gmailAnswers = gmail.every((result) => result.state !== 'fail');
     yield* checkMonitor(context, gmailAnswers);
   } else yield skip('monitor', 'not checked: it needs the database');
+  yield* await attempt('bucket', async () => await checkBucket(config));
   yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
 }
 
@@ -86,12 +93,13 @@ async function* checkMonitor(context: AppContext, gmailAnswers: boolean): AsyncG
   }
   const mailbox = currentMailbox(status);
   yield gmailAnswers
-    ? await checkCursor(config, mailbox?.cursor_history_id ?? null)
+    ? await checkCursor(config, accessOfFirst(config), mailbox?.cursor_history_id ?? null)
     : skip('history_cursor', 'not checked: it needs the Gmail API');
   yield* await attempt('quota', async () => await checkQuota(db, config));
   yield checkScheduler(status);
   yield checkCycles(status);
   yield* checkMailboxes(status);
+  yield* await attempt('added_mailboxes', async () => await checkAddedMailboxes(db));
   yield* await checkListings(db);
   const watch = checkWatch(status, config.pubsubTopic);
   yield watch;
@@ -100,6 +108,15 @@ async function* checkMonitor(context: AppContext, gmailAnswers: boolean): AsyncG
     yield* await attempt('last_push', async () =>
       checkLastPush(mailbox, watch, await readNewestLiveAt(db, mailbox.email_address)),
     );
+}
+
+async function* checkMailbox(
+  { config, db }: AppContext,
+  address: string,
+  database: readonly CheckResult[],
+): AsyncGenerator<CheckResult> {
+  if (database.every((result) => result.state !== 'fail')) yield* checkOneMailbox(db, config, address);
+  else yield skip('mailbox', 'not checked: it needs the database');
 }
 
 function contextOf(env: Environment) {

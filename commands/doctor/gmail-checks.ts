@@ -2,9 +2,11 @@
 import type { Config } from '../../shared/config.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
+import { AppError } from '../../shared/errors.ts';
 import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';
-import { createGmailClient } from '../../shared/gmail/gmail-client.ts';
+import { type CallContext, createGmailClient, type GmailClient } from '../../shared/gmail/gmail-client.ts';
 import type { Grant } from '../../shared/gmail/grant.ts';
+import type { MailboxAccess } from '../../shared/mailbox-access.ts';
 import { type CheckResult, fail, failure, info, ok, skip, warn } from './check-result.ts';
 
 const CALL_MS = 20_000;
@@ -13,29 +15,45 @@ const SCOPE_ROOT = 'https://www.googleapis.com/auth/';
 /** Each of these allows reading whole messages. https://developers.google.com/workspace/gmail/api/auth/scopes */
 const READ_SCOPES = [`${SCOPE_ROOT}gmail.readonly`, `${SCOPE_ROOT}gmail.modify`, 'https://mail.google.com/'];
 
+const REST = ['scope', 'publishing_status', 'gmail_api'];
+
+/** Of the first mailbox, whose credentials are environment variables. */
 export async function checkGmail(config: Config): Promise<CheckResult[]> {
   const { gmail: credentials } = config;
-  const rest = ['scope', 'publishing_status', 'gmail_api'].map((name) => skip(name, 'not checked'));
-  if (credentials === null) {
-    const { credentialProblems: problems, missingCredentials: missing } = config;
-    const text = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
-    return [fail('credentials', text, 'Run `npm run authorize`, which obtains all three.'), ...rest];
-  }
-  const tokens = await createAccessTokens(
-    { kind: 'refresh_token', credentials },
-    { tokenUrl: config.oauthTokenUrl },
-  );
+  if (credentials !== null) return await checkAccess(config, { kind: 'refresh_token', credentials }, null);
+  const { credentialProblems: problems, missingCredentials: missing } = config;
+  const text = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
+  return [
+    fail('credentials', text, 'Run `npm run authorize`, which obtains all three.'),
+    ...REST.map((name) => skip(name, 'not checked')),
+  ];
+}
+
+/** @param expectedAddress the mailbox that the access must belong to, in lower case; null: any */
+export async function checkAccess(
+  config: Config,
+  access: MailboxAccess,
+  expectedAddress: string | null,
+): Promise<CheckResult[]> {
+  const tokens = await createAccessTokens(access, {
+    tokenUrl: config.oauthTokenUrl,
+    iamRootUrl: config.iamCredentialsApiRootUrl,
+  });
   try {
     await tokens.getToken(Deadline.after(CALL_MS));
   } catch (error) {
-    return [failure('credentials', error), ...rest];
+    return [failure('credentials', error), ...REST.map((name) => skip(name, 'not checked'))];
   }
   const scope = checkScope(tokens.grant?.scope);
   return [
     ok('credentials', 'Google accepts them and returns a token'),
     scope,
-    checkPublishingStatus(tokens.grant, credentials),
-    scope.state === 'fail' ? skip('gmail_api', 'not checked') : await checkApi(config, credentials),
+    access.kind === 'delegation'
+      ? skip('publishing_status', 'does not apply to delegation')
+      : checkPublishingStatus(tokens.grant, access.credentials),
+    scope.state === 'fail'
+      ? skip('gmail_api', 'not checked')
+      : await checkApi(config, access, expectedAddress),
   ];
 }
 
@@ -81,20 +99,31 @@ export function publishingStatusHelp(clientId: string | null): string {
   return `Check "Publishing status" at ${page}. If it is "Testing", publish the app or make it Internal, then run \`npm run authorize\` again.`;
 }
 
-async function checkApi(config: Config, credentials: GmailCredentials): Promise<CheckResult> {
-  const client = createGmailClient({
-    access: { kind: 'refresh_token', credentials },
-    rootUrl: config.gmailApiRootUrl,
-    tokenUrl: config.oauthTokenUrl,
-  });
+async function checkApi(
+  config: Config,
+  access: MailboxAccess,
+  expectedAddress: string | null,
+): Promise<CheckResult> {
   try {
-    const profile = await client.getProfile({
-      deadline: Deadline.after(CALL_MS),
-      // Not reserved: the quota budget leaves room for one unit.
-      acquireUnits: async () => undefined,
-    });
-    return ok('gmail_api', `answers for the mailbox ${profile.emailAddress}`);
+    const { emailAddress } = await doctorClient(config, access).getProfile(doctorCall());
+    if (expectedAddress !== null && emailAddress.toLowerCase() !== expectedAddress)
+      throw new AppError('wrong_account', `They are those of ${emailAddress}, not of ${expectedAddress}.`);
+    return ok('gmail_api', `answers for the mailbox ${emailAddress}`);
   } catch (error) {
     return failure('gmail_api', error);
   }
+}
+
+export function doctorClient(config: Config, access: MailboxAccess): GmailClient {
+  return createGmailClient({
+    access,
+    rootUrl: config.gmailApiRootUrl,
+    tokenUrl: config.oauthTokenUrl,
+    iamRootUrl: config.iamCredentialsApiRootUrl,
+  });
+}
+
+/** Units are not reserved: the quota budget leaves room for the few of a check. */
+export function doctorCall(): CallContext {
+  return { deadline: Deadline.after(CALL_MS), acquireUnits: async () => undefined };
 }

@@ -58,7 +58,7 @@ function configuredNeed(account: string, entries: readonly DatabaseAccount[]): N
 /** The account of deployed functions has the name of their part: `email-monitor-ingest@project.iam`. */
 function needByName(account: string): Need {
   const name = /^(.+)@[^@]+\.iam$/.exec(account)?.[1] ?? '';
-  const part = ACCOUNT_PARTS.find((one) => name.endsWith(`-${one}`));
+  const part = ACCOUNT_PARTS.find((one) => name.endsWith(`-${one.replaceAll('_', '-')}`));
   const parts = part === undefined ? ACCOUNT_PARTS : [part];
   return { account, parts, privileges: parts.flatMap((one) => singlePrivileges(PRIVILEGES[one])) };
 }

@@ -1,6 +1,6 @@
 /** Checks push from the system's own records: the watch, and the last push compared with the last email. */
 import type { Queryable } from '../../shared/db/database.ts';
-import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
+import type { MailboxStatus, WatchStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { type CheckResult, fail, info, ok, skip, warn } from './check-result.ts';
 import { currentMailbox } from './monitor-checks.ts';
@@ -15,14 +15,22 @@ const PUSH_DELAY_MS = 30_000;
 const SEARCHED_ROWS = 1_000;
 
 export function checkWatch(status: Status, topic: string | null): CheckResult {
-  const name = 'watch';
   const mailbox = currentMailbox(status);
-  if (mailbox === null) return skip(name, 'no mailbox yet');
-  const { watch } = mailbox;
+  if (mailbox === null) return skip('watch', 'no mailbox yet');
+  return checkRegistration(mailbox.watch, status.is_running, topic);
+}
+
+/** @param watch null: none is registered and none has failed */
+export function checkRegistration(
+  watch: Pick<WatchStatus, 'error' | 'expires_at' | 'topic'> | null,
+  isRunning: boolean,
+  topic: string | null,
+): CheckResult {
+  const name = 'watch';
   if (watch?.error)
     return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
-  if (!status.is_running) return skip(name, 'the monitor is stopped, so push is off');
+  if (!isRunning) return skip(name, 'the monitor is stopped, so push is off');
   if (watch === null || watch.expires_at === null)
     return warn(
       name,

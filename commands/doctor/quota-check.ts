@@ -7,22 +7,26 @@ import { type CheckResult, ok, warn } from './check-result.ts';
 const NAME = 'quota';
 const RECENT_MINUTES = 60;
 
-// $1 minutes back int, $2 units per minute int. One row always.
+// $1 minutes back int, $2 units per minute int, $3 mailbox id int, null for all. One row always.
 const QUOTA = statement(
   `
 select (select max(units_in_use(q, $2::integer))
-        from mailbox_quota q) as used_units,
+        from mailbox_quota q
+        where $3::integer is null or q.mailbox_id = $3::integer) as used_units,
        (select coalesce(sum(rate_limited_count), 0)
         from ingest_runs
-        where started_at > now() - $1::integer * interval '1 minute') as rate_limited_count`,
+        where started_at > now() - $1::integer * interval '1 minute'
+          and ($3::integer is null or mailbox_id = $3::integer)) as rate_limited_count`,
   { used_units: 'integer?', rate_limited_count: 'bigint' },
 );
 
+/** @param mailboxId null: of all mailboxes */
 export async function checkQuota(
   db: Queryable,
   { quotaUnitsPerMinute: limit }: Config,
+  mailboxId: number | null = null,
 ): Promise<CheckResult> {
-  const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit]);
+  const { rows } = await db.query(QUOTA, [RECENT_MINUTES, limit, mailboxId]);
   const used = rows[0]?.used_units ?? null;
   const limited = rows[0]?.rate_limited_count ?? 0;
   const text = used === null ? `${limit} units per minute` : `${used} of ${limit} units per minute are used`;

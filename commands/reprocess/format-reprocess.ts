@@ -8,9 +8,12 @@ import { counted, painted, quoted } from '../support/terminal.ts';
 
 const FAILURES: Record<ReprocessFailure, string> = {
   raw_missing: 'its raw bytes are missing in email_raw. It is unchanged.',
+  object_missing:
+    'its raw bytes are missing in the bucket. It is unchanged. `npm run storage -- verify` lists all missing objects.',
   checksum_wrong:
-    'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw from a backup.',
-  raw_damaged: 'its raw bytes cannot be decompressed. It is unchanged. Restore email_raw from a backup.',
+    'its raw bytes do not match their SHA-256. It is unchanged. Restore email_raw or its object from a backup.',
+  raw_damaged:
+    'its raw bytes cannot be decompressed. It is unchanged. Restore email_raw or its object from a backup.',
   unstorable: 'PostgreSQL rejects the parsed values. It is unchanged. This is a bug; please report it.',
 };
 

@@ -2,6 +2,7 @@
  * Routes that change one stored email: POST emails/ID/reprocess parses it again from its raw bytes, and POST emails/ID/unprocess
  * sets `processed` to false. The parser is loaded at the first request that needs it.
  */
+import { openLargeBytes } from '../../shared/bucket/large-bytes.ts';
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -31,6 +32,7 @@ where id = $1::integer
 
 /** The body may have `reset_processed`. The answer says what changed, and has names of files, so it is recorded as an access. */
 export function reprocessEmail(context: AppContext): Handler {
+  const { config, db } = context;
   return async (request, [id = ''], log) => {
     const emailId = emailIdParameter(id);
     const resetsProcessed = booleanParameter(
@@ -41,7 +43,7 @@ export function reprocessEmail(context: AppContext): Handler {
     await recordAccess(context, request, log, { action: 'reprocess', emailId });
     const { reprocessOne } = await import('./reprocess-one.ts');
     const reprocessed = await parsing.run(
-      async () => await reprocessOne(context.db, emailId, resetsProcessed),
+      async () => await reprocessOne({ db, largeBytes: openLargeBytes(config) }, emailId, resetsProcessed),
     );
     if (reprocessed === null) throw noEmail();
     return json<Reprocessed>(200, reprocessed);

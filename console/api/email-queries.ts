@@ -1,4 +1,7 @@
 /** Stored emails for the console: the list, search results, and a single email. Only the single email is read with its body. */
+import { openBucket } from '../../shared/bucket/bucket.ts';
+import { readObject, requireBucket } from '../../shared/bucket/read-object.ts';
+import type { AppContext } from '../../shared/control/app-context.ts';
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { sqlStateOf } from '../../shared/db/pg-error.ts';
 import { statement } from '../../shared/db/statement.ts';
@@ -124,16 +127,24 @@ const MAX_IMAGE_BYTES = 8 * 1_048_576;
 // $1 email id bigint, $2 content ids in lower case text[], $3 bytes int
 const IMAGES = statement(
   `
-select lower(btrim(content_id, '<>')) as content_id, detected_content_type, file_data
+select lower(btrim(content_id, '<>')) as content_id, detected_content_type, file_data, bucket_object, file_size_bytes, sha256
 from (
-  select content_id, detected_content_type, file_data, sum(file_size_bytes) over (order by id) as sum_bytes
+  select content_id, detected_content_type, file_data, bucket_object, file_size_bytes, sha256,
+         sum(file_size_bytes) over (order by id) as sum_bytes
   from email_attachments
   where email_id = $1::bigint
     and lower(btrim(content_id, '<>')) = any ($2::text[])
     and detected_content_type in ('image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/bmp')
 ) images
 where sum_bytes <= $3::integer`,
-  { content_id: 'text?', detected_content_type: 'text?', file_data: 'bytea' },
+  {
+    content_id: 'text?',
+    detected_content_type: 'text?',
+    file_data: 'bytea?',
+    bucket_object: 'text?',
+    file_size_bytes: 'integer',
+    sha256: 'text',
+  },
 );
 
 export interface EmailListPage {
@@ -195,17 +206,26 @@ export async function readEmail(db: Queryable, id: number): Promise<Omit<OpenedE
  * The HTML of an email without anything that the browser could load or run, with its images inside.
  *
  * @returns null when the email does not exist or has no HTML body
+ * @throws {AppError} bucket_object_missing, bucket_unavailable, bucket_denied, bucket_not_set
  */
-export async function readHtml(db: Queryable, id: number): Promise<string | null> {
+export async function readHtml(
+  { config, db }: Pick<AppContext, 'config' | 'db'>,
+  id: number,
+): Promise<string | null> {
   const { rows } = await db.query(HTML, [id]);
   const html = rows[0]?.body_html ?? null;
   if (html === null) return null;
   const contentIds = referencedContentIds(html);
   const images =
     contentIds.length === 0 ? [] : (await db.query(IMAGES, [id, contentIds, MAX_IMAGE_BYTES])).rows;
-  const urls = images.map(
-    ({ content_id, detected_content_type, file_data }) =>
-      [content_id ?? '', `data:${detected_content_type};base64,${file_data.toString('base64')}`] as const,
-  );
-  return sanitizeHtml(html, new Map(urls));
+  const urls = new Map<string, string>();
+  for (const { bucket_object: name, content_id, detected_content_type, file_data, ...file } of images) {
+    const expected = { sizeBytes: file.file_size_bytes, sha256: file.sha256 };
+    const bytes =
+      file_data ??
+      (name === null ? null : await readObject(requireBucket(openBucket(config)), name, expected));
+    if (bytes !== null)
+      urls.set(content_id ?? '', `data:${detected_content_type};base64,${bytes.toString('base64')}`);
+  }
+  return sanitizeHtml(html, urls);
 }

@@ -70,7 +70,7 @@ export function showEmail(context: AppContext): Handler {
 export function showHtml(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
     const emailId = idParameter(id);
-    const html = await readHtml(context.db, emailId);
+    const html = await readHtml(context, emailId);
     if (html === null)
       throw new AppError('not_found', 'There is no email with this id, or it has no HTML body.');
     await recordAccess(context, request, log, { action: 'html', emailId });
@@ -89,7 +89,7 @@ export function showHtml(context: AppContext): Handler {
 export function downloadRaw(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
     const emailId = idParameter(id);
-    const file = await openRaw(context.db, emailId);
+    const file = await openRaw(context, emailId);
     if (file === null) throw new AppError('not_found', 'There is no email with this id.');
     await recordAccess(context, request, log, { action: 'raw', emailId });
     return download(file, 'message/rfc822', file.filename);
@@ -99,7 +99,7 @@ export function downloadRaw(context: AppContext): Handler {
 export function downloadAttachment(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
     const attachmentId = idParameter(id);
-    const file = await openAttachment(context.db, attachmentId);
+    const file = await openAttachment(context, attachmentId);
     if (file === null) throw new AppError('not_found', 'There is no attachment with this id.');
     await recordAccess(context, request, log, { action: 'attachment', emailId: file.emailId, attachmentId });
     // Not the type that the email declares, because a browser might open it.
@@ -111,7 +111,7 @@ export function downloadAttachment(context: AppContext): Handler {
 export function previewAttachment(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
     const attachmentId = idParameter(id);
-    const file = await openAttachment(context.db, attachmentId);
+    const file = await openAttachment(context, attachmentId);
     if (file === null || !isPreviewType(file.detectedType))
       throw new AppError('not_found', 'There is no attachment with this id that can be shown.');
     await recordAccess(context, request, log, { action: 'preview', emailId: file.emailId, attachmentId });
@@ -131,7 +131,7 @@ export function previewAttachment(context: AppContext): Handler {
 export function downloadFiles(context: AppContext): Handler {
   return async (request, [id = ''], log) => {
     const emailId = idParameter(id);
-    const body = await openFiles(context.db, emailId);
+    const body = await openFiles(context, emailId);
     if (body === null)
       throw new AppError('not_found', 'There is no email with this id, or it has no attachment.');
     await recordAccess(context, request, log, { action: 'files', emailId });

@@ -21,7 +21,11 @@ const groupSchemas = {
     maxConcurrent: z.int().positive().nullable(),
     refusal: z.enum(['403 rateLimitExceeded', '403 userRateLimitExceeded', '429 rateLimitExceeded']),
   }),
-  oauth: z.strictObject({ denyConsent: z.boolean(), accessTokenSeconds: z.number().positive() }),
+  oauth: z.strictObject({
+    denyConsent: z.boolean(),
+    allowsDelegation: z.boolean(),
+    accessTokenSeconds: z.number().positive(),
+  }),
   notifications: z.strictObject({
     url: z.url().nullable(),
     subscription: z.string(),

@@ -30,6 +30,8 @@ export class ManyAccounts implements AccountFinder {
   readonly all: EmulatedGmail[] = [];
   readonly #options: EmulatedGmailOptions;
   readonly #byRefreshToken = new Map<string, EmulatedGmail>();
+  /** By the first address, in lower case: a search through thousands of accounts would be slow. */
+  readonly #byFirstAddress = new Map<string, EmulatedGmail>();
 
   /** @param options of every account, unless `add` overrides them */
   constructor(options: EmulatedGmailOptions = {}) {
@@ -43,12 +45,15 @@ export class ManyAccounts implements AccountFinder {
     const gmail = new EmulatedGmail({ ...this.#options, ...options, refreshToken, tokenTag: `@${number}@` });
     this.all.push(gmail);
     this.#byRefreshToken.set(refreshToken, gmail);
+    this.#byFirstAddress.set(gmail.emailAddress.toLowerCase(), gmail);
     return gmail;
   }
 
   /** Case does not matter. */
   byAddress(emailAddress: string): EmulatedGmail | undefined {
     const wanted = emailAddress.toLowerCase();
+    const unrenamed = this.#byFirstAddress.get(wanted);
+    if (unrenamed?.emailAddress.toLowerCase() === wanted) return unrenamed;
     return this.all.find((gmail) => gmail.emailAddress.toLowerCase() === wanted);
   }
 

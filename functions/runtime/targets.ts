@@ -8,6 +8,7 @@ export const FUNCTIONS = {
   stop: async () => await import('../stop.ts'),
   pollNow: async () => await import('../poll-now.ts'),
   console: async () => await import('../console.ts'),
+  attachmentUrl: async () => await import('../attachment-url.ts'),
   migrate: async () => await import('../migrate.ts'),
 };
 

@@ -3,7 +3,7 @@
  * several, their number, the first addresses, and a text that holds for all of them.
  */
 import type { RejectedListing } from '../db/rejected-listings.ts';
-import { remediationForMessage, remedyFor } from '../errors.ts';
+import { isBucketError, remediationForMessage, remedyFor } from '../errors.ts';
 import { accountOfUnconfirmed } from '../mailbox-confirmation.ts';
 import type { AdviceAction } from '../schemas/actions.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
@@ -175,15 +175,14 @@ export function failingAdvice(mailbox: AdvisedMailbox): Found[] {
       failing.next_attempt_at === null
         ? ''
         : ` The next attempt is at ${failing.next_attempt_at.toISOString()}.`;
+    const what = isBucketError(failing.error_code ?? '')
+      ? `cannot be stored${lastError}. ${failing.remediation}`
+      : `cannot be fetched${lastError}.`;
     found.push({
       address,
-      item: advise(
-        'messages_failing',
-        `${messages(waiting)} of ${address} cannot be fetched${lastError}.${next}`,
-        'poll_now',
-      ),
+      item: advise('messages_failing', `${messages(waiting)} of ${address} ${what}${next}`, 'poll_now'),
       count: waiting,
-      several: (count) => `${messages(count)} cannot be fetched. Each is retried at its next attempt.`,
+      several: (count) => `${messages(count)} are not stored. Each is retried at its next attempt.`,
     });
   }
   return found;

@@ -6,7 +6,7 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 export interface DueWork {
-  /** `is_running` of the status row: false when an operator stopped the monitor during the run. */
+  /** False when an operator stopped the monitor, or paused the mailbox, during the run. */
   readonly isRunning: boolean;
   /** Messages that were never tried. */
   readonly hasUntriedLive: boolean;
@@ -21,13 +21,14 @@ export interface DueWork {
   readonly isReconciliationDue: boolean;
   readonly hasOpenReconciliation: boolean;
   readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns` and `compactLedgerChanges`. */
+  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns`, `compactLedgerChanges` and `collectObjects`. */
   readonly hasOldRecords: boolean;
   readonly hasOldEmailAccesses: boolean;
   readonly hasOldRuns: boolean;
   readonly hasLedgerChanges: boolean;
   /** For `eraseExpiredEmails`. False without retention. */
   readonly hasExpiredEmails: boolean;
+  readonly hasOldBucketObjects: boolean;
 }
 
 // Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
@@ -36,9 +37,15 @@ export interface DueWork {
 const READ = statement(
   `
 select (
-         select is_running
-         from email_monitor_status
-         where id = 1
+         select s.is_running
+                  and not exists (
+                    select 1
+                    from mailbox_settings p
+                    where p.mailbox_id = $1::integer
+                      and p.is_paused
+                  )
+         from email_monitor_status s
+         where s.id = 1
        ) as is_running,
        (
          select id
@@ -106,7 +113,8 @@ select (
        has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
        has_many_ledger_changes() as has_ledger_changes,
-       $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails`,
+       $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails,
+       has_old_bucket_objects() as has_old_bucket_objects`,
   {
     is_running: 'boolean?',
     has_untried_live: 'boolean',
@@ -123,6 +131,7 @@ select (
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
     has_expired_emails: 'boolean',
+    has_old_bucket_objects: 'boolean',
   },
 );
 
@@ -151,6 +160,7 @@ export async function readDueWork(
     hasOldRuns: row?.has_old_runs ?? false,
     hasLedgerChanges: row?.has_ledger_changes ?? false,
     hasExpiredEmails: row?.has_expired_emails ?? false,
+    hasOldBucketObjects: row?.has_old_bucket_objects ?? false,
   };
 }
 

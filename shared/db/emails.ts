@@ -4,6 +4,7 @@
  * The only writer of `email_raw`. `replace-parsed.ts` changes the parsed columns later.
  */
 import type { ParsedAttachment, ParsedEmail } from '../mime/parsed-email.ts';
+import { fileObject, rawObject } from '../object-names.ts';
 import type { Database, Queryable } from './database.ts';
 import { type Lease, leaseLost } from './lease.ts';
 import { statement } from './statement.ts';
@@ -28,6 +29,14 @@ export interface EmailToStore {
   readonly email: StorableEmail;
   readonly parserVersion: number;
   readonly raw: RawEmail;
+  /** Bytes that are in the bucket. The commit refers to them instead. */
+  readonly objects?: ObjectsInBucket;
+}
+
+export interface ObjectsInBucket {
+  readonly names: ReadonlySet<string>;
+  /** Rows of `bucket_objects` that the commit deletes. */
+  readonly reservationIds: readonly number[];
 }
 
 // One statement, because it is one round trip and one commit. If the ledger row is already final, the statement changes
@@ -40,9 +49,11 @@ export interface EmailToStore {
 //
 // $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $23 as
 // `parsedValues`, $24 attachment names text, $25 to $27 encoding text, raw bytea, sha256 text, from $28 on ten per
-// attachment
+// attachment. With objects in the bucket, the last two are the size of the compressed raw bytes int and the reservations bigint[].
+// Bytes that are null are in the bucket.
 // Always one row. is_held false: nothing was changed.
-function storeStatement(attachmentCount: number, isPublished: boolean) {
+function storeStatement(attachmentCount: number, isPublished: boolean, hasObjects: boolean) {
+  const next = 28 + attachmentCount * ATTACHMENT_VALUES;
   const rows = Array.from(
     { length: attachmentCount },
     (_, n) => `(${attachmentParameters(28 + n * ATTACHMENT_VALUES)})`,
@@ -84,11 +95,26 @@ email as (
   returning id
 ),
 raw as (
-  insert into email_raw (email_id, encoding, data, size_bytes, sha256)
-  select id, $25::text, $26::bytea, $7::integer, $27::text
+  insert into email_raw (email_id, encoding, data, size_bytes, sha256${hasObjects ? ', bucket_object, bucket_bytes' : ''})
+  select id, $25::text, $26::bytea, $7::integer, $27::text${
+    hasObjects
+      ? `,
+         case when $26::bytea is null then 'raw/' || $27::text || '.gz' end,
+         case when $26::bytea is null then $${next}::integer end`
+      : ''
+  }
   from email
   returning 1
-),
+),${
+      hasObjects
+        ? `
+reserved as (
+  delete from bucket_objects
+  where id = any ($${next + 1}::bigint[])
+    and exists (select from raw)
+),`
+        : ''
+    }
 search as (
   insert into email_search (email_id, received_at, mailbox_id, search_words)
   select id, $6::timestamptz, $1::integer,
@@ -101,10 +127,12 @@ search as (
         ? ''
         : `,
 attachments as (
-  insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS})
-  select email.id, attachment.*
+  insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS}${hasObjects ? ', bucket_object' : ''})
+  select email.id, attachment.*${
+    hasObjects ? ", case when attachment.file_data is null then 'files/' || attachment.sha256 end" : ''
+  }
   from email
-  cross join (values ${rows.join(', ')}) attachment
+  cross join (values ${rows.join(', ')}) attachment${hasObjects ? ` (${ATTACHMENT_COLUMNS})` : ''}
   returning 1
 )`
     },
@@ -149,8 +177,10 @@ export async function storeEmail(
   stored: EmailToStore,
   isPublished = false,
 ): Promise<Date | null> {
-  const { email, raw } = stored;
-  const { rows } = await db.commit(storeStatement(email.attachments.length, isPublished), [
+  const { email, objects, raw } = stored;
+  const rawData = objects?.names.has(rawObject(raw.sha256)) ? null : raw.data;
+  const store = storeStatement(email.attachments.length, isPublished, objects !== undefined);
+  const { rows } = await db.commit(store, [
     lease.mailboxId,
     lease.token,
     stored.gmailMessageId,
@@ -162,9 +192,10 @@ export async function storeEmail(
     ...parsedValues(email),
     attachmentNames(email),
     raw.encoding,
-    raw.data,
+    rawData,
     raw.sha256,
-    ...email.attachments.flatMap(attachmentValues),
+    ...email.attachments.flatMap((one) => attachmentValues(one, objects)),
+    ...(objects === undefined ? [] : [raw.data.length, objects.reservationIds]),
   ]);
   const row = rows[0];
   if (row?.is_held !== true) throw leaseLost();
@@ -182,7 +213,7 @@ function attachmentParameters(first: number): string {
   return types.map((type, n) => `$${first + n}::${type}`).join(', ');
 }
 
-function attachmentValues(attachment: ParsedAttachment): unknown[] {
+function attachmentValues(attachment: ParsedAttachment, objects: ObjectsInBucket | undefined): unknown[] {
   return [
     attachment.partPath,
     attachment.filename,
@@ -190,18 +221,19 @@ function attachmentValues(attachment: ParsedAttachment): unknown[] {
     attachment.detectedType,
     attachment.contentId,
     attachment.isInline,
-    attachment.content,
+    objects?.names.has(fileObject(attachment.sha256)) ? null : attachment.content,
     attachment.sizeBytes,
     attachment.sha256,
     attachment.parentPath,
   ];
 }
 
+// Bytes that are null are in the bucket.
 // $1 email id int, $2 to $11 as `attachmentValues`
 const INSERT_ATTACHMENT = statement(
   `
-insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS})
-values ($1::integer, ${attachmentParameters(2)})`,
+insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS}, bucket_object)
+values ($1::integer, ${attachmentParameters(2)}, case when $8::bytea is null then 'files/' || $10::text end)`,
   {},
   { isRepeatable: false },
 );
@@ -211,9 +243,10 @@ export async function insertAttachments(
   tx: Queryable,
   emailId: number,
   attachments: readonly ParsedAttachment[],
+  objects?: ObjectsInBucket,
 ): Promise<void> {
   for (const attachment of attachments)
-    await tx.query(INSERT_ATTACHMENT, [emailId, ...attachmentValues(attachment)]);
+    await tx.query(INSERT_ATTACHMENT, [emailId, ...attachmentValues(attachment, objects)]);
 }
 
 /**

@@ -53,7 +53,7 @@ select (select count(*) from chosen)::integer as email_count,
        (select count(*) from email_attachments a join chosen c on c.id = a.email_id)::integer as attachment_count,
        (select count(*) from email_results r join chosen c on c.id = r.email_id)::integer as result_count,
        ((select coalesce(sum(a.file_size_bytes), 0) from email_attachments a join chosen c on c.id = a.email_id)
-         + (select coalesce(sum(octet_length(w.data)), 0) from email_raw w join chosen c on c.id = w.email_id))::bigint as byte_count`;
+         + (select coalesce(sum(coalesce(octet_length(w.data), w.bucket_bytes)), 0) from email_raw w join chosen c on c.id = w.email_id))::bigint as byte_count`;
 
 // $1 kind text, $2 value text, $3 ids above int, $4 ids up to int
 const COUNT = statement(

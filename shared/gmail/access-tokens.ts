@@ -17,15 +17,9 @@ import {
   outOfTime,
   readGrant,
   TOKEN_TIMEOUT_MS,
+  type TokenUrls,
 } from './grant.ts';
 import { toTokenError } from './token-error.ts';
-
-/** Null for Google's. */
-export interface TokenUrls {
-  readonly tokenUrl: string | null;
-  /** Of the IAM Credentials API, which signs for a delegation. Ends in a slash. */
-  readonly iamRootUrl?: string | null;
-}
 
 export async function createAccessTokens(access: MailboxAccess, urls: TokenUrls): Promise<AccessTokens> {
   return access.kind === 'delegation'

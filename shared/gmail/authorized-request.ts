@@ -10,10 +10,10 @@ import type * as z from 'zod/mini';
 import type { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { MailboxAccess } from '../mailbox-access.ts';
-import { createAccessTokens, type TokenUrls } from './access-tokens.ts';
+import { createAccessTokens } from './access-tokens.ts';
 import { noAnswer, toGmailError } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
-import type { AccessTokens } from './grant.ts';
+import type { AccessTokens, TokenUrls } from './grant.ts';
 import type { GmailMethod } from './quota-costs.ts';
 import { CallTimeout, readBody } from './response-body.ts';
 

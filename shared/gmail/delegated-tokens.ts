@@ -7,7 +7,6 @@
 import * as z from 'zod/mini';
 import type { MailboxAccess } from '../mailbox-access.ts';
 import { withTimeout } from '../timeout.ts';
-import type { TokenUrls } from './access-tokens.ts';
 import { toDelegationError, toSigningError } from './delegation-error.ts';
 import { fromJson, noAnswer } from './gmail-error.ts';
 import { ownAuthorization, requestGoogle } from './google-request.ts';
@@ -18,6 +17,7 @@ import {
   outOfTime,
   readGrant,
   TOKEN_TIMEOUT_MS,
+  type TokenUrls,
 } from './grant.ts';
 
 const GMAIL_SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';

@@ -1,4 +1,4 @@
-/** One request to a Google API beside Gmail, with this process's own Google credentials. Does not retry. */
+/** One request to another Google API than Gmail, with the Google credentials of this process. Does not retry. */
 
 import { AppError } from '../errors.ts';
 import type { GoogleAuth } from '../google-auth.ts';

@@ -19,6 +19,13 @@ const grantSchema = z.object({
 });
 export type Grant = z.output<typeof grantSchema>;
 
+/** Null for Google's. */
+export interface TokenUrls {
+  readonly tokenUrl: string | null;
+  /** Of the IAM Credentials API, which signs for a delegation. Ends in a slash. */
+  readonly iamRootUrl?: string | null;
+}
+
 export interface AccessTokens {
   /** The last answer of the token endpoint; null before the first. */
   readonly grant: Grant | null;

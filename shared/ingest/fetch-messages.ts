@@ -218,6 +218,8 @@ export class MessageFetcher {
       return probe.map((claim) => ({ ...this.#uncharged(claim), isProbe: true }));
     }
     const free = Math.max(1, Math.floor(limit / 4)) - this.#activeRetries;
+    // Most of them wait for the bucket, and each retry would fetch a large message in vain.
+    if (this.#run.app.largeBytes?.isPaused) return [];
     if (!this.#hasRetries || free <= 0) return [];
     const claims = await claimRetries(db, lease, {
       limit: Math.min(wanted, free),

@@ -1,5 +1,6 @@
 /** Contexts of the ingest steps: `IngestContext` lives as long as an instance, `RunContext` as long as one run. */
 import { hostname } from 'node:os';
+import { type LargeBytes, openLargeBytes } from '../bucket/large-bytes.ts';
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
@@ -59,6 +60,8 @@ export interface IngestContext {
   readonly unreleasedLeases: Set<Lease>;
   /** Where stored emails are published; null: nowhere. */
   readonly emailsTopic: EmailsTopic | null;
+  /** Where large bytes are stored; null: in the database, like the others. */
+  readonly largeBytes: LargeBytes | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
@@ -150,6 +153,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     unreleasedLeases: new Set(),
     emailsTopic:
       config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost),
+    largeBytes: openLargeBytes(config, clock),
     clock,
     random,
     sleep,

@@ -7,7 +7,14 @@ import { type Claim, releaseClaims, resolveClaim } from '../db/claims.ts';
 import { recordFailure, wakeWaiting } from '../db/failures.ts';
 import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
-import { type AppError, isDatabaseError, requiresOperator, stackOf, toAppError } from '../errors.ts';
+import {
+  type AppError,
+  isBucketError,
+  isDatabaseError,
+  requiresOperator,
+  stackOf,
+  toAppError,
+} from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { waitFactor } from '../retry.ts';
 import type { RunContext } from './ingest-context.ts';
@@ -23,6 +30,8 @@ export type MessageResult =
   | { readonly end: 'resolved'; readonly isFetched: boolean }
   /** The attempt failed. Whether it is charged is decided at the end of the run. */
   | { readonly end: 'failed' }
+  /** It was fetched, but the bucket did not take its large bytes. It waits, and is not charged. */
+  | { readonly end: 'bucket_failed' }
   /** Not attempted, or rate limited: the message is due as before. */
   | { readonly end: 'released' }
   | { readonly end: 'out_of_time' }
@@ -136,7 +145,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
     detail: error.message,
     stack: stackOf(error),
   });
-  return { end: 'failed' };
+  return { end: isBucketError(error.code) ? 'bucket_failed' : 'failed' };
 }
 
 /** True when every message would meet the error. A statement that is too heavy is not, if the database still works. */

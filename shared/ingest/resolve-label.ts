@@ -165,7 +165,7 @@ export function findLabel(labels: readonly GmailLabel[], setting: string): Gmail
 }
 
 /** Label names are configuration, not mail content. System labels, whose id is their name, are left out. */
-function missingDetail(setting: string, labels: readonly GmailLabel[]): string {
+export function missingDetail(setting: string, labels: readonly GmailLabel[]): string {
   const names = labels.filter((label) => label.id !== label.name).map((label) => `"${label.name}"`);
   const shown = names.sort().slice(0, MAX_NAMES).join(', ');
   const rest = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';

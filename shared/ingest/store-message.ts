@@ -1,7 +1,11 @@
-/** Stores one message with its exact bytes and parsed values. Never fails because of the content of the message. */
+/**
+ * Stores one message with its exact bytes and parsed values. Never fails because of the content of the message. With a bucket, large
+ * bytes are uploaded before the commit that refers to them.
+ */
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { largeObjectsOf } from '../bucket/large-objects.ts';
 import type { Claim } from '../db/claims.ts';
 import { type EmailToStore, type StorableEmail, storeEmail } from '../db/emails.ts';
 import { AppError } from '../errors.ts';
@@ -19,11 +23,11 @@ const COMPRESSION = { level: 1, memLevel: 9, chunkSize: 65_536 };
 
 /**
  * @returns the time of storage by the database's clock; null when the message was already stored
- * @throws {AppError} lease_lost, database_unavailable, unstorable
+ * @throws {AppError} lease_lost, database_unavailable, unstorable, out_of_time, bucket_unavailable, bucket_denied
  */
 export async function storeMessage(run: RunContext, claim: Claim, message: RawMessage): Promise<Date | null> {
   const email = await parseOffThread(message.raw);
-  const toStore: EmailToStore = {
+  const parsed: EmailToStore = {
     gmailMessageId: claim.gmailMessageId,
     gmailThreadId: message.threadId,
     labelIds: message.labelIds,
@@ -38,6 +42,7 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
     },
   };
   logDefects(run, claim, email);
+  const toStore = await withObjects(run, parsed);
   const isPublished = run.config.emailsTopic !== null;
   try {
     return await storeEmail(run.db, run.lease, toStore, isPublished);
@@ -46,6 +51,13 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
     // The raw bytes matter most. Store them without the parsed values; `reprocess` can parse them again.
     return await storeEmail(run.db, run.lease, { ...toStore, email: unparsed() }, isPublished);
   }
+}
+
+/** An email without large bytes is stored as without a bucket. */
+async function withObjects({ app, db, deadline }: RunContext, parsed: EmailToStore): Promise<EmailToStore> {
+  if (app.largeBytes === null) return parsed;
+  const large = largeObjectsOf(app.largeBytes, parsed.email.attachments, parsed.raw);
+  return large.length === 0 ? parsed : { ...parsed, objects: await app.largeBytes.keep(db, large, deadline) };
 }
 
 function logDefects(run: RunContext, claim: Claim, email: ParsedEmail): void {

@@ -2,6 +2,7 @@
  * The work of a run under its lease: history, listings, fetching, and maintenance of the mailbox. Rounds repeat while there
  * is a backlog or a push announces something newer.
  */
+import { collectObjects, DAY_SECONDS } from '../bucket/collect-objects.ts';
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
 import { compactLedgerChanges, pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
@@ -23,6 +24,8 @@ import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
 import { renewWatch } from './watch.ts';
 
+/** Of `bucket_objects`, per run. Deleting an object takes two calls. */
+const COLLECTED_ROWS = 20;
 /** After this many rounds without new messages the lease is released despite a hint. The next poll is the fallback. */
 const MAX_IDLE_ROUNDS = 5;
 /** Wait before another round for a change that a push has announced: 0.4, 0.8, 1.6, 3.2 s. */
@@ -217,6 +220,7 @@ async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promi
   if (due.hasLedgerChanges) await compactLedgerChanges(run.db);
   // Only the account of poll may erase.
   if (due.hasExpiredEmails && run.trigger === 'schedule') await eraseExpired(run);
+  if (due.hasOldBucketObjects && run.trigger === 'schedule') await collectOldObjects(run);
 }
 
 /** Retention of emails must not end a run that stores email: a failure is logged, and status shows when none succeeds for a day. */
@@ -234,6 +238,29 @@ async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<
       error_code: code,
       detail: message,
       remediation,
+    });
+  }
+}
+
+/** An error of the bucket does not fail the run. The next one continues. */
+async function collectOldObjects({ app: { largeBytes }, db, log }: RunContext): Promise<void> {
+  if (largeBytes === null || largeBytes.isPaused) return;
+  try {
+    const collected = await collectObjects(db, largeBytes.bucket, {
+      minAgeSeconds: DAY_SECONDS,
+      limit: COLLECTED_ROWS,
+    });
+    if (collected.deletedCount > 0)
+      log.info('objects_collected', 'Deleted objects of the bucket to which no row refers', {
+        deleted_count: collected.deletedCount,
+      });
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (isDatabaseError(error.code)) throw error;
+    log.write(error.severity, 'collection_failed', error.title, {
+      error_code: error.code,
+      detail: error.message,
+      remediation: error.remediation,
     });
   }
 }

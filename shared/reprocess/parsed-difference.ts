@@ -134,7 +134,8 @@ export function isSame({ columns, files }: Difference): boolean {
   return columns.length + files.length === 0;
 }
 
-async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> {
+/** In the order of their ids. */
+export async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> {
   const { rows } = await db.query(FILES, [emailId]);
   return rows.map((row) => ({
     id: row.id,

@@ -1,4 +1,6 @@
 /** Reads the exact bytes of stored emails, and finds the emails to parse again. Called by `reprocess`. */
+import type { Bucket } from '../bucket/bucket.ts';
+import { readObject, requireBucket } from '../bucket/read-object.ts';
 import type { Queryable } from '../db/database.ts';
 import type { RawEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
@@ -73,10 +75,10 @@ order by 1`,
 // $1 email id int
 const RAW = statement(
   `
-select encoding, data, size_bytes, sha256
+select encoding, data, size_bytes, sha256, bucket_object
 from email_raw
 where email_id = $1::integer`,
-  { encoding: 'text', data: 'bytea', size_bytes: 'integer', sha256: 'text' },
+  { encoding: 'text', data: 'bytea?', size_bytes: 'integer', sha256: 'text', bucket_object: 'text?' },
 );
 
 // $1 email id int
@@ -107,11 +109,21 @@ export async function emailExists(db: Queryable, emailId: number): Promise<boole
   return (await db.query(EXISTS, [emailId])).rowCount > 0;
 }
 
-/** @returns null when there is no such email */
-export async function readRawEmail(db: Queryable, emailId: number): Promise<RawEmail | null> {
+/**
+ * @param bucket null without ATTACHMENTS_BUCKET
+ * @returns null when there is no such email
+ * @throws {AppError} bucket_object_missing, bucket_unavailable, bucket_denied, bucket_not_set
+ */
+export async function readRawEmail(
+  db: Queryable,
+  emailId: number,
+  bucket: Bucket | null,
+): Promise<RawEmail | null> {
   const { rows } = await db.query(RAW, [emailId]);
   const row = rows[0];
   if (row === undefined) return null;
+  // Its hash is that of the uncompressed bytes, which the caller checks.
+  const data = row.data ?? (await readObject(requireBucket(bucket), row.bucket_object ?? '', null));
   // The only encoding that the table allows.
-  return { encoding: 'gzip', data: row.data, sizeBytes: row.size_bytes, sha256: row.sha256 };
+  return { encoding: 'gzip', data, sizeBytes: row.size_bytes, sha256: row.sha256 };
 }

@@ -1,11 +1,15 @@
 /** Replaces the parsed columns, the attachments and the search words of a stored email, in one commit. */
 
+import { type KeptObjects, type LargeBytes, NOTHING_KEPT } from '../bucket/large-bytes.ts';
+import { largeObjectsOf } from '../bucket/large-objects.ts';
+import { releaseReservations } from '../db/bucket-objects.ts';
 import type { Database, Queryable } from '../db/database.ts';
 import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';
+import { Deadline } from '../deadline.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 import { lockUnclaimed } from './claimed-emails.ts';
-import { type Comparison, compareParsed, isSame, type StoredFile } from './parsed-difference.ts';
+import { type Comparison, compareParsed, isSame, readFiles, type StoredFile } from './parsed-difference.ts';
 
 // $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
 // processed bool
@@ -76,28 +80,39 @@ where id = $1::integer
   {},
 );
 
+/** For all new files of an email. */
+const KEEP_MS = 5 * 60_000;
+
 /**
  * Replaces what the parser returned for the same bytes. The identity and the raw bytes stay. An attachment whose part, name
- * and bytes are unchanged keeps its row and id, because later phases refer to it. May run twice.
+ * and bytes are unchanged keeps its row and id, because later phases refer to it. New large files go to the bucket. May run twice.
  *
  * @param options.resetsProcessed true: an email that differs becomes unprocessed, so that it is processed again
  * @returns the comparison with what was stored before. `in_use` when a worker has claimed the email; null when the email is
  *   gone, or a newer parser wrote it: then nothing was changed
- * @throws {AppError} unstorable, database_unavailable
+ * @throws {AppError} unstorable, database_unavailable, bucket_unavailable, bucket_denied
  */
 export async function replaceParsed(
-  db: Database,
+  { db, largeBytes }: { readonly db: Database; readonly largeBytes: LargeBytes | null },
   emailId: number,
   email: StorableEmail,
   options: { readonly parserVersion: number; readonly resetsProcessed: boolean },
 ): Promise<Comparison | 'in_use' | null> {
   const { parserVersion, resetsProcessed } = options;
+  const objects = await keepNewFiles(db, largeBytes, emailId, email.attachments);
   return await db.transaction(async (tx) => {
     const compared = await compareParsed(tx, emailId, email, { parserVersion, locks: true });
     if (compared === null) return null;
     if (!(await lockUnclaimed(tx, emailId))) return 'in_use';
     const hasChanged = !isSame(compared.difference);
-    if (hasChanged) await replaceAttachments(tx, emailId, compared.storedFiles, email.attachments);
+    if (hasChanged) {
+      await replaceAttachments(tx, emailId, {
+        stored: compared.storedFiles,
+        now: email.attachments,
+        objects,
+      });
+      await releaseReservations(tx, objects.reservationIds);
+    }
     await tx.query(UPDATE_EMAIL, [
       emailId,
       parserVersion,
@@ -110,11 +125,35 @@ export async function replaceParsed(
   });
 }
 
+/**
+ * Before the transaction, because no transaction stays open across a call to the bucket. A file that turns out to be new only in the
+ * transaction is stored in the database.
+ */
+async function keepNewFiles(
+  db: Database,
+  largeBytes: LargeBytes | null,
+  emailId: number,
+  attachments: readonly ParsedAttachment[],
+): Promise<KeptObjects> {
+  if (largeBytes === null || !attachments.some(({ sizeBytes }) => largeBytes.isLarge(sizeBytes)))
+    return NOTHING_KEPT;
+  const known = new Set((await readFiles(db, emailId)).map(fileKey));
+  const added = attachments.filter((one) => !known.has(fileKey(one)));
+  return await largeBytes.keep(db, largeObjectsOf(largeBytes, added, null), Deadline.after(KEEP_MS));
+}
+
 async function replaceAttachments(
   tx: Queryable,
   emailId: number,
-  stored: readonly StoredFile[],
-  attachments: readonly ParsedAttachment[],
+  {
+    now: attachments,
+    objects,
+    stored,
+  }: {
+    readonly stored: readonly StoredFile[];
+    readonly now: readonly ParsedAttachment[];
+    readonly objects: KeptObjects;
+  },
 ): Promise<void> {
   const idByFile = new Map(stored.map((one) => [fileKey(one), one.id]));
   const idOf = (one: ParsedAttachment) => idByFile.get(fileKey(one));
@@ -131,6 +170,7 @@ async function replaceAttachments(
     tx,
     emailId,
     attachments.filter((one) => idOf(one) === undefined),
+    objects,
   );
 }
 

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import type { LargeBytes } from '../bucket/large-bytes.ts';
 import type { Database } from '../db/database.ts';
 import type { RawEmail, StorableEmail } from '../db/emails.ts';
 import { AppError } from '../errors.ts';
@@ -22,7 +23,12 @@ const decompress = promisify(gunzip);
 const BATCH = 200;
 
 /** Why an email could not be parsed again. Its columns are unchanged. */
-export type ReprocessFailure = 'raw_missing' | 'checksum_wrong' | 'raw_damaged' | 'unstorable';
+export type ReprocessFailure =
+  | 'raw_missing'
+  | 'object_missing'
+  | 'checksum_wrong'
+  | 'raw_damaged'
+  | 'unstorable';
 
 export interface ReprocessedEmail {
   readonly emailId: number;
@@ -41,30 +47,38 @@ export type ReprocessMode =
   | { readonly applies: false }
   | { readonly applies: true; readonly resetsProcessed: boolean };
 
+export interface ReprocessContext {
+  readonly db: Database;
+  /** Null without ATTACHMENTS_BUCKET. */
+  readonly largeBytes: LargeBytes | null;
+}
+
 /**
  * Yields one result per email, lowest id first. The caller may stop iterating at any time.
  *
- * @throws {AppError} database_unavailable
+ * @throws {AppError} database_unavailable, bucket_unavailable, bucket_denied, bucket_not_set
  */
 export async function* reprocess(
-  db: Database,
+  on: ReprocessContext,
   choice: EmailSelection,
   mode: ReprocessMode,
 ): AsyncGenerator<ReprocessedEmail> {
   for (let { afterId } = choice; ; ) {
-    const ids = await findSelectedIds(db, { ...choice, afterId }, BATCH);
+    const ids = await findSelectedIds(on.db, { ...choice, afterId }, BATCH);
     if (ids.length === 0) return;
-    for (const emailId of ids) yield { emailId, result: await reprocessEmail(db, emailId, mode) };
+    for (const emailId of ids) yield { emailId, result: await reprocessEmail(on, emailId, mode) };
     afterId = ids.at(-1) ?? afterId;
   }
 }
 
 async function reprocessEmail(
-  db: Database,
+  on: ReprocessContext,
   emailId: number,
   mode: ReprocessMode,
 ): Promise<ReprocessedEmail['result']> {
-  const stored = await readRawEmail(db, emailId);
+  const { db, largeBytes } = on;
+  const stored = await readRawEmail(db, emailId, largeBytes?.bucket ?? null).catch(orMissing);
+  if (stored === 'object_missing') return { kind: 'failed', reason: stored };
   if (stored === null)
     return (await emailExists(db, emailId)) ? { kind: 'failed', reason: 'raw_missing' } : { kind: 'skipped' };
   const raw = await unpack(stored);
@@ -73,7 +87,7 @@ async function reprocessEmail(
   const parserVersion = PARSER_VERSION;
   try {
     const compared = mode.applies
-      ? await replaceParsed(db, emailId, email, { parserVersion, resetsProcessed: mode.resetsProcessed })
+      ? await replaceParsed(on, emailId, email, { parserVersion, resetsProcessed: mode.resetsProcessed })
       : await compareUnclaimed(db, emailId, email);
     if (compared === null) return { kind: 'skipped' };
     if (compared === 'in_use') return { kind: 'in_use' };
@@ -84,6 +98,11 @@ async function reprocessEmail(
       return { kind: 'failed', reason: 'unstorable' };
     throw error;
   }
+}
+
+function orMissing(error: unknown): 'object_missing' {
+  if (error instanceof AppError && error.code === 'bucket_object_missing') return 'object_missing';
+  throw error;
 }
 
 async function compareUnclaimed(

@@ -150,6 +150,13 @@ export const OPERATIONS: readonly Operation[] = [
     answer: 'Poll',
     failure: 'FailedPoll',
     parameters: [
+      query(
+        'mailbox',
+        'Only the mailbox with this address, also while it is paused. Without it, all that are not.',
+        {
+          type: 'string',
+        },
+      ),
       query('retry', 'Requeue the dead messages first.', { type: 'string', enum: ['dead'] }),
       query('reconcile', "Compare Gmail's full listing with what is stored.", {
         type: 'string',

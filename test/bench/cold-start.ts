@@ -50,6 +50,7 @@ const REQUESTS: Readonly<Record<Target, ProbeRequest>> = {
   stop: { post: {} },
   pollNow: { post: {} },
   console: { path: 'api/console/overview' },
+  attachmentUrl: { path: '?id=1' },
 };
 
 export async function coldStart(): Promise<Section> {

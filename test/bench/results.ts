@@ -46,6 +46,10 @@ export function writeSection(section: Section): void {
       ? `${old.trimEnd()}\n\n${block}\n`
       : `${old.slice(0, from)}${block}${old.slice(end + '<!-- end -->'.length)}`;
   writeFileSync(RESULTS, text);
+  printSection(section);
+}
+
+export function printSection(section: Section): void {
   process.stdout.write(`\n${render(section)}\n`);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Estimates what many mailboxes need from the measurements of one. Pure functions of their inputs.
- * The figures describe the current design, in which a deployment serves one mailbox.
+ * `needOf` has the measurements of a deployment with one mailbox; `fleetOf` those of idle mailboxes in one deployment.
  */
 import { ASSUMED, DEPLOYED, MEASURED } from './cost-inputs.ts';
 
@@ -39,6 +39,24 @@ export const BENCH = {
   emailTrips: 1.6,
   idlePollStatements: 7,
   idlePollCpuMs: 5.5,
+} as const;
+
+interface RunCost {
+  readonly statements: number;
+  readonly cpuMs: number;
+  readonly postgresMs: number;
+}
+
+/**
+ * From `npm run bench -- mailboxes`, rounded up: an idle run and a reconciliation of an added mailbox. Of the runs at an interval
+ * of 60 s a fifteenth reconciles, of those at 600 s two thirds; the two figures follow from the difference.
+ */
+export const FLEET = {
+  run: { statements: 8, cpuMs: 6, postgresMs: 3 } as RunCost,
+  reconciliation: { statements: 8, cpuMs: 6, postgresMs: 3 } as RunCost,
+  /** `poll`: the search per mailbox, and the publishing per dispatched mailbox. */
+  searchMs: 0.01,
+  publishMs: 0.1,
 } as const;
 
 /** Assumed ratio of the busiest minute to the mean, because orders arrive in working hours. */
@@ -90,6 +108,41 @@ export function needOf(mailboxes: number, emails: number = ASSUMED.emailsPerDay)
   };
 }
 
+export interface FleetNeed {
+  readonly runsPerMinute: number;
+  readonly statementsPerSecond: number;
+  readonly unitsPerMinute: number;
+  readonly unitsPerDay: number;
+  /** Busy cores of the functions and of PostgreSQL. */
+  readonly cores: number;
+  readonly postgresCores: number;
+  /** Duration of one call of `poll`. */
+  readonly pollSeconds: number;
+}
+
+/** Needs of one deployment with mailboxes in which nothing happens. A poll each minute dispatches those that are due. */
+export function fleetOf(mailboxes: number, intervalSeconds: number): FleetNeed {
+  const { publishMs, reconciliation, run, searchMs } = FLEET;
+  const runsPerSecond = mailboxes / intervalSeconds;
+  // A reconciliation is part of a run, so there are not more of them.
+  const reconciliationsPerSecond = mailboxes / Math.max(intervalSeconds, INTERVALS.reconcileSeconds);
+  const perSecond = (of: (one: RunCost) => number): number =>
+    runsPerSecond * of(run) + reconciliationsPerSecond * of(reconciliation);
+  const unitsPerSecond =
+    runsPerSecond * GMAIL.listUnits +
+    reconciliationsPerSecond * GMAIL.messageListUnits +
+    (mailboxes * GMAIL.watchUnits) / INTERVALS.watchDays / DAY_SECONDS;
+  return {
+    runsPerMinute: runsPerSecond * 60,
+    statementsPerSecond: perSecond(({ statements }) => statements),
+    unitsPerMinute: unitsPerSecond * 60,
+    unitsPerDay: unitsPerSecond * DAY_SECONDS,
+    cores: perSecond(({ cpuMs }) => cpuMs) / 1_000,
+    postgresCores: perSecond(({ postgresMs }) => postgresMs) / 1_000,
+    pollSeconds: (mailboxes * searchMs + runsPerSecond * 60 * publishMs) / 1_000,
+  };
+}
+
 /** Emails per minute that the quota of one mailbox allows, live or in a backlog. */
 export function emailsPerMinute(): number {
   return Math.floor((GMAIL.mailboxUnitsPerMinute - GMAIL.listUnits) / GMAIL.getUnits);
@@ -115,7 +168,7 @@ export function limits(): readonly Limit[] {
     {
       what: `disk of ${DEPLOYED.diskLimitGb} GB, full within a year`,
       mailboxes: (DEPLOYED.diskLimitGb - ASSUMED.emptyDatabaseGb) / one.gbPerYear,
-      change: 'raise `database_disk_limit_gb`; later move old raw messages to a bucket',
+      change: 'raise `database_disk_limit_gb`, or move large files [to a bucket](operations.md#large-attachments-in-a-bucket)',
     },
     {
       what: 'units per minute per project, all mailboxes with a backlog at once',

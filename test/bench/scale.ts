@@ -4,7 +4,7 @@
  */
 import { ASSUMED, MEASURED } from './cost-inputs.ts';
 import { tableOf } from './results.ts';
-import { BENCH, emailsPerMinute, GMAIL, limits, needOf, unitsPerDay } from './scale-model.ts';
+import { BENCH, emailsPerMinute, fleetOf, GMAIL, limits, needOf, unitsPerDay } from './scale-model.ts';
 
 const SIZES = [1, 100, 10_000];
 
@@ -16,7 +16,7 @@ export async function scale(): Promise<void> {
 
 /** Markdown tables by their names in the document. */
 export function scaleTables(): Record<string, string> {
-  return { email: email(), units: units(), mailboxes: mailboxes(), limits: limitTable() };
+  return { email: email(), units: units(), mailboxes: mailboxes(), fleet: fleet(), limits: limitTable() };
 }
 
 function email(): string {
@@ -71,6 +71,45 @@ function mailboxes(): string {
       row('commits per second, busiest minute', (need) => small(need.peakCommitsPerSecond)),
       row('write-ahead log per day, GB', (need) => small(need.walGbPerDay)),
       row('stored per year, GB', (need) => count(need.gbPerYear)),
+    ],
+  );
+}
+
+/** Idle mailboxes of one deployment: their number and the poll interval in seconds. */
+const FLEETS = [
+  [1_000, 60],
+  [10_000, 60],
+  [10_000, 600],
+  [100_000, 60],
+  [100_000, 600],
+  [100_000, 3_600],
+] as const;
+
+function fleet(): string {
+  const needs = FLEETS.map(([size, interval]) => fleetOf(size, interval));
+  const row = (name: string, of: (need: (typeof needs)[number]) => string): string[] => [
+    name,
+    ...needs.map(of),
+  ];
+  return tableOf(
+    [
+      'idle mailboxes, poll interval',
+      ...FLEETS.map(([size, interval]) => `${count(size)}, ${count(interval)} s`),
+    ],
+    [
+      row('runs per minute', (need) => count(need.runsPerMinute)),
+      row('statements per second', (need) => count(need.statementsPerSecond)),
+      row('units per minute', (need) => count(need.unitsPerMinute)),
+      row('share of 1,200,000 per project', (need) =>
+        percent(need.unitsPerMinute / GMAIL.projectUnitsPerMinute),
+      ),
+      row('units per day', (need) => count(need.unitsPerDay)),
+      row('share of the threshold of 80,000,000', (need) =>
+        percent(need.unitsPerDay / GMAIL.projectUnitsPerDay),
+      ),
+      row('busy cores of the functions', (need) => small(need.cores)),
+      row('busy cores of PostgreSQL', (need) => small(need.postgresCores)),
+      row('one `poll`, seconds', (need) => small(need.pollSeconds)),
     ],
   );
 }

@@ -92,6 +92,7 @@ describe('the unpacked and installed build', () => {
     stop: { method: 'POST', status: 200 },
     pollNow: { method: 'POST', status: 200 },
     console: { path: 'api/system/email-monitor/status', status: 200 },
+    attachmentUrl: { path: '?id=2000000000', status: 404 },
     migrate: { method: 'POST', status: 200 },
   };
 

@@ -97,6 +97,18 @@ describe('formatLicenses', () => {
     expect(written.split('Copyright B')).toHaveLength(2);
   });
 
+  it('completes the MIT licence of a package without its text by the copyright holder, if that is known', () => {
+    const text = 'Permission is hereby granted, as is. DEALINGS IN THE SOFTWARE.';
+    const other: BundledPackage = {
+      name: 'other@1.0.0',
+      license: 'MIT',
+      notice: `Copyright (c) Other\n\n${text}`,
+    };
+    expect(formatLicenses([other, { name: 'stubs@3.0.0', license: 'MIT', notice: null }])).toContain(
+      `stubs@3.0.0\n\nCopyright (c) Stephen Sawchuk\n\n${text}`,
+    );
+  });
+
   it('uses the Apache text of another package for one that does not include it', () => {
     expect(formatLicenses([apache, { name: 'd@1.0.0', license: 'Apache-2.0', notice: null }])).toContain(
       'a@1.0.0\nd@1.0.0\n\nApache License',

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeLocalEnv } from '../../local/local-env.ts';
 import { freePort } from '../../local/ports.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
+import { createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { order } from '../helpers/test-emails.ts';
@@ -507,3 +508,33 @@ async function startProxyWithClock(rootUrl: string, ms: number, host = '127.0.0.
     },
   };
 }
+
+describe('the bucket of large attachments', () => {
+  it('takes, returns and deletes a small object', async () => {
+    await startSystem();
+    const { env, names, storage } = await createBucketFixture();
+    const { findings } = await check({ ...env });
+    expect(findings.find(({ name }) => name === 'bucket')).toMatchObject({ state: 'ok' });
+    expect(storage.calls.map(({ operation }) => operation)).toEqual([
+      'upload',
+      'read',
+      'patch',
+      'get',
+      'delete',
+    ]);
+    expect(names()).toEqual([]);
+  });
+
+  it('that denies access is a failure, with what to grant', async () => {
+    await startSystem();
+    const { env, storage } = await createBucketFixture();
+    storage.addFault({ kind: 'status', status: 403, operation: 'upload' });
+    const { code, findings } = await check({ ...env });
+    expect(code).toBe(2);
+    expect(findings.find(({ name }) => name === 'bucket')).toMatchObject({
+      state: 'fail',
+      text: expect.stringContaining('denies access'),
+      remediation: expect.stringContaining('roles/storage.objectUser'),
+    });
+  });
+});

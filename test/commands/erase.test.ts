@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { storeEmail } from '../../shared/db/emails.ts';
 import { parseEmail } from '../../shared/mime/parse-email.ts';
+import { BUCKET, createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { storeEmails, workerOf } from '../helpers/email-queue.ts';
 import { addLiveMessages, leasedMailbox } from '../helpers/leased-mailbox.ts';
@@ -46,8 +47,12 @@ async function storeFrom(from: string, to: string): Promise<number> {
   return rows[0]?.id ?? 0;
 }
 
-async function erase(args: readonly string[], key: string | undefined = KEY) {
-  return await runToEnd('erase', args, { DATABASE_URL: db.url, ERASURE_KEY: key });
+async function erase(
+  args: readonly string[],
+  key: string | undefined = KEY,
+  env: Readonly<Record<string, string>> = {},
+) {
+  return await runToEnd('erase', args, { DATABASE_URL: db.url, ERASURE_KEY: key, ...env });
 }
 
 async function remaining(): Promise<number[]> {
@@ -215,5 +220,69 @@ describe('npm run erase', () => {
       expect([code, output]).toEqual([1, expect.stringContaining('--apply needs ERASURE_KEY')]);
     }
     expect(await remaining()).toEqual(ids);
+  });
+});
+
+describe('objects in the bucket', () => {
+  /** The first attachment and the raw bytes of the email are in the bucket. */
+  async function move(id: number, name: string): Promise<void> {
+    await db.query(
+      `update email_attachments set file_data = null, bucket_object = $2, file_size_bytes = 3145728
+       where id = (select min(id) from email_attachments where email_id = $1)`,
+      [id, `files/${name}`],
+    );
+    await db.query(
+      'update email_raw set data = null, bucket_object = $2, bucket_bytes = 2097152 where email_id = $1',
+      [id, `raw/${name}.gz`],
+    );
+  }
+
+  it('are counted, and deleted with the last email that refers to them', async () => {
+    const { env, names, storage } = await createBucketFixture();
+    for (const name of ['files/one', 'raw/one.gz', 'files/other', 'raw/other.gz', 'files/reserved'])
+      storage.put(BUCKET, name, { bytes: Buffer.from(name), contentType: 'text/plain' });
+    const [first, second, third] = ids as [number, number, number];
+    await move(first, 'one');
+    await move(second, 'one');
+    await move(third, 'other');
+    const { code, output } = await erase(['--email', String(first), '--apply'], KEY, env);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/1 email, 2 attachments, .* 5 MiB/);
+    expect(names()).toHaveLength(5);
+
+    await db.query("insert into bucket_objects (name) values ('files/reserved')");
+    await db.query(
+      `insert into email_attachments (email_id, part_path, filename, content_type, bucket_object, file_size_bytes, sha256)
+       values ($1, '9', 'f', 'text/plain', 'files/reserved', 1, repeat('0', 64))`,
+      [second],
+    );
+    const rest = await erase(['--email', String(second), '--apply'], KEY, env);
+    expect(rest.code, rest.output).toBe(0);
+    expect(rest.output).toContain('Deleted 2 objects of the bucket.');
+    expect(rest.output).toMatch(/1 object may belong to a store in progress. A run deletes it after a day/);
+    expect(names()).toEqual(['files/other', 'files/reserved', 'raw/other.gz']);
+  });
+
+  it('are left for the collection when the bucket does not answer, and the command fails', async () => {
+    const { env, names, storage } = await createBucketFixture();
+    for (const name of ['files/one', 'raw/one.gz'])
+      storage.put(BUCKET, name, { bytes: Buffer.from(name), contentType: 'text/plain' });
+    await move(ids[0] ?? 0, 'one');
+    storage.addFault({ kind: 'status', status: 503 });
+    const failed = await erase(['--email', String(ids[0]), '--apply'], KEY, env);
+    expect(failed.code).not.toBe(0);
+    expect(failed.output).toContain('npm run storage -- collect');
+    expect(await remaining()).not.toContain(ids[0]);
+    storage.clearFaults();
+    const collected = await runToEnd('storage', ['collect'], { DATABASE_URL: db.url, ...env });
+    expect(collected.output).toContain('Deleted 2 objects');
+    expect(names()).toEqual([]);
+  });
+
+  it('are mentioned when no bucket is set', async () => {
+    await move(ids[0] ?? 0, 'one');
+    const { code, output } = await erase(['--email', String(ids[0]), '--apply']);
+    expect(code).toBe(1);
+    expect(output).toContain('2 objects of erased emails are still in the bucket. Set ATTACHMENTS_BUCKET');
   });
 });

@@ -78,6 +78,12 @@ describe('wrong arguments', () => {
     ['consumer', ['remove', 'No!'], 'The name "No!" is invalid: expected that of a consumer'],
     ['consumer', ['remove', 'a', 'b'], 'Unexpected argument "b".'],
     ['doctor', ['--json=x'], "Option '--json' does not take an argument"],
+    ['doctor', ['--mailbox', 'ann'], '--mailbox "ann" is invalid: expected an email address.'],
+    [
+      'doctor',
+      ['--mailbox', 'a@example.com', '--deployment'],
+      '--mailbox and --deployment exclude each other.',
+    ],
     ['faults', ['--rounds', 'x'], '--rounds "x" is invalid: expected a whole number'],
     ['faults', ['--only', 'x'], '--only "x" is unknown. The kinds are: '],
     ['fuzz', ['--mails', '-1'], "Option '--mails' argument is ambiguous."],

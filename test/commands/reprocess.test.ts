@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => await system.close());
 /** Restores every email to what the current parser reads. */
 beforeEach(async () => {
-  for await (const _ of reprocess(system.db, ALL_EMAILS, REPLACE));
+  for await (const _ of reprocess({ db: system.db, largeBytes: null }, ALL_EMAILS, REPLACE));
 });
 
 async function snapshot() {
@@ -285,7 +285,8 @@ describe('npm run reprocess', () => {
     await system.db.query("update email_attachments set filename = 'wrong.pdf'");
     const all = async () => {
       const results: string[] = [];
-      for await (const { result } of reprocess(system.db, ALL_EMAILS, REPLACE)) results.push(result.kind);
+      for await (const { result } of reprocess({ db: system.db, largeBytes: null }, ALL_EMAILS, REPLACE))
+        results.push(result.kind);
       return results;
     };
     const [report, ...results] = await Promise.all([system.ingest(), all(), all()]);

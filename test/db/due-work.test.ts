@@ -31,6 +31,7 @@ const NOTHING: DueWork = {
   hasOldRuns: false,
   hasLedgerChanges: false,
   hasExpiredEmails: false,
+  hasOldBucketObjects: false,
 };
 
 /** A mailbox without due work: its last reconciliation has just been evaluated. */

@@ -1,9 +1,13 @@
 /** Checks dead messages after the faults have ended. Only messages that Gmail kept rejecting may be dead; a retry stores them. */
 import type { Fixture, SentMail } from './fixture.ts';
+import type { FaultDatabase } from './postgres.ts';
 import type { Summary } from './summary.ts';
 
 /** Makes the daily retry of all dead messages due. May run twice. @returns the violations */
-export async function retryDead({ db, sent }: Fixture, summary: Summary): Promise<string[]> {
+export async function retryDead(
+  { db, sent }: { readonly db: FaultDatabase; readonly sent: Pick<Fixture['sent'], 'get'> },
+  summary: Summary,
+): Promise<string[]> {
   const rows = await db.rows(
     `update email_ledger
      set next_attempt_at = now()

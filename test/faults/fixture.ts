@@ -27,6 +27,8 @@ export interface Fixture {
   readonly scheduler: SlowScheduler;
   /** The delivered emails by Gmail message id. */
   readonly sent: Map<string, SentMail>;
+  /** Part of every new refresh token: by it an emulator with many accounts finds the account. */
+  readonly tokenTag: string;
   /** The current refresh token. */
   refreshToken: string;
   /** The current address of the account. */
@@ -87,6 +89,7 @@ export async function openFixture({ postgres, dist, seed, round }: FixtureOption
     scheduler,
     address: MAILBOX,
     sent: new Map(),
+    tokenTag: '',
     refreshToken,
     close: async () => {
       await processes.endAll();

@@ -25,10 +25,10 @@ export class PlanBuilder {
   readonly mails: PlannedMail[] = [];
   readonly events: Event[] = [];
 
-  constructor(random: RandomChoices, isFirstSync: boolean) {
+  constructor(random: RandomChoices, isFirstSync: boolean, durationMs = random.int(1_000, 2_200)) {
     this.random = random;
     this.isFirstSync = isFirstSync;
-    this.durationMs = random.int(1_000, 2_200);
+    this.durationMs = durationMs;
   }
 
   at(atMs: number, action: EventAction): void {

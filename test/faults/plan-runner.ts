@@ -178,7 +178,7 @@ export class PlanRunner {
   async #redeploy(revokesOld: boolean, share: 'all' | 'some'): Promise<void> {
     const { processes } = this.#fixture;
     this.#summary.fault(revokesOld ? 'refresh token replaced' : 'second refresh token added');
-    const refreshToken = `1//emulated-round-${this.#plan.round}`;
+    const refreshToken = `1//emulated-${this.#fixture.tokenTag}round-${this.#plan.round}`;
     if (revokesOld) await this.#gmail.control('revoke', {});
     await this.#gmail.control('reauthorize', { refreshToken });
     this.#fixture.refreshToken = refreshToken;

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import type { Target } from '../../functions/runtime/targets.ts';
 import { type FunctionProcess, startFunction } from '../helpers/child-processes.ts';
 
-/** Instances per target without faults. */
-const INSTANCE_COUNTS: Readonly<Partial<Record<Target, number>>> = {
+/** Instances per target. */
+export type InstanceCounts = Readonly<Partial<Record<Target, number>>>;
+
+/** Without faults. */
+const INSTANCE_COUNTS: InstanceCounts = {
   poll: 2,
   pollNow: 2,
   gmailPush: 2,
@@ -33,6 +36,7 @@ export class Processes {
   readonly violations: string[] = [];
   readonly #dist: string;
   readonly #onStart: (number: number, pid: number) => Promise<void>;
+  readonly #counts: InstanceCounts;
   #env: Record<string, string>;
   #generation = 0;
   #instances: FunctionInstance[] = [];
@@ -41,14 +45,19 @@ export class Processes {
   /** Log lines of processes that have ended. */
   #pastLog: string[] = [];
 
-  /** @param onStart called for each process before it gets its first request */
+  /**
+   * @param onStart called for each process before it gets its first request
+   * @param counts instances per target without faults
+   */
   constructor(
     dist: string,
     env: Record<string, string>,
     onStart: (number: number, pid: number) => Promise<void>,
+    counts: InstanceCounts = INSTANCE_COUNTS,
   ) {
     this.#dist = dist;
     this.#onStart = onStart;
+    this.#counts = counts;
     this.#env = env;
   }
 
@@ -87,7 +96,7 @@ export class Processes {
     const old = this.#instances.filter((instance) => instance.generation !== this.#generation);
     await Promise.all(old.map(async (instance) => await this.end(instance)));
     await Promise.all(
-      Object.entries(INSTANCE_COUNTS).map(async ([name, wanted]) => {
+      Object.entries(this.#counts).map(async ([name, wanted]) => {
         const target = name as Target;
         const have = this.list(target);
         await Promise.all(have.slice(wanted).map(async (instance) => await this.end(instance)));

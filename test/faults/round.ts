@@ -50,7 +50,7 @@ export async function runRound(
   return { violations: found, log: [...log, ...fixture.processes.takeLog()] };
 }
 
-function countLateRuns(log: readonly string[], summary: Summary): void {
+export function countLateRuns(log: readonly string[], summary: Summary): void {
   const isLate = (line: string) =>
     line.includes('"run_finished"') && line.includes('"outcome":"out_of_time"');
   summary.fault('run ended at its deadline', log.filter(isLate).length);
@@ -63,7 +63,7 @@ interface Stats {
 }
 
 /** Adds the faults that Gmail applied to calls. */
-async function countGmailFaults({ gmail }: Fixture, summary: Summary): Promise<void> {
+export async function countGmailFaults({ gmail }: Pick<Fixture, 'gmail'>, summary: Summary): Promise<void> {
   const { faults, units, notifications } = await gmail.control<Stats>('stats');
   for (const [name, count] of Object.entries(faults.injected)) summary.fault(`Gmail: ${name}`, count);
   summary.fault('Gmail: too many concurrent calls', units.refusedForConcurrency);

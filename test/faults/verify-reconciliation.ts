@@ -15,25 +15,37 @@ interface Listed {
   readonly messages: readonly { readonly internalDateMs: number; readonly labelIds: readonly string[] }[];
 }
 
-/** @returns the violations */
-export async function verifyReconciliation(fixture: Fixture, calls: Calls): Promise<string[]> {
+/**
+ * @param mailbox the address of the mailbox to reconcile; null: the only one
+ * @returns the violations
+ */
+export async function verifyReconciliation(
+  fixture: Fixture,
+  calls: Calls,
+  mailbox: string | null = null,
+): Promise<string[]> {
   const { db, gmail } = fixture;
   const [{ now: requestedAt, began_ms: beganMs }] = await db.rows(
-    'select now() as now, extract(epoch from created_at)::float8 * 1000 as began_ms from mailboxes',
+    `select now() as now, extract(epoch from created_at)::float8 * 1000 as began_ms
+     from mailboxes
+     where $1::text is null or email_address = $1::text`,
+    [mailbox],
   );
+  const chosen = mailbox === null ? '' : `mailbox=${encodeURIComponent(mailbox)}`;
   let isRequested = false;
   const giveUpAt = performance.now() + TIMEOUT_MS;
   while (performance.now() < giveUpAt) {
-    const answer = await calls.call('pollNow', undefined, isRequested ? '' : '?reconcile=all');
+    const answer = await calls.call('pollNow', undefined, `?${isRequested ? '' : 'reconcile=all&'}${chosen}`);
     isRequested ||= answer?.status === 200;
     const [result] = await db.rows(
       `select gmail_count as gmail, stored_count as stored, pending_count as pending, failed_count as failed,
               ignored_count as ignored, gone_count as gone, missing_count as missing
-       from reconciliations
+       from reconciliations r
+       join mailboxes m on m.id = r.mailbox_id and ($2::text is null or m.email_address = $2::text)
        where evaluated_at is not null and started_at >= $1::timestamptz and is_full
-       order by id desc
+       order by r.id desc
        limit 1`,
-      [requestedAt],
+      [requestedAt, mailbox],
     );
     if (result === undefined) {
       await delay(POLL_MS);

@@ -44,14 +44,26 @@ interface StoredRow {
   readonly attachments: readonly string[];
 }
 
-async function verifyMails({ db, sent }: Fixture, round: number, summary: Summary): Promise<string[]> {
+/**
+ * @param mailbox the address of the mailbox that must have the emails; null: any
+ * @returns the violations
+ */
+export async function verifyMails(
+  { db, sent }: Pick<Fixture, 'db' | 'sent'>,
+  round: number,
+  summary: Summary,
+  mailbox: string | null = null,
+): Promise<string[]> {
   const mails = [...sent.values()].filter((mail) => mail.round === round);
   const ids = mails.map((mail) => mail.gmailMessageId);
   const states = new Map<string, string>(
     (
       await db.rows(
-        'select gmail_message_id as id, state from email_ledger where gmail_message_id = any ($1::text[])',
-        [ids],
+        `select l.gmail_message_id as id, l.state
+         from email_ledger l
+         join mailboxes m on m.id = l.mailbox_id
+         where l.gmail_message_id = any ($1::text[]) and ($2::text is null or m.email_address = $2::text)`,
+        [ids, mailbox],
       )
     ).map(({ id, state }) => [id, state]),
   );
@@ -60,9 +72,10 @@ async function verifyMails({ db, sent }: Fixture, round: number, summary: Summar
             array(select encode(sha256(a.file_data), 'hex') from email_attachments a where a.email_id = e.id order by 1)
               as attachments
      from incoming_emails e
+     join mailboxes m on m.id = e.mailbox_id
      left join email_raw r on r.email_id = e.id
-     where e.gmail_message_id = any ($1::text[])`,
-    [ids],
+     where e.gmail_message_id = any ($1::text[]) and ($2::text is null or m.email_address = $2::text)`,
+    [ids, mailbox],
   );
   const violations: string[] = [];
   for (const mail of mails) {
@@ -192,7 +205,7 @@ async function verifyStatus(fixture: Fixture, calls: Calls): Promise<string[]> {
 }
 
 /** Unexpected errors (`internal`), and output that is not a log line, such as a stack trace on stderr. */
-function unexpectedLines(lines: readonly string[]): string[] {
+export function unexpectedLines(lines: readonly string[]): string[] {
   return lines.filter((line) => {
     const json = line.slice(line.indexOf(': ') + 2);
     if (json === '' || /^(Serving function|Function:|Signature type:|Received )/.test(json)) return false;

@@ -109,7 +109,10 @@ async function busyWith(fixture: Fixture): Promise<string | null> {
 }
 
 /** Expires leases of ended processes at once, instead of waiting for their regular expiry. */
-async function expireLeasesOfEndedProcesses({ db, processes }: Fixture): Promise<void> {
+export async function expireLeasesOfEndedProcesses({
+  db,
+  processes,
+}: Pick<Fixture, 'db' | 'processes'>): Promise<void> {
   const rows = await db.rows('select lease_holder from mailboxes where lease_expires_at > now()');
   for (const { lease_holder: holder } of rows) {
     if (processes.byPid(pidOf(holder)) !== null) continue;

@@ -17,11 +17,15 @@ afterAll(() => system.close());
 function validRequest(target: Target) {
   if (target === 'console') return { path: STATUS_PATH, method: 'GET' };
   if (target === 'ingestMailbox') return { body: { message: { data: work } } };
+  if (target === 'attachmentUrl') return { method: 'GET', query: { id: '1' } };
   return target === 'gmailPush' ? { body: { message: { data } } } : {};
 }
 
+const ANSWERS_GET: readonly Target[] = ['attachmentUrl', 'console', 'status'];
+
 it('the targets have the names of the contract', () => {
   expect([...TARGETS].sort()).toEqual([
+    'attachmentUrl',
     'console',
     'gmailPush',
     'ingestMailbox',
@@ -57,7 +61,7 @@ describe.each(TARGETS)('%s', (target) => {
   it(`${target} rejects an unsupported method with 405`, async () => {
     const rejected = await system.call(target, { path: STATUS_PATH, method: 'TRACE' });
     expect(rejected.status).toBe(405);
-    expect(rejected.headers['allow']).toMatch(target === 'status' || target === 'console' ? /GET/ : /^POST$/);
+    expect(rejected.headers['allow']).toMatch(ANSWERS_GET.includes(target) ? /GET/ : /^POST$/);
   });
 });
 

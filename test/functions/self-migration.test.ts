@@ -20,6 +20,7 @@ const DB_ACCOUNTS = textOf(accounts);
 const CALLERS = TARGETS.filter((target) => target !== 'migrate');
 const partOf = (target: Target): AccountPart => {
   if (target === 'start' || target === 'stop') return 'control';
+  if (target === 'attachmentUrl') return 'attachment_url';
   return target === 'console' || target === 'status' ? target : 'ingest';
 };
 
@@ -48,7 +49,11 @@ function instanceOf(part: AccountPart, MIGRATE_URL = service.url) {
   return system.instance({ DATABASE_URL: urlOf(system.db, part), MIGRATE_URL });
 }
 
+/** The database is empty. */
+const STATUSES: Readonly<Partial<Record<Target, number>>> = { attachmentUrl: 404, gmailPush: 204 };
+
 function requestOf(target: Target) {
+  if (target === 'attachmentUrl') return { method: 'GET', query: { id: '1' } };
   if (target === 'console') return { path: '/api/system/email-monitor/status', method: 'GET' };
   const { emailAddress } = system.gmail;
   const data = Buffer.from(JSON.stringify({ emailAddress, historyId: '7' })).toString('base64');
@@ -130,7 +135,7 @@ describe('first contact', () => {
       });
 
       const second = await call(target, requestOf(target));
-      expect(second.status).toBe(target === 'gmailPush' ? 204 : 200);
+      expect(second.status).toBe(STATUSES[target] ?? 200);
       expect(second.headers['retry-after']).toBeUndefined();
       expect(service.callCount).toBe(1);
     },

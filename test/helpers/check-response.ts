@@ -1,6 +1,7 @@
 /** Compares a JSON response with the schema of its endpoint. Fails for a field that is missing, wrong, or undocumented. */
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
+import { attachmentUrlSchema } from '../../shared/schemas/attachment-url.ts';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from '../../shared/schemas/emails.ts';
 import { mailboxChangeSchema, mailboxPageSchema } from '../../shared/schemas/mailboxes.ts';
 import {
@@ -24,6 +25,7 @@ const BY_TARGET: Readonly<Record<string, z.ZodMiniType>> = {
   stop: statusSchema,
   poll: pollSchema,
   pollNow: pollSchema,
+  attachmentUrl: attachmentUrlSchema,
   migrate: migrateSchema,
 };
 

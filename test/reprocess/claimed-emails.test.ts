@@ -23,7 +23,8 @@ beforeEach(async () => {
 
 async function kinds(mode: ReprocessMode): Promise<string[]> {
   const found: string[] = [];
-  for await (const { result } of reprocess(db, ALL_EMAILS, mode)) found.push(result.kind);
+  for await (const { result } of reprocess({ db, largeBytes: null }, ALL_EMAILS, mode))
+    found.push(result.kind);
   return found;
 }
 

@@ -78,7 +78,11 @@ test('updates the columns and files of an email that an older parser parsed, and
   const before = await db.query<{ id: number }>('select id from email_attachments');
   for (const applies of [false, true, true]) {
     const mode = applies ? ({ applies, resetsProcessed: false } as const) : ({ applies } as const);
-    for await (const { result } of reprocess(db, { ...ALL_EMAILS, belowVersion: PARSER_VERSION }, mode))
+    for await (const { result } of reprocess(
+      { db, largeBytes: null },
+      { ...ALL_EMAILS, belowVersion: PARSER_VERSION },
+      mode,
+    ))
       expect(result.kind).toBe('changed');
   }
   const emails = await db.query(

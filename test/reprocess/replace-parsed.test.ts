@@ -37,7 +37,10 @@ describe('replaceParsed', () => {
         one.filename === 'lines.csv' ? { ...one, filename: 'zeilen.csv' } : one,
       ),
     };
-    const replaced = await replaceParsed(db, id, changed, { parserVersion: 2, resetsProcessed: true });
+    const replaced = await replaceParsed({ db, largeBytes: null }, id, changed, {
+      parserVersion: 2,
+      resetsProcessed: true,
+    });
     expect(replaced).toMatchObject({
       difference: { columns: ['subject'], files: [{ kind: 'changed', columns: ['filename'] }] },
     });
@@ -59,7 +62,7 @@ describe('replaceParsed', () => {
     );
     const [{ id = 0, updated_at: updatedAt = null } = {}] = rows;
     await db.query('delete from email_search where email_id = $1', [id]);
-    const replaced = await replaceParsed(db, id, await parseEmail(RAW_EMAIL), {
+    const replaced = await replaceParsed({ db, largeBytes: null }, id, await parseEmail(RAW_EMAIL), {
       parserVersion: 1,
       resetsProcessed: true,
     });
@@ -76,6 +79,8 @@ describe('replaceParsed', () => {
       mailbox.mailboxId,
     ]);
     const options = { parserVersion: 2, resetsProcessed: false };
-    expect(await replaceParsed(db, rows[0]?.id ?? 0, await parseEmail(RAW_EMAIL), options)).toBeNull();
+    expect(
+      await replaceParsed({ db, largeBytes: null }, rows[0]?.id ?? 0, await parseEmail(RAW_EMAIL), options),
+    ).toBeNull();
   });
 });

@@ -99,7 +99,10 @@ test('gives every email that parser version 1 stored the rows that the present p
 
   const kinds: string[] = [];
   const selection = { ...ALL_EMAILS, belowVersion: PARSER_VERSION };
-  for await (const { result } of reprocess(db, selection, { applies: true, resetsProcessed: false }))
+  for await (const { result } of reprocess({ db, largeBytes: null }, selection, {
+    applies: true,
+    resetsProcessed: false,
+  }))
     kinds.push(result.kind);
   expect(kinds).toHaveLength(12);
   expect(await readStored(1)).toEqual(wanted);

@@ -51,6 +51,7 @@ const CONTROL = {
  */
 const INGEST = {
   ...CONTROL,
+  bucket_objects: 'select, insert, delete',
   email_attachments: 'select, insert',
   email_ledger: 'select, insert, update',
   email_outbox: 'select, insert, delete',
@@ -138,6 +139,15 @@ export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
     functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)', ...STATUS_FUNCTIONS],
   },
   status: { tables: STATE, functions: STATUS_FUNCTIONS },
+  // Signs URLs for the bytes of attachments, and reads neither bytes nor emails.
+  attachment_url: {
+    tables: {
+      email_attachments:
+        'select (bucket_object, content_type, detected_content_type, file_size_bytes, filename, id, sha256)',
+      schema_migrations: 'select',
+    },
+    functions: [],
+  },
   consumer: { tables: CONSUMER, functions: [...QUEUE_FUNCTIONS, 'attachment_data(integer)'] },
 };
 

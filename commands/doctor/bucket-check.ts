@@ -1,0 +1,29 @@
+/** Whether the bucket of ATTACHMENTS_BUCKET takes, returns and deletes an object. */
+import { randomUUID } from 'node:crypto';
+import { openBucket } from '../../shared/bucket/bucket.ts';
+import type { Config } from '../../shared/config.ts';
+import { type CheckResult, fail, ok } from './check-result.ts';
+
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Writes a small object and deletes it. When it is left, `npm run storage -- collect` deletes it.
+ *
+ * @returns none without ATTACHMENTS_BUCKET
+ * @throws {AppError} bucket_unavailable, bucket_denied
+ */
+export async function checkBucket(config: Config): Promise<CheckResult[]> {
+  const bucket = openBucket(config);
+  if (bucket === null) return [];
+  const name = `probes/${randomUUID()}`;
+  const bytes = Buffer.from('doctor');
+  await bucket.write(name, bytes, { contentType: 'text/plain', timeoutMs: TIMEOUT_MS });
+  const read = await bucket.readSlice(name, 0, TIMEOUT_MS);
+  await bucket.touch(name, TIMEOUT_MS);
+  const version = await bucket.stat(name, TIMEOUT_MS);
+  if (version !== null) await bucket.remove(name, version, TIMEOUT_MS);
+  if (read?.equals(bytes) === true)
+    return [ok('bucket', `${bucket.name}: a small object was written, read, changed and deleted`)];
+  const text = `${bucket.name} did not return the object that was written`;
+  return [fail('bucket', text, 'Check who else writes to the bucket.')];
+}

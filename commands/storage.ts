@@ -1,0 +1,168 @@
+/**
+ * `npm run storage -- move --to bucket|database`, `verify` and `collect`: the bytes of large attachments and raw emails in the bucket of
+ * ATTACHMENTS_BUCKET.
+ */
+import {
+  adoptUnknownObjects,
+  collectObjects,
+  DAY_SECONDS,
+  HOUR_SECONDS,
+} from '../shared/bucket/collect-objects.ts';
+import { type LargeBytes, openLargeBytes } from '../shared/bucket/large-bytes.ts';
+import { countToMove, type MovedRow, moveBytes, type Target } from '../shared/bucket/move-bytes.ts';
+import { countObjects, type VerifiedObject, verifyObjects } from '../shared/bucket/verify-objects.ts';
+import { type Config, readConfig } from '../shared/config.ts';
+import { type Database, openDatabase } from '../shared/db/database.ts';
+import { ProblemList } from './storage/problem-list.ts';
+import { runCommand } from './support/command.ts';
+import { invalidArgument, readArguments, UsageError, wholeNumber } from './support/flags.ts';
+import { Progress } from './support/progress.ts';
+import { shutdownSignal } from './support/shutdown-signal.ts';
+import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
+
+const USAGE = `Usage: npm run storage -- move --to bucket|database | verify | collect
+Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud auth application-default login).
+  move --to bucket    moves attachments and raw emails from ATTACHMENTS_MIN_BYTES on to the bucket
+  move --to database  moves all bytes back to the database, and deletes their objects
+  verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
+  --list N            with verify and move: at most this number of problems is listed (20)
+  collect             deletes the objects to which no row has referred for a day, also unknown ones
+Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
+
+${ON_A_DEPLOYMENT}`;
+
+const COLLECTED_ROWS = 500;
+const MAX_LISTED = 20;
+
+interface Context {
+  readonly db: Database;
+  readonly config: Config;
+  readonly largeBytes: LargeBytes;
+  readonly signal: AbortSignal;
+  readonly listed: number;
+}
+
+await runCommand(USAGE, async () => {
+  const { flags, words } = readArguments({ list: { type: 'string' }, to: { type: 'string' } });
+  const [verb, extra] = words;
+  if (extra !== undefined) throw new UsageError(`Unexpected argument ${quoted(extra)}.`);
+  if (verb === undefined) throw new UsageError('Say what to do: move, verify or collect.');
+  if (verb !== 'move' && verb !== 'verify' && verb !== 'collect')
+    throw invalidArgument('The argument', verb, 'move, verify or collect');
+  if (verb !== 'move' && flags.to !== undefined) throw new UsageError('--to needs move.');
+  const to = verb === 'move' ? targetOf(flags.to) : null;
+  const listed = flags.list === undefined ? MAX_LISTED : wholeNumber('--list', flags.list);
+  const config = readConfig(process.env);
+  const largeBytes = openLargeBytes(config);
+  if (largeBytes === null) throw new UsageError('Set ATTACHMENTS_BUCKET to the name of the bucket.');
+  const db = openDatabase({ target: config.database, poolSize: 2 });
+  const context = { db, config, largeBytes, signal: shutdownSignal().signal, listed };
+  try {
+    if (to !== null) await move(context, to);
+    else if (verb === 'verify') await verify(context);
+    else await collect(context, DAY_SECONDS);
+  } finally {
+    await db.close();
+  }
+});
+
+function targetOf(to: string | undefined): Target {
+  if (to === 'bucket' || to === 'database') return to;
+  throw to === undefined
+    ? new UsageError('move needs --to bucket or --to database.')
+    : invalidArgument('--to', to, 'bucket or database');
+}
+
+async function move(context: Context, to: Target): Promise<void> {
+  const { config, db, largeBytes, listed, signal } = context;
+  const minBytes = config.attachmentsMinBytes;
+  const total = await countToMove(db, to, minBytes);
+  const problems = new ProblemList(listed);
+  const progress = new Progress();
+  let done = 0;
+  let movedCount = 0;
+  let movedBytes = 0;
+  try {
+    for await (const row of moveBytes(db, largeBytes, { to, minBytes })) {
+      done += 1;
+      if (row.result === 'moved') {
+        movedCount += 1;
+        movedBytes += row.sizeBytes;
+      } else if (row.result !== 'changed') problems.add(moveProblem(row, to));
+      progress.update({ done, total, noun: 'files' });
+      if (signal.aborted) break;
+    }
+  } finally {
+    progress.clear();
+  }
+  say(`Moved ${counted(movedCount, 'file')} to the ${to}, ${mebibytes(movedBytes)}.`);
+  problems.say();
+  if (signal.aborted) return stopped();
+  if (to === 'database') await collect(context, HOUR_SECONDS);
+}
+
+function moveProblem({ kind, id, object, result }: MovedRow, to: Target): string {
+  const what = kind === 'file' ? `attachment ${id}` : `the raw bytes of email ${id}`;
+  const where = to === 'bucket' ? 'in the database' : `in the object ${object}`;
+  return `${what}: ${result === 'missing' ? 'missing' : 'damaged'} ${where}. It was not moved.`;
+}
+
+async function verify({ db, largeBytes, listed, signal }: Context): Promise<void> {
+  const total = await countObjects(db);
+  const problems = new ProblemList(listed);
+  const progress = new Progress();
+  let done = 0;
+  try {
+    for await (const one of verifyObjects(db, largeBytes.bucket)) {
+      done += 1;
+      if (one.problem !== null) problems.add(verifyProblem(one));
+      progress.update({ done, total, noun: 'objects' });
+      if (signal.aborted) break;
+    }
+  } finally {
+    progress.clear();
+  }
+  say(
+    `Verified ${counted(done, 'object')}: ${done - problems.count} correct, ${problems.count} missing or damaged.`,
+  );
+  problems.say();
+  if (signal.aborted) stopped();
+}
+
+function verifyProblem({ id, kind, name, problem }: VerifiedObject): string {
+  return `${kind === 'file' ? `attachment ${id}` : `the raw bytes of email ${id}`}: object ${name} is ${problem}`;
+}
+
+async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: number): Promise<void> {
+  const { bucket } = largeBytes;
+  await adoptUnknownObjects(db, bucket);
+  const progress = new Progress();
+  let deletedCount = 0;
+  let reservedCount = 0;
+  try {
+    for (let hasMore = true; hasMore && !signal.aborted; ) {
+      const collected = await collectObjects(db, bucket, { minAgeSeconds, limit: COLLECTED_ROWS });
+      deletedCount += collected.deletedCount;
+      reservedCount += collected.reservedCount;
+      hasMore = collected.hasMore;
+      progress.update({ done: deletedCount, total: null, noun: 'objects' });
+    }
+  } finally {
+    progress.clear();
+  }
+  const left =
+    reservedCount === 0
+      ? ''
+      : ` ${counted(reservedCount, 'object')} may belong to a store in progress, and stay until a later collection.`;
+  say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.${left}`);
+  if (signal.aborted) stopped();
+}
+
+function stopped(): void {
+  process.exitCode = 130;
+  say('Stopped. To continue, run the command again.');
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`;
+}

@@ -1,0 +1,133 @@
+/**
+ * Puts large bytes into the bucket before the commit that refers to them: announces the objects in a commit of its own, then uploads
+ * what is not there.
+ * Invariant: when `keep` resolves, every object exists, and the collection leaves it for at least a day. The caller commits long
+ * before that.
+ */
+import type { Config } from '../config.ts';
+import { reserveObjects } from '../db/bucket-objects.ts';
+import type { Queryable } from '../db/database.ts';
+import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
+import { AppError, toAppError } from '../errors.ts';
+import { type Bucket, openBucket } from './bucket.ts';
+
+export interface LargeObject {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+}
+
+export interface KeptObjects {
+  readonly names: ReadonlySet<string>;
+  /** Rows of `bucket_objects` that the commit deletes. */
+  readonly reservationIds: readonly number[];
+}
+
+export const NOTHING_KEPT: KeptObjects = { names: new Set(), reservationIds: [] };
+
+/** After a failure no upload is tried for this time, so that emails do not wait one after another for a bucket that hangs. */
+const PAUSE_MS = 10_000;
+/** A collection may delete the object between two calls, and does so at most once per day. */
+const MAX_TRIES = 3;
+
+export class LargeBytes {
+  readonly bucket: Bucket;
+  readonly #minBytes: number;
+  readonly #clock: Clock;
+  /** By name, so that an instance uploads the same file once. */
+  readonly #uploads = new Map<string, Promise<void>>();
+  #failure: { readonly error: AppError; readonly untilMs: number } | null = null;
+
+  constructor(bucket: Bucket, minBytes: number, clock: Clock = monotonicClock) {
+    this.bucket = bucket;
+    this.#minBytes = minBytes;
+    this.#clock = clock;
+  }
+
+  isLarge(sizeBytes: number): boolean {
+    return sizeBytes >= this.#minBytes;
+  }
+
+  /** The bucket has just failed, so an upload would fail at once. */
+  get isPaused(): boolean {
+    return this.#failure !== null && this.#clock() < this.#failure.untilMs;
+  }
+
+  /** @throws {AppError} bucket_unavailable, bucket_denied, out_of_time, database_unavailable */
+  async keep(db: Queryable, objects: readonly LargeObject[], deadline: Deadline): Promise<KeptObjects> {
+    if (objects.length === 0) return NOTHING_KEPT;
+    if (this.#failure !== null && this.isPaused) throw this.#failure.error;
+    const byName = new Map(objects.map((object) => [object.name, object]));
+    const { ids, referenced } = await reserveObjects(db, [...byName.keys()]);
+    for (const object of byName.values()) {
+      try {
+        await this.#provide(object, referenced.has(object.name), deadline);
+        this.#failure = null;
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (error.code !== 'out_of_time') this.#failure = { error, untilMs: this.#clock() + PAUSE_MS };
+        throw error;
+      }
+    }
+    return { names: new Set(byName.keys()), reservationIds: ids };
+  }
+
+  /** Another upload of this instance began after its own announcement, so it also protects this caller's object. */
+  async #provide(object: LargeObject, isReferenced: boolean, deadline: Deadline): Promise<void> {
+    const running = this.#uploads.get(object.name);
+    if (running !== undefined) return await running;
+    const upload = this.#upload(object, isReferenced, deadline).finally(() =>
+      this.#uploads.delete(object.name),
+    );
+    this.#uploads.set(object.name, upload);
+    await upload;
+  }
+
+  async #upload(
+    { bytes, contentType, name }: LargeObject,
+    isReferenced: boolean,
+    deadline: Deadline,
+  ): Promise<void> {
+    // No collection deletes an object to which a row refers.
+    if (
+      isReferenced &&
+      (await this.#within(deadline, async (ms) => await this.bucket.stat(name, ms))) !== null
+    )
+      return;
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      const result = await this.#within(
+        deadline,
+        async (timeoutMs) => await this.bucket.write(name, bytes, { contentType, timeoutMs }),
+      );
+      if (result === 'written') return;
+      // A collection may be about to delete it. It fails after this, or has deleted it before.
+      if (await this.#within(deadline, async (ms) => await this.bucket.touch(name, ms))) return;
+    }
+    throw new AppError(
+      'bucket_unavailable',
+      `The object ${name} was deleted ${MAX_TRIES} times while it was uploaded.`,
+    );
+  }
+
+  /** @throws {AppError} out_of_time when the deadline ended the call, not the bucket */
+  async #within<T>(deadline: Deadline, call: (timeoutMs: number) => Promise<T>): Promise<T> {
+    const leftMs = deadline.remainingMs();
+    if (leftMs <= 0) throw outOfTime();
+    const { callTimeoutMs } = this.bucket;
+    try {
+      return await call(Math.min(callTimeoutMs, leftMs));
+    } catch (error) {
+      throw leftMs < callTimeoutMs && deadline.remainingMs() <= 0 ? outOfTime() : error;
+    }
+  }
+}
+
+function outOfTime(): AppError {
+  return new AppError('out_of_time', 'The upload of a large attachment did not end in time.');
+}
+
+/** @returns null without ATTACHMENTS_BUCKET: all bytes are stored in the database */
+export function openLargeBytes(config: Config, clock?: Clock): LargeBytes | null {
+  const bucket = openBucket(config);
+  return bucket === null ? null : new LargeBytes(bucket, config.attachmentsMinBytes, clock);
+}

@@ -1,0 +1,153 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { BUCKET, type BucketFixture, createBucketFixture, sha256Of } from '../helpers/bucket-fixture.ts';
+import { runToEnd } from '../helpers/command-process.ts';
+import { incompressible, orderWithFile } from '../helpers/test-emails.ts';
+import type { TestSystem } from '../helpers/test-system.ts';
+import { useTestSystems } from '../helpers/use-test-systems.ts';
+
+// Each command is a separate process, which starts slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+const createTestSystem = useTestSystems();
+const FILES = ['a', 'b', 'c'].map((seed) => incompressible(seed, 4_000));
+const OBJECTS = FILES.map((file) => `files/${sha256Of(file)}`).sort();
+const RAWS = FILES.map((file, n) => orderWithFile(n, file));
+const ALL = [...OBJECTS, ...RAWS.map((raw) => `raw/${sha256Of(raw)}.gz`).sort()];
+
+let bucket: BucketFixture;
+let system: TestSystem;
+
+/** Three emails with a large file each, and one without, all in the database. */
+beforeEach(async () => {
+  bucket = await createBucketFixture();
+  system = await createTestSystem();
+  for (const raw of RAWS) system.gmail.deliver(raw);
+  system.gmail.deliver(orderWithFile('small', Buffer.from('ten chairs')));
+  await system.ingest();
+});
+
+async function storage(...args: string[]) {
+  const { code, output } = await runToEnd('storage', args, { DATABASE_URL: system.db.url, ...bucket.env });
+  return { code, output };
+}
+
+async function contents() {
+  return await system.rows(
+    `select a.sha256, encode(sha256(a.file_data), 'hex') = a.sha256 as is_here, a.bucket_object,
+            r.data is not null as is_raw_here, r.bucket_object as raw_object
+     from email_attachments a
+     join email_raw r on r.email_id = a.email_id
+     order by a.sha256`,
+  );
+}
+
+describe('npm run storage', () => {
+  it('moves large bytes to the bucket and back, and each is readable in between', async () => {
+    const before = await contents();
+    expect(bucket.names()).toEqual([]);
+    const there = await storage('move', '--to', 'bucket');
+    expect(there).toEqual({ code: 0, output: expect.stringContaining('Moved 6 files to the bucket') });
+    expect(bucket.names()).toEqual(ALL);
+    expect(await system.rows('select count(*)::integer as n from bucket_objects')).toEqual([{ n: 0 }]);
+    const moved = await contents();
+    expect(moved.filter((row) => row['bucket_object'] !== null && row['raw_object'] !== null)).toHaveLength(
+      3,
+    );
+    expect(moved.filter((row) => row['is_here'] === true && row['is_raw_here'] === true)).toHaveLength(1);
+    expect((await storage('verify')).code).toBe(0);
+
+    const again = await storage('move', '--to', 'bucket');
+    expect(again.output).toContain('Moved 0 files');
+
+    const back = await storage('move', '--to', 'database');
+    expect(back.output).toContain('Moved 6 files to the database');
+    expect(back.output).toContain('Deleted 6 objects');
+    expect(back.code).toBe(0);
+    expect(await contents()).toEqual(before);
+    expect(bucket.names()).toEqual([]);
+  });
+
+  it('continues after it was interrupted', async () => {
+    let uploads = 0;
+    bucket.storage.beforeCall = ({ operation }) => {
+      if (operation !== 'upload') return;
+      uploads += 1;
+      // Each upload is tried twice.
+      if (uploads === 3) bucket.storage.addFault({ kind: 'status', status: 503, times: 2 });
+    };
+    const first = await storage('move', '--to', 'bucket');
+    expect(first.code).not.toBe(0);
+    expect(first.output).toContain('does not answer');
+    const moved = (await contents()).filter((row) => row['bucket_object'] !== null);
+    expect(moved).toHaveLength(2);
+    expect((await storage('move', '--to', 'bucket')).code).toBe(0);
+    expect(bucket.names()).toEqual(ALL);
+  });
+
+  it('does not move bytes that do not have their SHA-256', async () => {
+    await system.rows(
+      "update email_attachments set sha256 = repeat('0', 64) where filename = 'order.bin' and sha256 = $1",
+      [sha256Of(FILES[0] ?? '')],
+    );
+    const { code, output } = await storage('move', '--to', 'bucket');
+    expect(code).toBe(1);
+    expect(output).toMatch(/attachment \d+: damaged in the database. It was not moved/);
+    expect(bucket.names()).not.toContain(`files/${'0'.repeat(64)}`);
+  });
+
+  it('verify finds a flipped byte and a missing object, by attachment and object', async () => {
+    await storage('move', '--to', 'bucket');
+    const [flipped = '', missing = ''] = OBJECTS;
+    const { bytes } = bucket.storage.get(BUCKET, flipped);
+    bytes[1_234] = (bytes[1_234] ?? 0) ^ 1;
+    bucket.storage.delete(BUCKET, missing);
+    const [raw = ''] = ALL.filter((name) => name.startsWith('raw/'));
+    const stored = bucket.storage.get(BUCKET, raw);
+    stored.bytes = stored.bytes.subarray(0, stored.bytes.length - 20);
+    const ids = await system.rows<{ id: number; bucket_object: string }>(
+      'select id, bucket_object from email_attachments where bucket_object is not null',
+    );
+    const idOf = (name: string) => ids.find((row) => row.bucket_object === name)?.id;
+
+    const { code, output } = await storage('verify');
+    expect(code).toBe(1);
+    expect(output).toContain('Verified 6 objects: 3 correct, 3 missing or damaged.');
+    expect(output).toContain(`attachment ${idOf(flipped)}: object ${flipped} is damaged`);
+    expect(output).toContain(`attachment ${idOf(missing)}: object ${missing} is missing`);
+    expect(output).toMatch(new RegExp(`the raw bytes of email \\d+: object ${raw} is damaged`));
+
+    const short = await storage('verify', '--list', '1');
+    expect(short.output.match(/object \S+ is/g)).toHaveLength(1);
+    expect(short.output).toContain('and 2 more');
+
+    const back = await storage('move', '--to', 'database');
+    expect(back.code).toBe(1);
+    expect(back.output).toContain('Moved 3 files to the database');
+    expect(back.output).toMatch(/missing in the object/);
+  });
+
+  it('collect deletes old objects that the database does not know, and no others', async () => {
+    await storage('move', '--to', 'bucket');
+    bucket.storage.put(BUCKET, 'files/unknown', { bytes: Buffer.from('x'), contentType: 'text/plain' });
+    expect((await storage('collect')).output).toContain('Deleted 0 objects');
+    await system.rows("update bucket_objects set reserved_at = reserved_at - interval '25 hours'");
+    const { code, output } = await storage('collect');
+    expect([code, output]).toEqual([0, expect.stringContaining('Deleted 1 object to which no row refers')]);
+    expect(bucket.names()).toEqual(ALL);
+  });
+
+  it.each([
+    [[], 'Say what to do'],
+    [['move'], '--to bucket or --to database'],
+    [['move', '--to', 'disk'], 'bucket or database'],
+    [['verify', '--to', 'bucket'], '--to needs move'],
+  ])('explains wrong arguments: %j', async (args, text) => {
+    const { code, output } = await storage(...args);
+    expect([code, output]).toEqual([1, expect.stringContaining(text)]);
+  });
+});
+
+it('needs ATTACHMENTS_BUCKET', async () => {
+  const { code, output } = await runToEnd('storage', ['verify'], { DATABASE_URL: system.db.url });
+  expect([code, output]).toEqual([1, expect.stringContaining('Set ATTACHMENTS_BUCKET')]);
+});
