@@ -6,7 +6,7 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { State } from '../../shared/schemas/state.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';
-import type { Completeness, Figure } from './completeness.ts';
+import type { Completeness, Figure } from './figure.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 
 export function hasSeveral({ status }: OverviewJson): boolean {
@@ -104,7 +104,9 @@ function missingOf(all: number, totals: Totals): Figure {
   if (totals.missing === null || unknown > 0)
     return {
       value: ['not known'],
-      note: [`for ${formatNumber(unknown)} of ${mailboxes(all)}; none in the others`],
+      note: [
+        `for ${formatNumber(unknown)} of ${mailboxes(all)}${unknown < all ? '; none in the others' : ''}`,
+      ],
     };
   return { value: ['0'], note: ['at the last check of each mailbox'] };
 }
