@@ -51,8 +51,8 @@ export interface ManySystem {
   execute(sql: string, parameters: readonly unknown[]): Promise<void>;
   /** Adds the accounts with these numbers as mailboxes. */
   add(numbers: readonly number[]): Promise<void>;
-  /** Calls poll and waits until all runs that it dispatched have ended. */
-  tick(): Promise<{ readonly pollMs: number; readonly dispatched: number }>;
+  /** Calls poll and waits until all runs that it dispatched have ended. `none`: drops those that have not begun. */
+  tick(runs?: 'none'): Promise<{ readonly pollMs: number; readonly dispatched: number }>;
   drain(): Promise<void>;
   measure<T>(work: () => Promise<T>): Promise<{ readonly use: Use; readonly result: T }>;
 }
@@ -121,11 +121,12 @@ export async function inManySystem<T>(
       execute,
       add: async (numbers) => await addMailboxes(execute, secrets, numbers),
       drain,
-      tick: async () => {
+      tick: async (runs) => {
         const startedMs = performance.now();
         const { json, status } = await poll.post();
         const pollMs = performance.now() - startedMs;
         if (status !== 200) throw new Error(`poll: ${status} ${JSON.stringify(json)}`);
+        if (runs === 'none') work.discard();
         await drain();
         return { pollMs, dispatched: json.dispatched ?? 0 };
       },
