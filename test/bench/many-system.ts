@@ -39,6 +39,8 @@ export interface Use {
   readonly statements: number;
   readonly databaseMs: number;
   readonly units: number;
+  /** Gmail calls by method. */
+  readonly calls: Readonly<Record<string, number>>;
 }
 
 export interface ManySystem {
@@ -136,7 +138,7 @@ export async function inManySystem<T>(
           ingest: [...runs.keys()].reduce((sum, { pid }) => sum + cpuMsOf(pid), 0),
           other: cpuMsOf(poll.pid) + cpuMsOf(push.pid),
           postgres: await postgresCpuMs(db),
-          units: (await gmail.totals()).units,
+          gmail: await gmail.totals(),
         });
         const before = await read();
         const startedMs = performance.now();
@@ -156,7 +158,8 @@ export async function inManySystem<T>(
           postgresCpuMs: after.postgres - before.postgres,
           statements: row.calls,
           databaseMs: row.ms,
-          units: after.units - before.units,
+          units: after.gmail.units - before.gmail.units,
+          calls: difference(after.gmail.calls, before.gmail.calls),
         };
         return { use, result };
       },
@@ -164,6 +167,11 @@ export async function inManySystem<T>(
   } finally {
     for (const close of closing.toReversed()) await close();
   }
+}
+
+function difference(after: Readonly<Record<string, number>>, before: Readonly<Record<string, number>>) {
+  const all = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)] as const);
+  return Object.fromEntries(all.filter(([, count]) => count > 0));
 }
 
 /** As `npm run mailbox -- add` does, in two statements for thousands. */
