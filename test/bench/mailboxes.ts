@@ -15,7 +15,7 @@ import { listenForEmails, type StoredSignal } from './stored-signal.ts';
 const LATENCY_MS = 50;
 const MAILBOXES = 200;
 const EMAILS = 50;
-const PUSHES = 40;
+const PUSHES = 25;
 const WARM_UP = 5;
 const BACKLOG = 20_000;
 const BACKLOG_MAIL_BYTES = 10_000;

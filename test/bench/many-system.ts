@@ -39,6 +39,8 @@ export interface Use {
   readonly statements: number;
   readonly databaseMs: number;
   readonly units: number;
+  /** Gmail calls by method. */
+  readonly calls: Readonly<Record<string, number>>;
 }
 
 export interface ManySystem {
@@ -51,8 +53,8 @@ export interface ManySystem {
   execute(sql: string, parameters: readonly unknown[]): Promise<void>;
   /** Adds the accounts with these numbers as mailboxes. */
   add(numbers: readonly number[]): Promise<void>;
-  /** Calls poll and waits until all runs that it dispatched have ended. */
-  tick(): Promise<{ readonly pollMs: number; readonly dispatched: number }>;
+  /** Calls poll and waits until all runs that it dispatched have ended. `none`: drops those that have not begun. */
+  tick(runs?: 'none'): Promise<{ readonly pollMs: number; readonly dispatched: number }>;
   drain(): Promise<void>;
   measure<T>(work: () => Promise<T>): Promise<{ readonly use: Use; readonly result: T }>;
 }
@@ -121,11 +123,12 @@ export async function inManySystem<T>(
       execute,
       add: async (numbers) => await addMailboxes(execute, secrets, numbers),
       drain,
-      tick: async () => {
+      tick: async (runs) => {
         const startedMs = performance.now();
         const { json, status } = await poll.post();
         const pollMs = performance.now() - startedMs;
         if (status !== 200) throw new Error(`poll: ${status} ${JSON.stringify(json)}`);
+        if (runs === 'none') work.discard();
         await drain();
         return { pollMs, dispatched: json.dispatched ?? 0 };
       },
@@ -135,7 +138,7 @@ export async function inManySystem<T>(
           ingest: [...runs.keys()].reduce((sum, { pid }) => sum + cpuMsOf(pid), 0),
           other: cpuMsOf(poll.pid) + cpuMsOf(push.pid),
           postgres: await postgresCpuMs(db),
-          units: (await gmail.totals()).units,
+          gmail: await gmail.totals(),
         });
         const before = await read();
         const startedMs = performance.now();
@@ -155,7 +158,8 @@ export async function inManySystem<T>(
           postgresCpuMs: after.postgres - before.postgres,
           statements: row.calls,
           databaseMs: row.ms,
-          units: after.units - before.units,
+          units: after.gmail.units - before.gmail.units,
+          calls: difference(after.gmail.calls, before.gmail.calls),
         };
         return { use, result };
       },
@@ -163,6 +167,11 @@ export async function inManySystem<T>(
   } finally {
     for (const close of closing.toReversed()) await close();
   }
+}
+
+function difference(after: Readonly<Record<string, number>>, before: Readonly<Record<string, number>>) {
+  const all = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)] as const);
+  return Object.fromEntries(all.filter(([, count]) => count > 0));
 }
 
 /** As `npm run mailbox -- add` does, in two statements for thousands. */

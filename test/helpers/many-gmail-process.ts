@@ -32,11 +32,13 @@ for (let n = 0; n < count; n += 1) {
 const { rootUrl, tokenUrl, controlUrl, port } = await startEmulatedGmail(accounts);
 // What all accounts used, so that a benchmark need not ask thousands of them.
 process.on('SIGUSR2', () => {
-  const totals = { units: 0, calls: 0 };
+  const calls: Record<string, number> = {};
+  let units = 0;
   for (const { callLog, quota } of accounts.all) {
-    totals.units += quota.spentUnits;
-    totals.calls += Object.values(callLog.countByMethod).reduce((sum, calls) => sum + calls, 0);
+    units += quota.spentUnits;
+    for (const [method, count] of Object.entries(callLog.countByMethod))
+      calls[method] = (calls[method] ?? 0) + count;
   }
-  process.stdout.write(`${JSON.stringify(totals)}\n`);
+  process.stdout.write(`${JSON.stringify({ units, calls })}\n`);
 });
 process.stdout.write(`${JSON.stringify({ rootUrl, tokenUrl, controlUrl, port })}\n`);

@@ -22,7 +22,8 @@ export interface ManyGmailOptions extends Pick<EmulatedGmailOptions, 'latencyMs'
 /** What all accounts used since the start. */
 export interface GmailTotals {
   readonly units: number;
-  readonly calls: number;
+  /** By method. */
+  readonly calls: Readonly<Record<string, number>>;
 }
 
 export interface ManyGmail {

@@ -104,6 +104,12 @@ export class WorkTopic {
     this.#accept({ messageId: this.#newId(), data: Buffer.from(data).toString('base64'), attributes: {} });
   }
 
+  /** Drops the messages that are not being delivered. */
+  discard(): void {
+    this.openCount -= this.#waiting.length;
+    this.#waiting.length = 0;
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#server.closeAllConnections();
