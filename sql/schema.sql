@@ -291,6 +291,7 @@ create table ledger_changes (
   state text not null,
   change integer not null
 );
+CREATE INDEX idx_ledger_changes_mailbox ON public.ledger_changes USING btree (mailbox_id);
 
 create table list_jobs (
   id integer not null generated always as identity,
@@ -1205,6 +1206,18 @@ BEGIN ATOMIC
  SELECT (( SELECT count(*) AS count
             FROM ( SELECT 1 AS "?column?"
                     FROM ledger_changes
+                  LIMIT 200) counted) >= 200);
+END;
+
+CREATE OR REPLACE FUNCTION public.has_many_ledger_changes(mailbox_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (( SELECT count(*) AS count
+            FROM ( SELECT 1 AS "?column?"
+                    FROM ledger_changes c
+                   WHERE (c.mailbox_id = has_many_ledger_changes.mailbox_id)
                   LIMIT 200) counted) >= 200);
 END;
 

@@ -112,7 +112,7 @@ select (
        has_old_records() as has_old_records,
        has_old_email_accesses() as has_old_email_accesses,
        has_old_runs() as has_old_runs,
-       has_many_ledger_changes() as has_ledger_changes,
+       has_many_ledger_changes($1::integer) as has_ledger_changes,
        $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails,
        has_old_bucket_objects() as has_old_bucket_objects`,
   {

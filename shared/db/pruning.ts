@@ -112,14 +112,15 @@ export async function pruneEmailAccesses(db: Queryable): Promise<number> {
 const COMPACTED_ROWS = 20_000;
 
 // Concurrent calls take different rows, because each skips the rows that another call has locked.
-// $1 rows
+// $1 mailbox id, $2 rows
 const COMPACT = statement(
   `
 with taken as (
   select ctid
   from ledger_changes
-  where has_many_ledger_changes()
-  limit $1::integer
+  where has_many_ledger_changes($1::integer)
+    and mailbox_id = $1::integer
+  limit $2::integer
   for update skip locked
 ),
 removed as (
@@ -135,7 +136,7 @@ having sum(change) <> 0`,
   {},
 );
 
-/** Replaces changes by their sums, if `has_many_ledger_changes` is true. May run at any time, and twice. */
-export async function compactLedgerChanges(db: Queryable): Promise<void> {
-  await db.query(COMPACT, [COMPACTED_ROWS]);
+/** Replaces the changes of a mailbox by their sums, if `has_many_ledger_changes` is true. May run at any time, and twice. */
+export async function compactLedgerChanges(db: Queryable, mailboxId: number): Promise<void> {
+  await db.query(COMPACT, [mailboxId, COMPACTED_ROWS]);
 }

@@ -217,7 +217,7 @@ async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promi
   // Only the account of poll may delete the record of who read which email.
   if (due.hasOldEmailAccesses && run.trigger === 'schedule') await pruneEmailAccesses(run.db);
   if (due.hasOldRuns) await pruneRuns(run.db);
-  if (due.hasLedgerChanges) await compactLedgerChanges(run.db);
+  if (due.hasLedgerChanges) await compactLedgerChanges(run.db, run.lease.mailboxId);
   // Only the account of poll may erase.
   if (due.hasExpiredEmails && run.trigger === 'schedule') await eraseExpired(run);
   if (due.hasOldBucketObjects && run.trigger === 'schedule') await collectOldObjects(run);

@@ -3,8 +3,7 @@ import { emulatedCredentials, refreshTokenOf } from '../../emulators/gmail/emula
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { addressOf } from '../helpers/many-gmail.ts';
 import { median } from './bench-database.ts';
-import { numbersFrom } from './mailboxes.ts';
-import { inManySystem, type ManySystem, type Use } from './many-system.ts';
+import { inManySystem, type ManySystem, numbersFrom, type Use } from './many-system.ts';
 import { type Result, tableOf } from './results.ts';
 
 const MAILBOXES = 10_000;

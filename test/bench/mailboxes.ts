@@ -8,7 +8,7 @@ import { addressOf } from '../helpers/many-gmail.ts';
 import { median } from './bench-database.ts';
 import { NO_QUOTA } from './bench-system.ts';
 import { idleTables, measureIdle } from './mailboxes-idle.ts';
-import { INSTANCES, inManySystem, type ManySystem, RUNS_PER_INSTANCE } from './many-system.ts';
+import { INSTANCES, inManySystem, type ManySystem, numbersFrom, RUNS_PER_INSTANCE } from './many-system.ts';
 import type { Result, Section } from './results.ts';
 import { listenForEmails, type StoredSignal } from './stored-signal.ts';
 
@@ -103,18 +103,18 @@ async function pushBesideBacklog(
     while ((await storedCount(system)) < BACKLOG_STARTED + WARM_UP + PUSHES) await delay(50);
     const startedAt = performance.now();
     const before = await storedCount(system);
-    const beside = await pushesTo(system, signal, 1_000);
+    const loaded = await pushesTo(system, signal, 1_000);
     const rate =
       ((await storedCount(system)) - before - PUSHES - WARM_UP) / ((performance.now() - startedAt) / 1_000);
     await stop();
     await signal.close();
     const left = BACKLOG - (await storedCount(system)) + 2 * (WARM_UP + PUSHES);
-    const ratio = median(beside) / median(alone);
+    const ratio = median(loaded) / median(alone);
     return [
       informative(`push to row of a quiet mailbox alone, ${quota}`, spread(alone)),
       informative(
-        `the same beside a backlog of ${BACKLOG.toLocaleString('en-US')} (fetched meanwhile: ${rate.toFixed(1)} per second; left: ${left})`,
-        spread(beside),
+        `the same with a backlog of ${BACKLOG.toLocaleString('en-US')} (fetched in this time: ${rate.toFixed(1)} per second; left: ${left})`,
+        spread(loaded),
       ),
       {
         what: `ratio of the medians, ${quota}`,
@@ -195,10 +195,6 @@ async function storedCount({ db }: ManySystem): Promise<number> {
     'select emails_processed_total::int as stored /* bench */ from email_monitor_status',
   );
   return row.stored;
-}
-
-export function numbersFrom(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, n) => first + n);
 }
 
 function spread(values: readonly number[]): string {

@@ -200,3 +200,8 @@ async function executeOnce(url: string, sql: string, parameters: readonly unknow
     await client.end();
   }
 }
+
+/** Consecutive numbers of mailboxes. */
+export function numbersFrom(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, n) => first + n);
+}

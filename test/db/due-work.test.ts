@@ -180,10 +180,10 @@ test('old runs are due a day after their retention ends', async () => {
 
 test('ledger changes are due when there are enough to compact', async () => {
   const lease = await quietMailbox();
-  await compactLedgerChanges(db);
+  await compactLedgerChanges(db, lease.mailboxId);
   for (let n = 0; n < 200; n += 1) await addLiveMessages(db, lease, `${n}`);
   expect((await read(lease)).hasLedgerChanges).toBe(true);
-  await compactLedgerChanges(db);
+  await compactLedgerChanges(db, lease.mailboxId);
   expect((await read(lease)).hasLedgerChanges).toBe(false);
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import type { Queryable } from '../../shared/db/database.ts';
 import { compactLedgerChanges } from '../../shared/db/pruning.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 
@@ -53,6 +54,11 @@ async function changeRows(): Promise<number> {
   return rows[0]?.n ?? 0;
 }
 
+async function compactAll(on: Queryable): Promise<void> {
+  const { rows } = await db.query<{ id: number }>('select id from mailboxes order by id');
+  for (const { id } of rows) await compactLedgerChanges(on, id);
+}
+
 /** 300 rows in each of the two mailboxes, 100 of each state. */
 async function fill(): Promise<void> {
   await db.query(
@@ -84,7 +90,7 @@ test('a ledger that is truncated during compaction counts nothing', async () => 
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   let emptied: Promise<unknown> = Promise.resolve();
   await db.transaction(async (tx) => {
-    await compactLedgerChanges(tx);
+    await compactAll(tx);
     emptied = db.query('truncate email_ledger');
     await expect
       .poll(async () => {
@@ -125,14 +131,33 @@ test('compaction leaves few rows and changes no sum, even when two calls run dur
   await db.query(`update email_ledger set state = 'stored' where state = 'pending'`);
   expect(await changeRows()).toBeGreaterThan(200);
   await Promise.all([
-    compactLedgerChanges(db),
+    compactAll(db),
     db.query(`update email_ledger set state = 'gone' where state = 'stored' and id % 2 = 0`),
-    compactLedgerChanges(db),
+    compactAll(db),
     expectCorrectDuringWrites(),
   ]);
   await expectCorrect();
-  await compactLedgerChanges(db);
-  await compactLedgerChanges(db);
+  await compactAll(db);
+  await compactAll(db);
   await expectCorrect();
   expect(await changeRows()).toBeLessThan(200);
+});
+
+test('compaction of one mailbox is due by its own changes, and leaves those of the others', async () => {
+  await fill();
+  const [busy = 0, idle = 0] = (
+    await db.query<{ id: number }>('select id from mailboxes order by id')
+  ).rows.map(({ id }) => id);
+  await db.query(`update email_ledger set state = 'stored' where state = 'pending' and mailbox_id = $1`, [
+    busy,
+  ]);
+  const isDue = async (id: number) =>
+    (await db.query<{ due: boolean }>('select has_many_ledger_changes($1::integer) as due', [id])).rows[0]
+      ?.due;
+  expect([await isDue(busy), await isDue(idle)]).toEqual([true, false]);
+  await compactLedgerChanges(db, idle);
+  expect(await isDue(busy)).toBe(true);
+  await compactLedgerChanges(db, busy);
+  expect([await isDue(busy), await isDue(idle)]).toEqual([false, false]);
+  await expectCorrect();
 });

@@ -164,8 +164,19 @@ describe('rejected list jobs', () => {
     expect(await readBackfillProgress(db, id)).toMatchObject({ isListed: true, rejection: 'List job: 400' });
     const shown = async () =>
       (await findRejectedListings(db)).filter((one) => one.query === 'after:nonsense');
+    const { rows } = await db.query<{ email_address: string }>(
+      'select email_address from mailboxes where id = $1',
+      [lease.mailboxId],
+    );
     expect(await shown()).toEqual([
-      { id, purpose: 'backfill', query: 'after:nonsense', detail: 'List job: 400', isFinished: true },
+      {
+        id,
+        address: rows[0]?.email_address,
+        purpose: 'backfill',
+        query: 'after:nonsense',
+        detail: 'List job: 400',
+        isFinished: true,
+      },
     ]);
     await planBackfill(db, lease.mailboxId, 'after:nonsense');
     expect(await shown()).toEqual([]);
