@@ -3,7 +3,7 @@
  * database, so the poll continues it when this command ends.
  */
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../shared/db/backfills.ts';
-import { findMailbox, type Mailbox } from '../shared/db/mailboxes.ts';
+import { findMailbox, type Mailbox, readAddedMailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
@@ -12,17 +12,19 @@ import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/i
 import { backfillQuery } from './backfill/backfill-query.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
 import { runCommand } from './support/command.ts';
-import { readFlags } from './support/flags.ts';
+import { readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
 import { Progress } from './support/progress.ts';
 import { counted, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
-const USAGE = `Usage: npm run backfill -- [--since DATE] [--until DATE] [--query QUERY] [--plan-only]
+const USAGE = `Usage: npm run backfill -- [--since DATE] [--until DATE] [--query QUERY] [--mailbox ADDRESS] [--plan-only]
 Fetches older emails. At least one of the first three is needed; together they all apply.
   --since DATE   emails from this day on, in this machine's time zone: 2026-01-01
   --until DATE   emails up to and including this day
   --query QUERY  as in Gmail's search box: from:alice@example.com, has:attachment, in:anywhere, ...
                  Gmail reads dates in a query as midnight Pacific time: use --since, or epoch seconds (after:1767225600)
+  --mailbox ADDRESS
+                 an added mailbox; default: that of the three Gmail variables
   --plan-only    only plan it; the poll does the work
 Ctrl-C stops it; the same command continues it. Stored emails stay stored, and live email always goes first.
 Needs the database and the Gmail credentials of the deployment (in the environment or .env).
@@ -32,6 +34,7 @@ const REFRESH_MS = 1_000;
 
 await runCommand(USAGE, async () => {
   const flags = readFlags({
+    mailbox: { type: 'string' },
     'plan-only': { type: 'boolean', default: false },
     query: { type: 'string' },
     since: { type: 'string' },
@@ -39,7 +42,10 @@ await runCommand(USAGE, async () => {
   });
   const query = backfillQuery(flags, new Date());
 
-  await withIngest({ needsGmail: true }, async ({ app, budgetMs, signal }) => {
+  const needsGmail = flags.mailbox === undefined;
+  await withIngest({ needsGmail }, async ({ app: first, budgetMs, contexts, signal }) => {
+    const app = flags.mailbox === undefined ? first : await contexts.ofAddress(flags.mailbox, first.log);
+    if (app === null) throw new UsageError(`--mailbox names ${flags.mailbox}, which is not a mailbox.`);
     const mailbox = await requireMailbox(app);
     const jobId = await plan(app, mailbox, query).catch((error: unknown) => {
       if (!signal.aborted) throw error;
@@ -55,8 +61,11 @@ await runCommand(USAGE, async () => {
   });
 });
 
-async function requireMailbox({ db, credentialFingerprint }: IngestContext): Promise<Mailbox> {
-  const mailbox = await findMailbox(db, credentialFingerprint ?? '');
+async function requireMailbox({ credentialFingerprint, db, settings }: IngestContext): Promise<Mailbox> {
+  const mailbox =
+    settings === null
+      ? await findMailbox(db, credentialFingerprint ?? '')
+      : ((await readAddedMailbox(db, settings.id, credentialFingerprint))?.mailbox ?? null);
   if (mailbox !== null) return mailbox;
   throw new Error(
     'The database has no mailbox for these credentials yet. The first run creates it and records where its history begins.\n' +

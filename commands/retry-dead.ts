@@ -2,6 +2,7 @@
  * `npm run retry-dead [-- --id GMAIL_ID | --code ERROR_CODE] [--apply [--now] | --give-up]`: lists dead messages, and
  * requeues them or gives them up. It changes only messages that it has listed. Only `--now` calls Gmail.
  */
+import { assertConfigured } from '../shared/control/running-flag.ts';
 import {
   type DeadLetterSelection,
   giveUpDeadLetters,
@@ -53,7 +54,8 @@ await runCommand(USAGE, async () => {
     ...(flags.id && { gmailMessageIds: flags.id.map(gmailId) }),
     ...(flags.code && { errorCodes: flags.code.map(errorCode) }),
   };
-  await withIngest({ needsGmail: flags.now }, async ({ app, budgetMs }) => {
+  const needsGmail = flags.now && flags.mailbox === undefined;
+  await withIngest({ needsGmail }, async ({ app, budgetMs, contexts }) => {
     const mailbox = await chooseMailbox(app, flags.mailbox);
     const dead = await listDeadLetters(app.db, mailbox.id, selection);
     if (dead.length === 0) return await explainNone(app, mailbox, selection);
@@ -68,7 +70,8 @@ await runCommand(USAGE, async () => {
     say(
       `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
     );
-    if (flags.now) await fetchNow(app, { mailbox, gmailMessageIds, budgetMs });
+    if (flags.now)
+      await fetchNow(await contexts.ofMailbox(mailbox.id, app.log), { mailbox, gmailMessageIds, budgetMs });
   });
 });
 
@@ -147,6 +150,7 @@ async function fetchNow(
   app: IngestContext,
   on: { readonly mailbox: Mailbox; readonly gmailMessageIds: readonly string[]; readonly budgetMs: number },
 ): Promise<void> {
+  if (app.gmail === null) assertConfigured(app.config);
   const deadline = Deadline.after(on.budgetMs, app.clock);
   // Other messages keep waiting for their next attempts.
   const report = await ingestMailbox(app, { trigger: 'manual', deadline, includesWaiting: false });

@@ -177,8 +177,8 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Remove the added mailbox, or set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN of another account. The ' +
-      'added mailbox is fetched meanwhile.',
+    'Remove the added mailbox, or set GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN of another account. Until ' +
+      'then the added mailbox is fetched, with its own credentials.',
   ),
   account_unconfirmed: entry(
     'The credentials belong to another account',

@@ -34,6 +34,7 @@ locals {
 
   # The codes of `requiresOperator` in shared/errors.ts.
   person_codes = [
+    "account_added",
     "account_unconfirmed",
     "admin_policy_enforced",
     "bad_client",

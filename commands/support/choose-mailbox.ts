@@ -3,6 +3,9 @@ import { findMailbox, listMailboxes, type Mailbox } from '../../shared/db/mailbo
 import type { IngestContext } from '../../shared/ingest/ingest-context.ts';
 import { UsageError } from './flags.ts';
 
+/** Addresses in an error. */
+const MAX_SHOWN = 20;
+
 /**
  * @param address of `--mailbox`; undefined: the mailbox of the credentials, or the only one
  * @throws {Error} when the database knows none, {UsageError} when the choice is not clear
@@ -19,7 +22,8 @@ export async function chooseMailbox(app: IngestContext, address: string | undefi
   if (chosen.length === 1 && chosen[0] !== undefined) return chosen[0];
   if (known.length === 0)
     throw new Error('The database has no mailbox yet. Call POST start, or POST poll-now, once.');
-  const addresses = known.map((one) => one.emailAddress).join(', ');
+  const shown = known.slice(0, MAX_SHOWN).map((one) => one.emailAddress);
+  const addresses = shown.join(', ') + (known.length > MAX_SHOWN ? ', ...' : '');
   throw new UsageError(
     address === undefined
       ? `--mailbox is missing: the database has several mailboxes. Choose one of: ${addresses}`

@@ -5,15 +5,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { assertConfigured } from '../../shared/control/running-flag.ts';
-import {
-  createIngestContext,
-  type IngestContext,
-  type TestOverrides,
-} from '../../shared/ingest/ingest-context.ts';
+import type { IngestContext, TestOverrides } from '../../shared/ingest/ingest-context.ts';
+import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { shutdownSignal } from './shutdown-signal.ts';
 
 export interface IngestCommand {
+  /** Of the first mailbox. */
   readonly app: IngestContext;
+  /** Also of added mailboxes. */
+  readonly contexts: MailboxContexts;
   /** Of one run. */
   readonly budgetMs: number;
   /** Aborts at Ctrl-C. */
@@ -31,8 +31,8 @@ export async function withIngest(
     if (needsGmail) assertConfigured(context.config);
     const { signal } = shutdownSignal();
     const budgetMs = context.config.runBudgetSeconds * 1_000;
-    const app = createIngestContext({ ...context, overrides: abortableClock(signal, budgetMs) });
-    await work({ app, budgetMs, signal });
+    const contexts = new MailboxContexts({ ...context, overrides: abortableClock(signal, budgetMs) });
+    await work({ app: contexts.first, contexts, budgetMs, signal });
   } finally {
     await context.db.close();
   }

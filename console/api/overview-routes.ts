@@ -1,10 +1,11 @@
-/** GET overview: the status and metrics at the top of the page. GET charts?hours=N: hourly data, 48 hours by default. */
+/** GET overview: the status and metrics at the top of the page, of `?mailbox=ADDRESS` or of all. GET charts?hours=N: hourly data, 48 hours by default. */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { json } from '../../shared/http.ts';
+import { mailboxParameter } from '../../shared/mailbox-confirmation.ts';
 import type { Charts, Overview } from '../../shared/schemas/overview.ts';
 import { readCharts } from './chart-queries.ts';
 import { readOverviewMetrics } from './overview-queries.ts';
@@ -19,21 +20,23 @@ export function showOverview(context: AppContext): Handler {
   const { config, db } = context;
   const monitor = createMonitor(context);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
-  return async () => {
+  return async ({ query }) => {
+    const address = mailboxParameter(query);
     const [status, metrics] = await Promise.all([
-      readStatus(monitor),
-      readOverviewMetrics(db, fingerprint, config.quotaUnitsPerMinute),
+      readStatus(monitor, address),
+      readOverviewMetrics(db, fingerprint, config.quotaUnitsPerMinute, address),
     ]);
     return json<Overview>(200, {
       now: metrics.now,
       status,
       freshness: metrics.freshness,
       quota: {
-        minute_limit: config.quotaUnitsPerMinute,
+        // Each mailbox has its own.
+        minute_limit: config.quotaUnitsPerMinute * (address === null ? Math.max(1, status.mailbox_count) : 1),
         minute_used: metrics.minute_used,
         today_used: metrics.today_used,
       },
-      dead_count: status.mailboxes.reduce((sum, { failing }) => sum + (failing?.dead_count ?? 0), 0),
+      dead_count: metrics.dead_count,
       incidents_open_count: metrics.incidents_open_count,
     });
   };

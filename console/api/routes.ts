@@ -1,9 +1,9 @@
 /**
  * The routes below /api/console/, which serve the data of the operator's page.
- * GET: overview, charts, messages, messages/counts, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw,/files.zip},
+ * GET: overview, charts, mailboxes, messages, messages/counts, dead-emails, runs, incidents, emails, emails/ID{,/html,/raw,/files.zip},
  * attachments/ID{,/preview}.
  * POST: emails/search, emails/ID/{reprocess,unprocess}, messages/search, messages/retry, messages/LEDGER_ID/{retry,give-up},
- * consumers/NAME/requeue-dead, consumers/NAME/emails/ID/requeue. A search uses POST because words from emails must not appear in
+ * mailboxes/{add,pause,resume,remove}, consumers/NAME/requeue-dead, consumers/NAME/emails/ID/requeue. A search uses POST because words from emails must not appear in
  * a URL.
  */
 
@@ -22,6 +22,7 @@ const emails = async () => await import('./email-routes.ts');
 const changes = async () => await import('./email-change-routes.ts');
 const messages = async () => await import('./message-routes.ts');
 const processing = async () => await import('./processing-routes.ts');
+const mailboxes = async () => await import('./mailbox-routes.ts');
 const records = async () => await import('./record-routes.ts');
 
 const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], load: LoadHandler])[] = [
@@ -54,6 +55,11 @@ const ROUTES: readonly (readonly [pattern: RegExp, methods: readonly string[], l
     WRITE,
     async (context) => (await processing()).requeueAllDead(context),
   ],
+  [/^mailboxes$/, READ, async (context) => (await mailboxes()).showMailboxes(context)],
+  [/^mailboxes\/add$/, WRITE, async (context) => (await mailboxes()).addOne(context)],
+  [/^mailboxes\/pause$/, WRITE, async (context) => (await mailboxes()).pauseOne(context)],
+  [/^mailboxes\/resume$/, WRITE, async (context) => (await mailboxes()).resumeOne(context)],
+  [/^mailboxes\/remove$/, WRITE, async (context) => (await mailboxes()).removeOne(context)],
   [/^runs$/, READ, async (context) => (await records()).showRuns(context)],
   [/^incidents$/, READ, async (context) => (await records()).showIncidents(context)],
 ];

@@ -5,30 +5,9 @@
 import type { MailboxStatusJson } from '../../shared/schemas/mailbox-status.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { currentMailbox } from './describe-state.ts';
+import type { Completeness, Figure, Text, TimePart } from './figure.ts';
 import { formatNumber, pluralize } from './format-number.ts';
-
-/** A time in a text: `clock` "21:14", `ago` "3 min ago", `elapsed` "3 min". */
-export interface TimePart {
-  readonly as: 'clock' | 'ago' | 'elapsed';
-  readonly at: string;
-}
-export type Text = readonly (string | TimePart)[];
-
-export interface Figure {
-  readonly value: Text;
-  readonly note: Text;
-  readonly tone?: 'critical' | 'active';
-}
-
-export interface Completeness {
-  /** "All mail up to 08:12 is stored (checked 3 min ago)." */
-  readonly sentence: Text;
-  /** "Gmail listed 41 messages since 26 Nov: 40 stored, 1 waiting, none missing." Empty before the first check. */
-  readonly comparison: Text;
-  readonly waiting: Figure;
-  readonly missing: Figure;
-  readonly dead: Figure;
-}
+import { describeSeveral, hasSeveral } from './several-mailboxes.ts';
 
 /** Why the figures are not known, in the states in which the mailbox is not polled. */
 const NOT_POLLED: Readonly<Record<string, string>> = {
@@ -49,6 +28,8 @@ interface Unknown {
 
 /** @param lostSince server time of the last answer while there is no newer one; null while the data is current */
 export function describeCompleteness(overview: OverviewJson, lostSince: string | null): Completeness {
+  if (hasSeveral(overview))
+    return { ...describeSeveral(overview, lostSince), dead: deadOf(overview, lostSince) };
   const mailbox = currentMailbox(overview);
   const unknown = findUnknown(overview, mailbox, lostSince);
   return {
@@ -221,7 +202,9 @@ function ago(at: string): TimePart {
 export function storedOf(overview: OverviewJson, old: Text): Figure {
   const newestAt = overview.freshness.newest_stored_at;
   const newest: Text = newestAt === null ? [] : ['the newest received ', { as: 'ago', at: newestAt }];
-  const count = currentMailbox(overview)?.ledger.stored ?? null;
+  const count = hasSeveral(overview)
+    ? overview.status.totals.stored
+    : (currentMailbox(overview)?.ledger.stored ?? null);
   return {
     value: [count === null ? 'not known yet' : formatNumber(count)],
     note: [...newest, ...erasedOf(overview, newest.length > 0), ...old],

@@ -146,9 +146,17 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   not_configured: 'No Gmail credentials are configured.',
 };
 
-export function pollResultText({ dead, failed, new_emails: storedCount, outcome }: PollAnswerJson): string {
+export function pollResultText({
+  dead,
+  dispatched,
+  failed,
+  new_emails: storedCount,
+  outcome,
+}: PollAnswerJson): string {
   const notRun = NOT_RUN[outcome];
   if (notRun !== undefined) return notRun;
+  if (outcome === 'dispatched')
+    return `${pluralize(dispatched ?? 0, 'run')} of mailboxes begun. Their emails appear below as they are stored.`;
   const parts = [storedCount === 0 ? 'Nothing new' : `${pluralize(storedCount, 'new email')} stored`];
   if (failed > 0) parts.push(`${pluralize(failed, 'attempt')} failed`);
   if (dead > 0) parts.push(`${pluralize(dead, 'message')} now dead`);

@@ -7,6 +7,7 @@ import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { State } from '../../shared/schemas/state.ts';
 import { pluralize } from './format-number.ts';
 import { formatClock, formatTime } from './format-time.ts';
+import { hasSeveral, headline, stateSummary } from './several-mailboxes.ts';
 
 /**
  * `ok`: nothing to do. `active`: working towards `ok`. `inactive`: stopped by an operator. `warning`: an operator should
@@ -119,12 +120,13 @@ export function describeState(overview: OverviewJson): StateDescription {
   const texts: StateTexts | undefined = STATES[state as State];
   // The server may be newer than this page and report a state that the page does not know.
   if (texts === undefined) return { state, label: state, tone: 'warning', reason: '' };
+  const isSeveral = hasSeveral(overview) && state !== 'not_configured';
   const needsAttention = (texts.tone === 'ok' || texts.tone === 'active') && status.advice.length > 0;
   return {
     state,
-    label: texts.label(overview, mailbox),
+    label: isSeveral ? headline(overview, state as State) : texts.label(overview, mailbox),
     tone: needsAttention ? 'warning' : texts.tone,
-    reason: texts.reason(overview, mailbox).trim(),
+    reason: isSeveral ? stateSummary(overview) : texts.reason(overview, mailbox).trim(),
   };
 }
 
@@ -149,7 +151,7 @@ export function describeLoading(since: string | null): StateDescription {
 }
 
 /**
- * The mailbox of the configured credentials. Without credentials, the only known mailbox. Null before the first contact with
+ * The monitored mailbox; of several, one in the worst state. Without credentials, the only known mailbox. Null before the first contact with
  * Gmail.
  */
 export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | null {
@@ -166,7 +168,9 @@ function headingState({ dead_count: deadCount, status }: OverviewJson, mailbox: 
   const { state } = status;
   const isFetching = ['watch_failing', 'starting', 'catching_up', 'watching'].includes(state);
   if (isFetching && deadCount > 0) return 'fetch_failing';
-  if (state === 'watching' && mailbox?.reconciliation === null) return 'catching_up';
+  if (state !== 'watching') return state;
+  if (status.mailbox_count > 1 ? status.totals.unreconciled_count > 0 : mailbox?.reconciliation === null)
+    return 'catching_up';
   return state;
 }
 

@@ -26,6 +26,8 @@ export interface EmailFilters {
 type FilterName = Exclude<keyof EmailQuery, 'q'>;
 
 const FILTERS: readonly FilterName[] = ['to', 'from', 'mailbox', 'processed', 'attachments', 'defects'];
+/** Event of the document: an operator wants the emails of `detail.address`. */
+export const SHOW_EMAILS = 'show-emails';
 const TYPING_PAUSE_MS = 250;
 const STATE_KEY = 'emailQuery';
 export const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
@@ -94,6 +96,12 @@ export function wireEmailFilters(onChange: () => void): EmailFilters {
     apply();
   });
   row.addEventListener('change', apply);
+  document.addEventListener(SHOW_EMAILS, (event) => {
+    byId('filter-mailbox-label').hidden = false;
+    setControl('mailbox', (event as CustomEvent<{ address: string }>).detail.address);
+    apply();
+    byId('emails-title').focus();
+  });
   toggle.addEventListener('click', () => {
     toggle.setAttribute('aria-expanded', String(row.classList.toggle('is-open')));
   });

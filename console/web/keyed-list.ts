@@ -37,11 +37,17 @@ export class KeyedList<Row> {
     if (shown?.json === json) return shown.element;
     const element = this.#render(row);
     if (shown !== undefined) {
-      const hadFocus = shown.element.contains(document.activeElement);
+      const focused = controlsOf(shown.element).indexOf(document.activeElement as HTMLElement);
       shown.element.replaceWith(element);
-      if (hadFocus) element.querySelector<HTMLElement>('button, a')?.focus({ preventScroll: true });
+      // The control in the same place, so that a key press does not reach another one.
+      const controls = controlsOf(element);
+      if (focused >= 0) (controls[focused] ?? controls[0])?.focus({ preventScroll: true });
     }
     this.#shown.set(key, { element, json });
     return element;
   }
+}
+
+function controlsOf(row: Element): HTMLElement[] {
+  return [...row.querySelectorAll<HTMLElement>('button, a')];
 }

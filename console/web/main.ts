@@ -10,6 +10,7 @@ import { byId } from './element.ts';
 import { wireEmailList } from './email-list.ts';
 import { wireEmailView } from './email-view.ts';
 import { wireIncidentList } from './incident-list.ts';
+import { wireMailboxes } from './mailboxes-section.ts';
 import { wireMessageSearch } from './message-search.ts';
 import { wireMessages } from './messages-section.ts';
 import { showMetrics } from './metrics.ts';
@@ -32,6 +33,7 @@ const sections = [
   wireMessages(onChange),
   wireMessageSearch(onChange),
   wireEmailList(),
+  wireMailboxes(onChange),
   wireCharts(),
   wireRunList(),
   wireIncidentList(),

@@ -57,6 +57,7 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
     dependsOn: (overview) => [
       key(),
       overview.status.mailboxes.map(({ failing, ledger }) => [failing, { ...ledger, stored: 0 }]),
+      { ...overview.status.totals, stored: 0, unknown_since: null },
       state() === 'failing' ? overview.status.last_poll_at : null,
       needsHeaders ? overview.now : null,
     ],
@@ -122,7 +123,10 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
 
   let countsFor = '';
   const showCounts = async (overview: OverviewJson) => {
-    const wanted = JSON.stringify(overview.status.mailboxes.map(({ ledger }) => ledger.ignored));
+    const wanted = JSON.stringify([
+      overview.status.totals.ignored,
+      overview.status.mailboxes.map(({ ledger }) => ledger.ignored),
+    ]);
     if (wanted === countsFor) return;
     countsFor = wanted;
     try {
@@ -155,7 +159,9 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
   return update;
 }
 
+/** The list of mailboxes may have only the worst of them. */
 function failingCount({ status }: OverviewJson): number {
+  if (status.mailbox_count > 1) return status.totals.failing;
   return status.mailboxes.reduce((sum, { failing }) => sum + (failing?.count ?? 0), 0);
 }
 

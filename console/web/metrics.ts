@@ -1,7 +1,8 @@
 /** Below the state: what is known about the completeness of the stored email, and the quota. */
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
-import { describeCompleteness, type Figure, storedOf, type Text } from './completeness.ts';
+import { describeCompleteness, storedOf } from './completeness.ts';
 import { byId, type Child, element, fill } from './element.ts';
+import type { Figure, Text } from './figure.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 import { ageElement, clockElement, elapsedElement } from './times.ts';
 
@@ -31,7 +32,7 @@ function showQuota({ quota }: OverviewJson, old: Text): void {
     used === null
       ? [`of ${formatNumber(limit)} units per minute`, ...old]
       : [
-          `${formatNumber(used)} of ${formatNumber(limit)} units per minute; ${pluralize(today, 'unit')} today (UTC)`,
+          `${formatNumber(used)} of ${formatNumber(limit)} units per minute${today === null ? '' : `; ${pluralize(today, 'unit')} today (UTC)`}`,
           ...old,
         ];
   show('quota', 'Gmail quota in use', {

@@ -54,6 +54,8 @@ export function showError(action: string, error: unknown): void {
   );
   showResult('');
   fill(byId('errors'), box);
+  // The button may be far below.
+  box.scrollIntoView({ block: 'nearest' });
 }
 
 export function clearErrors(): void {

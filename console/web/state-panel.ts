@@ -7,6 +7,7 @@ import { currentMailbox, type StateDescription } from './describe-state.ts';
 import { byId, element, fill, setText } from './element.ts';
 import { withInlineCode } from './inline-code.ts';
 import { KeyedList } from './keyed-list.ts';
+import { hasSeveral, mailboxes } from './several-mailboxes.ts';
 import { showInTab } from './tab-icon.ts';
 import { ageElement } from './times.ts';
 
@@ -34,7 +35,12 @@ export function showState(description: StateDescription, overview: OverviewJson 
   showAdvice(overview);
   showPolls(overview);
   if (overview === null) return;
-  setText(byId('mailbox'), currentMailbox(overview)?.email_address ?? '');
+  setText(
+    byId('mailbox'),
+    hasSeveral(overview)
+      ? mailboxes(overview.status.mailbox_count)
+      : (currentMailbox(overview)?.email_address ?? ''),
+  );
   setText(byId('all-mailboxes'), allMailboxesText(overview));
   // Start is highlighted while it would change something.
   byId('start').classList.toggle('is-main', !overview.status.is_running);
@@ -64,9 +70,17 @@ function showAdvice(overview: OverviewJson | null): void {
   if (hadFocus && !list.contains(document.activeElement)) byId('state-label').focus();
 }
 
-function renderAdvice({ action, known, text, ...names }: AdviceRow): HTMLLIElement {
+function renderAdvice({
+  action,
+  command: given,
+  known,
+  mailboxes: about,
+  text,
+  ...names
+}: AdviceRow): HTMLLIElement {
   const buttons = action === null ? [] : actionButtons({ action, known, ...names });
-  const command = action === 'authorize' ? ` ${AUTHORIZE}` : '';
+  const authorize = about === undefined ? AUTHORIZE : (given ?? AUTHORIZE);
+  const command = action === 'authorize' ? ` ${authorize}` : '';
   return element(
     'li',
     {},
@@ -81,7 +95,7 @@ function showPolls(overview: OverviewJson | null): void {
     return;
   }
   const { is_running: isRunning, last_poll_at: lastAt } = overview.status;
-  const nextAt = currentMailbox(overview)?.next_poll_at ?? null;
+  const nextAt = hasSeveral(overview) ? null : (currentMailbox(overview)?.next_poll_at ?? null);
   const isAhead = isRunning && nextAt !== null && nextAt > overview.now;
   fill(
     byId('polls'),
@@ -90,9 +104,11 @@ function showPolls(overview: OverviewJson | null): void {
   );
 }
 
-/** Empty for a single mailbox. */
-function allMailboxesText({ status: { mailboxes } }: OverviewJson): string {
-  if (mailboxes.length < 2) return '';
-  const names = mailboxes.map((mailbox) => mailbox.email_address).join(', ');
+/** Empty for a single mailbox. The section of mailboxes lists several monitored ones. */
+function allMailboxesText(overview: OverviewJson): string {
+  const { mailboxes: shown } = overview.status;
+  if (hasSeveral(overview)) return 'The charts and the lists below include all mailboxes.';
+  if (shown.length < 2) return '';
+  const names = shown.map((mailbox) => mailbox.email_address).join(', ');
   return `The charts and the lists below include all mailboxes: ${names}.`;
 }

@@ -63,7 +63,9 @@ export function combine(all: readonly Found[], namesAddress: boolean): AdviceIte
     const count = same.reduce((sum, one) => sum + (one.count ?? 0), 0);
     const text = `${addresses.length} mailboxes (${listed(addresses)}): ${several?.(count) ?? item.text}`;
     // A command or an account that holds for one mailbox only would be wrong for the others.
-    return [{ ...advise(item.code, text, item.action), mailboxes }];
+    const command =
+      item.action === 'authorize' ? { command: `For each: ${authorizeCommand('ADDRESS')}` } : {};
+    return [{ ...advise(item.code, text, item.action), ...command, mailboxes }];
   });
 }
 
@@ -98,8 +100,11 @@ export function lastErrorAdvice({
   const item = errorAdvice(error?.code ?? null, error?.detail ?? null);
   if (item === null) return [];
   if (item.action !== 'authorize' || access !== 'refresh_token') return [{ address, item }];
-  const command = `Run \`npm run authorize -- --mailbox ${address}\`; for a deployment, add --secret-manager.`;
-  return [{ address, item: { ...item, command } }];
+  return [{ address, item: { ...item, command: authorizeCommand(address) } }];
+}
+
+function authorizeCommand(address: string): string {
+  return `Run \`npm run authorize -- --mailbox ${address}\`; for a deployment, add --secret-manager.`;
 }
 
 export function watchAdvice(

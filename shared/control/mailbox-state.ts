@@ -34,7 +34,7 @@ export function mailboxState(facts: MailboxFacts): State {
   if (mailbox.failure_count > 0 && isPolling) return 'backing_off';
   if (!isPolling) return 'not_polling';
   if (failing !== null) return 'fetch_failing';
-  if (isPushConfigured && isWatchFailing(mailbox)) return 'watch_failing';
+  if (isPushConfigured && isWatchFailing(facts)) return 'watch_failing';
   if (mailbox.last_success_at === null) return 'starting';
   // Until the next reconciliation confirms that the missing messages are stored.
   const isIncomplete =
@@ -97,10 +97,11 @@ export function findPollingGap(facts: MailboxFacts): PollingGap | null {
   if (mailbox.failure_count > 0 && mailbox.next_poll_at !== null) resumed.push(mailbox.next_poll_at);
   const lastRunAt = mailbox.last_run_at ?? mailbox.created_at;
   const idleSince = latest(lastRunAt, resumed);
-  if (isGap(idleSince, mailbox.now, pollIntervalSeconds)) return { kind: 'no_run_begins', since: idleSince };
+  if (isGap(idleSince, monitor.readAt, pollIntervalSeconds))
+    return { kind: 'no_run_begins', since: idleSince };
   if (mailbox.unended_run_at === null) return null;
   const unendedAt = latest(mailbox.unended_run_at, resumed);
-  return isGap(unendedAt, mailbox.now, pollIntervalSeconds, runBudgetSeconds)
+  return isGap(unendedAt, monitor.readAt, pollIntervalSeconds, runBudgetSeconds)
     ? { kind: 'no_run_ends', since: unendedAt }
     : null;
 }
@@ -119,7 +120,7 @@ function isGap(since: Date, now: Date, pollIntervalSeconds: number, runSeconds =
   return now.getTime() - since.getTime() > intervalsMs + runSeconds * 1_000;
 }
 
-function isWatchFailing(mailbox: MailboxRow): boolean {
-  const hasExpired = mailbox.watch_expires_at !== null && mailbox.watch_expires_at < mailbox.now;
+function isWatchFailing({ mailbox, monitor }: MailboxFacts): boolean {
+  const hasExpired = mailbox.watch_expires_at !== null && mailbox.watch_expires_at < monitor.readAt;
   return mailbox.watch_error_code !== null || mailbox.is_push_silent || hasExpired;
 }

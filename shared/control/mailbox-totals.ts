@@ -1,9 +1,24 @@
 /** The order of mailboxes, the state of the monitor, and the totals, from the summaries of the mailboxes. */
-import { STATES, type State } from '../schemas/state.ts';
+import type { State } from '../schemas/state.ts';
 import type { Totals } from '../schemas/status.ts';
 import type { MailboxSummary } from './mailbox-status-response.ts';
 
-const RANKS = new Map<State, number>(STATES.map((state, rank) => [state, rank]));
+/** As `shared/schemas/state.ts` orders them, which the functions do not load; a test compares the two. */
+const RANKS: Readonly<Record<State, number>> = {
+  not_configured: 0,
+  reauth_required: 1,
+  access_denied: 2,
+  stopped: 3,
+  backing_off: 4,
+  not_polling: 5,
+  fetch_failing: 6,
+  watch_failing: 7,
+  starting: 8,
+  catching_up: 9,
+  watching: 10,
+};
+export const STATE_ORDER = Object.keys(RANKS) as readonly State[];
+
 /** Their order does not change with each run. */
 const WITHOUT_PROBLEM: ReadonlySet<State> = new Set(['catching_up', 'watching']);
 
@@ -11,7 +26,7 @@ const WITHOUT_PROBLEM: ReadonlySet<State> = new Set(['catching_up', 'watching'])
 export function byUrgency(a: MailboxSummary, b: MailboxSummary): number {
   return (
     groupOf(a) - groupOf(b) ||
-    rankOf(a.state) - rankOf(b.state) ||
+    RANKS[a.state] - RANKS[b.state] ||
     problemSince(a) - problemSince(b) ||
     idOf(a) - idOf(b) ||
     (a.advised.email_address < b.advised.email_address ? -1 : 1)
@@ -21,10 +36,6 @@ export function byUrgency(a: MailboxSummary, b: MailboxSummary): number {
 function groupOf({ facts }: MailboxSummary): number {
   if (!facts.isCurrent) return 2;
   return facts.mailbox.is_paused ? 1 : 0;
-}
-
-function rankOf(state: State): number {
-  return RANKS.get(state) ?? STATES.length;
 }
 
 /** Unix time in milliseconds; 0 without a problem. */
@@ -50,7 +61,7 @@ export function worstState(mailboxes: readonly MailboxSummary[], firstState: Sta
   const active = new Set(monitored.filter(({ facts }) => !facts.mailbox.is_paused).map(({ state }) => state));
   if (firstState !== null) active.add(firstState);
   const states = active.size > 0 ? active : new Set(monitored.map(({ state }) => state));
-  return STATES.find((state) => states.has(state)) ?? 'not_configured';
+  return STATE_ORDER.find((state) => states.has(state)) ?? 'not_configured';
 }
 
 /** @param firstState as for `worstState` */
@@ -86,6 +97,6 @@ export function totalsOf(mailboxes: readonly MailboxSummary[], firstState: State
 function countStates(monitored: readonly MailboxSummary[], firstState: State | null): Totals['states'] {
   const active = monitored.filter(({ facts }) => !facts.mailbox.is_paused).map(({ state }) => state);
   const all = firstState === null ? active : [...active, firstState];
-  const counts = STATES.map((state) => [state, all.filter((one) => one === state).length] as const);
+  const counts = STATE_ORDER.map((state) => [state, all.filter((one) => one === state).length] as const);
   return Object.fromEntries(counts.filter(([, count]) => count > 0));
 }

@@ -9,6 +9,7 @@
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
+import { hasAddedMailboxes } from '../db/due-mailboxes.ts';
 import { readMonitorStatus, recordCredentials, setRunning } from '../db/monitor-status.ts';
 import { AppError } from '../errors.ts';
 import type { Monitor } from './monitor.ts';
@@ -24,7 +25,8 @@ const MAX_CHANGES = 10;
  */
 export async function startMonitor(monitor: Monitor): Promise<boolean> {
   await recordOwnCredentials(monitor);
-  assertConfigured(monitor.config);
+  if (monitor.config.gmail === null && !(await hasAddedMailboxes(monitor.db)))
+    assertConfigured(monitor.config);
   await setRunning(monitor.db, true);
   monitor.log.info('control_changed', 'Started');
   return await applyRunningFlag(monitor);

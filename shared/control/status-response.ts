@@ -10,17 +10,23 @@ import { readConsumers } from '../db/consumer-backlogs.ts';
 import type { Queryable } from '../db/database.ts';
 import { readIncidents } from '../db/incidents.ts';
 import { readMailboxDetails } from '../db/mailbox-details.ts';
-import { readFailingMessages, readMailboxes } from '../db/mailbox-status.ts';
+import {
+  type FailingRow,
+  type MailboxRow,
+  readFailingMessages,
+  readMailboxes,
+} from '../db/mailbox-status.ts';
 import { type MonitorStatus, readMonitorStatus } from '../db/monitor-status.ts';
 import { readReconciliationResults } from '../db/reconciliation-results.ts';
 import { findRejectedListings } from '../db/rejected-listings.ts';
 import { readRetention } from '../db/retention.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
+import type { MailboxPage } from '../schemas/mailboxes.ts';
 import type { RetentionStatus } from '../schemas/retention.ts';
 import type { SchedulerStatus, Status } from '../schemas/status.ts';
 import { adviceFor, adviceText } from './advice.ts';
-import { findPollingGap, type MailboxFacts, type PollingGap, stateWithoutMailbox } from './mailbox-state.ts';
+import { findPollingGap, type PollingGap, stateWithoutMailbox } from './mailbox-state.ts';
 import { type MailboxSummary, summarize, toMailboxStatus } from './mailbox-status-response.ts';
 import { byUrgency, totalsOf, worstState } from './mailbox-totals.ts';
 import type { Monitor } from './monitor.ts';
@@ -40,28 +46,16 @@ export async function readStatus(
 ): Promise<Status> {
   const [monitor, mailboxes, failing, rejected, consumers, retention] = await Promise.all([
     readMonitorStatus(db),
-    readMailboxes(db),
+    readMailboxes(db, ownFingerprint(config)),
     readFailingMessages(db),
     findRejectedListings(db),
     readConsumers(db),
     readRetentionStatus(config, db),
   ]);
-  const fingerprint = currentFingerprint(config, monitor);
-  const toFacts = (mailbox: (typeof mailboxes)[number]): MailboxFacts => ({
-    mailbox,
-    isCurrent:
-      mailbox.access === 'refresh_token' ||
-      mailbox.access === 'delegation' ||
-      (fingerprint !== null && mailbox.credential_fingerprint === fingerprint),
-    failing: mailbox.id === null ? null : (failing.get(mailbox.id) ?? null),
-    monitor,
-    pollIntervalSeconds: config.pollIntervalSeconds,
-    runBudgetSeconds: config.runBudgetSeconds,
-    isPushConfigured: config.pubsubTopic !== null,
-  });
-  const all = mailboxes.map((mailbox) => summarize(toFacts(mailbox)));
-  const hasUnknownFirst =
-    fingerprint !== null && !mailboxes.some((mailbox) => mailbox.credential_fingerprint === fingerprint);
+  const own = ownFingerprint(config);
+  const fingerprint = own === 'recorded' ? monitor.credentialFingerprint : own;
+  const all = summarizeAll(config, monitor, mailboxes, failing);
+  const hasUnknownFirst = fingerprint !== null && !mailboxes.some((mailbox) => mailbox.is_first);
   const selected = selectMailboxes(all, address);
   // The first mailbox has no address until Gmail has answered.
   const isFirstUnidentified = hasUnknownFirst && address === null;
@@ -116,6 +110,49 @@ async function readRetentionStatus(
   };
 }
 
+/**
+ * Reads a page of the mailboxes in the order of `status`.
+ *
+ * @param contains in lower case, a part of the address; empty: every mailbox
+ * @param offset of the first mailbox of the page
+ */
+export async function readMailboxPage(
+  { config, db }: Pick<Monitor, 'config' | 'db'>,
+  { contains, offset }: { readonly contains: string; readonly offset: number },
+): Promise<MailboxPage> {
+  const [monitor, mailboxes, failing] = await Promise.all([
+    readMonitorStatus(db),
+    readMailboxes(db, ownFingerprint(config)),
+    readFailingMessages(db),
+  ]);
+  const found = summarizeAll(config, monitor, mailboxes, failing)
+    .filter(({ advised }) => advised.email_address.includes(contains))
+    .toSorted(byUrgency);
+  return {
+    mailboxes: await readShown(db, found.slice(offset, offset + SHOWN_MAILBOXES)),
+    found_count: found.length,
+  };
+}
+
+function summarizeAll(
+  config: Config,
+  monitor: MonitorStatus,
+  mailboxes: readonly MailboxRow[],
+  failing: ReadonlyMap<number, FailingRow>,
+): MailboxSummary[] {
+  return mailboxes.map((mailbox) =>
+    summarize({
+      mailbox,
+      isCurrent: mailbox.access === 'refresh_token' || mailbox.access === 'delegation' || mailbox.is_first,
+      failing: mailbox.id === null ? null : (failing.get(mailbox.id) ?? null),
+      monitor,
+      pollIntervalSeconds: config.pollIntervalSeconds,
+      runBudgetSeconds: config.runBudgetSeconds,
+      isPushConfigured: config.pubsubTopic !== null,
+    }),
+  );
+}
+
 /** @throws {AppError} not_found */
 function selectMailboxes(all: readonly MailboxSummary[], address: string | null): MailboxSummary[] {
   if (address === null) return all.toSorted(byUrgency);
@@ -158,9 +195,9 @@ function firstGap({ updatedAt }: MonitorStatus): AddressedGap {
   return { address: 'the first mailbox', gap: { kind: 'no_run_begins', since: updatedAt } };
 }
 
-/** Of the configured credentials, or of those that the functions which hold them have recorded. */
-function currentFingerprint(config: Config, monitor: MonitorStatus): string | null {
-  if (config.areCredentialsHeldElsewhere) return monitor.credentialFingerprint;
+/** Of the configured credentials; `recorded`: the functions that hold them have recorded it. */
+function ownFingerprint(config: Config): string | null | 'recorded' {
+  if (config.areCredentialsHeldElsewhere) return 'recorded';
   return config.gmail === null ? null : credentialFingerprint(config.gmail);
 }
 

@@ -6,7 +6,7 @@ import type { Queryable } from './database.ts';
 import { statement } from './statement.ts';
 
 export interface DueWork {
-  /** `is_running` of the status row: false when an operator stopped the monitor during the run. */
+  /** False when an operator stopped the monitor, or paused the mailbox, during the run. */
   readonly isRunning: boolean;
   /** Messages that were never tried. */
   readonly hasUntriedLive: boolean;
@@ -37,9 +37,15 @@ export interface DueWork {
 const READ = statement(
   `
 select (
-         select is_running
-         from email_monitor_status
-         where id = 1
+         select s.is_running
+                  and not exists (
+                    select 1
+                    from mailbox_settings p
+                    where p.mailbox_id = $1::integer
+                      and p.is_paused
+                  )
+         from email_monitor_status s
+         where s.id = 1
        ) as is_running,
        (
          select id

@@ -80,7 +80,7 @@ export class MailboxContexts {
     return own?.emailAddress === emailAddress.toLowerCase() ? this.ofFirst(log) : null;
   }
 
-  /** The context of the first mailbox beside others. */
+  /** The context of the first mailbox, while the instance works on others too. */
   ofFirst(log: Log): IngestContext {
     return { ...this.first, db: this.#firstDb, log };
   }

@@ -100,7 +100,8 @@ export async function requeueDeadOfAll({ first }: MailboxContexts): Promise<numb
   const added = await listActiveMailboxes(db);
   let count = 0;
   await forEachMailbox(known, added, async (mailboxId) => {
-    count += await requeueDeadLetters(db, mailboxId);
+    const requeued = await requeueDeadLetters(db, mailboxId);
+    count += requeued;
   });
   return count;
 }

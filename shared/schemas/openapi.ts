@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from './emails.ts';
+import { mailboxChangeSchema, mailboxPageSchema } from './mailboxes.ts';
 import {
   foundMessagesSchema,
   givenUpSchema,
@@ -30,6 +31,8 @@ const COMPONENTS = {
   MessagePage: messagePageSchema,
   FoundMessages: foundMessagesSchema,
   MessageCounts: messageCountsSchema,
+  MailboxPage: mailboxPageSchema,
+  MailboxChange: mailboxChangeSchema,
   RunPage: runPageSchema,
   IncidentPage: incidentPageSchema,
   Retried: retriedSchema,
@@ -101,6 +104,18 @@ const CONSUMER: Parameter = {
   schema: { type: 'string' },
 };
 
+const MAILBOX: Parameter = query(
+  'mailbox',
+  'Only the mailbox with this address: its state, totals and advice. 404 for an unknown address.',
+  { type: 'string', format: 'email' },
+);
+/** The body of a change of one mailbox. */
+const MAILBOX_BODY = {
+  type: 'object',
+  required: ['email_address'],
+  properties: { email_address: { type: 'string', format: 'email' } },
+};
+
 /** Every endpoint that returns JSON. The page, downloads and email previews are not included. */
 export const OPERATIONS: readonly Operation[] = [
   {
@@ -108,6 +123,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: `${CONTROL}/status`,
     summary: 'The state of the monitor and its mailboxes, with errors and advice',
     answer: 'Status',
+    parameters: [MAILBOX],
   },
   {
     method: 'post',
@@ -134,6 +150,13 @@ export const OPERATIONS: readonly Operation[] = [
     answer: 'Poll',
     failure: 'FailedPoll',
     parameters: [
+      query(
+        'mailbox',
+        'Only the mailbox with this address, also while it is paused. Without it, all that are not.',
+        {
+          type: 'string',
+        },
+      ),
       query('retry', 'Requeue the dead messages first.', { type: 'string', enum: ['dead'] }),
       query('reconcile', "Compare Gmail's full listing with what is stored.", {
         type: 'string',
@@ -146,6 +169,7 @@ export const OPERATIONS: readonly Operation[] = [
     path: `${CONSOLE}/overview`,
     summary: 'Status and metrics for the page',
     answer: 'Overview',
+    parameters: [MAILBOX],
   },
   {
     method: 'get',
@@ -284,6 +308,48 @@ export const OPERATIONS: readonly Operation[] = [
     answer: 'Requeued',
     parameters: [CONSUMER],
   },
+  {
+    method: 'get',
+    path: `${CONSOLE}/mailboxes`,
+    summary: 'Mailboxes, the worst first, 100 per page',
+    answer: 'MailboxPage',
+    parameters: [
+      query('contains', 'Only mailboxes whose address contains this text.', {
+        type: 'string',
+        maxLength: 500,
+      }),
+      query('offset', 'Mailboxes before the page.', { type: 'integer', minimum: 0, default: 0 }),
+    ],
+  },
+  {
+    method: 'post',
+    path: `${CONSOLE}/mailboxes/add`,
+    summary: 'Add a mailbox; the answer says how to give it access',
+    answer: 'MailboxChange',
+    body: {
+      type: 'object',
+      required: ['email_address', 'access'],
+      properties: {
+        email_address: { type: 'string', format: 'email' },
+        access: { type: 'string', enum: ['refresh_token', 'delegation'] },
+        label: { type: 'string', description: 'Name or id; default: GMAIL_LABEL_ID.', maxLength: 500 },
+        initial_query: { type: 'string', description: 'Default: GMAIL_INITIAL_QUERY.', maxLength: 500 },
+      },
+    },
+  },
+  ...(['pause', 'resume', 'remove'] as const).map(
+    (verb): Operation => ({
+      method: 'post',
+      path: `${CONSOLE}/mailboxes/${verb}`,
+      summary: {
+        pause: 'Pause a mailbox: nothing is fetched for it until it is resumed',
+        resume: 'Resume a mailbox: the next poll fetches what has arrived',
+        remove: 'Monitor an added mailbox no longer; what is stored stays',
+      }[verb],
+      answer: 'MailboxChange',
+      body: MAILBOX_BODY,
+    }),
+  ),
   { method: 'get', path: `${CONSOLE}/runs`, summary: 'Runs', answer: 'RunPage', parameters: PAGE },
   {
     method: 'get',

@@ -7,17 +7,17 @@ export const overviewSchema = z.object({
   /** The database's time, like every other time here. */
   now: time,
   status: statusSchema,
-  /** Of the current mailbox; null while it is not known. */
+  /** Of the monitored mailboxes; null while none is known. */
   freshness: z.object({
     newest_stored_at: z.nullable(time),
   }),
   quota: z.object({
-    /** Units per minute that may be spent. */
+    /** Units per minute that may be spent, by all monitored mailboxes. */
     minute_limit: count,
     /** Spent units that are not refilled yet. Null while the mailbox is not known. */
     minute_used: z.nullable(count),
-    /** Since midnight UTC. */
-    today_used: count,
+    /** Since midnight UTC. Null when there were more than 100,000 runs, which are not read. */
+    today_used: z.nullable(count),
   }),
   /** Dead messages of all mailboxes that are not given up. */
   dead_count: count,

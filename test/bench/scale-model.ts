@@ -169,7 +169,8 @@ export function limits(): readonly Limit[] {
     {
       what: `disk of ${DEPLOYED.diskLimitGb} GB, full within a year`,
       mailboxes: (DEPLOYED.diskLimitGb - ASSUMED.emptyDatabaseGb) / one.gbPerYear,
-      change: 'raise `database_disk_limit_gb`; later move old raw messages to a bucket',
+      change:
+        'raise `database_disk_limit_gb`, or move large files [to a bucket](operations.md#large-attachments-in-a-bucket)',
     },
     {
       what: 'units per minute per project, all mailboxes with a backlog at once',

@@ -219,7 +219,7 @@ describe('the target main', () => {
     const { code, output } = await serveUntilExit(dist.folder, 'main', { DATABASE_URL: db.url, ...env });
     expect(code).toBe(1);
     expect(output).toMatch(
-      /^APP_FUNCTION must name the function to serve: poll, gmailPush, ingestMailbox, status, start, stop, pollNow, console, migrate\./m,
+      /^APP_FUNCTION must name the function to serve: poll, gmailPush, ingestMailbox, status, start, stop, pollNow, console, attachmentUrl, migrate\./m,
     );
     expect(output).not.toContain('Serving function');
   });

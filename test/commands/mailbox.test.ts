@@ -5,8 +5,8 @@ import { runToEnd } from '../helpers/command-process.ts';
 import { changeMailbox, leasedMailbox, mailboxRow } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
-// Each command is a separate process, which starts slowly on a busy machine.
-vi.setConfig({ testTimeout: 30_000 });
+// Each command is a separate process, which starts slowly on a busy machine. A test runs up to eight of them.
+vi.setConfig({ testTimeout: 90_000 });
 
 const ANN = 'ann@example.com';
 

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAppContext } from '../../shared/control/app-context.ts';
+import { STATE_ORDER } from '../../shared/control/mailbox-totals.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
 import type { Database } from '../../shared/db/database.ts';
+import { STATES } from '../../shared/schemas/state.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
 
 const NO_CREDENTIALS = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
@@ -35,6 +37,10 @@ const addressesOf = (mailboxes: readonly { readonly email_address: string }[]) =
   mailboxes.map((one) => one.email_address.replace('@example.com', ''));
 
 describe('the order of mailboxes', () => {
+  it('the states have the order of the schema', () => {
+    expect(STATE_ORDER).toEqual(STATES);
+  });
+
   it('the worst state is first, then the oldest problem, then paused mailboxes, and removed ones are last', async () => {
     await fixture.mailbox();
     await fixture.addedMailbox({ email_address: 'paused@example.com' }, true);

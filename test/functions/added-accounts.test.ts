@@ -97,12 +97,16 @@ describe('before an added mailbox is identified', () => {
     for (let attempt = 0; attempt < 8; attempt += 1) {
       await system.call('poll');
       const [row] = await system.rows<{ wait: number }>(
-        'select round(extract(epoch from next_attempt_at - now()))::integer as wait from mailbox_settings',
+        'select extract(epoch from next_attempt_at - now())::double precision as wait from mailbox_settings',
       );
       waits.push(row?.wait ?? 0);
       await system.pass(300);
     }
-    expect(waits).toEqual([5, 10, 20, 40, 80, 160, 300, 300]);
+    for (const [attempt, seconds] of [5, 10, 20, 40, 80, 160, 300, 300].entries()) {
+      expect(waits[attempt]).toBeLessThanOrEqual(seconds);
+      // Some of the wait has passed on a busy machine.
+      expect(waits[attempt]).toBeGreaterThan(seconds / 2);
+    }
     expect(await settings(system)).toMatchObject([{ last_error_code: 'mailbox_secret_missing' }]);
   });
 
@@ -146,7 +150,7 @@ describe('an identified mailbox', () => {
     expect(await system.storedOf(BOB)).toEqual(['For the account that was Ann']);
   });
 
-  it('keeps its own error while the others go on, and continues with a new token', async () => {
+  it('keeps its own error while the others work, and continues with a new token', async () => {
     const { system, ann, bob } = await knownSystem();
     ann.gmail.revokeRefreshToken();
     bob.gmail.deliver(mail('Bob'));

@@ -85,7 +85,7 @@ it('has the URL signed by IAM Credentials, in the form of version 4', async () =
   expect(verify('RSA-SHA256', Buffer.from(signed), signer.publicKey, signature)).toBe(true);
 });
 
-it('tells a consumer to read bytes in the database with attachment_data', async () => {
+it('answers 409 for bytes in the database, and names attachment_data', async () => {
   const { json, status } = await ask({ id: String(small) });
   expect([status, json.code]).toEqual([409, 'bytes_in_database']);
   expect(json.remediation).toContain('attachment_data(id)');

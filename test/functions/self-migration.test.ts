@@ -50,12 +50,20 @@ function instanceOf(part: AccountPart, MIGRATE_URL = service.url) {
 }
 
 /** The database is empty. */
-const STATUSES: Readonly<Partial<Record<Target, number>>> = { attachmentUrl: 404, gmailPush: 204 };
+const STATUSES: Readonly<Partial<Record<Target, number>>> = {
+  attachmentUrl: 404,
+  gmailPush: 204,
+  ingestMailbox: 204,
+};
 
 function requestOf(target: Target) {
   if (target === 'attachmentUrl') return { method: 'GET', query: { id: '1' } };
   if (target === 'console') return { path: '/api/system/email-monitor/status', method: 'GET' };
   const { emailAddress } = system.gmail;
+  if (target === 'ingestMailbox') {
+    const work = Buffer.from(JSON.stringify({ mailbox: emailAddress })).toString('base64');
+    return { body: { message: { data: work } } };
+  }
   const data = Buffer.from(JSON.stringify({ emailAddress, historyId: '7' })).toString('base64');
   return target === 'gmailPush' ? { body: { message: { data } } } : {};
 }

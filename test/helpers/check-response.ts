@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { attachmentUrlSchema } from '../../shared/schemas/attachment-url.ts';
 import { emailPageSchema, openedEmailSchema, reprocessedSchema } from '../../shared/schemas/emails.ts';
+import { mailboxChangeSchema, mailboxPageSchema } from '../../shared/schemas/mailboxes.ts';
 import {
   foundMessagesSchema,
   givenUpSchema,
@@ -42,6 +43,8 @@ const BY_PATH: readonly (readonly [RegExp, z.ZodMiniType])[] = [
   [/\/console\/messages\/counts$/, messageCountsSchema],
   [/\/console\/messages\/(\d+\/)?retry$/, retriedSchema],
   [/\/console\/messages\/\d+\/give-up$/, givenUpSchema],
+  [/\/console\/mailboxes$/, mailboxPageSchema],
+  [/\/console\/mailboxes\/\w+$/, mailboxChangeSchema],
   [/\/console\/runs$/, runPageSchema],
   [/\/console\/incidents$/, incidentPageSchema],
 ];

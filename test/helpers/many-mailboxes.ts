@@ -60,6 +60,13 @@ function extend(system: TestSystem, folder: string): ManyMailboxes {
   };
   return {
     ...system,
+    pass: async (seconds) => {
+      await system.pass(seconds);
+      await rows(
+        "update mailbox_settings set next_attempt_at = next_attempt_at - $1::integer * interval '1 second'",
+        [seconds],
+      );
+    },
     writeSecret,
     deleteSecret: (address) => rmSync(pathOf(address)),
     add: async (address, { label = null, initialQuery = null } = {}) => {

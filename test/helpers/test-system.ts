@@ -246,7 +246,6 @@ class SkippedTime {
 /** Columns that the system compares with the present time. */
 const AGING = {
   mailboxes: ['unconfirmed_at', 'hint_at', 'pushed_at', 'lease_expires_at', 'next_poll_at', 'last_run_at'],
-  mailbox_settings: ['next_attempt_at'],
   mailbox_watches: ['registered_at', 'expires_at', 'next_attempt_at', 'late_since'],
   email_ledger: ['last_attempt_at', 'next_attempt_at'],
   list_jobs: ['created_at', 'not_before'],

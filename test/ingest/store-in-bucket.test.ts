@@ -1,7 +1,11 @@
 /** Storing emails with large attachments, with the bucket of ATTACHMENTS_BUCKET. */
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { grantAll } from '../../shared/db/schema/grants.ts';
 import { BUCKET, type BucketFixture, createBucketFixture, sha256Of } from '../helpers/bucket-fixture.ts';
+import { accounts, createRoles, dropRoles, urlOf } from '../helpers/database-accounts.ts';
 import { incompressible, mail, orderWithFile } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
 import { useIngestSystems } from './scenario.ts';
@@ -192,6 +196,42 @@ it('makes no call and no further statement without the setting', async () => {
   expect(await system.rows('select last_value, is_called from bucket_objects_id_seq')).toEqual([
     { last_value: 1, is_called: false },
   ]);
+});
+
+it('the accounts of poll and of the console are enough to store, to collect, to download and to parse again', async () => {
+  const { bucket, system } = await systemWithBucket();
+  const { db } = system;
+  await createRoles(db);
+  try {
+    await db.transaction(async (tx) => await grantAll(tx, accounts));
+    const poll = system.instance({ DATABASE_URL: urlOf(db, 'ingest') });
+    const page = system.instance({ DATABASE_URL: urlOf(db, 'console') });
+    await system.turnOn();
+    await system.rows("insert into bucket_objects (name, reserved_at) values ('files/old', '-infinity')");
+    system.gmail.deliver(orderWithFile(1, FILE));
+    expect(await poll.ingest({ trigger: 'schedule' })).toMatchObject({
+      outcome: 'completed',
+      counts: { stored: 1 },
+    });
+    expect(await system.rows('select name from bucket_objects')).toEqual([]);
+
+    const [row] = await system.rows<{ id: number; email_id: number }>(
+      'select id, email_id from email_attachments',
+    );
+    const path = `/api/console/attachments/${row?.id}`;
+    const download = await page.call('console', { method: 'GET', path });
+    expect((await buffer(download.body as Readable)).equals(FILE)).toBe(true);
+    await system.rows("update email_attachments set filename = 'old.bin'");
+    const parsed = await page.call('console', {
+      path: `/api/console/emails/${row?.email_id}/reprocess`,
+      body: {},
+    });
+    expect(parsed.json).toMatchObject({ result: 'changed' });
+    expect(await storedRows(system)).toMatchObject([{ bucket_object: FILE_OBJECT, file_data: null }]);
+    expect(bucket.names()).toContain(FILE_OBJECT);
+  } finally {
+    await dropRoles(db);
+  }
 });
 
 describe('the collection of a scheduled run', () => {

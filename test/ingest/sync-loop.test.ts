@@ -137,4 +137,22 @@ describe('stop during a run', () => {
     expect(report.counts.stored).toBeLessThan(200);
     expect(await system.rows('select 1 from mailbox_watches where topic is not null')).toEqual([]);
   });
+
+  test('a run ends in its next round after its mailbox is paused', async () => {
+    const system: TestSystem = await runningSystem({
+      env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '600' },
+      onSleep: async () => {
+        if (system.sleeps.length !== 20) return;
+        await system.rows(
+          `insert into mailbox_settings (email_address, mailbox_id, access, is_paused)
+           select email_address, id, 'environment', true
+           from mailboxes`,
+        );
+      },
+    });
+    for (let n = 0; n < 400; n += 1) system.gmail.deliver(mail(`${n}`));
+    const report = await system.ingest({ trigger: 'schedule', budgetMs: 600_000 });
+    expect(report).toMatchObject({ outcome: 'stopped', error: null });
+    expect(report.counts.stored).toBeLessThan(200);
+  });
 });

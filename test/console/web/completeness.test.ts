@@ -1,10 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Completeness,
-  describeCompleteness,
-  storedOf,
-  type Text,
-} from '../../../console/web/completeness.ts';
+import { describeCompleteness, storedOf } from '../../../console/web/completeness.ts';
+import type { Completeness, Text } from '../../../console/web/figure.ts';
 import { formatClock, setServerTime } from '../../../console/web/format-time.ts';
 import type { State } from '../../../shared/schemas/state.ts';
 import { failing, minutesBefore, NOW, overview, reconciliation } from './overview-fixture.ts';

@@ -71,7 +71,7 @@ describe('many accounts at one root URL', () => {
     const exp = Math.floor(Date.now() / 1000) + 3600;
     const ask = async (claims: Record<string, unknown>) =>
       await requestToken({ grant_type: JWT_BEARER, assertion: signed({ scope: 'a', ...claims }) });
-    expect(await ask({ sub: 'nobody@example.com', exp })).toMatchObject({
+    expect(await ask({ sub: 'unknown@example.com', exp })).toMatchObject({
       status: 400,
       json: { error: 'invalid_grant' },
     });

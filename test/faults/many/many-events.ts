@@ -28,7 +28,7 @@ export type ManyEventAction =
       readonly forMs: number;
       readonly why: string;
     }
-  /** A work message that `poll` did not publish now: an old one again, or one of somebody else. */
+  /** A work message that `poll` did not publish now: an old one again, or one of an unknown sender. */
   | {
       readonly kind: 'stray_work';
       readonly mailbox: number;

@@ -1,0 +1,103 @@
+/**
+ * Routes for the mailboxes: a page of them, and what an operator can do: add one, pause, resume or remove it. Each change is
+ * logged with the account of the operator. Addresses of changes are in the body.
+ */
+import type { AppContext } from '../../shared/control/app-context.ts';
+import { createMonitor } from '../../shared/control/monitor.ts';
+import { readMailboxPage } from '../../shared/control/status-response.ts';
+import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shared/db/mailbox-settings.ts';
+import { AppError } from '../../shared/errors.ts';
+import { type HttpRequest, json } from '../../shared/http.ts';
+import type { Log } from '../../shared/log.ts';
+import { parseAddress } from '../../shared/mailbox-confirmation.ts';
+import type { MailboxChange, MailboxPage } from '../../shared/schemas/mailboxes.ts';
+import { type Handler, integerParameter, jsonBody, searchText } from './request-parameters.ts';
+
+const MAX_OFFSET = 1_000_000;
+
+export function showMailboxes(context: AppContext): Handler {
+  const monitor = createMonitor(context);
+  return async ({ query }) => {
+    const contains = searchText(query['contains'])?.toLowerCase() ?? '';
+    const offset = integerParameter(query['offset'] ?? 0, 'offset', 0, MAX_OFFSET);
+    return json<MailboxPage>(200, await readMailboxPage(monitor, { contains, offset }));
+  };
+}
+
+/** The body has `email_address`, `access` (`refresh_token` or `delegation`), and optionally `label` and `initial_query`. */
+export function addOne({ config, db }: AppContext): Handler {
+  return async (request, _params, log) => {
+    const body = jsonBody(request.body);
+    const address = parseAddress('email_address', body['email_address']);
+    const { access } = body;
+    if (access !== 'refresh_token' && access !== 'delegation')
+      throw new AppError('bad_request', '"access" must be refresh_token or delegation.');
+    if (await isFirstMailbox(db, address))
+      throw new AppError(
+        'bad_request',
+        'This is the first mailbox, whose credentials are environment variables.',
+      );
+    await addMailbox(db, {
+      emailAddress: address,
+      access,
+      label: textParameter(body['label'], 'label'),
+      initialQuery: textParameter(body['initial_query'], 'initial_query'),
+    });
+    recordChange(request, log, 'Added a mailbox', address);
+    const target = config.mailboxSecrets?.startsWith('/') ? '--write' : '--secret-manager';
+    const nextStep =
+      access === 'refresh_token'
+        ? `Run \`npm run authorize -- --mailbox ${address} --client-secret client_secret.json ${target}\`: its owner agrees once.`
+        : config.delegationServiceAccount === null
+          ? 'Set GMAIL_DELEGATION_SERVICE_ACCOUNT: without it no service account can read the mailbox.'
+          : `Run \`npm run doctor -- --mailbox ${address}\`, which checks that the service account may read it.`;
+    return json<MailboxChange>(200, { email_address: address, next_step: nextStep });
+  };
+}
+
+export function pauseOne(context: AppContext): Handler {
+  return changePause(context, true);
+}
+
+export function resumeOne(context: AppContext): Handler {
+  return changePause(context, false);
+}
+
+function changePause({ db }: AppContext, isPaused: boolean): Handler {
+  return async (request, _params, log) => {
+    const address = parseAddress('email_address', jsonBody(request.body)['email_address']);
+    if ((await setPaused(db, address, isPaused)) === null) throw notAdded();
+    recordChange(request, log, isPaused ? 'Paused a mailbox' : 'Resumed a mailbox', address);
+    return json<MailboxChange>(200, { email_address: address, next_step: null });
+  };
+}
+
+/** What is stored stays. The first mailbox cannot be removed. */
+export function removeOne({ db }: AppContext): Handler {
+  return async (request, _params, log) => {
+    const address = parseAddress('email_address', jsonBody(request.body)['email_address']);
+    const removed = await removeMailbox(db, address);
+    if (removed === null) throw notAdded();
+    recordChange(request, log, 'Removed a mailbox', address);
+    const nextStep =
+      removed.access === 'refresh_token' ? 'Its secret stays. Delete it if it is no longer needed.' : null;
+    return json<MailboxChange>(200, { email_address: address, next_step: nextStep });
+  };
+}
+
+function recordChange({ account }: HttpRequest, log: Log, message: string, address: string): void {
+  log.info('control_changed', message, { email_address: address, account: account ?? 'unknown' });
+}
+
+function notAdded(): AppError {
+  return new AppError('not_found', 'No operator has added a mailbox with this address.');
+}
+
+/** @returns null when it is empty @throws {AppError} bad_request */
+function textParameter(value: unknown, name: string): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string' || value.length > 500)
+    throw new AppError('bad_request', `"${name}" must be text of at most 500 characters.`);
+  const text = value.replaceAll('\0', ' ').toWellFormed().trim();
+  return text === '' ? null : text;
+}

@@ -1,0 +1,134 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  chromiumPath,
+  createFixture,
+  type Fixture,
+  seriousViolations,
+  titleOrSkipReason,
+} from './console-fixture.ts';
+
+const MAILBOX_COUNT = 230;
+
+describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailboxes'), () => {
+  let fixture: Fixture;
+  beforeAll(async () => {
+    fixture = await createFixture();
+    await fixture.call('start');
+    await fixture.call('poll-now');
+    await fixture.call('stop');
+    await fixture.db.query(`update email_monitor_status set is_running = true`);
+  });
+  beforeEach(async () => {
+    await fixture.db.query('delete from mailbox_settings');
+  });
+  afterEach(async () => await fixture.closePages());
+  afterAll(async () => await fixture.close());
+
+  /** Added mailboxes that Gmail has not answered for; every tenth is locked out. */
+  const addMany = async () =>
+    await fixture.db.query(
+      `insert into mailbox_settings (email_address, access, failure_count, next_attempt_at, last_error_code, last_error)
+       select 'branch' || lpad(n::text, 3, '0') || '@example.com', 'delegation', (n % 10 = 0)::integer, now() + interval '1 day',
+              case when n % 10 = 0 then 'reauth_required' end, case when n % 10 = 0 then 'users.getProfile: invalid_grant.' end
+       from generate_series(1, $1::integer) n`,
+      [MAILBOX_COUNT],
+    );
+
+  it('with one mailbox, the page shows no list, and the form adds a second one and says the next command', async () => {
+    const { page, violations } = await fixture.open();
+    expect(await page.locator('#mailboxes-body').isHidden()).toBe(true);
+    await page.locator('#mailbox-add-toggle').focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('sales@example.com');
+    await page.keyboard.press('Enter');
+    await page
+      .locator('#mailbox-next', { hasText: 'npm run authorize -- --mailbox sales@example.com' })
+      .waitFor();
+    await page.locator('#mailbox-list li', { hasText: 'sales@example.com' }).waitFor();
+    expect(await page.locator('#mailbox').textContent()).toBe('2 mailboxes');
+    expect(violations).toEqual([]);
+  });
+
+  it('the worst 100 are shown first, More shows the others, and the filter finds an address on any page', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#state-label', { hasText: '23 of 231 mailboxes are locked out' }).waitFor();
+    await page.locator('#mailbox-list li').nth(99).waitFor();
+    expect(await page.locator('#mailbox-list li').count()).toBe(100);
+    expect(await page.locator('#mailbox-list li').first().textContent()).toContain('Locked out');
+    expect(await page.locator('#mailbox-count').textContent()).toBe('The worst 100 of 231 mailboxes');
+    await page.locator('#mailboxes-more', { hasText: 'Show more (131 left)' }).click();
+    await page.locator('#mailbox-list li').nth(199).waitFor();
+    await page.locator('#mailbox-filter').fill('branch007');
+    await page.locator('#mailbox-count', { hasText: '1 mailbox, the worst first' }).waitFor();
+    expect(await page.locator('#mailbox-list .subject').allTextContents()).toEqual(['branch007@example.com']);
+  });
+
+  it('the emails of a mailbox are listed by its button, and an address that was added before is an error in view', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#mailbox-filter').fill('orders@');
+    await page.getByRole('button', { name: 'Show the emails of orders@example.com' }).click();
+    await page.locator('#active-filters', { hasText: 'orders@example.com' }).waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('emails-title');
+    await page.locator('#mailbox-add-toggle').click();
+    await page.locator('#mailbox-address').fill('branch007@example.com');
+    await page.locator('#mailbox-add').click();
+    await page.locator('#errors', { hasText: 'was added before' }).waitFor();
+    const top = await page.locator('#errors').evaluate((box) => box.getBoundingClientRect().top);
+    expect(top).toBeGreaterThanOrEqual(0);
+  });
+
+  it('a mailbox is paused and resumed at once, and removed after a question, by keyboard', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#mailbox-filter').fill('branch007');
+    await page.locator('#mailbox-count', { hasText: '1 mailbox' }).waitFor();
+    const press = async (name: string) => {
+      await page.getByRole('button', { name, exact: true }).focus();
+      await page.keyboard.press('Enter');
+    };
+    await press('Pause branch007@example.com');
+    await page.locator('#mailbox-list li', { hasText: 'Paused' }).waitFor();
+    await press('Resume branch007@example.com');
+    await page.getByRole('button', { name: 'Pause branch007@example.com', exact: true }).waitFor();
+    await press('Remove branch007@example.com');
+    await page.locator('#remove-dialog[open]').waitFor();
+    expect(await page.locator('#remove-title').textContent()).toBe('Remove branch007@example.com?');
+    await page.keyboard.press('Escape');
+    expect(await fixture.db.query(`select 1 from mailbox_settings`)).toMatchObject({
+      rowCount: MAILBOX_COUNT,
+    });
+    await press('Remove branch007@example.com');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('#mailbox-count', { hasText: 'No address contains this text.' }).waitFor();
+    expect(await fixture.db.query(`select 1 from mailbox_settings`)).toMatchObject({
+      rowCount: MAILBOX_COUNT - 1,
+    });
+  });
+
+  it.each([
+    [360, 'light'],
+    [390, 'dark'],
+    [1280, 'light'],
+    [1280, 'dark'],
+  ] as const)(
+    'axe finds nothing serious at %s px, %s, and the page does not scroll sideways',
+    async (width, colorScheme) => {
+      await addMany();
+      const { page, violations } = await fixture.open({ viewport: { width, height: 800 }, colorScheme });
+      await page.locator('#mailbox-list li').nth(99).waitFor();
+      const folder = process.env['SCREENSHOTS'];
+      if (folder !== undefined) await page.screenshot({ path: `${folder}/top-${width}-${colorScheme}.png` });
+      await page.locator('#mailbox-add-toggle').click();
+      expect(await seriousViolations(page, ['#mailboxes', '.state', '.completeness'])).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
+      expect(violations).toEqual([]);
+      if (folder !== undefined) {
+        await page.locator('#mailboxes').scrollIntoViewIfNeeded();
+        await page.screenshot({ path: `${folder}/list-${width}-${colorScheme}.png` });
+      }
+    },
+  );
+});

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { describeCompleteness } from '../../../console/web/completeness.ts';
+import { describeState } from '../../../console/web/describe-state.ts';
+import type { StatusJson } from '../../../shared/schemas/status.ts';
+import { NOW, overview, totals } from './overview-fixture.ts';
+
+const several = (more: Partial<StatusJson['totals']>, status: Partial<StatusJson> = {}) =>
+  overview({ status: { mailbox_count: 40, totals: totals(more), ...status } });
+
+describe('the state of several mailboxes', () => {
+  it.each([
+    [
+      { reauth_required: 1, access_denied: 1, watching: 38 },
+      'reauth_required',
+      '2 of 40 mailboxes are locked out',
+    ],
+    [{ backing_off: 1, watching: 39 }, 'backing_off', '1 of 40 mailboxes is failing'],
+    [{ catching_up: 3, watching: 37 }, 'catching_up', '3 of 40 mailboxes are catching up'],
+    [{ watching: 40 }, 'watching', 'Watching 40 mailboxes'],
+  ] as const)(
+    'the headline names the worst state with the number of mailboxes in it: %j',
+    (states, state, label) => {
+      expect(describeState(several({ states }, { state })).label).toBe(label);
+    },
+  );
+
+  it('the reason counts the mailboxes of each state and the paused ones', () => {
+    const given = several(
+      { states: { reauth_required: 2, watching: 37 }, paused_count: 1 },
+      { state: 'reauth_required' },
+    );
+    expect(describeState(given).reason).toBe(
+      'Of 40 mailboxes, 2 are locked out, 37 are up to date, 1 is paused.',
+    );
+  });
+
+  it('the headline says that all are paused, and that the monitor is stopped', () => {
+    const states = { states: { stopped: 40 } };
+    expect(describeState(several({ states: {}, paused_count: 40 }, { state: 'stopped' })).label).toBe(
+      'All mailboxes are paused',
+    );
+    expect(describeState(several(states, { state: 'stopped', is_running: false })).label).toBe('Stopped');
+  });
+
+  it('the headline is not Watching while a mailbox has never been compared with Gmail', () => {
+    const described = describeState(several({ states: { watching: 40 }, unreconciled_count: 1 }));
+    expect(described).toMatchObject({ state: 'catching_up', tone: 'active', label: 'Catching up' });
+  });
+});
+
+describe('the figures of several mailboxes', () => {
+  it('all mail is stored only when nothing is unknown, missing or waiting for any mailbox', () => {
+    const { missing, sentence, waiting } = describeCompleteness(several({}), null);
+    expect(sentence).toEqual(['The last check of each mailbox found all its mail stored.']);
+    expect([waiting.value, missing.value]).toEqual([['0'], ['0']]);
+  });
+
+  it('waiting and missing are not known while they are unknown for one mailbox', () => {
+    const given = several({ waiting_count: null, unknown_count: 1, pending: 7 });
+    const { missing, sentence, waiting } = describeCompleteness(given, null);
+    expect(waiting).toMatchObject({ value: ['not known'], note: ['for 1 of 40 mailboxes; 7 found in all'] });
+    expect(missing).toMatchObject({
+      value: ['not known'],
+      note: ['for 1 of 40 mailboxes; none in the others'],
+    });
+    expect(sentence.join('')).toContain('not known for 1 of 40 mailboxes');
+  });
+
+  it('missing messages are a number although the figure is unknown for other mailboxes', () => {
+    const { missing } = describeCompleteness(several({ missing: 3, unreconciled_count: 2 }), null);
+    expect(missing).toMatchObject({ value: ['3'], tone: 'critical' });
+  });
+
+  it('the figures are not known while the console does not answer', () => {
+    const { missing, sentence, waiting } = describeCompleteness(several({}), NOW);
+    expect(sentence.join('')).toContain('not known');
+    for (const { value } of [missing, waiting]) expect(value[0]).toBe('not known since ');
+  });
+});

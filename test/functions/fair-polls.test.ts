@@ -1,0 +1,175 @@
+/** One instance that runs several mailboxes: fairness, poll-now, and work that is spread over time. */
+import { describe, expect, it } from 'vitest';
+import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { mail } from '../helpers/test-emails.ts';
+
+const createSystem = useManyMailboxes();
+const ANN = 'ann@example.com';
+const BOB = 'bob@example.com';
+const FIRST = 'orders@example.com';
+
+const addressOf = (n: number) => `box-${n}@example.com`;
+
+describe('poll in place', () => {
+  it('a mailbox with a backlog does not delay the quiet ones, and continues after them', async () => {
+    // The quota of the backlog lasts for 30 emails, then for 5 per second.
+    const system = await createSystem({
+      gmail: { quotaUnitsPerMinute: 6_000 },
+      skipsDelays: true,
+      env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '600', RUN_BUDGET_SECONDS: '50' },
+    });
+    const backlog = await system.add(addressOf(0));
+    for (let n = 0; n < 150; n += 1) backlog.gmail.deliver(mail(`Backlog ${n}`));
+    const quiet = [];
+    for (let n = 1; n <= 9; n += 1) quiet.push(await system.add(addressOf(n)));
+    for (const { gmail } of quiet) gmail.deliver(mail('Quiet'));
+    await system.turnOn();
+
+    const polled = await system.call('poll');
+    expect(polled.json).toMatchObject({ outcome: 'out_of_time', mailboxes: 11, failed_mailboxes: 0 });
+    for (const { settings } of quiet) expect(await system.storedOf(settings.emailAddress)).toEqual(['Quiet']);
+    const stored = await system.storedOf(addressOf(0));
+    expect(stored.length).toBeGreaterThan(30);
+    expect(stored.length).toBeLessThan(150);
+    expect((await system.runsOf(addressOf(0))).length).toBeGreaterThan(1);
+  });
+
+  it('fails only when the run of every mailbox failed', async () => {
+    const system = await createSystem();
+    const ann = await system.add(ANN);
+    await system.turnOn();
+    await system.call('poll');
+    for (const gmail of [ann.gmail, system.gmail])
+      gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    expect((await system.call('poll')).json).toMatchObject({
+      code: 'gmail_unavailable',
+      outcome: 'failed',
+      mailboxes: 2,
+      failed_mailboxes: 2,
+    });
+  });
+
+  it('works on added mailboxes without credentials in the environment', async () => {
+    const system = await createSystem({
+      env: { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' },
+    });
+    const ann = await system.add(ANN);
+    ann.gmail.deliver(mail('Ann'));
+    expect((await system.call('start')).status).toBe(200);
+    expect((await system.call('poll')).json).toMatchObject({
+      outcome: 'completed',
+      new_emails: 1,
+      mailboxes: 1,
+    });
+  });
+});
+
+describe('poll-now', () => {
+  async function stoppedSystem(): Promise<ManyMailboxes> {
+    const system = await createSystem();
+    for (const address of [ANN, BOB]) (await system.add(address)).gmail.deliver(mail(address));
+    system.gmail.deliver(mail(FIRST));
+    await system.call('pollNow');
+    return system;
+  }
+
+  it('runs all mailboxes that are not paused, while the monitor is stopped', async () => {
+    const system = await createSystem();
+    for (const address of [ANN, BOB]) (await system.add(address)).gmail.deliver(mail(address));
+    system.gmail.deliver(mail(FIRST));
+    await system.pause(BOB);
+    expect((await system.call('pollNow')).json).toMatchObject({ new_emails: 2, mailboxes: 2 });
+    expect(await system.storedOf(BOB)).toEqual([]);
+  });
+
+  it('?mailbox runs that one, even while it is paused', async () => {
+    const system = await createSystem();
+    for (const address of [ANN, BOB]) (await system.add(address)).gmail.deliver(mail(address));
+    await system.pause(BOB);
+    const polled = await system.call('pollNow', { query: { mailbox: 'Bob@example.com' } });
+    expect(polled.json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    expect(polled.json).not.toHaveProperty('mailboxes');
+    expect(await system.storedOf(ANN)).toEqual([]);
+  });
+
+  it('?mailbox names the first mailbox too, and no unknown one', async () => {
+    const system = await stoppedSystem();
+    expect((await system.call('pollNow', { query: { mailbox: FIRST } })).json).toMatchObject({
+      outcome: 'completed',
+    });
+    const unknown = await system.call('pollNow', { query: { mailbox: 'eve@example.com' } });
+    expect(unknown.json).toMatchObject({ status: 400, code: 'bad_request' });
+  });
+
+  it('?retry=dead and ?reconcile=all apply to the named mailbox only, or to all', async () => {
+    const system = await stoppedSystem();
+    await system.rows("update email_ledger set state = 'dead', next_attempt_at = now() + interval '1 day'");
+    const one = await system.call('pollNow', { query: { mailbox: ANN, retry: 'dead', reconcile: 'all' } });
+    expect(one.json).toMatchObject({ retried: 1 });
+    expect((await system.call('pollNow', { query: { retry: 'dead' } })).json).toMatchObject({ retried: 2 });
+    const full = await system.rows(
+      'select m.email_address from reconciliations r join mailboxes m on m.id = r.mailbox_id where r.is_full and m.email_address <> $1',
+      [FIRST],
+    );
+    expect(full).toEqual([{ email_address: ANN }]);
+  });
+});
+
+describe('a paused first mailbox', () => {
+  it('is not polled, and its pushes only store the hint', async () => {
+    const system = await createSystem();
+    await system.turnOn();
+    await system.call('poll');
+    await system.rows(
+      "insert into mailbox_settings (email_address, mailbox_id, access, is_paused) select email_address, id, 'environment', true from mailboxes",
+    );
+    const { historyId } = system.gmail.deliver(mail('Order'));
+    const data = Buffer.from(JSON.stringify({ emailAddress: FIRST, historyId })).toString('base64');
+    system.gmail.resetCounters();
+    expect((await system.call('poll')).json).toMatchObject({ outcome: 'paused' });
+    expect((await system.call('gmailPush', { body: { message: { data } } })).status).toBe(204);
+    expect(system.gmail.callLog.calls).toHaveLength(0);
+    expect((await system.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+  });
+});
+
+describe('periodic work of added mailboxes', () => {
+  it('their next polls are spread over the interval, and the next one after at least half of it', async () => {
+    const system = await createSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '3600' } });
+    for (let n = 0; n < 5; n += 1) await system.add(addressOf(n));
+    await system.turnOn();
+    await system.call('poll');
+    const waits = await system.rows<{ minutes: number }>(
+      `select extract(epoch from next_poll_at - now())::integer / 60 as minutes
+       from mailboxes
+       where email_address <> $1`,
+      [FIRST],
+    );
+    const minutes = waits.map((row) => row.minutes);
+    expect(new Set(minutes).size).toBe(5);
+    expect(Math.min(...minutes)).toBeGreaterThanOrEqual(29);
+    expect(Math.max(...minutes)).toBeLessThanOrEqual(90);
+  });
+
+  it('a reconciliation of an added mailbox is due once per period', async () => {
+    const system = await createSystem();
+    await system.add(ANN);
+    await system.turnOn();
+    await system.call('poll');
+    const count = async () =>
+      (
+        await system.rows(
+          'select r.id from reconciliations r join mailboxes m on m.id = r.mailbox_id where m.email_address = $1',
+          [ANN],
+        )
+      ).length;
+    await system.pass(900);
+    await system.rows("update mailboxes set created_at = created_at - interval '900 seconds'");
+    await system.call('poll');
+    await system.call('poll');
+    expect(await count()).toBe(1);
+    await system.pass(900);
+    await system.call('poll');
+    expect(await count()).toBe(2);
+  });
+});
