@@ -84,16 +84,18 @@ export function makeManyPlan(seed: number, round: number, count: number): ManyPl
   }
   const longest = random.chance(0.2) ? random.int(0, count - 1) : null;
   for (const [number, builder] of builders.entries()) {
-    if (number === longest) {
-      KINDS['long-history'](builder);
-      kinds.push(`${number}:long-history`);
-    }
-    if (!builder.random.chance(SHARE_WITH_FAULTS)) continue;
-    for (const kind of new Set(builder.random.sample(MAILBOX_KINDS, builder.random.pick([1, 1, 2])))) {
+    const hasFaults = builder.random.chance(SHARE_WITH_FAULTS);
+    const own = hasFaults ? builder.random.sample(MAILBOX_KINDS, builder.random.pick([1, 1, 2])) : [];
+    for (const kind of new Set(own)) {
       if (kind === 'access') events.push(...accessFaults(builder, number, accessOf(number), round));
       else if (kind === 'pause') events.push(pause(builder, number));
       else KINDS[kind](builder);
       kinds.push(`${number}:${kind}`);
+    }
+    // Last, because `changes` could delete the email whose labels change.
+    if (number === longest) {
+      KINDS['long-history'](builder);
+      kinds.push(`${number}:long-history`);
     }
   }
   return {
