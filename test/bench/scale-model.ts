@@ -53,11 +53,11 @@ interface RunCost {
  * access token, because an instance keeps those of 500 mailboxes.
  */
 export const FLEET = {
-  run: { statements: 8, cpuMs: 16, postgresMs: 5 } as RunCost,
-  reconciliation: { statements: 23, cpuMs: 12, postgresMs: 7 } as RunCost,
+  run: { statements: 8, cpuMs: 12, postgresMs: 4.1 } as RunCost,
+  reconciliation: { statements: 21, cpuMs: 8, postgresMs: 4.5 } as RunCost,
   /** `poll`: the search per mailbox, and the publishing per dispatched mailbox. */
   searchMs: 0.01,
-  publishMs: 0.2,
+  publishMs: 0.04,
 } as const;
 
 /** Assumed ratio of the busiest minute to the mean, because orders arrive in working hours. */
