@@ -1,5 +1,5 @@
 /**
- * How the functions reach a mailbox, by its settings. An instance keeps the credentials of added mailboxes for five minutes, and
+ * How the functions reach a mailbox, by its settings. An instance keeps the credentials of added mailboxes for an hour, and
  * rereads them when Google rejects them, so that new ones need no deployment.
  * Invariant: the same object is returned until the credentials change, so access tokens built on it stay valid.
  */
@@ -11,7 +11,7 @@ import type { MailboxAccess } from '../mailbox-access.ts';
 import { readMailboxSecret, secretPath } from './mailbox-secret.ts';
 
 /** Not shorter, because each read is a paid call to Secret Manager. */
-const REREAD_MS = 300_000;
+const REREAD_MS = 3_600_000;
 
 /** The part of a mailbox's settings that decides about access. */
 export interface AccessSettings {

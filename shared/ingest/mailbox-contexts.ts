@@ -16,8 +16,8 @@ import { accessFingerprint, type MailboxAccess } from '../mailbox-access.ts';
 import { createIngestContext, type IngestContext, type IngestContextOptions } from './ingest-context.ts';
 import { WorkTopic } from './work-topic.ts';
 
-/** An access token and a limit each, a few kilobytes. */
-const MAX_KEPT = 500;
+/** About 12 KB each, with its access token. A run without a kept one needs a new token, which takes most of its CPU time. */
+const MAX_KEPT = 5_000;
 
 interface Kept {
   /** Null: it could not be read, and the next invocation tries again. */

@@ -53,13 +53,13 @@ afterEach(() => secrets.close());
 const resolve = async (settings = ANN) => await resolveAccess(config, settings, clock);
 
 describe('the access of a mailbox with a secret', () => {
-  it('is its refresh token, read once for concurrent calls and kept for five minutes', async () => {
+  it('is its refresh token, read once for concurrent calls and kept for an hour', async () => {
     const [access] = await Promise.all([resolve(), resolve()]);
     expect(access).toEqual({ kind: 'refresh_token', credentials: CREDENTIALS });
-    now = 299_999;
+    now = 3_599_999;
     expect(await resolve()).toBe(access);
     expect(secrets.callCount).toBe(1);
-    now = 300_000;
+    now = 3_600_000;
     expect(await resolve()).toBe(access);
     expect(secrets.callCount).toBe(2);
   });
@@ -77,11 +77,11 @@ describe('the access of a mailbox with a secret', () => {
   it('stays in use while Secret Manager does not answer, but not when the secret is gone', async () => {
     const access = await resolve();
     secrets.fault = FAULTS.unavailable;
-    now = 300_000;
+    now = 3_600_000;
     expect(await resolve()).toBe(access);
     secrets.fault = null;
     secrets.secrets.clear();
-    now = 600_000;
+    now = 7_200_000;
     expect(await errorOf(resolve())).toMatchObject({ code: 'mailbox_secret_missing' });
   });
 
