@@ -64,6 +64,16 @@ export const foundMessagesSchema = z.object({
   /** The value of `before` that continues the search; null at the end. It is set also after an empty page. */
   next_before: z.nullable(z.string()),
   gmail,
+  /** Whose Gmail the search covers, over all its pages. */
+  searched: z.object({
+    /** Addresses, at most 10. */
+    mailboxes: z.array(z.string()),
+    /**
+     * Monitored mailboxes that may have further matches: they are too many for one search, Gmail has not answered for them yet, or
+     * `gmail.error` is about them. 0 when the ledger knows the Gmail id that was searched for.
+     */
+    not_searched_count: count,
+  }),
 });
 
 export const messageCountsSchema = z.object({
