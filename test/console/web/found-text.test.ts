@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resultText } from '../../../console/web/message-search.ts';
+import { resultText } from '../../../console/web/found-text.ts';
 
 const text = (mailboxes: string[], notSearched: number) =>
   resultText([], {
