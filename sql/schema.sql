@@ -114,6 +114,7 @@ create table email_monitor_status (
   emails_processed_total integer not null default 0,
   updated_at timestamp with time zone not null default now(),
   credential_fingerprint text,
+  started_at timestamp with time zone,
   constraint email_monitor_status_pkey PRIMARY KEY (id),
   constraint email_monitor_status_id_check CHECK ((id = 1))
 );
@@ -343,6 +344,7 @@ create table mailbox_settings (
   label text,
   initial_query text,
   is_paused boolean not null default false,
+  resumed_at timestamp with time zone,
   added_at timestamp with time zone not null default now(),
   failure_count integer not null default 0,
   next_attempt_at timestamp with time zone,
