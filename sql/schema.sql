@@ -1220,7 +1220,7 @@ BEGIN ATOMIC
             FROM ( SELECT 1 AS "?column?"
                     FROM ledger_changes c
                    WHERE (c.mailbox_id = has_many_ledger_changes.mailbox_id)
-                  LIMIT 200) counted) >= 200);
+                  LIMIT 50) counted) >= 50);
 END;
 
 CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)
