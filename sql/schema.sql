@@ -4,6 +4,7 @@ create table bucket_objects (
   id bigint not null generated always as identity,
   name text not null,
   reserved_at timestamp with time zone not null default now(),
+  added_at timestamp with time zone not null default now(),
   constraint bucket_objects_pkey PRIMARY KEY (id)
 );
 CREATE INDEX idx_bucket_objects_name ON public.bucket_objects USING btree (name);

@@ -153,6 +153,7 @@ function items(
     mailboxes: [mailbox()],
     consumers: [],
     retention: null,
+    uncollected_objects: null,
     ...more,
   };
   const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });
