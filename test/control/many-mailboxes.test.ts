@@ -332,9 +332,9 @@ it('31 mailboxes need as many statements as one', async () => {
     return statements;
   };
   await fixture.mailbox();
-  expect(await count()).toBe(8);
+  expect(await count()).toBe(9);
   await addMailboxes(30);
-  expect(await count()).toBe(8);
+  expect(await count()).toBe(9);
 });
 
 describe('after a start', () => {
