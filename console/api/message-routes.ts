@@ -14,7 +14,6 @@ import type {
   Retried,
 } from '../../shared/schemas/messages.ts';
 import { mailboxParameter } from './email-list-parameters.ts';
-import { openGmail } from './gmail-access.ts';
 import { countIgnored } from './ignored-counts.ts';
 import * as actions from './message-actions.ts';
 import { withHeaders } from './message-headers.ts';
@@ -43,18 +42,17 @@ export function showMessages(context: AppContext): Handler {
     const state = stateParameter(request.query['state']);
     const rule = ruleParameter(request.query['rule'], state);
     const page = await listMessages(context.db, state, rule, pageRequest(request.query));
-    const gmail = page.rows.length === 0 ? null : await openGmail(context, LIST_TIMEOUT_MS);
+    const ids = [...new Set(page.rows.map((row) => row.mailbox_id))];
+    const opened =
+      ids.length === 0 ? null : await openMailboxes(context, LIST_TIMEOUT_MS, { address: null, ids });
     // A backlog is fetched in order, and the sender and subject of each message are then known.
     const isBacklog = state === 'waiting' && page.nextBeforeId !== null;
-    const { error, messages } = await withHeaders(
-      isBacklog || gmail === null || gmail.access === null ? [] : [gmail.access],
-      page.rows,
-    );
+    const { error, messages } = await withHeaders(isBacklog ? [] : (opened?.accesses ?? []), page.rows);
     recordMessageList(request, log, { messages, isSearch: false });
     return json<MessagePage>(200, {
       messages,
       next_before: page.nextBeforeId,
-      gmail: { error: gmail?.error ?? error },
+      gmail: { error: opened?.error ?? error },
     });
   };
 }
@@ -66,7 +64,7 @@ export function searchNotStored(context: AppContext): Handler {
     const positions = parsePositions(before);
     const address = mailboxParameter(mailbox)?.toLowerCase() ?? null;
     const rowCount = integerParameter(limit ?? MAX_FOUND, 'limit', 1, MAX_FOUND);
-    const opened = await openMailboxes(context, SEARCH_TIMEOUT_MS, address);
+    const opened = await openMailboxes(context, SEARCH_TIMEOUT_MS, { address, ids: null });
     const wanted = { text: text ?? '', address, positions, limit: rowCount };
     const result = await searchMessages(context.db, opened, wanted);
     const { error, messages } = await withHeaders(opened.accesses, result.found);

@@ -1,6 +1,6 @@
 /**
- * Opens the Gmail of the mailboxes that a search covers: the one that the operator chose, otherwise the first mailbox and the
- * oldest added ones, at most ten. Contexts of added mailboxes are kept while the credentials of the console are the same.
+ * Opens the Gmail of the mailboxes that a search or a list covers: the one that the operator chose, otherwise the first mailbox
+ * and the oldest added ones, at most ten. Contexts of added mailboxes are kept while the credentials of the console are the same.
  */
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
@@ -14,7 +14,7 @@ import { type CurrentMailbox, type GmailAccess, openGmail } from './gmail-access
 export const MAX_SEARCHED = 10;
 
 // Monitored mailboxes: that of the credentials, and the added ones. Those that Gmail has not answered for have no id.
-// $1 credential fingerprint text or null, $2 email address or null for all
+// $1 credential fingerprint text or null, $2 email address or null for all, $3 ids of added ones int[] or null for all
 const MONITORED = statement(
   `
 with monitored as (
@@ -29,8 +29,8 @@ with monitored as (
 select id, email_address, created_at, settings_id, access, secret_name, label, initial_query, is_paused, is_first,
        count(*) over () as monitored_count
 from monitored
-where $2::text is null
-   or email_address = $2::text
+where ($2::text is null or email_address = $2::text)
+  and ($3::integer[] is null or is_first or id = any ($3::integer[]))
 order by is_first desc, id
 limit ${MAX_SEARCHED}`,
   {
@@ -58,18 +58,25 @@ export interface OpenedMailboxes {
   readonly error: ErrorInfo | null;
 }
 
+/** Both null: every mailbox. */
+export interface Selection {
+  /** The mailbox that the operator chose, in lower case. */
+  readonly address: string | null;
+  /** The first mailbox, and the added ones with these ids. */
+  readonly ids: readonly number[] | null;
+}
+
 /**
- * @param address the mailbox that the operator chose, in lower case; null: all
  * @throws {AppError} an error of the database
  */
 export async function openMailboxes(
   context: AppContext,
   timeoutMs: number,
-  address: string | null,
+  { address, ids }: Selection,
 ): Promise<OpenedMailboxes> {
   const { db, config } = context;
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
-  const { rows } = await db.query(MONITORED, [fingerprint, address]);
+  const { rows } = await db.query(MONITORED, [fingerprint, address, ids]);
   if (address !== null && rows.length === 0) return { accesses: [], notOpenedCount: 1, error: NOT_MONITORED };
   const others = rows.filter((row) => !row.is_first);
   const asksFirst = address === null || rows.some((row) => row.is_first);

@@ -44,7 +44,7 @@ export const messageSchema = z.object({
   headers: z.nullable(messageHeadersSchema),
   /**
    * Why `headers` is null. `gone`: no longer in Gmail. `not_asked`: Gmail is asked for a limited number, or not at all.
-   * `other_mailbox`: the credentials are of another mailbox. `failed`: see `gmail.error`; null there: Gmail rejects the message.
+   * `other_mailbox`: Gmail is not asked about this mailbox. `failed`: see `gmail.error`; null there: Gmail rejects the message.
    */
   headers_missing: z.nullable(z.enum(['gone', 'not_asked', 'other_mailbox', 'failed'])),
 });

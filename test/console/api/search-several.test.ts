@@ -1,4 +1,4 @@
-/** The search for messages that are not stored, with several mailboxes. */
+/** The search for messages that are not stored, and their list, with several mailboxes. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ManyMailboxes, useManyMailboxes } from '../../helpers/many-mailboxes.ts';
 import { mail } from '../../helpers/test-emails.ts';
@@ -111,5 +111,24 @@ describe('with several mailboxes', () => {
     await system.call('poll');
     const { gmail, searched } = await search('zebra');
     expect([gmail, searched.mailboxes.length, searched.not_searched_count]).toEqual([{ error: null }, 10, 2]);
+  });
+
+  it('the list by state has sender and subject of messages of every mailbox', async () => {
+    const { gmail } = await system.add('sales@example.com');
+    await system.call('poll');
+    spam(system.gmail, 'Zebra one');
+    spam(gmail, 'Zebra two');
+    await system.pass(60);
+    await system.call('poll');
+    const { json } = await system.call('console', {
+      method: 'GET',
+      path: '/api/console/messages',
+      query: { state: 'ignored' },
+    });
+    expect(found(json).toSorted()).toEqual([
+      [OWN, 'Zebra one'],
+      ['sales@example.com', 'Zebra two'],
+    ]);
+    expect(json.gmail).toEqual({ error: null });
   });
 });
