@@ -4,6 +4,7 @@ create table bucket_objects (
   id bigint not null generated always as identity,
   name text not null,
   reserved_at timestamp with time zone not null default now(),
+  added_at timestamp with time zone not null default now(),
   constraint bucket_objects_pkey PRIMARY KEY (id)
 );
 CREATE INDEX idx_bucket_objects_name ON public.bucket_objects USING btree (name);
@@ -114,6 +115,7 @@ create table email_monitor_status (
   emails_processed_total integer not null default 0,
   updated_at timestamp with time zone not null default now(),
   credential_fingerprint text,
+  started_at timestamp with time zone,
   constraint email_monitor_status_pkey PRIMARY KEY (id),
   constraint email_monitor_status_id_check CHECK ((id = 1))
 );
@@ -343,6 +345,7 @@ create table mailbox_settings (
   label text,
   initial_query text,
   is_paused boolean not null default false,
+  resumed_at timestamp with time zone,
   added_at timestamp with time zone not null default now(),
   failure_count integer not null default 0,
   next_attempt_at timestamp with time zone,
@@ -1218,7 +1221,7 @@ BEGIN ATOMIC
             FROM ( SELECT 1 AS "?column?"
                     FROM ledger_changes c
                    WHERE (c.mailbox_id = has_many_ledger_changes.mailbox_id)
-                  LIMIT 200) counted) >= 200);
+                  LIMIT 50) counted) >= 50);
 END;
 
 CREATE OR REPLACE FUNCTION public.has_newer_hint(m mailboxes)

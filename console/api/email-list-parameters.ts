@@ -70,7 +70,8 @@ function timeParameter(value: unknown, name: string): Date | null {
   throw new AppError('bad_request', `"${name}" must be a time with a time zone, as in 2026-11-28T00:00:00Z.`);
 }
 
-function mailboxParameter(value: unknown): string | null {
+/** @throws {AppError} bad_request */
+export function mailboxParameter(value: unknown): string | null {
   if (isAbsent(value)) return null;
   if (
     typeof value === 'string' &&

@@ -9,8 +9,21 @@ import type { LedgerMessage } from './message-queries.ts';
 /** 500 units: a twelfth of what Gmail allows per minute. */
 const MAX_CALLS = 25;
 
-/** A message of the ledger, or an id that only Gmail knows. */
-export type FoundMessage = LedgerMessage | string;
+/** A message that only Gmail knows. */
+export interface UnknownMessage {
+  readonly mailboxId: number;
+  readonly gmailMessageId: string;
+}
+
+export type FoundMessage = LedgerMessage | UnknownMessage;
+
+export function isUnknown(one: FoundMessage): one is UnknownMessage {
+  return 'gmailMessageId' in one;
+}
+
+export function gmailIdOf(one: FoundMessage): string {
+  return isUnknown(one) ? one.gmailMessageId : one.gmail_message_id;
+}
 
 export interface MessagesWithHeaders {
   readonly messages: Message[];
@@ -21,23 +34,26 @@ export interface MessagesWithHeaders {
 /**
  * Never fails: messages without headers have the reason.
  *
- * @param gmail null: Gmail is not asked
+ * @param accesses of the mailboxes whose Gmail is asked
  */
 export async function withHeaders(
-  gmail: GmailAccess | null,
+  accesses: readonly GmailAccess[],
   found: readonly FoundMessage[],
 ): Promise<MessagesWithHeaders> {
-  const mailbox = gmail?.mailbox ?? null;
-  const read = gmail === null ? null : await readHeaders(gmail, found);
+  const reads = await Promise.all(
+    accesses.map(async (access) => ({ mailbox: access.mailbox, ...(await readHeaders(access, found)) })),
+  );
+  const error = reads.map((read) => read.error).find((one) => one !== null) ?? null;
   return {
     messages: found.map((one) => {
-      const missing = reasonFor(one, mailbox, read);
+      const read = reads.find(({ mailbox }) => mailbox.id === mailboxIdOf(one)) ?? null;
+      const missing = reads.length === 0 ? 'not_asked' : reasonFor(one, read);
       const headers = read?.byId.get(gmailIdOf(one));
-      return typeof one === 'string'
-        ? unknownMessage(one, mailbox, headers, missing)
+      return isUnknown(one)
+        ? unknownMessage(one.gmailMessageId, read?.mailbox ?? null, headers, missing)
         : ledgerMessage(one, headers, missing);
     }),
-    error: read?.error == null ? null : toErrorInfo(read.error),
+    error: error === null ? null : toErrorInfo(error),
   };
 }
 
@@ -45,25 +61,20 @@ async function readHeaders(
   { deadline, lookup, mailbox }: GmailAccess,
   found: readonly FoundMessage[],
 ): Promise<HeadersRead> {
-  const ids = found.filter((one) => isOf(one, mailbox)).map(gmailIdOf);
+  const ids = found.filter((one) => mailboxIdOf(one) === mailbox.id).map(gmailIdOf);
   return await lookup.readHeaders(mailbox.id, ids, { deadline, maxCalls: MAX_CALLS });
 }
 
-function gmailIdOf(one: FoundMessage): string {
-  return typeof one === 'string' ? one : one.gmail_message_id;
-}
-
-function isOf(one: FoundMessage, mailbox: CurrentMailbox): boolean {
-  return typeof one === 'string' || one.mailbox_id === mailbox.id;
+function mailboxIdOf(one: FoundMessage): number {
+  return isUnknown(one) ? one.mailboxId : one.mailbox_id;
 }
 
 type Missing = Message['headers_missing'];
 type Headers = MessageHeaders | 'gone' | undefined;
 
-function reasonFor(one: FoundMessage, mailbox: CurrentMailbox | null, read: HeadersRead | null): Missing {
-  const headers = read?.byId.get(gmailIdOf(one));
-  if (mailbox === null || read === null) return 'not_asked';
-  if (!isOf(one, mailbox)) return 'other_mailbox';
+function reasonFor(one: FoundMessage, read: HeadersRead | null): Missing {
+  if (read === null) return 'other_mailbox';
+  const headers = read.byId.get(gmailIdOf(one));
   if (headers === 'gone') return 'gone';
   if (headers !== undefined) return null;
   return read.notAsked.has(gmailIdOf(one)) ? 'not_asked' : 'failed';

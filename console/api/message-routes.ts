@@ -13,12 +13,12 @@ import type {
   MessagePage,
   Retried,
 } from '../../shared/schemas/messages.ts';
-import { openGmail } from './gmail-access.ts';
+import { mailboxParameter } from './email-list-parameters.ts';
 import { countIgnored } from './ignored-counts.ts';
 import * as actions from './message-actions.ts';
 import { withHeaders } from './message-headers.ts';
 import { LISTED_STATES, type ListedState, listMessages } from './message-queries.ts';
-import { formatPosition, parsePosition, searchMessages } from './message-search.ts';
+import { formatPositions, parsePositions, searchMessages } from './message-search.ts';
 import { recordMessageList } from './record-access.ts';
 import {
   type Handler,
@@ -28,6 +28,7 @@ import {
   pageRequest,
   searchText,
 } from './request-parameters.ts';
+import { openMailboxes } from './searched-mailboxes.ts';
 
 /** The list appears without the headers that have not arrived by then. */
 const LIST_TIMEOUT_MS = 2_000;
@@ -41,34 +42,38 @@ export function showMessages(context: AppContext): Handler {
     const state = stateParameter(request.query['state']);
     const rule = ruleParameter(request.query['rule'], state);
     const page = await listMessages(context.db, state, rule, pageRequest(request.query));
-    const gmail = page.rows.length === 0 ? null : await openGmail(context, LIST_TIMEOUT_MS);
+    const ids = [...new Set(page.rows.map((row) => row.mailbox_id))];
+    const opened =
+      ids.length === 0 ? null : await openMailboxes(context, LIST_TIMEOUT_MS, { address: null, ids });
     // A backlog is fetched in order, and the sender and subject of each message are then known.
     const isBacklog = state === 'waiting' && page.nextBeforeId !== null;
-    const { error, messages } = await withHeaders(isBacklog ? null : (gmail?.access ?? null), page.rows);
+    const { error, messages } = await withHeaders(isBacklog ? [] : (opened?.accesses ?? []), page.rows);
     recordMessageList(request, log, { messages, isSearch: false });
     return json<MessagePage>(200, {
       messages,
       next_before: page.nextBeforeId,
-      gmail: { error: gmail?.error ?? error },
+      gmail: { error: opened?.error ?? error },
     });
   };
 }
 
 export function searchNotStored(context: AppContext): Handler {
   return async (request, _params, log) => {
-    const { before, limit, q } = jsonBody(request.body);
+    const { before, limit, mailbox, q } = jsonBody(request.body);
     const text = searchText(q);
-    const position = parsePosition(before);
+    const positions = parsePositions(before);
+    const address = mailboxParameter(mailbox)?.toLowerCase() ?? null;
     const rowCount = integerParameter(limit ?? MAX_FOUND, 'limit', 1, MAX_FOUND);
-    const gmail = await openGmail(context, SEARCH_TIMEOUT_MS);
-    const wanted = { text: text ?? '', position, limit: rowCount };
-    const result = await searchMessages(context.db, gmail, wanted);
-    const { error, messages } = await withHeaders(gmail.access, result.found);
+    const opened = await openMailboxes(context, SEARCH_TIMEOUT_MS, { address, ids: null });
+    const wanted = { text: text ?? '', address, positions, limit: rowCount };
+    const result = await searchMessages(context.db, opened, wanted);
+    const { error, messages } = await withHeaders(opened.accesses, result.found);
     recordMessageList(request, log, { messages, isSearch: true });
     return json<FoundMessages>(200, {
       messages,
-      next_before: formatPosition(result.next),
+      next_before: formatPositions(result.next),
       gmail: { error: result.error ?? error },
+      searched: result.searched,
     });
   };
 }

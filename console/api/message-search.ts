@@ -5,20 +5,28 @@
 import type { Queryable } from '../../shared/db/database.ts';
 import { AppError, toAppError } from '../../shared/errors.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
-import { type GmailAccess, type OpenedGmail, toErrorInfo } from './gmail-access.ts';
+import type { FoundMessages } from '../../shared/schemas/messages.ts';
+import { type GmailAccess, toErrorInfo } from './gmail-access.ts';
 import { asGmailId, toGmailQuery } from './gmail-query.ts';
-import type { FoundMessage } from './message-headers.ts';
+import { type FoundMessage, gmailIdOf, isUnknown } from './message-headers.ts';
 import { findByGmailIds } from './message-queries.ts';
+import { MAX_SEARCHED, type OpenedMailboxes } from './searched-mailboxes.ts';
 
 /** Each lists up to 500 matches for 5 units. Most matches are stored. */
 const MAX_LISTS = 4;
 
 export interface SearchRequest {
   readonly text: string;
+  /** The mailbox that the operator chose, in lower case; null: every mailbox. */
+  readonly address: string | null;
   /** Where the previous page ended; null for the first page. */
-  readonly position: SearchPosition | null;
+  readonly positions: SearchPositions | null;
+  /** At most this many, but at least one of each mailbox. */
   readonly limit: number;
 }
+
+/** By mailbox id: those whose search is not complete. */
+export type SearchPositions = ReadonlyMap<number, SearchPosition>;
 
 /** A place in Gmail's listing. */
 export interface SearchPosition {
@@ -29,10 +37,19 @@ export interface SearchPosition {
 }
 
 export interface SearchResult {
+  /** Of one mailbox after the other. */
   readonly found: readonly FoundMessage[];
-  /** Where the search continues; null at the end, and when the first list failed. */
+  /** Where the search continues; null at the end, and when only first lists failed. */
+  readonly next: SearchPositions | null;
+  /** Why a mailbox was not searched, or not to the end of this page; null when all were. */
+  readonly error: ErrorInfo | null;
+  readonly searched: FoundMessages['searched'];
+}
+
+/** Of one mailbox. */
+interface OneResult {
+  readonly found: readonly FoundMessage[];
   readonly next: SearchPosition | null;
-  /** Why Gmail was not searched, or not to the end of this page; null when it was. */
   readonly error: ErrorInfo | null;
 }
 
@@ -45,35 +62,93 @@ const NO_WORD: ErrorInfo = {
 /** @throws {AppError} an error of the database */
 export async function searchMessages(
   db: Queryable,
-  gmail: OpenedGmail,
+  opened: OpenedMailboxes,
   request: SearchRequest,
 ): Promise<SearchResult> {
-  const id = request.position === null ? asGmailId(request.text) : null;
-  const known = id === null ? [] : await findByGmailIds(db, [id], null);
-  if (known.length > 0) return { found: known.filter(isNotStored), next: null, error: null };
+  const { address, positions } = request;
+  const id = positions === null ? asGmailId(request.text) : null;
+  const inLedger = id === null ? [] : await findByGmailIds(db, [id], null);
+  const known = inLedger.filter((one) => address === null || one.email_address === address);
+  const ofLedger = { mailboxes: [], not_searched_count: 0 };
+  if (known.length > 0)
+    return { found: known.filter(isNotStored), next: null, error: null, searched: ofLedger };
   const query = toGmailQuery(request.text);
-  if (query === null) return { found: [], next: null, error: NO_WORD };
-  const { access, error } = gmail;
-  if (access === null) return { found: [], next: null, error };
-  const [byId, byWords] = await Promise.all([
-    id === null ? [] : findInGmail(access, id),
-    searchGmail(db, access, { ...request, query }),
-  ]);
-  return { ...byWords, found: [...byId.filter((one) => !byWords.found.includes(one)), ...byWords.found] };
+  if (query === null)
+    return { found: [], next: null, error: NO_WORD, searched: coverage(opened, opened.accesses) };
+  const accesses = opened.accesses.filter(({ mailbox }) => positions?.has(mailbox.id) ?? true);
+  const limit = Math.max(1, Math.floor(request.limit / Math.max(1, accesses.length)));
+  const results = await Promise.all(
+    accesses.map(async (access) => {
+      const position = positions?.get(access.mailbox.id) ?? null;
+      const [byId, byWords] = await Promise.all([
+        id === null ? [] : findInGmail(access, id),
+        searchGmail(db, access, { limit, position, query }),
+      ]);
+      const isNew = (one: FoundMessage) => !byWords.found.some((other) => isSame(one, other));
+      return { access, ...byWords, found: [...byId.filter(isNew), ...byWords.found] };
+    }),
+  );
+  const failed = results.filter(({ error }) => error !== null);
+  return {
+    found: results.flatMap(({ found }) => found),
+    next: nextOf(results),
+    error: opened.error ?? errorOf(failed, opened),
+    searched: coverage(
+      opened,
+      failed.map(({ access }) => access),
+    ),
+  };
+}
+
+type MailboxResult = OneResult & { readonly access: GmailAccess };
+
+/** The next page asks a mailbox again whose first list failed. */
+function nextOf(results: readonly MailboxResult[]): SearchPositions | null {
+  if (results.every(({ next }) => next === null)) return null;
+  const start: SearchPosition = { pageToken: null, offset: 0 };
+  return new Map(
+    results.flatMap(({ access, error, next }) => {
+      const position = next ?? (error === null ? null : start);
+      return position === null ? [] : [[access.mailbox.id, position] as const];
+    }),
+  );
+}
+
+function errorOf(failed: readonly MailboxResult[], opened: OpenedMailboxes): ErrorInfo | null {
+  const [first] = failed;
+  if (first === undefined || first.error === null) return null;
+  if (opened.accesses.length + opened.notOpenedCount === 1) return first.error;
+  const others = failed.length === 1 ? '' : ` and ${failed.length - 1} more`;
+  return { ...first.error, detail: `${first.access.mailbox.email_address}${others}: ${first.error.detail}` };
+}
+
+function coverage(
+  { accesses, notOpenedCount }: OpenedMailboxes,
+  failed: readonly GmailAccess[],
+): FoundMessages['searched'] {
+  const searched = accesses.filter((access) => !failed.includes(access));
+  return {
+    mailboxes: searched.map(({ mailbox }) => mailbox.email_address),
+    not_searched_count: notOpenedCount + accesses.length - searched.length,
+  };
 }
 
 /** @returns the id if Gmail has the message; an error is left to the search by words, which has the same */
-async function findInGmail({ deadline, lookup, mailbox }: GmailAccess, id: string): Promise<string[]> {
+async function findInGmail({ deadline, lookup, mailbox }: GmailAccess, id: string): Promise<FoundMessage[]> {
   const { byId } = await lookup.readHeaders(mailbox.id, [id], { deadline, maxCalls: 1 });
   const headers = byId.get(id);
-  return headers === undefined || headers === 'gone' ? [] : [id];
+  return headers === undefined || headers === 'gone' ? [] : [{ mailboxId: mailbox.id, gmailMessageId: id }];
 }
 
 async function searchGmail(
   db: Queryable,
   { deadline, lookup, mailbox }: GmailAccess,
-  { limit, position, query }: SearchRequest & { readonly query: string },
-): Promise<SearchResult> {
+  {
+    limit,
+    position,
+    query,
+  }: { readonly limit: number; readonly position: SearchPosition | null; readonly query: string },
+): Promise<OneResult> {
   const found: FoundMessage[] = [];
   let { offset, pageToken }: SearchPosition = position ?? { pageToken: null, offset: 0 };
   for (let list = 0; list < MAX_LISTS; list += 1) {
@@ -92,7 +167,7 @@ async function searchGmail(
       (await findByGmailIds(db, ids, mailbox.id)).map((row) => [row.gmail_message_id, row]),
     );
     for (const [index, id] of ids.entries()) {
-      const message: FoundMessage = inLedger.get(id) ?? id;
+      const message: FoundMessage = inLedger.get(id) ?? { mailboxId: mailbox.id, gmailMessageId: id };
       if (index < offset || !isNotStored(message)) continue;
       if (found.length === limit) return { found, next: { pageToken, offset: index }, error: null };
       found.push(message);
@@ -105,19 +180,34 @@ async function searchGmail(
 }
 
 function isNotStored(message: FoundMessage): boolean {
-  return typeof message === 'string' || message.state !== 'stored';
+  return isUnknown(message) || message.state !== 'stored';
 }
 
-export function formatPosition(position: SearchPosition | null): string | null {
-  return position === null ? null : `${position.offset}.${position.pageToken ?? ''}`;
+function isSame(one: FoundMessage, other: FoundMessage): boolean {
+  return gmailIdOf(one) === gmailIdOf(other);
 }
+
+/** `12:0.TOKEN 14:25.` */
+export function formatPositions(positions: SearchPositions | null): string | null {
+  if (positions === null) return null;
+  return [...positions].map(([id, { offset, pageToken }]) => `${id}:${offset}.${pageToken ?? ''}`).join(' ');
+}
+
+const POSITION = /^(\d{1,9}):(\d{1,3})\.([\x21-\x7e]{0,1000})$/;
 
 /** @throws {AppError} bad_request, whose detail does not repeat the value */
-export function parsePosition(value: unknown): SearchPosition | null {
+export function parsePositions(value: unknown): SearchPositions | null {
   if (value === undefined || value === null) return null;
-  const [, offset, pageToken] =
-    (typeof value === 'string' && /^(\d{1,3})\.([\x21-\x7e]{0,1000})$/.exec(value)) || [];
-  if (offset === undefined || pageToken === undefined)
-    throw new AppError('bad_request', '"before" must be the `next_before` of the previous page.');
-  return { offset: Number(offset), pageToken: pageToken === '' ? null : pageToken };
+  const parts = typeof value === 'string' ? value.split(' ', MAX_SEARCHED + 1) : [];
+  const positions = parts.map((part): readonly [number, SearchPosition] => {
+    const [, id, offset, pageToken] = POSITION.exec(part) ?? [];
+    if (id === undefined || offset === undefined || pageToken === undefined) throw invalidPosition();
+    return [Number(id), { offset: Number(offset), pageToken: pageToken === '' ? null : pageToken }];
+  });
+  if (positions.length === 0 || positions.length > MAX_SEARCHED) throw invalidPosition();
+  return new Map(positions);
+}
+
+function invalidPosition(): AppError {
+  return new AppError('bad_request', '"before" must be the `next_before` of the previous page.');
 }

@@ -163,8 +163,8 @@ function startOf(date: string, daysLater: number): string {
   return start.toISOString();
 }
 
-function announceSearch({ q }: EmailQuery): void {
-  document.dispatchEvent(new CustomEvent('search', { detail: { q } }));
+function announceSearch({ mailbox, q }: EmailQuery): void {
+  document.dispatchEvent(new CustomEvent('search', { detail: { q, mailbox } }));
 }
 
 function control(name: FilterName): HTMLInputElement | HTMLSelectElement {

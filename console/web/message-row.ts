@@ -68,7 +68,7 @@ function renderMessage(message: ShownMessage, onChange: OnChange): HTMLLIElement
 const NO_HEADERS: Readonly<Record<NonNullable<MessageJson['headers_missing']>, string>> = {
   gone: 'Sender and subject are not known: the message is no longer in Gmail.',
   not_asked: 'Sender and subject are not known yet.',
-  other_mailbox: 'Sender and subject are not known: the credentials are of another mailbox.',
+  other_mailbox: 'Sender and subject are not known: Gmail was not asked about this mailbox.',
   failed: 'Sender and subject are not known: Gmail did not return them.',
 };
 

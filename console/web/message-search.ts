@@ -1,12 +1,12 @@
 /**
  * Searches Gmail for messages that are not stored, while the operator searches stored emails. The search of stored emails
- * announces its words by the event `search` on the document; empty words end the search.
+ * announces its words and its mailbox by the event `search` on the document; empty words end the search.
  */
 import type { FoundMessagesJson, MessageJson } from '../../shared/schemas/messages.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, postQuery } from './api.ts';
 import { byId, fill } from './element.ts';
-import { pluralize } from './format-number.ts';
+import { resultText } from './found-text.ts';
 import { withInlineCode } from './inline-code.ts';
 import { createMessageList } from './message-row.ts';
 import { pollingOf } from './message-state.ts';
@@ -26,6 +26,8 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   const older = byId<HTMLButtonElement>('found-older');
   const list = createMessageList(byId('found-list'), byId('messages-title'), onChange);
   let words = '';
+  /** Empty: every mailbox. */
+  let mailbox = '';
   let timer: ReturnType<typeof setTimeout> | undefined;
   let shown: readonly MessageJson[] = [];
   let shownText = '';
@@ -48,19 +50,22 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   /** @param before continues the search there; null searches from the start */
   const search = async (before: string | null) => {
     const q = words;
+    const chosen = mailbox;
+    const isOutdated = () => q !== words || chosen !== mailbox;
     shownFor = latest === null ? '' : dependsOn(latest);
     try {
-      const parameters = before === null ? { q } : { q, before };
+      const parameters = { q, ...(chosen !== '' && { mailbox: chosen }), ...(before !== null && { before }) };
       const found = await postQuery<FoundMessagesJson>(`${CONSOLE_API}/messages/search`, parameters);
       // The words have changed in the meantime, or another page was added.
-      if (q !== words || (before !== null && before !== next)) return;
+      if (isOutdated() || (before !== null && before !== next)) return;
       const known = before === null ? [] : shown;
-      const ids = new Set(known.map((one) => one.gmail_message_id));
+      const keyOf = (one: MessageJson) => `${one.email_address} ${one.gmail_message_id}`;
+      const keys = new Set(known.map(keyOf));
       next = found.next_before;
-      const messages = [...known, ...found.messages.filter((one) => !ids.has(one.gmail_message_id))];
+      const messages = [...known, ...found.messages.filter((one) => !keys.has(keyOf(one)))];
       show(messages, resultText(messages, found), found.gmail.error !== null);
     } catch (error) {
-      if (q !== words) return;
+      if (isOutdated()) return;
       const { detail, remediation, title } = toProblem(error);
       next = null;
       show([], `Messages that are not stored were not searched. ${title}: ${detail} ${remediation}`, true);
@@ -72,9 +77,10 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
     show([], 'Searching Gmail for messages that are not stored…');
     void search(null);
   };
-  const change = (q: string) => {
-    if (q === words) return;
+  const change = (q: string, chosen: string) => {
+    if (q === words && chosen === mailbox) return;
     words = q;
+    mailbox = chosen;
     clearTimeout(timer);
     timer = undefined;
     shownFor = null;
@@ -105,13 +111,18 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   };
 }
 
-/** Calls back with the words of each search of stored emails; empty when it has ended. */
-export function onSearch(callback: (words: string) => void): void {
+/** Calls back with the words of each search of stored emails, empty when it has ended, and with its mailbox, empty for all. */
+export function onSearch(callback: (words: string, mailbox: string) => void): void {
   document.addEventListener('search', (event) => {
     // Browsers have an event of this name too, without words.
-    const q: unknown = event instanceof CustomEvent ? event.detail?.q : null;
-    if (typeof q === 'string') callback(q.trim());
+    const detail: unknown = event instanceof CustomEvent ? event.detail : null;
+    if (!isSearch(detail)) return;
+    callback(detail.q.trim(), typeof detail.mailbox === 'string' ? detail.mailbox : '');
   });
+}
+
+function isSearch(detail: unknown): detail is { readonly q: string; readonly mailbox?: unknown } {
+  return typeof detail === 'object' && detail !== null && 'q' in detail && typeof detail.q === 'string';
 }
 
 function isLongEnough(q: string): boolean {
@@ -123,23 +134,4 @@ function dependsOn({ status }: OverviewJson): string {
     status.emails_processed_total,
     status.mailboxes.map(({ failing, ledger }) => [failing, ledger.ignored, ledger.dead]),
   ]);
-}
-
-function resultText(
-  messages: readonly MessageJson[],
-  { gmail, next_before: next }: Pick<FoundMessagesJson, 'gmail' | 'next_before'>,
-): string {
-  const found = `${pluralize(messages.length, 'message')} found that ${messages.length === 1 ? 'is' : 'are'} not stored`;
-  if (gmail.error !== null) {
-    const { code, detail, remediation } = gmail.error;
-    const what =
-      messages.length === 0
-        ? 'Gmail was not searched for messages that are not stored.'
-        : `${found}, but Gmail did not answer everything.`;
-    return `${what} ${detail ?? code} ${remediation ?? ''}`;
-  }
-  if (messages.length > 0) return `${found}${next === null ? '' : ' so far'}.`;
-  return next === null
-    ? 'Gmail has no message with these words that is not stored.'
-    : 'The newest messages in Gmail with these words are all stored.';
 }

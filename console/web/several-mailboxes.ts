@@ -33,7 +33,7 @@ const LOCKED_OUT: readonly State[] = ['reauth_required', 'access_denied'];
 /** "2 of 40 mailboxes are locked out" */
 export function headline({ status }: OverviewJson, state: State): string {
   const { mailbox_count: all, totals } = status;
-  if (state === 'watching') return `Watching ${mailboxes(all)}`;
+  if (state === 'watching') return `Watching ${mailboxes(all - totals.paused_count)}`;
   if (state === 'stopped') return status.is_running ? 'All mailboxes are paused' : 'Stopped';
   const states = LOCKED_OUT.includes(state) ? LOCKED_OUT : [state];
   const count = states.reduce((sum, one) => sum + (totals.states[one] ?? 0), 0);

@@ -3,6 +3,7 @@
  * An item names an action, not a command, so that each client can show its own button or command.
  */
 import type { Config } from '../config.ts';
+import { COUNTED_OBJECTS } from '../db/bucket-backlog.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { COUNTED_EMAILS } from '../db/retention.ts';
 import { withCommand } from '../operator-commands.ts';
@@ -24,6 +25,9 @@ import {
   watchAdvice,
 } from './mailbox-advice.ts';
 import type { PollingGap } from './mailbox-state.ts';
+
+/** Runs delete objects within minutes; a large erasure takes longer. */
+const UNCOLLECTED_MS = 24 * 3_600_000;
 
 /** The advice as text with its command, for the member `advice`. */
 export function adviceText({ action, command, text }: AdviceItem): string {
@@ -75,6 +79,7 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
       : facts.rejectedListings.map((listing) => listingAdvice(listing).item)),
     ...ofConsumers,
     ...retentionAdvice(status),
+    isRunning ? uncollectedAdvice(status, now) : null,
   ].filter((item) => item !== null);
   return items.filter((item, at) => items.findIndex((other) => other.text === item.text) === at);
 }
@@ -207,6 +212,21 @@ function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvi
       ),
     );
   return items;
+}
+
+function uncollectedAdvice(
+  { uncollected_objects: waiting }: StatusWithoutAdvice,
+  now: Date,
+): AdviceItem | null {
+  if (waiting === null || now.getTime() - waiting.since.getTime() < UNCOLLECTED_MS) return null;
+  const { count, since } = waiting;
+  const number = `${count >= COUNTED_OBJECTS ? 'At least ' : ''}${count} ${count === 1 ? 'object' : 'objects'}`;
+  return advise(
+    'objects_uncollected',
+    `${number} of the bucket ${count === 1 ? 'waits' : 'wait'} to be deleted since ${since.toISOString()}: bytes of erased emails may ` +
+      'still be there. Check that ATTACHMENTS_BUCKET is set for the functions that fetch. The log lines with event collection_failed ' +
+      'say why a deletion failed.',
+  );
 }
 
 function emails(count: number): string {

@@ -196,7 +196,7 @@ export function unpublishedAdvice(mailbox: AdvisedMailbox, now: Date): Found[] {
   const rest =
     'could not be published. Nothing is lost. The log lines with event ' +
     'publish_failed say why. Check that the topic of EMAILS_PUBSUB_TOPIC exists and that the function may publish on it. ' +
-    'If the topic was turned off, the rows do no harm.';
+    'If the topic was turned off, remove the rows of the outbox: while an email has one, RETENTION_DAYS does not erase it.';
   const item = advise(
     'emails_unpublished',
     `${count(unpublished.count)} of ${address} stored since ${since} ${rest}`,

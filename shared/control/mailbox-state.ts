@@ -59,12 +59,12 @@ export function waitingUnknownSince(facts: MailboxFacts, state: State): Date | n
 
 /**
  * Since when a listing or the history is not read to its end, so that unknown messages may wait; null when both are. After a
- * start, the history is unread since the last run, until the next run ends.
+ * start, and after a pause of the mailbox, the history is unread since its last run, until its next run ends.
  */
-function incompleteSince({ mailbox, monitor }: MailboxFacts): Date | null {
-  const { created_at, history_unlisted_since, last_success_at, listing_since } = mailbox;
+function incompleteSince(facts: MailboxFacts): Date | null {
+  const { created_at, history_unlisted_since, last_success_at, listing_since } = facts.mailbox;
   const listedAt = last_success_at ?? created_at;
-  const idleSince = hasRunSinceStart(monitor) || listedAt >= monitor.updatedAt ? null : listedAt;
+  const idleSince = resumptions(facts).some((time) => listedAt < time) ? listedAt : null;
   const times = [history_unlisted_since, listing_since, idleSince].filter((time) => time !== null);
   return times.length === 0 ? null : new Date(Math.min(...times.map((time) => time.getTime())));
 }
@@ -91,8 +91,7 @@ export interface PollingGap {
  */
 export function findPollingGap(facts: MailboxFacts): PollingGap | null {
   const { mailbox, monitor, pollIntervalSeconds, runBudgetSeconds } = facts;
-  const resumed: Date[] = [];
-  if (!hasRunSinceStart(monitor)) resumed.push(monitor.updatedAt);
+  const resumed = resumptions(facts);
   // No run begins before the backoff ends.
   if (mailbox.failure_count > 0 && mailbox.next_poll_at !== null) resumed.push(mailbox.next_poll_at);
   const lastRunAt = mailbox.last_run_at ?? mailbox.created_at;
@@ -106,7 +105,13 @@ export function findPollingGap(facts: MailboxFacts): PollingGap | null {
     : null;
 }
 
-/** The end of a run updates both columns in one statement; a start updates only `updatedAt`. */
+/** When the monitor was started and the pause of the mailbox ended: before that, no run was to begin. */
+function resumptions({ mailbox, monitor }: MailboxFacts): Date[] {
+  const startedAt = hasRunSinceStart(monitor) ? null : monitor.updatedAt;
+  return [startedAt, monitor.startedAt, mailbox.resumed_at].filter((time) => time !== null);
+}
+
+/** Of any mailbox. The end of a run updates both columns in one statement; a start updates only `updatedAt`. */
 function hasRunSinceStart({ lastPollAt, updatedAt }: MonitorStatus): boolean {
   return updatedAt.getTime() === lastPollAt?.getTime();
 }

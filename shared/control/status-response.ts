@@ -6,6 +6,7 @@
  */
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
+import { readBucketBacklog } from '../db/bucket-backlog.ts';
 import { readConsumers } from '../db/consumer-backlogs.ts';
 import type { Queryable } from '../db/database.ts';
 import { readIncidents } from '../db/incidents.ts';
@@ -44,13 +45,14 @@ export async function readStatus(
   { config, db, scheduler: job }: Monitor,
   address: string | null = null,
 ): Promise<Status> {
-  const [monitor, mailboxes, failing, rejected, consumers, retention] = await Promise.all([
+  const [monitor, mailboxes, failing, rejected, consumers, retention, uncollected] = await Promise.all([
     readMonitorStatus(db),
     readMailboxes(db, ownFingerprint(config)),
     readFailingMessages(db),
     findRejectedListings(db),
     readConsumers(db),
     readRetentionStatus(config, db),
+    readBucketBacklog(db),
   ]);
   const own = ownFingerprint(config);
   const fingerprint = own === 'recorded' ? monitor.credentialFingerprint : own;
@@ -77,6 +79,7 @@ export async function readStatus(
     mailboxes: shown,
     consumers,
     retention,
+    uncollected_objects: uncollected,
   };
   const items = adviceFor(body, {
     config,

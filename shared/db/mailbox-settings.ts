@@ -208,7 +208,8 @@ export function toSettings(row: NonNullable<(typeof FIND)['row']>): MailboxSetti
 const SET_PAUSED = statement(
   `
 update mailbox_settings
-set is_paused = $2::boolean
+set is_paused = $2::boolean,
+    resumed_at = case when is_paused and not $2::boolean then now() else resumed_at end
 where email_address = lower($1::text)
   or mailbox_id = (select m.id from mailboxes m where m.email_address = lower($1::text))
 returning ${COLUMNS}`,
@@ -225,7 +226,11 @@ from mailboxes m
 join email_monitor_status s on s.credential_fingerprint = m.credential_fingerprint
 where m.email_address = lower($1::text)
 on conflict (email_address) do update
-  set is_paused = excluded.is_paused
+  set is_paused = excluded.is_paused,
+      resumed_at = case
+        when mailbox_settings.is_paused and not excluded.is_paused then now()
+        else mailbox_settings.resumed_at
+      end
 returning ${COLUMNS}`,
   TYPES,
 );

@@ -10,6 +10,7 @@ import { statement } from './statement.ts';
 // times in milliseconds, because the driver parses dates slowly.
 // $1 true: the credentials of the first mailbox are those that the status row names; $2 otherwise their fingerprint, or null
 // is_first: it belongs to these credentials.
+// resumed_at: when the last pause of the mailbox ended.
 // history_unlisted_since: when Gmail reported a history id that no complete listing has reached; null when one has.
 // unended_run_at: start of the first unfinished run after the last finished one; that run is active or was killed.
 // unpublished_since: of the oldest 1,000 rows of the outbox.
@@ -69,6 +70,7 @@ select m.id,
        date_part('epoch', m.last_success_at) * 1000 as last_success_at,
        case when m.id is null then s.last_error_code else m.last_error_code end as last_error_code,
        case when m.id is null then s.last_error else m.last_error end as last_error,
+       date_part('epoch', s.resumed_at) * 1000 as resumed_at,
        date_part('epoch', m.pushed_at) * 1000 as pushed_at,
        date_part('epoch', j.since) * 1000 as listing_since,
        date_part('epoch', case
@@ -123,6 +125,7 @@ order by m.id, s.id`,
     last_success_at: 'double precision?',
     last_error_code: 'text?',
     last_error: 'text?',
+    resumed_at: 'double precision?',
     pushed_at: 'double precision?',
     listing_since: 'double precision?',
     history_unlisted_since: 'double precision?',
@@ -154,6 +157,7 @@ const TIMES = [
   'next_poll_at',
   'last_run_at',
   'last_success_at',
+  'resumed_at',
   'pushed_at',
   'listing_since',
   'history_unlisted_since',

@@ -7,6 +7,8 @@ export interface MonitorStatus {
   readonly readAt: Date;
   readonly isRunning: boolean;
   readonly lastPollAt: Date | null;
+  /** When the `is_running` flag last became true; null: unknown. */
+  readonly startedAt: Date | null;
   /** When the `is_running` flag was set or a run ended. */
   readonly updatedAt: Date;
   readonly lastError: string | null;
@@ -23,14 +25,15 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
     read_at: Date;
     is_running: boolean;
     last_poll_at: Date | null;
+    started_at: Date | null;
     updated_at: Date;
     last_error: string | null;
     last_error_code: string | null;
     emails_processed_total: number;
     credential_fingerprint: string | null;
   }>(
-    `select now() as read_at, is_running, updated_at, last_poll_at, last_error, last_error_code, emails_processed_total,
-            credential_fingerprint
+    `select now() as read_at, is_running, started_at, updated_at, last_poll_at, last_error, last_error_code,
+            emails_processed_total, credential_fingerprint
      from email_monitor_status
      where id = 1`,
   );
@@ -40,6 +43,7 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
     readAt: row.read_at,
     isRunning: row.is_running,
     lastPollAt: row.last_poll_at,
+    startedAt: row.started_at,
     updatedAt: row.updated_at,
     lastError: row.last_error,
     lastErrorCode: row.last_error_code,
@@ -48,11 +52,12 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   };
 }
 
-/** May run twice: only a change updates `updatedAt`. */
+/** May run twice: only a change updates the times. */
 export async function setRunning(db: Queryable, isRunning: boolean): Promise<void> {
   await db.query(
     `update email_monitor_status
      set is_running = $1::boolean,
+         started_at = case when $1::boolean then now() else started_at end,
          updated_at = now()
      where id = 1
        and is_running <> $1::boolean`,

@@ -51,7 +51,7 @@ export const declaredStatements = new Map<string, Statement>();
 /** PostgreSQL limits names to 63 characters, and this much of the hash is unique. */
 const NAME_LENGTH = 24;
 /** Statements with a variable number of parameters have many texts. Beyond this number they are not prepared. */
-const MAX_NAMED = 200;
+const MAX_NAMED = 250;
 
 /**
  * Declares a statement. May be called again with the same text.

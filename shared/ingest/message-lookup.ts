@@ -38,7 +38,7 @@ export interface HeadersRead {
   readonly error: AppError | null;
 }
 
-/** Lives as long as the credentials of an instance. */
+/** Of one mailbox. Lives as long as its credentials. */
 export class MessageLookup {
   readonly #app: IngestContext;
   readonly #gmail: GmailClient;
@@ -47,7 +47,7 @@ export class MessageLookup {
   readonly #kept = new Map<string, MessageHeaders | 'gone'>();
   readonly #failedAtMs = new Map<string, number>();
 
-  private constructor(app: IngestContext, gmail: GmailClient) {
+  constructor(app: IngestContext, gmail: GmailClient) {
     this.#app = app;
     this.#gmail = gmail;
   }

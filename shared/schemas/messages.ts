@@ -44,7 +44,7 @@ export const messageSchema = z.object({
   headers: z.nullable(messageHeadersSchema),
   /**
    * Why `headers` is null. `gone`: no longer in Gmail. `not_asked`: Gmail is asked for a limited number, or not at all.
-   * `other_mailbox`: the credentials are of another mailbox. `failed`: see `gmail.error`; null there: Gmail rejects the message.
+   * `other_mailbox`: Gmail is not asked about this mailbox. `failed`: see `gmail.error`; null there: Gmail rejects the message.
    */
   headers_missing: z.nullable(z.enum(['gone', 'not_asked', 'other_mailbox', 'failed'])),
 });
@@ -64,6 +64,16 @@ export const foundMessagesSchema = z.object({
   /** The value of `before` that continues the search; null at the end. It is set also after an empty page. */
   next_before: z.nullable(z.string()),
   gmail,
+  /** Whose Gmail the search covers, over all its pages. */
+  searched: z.object({
+    /** Addresses, at most 10. */
+    mailboxes: z.array(z.string()),
+    /**
+     * Monitored mailboxes that may have further matches: they are too many for one search, Gmail has not answered for them yet, or
+     * `gmail.error` is about them. 0 when the ledger knows the Gmail id that was searched for.
+     */
+    not_searched_count: count,
+  }),
 });
 
 export const messageCountsSchema = z.object({

@@ -78,6 +78,11 @@ export const statusSchema = z.object({
   consumers: z.array(consumerStatusSchema),
   /** Null: RETENTION_DAYS is not set, and nothing is erased. */
   retention: z.nullable(retentionSchema),
+  /**
+   * Objects of the bucket that a run is to check, and to delete when no email refers to them; at most 1,000. Null: none. More than
+   * a day after `since`, none of the runs deletes them.
+   */
+  uncollected_objects: z.nullable(z.object({ count, since: time })),
   /** The texts of `advice_items` with their commands, the most urgent first. Empty when nothing needs attention. */
   advice: z.array(z.string()),
   advice_items: z.array(adviceItemSchema),

@@ -14,6 +14,8 @@ create table mailbox_settings (
   label text,
   initial_query text,
   is_paused boolean not null default false,
+  -- When the last pause ended; null: never.
+  resumed_at timestamptz,
   added_at timestamptz not null default now(),
   -- While mailbox_id is null: the last attempt to reach the mailbox. Afterwards `mailboxes` has the errors of runs.
   failure_count integer not null default 0,
@@ -23,3 +25,6 @@ create table mailbox_settings (
   check ((access = 'refresh_token') = (secret_name is not null)),
   check (access <> 'environment' or mailbox_id is not null)
 );
+
+-- When is_running last became true; null: before this column existed. The runs of all mailboxes change updated_at.
+alter table email_monitor_status add column started_at timestamptz;

@@ -26,7 +26,9 @@ create table bucket_objects (
   id bigint generated always as identity primary key,
   name text not null,
   -- When the upload was announced; -infinity when a row stopped referring to the object.
-  reserved_at timestamptz not null default now()
+  reserved_at timestamptz not null default now(),
+  -- Shows how long an object waits for the collection.
+  added_at timestamptz not null default now()
 );
 
 create index idx_bucket_objects_name on bucket_objects (name);

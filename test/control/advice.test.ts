@@ -153,6 +153,7 @@ function items(
     mailboxes: [mailbox()],
     consumers: [],
     retention: null,
+    uncollected_objects: null,
     ...more,
   };
   const config = readConfig({ DATABASE_URL: ENV.DATABASE_URL, ...env });
@@ -262,6 +263,9 @@ describe('advice for a page with buttons', () => {
     const mailboxes = [mailbox({ unpublished: { count: 2, oldest_since: hoursAgo(1) } })];
     expect(items({ mailboxes })).toMatchObject([{ code: 'emails_unpublished', action: 'poll_now' }]);
     expect(items({ mailboxes })[0]?.text).not.toContain('delete');
+    expect(items({ mailboxes })[0]?.text).toContain(
+      'while an email has one, RETENTION_DAYS does not erase it',
+    );
     expect(advise({ mailboxes })).toEqual([
       expect.stringMatching(/`delete from email_outbox`\. .*POST poll-now\.$/),
     ]);

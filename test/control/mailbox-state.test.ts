@@ -67,6 +67,7 @@ describe('the state', () => {
       mailboxes: [],
       consumers: [],
       retention: null,
+      uncollected_objects: null,
       advice: [
         'Not set: GMAIL_CLIENT_SECRET, GMAIL_REFRESH_TOKEN. Run `npm run authorize`; for a deployment, add --secret-manager.',
       ],

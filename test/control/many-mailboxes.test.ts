@@ -4,6 +4,8 @@ import { STATE_ORDER } from '../../shared/control/mailbox-totals.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
 import type { Database } from '../../shared/db/database.ts';
+import { setPaused } from '../../shared/db/mailbox-settings.ts';
+import { setRunning } from '../../shared/db/monitor-status.ts';
 import { STATES } from '../../shared/schemas/state.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
 
@@ -330,7 +332,83 @@ it('31 mailboxes need as many statements as one', async () => {
     return statements;
   };
   await fixture.mailbox();
-  expect(await count()).toBe(8);
+  expect(await count()).toBe(9);
   await addMailboxes(30);
-  expect(await count()).toBe(8);
+  expect(await count()).toBe(9);
+});
+
+describe('after a start', () => {
+  /** Stopped for so long, then started a minute ago, after which only the run of the first mailbox has ended. */
+  const startAfter = async (minutes: number) => {
+    const before = { last_run_at: ago(minutes), last_success_at: ago(minutes) };
+    await fixture.mailbox();
+    await addMailboxes(2, { 1: before, 2: { last_run_at: new Date(), last_success_at: new Date() } });
+    await fixture.db.query(
+      "update email_monitor_status set started_at = now() - interval '1 minute', last_poll_at = now(), updated_at = now()",
+    );
+    const { mailboxes, totals } = await fixture.status();
+    return { unknown: totals.unknown_count, states: mailboxes.map((one) => [one.email_address, one.state]) };
+  };
+
+  it.each([3, 20])(
+    'a mailbox without a run since a stop of %i minutes is catching_up, whatever runs of others have ended',
+    async (minutes) => {
+      expect(await startAfter(minutes)).toEqual({
+        unknown: 1,
+        states: [
+          ['m1@example.com', 'catching_up'],
+          ['orders@example.com', 'watching'],
+          ['m2@example.com', 'watching'],
+        ],
+      });
+    },
+  );
+
+  it('a mailbox whose runs do not begin is not_polling, counted from the start', async () => {
+    await addMailboxes(1, { 1: { last_run_at: ago(20), last_success_at: ago(20) } });
+    const set = async (minutes: number) =>
+      await fixture.db.query(
+        'update email_monitor_status set started_at = $1, last_poll_at = now(), updated_at = now()',
+        [ago(minutes)],
+      );
+    await set(4.9);
+    expect((await fixture.status({}, 'm1@example.com')).state).toBe('catching_up');
+    await set(5.1);
+    expect((await fixture.status({}, 'm1@example.com')).state).toBe('not_polling');
+  });
+
+  it('the time of a start is kept until the next one', async () => {
+    const startedAt = async () =>
+      (await fixture.db.query<{ at: Date }>('select started_at as at from email_monitor_status')).rows[0]?.at;
+    const first = await startedAt();
+    await setRunning(fixture.db, true);
+    await setRunning(fixture.db, false);
+    expect(await startedAt()).toEqual(first);
+    await setRunning(fixture.db, true);
+    expect((await startedAt())?.getTime()).toBeGreaterThan(first?.getTime() ?? 0);
+  });
+
+  it('a mailbox whose pause has ended is catching_up until its run ends, not not_polling', async () => {
+    await fixture.mailbox();
+    await fixture.addedMailbox({
+      email_address: 'm1@example.com',
+      last_run_at: ago(20),
+      last_success_at: ago(20),
+    });
+    await setPaused(fixture.db, 'm1@example.com', true);
+    await setPaused(fixture.db, 'm1@example.com', false);
+    const m1 = await fixture.status({}, 'm1@example.com');
+    expect([m1.state, m1.totals.unknown_count]).toEqual(['catching_up', 1]);
+    await fixture.db.query(
+      "update mailbox_settings set resumed_at = now() - interval '6 minutes' where email_address = 'm1@example.com'",
+    );
+    expect((await fixture.status({}, 'm1@example.com')).state).toBe('not_polling');
+  });
+
+  it('resuming a mailbox that is not paused changes no time', async () => {
+    await fixture.addedMailbox({ email_address: 'm1@example.com' });
+    await setPaused(fixture.db, 'm1@example.com', false);
+    const { rows } = await fixture.db.query('select resumed_at from mailbox_settings');
+    expect(rows).toEqual([{ resumed_at: null }]);
+  });
 });

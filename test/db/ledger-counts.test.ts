@@ -161,3 +161,23 @@ test('compaction of one mailbox is due by its own changes, and leaves those of t
   expect([await isDue(busy), await isDue(idle)]).toEqual([false, false]);
   await expectCorrect();
 });
+
+test('compaction of one mailbox is due from 50 changes on, because status sums those of every mailbox', async () => {
+  const { rows } = await db.query<{ id: number }>(
+    "insert into mailboxes (email_address, cursor_history_id) values ('quiet@example.com', 1) returning id",
+  );
+  const id = rows[0]?.id ?? 0;
+  const change = async (count: number) => {
+    await db.query(
+      "insert into ledger_changes (mailbox_id, state, change) select $1, 'stored', 1 from generate_series(1, $2::integer)",
+      [id, count],
+    );
+    await compactLedgerChanges(db, id);
+    const changes = await db.query<{ change: number }>(
+      'select change from ledger_changes where mailbox_id = $1',
+      [id],
+    );
+    return changes.rows.length;
+  };
+  expect([await change(49), await change(1)]).toEqual([49, 1]);
+});

@@ -89,7 +89,9 @@ export async function statusFixture(): Promise<StatusFixture> {
     },
     turnOn: async () => {
       await setRunning(db, true);
-      await db.query("update email_monitor_status set updated_at = now() - interval '1 hour'");
+      await db.query(
+        "update email_monitor_status set started_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
+      );
     },
     close: async () => {
       await Promise.all(contexts.map(async (context) => await context.db.close()));

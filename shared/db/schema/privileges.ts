@@ -13,6 +13,7 @@ export interface Privileges {
 
 /** The tables that `status` reads; none holds mail. Every function checks `schema_migrations` first. */
 const STATE = {
+  bucket_objects: 'select',
   consumers: 'select',
   email_ledger: 'select',
   email_monitor_status: 'select',

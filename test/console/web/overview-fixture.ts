@@ -115,6 +115,7 @@ export function overview({
       mailboxes: ofMailbox === null ? [] : [mailbox(ofMailbox)],
       consumers: [],
       retention: null,
+      uncollected_objects: null,
       advice: [],
       advice_items: [],
       ...status,

@@ -34,6 +34,11 @@ describe('the state of several mailboxes', () => {
     );
   });
 
+  it('the headline does not count paused mailboxes as watched', () => {
+    const given = several({ states: { watching: 37 }, paused_count: 3 }, { state: 'watching' });
+    expect(describeState(given).label).toBe('Watching 37 mailboxes');
+  });
+
   it('the headline says that all are paused, and that the monitor is stopped', () => {
     const states = { states: { stopped: 40 } };
     expect(describeState(several({ states: {}, paused_count: 40 }, { state: 'stopped' })).label).toBe(
