@@ -16,7 +16,7 @@ const USAGE = `Usage: npm run mailbox -- add ADDRESS [OPTIONS] | list | pause AD
 The mailboxes that are read besides the first one, whose credentials are environment variables.
   add ADDRESS      read this mailbox too. It then needs a refresh token: npm run authorize -- --mailbox ADDRESS
   --delegation     with add: a service account reads it by domain-wide delegation, without a refresh token
-  --label LABEL    with add: only messages with this label count (name or id; default: GMAIL_LABEL_ID)
+  --label LABEL    with add: only messages with this label count (name or id; default: all received mail)
   --query QUERY    with add: which messages the first listing fetches (default: GMAIL_INITIAL_QUERY)
   list             every mailbox: access, state, whether it is paused, last error, stored emails. --json: for programs
   pause ADDRESS    fetch nothing until resume; pushes are still recorded. Also for the first mailbox

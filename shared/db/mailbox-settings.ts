@@ -16,8 +16,9 @@ export interface MailboxSettings {
   readonly access: 'environment' | 'refresh_token' | 'delegation';
   /** Without the prefix; null unless `access` is `refresh_token`. */
   readonly secretName: string | null;
-  /** Null: as the environment says. */
+  /** Null: all received mail. */
   readonly label: string | null;
+  /** Null: GMAIL_INITIAL_QUERY. */
   readonly initialQuery: string | null;
   readonly isPaused: boolean;
 }

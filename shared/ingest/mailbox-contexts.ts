@@ -122,7 +122,8 @@ export class MailboxContexts {
       log,
       config: {
         ...config,
-        labelId: settings.label ?? config.labelId,
+        // Label ids belong to one mailbox: that of the first one may name another label here.
+        labelId: settings.label,
         initialQuery: settings.initialQuery ?? config.initialQuery,
       },
     };

@@ -10,8 +10,9 @@ create table mailbox_settings (
   access text not null check (access in ('environment', 'refresh_token', 'delegation')),
   -- Of refresh_token: the name of the secret, without the prefix of GMAIL_MAILBOX_SECRETS.
   secret_name text,
-  -- Null: as GMAIL_LABEL_ID and GMAIL_INITIAL_QUERY say.
+  -- Null: all received mail. GMAIL_LABEL_ID is for the first mailbox only, because label ids belong to one mailbox.
   label text,
+  -- Null: as GMAIL_INITIAL_QUERY says.
   initial_query text,
   is_paused boolean not null default false,
   added_at timestamptz not null default now(),

@@ -127,6 +127,19 @@ describe('before an added mailbox is identified', () => {
   });
 });
 
+it('an added mailbox without a label takes all received mail, whatever the label of the first one', async () => {
+  const system = await createSystem({ env: { GMAIL_LABEL_ID: 'Wanted' } });
+  const wanted = system.gmail.createLabel('Wanted');
+  const ann = await system.add(ANN);
+  await system.turnOn();
+  ann.gmail.deliver(mail('Order'));
+  system.gmail.deliver(mail('First'), { labelIds: ['INBOX', wanted] });
+  system.gmail.deliver(mail('Other'));
+  expect((await system.call('poll')).json).toMatchObject({ failed_mailboxes: 0 });
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+  expect(await system.storedOf(FIRST)).toEqual(['First']);
+});
+
 describe('an identified mailbox', () => {
   it('follows a rename of its account, in its settings too', async () => {
     const { system, ann } = await knownSystem();
