@@ -133,7 +133,7 @@ it('an added mailbox without a label takes all received mail, whatever the label
   const ann = await system.add(ANN);
   await system.turnOn();
   ann.gmail.deliver(mail('Order'));
-  system.gmail.deliver(mail('First'), { labelIds: ['INBOX', wanted] });
+  system.gmail.deliver(mail('First'), { labelIds: ['INBOX', 'UNREAD', wanted] });
   system.gmail.deliver(mail('Other'));
   expect((await system.call('poll')).json).toMatchObject({ failed_mailboxes: 0 });
   expect(await system.storedOf(ANN)).toEqual(['Order']);
