@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { listAllMailboxes } from '../shared/db/mailbox-list.ts';
 import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/db/mailbox-settings.ts';
+import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';
 import { runCommand } from './support/command.ts';
@@ -45,7 +46,8 @@ await runCommand(USAGE, async () => {
   const query = present('--query', flags.query);
   if (verb === 'list') return await withDatabase(async (db) => await list(db, flags.json));
   if (address === undefined) throw new UsageError(`${verb} needs the address of a mailbox.`);
-  const of = emailAddress('The address', address);
+  const former = verb === 'add' ? null : formerAddress(address);
+  const of = former ?? emailAddress('The address', address);
   await withDatabase(async (db, config) => {
     if (verb === 'add') await add(db, config, of, { ...flags, label, query });
     else if (verb === 'remove') await remove(db, config, of);
