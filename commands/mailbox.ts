@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { listAllMailboxes } from '../shared/db/mailbox-list.ts';
 import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/db/mailbox-settings.ts';
+import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';
 import { runCommand } from './support/command.ts';
@@ -16,7 +17,7 @@ const USAGE = `Usage: npm run mailbox -- add ADDRESS [OPTIONS] | list | pause AD
 The mailboxes that are read besides the first one, whose credentials are environment variables.
   add ADDRESS      read this mailbox too. It then needs a refresh token: npm run authorize -- --mailbox ADDRESS
   --delegation     with add: a service account reads it by domain-wide delegation, without a refresh token
-  --label LABEL    with add: only messages with this label count (name or id; default: GMAIL_LABEL_ID)
+  --label LABEL    with add: only messages with this label count (name or id; default: all received mail)
   --query QUERY    with add: which messages the first listing fetches (default: GMAIL_INITIAL_QUERY)
   list             every mailbox: access, state, whether it is paused, last error, stored emails. --json: for programs
   pause ADDRESS    fetch nothing until resume; pushes are still recorded. Also for the first mailbox
@@ -45,7 +46,8 @@ await runCommand(USAGE, async () => {
   const query = present('--query', flags.query);
   if (verb === 'list') return await withDatabase(async (db) => await list(db, flags.json));
   if (address === undefined) throw new UsageError(`${verb} needs the address of a mailbox.`);
-  const of = emailAddress('The address', address);
+  const former = verb === 'add' ? null : formerAddress(address);
+  const of = former ?? emailAddress('The address', address);
   await withDatabase(async (db, config) => {
     if (verb === 'add') await add(db, config, of, { ...flags, label, query });
     else if (verb === 'remove') await remove(db, config, of);

@@ -70,8 +70,11 @@ await runCommand(USAGE, async () => {
     say(
       `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
     );
-    if (flags.now)
-      await fetchNow(await contexts.ofMailbox(mailbox.id, app.log), { mailbox, gmailMessageIds, budgetMs });
+    if (!flags.now) return;
+    const own = await contexts.ofMailbox(mailbox.id, app.log);
+    if (own === null)
+      throw new Error(`${mailbox.emailAddress} is not monitored: these credentials are not its own.`);
+    await fetchNow(own, { mailbox, gmailMessageIds, budgetMs });
   });
 });
 

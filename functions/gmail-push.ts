@@ -59,6 +59,8 @@ async function handleNotification(
   // Gmail keeps publishing for up to seven days after an operator removed the mailbox.
   if (hint.owner === 'removed') return noContent();
   const app = hint.owner === 'added' ? await contexts.ofMailbox(hint.mailboxId, log) : first;
+  // Removed in the meantime.
+  if (app === null) return noContent();
   const report = await ingestMailbox(app, { trigger: 'push', deadline });
   const error = retryableError(report);
   if (error === null) return noContent();

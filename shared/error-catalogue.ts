@@ -276,8 +276,8 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of an existing label. Until then, new messages ' +
-      'are recorded but not fetched. Then start the monitor again.',
+    'Create the label in Gmail, or set GMAIL_LABEL_ID to the name or id of an existing label; remove an added mailbox and ' +
+      'add it with another label. Until then, new messages are recorded but not fetched. Then start the monitor again.',
     'start',
   ),
   gmail_rate_limited: entry(

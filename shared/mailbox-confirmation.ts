@@ -45,6 +45,15 @@ export function parseAddress(name: string, value: unknown): string {
   );
 }
 
+/** What an added mailbox keeps as its address after another account got it: see `bindSettings`. */
+const FORMER_ADDRESS = /^formerly \S+ \(mailbox \d+\)$/;
+
+/** @returns in lower case; null for other text */
+export function formerAddress(value: unknown): string | null {
+  const text = typeof value === 'string' ? value.trim().toLowerCase() : '';
+  return FORMER_ADDRESS.test(text) && text.length <= MAX_ADDRESS_LENGTH + 40 ? text : null;
+}
+
 /**
  * The detail of the error `account_unconfirmed`.
  *

@@ -353,6 +353,7 @@ create table mailbox_settings (
   last_error text,
   constraint mailbox_settings_email_address_key UNIQUE (email_address),
   constraint mailbox_settings_mailbox_id_key UNIQUE (mailbox_id),
+  constraint mailbox_settings_secret_name_key UNIQUE (secret_name),
   constraint mailbox_settings_pkey PRIMARY KEY (id),
   constraint mailbox_settings_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint mailbox_settings_access_check CHECK ((access = ANY (ARRAY['environment'::text, 'refresh_token'::text, 'delegation'::text]))),

@@ -2,7 +2,11 @@
 import type { Config } from '../../shared/config.ts';
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { listAllMailboxes } from '../../shared/db/mailbox-list.ts';
-import { findMailboxSettings, isFirstMailbox } from '../../shared/db/mailbox-settings.ts';
+import {
+  findMailboxSettings,
+  isFirstMailbox,
+  type MailboxSettings,
+} from '../../shared/db/mailbox-settings.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError, remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
@@ -91,11 +95,16 @@ export async function* checkOneMailbox(
   if (access === null) {
     for (const name of ['credentials', 'scope', 'publishing_status', 'gmail_api', 'label', 'history_cursor'])
       yield skip(name, 'not checked');
-  } else yield* checkWithGmail(config, access, { address, label: settings?.label ?? null, facts });
+  } else yield* checkWithGmail(config, access, { address, label: labelOf(config, settings), facts });
   yield* await attempt('quota', async () =>
     facts === null ? skip('quota', 'no mailbox yet') : await checkQuota(db, config, facts.id),
   );
   yield facts === null ? skip('watch', 'no mailbox yet') : checkWatchOf(facts, config.pubsubTopic);
+}
+
+/** GMAIL_LABEL_ID counts for the first mailbox only. */
+function labelOf({ labelId }: Config, settings: MailboxSettings | null): string | null {
+  return settings === null || settings.access === 'environment' ? labelId : settings.label;
 }
 
 async function* checkWithGmail(
@@ -109,7 +118,7 @@ async function* checkWithGmail(
     for (const name of ['label', 'history_cursor']) yield skip(name, 'not checked: it needs the Gmail API');
     return;
   }
-  yield* await attempt('label', async () => await checkLabel(config, access, of.label ?? config.labelId));
+  yield* await attempt('label', async () => await checkLabel(config, access, of.label));
   yield await checkCursor(config, access, of.facts?.cursor_history_id ?? null);
 }
 

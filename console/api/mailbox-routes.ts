@@ -9,7 +9,7 @@ import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shar
 import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
-import { parseAddress } from '../../shared/mailbox-confirmation.ts';
+import { formerAddress, parseAddress } from '../../shared/mailbox-confirmation.ts';
 import type { MailboxChange, MailboxPage } from '../../shared/schemas/mailboxes.ts';
 import { type Handler, integerParameter, jsonBody, searchText } from './request-parameters.ts';
 
@@ -65,7 +65,7 @@ export function resumeOne(context: AppContext): Handler {
 
 function changePause({ db }: AppContext, isPaused: boolean): Handler {
   return async (request, _params, log) => {
-    const address = parseAddress('email_address', jsonBody(request.body)['email_address']);
+    const address = storedAddress(jsonBody(request.body)['email_address']);
     if ((await setPaused(db, address, isPaused)) === null) throw notAdded();
     recordChange(request, log, isPaused ? 'Paused a mailbox' : 'Resumed a mailbox', address);
     return json<MailboxChange>(200, { email_address: address, next_step: null });
@@ -75,7 +75,7 @@ function changePause({ db }: AppContext, isPaused: boolean): Handler {
 /** What is stored stays. The first mailbox cannot be removed. */
 export function removeOne({ db }: AppContext): Handler {
   return async (request, _params, log) => {
-    const address = parseAddress('email_address', jsonBody(request.body)['email_address']);
+    const address = storedAddress(jsonBody(request.body)['email_address']);
     const removed = await removeMailbox(db, address);
     if (removed === null) throw notAdded();
     recordChange(request, log, 'Removed a mailbox', address);
@@ -83,6 +83,11 @@ export function removeOne({ db }: AppContext): Handler {
       removed.access === 'refresh_token' ? 'Its secret stays. Delete it if it is no longer needed.' : null;
     return json<MailboxChange>(200, { email_address: address, next_step: nextStep });
   };
+}
+
+/** An address, or the placeholder that the list shows after another account got the address. @throws {AppError} bad_request */
+function storedAddress(value: unknown): string {
+  return formerAddress(value) ?? parseAddress('email_address', value);
 }
 
 function recordChange({ account }: HttpRequest, log: Log, message: string, address: string): void {

@@ -117,18 +117,53 @@ export async function listActiveMailboxes(db: Queryable): Promise<MailboxSetting
   return rows.map(toSettings);
 }
 
-const HAS_ADDED = statement(
+// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run: paused, removed, or added
+// while the monitor is stopped. `ingestMailbox` publishes what is left of a stopped first mailbox.
+// $1 fingerprint of the first mailbox
+const FIND_WORK = statement(
   `
+with recursive unpublished (mailbox_id) as (
+  select min(mailbox_id)
+  from email_outbox
+  union all
+  select (select min(o.mailbox_id) from email_outbox o where o.mailbox_id > u.mailbox_id)
+  from unpublished u
+  where u.mailbox_id is not null
+)
 select exists (
          select 1
          from mailbox_settings
          where access <> 'environment'
-       ) as has_added`,
-  { has_added: 'boolean' },
+       ) as has_added,
+       array(
+         select m.id
+         from unpublished u
+         join mailboxes m on m.id = u.mailbox_id
+         cross join email_monitor_status f
+         left join mailbox_settings s on s.mailbox_id = m.id
+         where coalesce(m.lease_expires_at <= now(), true)
+           and (coalesce(s.is_paused, false)
+             or m.credential_fingerprint is distinct from $1::text and (s.id is null or not f.is_running))
+         order by m.id
+         limit 100
+       ) as unpublished_ids`,
+  { has_added: 'boolean', unpublished_ids: 'integer[]' },
 );
+
+export interface PollWork {
+  /** Operators added a mailbox to that of the environment. */
+  readonly hasAdded: boolean;
+  /** At most 100 mailboxes that no scheduled run works on, and whose stored emails are not all published. */
+  readonly unpublishedIds: readonly number[];
+}
+
+/** @param firstFingerprint of the credentials of the environment; null without them */
+export async function findPollWork(db: Queryable, firstFingerprint: string | null): Promise<PollWork> {
+  const { rows } = await db.query(FIND_WORK, [firstFingerprint]);
+  return { hasAdded: rows[0]?.has_added ?? false, unpublishedIds: rows[0]?.unpublished_ids ?? [] };
+}
 
 /** Whether operators added a mailbox to that of the environment. */
 export async function hasAddedMailboxes(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query(HAS_ADDED);
-  return rows[0]?.has_added ?? false;
+  return (await findPollWork(db, null)).hasAdded;
 }

@@ -41,7 +41,7 @@ export interface IdentifiedMailbox {
 // given. A confirmed rename never applies to a mailbox that got the former address later. If another mailbox has the address,
 // a confirmed new mailbox counts only when that other mailbox is older than the confirmation. Added mailboxes are left out of
 // known_addresses, which is read for new credentials only.
-// $1 fingerprint, $2 email address, $3 history id
+// $1 fingerprint, $2 email address, $3 history id, $4 mailbox settings id or null
 // Always one row.
 const FACTS = statement(
   `
@@ -78,14 +78,17 @@ select k.id as known_id, k.email_address as known_address,
          from mailbox_settings o
          where o.mailbox_id in (k.id, a.id, r.id)
            and o.access <> 'environment'
-       ) as added_ids,
+           and o.id is distinct from $4::integer
+       ) as other_added_ids,
        exists (
          select 1
          from mailbox_settings o
          where o.email_address = $2::text
            and o.access <> 'environment'
-       ) as is_added_address
+       ) as is_added_address,
+       own.mailbox_id as own_id, own.email_address as own_address
 from (values (1)) one (n)
+left join mailbox_settings own on own.id = $4::integer
 left join mailboxes k on k.credential_fingerprint = $1::text
 left join mailboxes a on a.email_address = $2::text
 left join mailbox_confirmations c on c.email_address = $2::text and c.applied_at is null
@@ -101,8 +104,10 @@ left join mailboxes r on r.email_address = c.renamed_from and r.created_at < c.c
     renamed_address: 'text?',
     known_addresses: 'text?',
     first_id: 'integer?',
-    added_ids: 'integer[]?',
+    other_added_ids: 'integer[]?',
     is_added_address: 'boolean',
+    own_id: 'integer?',
+    own_address: 'text?',
   },
 );
 
@@ -144,23 +149,25 @@ function decide(facts: Facts, { emailAddress: address, settings }: Account): Dec
  */
 function assertOwner(decision: Decision | null, facts: Facts, { emailAddress, settings }: Account): void {
   const id = decision !== null && 'id' in decision ? decision.id : null;
-  const isAdded = id !== null && (facts.added_ids ?? []).includes(id);
+  const isOther = id !== null && (facts.other_added_ids ?? []).includes(id);
   if (settings === null) {
     const isNew = decision === null || decision.kind === 'created' || decision.kind === 'taken_over';
-    if (isAdded || (isNew && facts.is_added_address))
+    if (isOther || (isNew && facts.is_added_address))
       throw new AppError('account_added', `Gmail reports ${emailAddress}, which was added as a mailbox.`);
     return;
   }
-  const isOwn = id !== null && id === settings.mailboxId;
-  if (!isOwn && emailAddress !== settings.emailAddress)
+  // As the database has it now: another instance may have bound the mailbox since the settings were read.
+  const isOwn = id !== null && id === facts.own_id;
+  const ownAddress = facts.own_address ?? settings.emailAddress;
+  if (!isOwn && emailAddress !== ownAddress)
     throw new AppError(
       'wrong_account',
-      `Gmail reports ${emailAddress}, but the mailbox was added as ${settings.emailAddress}.`,
+      `Gmail reports ${emailAddress}, but the mailbox was added as ${ownAddress}.`,
     );
-  if (id !== null && (id === facts.first_id || (isAdded && !isOwn)))
+  if (id !== null && (id === facts.first_id || isOther))
     throw new AppError(
       'wrong_account',
-      `Gmail reports ${emailAddress}, which is ${isAdded ? 'another added mailbox' : 'the first mailbox'}.`,
+      `Gmail reports ${emailAddress}, which is ${isOther ? 'another added mailbox' : 'the first mailbox'}.`,
     );
 }
 
@@ -200,10 +207,10 @@ export async function bindAccount(
 function isBound(facts: Facts, { emailAddress, settings }: Account): boolean {
   const { known_id: id } = facts;
   if (id === null || facts.known_address !== emailAddress) return false;
-  if (settings === null) return !(facts.added_ids ?? []).includes(id);
+  if (settings === null) return !(facts.other_added_ids ?? []).includes(id);
   return (
-    settings.mailboxId === id &&
-    settings.emailAddress === emailAddress &&
+    facts.own_id === id &&
+    facts.own_address === emailAddress &&
     (settings.access !== 'delegation' || facts.may_be_known_account)
   );
 }
@@ -218,7 +225,8 @@ from pg_advisory_xact_lock(hashtextextended('email_monitor.bind_account', 0))`,
 );
 
 async function readFacts(db: Queryable, account: Account): Promise<Facts> {
-  const { rows } = await db.query(FACTS, [account.fingerprint, account.emailAddress, account.historyId]);
+  const { emailAddress, fingerprint, historyId, settings } = account;
+  const { rows } = await db.query(FACTS, [fingerprint, emailAddress, historyId, settings?.id ?? null]);
   const row = rows[0];
   if (row === undefined) throw new AppError('internal', 'The facts of an account were not returned.');
   return row;

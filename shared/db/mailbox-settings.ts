@@ -16,8 +16,9 @@ export interface MailboxSettings {
   readonly access: 'environment' | 'refresh_token' | 'delegation';
   /** Without the prefix; null unless `access` is `refresh_token`. */
   readonly secretName: string | null;
-  /** Null: as the environment says. */
+  /** Null: all received mail. */
   readonly label: string | null;
+  /** Null: GMAIL_INITIAL_QUERY. */
   readonly initialQuery: string | null;
   readonly isPaused: boolean;
 }
@@ -72,14 +73,31 @@ export interface AddedMailbox {
 }
 
 // A mailbox that the database knows from earlier credentials is linked at once.
+// If a renamed mailbox keeps the secret of this address, the name gets the number of that mailbox's settings: two never share one.
+// A row of a former first mailbox, which only kept its pause, is replaced.
 // $1 email address, $2 access, $3 secret name, $4 label, $5 initial query
 const ADD = statement(
   `
-insert into mailbox_settings (email_address, mailbox_id, access, secret_name, label, initial_query)
-select lower($1::text), m.id, $2::text, $3::text, $4::text, $5::text
+insert into mailbox_settings as s (email_address, mailbox_id, access, secret_name, label, initial_query)
+select lower($1::text), m.id, $2::text,
+       coalesce((select $3::text || '-' || max(o.id) from mailbox_settings o where o.secret_name like $3::text || '%'), $3::text),
+       $4::text, $5::text
 from (values (1)) one (n)
 left join mailboxes m on m.email_address = lower($1::text)
-on conflict (email_address) do nothing
+on conflict (email_address) do update
+  set mailbox_id = excluded.mailbox_id,
+      access = excluded.access,
+      secret_name = excluded.secret_name,
+      label = excluded.label,
+      initial_query = excluded.initial_query,
+      is_paused = false
+  where s.access = 'environment'
+    and not exists (
+      select 1
+      from mailboxes f
+      join email_monitor_status e on e.credential_fingerprint = f.credential_fingerprint
+      where f.id = s.mailbox_id
+    )
 returning ${COLUMNS}`,
   TYPES,
 );
@@ -104,7 +122,8 @@ export async function addMailbox(db: Database, added: AddedMailbox): Promise<Mai
   });
 }
 
-// Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder.
+// Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder,
+// except of a delegation, which names the address: an operator removes that mailbox and adds it with its present address.
 // $1 mailbox settings id, $2 email address
 const RETIRE_ADDRESS = statement(
   `
@@ -255,9 +274,14 @@ export async function setPaused(
 // $1 email address
 const REMOVE = statement(
   `
-delete from mailbox_settings
-where email_address = lower($1::text)
-  and access <> 'environment'
+delete from mailbox_settings s
+where s.email_address = lower($1::text)
+  and not (s.access = 'environment' and exists (
+    select 1
+    from mailboxes f
+    join email_monitor_status e on e.credential_fingerprint = f.credential_fingerprint
+    where f.id = s.mailbox_id
+  ))
 returning ${COLUMNS}`,
   TYPES,
 );

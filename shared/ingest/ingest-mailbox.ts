@@ -47,7 +47,7 @@ export interface IngestRequest {
   readonly includesWaiting?: boolean;
   /** Reconcile everything since the first start, not only the latest days. */
   readonly reconcile?: 'all';
-  /** When the run was asked for, if that was before: a run that began since then has done it. */
+  /** When a scheduled run was asked for, if that was before: a run that began since then has done it. */
   readonly askedAt?: Date | null;
 }
 
@@ -93,7 +93,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   }
   // Other credentials of the account took the mailbox over in the meantime: their instance works on it.
   if (mailbox === null) return skipped(app, request, 'busy');
-  if (hasRunSince(mailbox, request.askedAt ?? null)) return skipped(app, request, 'not_due');
+  if (!isManual && hasRunSince(mailbox, request.askedAt ?? null)) return skipped(app, request, 'not_due');
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);

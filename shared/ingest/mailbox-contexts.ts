@@ -85,11 +85,13 @@ export class MailboxContexts {
     return { ...this.first, db: this.#firstDb, log };
   }
 
-  /** The context of a mailbox row: that of the first mailbox, unless it was added. */
-  async ofMailbox(mailboxId: number, log: Log): Promise<IngestContext> {
-    const settings = await findSettingsOfMailbox(this.first.db, mailboxId);
-    if (settings === null || settings.access === 'environment') return this.ofFirst(log);
-    return await this.of(settings, log);
+  /** The context of a mailbox row. @returns null for one that is neither the first mailbox nor an added one, such as a removed one */
+  async ofMailbox(mailboxId: number, log: Log): Promise<IngestContext | null> {
+    const { credentialFingerprint, db } = this.first;
+    const settings = await findSettingsOfMailbox(db, mailboxId);
+    if (settings !== null && settings.access !== 'environment') return await this.of(settings, log);
+    const own = await findMailbox(db, credentialFingerprint ?? '');
+    return own?.id === mailboxId ? this.ofFirst(log) : null;
   }
 
   /** Half of the connections for one mailbox: several run at the same time. */
@@ -122,7 +124,8 @@ export class MailboxContexts {
       log,
       config: {
         ...config,
-        labelId: settings.label ?? config.labelId,
+        // Label ids belong to one mailbox: that of the first one may name another label here.
+        labelId: settings.label,
         initialQuery: settings.initialQuery ?? config.initialQuery,
       },
     };

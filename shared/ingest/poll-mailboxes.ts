@@ -3,7 +3,7 @@
  * published, and `ingestMailbox` runs it. Without, they run here, a few at a time. One mailbox always runs here.
  */
 import { requeueDeadLetters } from '../db/dead-letters.ts';
-import { hasAddedMailboxes, listActiveMailboxes, listDueMailboxes } from '../db/due-mailboxes.ts';
+import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../db/due-mailboxes.ts';
 import type { MailboxSettings } from '../db/mailbox-settings.ts';
 import { type FirstMailbox, findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
@@ -13,6 +13,7 @@ import type { Log } from '../log.ts';
 import type { IngestContext, Outcome } from './ingest-context.ts';
 import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-mailbox.ts';
 import type { MailboxContexts } from './mailbox-contexts.ts';
+import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import type { WorkTopic } from './work-topic.ts';
 
@@ -22,6 +23,8 @@ const MAX_RUNS = 4;
 const MIN_RUN_MS = 6_000;
 /** Mailboxes of the database that are prepared at the same time. */
 const MAX_PREPARED = 4;
+/** For the emails of all mailboxes without a run. */
+const MAX_LEFT_MS = 5_000;
 
 /** What was done for all mailboxes together. */
 export interface PollReport extends Omit<IngestReport, 'outcome'> {
@@ -39,7 +42,9 @@ export async function pollMailboxes(
   log: Log,
 ): Promise<PollReport> {
   const first = { ...contexts.first, log };
-  if (!(await hasAddedMailboxes(first.db))) return ofOne(await ingestMailbox(first, request));
+  const { hasAdded, unpublishedIds } = await findPollWork(first.db, first.credentialFingerprint);
+  if (unpublishedIds.length > 0) await publishLeft(first, unpublishedIds, request.deadline);
+  if (!hasAdded) return ofOne(await ingestMailbox(first, request));
   const isManual = request.trigger === 'manual';
   const known = await readRunningFlagAndMailbox(first.db, first.credentialFingerprint ?? '');
   // Stopped: as for one mailbox, the run of the first says so, after it has published what earlier runs stored.
@@ -50,13 +55,14 @@ export async function pollMailboxes(
   const added = isManual
     ? await listActiveMailboxes(first.db)
     : await listDueMailboxes(first.db, { publishes: first.emailsTopic !== null });
+  // Also of mailboxes that this request has no time for.
+  if (request.reconcile === 'all') await planAll(first, isFirstDue ? known.mailbox : null, added);
   if (contexts.workTopic === null) {
     const runs: Run[] = added.map((settings) => async () => await contexts.of(settings, log));
     if (isFirstDue) runs.unshift(async () => contexts.ofFirst(log));
     return await runInPlace(runs, request);
   }
   const published = isFirstDue ? known.mailbox : null;
-  if (request.reconcile === 'all') await planAll(first, published, added);
   await dispatch(contexts.workTopic, log, request.trigger, [
     ...(published === null ? [] : [published.emailAddress]),
     ...added.map(({ emailAddress }) => emailAddress),
@@ -69,6 +75,21 @@ export async function pollMailboxes(
   const report = await ingestMailbox(contexts.ofFirst(log), request);
   const isDispatched = dispatched > 0 && report.error === null;
   return { ...report, outcome: isDispatched ? outcome : report.outcome, dispatched, mailboxes: null };
+}
+
+/** Publishes what earlier runs left of mailboxes that no run works on now. */
+async function publishLeft(
+  first: IngestContext,
+  ids: readonly number[],
+  invocation: Deadline,
+): Promise<void> {
+  const { clock, emailsTopic, log } = first;
+  if (emailsTopic === null) return;
+  const deadline = Deadline.after(Math.min(MAX_LEFT_MS, invocation.remainingMs()), clock);
+  await atOnce(MAX_PREPARED, ids, async (mailboxId) => {
+    if (!deadline.hasTimeFor(1_000)) return;
+    await publishLeftovers({ ...first, log: log.with({ mailbox_id: mailboxId }) }, mailboxId, deadline);
+  });
 }
 
 function isDue({ emailsTopic, gmail }: IngestContext, known: FirstMailbox, isManual: boolean): boolean {

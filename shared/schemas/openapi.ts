@@ -332,7 +332,7 @@ export const OPERATIONS: readonly Operation[] = [
       properties: {
         email_address: { type: 'string', format: 'email' },
         access: { type: 'string', enum: ['refresh_token', 'delegation'] },
-        label: { type: 'string', description: 'Name or id; default: GMAIL_LABEL_ID.', maxLength: 500 },
+        label: { type: 'string', description: 'Name or id; default: all received mail.', maxLength: 500 },
         initial_query: { type: 'string', description: 'Default: GMAIL_INITIAL_QUERY.', maxLength: 500 },
       },
     },

@@ -9,9 +9,11 @@ create table mailbox_settings (
   -- environment: the variables hold the credentials. refresh_token: a secret of its own. delegation: a service account signs.
   access text not null check (access in ('environment', 'refresh_token', 'delegation')),
   -- Of refresh_token: the name of the secret, without the prefix of GMAIL_MAILBOX_SECRETS.
-  secret_name text,
-  -- Null: as GMAIL_LABEL_ID and GMAIL_INITIAL_QUERY say.
+  -- It stays when the account gets a new address, so the same address may have another name later.
+  secret_name text unique,
+  -- Null: all received mail. GMAIL_LABEL_ID is for the first mailbox only, because label ids belong to one mailbox.
   label text,
+  -- Null: as GMAIL_INITIAL_QUERY says.
   initial_query text,
   is_paused boolean not null default false,
   -- When the last pause ended; null: never.

@@ -172,6 +172,14 @@ describe('npm run doctor -- --mailbox', () => {
     });
   });
 
+  it('checks GMAIL_LABEL_ID for the first mailbox only', async () => {
+    const label = { GMAIL_LABEL_ID: 'Nowhere' };
+    expectProblems(await check(ANN, label), {});
+    expectProblems(await check('first@example.com', label), {
+      label: ['fail', /"Nowhere"/, /Create the label/],
+    });
+  });
+
   it('shows a pause, and the error of the last run', async () => {
     await setPaused(db, ANN, true);
     await db.query(

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { confirmNewMailbox } from '../../shared/db/mailbox-confirmations.ts';
 import { bindAccount } from '../../shared/db/mailbox-identity.ts';
+import { addMailbox } from '../../shared/db/mailbox-settings.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -60,4 +61,20 @@ test('an account is bound without a deadlock while the end of a run holds the st
     await tx.query('select 1 from email_monitor_status where id = 1 for update');
     expect(await bind('sales', 'first', '200')).toMatchObject({ change: 'renamed' });
   });
+});
+
+test('two first runs of an added mailbox at the same time bind it once, and neither fails', async () => {
+  await bind('orders', 'first', '100');
+  const settings = await addMailbox(db, {
+    emailAddress: 'ann@example.com',
+    access: 'refresh_token',
+    label: null,
+    initialQuery: null,
+  });
+  const account = { fingerprint: 'ann', emailAddress: 'ann@example.com', historyId: '200', settings };
+  const bound = await Promise.all([bindAccount(db, account, SETTINGS), bindAccount(db, account, SETTINGS)]);
+  expect(bound.map(({ id }) => id)).toEqual([2, 2]);
+  // The account was renamed, and the instance still has the settings from before it was bound.
+  const renamed = { ...account, emailAddress: 'anna@example.com' };
+  expect(await bindAccount(db, renamed, SETTINGS)).toMatchObject({ id: 2, change: 'renamed' });
 });

@@ -59,7 +59,43 @@ describe('setPaused', () => {
   });
 });
 
+describe('addMailbox', () => {
+  it('never gives a mailbox the secret of another one, which had the address before a rename', async () => {
+    const { secretName: former } = await addMailbox(db, ADDED);
+    await db.query("update mailbox_settings set email_address = 'anna@example.com'");
+    const { secretName: second } = await addMailbox(db, ADDED);
+    await db.query("update mailbox_settings set email_address = 'anne@example.com' where secret_name = $1", [
+      second,
+    ]);
+    const { secretName: third } = await addMailbox(db, ADDED);
+    expect(second).toMatch(new RegExp(`^${former}-\\d+$`));
+    expect(third).toMatch(new RegExp(`^${former}-\\d+$`));
+    expect(third).not.toBe(second);
+  });
+
+  it('replaces the row of a paused first mailbox when the variables name another account', async () => {
+    await setPaused(db, address, true);
+    await expect(addMailbox(db, { ...ADDED, emailAddress: address })).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await db.query("update email_monitor_status set credential_fingerprint = 'other'");
+    expect(await addMailbox(db, { ...ADDED, emailAddress: address })).toMatchObject({
+      access: 'refresh_token',
+      isPaused: false,
+      label: 'Orders',
+      mailboxId: first.mailboxId,
+    });
+  });
+});
+
 describe('removeMailbox', () => {
+  it('removes the row of a paused first mailbox when the variables name another account', async () => {
+    await setPaused(db, address, true);
+    await db.query("update email_monitor_status set credential_fingerprint = 'other'");
+    expect(await removeMailbox(db, address)).toMatchObject({ access: 'environment' });
+    expect(await findMailboxSettings(db, address)).toBeNull();
+  });
+
   it('deletes the settings and the credential fingerprint, and keeps the mailbox', async () => {
     const lease = await leasedMailbox(db);
     await changeMailbox(db, lease, "credential_fingerprint = 'ann', last_error_code = 'reauth_required'");

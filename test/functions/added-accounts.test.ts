@@ -8,6 +8,8 @@ const createSystem = useManyMailboxes();
 const ANN = 'ann@example.com';
 const BOB = 'bob@example.com';
 const FIRST = 'orders@example.com';
+/** An instance rereads the credentials of a mailbox after it. */
+const AN_HOUR = 3_601;
 
 interface SettingsRow {
   readonly email_address: string;
@@ -82,7 +84,7 @@ describe('before an added mailbox is identified', () => {
 
     system.writeSecret(ANN, refreshTokenOf(1));
     ann.gmail.deliver(mail('Order'));
-    await system.pass(300);
+    await system.pass(AN_HOUR);
     await system.call('poll');
     expect(await system.storedOf(ANN)).toEqual(['Order']);
     expect(await settings(system)).toMatchObject([{ failure_count: 0, last_error_code: null }]);
@@ -125,6 +127,19 @@ describe('before an added mailbox is identified', () => {
     expect(await system.storedOf(ANN)).toEqual(['New order', 'Old order']);
     expect(await system.storedOf(FIRST)).toEqual(['First']);
   });
+});
+
+it('an added mailbox without a label takes all received mail, whatever the label of the first one', async () => {
+  const system = await createSystem({ env: { GMAIL_LABEL_ID: 'Wanted' } });
+  const wanted = system.gmail.createLabel('Wanted');
+  const ann = await system.add(ANN);
+  await system.turnOn();
+  ann.gmail.deliver(mail('Order'));
+  system.gmail.deliver(mail('First'), { labelIds: ['INBOX', 'UNREAD', wanted] });
+  system.gmail.deliver(mail('Other'));
+  expect((await system.call('poll')).json).toMatchObject({ failed_mailboxes: 0 });
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+  expect(await system.storedOf(FIRST)).toEqual(['First']);
 });
 
 describe('an identified mailbox', () => {
@@ -181,7 +196,7 @@ describe('an identified mailbox', () => {
     eve?.deliver(mail('Secret'));
     system.writeSecret(ANN, refreshTokenOf(3));
     // Credentials are kept for five minutes.
-    await system.pass(301);
+    await system.pass(AN_HOUR);
     await system.call('poll');
     expect(await errorOf(system, ANN)).toBe('wrong_account');
     expect(await system.storedOf(ANN)).toEqual([]);
@@ -191,7 +206,7 @@ describe('an identified mailbox', () => {
   it('fails with the reason while its secret is missing', async () => {
     const { system } = await knownSystem();
     system.deleteSecret(ANN);
-    await system.pass(301);
+    await system.pass(AN_HOUR);
     await system.call('poll');
     expect(await errorOf(system, ANN)).toBe('mailbox_secret_missing');
   });

@@ -1,5 +1,9 @@
 /** One instance that runs several mailboxes: fairness, poll-now, and work that is spread over time. */
 import { describe, expect, it } from 'vitest';
+import { freePort } from '../../local/ports.ts';
+import { Deadline } from '../../shared/deadline.ts';
+import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
+import { pollMailboxes } from '../../shared/ingest/poll-mailboxes.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 
@@ -112,6 +116,78 @@ describe('poll-now', () => {
       [FIRST],
     );
     expect(full).toEqual([{ email_address: ANN }]);
+  });
+});
+
+it('poll-now?reconcile=all plans the reconciliation of mailboxes that it has no time for too', async () => {
+  const system = await createSystem();
+  for (const address of [ANN, BOB]) await system.add(address);
+  await system.call('pollNow');
+  // Each reading of the clock takes six seconds, so that no run is started.
+  let nowMs = 0;
+  const deadline = Deadline.after(10_000, () => {
+    nowMs += 6_000;
+    return nowMs;
+  });
+  const contexts = new MailboxContexts(system.context);
+  const request = { trigger: 'manual', reconcile: 'all', deadline } as const;
+  await pollMailboxes(contexts, request, system.context.log);
+  const full = await system.rows('select mailbox_id from reconciliations where is_full');
+  expect(full).toHaveLength(3);
+});
+
+describe('unpublished emails of a mailbox without a run', () => {
+  const EMAILS = 'projects/demo/topics/emails';
+
+  /** One email of each mailbox in the outbox. @returns `attempted`: mailboxes that the next poll tried to publish for */
+  async function withLeftovers() {
+    const system = await createSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '86400' } });
+    const ann = await system.add(ANN);
+    ann.gmail.deliver(mail('Ann'));
+    system.gmail.deliver(mail('First'));
+    await system.turnOn();
+    for (let polls = 0; polls < 2; polls += 1) await system.call('poll');
+    await system.rows(
+      'insert into email_outbox (mailbox_id, email_id) select mailbox_id, id from incoming_emails',
+    );
+    // No process listens on the port.
+    const publishing = system.instance({
+      EMAILS_PUBSUB_TOPIC: EMAILS,
+      PUBSUB_EMULATOR_HOST: `127.0.0.1:${await freePort()}`,
+    });
+    const attempted = async () => {
+      await publishing.call('poll');
+      const ids = publishing.log
+        .filter((line) => line['event'] === 'publish_failed')
+        .map((line) => line['mailbox_id']);
+      const rows = await system.rows<{ id: number; email_address: string }>(
+        'select id, email_address from mailboxes',
+      );
+      return rows.filter(({ id }) => ids.includes(id)).map((row) => row.email_address);
+    };
+    return { system, attempted };
+  }
+
+  it.each([
+    ['paused', 'update mailbox_settings set is_paused = true'],
+    ['removed', 'delete from mailbox_settings'],
+    ['added, while the monitor is stopped', 'update email_monitor_status set is_running = false'],
+  ])('are published while it is %s', async (_case, change) => {
+    const { system, attempted } = await withLeftovers();
+    await system.rows(change);
+    expect(await attempted()).toContain(ANN);
+  });
+
+  it('are published while the only mailbox is paused and due', async () => {
+    const { system, attempted } = await withLeftovers();
+    await system.rows('delete from mailbox_settings');
+    await system.rows(
+      `insert into mailbox_settings (email_address, mailbox_id, access, is_paused)
+       select email_address, id, 'environment', true from mailboxes where email_address = $1`,
+      [FIRST],
+    );
+    await system.rows('update mailboxes set next_poll_at = null');
+    expect(await attempted()).toContain(FIRST);
   });
 });
 

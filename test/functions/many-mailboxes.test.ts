@@ -1,5 +1,7 @@
 /** Several mailboxes in one deployment, in place: without WORK_PUBSUB_TOPIC. */
 import { describe, expect, it } from 'vitest';
+import { removeMailbox } from '../../shared/db/mailbox-settings.ts';
+import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 import type { TestSystemOptions } from '../helpers/test-system.ts';
@@ -104,6 +106,19 @@ describe('a push for an added mailbox', () => {
     expect(await system.rows('select id from ingest_runs')).toEqual(runs);
   });
 
+  it('no credentials reach a removed mailbox, not even those of the first one', async () => {
+    const { system, ann } = await knownSystem(DAY);
+    const contexts = new MailboxContexts(system.context);
+    const rows = await system.rows<{ id: number; email_address: string }>(
+      'select id, email_address from mailboxes',
+    );
+    await removeMailbox(system.db, ANN);
+    for (const { email_address: address, id } of rows) {
+      const app = await contexts.ofMailbox(id, system.context.log);
+      expect(app === null).toBe(address === ann.gmail.emailAddress);
+    }
+  });
+
   it('is delivered again when its run failed temporarily', async () => {
     const { system, ann } = await knownSystem(DAY);
     ann.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
@@ -138,6 +153,15 @@ describe('ingestMailbox', () => {
     expect(ann.gmail.callLog.calls).toHaveLength(0);
     const later = new Date(Date.now() + 1_000).toISOString();
     await system.call('ingestMailbox', work(ANN, { publishTime: later }));
+    expect(ann.gmail.callLog.calls.length).toBeGreaterThan(0);
+  });
+
+  it('runs for an operator also when another run began after the message was published', async () => {
+    const { system, ann } = await knownSystem();
+    const publishTime = new Date(Date.now() - 1_000).toISOString();
+    await system.call('ingestMailbox', work(ANN, { publishTime }));
+    ann.gmail.resetCounters();
+    await system.call('ingestMailbox', work(ANN, { publishTime, attributes: { trigger: 'manual' } }));
     expect(ann.gmail.callLog.calls.length).toBeGreaterThan(0);
   });
 

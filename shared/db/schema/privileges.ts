@@ -41,7 +41,8 @@ const CONTROL = {
   list_jobs: 'select, insert, update',
   mailbox_confirmations: 'select, insert, update, delete',
   mailbox_quota: 'select, insert, update',
-  mailbox_settings: 'select, insert, update, delete',
+  // Follows renames, and records errors. Only operators add and remove mailboxes.
+  mailbox_settings: 'select, update',
   mailbox_watches: 'select, insert, update',
   mailboxes: 'select, insert, update',
 };
@@ -136,6 +137,7 @@ export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
       email_results: 'select (completed_at, consumer, email_id, worker)',
       email_search: 'select, insert, update (search_words)',
       incoming_emails: `select, insert, update (${PARSED_OF_EMAIL.join(', ')})`,
+      mailbox_settings: 'select, insert, update, delete',
     },
     functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)', ...STATUS_FUNCTIONS],
   },
