@@ -35,8 +35,6 @@ ${ON_A_DEPLOYMENT}`;
 
 const MIN_KEY_CHARACTERS = 32;
 const MAX_ID = 2_147_483_647;
-/** Of `bucket_objects`, per batch. */
-const OBJECT_ROWS = 500;
 const ADDRESS = /^[^\s@]+@[^\s@]+$/;
 
 type Target = ErasureSelection & { readonly kind: 'sender' | 'email' | 'mailbox' };
@@ -147,26 +145,20 @@ async function deleteObjects(db: Database, bucket: Bucket | null): Promise<void>
       `${counted(count, 'object')} of erased emails ${count === 1 ? 'is' : 'are'} still in the bucket. Set ATTACHMENTS_BUCKET, and run \`npm run storage -- collect\`.`,
     );
   }
-  let deletedCount = 0;
-  let reservedCount = 0;
-  try {
-    for (let hasMore = true; hasMore; ) {
-      const collected = await collectObjects(db, bucket, { minAgeSeconds: HOUR_SECONDS, limit: OBJECT_ROWS });
-      deletedCount += collected.deletedCount;
-      reservedCount += collected.reservedCount;
-      hasMore = collected.hasMore;
-    }
-  } catch (error) {
-    say(
-      'Objects of erased emails are still in the bucket. Run `npm run storage -- collect` when it answers.',
-    );
-    throw error;
-  }
+  const { deletedCount, error, reservedCount } = await collectObjects(db, bucket, {
+    minAgeSeconds: HOUR_SECONDS,
+  });
   if (deletedCount > 0) say(`Deleted ${counted(deletedCount, 'object')} of the bucket.`);
   if (reservedCount > 0)
     say(
       `${counted(reservedCount, 'object')} may belong to a store in progress. A run deletes ${reservedCount === 1 ? 'it' : 'them'} after a day if no email refers to ${reservedCount === 1 ? 'it' : 'them'}.`,
     );
+  if (error !== null) {
+    say(
+      'Objects of erased emails are still in the bucket. Run `npm run storage -- collect` when it answers.',
+    );
+    throw error;
+  }
 }
 
 function describe({ kind, value }: Target): string {

@@ -26,12 +26,11 @@ Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud
   move --to database  moves all bytes back to the database, and deletes their objects
   verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
   --list N            with verify and move: at most this number of problems is listed (20)
-  collect             deletes the objects to which no row has referred for a day, also unknown ones
+  collect             deletes the objects to which no row refers: those of erased emails, and unknown ones after a day
 Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
 
 ${ON_A_DEPLOYMENT}`;
 
-const COLLECTED_ROWS = 500;
 const MAX_LISTED = 20;
 
 interface Context {
@@ -137,24 +136,17 @@ async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: numbe
   const { bucket } = largeBytes;
   await adoptUnknownObjects(db, bucket);
   const progress = new Progress();
-  let deletedCount = 0;
-  let reservedCount = 0;
-  try {
-    for (let hasMore = true; hasMore && !signal.aborted; ) {
-      const collected = await collectObjects(db, bucket, { minAgeSeconds, limit: COLLECTED_ROWS });
-      deletedCount += collected.deletedCount;
-      reservedCount += collected.reservedCount;
-      hasMore = collected.hasMore;
-      progress.update({ done: deletedCount, total: null, noun: 'objects' });
-    }
-  } finally {
-    progress.clear();
-  }
+  const { deletedCount, error, reservedCount } = await collectObjects(db, bucket, {
+    minAgeSeconds,
+    hasTime: () => !signal.aborted,
+    onDeleted: (done) => progress.update({ done, total: null, noun: 'objects' }),
+  }).finally(() => progress.clear());
   const left =
     reservedCount === 0
       ? ''
       : ` ${counted(reservedCount, 'object')} may belong to a store in progress, and stay until a later collection.`;
   say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.${left}`);
+  if (error !== null) throw error;
   if (signal.aborted) stopped();
 }
 

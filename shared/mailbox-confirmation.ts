@@ -35,10 +35,16 @@ export function mailboxParameter({ mailbox }: Readonly<Record<string, unknown>>)
   return mailbox === undefined ? null : parseAddress('mailbox', mailbox);
 }
 
+/** @returns the address in lower case; null when the text is not one address */
+export function normalizedAddress(text: string): string | null {
+  const address = text.trim().toLowerCase();
+  return ADDRESS.test(address) && address.length <= MAX_ADDRESS_LENGTH ? address : null;
+}
+
 /** @returns in lower case @throws {AppError} bad_request */
 export function parseAddress(name: string, value: unknown): string {
-  const address = typeof value === 'string' ? value.trim().toLowerCase() : '';
-  if (ADDRESS.test(address) && address.length <= MAX_ADDRESS_LENGTH) return address;
+  const address = typeof value === 'string' ? normalizedAddress(value) : null;
+  if (address !== null) return address;
   throw new AppError(
     'bad_request',
     `${name} must be one email address, such as ${name}=orders@example.com. Write a plus sign in the address as %2B.`,

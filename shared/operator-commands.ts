@@ -16,6 +16,11 @@ const COMMANDS: Readonly<Record<AdviceAction, string>> = {
   authorize: 'Run `npm run authorize`; for a deployment, add --secret-manager.',
 };
 
+/** For a command that an operator copies. An address may contain an apostrophe, or what a shell would execute. */
+export function shellWord(text: string): string {
+  return /^[\w@.+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** The text followed by the command of its action. @param action null: the text needs no command */
 export function withCommand(text: string, action: AdviceAction | null): string {
   return action === null ? text : `${text} ${COMMANDS[action]}`;

@@ -29,15 +29,15 @@ locals {
     GMAIL_CLIENT_ID_FILE     = "/secrets/client-id/value"
     GMAIL_CLIENT_SECRET_FILE = "/secrets/client-secret/value"
     GMAIL_REFRESH_TOKEN_FILE = "/secrets/refresh-token/value"
-
-    # Of the other mailboxes.
-    GMAIL_DELEGATION_SERVICE_ACCOUNT = local.gmail_delegation_email == null ? "" : local.gmail_delegation_email
-    GMAIL_MAILBOX_SECRETS            = "projects/${var.project_id}/secrets/${local.mailbox_secret_prefix}"
   }
 
   fetching_environment = {
     EMAILS_PUBSUB_TOPIC = var.publish_emails ? google_pubsub_topic.emails[0].id : ""
     WORK_PUBSUB_TOPIC   = local.fan_out ? google_pubsub_topic.work[0].id : ""
+
+    # The access to the other mailboxes.
+    GMAIL_DELEGATION_SERVICE_ACCOUNT = local.gmail_delegation_email == null ? "" : local.gmail_delegation_email
+    GMAIL_MAILBOX_SECRETS            = "projects/${var.project_id}/secrets/${local.mailbox_secret_prefix}"
   }
 
   function_environments = {

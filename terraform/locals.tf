@@ -13,17 +13,16 @@ locals {
   deadline_seconds = local.timeout_seconds + 20
 
   # Without push, gmail-push has no caller. ingest-mailbox is in mailboxes.tf, attachment-url in attachments.tf.
-  functions = merge(
-    { for key, function in local.all_functions : key => function if key != "gmail-push" || var.push },
-    local.mailbox_functions,
-    local.attachment_functions,
-  )
+  functions = {
+    for key, function in merge(local.all_functions, local.mailbox_functions, local.attachment_functions) :
+    key => function if key != "gmail-push" || var.push
+  }
 
   # One entry per function:
   #   account            the service account, shared by functions that need the same permissions
-  #   fetches            fetches messages: it also publishes messages and stores in the bucket
-  #   credentials        calls Gmail, and so reads the mailbox credentials. status calls nothing: the others record in the
-  #                      database which credentials they hold.
+  #   fetches            fetches messages of all mailboxes: it also publishes messages and stores in the bucket
+  #   credentials        calls Gmail, and so reads the credentials of the first mailbox. status calls nothing: the others
+  #                      record in the database which credentials they hold.
   #   controls_scheduler pauses and resumes the scheduler job
   #   pool               connections per instance
   #   instances          maximum number of instances
@@ -37,7 +36,8 @@ locals {
       memory      = "1Gi"
       environment = {}
     }
-    # While another run holds the lease, a push only stores its hint, so one instance can handle a burst of pushes.
+    # While another run holds the lease, a push only stores its hint, so one instance can handle a burst of pushes. With many
+    # mailboxes most pushes run: mailboxes.tf.
     gmail-push = {
       target      = "gmailPush", account = "ingest", fetches = true, credentials = true, controls_scheduler = false, pool = 4, instances = 1, concurrency = 20
       memory      = "1Gi"

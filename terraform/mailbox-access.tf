@@ -2,8 +2,8 @@
 # credentials of the first mailbox are in secrets.tf.
 
 locals {
-  # The accounts of the functions that call Gmail.
-  gmail_accounts = toset([for function in local.functions : function.account if function.credentials])
+  # start and stop also call Gmail, but only for the first mailbox.
+  mailbox_accounts = toset([for function in local.functions : function.account if function.fetches])
 
   # `npm run authorize -- --mailbox ADDRESS --secret-manager` creates the secret of a mailbox: its name begins with this. Names
   # of deployments contain no underscore, so the prefix of one never matches a secret of another.
@@ -14,7 +14,7 @@ locals {
 # compares the name of the version, projects/NUMBER/secrets/ID/versions/N, with the number of the project instead of its id.
 # https://cloud.google.com/iam/docs/conditions-resource-attributes
 resource "google_project_iam_member" "mailbox_secrets" {
-  for_each = local.gmail_accounts
+  for_each = local.mailbox_accounts
 
   project = var.project_id
   role    = "roles/secretmanager.secretAccessor"
@@ -45,7 +45,7 @@ locals {
 }
 
 resource "google_service_account_iam_member" "function_signs_as_gmail" {
-  for_each = var.gmail_delegation ? local.gmail_accounts : toset([])
+  for_each = var.gmail_delegation ? local.mailbox_accounts : toset([])
 
   service_account_id = "projects/${var.project_id}/serviceAccounts/${local.gmail_delegation_email}"
   role               = "roles/iam.serviceAccountTokenCreator"

@@ -13,6 +13,8 @@ locals {
       memory      = "2Gi"
       environment = {}
     }
+    # Each push can be for another mailbox, so it needs as much as ingest-mailbox.
+    gmail-push = merge(local.all_functions["gmail-push"], { pool = 8, concurrency = 4, memory = "2Gi" })
   } : {}
 
   # The console publishes too, because it serves poll-now.

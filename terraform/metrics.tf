@@ -4,7 +4,7 @@
 
 locals {
   # The functions that write `run_finished`. The console is one of them because it serves poll-now too.
-  run_services = concat(["poll", "gmail-push", "poll-now", "console"], keys(local.mailbox_functions))
+  run_services = concat(["poll", "gmail-push", "poll-now", "console"], local.fan_out ? ["ingest-mailbox"] : [])
 
   from_run_services = [
     "resource.type=\"cloud_run_revision\"",

@@ -37,7 +37,7 @@ output "image" {
 
 output "mailbox_secrets" {
   description = "Prefix of the secrets with the credentials of the other mailboxes, GMAIL_MAILBOX_SECRETS."
-  value       = local.credential_environment.GMAIL_MAILBOX_SECRETS
+  value       = local.fetching_environment.GMAIL_MAILBOX_SECRETS
 }
 
 output "name" {

@@ -3,6 +3,7 @@ import { type Environment, readConfig } from '../../shared/config.ts';
 import { openDatabase } from '../../shared/db/database.ts';
 import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
+import { shellWord } from '../../shared/operator-commands.ts';
 
 export interface NamedSecret {
   readonly secretName: string;
@@ -23,7 +24,7 @@ export async function findSecretName(address: string, env: Environment): Promise
     const settings = await findMailboxSettings(db, address);
     if (settings?.access === 'delegation')
       throw new Error(
-        `${address} is read by delegation and needs no consent. \`npm run doctor -- --mailbox ${address}\` checks it.`,
+        `${address} is read by delegation and needs no consent. \`npm run doctor -- --mailbox ${shellWord(address)}\` checks it.`,
       );
     if (settings?.access === 'environment')
       throw new Error(

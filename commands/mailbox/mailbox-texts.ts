@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
 import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+import { shellWord } from '../../shared/operator-commands.ts';
 
 export const FIRST_MAILBOX =
   'it is the first mailbox, whose credentials are GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN.';
@@ -24,8 +25,8 @@ function consentText({ emailAddress }: MailboxSettings, store: string | null): s
       ? '\nWithout a deployment, set GMAIL_MAILBOX_SECRETS to an absolute folder and use --write instead of --secret-manager.'
       : '';
   return `Added ${emailAddress}. Next, its owner agrees once:
-  npm run authorize -- --mailbox ${emailAddress} --client-secret client_secret.json ${target}${other}
-The first poll after that fetches its emails. \`npm run doctor -- --mailbox ${emailAddress}\` checks it.`;
+  npm run authorize -- --mailbox ${shellWord(emailAddress)} --client-secret client_secret.json ${target}${other}
+The first poll after that fetches its emails. \`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
 }
 
 function delegationText({ emailAddress }: MailboxSettings, { delegationServiceAccount }: TextConfig): string {
@@ -41,13 +42,13 @@ Once per domain, a Workspace administrator allows that at https://admin.google.c
 API controls > Manage domain-wide delegation > Add new:
   Client ID     the number that this prints: gcloud iam service-accounts describe ${account} --format='value(uniqueId)'
   OAuth scopes  ${GMAIL_SCOPE}
-The next poll fetches its emails. \`npm run doctor -- --mailbox ${emailAddress}\` checks it.`;
+The next poll fetches its emails. \`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
 }
 
 export function removedText(settings: MailboxSettings, { mailboxSecrets }: TextConfig): string {
   const { emailAddress, secretName } = settings;
   const kept = `Removed ${emailAddress}. It is not read any more. Its stored emails and its ledger stay.
-To erase the emails: npm run erase -- --mailbox ${emailAddress}`;
+To erase the emails: npm run erase -- --mailbox ${shellWord(emailAddress)}`;
   if (secretName === null) return kept;
   return `${kept}
 Its secret stays. To delete it: ${deleteCommand(mailboxSecrets, secretName)}

@@ -3,6 +3,7 @@
  * which one, and why. `runCommand` prints the usage below.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { normalizedAddress } from '../../shared/mailbox-confirmation.ts';
 import { quoted } from './terminal.ts';
 
 /** The operator's arguments are wrong. The message names the argument and the reason. */
@@ -55,13 +56,11 @@ export function wholeNumber(name: string, text: string, { min = 0, max = 999_999
   throw invalidArgument(name, text, `a whole number from ${min} to ${max}`);
 }
 
-/** Without the characters that end an address in a list or a shell's argument. */
-const ADDRESS = /^[^\s@,;"'`$<>()\\]+@[^\s@,;"'`$<>()\\]+$/;
-
 /** @returns the address in lower case. @throws {UsageError} */
 export function emailAddress(name: string, text: string): string {
-  if (ADDRESS.test(text)) return text.toLowerCase();
-  throw invalidArgument(name, text, 'an email address');
+  const address = normalizedAddress(text);
+  if (address === null) throw invalidArgument(name, text, 'an email address');
+  return address;
 }
 
 function parseErrorText(error: unknown): string {

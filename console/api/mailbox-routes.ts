@@ -10,6 +10,7 @@ import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
 import { formerAddress, parseAddress } from '../../shared/mailbox-confirmation.ts';
+import { shellWord } from '../../shared/operator-commands.ts';
 import type { MailboxChange, MailboxPage } from '../../shared/schemas/mailboxes.ts';
 import { type Handler, integerParameter, jsonBody, searchText } from './request-parameters.ts';
 
@@ -47,10 +48,10 @@ export function addOne({ config, db }: AppContext): Handler {
     const target = config.mailboxSecrets?.startsWith('/') ? '--write' : '--secret-manager';
     const nextStep =
       access === 'refresh_token'
-        ? `Run \`npm run authorize -- --mailbox ${address} --client-secret client_secret.json ${target}\`: its owner agrees once.`
+        ? `Run \`npm run authorize -- --mailbox ${shellWord(address)} --client-secret client_secret.json ${target}\`: its owner agrees once.`
         : config.delegationServiceAccount === null
           ? 'Set GMAIL_DELEGATION_SERVICE_ACCOUNT: without it no service account can read the mailbox.'
-          : `Run \`npm run doctor -- --mailbox ${address}\`, which checks that the service account may read it.`;
+          : `Run \`npm run doctor -- --mailbox ${shellWord(address)}\`, which checks that the service account may read it.`;
     return json<MailboxChange>(200, { email_address: address, next_step: nextStep });
   };
 }

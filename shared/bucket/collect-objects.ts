@@ -11,51 +11,92 @@ import {
   releaseReservations,
 } from '../db/bucket-objects.ts';
 import type { Queryable } from '../db/database.ts';
+import { AppError, isBucketError, toAppError } from '../errors.ts';
 import type { Bucket } from './bucket.ts';
 
 /** Far longer than any run, so a store whose announcement is that old has ended. */
 export const DAY_SECONDS = 86_400;
 /** For an operator who waits. A run ends within half an hour. */
 export const HOUR_SECONDS = 3_600;
-/** A call of a run, and all its calls together, must not delay the fetching of mail. */
+/** A call must not delay the fetching of mail. */
 const CALL_MS = 5_000;
+const BATCH_ROWS = 96;
+/** Objects at once: each waits for two answers of the bucket and two of the database. */
+const AT_ONCE = 8;
 
 export interface Collected {
   readonly deletedCount: number;
   /** Objects to which no row refers, left because a store has announced them within the time. */
   readonly reservedCount: number;
-  /** The limit ended it. */
-  readonly hasMore: boolean;
+  /** The first of the bucket: bucket_unavailable or bucket_denied. What failed is left for the next call. */
+  readonly error: AppError | null;
+}
+
+export interface CollectOptions {
+  readonly minAgeSeconds: number;
+  /** Asked before every eight objects; false leaves the rest for the next call. Default: true. */
+  readonly hasTime?: () => boolean;
+  readonly onDeleted?: (deletedCount: number) => void;
 }
 
 /**
- * Deletes one batch, the oldest first. May run concurrently.
+ * Deletes the oldest first, until nothing is left or `hasTime` ends it. An object that cannot be deleted does not stop the others. May
+ * run concurrently.
  *
- * @param options.limit rows of `bucket_objects`
- * @throws {AppError} bucket_unavailable, bucket_denied, database_unavailable; the rest is left for the next call
+ * @throws {AppError} database_unavailable and others of the database; the rest is left for the next call
  */
 export async function collectObjects(
   db: Queryable,
   bucket: Bucket,
-  options: { readonly minAgeSeconds: number; readonly limit: number },
+  { hasTime = () => true, minAgeSeconds, onDeleted }: CollectOptions,
 ): Promise<Collected> {
-  const { limit, minAgeSeconds } = options;
-  const found = await findUnreferenced(db, minAgeSeconds, limit);
+  const left: string[] = [];
   let deletedCount = 0;
-  let reservedCount = found.reservedCount;
-  for (const name of found.names) {
-    const version = await bucket.stat(name, CALL_MS);
-    const rows = await checkUnreferenced(db, name, minAgeSeconds);
-    // A store has announced the object, or refers to it since.
-    if (rows === null) continue;
-    const isChanged = version !== null && (await bucket.remove(name, version, CALL_MS)) === 'changed';
-    if (isChanged) reservedCount += 1;
-    else {
-      if (version !== null) deletedCount += 1;
-      await releaseReservations(db, rows);
+  let reservedCount = 0;
+  let error: AppError | null = null;
+  for (let hasMore = true; hasMore; ) {
+    const found = await findUnreferenced(db, { minAgeSeconds, limit: BATCH_ROWS, without: left });
+    reservedCount += found.reservedCount;
+    hasMore = found.rowCount === BATCH_ROWS;
+    for (let start = 0; start < found.names.length; start += AT_ONCE) {
+      if (!hasTime()) return { deletedCount, reservedCount, error };
+      const names = found.names.slice(start, start + AT_ONCE);
+      const results = await Promise.all(
+        names.map(async (name) => await collectObject(db, bucket, name, minAgeSeconds)),
+      );
+      const failures = results.filter((result) => result instanceof AppError);
+      error ??= failures[0] ?? null;
+      left.push(...names.filter((_name, n) => results[n] === 'changed' || results[n] instanceof AppError));
+      reservedCount += results.filter((result) => result === 'changed').length;
+      deletedCount += results.filter((result) => result === 'deleted').length;
+      onDeleted?.(deletedCount);
+      // Otherwise each of the others would wait for its timeout.
+      const unavailable = failures.filter(({ code }) => code === 'bucket_unavailable');
+      if (unavailable.length === names.length) return { deletedCount, reservedCount, error };
     }
   }
-  return { deletedCount, reservedCount, hasMore: found.rowCount === limit };
+  return { deletedCount, reservedCount, error };
+}
+
+/** @returns kept: a store has announced the object, or refers to it since; changed: the same, after its version was read */
+async function collectObject(
+  db: Queryable,
+  bucket: Bucket,
+  name: string,
+  minAgeSeconds: number,
+): Promise<'deleted' | 'missing' | 'kept' | 'changed' | AppError> {
+  try {
+    const version = await bucket.stat(name, CALL_MS);
+    const rows = await checkUnreferenced(db, name, minAgeSeconds);
+    if (rows === null) return 'kept';
+    if (version !== null && (await bucket.remove(name, version, CALL_MS)) === 'changed') return 'changed';
+    await releaseReservations(db, rows);
+    return version === null ? 'missing' : 'deleted';
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (isBucketError(error.code)) return error;
+    throw error;
+  }
 }
 
 /** Announces the objects that the database does not know, so that a later collection deletes those that are old. @returns how many */

@@ -72,10 +72,20 @@ export class LargeBytes {
     return { names: new Set(byName.keys()), reservationIds: ids };
   }
 
-  /** Another upload of this instance began after its own announcement, so it also protects this caller's object. */
+  /**
+   * Another upload of this instance began after its own announcement, so it also protects this caller's object. It may be of another
+   * mailbox: when only its run is out of time, this caller uploads.
+   */
   async #provide(object: LargeObject, isReferenced: boolean, deadline: Deadline): Promise<void> {
-    const running = this.#uploads.get(object.name);
-    if (running !== undefined) return await running;
+    for (;;) {
+      const running = this.#uploads.get(object.name);
+      if (running === undefined) break;
+      try {
+        return await running;
+      } catch (thrown) {
+        if (toAppError(thrown).code !== 'out_of_time') throw thrown;
+      }
+    }
     const upload = this.#upload(object, isReferenced, deadline).finally(() =>
       this.#uploads.delete(object.name),
     );

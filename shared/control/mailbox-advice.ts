@@ -5,6 +5,7 @@
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { isBucketError, remediationForMessage, remedyFor } from '../errors.ts';
 import { accountOfUnconfirmed } from '../mailbox-confirmation.ts';
+import { shellWord } from '../operator-commands.ts';
 import type { AdviceAction } from '../schemas/actions.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceItem } from '../schemas/status.ts';
@@ -104,7 +105,7 @@ export function lastErrorAdvice({
 }
 
 function authorizeCommand(address: string): string {
-  return `Run \`npm run authorize -- --mailbox ${address}\`; for a deployment, add --secret-manager.`;
+  return `Run \`npm run authorize -- --mailbox ${shellWord(address)}\`; for a deployment, add --secret-manager.`;
 }
 
 export function watchAdvice(

@@ -49,7 +49,7 @@ export async function releaseReservations(db: Queryable, ids: readonly number[])
 }
 
 // Rows of objects to which a row refers need no check: when it stops referring, a trigger adds a new row.
-// $1 minimum age in seconds int, $2 rows int
+// $1 minimum age in seconds int, $2 rows int, $3 names to leave out text[]
 // One row.
 const SETTLE = statement(
   `
@@ -57,6 +57,7 @@ with old as materialized (
   select id, name
   from bucket_objects
   where reserved_at < now() - $1::integer * interval '1 second'
+    and name <> all ($3::text[])
   order by reserved_at, id
   limit $2::integer
 ),
@@ -95,10 +96,13 @@ export interface Unreferenced {
 /** Reads the oldest rows, and deletes those that need no check. May run concurrently. */
 export async function findUnreferenced(
   db: Queryable,
-  minAgeSeconds: number,
-  limit: number,
+  {
+    limit,
+    minAgeSeconds,
+    without,
+  }: { readonly minAgeSeconds: number; readonly limit: number; readonly without: readonly string[] },
 ): Promise<Unreferenced> {
-  const { rows } = await db.query(SETTLE, [minAgeSeconds, limit]);
+  const { rows } = await db.query(SETTLE, [minAgeSeconds, limit, without]);
   const row = rows[0];
   return {
     names: row?.names ?? [],

@@ -7,6 +7,7 @@ import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
 import { compactLedgerChanges, pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
 import { eraseExpiredEmails } from '../db/retention.ts';
+import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -24,8 +25,10 @@ import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
 import { renewWatch } from './watch.ts';
 
-/** Of `bucket_objects`, per run. Deleting an object takes two calls. */
-const COLLECTED_ROWS = 20;
+/** Deleting an object takes two calls, so this deletes the objects of the emails that a run can erase. */
+const COLLECTION_MS = 5_000;
+/** A run does not begin with another object when less time is left. */
+const OBJECT_MS = 1_000;
 /** After this many rounds without new messages the lease is released despite a hint. The next poll is the fallback. */
 const MAX_IDLE_ROUNDS = 5;
 /** Wait before another round for a change that a push has announced: 0.4, 0.8, 1.6, 3.2 s. */
@@ -243,24 +246,21 @@ async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<
 }
 
 /** An error of the bucket does not fail the run. The next one continues. */
-async function collectOldObjects({ app: { largeBytes }, db, log }: RunContext): Promise<void> {
-  if (largeBytes === null || largeBytes.isPaused) return;
-  try {
-    const collected = await collectObjects(db, largeBytes.bucket, {
-      minAgeSeconds: DAY_SECONDS,
-      limit: COLLECTED_ROWS,
+async function collectOldObjects({ app, db, deadline, log }: RunContext): Promise<void> {
+  if (app.largeBytes === null || app.largeBytes.isPaused) return;
+  const ownDeadline = Deadline.after(COLLECTION_MS, app.clock);
+  const { deletedCount, error } = await collectObjects(db, app.largeBytes.bucket, {
+    minAgeSeconds: DAY_SECONDS,
+    hasTime: () => ownDeadline.remainingMs() > 0 && deadline.hasTimeFor(OBJECT_MS),
+  });
+  if (deletedCount > 0)
+    log.info('objects_collected', 'Deleted objects of the bucket to which no row refers', {
+      deleted_count: deletedCount,
     });
-    if (collected.deletedCount > 0)
-      log.info('objects_collected', 'Deleted objects of the bucket to which no row refers', {
-        deleted_count: collected.deletedCount,
-      });
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    if (isDatabaseError(error.code)) throw error;
+  if (error !== null)
     log.write(error.severity, 'collection_failed', error.title, {
       error_code: error.code,
       detail: error.message,
       remediation: error.remediation,
     });
-  }
 }

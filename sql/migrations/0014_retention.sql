@@ -176,7 +176,7 @@ begin
         select (select count(*) from email_attachments a where a.email_id = next_id) as attachments,
                (select count(*) from email_results r where r.email_id = next_id) as results,
                (select coalesce(sum(a.file_size_bytes), 0) from email_attachments a where a.email_id = next_id)
-                 + (select coalesce(sum(octet_length(w.data)), 0) from email_raw w where w.email_id = next_id) as bytes
+                 + (select coalesce(sum(coalesce(octet_length(w.data), w.bucket_bytes)), 0) from email_raw w where w.email_id = next_id) as bytes
       ),
       kept as (
         update email_ledger l

@@ -37,18 +37,18 @@ run "by_default_poll_works_on_the_mailboxes_itself" {
     error_message = "Without a topic the functions must not publish mailboxes."
   }
   assert {
-    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_DELEGATION_SERVICE_ACCOUNT if can(environment.GMAIL_DELEGATION_SERVICE_ACCOUNT) } == { for key in ["console", "gmail-push", "poll", "poll-now", "start", "stop"] : key => "" }
+    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_DELEGATION_SERVICE_ACCOUNT if can(environment.GMAIL_DELEGATION_SERVICE_ACCOUNT) } == { for key in ["console", "gmail-push", "poll", "poll-now"] : key => "" }
     error_message = "Without gmail_delegation there is no account to sign as."
   }
 
   # The secrets of the other mailboxes, which operators add at any time.
   assert {
-    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_MAILBOX_SECRETS if can(environment.GMAIL_MAILBOX_SECRETS) } == { for key in ["console", "gmail-push", "poll", "poll-now", "start", "stop"] : key => "projects/orders-example/secrets/email-monitor-mailbox_" }
-    error_message = "Exactly the functions that call Gmail must know where the credentials of the mailboxes are."
+    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_MAILBOX_SECRETS if can(environment.GMAIL_MAILBOX_SECRETS) } == { for key in ["console", "gmail-push", "poll", "poll-now"] : key => "projects/orders-example/secrets/email-monitor-mailbox_" }
+    error_message = "Exactly the functions that fetch must know where the credentials of the mailboxes are."
   }
   assert {
-    condition     = toset([for grant in google_project_iam_member.mailbox_secrets : "${grant.member} ${grant.role}"]) == toset([for key in ["console", "control", "ingest"] : "serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
-    error_message = "Exactly the accounts of the functions that call Gmail may read the credentials."
+    condition     = toset([for grant in google_project_iam_member.mailbox_secrets : "${grant.member} ${grant.role}"]) == toset([for key in ["console", "ingest"] : "serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
+    error_message = "Exactly the accounts of the functions that fetch may read the credentials. start and stop use only the first mailbox."
   }
   assert {
     condition     = alltrue([for grant in google_project_iam_member.mailbox_secrets : grant.condition[0].expression == "resource.name.startsWith(\"projects/123456789012/secrets/email-monitor-mailbox_\")"])
@@ -122,10 +122,18 @@ run "mailbox_instances_adds_a_topic_that_calls_ingest_mailbox" {
     condition     = keys(local.function_environments["poll"]) == keys(local.function_environments["ingest-mailbox"]) && local.function_environments["ingest-mailbox"].DB_POOL_SIZE == 8 && local.function_environments["ingest-mailbox"].APP_FUNCTION == "ingestMailbox"
     error_message = "ingest-mailbox needs the environment of poll, and two connections per run."
   }
-
-  # The budgets: 4 instances with 4 mailboxes, 20 pushes, and one run of each other function.
   assert {
-    condition     = local.parallel_runs == 39 && local.units_per_minute_needed == 39 * 6000 && local.connections_needed == 2 * (17 + 4 * 8)
+    condition = [for key in ["gmail-push", "ingest-mailbox"] : [
+      google_cloud_run_v2_service.function[key].template[0].max_instance_request_concurrency,
+      google_cloud_run_v2_service.function[key].template[0].containers[0].resources[0].limits["memory"],
+      local.function_environments[key].DB_POOL_SIZE,
+    ]] == [[4, "2Gi", 8], [4, "2Gi", 8]]
+    error_message = "Each push can be for another mailbox, so gmail-push needs as much per run as ingest-mailbox."
+  }
+
+  # The budgets: 4 instances with 4 mailboxes, 4 pushes, and one run of each other function.
+  assert {
+    condition     = local.parallel_runs == 23 && local.units_per_minute_needed == 23 * 6000 && local.connections_needed == 2 * (21 + 4 * 8)
     error_message = "The preconditions must compare these numbers."
   }
 
@@ -166,23 +174,23 @@ run "the_work_topic_needs_the_api_also_without_push" {
   }
 }
 
-# 2 * (17 + 3 * 8) connections, of which db-custom-1-3840 allows 70.
+# 2 * (21 + 2 * 8) connections, of which db-custom-1-3840 allows 70.
 run "rejects_more_mailbox_instances_than_the_database_has_connections_for" {
   command = plan
   variables {
-    mailbox_instances = 3
+    mailbox_instances = 2
     database_tier     = "db-custom-1-3840"
   }
   expect_failures = [google_sql_database.main]
 }
 
-# 15 * 4 + 23 runs with 15,000 units each are 1,245,000.
+# 14 * 4 + 7 runs with 20,000 units each are 1,260,000.
 run "rejects_more_mailboxes_at_once_than_the_project_has_units_for" {
   command = plan
   variables {
-    mailbox_instances            = 15
+    mailbox_instances            = 14
     database_tier                = "db-custom-2-7680"
-    gmail_quota_units_per_minute = 15000
+    gmail_quota_units_per_minute = 20000
   }
   expect_failures = [google_pubsub_subscription.work]
 }
@@ -209,12 +217,12 @@ run "gmail_delegation_adds_an_account_that_only_the_functions_sign_as" {
   }
 
   assert {
-    condition     = toset([for grant in google_service_account_iam_member.function_signs_as_gmail : "${grant.service_account_id} ${grant.role} ${grant.member}"]) == toset([for key in ["console", "control", "ingest"] : "projects/orders-example/serviceAccounts/email-monitor-gmail@orders-example.iam.gserviceaccount.com roles/iam.serviceAccountTokenCreator serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com"])
-    error_message = "Exactly the accounts of the functions that call Gmail may sign as this account, and as no other."
+    condition     = toset([for grant in google_service_account_iam_member.function_signs_as_gmail : "${grant.service_account_id} ${grant.role} ${grant.member}"]) == toset([for key in ["console", "ingest"] : "projects/orders-example/serviceAccounts/email-monitor-gmail@orders-example.iam.gserviceaccount.com roles/iam.serviceAccountTokenCreator serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com"])
+    error_message = "Exactly the accounts of the functions that fetch may sign as this account, and as no other."
   }
   assert {
-    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_DELEGATION_SERVICE_ACCOUNT if can(environment.GMAIL_DELEGATION_SERVICE_ACCOUNT) } == { for key in ["console", "gmail-push", "poll", "poll-now", "start", "stop"] : key => "email-monitor-gmail@orders-example.iam.gserviceaccount.com" }
-    error_message = "The functions that call Gmail must know the account."
+    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_DELEGATION_SERVICE_ACCOUNT if can(environment.GMAIL_DELEGATION_SERVICE_ACCOUNT) } == { for key in ["console", "gmail-push", "poll", "poll-now"] : key => "email-monitor-gmail@orders-example.iam.gserviceaccount.com" }
+    error_message = "The functions that fetch must know the account."
   }
   assert {
     condition     = output.gmail_delegation.client_id == "104857600000000000002" && output.gmail_delegation.scope == "https://www.googleapis.com/auth/gmail.readonly" && contains(keys(google_project_service.required), "iamcredentials.googleapis.com")

@@ -1,5 +1,6 @@
 /** The collection against stores and crashes: each step of one happens between any two steps of the other. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { StorageError } from '../../emulators/storage/storage-error.ts';
 import {
   adoptUnknownObjects,
   collectObjects,
@@ -51,7 +52,7 @@ async function passADay(): Promise<void> {
 }
 
 async function collect({ bucket }: BucketFixture, minAgeSeconds = DAY_SECONDS) {
-  return await collectObjects(db, bucket, { minAgeSeconds, limit: 100 });
+  return await collectObjects(db, bucket, { minAgeSeconds });
 }
 
 async function announcements(): Promise<unknown[]> {
@@ -222,9 +223,63 @@ it('leaves the rest for the next call when the bucket fails', async () => {
   await upload();
   await passADay();
   bucket.storage.addFault({ kind: 'status', status: 503, operation: 'delete' });
-  await expect(collect(bucket)).rejects.toMatchObject({ code: 'bucket_unavailable' });
+  expect(await collect(bucket)).toMatchObject({ deletedCount: 0, error: { code: 'bucket_unavailable' } });
   bucket.storage.clearFaults();
-  expect(await collect(bucket)).toMatchObject({ deletedCount: 1 });
+  expect(await collect(bucket)).toMatchObject({ deletedCount: 1, error: null });
+});
+
+describe('with many objects of erased emails', () => {
+  const names = Array.from({ length: 120 }, (_, n) => `files/erased-${String(n).padStart(3, '0')}`);
+
+  async function manyErased(): Promise<BucketFixture> {
+    const bucket = await createBucketFixture();
+    for (const name of names) bucket.storage.put(BUCKET, name, { bytes: FILE, contentType: 'text/plain' });
+    await db.query("insert into bucket_objects (name, reserved_at) select unnest($1::text[]), '-infinity'", [
+      names,
+    ]);
+    onTestFinished(async () => {
+      await db.query('delete from bucket_objects');
+    });
+    return bucket;
+  }
+
+  it('deletes all of them in one call', async () => {
+    const bucket = await manyErased();
+    expect(await collect(bucket)).toEqual({ deletedCount: 120, reservedCount: 0, error: null });
+    expect(bucket.names()).toEqual([]);
+  });
+
+  it('leaves the rest for the next call when its time is over', async () => {
+    const bucket = await manyErased();
+    let left = 2;
+    const hasTime = () => left-- > 0;
+    expect(await collectObjects(db, bucket.bucket, { minAgeSeconds: DAY_SECONDS, hasTime })).toMatchObject({
+      deletedCount: 16,
+    });
+    expect(bucket.names()).toHaveLength(104);
+  });
+
+  it('deletes all but those that cannot be deleted, and reports the first error', async () => {
+    const bucket = await manyErased();
+    const held = names.slice(0, 60);
+    bucket.storage.beforeCall = ({ name, operation }) => {
+      if (operation === 'delete' && held.includes(name ?? ''))
+        throw new StorageError(403, `${name} is under active Temporary hold.`);
+    };
+    expect(await collect(bucket)).toMatchObject({
+      deletedCount: 60,
+      error: { code: 'bucket_denied', message: expect.stringContaining('files/erased-000') },
+    });
+    expect(bucket.names()).toEqual(held);
+    expect(await announcements()).toHaveLength(60);
+  });
+
+  it('ends after a few calls when the bucket does not answer', async () => {
+    const bucket = await manyErased();
+    bucket.storage.addFault({ kind: 'status', status: 503 });
+    expect(await collect(bucket)).toMatchObject({ deletedCount: 0, error: { code: 'bucket_unavailable' } });
+    expect(bucket.storage.calls.length).toBeLessThanOrEqual(16);
+  });
 });
 
 it('finds objects that the database does not know, and deletes those that are old', async () => {

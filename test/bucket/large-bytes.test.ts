@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LargeBytes } from '../../shared/bucket/large-bytes.ts';
+import type { Queryable } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { BUCKET, createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
@@ -77,6 +78,33 @@ it('uploads the same object of two emails that are stored at once a single time'
   await Promise.all([largeBytes.keep(db, [object('d')], long()), largeBytes.keep(db, [object('d')], long())]);
   expect(storage.calls.filter(({ operation }) => operation === 'upload').length).toBeLessThanOrEqual(2);
   expect(await announced('d')).toHaveLength(2);
+});
+
+it('uploads an object itself when the run that was uploading it is out of time', async () => {
+  const { largeBytes, names, storage } = await fixture();
+  storage.addFault({ kind: 'status', status: 503, operation: 'upload', times: 2 });
+  const joined = Promise.withResolvers<void>();
+  let queries = 0;
+  const watched = {
+    query: async (...args: Parameters<Queryable['query']>) => {
+      const result = await db.query(...args);
+      queries += 1;
+      if (queries === 2) setImmediate(joined.resolve);
+      return result;
+    },
+  } as Queryable;
+  let nowMs = 0;
+  let other: Promise<unknown> | null = null;
+  storage.beforeCall = async () => {
+    if (other !== null) return;
+    other = largeBytes.keep(watched, [object('g')], long());
+    await joined.promise;
+    nowMs = 10_000;
+  };
+  const deadline = Deadline.after(9_999, () => nowMs);
+  await expect(largeBytes.keep(db, [object('g')], deadline)).rejects.toMatchObject({ code: 'out_of_time' });
+  await expect(other).resolves.toMatchObject({ names: new Set(['g']) });
+  expect(names()).toEqual(['g']);
 });
 
 it('fails as unavailable when the bucket does not answer, and at once until the pause is over', async () => {

@@ -58,6 +58,15 @@ describe('npm run mailbox -- add', () => {
     });
   });
 
+  it('accepts every address that the console accepts, and quotes it in the commands for a shell', async () => {
+    const added = await mailbox(['add', "Pat.O'Brien@example.com"]);
+    expect(added.output).toContain(
+      "npm run authorize -- --mailbox 'pat.o'\\''brien@example.com' --client-secret client_secret.json",
+    );
+    const removed = await mailbox(['remove', "pat.o'brien@example.com"]);
+    expect(removed.output).toContain("npm run erase -- --mailbox 'pat.o'\\''brien@example.com'");
+  });
+
   it('proposes --write when the secrets are in a folder', async () => {
     const { output } = await mailbox(['add', ANN], { GMAIL_MAILBOX_SECRETS: '/srv/secrets' });
     expect(output).toContain(`--mailbox ${ANN} --client-secret client_secret.json --write\n`);

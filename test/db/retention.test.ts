@@ -220,6 +220,18 @@ describe('what remains', () => {
     ]);
   });
 
+  test('counts the bytes of a raw email that is in the bucket', async () => {
+    await setProcessed(db, await storeExpired(db, 1));
+    await eraseExpired(db);
+    const read = async () => (await rowsOf('select byte_count from erasures'))[0]?.['byte_count'];
+    const before = Number(await read());
+    await setProcessed(db, await storeExpired(db, 1));
+    await db.query("update email_raw set data = null, bucket_object = 'raw/0.gz', bucket_bytes = 1048576");
+    await endPass(db);
+    await eraseExpired(db);
+    expect(Number(await read())).toBeGreaterThanOrEqual(before + 1_048_576);
+  });
+
   test('autovacuum frees the space of the content early, also that of TOAST tables', async () => {
     expect(
       await rowsOf(

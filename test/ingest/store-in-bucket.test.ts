@@ -14,9 +14,9 @@ const { startedSystem } = useIngestSystems();
 const FILE = incompressible('file', 4_000);
 const FILE_OBJECT = `files/${sha256Of(FILE)}`;
 
-async function systemWithBucket(): Promise<{ system: TestSystem; bucket: BucketFixture }> {
+async function systemWithBucket(clockRate = 1): Promise<{ system: TestSystem; bucket: BucketFixture }> {
   const bucket = await createBucketFixture();
-  return { bucket, system: await startedSystem({ env: bucket.env }) };
+  return { bucket, system: await startedSystem({ env: bucket.env, clockRate }) };
 }
 
 async function storedRows(system: TestSystem) {
@@ -248,6 +248,21 @@ describe('the collection of a scheduled run', () => {
     expect(bucket.names()).toEqual([]);
     expect(system.log.find((line) => line['event'] === 'objects_collected')).toMatchObject({
       deleted_count: 1,
+    });
+  });
+
+  it('deletes in one run all objects of the emails that a run of retention can erase', async () => {
+    const { bucket, system } = await systemWithBucket(0);
+    await system.turnOn();
+    for (let n = 0; n < 200; n += 1)
+      bucket.storage.put(BUCKET, `files/${n}`, { bytes: FILE, contentType: 'text/plain' });
+    await system.rows(
+      "insert into bucket_objects (name, reserved_at) select 'files/' || n, '-infinity' from generate_series(0, 199) n",
+    );
+    await system.ingest({ trigger: 'schedule' });
+    expect(bucket.names()).toEqual([]);
+    expect(system.log.find((line) => line['event'] === 'objects_collected')).toMatchObject({
+      deleted_count: 200,
     });
   });
 

@@ -53,6 +53,11 @@ describe('adding a mailbox', () => {
     expect((await read('mailboxes', { offset: '1' })).json).toMatchObject({ found_count: 2 });
   });
 
+  it('an address that a shell would execute in part is quoted in the next command', async () => {
+    const { json } = await write('add', { ...ADDED, email_address: 'a$(id)`@example.com' });
+    expect(json.next_step).toContain("npm run authorize -- --mailbox 'a$(id)`@example.com' --client-secret");
+  });
+
   it('an address that is the first mailbox, was added before, or is none is rejected, and nothing is stored', async () => {
     await write('add', ADDED);
     for (const body of [
