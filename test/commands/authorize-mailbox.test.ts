@@ -203,6 +203,22 @@ describe('npm run authorize -- --mailbox --write', () => {
     ]);
   });
 
+  it('does not overwrite the secret of a mailbox that had the address before', async () => {
+    const db = await createTestDatabase();
+    const env = { GMAIL_MAILBOX_SECRETS: join(root, 'secrets'), DATABASE_URL: db.url };
+    const added = { emailAddress: ANN, access: 'refresh_token', label: null, initialQuery: null } as const;
+    const { secretName: former } = await addMailbox(db, added);
+    await db.query("update mailbox_settings set email_address = 'anna@example.com'");
+    const early = await authorize(['--mailbox', ANN, '--write'], env);
+    const { secretName } = await addMailbox(db, added);
+    const later = await authorize(['--mailbox', ANN, '--write'], env);
+    await db.close();
+    expect([early.asked, early.code]).toEqual([null, 1]);
+    expect(early.output).toContain('belongs to a mailbox that had the address before');
+    expect([later.code, later.output]).toEqual([0, expect.stringContaining(`/${secretName}.json`)]);
+    expect(secretName).not.toBe(former);
+  });
+
   it('uses the name that the database has, and rejects a mailbox that needs no consent', async () => {
     const db = await createTestDatabase();
     const env = { GMAIL_MAILBOX_SECRETS: join(root, 'secrets'), DATABASE_URL: db.url };

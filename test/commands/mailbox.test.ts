@@ -223,6 +223,15 @@ describe('npm run mailbox -- remove', () => {
     expect((await mailbox(['remove', ANN])).output).not.toContain('secret');
   });
 
+  it('removes a mailbox whose address another account has now, by the text that the list shows', async () => {
+    await mailbox(['add', ANN, '--delegation']);
+    const former = `formerly ${ANN} (mailbox 7)`;
+    await db.query('update mailbox_settings set email_address = $1', [former]);
+    expect((await mailbox(['add', former])).code).not.toBe(0);
+    expect((await mailbox(['remove', former])).code).toBe(0);
+    expect(await findMailboxSettings(db, former)).toBeNull();
+  });
+
   it('does not remove the first mailbox', async () => {
     const { code, output } = await mailbox(['remove', 'first@example.com']);
     expect([code, output]).toEqual([

@@ -85,6 +85,15 @@ it('a mailbox is paused, resumed and removed, and the log names the operator', a
   for (const verb of ['pause', 'resume', 'remove']) expect((await write(verb, address)).status).toBe(404);
 });
 
+it('a mailbox whose address another account has now is paused and removed by the text that the list shows', async () => {
+  await write('add', ADDED);
+  const former = 'formerly sales@example.com (mailbox 7)';
+  await system.rows('update mailbox_settings set email_address = $1', [former]);
+  for (const verb of ['pause', 'resume', 'remove'])
+    expect((await write(verb, { email_address: former })).status).toBe(200);
+  expect((await write('add', { ...ADDED, email_address: former })).status).toBe(400);
+});
+
 it('the first mailbox can be paused but not removed', async () => {
   const address = { email_address: 'orders@example.com' };
   expect((await write('pause', address)).status).toBe(200);
