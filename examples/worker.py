@@ -18,7 +18,11 @@ def work(email, is_cancelled):
         if is_cancelled():
             raise WorkError("The work was cancelled.")
         time.sleep(0.1)
-    files = [call("select attachment_data(%s)", file["id"])[0].attachment_data for file in email.attachments]
+    try:
+        files = [call("select attachment_data(%s)", file["id"])[0].attachment_data for file in email.attachments]
+    except psycopg.Error as error:
+        if error.sqlstate != "QE007": raise
+        raise WorkError("A file is in the bucket. Download it: docs/consumer.md, Large files.") from None
     return {"subject": email.subject, "sha256": [hashlib.sha256(data).hexdigest() for data in files]}
 
 def handle(id):

@@ -17,11 +17,17 @@ type Email = { id: number; subject: string | null; attachments: { id: number }[]
 /** An error whose message is stored for operators. It must not contain mail. */
 class WorkError extends Error {}
 
+function explainLargeFile(error: unknown): never {
+  if (Object(error).code !== 'QE007') throw error;
+  throw new WorkError('A file is in the bucket. Download it: docs/consumer.md, Large files.');
+}
+
 /** Replace this. It can run twice for an email. The signal aborts when the claim is lost or the worker shuts down. */
 async function work(email: Email, signal: AbortSignal): Promise<unknown> {
   if (email.attachments.length === 0) throw new WorkError('The email has no attachment.');
   await delay(Number(WORK_SECONDS) * 1_000, undefined, { signal });
-  const files = await Promise.all(email.attachments.map(({ id }) => call('select attachment_data($1)', id)));
+  const read = (id: number) => call('select attachment_data($1)', id).catch(explainLargeFile);
+  const files = await Promise.all(email.attachments.map(({ id }) => read(id)));
   const sha256 = files.map(([file]) => createHash('sha256').update(file.attachment_data).digest('hex'));
   return { subject: email.subject, sha256 };
 }

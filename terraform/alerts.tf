@@ -6,7 +6,9 @@
 # https://github.com/hashicorp/terraform-provider-google/issues/11102
 #
 # With many mailboxes an alert opens when any of them meets its condition: the metrics have no label for the mailbox, so that
-# 10,000 mailboxes add no time series. status lists the worst mailboxes first.
+# 10,000 mailboxes add no time series. Two are exceptions, because they look at the runs of all mailboxes together:
+# no-successful-cycle opens when none succeeds (a-mailbox-keeps-failing looks at one), and mail-is-stored-late uses a percentile.
+# status lists the worst mailboxes first.
 #
 # Invariant: every query returns one series, or none while there is nothing to report. The revision is a label, so each
 # deployment starts new series and ends old ones, which must not trigger an alert.
@@ -81,6 +83,15 @@ locals {
       severity         = "CRITICAL"
       display_name     = "Google rejects the refresh token, the OAuth client or access to a mailbox"
       query            = "sum(increase(${local.log_series["runs"]}{${local.of_runs},error_code=~\"${join("|", local.person_codes)}\"}[${local.state_window_seconds}s])) > 0"
+      duration_seconds = 60
+    }
+
+    a-mailbox-keeps-failing = {
+      title        = "A mailbox keeps failing"
+      severity     = "ERROR"
+      display_name = "Ten runs of a mailbox in a row have failed"
+      # A failed run is repeated within five minutes, or in the next interval.
+      query            = "sum(increase(${local.log_series["runs-of-failing-mailbox"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
       duration_seconds = 60
     }
 
@@ -164,6 +175,17 @@ locals {
       display_name     = "The cursor of a mailbox was older than the history that Gmail keeps"
       query            = "sum(increase(${local.log_series["incidents"]}{${local.of_runs},incident_kind=\"history_expired\"}[3600s])) > 0"
       duration_seconds = 60
+    }
+
+    erasing-fails = {
+      title        = "Erasing fails"
+      severity     = "ERROR"
+      display_name = "For an hour, expired emails or objects of the bucket could not be erased"
+      query = join(" or ", [for key in ["retention-failed", "collection-failed"] :
+        "sum(increase(${local.log_series[key]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
+      ])
+      # A single failure is repeated by the next run.
+      duration_seconds = 3600
     }
 
     pushes-are-given-up = {

@@ -24,6 +24,12 @@ locals {
         trigger    = "schedule, push or manual."
       }
     }
+    runs-of-failing-mailbox = {
+      description = "Runs that failed, as the nine runs of the same mailbox before them."
+      event       = "run_finished"
+      where       = ["jsonPayload.failure_count>9"]
+      labels      = {}
+    }
     runs-with-live-waiting = {
       description = "Runs after which a live email has been waiting for more than ${var.alert_live_waiting_seconds} s."
       event       = "run_finished"
@@ -46,6 +52,18 @@ locals {
       description = "Runs after which more than 10 % of PostgreSQL's queue of notifications was in use."
       event       = "run_finished"
       where       = ["jsonPayload.notification_queue_usage>0.1"]
+      labels      = {}
+    }
+    retention-failed = {
+      description = "Runs in which expired emails could not be erased."
+      event       = "retention_failed"
+      where       = []
+      labels      = {}
+    }
+    collection-failed = {
+      description = "Runs in which an object of the bucket could not be deleted."
+      event       = "collection_failed"
+      where       = []
       labels      = {}
     }
     incidents = {

@@ -168,6 +168,19 @@ describe.each([
     expect(worker.idsOf('discarded (erased)')).toEqual([id]);
   });
 
+  it('an email with a file in the bucket fails with the section that says how to download it', async () => {
+    const [emailId = 0] = await storeEmails(db, 1);
+    await db.query(
+      "update email_attachments set file_data = null, bucket_object = 'files/0' where email_id = $1",
+      [emailId],
+    );
+    const worker = start();
+    await expect.poll(() => worker.idsOf('failed'), POLL).toEqual([emailId]);
+    expect(await rowOf(emailId)).toMatchObject({
+      error: 'A file is in the bucket. Download it: docs/consumer.md, Large files.',
+    });
+  });
+
   it('an email that fails five times is dead, and the others are completed', async () => {
     const worker = start();
     await worker.waiting();

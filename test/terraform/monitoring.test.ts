@@ -112,10 +112,13 @@ describe('log-based metrics', () => {
   test('the parser finds counters and value metrics in the Terraform files', () => {
     expect([...counters.keys()]).toEqual([
       'runs',
+      'runs-of-failing-mailbox',
       'runs-with-live-waiting',
       'runs-with-watch-ending',
       'runs-with-queue-waiting',
       'runs-with-full-notifications',
+      'retention-failed',
+      'collection-failed',
       'incidents',
     ]);
     expect([...extracted.keys()]).toEqual([
@@ -172,6 +175,12 @@ describe('log-based metrics', () => {
       'runs-with-full-notifications',
     );
     expect(aboveZero(lines.unhealthy).toSorted()).toEqual(UNHEALTHY_SUMS);
+  });
+
+  test('the counter of a failing mailbox counts its tenth failed run, not the first', () => {
+    expect(lines.failed).toMatchObject({ failure_count: 1 });
+    expect(counted({ ...lines.failed, failure_count: 9 })).toEqual(['runs']);
+    expect(counted({ ...lines.failed, failure_count: 10 })).toEqual(['runs', 'runs-of-failing-mailbox']);
   });
 
   test('the counter of incidents counts an expired history once', () => {
