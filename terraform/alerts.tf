@@ -181,8 +181,9 @@ locals {
       title        = "Erasing fails"
       severity     = "ERROR"
       display_name = "For an hour, expired emails or objects of the bucket could not be erased"
-      query = join(" or ", [for key in ["retention-failed", "collection-failed"] :
-        "sum(increase(${local.log_series[key]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0"
+      query = join(" or ", [
+        "sum(increase(${local.log_series["retention-failed"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0",
+        "sum(increase(${local.log_series["collection-failed"]}{${local.of_runs}}[${local.state_window_seconds}s])) > 0",
       ])
       # A single failure is repeated by the next run.
       duration_seconds = 3600

@@ -14,9 +14,9 @@ export const DEPLOYED = {
   pollIntervalSeconds: 60,
   schedulerJobs: 1,
   secrets: 3,
-  /** Metrics in the conditions of all alert policies. The condition on the disk refers to two, the others to one. */
-  alertMetrics: 16,
-  logCounters: 6,
+  /** Metrics in the conditions of all alert policies. The conditions on the disk and on erasing refer to two, the others to one. */
+  alertMetrics: 19,
+  logCounters: 9,
   logValues: 7,
   diskBeginsGb: 10,
   diskLimitGb: 100,
