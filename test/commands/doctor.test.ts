@@ -338,7 +338,8 @@ describe('scheduler checks of the doctor', () => {
   it('reports that nothing has run', async () => {
     await startSystem();
     await system.db.query(
-      "update email_monitor_status set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'",
+      `update email_monitor_status
+       set last_poll_at = now() - interval '1 hour', updated_at = now() - interval '1 hour', started_at = now() - interval '1 hour'`,
     );
     await system.db.query("update mailboxes set last_run_at = now() - interval '1 hour'");
     expectProblems(await check(), { cycles: ['fail', /none since/, /scheduler job/] });
