@@ -22,7 +22,7 @@ async function addMailboxes(count: number): Promise<void> {
        returning id, email_address
      )
      insert into mailbox_settings (email_address, mailbox_id, access, secret_name)
-     select email_address, id, 'refresh_token', 'secret'
+     select email_address, id, 'refresh_token', 'secret of ' || email_address
      from added`,
     [count],
   );
