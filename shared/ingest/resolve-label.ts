@@ -1,6 +1,6 @@
 /**
- * Resolves GMAIL_LABEL_ID, a label id or name. Asks Gmail (1 unit) at `start`, with each reconciliation, and when the
- * setting has changed. While Gmail has no such label, every run asks, so that the system recovers without an operator.
+ * Resolves the label of a mailbox, an id or name; that of the first mailbox is GMAIL_LABEL_ID. Asks Gmail (1 unit) at `start`,
+ * with each reconciliation, and when the setting has changed. While Gmail has no such label, every run asks, so that the system recovers without an operator.
  * Invariant: while the label is missing, no message is ignored for it and none is fetched.
  */
 import {
@@ -122,7 +122,7 @@ export async function resolveLabelAtStart(
 }
 
 function logMissing({ log }: IngestContext, mailboxId: number, error: AppError): void {
-  log.write(error.severity, 'label_unresolved', `GMAIL_LABEL_ID was not resolved: ${error.title}`, {
+  log.write(error.severity, 'label_unresolved', `The label was not resolved: ${error.title}`, {
     mailbox_id: mailboxId,
     error_code: error.code,
     detail: error.message,
@@ -170,7 +170,7 @@ export function missingDetail(setting: string, labels: readonly GmailLabel[]): s
   const shown = names.sort().slice(0, MAX_NAMES).join(', ');
   const rest = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';
   return (
-    `GMAIL_LABEL_ID is "${setting}". ` +
+    `The configured label is "${setting}". ` +
     (names.length === 0 ? 'The mailbox has no labels of its own.' : `The mailbox has ${shown}${rest}.`)
   );
 }

@@ -79,7 +79,10 @@ describe('GMAIL_LABEL_ID', () => {
     const label = await fixture.label('Orders');
     expect(label).toMatchObject({
       kind: 'missing',
-      error: { code: 'label_missing', message: 'GMAIL_LABEL_ID is "Orders". The mailbox has "Invoices".' },
+      error: {
+        code: 'label_missing',
+        message: 'The configured label is "Orders". The mailbox has "Invoices".',
+      },
     });
     expect(await fixture.columns()).toEqual({
       label_setting: 'Orders',
