@@ -4,8 +4,8 @@
  */
 import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
+import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/db/mailbox-changes.ts';
 import { listAllMailboxes } from '../shared/db/mailbox-list.ts';
-import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/db/mailbox-settings.ts';
 import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';

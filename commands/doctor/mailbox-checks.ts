@@ -1,12 +1,9 @@
 /** Checks of one mailbox for `npm run doctor -- --mailbox`, and one line about the added mailboxes without it. */
 import type { Config } from '../../shared/config.ts';
 import type { Database, Queryable } from '../../shared/db/database.ts';
+import { isFirstMailbox } from '../../shared/db/mailbox-changes.ts';
 import { listAllMailboxes } from '../../shared/db/mailbox-list.ts';
-import {
-  findMailboxSettings,
-  isFirstMailbox,
-  type MailboxSettings,
-} from '../../shared/db/mailbox-settings.ts';
+import { findMailboxSettings, type MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError, remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';

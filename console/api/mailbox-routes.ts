@@ -5,7 +5,7 @@
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readMailboxPage } from '../../shared/control/status-response.ts';
-import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shared/db/mailbox-settings.ts';
+import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';

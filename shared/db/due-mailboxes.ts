@@ -3,19 +3,8 @@
  * mailboxes, the statements read each row once and probe the ledger only for mailboxes with open work.
  */
 import type { Queryable } from './database.ts';
-import { type MailboxSettings, toSettings } from './mailbox-settings.ts';
+import { type MailboxSettings, SETTINGS, settingsOf, toSettings } from './mailbox-settings.ts';
 import { statement } from './statement.ts';
-
-const SETTINGS_COLUMNS = {
-  id: 'integer',
-  email_address: 'text',
-  mailbox_id: 'integer?',
-  access: 'text',
-  secret_name: 'text?',
-  label: 'text?',
-  initial_query: 'text?',
-  is_paused: 'boolean',
-} as const;
 
 // Each recursive part lists the mailboxes of a partial index: one probe per mailbox with work, whatever the backlog. Only for
 // these is `is_poll_due` called, because its probes would take most of the time. A mailbox with a live lease is being worked on.
@@ -65,7 +54,7 @@ busy (mailbox_id) as (
   union
   select mailbox_id from listing where mailbox_id is not null
 )
-select s.id, s.email_address, s.mailbox_id, s.access, s.secret_name, s.label, s.initial_query, s.is_paused
+select ${settingsOf('s')}
 from mailbox_settings s
 left join mailboxes m on m.id = s.mailbox_id
 where s.access <> 'environment'
@@ -83,7 +72,7 @@ where s.access <> 'environment'
     else false
   end
 order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
-  SETTINGS_COLUMNS,
+  SETTINGS,
 );
 
 /**
@@ -102,13 +91,13 @@ export async function listDueMailboxes(
 
 const LIST_ACTIVE = statement(
   `
-select s.id, s.email_address, s.mailbox_id, s.access, s.secret_name, s.label, s.initial_query, s.is_paused
+select ${settingsOf('s')}
 from mailbox_settings s
 left join mailboxes m on m.id = s.mailbox_id
 where s.access <> 'environment'
   and not s.is_paused
 order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
-  SETTINGS_COLUMNS,
+  SETTINGS,
 );
 
 /** All added mailboxes that are not paused, the longest waiting first. */

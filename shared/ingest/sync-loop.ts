@@ -2,17 +2,14 @@
  * The work of a run under its lease: history, listings, fetching, and maintenance of the mailbox. Rounds repeat while there
  * is a backlog or a push announces something newer.
  */
-import { collectObjects, DAY_SECONDS } from '../bucket/collect-objects.ts';
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
-import { compactLedgerChanges, pruneEmailAccesses, pruneOldRecords, pruneRuns } from '../db/pruning.ts';
-import { eraseExpiredEmails } from '../db/retention.ts';
-import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { RunContext } from './ingest-context.ts';
 import { continueListJobs } from './list-messages.ts';
+import { maintain } from './maintain.ts';
 import {
   continueReconciliation,
   DISCOVERY_INTERVAL_MS,
@@ -23,18 +20,11 @@ import {
 } from './reconcile.ts';
 import { resolveLabel } from './resolve-label.ts';
 import { syncHistory } from './sync-history.ts';
-import { renewWatch } from './watch.ts';
 
-/** Deleting an object takes two calls, so this deletes the objects of the emails that a run can erase. */
-const COLLECTION_MS = 5_000;
-/** A run does not begin with another object when less time is left. */
-const OBJECT_MS = 1_000;
 /** After this many rounds without new messages the lease is released despite a hint. The next poll is the fallback. */
 const MAX_IDLE_ROUNDS = 5;
 /** Wait before another round for a change that a push has announced: 0.4, 0.8, 1.6, 3.2 s. */
 const IDLE_WAIT_MS = 400;
-/** Erasing takes about a second, and longer when the last email is large. */
-const RETENTION_MS = 5_000;
 
 export interface LoopEnd {
   /** `stopped`: the monitor was turned off during the run. */
@@ -207,60 +197,4 @@ async function checkAccountAndLabel(run: RunContext): Promise<void> {
   const app = { ...run.app, log: run.log };
   await identifyMailbox(app, run.call);
   run.label = await resolveLabel(app, run.lease.mailboxId, run.call);
-}
-
-/**
- * Maintenance after fetching: renews the watch, which is kept only while the monitor is on, prunes old records, and erases expired
- * emails. A push leaves it to the next poll, unless it works on a backlog, because polls then find the mailbox busy.
- */
-async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd): Promise<void> {
-  if (run.trigger === 'push' && fetched === 'idle') return;
-  if (run.trigger !== 'manual') await renewWatch(run);
-  if (due.hasOldRecords) await pruneOldRecords(run.db);
-  // Only the account of poll may delete the record of who read which email.
-  if (due.hasOldEmailAccesses && run.trigger === 'schedule') await pruneEmailAccesses(run.db);
-  if (due.hasOldRuns) await pruneRuns(run.db);
-  if (due.hasLedgerChanges) await compactLedgerChanges(run.db, run.lease.mailboxId);
-  // Only the account of poll may erase.
-  if (due.hasExpiredEmails && run.trigger === 'schedule') await eraseExpired(run);
-  if (due.hasOldBucketObjects && run.trigger === 'schedule') await collectOldObjects(run);
-}
-
-/** Retention of emails must not end a run that stores email: a failure is logged, and status shows when none succeeds for a day. */
-async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<void> {
-  if (config.retentionDays === null || !deadline.hasTimeFor(RETENTION_MS)) return;
-  try {
-    const count = await eraseExpiredEmails(db, config.retentionDays);
-    if (count > 0)
-      log.info('emails_erased', `Erased ${count} expired ${count === 1 ? 'email' : 'emails'}`, {
-        erased_count: count,
-      });
-  } catch (thrown) {
-    const { code, message, remediation } = toAppError(thrown);
-    log.write('ERROR', 'retention_failed', 'Expired emails could not be erased', {
-      error_code: code,
-      detail: message,
-      remediation,
-    });
-  }
-}
-
-/** An error of the bucket does not fail the run. The next one continues. */
-async function collectOldObjects({ app, db, deadline, log }: RunContext): Promise<void> {
-  if (app.largeBytes === null || app.largeBytes.isPaused) return;
-  const ownDeadline = Deadline.after(COLLECTION_MS, app.clock);
-  const { deletedCount, error } = await collectObjects(db, app.largeBytes.bucket, {
-    minAgeSeconds: DAY_SECONDS,
-    hasTime: () => ownDeadline.remainingMs() > 0 && deadline.hasTimeFor(OBJECT_MS),
-  });
-  if (deletedCount > 0)
-    log.info('objects_collected', 'Deleted objects of the bucket to which no row refers', {
-      deleted_count: deletedCount,
-    });
-  if (error !== null)
-    log.write(error.severity, 'collection_failed', error.title, {
-      error_code: error.code,
-      detail: error.message,
-      remediation: error.remediation,
-    });
 }

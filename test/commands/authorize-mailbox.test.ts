@@ -19,7 +19,7 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
-import { addMailbox } from '../../shared/db/mailbox-settings.ts';
+import { addMailbox } from '../../shared/db/mailbox-changes.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
 import { startCommand } from '../helpers/command-process.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';

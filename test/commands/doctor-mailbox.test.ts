@@ -12,7 +12,8 @@ import {
 } from '../../emulators/gmail/emulated-gmail.ts';
 import { FAULTS } from '../../emulators/google-faults.ts';
 import { type EmulatedSigner, startSignJwt } from '../../emulators/iam/sign-jwt.ts';
-import { addMailbox, findMailboxSettings, setPaused } from '../../shared/db/mailbox-settings.ts';
+import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
+import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { expectProblems, runDoctor } from './doctor-fixture.ts';

@@ -4,7 +4,7 @@ import { STATE_ORDER } from '../../shared/control/mailbox-totals.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
 import type { Database } from '../../shared/db/database.ts';
-import { setPaused } from '../../shared/db/mailbox-settings.ts';
+import { setPaused } from '../../shared/db/mailbox-changes.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import { STATES } from '../../shared/schemas/state.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { addMailbox } from '../../shared/db/mailbox-changes.ts';
 import { confirmNewMailbox } from '../../shared/db/mailbox-confirmations.ts';
 import { bindAccount } from '../../shared/db/mailbox-identity.ts';
-import { addMailbox } from '../../shared/db/mailbox-settings.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;

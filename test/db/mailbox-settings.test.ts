@@ -1,13 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
+import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { listAllMailboxes } from '../../shared/db/mailbox-list.ts';
-import {
-  addMailbox,
-  findMailboxSettings,
-  isFirstMailbox,
-  removeMailbox,
-  setPaused,
-} from '../../shared/db/mailbox-settings.ts';
+import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { changeMailbox, leasedMailbox, mailboxRow } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 

@@ -1,6 +1,6 @@
 /** Several mailboxes in one deployment, in place: without WORK_PUBSUB_TOPIC. */
 import { describe, expect, it } from 'vitest';
-import { removeMailbox } from '../../shared/db/mailbox-settings.ts';
+import { removeMailbox } from '../../shared/db/mailbox-changes.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { refreshTokenOf } from '../../../emulators/gmail/emulated-gmail.ts';
 import { startSignJwt } from '../../../emulators/iam/sign-jwt.ts';
 import { openDatabase } from '../../../shared/db/database.ts';
-import { addMailbox } from '../../../shared/db/mailbox-settings.ts';
+import { addMailbox } from '../../../shared/db/mailbox-changes.ts';
 import { secretNameOf } from '../../../shared/mailbox-access.ts';
 import { accountOf, addressOf, type ManyGmail, secretOf, startManyGmail } from '../../helpers/many-gmail.ts';
 import { postTo, WorkTopic } from '../../helpers/work-topic.ts';
