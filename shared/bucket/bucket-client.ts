@@ -6,11 +6,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import { Storage } from '../cloud-storage.ts';
-import { GoogleAuth, OAuth2Client } from '../google-auth.ts';
+import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-/** The token must not expire, because a refresh needs credentials. */
-const FAKE_TOKEN_LIFE_MS = 10 * 365 * 86_400_000;
 /** Signs URLs of the emulator, which does not check who signed them. */
 const EMULATED_SIGNER = 'attachment-url@emulator.example.com';
 
@@ -66,9 +64,7 @@ export async function createStorage(emulatorUrl: string | null): Promise<Storage
 
 class EmulatorAuth extends GoogleAuth {
   constructor() {
-    const authClient = new OAuth2Client();
-    authClient.setCredentials({ access_token: 'emulator', expiry_date: Date.now() + FAKE_TOKEN_LIFE_MS });
-    super({ authClient, projectId: 'emulator' });
+    super({ authClient: emulatorAuth(), projectId: 'emulator' });
   }
 
   override getCredentials = async () => await Promise.resolve({ client_email: EMULATED_SIGNER });

@@ -4,11 +4,9 @@
  */
 import { CloudSchedulerClient } from '../cloud-scheduler.ts';
 import { AppError } from '../errors.ts';
-import { GoogleAuth, OAuth2Client } from '../google-auth.ts';
+import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-/** The token must not expire, because a refresh needs credentials. */
-const FAKE_TOKEN_LIFE_MS = 10 * 365 * 86_400_000;
 
 /**
  * Always passes an authClient. Without one, the library looks for credentials in the background, and if there are none, an
@@ -24,8 +22,7 @@ export async function realClient(): Promise<CloudSchedulerClient> {
 
 /** The library does not accept `host:port` in apiEndpoint, so host and port are passed separately. */
 export function emulatorClient(emulatorHost: string): CloudSchedulerClient {
-  const authClient = new OAuth2Client();
-  authClient.setCredentials({ access_token: 'emulator', expiry_date: Date.now() + FAKE_TOKEN_LIFE_MS });
+  const authClient = emulatorAuth();
   const { hostname, port } = new URL(`http://${emulatorHost}`);
   // URL drops :80, the default port of its scheme.
   const options = { apiEndpoint: hostname, port: Number(port || 80), protocol: 'http', fallback: true };

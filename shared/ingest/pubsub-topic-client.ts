@@ -3,14 +3,12 @@
  * CommonJS package that is imported dynamically has only `default`, no named exports.
  */
 import { PubSub } from '../cloud-pubsub.ts';
-import { GoogleAuth, OAuth2Client } from '../google-auth.ts';
+import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/pubsub';
 /** Options of the generated client, to which PubSub passes them on. */
 const REST = { fallback: true };
 const PLAIN_HTTP = { protocol: 'http' };
-/** The token must not expire, because a refresh needs credentials. */
-const FAKE_TOKEN_LIFE_MS = 10 * 365 * 86_400_000;
 
 /**
  * Uses REST, like the client of Cloud Scheduler, so that no gRPC channel stays open on a frozen instance. Always passes an
@@ -24,7 +22,6 @@ export async function createPubSub(projectId: string, emulatorHost: string | nul
     const authClient = await new GoogleAuth({ scopes: [SCOPE] }).getClient();
     return new PubSub({ projectId, ...REST, authClient });
   }
-  const authClient = new OAuth2Client();
-  authClient.setCredentials({ access_token: 'emulator', expiry_date: Date.now() + FAKE_TOKEN_LIFE_MS });
+  const authClient = emulatorAuth();
   return new PubSub({ projectId, ...REST, authClient, apiEndpoint: emulatorHost, ...PLAIN_HTTP });
 }
