@@ -9,14 +9,19 @@ import type { Environment } from '../shared/config.ts';
 
 /** The names in Debian, Fedora and Google's packages. */
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+/** Debian's build without windows needs half the processor time, and cannot show a PDF. */
+const WITHOUT_PDF_VIEWER = 'chromium-headless-shell';
 
-/** @returns the path of Chromium, from CHROMIUM_PATH or PATH; null when it is not installed */
-export function findChromium(env: Environment): string | null {
+/**
+ * @param needsPdfViewer false prefers the build without windows
+ * @returns the path of Chromium, from CHROMIUM_PATH or PATH; null when it is not installed
+ */
+export function findChromium(env: Environment, needsPdfViewer = false): string | null {
   const configured = env['CHROMIUM_PATH']?.trim();
+  if (configured) return isExecutable(configured) ? configured : null;
   const folders = (env['PATH'] ?? '').split(delimiter);
-  const candidates = configured
-    ? [configured]
-    : folders.flatMap((folder) => NAMES.map((name) => join(folder, name)));
+  const names = needsPdfViewer ? NAMES : [WITHOUT_PDF_VIEWER, ...NAMES];
+  const candidates = names.flatMap((name) => folders.map((folder) => join(folder, name)));
   return candidates.find(isExecutable) ?? null;
 }
 

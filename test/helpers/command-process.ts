@@ -32,7 +32,13 @@ export function startCommand(
   const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`), ...args], {
     cwd,
     // A local stack of this checkout must not provide its configuration.
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LOCAL_DATA_DIR: '/nonexistent', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      LOCAL_DATA_DIR: '/nonexistent',
+      ...env,
+    },
     stdio: [input === 'open' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -1,4 +1,4 @@
-/** Creates a database for one test file, as a fast clone of the migrated template. */
+/** Creates a database for one test, as a fast clone of the migrated template. Each has 10 MB, so it is dropped when it is closed. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -17,10 +17,19 @@ export async function createTestDatabase(poolSize = 8): Promise<TestDatabase> {
   const admin = new URL(template);
   admin.pathname = '/postgres';
   await withClient(admin.href, async (client) => {
-    await client.query(`create database ${name} template ${template.pathname.slice(1)}`);
+    await client.query(`create database ${name} template ${template.pathname.slice(1)} strategy file_copy`);
   });
   const db = openDatabase({ target: { kind: 'url', url: url.href }, poolSize });
-  return { ...db, url: url.href };
+  return {
+    ...db,
+    url: url.href,
+    close: async () => {
+      await db.close();
+      await withClient(admin.href, async (client) => {
+        await client.query(`drop database if exists ${name} with (force)`);
+      });
+    },
+  };
 }
 
 async function withClient(

@@ -13,7 +13,8 @@ import { freePort, type LocalPorts } from '../../../local/ports.ts';
 import { type Stack, startStack } from '../../../local/stack.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
-export const chromiumPath = findChromium(process.env);
+/** Of the build that can show PDFs, which some tests need. Null skips the tests. */
+export const chromiumPath = findChromium(process.env, true);
 
 /** Adds the reason to a title when the tests are skipped. */
 export function titleOrSkipReason(title: string): string {
@@ -53,15 +54,19 @@ export interface Fixture {
 /**
  * @param loopbackNames host names that the browser resolves to 127.0.0.1
  * @param databaseUrl returns the URL at which the functions reach the database
+ * @param needsPdfViewer true starts a slower build of Chromium
  */
 export async function createFixture({
   loopbackNames = [],
   databaseUrl = async (url) => url,
+  needsPdfViewer = false,
 }: {
   loopbackNames?: readonly string[];
   databaseUrl?: (url: string) => Promise<string>;
+  needsPdfViewer?: boolean;
 } = {}): Promise<Fixture> {
-  if (chromiumPath === null) throw new Error('There is no Chromium.');
+  const chromium = findChromium(process.env, needsPdfViewer);
+  if (chromium === null) throw new Error('There is no Chromium.');
   const db = await createTestDatabase();
   const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-console-'));
   const stack = await startStack({
@@ -73,7 +78,7 @@ export async function createFixture({
   const gmail = gmailOf(stack);
   const pushUrl = gmail.notifications.url;
   gmail.notifications.url = null;
-  const browser = await launchChromium(chromiumPath, loopbackNames);
+  const browser = await launchChromium(chromium, loopbackNames);
   const url = `http://127.0.0.1:${stack.ports.console}/`;
   return {
     gmail,

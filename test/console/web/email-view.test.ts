@@ -21,7 +21,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the view of one email'
   let fixture: Fixture;
   let ids: Readonly<Record<'order' | 'related' | 'rtl' | 'hostile' | 'large' | 'plain', number>>;
   beforeAll(async () => {
-    fixture = await createFixture();
+    fixture = await createFixture({ needsPdfViewer: true });
     await fixture.call('start');
     for (let n = 0; n < 30; n += 1) fixture.gmail.deliver(order(n));
     await fixture.call('poll-now');

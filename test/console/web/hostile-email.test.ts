@@ -26,7 +26,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('a hostile email'), () 
       connectionCount += 1;
     });
     await once(canary, 'listening');
-    fixture = await createFixture();
+    fixture = await createFixture({ needsPdfViewer: true });
     const canaryUrl = `http://127.0.0.1:${(canary.address() as AddressInfo).port}/`;
     fixture.gmail.deliver(hostileEmail(canaryUrl));
     fixture.gmail.deliver(framesetEmail(canaryUrl));
