@@ -177,22 +177,6 @@ run "no_function_is_public" {
   }
 }
 
-run "rejects_invalid_members" {
-  command = plan
-  variables {
-    # Public operators.
-    operators = ["allUsers"]
-    # All Google accounts as viewers.
-    viewers = ["allAuthenticatedUsers"]
-    # Public deployers.
-    deployers = ["allUsers"]
-    # A consumer that is not a service account.
-    consumers = { extraction = "ana@example.com" }
-  }
-
-  expect_failures = [var.operators, var.viewers, var.deployers, var.consumers]
-}
-
 run "grants_an_account_with_several_consumers_once" {
   command = plan
   variables {
@@ -210,28 +194,4 @@ run "grants_an_account_with_several_consumers_once" {
     condition     = endswith(local.database_accounts, ",consumer:extraction=phase3@orders-example.iam,consumer:indexing=phase3@orders-example.iam")
     error_message = "DB_ACCOUNTS must list each consumer."
   }
-}
-
-run "rejects_a_consumer_name_with_capital_letters" {
-  command = plan
-  variables {
-    consumers = { Extraction = "phase3@orders-example.iam.gserviceaccount.com" }
-  }
-  expect_failures = [var.consumers]
-}
-
-run "rejects_a_consumer_with_the_name_of_a_schema_of_postgresql" {
-  command = plan
-  variables {
-    consumers = { pg_orders = "phase3@orders-example.iam.gserviceaccount.com" }
-  }
-  expect_failures = [var.consumers]
-}
-
-run "rejects_a_consumer_account_whose_user_name_postgresql_would_cut" {
-  command = plan
-  variables {
-    consumers = { extraction = "a-consumer-of-thirty-character@a-project-of-thirty-characters.iam.gserviceaccount.com" }
-  }
-  expect_failures = [var.consumers]
 }

@@ -116,21 +116,3 @@ run "without_deletion_protection_the_bucket_can_be_destroyed" {
     error_message = "An operator must be able to destroy the deployment with its objects."
   }
 }
-
-run "rejects_readers_without_a_bucket_and_invalid_sizes" {
-  command = plan
-  variables {
-    attachment_readers    = ["group:archive@example.com"]
-    attachments_min_bytes = 1023
-  }
-  expect_failures = [var.attachment_readers, var.attachments_min_bytes]
-}
-
-run "rejects_public_readers" {
-  command = plan
-  variables {
-    attachments_bucket = true
-    attachment_readers = ["allUsers"]
-  }
-  expect_failures = [var.attachment_readers]
-}

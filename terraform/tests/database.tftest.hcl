@@ -117,18 +117,6 @@ run "accepts_more_instances_on_a_larger_tier" {
   }
 }
 
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    # A second instance of migrate.
-    max_instances = { migrate = 2 }
-    # A tier that is not listed in locals.tf.
-    database_tier = "db-n1-standard-1"
-  }
-
-  expect_failures = [var.max_instances, var.database_tier]
-}
-
 run "only_migrate_may_create_tables" {
   command = plan
   variables {

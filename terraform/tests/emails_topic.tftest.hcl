@@ -122,29 +122,3 @@ run "the_topic_has_the_key_and_the_labels_of_the_deployment" {
     error_message = "The topic must have the labels of the deployment."
   }
 }
-
-run "subscribers_need_the_topic" {
-  command = plan
-  variables {
-    email_subscribers = ["orders@orders-example.iam.gserviceaccount.com"]
-  }
-  expect_failures = [var.email_subscribers]
-}
-
-run "subscribers_are_service_accounts" {
-  command = plan
-  variables {
-    publish_emails    = true
-    email_subscribers = ["ana@example.com"]
-  }
-  expect_failures = [var.email_subscribers]
-}
-
-run "subscribers_have_different_names" {
-  command = plan
-  variables {
-    publish_emails    = true
-    email_subscribers = ["orders@one-project.iam.gserviceaccount.com", "orders@two-project.iam.gserviceaccount.com"]
-  }
-  expect_failures = [var.email_subscribers]
-}

@@ -133,33 +133,6 @@ run "longest_budget_fits_the_push_deadline" {
   }
 }
 
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    # A budget longer than Pub/Sub waits.
-    run_budget_seconds = 541
-    # A name that is too long for a database user.
-    name = "email-monitor-test"
-    # A zone instead of a region.
-    build_region = "europe-west1-b"
-    # An image without tag or digest.
-    image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions"
-    # A log level that would suppress run_finished, and with it the alerts.
-    log_level = "warning"
-  }
-
-  expect_failures = [var.run_budget_seconds, var.name, var.build_region, var.image, var.log_level]
-}
-
-run "rejects_the_example_project" {
-  command = plan
-  variables {
-    project_id = "my-project"
-  }
-
-  expect_failures = [var.project_id]
-}
-
 run "changed_source_changes_the_image" {
   command = plan
   override_data {

@@ -99,13 +99,3 @@ run "follows_region_and_name" {
     error_message = "The audience must name the deployed service."
   }
 }
-
-run "needs_operators" {
-  command = plan
-  variables {
-    iap       = true
-    operators = []
-  }
-
-  expect_failures = [var.iap]
-}

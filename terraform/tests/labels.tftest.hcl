@@ -48,11 +48,3 @@ run "labels_variable_cannot_override_app" {
     error_message = "The label app must be the name of the deployment."
   }
 }
-
-run "rejects_labels_that_google_would_reject" {
-  command = plan
-  variables {
-    labels = { Team = "Orders" }
-  }
-  expect_failures = [var.labels]
-}

@@ -195,17 +195,6 @@ run "rejects_more_mailboxes_at_once_than_the_project_has_units_for" {
   expect_failures = [google_pubsub_subscription.work]
 }
 
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    mailbox_instances                    = 1.5
-    database_tier                        = "db-custom-2-7680"
-    gmail_project_quota_units_per_minute = 5999
-    retention_days                       = 0
-  }
-  expect_failures = [var.mailbox_instances, var.gmail_project_quota_units_per_minute, var.retention_days]
-}
-
 run "gmail_delegation_adds_an_account_that_only_the_functions_sign_as" {
   override_resource {
     target = google_service_account.gmail

@@ -501,28 +501,3 @@ run "without_push_only_the_alerts_on_push_are_missing" {
     error_message = "The runbook must not suggest to repair push."
   }
 }
-
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    # An address with an IAM member prefix.
-    alert_emails = ["user:ops@example.com"]
-    # Percentages out of range.
-    alert_disk_percent        = 0
-    alert_connections_percent = 100
-    # An alert before the watch is renewed.
-    alert_watch_remaining_seconds = 518400
-    # A channel without its full name.
-    notification_channels = ["77"]
-  }
-
-  expect_failures = [var.alert_emails, var.alert_disk_percent, var.alert_connections_percent, var.alert_watch_remaining_seconds, var.notification_channels]
-}
-
-run "a_wait_for_consumers_below_one_minute_is_rejected" {
-  command = plan
-  variables {
-    consumer_max_wait_seconds = 59
-  }
-  expect_failures = [var.consumer_max_wait_seconds]
-}

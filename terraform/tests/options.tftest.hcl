@@ -272,31 +272,3 @@ run "secrets_are_kept_in_the_chosen_regions" {
     error_message = "Without audit_logs the audit configuration of the project must stay as it is."
   }
 }
-
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    database_deployments = 0
-    database_instance    = "europe-west1:company"
-    database_name        = "email-monitor"
-    # A key of another region.
-    kms_key = "projects/orders-example/locations/europe-west4/keyRings/main/cryptoKeys/mail"
-    # A network name without its project.
-    private_network = "main"
-  }
-
-  expect_failures = [var.database_deployments, var.database_instance, var.database_name, var.kms_key, var.private_network]
-}
-
-run "rejects_options_that_exclude_each_other" {
-  command = plan
-  variables {
-    kms_key = "projects/orders-example/locations/europe-west1/keyRings/main/cryptoKeys/mail"
-    # The key does not work there.
-    secret_locations = ["europe-west4"]
-    # Without private_network.
-    private_subnetwork = "projects/network-example/regions/europe-west1/subnetworks/run"
-  }
-
-  expect_failures = [var.private_subnetwork, var.secret_locations]
-}

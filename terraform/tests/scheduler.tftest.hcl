@@ -1,4 +1,4 @@
-# The scheduler job: its schedule, rejected poll intervals, and the call of poll.
+# The scheduler job: its schedule and the call of poll.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -45,30 +45,6 @@ run "runs_every_minute_with_any_poll_interval" {
   }
 }
 
-run "rejects_an_interval_below_one_minute" {
-  command = plan
-  variables {
-    poll_interval_seconds = 30
-  }
-  expect_failures = [var.poll_interval_seconds]
-}
-
-run "rejects_an_interval_above_one_day" {
-  command = plan
-  variables {
-    poll_interval_seconds = 86460
-  }
-  expect_failures = [var.poll_interval_seconds]
-}
-
-run "rejects_an_interval_that_is_not_whole_minutes" {
-  command = plan
-  variables {
-    poll_interval_seconds = 90
-  }
-  expect_failures = [var.poll_interval_seconds]
-}
-
 # The created job is paused, which matches the is_running flag of a new database.
 run "calls_poll_with_its_token" {
   assert {
@@ -106,20 +82,4 @@ run "accepts_a_region_with_a_direction_of_two_words" {
     condition     = google_cloud_scheduler_job.poll.region == "northamerica-northeast2"
     error_message = "The job must be in the region of the services."
   }
-}
-
-run "rejects_a_zone" {
-  command = plan
-  variables {
-    region = "europe-west1-b"
-  }
-  expect_failures = [var.region]
-}
-
-run "rejects_a_region_that_does_not_exist" {
-  command = plan
-  variables {
-    region = "europe-middle1"
-  }
-  expect_failures = [var.region]
 }
