@@ -1,4 +1,4 @@
-# Permissions: service accounts, callers, roles.
+# Permissions: service accounts, callers, roles, consumers.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -13,7 +13,7 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
-  # Some runs apply, and must not build an image.
+  # Given, so that nothing is built.
   image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
 }
 
@@ -92,44 +92,6 @@ run "default_plan" {
   }
 }
 
-run "grants_database_access_only_to_this_instance" {
-  command = plan
-  variables {
-    consumers = { extraction = "phase3@orders-example.iam.gserviceaccount.com" }
-  }
-
-  assert {
-    condition     = toset([for grant in google_project_iam_member.cloudsql : grant.role]) == toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
-    error_message = "Database access needs exactly these two roles."
-  }
-  assert {
-    condition     = length(google_project_iam_member.cloudsql) == 2 * (5 + 1)
-    error_message = "The account of every function and every consumer must have both roles."
-  }
-  assert {
-    condition = alltrue([for grant in google_project_iam_member.cloudsql :
-      grant.condition[0].expression == "resource.name == \"projects/orders-example/instances/${google_sql_database_instance.main[0].name}\" && resource.service == \"sqladmin.googleapis.com\""
-    ])
-    error_message = "Without the condition the grant applies to every database of the project."
-  }
-}
-
-run "grants_the_custom_role_whose_id_a_later_deployment_does_not_need" {
-  override_resource {
-    target = google_service_account.function["control"]
-    values = { unique_id = "104857600000000000001" }
-  }
-
-  assert {
-    condition     = alltrue([for grant in google_project_iam_member.scheduler_switch : grant.role == google_project_iam_custom_role.scheduler_switch.name])
-    error_message = "The grants must use the custom role."
-  }
-  assert {
-    condition     = google_project_iam_custom_role.scheduler_switch.role_id == "email_monitor_scheduler_104857600000000000001"
-    error_message = "Google blocks the id of a destroyed role for weeks, so the id must contain a number that is never used again."
-  }
-}
-
 run "operators_viewers_and_deployers_may_call_only_their_functions" {
   command = plan
   variables {
@@ -155,14 +117,8 @@ run "operators_viewers_and_deployers_may_call_only_their_functions" {
     condition     = alltrue([for grant in google_cloud_run_v2_service_iam_member.invoker : grant.role == "roles/run.invoker"])
     error_message = "A caller must have only the invoker role."
   }
-}
 
-run "no_function_is_public" {
-  command = plan
-  variables {
-    operators = ["group:orders@example.com"]
-  }
-
+  # No function is public.
   assert {
     condition     = alltrue([for service in local.all_services : service.invoker_iam_disabled == false])
     error_message = "Without the IAM check a function is public."
@@ -175,63 +131,82 @@ run "no_function_is_public" {
     condition     = toset([for key, service in local.all_services : key if service.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY"]) == toset(["gmail-push", "poll"])
     error_message = "Functions that only Google's services call must not be reachable from outside. Operators must reach the others."
   }
-}
 
-run "rejects_invalid_members" {
-  command = plan
-  variables {
-    # Public operators.
-    operators = ["allUsers"]
-    # All Google accounts as viewers.
-    viewers = ["allAuthenticatedUsers"]
-    # Public deployers.
-    deployers = ["allUsers"]
-    # A consumer that is not a service account.
-    consumers = { extraction = "ana@example.com" }
+  # Without iap the callers pass no proxy.
+  assert {
+    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.iap_enabled == false])
+    error_message = "No service may be behind the proxy."
   }
-
-  expect_failures = [var.operators, var.viewers, var.deployers, var.consumers]
+  assert {
+    condition     = length([for api in keys(google_project_service.required) : api if api == "iap.googleapis.com"]) + length(terraform_data.iap_agent) + length(google_cloud_run_v2_service_iam_member.iap_agent) + length(google_iap_web_cloud_run_service_iam_member.operator) == 0
+    error_message = "Without the proxy there must be neither its API, nor its account, nor its grants."
+  }
+  assert {
+    condition     = [for env in google_cloud_run_v2_service.function["console"].template[0].containers[0].env : env.value if env.name == "IAP_AUDIENCE"] == [""]
+    error_message = "Without the proxy the console must not expect its header."
+  }
 }
 
-run "grants_an_account_with_several_consumers_once" {
+run "each_consumer_gets_access_to_this_database_only" {
   command = plan
   variables {
     consumers = {
+      audit      = "audit@orders-example.iam.gserviceaccount.com"
       extraction = "phase3@orders-example.iam.gserviceaccount.com"
       indexing   = "phase3@orders-example.iam.gserviceaccount.com"
     }
   }
 
+  # Access to this instance only.
   assert {
-    condition     = [for user in google_sql_user.consumer : user.name] == ["phase3@orders-example.iam"] && length(google_project_iam_member.cloudsql) == 2 * (5 + 1)
+    condition     = toset([for grant in google_project_iam_member.cloudsql : grant.role]) == toset(["roles/cloudsql.client", "roles/cloudsql.instanceUser"])
+    error_message = "Database access needs exactly these two roles."
+  }
+  assert {
+    condition     = length(google_project_iam_member.cloudsql) == 2 * (5 + 2)
+    error_message = "The account of every function and every consumer must have both roles, once."
+  }
+  assert {
+    condition = alltrue([for grant in google_project_iam_member.cloudsql :
+      grant.condition[0].expression == "resource.name == \"projects/orders-example/instances/${google_sql_database_instance.main[0].name}\" && resource.service == \"sqladmin.googleapis.com\""
+    ])
+    error_message = "Without the condition the grant applies to every database of the project."
+  }
+
+  # An account with several consumers.
+  assert {
+    condition     = length([for user in google_sql_user.consumer : user.name if user.name == "phase3@orders-example.iam"]) == 1 && length([for grant in google_project_iam_member.cloudsql : grant if grant.member == "serviceAccount:phase3@orders-example.iam.gserviceaccount.com"]) == 2
     error_message = "An account with two consumers must be one database user with one pair of roles."
   }
   assert {
     condition     = endswith(local.database_accounts, ",consumer:extraction=phase3@orders-example.iam,consumer:indexing=phase3@orders-example.iam")
     error_message = "DB_ACCOUNTS must list each consumer."
   }
-}
 
-run "rejects_a_consumer_name_with_capital_letters" {
-  command = plan
-  variables {
-    consumers = { Extraction = "phase3@orders-example.iam.gserviceaccount.com" }
+  # Every function gets the list of database users.
+  assert {
+    condition = one([for env in google_cloud_run_v2_service.migrate.template[0].containers[0].env : env.value if env.name == "DB_ACCOUNTS"]) == join(",", concat(
+      [for key in ["ingest", "control", "console", "status"] : "${key}=${google_sql_user.function[key].name}"],
+      ["consumer:audit=audit@orders-example.iam", "consumer:extraction=phase3@orders-example.iam", "consumer:indexing=phase3@orders-example.iam"],
+    ))
+    error_message = "DB_ACCOUNTS must list all database users by their PostgreSQL names."
   }
-  expect_failures = [var.consumers]
-}
+  assert {
+    condition     = alltrue([for service in local.all_services : contains(service.template[0].containers[0].env[*].name, "DB_ACCOUNTS")])
+    error_message = "Every function must get DB_ACCOUNTS, so that it notices when the grants differ."
+  }
+  assert {
+    condition     = toset([for user in google_sql_user.consumer : user.name]) == toset(["audit@orders-example.iam", "phase3@orders-example.iam"])
+    error_message = "Each consumer must be a database user."
+  }
 
-run "rejects_a_consumer_with_the_name_of_a_schema_of_postgresql" {
-  command = plan
-  variables {
-    consumers = { pg_orders = "phase3@orders-example.iam.gserviceaccount.com" }
+  # Only migrate may create tables.
+  assert {
+    condition     = { for key, user in google_sql_user.function : key => user.database_roles if user.database_roles != null } == { migrate = tolist(["cloudsqlsuperuser"]) }
+    error_message = "Only migrate may have the superuser role, which would bypass the grants of migrate."
   }
-  expect_failures = [var.consumers]
-}
-
-run "rejects_a_consumer_account_whose_user_name_postgresql_would_cut" {
-  command = plan
-  variables {
-    consumers = { extraction = "a-consumer-of-thirty-character@a-project-of-thirty-characters.iam.gserviceaccount.com" }
+  assert {
+    condition     = alltrue([for user in google_sql_user.consumer : user.database_roles == null])
+    error_message = "A consumer must have no role, only what migrate grants it."
   }
-  expect_failures = [var.consumers]
 }

@@ -1,4 +1,4 @@
-# The bucket of large attachments, and attachment-url.
+# The bucket of large attachments, and attachment-url. With the longest names, because attachment-url adds an account.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -13,25 +13,8 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
-  # Some runs apply, and must not build an image.
+  # The run applies, and must not build an image.
   image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
-}
-
-run "by_default_there_is_no_bucket" {
-  command = plan
-
-  assert {
-    condition     = length(google_storage_bucket.attachments) + length(google_storage_bucket_iam_member.function_uses_attachments) + length(google_service_account_iam_member.attachment_url_signs) == 0 && output.attachments_bucket == null
-    error_message = "Without attachments_bucket nothing must be created."
-  }
-  assert {
-    condition     = !contains(keys(local.all_services), "attachment-url") && !contains(keys(google_service_account.function), "attachment_url") && !strcontains(local.database_accounts, "attachment_url")
-    error_message = "Without a bucket there are no URLs to sign."
-  }
-  assert {
-    condition     = alltrue([for environment in local.function_environments : !can(environment.ATTACHMENTS_BUCKET) && environment.RETENTION_DAYS == ""])
-    error_message = "All bytes must stay in the database, and nothing must be erased."
-  }
 }
 
 run "attachments_bucket_adds_the_bucket_and_attachment_url" {
@@ -102,35 +85,14 @@ run "attachments_bucket_adds_the_bucket_and_attachment_url" {
     condition     = local.connections_needed == 34
     error_message = "The default database must suffice for the bucket too."
   }
-}
 
-run "without_deletion_protection_the_bucket_can_be_destroyed" {
-  command = plan
-  variables {
-    attachments_bucket  = true
-    deletion_protection = false
-  }
-
+  # The other accounts.
   assert {
-    condition     = google_storage_bucket.attachments[0].force_destroy
-    error_message = "An operator must be able to destroy the deployment with its objects."
+    condition     = max([for user in google_sql_user.function : length(user.name)]...) <= 63
+    error_message = "PostgreSQL cuts user names at 63 characters."
   }
-}
-
-run "rejects_readers_without_a_bucket_and_invalid_sizes" {
-  command = plan
-  variables {
-    attachment_readers    = ["group:archive@example.com"]
-    attachments_min_bytes = 1023
+  assert {
+    condition     = alltrue([for account in concat(values(google_service_account.function), [google_service_account.scheduler_invoker, google_service_account.build], google_service_account.pubsub_invoker) : length(account.account_id) <= 30])
+    error_message = "A service account id has at most 30 characters."
   }
-  expect_failures = [var.attachment_readers, var.attachments_min_bytes]
-}
-
-run "rejects_public_readers" {
-  command = plan
-  variables {
-    attachments_bucket = true
-    attachment_readers = ["allUsers"]
-  }
-  expect_failures = [var.attachment_readers]
 }

@@ -12,35 +12,20 @@ mock_provider "time" {}
 
 variables {
   alert_emails = ["ops@example.com"]
-  # Some runs apply, and must not build an image.
+  # Given, so that nothing is built.
   image      = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
   project_id = "orders-example"
   operators  = ["group:orders@example.com", "user:ana@example.com"]
 }
 
-run "is_off_by_default" {
-  command = plan
-
-  assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : service.iap_enabled == false])
-    error_message = "No service may be behind the proxy."
-  }
-  assert {
-    condition     = length([for api in keys(google_project_service.required) : api if api == "iap.googleapis.com"]) + length(terraform_data.iap_agent) + length(google_cloud_run_v2_service_iam_member.iap_agent) + length(google_iap_web_cloud_run_service_iam_member.operator) == 0
-    error_message = "Without the proxy there must be neither its API, nor its account, nor its grants."
-  }
-  assert {
-    condition     = [for env in google_cloud_run_v2_service.function["console"].template[0].containers[0].env : env.value if env.name == "IAP_AUDIENCE"] == [""]
-    error_message = "Without the proxy the console must not expect its header."
-  }
-}
-
-run "is_in_front_of_the_console_only" {
+run "lets_only_operators_through_to_the_console" {
   command = plan
   variables {
-    iap = true
+    iap     = true
+    viewers = ["user:ben@example.com"]
   }
 
+  # The proxy is in front of the console only.
   assert {
     condition     = [for key, service in google_cloud_run_v2_service.function : key if service.iap_enabled] == ["console"]
     error_message = "Only the console may be behind the proxy: the other functions are called by programs."
@@ -59,15 +44,8 @@ run "is_in_front_of_the_console_only" {
     condition     = google_project_service.required["iap.googleapis.com"].disable_on_destroy == false
     error_message = "The API must be enabled, and stay enabled for other services of the project."
   }
-}
 
-run "lets_only_operators_through" {
-  command = plan
-  variables {
-    iap     = true
-    viewers = ["user:ben@example.com"]
-  }
-
+  # It lets only operators through.
   assert {
     condition     = toset([for grant in google_iap_web_cloud_run_service_iam_member.operator : grant.member]) == toset(["group:orders@example.com", "user:ana@example.com"])
     error_message = "Exactly the operators must pass the proxy."
@@ -98,14 +76,4 @@ run "follows_region_and_name" {
     condition     = local.iap_audience == "/projects/123456789012/locations/europe-west4/services/${google_cloud_run_v2_service.function["console"].name}"
     error_message = "The audience must name the deployed service."
   }
-}
-
-run "needs_operators" {
-  command = plan
-  variables {
-    iap       = true
-    operators = []
-  }
-
-  expect_failures = [var.iap]
 }

@@ -1,4 +1,4 @@
-# Many mailboxes: the work topic and ingest-mailbox, the credentials of the other mailboxes, and the budgets.
+# Many mailboxes: the work topic and ingest-mailbox, the delegated account, and the budgets.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -15,49 +15,6 @@ variables {
   project_id   = "orders-example"
   # Some runs apply, and must not build an image.
   image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
-}
-
-run "by_default_poll_works_on_the_mailboxes_itself" {
-  command = plan
-
-  assert {
-    condition = length(concat(
-      google_pubsub_topic.work, google_pubsub_subscription.work, google_service_account.work_invoker, google_service_account.gmail,
-      values(google_pubsub_topic_iam_member.function_dispatches), google_service_account_iam_member.pubsub_signs_work,
-      values(google_service_account_iam_member.function_signs_as_gmail),
-    )) == 0
-    error_message = "Without mailbox_instances and gmail_delegation nothing of them must be created."
-  }
-  assert {
-    condition     = !contains(keys(local.all_services), "ingest-mailbox") && !contains(keys(local.alerts), "mailboxes-wait-for-an-instance")
-    error_message = "Without a work topic ingest-mailbox has no caller, and nothing waits for it."
-  }
-  assert {
-    condition     = alltrue([for key in ["poll", "gmail-push", "poll-now", "console"] : local.function_environments[key].WORK_PUBSUB_TOPIC == ""])
-    error_message = "Without a topic the functions must not publish mailboxes."
-  }
-  assert {
-    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_DELEGATION_SERVICE_ACCOUNT if can(environment.GMAIL_DELEGATION_SERVICE_ACCOUNT) } == { for key in ["console", "gmail-push", "poll", "poll-now"] : key => "" }
-    error_message = "Without gmail_delegation there is no account to sign as."
-  }
-
-  # The secrets of the other mailboxes, which operators add at any time.
-  assert {
-    condition     = { for key, environment in local.function_environments : key => environment.GMAIL_MAILBOX_SECRETS if can(environment.GMAIL_MAILBOX_SECRETS) } == { for key in ["console", "gmail-push", "poll", "poll-now"] : key => "projects/orders-example/secrets/email-monitor-mailbox_" }
-    error_message = "Exactly the functions that fetch must know where the credentials of the mailboxes are."
-  }
-  assert {
-    condition     = toset([for grant in google_project_iam_member.mailbox_secrets : "${grant.member} ${grant.role}"]) == toset([for key in ["console", "ingest"] : "serviceAccount:email-monitor-${key}@orders-example.iam.gserviceaccount.com roles/secretmanager.secretAccessor"])
-    error_message = "Exactly the accounts of the functions that fetch may read the credentials. start and stop use only the first mailbox."
-  }
-  assert {
-    condition     = alltrue([for grant in google_project_iam_member.mailbox_secrets : grant.condition[0].expression == "resource.name.startsWith(\"projects/123456789012/secrets/email-monitor-mailbox_\")"])
-    error_message = "Without the condition the grant applies to every secret of the project. IAM compares the project's number."
-  }
-  assert {
-    condition     = alltrue([for secret in google_secret_manager_secret.credential : !startswith(secret.secret_id, local.mailbox_secret_prefix)])
-    error_message = "The prefix must not cover other secrets."
-  }
 }
 
 run "mailbox_instances_adds_a_topic_that_calls_ingest_mailbox" {
@@ -193,17 +150,6 @@ run "rejects_more_mailboxes_at_once_than_the_project_has_units_for" {
     gmail_quota_units_per_minute = 20000
   }
   expect_failures = [google_pubsub_subscription.work]
-}
-
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    mailbox_instances                    = 1.5
-    database_tier                        = "db-custom-2-7680"
-    gmail_project_quota_units_per_minute = 5999
-    retention_days                       = 0
-  }
-  expect_failures = [var.mailbox_instances, var.gmail_project_quota_units_per_minute, var.retention_days]
 }
 
 run "gmail_delegation_adds_an_account_that_only_the_functions_sign_as" {

@@ -1,4 +1,4 @@
-# Options of the database: an existing instance, a private network, customer-managed keys. And the audit logs.
+# Options of the whole deployment: an existing instance, a private network, customer-managed keys, labels. And the audit logs.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -12,7 +12,7 @@ mock_provider "time" {}
 
 variables {
   alert_emails = ["ops@example.com"]
-  # Some runs apply, and must not build an image.
+  # Given, so that nothing is built.
   image      = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
   project_id = "orders-example"
 }
@@ -79,35 +79,6 @@ run "what_is_on_a_shared_instance_can_be_deleted" {
   assert {
     condition     = google_sql_database.main.deletion_policy == "DELETE" && google_sql_database.main.project == "orders-example" && google_sql_database.main.name == "orders"
     error_message = "A name without a project is an instance of this project. A destroy must drop the database."
-  }
-}
-
-run "a_new_instance_takes_database_and_users_with_it" {
-  command = plan
-
-  assert {
-    condition     = google_sql_database.main.name == "email_monitor" && google_sql_database.main.deletion_policy == "ABANDON" && alltrue([for user in google_sql_user.function : user.deletion_policy == "ABANDON"])
-    error_message = "PostgreSQL refuses to drop a database in use and a role with grants. Both are deleted with the instance."
-  }
-  assert {
-    condition     = alltrue([for key, config in google_project_iam_audit_config.data_access : toset(config.audit_log_config[*].log_type) == toset(["DATA_READ", "DATA_WRITE"])]) && keys(google_project_iam_audit_config.data_access) == ["cloudsql.googleapis.com", "secretmanager.googleapis.com"]
-    error_message = "Reads and writes of credentials and of the database must be logged."
-  }
-  assert {
-    condition     = [for env in google_cloud_run_v2_service.function["status"].template[0].containers[0].env : env.value if env.name == "GMAIL_CREDENTIALS"] == ["held_elsewhere"] && length([for env in google_cloud_run_v2_service.function["status"].template[0].containers[0].env : env if endswith(env.name, "_FILE")]) == 0
-    error_message = "status must hold no credentials."
-  }
-  assert {
-    condition     = alltrue([for key, service in google_cloud_run_v2_service.function : key == "status" || !contains(service.template[0].containers[0].env[*].name, "GMAIL_CREDENTIALS")])
-    error_message = "Only status may leave the credentials to the others."
-  }
-  assert {
-    condition     = alltrue([for service in google_cloud_run_v2_service.function : length(service.template[0].vpc_access) == 0]) && local.environment.CLOUD_SQL_IP_TYPE == ""
-    error_message = "The socket needs no network."
-  }
-  assert {
-    condition     = alltrue([for secret in google_secret_manager_secret.credential : length(secret.replication[0].auto) == 1 && length(secret.replication[0].user_managed) == 0])
-    error_message = "By default Google chooses the locations of the credentials."
   }
 }
 
@@ -206,13 +177,17 @@ run "rejects_more_deployments_than_the_instance_has_connections_for" {
   expect_failures = [google_sql_database.main]
 }
 
-run "private_network_replaces_public_address_and_socket" {
+run "private_network_labels_and_secret_locations_apply_to_every_resource" {
   command = plan
   variables {
+    audit_logs         = false
+    labels             = { team = "orders" }
     private_network    = "projects/network-example/global/networks/main"
     private_subnetwork = "projects/network-example/regions/europe-west1/subnetworks/run"
+    secret_locations   = ["europe-west1", "europe-west4"]
   }
 
+  # The private network replaces public address and socket.
   assert {
     condition     = !google_sql_database_instance.main[0].settings[0].ip_configuration[0].ipv4_enabled && google_sql_database_instance.main[0].settings[0].ip_configuration[0].private_network == "projects/network-example/global/networks/main"
     error_message = "The instance must have only a private address."
@@ -231,6 +206,31 @@ run "private_network_replaces_public_address_and_socket" {
       [for env in service.template[0].containers[0].env : env.value if env.name == "CLOUD_SQL_IP_TYPE"] == ["PRIVATE"]
     ])
     error_message = "The functions must use the connector instead of the socket."
+  }
+
+  # All resources that support labels have them.
+  assert {
+    condition = alltrue([for labels in concat(
+      [for service in local.all_services : service.labels],
+      [for service in local.all_services : service.template[0].labels],
+      [for secret in google_secret_manager_secret.credential : secret.labels],
+      [google_artifact_registry_repository.functions.labels],
+      [google_pubsub_subscription.dead_letter[0].labels, google_pubsub_subscription.gmail_push[0].labels],
+      [google_pubsub_topic.dead_letter[0].labels, google_pubsub_topic.gmail[0].labels],
+      [google_sql_database_instance.main[0].settings[0].user_labels],
+      [google_storage_bucket.source.labels],
+    ) : labels["app"] == "email-monitor" && labels["team"] == "orders"])
+    error_message = "Resources without labels are missing from cost reports by label."
+  }
+
+  # Secrets are kept in the chosen regions, and the audit configuration can be left as it is.
+  assert {
+    condition     = alltrue([for secret in google_secret_manager_secret.credential : toset(secret.replication[0].user_managed[0].replicas[*].location) == var.secret_locations && length(secret.replication[0].auto) == 0 && length(secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption) == 0])
+    error_message = "The credentials must be kept in exactly these regions."
+  }
+  assert {
+    condition     = length(google_project_iam_audit_config.data_access) == 0
+    error_message = "Without audit_logs the audit configuration of the project must stay as it is."
   }
 }
 
@@ -254,49 +254,4 @@ run "kms_key_encrypts_everything_that_holds_data" {
     condition     = alltrue([for secret in google_secret_manager_secret.credential : [for replica in secret.replication[0].user_managed[0].replicas : "${replica.location} ${replica.customer_managed_encryption[0].kms_key_name}"] == ["europe-west1 ${var.kms_key}"]])
     error_message = "The credentials must be kept in the region of the key, and encrypted with it."
   }
-}
-
-run "secrets_are_kept_in_the_chosen_regions" {
-  command = plan
-  variables {
-    audit_logs       = false
-    secret_locations = ["europe-west1", "europe-west4"]
-  }
-
-  assert {
-    condition     = alltrue([for secret in google_secret_manager_secret.credential : toset(secret.replication[0].user_managed[0].replicas[*].location) == var.secret_locations && length(secret.replication[0].auto) == 0 && length(secret.replication[0].user_managed[0].replicas[0].customer_managed_encryption) == 0])
-    error_message = "The credentials must be kept in exactly these regions."
-  }
-  assert {
-    condition     = length(google_project_iam_audit_config.data_access) == 0
-    error_message = "Without audit_logs the audit configuration of the project must stay as it is."
-  }
-}
-
-run "rejects_invalid_variables" {
-  command = plan
-  variables {
-    database_deployments = 0
-    database_instance    = "europe-west1:company"
-    database_name        = "email-monitor"
-    # A key of another region.
-    kms_key = "projects/orders-example/locations/europe-west4/keyRings/main/cryptoKeys/mail"
-    # A network name without its project.
-    private_network = "main"
-  }
-
-  expect_failures = [var.database_deployments, var.database_instance, var.database_name, var.kms_key, var.private_network]
-}
-
-run "rejects_options_that_exclude_each_other" {
-  command = plan
-  variables {
-    kms_key = "projects/orders-example/locations/europe-west1/keyRings/main/cryptoKeys/mail"
-    # The key does not work there.
-    secret_locations = ["europe-west4"]
-    # Without private_network.
-    private_subnetwork = "projects/network-example/regions/europe-west1/subnetworks/run"
-  }
-
-  expect_failures = [var.private_subnetwork, var.secret_locations]
 }

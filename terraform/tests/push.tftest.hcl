@@ -1,4 +1,4 @@
-# Push: publisher, subscription, and dead letters.
+# Without push. defaults.tftest.hcl and applied.tftest.hcl have the publisher, the subscription and its dead letters.
 
 mock_provider "archive" {
   source = "./tests/mocks"
@@ -13,74 +13,16 @@ mock_provider "time" {}
 variables {
   alert_emails = ["ops@example.com"]
   project_id   = "orders-example"
-  # Some runs apply, and must not build an image.
+  # Given, so that nothing is built.
   image = "europe-west1-docker.pkg.dev/orders-example/email-monitor/functions:abc"
-}
-
-run "gmail_may_publish_and_the_subscription_calls_gmail_push_with_its_token" {
-  assert {
-    condition     = google_pubsub_topic_iam_member.gmail_publishes[0].member == "serviceAccount:gmail-api-push@system.gserviceaccount.com" && google_pubsub_topic_iam_member.gmail_publishes[0].role == "roles/pubsub.publisher" && google_pubsub_topic_iam_member.gmail_publishes[0].topic == google_pubsub_topic.gmail[0].name
-    error_message = "Gmail publishes as this account, which needs the role on the topic."
-  }
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].topic == google_pubsub_topic.gmail[0].id && local.environment.GMAIL_PUBSUB_TOPIC == google_pubsub_topic.gmail[0].id
-    error_message = "The watch and the subscription must use the same topic."
-  }
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].push_config[0].push_endpoint == google_cloud_run_v2_service.function["gmail-push"].uri
-    error_message = "Pushes must go to gmail-push."
-  }
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].push_config[0].oidc_token[0].audience == google_cloud_run_v2_service.function["gmail-push"].uri
-    error_message = "Cloud Run rejects a token for another audience."
-  }
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].push_config[0].oidc_token[0].service_account_email == "email-monitor-pubsub@orders-example.iam.gserviceaccount.com"
-    error_message = "Pub/Sub must call as the account that may invoke gmail-push."
-  }
-}
-
-run "undeliverable_notifications_go_to_the_dead_letter_subscription" {
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letter[0].id && google_pubsub_subscription.dead_letter[0].topic == google_pubsub_topic.dead_letter[0].id
-    error_message = "Dead letters must go to a subscription that an operator can read."
-  }
-  assert {
-    condition     = google_pubsub_topic_iam_member.pubsub_sets_aside[0].topic == google_pubsub_topic.dead_letter[0].name && google_pubsub_topic_iam_member.pubsub_sets_aside[0].role == "roles/pubsub.publisher"
-    error_message = "Pub/Sub must be allowed to publish dead letters."
-  }
-  assert {
-    condition     = google_pubsub_subscription_iam_member.pubsub_acknowledges[0].subscription == google_pubsub_subscription.gmail_push[0].name && google_pubsub_subscription_iam_member.pubsub_acknowledges[0].role == "roles/pubsub.subscriber"
-    error_message = "Pub/Sub must be allowed to acknowledge dead letters on the subscription."
-  }
-  assert {
-    condition     = toset([google_pubsub_topic_iam_member.pubsub_sets_aside[0].member, google_pubsub_subscription_iam_member.pubsub_acknowledges[0].member, google_service_account_iam_member.pubsub_signs[0].member]) == toset(["serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"])
-    error_message = "These grants must be for Pub/Sub's service agent of this project."
-  }
-  assert {
-    condition     = google_service_account_iam_member.pubsub_signs[0].service_account_id == "projects/orders-example/serviceAccounts/email-monitor-pubsub@orders-example.iam.gserviceaccount.com"
-    error_message = "Pub/Sub may create tokens only for its invoker account, not for every account of the project."
-  }
-}
-
-run "subscriptions_do_not_expire" {
-  command = plan
-
-  assert {
-    condition     = google_pubsub_subscription.gmail_push[0].expiration_policy[0].ttl == "" && google_pubsub_subscription.dead_letter[0].expiration_policy[0].ttl == ""
-    error_message = "By default a subscription is deleted after 31 days without a delivery."
-  }
-  assert {
-    condition     = google_pubsub_subscription.dead_letter[0].message_retention_duration == "2678400s"
-    error_message = "A dead letter must be kept for as long as Pub/Sub supports."
-  }
 }
 
 run "without_push_email_is_found_by_polling_alone" {
   command = plan
   variables {
-    push      = false
-    operators = ["group:orders@example.com"]
+    push                  = false
+    poll_interval_seconds = 300
+    operators             = ["group:orders@example.com"]
   }
 
   assert {
@@ -112,5 +54,23 @@ run "without_push_email_is_found_by_polling_alone" {
   assert {
     condition     = google_cloud_scheduler_job.poll.schedule == "* * * * *"
     error_message = "The scheduler job must call poll as before."
+  }
+
+  # Only the alerts on push are missing.
+  assert {
+    condition     = setsubtract(keys(local.all_alerts), keys(google_monitoring_alert_policy.alert)) == toset(["mailboxes-wait-for-an-instance", "pushes-are-given-up", "watch-is-ending"])
+    error_message = "Without push no watch ends and no push is given up."
+  }
+  assert {
+    condition     = !contains(keys(google_logging_metric.counter), "runs-with-watch-ending")
+    error_message = "A counter without an alert has no use."
+  }
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.alert["mail-is-stored-late"].conditions[0].condition_prometheus_query_language[0].query, " > 360000") && contains(google_logging_metric.value["arrival-to-stored-ms"].bucket_options[0].explicit_buckets[0].bounds, 360000)
+    error_message = "Without push an email may wait for one poll interval in addition."
+  }
+  assert {
+    condition     = !strcontains(local.alerts["mail-is-stored-late"].display_name, "push") && local.runbook.push == false
+    error_message = "The runbook must not suggest to repair push."
   }
 }

@@ -1,4 +1,4 @@
-# Values of the mock providers where a random string is not valid. Used by all tests except monitoring.tftest.hcl.
+# Values of the mock providers where a random string is not valid. Used by all tests except those of monitoring.
 
 mock_data "archive_file" {
   defaults = {
