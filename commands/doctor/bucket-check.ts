@@ -1,7 +1,10 @@
-/** Whether the bucket of ATTACHMENTS_BUCKET takes, returns and deletes an object. */
+/** Whether the bucket of ATTACHMENTS_BUCKET takes, returns and deletes an object, and whether one is needed. */
 import { randomUUID } from 'node:crypto';
 import { openBucket } from '../../shared/bucket/bucket.ts';
 import type { Config } from '../../shared/config.ts';
+import { hasBytesInBucket } from '../../shared/db/bucket-objects.ts';
+import type { Queryable } from '../../shared/db/database.ts';
+import { ERRORS } from '../../shared/error-catalogue.ts';
 import { type CheckResult, fail, ok } from './check-result.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -9,12 +12,17 @@ const TIMEOUT_MS = 10_000;
 /**
  * Writes a small object and deletes it. When it is left, `npm run storage -- collect` deletes it.
  *
- * @returns none without ATTACHMENTS_BUCKET
+ * @param db null when it cannot be read
+ * @returns none without ATTACHMENTS_BUCKET, unless stored bytes are in a bucket
  * @throws {AppError} bucket_unavailable, bucket_denied
  */
-export async function checkBucket(config: Config): Promise<CheckResult[]> {
+export async function checkBucket(config: Config, db: Queryable | null): Promise<CheckResult[]> {
   const bucket = openBucket(config);
-  if (bucket === null) return [];
+  if (bucket === null) {
+    if (db === null || !(await hasBytesInBucket(db))) return [];
+    const { title, remediation } = ERRORS.bucket_not_set;
+    return [fail('bucket', title, remediation)];
+  }
   const name = `probes/${randomUUID()}`;
   const bytes = Buffer.from('doctor');
   await bucket.write(name, bytes, { contentType: 'text/plain', timeoutMs: TIMEOUT_MS });

@@ -78,7 +78,7 @@ async function* checkSystem(
     const gmailAnswers = gmail.every((result) => result.state !== 'fail');
     yield* checkMonitor(context, gmailAnswers);
   } else yield skip('monitor', 'not checked: it needs the database');
-  yield* await attempt('bucket', async () => await checkBucket(config));
+  yield* await attempt('bucket', async () => await checkBucket(config, isReadable ? db : null));
   yield* await attempt('topic', async () => await checkConfiguredPubSub(config, env));
 }
 

@@ -179,3 +179,16 @@ where reserved_at = '-infinity'
 export async function countReleased(db: Queryable): Promise<number> {
   return (await db.query(COUNT_RELEASED)).rows[0]?.count ?? 0;
 }
+
+// One row.
+const HAS_MOVED = statement(
+  `
+select exists (select from email_attachments where bucket_object is not null)
+    or exists (select from email_raw where bucket_object is not null) as has_moved`,
+  { has_moved: 'boolean' },
+);
+
+/** @returns whether the bytes of an attachment or of a raw email are in a bucket */
+export async function hasBytesInBucket(db: Queryable): Promise<boolean> {
+  return (await db.query(HAS_MOVED)).rows[0]?.has_moved ?? false;
+}

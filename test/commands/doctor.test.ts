@@ -538,4 +538,14 @@ describe('the bucket of large attachments', () => {
       remediation: expect.stringContaining('roles/storage.objectUser'),
     });
   });
+
+  it('that is not set is a failure when stored bytes are in a bucket', async () => {
+    await startSystem();
+    await system.db.query(
+      "update email_raw set data = null, bucket_bytes = 9, bucket_object = 'raw/' || repeat('a', 64) || '.gz'",
+    );
+    expectProblems(await check(), {
+      bucket: ['fail', /^The bytes are in a bucket, but no bucket is set$/, /Set ATTACHMENTS_BUCKET/],
+    });
+  });
 });
