@@ -1,19 +1,30 @@
 /**
  * The emulated mailbox of the local stack: the .eml files of a folder, or synthetic purchase orders, which keep arriving.
- * It keeps its messages, ids and history across restarts.
+ * A second account is empty, and has credentials with which it can be added. Both keep their messages, ids and history
+ * across restarts.
  */
 import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { EmulatedGmail, emulatedCredentials, startEmulatedGmail } from '../emulators/gmail/emulated-gmail.ts';
+import {
+  type EmulatedGmail,
+  emulatedCredentials,
+  ManyAccounts,
+  startEmulatedGmail,
+} from '../emulators/gmail/emulated-gmail.ts';
 import { fileJournal } from '../emulators/gmail/journal.ts';
 import { fillFromFolder } from '../emulators/gmail/mailbox-folder.ts';
 import { nextPurchaseOrder, samplePurchaseOrders } from '../emulators/samples/samples.ts';
 import type { Environment } from '../shared/config.ts';
+import { secretPath } from '../shared/gmail/mailbox-secret.ts';
+import { secretNameOf } from '../shared/mailbox-access.ts';
 
 /** Orders arrive quickly at first, then slowly, so that a stack that is left running does not fill the disk. */
 const QUICK_ARRIVAL_COUNT = 60;
 const QUICK_MS = 8_000;
 const SLOW_MS = 120_000;
+/** `npm run mailbox -- add` adds it. */
+export const SECOND_ADDRESS = 'buyer@example.com';
 
 export interface LocalMailbox {
   readonly gmail: EmulatedGmail;
@@ -37,11 +48,15 @@ export async function startMailbox(options: {
   const emailAddress = `${name}@example.com`;
   // Each mailbox has its own credentials, as at Google: they identify the mailbox.
   const refreshToken = `${emulatedCredentials.refreshToken}-${name}`;
-  const journal = fileJournal(join(options.dataFolder, `${name}.jsonl`));
-  const gmail = new EmulatedGmail({ emailAddress, refreshToken, journal });
+  const journalOf = (one: string) => fileJournal(join(options.dataFolder, `${one}.jsonl`));
+  const [journal, secondJournal] = [journalOf(name), journalOf('buyer')];
+  const accounts = new ManyAccounts();
+  const gmail = accounts.add({ emailAddress, refreshToken, journal });
+  const second = `${emulatedCredentials.refreshToken}-buyer`;
+  accounts.add({ emailAddress: SECOND_ADDRESS, refreshToken: second, journal: secondJournal });
   const note = await fill(gmail, options.folder);
-  gmail.notifications.url = options.pushUrl;
-  const server = await startEmulatedGmail(gmail, { port: options.port });
+  for (const one of accounts.all) one.notifications.url = options.pushUrl;
+  const server = await startEmulatedGmail(accounts, { port: options.port });
   let timer: NodeJS.Timeout | undefined;
   return {
     gmail,
@@ -52,6 +67,7 @@ export async function startMailbox(options: {
       GMAIL_API_ROOT_URL: server.rootUrl,
       GOOGLE_OAUTH_TOKEN_URL: server.tokenUrl,
       GMAIL_PUBSUB_TOPIC: 'projects/email-monitor-local/topics/gmail',
+      GMAIL_MAILBOX_SECRETS: writeSecret(options.dataFolder, second),
     },
     emailAddress,
     note,
@@ -69,8 +85,19 @@ export async function startMailbox(options: {
       clearTimeout(timer);
       await server.close();
       journal.close();
+      secondJournal.close();
     },
   };
+}
+
+/** Writes the credentials of the second account. @returns the folder */
+function writeSecret(dataFolder: string, refreshToken: string): string {
+  const folder = resolve(dataFolder, 'secrets');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { clientId, clientSecret } = emulatedCredentials;
+  const secret = { client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken };
+  writeFileSync(secretPath(folder, secretNameOf(SECOND_ADDRESS)), JSON.stringify(secret), { mode: 0o600 });
+  return folder;
 }
 
 async function fill(gmail: EmulatedGmail, folder: string | null): Promise<string> {
