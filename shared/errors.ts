@@ -99,9 +99,15 @@ export function isDatabaseError(code: string): boolean {
   return DATABASE_CODES.includes(code);
 }
 
+const BUCKET_CODES: readonly string[] = [
+  'bucket_unavailable',
+  'bucket_denied',
+  'bucket_credentials_missing',
+] satisfies ErrorCode[];
+
 /** True when the bucket of large attachments fails. Messages without large bytes can still be stored. */
 export function isBucketError(code: string): boolean {
-  return code === 'bucket_unavailable' || code === 'bucket_denied';
+  return BUCKET_CODES.includes(code);
 }
 
 /** Errors that block the whole mailbox until the operator acts, with the state that each leads to. */
