@@ -207,7 +207,7 @@ export const ERRORS = {
     409,
     'WARNING',
     'Run `npm run authorize -- --mailbox ADDRESS --secret-manager`, or --write for a folder. If the secret was stored before, ' +
-      'compare its name in the detail with GMAIL_MAILBOX_SECRETS.',
+      'check that GMAIL_MAILBOX_SECRETS has the prefix or the folder where it is.',
   ),
   mailbox_secret_unreadable: entry(
     'The secret of the added mailbox cannot be read',
