@@ -106,7 +106,7 @@ describe('npm run mailbox -- add', () => {
     const again = await mailbox(['add', ANN, '--delegation']);
     expect([again.code, again.output]).toEqual([
       1,
-      expect.stringContaining('was added before. Remove it first to change its access.'),
+      `${ANN} was added before. To change its access, label or query, remove it first.\n`,
     ]);
     expect(await findMailboxSettings(db, ANN)).toMatchObject({ access: 'refresh_token' });
   });
@@ -134,6 +134,13 @@ describe('npm run mailbox -- list', () => {
       [ANN, 'refresh token', 'reauth required', 'no', 'unknown', 'mailbox_secret_missing: x: 404.'],
       ['bob@example.com', 'delegation', 'paused', 'yes', 'unknown'],
     ]);
+  });
+
+  it('puts the address into the command that a remediation names', async () => {
+    await mailbox(['add', ANN]);
+    await db.query("update mailbox_settings set last_error_code = 'mailbox_secret_missing'");
+    const [, listed] = JSON.parse((await mailbox(['list', '--json'])).output);
+    expect(listed.last_error.remediation).toContain(`npm run authorize -- --mailbox ${ANN} --secret-manager`);
   });
 
   it('prints objects for programs, with null for what is unknown and the remediation of an error', async () => {
