@@ -96,10 +96,10 @@ async function erase(
   const mention = { kind: 'mention' as const, value: target.value };
   const mentioned = target.kind === 'sender' ? await countErasable(db, mention) : null;
   if (mentioned !== null && mentioned.emailCount > 0) say(mentionText(mentioned, withMentions));
-  say(await limitsText(db));
   const selections = [target, ...(withMentions ? [mention] : [])];
   if (counts.emailCount + (withMentions ? (mentioned?.emailCount ?? 0) : 0) === 0)
     return say('Nothing is stored that this erases.');
+  say(await limitsText(db));
   if (key === null) return say('Nothing was changed. Add --apply to delete them.');
   await apply(db, target, selections, key);
   if (process.exitCode !== 130) await deleteObjects(db, bucket);

@@ -12,6 +12,7 @@ import { type LargeBytes, openLargeBytes } from '../shared/bucket/large-bytes.ts
 import { countToMove, type MovedRow, moveBytes, type Target } from '../shared/bucket/move-bytes.ts';
 import { countObjects, type VerifiedObject, verifyObjects } from '../shared/bucket/verify-objects.ts';
 import { type Config, readConfig } from '../shared/config.ts';
+import { type ReservedObjects, readReserved } from '../shared/db/bucket-objects.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { ProblemList } from './storage/problem-list.ts';
 import { runCommand } from './support/command.ts';
@@ -23,10 +24,11 @@ import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 const USAGE = `Usage: npm run storage -- move --to bucket|database | verify | collect
 Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud auth application-default login).
   move --to bucket    moves attachments and raw emails from ATTACHMENTS_MIN_BYTES on to the bucket
-  move --to database  moves all bytes back to the database, and deletes their objects
+  move --to database  moves all bytes back to the database, and deletes their objects unless a store may need them
   verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
   --list N            with verify and move: at most this number of problems is listed (20)
-  collect             deletes the objects to which no row refers: those of erased emails, and unknown ones after a day
+  collect             deletes the objects to which no row refers: those of erased emails now, unknown ones and those of
+                      stores that did not end a day after their upload
 Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
 
 ${ON_A_DEPLOYMENT}`;
@@ -81,6 +83,7 @@ async function move(context: Context, to: Target): Promise<void> {
   let done = 0;
   let movedCount = 0;
   let movedBytes = 0;
+  const sayMoved = () => say(`Moved ${counted(movedCount, 'file')} to the ${to}, ${mebibytes(movedBytes)}.`);
   try {
     for await (const row of moveBytes(db, largeBytes, { to, minBytes })) {
       done += 1;
@@ -93,11 +96,13 @@ async function move(context: Context, to: Target): Promise<void> {
     }
   } finally {
     progress.clear();
+    if (movedCount > 0) sayMoved();
   }
-  say(`Moved ${counted(movedCount, 'file')} to the ${to}, ${mebibytes(movedBytes)}.`);
   problems.say();
   if (signal.aborted) return stopped();
   if (to === 'database') await collect(context, HOUR_SECONDS);
+  // Only now, because the bucket may not have been asked before.
+  if (movedCount === 0) sayMoved();
 }
 
 function moveProblem({ kind, id, object, result }: MovedRow, to: Target): string {
@@ -108,6 +113,7 @@ function moveProblem({ kind, id, object, result }: MovedRow, to: Target): string
 
 async function verify({ db, largeBytes, listed, signal }: Context): Promise<void> {
   const total = await countObjects(db);
+  if (total === 0) return say('No stored bytes are in a bucket: nothing to verify.');
   const problems = new ProblemList(listed);
   const progress = new Progress();
   let done = 0;
@@ -136,18 +142,24 @@ async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: numbe
   const { bucket } = largeBytes;
   await adoptUnknownObjects(db, bucket);
   const progress = new Progress();
-  const { deletedCount, error, reservedCount } = await collectObjects(db, bucket, {
+  const { deletedCount, error } = await collectObjects(db, bucket, {
     minAgeSeconds,
     hasTime: () => !signal.aborted,
     onDeleted: (done) => progress.update({ done, total: null, noun: 'objects' }),
   }).finally(() => progress.clear());
-  const left =
-    reservedCount === 0
-      ? ''
-      : ` ${counted(reservedCount, 'object')} may belong to a store in progress, and stay until a later collection.`;
-  say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.${left}`);
+  // Nothing was deleted when the bucket failed at once.
+  if (error === null || deletedCount > 0)
+    say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.`);
+  const left = await readReserved(db);
+  if (left !== null) say(reservedText(left));
   if (error !== null) throw error;
   if (signal.aborted) stopped();
+}
+
+function reservedText({ count, until }: ReservedObjects): string {
+  const stay = `${counted(count, 'object')} ${count === 1 ? 'stays' : 'stay'}: an upload of each began less than a day ago, and its store`;
+  const at = until.toISOString().replace(/:\d\d\.\d+Z$/, 'Z');
+  return `${stay} may be in progress.\nTo delete what no row refers to then, run \`npm run storage -- collect\` after ${at}. Scheduled runs do it too.`;
 }
 
 function stopped(): void {

@@ -41,6 +41,17 @@ export const httpUrl = optional.check(
   ),
 );
 
+export const bucketName = optional.check(
+  z.refine((value) => value === null || !/^gs:/.test(value), {
+    error: 'must be the name alone: leave out gs://',
+    abort: true,
+  }),
+  z.refine(
+    (value) => value === null || /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(value),
+    'must be the name of a bucket: 3 to 222 lower-case letters, digits, dots, dashes and underscores',
+  ),
+);
+
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
 /** An identity token is sent there. */

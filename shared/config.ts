@@ -5,6 +5,7 @@
 // zod/mini loads faster than zod, which shortens a cold start.
 import * as z from 'zod/mini';
 import {
+  bucketName,
   databaseUrl,
   httpUrl,
   integer,
@@ -123,7 +124,7 @@ const schema = z.object({
   SECRET_MANAGER_API_ROOT_URL: httpUrl,
   GMAIL_DELEGATION_SERVICE_ACCOUNT: matching(/^[^@\s]+@[^@\s]+$/, 'NAME@PROJECT.iam.gserviceaccount.com'),
   IAM_CREDENTIALS_API_ROOT_URL: httpUrl,
-  ATTACHMENTS_BUCKET: matching(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, 'a bucket name'),
+  ATTACHMENTS_BUCKET: bucketName,
   ATTACHMENTS_MIN_BYTES: integer(262_144, 1_024, 52_428_800),
   STORAGE_EMULATOR_HOST: matching(/^(https?:\/\/)?[^/:\s]+:\d+\/?$/, 'host:port, or http://host:port'),
   RETENTION_DAYS: z

@@ -21,6 +21,10 @@ interface ErrorEntry {
   readonly action: AdviceAction | null;
 }
 
+const LOGIN =
+  'On your machine, run `gcloud auth application-default login`. In a deployment, check that the service account of the ' +
+  'function exists and is enabled.';
+
 export const ERRORS = {
   bad_request: entry('Bad request', 'never', 400, 'INFO', 'Correct the request as the detail explains.'),
   not_found: entry(
@@ -203,7 +207,7 @@ export const ERRORS = {
     409,
     'WARNING',
     'Run `npm run authorize -- --mailbox ADDRESS --secret-manager`, or --write for a folder. If the secret was stored before, ' +
-      'compare its name in the detail with GMAIL_MAILBOX_SECRETS.',
+      'check that GMAIL_MAILBOX_SECRETS has the prefix or the folder where it is.',
   ),
   mailbox_secret_unreadable: entry(
     'The secret of the added mailbox cannot be read',
@@ -268,8 +272,7 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'On your machine, run `gcloud auth application-default login`. In a deployment, check that the service account of the ' +
-      'function exists and is enabled.',
+    LOGIN,
   ),
   label_missing: entry(
     'The Gmail label does not exist',
@@ -516,6 +519,13 @@ export const ERRORS = {
     'ERROR',
     'Check that the bucket of ATTACHMENTS_BUCKET exists, and grant roles/storage.objectUser on it to the service account of the ' +
       'function. Emails with large attachments wait, and the others are stored. No email is lost.',
+  ),
+  bucket_credentials_missing: entry(
+    'This process has no valid Google credentials for the bucket',
+    'never',
+    502,
+    'ERROR',
+    `${LOGIN} Emails with large attachments wait, and the others are stored. No email is lost.`,
   ),
   bucket_object_missing: entry(
     'The bytes are not in the bucket',

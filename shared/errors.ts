@@ -4,6 +4,7 @@
  * Invariant: the detail of an error never holds mail content or a secret.
  */
 import { ERRORS, type Retry, type Severity } from './error-catalogue.ts';
+import { withMailbox } from './operator-commands.ts';
 import type { AdviceAction } from './schemas/actions.ts';
 
 export type { Retry, Severity };
@@ -76,9 +77,15 @@ export function remedyFor(code: string | null): Remedy | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : null;
 }
 
-/** The remediation for a stored error code; null for an unknown code, which another version wrote. */
-export function remediationFor(code: string | null): string | null {
-  return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].remediation : null;
+/**
+ * The remediation for a stored error code; null for an unknown code, which another version wrote.
+ *
+ * @param address of the added mailbox that has the error; null when it is another one, or unknown
+ */
+export function remediationFor(code: string | null, address: string | null = null): string | null {
+  if (code === null || !Object.hasOwn(ERRORS, code)) return null;
+  const { remediation } = ERRORS[code as ErrorCode];
+  return address === null ? remediation : withMailbox(remediation, address);
 }
 
 /** The title for a stored error code; null for an unknown code, which another version wrote. */
@@ -99,9 +106,15 @@ export function isDatabaseError(code: string): boolean {
   return DATABASE_CODES.includes(code);
 }
 
+const BUCKET_CODES: readonly string[] = [
+  'bucket_unavailable',
+  'bucket_denied',
+  'bucket_credentials_missing',
+] satisfies ErrorCode[];
+
 /** True when the bucket of large attachments fails. Messages without large bytes can still be stored. */
 export function isBucketError(code: string): boolean {
-  return code === 'bucket_unavailable' || code === 'bucket_denied';
+  return BUCKET_CODES.includes(code);
 }
 
 /** Errors that block the whole mailbox until the operator acts, with the state that each leads to. */

@@ -21,6 +21,11 @@ export function shellWord(text: string): string {
   return /^[\w@.+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Puts the address of an added mailbox into the commands of a remediation. */
+export function withMailbox(text: string, address: string): string {
+  return text.replaceAll('--mailbox ADDRESS', () => `--mailbox ${shellWord(address)}`);
+}
+
 /** The text followed by the command of its action. @param action null: the text needs no command */
 export function withCommand(text: string, action: AdviceAction | null): string {
   return action === null ? text : `${text} ${COMMANDS[action]}`;

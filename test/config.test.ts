@@ -366,6 +366,12 @@ describe('ConfigError', () => {
     ['MIGRATE_URL', 'http://migrate.example.com', 'https:// URL, or an http:// URL of a loopback address'],
     ['MIGRATE_URL', 'migrate', 'https:// URL, or an http:// URL of a loopback address'],
     ['DATABASE_URL', 'postgres://:x@[', 'postgresql://user@host:port/database'],
+    ['ATTACHMENTS_BUCKET', 'gs://my-bucket', 'ATTACHMENTS_BUCKET must be the name alone: leave out gs://'],
+    [
+      'ATTACHMENTS_BUCKET',
+      'My Bucket',
+      'ATTACHMENTS_BUCKET must be the name of a bucket: 3 to 222 lower-case',
+    ],
     ['LOG_LEVEL', 'verbose', 'debug, info, warning, error'],
     ['DB_ACCOUNTS', 'poll', 'part=account'],
     ['DB_ACCOUNTS', 'ingest=', 'part=account'],

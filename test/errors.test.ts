@@ -73,6 +73,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   work_topic_unavailable: [503, 'later', 'WARNING'],
   bucket_unavailable: [503, 'later', 'ERROR'],
   bucket_denied: [502, 'never', 'ERROR'],
+  bucket_credentials_missing: [502, 'never', 'ERROR'],
   bucket_object_missing: [500, 'never', 'ERROR'],
   bucket_not_set: [500, 'never', 'ERROR'],
   url_signing_denied: [502, 'never', 'ERROR'],

@@ -10,6 +10,7 @@ import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
 import { type AccessSettings, resolveAccess } from '../../shared/gmail/resolve-access.ts';
 import { findLabel, missingDetail } from '../../shared/ingest/resolve-label.ts';
 import type { MailboxAccess } from '../../shared/mailbox-access.ts';
+import { shellWord, withMailbox } from '../../shared/operator-commands.ts';
 import { counted } from '../support/terminal.ts';
 import { attempt, type CheckResult, fail, failure, ok, skip, warn } from './check-result.ts';
 import { checkCursor } from './cursor-check.ts';
@@ -43,8 +44,9 @@ export async function checkAddedMailboxes(db: Queryable): Promise<CheckResult[]>
     .join(', ');
   const more = failing.length > MAX_NAMED ? ` and ${failing.length - MAX_NAMED} more` : '';
   const problem = `${text}, ${failing.length} with an error: ${named}${more}`;
-  const remediation =
-    'Run `npm run doctor -- --mailbox ADDRESS`; `npm run mailbox -- list` shows all of them.';
+  const [first] = failing;
+  const which = failing.length === 1 && first !== undefined ? shellWord(first.emailAddress) : 'ADDRESS';
+  const remediation = `Run \`npm run doctor -- --mailbox ${which}\`; \`npm run mailbox -- list\` shows all of them.`;
   const isFailing = failing.some((one) => requiresOperator(one.lastErrorCode));
   return [isFailing ? fail(name, problem, remediation) : warn(name, problem, remediation)];
 }
@@ -80,6 +82,21 @@ export async function* checkOneMailbox(
   address: string,
 ): AsyncGenerator<CheckResult> {
   const settings = await findMailboxSettings(db, address);
+  const isAdded = settings !== null && settings.access !== 'environment';
+  for await (const result of checksOf(db, config, address, settings)) {
+    const { remediation } = result;
+    yield isAdded && remediation !== null
+      ? { ...result, remediation: withMailbox(remediation, address) }
+      : result;
+  }
+}
+
+async function* checksOf(
+  db: Database,
+  config: Config,
+  address: string,
+  settings: MailboxSettings | null,
+): AsyncGenerator<CheckResult> {
   if (settings === null && !(await isFirstMailbox(db, address))) {
     const remediation = `Run \`npm run mailbox -- add ${address}\`; \`npm run mailbox -- list\` shows all mailboxes.`;
     return yield fail('mailbox', `${address} was not added`, remediation);

@@ -37,7 +37,10 @@ export function mailboxJson(one: ListedMailbox) {
         : {
             code: one.lastErrorCode,
             detail: one.lastError,
-            remediation: remediationFor(one.lastErrorCode),
+            remediation: remediationFor(
+              one.lastErrorCode,
+              one.access === 'refresh_token' ? one.emailAddress : null,
+            ),
           },
   };
 }

@@ -4,6 +4,7 @@ import type { Config } from '../../shared/config.ts';
 import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
+import { quoted } from '../support/terminal.ts';
 
 export const FIRST_MAILBOX =
   'it is the first mailbox, whose credentials are GMAIL_CLIENT_ID, GMAIL_CLIENT_SECRET and GMAIL_REFRESH_TOKEN.';
@@ -13,9 +14,12 @@ export const GMAIL_SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';
 type TextConfig = Pick<Config, 'mailboxSecrets' | 'delegationServiceAccount'>;
 
 export function addedText(settings: MailboxSettings, config: TextConfig): string {
-  return settings.access === 'delegation'
-    ? delegationText(settings, config)
-    : consentText(settings, config.mailboxSecrets);
+  const text =
+    settings.access === 'delegation'
+      ? delegationText(settings, config)
+      : consentText(settings, config.mailboxSecrets);
+  if (settings.label === null) return text;
+  return `${text}\nThe first run with credentials checks that Gmail has the label ${quoted(settings.label)}.`;
 }
 
 function consentText({ emailAddress }: MailboxSettings, store: string | null): string {
@@ -50,16 +54,17 @@ export function removedText(settings: MailboxSettings, { mailboxSecrets }: TextC
   const kept = `Removed ${emailAddress}. It is not read any more. Its stored emails and its ledger stay.
 To erase the emails: npm run erase -- --mailbox ${shellWord(emailAddress)}`;
   if (secretName === null) return kept;
+  // A terminal that only reaches the database does not know the place.
+  const secret =
+    mailboxSecrets === null
+      ? `If a secret was stored, it stays: its name ends in ${secretName}.`
+      : `Its secret stays. To delete it: ${deleteCommand(mailboxSecrets, secretName)}`;
   return `${kept}
-Its secret stays. To delete it: ${deleteCommand(mailboxSecrets, secretName)}
+${secret}
 The owner can withdraw the consent at https://myaccount.google.com/connections.`;
 }
 
-/** Without GMAIL_MAILBOX_SECRETS, as in a terminal that only reaches the database, the operator fills in two words. */
-function deleteCommand(store: string | null, secretName: string): string {
-  if (store === null)
-    return `gcloud secrets delete PREFIX-${secretName} --project PROJECT
-(terraform -chdir=terraform output mailbox_secrets prints projects/PROJECT/secrets/PREFIX)`;
+function deleteCommand(store: string, secretName: string): string {
   const path = secretPath(store, secretName);
   if (path.startsWith('/')) return `rm '${path}'`;
   const [, project] = path.split('/');

@@ -71,6 +71,8 @@ function endAtClosedPipe(): void {
 
 function errorText(error: unknown, usage: string, localStack: LocalStackState): string {
   if (error instanceof UsageError) return `${error.message}\n\n${usage}`;
+  // Its detail says what to correct.
+  if (error instanceof AppError && error.code === 'bad_request') return error.message;
   if (error instanceof AppError)
     return `${error.title}: ${error.message}\n${remediationForCommand(error, localStack)}`;
   if (error instanceof DeployError) return `${error.message}\n${error.remediation}`;

@@ -214,7 +214,11 @@ export function storedOf(overview: OverviewJson, old: Text): Figure {
 /** Stored emails include erased ones. */
 function erasedOf({ status: { retention } }: OverviewJson, isContinued: boolean): Text {
   if (!retention) return [];
-  return [
-    `${isContinued ? '; ' : ''}erased after ${pluralize(retention.days, 'day')}: ${formatNumber(retention.erased_count)}`,
-  ];
+  const { days, erased_count: count } = retention;
+  const after = `after ${pluralize(days, 'day')}`;
+  const text =
+    count === 0
+      ? `none of them erased yet: retention erases emails ${after}`
+      : `${formatNumber(count)} of them erased by retention ${after}`;
+  return [`${isContinued ? '; ' : ''}${text}`];
 }

@@ -36,14 +36,17 @@ export function toProblem(error: unknown): Problem {
 
 /** @param action that failed, as in "Poll now" */
 export function showError(action: string, error: unknown): void {
-  const { action: fix, remediation, detail, title } = toProblem(error);
+  const { action: fix, code, remediation, detail, title } = toProblem(error);
+  // The detail of a bad request says all: title and remediation are the same for each.
+  const [heading, ...more] = code === 'bad_request' ? [detail] : [title, detail, remediation];
   const previousFocus = document.activeElement;
   const box = element(
     'div',
     { class: 'error' },
-    element('p', { class: 'error-title' }, `${action}: ${title}`),
-    element('p', {}, ...withInlineCode(detail)),
-    element('p', { class: 'remediation' }, ...withInlineCode(remediation)),
+    element('p', { class: 'error-title' }, `${action}: `, ...withInlineCode(heading)),
+    ...more.map((text, at) =>
+      element('p', { class: at === 1 ? 'remediation' : null }, ...withInlineCode(text)),
+    ),
     ...(fix === null ? [] : buttonsFor(fix)),
     button('Dismiss', () => {
       const hadFocus = box.contains(document.activeElement);

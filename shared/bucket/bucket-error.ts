@@ -32,14 +32,20 @@ export function toBucketError(error: unknown, bucket: string): AppError {
   const message = (error instanceof Error ? error.message : typeof error)
     .replaceAll(/\s+/g, ' ')
     .slice(0, MAX_DETAIL);
-  const isDenied =
-    (status !== null && status < 500 && !PASSING_STATUSES.includes(status)) ||
-    /default credentials|invalid_grant/i.test(message);
+  if (/^Could not load the default credentials/.test(message))
+    return credentialsMissing(bucket, 'this machine has no Google credentials', error);
+  if (/invalid_grant/.test(message))
+    return credentialsMissing(bucket, 'Google rejected the credentials of this machine', error);
+  const isDenied = status !== null && status < 500 && !PASSING_STATUSES.includes(status);
   // The client keeps only the message of an error of IAM Credentials.
   if (error instanceof Error && error.name === 'SigningError' && /permission|denied|disabled/i.test(message))
     return new AppError('url_signing_denied', message, { cause: error });
   const detail = `Bucket ${bucket}: ${status === null ? '' : `${status} `}${message}`;
   return new AppError(isDenied ? 'bucket_denied' : 'bucket_unavailable', detail, { cause: error });
+}
+
+function credentialsMissing(bucket: string, what: string, cause: unknown): AppError {
+  return new AppError('bucket_credentials_missing', `Bucket ${bucket}: ${what}.`, { cause });
 }
 
 function property(error: unknown, name: string): unknown {

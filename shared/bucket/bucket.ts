@@ -1,7 +1,7 @@
 /**
  * The bucket of ATTACHMENTS_BUCKET. Objects are named by the hash of their content and never overwritten. Google's client is
  * loaded at the first call.
- * Invariant: every call ends in time, and its error is one of `bucket_unavailable`, `bucket_denied` and `url_signing_denied`.
+ * Invariant: every call ends in time, and its error has one of the codes of `isBucketError`, or is `url_signing_denied`.
  */
 import { createHash } from 'node:crypto';
 import type { Storage } from '@google-cloud/storage';
@@ -167,7 +167,7 @@ export class Bucket {
   /**
    * A URL with which the object can be downloaded until `expiresAt`, without an account.
    *
-   * @throws {AppError} url_signing_denied, bucket_unavailable, bucket_denied
+   * @throws {AppError} url_signing_denied, bucket_unavailable, bucket_denied, bucket_credentials_missing
    */
   async signedUrl(
     name: string,
@@ -193,7 +193,7 @@ export class Bucket {
    * Tries twice, because the first request may use a connection that died while the instance was frozen.
    *
    * @param options.onStatus results by HTTP status
-   * @throws {AppError} bucket_unavailable, bucket_denied
+   * @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing
    */
   async #call<T, S>(
     work: (storage: Storage) => Promise<T>,

@@ -28,7 +28,7 @@ export interface Collected {
   readonly deletedCount: number;
   /** Objects to which no row refers, left because a store has announced them within the time. */
   readonly reservedCount: number;
-  /** The first of the bucket: bucket_unavailable or bucket_denied. What failed is left for the next call. */
+  /** The first of the bucket, see `isBucketError`. What failed is left for the next call. */
   readonly error: AppError | null;
 }
 

@@ -53,7 +53,7 @@ export class LargeBytes {
     return this.#failure !== null && this.#clock() < this.#failure.untilMs;
   }
 
-  /** @throws {AppError} bucket_unavailable, bucket_denied, out_of_time, database_unavailable */
+  /** @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing, out_of_time, database_unavailable */
   async keep(db: Queryable, objects: readonly LargeObject[], deadline: Deadline): Promise<KeptObjects> {
     if (objects.length === 0) return NOTHING_KEPT;
     if (this.#failure !== null && this.isPaused) throw this.#failure.error;

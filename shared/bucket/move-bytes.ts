@@ -179,7 +179,7 @@ export async function countToMove(db: Database, to: Target, minBytes: number): P
 /**
  * Yields one result per row. The caller may stop iterating at any time.
  *
- * @throws {AppError} bucket_unavailable, bucket_denied, database_unavailable
+ * @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing, database_unavailable
  */
 export async function* moveBytes(
   db: Database,

@@ -15,7 +15,7 @@ export interface ExpectedBytes {
 /**
  * The bytes as they are stored.
  *
- * @throws {AppError} bucket_object_missing, bucket_unavailable, bucket_denied
+ * @throws {AppError} bucket_object_missing, bucket_unavailable, bucket_denied, bucket_credentials_missing
  */
 export async function* objectSlices(bucket: Bucket, name: string): AsyncGenerator<Buffer> {
   for (let start = 0; ; ) {
@@ -49,7 +49,7 @@ export async function* verified(
   if (held !== null) yield held;
 }
 
-/** @throws {AppError} bucket_object_missing, also when the bytes are not the expected ones; bucket_unavailable, bucket_denied */
+/** @throws {AppError} bucket_object_missing, also when the bytes are not the expected ones; bucket_unavailable, bucket_denied, bucket_credentials_missing */
 export async function readObject(
   bucket: Bucket,
   name: string,

@@ -56,7 +56,7 @@ export async function countObjects(db: Queryable): Promise<number> {
 /**
  * Yields one result per object, in the order of their names. Changes nothing.
  *
- * @throws {AppError} bucket_unavailable, bucket_denied, database_unavailable
+ * @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing, database_unavailable
  */
 export async function* verifyObjects(db: Queryable, bucket: Bucket): AsyncGenerator<VerifiedObject> {
   for (const kind of ['file', 'raw'] as const) {

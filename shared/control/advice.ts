@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { COUNTED_OBJECTS } from '../db/bucket-backlog.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { COUNTED_EMAILS } from '../db/retention.ts';
-import { withCommand } from '../operator-commands.ts';
+import { shellWord, withCommand } from '../operator-commands.ts';
 import type { ConsumerStatus } from '../schemas/consumer-status.ts';
 import type { AdviceItem, Status } from '../schemas/status.ts';
 import {
@@ -101,7 +101,7 @@ function pausedAdvice(mailboxes: readonly AdvisedMailbox[]): AdviceItem | null {
       'paused',
       `${who}. New mail is not fetched, and the number of waiting messages is unknown. Resume to fetch it.`,
     ),
-    command: 'Run `npm run mailbox -- resume ADDRESS`.',
+    command: `Run \`npm run mailbox -- resume ${monitored.length === 1 ? shellWord(first.email_address) : 'ADDRESS'}\`.`,
   };
 }
 
@@ -183,6 +183,7 @@ function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts):
 function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvice): AdviceItem[] {
   if (retention === null) return [];
   const { blocked, checked_at: checkedAt, days, is_stalled: isStalled, uncompleted } = retention;
+  const period = days === 1 ? '1 day' : `${days} days`;
   const items: AdviceItem[] = [];
   if (isStalled && isRunning)
     items.push(
@@ -197,7 +198,7 @@ function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvi
     items.push(
       advise(
         'retention_blocked',
-        `${emails(blocked.count)} cannot be erased after ${days} days, because of ${blocked.reason}. Delete the rows that refer to ` +
+        `${emails(blocked.count)} cannot be erased after ${period}, because of ${blocked.reason}. Delete the rows that refer to ` +
           'them, or declare the foreign key with `on delete cascade`. Runs try again every hour.',
       ),
     );
@@ -205,7 +206,7 @@ function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvi
     items.push(
       advise(
         'retention_waiting',
-        `${emails(count)} older than the ${days} days of RETENTION_DAYS ${count === 1 ? 'is' : 'are'} kept, because ` +
+        `${emails(count)} older than the ${period} of RETENTION_DAYS ${count === 1 ? 'is' : 'are'} kept, because ` +
           (consumer === null
             ? 'there is no consumer and `processed` is false.'
             : `the consumer ${consumer} has not completed ${count === 1 ? 'it' : 'them'}.`),

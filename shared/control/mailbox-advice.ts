@@ -5,7 +5,7 @@
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { isBucketError, remediationForMessage, remedyFor } from '../errors.ts';
 import { accountOfUnconfirmed } from '../mailbox-confirmation.ts';
-import { shellWord } from '../operator-commands.ts';
+import { shellWord, withMailbox } from '../operator-commands.ts';
 import type { AdviceAction } from '../schemas/actions.ts';
 import type { MailboxStatus } from '../schemas/mailbox-status.ts';
 import type { AdviceItem } from '../schemas/status.ts';
@@ -100,8 +100,10 @@ export function lastErrorAdvice({
 }: AdvisedMailbox): Found[] {
   const item = errorAdvice(error?.code ?? null, error?.detail ?? null);
   if (item === null) return [];
-  if (item.action !== 'authorize' || access !== 'refresh_token') return [{ address, item }];
-  return [{ address, item: { ...item, command: authorizeCommand(address) } }];
+  if (access !== 'refresh_token') return [{ address, item }];
+  const command = item.action === 'authorize' ? { command: authorizeCommand(address) } : {};
+  const own = { ...item, text: withMailbox(item.text, address), ...command };
+  return [{ address, item: own, several: () => item.text }];
 }
 
 function authorizeCommand(address: string): string {

@@ -23,6 +23,8 @@ export interface MailboxSummary {
 export function summarize(facts: MailboxFacts): MailboxSummary {
   const { isCurrent, mailbox } = facts;
   const state = mailboxState(facts);
+  const access = accessOf(facts);
+  const added = access === 'refresh_token' ? mailbox.email_address : null;
   return {
     facts,
     state,
@@ -31,8 +33,8 @@ export function summarize(facts: MailboxFacts): MailboxSummary {
       email_address: mailbox.email_address,
       is_current: isCurrent,
       is_paused: mailbox.is_paused,
-      access: accessOf(facts),
-      last_error: errorOf(mailbox.last_error_code, mailbox.last_error),
+      access,
+      last_error: errorOf(mailbox.last_error_code, mailbox.last_error, added),
       failing: toFailing(facts),
       watch: toWatch(mailbox),
       unpublished:
@@ -98,8 +100,12 @@ function accessOf({ isCurrent, mailbox }: MailboxFacts): MailboxStatus['access']
   return access === 'refresh_token' || access === 'delegation' ? access : 'environment';
 }
 
-function errorOf(code: string | null, detail: string | null): ErrorInfo | null {
-  return code === null ? null : { code, detail, remediation: remediationFor(code) };
+function errorOf(
+  code: string | null,
+  detail: string | null,
+  address: string | null = null,
+): ErrorInfo | null {
+  return code === null ? null : { code, detail, remediation: remediationFor(code, address) };
 }
 
 function toFailing({ failing }: MailboxFacts): Failing | null {

@@ -181,6 +181,28 @@ export async function countReleased(db: Queryable): Promise<number> {
 }
 
 // One row.
+const RESERVED = statement(
+  `
+select count(distinct name) as count, max(reserved_at) + interval '1 day' as until
+from bucket_objects
+where reserved_at > '-infinity'
+  and not is_bucket_object_referenced(name)`,
+  { count: 'bigint', until: 'timestamp with time zone?' },
+);
+
+export interface ReservedObjects {
+  readonly count: number;
+  /** From then on a collection deletes those to which no row refers. */
+  readonly until: Date;
+}
+
+/** The objects to which no row refers, whose upload was announced. Not every announced object was uploaded. Null without any. */
+export async function readReserved(db: Queryable): Promise<ReservedObjects | null> {
+  const row = (await db.query(RESERVED)).rows[0];
+  return row === undefined || row.until === null ? null : { count: row.count, until: row.until };
+}
+
+// One row.
 const HAS_MOVED = statement(
   `
 select exists (select from email_attachments where bucket_object is not null)

@@ -59,7 +59,7 @@ export async function addMailbox(db: Database, added: AddedMailbox): Promise<Mai
     if (rows[0] === undefined)
       throw new AppError(
         'bad_request',
-        `${emailAddress} was added before. Remove it first to change its access.`,
+        `${emailAddress} was added before. To change its access, label or query, remove it first.`,
       );
     await confirmNewMailbox(tx, emailAddress, '');
     return toSettings(rows[0]);

@@ -128,7 +128,11 @@ describe('npm run doctor -- --mailbox', () => {
   it('says which command asks for the missing credentials', async () => {
     rmSync(join(folder, `${secretNameOf(ANN)}.json`));
     expectProblems(await check(ANN), {
-      secret: ['fail', /has no credentials: .*ENOENT/, /npm run authorize -- --mailbox ADDRESS/],
+      secret: [
+        'fail',
+        /has no credentials: .*ENOENT/,
+        /npm run authorize -- --mailbox ann@example\.com --sec/,
+      ],
     });
   });
 
@@ -142,7 +146,7 @@ describe('npm run doctor -- --mailbox', () => {
   it('finds a revoked token, and a delegation that the domain does not allow', async () => {
     accounts.byAddress(ANN)?.revokeRefreshToken();
     expectProblems(await check(ANN), {
-      credentials: ['fail', /rejected the refresh token/, /--mailbox ADDRESS/],
+      credentials: ['fail', /rejected the refresh token/, /--mailbox ann@example\.com/],
     });
     const bob = accounts.byAddress(BOB);
     if (bob) bob.oauth.allowsDelegation = false;
@@ -205,7 +209,7 @@ describe('npm run doctor -- --mailbox', () => {
     expect(await line()).toMatchObject({
       state: 'fail',
       text: '2 added, 1 paused, 1 with an error: ann@example.com (reauth_required)',
-      remediation: expect.stringContaining('npm run doctor -- --mailbox ADDRESS'),
+      remediation: expect.stringContaining('npm run doctor -- --mailbox ann@example.com'),
     });
     expect(await findMailboxSettings(db, BOB)).toMatchObject({ isPaused: true });
   });

@@ -196,6 +196,7 @@ describe('npm run erase', () => {
   it('says that nothing is stored of an unknown sender, and records nothing', async () => {
     const { code, output } = await erase(['--sender', 'carol@example.com', '--apply']);
     expect([code, output]).toEqual([0, expect.stringContaining('Nothing is stored that this erases.')]);
+    expect(output).not.toContain('Not erased');
     expect((await db.query('select from erasures')).rowCount).toBe(0);
   });
 

@@ -49,6 +49,7 @@ describe('npm run mailbox -- add', () => {
       `npm run authorize -- --mailbox ${ANN} --client-secret client_secret.json --secret-manager`,
     );
     expect(output).toContain('set GMAIL_MAILBOX_SECRETS to an absolute folder and use --write');
+    expect(output).toContain('The first run with credentials checks that Gmail has the label "Orders".');
     expect(await findMailboxSettings(db, ANN)).toMatchObject({
       access: 'refresh_token',
       label: 'Orders',
@@ -106,7 +107,7 @@ describe('npm run mailbox -- add', () => {
     const again = await mailbox(['add', ANN, '--delegation']);
     expect([again.code, again.output]).toEqual([
       1,
-      expect.stringContaining('was added before. Remove it first to change its access.'),
+      `${ANN} was added before. To change its access, label or query, remove it first.\n`,
     ]);
     expect(await findMailboxSettings(db, ANN)).toMatchObject({ access: 'refresh_token' });
   });
@@ -134,6 +135,13 @@ describe('npm run mailbox -- list', () => {
       [ANN, 'refresh token', 'reauth required', 'no', 'unknown', 'mailbox_secret_missing: x: 404.'],
       ['bob@example.com', 'delegation', 'paused', 'yes', 'unknown'],
     ]);
+  });
+
+  it('puts the address into the command that a remediation names', async () => {
+    await mailbox(['add', ANN]);
+    await db.query("update mailbox_settings set last_error_code = 'mailbox_secret_missing'");
+    const [, listed] = JSON.parse((await mailbox(['list', '--json'])).output);
+    expect(listed.last_error.remediation).toContain(`npm run authorize -- --mailbox ${ANN} --secret-manager`);
   });
 
   it('prints objects for programs, with null for what is unknown and the remediation of an error', async () => {
@@ -211,14 +219,16 @@ describe('npm run mailbox -- remove', () => {
     expect(listed[1]).toMatchObject({ email_address: ANN, access: null, state: 'not_read' });
   });
 
-  it('names the file of the secret, or how to find the name of the secret', async () => {
+  it('names the file of the secret, or how the name of the secret ends when GMAIL_MAILBOX_SECRETS is not set', async () => {
     await mailbox(['add', ANN]);
     const file = await mailbox(['remove', ANN], { GMAIL_MAILBOX_SECRETS: '/srv/secrets' });
     expect(file.output).toMatch(/rm '\/srv\/secrets\/ann-example-com-[0-9a-f]{12}\.json'/);
     await mailbox(['add', ANN]);
-    expect((await mailbox(['remove', ANN])).output).toMatch(
-      /gcloud secrets delete PREFIX-ann-example-com-[0-9a-f]{12} --project PROJECT\n.*output mailbox_secrets/,
+    const unset = await mailbox(['remove', ANN]);
+    expect(unset.output).toMatch(
+      /If a secret was stored, it stays: its name ends in ann-example-com-[0-9a-f]{12}\.\n/,
     );
+    expect(unset.output).not.toMatch(/gcloud|PREFIX/);
     await mailbox(['add', ANN, '--delegation']);
     expect((await mailbox(['remove', ANN])).output).not.toContain('secret');
   });

@@ -27,9 +27,19 @@ beforeEach(async () => {
 });
 
 async function storage(...args: string[]) {
-  const { code, output } = await runToEnd('storage', args, { DATABASE_URL: system.db.url, ...bucket.env });
-  return { code, output };
+  return await storageWith({}, ...args);
 }
+
+async function storageWith(env: Readonly<Record<string, string | undefined>>, ...args: string[]) {
+  return await runToEnd('storage', args, { DATABASE_URL: system.db.url, ...bucket.env, ...env });
+}
+
+/** The bucket of Google, on a machine without a login. */
+const NO_LOGIN = {
+  STORAGE_EMULATOR_HOST: undefined,
+  HOME: '/nonexistent',
+  METADATA_SERVER_DETECTION: 'none',
+};
 
 async function contents() {
   return await system.rows(
@@ -134,6 +144,56 @@ describe('npm run storage', () => {
     const { code, output } = await storage('collect');
     expect([code, output]).toEqual([0, expect.stringContaining('Deleted 1 object to which no row refers')]);
     expect(bucket.names()).toEqual(ALL);
+  });
+
+  it('asks for a login when this machine has no Google credentials', async () => {
+    for (const args of [['collect'], ['move', '--to', 'bucket']]) {
+      const { code, output } = await storageWith(NO_LOGIN, ...args);
+      expect([code, output]).toEqual([1, expect.stringContaining('gcloud auth application-default login')]);
+      expect(output).not.toMatch(/objectUser|Moved 0/);
+    }
+  });
+
+  it('verify says that there is nothing to verify when no row refers to an object', async () => {
+    const { code, output } = await storageWith(NO_LOGIN, 'verify');
+    expect([code, output]).toEqual([0, 'No stored bytes are in a bucket: nothing to verify.\n']);
+  });
+
+  it('move --to database says nothing of moved files when it cannot begin, and their number when it stops later', async () => {
+    bucket.storage.deleteBucket(BUCKET);
+    const none = await storage('move', '--to', 'database');
+    expect([none.code, none.output]).toEqual([1, expect.stringContaining('does not exist')]);
+    expect(none.output).not.toContain('Moved');
+    bucket.storage.createBucket(BUCKET);
+    await storage('move', '--to', 'bucket');
+    let reads = 0;
+    bucket.storage.beforeCall = ({ operation }) => {
+      if (operation !== 'read') return;
+      reads += 1;
+      if (reads === 3) bucket.storage.addFault({ kind: 'status', status: 503, times: 2 });
+    };
+    const some = await storage('move', '--to', 'database');
+    expect([some.code, some.output]).toEqual([1, expect.stringContaining('Moved 2 files to the database')]);
+  });
+
+  it('says how many objects a store in progress may need, and when they are deleted', async () => {
+    await storage('move', '--to', 'bucket');
+    await system.rows(
+      `insert into bucket_objects (name, reserved_at)
+       select bucket_object, '2126-01-01T10:00:00Z'
+       from email_attachments
+       where bucket_object is not null
+       order by id
+       limit 2`,
+    );
+    const left =
+      /2 objects stay: an upload of each began less than a day ago, and its store may be in progress\.[\s\S]*storage -- collect` after 2126-01-02T10:00Z/;
+    const back = await storage('move', '--to', 'database');
+    expect([back.code, back.output]).toEqual([0, expect.stringContaining('Deleted 4 objects')]);
+    expect(back.output).toMatch(left);
+    const collected = await storage('collect');
+    expect([collected.code, collected.output]).toEqual([0, expect.stringContaining('Deleted 0 objects')]);
+    expect(collected.output).toMatch(left);
   });
 
   it.each([

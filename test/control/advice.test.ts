@@ -240,6 +240,32 @@ describe('advice for a page with buttons', () => {
     },
   );
 
+  it('puts the address of an added mailbox into the command, and no address for several mailboxes', () => {
+    const of = (address: string) =>
+      mailbox({
+        email_address: address,
+        access: 'refresh_token',
+        last_error: {
+          code: 'mailbox_secret_missing',
+          detail: 'GMAIL_MAILBOX_SECRETS is not set.',
+          remediation: ERRORS.mailbox_secret_missing.remediation,
+        },
+      });
+    const more = { mailbox_count: 2, mailboxes: [of("o'hara@example.com")] };
+    expect(items(more)[0]?.text).toContain(
+      "o'hara@example.com: Run `npm run authorize -- --mailbox 'o'\\''hara@example.com' --secret-manager`",
+    );
+    const several = { mailbox_count: 2, mailboxes: [of('ann@example.com'), of('bob@example.com')] };
+    expect(items(several)[0]?.text).toContain('authorize -- --mailbox ADDRESS --secret-manager');
+  });
+
+  it('puts the address of the only mailbox into the command that resumes it', () => {
+    const more = { mailboxes: [mailbox({ is_paused: true })] };
+    expect(advise(more)).toEqual([
+      expect.stringMatching(/Run `npm run mailbox -- resume orders@example\.com`\.$/),
+    ]);
+  });
+
   it.each([
     [unconfirmedDetail('sales@example.com', 'orders@example.com, former@example.com')],
     [unconfirmedDetail('sales@example.com', null)],

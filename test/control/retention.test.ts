@@ -1,5 +1,6 @@
 /** What `status` reports about retention, after real calls of it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eraseExpiredEmails } from '../../shared/db/retention.ts';
 import { workerOf } from '../helpers/email-queue.ts';
 import { endPass, eraseExpired, setProcessed, startOver, storeExpired } from '../helpers/expired-emails.ts';
 import { type StatusFixture, statusFixture } from '../helpers/status-fixture.ts';
@@ -13,10 +14,10 @@ beforeAll(async () => {
 afterAll(async () => await fixture.close());
 beforeEach(async () => await startOver(fixture.db));
 
-const status = async () => await fixture.status({ RETENTION_DAYS: '30' });
+const status = async (days = '30') => await fixture.status({ RETENTION_DAYS: days });
 
-async function advice(): Promise<string[]> {
-  return (await status()).advice_items
+async function advice(days?: string): Promise<string[]> {
+  return (await status(days)).advice_items
     .filter(({ code }) => code.startsWith('retention_'))
     .map(({ text }) => text);
 }
@@ -87,6 +88,14 @@ describe('retention in status', () => {
     expect((await status()).retention?.uncompleted).toEqual([{ consumer: null, count: 1 }]);
     expect(await advice()).toEqual([
       '1 email older than the 30 days of RETENTION_DAYS is kept, because there is no consumer and `processed` is false.',
+    ]);
+  });
+
+  it('uses the singular for one day', async () => {
+    await storeExpired(fixture.db, 1);
+    await eraseExpiredEmails(fixture.db, 1);
+    expect(await advice('1')).toEqual([
+      expect.stringMatching(/^1 email older than the 1 day of RETENTION_DAYS is kept/),
     ]);
   });
 

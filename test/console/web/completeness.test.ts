@@ -192,12 +192,17 @@ const NEWEST = ['the newest received ', { as: 'ago', at: minutesBefore(10) }];
 it('the number of stored emails says how many of them retention has erased, and after how many days', () => {
   expect(storedOf(overview({ status: { retention: RETENTION } }), []).note).toEqual([
     ...NEWEST,
-    '; erased after 30 days: 1,234',
+    '; 1,234 of them erased by retention after 30 days',
   ]);
   expect(
     storedOf({ ...overview({ status: { retention: RETENTION } }), freshness: { newest_stored_at: null } }, [])
       .note,
-  ).toEqual(['erased after 30 days: 1,234']);
+  ).toEqual(['1,234 of them erased by retention after 30 days']);
+  const none = { ...RETENTION, days: 1, erased_count: 0 };
+  expect(storedOf(overview({ status: { retention: none } }), []).note).toEqual([
+    ...NEWEST,
+    '; none of them erased yet: retention erases emails after 1 day',
+  ]);
 });
 
 it('the number of stored emails says nothing of retention while it is off', () => {
