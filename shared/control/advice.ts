@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { COUNTED_OBJECTS } from '../db/bucket-backlog.ts';
 import type { RejectedListing } from '../db/rejected-listings.ts';
 import { COUNTED_EMAILS } from '../db/retention.ts';
-import { withCommand } from '../operator-commands.ts';
+import { shellWord, withCommand } from '../operator-commands.ts';
 import type { ConsumerStatus } from '../schemas/consumer-status.ts';
 import type { AdviceItem, Status } from '../schemas/status.ts';
 import {
@@ -101,7 +101,7 @@ function pausedAdvice(mailboxes: readonly AdvisedMailbox[]): AdviceItem | null {
       'paused',
       `${who}. New mail is not fetched, and the number of waiting messages is unknown. Resume to fetch it.`,
     ),
-    command: 'Run `npm run mailbox -- resume ADDRESS`.',
+    command: `Run \`npm run mailbox -- resume ${monitored.length === 1 ? shellWord(first.email_address) : 'ADDRESS'}\`.`,
   };
 }
 

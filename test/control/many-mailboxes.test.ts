@@ -224,7 +224,7 @@ describe('the mailboxes that count', () => {
       mailboxes: [{ state: 'stopped', is_paused: true, access: 'environment', waiting_count: null }],
       advice_items: [{ code: 'paused', text: expect.stringMatching(/^orders@example\.com is paused\./) }],
     });
-    expect(status.advice[0]).toContain('npm run mailbox -- resume');
+    expect(status.advice[0]).toContain('npm run mailbox -- resume orders@example.com');
   });
 
   it('the waiting count is the sum while it is known for each mailbox', async () => {
