@@ -310,9 +310,13 @@ describe('one mailbox of many', () => {
     });
   });
 
-  it('an unknown address is not found', async () => {
+  it('an unknown address is not found, and the remediation is the command that lists the known ones', async () => {
     await fixture.mailbox();
-    await expect(fixture.status({}, 'unknown@example.com')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(fixture.status({}, 'unknown@example.com')).rejects.toMatchObject({
+      code: 'mailbox_unknown',
+      status: 404,
+      remediation: expect.stringMatching(/^Check the address: `npm run mailbox -- list`/),
+    });
   });
 });
 
