@@ -34,6 +34,13 @@ export const ERRORS = {
     'INFO',
     'Check the address: /api/openapi.json lists the API, and the page is at /. A row with this id may have been deleted.',
   ),
+  mailbox_unknown: entry(
+    'Unknown mailbox',
+    'never',
+    404,
+    'INFO',
+    'Check the address: `npm run mailbox -- list` shows those that are known, and `npm run mailbox -- add ADDRESS` adds one.',
+  ),
   email_claimed: entry(
     'A worker has claimed the email',
     'later',

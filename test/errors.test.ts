@@ -12,6 +12,7 @@ import {
 const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'never', severity: string]> = {
   bad_request: [400, 'never', 'INFO'],
   not_found: [404, 'never', 'INFO'],
+  mailbox_unknown: [404, 'never', 'INFO'],
   email_claimed: [409, 'later', 'INFO'],
   raw_unreadable: [500, 'never', 'ERROR'],
   cross_site: [403, 'never', 'WARNING'],

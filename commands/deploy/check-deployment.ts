@@ -18,7 +18,7 @@ import {
 } from '../doctor/check-result.ts';
 import { compareClocks } from '../doctor/clock-check.ts';
 import { publishingStatusHelp } from '../doctor/gmail-checks.ts';
-import { checkCycles, checkMailboxes, currentMailbox } from '../doctor/monitor-checks.ts';
+import { checkCycles, checkMailboxes, firstMailbox } from '../doctor/monitor-checks.ts';
 import { defaultToken } from '../doctor/pubsub-access.ts';
 import { checkLastPush, checkWatch } from '../doctor/push-checks.ts';
 import { Interrupted, shutdownSignal } from '../support/shutdown-signal.ts';
@@ -93,9 +93,9 @@ function* checkReportedStatus(status: Status, topic: string | null): Generator<C
   if (status.state !== 'not_configured') {
     yield checkCycles(status);
     yield* checkMailboxes(status);
-    const watch = checkWatch(status, topic);
+    const mailbox = firstMailbox(status);
+    const watch = checkWatch(status, mailbox, topic);
     yield watch;
-    const mailbox = currentMailbox(status);
     if (mailbox !== null) yield checkLastPush(mailbox, watch, undefined);
   }
   // Without credentials, the only advice is that of the check above.

@@ -2,8 +2,12 @@
 import { LOCAL_STACK_DOWN, type LocalStackState } from '../../local/local-env.ts';
 import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
-import { createMonitor } from '../../shared/control/monitor.ts';
+import { createMonitor, type Monitor } from '../../shared/control/monitor.ts';
 import { readStatus } from '../../shared/control/status-response.ts';
+import { credentialFingerprint } from '../../shared/credentials.ts';
+import { findMailbox } from '../../shared/db/mailboxes.ts';
+import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
+import type { Status } from '../../shared/schemas/status.ts';
 import { checkBucket } from './bucket-check.ts';
 import { attempt, type CheckResult, fail, ok, skip } from './check-result.ts';
 import { checkClocks } from './clock-check.ts';
@@ -16,7 +20,7 @@ import {
   checkListings,
   checkMailboxes,
   checkScheduler,
-  currentMailbox,
+  firstMailbox,
 } from './monitor-checks.ts';
 import { checkConfiguredPubSub } from './pubsub-access.ts';
 import { checkLastPush, checkWatch, readNewestLiveAt } from './push-checks.ts';
@@ -84,30 +88,40 @@ async function* checkSystem(
 
 async function* checkMonitor(context: AppContext, gmailAnswers: boolean): AsyncGenerator<CheckResult> {
   const { config, db } = context;
-  let status: Awaited<ReturnType<typeof readStatus>>;
+  let status: Status;
+  let mailbox: MailboxStatus | null;
   try {
-    status = await readStatus(createMonitor(context));
+    const monitor = createMonitor(context);
+    status = await readStatus(monitor);
+    mailbox = firstMailbox(status) ?? (await readUnshownFirst(monitor));
   } catch (error) {
     yield* await attempt('monitor', () => Promise.reject(error));
     return;
   }
-  const mailbox = currentMailbox(status);
   yield gmailAnswers
     ? await checkCursor(config, accessOfFirst(config), mailbox?.cursor_history_id ?? null)
     : skip('history_cursor', 'not checked: it needs the Gmail API');
   yield* await attempt('quota', async () => await checkQuota(db, config));
   yield checkScheduler(status);
   yield checkCycles(status);
-  yield* checkMailboxes(status);
+  yield* checkMailboxes(status, true);
   yield* await attempt('added_mailboxes', async () => await checkAddedMailboxes(db));
   yield* await checkListings(db);
-  const watch = checkWatch(status, config.pubsubTopic);
+  const watch = checkWatch(status, mailbox, config.pubsubTopic);
   yield watch;
   if (mailbox === null) yield skip('last_push', 'no mailbox yet');
   else
     yield* await attempt('last_push', async () =>
       checkLastPush(mailbox, watch, await readNewestLiveAt(db, mailbox.email_address)),
     );
+}
+
+/** The first mailbox while 100 worse ones are before it. Null: Gmail has not answered for it yet. */
+async function readUnshownFirst(monitor: Monitor): Promise<MailboxStatus | null> {
+  const { config, db } = monitor;
+  const known = config.gmail === null ? null : await findMailbox(db, credentialFingerprint(config.gmail));
+  if (known === null) return null;
+  return firstMailbox(await readStatus(monitor, known.emailAddress));
 }
 
 async function* checkMailbox(

@@ -15,7 +15,8 @@ import { counted } from '../support/terminal.ts';
 import { attempt, type CheckResult, fail, failure, ok, skip, warn } from './check-result.ts';
 import { checkCursor } from './cursor-check.ts';
 import { checkAccess, doctorCall, doctorClient } from './gmail-checks.ts';
-import { checkRegistration } from './push-checks.ts';
+import { warnPaused } from './monitor-checks.ts';
+import { checkRegistration, noWatchExpected } from './push-checks.ts';
 import { checkQuota } from './quota-check.ts';
 
 /** Addresses in one line. */
@@ -113,7 +114,9 @@ async function* checksOf(
   yield* await attempt('quota', async () =>
     facts === null ? skip('quota', 'no mailbox yet') : await checkQuota(db, config, facts.id),
   );
-  yield facts === null ? skip('watch', 'no mailbox yet') : checkWatchOf(facts, config.pubsubTopic);
+  yield facts === null
+    ? skip('watch', 'no mailbox yet')
+    : checkWatchOf(facts, settings?.isPaused ?? false, config.pubsubTopic);
 }
 
 /** GMAIL_LABEL_ID counts for the first mailbox only. */
@@ -138,8 +141,7 @@ async function* checkWithGmail(
 
 function checkLastRun(address: string, isPaused: boolean, facts: Facts | null): CheckResult {
   const name = 'mailbox';
-  if (isPaused)
-    return warn(name, `${address} is paused`, `\`npm run mailbox -- resume ${address}\` continues.`);
+  if (isPaused) return warnPaused(address);
   if (facts === null) return ok(name, `${address} was added, and Gmail has not answered for it yet`);
   const { failure_count: count, last_error: detail, last_error_code: code } = facts;
   if (code === null) return ok(name, `the last run of ${address} had no error`);
@@ -181,9 +183,9 @@ async function checkLabel(
   return ok('label', `${setting} exists`);
 }
 
-function checkWatchOf(facts: Facts, configuredTopic: string | null): CheckResult {
+function checkWatchOf(facts: Facts, isPaused: boolean, configuredTopic: string | null): CheckResult {
   const { watch_error: detail, watch_error_code: code, watch_expires_at, watch_topic: topic } = facts;
   const error = code === null ? null : { code, detail, remediation: remediationFor(code) };
   const watch = topic === null && error === null ? null : { topic, expires_at: watch_expires_at, error };
-  return checkRegistration(watch, facts.is_running, configuredTopic);
+  return checkRegistration(watch, noWatchExpected(facts.is_running, isPaused), configuredTopic);
 }

@@ -3,6 +3,7 @@ import { RUNS_NOT_ENDING } from '../../shared/control/mailbox-advice.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
+import { shellWord } from '../../shared/operator-commands.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { counted } from '../support/terminal.ts';
@@ -50,6 +51,12 @@ export function currentMailbox({ mailboxes }: Pick<Status, 'mailboxes'>): Mailbo
   return mailboxes.find((one) => one.is_current) ?? null;
 }
 
+/** The mailbox whose credentials are environment variables, or the only one. Null: not identified yet, or not among those shown. */
+export function firstMailbox(status: Pick<Status, 'mailbox_count' | 'mailboxes'>): MailboxStatus | null {
+  const first = status.mailboxes.find((one) => one.is_current && one.access === 'environment');
+  return first ?? (status.mailbox_count === 1 ? currentMailbox(status) : null);
+}
+
 export function checkCycles(status: Status): CheckResult {
   const name = 'cycles';
   const { last_poll_at: lastAt } = status;
@@ -77,40 +84,49 @@ export function checkCycles(status: Status): CheckResult {
     : ok(name, `the last at ${lastAt.toISOString()}`);
 }
 
-/** Mailboxes that are not monitored are listed, but not checked. Of several, each shown one that has a problem is checked. */
-export function checkMailboxes(status: Status): CheckResult[] {
+/**
+ * Mailboxes that are not monitored are listed, but not checked. Of several, each shown one that has a problem is checked.
+ *
+ * @param isAddedReported another check reports the errors of added mailboxes
+ */
+export function checkMailboxes(status: Status, isAddedReported = false): CheckResult[] {
   const current = currentMailbox(status);
   const inactive = status.mailboxes
     .filter((one) => !one.is_current)
     .map((one) => skip('mailbox', `${one.email_address} belongs to other credentials; skipped`));
   if (current === null)
     return [skip('mailbox', `none yet (${status.state}): the first run creates it`), ...inactive];
-  if (status.mailbox_count > 1) return [...checkSeveral(status), ...inactive];
+  if (status.mailbox_count > 1) return [...checkSeveral(status, isAddedReported), ...inactive];
   return [
     checkState(current),
     checkPending(current),
     checkFailing(current),
     checkDead(current),
-    checkCompleteness(current, status.is_running),
+    checkCompleteness(current, status.is_running && !current.is_paused),
     ...inactive,
   ];
 }
 
 /** The advice reports failing, dead and missing messages. */
-function checkSeveral({ mailbox_count: count, mailboxes, totals }: Status): CheckResult[] {
+function checkSeveral(
+  { mailbox_count: count, mailboxes, totals }: Status,
+  isAddedReported: boolean,
+): CheckResult[] {
   const states = Object.entries(totals.states).map(([state, one]) => `${one} ${state}`);
   const paused = totals.paused_count === 0 ? [] : [`${totals.paused_count} paused`];
   const waiting =
     totals.waiting_count === null
       ? `what waits is unknown for ${mailboxesText(totals.unknown_count)}`
       : `${totals.waiting_count} waiting`;
+  const text = `${mailboxesText(count)} (${[...states, ...paused].join(', ')}), ${totals.stored} stored, ${waiting}`;
   return [
-    ok(
-      'mailboxes',
-      `${mailboxesText(count)} (${[...states, ...paused].join(', ')}), ${totals.stored} stored, ${waiting}`,
-    ),
+    // As in the advice, pausing some of them is nothing to act on.
+    totals.paused_count === count
+      ? warn('mailboxes', text, '`npm run mailbox -- resume ADDRESS` continues.')
+      : ok('mailboxes', text),
     ...mailboxes
       .filter((one) => one.is_current && !one.is_paused)
+      .filter((one) => !isAddedReported || one.access === 'environment')
       .map(checkState)
       .filter((result) => result.state !== 'ok'),
   ];
@@ -122,6 +138,7 @@ function mailboxesText(count: number): string {
 
 function checkState({
   email_address: address,
+  is_paused: isPaused,
   state,
   ledger,
   failure_count: count,
@@ -129,6 +146,7 @@ function checkState({
 }: MailboxStatus) {
   const name = 'mailbox';
   const stored = `${ledger.stored} stored`;
+  if (isPaused) return warnPaused(address, `, ${stored}`);
   // Separate checks report failures of the watch, the runs and the messages.
   if (state === 'watch_failing' || state === 'fetch_failing' || state === 'not_polling')
     return ok(name, `${address} is polled, ${stored}`);
@@ -139,6 +157,12 @@ function checkState({
     return fail(name, `${address} is ${state}${since}${reason}`, remediation);
   if (state === 'backing_off') return warn(name, `${address} is ${state}${since}${reason}`, remediation);
   return ok(name, `${address} is ${state.replaceAll('_', ' ')}, ${stored}`);
+}
+
+/** @param more what else the line says */
+export function warnPaused(address: string, more = ''): CheckResult {
+  const remediation = `\`npm run mailbox -- resume ${shellWord(address)}\` continues.`;
+  return warn('mailbox', `${address} is paused${more}`, remediation);
 }
 
 function checkPending(mailbox: MailboxStatus): CheckResult {

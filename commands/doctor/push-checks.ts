@@ -3,10 +3,11 @@ import type { Queryable } from '../../shared/db/database.ts';
 import type { MailboxStatus, WatchStatus } from '../../shared/schemas/mailbox-status.ts';
 import type { Status } from '../../shared/schemas/status.ts';
 import { type CheckResult, fail, info, ok, skip, warn } from './check-result.ts';
-import { currentMailbox } from './monitor-checks.ts';
 
 /** A watch lasts seven days and is renewed daily, so with one day left, renewals have failed for five days. */
 const SHORT_WATCH_MS = 86_400_000;
+/** `status` shows so many mailboxes. */
+const MAX_SHOWN = 100;
 /** A push normally arrives within seconds. */
 const LATE_PUSH_MS = 600_000;
 /** A poll may find an email before its push arrives. */
@@ -14,23 +15,42 @@ const PUSH_DELAY_MS = 30_000;
 /** Ledger rows that are searched for live email. */
 const SEARCHED_ROWS = 1_000;
 
-export function checkWatch(status: Status, topic: string | null): CheckResult {
-  const mailbox = currentMailbox(status);
-  if (mailbox === null) return skip('watch', 'no mailbox yet');
-  return checkRegistration(mailbox.watch, status.is_running, topic);
+/** @param mailbox null: there is none, or `status` does not show it */
+export function checkWatch(
+  { is_running: isRunning, mailbox_count: count, mailboxes }: Status,
+  mailbox: MailboxStatus | null,
+  topic: string | null,
+): CheckResult {
+  if (mailbox !== null)
+    return checkRegistration(mailbox.watch, noWatchExpected(isRunning, mailbox.is_paused), topic);
+  return skip(
+    'watch',
+    count > mailboxes.length && mailboxes.length >= MAX_SHOWN
+      ? 'not checked: the first mailbox is not among the worst ones; use --mailbox'
+      : 'no mailbox yet',
+  );
 }
 
-/** @param watch null: none is registered and none has failed */
+/** Why no watch has to be active; null when one has to be. */
+export function noWatchExpected(isRunning: boolean, isPaused: boolean): string | null {
+  if (!isRunning) return 'the monitor is stopped, so push is off';
+  return isPaused ? 'the mailbox is paused, so no run renews it' : null;
+}
+
+/**
+ * @param watch null: none is registered and none has failed
+ * @param notExpected as of `noWatchExpected`
+ */
 export function checkRegistration(
   watch: Pick<WatchStatus, 'error' | 'expires_at' | 'topic'> | null,
-  isRunning: boolean,
+  notExpected: string | null,
   topic: string | null,
 ): CheckResult {
   const name = 'watch';
   if (watch?.error)
     return fail(name, `${watch.error.code}, ${watch.error.detail ?? ''}`, watch.error.remediation);
   if (topic === null) return skip(name, 'GMAIL_PUBSUB_TOPIC is not set: polling only');
-  if (!isRunning) return skip(name, 'the monitor is stopped, so push is off');
+  if (notExpected !== null) return skip(name, notExpected);
   if (watch === null || watch.expires_at === null)
     return warn(
       name,

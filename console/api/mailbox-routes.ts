@@ -96,7 +96,7 @@ function recordChange({ account }: HttpRequest, log: Log, message: string, addre
 }
 
 function notAdded(): AppError {
-  return new AppError('not_found', 'No operator has added a mailbox with this address.');
+  return new AppError('mailbox_unknown', 'No operator has added a mailbox with this address.');
 }
 
 /** @returns null when it is empty @throws {AppError} bad_request */

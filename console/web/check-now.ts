@@ -2,7 +2,7 @@
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import { CONSOLE_API, get, MONITOR_API, post } from './api.ts';
-import { runAction } from './controls.ts';
+import { pollResultText, runAction } from './controls.ts';
 import { currentMailbox } from './describe-state.ts';
 import { pluralize } from './format-number.ts';
 import { announce } from './notices.ts';
@@ -18,7 +18,8 @@ export async function checkNow(control: HTMLButtonElement, onChange: () => Promi
   await runAction(control, 'Checking…', onChange, async () => {
     awaited = null;
     const request = { previousAt: fullCheck(await readOverview())?.at ?? null };
-    await post<PollAnswerJson>(`${MONITOR_API}/poll-now?reconcile=all`);
+    const answer = await post<PollAnswerJson>(`${MONITOR_API}/poll-now?reconcile=all`);
+    if (answer.outcome === 'paused') return pollResultText(answer);
     const overview = await readOverview();
     const result = resultOf(overview, request);
     if (result !== null) return result;

@@ -47,7 +47,8 @@ function findUnknown(
   lostSince: string | null,
 ): Unknown | null {
   const since = mailbox?.unknown_since ?? null;
-  const because = NOT_POLLED[status.state];
+  const isPaused = status.state === 'stopped' && status.is_running && mailbox?.is_paused;
+  const because = isPaused ? 'the mailbox is paused' : NOT_POLLED[status.state];
   if (because !== undefined) return { since, because };
   if (mailbox === null) return { since: null, because: 'no run has reached the mailbox yet' };
   if (lostSince === null) return null;

@@ -143,6 +143,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   busy: 'Another run is already in progress. It also fetches what is new now.',
   not_due: 'The next run is not due yet.',
   stopped: 'The monitor is stopped.',
+  paused: 'Nothing is fetched while all mailboxes are paused. Resume one first.',
   not_configured: 'No Gmail credentials are configured.',
 };
 

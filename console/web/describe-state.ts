@@ -49,9 +49,13 @@ const STATES: Readonly<Record<State, StateTexts>> = {
   },
   stopped: {
     tone: 'inactive',
-    label: () => 'Stopped',
-    reason: () =>
-      'No email is fetched, and how much waits is not known. Gmail keeps new email, and Start fetches all of it.',
+    label: ({ status }, mailbox) => (status.is_running && mailbox?.is_paused ? 'Paused' : 'Stopped'),
+    reason: ({ status }, mailbox) => {
+      const unknown = 'No email is fetched, and how much waits is not known. Gmail keeps new email, and';
+      if (!mailbox?.is_paused) return `${unknown} Start fetches all of it.`;
+      const who = `${mailbox.email_address} is paused. ${unknown}`;
+      return `${who} ${status.is_running ? 'Resume fetches' : 'Start and Resume fetch'} all of it.`;
+    },
   },
   backing_off: {
     tone: 'critical',

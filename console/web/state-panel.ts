@@ -14,8 +14,8 @@ import { ageElement } from './times.ts';
 const AUTHORIZE =
   'Run `npm run authorize -- --client-secret client_secret.json --write`; for a deployment, `--secret-manager` instead of `--write`.';
 
-/** The reason says the same, and Start and Poll now are above. */
-const REPEATED_ADVICE: ReadonlySet<string> = new Set(['stopped', 'messages_failing']);
+/** The reason of one mailbox says the same, and Poll now is above. Of several, the reason has only their numbers. */
+const REPEATED_ADVICE: ReadonlySet<string> = new Set(['paused', 'messages_failing']);
 
 let announcedState = '';
 let advice: KeyedList<AdviceRow> | null = null;
@@ -57,7 +57,11 @@ function announceState({ label, reason, state }: StateDescription): void {
 function showAdvice(overview: OverviewJson | null): void {
   const list = byId('advice');
   const hadFocus = list.contains(document.activeElement);
-  const items = overview?.status.advice_items.filter(({ code }) => !REPEATED_ADVICE.has(code)) ?? [];
+  const items =
+    overview?.status.advice_items.filter(
+      // Start is above.
+      ({ code }) => code !== 'stopped' && (hasSeveral(overview) || !REPEATED_ADVICE.has(code)),
+    ) ?? [];
   const known = overview?.status.mailboxes.map((mailbox) => mailbox.email_address) ?? [];
   list.hidden = items.length === 0;
   advice ??= new KeyedList<AdviceRow>(

@@ -38,7 +38,7 @@ const SHOWN_MAILBOXES = 100;
 
 /**
  * @param address in lower case: the state, the totals, the mailboxes and the advice are of this mailbox only. Null: of all
- * @throws {AppError} not_found for an unknown address, an error of the database; an error of Cloud Scheduler becomes part of the
+ * @throws {AppError} mailbox_unknown for an unknown address, an error of the database; an error of Cloud Scheduler becomes part of the
  *   response
  */
 export async function readStatus(
@@ -156,13 +156,13 @@ function summarizeAll(
   );
 }
 
-/** @throws {AppError} not_found */
+/** @throws {AppError} mailbox_unknown */
 function selectMailboxes(all: readonly MailboxSummary[], address: string | null): MailboxSummary[] {
   if (address === null) return all.toSorted(byUrgency);
   const selected = all.filter(({ advised }) => advised.email_address === address);
   if (selected.length > 0) return selected;
   throw new AppError(
-    'not_found',
+    'mailbox_unknown',
     'No mailbox has this address. Without `mailbox`, status lists the mailboxes.',
   );
 }

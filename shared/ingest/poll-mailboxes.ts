@@ -5,7 +5,7 @@
 import { requeueDeadLetters } from '../db/dead-letters.ts';
 import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../db/due-mailboxes.ts';
 import type { MailboxSettings } from '../db/mailbox-settings.ts';
-import { type FirstMailbox, findMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { type FirstMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { isDatabaseError, toAppError } from '../errors.ts';
@@ -44,17 +44,20 @@ export async function pollMailboxes(
   const first = { ...contexts.first, log };
   const { hasAdded, unpublishedIds } = await findPollWork(first.db, first.credentialFingerprint);
   if (unpublishedIds.length > 0) await publishLeft(first, unpublishedIds, request.deadline);
-  if (!hasAdded) return ofOne(await ingestMailbox(first, request));
   const isManual = request.trigger === 'manual';
+  // A scheduled run itself skips a paused mailbox.
+  if (!hasAdded && !isManual) return ofOne(await ingestMailbox(first, request));
   const known = await readRunningFlagAndMailbox(first.db, first.credentialFingerprint ?? '');
   // Stopped: as for one mailbox, the run of the first says so, after it has published what earlier runs stored.
   if (!isManual && !known.isRunning) return ofOne(await ingestMailbox(first, request));
+  if (!hasAdded && !known.isPaused) return ofOne(await ingestMailbox(first, request));
   // Records that the environment has no credentials.
   if (first.gmail === null) await ingestMailbox(first, request);
   const isFirstDue = isDue(first, known, isManual);
   const added = isManual
     ? await listActiveMailboxes(first.db)
     : await listDueMailboxes(first.db, { publishes: first.emailsTopic !== null });
+  if (isManual && !isFirstDue && added.length === 0) return skipPaused(log);
   // Also of mailboxes that this request has no time for.
   if (request.reconcile === 'all') await planAll(first, isFirstDue ? known.mailbox : null, added);
   if (contexts.workTopic === null) {
@@ -75,6 +78,12 @@ export async function pollMailboxes(
   const report = await ingestMailbox(contexts.ofFirst(log), request);
   const isDispatched = dispatched > 0 && report.error === null;
   return { ...report, outcome: isDispatched ? outcome : report.outcome, dispatched, mailboxes: null };
+}
+
+/** An operator named no mailbox, and all are paused. */
+function skipPaused(log: Log): PollReport {
+  log.info('run_skipped', 'Skipped: paused', { outcome: 'paused', trigger: 'manual' });
+  return ofOne({ outcome: 'paused', counts: noCounts(), error: null });
 }
 
 /** Publishes what earlier runs left of mailboxes that no run works on now. */
@@ -115,12 +124,12 @@ async function dispatch(
  *
  * @returns how many
  */
-export async function requeueDeadOfAll({ first }: MailboxContexts): Promise<number> {
-  const { credentialFingerprint, db } = first;
-  const known = credentialFingerprint === null ? null : await findMailbox(db, credentialFingerprint);
+export async function requeueDeadOfAll(contexts: MailboxContexts): Promise<number> {
+  const { credentialFingerprint, db } = contexts.first;
+  const first = await readRunningFlagAndMailbox(db, credentialFingerprint ?? '');
   const added = await listActiveMailboxes(db);
   let count = 0;
-  await forEachMailbox(known, added, async (mailboxId) => {
+  await forEachMailbox(first.isPaused ? null : first.mailbox, added, async (mailboxId) => {
     const requeued = await requeueDeadLetters(db, mailboxId);
     count += requeued;
   });

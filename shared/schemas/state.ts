@@ -6,7 +6,7 @@ export const STATES = [
   'reauth_required',
   /** Google or Gmail denies access, or an operator has to confirm the mailbox. */
   'access_denied',
-  /** An operator stopped it. */
+  /** An operator stopped the monitor (`is_running` is false), or paused the mailbox or all mailboxes (the advice is `paused`). */
   'stopped',
   /** The last run failed; `next_poll_at` is the time of the next one. */
   'backing_off',

@@ -187,6 +187,7 @@ describe('npm run doctor -- --mailbox', () => {
 
   it('shows a pause, and the error of the last run', async () => {
     await setPaused(db, ANN, true);
+    await db.query('update mailbox_watches set expires_at = now() where mailbox_id = 2');
     await db.query(
       "update mailboxes set last_error_code = 'mail_service_disabled', last_error = 'x', failure_count = 2",
     );

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeLocalEnv } from '../../local/local-env.ts';
 import { freePort } from '../../local/ports.ts';
+import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { migrate } from '../../shared/db/schema/migrations.ts';
 import { createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { runToEnd } from '../helpers/command-process.ts';
@@ -353,6 +354,76 @@ describe('scheduler checks of the doctor', () => {
 });
 
 describe('mailbox checks of the doctor', () => {
+  const FIRST = 'orders@example.com';
+  const BUYER = 'buyer@example.com';
+
+  async function addBroken(): Promise<void> {
+    await addMailbox(system.db, {
+      emailAddress: BUYER,
+      access: 'refresh_token',
+      label: null,
+      initialQuery: null,
+    });
+    await system.db.query(
+      `update mailbox_settings
+       set failure_count = 3, last_error_code = 'mailbox_secret_missing', last_error = 'It has no credentials.'
+       where email_address = $1`,
+      [BUYER],
+    );
+  }
+
+  it('warns about a paused only mailbox with the command that resumes it, and expects no watch of it', async () => {
+    await startSystem();
+    await setPaused(system.db, FIRST, true);
+    await system.db.query("update mailbox_watches set expires_at = now() - interval '1 hour'");
+    await system.db.query("update reconciliations set evaluated_at = now() - interval '9 days'");
+    const output = await check();
+    expectProblems(output, {
+      mailbox: [
+        'warn',
+        /orders@example\.com is paused, 1 stored/,
+        /npm run mailbox -- resume orders@example\.com/,
+      ],
+    });
+    expect(output.findings).toContainEqual(
+      expect.objectContaining({ name: 'watch', state: 'skip', text: expect.stringContaining('paused') }),
+    );
+  });
+
+  it('warns when all of several mailboxes are paused, but not when some are', async () => {
+    await startSystem();
+    await addBroken();
+    await setPaused(system.db, BUYER, true);
+    expectProblems(await check(), {});
+    await setPaused(system.db, FIRST, true);
+    expectProblems(await check(), {
+      mailboxes: ['warn', /^2 mailboxes \(2 paused\)/, /npm run mailbox -- resume ADDRESS/],
+    });
+  });
+
+  it('checks cursor, watch and push of the first mailbox while an added one is broken, and reports that once', async () => {
+    await startSystem();
+    await addBroken();
+    const output = await check();
+    expectProblems(output, {
+      added_mailboxes: ['fail', /buyer@example\.com \(mailbox_secret_missing\)/, /--mailbox ADDRESS/],
+    });
+    const state = (name: string) => output.findings.find((result) => result.name === name)?.state;
+    expect(['history_cursor', 'watch', 'last_push'].map(state)).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  it('finds the first mailbox also behind more than 100 that have a problem', async () => {
+    await startSystem();
+    await system.db.query(
+      `insert into mailbox_settings (email_address, access, secret_name, failure_count, last_error_code, last_error)
+       select 'm' || n || '@example.com', 'refresh_token', 'm' || n, 3, 'mailbox_secret_missing', 'x'
+       from generate_series(1, 120) n`,
+    );
+    const { findings } = await check();
+    const state = (name: string) => findings.find((result) => result.name === name)?.state;
+    expect(['history_cursor', 'watch', 'last_push'].map(state)).toEqual(['ok', 'ok', 'ok']);
+  });
+
   it('reports an error that needs an operator', async () => {
     await startSystem();
     await system.db.query(

@@ -224,7 +224,7 @@ describe('the mailboxes that count', () => {
       mailboxes: [{ state: 'stopped', is_paused: true, access: 'environment', waiting_count: null }],
       advice_items: [{ code: 'paused', text: expect.stringMatching(/^orders@example\.com is paused\./) }],
     });
-    expect(status.advice[0]).toContain('npm run mailbox -- resume');
+    expect(status.advice[0]).toContain('npm run mailbox -- resume orders@example.com');
   });
 
   it('the waiting count is the sum while it is known for each mailbox', async () => {
@@ -310,9 +310,13 @@ describe('one mailbox of many', () => {
     });
   });
 
-  it('an unknown address is not found', async () => {
+  it('an unknown address is not found, and the remediation is the command that lists the known ones', async () => {
     await fixture.mailbox();
-    await expect(fixture.status({}, 'unknown@example.com')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(fixture.status({}, 'unknown@example.com')).rejects.toMatchObject({
+      code: 'mailbox_unknown',
+      status: 404,
+      remediation: expect.stringMatching(/^Check the address: `npm run mailbox -- list`/),
+    });
   });
 });
 

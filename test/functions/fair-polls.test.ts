@@ -205,7 +205,8 @@ describe('a paused first mailbox', () => {
     expect((await system.call('poll')).json).toMatchObject({ outcome: 'paused' });
     expect((await system.call('gmailPush', { body: { message: { data } } })).status).toBe(204);
     expect(system.gmail.callLog.calls).toHaveLength(0);
-    expect((await system.call('pollNow')).json).toMatchObject({ outcome: 'completed', new_emails: 1 });
+    const named = await system.call('pollNow', { query: { mailbox: FIRST } });
+    expect(named.json).toMatchObject({ outcome: 'completed', new_emails: 1 });
   });
 });
 

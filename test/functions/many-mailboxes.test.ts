@@ -1,6 +1,6 @@
 /** Several mailboxes in one deployment, in place: without WORK_PUBSUB_TOPIC. */
 import { describe, expect, it } from 'vitest';
-import { removeMailbox } from '../../shared/db/mailbox-changes.ts';
+import { removeMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
@@ -52,6 +52,48 @@ describe('poll', () => {
     expect(await system.storedOf(ANN)).toHaveLength(10);
     expect(await system.storedOf(BOB)).toHaveLength(10);
     expect(await system.rows('select email_address from mailboxes order by id')).toHaveLength(3);
+  });
+});
+
+describe('poll-now', () => {
+  const FIRST = 'orders@example.com';
+  const DEAD = `insert into email_ledger (mailbox_id, gmail_message_id, source, state, attempt_count, error_code)
+    select id, 'dead', 'history', 'dead', 8, 'gmail_unavailable' from mailboxes where email_address = $1`;
+
+  it.each([{}, { retry: 'dead' }, { reconcile: 'all' }])(
+    'with %o fetches nothing for the only mailbox while it is paused; naming it fetches',
+    async (query) => {
+      const system = await createSystem();
+      await system.turnOn();
+      await system.call('poll');
+      await setPaused(system.db, FIRST, true);
+      await system.rows(DEAD, [FIRST]);
+      system.gmail.deliver(mail('Order'));
+      system.gmail.resetCounters();
+      const skipped = await system.call('pollNow', { query });
+      expect([skipped.status, skipped.json]).toEqual([
+        200,
+        expect.objectContaining({ outcome: 'paused', new_emails: 0 }),
+      ]);
+      expect(system.gmail.callLog.calls).toHaveLength(0);
+      expect(await system.rows("select 1 from email_ledger where state = 'dead'")).toHaveLength(1);
+      expect(await system.storedOf(FIRST)).toEqual([]);
+
+      expect((await system.call('pollNow', { query: { mailbox: FIRST } })).json).toMatchObject({
+        outcome: 'completed',
+        new_emails: 1,
+      });
+    },
+  );
+
+  it('says that all mailboxes are paused, with several too', async () => {
+    const { system } = await knownSystem();
+    for (const address of [FIRST, ANN, BOB]) await setPaused(system.db, address, true);
+    system.gmail.resetCounters();
+    expect((await system.call('pollNow')).json).toMatchObject({ outcome: 'paused' });
+    expect(system.gmail.callLog.calls).toHaveLength(0);
+    await setPaused(system.db, BOB, false);
+    expect((await system.call('pollNow')).json).toMatchObject({ outcome: 'completed', mailboxes: 1 });
   });
 });
 

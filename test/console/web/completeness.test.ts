@@ -86,6 +86,16 @@ describe('the sentence about completeness', () => {
     },
   );
 
+  it('names the pause of the only mailbox as the reason, not a stopped monitor', () => {
+    const paused = { is_paused: true, waiting_count: null, unknown_since: UNKNOWN_SINCE };
+    expect(sentence({ status: { state: 'stopped' }, mailbox: paused })).toContain(
+      `not known since ${clock(30)}, because the mailbox is paused.`,
+    );
+    expect(sentence({ status: { state: 'stopped', is_running: false }, mailbox: paused })).toContain(
+      'because the monitor is stopped.',
+    );
+  });
+
   it('says that it is not known since the last answer while there is no newer one', () => {
     expect(sentence({}, minutesBefore(2))).toMatch(
       new RegExp(

@@ -76,6 +76,27 @@ describe('the reason', () => {
     expect(describeState(overview({ status: { state: 'stopped' } })).reason).toContain('not known');
   });
 
+  it('of a paused only mailbox is about the pause and asks for Resume, not for Start', () => {
+    const given = overview({ status: { state: 'stopped' }, mailbox: { state: 'stopped', is_paused: true } });
+    const { label, reason, tone } = describeState(given);
+    expect([label, tone]).toEqual(['Paused', 'inactive']);
+    expect(reason).toContain('orders@example.com is paused');
+    expect(reason).toContain('how much waits is not known');
+    expect(reason).toContain('Resume fetches all of it');
+    expect(reason).not.toContain('Start');
+  });
+
+  it('of Stopped asks for Start and Resume while the only mailbox is paused too', () => {
+    const given = overview({
+      status: { state: 'stopped', is_running: false },
+      mailbox: { state: 'stopped', is_paused: true },
+    });
+    expect(describeState(given)).toMatchObject({
+      label: 'Stopped',
+      reason: expect.stringContaining('Start and Resume fetch all of it'),
+    });
+  });
+
   it('of Catching up counts what waits and what was missing', () => {
     const given = overview({
       status: { state: 'catching_up' },
