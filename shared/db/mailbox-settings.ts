@@ -113,13 +113,15 @@ export async function bindSettings(
   await tx.query(BIND, [settingsId, mailbox.id, mailbox.emailAddress]);
 }
 
+// Keeps the former address while an added mailbox has the new one, as BIND does: the added one is rejected as `wrong_account`.
 // $1 mailbox id, $2 email address
 const RENAME_FIRST = statement(
   `
 update mailbox_settings
 set email_address = $2::text
 where mailbox_id = $1::integer
-  and access = 'environment'`,
+  and access = 'environment'
+  and not exists (select from mailbox_settings o where o.email_address = $2::text)`,
   {},
 );
 

@@ -1,6 +1,7 @@
 /** Which account an added mailbox belongs to, and what happens while one of several mailboxes cannot be reached. */
 import { describe, expect, it } from 'vitest';
 import { type EmulatedGmail, refreshTokenOf } from '../../emulators/gmail/emulated-gmail.ts';
+import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 
@@ -62,6 +63,28 @@ async function knownSystem() {
   await system.call('poll');
   return { system, ann, bob };
 }
+
+it('the first mailbox, which was paused before, runs on when its account gets an address that was added', async () => {
+  const system = await createSystem();
+  await system.turnOn();
+  await system.call('poll');
+  await setPaused(system.db, FIRST, true);
+  await setPaused(system.db, FIRST, false);
+  const access = { access: 'refresh_token', label: null, initialQuery: null } as const;
+  await addMailbox(system.db, { emailAddress: ANN, ...access });
+  system.writeSecret(ANN, refreshTokenOf(0));
+  system.gmail.renameAccount(ANN);
+  system.gmail.deliver(mail('Order'));
+  await reconcile(system);
+  await reconcile(system);
+  expect(await addresses(system)).toEqual([ANN]);
+  expect(await errorOf(system, ANN)).toBeNull();
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+  expect(await settings(system)).toMatchObject([
+    { mailbox_id: 1 },
+    { email_address: ANN, mailbox_id: null, last_error_code: 'wrong_account' },
+  ]);
+});
 
 describe('before an added mailbox is identified', () => {
   it('nothing is stored when its credentials belong to another account', async () => {
