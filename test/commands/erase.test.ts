@@ -172,6 +172,19 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids);
   });
 
+  it('erases the emails of a mailbox whose address another account has now', async () => {
+    const { rows } = await db.query<{ address: string }>(
+      `update mailboxes
+       set email_address = 'formerly ' || email_address || ' (mailbox ' || id || ')'
+       where id = (select mailbox_id from incoming_emails where id = $1)
+       returning email_address as address`,
+      [ids[3]],
+    );
+    const { output } = await erase(['--mailbox', rows[0]?.address ?? '', '--apply']);
+    expect(output).toContain('Erased 1 email.');
+    expect(await remaining()).toEqual(ids.slice(0, 3));
+  });
+
   it('leaves the worker of an erased email with an error that says so', async () => {
     await erase(['--sender', 'bob@example.com', '--apply']);
     await expect(workerOf(db, 'extraction').complete(ids[2] ?? 0)).rejects.toThrow(/QE004|does not exist/);
@@ -276,6 +289,21 @@ describe('objects in the bucket', () => {
     storage.clearFaults();
     const collected = await runToEnd('storage', ['collect'], { DATABASE_URL: db.url, ...env });
     expect(collected.output).toContain('Deleted 2 objects');
+    expect(names()).toEqual([]);
+  });
+
+  it('are deleted by the same command again after it was interrupted', async () => {
+    const { env, names, storage } = await createBucketFixture();
+    for (const name of ['files/one', 'raw/one.gz'])
+      storage.put(BUCKET, name, { bytes: Buffer.from(name), contentType: 'text/plain' });
+    await move(ids[0] ?? 0, 'one');
+    await db.query('delete from incoming_emails where id = $1', [ids[0]]);
+    const shown = await erase(['--email', String(ids[0])], KEY, env);
+    expect(shown.output).toContain('Nothing is stored that this erases.');
+    expect(names()).toHaveLength(2);
+    const { code, output } = await erase(['--email', String(ids[0]), '--apply'], KEY, env);
+    expect(code, output).toBe(0);
+    expect(output).toContain('Deleted 2 objects of the bucket.');
     expect(names()).toEqual([]);
   });
 
