@@ -9,8 +9,8 @@ import { sqlStateOf } from './pg-error.ts';
 import { statement } from './statement.ts';
 
 /**
- * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject or
- * text. `mailbox`: all emails of this mailbox. `email`: the email with this id.
+ * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject, text,
+ * file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email with this id.
  */
 export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
 
@@ -41,7 +41,10 @@ const IS_SELECTED = `case $1::text
     when 'mention' then lower(e.sender_address) is distinct from lower($2::text)
       and strpos(
         lower(concat_ws(' ', e.sender, e.recipients, array_to_string(e.delivered_to, ' '), e.subject, e.plain_text, e.body_text,
-                        e.body_html)),
+                        e.body_html, e.rfc822_message_id, e.in_reply_to, e.list_id,
+                        (select string_agg(concat_ws(' ', a.filename, a.content_id), ' ')
+                         from email_attachments a
+                         where a.email_id = e.id))),
         lower($2::text)) > 0
     when 'mailbox' then e.mailbox_id = (select m.id from mailboxes m where lower(m.email_address) = lower($2::text))
     when 'email' then e.id = $2::text::integer

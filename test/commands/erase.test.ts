@@ -32,12 +32,13 @@ afterEach(async () => await db.close());
 
 let count = 0;
 
-async function storeFrom(from: string, to: string): Promise<number> {
+async function storeFrom(from: string, to: string, [old, replacement] = ['', '']): Promise<number> {
   const lease = await leasedMailbox(db);
   const id = `bob-${++count}`;
   const raw = RAW_EMAIL.toString()
     .replace('Alice <alice@example.com>', from)
-    .replace('Orders <orders@example.net>', to);
+    .replace('Orders <orders@example.net>', to)
+    .replace(old, replacement);
   await addLiveMessages(db, lease, id);
   await storeEmail(db, lease, { ...(await storable(id)), email: await parseEmail(Buffer.from(raw)) });
   const { rows } = await db.query<{ id: number }>(
@@ -121,6 +122,18 @@ describe('npm run erase', () => {
     await erase(['--sender', 'alice@example.com', '--mentions', '--apply']);
     expect(await tablesWith('alice')).toEqual([]);
     expect(await remaining()).toEqual(ids.slice(3));
+  });
+
+  it.each([
+    ['the name of a file', 'name=order.pdf', 'name="carol@example.com.pdf"'],
+    ['the id that it answers', 'MIME-Version: 1.0', 'In-Reply-To: <1.carol@example.com>'],
+    ['its list', 'MIME-Version: 1.0', 'List-Id: <carol@example.com>'],
+  ])('leaves the address in no table when an email has it in %s', async (_where, header, replacement) => {
+    await storeFrom('Bob <bob@example.com>', 'orders@example.net', [header, replacement]);
+    expect(await tablesWith('carol@example.com')).not.toEqual([]);
+    await erase(['--sender', 'carol@example.com', '--mentions', '--apply']);
+    expect(await tablesWith('carol')).toEqual([]);
+    expect(await remaining()).toEqual(ids);
   });
 
   it('keeps id, hash and time in the ledger, where the message stays stored', async () => {
