@@ -7,7 +7,7 @@ import { type CheckResult, fail, ok } from './check-result.ts';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Writes a small object and deletes it. When it is left, `npm run storage -- collect` deletes it.
+ * Writes a small object and deletes it. When it is left, `npm run storage -- collect --unknown` deletes it.
  *
  * @returns none without ATTACHMENTS_BUCKET
  * @throws {AppError} bucket_unavailable, bucket_denied
