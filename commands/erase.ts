@@ -16,6 +16,7 @@ import {
   eraseInBatches,
   readConsumerSchemas,
 } from '../shared/db/erasure.ts';
+import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
@@ -70,6 +71,8 @@ function targetOf({
     return { kind: 'email', value: String(wholeNumber('--email', email, { min: 1, max: MAX_ID })) };
   const kind = sender === undefined ? 'mailbox' : 'sender';
   const address = sender ?? mailbox ?? '';
+  const former = kind === 'mailbox' ? formerAddress(address) : null;
+  if (former !== null) return { kind, value: former };
   if (!ADDRESS.test(address)) throw invalidArgument(`--${kind}`, address, 'an email address');
   return { kind, value: address };
 }
@@ -97,8 +100,11 @@ async function erase(
   const mentioned = target.kind === 'sender' ? await countErasable(db, mention) : null;
   if (mentioned !== null && mentioned.emailCount > 0) say(mentionText(mentioned, withMentions));
   const selections = [target, ...(withMentions ? [mention] : [])];
-  if (counts.emailCount + (withMentions ? (mentioned?.emailCount ?? 0) : 0) === 0)
-    return say('Nothing is stored that this erases.');
+  if (counts.emailCount + (withMentions ? (mentioned?.emailCount ?? 0) : 0) === 0) {
+    say('Nothing is stored that this erases.');
+    // An earlier call may have been interrupted before it deleted them.
+    return key === null ? undefined : await deleteObjects(db, bucket);
+  }
   say(await limitsText(db));
   if (key === null) return say('Nothing was changed. Add --apply to delete them.');
   await apply(db, target, selections, key);

@@ -5,6 +5,7 @@
 import {
   adoptUnknownObjects,
   collectObjects,
+  countObjectsOf,
   DAY_SECONDS,
   HOUR_SECONDS,
 } from '../shared/bucket/collect-objects.ts';
@@ -27,8 +28,9 @@ Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud
   move --to database  moves all bytes back to the database, and deletes their objects unless a store may need them
   verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
   --list N            with verify and move: at most this number of problems is listed (20)
-  collect             deletes the objects to which no row refers: those of erased emails now, unknown ones and those of
-                      stores that did not end a day after their upload
+  collect             deletes the objects to which no row refers any more: those of erased emails now, those of stores that
+                      did not end a day after their upload. Says how many objects the database does not know
+  --unknown           with collect: deletes also those, when they are a day old. No other database may use the bucket
 Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
 
 ${ON_A_DEPLOYMENT}`;
@@ -44,13 +46,18 @@ interface Context {
 }
 
 await runCommand(USAGE, async () => {
-  const { flags, words } = readArguments({ list: { type: 'string' }, to: { type: 'string' } });
+  const { flags, words } = readArguments({
+    list: { type: 'string' },
+    to: { type: 'string' },
+    unknown: { type: 'boolean', default: false },
+  });
   const [verb, extra] = words;
   if (extra !== undefined) throw new UsageError(`Unexpected argument ${quoted(extra)}.`);
   if (verb === undefined) throw new UsageError('Say what to do: move, verify or collect.');
   if (verb !== 'move' && verb !== 'verify' && verb !== 'collect')
     throw invalidArgument('The argument', verb, 'move, verify or collect');
   if (verb !== 'move' && flags.to !== undefined) throw new UsageError('--to needs move.');
+  if (verb !== 'collect' && flags.unknown) throw new UsageError('--unknown needs collect.');
   const to = verb === 'move' ? targetOf(flags.to) : null;
   const listed = flags.list === undefined ? MAX_LISTED : wholeNumber('--list', flags.list);
   const config = readConfig(process.env);
@@ -61,7 +68,7 @@ await runCommand(USAGE, async () => {
   try {
     if (to !== null) await move(context, to);
     else if (verb === 'verify') await verify(context);
-    else await collect(context, DAY_SECONDS);
+    else await collectAll(context, flags.unknown);
   } finally {
     await db.close();
   }
@@ -138,9 +145,28 @@ function verifyProblem({ id, kind, name, problem }: VerifiedObject): string {
   return `${kind === 'file' ? `attachment ${id}` : `the raw bytes of email ${id}`}: object ${name} is ${problem}`;
 }
 
+/** A database that refers to nothing in the bucket is another one, such as that of the local stack: it knows none of the objects. */
+async function collectAll(context: Context, withUnknown: boolean): Promise<void> {
+  const { db, largeBytes } = context;
+  const { bucket } = largeBytes;
+  const { referencedCount, unknownCount } = await countObjectsOf(db, bucket);
+  if (withUnknown && unknownCount > 0) {
+    if (referencedCount === 0)
+      throw new Error(
+        `The database refers to no object of the bucket ${bucket.name}, so this may be the wrong database. Check DATABASE_URL and ` +
+          'ATTACHMENTS_BUCKET. Nothing was deleted.',
+      );
+    await adoptUnknownObjects(db, bucket);
+  }
+  await collect(context, DAY_SECONDS);
+  if (!withUnknown && unknownCount > 0)
+    say(
+      `The database does not know ${counted(unknownCount, 'object')} of the bucket. If no other database uses it, --unknown deletes what is a day old.`,
+    );
+}
+
 async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: number): Promise<void> {
   const { bucket } = largeBytes;
-  await adoptUnknownObjects(db, bucket);
   const progress = new Progress();
   const { deletedCount, error } = await collectObjects(db, bucket, {
     minAgeSeconds,

@@ -22,6 +22,7 @@ import { type IngestRequest, ingestMailbox } from '../shared/ingest/ingest-mailb
 import { MailboxContexts } from '../shared/ingest/mailbox-contexts.ts';
 import { ofOne, type PollReport, pollMailboxes, requeueDeadOfAll } from '../shared/ingest/poll-mailboxes.ts';
 import type { Log } from '../shared/log.ts';
+import { mailboxParameter } from '../shared/mailbox-confirmation.ts';
 import { ingestResponse } from './runtime/ingest-response.ts';
 
 export function createRoute(context: AppContext): Route {
@@ -35,7 +36,7 @@ export function createRoute(context: AppContext): Route {
         hasParameter(request, 'reconcile', 'all') || hasParameter(request, 'prove', 'all');
       const retriesDead = hasParameter(request, 'retry', 'dead');
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000, contexts.first.clock);
-      const { report, requeued } = await run(contexts, request.query['mailbox'], {
+      const { report, requeued } = await run(contexts, mailboxParameter(request.query), {
         log,
         retriesDead,
         request: {
@@ -57,16 +58,16 @@ interface Asked {
 
 async function run(
   contexts: MailboxContexts,
-  mailbox: unknown,
+  mailbox: string | null,
   { log, request, retriesDead }: Asked,
 ): Promise<{ readonly report: PollReport; readonly requeued: number | null }> {
   const { first } = contexts;
-  if (mailbox === undefined) {
+  if (mailbox === null) {
     if (first.gmail === null && !(await hasAddedMailboxes(first.db))) assertConfigured(first.config);
     const requeued = retriesDead ? await requeueDeadOfAll(contexts) : null;
     return { report: await pollMailboxes(contexts, request, log), requeued };
   }
-  const app = await contexts.ofAddress(String(mailbox), log);
+  const app = await contexts.ofAddress(mailbox, log);
   if (app === null)
     throw new AppError('bad_request', `mailbox names ${JSON.stringify(mailbox)}, which is not a mailbox.`);
   const requeued = retriesDead ? await requeueDead(app) : null;

@@ -12,7 +12,8 @@ export interface MailboxConfirmation {
 
 /** The limit of RFC 5321. */
 const MAX_ADDRESS_LENGTH = 254;
-const ADDRESS = /^[^\s@"<>,]+@[^\s@"<>,]+$/;
+// PostgreSQL text can contain neither NUL nor a lone surrogate.
+const ADDRESS = /^[^\s@"<>,\p{Cc}\p{Cs}]+@[^\s@"<>,\p{Cc}\p{Cs}]+$/u;
 
 /**
  * @param query of the request
@@ -30,9 +31,12 @@ export function parseConfirmation(query: Readonly<Record<string, unknown>>): Mai
   return null;
 }
 
-/** @returns the address in the parameter `mailbox`, in lower case; null without it @throws {AppError} bad_request */
+/**
+ * @returns the address in the parameter `mailbox`, or what a mailbox keeps as its address, in lower case; null without it
+ * @throws {AppError} bad_request
+ */
 export function mailboxParameter({ mailbox }: Readonly<Record<string, unknown>>): string | null {
-  return mailbox === undefined ? null : parseAddress('mailbox', mailbox);
+  return mailbox === undefined ? null : (formerAddress(mailbox) ?? parseAddress('mailbox', mailbox));
 }
 
 /** @returns the address in lower case; null when the text is not one address */
@@ -52,7 +56,7 @@ export function parseAddress(name: string, value: unknown): string {
 }
 
 /** What an added mailbox keeps as its address after another account got it: see `bindSettings`. */
-const FORMER_ADDRESS = /^formerly \S+ \(mailbox \d+\)$/;
+const FORMER_ADDRESS = /^formerly [^\s\p{Cc}\p{Cs}]+ \(mailbox \d+\)$/u;
 
 /** @returns in lower case; null for other text */
 export function formerAddress(value: unknown): string | null {

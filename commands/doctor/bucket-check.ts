@@ -10,7 +10,7 @@ import { type CheckResult, fail, ok } from './check-result.ts';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Writes a small object and deletes it. When it is left, `npm run storage -- collect` deletes it.
+ * Writes a small object and deletes it. When it is left, `npm run storage -- collect --unknown` deletes it.
  *
  * @param db null when it cannot be read
  * @returns none without ATTACHMENTS_BUCKET, unless stored bytes are in a bucket

@@ -7,6 +7,7 @@
 import {
   adoptObjects,
   checkUnreferenced,
+  countKnown,
   findUnreferenced,
   releaseReservations,
 } from '../db/bucket-objects.ts';
@@ -96,6 +97,23 @@ async function collectObject(
     const error = toAppError(thrown);
     if (isBucketError(error.code)) return error;
     throw error;
+  }
+}
+
+/** Lists the bucket. @returns to how many objects a row refers, and how many the database does not know */
+export async function countObjectsOf(
+  db: Queryable,
+  bucket: Bucket,
+): Promise<{ readonly referencedCount: number; readonly unknownCount: number }> {
+  const total = { referencedCount: 0, unknownCount: 0 };
+  for (let page: string | null = null; ; ) {
+    const { nextPage, objects } = await bucket.list(page);
+    const names = objects.map(({ name }) => name);
+    const { referencedCount, unknownCount } = await countKnown(db, names);
+    total.referencedCount += referencedCount;
+    total.unknownCount += unknownCount;
+    if (nextPage === null) return total;
+    page = nextPage;
   }
 }
 

@@ -234,7 +234,9 @@ async function moveToDatabase(
     data = await readObject(bucket, object, null);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'bucket_object_missing')) throw error;
-    return { kind, id, result: 'missing', object, sizeBytes: 0 };
+    // The row may have been erased or moved since it was read, and its object deleted.
+    const isMissing = (await db.query(READ[kind], [id])).rows[0]?.bucket_object === object;
+    return { kind, id, result: isMissing ? 'missing' : 'changed', object, sizeBytes: 0 };
   }
   const moved = { kind, id, object, sizeBytes: data.length };
   if (!(await hasContent(kind, data, row))) return { ...moved, result: 'damaged' };

@@ -49,12 +49,19 @@ select (select count(distinct bucket_object) from email_attachments where bucket
   { count: 'bigint' },
 );
 
+// $1 name text
+// Always one row.
+const IS_REFERENCED = statement('select is_bucket_object_referenced($1::text) as is_referenced', {
+  is_referenced: 'boolean',
+});
+
 export async function countObjects(db: Queryable): Promise<number> {
   return (await db.query(COUNT)).rows[0]?.count ?? 0;
 }
 
 /**
- * Yields one result per object, in the order of their names. Changes nothing.
+ * Yields one result per object, in the order of their names. Changes nothing. An object whose last email was erased in the meantime has
+ * no problem.
  *
  * @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing, database_unavailable
  */
@@ -64,7 +71,8 @@ export async function* verifyObjects(db: Queryable, bucket: Bucket): AsyncGenera
       const { rows } = await db.query(NEXT[kind], [after, BATCH]);
       for (const { id, name, sha256, size_bytes } of rows) {
         const problem = await problemOf(bucket, kind, name, { sizeBytes: size_bytes, sha256 });
-        yield { name, kind, id, problem };
+        const isGone = problem !== null && !(await db.query(IS_REFERENCED, [name])).rows[0]?.is_referenced;
+        yield { name, kind, id, problem: isGone ? null : problem };
       }
       if (rows.length < BATCH) break;
       after = rows.at(-1)?.name ?? after;

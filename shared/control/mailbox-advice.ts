@@ -161,7 +161,19 @@ export function failingAdvice(mailbox: AdvisedMailbox): Found[] {
   const lastError = failing.error_code === null ? '' : ` (last error: ${failing.error_code})`;
   const found: Found[] = [];
   const { dead_count: dead } = failing;
-  if (dead > 0)
+  if (dead > 0 && !mailbox.is_current)
+    found.push({
+      address,
+      item: advise(
+        'messages_dead_unread',
+        `${messages(dead)} of ${address} failed at every attempt${lastError}, and no run retries them, because the mailbox is not ` +
+          `monitored. Add it again, or give them up: \`npm run retry-dead -- --mailbox ${shellWord(address)} --give-up\`.`,
+      ),
+      count: dead,
+      several: (count) =>
+        `${messages(count)} failed at every attempt, and no run retries them, because the mailboxes are not monitored.`,
+    });
+  else if (dead > 0)
     found.push({
       address,
       item: advise(

@@ -137,6 +137,28 @@ export async function checkUnreferenced(
   return rows[0]?.ids.map(Number) ?? null;
 }
 
+// $1 names text[]
+// One row.
+const COUNT_KNOWN = statement(
+  `
+select count(*) filter (where is_bucket_object_referenced(name)) as referenced_count,
+       count(*) filter (
+         where not is_bucket_object_referenced(name)
+           and not exists (select from bucket_objects o where o.name = listed.name)
+       ) as unknown_count
+from unnest($1::text[]) as listed (name)`,
+  { referenced_count: 'bigint', unknown_count: 'bigint' },
+);
+
+/** @returns to how many of these objects a row refers, and how many the database does not know */
+export async function countKnown(
+  db: Queryable,
+  names: readonly string[],
+): Promise<{ readonly referencedCount: number; readonly unknownCount: number }> {
+  const row = (await db.query(COUNT_KNOWN, [names])).rows[0];
+  return { referencedCount: row?.referenced_count ?? 0, unknownCount: row?.unknown_count ?? 0 };
+}
+
 // $1 names text[], $2 times timestamptz[]
 const ADOPT = statement(
   `

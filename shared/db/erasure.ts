@@ -9,8 +9,8 @@ import { sqlStateOf } from './pg-error.ts';
 import { statement } from './statement.ts';
 
 /**
- * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject or
- * text. `mailbox`: all emails of this mailbox. `email`: the email with this id.
+ * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject, text,
+ * file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email with this id.
  */
 export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
 
@@ -30,8 +30,8 @@ export interface ErasureCounts {
 
 /** Few enough that the rows are locked for well below a second, except with very large attachments. */
 const BATCH = 50;
-/** Ids per statement. Searching 500 long texts for an address takes well below the statement timeout. */
-const RANGE_IDS = 500;
+/** Emails per statement. Searching 500 long texts for an address takes well below the statement timeout. */
+const RANGE_EMAILS = 500;
 const FOREIGN_KEY_VIOLATION = '23503';
 
 // PostgreSQL lowers both sides, because JavaScript lowers some letters differently.
@@ -41,7 +41,10 @@ const IS_SELECTED = `case $1::text
     when 'mention' then lower(e.sender_address) is distinct from lower($2::text)
       and strpos(
         lower(concat_ws(' ', e.sender, e.recipients, array_to_string(e.delivered_to, ' '), e.subject, e.plain_text, e.body_text,
-                        e.body_html)),
+                        e.body_html, e.rfc822_message_id, e.in_reply_to, e.list_id,
+                        (select string_agg(concat_ws(' ', a.filename, a.content_id), ' ')
+                         from email_attachments a
+                         where a.email_id = e.id))),
         lower($2::text)) > 0
     when 'mailbox' then e.mailbox_id = (select m.id from mailboxes m where lower(m.email_address) = lower($2::text))
     when 'email' then e.id = $2::text::integer
@@ -116,8 +119,21 @@ from counts`,
   { email_count: 'integer', last_id: 'integer?' },
 );
 
-// Always one row.
-const NEWEST = statement('select coalesce(max(id), 0) as id from incoming_emails', { id: 'integer' });
+// Ids have gaps: after a restore of 50 million.
+// $1 id int, $2 emails int
+// Always one row; null when no emails follow.
+const END_OF_RANGE = statement(
+  `
+select max(id) as id
+from (
+  select id
+  from incoming_emails
+  where id > $1::integer
+  order by id
+  limit $2::integer
+) range`,
+  { id: 'integer?' },
+);
 
 // $1 kind text, $2 hash text
 const BEGIN = statement(
@@ -169,8 +185,12 @@ interface IdRange {
 /** Ranges of ids up to the newest email, also one that is stored in the meantime. */
 async function* idRanges(db: Queryable, { kind, value }: ErasureSelection): AsyncGenerator<IdRange> {
   if (kind === 'email') return yield { after: Number(value) - 1, upTo: Number(value) };
-  for (let after = 0; after < ((await db.query(NEWEST)).rows[0]?.id ?? 0); after += RANGE_IDS)
-    yield { after, upTo: after + RANGE_IDS };
+  for (let after = 0; ; ) {
+    const upTo: number | null = (await db.query(END_OF_RANGE, [after, RANGE_EMAILS])).rows[0]?.id ?? null;
+    if (upTo === null) return;
+    yield { after, upTo };
+    after = upTo;
+  }
 }
 
 /** Returns the names of the schemas whose content no erasure reaches. */

@@ -21,7 +21,7 @@ export interface AddedMailbox {
   readonly initialQuery: string | null;
 }
 
-// A mailbox that the database knows from earlier credentials is linked at once.
+// A mailbox that the database knows from earlier credentials is linked at once, unless it is an added one whose account was renamed.
 // If a renamed mailbox keeps the secret of this address, the name gets the number of that mailbox's settings: two never share one.
 // A row of a former first mailbox, which only kept its pause, is replaced.
 // $1 email address, $2 access, $3 secret name, $4 label, $5 initial query
@@ -33,6 +33,7 @@ select lower($1::text), m.id, $2::text,
        $4::text, $5::text
 from (values (1)) one (n)
 left join mailboxes m on m.email_address = lower($1::text)
+  and not exists (select from mailbox_settings o where o.mailbox_id = m.id and o.email_address <> lower($1::text))
 on conflict (email_address) do update
   set mailbox_id = excluded.mailbox_id,
       access = excluded.access,

@@ -7,7 +7,13 @@ import { AppError } from '../errors.ts';
 import { unconfirmedDetail } from '../mailbox-confirmation.ts';
 import type { Database, Queryable } from './database.ts';
 import { confirmRename, deleteConfirmations, endConfirmation } from './mailbox-confirmations.ts';
-import { createMailbox, renameMailbox, retireAddress, takeMailboxOver } from './mailbox-rows.ts';
+import {
+  createMailbox,
+  renameMailbox,
+  retireAddress,
+  retiredAddress,
+  takeMailboxOver,
+} from './mailbox-rows.ts';
 import { bindSettings, type MailboxSettings, renameFirstSettings } from './mailbox-settings.ts';
 import { statement } from './statement.ts';
 
@@ -142,17 +148,30 @@ function decide(facts: Facts, { emailAddress: address, settings }: Account): Dec
 }
 
 /**
+ * The row lost this address to another monitored mailbox, and its credentials report it again. An address has one account, so both
+ * are the same account. The operator added it under its new address, before the former mailbox was renamed.
+ */
+function isSecondOfAccount(decision: Decision | null, facts: Facts, { emailAddress }: Account): boolean {
+  if (decision?.kind !== 'renamed' || decision.from !== retiredAddress(emailAddress, decision.id))
+    return false;
+  const { address_id: id, first_id: firstId, other_added_ids: others } = facts;
+  return id !== null && (id === firstId || (others ?? []).includes(id));
+}
+
+/**
  * One account is never both the first mailbox and an added one: each would take the row over from the other again and again.
  * Before an added mailbox is bound, its account has the address that the operator added.
  *
  * @throws {AppError} wrong_account, account_added
  */
-function assertOwner(decision: Decision | null, facts: Facts, { emailAddress, settings }: Account): void {
+function assertOwner(decision: Decision | null, facts: Facts, account: Account): void {
+  const { emailAddress, settings } = account;
   const id = decision !== null && 'id' in decision ? decision.id : null;
   const isOther = id !== null && (facts.other_added_ids ?? []).includes(id);
+  const isSecond = isSecondOfAccount(decision, facts, account);
   if (settings === null) {
     const isNew = decision === null || decision.kind === 'created' || decision.kind === 'taken_over';
-    if (isOther || (isNew && facts.is_added_address))
+    if (isOther || isSecond || (isNew && facts.is_added_address))
       throw new AppError('account_added', `Gmail reports ${emailAddress}, which was added as a mailbox.`);
     return;
   }
@@ -164,11 +183,13 @@ function assertOwner(decision: Decision | null, facts: Facts, { emailAddress, se
       'wrong_account',
       `Gmail reports ${emailAddress}, but the mailbox was added as ${ownAddress}.`,
     );
-  if (id !== null && (id === facts.first_id || isOther))
+  if (id !== null && (id === facts.first_id || isOther || isSecond)) {
+    const isFirst = (isSecond ? facts.address_id : id) === facts.first_id;
     throw new AppError(
       'wrong_account',
-      `Gmail reports ${emailAddress}, which is ${isOther ? 'another added mailbox' : 'the first mailbox'}.`,
+      `Gmail reports ${emailAddress}, which is ${isFirst ? 'the first mailbox' : 'another added mailbox'}.`,
     );
+  }
 }
 
 /**

@@ -94,6 +94,11 @@ export async function takeMailboxOver(
   await tx.query(END_WATCH_WAIT, [mailboxId]);
 }
 
+/** What `retireAddress` leaves as the address of a mailbox. */
+export function retiredAddress(emailAddress: string, mailboxId: number): string {
+  return `formerly ${emailAddress} (mailbox ${mailboxId})`;
+}
+
 /** Frees an address that another account has now. */
 export async function retireAddress(tx: Queryable, mailboxId: number): Promise<void> {
   await tx.query(RETIRE_ADDRESS, [mailboxId]);

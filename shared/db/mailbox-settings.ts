@@ -73,14 +73,13 @@ export async function findSettingsOfMailbox(
 
 // Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder,
 // except of a delegation, which names the address: an operator removes that mailbox and adds it with its present address.
-// $1 mailbox settings id, $2 email address
+// $1 mailbox id, $2 email address
 const RETIRE_ADDRESS = statement(
   `
 update mailbox_settings
 set email_address = 'formerly ' || email_address || ' (mailbox ' || mailbox_id || ')'
 where email_address = $2::text
-  and id <> $1::integer
-  and mailbox_id is not null`,
+  and mailbox_id <> $1::integer`,
   {},
 );
 
@@ -109,26 +108,29 @@ export async function bindSettings(
   settingsId: number,
   mailbox: { readonly id: number; readonly emailAddress: string },
 ): Promise<void> {
-  await tx.query(RETIRE_ADDRESS, [settingsId, mailbox.emailAddress]);
+  await tx.query(RETIRE_ADDRESS, [mailbox.id, mailbox.emailAddress]);
   await tx.query(BIND, [settingsId, mailbox.id, mailbox.emailAddress]);
 }
 
+// Keeps the former address while an added mailbox that is not identified has the new one, as BIND does.
 // $1 mailbox id, $2 email address
 const RENAME_FIRST = statement(
   `
 update mailbox_settings
 set email_address = $2::text
 where mailbox_id = $1::integer
-  and access = 'environment'`,
+  and access = 'environment'
+  and not exists (select from mailbox_settings o where o.email_address = $2::text)`,
   {},
 );
 
-/** Keeps the address of the first mailbox, which has settings only after it was paused. */
+/** Frees the address of the first mailbox, and keeps it in its settings, which it has only after it was paused. */
 export async function renameFirstSettings(
   tx: Queryable,
   mailboxId: number,
   emailAddress: string,
 ): Promise<void> {
+  await tx.query(RETIRE_ADDRESS, [mailboxId, emailAddress]);
   await tx.query(RENAME_FIRST, [mailboxId, emailAddress]);
 }
 

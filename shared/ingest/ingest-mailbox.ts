@@ -19,6 +19,7 @@ import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
+import { formerAddress } from '../mailbox-confirmation.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import { createPublisher } from './email-publisher.ts';
@@ -104,7 +105,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
 interface Known extends RunningFlagAndMailbox {
   /** The status row has to name the credentials of the first mailbox. */
   readonly mustRecord: boolean;
-  /** The mailbox row names the access. */
+  /** The mailbox row names the access, and has an address. */
   readonly isKnownAccess: boolean;
   /** A mailbox without a row may be identified now. */
   readonly isAttemptDue: boolean;
@@ -117,13 +118,19 @@ async function readKnown({ credentialFingerprint, db, settings }: IngestContext)
       db,
       credentialFingerprint ?? '',
     );
-    return { ...known, mustRecord: !areCredentialsRecorded, isKnownAccess: true, isAttemptDue: true };
+    const isKnownAccess = hasAddress(known.mailbox);
+    return { ...known, mustRecord: !areCredentialsRecorded, isKnownAccess, isAttemptDue: true };
   }
   const known = await readAddedMailbox(db, settings.id, credentialFingerprint);
   if (known === null) return null;
   // While the access cannot be read, the run fails with the reason.
-  const isKnownAccess = known.isKnownAccess || credentialFingerprint === null;
+  const isKnownAccess = (known.isKnownAccess && hasAddress(known.mailbox)) || credentialFingerprint === null;
   return { ...known, mustRecord: false, isKnownAccess };
+}
+
+/** False: another mailbox has its address now. Nothing is fetched before Gmail says which address the account has. */
+function hasAddress(mailbox: Mailbox | null): boolean {
+  return mailbox === null || formerAddress(mailbox.emailAddress) === null;
 }
 
 function hasRunSince({ lastRunAt }: Mailbox, askedAt: Date | null): boolean {

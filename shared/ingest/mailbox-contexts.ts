@@ -75,9 +75,12 @@ export class MailboxContexts {
   async ofAddress(emailAddress: string, log: Log): Promise<IngestContext | null> {
     const { credentialFingerprint, db } = this.first;
     const settings = await findMailboxSettings(db, emailAddress);
-    if (settings !== null && settings.access !== 'environment') return await this.of(settings, log);
+    const added = settings?.access === 'environment' ? null : settings;
+    if (added !== null && added.mailboxId !== null) return await this.of(added, log);
     const own = await findMailbox(db, credentialFingerprint ?? '');
-    return own?.emailAddress === emailAddress.toLowerCase() ? this.ofFirst(log) : null;
+    // It comes before an added mailbox with the same address, which is never read.
+    if (own?.emailAddress === emailAddress.toLowerCase()) return this.ofFirst(log);
+    return added === null ? null : await this.of(added, log);
   }
 
   /** The context of the first mailbox, while the instance works on others too. */

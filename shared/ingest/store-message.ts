@@ -49,7 +49,7 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'unstorable')) throw error;
     // The raw bytes matter most. Store them without the parsed values; `reprocess` can parse them again.
-    return await storeEmail(run.db, run.lease, { ...toStore, email: unparsed() }, isPublished);
+    return await storeEmail(run.db, run.lease, withoutParsed(toStore), isPublished);
   }
 }
 
@@ -68,6 +68,8 @@ function logDefects(run: RunContext, claim: Claim, email: ParsedEmail): void {
   });
 }
 
-function unparsed(): StorableEmail {
-  return { ...EMPTY_EMAIL, defects: ['not_storable_as_read'] };
+/** Its rows refer to no file, so the announcements stay: with them the collection finds the files that were uploaded. */
+function withoutParsed({ objects, ...stored }: EmailToStore): EmailToStore {
+  const email: StorableEmail = { ...EMPTY_EMAIL, defects: ['not_storable_as_read'] };
+  return { ...stored, email, ...(objects && { objects: { ...objects, reservationIds: [] } }) };
 }

@@ -32,12 +32,13 @@ afterEach(async () => await db.close());
 
 let count = 0;
 
-async function storeFrom(from: string, to: string): Promise<number> {
+async function storeFrom(from: string, to: string, [old, replacement] = ['', '']): Promise<number> {
   const lease = await leasedMailbox(db);
   const id = `bob-${++count}`;
   const raw = RAW_EMAIL.toString()
     .replace('Alice <alice@example.com>', from)
-    .replace('Orders <orders@example.net>', to);
+    .replace('Orders <orders@example.net>', to)
+    .replace(old, replacement);
   await addLiveMessages(db, lease, id);
   await storeEmail(db, lease, { ...(await storable(id)), email: await parseEmail(Buffer.from(raw)) });
   const { rows } = await db.query<{ id: number }>(
@@ -123,6 +124,18 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids.slice(3));
   });
 
+  it.each([
+    ['the name of a file', 'name=order.pdf', 'name="carol@example.com.pdf"'],
+    ['the id that it answers', 'MIME-Version: 1.0', 'In-Reply-To: <1.carol@example.com>'],
+    ['its list', 'MIME-Version: 1.0', 'List-Id: <carol@example.com>'],
+  ])('leaves the address in no table when an email has it in %s', async (_where, header, replacement) => {
+    await storeFrom('Bob <bob@example.com>', 'orders@example.net', [header, replacement]);
+    expect(await tablesWith('carol@example.com')).not.toEqual([]);
+    await erase(['--sender', 'carol@example.com', '--mentions', '--apply']);
+    expect(await tablesWith('carol')).toEqual([]);
+    expect(await remaining()).toEqual(ids);
+  });
+
   it('keeps id, hash and time in the ledger, where the message stays stored', async () => {
     const hashes = await db.query<{ sha256: string }>('select sha256 from email_raw where email_id = $1', [
       ids[0],
@@ -170,6 +183,19 @@ describe('npm run erase', () => {
     const { output } = await erase(['--mailbox', rows[0]?.address ?? '', '--apply']);
     expect(output).toContain('Erased 60 emails.');
     expect(await remaining()).toEqual(ids);
+  });
+
+  it('erases the emails of a mailbox whose address another account has now', async () => {
+    const { rows } = await db.query<{ address: string }>(
+      `update mailboxes
+       set email_address = 'formerly ' || email_address || ' (mailbox ' || id || ')'
+       where id = (select mailbox_id from incoming_emails where id = $1)
+       returning email_address as address`,
+      [ids[3]],
+    );
+    const { output } = await erase(['--mailbox', rows[0]?.address ?? '', '--apply']);
+    expect(output).toContain('Erased 1 email.');
+    expect(await remaining()).toEqual(ids.slice(0, 3));
   });
 
   it('leaves the worker of an erased email with an error that says so', async () => {
@@ -277,6 +303,21 @@ describe('objects in the bucket', () => {
     storage.clearFaults();
     const collected = await runToEnd('storage', ['collect'], { DATABASE_URL: db.url, ...env });
     expect(collected.output).toContain('Deleted 2 objects');
+    expect(names()).toEqual([]);
+  });
+
+  it('are deleted by the same command again after it was interrupted', async () => {
+    const { env, names, storage } = await createBucketFixture();
+    for (const name of ['files/one', 'raw/one.gz'])
+      storage.put(BUCKET, name, { bytes: Buffer.from(name), contentType: 'text/plain' });
+    await move(ids[0] ?? 0, 'one');
+    await db.query('delete from incoming_emails where id = $1', [ids[0]]);
+    const shown = await erase(['--email', String(ids[0])], KEY, env);
+    expect(shown.output).toContain('Nothing is stored that this erases.');
+    expect(names()).toHaveLength(2);
+    const { code, output } = await erase(['--email', String(ids[0]), '--apply'], KEY, env);
+    expect(code, output).toBe(0);
+    expect(output).toContain('Deleted 2 objects of the bucket.');
     expect(names()).toEqual([]);
   });
 

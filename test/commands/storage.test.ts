@@ -136,10 +136,27 @@ describe('npm run storage', () => {
     expect(back.output).toMatch(/missing in the object/);
   });
 
-  it('collect deletes old objects that the database does not know, and no others', async () => {
+  it('collect deletes no object of another database', async () => {
+    for (const name of ['files/a', 'files/b'])
+      bucket.storage.put(BUCKET, name, { bytes: Buffer.from('x'), contentType: 'text/plain' });
+    expect((await storage('collect')).output).toContain(
+      'The database does not know 2 objects of the bucket.',
+    );
+    const { code, output } = await storage('collect', '--unknown');
+    expect([code, output]).toEqual([1, expect.stringContaining('may be the wrong database')]);
+    // They are not announced either, so no run deletes them later.
+    expect(await system.rows('select from bucket_objects')).toEqual([]);
+
+    await storage('move', '--to', 'bucket');
+    await storage('move', '--to', 'database');
+    expect(await system.rows('select from bucket_objects')).toEqual([]);
+    expect(bucket.names()).toEqual(['files/a', 'files/b']);
+  });
+
+  it('collect --unknown deletes old objects that the database does not know, and no others', async () => {
     await storage('move', '--to', 'bucket');
     bucket.storage.put(BUCKET, 'files/unknown', { bytes: Buffer.from('x'), contentType: 'text/plain' });
-    expect((await storage('collect')).output).toContain('Deleted 0 objects');
+    expect((await storage('collect', '--unknown')).output).toContain('Deleted 0 objects');
     await system.rows("update bucket_objects set reserved_at = reserved_at - interval '25 hours'");
     const { code, output } = await storage('collect');
     expect([code, output]).toEqual([0, expect.stringContaining('Deleted 1 object to which no row refers')]);
@@ -201,6 +218,7 @@ describe('npm run storage', () => {
     [['move'], '--to bucket or --to database'],
     [['move', '--to', 'disk'], 'bucket or database'],
     [['verify', '--to', 'bucket'], '--to needs move'],
+    [['verify', '--unknown'], '--unknown needs collect'],
   ])('explains wrong arguments: %j', async (args, text) => {
     const { code, output } = await storage(...args);
     expect([code, output]).toEqual([1, expect.stringContaining(text)]);

@@ -343,6 +343,17 @@ describe('advice about failing messages', () => {
     ]);
   });
 
+  it('offers no retry for the dead messages of a removed mailbox, because no run fetches them', () => {
+    const mailboxes = [mailbox({ is_current: false, failing: failing({ dead_count: 1 }) })];
+    expect(items({ mailboxes })).toEqual([
+      {
+        code: 'messages_dead_unread',
+        text: expect.stringMatching(/no run retries them.*--mailbox orders@example\.com --give-up/),
+        action: null,
+      },
+    ]);
+  });
+
   it('uses the singular for one dead message', () => {
     const [advice] = advise({ mailboxes: [mailbox({ failing: failing({ dead_count: 1 }) })] });
     expect(advice).toMatch(/^1 message of /);

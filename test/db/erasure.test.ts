@@ -1,7 +1,8 @@
 /** Plans of the statements that erase emails: one that reads all emails would exceed the statement timeout of a large database. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import '../../shared/db/erasure.ts';
-import { declaredStatements } from '../../shared/db/statement.ts';
+import type { Queryable } from '../../shared/db/database.ts';
+import { countErasable } from '../../shared/db/erasure.ts';
+import { declaredStatements, type Statement } from '../../shared/db/statement.ts';
 import { insertMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -37,3 +38,25 @@ test.each(onEmails.map(({ text }) => [text.trim().replaceAll(/\s+/g, ' ').slice(
     expect(await planOf(text)).not.toContain('Seq Scan on incoming_emails');
   },
 );
+
+test('ids that a restore skipped cost no statements', async () => {
+  await db.query(
+    `insert into incoming_emails
+       (id, mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version, sender_address)
+     overriding system value
+     values (100000000, $1::integer, 'later', now(), 1, 0, 1, 'ann@example.com')`,
+    [await insertMailbox(db)],
+  );
+  let statements = 0;
+  const counted: Queryable = {
+    query: async <Row extends object>(sql: string | Statement<Row>, parameters?: readonly unknown[]) => {
+      statements += 1;
+      return await db.query(sql, parameters);
+    },
+  };
+  expect(await countErasable(counted, { kind: 'sender', value: 'ann@example.com' })).toMatchObject({
+    emailCount: 1,
+  });
+  // Two per 500 emails, and one at the end.
+  expect(statements).toBe(2 * 41 + 1);
+});

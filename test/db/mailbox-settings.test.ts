@@ -68,6 +68,18 @@ describe('addMailbox', () => {
     expect(third).not.toBe(second);
   });
 
+  it('does not take the mailbox of another added one, whose account has got the address', async () => {
+    const added = await addMailbox(db, ADDED);
+    const other = await leasedMailbox(db);
+    await db.query('update mailbox_settings set mailbox_id = $1', [other.mailboxId]);
+    await changeMailbox(db, other, "email_address = 'anna@example.com'");
+    expect(await addMailbox(db, { ...ADDED, emailAddress: 'anna@example.com' })).toMatchObject({
+      emailAddress: 'anna@example.com',
+      mailboxId: null,
+    });
+    expect(await findMailboxSettings(db, added.emailAddress)).toMatchObject({ mailboxId: other.mailboxId });
+  });
+
   it('replaces the row of a paused first mailbox when the variables name another account', async () => {
     await setPaused(db, address, true);
     await expect(addMailbox(db, { ...ADDED, emailAddress: address })).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 /** Which account an added mailbox belongs to, and what happens while one of several mailboxes cannot be reached. */
 import { describe, expect, it } from 'vitest';
 import { type EmulatedGmail, refreshTokenOf } from '../../emulators/gmail/emulated-gmail.ts';
+import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 
@@ -41,9 +42,13 @@ async function errorOf(system: ManyMailboxes, address: string): Promise<string |
 
 /** The address of each account is checked with its next reconciliation. */
 async function reconcile(system: ManyMailboxes): Promise<void> {
+  await age(system);
+  await system.call('poll');
+}
+
+async function age(system: ManyMailboxes): Promise<void> {
   await system.pass(1_800);
   await system.rows("update mailboxes set created_at = created_at - interval '1800 seconds'");
-  await system.call('poll');
 }
 
 /** Another refresh token of an account. */
@@ -62,6 +67,63 @@ async function knownSystem() {
   await system.call('poll');
   return { system, ann, bob };
 }
+
+it('the first mailbox, which was paused before, runs on when its account gets an address that was added', async () => {
+  const system = await createSystem();
+  await system.turnOn();
+  await system.call('poll');
+  await setPaused(system.db, FIRST, true);
+  await setPaused(system.db, FIRST, false);
+  const access = { access: 'refresh_token', label: null, initialQuery: null } as const;
+  await addMailbox(system.db, { emailAddress: ANN, ...access });
+  system.writeSecret(ANN, refreshTokenOf(0));
+  system.gmail.renameAccount(ANN);
+  system.gmail.deliver(mail('Order'));
+  await reconcile(system);
+  expect(await addresses(system)).toEqual([ANN]);
+  expect(await errorOf(system, ANN)).toBeNull();
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+  expect(await settings(system)).toMatchObject([
+    { mailbox_id: 1 },
+    { email_address: ANN, mailbox_id: null, last_error_code: 'wrong_account' },
+  ]);
+});
+
+it('an account that is the first mailbox and was added under its new address is not stored twice for long', async () => {
+  const system = await createSystem();
+  await system.turnOn();
+  await system.call('poll');
+  // Before the first mailbox is identified again.
+  system.gmail.renameAccount(ANN);
+  const token = '1//new@0@token';
+  system.gmail.reauthorize(token);
+  system.writeSecret(ANN, token);
+  await addMailbox(system.db, {
+    emailAddress: ANN,
+    access: 'refresh_token',
+    label: null,
+    initialQuery: null,
+  });
+  await system.call('poll');
+  for (const subject of ['One', 'Two', 'Three']) {
+    system.gmail.deliver(mail(subject));
+    await reconcile(system);
+  }
+  const second = `formerly ${ANN} (mailbox 2)`;
+  expect(await addresses(system)).toEqual([ANN, second]);
+  expect(await system.storedOf(ANN)).toEqual(['One', 'Three', 'Two']);
+  // Nothing shows that both are one account until the first mailbox is renamed, which happens in the run that stores One.
+  expect(await system.storedOf(second)).not.toContain('Two');
+  expect(await errorOf(system, ANN)).toBeNull();
+  expect(await errorOf(system, second)).toBe('wrong_account');
+
+  // A work message for the address is one for the first mailbox.
+  system.gmail.deliver(mail('Work'));
+  await age(system);
+  const data = Buffer.from(JSON.stringify({ mailbox: ANN })).toString('base64');
+  await system.call('ingestMailbox', { body: { message: { data, messageId: '1' } } });
+  expect(await system.storedOf(ANN)).toContain('Work');
+});
 
 describe('before an added mailbox is identified', () => {
   it('nothing is stored when its credentials belong to another account', async () => {

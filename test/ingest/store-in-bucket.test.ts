@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { collectObjects } from '../../shared/bucket/collect-objects.ts';
 import { grantAll } from '../../shared/db/schema/grants.ts';
 import { BUCKET, type BucketFixture, createBucketFixture, sha256Of } from '../helpers/bucket-fixture.ts';
 import { accounts, createRoles, dropRoles, urlOf } from '../helpers/database-accounts.ts';
@@ -93,6 +94,23 @@ describe('with a bucket', () => {
     system.gmail.deliver(orderWithFile(2, FILE));
     expect(await system.ingest()).toMatchObject({ counts: { stored: 1 } });
     expect(bucket.names()).toContain(FILE_OBJECT);
+  });
+
+  it('leaves the files to the collection when the database rejects the parsed values', async () => {
+    const { bucket, system } = await systemWithBucket();
+    await system.db.query("alter table email_attachments add constraint broken check (filename = '')");
+    const raw = orderWithFile('rejected', FILE);
+    system.gmail.deliver(raw);
+    expect(await system.ingest()).toMatchObject({ counts: { stored: 1, failed: 0 } });
+    const rawObject = `raw/${sha256Of(raw)}.gz`;
+    expect(bucket.names()).toEqual([FILE_OBJECT, rawObject]);
+
+    await system.rows("update bucket_objects set reserved_at = reserved_at - interval '25 hours'");
+    const { deletedCount } = await collectObjects(system.db, bucket.bucket, { minAgeSeconds: 86_400 });
+    expect(deletedCount).toBe(1);
+    expect(bucket.names()).toEqual([rawObject]);
+    expect(await system.rows('select bucket_object from email_raw')).toEqual([{ bucket_object: rawObject }]);
+    expect(await system.rows('select from bucket_objects')).toEqual([]);
   });
 
   it('does not refer to an object before its upload has ended', async () => {

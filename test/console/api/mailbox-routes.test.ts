@@ -58,6 +58,21 @@ describe('adding a mailbox', () => {
     expect(json.next_step).toContain("npm run authorize -- --mailbox 'a$(id)`@example.com' --client-secret");
   });
 
+  it.each(['a\0b@example.com', 'a\u0007b@example.com', '\ud800@example.com'])(
+    'the address %j, which the database or a message cannot hold, is rejected everywhere',
+    async (address) => {
+      const answers = [
+        await write('add', { ...ADDED, email_address: address }),
+        await write('pause', { email_address: address }),
+        await write('remove', { email_address: `formerly ${address} (mailbox 1)` }),
+        await read('overview', { mailbox: address }),
+        await system.call('pollNow', { query: { mailbox: address } }),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
+      expect(await system.rows('select from mailbox_settings')).toEqual([]);
+    },
+  );
+
   it('an address that is the first mailbox, was added before, or is none is rejected, and nothing is stored', async () => {
     await write('add', ADDED);
     for (const body of [
@@ -85,10 +100,13 @@ it('a mailbox is paused, resumed and removed, and the log names the operator', a
   for (const verb of ['pause', 'resume', 'remove']) expect((await write(verb, address)).status).toBe(404);
 });
 
-it('a mailbox whose address another account has now is paused and removed by the text that the list shows', async () => {
+it('a mailbox whose address another account has now is shown, paused and removed by the text that the list shows', async () => {
   await write('add', ADDED);
   const former = 'formerly sales@example.com (mailbox 7)';
   await system.rows('update mailbox_settings set email_address = $1', [former]);
+  expect((await read('overview', { mailbox: former })).json.status.mailboxes).toMatchObject([
+    { email_address: former },
+  ]);
   for (const verb of ['pause', 'resume', 'remove'])
     expect((await write(verb, { email_address: former })).status).toBe(200);
   expect((await write('add', { ...ADDED, email_address: former })).status).toBe(400);
