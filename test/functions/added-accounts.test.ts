@@ -104,7 +104,8 @@ it('an account that is the first mailbox and was added under its new address is 
     label: null,
     initialQuery: null,
   });
-  await system.call('poll');
+  await system.call('pollNow', { query: { mailbox: ANN } });
+  expect(await addresses(system)).toEqual([FIRST, ANN]);
   for (const subject of ['One', 'Two', 'Three']) {
     system.gmail.deliver(mail(subject));
     await reconcile(system);
