@@ -107,9 +107,8 @@ async function move(context: Context, to: Target): Promise<void> {
   }
   problems.say();
   if (signal.aborted) return stopped();
-  if (to === 'database') await collect(context, HOUR_SECONDS);
-  // Only now, because the bucket may not have been asked before.
   if (movedCount === 0) sayMoved();
+  if (to === 'database') await collect(context, HOUR_SECONDS);
 }
 
 function moveProblem({ kind, id, object, result }: MovedRow, to: Target): string {

@@ -177,12 +177,12 @@ describe('npm run storage', () => {
   });
 
   it('move --to database says nothing of moved files when it cannot begin, and their number when it stops later', async () => {
-    bucket.storage.deleteBucket(BUCKET);
-    const none = await storage('move', '--to', 'database');
-    expect([none.code, none.output]).toEqual([1, expect.stringContaining('does not exist')]);
-    expect(none.output).not.toContain('Moved');
-    bucket.storage.createBucket(BUCKET);
     await storage('move', '--to', 'bucket');
+    bucket.storage.addFault({ kind: 'status', status: 403, operation: 'read' });
+    const none = await storage('move', '--to', 'database');
+    expect([none.code, none.output]).toEqual([1, expect.stringContaining('denies access')]);
+    expect(none.output).not.toContain('Moved');
+    bucket.storage.clearFaults();
     let reads = 0;
     bucket.storage.beforeCall = ({ operation }) => {
       if (operation !== 'read') return;
@@ -191,6 +191,12 @@ describe('npm run storage', () => {
     };
     const some = await storage('move', '--to', 'database');
     expect([some.code, some.output]).toEqual([1, expect.stringContaining('Moved 2 files to the database')]);
+  });
+
+  it('move --to database has nothing to do without bytes in the bucket, and does not ask the bucket', async () => {
+    bucket.storage.deleteBucket(BUCKET);
+    const { code, output } = await storage('move', '--to', 'database');
+    expect([code, output]).toEqual([0, expect.stringContaining('Moved 0 files to the database')]);
   });
 
   it('says how many objects a store in progress may need, and when they are deleted', async () => {
