@@ -19,7 +19,8 @@ The mailboxes that are read besides the first one, whose credentials are environ
   --delegation     with add: a service account reads it by domain-wide delegation, without a refresh token
   --label LABEL    with add: only messages with this label count (name or id; default: all received mail)
   --query QUERY    with add: which messages the first listing fetches (default: GMAIL_INITIAL_QUERY)
-  list             every mailbox: access, state, whether it is paused, last error, stored emails. --json: for programs
+  list             every mailbox: access, state, whether it is paused, last error, stored emails. --json: for programs.
+                   polled: its last run succeeded; \`status\` says whether email waits or fails
   pause ADDRESS    fetch nothing until resume; pushes are still recorded. Also for the first mailbox
   resume ADDRESS   fetch what has arrived since the pause
   remove ADDRESS   read it no longer. Its stored emails, its ledger and its secret stay

@@ -20,6 +20,7 @@ export interface StateDescription {
   readonly state: string;
   readonly label: string;
   readonly tone: Tone;
+  /** Commands are between backticks. */
   readonly reason: string;
 }
 
@@ -85,7 +86,9 @@ const STATES: Readonly<Record<State, StateTexts>> = {
       const next =
         failing.next_attempt_at === null ? '' : ` Next attempt: ${formatTime(failing.next_attempt_at)}.`;
       const error = failing.error_detail ?? failing.error_code ?? '';
-      return `${pluralize(failing.count, 'message')} cannot be fetched or stored; other messages are not affected.${next} ${asSentence(error)}`;
+      // The advice about dead messages has it.
+      const remediation = failing.dead_count > 0 ? '' : ` ${failing.remediation}`;
+      return `${pluralize(failing.count, 'message')} cannot be fetched or stored; other messages are not affected.${next} ${asSentence(error)}${remediation}`;
     },
   },
   watch_failing: {

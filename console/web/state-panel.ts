@@ -18,6 +18,7 @@ const AUTHORIZE =
 const REPEATED_ADVICE: ReadonlySet<string> = new Set(['paused', 'messages_failing']);
 
 let announcedState = '';
+let shownReason = '';
 let advice: KeyedList<AdviceRow> | null = null;
 
 /** An advice item with the addresses that its buttons name. */
@@ -30,7 +31,7 @@ export function showState(description: StateDescription, overview: OverviewJson 
   document.documentElement.dataset['state'] = overview?.status.state ?? state;
   showInTab(label, tone);
   setText(byId('state-label'), label);
-  setText(byId('state-reason'), reason);
+  showReason(reason);
   announceState(description);
   showAdvice(overview);
   showPolls(overview);
@@ -46,11 +47,18 @@ export function showState(description: StateDescription, overview: OverviewJson 
   byId('start').classList.toggle('is-main', !overview.status.is_running);
 }
 
+/** The elements stay while the text is the same, so that a refresh keeps a selection. */
+function showReason(reason: string): void {
+  if (reason === shownReason) return;
+  shownReason = reason;
+  fill(byId('state-reason'), ...withInlineCode(reason));
+}
+
 /** Once per state: neither a refresh nor a changed number in the reason is announced. */
 function announceState({ label, reason, state }: StateDescription): void {
   if (state === announcedState || state === 'loading') return;
   announcedState = state;
-  speak(`${label}. ${reason}`);
+  speak(`${label}. ${reason.replaceAll('`', '')}`);
 }
 
 /** Old advice may be wrong, so none is shown while the data is not known. */

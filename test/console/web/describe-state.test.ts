@@ -97,6 +97,15 @@ describe('the reason', () => {
     });
   });
 
+  it('of mail that cannot be fetched ends with how to fix it, unless the advice about dead messages says it', () => {
+    const reasonOf = (deadCount: number) =>
+      describeState(
+        overview({ status: { state: 'fetch_failing' }, mailbox: { failing: failing(2, deadCount) } }),
+      ).reason;
+    expect(reasonOf(0)).toMatch(/^2 messages cannot be fetched .* users\.messages\.get: 503\. Wait\.$/);
+    expect(reasonOf(1)).toMatch(/users\.messages\.get: 503\.$/);
+  });
+
   it('of Catching up counts what waits and what was missing', () => {
     const given = overview({
       status: { state: 'catching_up' },

@@ -49,6 +49,33 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(violations).toEqual([]);
   });
 
+  it('the button of the check begins where the texts begin, also without a sentence before it', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#mailbox', { hasText: '231 mailboxes' }).waitFor();
+    expect(await page.locator('#reconciliation').textContent()).toBe('');
+    const leftOf = async (id: string) =>
+      await page.locator(id).evaluate((one) => one.getBoundingClientRect().left);
+    expect(await leftOf('#check-now')).toBe(await leftOf('#completeness'));
+  });
+
+  it('the heading says that the only mailbox is paused, and Resume is on the page', async () => {
+    await fixture.db.query(
+      `insert into mailbox_settings (email_address, mailbox_id, access, is_paused)
+       select email_address, id, 'environment', true from mailboxes`,
+    );
+    const { page } = await fixture.open();
+    await page.locator('#state-label', { hasText: /^Paused$/ }).waitFor();
+    expect(await page.locator('#state-reason').textContent()).toMatch(
+      /^orders@example\.com is paused\..* Resume fetches all of it\.$/,
+    );
+    expect(await page.locator('#advice').textContent()).not.toContain('orders@example.com is paused');
+    await page.getByRole('button', { name: 'Poll now', exact: true }).click();
+    await page.locator('#result', { hasText: 'all mailboxes are paused' }).waitFor();
+    await page.getByRole('button', { name: 'Resume orders@example.com' }).click();
+    await page.locator('#state-label', { hasText: /^(Catching up|Watching)$/ }).waitFor();
+  });
+
   it('the worst 100 are shown first, More shows the others, and the filter finds an address on any page', async () => {
     await addMany();
     const { page } = await fixture.open();
