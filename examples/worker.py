@@ -1,10 +1,16 @@
 """A worker of the email queue (docs/consumer.md). It claims one email at a time, and extends the claim while it works.
 On SIGTERM or Ctrl-C it gives the email back. Start as many as you like: DATABASE_URL=postgres://... python3 examples/worker.py"""
-import contextlib, hashlib, os, select, signal, socket, threading, time, uuid
+import contextlib, hashlib, os, select, signal, socket, sys, threading, time, uuid
 import psycopg  # 3.1 or newer
 
-CONSUMER, WORK_SECONDS = os.getenv("CONSUMER", "extraction"), float(os.getenv("WORK_SECONDS", "0"))  # Slow work can be killed.
-LEASE_SECONDS, POLL_SECONDS = float(os.getenv("LEASE_SECONDS", "300")), float(os.getenv("POLL_SECONDS", "30"))
+def seconds(name, default):
+    with contextlib.suppress(ValueError):
+        if 0 <= (value := float(os.getenv(name) or default)) < 1e6: return value
+    sys.exit(f"{name} must be a number of seconds.")
+
+DATABASE_URL = os.getenv("DATABASE_URL") or sys.exit("Set DATABASE_URL to the URL of the database.")
+CONSUMER, WORK_SECONDS = os.getenv("CONSUMER", "extraction"), seconds("WORK_SECONDS", 0)  # Slow work can be killed.
+LEASE_SECONDS, POLL_SECONDS = seconds("LEASE_SECONDS", 300), seconds("POLL_SECONDS", 30)
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"  # New for each start of the process.
 
 class WorkError(Exception):
@@ -37,7 +43,7 @@ def handle(id):
         if stopping.is_set():
             return call("select release_email(%s, %s, %s)", *claim) and "released"
         reason = str(error) if isinstance(error, WorkError) else f"Unexpected {type(error).__name__} ({getattr(error, 'sqlstate', 'no code')})."
-        return call("select fail_email(%s, %s, %s, %s)", *claim, reason) and "failed"
+        return call("select fail_email(%s, %s, %s, %s)", *claim, reason) and f"failed: {reason}"
     finally:
         ended.set()
 
@@ -54,7 +60,7 @@ def call(sql, *values):
         try:
             with lock:
                 if connection is None or connection.closed:
-                    connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, application_name=WORKER)
+                    connection = psycopg.connect(DATABASE_URL, autocommit=True, application_name=WORKER)
                     connection.row_factory = psycopg.rows.namedtuple_row
                     connection.add_notify_handler(lambda _: notified.set())
                     connection.execute("listen email_stored")
@@ -73,7 +79,10 @@ for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: stopping.set())
 while not stopping.is_set():
     notified.clear()  # Before the claim: it does not see an email whose notification comes later.
-    claimed = call("select id from claim_emails(%s, %s, 1, %s)", CONSUMER, WORKER, f"{LEASE_SECONDS} s")
+    try:
+        claimed = call("select id from claim_emails(%s, %s, 1, %s)", CONSUMER, WORKER, f"{LEASE_SECONDS} s")
+    except psycopg.Error as error:  # A wrong setting, for example. The message of this statement contains no mail.
+        sys.exit(f"The worker ends: {error.diag.message_primary or error} {error.diag.message_hint or ''} ({error.sqlstate})")
     for (id,) in claimed:
         try:
             print(f"Email {id}: {handle(id)}", flush=True)

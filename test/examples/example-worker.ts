@@ -21,6 +21,8 @@ export interface ExampleWorker {
   readonly output: string;
   /** Ends the process. @returns its exit code, or the signal that ended it */
   end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+  /** Its exit code, once it has ended; null when a signal ended it. */
+  ended(): Promise<number | null>;
   /** Its backend in PostgreSQL, once it has found no email and waits. */
   waiting(): Promise<number>;
   /** Its backend in PostgreSQL, once it waits at the gate of `claim_emails`. */
@@ -56,6 +58,7 @@ export function startWorker(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const closed = once(child, 'close').then(([code]) => code as number | null);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -82,6 +85,7 @@ export function startWorker(
       return output;
     },
     end: async (signal) => await end(child, signal),
+    ended: async () => await closed,
     waiting: async () => await backend("state = 'idle'"),
     claiming: async () => await backend("wait_event = 'advisory'"),
     reading: async () => await backend("wait_event = 'advisory'", 'emails_for_processing'),

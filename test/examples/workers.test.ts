@@ -175,10 +175,58 @@ describe.each([
       [emailId],
     );
     const worker = start();
-    await expect.poll(() => worker.idsOf('failed'), POLL).toEqual([emailId]);
+    const outcome = 'failed: A file is in the bucket. Download it: docs/consumer.md, Large files.';
+    await expect.poll(() => worker.idsOf(outcome), POLL).toEqual([emailId]);
     expect(await rowOf(emailId)).toMatchObject({
       error: 'A file is in the bucket. Download it: docs/consumer.md, Large files.',
     });
+  });
+
+  it('an unexpected error is printed and stored without its message, which may quote the email', async () => {
+    const [id = 0] = await storeEmails(db, 1);
+    await db.query(
+      `create function fail_to_read() returns boolean
+       language plpgsql
+       as $$ begin raise exception 'Order 1 of alice' using errcode = '22000'; end $$;
+       alter function attachment_data(integer) rename to readable_data;
+       create function attachment_data(attachment_id integer) returns bytea
+       language plpgsql
+       as $$ begin perform fail_to_read(); return null; end $$`,
+    );
+    try {
+      const worker = start();
+      await expect.poll(async () => (await rowOf(id))?.failure_count, POLL).toBe(1);
+      await expect
+        .poll(() => worker.output, POLL)
+        .toMatch(/^Email \d+: failed: Unexpected \w+ \(22000\)\.$/m);
+    } finally {
+      await db.query(
+        'drop function attachment_data(integer); alter function readable_data(integer) rename to attachment_data',
+      );
+    }
+  });
+
+  it.each([
+    ['no DATABASE_URL', { DATABASE_URL: '' }, /^Set DATABASE_URL to the URL of the database\.\n$/],
+    [
+      'a LEASE_SECONDS that is no number',
+      { LEASE_SECONDS: '5 min' },
+      /^LEASE_SECONDS must be a number of seconds\.\n$/,
+    ],
+    [
+      'a LEASE_SECONDS of 0',
+      { LEASE_SECONDS: '0' },
+      /^The worker ends: The lease is invalid\. Use [^\n]* \(QE005\)\n$/,
+    ],
+    [
+      'an invalid CONSUMER',
+      { CONSUMER: 'Orders!' },
+      /^The worker ends: The consumer name is invalid\. Use [^\n]* \(QE005\)\n$/,
+    ],
+  ])('a worker with %s ends with one sentence and the exit code 1', async (_what, env, text) => {
+    const worker = start(env);
+    expect(await worker.ended()).toBe(1);
+    expect(worker.output).toMatch(text);
   });
 
   it('an email that fails five times is dead, and the others are completed', async () => {
@@ -194,7 +242,9 @@ describe.each([
     await expect.poll(completed, POLL).toBe(1);
     await worker.waiting();
     expect(await rowOf(poison)).toMatchObject({ state: 'dead', error: 'The email has no attachment.' });
-    await expect.poll(() => worker.idsOf('failed')).toEqual(Array(5).fill(poison));
+    await expect
+      .poll(() => worker.idsOf('failed: The email has no attachment.'))
+      .toEqual(Array(5).fill(poison));
   });
 
   it('workers complete what they had claimed, and the rest, after the database was away', async () => {
