@@ -13,6 +13,8 @@ export class Section {
   readonly #load: () => Promise<void>;
   #loadedFor: string | null = null;
   #isLoading = false;
+  /** An overview came while the section loaded. What it shows may be older or newer than that overview. */
+  #hasMissed = false;
 
   /**
    * @param root contains an element with the class `section-error`
@@ -28,16 +30,23 @@ export class Section {
 
   async update(overview: OverviewJson): Promise<void> {
     const wanted = JSON.stringify(this.#dependsOn(overview));
-    if (wanted === this.#loadedFor || this.#isLoading) return;
-    if (await this.reload()) this.#loadedFor = wanted;
+    if (this.#isLoading) {
+      this.#hasMissed = true;
+      return;
+    }
+    if (wanted === this.#loadedFor) return;
+    if ((await this.reload()) && !this.#hasMissed) this.#loadedFor = wanted;
   }
 
   /** @returns false when loading failed; the section then shows the error */
   async reload(): Promise<boolean> {
+    if (!this.#isLoading) this.#hasMissed = false;
     this.#isLoading = true;
     try {
       await this.#load();
       fill(this.#error);
+      // The next overview loads again: it may be equal to the one before the missed one.
+      if (this.#hasMissed) this.#loadedFor = null;
       return true;
     } catch (error) {
       // The next overview loads again, also when the operator asked for this load.

@@ -111,7 +111,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     await addMany();
     const { page } = await fixture.open();
     await page.locator('#mailbox-filter').fill('branch007');
-    await page.locator('#mailbox-count', { hasText: '1 mailbox' }).waitFor();
+    await page.locator('#mailbox-count', { hasText: /^1 mailbox,/ }).waitFor();
     const press = async (name: string) => {
       await page.getByRole('button', { name, exact: true }).focus();
       await page.keyboard.press('Enter');
@@ -134,6 +134,46 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(await fixture.db.query(`select 1 from mailbox_settings`)).toMatchObject({
       rowCount: MAILBOX_COUNT - 1,
     });
+  });
+
+  it('shows the last change although an earlier load of the list was slow', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    await page.locator('#mailbox-filter').fill('branch007');
+    await page.locator('#mailbox-count', { hasText: /^1 mailbox,/ }).waitFor();
+    const held = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    await page.route(
+      '**/api/console/mailboxes?*',
+      async (route) => {
+        reached.resolve();
+        await held.promise;
+        await route.continue();
+      },
+      { times: 1 },
+    );
+    // Another operator pauses another mailbox, after which the page loads the list again.
+    await fixture.db.query(
+      `update mailbox_settings set is_paused = true where email_address = 'branch008@example.com'`,
+    );
+    await reached.promise;
+    await page.getByRole('button', { name: 'Pause branch007@example.com' }).click();
+    await page.locator('#mailbox-next', { hasText: 'is paused' }).waitFor();
+    // The second one began after the pause.
+    await page.waitForResponse('**/api/console/overview');
+    await page.waitForResponse('**/api/console/overview');
+    // The overviews before the pause and after the resume are equal, and no other comes between them.
+    const resumed = Promise.withResolvers<void>();
+    await page.route('**/api/console/overview', async (route) => {
+      await resumed.promise;
+      await route.continue();
+    });
+    held.resolve();
+    const response = page.waitForResponse('**/api/console/mailboxes/resume');
+    await page.getByRole('button', { name: 'Resume branch007@example.com' }).click();
+    await response;
+    resumed.resolve();
+    await page.getByRole('button', { name: 'Pause branch007@example.com' }).waitFor();
   });
 
   it.each([
