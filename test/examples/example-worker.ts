@@ -29,6 +29,8 @@ export interface ExampleWorker {
   claiming(): Promise<number>;
   /** Its backend in PostgreSQL, once it waits at the gate of `emails_for_processing`. */
   reading(): Promise<number>;
+  /** As `reading`, at the gate of `attachment_data`. */
+  downloading(): Promise<number>;
   /** The email that it works on, once there is one. */
   working(): Promise<number>;
   /** The ids of emails with this outcome in its output. */
@@ -89,6 +91,7 @@ export function startWorker(
     waiting: async () => await backend("state = 'idle'"),
     claiming: async () => await backend("wait_event = 'advisory'"),
     reading: async () => await backend("wait_event = 'advisory'", 'emails_for_processing'),
+    downloading: async () => await backend("wait_event = 'advisory'", 'attachment_data'),
     working: async () =>
       await poll("select email_id as id from email_queue where state = 'claimed' and worker like $1::text"),
     idsOf: (outcome) =>

@@ -358,6 +358,8 @@ describe.each([
     const [id = 0, next = 0] = await storeEmails(db, 2);
     await notify();
     expect(await worker.working()).toBe(id);
+    // It has read the email.
+    await worker.downloading();
     await db.query(change, [id]);
     await gate.open();
     await expect.poll(() => worker.idsOf('completed'), POLL).toEqual([next]);
