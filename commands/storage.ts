@@ -28,8 +28,8 @@ Needs ATTACHMENTS_BUCKET, and access to the bucket: your own credentials (gcloud
   move --to database  moves all bytes back to the database, and deletes their objects unless a store may need them
   verify              reads every object and compares it with its SHA-256. Exits with 1 when one is missing or damaged
   --list N            with verify and move: at most this number of problems is listed (20)
-  collect             deletes the objects to which no row refers any more: those of erased emails now, those of stores that
-                      did not end a day after their upload. Says how many objects the database does not know
+  collect             deletes the objects to which no row refers any more: those of erased emails now, those of stores
+                      that did not end a day after their upload. Says how many objects the database does not know
   --unknown           with collect: deletes also those, when they are a day old. No other database may use the bucket
 Ctrl-C stops each of them, and it can be continued. They may run while emails are stored.
 

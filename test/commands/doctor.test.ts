@@ -406,7 +406,11 @@ describe('mailbox checks of the doctor', () => {
     await addBroken();
     const output = await check();
     expectProblems(output, {
-      added_mailboxes: ['fail', /buyer@example\.com \(mailbox_secret_missing\)/, /--mailbox buyer@example\.com/],
+      added_mailboxes: [
+        'fail',
+        /buyer@example\.com \(mailbox_secret_missing\)/,
+        /--mailbox buyer@example\.com/,
+      ],
     });
     const state = (name: string) => output.findings.find((result) => result.name === name)?.state;
     expect(['history_cursor', 'watch', 'last_push'].map(state)).toEqual(['ok', 'ok', 'ok']);
