@@ -23,6 +23,8 @@ export interface ExampleWorker {
   end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
   /** Its exit code, once it has ended; null when a signal ended it. */
   ended(): Promise<number | null>;
+  /** After `end`: the last claim of a killed worker may still run, and would take an email of the next test. */
+  disconnected(): Promise<void>;
   /** Its backend in PostgreSQL, once it has found no email and waits. */
   waiting(): Promise<number>;
   /** Its backend in PostgreSQL, once it waits at the gate of `claim_emails`. */
@@ -87,6 +89,11 @@ export function startWorker(
       return output;
     },
     end: async (signal) => await end(child, signal),
+    disconnected: async () => {
+      const sql = 'select from pg_stat_activity where application_name like $1::text';
+      const isConnected = async () => (await db.query(sql, [ownName])).rowCount;
+      await expect.poll(isConnected, { timeout: 20_000 }).toBe(0);
+    },
     ended: async () => await closed,
     waiting: async () => await backend("state = 'idle'"),
     claiming: async () => await backend("wait_event = 'advisory'"),

@@ -48,6 +48,7 @@ describe.each([
   afterEach(async () => {
     for (const gate of gates.splice(0)) await gate.open();
     await Promise.all(workers.map(async (worker) => await worker.end('SIGKILL')));
+    await Promise.all(workers.map(async (worker) => await worker.disconnected()));
     for (const { output } of workers.splice(0)) expect(output).not.toMatch(MAIL_CONTENT);
   });
   afterAll(async () => {
