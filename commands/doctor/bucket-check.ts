@@ -14,7 +14,7 @@ const TIMEOUT_MS = 10_000;
  *
  * @param db null when it cannot be read
  * @returns none without ATTACHMENTS_BUCKET, unless stored bytes are in a bucket
- * @throws {AppError} bucket_unavailable, bucket_denied
+ * @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing
  */
 export async function checkBucket(config: Config, db: Queryable | null): Promise<CheckResult[]> {
   const bucket = openBucket(config);

@@ -1,6 +1,7 @@
 /** Reads every object to which a row refers, and compares it with the hash of the row. Called by `npm run storage -- verify`. */
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { findReferenced } from '../db/bucket-objects.ts';
 import type { Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
@@ -49,12 +50,6 @@ select (select count(distinct bucket_object) from email_attachments where bucket
   { count: 'bigint' },
 );
 
-// $1 name text
-// Always one row.
-const IS_REFERENCED = statement('select is_bucket_object_referenced($1::text) as is_referenced', {
-  is_referenced: 'boolean',
-});
-
 export async function countObjects(db: Queryable): Promise<number> {
   return (await db.query(COUNT)).rows[0]?.count ?? 0;
 }
@@ -71,7 +66,7 @@ export async function* verifyObjects(db: Queryable, bucket: Bucket): AsyncGenera
       const { rows } = await db.query(NEXT[kind], [after, BATCH]);
       for (const { id, name, sha256, size_bytes } of rows) {
         const problem = await problemOf(bucket, kind, name, { sizeBytes: size_bytes, sha256 });
-        const isGone = problem !== null && !(await db.query(IS_REFERENCED, [name])).rows[0]?.is_referenced;
+        const isGone = problem !== null && !(await findReferenced(db, [name])).has(name);
         yield { name, kind, id, problem: isGone ? null : problem };
       }
       if (rows.length < BATCH) break;

@@ -26,6 +26,11 @@ where is_bucket_object_referenced(name)`,
   { name: 'text' },
 );
 
+/** @returns those of the names to which a row refers */
+export async function findReferenced(db: Queryable, names: readonly string[]): Promise<Set<string>> {
+  return new Set((await db.query(REFERENCED, [names])).rows.map(({ name }) => name));
+}
+
 export interface Reservation {
   /** The rows. The commit that refers to the objects deletes them. */
   readonly ids: readonly number[];
@@ -36,8 +41,7 @@ export interface Reservation {
 /** Announces uploads: from now on the collection leaves these objects for a day. */
 export async function reserveObjects(db: Queryable, names: readonly string[]): Promise<Reservation> {
   const { rows } = await db.query(RESERVE, [names]);
-  const referenced = await db.query(REFERENCED, [names]);
-  return { ids: rows.map(({ id }) => id), referenced: new Set(referenced.rows.map(({ name }) => name)) };
+  return { ids: rows.map(({ id }) => id), referenced: await findReferenced(db, names) };
 }
 
 // $1 ids bigint[]

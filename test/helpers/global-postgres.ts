@@ -1,6 +1,6 @@
 /**
- * Starts one real PostgreSQL for the whole test run, with a migrated template database. Each test file clones its own
- * database from it (see `test-database.ts`). The server and its files are removed when the run ends.
+ * Starts one real PostgreSQL for the whole test run, with a migrated template database. Tests clone their own
+ * databases from it (see `test-database.ts`). The server and its files are removed when the run ends.
  */
 import { chmodSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
