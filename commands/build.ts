@@ -1,7 +1,7 @@
 /**
  * `npm run build`: writes `dist/`, the source that the functions buildpack deploys and that
  * `npx functions-framework --source=dist --target=T` runs; with `-- --out FOLDER`, into that new or empty folder.
- * The code is bundled for a short cold start. Each function has one file, code that it may not need is in separate files,
+ * The code is bundled for a short cold start. A function loads a few files, code that it may not need is in others,
  * and Google's packages have one shared copy. The framework is not bundled, because the functions must register in the
  * server's copy.
  */
@@ -12,7 +12,7 @@ import { bundlePage } from '../console/api/bundle-page.ts';
 import { MAIN, TARGETS } from '../functions/runtime/targets.ts';
 import {
   bundledFiles,
-  bundleFunction,
+  bundleFunctions,
   bundleGooglePackages,
   bundleMimeLibraries,
   bundleParseWorker,
@@ -51,7 +51,12 @@ await runCommand(USAGE, async () => {
   const started = performance.now();
   const out = outputFolder();
   const sizes = await Promise.all([
-    ...TARGETS.map(async (target) => await bundleFunction(target, out)),
+    // The console loads the code of each route at its first request, in many small files. The others would consist of them too.
+    bundleFunctions(
+      TARGETS.filter((target) => target !== 'console'),
+      out,
+    ),
+    bundleFunctions(['console'], out),
     bundleGooglePackages(out),
     bundleMimeLibraries(out),
     bundleParseWorker(out),

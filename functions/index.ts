@@ -3,8 +3,8 @@
  * build has one file per target instead (`commands/build.ts`).
  */
 
+import { FUNCTIONS } from './runtime/functions.ts';
 import { serve } from './runtime/serve.ts';
-import { FUNCTIONS } from './runtime/targets.ts';
 
 /** For a process that serves several targets and closes the database when it ends. */
 export const context = await serve(FUNCTIONS);

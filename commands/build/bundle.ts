@@ -1,4 +1,4 @@
-/** The bundles of `npm run build`: one per function, and one of Google's packages. */
+/** The bundles of `npm run build`: the functions, the thread that reads large emails, and the libraries that they load later. */
 import { rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
@@ -8,17 +8,18 @@ import { INJECTED_GLOBALS, lighterGooglePackages } from './lighter-google-packag
 const ROOT = join(import.meta.dirname, '../..');
 /** Not bundled: the functions must register in the server's copy. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
-/** Large, and loaded only when needed. They are bundled together, so that they share their common code. */
-const GOOGLE_FILES = [
-  'cloud-pubsub',
-  'cloud-scheduler',
-  'cloud-sql-connector',
-  'cloud-storage',
-  'gmail-api',
-  'google-auth',
-];
+/**
+ * The files of `shared/google`. Large, and imported dynamically by the code that needs them. They are bundled together, so that they
+ * share their common code.
+ */
+const GOOGLE_FILES = ['auth', 'gmail', 'pubsub', 'scheduler', 'sql-connector', 'storage'];
 /** Libraries of the MIME parser, loaded only when an email needs them. All functions and the parser's thread share one copy. */
-const MIME_LIBRARIES = ['mime/encoding/iconv', 'mime/text/html-library', 'mime/smime/ber'];
+const MIME_LIBRARIES = [
+  'mime/encoding/iconv',
+  'mime/parts/file-type',
+  'mime/text/html-library',
+  'mime/smime/ber',
+];
 
 const OPTIONS = {
   bundle: true,
@@ -50,25 +51,42 @@ export function fileOf(target: Target): string {
   return target.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** @returns the number of bytes written */
-export async function bundleFunction(target: Target, out: string): Promise<number> {
-  const file = fileOf(target);
+/**
+ * Bundles functions together, so that they share their common code.
+ *
+ * @returns the number of bytes written
+ */
+export async function bundleFunctions(targets: readonly Target[], out: string): Promise<number> {
   return await bundle({
-    stdin: {
-      contents: `
-        import { serve } from './runtime/serve.ts';
-        import * as served from './${file}.ts';
-        await serve({ ${target}: async () => served });`,
-      resolveDir: join(ROOT, 'functions'),
-    },
+    entryPoints: targets.map((target) => ({ in: `${ENTRIES}:${target}`, out: fileOf(target) })),
     // In the folder of the files that it loads later, which find the page and the migrations relative to it.
-    entryNames: `chunks/${file}`,
-    outdir: out,
+    outdir: join(out, 'chunks'),
+    chunkNames: '[name]-[hash]',
     // esbuild bundles the console's page at run time only when the sources run; the build contains the bundled page.
     external: [FRAMEWORK, 'pg-native', 'esbuild'],
-    plugins: [separatePackages],
+    plugins: [entries, separatePackages],
   });
 }
+
+const ENTRIES = 'function';
+
+/** The file of a function that registers it with the framework. */
+const entries: Plugin = {
+  name: 'entries',
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: new RegExp(`^${ENTRIES}:`) }, ({ path }) => ({
+      path: path.slice(ENTRIES.length + 1),
+      namespace: ENTRIES,
+    }));
+    onLoad({ filter: /.*/, namespace: ENTRIES }, ({ path: target }) => ({
+      contents: `
+        import { serve } from './runtime/serve.ts';
+        import * as served from './${fileOf(target as Target)}.ts';
+        await serve({ ${target}: async () => served });`,
+      resolveDir: join(ROOT, 'functions'),
+    }));
+  },
+};
 
 /**
  * The thread that reads large emails, where `shared/mime/parse-off-thread.ts` looks for it. Without a source map: its errors
@@ -104,23 +122,27 @@ export async function bundleMimeLibraries(out: string): Promise<number> {
 /** @returns the number of bytes written */
 export async function bundleGooglePackages(out: string): Promise<number> {
   const bytes = await bundle({
-    entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/${file}.ts`)),
-    entryNames: 'chunks/[name]',
+    entryPoints: GOOGLE_FILES.map((file) => join(ROOT, `shared/google/${file}.ts`)),
+    entryNames: 'chunks/google-[name]',
     outdir: out,
     inject: INJECTED_GLOBALS,
     minifyWhitespace: true,
     plugins: [lighterGooglePackages],
   });
   // They map Google's code only, and are a large part of the zip.
-  for (const file of ['cloud-pubsub', 'cloud-scheduler', 'cloud-sql-connector', 'cloud-storage'])
-    rmSync(join(out, `chunks/${file}.mjs.map`));
+  for (const file of ['pubsub', 'scheduler', 'sql-connector', 'storage'])
+    rmSync(join(out, `chunks/google-${file}.mjs.map`));
   return bytes;
 }
 
 const separatePackages: Plugin = {
   name: 'separate-packages',
   setup: ({ onResolve }) => {
-    for (const file of [...GOOGLE_FILES, ...MIME_LIBRARIES].map((path) => basename(path))) {
+    onResolve({ filter: new RegExp(`/google/(${GOOGLE_FILES.join('|')})\\.ts$`) }, ({ path }) => ({
+      path: `./google-${basename(path, '.ts')}.mjs`,
+      external: true,
+    }));
+    for (const file of MIME_LIBRARIES.map((path) => basename(path))) {
       const filter = new RegExp(`/${file}\\.ts$`);
       onResolve({ filter }, () => ({ path: `./${file}.mjs`, external: true }));
     }

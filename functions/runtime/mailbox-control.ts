@@ -1,11 +1,13 @@
-/**
- * What `start` and `stop` do in Gmail: identify the mailbox, resolve its label, and register or end its watch. The Gmail
- * client is imported dynamically, so that the two functions load it only when they need it.
- */
+/** What `start` and `stop` do in Gmail: identify the mailbox, resolve its label, and register or end its watch. */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { followRunningFlag } from '../../shared/control/running-flag.ts';
+import { findMailbox } from '../../shared/db/mailboxes.ts';
 import { Deadline } from '../../shared/deadline.ts';
+import * as identify from '../../shared/ingest/identify-mailbox.ts';
+import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
+import { resolveLabelAtStart } from '../../shared/ingest/resolve-label.ts';
+import { disableWatch, enableWatch } from '../../shared/ingest/watch.ts';
 import type { MailboxConfirmation } from '../../shared/mailbox-confirmation.ts';
 
 /** An operator waits for the response; the next poll does what takes longer. */
@@ -17,9 +19,7 @@ const BUDGET_MS = 20_000;
  * @throws {AppError} not_configured, bad_request, account_unconfirmed; any error of Gmail or the database
  */
 export async function confirmMailbox(context: AppContext, confirmation: MailboxConfirmation): Promise<void> {
-  const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
-  const ingest = await import('../../shared/ingest/identify-mailbox.ts');
-  await ingest.confirmMailbox(createIngestContext(context), confirmation, Deadline.after(BUDGET_MS));
+  await identify.confirmMailbox(createIngestContext(context), confirmation, Deadline.after(BUDGET_MS));
 }
 
 /**
@@ -37,13 +37,9 @@ export async function prepareOrRelease(context: AppContext, isRunning: boolean):
 
 async function prepareMailbox(context: AppContext): Promise<void> {
   if (context.config.gmail === null) return;
-  const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
-  const { identifyAtStart } = await import('../../shared/ingest/identify-mailbox.ts');
-  const { resolveLabelAtStart } = await import('../../shared/ingest/resolve-label.ts');
-  const { enableWatch } = await import('../../shared/ingest/watch.ts');
   const app = createIngestContext(context);
   const deadline = Deadline.after(BUDGET_MS, app.clock);
-  const mailbox = await identifyAtStart(app, deadline);
+  const mailbox = await identify.identifyAtStart(app, deadline);
   if (mailbox === null) return;
   await resolveLabelAtStart(app, mailbox.id, deadline);
   await enableWatch(app, mailbox.id, deadline);
@@ -51,9 +47,6 @@ async function prepareMailbox(context: AppContext): Promise<void> {
 
 async function releaseMailbox(context: AppContext): Promise<void> {
   if (context.config.pubsubTopic === null || context.config.gmail === null) return;
-  const { createIngestContext } = await import('../../shared/ingest/ingest-context.ts');
-  const { findMailbox } = await import('../../shared/db/mailboxes.ts');
-  const { disableWatch } = await import('../../shared/ingest/watch.ts');
   const app = createIngestContext(context);
   const mailbox = await findMailbox(app.db, app.credentialFingerprint ?? '');
   if (mailbox !== null) await disableWatch(app, mailbox.id, Deadline.after(BUDGET_MS, app.clock));

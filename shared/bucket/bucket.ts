@@ -29,7 +29,7 @@ export interface ListedObject {
   readonly createdAt: Date;
 }
 
-type Client = typeof import('./bucket-client.ts');
+type Client = typeof import('../google/storage.ts');
 
 export interface BucketOptions {
   /** Ends in a slash; null means Google. */
@@ -200,7 +200,7 @@ export class Bucket {
     options: { readonly timeoutMs?: number | undefined; readonly onStatus?: Readonly<Record<number, S>> },
   ): Promise<T | S> {
     // Loading takes CPU time only, so it does not count against the timeout.
-    const client = await import('./bucket-client.ts');
+    const client = await import('../google/storage.ts');
     const endsAtMs = performance.now() + (options.timeoutMs ?? this.callTimeoutMs);
     for (let isRetry = false; ; isRetry = true) {
       const leftMs = Math.max(1, Math.ceil(endsAtMs - performance.now()));

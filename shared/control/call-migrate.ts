@@ -30,7 +30,7 @@ export async function callMigrate(url: string): Promise<number> {
 
 async function fetchIdToken(audience: string): Promise<string> {
   // Loaded late, because only an outdated schema needs it. Google's library sets no timeout on Cloud Run.
-  const token = import('../google-auth.ts').then(
+  const token = import('../google/auth.ts').then(
     async ({ Compute }) => await new Compute().fetchIdToken(audience),
   );
   try {

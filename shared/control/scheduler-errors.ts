@@ -4,7 +4,7 @@
  * Codes are google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
  */
 import { AppError, type ErrorCode } from '../errors.ts';
-import { rpcCode } from '../rpc-code.ts';
+import { rpcCode } from '../google/rpc-code.ts';
 
 export const NOT_FOUND = 5;
 export const FAILED_PRECONDITION = 9;

@@ -8,8 +8,8 @@
 import type { protos } from '@google-cloud/scheduler';
 import { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
+import { rpcCode } from '../google/rpc-code.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
-import { rpcCode } from '../rpc-code.ts';
 import { withTimeout } from '../timeout.ts';
 import { type ClientSource, lazyClient } from './scheduler-client.ts';
 import { FAILED_PRECONDITION, toSchedulerError } from './scheduler-errors.ts';

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { ClientConfig } from 'pg';
 import type { DatabaseTarget } from '../config.ts';
 import { AppError } from '../errors.ts';
-import type { GoogleAuth } from '../google-auth.ts';
+import type { GoogleAuth } from '../google/auth.ts';
 import { withTimeout } from '../timeout.ts';
 
 type CloudSqlTarget = Extract<DatabaseTarget, { readonly kind: 'cloud_sql' }>;
@@ -25,7 +25,7 @@ let auth: GoogleAuth | undefined;
 
 /** The password of an IAM database user: an access token. https://cloud.google.com/sql/docs/postgres/iam-logins */
 async function iamLoginToken(): Promise<string> {
-  const google = await import('../google-auth.ts');
+  const google = await import('../google/auth.ts');
   auth ??= new google.GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
   const token = await auth.getAccessToken();
   if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
@@ -39,11 +39,11 @@ const CONNECTOR_TIMEOUT_MS = 20_000;
  * One per process. It renews its client certificate, which is valid for an hour and carries the IAM login, so no password is
  * sent. https://cloud.google.com/sql/docs/postgres/connect-connectors
  */
-let connector: InstanceType<typeof import('../cloud-sql-connector.ts').Connector> | undefined;
+let connector: InstanceType<typeof import('../google/sql-connector.ts').Connector> | undefined;
 
 /** Returns a factory of TLS connections to the private address of the instance. */
 async function privateStreams({ apiRootUrl, instance }: CloudSqlTarget): Promise<() => Duplex> {
-  const google = await import('../cloud-sql-connector.ts');
+  const google = await import('../google/sql-connector.ts');
   connector ??= new google.Connector({ ...(apiRootUrl !== null && { sqlAdminAPIEndpoint: apiRootUrl }) });
   const late = new Error('the Admin API does not answer');
   try {

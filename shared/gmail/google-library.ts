@@ -2,12 +2,12 @@
  * Loads Google's client libraries at the first call to Gmail, and holds the settings that all their requests share.
  * The libraries are the largest part of the code, and an invocation that does not call Gmail does not need them.
  */
-type GmailApi = typeof import('../gmail-api.ts');
+type GmailApi = typeof import('../google/gmail.ts');
 
 let loading: Promise<GmailApi> | null = null;
 
 export async function loadGoogleLibrary(): Promise<GmailApi> {
-  loading ??= import('../gmail-api.ts');
+  loading ??= import('../google/gmail.ts');
   return await loading;
 }
 

@@ -1,7 +1,7 @@
 /** One request to another Google API than Gmail, with the Google credentials of this process. Does not retry. */
 
 import { AppError } from '../errors.ts';
-import type { GoogleAuth } from '../google-auth.ts';
+import type { GoogleAuth } from '../google/auth.ts';
 import { type FailedAnswer, noAnswer } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
 
@@ -55,7 +55,7 @@ let auth: GoogleAuth | undefined;
  */
 export async function ownAuthorization(url: string): Promise<Record<string, string>> {
   if (url.startsWith('http:')) return {};
-  const google = await import('../google-auth.ts');
+  const google = await import('../google/auth.ts');
   auth ??= new google.GoogleAuth({ scopes: [SCOPE] });
   try {
     const token = await auth.getAccessToken();

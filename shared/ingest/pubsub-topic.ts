@@ -1,7 +1,7 @@
 /** A topic of Pub/Sub. Google's client is loaded at the first publish. */
 import type { Topic } from '@google-cloud/pubsub';
 import { AppError, type ErrorCode } from '../errors.ts';
-import { rpcCode } from '../rpc-code.ts';
+import { rpcCode } from '../google/rpc-code.ts';
 import { withTimeout } from '../timeout.ts';
 
 /** Two attempts, because the first may use a connection that died while the instance was frozen. */
@@ -52,7 +52,7 @@ export class PubSubTopic {
     timeoutMs: number,
   ): Promise<Published> {
     // Loading takes CPU time only, so it does not count against the timeout.
-    const { createPubSub } = await import('./pubsub-topic-client.ts');
+    const { createPubSub } = await import('../google/pubsub.ts');
     const work = async (): Promise<Published> => {
       const { name, emulatorHost, maxBatch } = this.#options;
       this.#opened ??= createPubSub(name.split('/')[1] ?? '', emulatorHost).then((client) =>

@@ -3,8 +3,8 @@
  * stored, what `status` reports, and how soon the 20 are stored after the fault ends.
  */
 
+import { FUNCTIONS } from '../../functions/runtime/functions.ts';
 import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
-import { FUNCTIONS } from '../../functions/runtime/targets.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { mailWithAttachment } from './bench-mail.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';

@@ -3,8 +3,8 @@
  * measures the function without the network to the browser; the database is on the same machine.
  */
 
+import { FUNCTIONS } from '../../functions/runtime/functions.ts';
 import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
-import { FUNCTIONS } from '../../functions/runtime/targets.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { type BenchDatabase, median, startBenchDatabase } from './bench-database.ts';
 import { fillConsole, wordOf } from './console-mail.ts';

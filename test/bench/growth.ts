@@ -3,8 +3,9 @@
  * push with its email, and the operator's pages. The query plans are the executed ones over the largest database.
  */
 
+import { FUNCTIONS } from '../../functions/runtime/functions.ts';
 import { createLazyFunction } from '../../functions/runtime/lazy-function.ts';
-import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { median } from './bench-database.ts';
 import { type BenchSystem, inSystem, NO_QUOTA } from './bench-system.ts';

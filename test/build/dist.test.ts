@@ -32,7 +32,7 @@ describe('dist/', () => {
     });
   });
 
-  it.each(['status', 'start', 'stop', 'console', 'migrate'])(
+  it.each(['status', 'console', 'migrate'])(
     'loads no Gmail, MIME or Cloud Scheduler code for %s',
     (entry) => {
       const sources = dist.sourcesOf(entry);
@@ -44,16 +44,30 @@ describe('dist/', () => {
     },
   );
 
-  it.each(['poll', 'poll-now', 'gmail-push'])("loads none of Google's packages for %s", (entry) => {
-    const sources = dist.sourcesOf(entry);
-    expect(sources).toContain('shared/gmail/gmail-client.ts');
-    const google = /googleapis|gaxios|google-auth-library|@google-cloud\//;
-    expect(sources.filter((source) => google.test(source))).toEqual([]);
+  const google = /googleapis|gaxios|google-auth-library|@google-cloud\//;
+  it.each(['poll', 'poll-now', 'gmail-push', 'start', 'stop'])(
+    "loads none of Google's packages for %s",
+    (entry) => {
+      const sources = dist.sourcesOf(entry);
+      expect(sources).toContain('shared/gmail/gmail-client.ts');
+      expect(sources.filter((source) => google.test(source))).toEqual([]);
+    },
+  );
+
+  it.each(['start', 'stop'])('loads no MIME code for %s', (entry) => {
+    expect(dist.sourcesOf(entry).filter((source) => source.includes('shared/mime/'))).toEqual([]);
   });
+
+  it.each(['poll', 'poll-now', 'gmail-push', 'status', 'start', 'stop', 'migrate'])(
+    'loads at most ten files for %s, because each delays the cold start',
+    (entry) => {
+      expect(dist.filesOf(entry).length).toBeLessThanOrEqual(10);
+    },
+  );
 });
 
 it('bundles only the Gmail module of googleapis and one authentication method', () => {
-  const sources = dist.sourcesOf('gmail-api');
+  const sources = dist.sourcesOf('google-gmail');
   const apis = sources.filter((source) => source.includes('googleapis/build/src/apis/'));
   expect(apis).toEqual(['node_modules/googleapis/build/src/apis/gmail/v1.js']);
   // Some packages have source maps, which name their TypeScript sources.
@@ -65,7 +79,7 @@ it('bundles only the Gmail module of googleapis and one authentication method', 
 });
 
 it('bundles the Cloud SQL connector without gRPC and with one version of the Admin API', () => {
-  const code = readFileSync(join(dist.folder, 'chunks/cloud-sql-connector.mjs'), 'utf8');
+  const code = readFileSync(join(dist.folder, 'chunks/google-sql-connector.mjs'), 'utf8');
   expect(code).toContain('v1beta4/projects/{project}/instances/{instance}:generateEphemeralCert');
   expect(code).not.toMatch(/grpc|sql\/v1\/projects/);
 });

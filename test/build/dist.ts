@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../../local/ports.ts';
@@ -14,7 +14,9 @@ const ROOT = join(import.meta.dirname, '../..');
 
 export interface Dist {
   readonly folder: string;
-  /** The source files that a function loads before its first request, from the source maps of its chunks. */
+  /** The files of `chunks/` that a function loads before its first request. */
+  filesOf(entry: string): string[];
+  /** The source files that are bundled into them, from their source maps. */
   sourcesOf(entry: string): string[];
   remove(): void;
 }
@@ -28,9 +30,14 @@ export async function buildDist(): Promise<Dist> {
   symlinkSync(join(ROOT, framework), join(folder, framework));
   return {
     folder,
-    sourcesOf: (entry) => [...loadedWith(join(folder, 'chunks', `${entry}.mjs`))].flatMap(sourcesIn),
+    filesOf: (entry) => [...loadedWith(chunkOf(folder, entry))].map((file) => basename(file)),
+    sourcesOf: (entry) => [...loadedWith(chunkOf(folder, entry))].flatMap(sourcesIn),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+function chunkOf(folder: string, entry: string): string {
+  return join(folder, 'chunks', `${entry}.mjs`);
 }
 
 /** Writes what `npm run build` writes, and nothing else. */

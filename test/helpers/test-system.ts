@@ -13,8 +13,9 @@ import {
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
 import type { Timers } from '../../emulators/gmail/timers.ts';
+import { FUNCTIONS } from '../../functions/runtime/functions.ts';
 import { createLazyFunction, type LazyFunction } from '../../functions/runtime/lazy-function.ts';
-import { FUNCTIONS, type Target } from '../../functions/runtime/targets.ts';
+import type { Target } from '../../functions/runtime/targets.ts';
 import type { Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';

@@ -1,6 +1,6 @@
 /** The emulated work topic of the fault suite and the benchmarks, with Google's own client. */
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { createPubSub } from '../../shared/ingest/pubsub-topic-client.ts';
+import { createPubSub } from '../../shared/google/pubsub.ts';
 import { WORK_TOPIC, WorkTopic, type WorkTopicOptions } from '../helpers/work-topic.ts';
 
 async function openTopic(receive: (data: string, attempt: number) => number, more: object = {}) {

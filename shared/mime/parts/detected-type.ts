@@ -3,7 +3,6 @@
  * Office files and email formats. Reads bounded sections of the bytes.
  */
 
-import { fileTypeFromBuffer } from 'file-type';
 import { countControls } from '../encoding/control-characters.ts';
 
 /** file-type may read this much at once; a file that needs more has no detected type. */
@@ -36,6 +35,7 @@ export async function detectType(content: Uint8Array): Promise<string | null> {
 }
 
 async function fromFileType(bytes: Buffer): Promise<string | null> {
+  const { fileTypeFromBuffer } = await import('./file-type.ts');
   try {
     return (await fileTypeFromBuffer(bytes, { maxBufferSize: MAX_READ_BYTES }))?.mime ?? null;
   } catch {

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { http } from '@google-cloud/functions-framework';
 import { getTestServer } from '@google-cloud/functions-framework/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { FUNCTIONS } from '../../../functions/runtime/functions.ts';
 import { createLazyFunction } from '../../../functions/runtime/lazy-function.ts';
-import { FUNCTIONS } from '../../../functions/runtime/targets.ts';
 import { createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 let system: TestSystem;

@@ -1,22 +1,17 @@
-/**
- * Creates Google's Cloud Scheduler client. A separate module, so that `scheduler-client.ts` can import it dynamically: in
- * the bundle, a CommonJS package that is imported dynamically has only `default`, no named exports.
- */
-import { CloudSchedulerClient } from '../cloud-scheduler.ts';
-import { AppError } from '../errors.ts';
-import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
+/** Google's Cloud Scheduler client. */
+import { CloudSchedulerClient } from '@google-cloud/scheduler';
+import { emulatorAuth, GoogleAuth } from './auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 
 /**
  * Always passes an authClient. Without one, the library looks for credentials in the background, and if there are none, an
  * unhandled rejection ends the process.
+ *
+ * @throws {Error} when this machine has no Google credentials
  */
 export async function realClient(): Promise<CloudSchedulerClient> {
-  const authClient = await new GoogleAuth({ scopes: [SCOPE] }).getClient().catch((cause: unknown) => {
-    const detail = 'No Google credentials on this machine (application default credentials).';
-    throw new AppError('scheduler_denied', detail, { cause });
-  });
+  const authClient = await new GoogleAuth({ scopes: [SCOPE] }).getClient();
   return new CloudSchedulerClient({ fallback: true, authClient });
 }
 

@@ -1,9 +1,6 @@
-/**
- * Creates Google's Pub/Sub client. A separate module, so that `pubsub-topic.ts` can import it dynamically: in the bundle, a
- * CommonJS package that is imported dynamically has only `default`, no named exports.
- */
-import { PubSub } from '../cloud-pubsub.ts';
-import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
+/** Google's Pub/Sub client. */
+import { PubSub } from '@google-cloud/pubsub';
+import { emulatorAuth, GoogleAuth } from './auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/pubsub';
 /** Options of the generated client, to which PubSub passes them on. */

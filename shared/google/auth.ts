@@ -1,4 +1,4 @@
-/** Google's auth library, in its own file so that the build writes it once for all functions. */
+/** Google's auth library. */
 import { OAuth2Client } from 'google-auth-library';
 
 export { Compute, GoogleAuth, OAuth2Client } from 'google-auth-library';

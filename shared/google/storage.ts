@@ -1,12 +1,9 @@
-/**
- * Creates Google's Cloud Storage client, and ends its requests when their time is over. A separate module, so that `bucket.ts` can
- * import it dynamically: in the bundle, a CommonJS package that is imported dynamically has only `default`, no named exports.
- */
+/** Google's Cloud Storage client, and the end of its requests when their time is over. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
-import { Storage } from '../cloud-storage.ts';
-import { emulatorAuth, GoogleAuth } from '../google-auth.ts';
+import { Storage } from '@google-cloud/storage';
+import { emulatorAuth, GoogleAuth } from './auth.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 /** Signs URLs of the emulator, which does not check who signed them. */

@@ -1,6 +1,0 @@
-/**
- * The Gmail API client, re-exported from its own file so that the build writes it once for all functions.
- * The deep imports load only the Gmail module and the OAuth client; the package indexes take several times as long to load.
- */
-export { OAuth2Client } from 'google-auth-library/build/src/auth/oauth2client.js';
-export { gmail_v1 } from 'googleapis/build/src/apis/gmail/v1.js';
