@@ -2,15 +2,16 @@
  * `npm run backfill -- --since 2026-01-01`: fetches older email by date or by any Gmail query. The plan is in the
  * database, so the poll continues it when this command ends.
  */
-import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../shared/db/backfills.ts';
+
 import { findMailbox, type Mailbox, readAddedMailbox } from '../shared/db/mailboxes.ts';
 import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import type { IngestContext } from '../shared/ingest/ingest-context.ts';
-import { assertQuery, type BackfillRun, isDone, runUntilDone } from '../shared/ingest/run-backfill.ts';
 import { backfillQuery } from './backfill/backfill-query.ts';
+import { planBackfill, readBackfillOutcome, readBackfillProgress } from './backfill/backfills.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
+import { assertQuery, type BackfillRun, isDone, runUntilDone } from './backfill/run-backfill.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';

@@ -3,15 +3,15 @@
  * backlogs, and the removal of one. Nothing is deleted without `--apply`.
  */
 import { readConfig } from '../shared/config.ts';
-import { type ConsumerBacklog, readConsumers } from '../shared/db/consumer-backlogs.ts';
+import { type ConsumerBacklog, readConsumers } from '../shared/control/status/consumer-backlogs.ts';
+import { type Database, openDatabase } from '../shared/db/database.ts';
+import { CONSUMER_NAME } from '../shared/db-accounts.ts';
 import {
   type ConsumerData,
   deleteBatch,
   deleteConsumer,
   readConsumerData,
-} from '../shared/db/consumer-removal.ts';
-import { type Database, openDatabase } from '../shared/db/database.ts';
-import { CONSUMER_NAME } from '../shared/db-accounts.ts';
+} from './consumer/consumer-removal.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readArguments, UsageError } from './support/flags.ts';
 import { Progress } from './support/progress.ts';

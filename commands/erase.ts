@@ -3,10 +3,11 @@
  * these emails, and keeps their Gmail ids in the ledger. Without `--apply` it only says what it would delete.
  */
 import { type Bucket, openBucket } from '../shared/bucket/bucket.ts';
+import { countReleased } from '../shared/bucket/bucket-objects.ts';
 import { collectObjects, HOUR_SECONDS } from '../shared/bucket/collect-objects.ts';
 import { readConfig } from '../shared/config.ts';
-import { countReleased } from '../shared/db/bucket-objects.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
+import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import {
   beginErasure,
   countErasable,
@@ -15,8 +16,7 @@ import {
   endErasure,
   eraseInBatches,
   readConsumerSchemas,
-} from '../shared/db/erasure.ts';
-import { formerAddress } from '../shared/mailbox-confirmation.ts';
+} from './erase/erasure.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';

@@ -4,9 +4,9 @@
  */
 import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
-import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/db/mailbox-changes.ts';
-import { listAllMailboxes } from '../shared/db/mailbox-list.ts';
 import { formerAddress } from '../shared/mailbox-confirmation.ts';
+import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/mailboxes/mailbox-changes.ts';
+import { listAllMailboxes } from './mailbox/mailbox-list.ts';
 import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';
 import { runCommand } from './support/command.ts';

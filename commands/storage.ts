@@ -2,6 +2,8 @@
  * `npm run storage -- move --to bucket|database`, `verify` and `collect`: the bytes of large attachments and raw emails in the bucket of
  * ATTACHMENTS_BUCKET.
  */
+
+import { type ReservedObjects, readReserved } from '../shared/bucket/bucket-objects.ts';
 import {
   adoptUnknownObjects,
   collectObjects,
@@ -13,7 +15,6 @@ import { type LargeBytes, openLargeBytes } from '../shared/bucket/large-bytes.ts
 import { countToMove, type MovedRow, moveBytes, type Target } from '../shared/bucket/move-bytes.ts';
 import { countObjects, type VerifiedObject, verifyObjects } from '../shared/bucket/verify-objects.ts';
 import { type Config, readConfig } from '../shared/config.ts';
-import { type ReservedObjects, readReserved } from '../shared/db/bucket-objects.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { ProblemList } from './storage/problem-list.ts';
 import { runCommand } from './support/command.ts';

@@ -12,7 +12,6 @@
 import type { AppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
-import { hasAddedMailboxes } from '../shared/db/due-mailboxes.ts';
 import { findMailbox } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';
@@ -23,6 +22,7 @@ import { MailboxContexts } from '../shared/ingest/mailbox-contexts.ts';
 import { ofOne, type PollReport, pollMailboxes, requeueDeadOfAll } from '../shared/ingest/poll-mailboxes.ts';
 import type { Log } from '../shared/log.ts';
 import { mailboxParameter } from '../shared/mailbox-confirmation.ts';
+import { hasAddedMailboxes } from '../shared/mailboxes/due-mailboxes.ts';
 import { ingestResponse } from './runtime/ingest-response.ts';
 
 export function createRoute(context: AppContext): Route {

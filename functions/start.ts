@@ -8,7 +8,7 @@
 import type { AppContext } from '../shared/control/app-context.ts';
 import { createMonitor } from '../shared/control/monitor.ts';
 import { startMonitor } from '../shared/control/running-flag.ts';
-import { readStatus } from '../shared/control/status-response.ts';
+import { readStatus } from '../shared/control/status/status-response.ts';
 import { assertParameters, json, type Route } from '../shared/http.ts';
 import { parseConfirmation } from '../shared/mailbox-confirmation.ts';
 import type { Status } from '../shared/schemas/status.ts';

@@ -8,7 +8,7 @@
 import type { AppContext } from '../shared/control/app-context.ts';
 import { createMonitor } from '../shared/control/monitor.ts';
 import { stopMonitor } from '../shared/control/running-flag.ts';
-import { readStatus } from '../shared/control/status-response.ts';
+import { readStatus } from '../shared/control/status/status-response.ts';
 import { json, type Route } from '../shared/http.ts';
 import type { Status } from '../shared/schemas/status.ts';
 import { prepareOrRelease } from './runtime/mailbox-control.ts';

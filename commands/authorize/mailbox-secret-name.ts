@@ -1,8 +1,8 @@
 /** The name of the secret of an added mailbox. It stays when the account gets a new address, so the database knows it best. */
 import { type Environment, readConfig } from '../../shared/config.ts';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
-import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
+import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 
 export interface NamedSecret {

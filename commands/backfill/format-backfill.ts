@@ -1,8 +1,9 @@
 /** The output of `npm run backfill`: its progress, and at the end what was found, stored and excluded. */
-import type { BackfillOutcome, BackfillProgress } from '../../shared/db/backfills.ts';
+
 import type { Rule } from '../../shared/ingest/label-rules.ts';
 import type { ProgressState } from '../support/progress.ts';
 import { counted } from '../support/terminal.ts';
+import type { BackfillOutcome, BackfillProgress } from './backfills.ts';
 
 const RULES: Record<Rule, string> = {
   before_start: 'from before the first start',

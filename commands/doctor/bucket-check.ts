@@ -1,8 +1,8 @@
 /** Whether the bucket of ATTACHMENTS_BUCKET takes, returns and deletes an object, and whether one is needed. */
 import { randomUUID } from 'node:crypto';
 import { openBucket } from '../../shared/bucket/bucket.ts';
+import { hasBytesInBucket } from '../../shared/bucket/bucket-objects.ts';
 import type { Config } from '../../shared/config.ts';
-import { hasBytesInBucket } from '../../shared/db/bucket-objects.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { ERRORS } from '../../shared/error-catalogue.ts';
 import { type CheckResult, fail, ok } from './check-result.ts';

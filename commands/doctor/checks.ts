@@ -3,7 +3,7 @@ import { LOCAL_STACK_DOWN, type LocalStackState } from '../../local/local-env.ts
 import { ConfigError, type Environment } from '../../shared/config.ts';
 import { type AppContext, createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor, type Monitor } from '../../shared/control/monitor.ts';
-import { readStatus } from '../../shared/control/status-response.ts';
+import { readStatus } from '../../shared/control/status/status-response.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { findMailbox } from '../../shared/db/mailboxes.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';

@@ -1,16 +1,16 @@
 /** Checks of one mailbox for `npm run doctor -- --mailbox`, and one line about the added mailboxes without it. */
 import type { Config } from '../../shared/config.ts';
 import type { Database, Queryable } from '../../shared/db/database.ts';
-import { isFirstMailbox } from '../../shared/db/mailbox-changes.ts';
-import { listAllMailboxes } from '../../shared/db/mailbox-list.ts';
-import { findMailboxSettings, type MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError, remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
 import { type AccessSettings, resolveAccess } from '../../shared/gmail/resolve-access.ts';
 import { findLabel, missingDetail } from '../../shared/ingest/resolve-label.ts';
 import type { MailboxAccess } from '../../shared/mailbox-access.ts';
+import { isFirstMailbox } from '../../shared/mailboxes/mailbox-changes.ts';
+import { findMailboxSettings, type MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord, withMailbox } from '../../shared/operator-commands.ts';
+import { listAllMailboxes } from '../mailbox/mailbox-list.ts';
 import { counted } from '../support/terminal.ts';
 import { attempt, type CheckResult, fail, failure, ok, skip, warn } from './check-result.ts';
 import { checkCursor } from './cursor-check.ts';

@@ -1,7 +1,7 @@
 /** Checks that the system runs and that nothing in it needs an operator, from the body that `status` answers. */
-import { RUNS_NOT_ENDING } from '../../shared/control/mailbox-advice.ts';
+import { RUNS_NOT_ENDING } from '../../shared/control/status/mailbox-advice.ts';
+import { findRejectedListings } from '../../shared/control/status/rejected-listings.ts';
 import type { Queryable } from '../../shared/db/database.ts';
-import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import { remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 import type { MailboxStatus } from '../../shared/schemas/mailbox-status.ts';

@@ -1,7 +1,8 @@
 /** The output of `npm run mailbox -- list`: a table for people, objects for programs. */
-import type { ListedMailbox } from '../../shared/db/mailbox-list.ts';
+
 import { operatorState, remediationFor, requiresOperator } from '../../shared/errors.ts';
 import { formatTable } from '../sql/format-table.ts';
+import type { ListedMailbox } from './mailbox-list.ts';
 
 const COLUMNS = ['mailbox', 'access', 'state', 'paused', 'stored', 'last error'];
 

@@ -1,8 +1,8 @@
 /** What `npm run mailbox` says after a change: what to do next, with the commands. */
 import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
-import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 import { quoted } from '../support/terminal.ts';
 

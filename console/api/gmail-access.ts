@@ -8,7 +8,7 @@ import { credentialFingerprint } from '../../shared/credentials.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Deadline } from '../../shared/deadline.ts';
 import { type AppError, toAppError } from '../../shared/errors.ts';
-import type { MessageLookup } from '../../shared/ingest/message-lookup.ts';
+import type { MessageLookup } from '../../shared/lookup/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 
 // $1 credential fingerprint text
@@ -67,7 +67,7 @@ export async function openGmail(context: AppContext, timeoutMs: number): Promise
 }
 
 async function load(context: AppContext): Promise<MessageLookup | null> {
-  const { MessageLookup } = await import('../../shared/ingest/message-lookup.ts');
+  const { MessageLookup } = await import('../../shared/lookup/message-lookup.ts');
   return MessageLookup.create(context);
 }
 

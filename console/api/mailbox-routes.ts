@@ -4,12 +4,17 @@
  */
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
-import { readMailboxPage } from '../../shared/control/status-response.ts';
-import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
+import { readMailboxPage } from '../../shared/control/status/status-response.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
 import { formerAddress, parseAddress } from '../../shared/mailbox-confirmation.ts';
+import {
+  addMailbox,
+  isFirstMailbox,
+  removeMailbox,
+  setPaused,
+} from '../../shared/mailboxes/mailbox-changes.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 import type { MailboxChange, MailboxPage } from '../../shared/schemas/mailboxes.ts';
 import { type Handler, integerParameter, jsonBody, searchText } from './request-parameters.ts';

@@ -1,6 +1,6 @@
 /** Adds to messages what Gmail says about them. The answer does not wait for more than a few seconds and a few calls. */
 import { remediationForMessage, titleFor } from '../../shared/errors.ts';
-import type { HeadersRead, MessageHeaders } from '../../shared/ingest/message-lookup.ts';
+import type { HeadersRead, MessageHeaders } from '../../shared/lookup/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 import type { Message } from '../../shared/schemas/messages.ts';
 import { type CurrentMailbox, type GmailAccess, toErrorInfo } from './gmail-access.ts';

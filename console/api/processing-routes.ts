@@ -4,7 +4,6 @@
  */
 
 import type { AppContext } from '../../shared/control/app-context.ts';
-import { requeueDeadEmails, requeueEmail } from '../../shared/db/requeue-emails.ts';
 import { CONSUMER_NAME } from '../../shared/db-accounts.ts';
 import { AppError } from '../../shared/errors.ts';
 import { json } from '../../shared/http.ts';
@@ -13,6 +12,7 @@ import { listDeadEmails } from './processing-queries.ts';
 import { recordList } from './record-access.ts';
 import type { Handler } from './request-parameters.ts';
 import { integerParameter, pageRequest } from './request-parameters.ts';
+import { requeueDeadEmails, requeueEmail } from './requeue-emails.ts';
 
 const MAX_EMAIL_ID = 2_147_483_647;
 

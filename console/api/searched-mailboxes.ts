@@ -4,9 +4,9 @@
  */
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
-import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { statement } from '../../shared/db/statement.ts';
-import type { AddedLookups } from '../../shared/ingest/added-lookups.ts';
+import type { AddedLookups } from '../../shared/lookup/added-lookups.ts';
+import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 import { type CurrentMailbox, type GmailAccess, openGmail } from './gmail-access.ts';
 
@@ -137,6 +137,6 @@ function toSettings(row: Row): MailboxSettings {
 }
 
 async function load(context: AppContext): Promise<AddedLookups> {
-  const { AddedLookups } = await import('../../shared/ingest/added-lookups.ts');
+  const { AddedLookups } = await import('../../shared/lookup/added-lookups.ts');
   return new AddedLookups(context);
 }

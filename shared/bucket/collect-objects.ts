@@ -1,19 +1,20 @@
 /**
  * Deletes the objects of the bucket to which no row refers: those of stores that did not commit, and those of erased emails. Called by
  * scheduled runs, `npm run storage -- collect` and `npm run erase`.
- * Invariant: an object that a store has announced is not deleted, see `shared/db/bucket-objects.ts`. A crash leaves rows, and the next
+ * Invariant: an object that a store has announced is not deleted, see `shared/bucket/bucket-objects.ts`. A crash leaves rows, and the next
  * call continues.
  */
+
+import type { Queryable } from '../db/database.ts';
+import { AppError, isBucketError, toAppError } from '../errors.ts';
+import type { Bucket } from './bucket.ts';
 import {
   adoptObjects,
   checkUnreferenced,
   countKnown,
   findUnreferenced,
   releaseReservations,
-} from '../db/bucket-objects.ts';
-import type { Queryable } from '../db/database.ts';
-import { AppError, isBucketError, toAppError } from '../errors.ts';
-import type { Bucket } from './bucket.ts';
+} from './bucket-objects.ts';
 
 /** Far longer than any run, so a store whose announcement is that old has ended. */
 export const DAY_SECONDS = 86_400;

@@ -5,11 +5,11 @@
  * before that.
  */
 import type { Config } from '../config.ts';
-import { reserveObjects } from '../db/bucket-objects.ts';
 import type { Queryable } from '../db/database.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { type Bucket, openBucket } from './bucket.ts';
+import { reserveObjects } from './bucket-objects.ts';
 
 export interface LargeObject {
   readonly name: string;

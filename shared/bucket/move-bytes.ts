@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { releaseReservations } from '../db/bucket-objects.ts';
 import type { Database } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { fileObject, rawObject } from '../object-names.ts';
+import { releaseReservations } from './bucket-objects.ts';
 import type { LargeBytes } from './large-bytes.ts';
 import { readObject } from './read-object.ts';
 

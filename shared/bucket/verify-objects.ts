@@ -1,11 +1,11 @@
 /** Reads every object to which a row refers, and compares it with the hash of the row. Called by `npm run storage -- verify`. */
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { findReferenced } from '../db/bucket-objects.ts';
 import type { Queryable } from '../db/database.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
 import type { Bucket } from './bucket.ts';
+import { findReferenced } from './bucket-objects.ts';
 import { objectSlices, verified } from './read-object.ts';
 
 const BATCH = 200;

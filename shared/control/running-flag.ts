@@ -9,9 +9,9 @@
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
-import { hasAddedMailboxes } from '../db/due-mailboxes.ts';
 import { readMonitorStatus, recordCredentials, setRunning } from '../db/monitor-status.ts';
 import { AppError } from '../errors.ts';
+import { hasAddedMailboxes } from '../mailboxes/due-mailboxes.ts';
 import type { Monitor } from './monitor.ts';
 
 /** Far more than concurrent operators change the flag during one call. */

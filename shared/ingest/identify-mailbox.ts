@@ -4,8 +4,6 @@
  * names an unknown address.
  */
 import type { Queryable } from '../db/database.ts';
-import { assertCanBeRenamed, confirmNewMailbox } from '../db/mailbox-confirmations.ts';
-import { bindAccount, type IdentifiedMailbox } from '../db/mailbox-identity.ts';
 import { findMailbox } from '../db/mailboxes.ts';
 import { recordIdentificationError } from '../db/monitor-status.ts';
 import type { Clock } from '../deadline.ts';
@@ -13,6 +11,8 @@ import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import type { MailboxConfirmation } from '../mailbox-confirmation.ts';
+import { assertCanBeRenamed, confirmNewMailbox } from '../mailboxes/mailbox-confirmations.ts';
+import { bindAccount, type IdentifiedMailbox } from '../mailboxes/mailbox-identity.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 

@@ -5,21 +5,21 @@ import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import type { Lease } from '../db/lease.ts';
-import type { MailboxSettings } from '../db/mailbox-settings.ts';
 import type { RunCounts, Trigger } from '../db/runs.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
 import type { AppError } from '../errors.ts';
 import { type CallContext, createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
+import type { EmailPublisher } from '../handoff/email-publisher.ts';
+import { EmailsTopic } from '../handoff/emails-topic.ts';
+import type { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
 import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
+import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
-import type { EmailPublisher } from './email-publisher.ts';
-import { EmailsTopic } from './emails-topic.ts';
 import type { LabelState } from './label-rules.ts';
 import type { OutageDetector } from './outage-detector.ts';
-import type { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =

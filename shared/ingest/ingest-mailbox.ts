@@ -18,11 +18,12 @@ import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
+import { createPublisher } from '../handoff/email-publisher.ts';
+import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
 import { formerAddress } from '../mailbox-confirmation.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import { createPublisher } from './email-publisher.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
@@ -33,7 +34,6 @@ import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
 import { type LoopEnd, runSyncLoop } from './sync-loop.ts';
-import { WorkerWakeUp } from './worker-wake-up.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;

@@ -4,7 +4,6 @@
  */
 import type { Database } from '../db/database.ts';
 import { limitTransactions } from '../db/limited-database.ts';
-import { findMailboxSettings, findSettingsOfMailbox, type MailboxSettings } from '../db/mailbox-settings.ts';
 import { findMailbox } from '../db/mailboxes.ts';
 import { toAppError } from '../errors.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
@@ -13,6 +12,11 @@ import { unreachableGmail } from '../gmail/unreachable-gmail.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
 import type { Log } from '../log.ts';
 import { accessFingerprint, type MailboxAccess } from '../mailbox-access.ts';
+import {
+  findMailboxSettings,
+  findSettingsOfMailbox,
+  type MailboxSettings,
+} from '../mailboxes/mailbox-settings.ts';
 import { createIngestContext, type IngestContext, type IngestContextOptions } from './ingest-context.ts';
 import { WorkTopic } from './work-topic.ts';
 

@@ -3,13 +3,13 @@
  * published, and `ingestMailbox` runs it. Without, they run here, a few at a time. One mailbox always runs here.
  */
 import { requeueDeadLetters } from '../db/dead-letters.ts';
-import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../db/due-mailboxes.ts';
-import type { MailboxSettings } from '../db/mailbox-settings.ts';
 import { type FirstMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { isDatabaseError, toAppError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../mailboxes/due-mailboxes.ts';
+import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
 import type { IngestContext, Outcome } from './ingest-context.ts';
 import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-mailbox.ts';
 import type { MailboxContexts } from './mailbox-contexts.ts';

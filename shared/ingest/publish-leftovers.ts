@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Lease, releaseLease, takeLeaseWithoutRun } from '../db/lease.ts';
 import { Deadline } from '../deadline.ts';
-import { createPublisher } from './email-publisher.ts';
+import { createPublisher } from '../handoff/email-publisher.ts';
 import type { IngestContext } from './ingest-context.ts';
 import { startLeaseHeartbeat, withDatabaseRetries } from './run-lease.ts';
 

@@ -5,11 +5,11 @@
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
-import { recordSettingsFailure } from '../db/mailbox-settings.ts';
 import { recordFailedPoll } from '../db/monitor-status.ts';
 import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
+import { recordSettingsFailure } from '../mailboxes/mailbox-settings.ts';
 import type { IngestContext } from './ingest-context.ts';
 import { withDatabaseRetries } from './run-lease.ts';
 import { secondsIntoPeriod } from './spread.ts';

@@ -1,7 +1,7 @@
 /** The topic of WORK_PUBSUB_TOPIC: `poll` publishes one message per due mailbox, and `ingestMailbox` runs each. */
 import * as z from 'zod/mini';
-import { decodePush } from '../pubsub-push.ts';
-import { PubSubTopic } from './pubsub-topic.ts';
+import { decodePush } from '../pubsub/push.ts';
+import { PubSubTopic } from '../pubsub/topic.ts';
 
 /** Pub/Sub accepts 1,000 per request. */
 const MAX_BATCH = 1_000;

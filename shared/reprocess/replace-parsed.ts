@@ -1,8 +1,8 @@
 /** Replaces the parsed columns, the attachments and the search words of a stored email, in one commit. */
 
+import { releaseReservations } from '../bucket/bucket-objects.ts';
 import { type KeptObjects, type LargeBytes, NOTHING_KEPT } from '../bucket/large-bytes.ts';
 import { largeObjectsOf } from '../bucket/large-objects.ts';
-import { releaseReservations } from '../db/bucket-objects.ts';
 import type { Database, Queryable } from '../db/database.ts';
 import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } from '../db/emails.ts';
 import { statement } from '../db/statement.ts';

@@ -39,7 +39,7 @@ describe('dist/', () => {
       expect(sources).toContain(`functions/${entry}.ts`);
       expect(sources).toContain('shared/errors.ts');
       const heavy =
-        /googleapis|gaxios|google-auth-library|@google-cloud\/(pubsub|scheduler|cloud-sql)|postal-mime|shared\/(gmail|mime|ingest)\//;
+        /googleapis|gaxios|google-auth-library|@google-cloud\/(pubsub|scheduler|cloud-sql)|postal-mime|shared\/(gmail|handoff|ingest|lookup|mime)\//;
       expect(sources.filter((source) => heavy.test(source))).toEqual([]);
     },
   );

@@ -19,8 +19,8 @@ import {
   type RunningGmail,
   startEmulatedGmail,
 } from '../../emulators/gmail/emulated-gmail.ts';
-import { addMailbox } from '../../shared/db/mailbox-changes.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
+import { addMailbox } from '../../shared/mailboxes/mailbox-changes.ts';
 import { startCommand } from '../helpers/command-process.ts';
 import { createTestDatabase } from '../helpers/test-database.ts';
 

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type BackfillFlags, backfillQuery } from '../../commands/backfill/backfill-query.ts';
+import { planBackfill } from '../../commands/backfill/backfills.ts';
 import { BackfillSummary } from '../../commands/backfill/format-backfill.ts';
-import { planBackfill } from '../../shared/db/backfills.ts';
+import { assertQuery, type BackfillRun, runUntilDone } from '../../commands/backfill/run-backfill.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
-import { assertQuery, type BackfillRun, runUntilDone } from '../../shared/ingest/run-backfill.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { deleteBatch, deleteConsumer } from '../../shared/db/consumer-removal.ts';
+import { deleteBatch, deleteConsumer } from '../../commands/consumer/consumer-removal.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { storeEmails, workerOf } from '../helpers/email-queue.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';

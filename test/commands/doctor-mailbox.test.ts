@@ -12,9 +12,9 @@ import {
 } from '../../emulators/gmail/emulated-gmail.ts';
 import { FAULTS } from '../../emulators/google-faults.ts';
 import { type EmulatedSigner, startSignJwt } from '../../emulators/iam/sign-jwt.ts';
-import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
-import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
+import { addMailbox, setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
+import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { expectProblems, runDoctor } from './doctor-fixture.ts';
 

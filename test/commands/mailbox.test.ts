@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
-import { findMailboxSettings } from '../../shared/db/mailbox-settings.ts';
+import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { changeMailbox, leasedMailbox, mailboxRow } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { planBackfill, readBackfillOutcome, readBackfillProgress } from '../../shared/db/backfills.ts';
+import {
+  planBackfill,
+  readBackfillOutcome,
+  readBackfillProgress,
+} from '../../commands/backfill/backfills.ts';
+import { findRejectedListings } from '../../shared/control/status/rejected-listings.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { enterListPage, findNextListJob, rejectListJob, restartListJob } from '../../shared/db/list-jobs.ts';
-import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import {
   ageListings,
   insertLeasedMailbox,

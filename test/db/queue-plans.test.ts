@@ -1,6 +1,6 @@
 /** Plans of claims, and of the statements that each run and each `status` execute: their time must not grow with the queue. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import '../../shared/db/consumer-backlogs.ts';
+import '../../shared/control/status/consumer-backlogs.ts';
 import '../../shared/db/finish-run.ts';
 import { declaredStatements } from '../../shared/db/statement.ts';
 import { storeEmails } from '../helpers/email-queue.ts';

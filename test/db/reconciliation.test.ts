@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findRejectedListings } from '../../shared/control/status/rejected-listings.ts';
 import { planHistoryGap } from '../../shared/db/history-gap.ts';
 import { readIncidents } from '../../shared/db/incidents.ts';
 import type { Lease } from '../../shared/db/lease.ts';
@@ -14,7 +15,6 @@ import {
   rejectReconciliation,
   restartReconciliation,
 } from '../../shared/db/reconciliation-pages.ts';
-import { findRejectedListings } from '../../shared/db/rejected-listings.ts';
 import {
   type AnyRow,
   ageListings,

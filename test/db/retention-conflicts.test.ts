@@ -1,6 +1,6 @@
 /** Retention while consumers, operators and foreign keys use the same emails. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { requeueEmail } from '../../shared/db/requeue-emails.ts';
+import { requeueEmail } from '../../console/api/requeue-emails.ts';
 import { requeue, sqlStateOf, workerOf } from '../helpers/email-queue.ts';
 import {
   endPass,

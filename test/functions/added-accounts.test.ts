@@ -1,7 +1,7 @@
 /** Which account an added mailbox belongs to, and what happens while one of several mailboxes cannot be reached. */
 import { describe, expect, it } from 'vitest';
 import { type EmulatedGmail, refreshTokenOf } from '../../emulators/gmail/emulated-gmail.ts';
-import { addMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
+import { addMailbox, setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 

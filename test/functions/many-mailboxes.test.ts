@@ -1,7 +1,7 @@
 /** Several mailboxes in one deployment, in place: without WORK_PUBSUB_TOPIC. */
 import { describe, expect, it } from 'vitest';
-import { removeMailbox, setPaused } from '../../shared/db/mailbox-changes.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
+import { removeMailbox, setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { mail } from '../helpers/test-emails.ts';
 import type { TestSystemOptions } from '../helpers/test-system.ts';

@@ -8,9 +8,9 @@ import {
   emulatedCredentials,
   refreshTokenOf,
 } from '../../emulators/gmail/emulated-gmail.ts';
-import { addMailbox } from '../../shared/db/mailbox-changes.ts';
-import type { MailboxSettings } from '../../shared/db/mailbox-settings.ts';
 import { secretNameOf } from '../../shared/mailbox-access.ts';
+import { addMailbox } from '../../shared/mailboxes/mailbox-changes.ts';
+import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import type { TestSystem, TestSystemOptions } from './test-system.ts';
 import { useTestSystems } from './use-test-systems.ts';
 

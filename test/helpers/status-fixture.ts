@@ -2,7 +2,7 @@
 import { type Environment, readConfig } from '../../shared/config.ts';
 import { createAppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
-import { readStatus } from '../../shared/control/status-response.ts';
+import { readStatus } from '../../shared/control/status/status-response.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { setRunning } from '../../shared/db/monitor-status.ts';
 import type { StatusJson } from '../../shared/schemas/status.ts';

@@ -1,0 +1,158 @@
+/**
+ * The added mailboxes as `poll` sees them: which are due, and all of them for an operator's request. With thousands of idle
+ * mailboxes, the statements read each row once and probe the ledger only for mailboxes with open work.
+ */
+import type { Queryable } from '../db/database.ts';
+import { statement } from '../db/statement.ts';
+import { type MailboxSettings, SETTINGS, settingsOf, toSettings } from './mailbox-settings.ts';
+
+// Each recursive part lists the mailboxes of a partial index: one probe per mailbox with work, whatever the backlog. Only for
+// these is `is_poll_due` called, because its probes would take most of the time. A mailbox with a live lease is being worked on.
+// $1 emails are published on a topic
+const LIST_DUE = statement(
+  `
+with recursive pending (mailbox_id) as (
+  select min(mailbox_id)
+  from email_ledger
+  where state = 'pending'
+  union all
+  select (select min(l.mailbox_id) from email_ledger l where l.state = 'pending' and l.mailbox_id > p.mailbox_id)
+  from pending p
+  where p.mailbox_id is not null
+),
+dead (mailbox_id) as (
+  select min(mailbox_id)
+  from email_ledger
+  where state = 'dead'
+  union all
+  select (select min(l.mailbox_id) from email_ledger l where l.state = 'dead' and l.mailbox_id > d.mailbox_id)
+  from dead d
+  where d.mailbox_id is not null
+),
+listing (mailbox_id) as (
+  select min(mailbox_id)
+  from list_jobs
+  where finished_at is null
+  union all
+  select (select min(j.mailbox_id) from list_jobs j where j.finished_at is null and j.mailbox_id > l.mailbox_id)
+  from listing l
+  where l.mailbox_id is not null
+),
+unpublished (mailbox_id) as (
+  select min(mailbox_id)
+  from email_outbox
+  where $1::boolean
+  union all
+  select (select min(o.mailbox_id) from email_outbox o where o.mailbox_id > u.mailbox_id)
+  from unpublished u
+  where u.mailbox_id is not null
+),
+busy (mailbox_id) as (
+  select mailbox_id from pending where mailbox_id is not null
+  union
+  select mailbox_id from dead where mailbox_id is not null
+  union
+  select mailbox_id from listing where mailbox_id is not null
+)
+select ${settingsOf('s')}
+from mailbox_settings s
+left join mailboxes m on m.id = s.mailbox_id
+where s.access <> 'environment'
+  and not s.is_paused
+  and coalesce(m.lease_expires_at <= now(), true)
+  and case
+    when m.id is null then coalesce(s.next_attempt_at <= now(), true)
+    when coalesce(m.next_poll_at <= now(), true) then true
+    when m.id in (select mailbox_id from unpublished where mailbox_id is not null) then true
+    when m.failure_count > 0 then false
+    -- Implied by has_newer_hint, and cheaper.
+    when m.hint_history_id > least(coalesce(m.listed_history_id, 0), coalesce(m.shown_history_id, 0))
+      and has_newer_hint(m) then true
+    when m.id in (select mailbox_id from busy) then is_poll_due(m)
+    else false
+  end
+order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
+  SETTINGS,
+);
+
+/**
+ * The added mailboxes that a poll has to work on, the longest waiting first. Agrees with `is_poll_due`. Paused ones are left
+ * out, and those that an instance works on.
+ *
+ * @param on `publishes`: mailboxes whose stored emails are not published are due too
+ */
+export async function listDueMailboxes(
+  db: Queryable,
+  on: { readonly publishes: boolean },
+): Promise<MailboxSettings[]> {
+  const { rows } = await db.query(LIST_DUE, [on.publishes]);
+  return rows.map(toSettings);
+}
+
+const LIST_ACTIVE = statement(
+  `
+select ${settingsOf('s')}
+from mailbox_settings s
+left join mailboxes m on m.id = s.mailbox_id
+where s.access <> 'environment'
+  and not s.is_paused
+order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
+  SETTINGS,
+);
+
+/** All added mailboxes that are not paused, the longest waiting first. */
+export async function listActiveMailboxes(db: Queryable): Promise<MailboxSettings[]> {
+  const { rows } = await db.query(LIST_ACTIVE);
+  return rows.map(toSettings);
+}
+
+// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run: paused, removed, or added
+// while the monitor is stopped. `ingestMailbox` publishes what is left of a stopped first mailbox.
+// $1 fingerprint of the first mailbox
+const FIND_WORK = statement(
+  `
+with recursive unpublished (mailbox_id) as (
+  select min(mailbox_id)
+  from email_outbox
+  union all
+  select (select min(o.mailbox_id) from email_outbox o where o.mailbox_id > u.mailbox_id)
+  from unpublished u
+  where u.mailbox_id is not null
+)
+select exists (
+         select 1
+         from mailbox_settings
+         where access <> 'environment'
+       ) as has_added,
+       array(
+         select m.id
+         from unpublished u
+         join mailboxes m on m.id = u.mailbox_id
+         cross join email_monitor_status f
+         left join mailbox_settings s on s.mailbox_id = m.id
+         where coalesce(m.lease_expires_at <= now(), true)
+           and (coalesce(s.is_paused, false)
+             or m.credential_fingerprint is distinct from $1::text and (s.id is null or not f.is_running))
+         order by m.id
+         limit 100
+       ) as unpublished_ids`,
+  { has_added: 'boolean', unpublished_ids: 'integer[]' },
+);
+
+export interface PollWork {
+  /** Operators added a mailbox to that of the environment. */
+  readonly hasAdded: boolean;
+  /** At most 100 mailboxes that no scheduled run works on, and whose stored emails are not all published. */
+  readonly unpublishedIds: readonly number[];
+}
+
+/** @param firstFingerprint of the credentials of the environment; null without them */
+export async function findPollWork(db: Queryable, firstFingerprint: string | null): Promise<PollWork> {
+  const { rows } = await db.query(FIND_WORK, [firstFingerprint]);
+  return { hasAdded: rows[0]?.has_added ?? false, unpublishedIds: rows[0]?.unpublished_ids ?? [] };
+}
+
+/** Whether operators added a mailbox to that of the environment. */
+export async function hasAddedMailboxes(db: Queryable): Promise<boolean> {
+  return (await findPollWork(db, null)).hasAdded;
+}
