@@ -4,7 +4,7 @@ import { type CheckResult, type CheckState, exitCodeOf, formatLine } from './doc
 import { runChecks } from './doctor/checks.ts';
 import { runCommand } from './support/command.ts';
 import { emailAddress, readFlags, UsageError } from './support/flags.ts';
-import { Interrupted } from './support/shutdown-signal.ts';
+import { Interrupted, shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, painted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run doctor [-- --deployment | --mailbox ADDRESS] [--json]
@@ -37,7 +37,7 @@ await runCommand(
     const results: CheckResult[] = [];
     const checks = flags.deployment
       ? // `npm run` starts the command in the project's folder.
-        checkDeployment(process.cwd(), process.env)
+        checkDeployment(process.cwd(), process.env, shutdownSignal())
       : runChecks(process.env, { localStack, mailbox });
     try {
       for await (const result of checks) {

@@ -21,7 +21,7 @@ import { publishingStatusHelp } from '../doctor/gmail-checks.ts';
 import { checkCycles, checkMailboxes, firstMailbox } from '../doctor/monitor-checks.ts';
 import { defaultToken } from '../doctor/pubsub-access.ts';
 import { checkLastPush, checkWatch } from '../doctor/push-checks.ts';
-import { Interrupted, shutdownSignal } from '../support/shutdown-signal.ts';
+import { Interrupted, type Shutdown } from '../support/shutdown-signal.ts';
 import { callStatus } from './call-status.ts';
 import { checkGoogleResources, topicOf } from './check-google-resources.ts';
 import { CommandRunner } from './command-runner.ts';
@@ -37,8 +37,12 @@ const VIEW_PERMISSIONS =
 /** Checks that need the database or the Gmail credentials. */
 const INSIDE_CHECKS = ['migrations', 'grants', 'history_cursor', 'quota'];
 
-export async function* checkDeployment(root: string, env: Environment): AsyncGenerator<CheckResult> {
-  const shutdown = shutdownSignal();
+/** @param root the project's folder */
+export async function* checkDeployment(
+  root: string,
+  env: Environment,
+  shutdown: Shutdown,
+): AsyncGenerator<CheckResult> {
   const runner = new CommandRunner(root, env, shutdown);
   const deployment = await tryCheck('deployment', async () => await findDeployment(runner));
   if ('failure' in deployment) yield deployment.failure;

@@ -10,7 +10,7 @@ import { type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fi
 import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixture.ts';
-import { expectProblems, runDoctor } from './doctor-fixture.ts';
+import { checkDeployed, expectProblems, runDoctor } from './doctor-fixture.ts';
 import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 
 // Each command is a separate process that starts others.
@@ -98,7 +98,7 @@ function subscription(change: object = {}): object {
   };
 }
 
-const check = async () => await runDoctor(['--deployment'], fixture.env, fixture.root);
+const check = async () => await checkDeployed(fixture.env, fixture.root);
 
 async function startServer(answer: (path: string, token: string | undefined) => Answer) {
   const server = createServer((request, response) => {
@@ -118,7 +118,7 @@ async function startServer(answer: (path: string, token: string | undefined) => 
 
 describe('npm run doctor -- --deployment', () => {
   it('reports no problem for a running deployment, and marks what it cannot check as info', async () => {
-    const output = await check();
+    const output = await runDoctor(['--deployment'], fixture.env, fixture.root);
     expectProblems(output, {});
     const states = Object.fromEntries(output.findings.map(({ name, state }) => [name, state]));
     for (const name of [

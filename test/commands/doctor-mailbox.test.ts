@@ -16,7 +16,7 @@ import { secretNameOf } from '../../shared/mailbox-access.ts';
 import { addMailbox, setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
-import { expectProblems, runDoctor } from './doctor-fixture.ts';
+import { checkAll, expectProblems, runDoctor } from './doctor-fixture.ts';
 
 // Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
@@ -97,7 +97,7 @@ function writeSecret(refreshToken: string): void {
 }
 
 const check = async (address: string, more: Record<string, string> = {}) =>
-  await runDoctor(['--mailbox', address], { ...env, ...more });
+  await checkAll({ ...env, ...more }, address);
 
 describe('npm run doctor -- --mailbox', () => {
   it.each([
@@ -107,7 +107,7 @@ describe('npm run doctor -- --mailbox', () => {
   ])(
     'reports no problem for %s, and checks secret, account, label, cursor, quota and watch',
     async (address, secret) => {
-      const output = await check(address.toUpperCase());
+      const output = await runDoctor(['--mailbox', address.toUpperCase()], env);
       expectProblems(output, {});
       expect(output.findings.map((result) => result.name).join(' ')).toBe(NAMES);
       const text = (name: string) => output.findings.find((result) => result.name === name)?.text;
@@ -201,7 +201,7 @@ describe('npm run doctor -- --mailbox', () => {
 
   it('without --mailbox summarises the added ones in one line', async () => {
     const line = async () =>
-      (await runDoctor([], env)).findings.find((result) => result.name === 'added_mailboxes');
+      (await checkAll(env)).findings.find((result) => result.name === 'added_mailboxes');
     expect(await line()).toMatchObject({ state: 'ok', text: '2 added, none with an error' });
     await setPaused(db, BOB, true);
     await db.query(

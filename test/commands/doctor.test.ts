@@ -15,7 +15,7 @@ import { runToEnd } from '../helpers/command-process.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
-import { expectProblems, runDoctor } from './doctor-fixture.ts';
+import { checkAll, expectProblems, runDoctor } from './doctor-fixture.ts';
 
 // Each command is a separate process, which starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
@@ -45,7 +45,7 @@ async function startSystem(options: TestSystemOptions = {}): Promise<void> {
   );
 }
 
-const check = async (env: Record<string, string> = {}) => await runDoctor([], { ...system.env, ...env });
+const check = async (env: Record<string, string> = {}) => await checkAll({ ...system.env, ...env });
 const runAsText = async (env: Record<string, string> = {}) =>
   await runToEnd('doctor', [], { METADATA_SERVER_DETECTION: 'none', ...system.env, ...env });
 
@@ -73,7 +73,7 @@ describe('npm run doctor', () => {
     const state = async () => await system.rows('select m.*, s.* from mailboxes m, email_monitor_status s');
     const before = await state();
     system.gmail.callLog.reset();
-    const output = await check();
+    const output = await runDoctor([], system.env);
     expectProblems(output, {});
     expect(output.findings.map((result) => result.name).join(' ')).toBe(
       'node environment database migrations grants status_row clock credentials scope publishing_status gmail_api ' +
