@@ -2,6 +2,7 @@
 
 import type { Queryable } from '../../shared/db/database.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
+import { camelCase } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError } from '../../shared/errors.ts';
 
@@ -36,7 +37,7 @@ export async function planBackfill(
   const find = async () => (await db.query(PLAN, [mailboxId, query])).rows[0];
   const row = (await find()) ?? (await find());
   if (row === undefined) throw new AppError('internal', 'The backfill could not be planned.');
-  return { id: row.id, isNew: row.is_new };
+  return camelCase(row);
 }
 
 export interface BackfillProgress {
@@ -57,8 +58,8 @@ export interface BackfillProgress {
 // No row: there is no such job.
 const PROGRESS = statement(
   `
-select j.finished_at is not null as is_listed, j.listed_count, j.new_count, j.error_detail, b.due_count,
-       b.waiting_count
+select j.finished_at is not null as is_listed, j.listed_count, j.new_count, j.error_detail as rejection,
+       b.due_count, b.waiting_count
 from list_jobs j
 cross join lateral (
   select count(*) filter (where coalesce(l.next_attempt_at <= now(), true)) as due_count,
@@ -73,7 +74,7 @@ where j.id = $1::integer`,
     is_listed: 'boolean',
     listed_count: 'integer',
     new_count: 'integer',
-    error_detail: 'text?',
+    rejection: 'text?',
     due_count: 'bigint',
     waiting_count: 'bigint',
   },
@@ -88,14 +89,7 @@ export async function readBackfillProgress(db: Queryable, jobId: number): Promis
   const { rows } = await db.query(PROGRESS, [jobId, PRIORITY.backlog]);
   const row = rows[0];
   if (row === undefined) throw new AppError('internal', `There is no list job ${jobId}.`);
-  return {
-    isListed: row.is_listed,
-    listedCount: row.listed_count,
-    newCount: row.new_count,
-    rejection: row.error_detail,
-    dueCount: row.due_count,
-    waitingCount: row.waiting_count,
-  };
+  return camelCase(row);
 }
 
 export interface BackfillOutcome {

@@ -3,6 +3,7 @@
  * `consumer-backlogs.ts` reads the backlogs.
  */
 import type { Database, Queryable } from '../../shared/db/database.ts';
+import { camelCase, onlyRow } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 
 export interface ConsumerData {
@@ -13,25 +14,23 @@ export interface ConsumerData {
 }
 
 const DATA = statement(
-  `select exists (select from consumers c where c.name = $1::text) as is_known,
+  `select exists (select from consumers c where c.name = $1::text) as exists,
           (select count(*) from email_queue q where q.consumer = $1::text) as queued_count,
           (select count(*) from email_results r where r.consumer = $1::text) as result_count`,
-  { is_known: 'boolean?', queued_count: 'bigint?', result_count: 'bigint?' },
+  { exists: 'boolean', queued_count: 'bigint', result_count: 'bigint' },
 );
 
 const DELETE_CONSUMER = statement('delete from consumers c where c.name = $1::text', {});
 
 /** Each waits 0.1 s. */
 const MAX_WAITS = 300;
-const AWAIT_STORES = statement('select await_stores() as have_ended', { have_ended: 'boolean?' });
+const AWAIT_STORES = statement('select await_stores() as have_ended', { have_ended: 'boolean' });
 
-const LOCK_CONSUMER = statement('select try_lock_consumer($1::text) as is_locked', { is_locked: 'boolean?' });
+const LOCK_CONSUMER = statement('select try_lock_consumer($1::text) as is_locked', { is_locked: 'boolean' });
 
 const IS_KNOWN = statement('select 1 as found from consumers c where c.name = $1::text', {
   found: 'integer?',
 });
-
-const BATCH_COLUMNS = { deleted_count: 'bigint?', last_id: 'integer?' } as const;
 
 function deleteNext(table: 'email_queue' | 'email_results') {
   return statement(
@@ -51,9 +50,9 @@ function deleteNext(table: 'email_queue' | 'email_results') {
          and t.email_id = n.email_id
        returning t.email_id
      )
-     select count(*) as deleted_count, max(d.email_id) as last_id
+     select count(*) as count, max(d.email_id) as last_email_id
      from deleted d`,
-    BATCH_COLUMNS,
+    { count: 'bigint', last_email_id: 'integer?' },
   );
 }
 
@@ -63,12 +62,7 @@ const DELETE_BATCH = { email_queue: deleteNext('email_queue'), email_results: de
 const BATCH = 1_000;
 
 export async function readConsumerData(db: Queryable, consumer: string): Promise<ConsumerData> {
-  const [row] = (await db.query(DATA, [consumer])).rows;
-  return {
-    exists: row?.is_known === true,
-    queuedCount: row?.queued_count ?? 0,
-    resultCount: row?.result_count ?? 0,
-  };
+  return camelCase(await onlyRow(db, DATA, [consumer]));
 }
 
 /**
@@ -78,12 +72,9 @@ export async function readConsumerData(db: Queryable, consumer: string): Promise
  */
 export async function deleteConsumer(db: Database, consumer: string): Promise<boolean> {
   await db.query(DELETE_CONSUMER, [consumer]);
-  for (let waits = 0; waits < MAX_WAITS; waits += 1) if (await haveStoresEnded(db)) return true;
+  for (let waits = 0; waits < MAX_WAITS; waits += 1)
+    if ((await onlyRow(db, AWAIT_STORES)).have_ended) return true;
   return false;
-}
-
-async function haveStoresEnded(db: Database): Promise<boolean> {
-  return (await db.query(AWAIT_STORES)).rows[0]?.have_ended === true;
 }
 
 export interface DeletedBatch {
@@ -106,9 +97,8 @@ export async function deleteBatch(
   afterEmailId: number,
 ): Promise<DeletedBatch | null> {
   return await db.transaction(async (tx) => {
-    if ((await tx.query(LOCK_CONSUMER, [consumer])).rows[0]?.is_locked !== true) return null;
+    if (!(await onlyRow(tx, LOCK_CONSUMER, [consumer])).is_locked) return null;
     if ((await tx.query(IS_KNOWN, [consumer])).rows.length > 0) return null;
-    const [row] = (await tx.query(DELETE_BATCH[from], [consumer, afterEmailId, BATCH])).rows;
-    return { count: row?.deleted_count ?? 0, lastEmailId: row?.last_id ?? null };
+    return camelCase(await onlyRow(tx, DELETE_BATCH[from], [consumer, afterEmailId, BATCH]));
   });
 }

@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import type { DatabaseError } from 'pg';
 import type { Queryable } from '../../shared/db/database.ts';
 import { sqlStateOf } from '../../shared/db/pg-error.ts';
+import { onlyRow } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 
 /**
@@ -168,11 +169,11 @@ export async function countErasable(db: Queryable, selection: ErasureSelection):
   const { kind, value } = selection;
   const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0 };
   for await (const { after, upTo } of idRanges(db, selection)) {
-    const { rows } = await db.query(COUNT, [kind, value, after, upTo]);
-    total.emailCount += rows[0]?.email_count ?? 0;
-    total.attachmentCount += rows[0]?.attachment_count ?? 0;
-    total.resultCount += rows[0]?.result_count ?? 0;
-    total.byteCount += rows[0]?.byte_count ?? 0;
+    const counts = await onlyRow(db, COUNT, [kind, value, after, upTo]);
+    total.emailCount += counts.email_count;
+    total.attachmentCount += counts.attachment_count;
+    total.resultCount += counts.result_count;
+    total.byteCount += counts.byte_count;
   }
   return total;
 }
@@ -186,7 +187,7 @@ interface IdRange {
 async function* idRanges(db: Queryable, { kind, value }: ErasureSelection): AsyncGenerator<IdRange> {
   if (kind === 'email') return yield { after: Number(value) - 1, upTo: Number(value) };
   for (let after = 0; ; ) {
-    const upTo: number | null = (await db.query(END_OF_RANGE, [after, RANGE_EMAILS])).rows[0]?.id ?? null;
+    const upTo: number | null = (await onlyRow(db, END_OF_RANGE, [after, RANGE_EMAILS])).id;
     if (upTo === null) return;
     yield { after, upTo };
     after = upTo;
@@ -210,9 +211,7 @@ export async function beginErasure(
   key: string,
 ): Promise<number> {
   const hmac = createHmac('sha256', key).update(value.toLowerCase()).digest('hex');
-  const id = (await db.query(BEGIN, [kind, hmac])).rows[0]?.id;
-  if (id === undefined) throw new Error('The insert into erasures returned no row.');
-  return id;
+  return (await onlyRow(db, BEGIN, [kind, hmac])).id;
 }
 
 /**
@@ -230,10 +229,9 @@ export async function* eraseInBatches(
   for await (const { after, upTo } of idRanges(db, selection)) {
     for (let afterId: number | null = after; afterId !== null; ) {
       const parameters: unknown[] = [kind, value, afterId, upTo, BATCH, erasureId];
-      const result = await db.query(ERASE_NEXT, parameters).catch(throwBlocked);
-      const row: (typeof ERASE_NEXT)['row'] = result.rows[0];
-      yield row?.email_count ?? 0;
-      afterId = row?.last_id ?? null;
+      const erased = await onlyRow(db, ERASE_NEXT, parameters).catch(throwBlocked);
+      yield erased.email_count;
+      afterId = erased.last_id;
     }
   }
 }

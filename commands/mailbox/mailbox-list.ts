@@ -1,5 +1,6 @@
 /** The mailboxes of a deployment as `npm run mailbox -- list` shows them: the first one, the added ones, and those not read. */
 import type { Queryable } from '../../shared/db/database.ts';
+import { camelCase } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 
@@ -66,18 +67,5 @@ order by coalesce(m.credential_fingerprint = f.credential_fingerprint, false) de
 /** @returns the first mailbox first, the others by address */
 export async function listAllMailboxes(db: Queryable): Promise<ListedMailbox[]> {
   const { rows } = await db.query(LIST);
-  return rows.map((row) => ({
-    emailAddress: row.email_address,
-    access: row.access as ListedMailbox['access'],
-    label: row.label,
-    initialQuery: row.initial_query,
-    isPaused: row.is_paused,
-    isIdentified: row.is_identified,
-    isRunning: row.is_running,
-    failureCount: row.failure_count,
-    lastSuccessAt: row.last_success_at,
-    lastErrorCode: row.last_error_code,
-    lastError: row.last_error,
-    storedCount: row.stored_count,
-  }));
+  return rows.map((row) => ({ ...camelCase(row), access: row.access as ListedMailbox['access'] }));
 }

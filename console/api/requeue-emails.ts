@@ -2,6 +2,7 @@
 
 import type { Queryable } from '../../shared/db/database.ts';
 import { messageOf, sqlStateOf } from '../../shared/db/pg-error.ts';
+import { onlyRow } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 
@@ -61,8 +62,7 @@ export async function requeueDeadEmails(db: Queryable, consumer: string): Promis
   let size = BATCH;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     try {
-      const { rows } = await db.query(REQUEUE_DEAD, [consumer, size]);
-      const count = rows[0]?.count ?? 0;
+      const { count } = await onlyRow(db, REQUEUE_DEAD, [consumer, size]);
       total += count;
       if (count < size) break;
     } catch (error) {

@@ -4,6 +4,7 @@
  * these rows. So either the collection sees the store, or the store changes the version and the delete fails.
  */
 import type { Queryable } from '../db/database.ts';
+import { camelCase, onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 
 // $1 names text[]
@@ -106,13 +107,7 @@ export async function findUnreferenced(
     without,
   }: { readonly minAgeSeconds: number; readonly limit: number; readonly without: readonly string[] },
 ): Promise<Unreferenced> {
-  const { rows } = await db.query(SETTLE, [minAgeSeconds, limit, without]);
-  const row = rows[0];
-  return {
-    names: row?.names ?? [],
-    reservedCount: row?.reserved_count ?? 0,
-    rowCount: row?.row_count ?? 0,
-  };
+  return camelCase(await onlyRow(db, SETTLE, [minAgeSeconds, limit, without]));
 }
 
 // $1 name text, $2 minimum age in seconds int
@@ -159,8 +154,7 @@ export async function countKnown(
   db: Queryable,
   names: readonly string[],
 ): Promise<{ readonly referencedCount: number; readonly unknownCount: number }> {
-  const row = (await db.query(COUNT_KNOWN, [names])).rows[0];
-  return { referencedCount: row?.referenced_count ?? 0, unknownCount: row?.unknown_count ?? 0 };
+  return camelCase(await onlyRow(db, COUNT_KNOWN, [names]));
 }
 
 // $1 names text[], $2 times timestamptz[]
@@ -203,7 +197,7 @@ where reserved_at = '-infinity'
 
 /** @returns how many objects lost their last row and are not deleted yet */
 export async function countReleased(db: Queryable): Promise<number> {
-  return (await db.query(COUNT_RELEASED)).rows[0]?.count ?? 0;
+  return (await onlyRow(db, COUNT_RELEASED)).count;
 }
 
 // One row.
@@ -224,8 +218,8 @@ export interface ReservedObjects {
 
 /** The objects to which no row refers, whose upload was announced. Not every announced object was uploaded. Null without any. */
 export async function readReserved(db: Queryable): Promise<ReservedObjects | null> {
-  const row = (await db.query(RESERVED)).rows[0];
-  return row === undefined || row.until === null ? null : { count: row.count, until: row.until };
+  const { count, until } = await onlyRow(db, RESERVED);
+  return until === null ? null : { count, until };
 }
 
 // One row.
@@ -238,5 +232,5 @@ select exists (select from email_attachments where bucket_object is not null)
 
 /** @returns whether the bytes of an attachment or of a raw email are in a bucket */
 export async function hasBytesInBucket(db: Queryable): Promise<boolean> {
-  return (await db.query(HAS_MOVED)).rows[0]?.has_moved ?? false;
+  return (await onlyRow(db, HAS_MOVED)).has_moved;
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Database } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
@@ -173,7 +174,7 @@ where email_id = $1::integer
 
 /** @returns how many rows are still to be moved */
 export async function countToMove(db: Database, to: Target, minBytes: number): Promise<number> {
-  return (await db.query(COUNT[to], [minBytes])).rows[0]?.count ?? 0;
+  return (await onlyRow(db, COUNT[to], [minBytes])).count;
 }
 
 /**

@@ -2,6 +2,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
 import type { Bucket } from './bucket.ts';
@@ -51,7 +52,7 @@ select (select count(distinct bucket_object) from email_attachments where bucket
 );
 
 export async function countObjects(db: Queryable): Promise<number> {
-  return (await db.query(COUNT)).rows[0]?.count ?? 0;
+  return (await onlyRow(db, COUNT)).count;
 }
 
 /**

@@ -6,7 +6,8 @@
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import type { LedgerSource, Priority } from './ledger.ts';
-import { statement } from './statement.ts';
+import { camelCase } from './rows.ts';
+import { type RowOf, statement } from './statement.ts';
 
 export interface Claim {
   readonly gmailMessageId: string;
@@ -212,20 +213,9 @@ export async function claimSuspect(db: Queryable, lease: Lease, priority: Priori
   return rows.map(toClaim);
 }
 
-function toClaim(row: NonNullable<(typeof CLAIM_UNTRIED)['row']>): Claim {
-  return {
-    gmailMessageId: row.gmail_message_id,
-    priority: row.priority as Priority,
-    source: row.source as LedgerSource,
-    labelsUnknown: row.labels_unknown,
-    listedLabelId: row.listed_label_id,
-    attemptCount: row.attempt_count,
-    isEarly: row.is_early,
-    isRetry: row.is_retry,
-    discoveredAt: row.discovered_at,
-    hasHistoryRecord: row.has_history_record,
-    isProbe: false,
-  };
+function toClaim(row: RowOf<typeof CLAIM_COLUMNS>): Claim {
+  const { priority, source, ...claim } = camelCase(row);
+  return { ...claim, priority: priority as Priority, source: source as LedgerSource, isProbe: false };
 }
 
 // $1 mailbox id, $2 token, $3 ids or null for all claims of this lease

@@ -1,5 +1,6 @@
 /** Dead letters: messages that reached the limit of attempts. An operator lists them, requeues them or gives them up. */
 import type { Queryable } from './database.ts';
+import { camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Selects dead letters; without any field, all of them. */
@@ -23,7 +24,7 @@ export interface ListedDeadLetter {
 // $1 mailbox id, $2 ids or null, $3 error codes or null
 const LIST = statement(
   `
-select gmail_message_id, attempt_count, error_code, error_detail, resolved_at, next_attempt_at, given_up_at
+select gmail_message_id, attempt_count, error_code, error_detail, resolved_at as died_at, next_attempt_at, given_up_at
 from email_ledger
 where mailbox_id = $1::integer
   and state = 'dead'
@@ -35,7 +36,7 @@ order by error_code, resolved_at, id`,
     attempt_count: 'integer',
     error_code: 'text?',
     error_detail: 'text?',
-    resolved_at: 'timestamp with time zone?',
+    died_at: 'timestamp with time zone?',
     next_attempt_at: 'timestamp with time zone?',
     given_up_at: 'timestamp with time zone?',
   },
@@ -48,15 +49,7 @@ export async function listDeadLetters(
   selection: DeadLetterSelection = {},
 ): Promise<ListedDeadLetter[]> {
   const { rows } = await db.query(LIST, parametersOf(mailboxId, selection));
-  return rows.map((row) => ({
-    gmailMessageId: row.gmail_message_id,
-    attemptCount: row.attempt_count,
-    errorCode: row.error_code,
-    errorDetail: row.error_detail,
-    diedAt: row.resolved_at,
-    nextAttemptAt: row.next_attempt_at,
-    givenUpAt: row.given_up_at,
-  }));
+  return rows.map(camelCase);
 }
 
 // A message that crashed its process is still fetched alone.

@@ -3,6 +3,7 @@
  * Invariant: a flag is false only when its step would find nothing to do.
  */
 import type { Queryable } from './database.ts';
+import { camelCase, onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 export interface DueWork {
@@ -36,16 +37,17 @@ export interface DueWork {
 // $1 mailbox id, $2 seconds between reconciliations, $3 days of retention or null
 const READ = statement(
   `
-select (
-         select s.is_running
-                  and not exists (
-                    select 1
-                    from mailbox_settings p
-                    where p.mailbox_id = $1::integer
-                      and p.is_paused
-                  )
+select exists (
+         select 1
          from email_monitor_status s
          where s.id = 1
+           and s.is_running
+           and not exists (
+             select 1
+             from mailbox_settings p
+             where p.mailbox_id = $1::integer
+               and p.is_paused
+           )
        ) as is_running,
        (
          select id
@@ -116,7 +118,7 @@ select (
        $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails,
        has_old_bucket_objects() as has_old_bucket_objects`,
   {
-    is_running: 'boolean?',
+    is_running: 'boolean',
     has_untried_live: 'boolean',
     has_untried_backlog: 'boolean',
     has_due_retry: 'boolean',
@@ -142,26 +144,7 @@ export async function readDueWork(
   reconcileEverySeconds: number,
   retentionDays: number | null = null,
 ): Promise<DueWork> {
-  const { rows } = await db.query(READ, [mailboxId, reconcileEverySeconds, retentionDays]);
-  const row = rows[0];
-  return {
-    isRunning: row?.is_running ?? false,
-    hasUntriedLive: row?.has_untried_live ?? false,
-    hasUntriedBacklog: row?.has_untried_backlog ?? false,
-    hasDueRetry: row?.has_due_retry ?? false,
-    hasWaiting: row?.has_waiting ?? false,
-    hasSuspect: row?.has_suspect ?? false,
-    hasListJob: row?.has_list_job ?? false,
-    isReconciliationDue: row?.is_reconciliation_due ?? false,
-    hasOpenReconciliation: row?.has_open_reconciliation ?? false,
-    hasOpenIncident: row?.has_open_incident ?? false,
-    hasOldRecords: row?.has_old_records ?? false,
-    hasOldEmailAccesses: row?.has_old_email_accesses ?? false,
-    hasOldRuns: row?.has_old_runs ?? false,
-    hasLedgerChanges: row?.has_ledger_changes ?? false,
-    hasExpiredEmails: row?.has_expired_emails ?? false,
-    hasOldBucketObjects: row?.has_old_bucket_objects ?? false,
-  };
+  return camelCase(await onlyRow(db, READ, [mailboxId, reconcileEverySeconds, retentionDays]));
 }
 
 /** The run has messages to fetch. A waiting message counts, because each run tries one before its time. */

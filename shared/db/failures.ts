@@ -4,6 +4,7 @@
  */
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
+import { type CamelCase, camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** With the waits below, the eighth failure comes five to six hours after the first. */
@@ -69,12 +70,6 @@ export async function recordFailure(
   ]);
 }
 
-export interface DeadLetter {
-  readonly gmailMessageId: string;
-  readonly attemptCount: number;
-  readonly errorCode: string;
-}
-
 // The expected count makes the statement idempotent.
 // $1 mailbox id, $2 token, $3 ids, $4 attempt counts before, $5 attempt limit, $6 factor 0.75 to 1
 const CHARGE = statement(
@@ -104,6 +99,8 @@ where state = 'dead'`,
   { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
 );
 
+export type DeadLetter = CamelCase<NonNullable<(typeof CHARGE)['row']>>;
+
 /**
  * Charges failures of this run to their messages. May run twice.
  *
@@ -125,15 +122,7 @@ export async function chargeFailures(
     MAX_ATTEMPTS,
     jitter,
   ]);
-  return rows.map(toDeadLetter);
-}
-
-function toDeadLetter(row: NonNullable<(typeof CHARGE)['row']>): DeadLetter {
-  return {
-    gmailMessageId: row.gmail_message_id,
-    attemptCount: row.attempt_count,
-    errorCode: row.error_code,
-  };
+  return rows.map(camelCase);
 }
 
 // $1 mailbox id, $2 token
@@ -218,5 +207,5 @@ export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: numbe
     jitter,
     DEAD_RETRY_DAYS,
   ]);
-  return rows.map(toDeadLetter);
+  return rows.map(camelCase);
 }

@@ -5,6 +5,7 @@
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
+import { camelCase } from './rows.ts';
 import type { RunCounts } from './runs.ts';
 import { statement } from './statement.ts';
 
@@ -279,21 +280,8 @@ export async function finishRun(
   ]);
   const row = rows[0];
   if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);
-  if (row.has_newer_hint) return 'newer_hint';
-  return {
-    failureCount: row.failure_count,
-    cursorBefore: row.cursor_before,
-    cursorAfter: row.cursor_after,
-    deadTotal: row.dead_total,
-    pendingTotal: row.pending_total,
-    failingTotal: row.failing_total,
-    liveWaitingSeconds: row.live_waiting_seconds,
-    missingTotal: row.missing_total,
-    watchRemainingSeconds: row.watch_remaining_seconds,
-    queueOldestSeconds: row.queue_oldest_seconds,
-    queueDeadTotal: row.queue_dead_total,
-    notificationQueueUsage: row.notification_queue_usage,
-  };
+  const { hasNewerHint, ...end } = camelCase(row);
+  return hasNewerHint ? 'newer_hint' : end;
 }
 
 const MAX_INTEGER = 2_147_483_647;

@@ -7,20 +7,21 @@
  * also moves the cursor, and a history of any length is processed eventually.
  */
 import type { Database, Queryable } from './database.ts';
-import { type HistoryStart, type Lease, leaseLost } from './lease.ts';
+import { assertHeld, type HistoryStart, type Lease } from './lease.ts';
 import { type DiscoveredMessage, PRIORITY, unignore, upsertDiscovered } from './ledger.ts';
+import { camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 // $1 mailbox id, $2 settle seconds
 const START = statement(
   `
-select cursor_history_id,
+select cursor_history_id as history_id,
        case
          when unconfirmed_at <= clock_timestamp() - $2::integer * interval '1 second' then unconfirmed_history_id
        end as confirms_to
 from mailboxes
 where id = $1::integer`,
-  { cursor_history_id: 'numeric', confirms_to: 'numeric?' },
+  { history_id: 'numeric', confirms_to: 'numeric?' },
 );
 
 /** For all listings of a run except the first, whose start `takeLease` returns. @throws {AppError} lease_lost */
@@ -29,10 +30,7 @@ export async function readHistoryStart(
   mailboxId: number,
   settleSeconds: number,
 ): Promise<HistoryStart> {
-  const { rows } = await db.query(START, [mailboxId, settleSeconds]);
-  const row = rows[0];
-  if (row === undefined) throw leaseLost();
-  return { historyId: row.cursor_history_id, confirmsTo: row.confirms_to };
+  return camelCase(assertHeld(await db.query(START, [mailboxId, settleSeconds])));
 }
 
 export interface HistoryPageEntry {
@@ -123,7 +121,7 @@ export async function enterHistoryPage(
 }
 
 async function moveCursor(tx: Queryable, lease: Lease, page: HistoryPageEntry): Promise<boolean> {
-  const { rows } = await tx.query(MOVE, [
+  const moved = await tx.query(MOVE, [
     lease.mailboxId,
     lease.token,
     page.start.confirmsTo,
@@ -132,7 +130,5 @@ async function moveCursor(tx: Queryable, lease: Lease, page: HistoryPageEntry): 
     page.isLast,
     page.start.historyId,
   ]);
-  const row = rows[0];
-  if (row === undefined) throw leaseLost();
-  return row.has_newer_hint;
+  return assertHeld(moved).has_newer_hint;
 }

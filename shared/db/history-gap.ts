@@ -6,7 +6,7 @@
  */
 import type { Database } from './database.ts';
 import { openIncident, reopenIncident } from './incidents.ts';
-import { type Lease, leaseLost } from './lease.ts';
+import { assertHeld, type Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
 /**
@@ -122,9 +122,8 @@ export async function planHistoryGap(
 ): Promise<HistoryGap> {
   const { mailboxId } = lease;
   return await db.transaction(async (tx) => {
-    const expired = (await tx.query(CURSOR, [mailboxId])).rows[0];
-    const job = (await tx.query(PLAN_GAP, [mailboxId, OVERLAP_SECONDS])).rows[0];
-    if (expired === undefined || job === undefined) throw leaseLost();
+    const expired = assertHeld(await tx.query(CURSOR, [mailboxId]));
+    const job = assertHeld(await tx.query(PLAN_GAP, [mailboxId, OVERLAP_SECONDS]));
     await tx.query(RESTART_RECONCILIATION, [mailboxId]);
     const detail = {
       expired_history_id: expired.cursor_history_id,
@@ -134,8 +133,7 @@ export async function planHistoryGap(
     };
     const known = await reopenIncident(tx, mailboxId, 'history_expired', detail);
     const incidentId = known ?? (await openIncident(tx, mailboxId, 'history_expired', detail));
-    const { rowCount } = await tx.query(PIN, [mailboxId, lease.token, pinnedHistoryId]);
-    if (rowCount === 0) throw leaseLost();
+    assertHeld(await tx.query(PIN, [mailboxId, lease.token, pinnedHistoryId]));
     return { incidentId, isNew: known === null, query: job.query };
   });
 }

@@ -1,7 +1,7 @@
 /** Incidents: problems that an operator may look up later, and how each one ended. */
-import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import { statement } from './statement.ts';
+import { camelCase, onlyRow } from './rows.ts';
+import { type RowOf, statement } from './statement.ts';
 
 export type IncidentKind =
   /** Gmail no longer had the history after the cursor; the gap was listed by date instead. */
@@ -44,9 +44,7 @@ export async function openIncident(
   kind: IncidentKind,
   detail: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const { rows } = await tx.query(OPEN, [mailboxId, kind, JSON.stringify(detail)]);
-  if (rows[0] === undefined) throw new AppError('internal', 'The incident was not returned.');
-  return rows[0].id;
+  return (await onlyRow(tx, OPEN, [mailboxId, kind, JSON.stringify(detail)])).id;
 }
 
 // $1 mailbox id, $2 kind, $3 detail
@@ -163,17 +161,11 @@ export async function readIncidents(
 ): Promise<Map<number, Incident[]>> {
   const { rows } = await db.query(READ, [mailboxIds, closedCount]);
   const incidents = new Map<number, Incident[]>();
-  for (const row of rows)
-    incidents.set(row.mailbox_id, [...(incidents.get(row.mailbox_id) ?? []), toIncident(row)]);
+  for (const { mailbox_id: id, ...row } of rows)
+    incidents.set(id, [...(incidents.get(id) ?? []), toIncident(row)]);
   return incidents;
 }
 
-function toIncident(row: NonNullable<(typeof CLOSE_LISTED_GAPS)['row']>): Incident {
-  return {
-    id: row.id,
-    kind: row.kind as IncidentKind,
-    openedAt: row.opened_at,
-    closedAt: row.closed_at,
-    detail: row.detail as Incident['detail'],
-  };
+function toIncident(row: RowOf<typeof COLUMNS>): Incident {
+  return { ...camelCase(row), kind: row.kind as IncidentKind, detail: row.detail as Incident['detail'] };
 }

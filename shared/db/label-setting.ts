@@ -3,6 +3,7 @@
  * by `resolve-label.ts`.
  */
 import type { Queryable } from './database.ts';
+import { camelCase, onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 export interface LabelColumns {
@@ -17,20 +18,15 @@ export interface LabelColumns {
 // $1 mailbox id
 const READ = statement(
   `
-select label_setting, label_id, label_reopened_to_id
+select label_setting as setting, label_id, label_reopened_to_id as reopened_to_id
 from mailboxes
 where id = $1::integer`,
-  { label_setting: 'text?', label_id: 'text?', label_reopened_to_id: 'bigint?' },
+  { setting: 'text?', label_id: 'text?', reopened_to_id: 'bigint?' },
 );
 
 export async function readLabel(db: Queryable, mailboxId: number): Promise<LabelColumns> {
   const { rows } = await db.query(READ, [mailboxId]);
-  const row = rows[0];
-  return {
-    setting: row?.label_setting ?? null,
-    labelId: row?.label_id ?? null,
-    reopenedToId: row?.label_reopened_to_id ?? null,
-  };
+  return rows[0] === undefined ? { setting: null, labelId: null, reopenedToId: null } : camelCase(rows[0]);
 }
 
 // Clears the error of an earlier resolution.
@@ -82,7 +78,7 @@ const BATCH_SIZE = 5_000;
 
 // The messages become backlog, so that live mail is fetched first.
 // $1 mailbox id, $2 ledger id after which the batch begins, $3 batch size
-// Always one row; last_id is null when none are left after the batch.
+// Always one row; reopened_to_id is null when none are left after the batch.
 const REOPEN = statement(
   `
 with batch as materialized (
@@ -110,10 +106,10 @@ reopened as (
     and l.state = 'ignored'
   returning 1
 )
-select (select count(*) from reopened)::integer as reopened_count,
-       case when count(b.id) = $3::integer then max(b.id) end as last_id
+select (select count(*) from reopened)::integer as count,
+       case when count(b.id) = $3::integer then max(b.id) end as reopened_to_id
 from batch b`,
-  { reopened_count: 'integer', last_id: 'bigint?' },
+  { count: 'integer', reopened_to_id: 'bigint?' },
 );
 
 // A separate statement, because the history too locks ledger rows before the mailbox row. If the label has changed again in
@@ -144,8 +140,7 @@ export async function reopenIgnoredForLabel(
   mailboxId: number,
   reopenedToId: number,
 ): Promise<ReopenedBatch> {
-  const { rows } = await db.query(REOPEN, [mailboxId, reopenedToId, BATCH_SIZE]);
-  const lastId = rows[0]?.last_id ?? null;
-  await db.query(MOVE_REOPENED, [mailboxId, reopenedToId, lastId]);
-  return { count: rows[0]?.reopened_count ?? 0, reopenedToId: lastId };
+  const batch = camelCase(await onlyRow(db, REOPEN, [mailboxId, reopenedToId, BATCH_SIZE]));
+  await db.query(MOVE_REOPENED, [mailboxId, reopenedToId, batch.reopenedToId]);
+  return batch;
 }

@@ -4,8 +4,9 @@
  * work: instances freeze, and poolers share sessions.
  */
 import { AppError } from '../errors.ts';
-import type { Queryable } from './database.ts';
+import type { Queryable, QueryResult } from './database.ts';
 import type { LabelColumns } from './label-setting.ts';
+import { camelCase, onlyRow } from './rows.ts';
 import type { Trigger } from './runs.ts';
 import { statement } from './statement.ts';
 
@@ -81,8 +82,8 @@ begun as (
 select coalesce(
          (select id from begun),
          (select r.id from ingest_runs r where r.mailbox_id = t.id order by r.id desc limit 1)) as run_id,
-       t.created_at, now() as taken_at, t.cursor_history_id, t.confirms_to,
-       t.label_setting, t.label_id, t.label_reopened_to_id,
+       t.created_at as mailbox_created_at, now() as taken_at, t.cursor_history_id as history_id, t.confirms_to,
+       t.label_setting as setting, t.label_id, t.label_reopened_to_id as reopened_to_id,
        exists (
          select 1
          from email_ledger l
@@ -93,13 +94,13 @@ select coalesce(
 from taken t`,
   {
     run_id: 'bigint',
-    created_at: 'timestamp with time zone',
+    mailbox_created_at: 'timestamp with time zone',
     taken_at: 'timestamp with time zone',
-    cursor_history_id: 'numeric',
+    history_id: 'numeric',
     confirms_to: 'numeric?',
-    label_setting: 'text?',
+    setting: 'text?',
     label_id: 'text?',
-    label_reopened_to_id: 'bigint?',
+    reopened_to_id: 'bigint?',
     has_open_claims: 'boolean',
   },
 );
@@ -120,18 +121,8 @@ export async function takeLease(
   ]);
   const row = rows[0];
   if (row === undefined) return null;
-  return {
-    runId: row.run_id,
-    start: { historyId: row.cursor_history_id, confirmsTo: row.confirms_to },
-    takenAt: row.taken_at,
-    mailboxCreatedAt: row.created_at,
-    label: {
-      setting: row.label_setting,
-      labelId: row.label_id,
-      reopenedToId: row.label_reopened_to_id,
-    },
-    hasOpenClaims: row.has_open_claims,
-  };
+  const { confirmsTo, historyId, labelId, reopenedToId, setting, ...taken } = camelCase(row);
+  return { ...taken, start: { historyId, confirmsTo }, label: { setting, labelId, reopenedToId } };
 }
 
 // $1 mailbox id, $2 token, $3 holder, $4 lifetime in ms
@@ -196,8 +187,18 @@ const CHECK = statement('select holds_lease($1::integer, $2::uuid) as is_held', 
  * @throws {AppError} lease_lost
  */
 export async function assertLease(tx: Queryable, lease: Lease): Promise<void> {
-  const { rows } = await tx.query(CHECK, [lease.mailboxId, lease.token]);
-  if (rows[0]?.is_held !== true) throw leaseLost();
+  if (!(await onlyRow(tx, CHECK, [lease.mailboxId, lease.token])).is_held) throw leaseLost();
+}
+
+/**
+ * For a fenced statement, which returns a row only to the holder of the lease.
+ *
+ * @returns its row
+ * @throws {AppError} lease_lost
+ */
+export function assertHeld<Row>({ rows: [row] }: QueryResult<Row>): Row {
+  if (row === undefined) throw leaseLost();
+  return row;
 }
 
 export function leaseLost(): AppError {

@@ -4,6 +4,7 @@
  * Invariant: the cursor moves past an id only in the transaction that enters the id.
  */
 import type { Queryable } from './database.ts';
+import { camelCase, onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 export type LedgerSource = 'history' | 'newest' | 'initial' | 'backfill' | 'gap' | 'reconciliation';
@@ -144,7 +145,7 @@ export async function upsertDiscovered(
   listedLabelId: string | null = null,
 ): Promise<Upserted> {
   if (discovered.length === 0) return { newCount: 0, newIds: [] };
-  const { rows } = await db.query(UPSERT, [
+  const upserted = await onlyRow(db, UPSERT, [
     mailboxId,
     source,
     priority,
@@ -154,7 +155,7 @@ export async function upsertDiscovered(
     discovered.map((message) => message.labelsUnknown),
     listedLabelId,
   ]);
-  return { newCount: rows[0]?.new_count ?? 0, newIds: rows[0]?.new_ids ?? [] };
+  return camelCase(upserted);
 }
 
 // $1 mailbox id, $2 ids, $3 labels unknown

@@ -4,8 +4,9 @@
  * Invariant: the ids of a page and the position of the job are written in one transaction, fenced by the lease.
  */
 import type { Database, Queryable } from './database.ts';
-import { type Lease, leaseLost } from './lease.ts';
+import { assertHeld, type Lease } from './lease.ts';
 import { PRIORITY, upsertDiscovered } from './ledger.ts';
+import { camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 export type ListPurpose = 'initial' | 'backfill' | 'gap';
@@ -55,15 +56,7 @@ limit 1`,
 export async function findNextListJob(db: Queryable, mailboxId: number): Promise<ListJob | null> {
   const { rows } = await db.query(NEXT, [mailboxId]);
   const row = rows[0];
-  if (row === undefined) return null;
-  return {
-    id: row.id,
-    purpose: row.purpose as ListPurpose,
-    query: row.query,
-    includeSpamTrash: row.include_spam_trash,
-    pageToken: row.page_token,
-    restartCount: row.restart_count,
-  };
+  return row === undefined ? null : { ...camelCase(row), purpose: row.purpose as ListPurpose };
 }
 
 // The first listing and a gap listing run twice. Mail that arrived just before the cursor was pinned is in no later
@@ -129,16 +122,9 @@ export async function enterListPage(
       })),
       page.labelId,
     );
-    const { rowCount } = await tx.query(MOVE, [
-      job.id,
-      lease.mailboxId,
-      lease.token,
-      page.nextPageToken,
-      page.ids.length,
-      newCount,
-      page.settleSeconds,
-    ]);
-    if (rowCount === 0) throw leaseLost();
+    const { ids, nextPageToken, settleSeconds } = page;
+    const values = [job.id, lease.mailboxId, lease.token, nextPageToken, ids.length, newCount, settleSeconds];
+    assertHeld(await tx.query(MOVE, values));
     return newCount;
   });
 }
@@ -159,8 +145,7 @@ returning id`,
 
 /** Restarts the listing after Gmail rejected its page token. The ledger ignores repeated ids. @throws {AppError} lease_lost */
 export async function restartListJob(db: Queryable, lease: Lease, jobId: number): Promise<void> {
-  const { rowCount } = await db.query(RESTART, [jobId, lease.mailboxId, lease.token]);
-  if (rowCount === 0) throw leaseLost();
+  assertHeld(await db.query(RESTART, [jobId, lease.mailboxId, lease.token]));
 }
 
 // $1 job id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
@@ -195,13 +180,7 @@ export async function rejectListJob(
   jobId: number,
   rejection: Rejection,
 ): Promise<void> {
-  const { rowCount } = await db.query(REJECT, [
-    jobId,
-    lease.mailboxId,
-    lease.token,
-    rejection.code,
-    rejection.detail,
-    REJECTED_WAIT_SECONDS,
-  ]);
-  if (rowCount === 0) throw leaseLost();
+  const { code, detail } = rejection;
+  const { mailboxId, token } = lease;
+  assertHeld(await db.query(REJECT, [jobId, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
 }

@@ -1,7 +1,8 @@
 /** The mailbox row for runs and pushes: its identity, whether a poll is due, and the hint of the last push. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import { statement } from './statement.ts';
+import { type CamelCase, camelCase } from './rows.ts';
+import { type RowOf, statement } from './statement.ts';
 
 export interface Mailbox {
   readonly id: number;
@@ -43,7 +44,7 @@ where m.credential_fingerprint = $1::text`,
 export async function findMailbox(db: Queryable, fingerprint: string): Promise<Mailbox | null> {
   const { rows } = await db.query(FIND, [fingerprint]);
   const row = rows[0];
-  return row === undefined ? null : toMailbox(row);
+  return row === undefined ? null : camelCase(row);
 }
 
 export interface RunningFlagAndMailbox {
@@ -62,6 +63,17 @@ export interface FirstMailbox extends RunningFlagAndMailbox {
   readonly areCredentialsRecorded: boolean;
 }
 
+/** Without a mailbox, the columns of the mailbox row are null. */
+const FLAG_COLUMNS = {
+  is_running: 'boolean',
+  ...MAILBOX_COLUMNS,
+  id: 'integer?',
+  email_address: 'text?',
+  failure_count: 'integer?',
+  is_paused: 'boolean',
+  has_unpublished: 'boolean',
+} as const;
+
 // $1 credential fingerprint
 const FIND_WITH_FLAG = statement(
   `
@@ -79,16 +91,7 @@ from email_monitor_status s
 left join mailboxes m on m.credential_fingerprint = $1::text
 left join mailbox_settings p on p.mailbox_id = m.id
 where s.id = 1`,
-  {
-    is_running: 'boolean',
-    are_credentials_recorded: 'boolean',
-    ...MAILBOX_COLUMNS,
-    id: 'integer?',
-    email_address: 'text?',
-    failure_count: 'integer?',
-    is_paused: 'boolean',
-    has_unpublished: 'boolean',
-  },
+  { are_credentials_recorded: 'boolean', ...FLAG_COLUMNS },
 );
 
 /**
@@ -100,7 +103,8 @@ export async function readRunningFlagAndMailbox(db: Queryable, fingerprint: stri
   const { rows } = await db.query(FIND_WITH_FLAG, [fingerprint]);
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  return { ...toFacts(row), areCredentialsRecorded: row.are_credentials_recorded };
+  const { areCredentialsRecorded, ...columns } = camelCase(row);
+  return { ...withMailbox(columns), areCredentialsRecorded };
 }
 
 export interface AddedMailboxState extends RunningFlagAndMailbox {
@@ -128,17 +132,7 @@ from mailbox_settings a
 join email_monitor_status s on s.id = 1
 left join mailboxes m on m.id = a.mailbox_id
 where a.id = $1::integer`,
-  {
-    is_running: 'boolean',
-    is_known_access: 'boolean',
-    is_attempt_due: 'boolean',
-    ...MAILBOX_COLUMNS,
-    id: 'integer?',
-    email_address: 'text?',
-    failure_count: 'integer?',
-    is_paused: 'boolean',
-    has_unpublished: 'boolean',
-  },
+  { is_known_access: 'boolean', is_attempt_due: 'boolean', ...FLAG_COLUMNS },
 );
 
 /**
@@ -155,25 +149,20 @@ export async function readAddedMailbox(
   const { rows } = await db.query(FIND_ADDED, [settingsId, fingerprint]);
   const row = rows[0];
   if (row === undefined) return null;
-  return { ...toFacts(row), isKnownAccess: row.is_known_access, isAttemptDue: row.is_attempt_due };
+  const { isAttemptDue, isKnownAccess, ...columns } = camelCase(row);
+  return { ...withMailbox(columns), isKnownAccess, isAttemptDue };
 }
 
-type FactsRow = Omit<NonNullable<(typeof FIND_WITH_FLAG)['row']>, 'are_credentials_recorded'>;
-
-function toFacts(row: FactsRow): RunningFlagAndMailbox {
-  const facts = {
-    isRunning: row.is_running,
-    isPaused: row.is_paused,
-    hasUnpublished: row.has_unpublished,
-  };
-  if (row.id === null) return { ...facts, mailbox: null };
-  const mailbox = toMailbox({
-    ...row,
-    id: row.id,
-    email_address: row.email_address ?? '',
-    failure_count: row.failure_count ?? 0,
-  });
-  return { ...facts, mailbox };
+function withMailbox({
+  hasUnpublished,
+  isPaused,
+  isRunning,
+  ...row
+}: CamelCase<RowOf<typeof FLAG_COLUMNS>>): RunningFlagAndMailbox {
+  const { emailAddress, failureCount, id } = row;
+  const mailbox =
+    id === null ? null : { ...row, id, emailAddress: emailAddress ?? '', failureCount: failureCount ?? 0 };
+  return { isRunning, mailbox, isPaused, hasUnpublished };
 }
 
 const LIST = statement(
@@ -188,7 +177,7 @@ order by m.id`,
 /** Returns all mailboxes, oldest first. */
 export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
   const { rows } = await db.query(LIST);
-  return rows.map(toMailbox);
+  return rows.map(camelCase);
 }
 
 export interface RecordedHint {
@@ -285,17 +274,4 @@ export async function readHintState(
 ): Promise<{ readonly isNewest: boolean; readonly lastErrorCode: string | null }> {
   const { rows } = await db.query(HINT_STATE, [mailboxId, historyId]);
   return { isNewest: rows[0]?.is_newest ?? false, lastErrorCode: rows[0]?.last_error_code ?? null };
-}
-
-function toMailbox(row: NonNullable<(typeof FIND)['row']>): Mailbox {
-  return {
-    id: row.id,
-    emailAddress: row.email_address,
-    failureCount: row.failure_count,
-    nextPollAt: row.next_poll_at,
-    isDue: row.is_due,
-    isBackingOff: row.is_backing_off,
-    mayIgnoreBackoff: row.may_ignore_backoff,
-    lastRunAt: row.last_run_at,
-  };
 }

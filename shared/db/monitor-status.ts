@@ -1,6 +1,7 @@
 /** The singleton row of the hand-over note, in email_monitor_status: `is_running` flag, last poll, last error, counter. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
+import { camelCase } from './rows.ts';
 
 export interface MonitorStatus {
   /** Time of the read. All times here are database times. */
@@ -39,17 +40,7 @@ export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
   );
   const row = rows[0];
   if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  return {
-    readAt: row.read_at,
-    isRunning: row.is_running,
-    lastPollAt: row.last_poll_at,
-    startedAt: row.started_at,
-    updatedAt: row.updated_at,
-    lastError: row.last_error,
-    lastErrorCode: row.last_error_code,
-    emailsProcessedTotal: row.emails_processed_total,
-    credentialFingerprint: row.credential_fingerprint,
-  };
+  return camelCase(row);
 }
 
 /** May run twice: only a change updates the times. */

@@ -4,6 +4,7 @@
  * `has_old_runs`, `has_old_records`, `has_old_email_accesses` and `has_many_ledger_changes` are true.
  */
 import type { Queryable } from './database.ts';
+import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Reconciliations and list jobs. */
@@ -57,8 +58,7 @@ select (select count(*) from old_reconciliations)
 
 /** Deletes some of the oldest records. May run at any time, even concurrently. @returns how many */
 export async function pruneOldRecords(db: Queryable): Promise<number> {
-  const { rows } = await db.query(PRUNE, [RECORD_DAYS, INCIDENT_DAYS, PRUNED_ROWS]);
-  return rows[0]?.removed_count ?? 0;
+  return (await onlyRow(db, PRUNE, [RECORD_DAYS, INCIDENT_DAYS, PRUNED_ROWS])).removed_count;
 }
 
 /** The log may keep its lines for longer. */

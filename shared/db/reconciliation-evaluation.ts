@@ -6,6 +6,7 @@
 import type { Database, Queryable } from './database.ts';
 import { closeMissing, openIncident } from './incidents.ts';
 import type { Lease } from './lease.ts';
+import { camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Ids counted or deleted per statement: fast enough on a small database with cold caches. */
@@ -150,28 +151,17 @@ export async function evaluateSlice(
     const { rows } = await tx.query(EVALUATE, [mailboxId, token, runStartedAt, sliceCount, MAX_NAMED_IDS]);
     const row = rows[0];
     if (row === undefined) return null;
-    if (!row.is_evaluated) return 'more';
-    const result = {
-      id: row.id,
-      isFull: row.is_full,
-      windowBeginsAt: row.window_begins_at,
-      gmailCount: row.gmail_count,
-      storedCount: row.stored_count,
-      pendingCount: row.pending_count,
-      failedCount: row.failed_count,
-      ignoredCount: row.ignored_count,
-      goneCount: row.gone_count,
-      missingCount: row.missing_count,
-    };
-    if (row.missing_count === 0) {
+    const { isEvaluated, missingIds, ...result } = camelCase(row);
+    if (!isEvaluated) return 'more';
+    if (result.missingCount === 0) {
       await closeMissing(tx, mailboxId);
       return { ...result, incidentId: null };
     }
     const incidentId = await openIncident(tx, mailboxId, 'missing_found', {
-      reconciliation_id: row.id,
-      gmail_count: row.gmail_count,
-      missing_count: row.missing_count,
-      gmail_message_ids: row.missing_ids,
+      reconciliation_id: result.id,
+      gmail_count: result.gmailCount,
+      missing_count: result.missingCount,
+      gmail_message_ids: missingIds,
     });
     return { ...result, incidentId };
   });

@@ -4,9 +4,10 @@
  * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts.
  */
 import type { Database, Queryable } from './database.ts';
-import { type Lease, leaseLost } from './lease.ts';
+import { assertHeld, type Lease } from './lease.ts';
 import { PRIORITY, upsertDiscovered } from './ledger.ts';
 import { REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
+import { camelCase } from './rows.ts';
 import { statement } from './statement.ts';
 
 export interface OpenReconciliation {
@@ -44,8 +45,7 @@ export async function findOpenReconciliation(
   mailboxId: number,
 ): Promise<OpenReconciliation | null> {
   const row = (await db.query(NEXT, [mailboxId])).rows[0];
-  if (row === undefined) return null;
-  return { id: row.id, query: row.query, pageToken: row.page_token, restartCount: row.restart_count };
+  return row === undefined ? null : camelCase(row);
 }
 
 // Locks the row for the transaction, so that an operator's request for a full reconciliation waits for the page.
@@ -173,8 +173,7 @@ export async function enterReconciliationPage(
       page.labelId,
     );
     const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId, REFETCH_AFTER_SECONDS]);
-    const moved = await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]);
-    if (moved.rowCount === 0) throw leaseLost();
+    assertHeld(await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]));
     return newCount + refetched.rowCount;
   });
 }
@@ -194,8 +193,7 @@ returning id`,
 
 /** Restarts the listing after Gmail rejected its page token. @throws {AppError} lease_lost */
 export async function restartReconciliation(db: Queryable, lease: Lease, id: number): Promise<void> {
-  const { rowCount } = await db.query(RESTART, [id, lease.mailboxId, lease.token]);
-  if (rowCount === 0) throw leaseLost();
+  assertHeld(await db.query(RESTART, [id, lease.mailboxId, lease.token]));
 }
 
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
@@ -220,13 +218,7 @@ export async function rejectReconciliation(
   id: number,
   rejection: Rejection,
 ): Promise<void> {
-  const { rowCount } = await db.query(REJECT, [
-    id,
-    lease.mailboxId,
-    lease.token,
-    rejection.code,
-    rejection.detail,
-    REJECTED_WAIT_SECONDS,
-  ]);
-  if (rowCount === 0) throw leaseLost();
+  const { code, detail } = rejection;
+  const { mailboxId, token } = lease;
+  assertHeld(await db.query(REJECT, [id, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
 }

@@ -4,6 +4,7 @@
  * `stored` in the ledger.
  */
 import type { Queryable } from './database.ts';
+import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Per call. 1,440 polls per day erase 288,000 emails, more than a mailbox receives. */
@@ -50,12 +51,11 @@ export const COUNTED_EMAILS = 1_000;
  * @throws {AppError} database_denied, database_unavailable; nothing was erased then
  */
 export async function eraseExpiredEmails(db: Queryable, days: number): Promise<number> {
-  return (await db.query(ERASE, [days, MAX_EMAILS])).rows[0]?.erased_count ?? 0;
+  return (await onlyRow(db, ERASE, [days, MAX_EMAILS])).erased_count;
 }
 
 /** Reads only. @throws {AppError} database_denied, database_unavailable */
 export async function readRetention(db: Queryable, days: number): Promise<RetentionProgress> {
-  const row = (await db.query(READ, [days])).rows[0];
-  if (row === undefined) throw new Error('retention_progress has no row.');
+  const row = await onlyRow(db, READ, [days]);
   return { ...row, uncompleted: row.uncompleted as RetentionProgress['uncompleted'] };
 }

@@ -1,5 +1,6 @@
 /** Run rows: one per run, inserted at its start, so that a killed run leaves a row without an outcome. */
 import type { Queryable } from './database.ts';
+import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 export type Trigger = 'schedule' | 'push' | 'manual';
@@ -48,6 +49,5 @@ export async function recordUnidentifiedRun(
   trigger: Trigger,
   errorCode: string,
 ): Promise<number> {
-  const { rows } = await db.query(INSERT_UNIDENTIFIED, [trigger, errorCode]);
-  return rows[0]?.id ?? 0;
+  return (await onlyRow(db, INSERT_UNIDENTIFIED, [trigger, errorCode])).id;
 }

@@ -1,6 +1,6 @@
 /** The push watch of a mailbox: its topic, its expiry, registration errors, and whether its pushes arrive. */
-import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
+import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 export interface WatchState {
@@ -95,9 +95,7 @@ const DATABASE_TIME = statement('select clock_timestamp() as now', { now: 'times
 
 /** Returns the database time, which `pushed_at` and `registered_at` use. */
 export async function databaseTime(db: Queryable): Promise<Date> {
-  const { rows } = await db.query(DATABASE_TIME);
-  if (rows[0] === undefined) throw new AppError('internal', 'The time was not returned.');
-  return rows[0].now;
+  return (await onlyRow(db, DATABASE_TIME)).now;
 }
 
 // $1 mailbox id

@@ -3,6 +3,7 @@
  * mailboxes, the statements read each row once and probe the ledger only for mailboxes with open work.
  */
 import type { Queryable } from '../db/database.ts';
+import { camelCase, onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { type MailboxSettings, SETTINGS, settingsOf, toSettings } from './mailbox-settings.ts';
 
@@ -148,8 +149,7 @@ export interface PollWork {
 
 /** @param firstFingerprint of the credentials of the environment; null without them */
 export async function findPollWork(db: Queryable, firstFingerprint: string | null): Promise<PollWork> {
-  const { rows } = await db.query(FIND_WORK, [firstFingerprint]);
-  return { hasAdded: rows[0]?.has_added ?? false, unpublishedIds: rows[0]?.unpublished_ids ?? [] };
+  return camelCase(await onlyRow(db, FIND_WORK, [firstFingerprint]));
 }
 
 /** Whether operators added a mailbox to that of the environment. */

@@ -1,6 +1,7 @@
 /** What operators do with mailboxes: add, pause, resume and remove them. `npm run mailbox` and the console call it. */
 
 import type { Database, Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
 import { secretNameOf } from '../mailbox-access.ts';
@@ -171,6 +172,5 @@ select exists (
 
 /** True for the mailbox of the environment's credentials. */
 export async function isFirstMailbox(db: Queryable, emailAddress: string): Promise<boolean> {
-  const { rows } = await db.query(IS_FIRST, [emailAddress]);
-  return rows[0]?.is_first ?? false;
+  return (await onlyRow(db, IS_FIRST, [emailAddress])).is_first;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
 
@@ -100,9 +101,8 @@ select exists (select 1 from mailboxes m where m.email_address = $1::text)
 
 /** @throws {AppError} bad_request when no known mailbox has or had the address */
 export async function assertCanBeRenamed(db: Queryable, emailAddress: string): Promise<void> {
-  const { rows } = await db.query(CAN_BE_RENAMED, [emailAddress]);
-  if (rows[0]?.is_known === true) return;
-  const known = rows[0]?.known_addresses ?? null;
+  const { is_known: isKnown, known_addresses: known } = await onlyRow(db, CAN_BE_RENAMED, [emailAddress]);
+  if (isKnown) return;
   throw new AppError(
     'bad_request',
     `renamed_from names ${emailAddress}, which is not a known mailbox. ` +

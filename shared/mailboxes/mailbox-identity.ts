@@ -5,6 +5,7 @@
  */
 
 import type { Database, Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
 import { unconfirmedDetail } from '../mailbox-confirmation.ts';
@@ -248,10 +249,7 @@ from pg_advisory_xact_lock(hashtextextended('email_monitor.bind_account', 0))`,
 
 async function readFacts(db: Queryable, account: Account): Promise<Facts> {
   const { emailAddress, fingerprint, historyId, settings } = account;
-  const { rows } = await db.query(FACTS, [fingerprint, emailAddress, historyId, settings?.id ?? null]);
-  const row = rows[0];
-  if (row === undefined) throw new AppError('internal', 'The facts of an account were not returned.');
-  return row;
+  return await onlyRow(db, FACTS, [fingerprint, emailAddress, historyId, settings?.id ?? null]);
 }
 
 function unconfirmed({ emailAddress }: Account, { known_addresses, address_id }: Facts): AppError {

@@ -1,8 +1,8 @@
 /** The writes that bind an account to its mailbox row: one per decision of `bindAccount`, in its transaction. */
 
 import type { Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
-import { AppError } from '../errors.ts';
 
 // $1 mailbox id, $2 email address
 const RENAME = statement(
@@ -117,13 +117,6 @@ export interface NewMailbox {
 /** @returns its id */
 export async function createMailbox(tx: Queryable, mailbox: NewMailbox): Promise<number> {
   const { emailAddress, fingerprint, historyId, initialQuery, quotaUnitsPerMinute } = mailbox;
-  const { rows } = await tx.query(CREATE, [
-    emailAddress,
-    fingerprint,
-    historyId,
-    initialQuery,
-    quotaUnitsPerMinute,
-  ]);
-  if (rows[0] === undefined) throw new AppError('internal', 'The new mailbox was not returned.');
-  return rows[0].id;
+  const values = [emailAddress, fingerprint, historyId, initialQuery, quotaUnitsPerMinute];
+  return (await onlyRow(tx, CREATE, values)).id;
 }

@@ -3,7 +3,8 @@
  * operators change. The first mailbox, of the environment, has a row only after it was paused.
  */
 import type { Queryable } from '../db/database.ts';
-import { statement } from '../db/statement.ts';
+import { camelCase } from '../db/rows.ts';
+import { type RowOf, statement } from '../db/statement.ts';
 
 export interface MailboxSettings {
   readonly id: number;
@@ -161,15 +162,6 @@ export async function recordSettingsFailure(
 }
 
 /** @param row a row of mailbox_settings */
-export function toSettings(row: NonNullable<(typeof FIND)['row']>): MailboxSettings {
-  return {
-    id: row.id,
-    emailAddress: row.email_address,
-    mailboxId: row.mailbox_id,
-    access: row.access as MailboxSettings['access'],
-    secretName: row.secret_name,
-    label: row.label,
-    initialQuery: row.initial_query,
-    isPaused: row.is_paused,
-  };
+export function toSettings(row: RowOf<typeof SETTINGS>): MailboxSettings {
+  return { ...camelCase(row), access: row.access as MailboxSettings['access'] };
 }

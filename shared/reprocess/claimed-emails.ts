@@ -1,5 +1,6 @@
 /** Whether a worker of a consumer works on an email. Called by `reprocess`, which changes no email that is in use. */
 import type { Queryable } from '../db/database.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 
 // $1 email id int
@@ -22,7 +23,7 @@ const LOCK = statement('select lock_unclaimed_email($1::integer) as is_free', { 
 
 /** True when a claim on the email has not expired. */
 export async function isInUse(db: Queryable, emailId: number): Promise<boolean> {
-  return (await db.query(READ, [emailId])).rows[0]?.is_in_use ?? false;
+  return (await onlyRow(db, READ, [emailId])).is_in_use;
 }
 
 /**
@@ -31,5 +32,5 @@ export async function isInUse(db: Queryable, emailId: number): Promise<boolean> 
  * @returns false when a worker has claimed it, or is claiming it now
  */
 export async function lockUnclaimed(tx: Queryable, emailId: number): Promise<boolean> {
-  return (await tx.query(LOCK, [emailId])).rows[0]?.is_free === true;
+  return (await onlyRow(tx, LOCK, [emailId])).is_free;
 }

@@ -6,6 +6,7 @@
 
 import type { Queryable } from '../db/database.ts';
 import { parsedValues, type StorableEmail } from '../db/emails.ts';
+import { type CamelCase, camelCase } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
 
@@ -32,15 +33,6 @@ export interface Difference {
   /** Of incoming_emails. */
   readonly columns: readonly string[];
   readonly files: readonly FileChange[];
-}
-
-export interface StoredFile extends FileSummary {
-  readonly id: number;
-  readonly parentPath: string | null;
-  readonly contentType: string;
-  readonly detectedType: string | null;
-  readonly contentId: string | null;
-  readonly isInline: boolean;
 }
 
 export interface Comparison {
@@ -82,24 +74,26 @@ const LOCK = statement(`${COMPARE}\nfor update`, COMPARED);
 // $1 email id int
 const FILES = statement(
   `
-select id, part_path, parent_part_path, filename, content_type, detected_content_type, content_id, is_inline,
-       file_size_bytes, sha256
+select id, part_path, parent_part_path as parent_path, filename, content_type, detected_content_type as detected_type,
+       content_id, is_inline, file_size_bytes as size_bytes, sha256
 from email_attachments
 where email_id = $1::integer
 order by id`,
   {
     id: 'integer',
     part_path: 'text',
-    parent_part_path: 'text?',
+    parent_path: 'text?',
     filename: 'text',
     content_type: 'text',
-    detected_content_type: 'text?',
+    detected_type: 'text?',
     content_id: 'text?',
     is_inline: 'boolean',
-    file_size_bytes: 'integer',
+    size_bytes: 'integer',
     sha256: 'text',
   },
 );
+
+export type StoredFile = CamelCase<NonNullable<(typeof FILES)['row']>>;
 
 /**
  * @param options.locks the row of the email, until the transaction ends, for a caller that changes it
@@ -137,18 +131,7 @@ export function isSame({ columns, files }: Difference): boolean {
 /** In the order of their ids. */
 export async function readFiles(db: Queryable, emailId: number): Promise<StoredFile[]> {
   const { rows } = await db.query(FILES, [emailId]);
-  return rows.map((row) => ({
-    id: row.id,
-    partPath: row.part_path,
-    parentPath: row.parent_part_path,
-    filename: row.filename,
-    contentType: row.content_type,
-    detectedType: row.detected_content_type,
-    contentId: row.content_id,
-    isInline: row.is_inline,
-    sizeBytes: row.file_size_bytes,
-    sha256: row.sha256,
-  }));
+  return rows.map(camelCase);
 }
 
 /** A part path is unique in an email, so it identifies the file before and after. */

@@ -3,6 +3,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { readObject, requireBucket } from '../bucket/read-object.ts';
 import type { Queryable } from '../db/database.ts';
 import type { RawEmail } from '../db/emails.ts';
+import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 
 /** Selects emails: every condition that is not null must hold. */
@@ -95,8 +96,7 @@ export async function findSelectedIds(
 }
 
 export async function countSelected(db: Queryable, choice: EmailSelection): Promise<number> {
-  const { rows } = await db.query(COUNT, chosen(choice));
-  return rows[0]?.count ?? 0;
+  return (await onlyRow(db, COUNT, chosen(choice))).count;
 }
 
 /** @returns the defects that stored emails have, each once, by name */

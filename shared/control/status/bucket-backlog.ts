@@ -1,5 +1,6 @@
 /** The objects of the bucket that wait for the collection. Reads at most 1,000 index entries. */
 import type { Queryable } from '../../db/database.ts';
+import { onlyRow } from '../../db/rows.ts';
 import { statement } from '../../db/statement.ts';
 
 /** Where the count stops. */
@@ -29,6 +30,6 @@ export interface BucketBacklog {
 
 /** @returns null when no object waits */
 export async function readBucketBacklog(db: Queryable): Promise<BucketBacklog | null> {
-  const { count = 0, since = null } = (await db.query(READ)).rows[0] ?? {};
+  const { count, since } = await onlyRow(db, READ);
   return since === null ? null : { count, since };
 }

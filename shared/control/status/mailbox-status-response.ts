@@ -3,13 +3,12 @@ import type { Incident } from '../../db/incidents.ts';
 import { remediationFor, remediationForMessage } from '../../errors.ts';
 import type { ErrorInfo } from '../../schemas/fields.ts';
 import type { Failing, MailboxStatus, WatchStatus } from '../../schemas/mailbox-status.ts';
-import type { Reconciliation } from '../../schemas/reconciliation.ts';
 import type { State } from '../../schemas/state.ts';
 import type { AdvisedMailbox } from './mailbox-advice.ts';
 import type { MailboxDetails } from './mailbox-details.ts';
 import { type MailboxFacts, mailboxState, waitingUnknownSince } from './mailbox-state.ts';
 import type { MailboxRow } from './mailbox-status.ts';
-import type { ReconciliationResults, ReconciliationRow } from './reconciliation-results.ts';
+import type { ReconciliationResults } from './reconciliation-results.ts';
 
 /** A mailbox with what decides about its place among the others, and what advice needs to know. */
 export interface MailboxSummary {
@@ -84,7 +83,7 @@ export function toMailboxStatus(
     },
     oldest_pending_at: details?.oldest_pending_at ?? null,
     last_push_at: mailbox.pushed_at,
-    reconciliation: toReconciliation(results),
+    reconciliation: results ?? null,
     incidents: incidents.map((incident) => ({
       kind: incident.kind,
       opened_at: incident.openedAt,
@@ -139,24 +138,4 @@ function silentPushError(mailbox: MailboxRow): ErrorInfo | null {
   const last =
     mailbox.pushed_at === null ? 'has arrived' : `has arrived since ${mailbox.pushed_at.toISOString()}`;
   return errorOf('push_silent', `Gmail publishes to ${mailbox.watch_topic}, but no push ${last}.`);
-}
-
-function toReconciliation(results: ReconciliationResults | undefined): Reconciliation | null {
-  if (results === undefined) return null;
-  return { ...countsOf(results.newest), full: results.full === null ? null : countsOf(results.full) };
-}
-
-function countsOf(row: ReconciliationRow): Omit<Reconciliation, 'full'> {
-  return {
-    at: row.evaluated_at,
-    up_to: row.started_at,
-    since: row.window_begins_at,
-    gmail_count: row.gmail_count,
-    stored_count: row.stored_count,
-    pending_count: row.pending_count,
-    failed_count: row.failed_count,
-    ignored_count: row.ignored_count,
-    gone_count: row.gone_count,
-    missing_count: row.missing_count,
-  };
 }

@@ -6,7 +6,7 @@ import { statement } from '../../db/statement.ts';
 // Up to two rows per mailbox: the newest evaluated reconciliation, and the newest one since the first start.
 const RESULTS = statement(
   `
-select m.id as mailbox_id, r.is_full, r.started_at, r.evaluated_at, r.window_begins_at,
+select m.id as mailbox_id, r.is_full, r.evaluated_at as at, r.started_at as up_to, r.window_begins_at as since,
        coalesce(r.gmail_count, 0) as gmail_count,
        coalesce(r.stored_count, 0) as stored_count,
        coalesce(r.pending_count, 0) as pending_count,
@@ -42,9 +42,9 @@ order by m.id, r.evaluated_at desc`,
   {
     mailbox_id: 'integer',
     is_full: 'boolean',
-    started_at: 'timestamp with time zone',
-    evaluated_at: 'timestamp with time zone',
-    window_begins_at: 'timestamp with time zone',
+    at: 'timestamp with time zone',
+    up_to: 'timestamp with time zone',
+    since: 'timestamp with time zone',
     gmail_count: 'integer',
     stored_count: 'integer',
     pending_count: 'integer',
@@ -55,12 +55,12 @@ order by m.id, r.evaluated_at desc`,
   },
 );
 
-export type ReconciliationRow = NonNullable<(typeof RESULTS)['row']>;
+type ReconciliationCounts = Omit<NonNullable<(typeof RESULTS)['row']>, 'mailbox_id' | 'is_full'>;
 
-export interface ReconciliationResults {
-  readonly newest: ReconciliationRow;
+/** Those of the newest reconciliation, named as `status` shows them. */
+export interface ReconciliationResults extends ReconciliationCounts {
   /** Null before the first full one. */
-  readonly full: ReconciliationRow | null;
+  readonly full: ReconciliationCounts | null;
 }
 
 /** Returns results by mailbox id; no entry before the first result. */
@@ -69,10 +69,9 @@ export async function readReconciliationResults(
   mailboxIds: readonly number[],
 ): Promise<Map<number, ReconciliationResults>> {
   const results = new Map<number, ReconciliationResults>();
-  for (const row of (await db.query(RESULTS, [mailboxIds])).rows) {
-    const newest = results.get(row.mailbox_id)?.newest ?? row;
-    const full = results.get(row.mailbox_id)?.full ?? (row.is_full ? row : null);
-    results.set(row.mailbox_id, { newest, full });
+  for (const { is_full: isFull, mailbox_id: id, ...counts } of (await db.query(RESULTS, [mailboxIds])).rows) {
+    const newest = results.get(id) ?? { ...counts, full: null };
+    results.set(id, { ...newest, full: newest.full ?? (isFull ? counts : null) });
   }
   return results;
 }

@@ -1,6 +1,7 @@
 /** Listings that Gmail rejected: those that wait for a retry, and backfills that ended with a rejection in the last week. */
 import type { Queryable } from '../../db/database.ts';
 import type { ListPurpose } from '../../db/list-jobs.ts';
+import { camelCase } from '../../db/rows.ts';
 import { statement } from '../../db/statement.ts';
 
 export interface RejectedListing {
@@ -19,7 +20,8 @@ export interface RejectedListing {
 // One row per listing, list jobs first. Omits a rejected backfill when the same query was planned again and not rejected.
 const REJECTED = statement(
   `
-select rejected.id, rejected.purpose, rejected.query, rejected.detail, rejected.is_finished, m.email_address
+select rejected.id, rejected.purpose, rejected.query, rejected.detail, rejected.is_finished,
+       m.email_address as address
 from (
   select j.mailbox_id, j.id::bigint as id, j.purpose, j.query, coalesce(j.error_detail, j.error_code) as detail,
          j.finished_at is not null as is_finished
@@ -48,7 +50,7 @@ order by rejected.purpose = 'reconciliation', rejected.id`,
     query: 'text',
     detail: 'text',
     is_finished: 'boolean',
-    email_address: 'text',
+    address: 'text',
   },
 );
 
@@ -57,12 +59,5 @@ const SHOWN_DAYS = 7;
 /** Returns the rejected listings of all mailboxes. */
 export async function findRejectedListings(db: Queryable): Promise<RejectedListing[]> {
   const { rows } = await db.query(REJECTED, [SHOWN_DAYS]);
-  return rows.map((row) => ({
-    id: row.id,
-    address: row.email_address,
-    purpose: row.purpose as RejectedListing['purpose'],
-    query: row.query,
-    detail: row.detail,
-    isFinished: row.is_finished,
-  }));
+  return rows.map((row) => ({ ...camelCase(row), purpose: row.purpose as RejectedListing['purpose'] }));
 }
