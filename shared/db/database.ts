@@ -180,3 +180,17 @@ export async function runStatement<Row extends object>(
   const { rowCount, rows } = [results].flat().at(-1) ?? { rowCount: 0, rows: [] };
   return { rows, rowCount: rowCount ?? 0 };
 }
+
+/**
+ * Limits the transactions of one run, which wait for each other before they wait for those of other runs. So a run with a
+ * backlog does not fill the queue for the connections.
+ */
+export function limitTransactions(db: Database, limit: number): Database {
+  const own = new Semaphore(limit);
+  return {
+    query: db.query,
+    commit: async (sql, parameters) => await own.run(async () => await db.commit(sql, parameters)),
+    transaction: async (work) => await own.run(async () => await db.transaction(work)),
+    close: db.close,
+  };
+}

@@ -8,6 +8,7 @@ import { areSameCredentials } from '../credentials.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { MailboxAccess } from '../mailbox-access.ts';
+import type { GmailClient } from './gmail-client.ts';
 import { readMailboxSecret, secretPath } from './mailbox-secret.ts';
 
 /** Not shorter, because each read is a paid call to Secret Manager. */
@@ -117,4 +118,21 @@ function isSameAccess(a: MailboxAccess, b: MailboxAccess): boolean {
     b.kind === 'refresh_token' &&
     areSameCredentials(a.credentials, b.credentials)
   );
+}
+
+/** A client for a mailbox whose access cannot be read: every call fails with the reason, and the run records it. */
+export function unreachableGmail(reason: AppError): GmailClient {
+  const reject = async (): Promise<never> => {
+    throw reason;
+  };
+  return {
+    getProfile: reject,
+    listHistory: reject,
+    listMessages: reject,
+    listLabels: reject,
+    getRawMessage: reject,
+    getMetadata: reject,
+    watch: reject,
+    stopWatch: reject,
+  };
 }

@@ -2,13 +2,11 @@
  * The ingest contexts of an instance, one per mailbox that it works on. Each has an own Gmail client with its access token, and an
  * own limit of messages in flight. They share the database, the limit of large messages and the topics.
  */
-import type { Database } from '../db/database.ts';
-import { limitTransactions } from '../db/limited-database.ts';
+import { type Database, limitTransactions } from '../db/database.ts';
 import { findMailbox } from '../db/mailboxes.ts';
 import { toAppError } from '../errors.ts';
 import { createGmailClient } from '../gmail/gmail-client.ts';
-import { onAccessRejected, resolveAccess } from '../gmail/resolve-access.ts';
-import { unreachableGmail } from '../gmail/unreachable-gmail.ts';
+import { onAccessRejected, resolveAccess, unreachableGmail } from '../gmail/resolve-access.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
 import type { Log } from '../log.ts';
 import { accessFingerprint, type MailboxAccess } from '../mailbox-access.ts';

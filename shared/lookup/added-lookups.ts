@@ -1,7 +1,7 @@
 /** The lookups of added mailboxes, for the operator's page. An instance keeps those that it used last, with their headers. */
 
 import { AppError } from '../errors.ts';
-import { unreachableGmail } from '../gmail/unreachable-gmail.ts';
+import { unreachableGmail } from '../gmail/resolve-access.ts';
 import type { IngestContextOptions } from '../ingest/ingest-context.ts';
 import { MailboxContexts } from '../ingest/mailbox-contexts.ts';
 import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
