@@ -9,7 +9,7 @@ import { sqlStateOf } from '../../shared/db/pg-error.ts';
 import { statement } from '../../shared/db/statement.ts';
 
 /**
- * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject, text,
+ * `sender`: the emails whose `sender_address` is this one; further authors are in no column. `mention`: the other emails with this address in their recipients, subject, text,
  * file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email with this id.
  */
 export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
@@ -26,6 +26,8 @@ export interface ErasureCounts {
   readonly resultCount: number;
   /** Of the attachments and the compressed raw emails. */
   readonly byteCount: number;
+  /** Stored emails whose sender is not known; 0 unless the kind is `sender`. */
+  readonly noSenderCount: number;
 }
 
 /** Few enough that the rows are locked for well below a second, except with very large attachments. */
@@ -68,8 +70,20 @@ with chosen as materialized (
     and e.id <= $4::integer
     and ${IS_SELECTED}
 )
-${COUNTS}`,
-  { email_count: 'integer', attachment_count: 'integer', result_count: 'integer', byte_count: 'bigint' },
+${COUNTS},
+       (select count(*)
+        from incoming_emails e
+        where $1::text = 'sender'
+          and e.id > $3::integer
+          and e.id <= $4::integer
+          and e.sender_address is null)::integer as no_sender_count`,
+  {
+    email_count: 'integer',
+    attachment_count: 'integer',
+    result_count: 'integer',
+    byte_count: 'bigint',
+    no_sender_count: 'integer',
+  },
 );
 
 // One statement, so that emails, ledger and audit row change together. The cascade deletes attachments, raw bytes, search words,
@@ -166,13 +180,14 @@ order by 1`,
 /** Reads only. */
 export async function countErasable(db: Queryable, selection: ErasureSelection): Promise<ErasureCounts> {
   const { kind, value } = selection;
-  const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0 };
+  const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0, noSenderCount: 0 };
   for await (const { after, upTo } of idRanges(db, selection)) {
     const { rows } = await db.query(COUNT, [kind, value, after, upTo]);
     total.emailCount += rows[0]?.email_count ?? 0;
     total.attachmentCount += rows[0]?.attachment_count ?? 0;
     total.resultCount += rows[0]?.result_count ?? 0;
     total.byteCount += rows[0]?.byte_count ?? 0;
+    total.noSenderCount += rows[0]?.no_sender_count ?? 0;
   }
   return total;
 }
